@@ -1,0 +1,246 @@
+//! One effect, fully specified: every id, image, zone, device and token is chosen.
+//!
+//! The planner makes these, and the ports carry them out; both share this one vocabulary, so that an adapter
+//! never needs to see a plan. Each effect names the shell that it was decided about, and so can be sent twice,
+//! or late, without harm.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{
+    Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, Owner, SlotName, Token, VolumeId, VolumeName, Zone,
+};
+use crate::observed::{Claim, ClaimRecord};
+
+/// What to do to one cluster, and for which slot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Action {
+    /// The cluster it is done to.
+    pub cluster: ClusterName,
+    /// The slot it is done for, where it is for one.
+    pub slot: Option<SlotName>,
+    /// What is done.
+    pub effect: Effect,
+}
+
+/// An effect, by the port that carries it out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum Effect {
+    Cloud(CloudEffect),
+    Member(MemberEffect),
+    Claim(ClaimEffect),
+}
+
+/// A call to EC2. What each one expects to find is checked again just before it is sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CloudEffect {
+    /// Make a blank volume. Expects that none was made with the same token.
+    CreateVolume(CreateVolume),
+    /// Start an instance from an image. Expects that none was launched with the same token.
+    Launch(Box<Launch>),
+    /// Stop a running instance; its volumes stay attached.
+    #[allow(missing_docs)]
+    Stop { instance: InstanceId },
+    /// Start a stopped instance again.
+    #[allow(missing_docs)]
+    Start { instance: InstanceId },
+    /// Snapshot a volume whose instance is stopped.
+    #[allow(missing_docs)]
+    Snapshot { volume: VolumeId, attempt: Attempt },
+    /// Detach a volume. Expects it attached to exactly that instance, which is stopped or terminated.
+    #[allow(missing_docs)]
+    Detach { volume: VolumeId, instance: InstanceId, device: String },
+    /// Attach a volume. Expects it `available`.
+    #[allow(missing_docs)]
+    Attach { volume: VolumeId, instance: InstanceId, device: String },
+    /// Terminate an instance. Expects it marked retired, with no data volume attached.
+    #[allow(missing_docs)]
+    Terminate { instance: InstanceId },
+    /// Mark an instance as no longer needed.
+    #[allow(missing_docs)]
+    Retire { instance: InstanceId },
+    /// Record on a slot's volumes that a generation failed there.
+    #[allow(missing_docs)]
+    Reject { volumes: BTreeSet<VolumeId>, generation: Generation, attempt: Attempt },
+    /// Record on a slot's volumes what proved itself there.
+    #[allow(missing_docs)]
+    Settle { volumes: BTreeSet<VolumeId>, generation: Generation, image: ImageId, attempt: Attempt },
+    /// Record on volumes which slots have ever been initialised.
+    #[allow(missing_docs)]
+    RecordSlots { volumes: BTreeSet<VolumeId>, slots: BTreeSet<SlotName> },
+    /// Set an instance's declared tags in place.
+    #[allow(missing_docs)]
+    Tag { instance: InstanceId, tags: BTreeMap<String, String> },
+}
+
+/// A blank volume for a slot that never had one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct CreateVolume {
+    pub token: Token,
+    pub name: VolumeName,
+    pub zone: Zone,
+    pub size_gib: u32,
+    pub volume_type: String,
+    pub encrypted: bool,
+    pub owner: Owner,
+    /// The slots that have ever been initialised, this one included.
+    pub slots: BTreeSet<SlotName>,
+}
+
+/// An instance to launch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Launch {
+    /// Made from cluster, slot, generation, attempt and subnet.
+    pub token: Token,
+    pub image: ImageId,
+    pub instance_type: String,
+    pub zone: Zone,
+    pub subnet: String,
+    pub iam_instance_profile: Option<String>,
+    pub security_groups: BTreeSet<String>,
+    pub key_name: Option<String>,
+    pub user_data: Option<String>,
+    pub user_data_digest: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    pub owner: Owner,
+    pub generation: Generation,
+    pub attempt: Attempt,
+    /// The slot's volumes, so that the guest knows which to wait for.
+    pub volumes: BTreeMap<VolumeName, VolumeId>,
+}
+
+/// A request to the application.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum MemberEffect {
+    /// Move leadership from one member to another. Expects the first to lead.
+    TransferLeadership { from: MemberId, to: MemberId },
+    /// Keep the application from pruning below so many members.
+    SetPruning { down_to: usize },
+}
+
+/// A compare-and-set of a cluster's claim record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClaimEffect {
+    /// Claim a slot, or claim it anew with a further attempt.
+    #[allow(missing_docs)]
+    Claim { claim: Claim, expects: u64 },
+    /// Give the slot up: it is settled again.
+    Release {
+        /// The revision that is replaced.
+        expects: u64,
+        /// Slots known to be initialised.
+        initialised: BTreeSet<SlotName>,
+        /// The replacement was taken back.
+        rolled_back: bool,
+    },
+}
+
+impl Effect {
+    /// The effect's stable name: what `simulate -o jsonl` prints as `action`, and what calls are counted by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Cloud(effect) => effect.name(),
+            Self::Member(MemberEffect::TransferLeadership { .. }) => "transfer-leadership",
+            Self::Member(MemberEffect::SetPruning { .. }) => "set-pruning",
+            Self::Claim(ClaimEffect::Claim { .. }) => "claim",
+            Self::Claim(ClaimEffect::Release { .. }) => "release",
+        }
+    }
+}
+
+impl CloudEffect {
+    /// The effect's stable name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::CreateVolume(_) => "create-volume",
+            Self::Launch(_) => "launch",
+            Self::Stop { .. } => "stop",
+            Self::Start { .. } => "start",
+            Self::Snapshot { .. } => "snapshot",
+            Self::Detach { .. } => "detach",
+            Self::Attach { .. } => "attach",
+            Self::Terminate { .. } => "terminate",
+            Self::Retire { .. } => "retire",
+            Self::Reject { .. } => "reject",
+            Self::Settle { .. } => "settle",
+            Self::RecordSlots { .. } => "record-slots",
+            Self::Tag { .. } => "tag",
+        }
+    }
+
+    /// The instance that the effect names.
+    pub fn instance(&self) -> Option<&InstanceId> {
+        match self {
+            Self::Stop { instance }
+            | Self::Start { instance }
+            | Self::Detach { instance, .. }
+            | Self::Attach { instance, .. }
+            | Self::Terminate { instance }
+            | Self::Retire { instance }
+            | Self::Tag { instance, .. } => Some(instance),
+            Self::CreateVolume(_)
+            | Self::Launch(_)
+            | Self::Snapshot { .. }
+            | Self::Reject { .. }
+            | Self::Settle { .. }
+            | Self::RecordSlots { .. } => None,
+        }
+    }
+
+    /// The volume that the effect moves or copies.
+    pub fn volume(&self) -> Option<&VolumeId> {
+        match self {
+            Self::Snapshot { volume, .. } | Self::Detach { volume, .. } | Self::Attach { volume, .. } => Some(volume),
+            Self::CreateVolume(_)
+            | Self::Launch(_)
+            | Self::Stop { .. }
+            | Self::Start { .. }
+            | Self::Terminate { .. }
+            | Self::Retire { .. }
+            | Self::Reject { .. }
+            | Self::Settle { .. }
+            | Self::RecordSlots { .. }
+            | Self::Tag { .. } => None,
+        }
+    }
+}
+
+impl ClaimEffect {
+    /// The revision that the record must have for this effect to apply.
+    pub fn expects(&self) -> u64 {
+        match self {
+            Self::Claim { expects, .. } | Self::Release { expects, .. } => *expects,
+        }
+    }
+
+    /// The record after this effect at `now`. Every `Coordination` writes just this.
+    pub fn apply(&self, record: &ClaimRecord, now: crate::time::Timestamp) -> ClaimRecord {
+        let mut next = ClaimRecord { revision: record.revision + 1, ..record.clone() };
+        match self {
+            Self::Claim { claim, .. } => {
+                next.last_attempt = next.last_attempt.max(claim.attempt);
+                next.held = Some(claim.clone());
+            }
+            Self::Release { initialised, rolled_back, .. } => {
+                next.held = None;
+                next.initialised.extend(initialised.iter().cloned());
+                if *rolled_back {
+                    next.rolled_back_at = Some(now);
+                }
+            }
+        }
+        next
+    }
+}

@@ -1,0 +1,131 @@
+//! Names as types, so that a volume id can never stand where an instance id belongs.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Declares a name: cheap to clone, ordered, printed and stored as the bare string.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        impl Deref for $name {
+            type Target = str;
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(Arc::from(text))
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(Arc::from(text))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(Self::from)
+            }
+        }
+    };
+}
+
+name! {
+    /// A declared cluster, e.g. `consul-prod`. Unique over all desired-state files.
+    ClusterName
+}
+name! {
+    /// A stable seat in a cluster. The member's node name is pinned to it.
+    SlotName
+}
+name! {
+    /// A volume's name within its slot, e.g. `data`.
+    VolumeName
+}
+name! {
+    /// An EC2 instance, `i-…`.
+    InstanceId
+}
+name! {
+    /// An EBS volume, `vol-…`.
+    VolumeId
+}
+name! {
+    /// An EBS snapshot, `snap-…`.
+    SnapshotId
+}
+name! {
+    /// An AMI, `ami-…`: always a literal id.
+    ImageId
+}
+name! {
+    /// An availability zone, e.g. `us-east-1a`.
+    Zone
+}
+name! {
+    /// A member as its peers know it (for Consul the node id, which lives on the data volume).
+    MemberId
+}
+name! {
+    /// A versioned hash of all in a spec that makes an instance what it is.
+    Generation
+}
+name! {
+    /// A hash of a spec and of the facts that matter to its rollout. Approval is given to it.
+    PlanId
+}
+name! {
+    /// Which controller owns a resource; the value of its `hermitcrab:owner` tag.
+    Owner
+}
+name! {
+    /// A client token: the same call sent twice has the effect of one.
+    Token
+}
+
+/// Counts the launches made for a cluster. It never goes back, so no token is ever used for two
+/// different launches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Attempt(pub u32);
+
+impl Attempt {
+    /// The attempt after this one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}

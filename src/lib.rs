@@ -1,0 +1,12 @@
+//! hermitcrab keeps stateful clusters on EC2 at the image that was committed.
+
+// Modules in reading order.
+pub mod ids;
+pub mod time;
+
+pub mod spec;
+
+pub mod observed;
+
+pub mod action;
+pub mod ports;

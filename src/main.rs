@@ -1,0 +1,3 @@
+//! The `hermitcrab` command.
+
+fn main() {}

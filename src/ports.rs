@@ -1,0 +1,153 @@
+//! What the controller needs from outside, and how it may fail. Adapters and the simulated world fill these in.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::action::{ClaimEffect, CloudEffect, MemberEffect};
+use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, SnapshotId, VolumeId};
+use crate::observed::{ClaimRecord, Membership, Sweep};
+use crate::spec::ClusterSpec;
+use crate::time::Timestamp;
+
+/// The instances and volumes of the whole fleet.
+#[allow(async_fn_in_trait)] // one thread, no `Send`
+pub trait Cloud {
+    /// Every managed instance, volume and snapshot, whatever the number of clusters: paginated, filtered by tag.
+    async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError>;
+
+    /// One mutating call. What the effect expects is checked before it is sent.
+    async fn change(
+        &self,
+        cluster: &ClusterName,
+        slot: Option<&SlotName>,
+        effect: &CloudEffect,
+    ) -> Result<Outcome, PortError>;
+}
+
+/// What runs on the instances.
+#[allow(async_fn_in_trait)]
+pub trait Application {
+    /// What the members say of each other now. Never from a cache.
+    async fn membership(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<Membership, PortError>;
+
+    /// One request to the application.
+    async fn change(&self, spec: &ClusterSpec, seats: &[Seat], effect: &MemberEffect) -> Result<Outcome, PortError>;
+}
+
+/// The claim record of each cluster, written with compare-and-set.
+#[allow(async_fn_in_trait)]
+pub trait Coordination {
+    /// The record as of now; a cluster that was never claimed has the default one.
+    async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError>;
+
+    /// Replaces the record if it still has the revision that the effect expects.
+    async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError>;
+}
+
+/// Time, which only comes in through here.
+#[allow(async_fn_in_trait)]
+pub trait Clock {
+    /// The time now. Readings are dated with it.
+    fn now(&self) -> Timestamp;
+
+    /// Waits so long.
+    async fn sleep(&self, span: Duration);
+}
+
+/// What a sweep should look up beside the fleet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Images that specs or running instances name.
+    pub images: BTreeSet<ImageId>,
+    /// Instance types that specs name.
+    pub instance_types: BTreeSet<String>,
+}
+
+/// Where a slot's member can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Seat {
+    pub slot: SlotName,
+    pub instance: InstanceId,
+    pub address: IpAddr,
+}
+
+/// What a mutating call came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect.
+    Done,
+    /// It took effect and launched this.
+    Launched(InstanceId),
+    /// It took effect and created this.
+    Created(VolumeId),
+    /// It took effect and began this.
+    Snapshotted(SnapshotId),
+    /// There was nothing left to do.
+    AlreadySo,
+    /// The world was not as the effect expects, so nothing was sent: look again, no alarm.
+    #[allow(missing_docs)]
+    Changed { expected: String, found: String },
+}
+
+/// A call that failed, or whose outcome is not known.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}")]
+pub struct PortError {
+    /// What was being done to what, e.g. `launch an instance for consul-a`.
+    pub doing: String,
+    /// What follows from it. Text never decides.
+    pub kind: ErrorKind,
+    /// The port's own account.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl PortError {
+    /// A failed call.
+    pub fn new(
+        doing: impl Into<String>,
+        kind: ErrorKind,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { doing: doing.into(), kind, source: source.into() }
+    }
+}
+
+/// What a failure means for what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ErrorKind {
+    /// Too many calls: come back later.
+    Throttled,
+    /// Not allowed: a human must act.
+    Denied,
+    /// EC2 has no such instance to give, or a quota or subnet is full: come back much later.
+    NoCapacity,
+    /// The named thing does not exist, or cannot be seen yet.
+    NotFound,
+    /// The request can never succeed as it is: a human must act.
+    Invalid,
+    /// The token was used before, for an instance that is gone or for other parameters: a further attempt is needed.
+    TokenSpent,
+    /// No answer, or a server's error: the effect may or may not have happened. The same call may be sent again.
+    Unreachable,
+    /// A code that we do not know: hold.
+    Unknown,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Throttled => "throttled",
+            Self::Denied => "denied",
+            Self::NoCapacity => "no capacity",
+            Self::NotFound => "not found",
+            Self::Invalid => "invalid",
+            Self::TokenSpent => "token spent",
+            Self::Unreachable => "unreachable",
+            Self::Unknown => "unknown",
+        })
+    }
+}

@@ -1,0 +1,289 @@
+//! The desired state as it is meant: what a valid file says, with every default filled in.
+//!
+//! A value of these types has passed every check that needs nothing but the file; how a file is written, read
+//! and refused is in [`raw`] and [`load`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeName, Zone};
+
+pub mod load;
+pub mod raw;
+pub mod window;
+
+pub use window::{Window, WindowKind};
+
+/// One cluster as it should be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClusterSpec {
+    /// Unique over all files.
+    pub name: ClusterName,
+    /// The folder that the file lies in, e.g. `prod`; empty if it lies at the top.
+    pub environment: String,
+    /// The AWS region of everything below.
+    pub region: String,
+    /// Refuse to act with the credentials of any other account.
+    pub account: Option<String>,
+    /// What every instance should run.
+    pub image: ImageId,
+    /// What runs on the instances.
+    pub application: ApplicationSpec,
+    /// What every instance is.
+    pub instance: InstanceSpec,
+    /// The persistent volumes of every slot; at least one.
+    pub volumes: Vec<VolumeSpec>,
+    /// One to nine seats.
+    pub slots: Vec<SlotSpec>,
+    /// How a change is carried out.
+    pub rollout: Rollout,
+    /// No upgrades; healing goes on.
+    pub suspend: bool,
+    /// Touch nothing at all.
+    pub freeze: bool,
+    /// `destroy` is refused.
+    pub deletion_protection: bool,
+}
+
+/// The application, by kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ApplicationSpec {
+    /// HashiCorp Consul servers.
+    Consul(ConsulSpec),
+}
+
+/// How to reach Consul servers and what to expect of them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsulSpec {
+    /// The Consul datacenter.
+    pub datacenter: String,
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// The HTTP API's port.
+    pub port: u16,
+    /// A PEM file with the CA that signed the servers' certificates.
+    pub ca_file: Option<String>,
+    /// A file that holds the ACL token; read again when it changes.
+    pub token_file: Option<String>,
+    /// The version that a member on the desired image must report.
+    pub version: Option<String>,
+    /// Let the controller set autopilot's `MinQuorum` to the declared number of servers.
+    pub manage_autopilot: bool,
+}
+
+/// The scheme of an HTTP address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+/// What an application is like, as data: all that the planner knows of its kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// Disrupt the leader last, and move leadership away first where the members offer it.
+    pub leader_last: bool,
+    /// How far a member's log may lie behind the leader's and still count as caught up, in entries.
+    pub lag_limit: u64,
+    /// For how long every member must have been healthy, by our own timer, before one is disrupted.
+    /// Consul's autopilot forgets its own timers at a change of leader, so twice its 10 s.
+    pub stabilization: Duration,
+    /// The controller may raise the number of members below which the application must not prune.
+    pub manage_pruning: bool,
+    /// A new cluster has no leader until all of its first members are there.
+    pub forms_together: bool,
+    /// What a member on the desired image must report.
+    pub version: Option<String>,
+}
+
+impl ApplicationSpec {
+    /// The word for the kind of application, as in the desired-state file.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Consul(_) => "consul",
+        }
+    }
+
+    /// What this application is like.
+    pub fn rules(&self) -> Rules {
+        match self {
+            Self::Consul(consul) => Rules {
+                leader_last: true,
+                lag_limit: 250,
+                stabilization: Duration::from_secs(20),
+                manage_pruning: consul.manage_autopilot,
+                forms_together: true,
+                version: consul.version.clone(),
+            },
+        }
+    }
+}
+
+/// What every instance of the cluster is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceSpec {
+    /// E.g. `m7i.large`.
+    #[serde(rename = "type")]
+    pub instance_type: String,
+    /// The name of the instance profile.
+    pub iam_instance_profile: Option<String>,
+    /// `sg-…` ids.
+    pub security_groups: BTreeSet<String>,
+    /// The SSH key pair.
+    pub key_name: Option<String>,
+    /// The user data itself, read from `userDataFile` when the file was loaded.
+    pub user_data: Option<String>,
+    /// Tags beside our own. A difference is mended in place; it never replaces an instance.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl InstanceSpec {
+    /// A short digest of the user data, as kept in the `hermitcrab:user-data` tag of an instance: EC2 does not
+    /// list user data with instances.
+    pub fn user_data_digest(&self) -> Option<String> {
+        self.user_data.as_ref().map(|text| digest(text.as_bytes()))
+    }
+}
+
+/// One persistent volume of every slot.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeSpec {
+    /// Unique within the slot.
+    pub name: VolumeName,
+    /// The device name at attachment, `/dev/sdf` … `/dev/sdp`.
+    pub device: String,
+    /// In GiB.
+    pub size_gib: u32,
+    /// E.g. `gp3`.
+    #[serde(rename = "type")]
+    pub volume_type: String,
+    /// Encrypted with the account's default key.
+    pub encrypted: bool,
+    /// Take a snapshot after the old instance stopped and before the volume moves.
+    pub snapshot_before_replace: bool,
+}
+
+/// One seat of the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotSpec {
+    /// Unique within the cluster; the member's node name.
+    pub name: SlotName,
+    /// Where its volumes, and so its instances, live.
+    pub zone: Zone,
+    /// The subnet of its instances, in that zone.
+    pub subnet: String,
+}
+
+/// How a change is carried out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    /// Replacement launched before or after the old instance stops.
+    pub strategy: Strategy,
+    /// How long a new member must stay healthy before its old instance goes.
+    pub bake_time: Duration,
+    /// How long a member may be down, from its old instance having stopped until it is back and healthy.
+    pub join_deadline: Duration,
+    /// What happens when that deadline has passed.
+    pub on_failure: OnFailure,
+    /// Who has to agree, and when.
+    pub approval: Approval,
+    /// The plan that was agreed to.
+    pub approved: Option<PlanId>,
+    /// When a replacement may begin.
+    pub windows: Vec<Window>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum Strategy {
+    /// The replacement is launched and checked before the old instance stops.
+    Surge,
+    /// The old instance stops before the replacement is launched.
+    Recreate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum OnFailure {
+    /// Give the volumes back to the old instance.
+    Rollback,
+    /// Stay as it is and wait for a person.
+    Hold,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum Approval {
+    /// Nobody is asked.
+    Never,
+    /// The first slot is replaced unasked; the others wait for approval.
+    Canary,
+    /// Every slot waits for an approval of its own.
+    EverySlot,
+}
+
+/// Votes needed out of `voters`: ⌊N/2⌋+1.
+pub fn quorum(voters: usize) -> usize {
+    voters / 2 + 1
+}
+
+impl ClusterSpec {
+    /// What makes an instance of this cluster what it is, hashed: image, type, profile, security groups, key
+    /// and user data. Tags are left out, because they are mended in place; so is the subnet, because it is the
+    /// slot's.
+    pub fn generation(&self) -> Generation {
+        self.generation_on(&self.image)
+    }
+
+    /// The generation of an instance that differs from the spec in nothing but its image.
+    pub fn generation_on(&self, image: &ImageId) -> Generation {
+        let parts = serde_json::json!([
+            image,
+            self.instance.instance_type,
+            self.instance.iam_instance_profile,
+            self.instance.security_groups,
+            self.instance.key_name,
+            self.instance.user_data_digest(),
+        ]);
+        Generation::from(format!("v1-{}", digest(parts.to_string().as_bytes())))
+    }
+
+    /// The declared slot of that name.
+    pub fn slot(&self, name: &SlotName) -> Option<&SlotSpec> {
+        self.slots.iter().find(|slot| slot.name == *name)
+    }
+
+    /// Voters needed of the declared number of members.
+    pub fn quorum(&self) -> usize {
+        quorum(self.slots.len())
+    }
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quorum;
+
+    #[test]
+    fn quorum_is_more_than_half() {
+        assert_eq!([1, 2, 3, 4, 5, 9].map(quorum), [1, 2, 2, 3, 3, 5]);
+    }
+}
