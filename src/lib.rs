@@ -10,3 +10,9 @@ pub mod observed;
 
 pub mod action;
 pub mod ports;
+
+pub mod plan;
+pub mod status;
+
+pub mod act;
+pub mod controller;

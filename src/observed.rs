@@ -28,6 +28,8 @@ pub struct Observation {
     /// Since when we ourselves have seen each slot's member healthy at one address without a break. Kept in
     /// memory, so it may be too late but never too early.
     pub steady: BTreeMap<SlotName, Timestamp>,
+    /// The attempt whose token EC2 will not honour any more, as its last answer said.
+    pub spent: Option<Attempt>,
     /// What went backwards in time since an earlier look: a stale answer, or a world we do not understand.
     pub regressions: Vec<String>,
     /// Why every mutation is stopped, if somebody threw the switch.
@@ -340,6 +342,9 @@ pub struct Member {
     pub voter: bool,
     #[allow(missing_docs)]
     pub health: Health,
+    /// Since when its peers have found it as it is. They may forget with every new leader, so nothing that acts rests
+    /// on it; a command that only looks has no timers of its own and shows this.
+    pub stable_since: Option<Timestamp>,
     /// How many log entries it lies behind the leader; unknown if the application does not say.
     pub lag: Option<u64>,
     /// What it says it runs.

@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 #[allow(async_fn_in_trait)] // one thread, no `Send`
 pub trait Cloud {
     /// Every managed instance, volume and snapshot, whatever the number of clusters: paginated, filtered by tag.
+    /// The catalogue has what is wanted, and the images that instances and volumes in the sweep name.
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError>;
 
     /// One mutating call. What the effect expects is checked before it is sent.
@@ -54,6 +55,27 @@ pub trait Clock {
 
     /// Waits so long.
     async fn sleep(&self, span: Duration);
+}
+
+/// The four ports together.
+pub trait Outside {
+    #[allow(missing_docs)]
+    type Cloud: Cloud;
+    #[allow(missing_docs)]
+    type Application: Application;
+    #[allow(missing_docs)]
+    type Coordination: Coordination;
+    #[allow(missing_docs)]
+    type Clock: Clock;
+
+    #[allow(missing_docs)]
+    fn cloud(&self) -> &Self::Cloud;
+    #[allow(missing_docs)]
+    fn application(&self) -> &Self::Application;
+    #[allow(missing_docs)]
+    fn coordination(&self) -> &Self::Coordination;
+    #[allow(missing_docs)]
+    fn clock(&self) -> &Self::Clock;
 }
 
 /// What a sweep should look up beside the fleet.

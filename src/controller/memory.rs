@@ -1,0 +1,134 @@
+//! What a controller keeps in mind between passes: nothing that it could not lose. It may delay an action, never
+//! hasten one.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::action::{Action, Effect};
+use crate::ids::{Attempt, Generation, InstanceId, MemberId, SlotName, VolumeId};
+use crate::observed::{CloudView, Health, Observation};
+use crate::ports::{ErrorKind, Outcome, PortError};
+use crate::status::Status;
+use crate::time::{Timestamp, elapsed};
+
+/// A view that goes backwards and stays so for this long is the world, and not a stale answer.
+const BELIEVED_AFTER: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+pub(super) struct Memory {
+    /// When we last wrote to this cluster, or may have.
+    pub(super) wrote: Option<Timestamp>,
+    /// The attempt whose token EC2 will not honour any more.
+    pub(super) spent: Option<Attempt>,
+    /// What was reported last.
+    pub(super) status: Option<Status>,
+    /// Something was under way at the last look.
+    pub(super) busy: bool,
+    steady: BTreeMap<SlotName, Steady>,
+    newest: Newest,
+    backwards_since: Option<Timestamp>,
+}
+
+/// Since when one member has been healthy at one address.
+struct Steady {
+    member: MemberId,
+    address: Option<IpAddr>,
+    since: Timestamp,
+}
+
+/// The furthest that things were seen to have come.
+#[derive(Default)]
+struct Newest {
+    dead: std::collections::BTreeSet<InstanceId>,
+    retired: std::collections::BTreeSet<InstanceId>,
+    rejected: BTreeMap<VolumeId, Generation>,
+}
+
+impl Memory {
+    /// Notes that something was sent. A failed call may have taken effect all the same.
+    pub(super) fn wrote(&mut self, now: Timestamp, action: &Action, outcome: &Result<Outcome, PortError>) {
+        self.wrote = Some(now);
+        self.spent = match (&action.effect, outcome) {
+            (Effect::Cloud(crate::action::CloudEffect::Launch(launch)), Err(error))
+                if error.kind == ErrorKind::TokenSpent =>
+            {
+                Some(launch.attempt)
+            }
+            _ => None,
+        };
+    }
+
+    /// Completes an observation with what can only be said by comparing it with earlier ones.
+    pub(super) fn compare(&mut self, seen: &mut Observation) {
+        self.follow_members(seen);
+        seen.steady = self.steady.iter().map(|(slot, steady)| (slot.clone(), steady.since)).collect();
+        if let Some(view) = seen.cloud.seen() {
+            let backwards = self.newest.backwards(view);
+            match (backwards.is_empty(), self.backwards_since) {
+                (true, _) => self.backwards_since = None,
+                (false, None) => self.backwards_since = Some(seen.now),
+                (false, Some(since)) if elapsed(seen.now, since) > BELIEVED_AFTER => {
+                    (self.newest, self.backwards_since) = (Newest::default(), None);
+                }
+                (false, Some(_)) => {}
+            }
+            match self.backwards_since {
+                Some(_) => seen.regressions = backwards,
+                None => self.newest.note(view),
+            }
+        }
+    }
+
+    /// A timer starts over when its member is not healthy, has another identity, or is at another address; and all
+    /// of them do when the members cannot be asked.
+    fn follow_members(&mut self, seen: &Observation) {
+        let healthy: BTreeMap<_, _> = seen
+            .membership
+            .seen()
+            .into_iter()
+            .flat_map(|membership| &membership.members)
+            .filter(|member| member.voter && member.health == Health::Healthy)
+            .filter_map(|member| Some((member.slot.clone()?, member)))
+            .collect();
+        let mut before = std::mem::take(&mut self.steady);
+        for (slot, member) in healthy {
+            let same = |steady: &Steady| steady.member == member.id && steady.address == member.address;
+            let since = before.remove(&slot).filter(same).map_or(seen.now, |steady| steady.since);
+            self.steady.insert(slot, Steady { member: member.id.clone(), address: member.address, since });
+        }
+    }
+}
+
+impl Newest {
+    fn backwards(&self, view: &CloudView) -> Vec<String> {
+        let instances = view.instances.iter().filter_map(|instance| {
+            if self.dead.contains(&instance.id) && instance.state.is_live() {
+                return Some(format!("{} was terminated, and now it is not", instance.id));
+            }
+            (self.retired.contains(&instance.id) && !instance.retired)
+                .then(|| format!("{} was retired, and now it is not", instance.id))
+        });
+        let volumes = view.volumes.iter().filter_map(|volume| {
+            let rejected = self.rejected.get(&volume.id)?;
+            (volume.rejected.as_ref() != Some(rejected))
+                .then(|| format!("{} had {rejected} rejected, and now it has not", volume.id))
+        });
+        instances.chain(volumes).collect()
+    }
+
+    fn note(&mut self, view: &CloudView) {
+        for instance in &view.instances {
+            if !instance.state.is_live() {
+                self.dead.insert(instance.id.clone());
+            }
+            if instance.retired {
+                self.retired.insert(instance.id.clone());
+            }
+        }
+        self.rejected =
+            view.volumes.iter().filter_map(|volume| Some((volume.id.clone(), volume.rejected.clone()?))).collect();
+        self.dead.retain(|id| view.instance(id).is_some());
+        self.retired.retain(|id| view.instance(id).is_some());
+    }
+}

@@ -1,0 +1,101 @@
+//! When to come back: after a failure later and later, with jitter; otherwise when there may be something to see.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use crate::ids::ClusterName;
+use crate::plan::{Awaited, Hazard, Hazards, Plan};
+use crate::ports::{ErrorKind, Outcome, PortError};
+use crate::time::{Timestamp, elapsed};
+
+/// How often a state change that is under way is looked for.
+const WATCHING: Duration = Duration::from_secs(1);
+/// How often a blocked cluster is looked at.
+const BLOCKED: Duration = Duration::from_secs(5);
+/// How often a settled one is, and one that needs a person.
+const RESTING: Duration = Duration::from_secs(30);
+/// The longest pause after failures that pass by themselves.
+const LONGEST: Duration = Duration::from_secs(60);
+/// The pause after a failure that needs a person, or a change of mind on EC2's side.
+const LONG: Duration = Duration::from_secs(5 * 60);
+
+pub(super) struct Backoff {
+    seed: u64,
+    pauses: ExponentialBackoff,
+}
+
+impl Backoff {
+    /// Each cluster has jitter of its own, so that they do not come back together.
+    pub(super) fn new(seed: u64, cluster: &ClusterName) -> Self {
+        let seed = cluster.bytes().fold(seed, |seed, byte| seed.rotate_left(5) ^ u64::from(byte));
+        Self { seed, pauses: pauses(seed) }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.seed = self.seed.wrapping_add(1);
+        self.pauses = pauses(self.seed);
+    }
+
+    /// The pause after an action: none if it took effect, for then there is something new to see.
+    pub(super) fn after(&mut self, outcome: &Result<Outcome, PortError>) -> Duration {
+        match outcome {
+            Ok(outcome) => {
+                self.reset();
+                match outcome {
+                    Outcome::AlreadySo | Outcome::Changed { .. } => WATCHING,
+                    Outcome::Done | Outcome::Launched(_) | Outcome::Created(_) | Outcome::Snapshotted(_) => {
+                        Duration::ZERO
+                    }
+                }
+            }
+            Err(error) => self.after_failure(error.kind),
+        }
+    }
+
+    /// The pause after a failure of that kind.
+    pub(super) fn after_failure(&mut self, kind: ErrorKind) -> Duration {
+        let pause = self.pauses.next().unwrap_or(LONGEST);
+        match kind {
+            ErrorKind::Throttled | ErrorKind::NotFound | ErrorKind::Unreachable | ErrorKind::TokenSpent => pause,
+            ErrorKind::NoCapacity => pause.max(LONGEST),
+            ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Unknown => LONG,
+        }
+    }
+
+    /// The pause until there may be something new to see.
+    pub(super) fn until_next_look(&mut self, plan: &Plan, now: Timestamp) -> Duration {
+        match plan {
+            Plan::Settled | Plan::Stalled(_) => RESTING,
+            Plan::Act(..) => WATCHING,
+            Plan::Wait(waiting) => match &waiting.what {
+                Awaited::Bake { until } | Awaited::Steady { until } => elapsed(*until, now).min(BLOCKED).max(MOMENT),
+                Awaited::NextLaunch { .. } => RESTING,
+                _ => WATCHING,
+            },
+            Plan::Blocked(hazards) => blocked(hazards, now),
+        }
+    }
+}
+
+/// The shortest pause: an instant that has just been reached is looked at right after it.
+const MOMENT: Duration = Duration::from_millis(50);
+
+fn blocked(hazards: &Hazards, now: Timestamp) -> Duration {
+    let clears = hazards.hazards.iter().filter_map(|hazard| match hazard {
+        Hazard::Unstable { until, .. } | Hazard::RollbackCooldown { until } => Some(elapsed(*until, now)),
+        Hazard::StaleObservation { .. } => Some(WATCHING),
+        _ => None,
+    });
+    clears.max().map_or(BLOCKED, |pause| pause.clamp(MOMENT, BLOCKED))
+}
+
+fn pauses(seed: u64) -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(LONGEST / 2)
+        .without_max_times()
+        .with_jitter()
+        .with_jitter_seed(seed)
+        .build()
+}

@@ -1,0 +1,45 @@
+//! What to do next with one cluster, decided on data alone.
+//!
+//! [`plan`] has no I/O, no clock, no chance and no way to fail. It asks its questions in one fixed order and gives the
+//! first answer that it finds; the next pass asks again from a fresh look.
+
+use crate::observed::Observation;
+use crate::spec::ClusterSpec;
+
+pub mod answer;
+pub mod look;
+
+pub mod drift;
+pub mod standing;
+
+pub mod replacement;
+
+pub mod heal;
+pub mod upkeep;
+
+pub mod approval;
+pub mod gates;
+pub mod select;
+
+pub mod explain;
+pub mod forecast;
+
+pub use answer::{Awaited, Hazard, Hazards, Plan, Stall, WaitingOn, Why};
+pub use look::Look;
+
+/// The one next thing to do, or why there is none.
+///
+/// Finishing and healing come before every gate on upgrades: a gate that blocked repair would deadlock.
+pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
+    let look = match Look::new(spec, seen) {
+        Ok(look) => look,
+        Err(hazards) => return Plan::Blocked(hazards),
+    };
+    if let Some(hazards) = gates::standstill(&look) {
+        return Plan::Blocked(hazards);
+    }
+    replacement::finish(&look)
+        .or_else(|| heal::repair(&look))
+        .or_else(|| upkeep::keep(&look))
+        .unwrap_or_else(|| select::begin(&look))
+}

@@ -1,0 +1,197 @@
+//! The five answers that a plan can be, as data. How they read is in [`super::explain`].
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::action::Action;
+use crate::ids::{Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, VolumeId, VolumeName, Zone};
+use crate::time::Timestamp;
+
+use super::drift::Drift;
+use super::select::Rank;
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a plan that nobody reads changes nothing"]
+pub enum Plan {
+    /// Nothing differs.
+    Settled,
+    /// This one change.
+    Act(Action, Why),
+    /// Something finishes by itself.
+    Wait(WaitingOn),
+    /// Unsafe or not allowed now; may clear. All reasons, not the first.
+    Blocked(Hazards),
+    /// A human must act.
+    Stalled(Stall),
+}
+
+/// Why an action is taken.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum Why {
+    /// The slot's instance differs from the spec, and this is the slot's place in the order.
+    Outdated { drifts: Vec<Drift>, rank: Rank },
+    /// The slot has lost its instance.
+    Lost,
+    /// The slot has never had one.
+    New,
+    /// An instance was launched for the slot and nobody holds a claim for it.
+    Surplus { instance: InstanceId },
+    /// The next step of a replacement under way.
+    NextStep,
+    /// This member leads, and leadership goes before the leader does.
+    Leads,
+    /// The launch came to nothing.
+    LaunchFailed { reason: String },
+    /// The member did not come back in time.
+    NotBackInTime { limit: Duration },
+    /// The replacement is taken back.
+    TakenBack,
+    /// The spec changed before any data had moved.
+    Superseded,
+    /// The new member has proved itself.
+    Proven,
+    /// The application would prune the stopped member.
+    WouldPrune { down_to: usize, declared: usize },
+    /// The memory on the volumes is behind what was seen.
+    Memory,
+    /// Declared tags differ; they are mended in place.
+    Tags,
+}
+
+/// Something that finishes by itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingOn {
+    /// The slot that is waited for, where it is one.
+    pub slot: Option<SlotName>,
+    /// What has to happen.
+    pub what: Awaited,
+    /// Since when, as far as the world tells.
+    pub since: Timestamp,
+    /// When to worry.
+    pub worry_at: Timestamp,
+}
+
+/// What has to happen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum Awaited {
+    Running {
+        instance: InstanceId,
+    },
+    Checks {
+        instance: InstanceId,
+    },
+    Stopped {
+        instance: InstanceId,
+    },
+    VolumeFree {
+        volume: VolumeId,
+    },
+    VolumeAttached {
+        volume: VolumeId,
+        instance: InstanceId,
+    },
+    VolumeCreated {
+        volume: VolumeId,
+    },
+    /// The instance view and the volume view must come to agree.
+    ViewsAgree {
+        detail: String,
+    },
+    MemberBack {
+        why_not: String,
+    },
+    /// The new member must stay healthy.
+    Bake {
+        until: Timestamp,
+    },
+    /// The old member must be seen healthy again for a while.
+    Steady {
+        until: Timestamp,
+    },
+    /// The members of a new cluster must find each other.
+    Formation {
+        missing: Vec<SlotName>,
+    },
+    /// Launches failed several times; a further one is made later.
+    NextLaunch {
+        reason: String,
+    },
+}
+
+/// Reasons not to act; never empty.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hazards {
+    /// The slot that would have been next.
+    pub slot: Option<SlotName>,
+    /// All of them, in the order of the gates.
+    pub hazards: Vec<Hazard>,
+}
+
+/// A gate's reason not to act.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "gate")]
+#[allow(missing_docs)]
+pub enum Hazard {
+    Frozen,
+    KillSwitch { why: String },
+    Suspended,
+    OutsideWindow { opens: Option<Timestamp>, closes: Option<Timestamp> },
+    ApprovalRequired { plan: PlanId, given: Option<PlanId> },
+    GenerationRejected { generation: Generation, slots: Vec<SlotName> },
+    RollbackCooldown { until: Timestamp },
+    ImageUnavailable { image: ImageId, why: String },
+    NotOwned { resources: Vec<String> },
+    OwnedByAutoscaling { instance: InstanceId, group: String },
+    NoLeader,
+    MembersMissing { missing: Vec<SlotName>, strangers: Vec<MemberId> },
+    MemberNotVoter { slots: Vec<SlotName> },
+    MemberUnhealthy { members: Vec<(SlotName, String)> },
+    QuorumWouldBeLost { healthy_after: usize, quorum: usize },
+    Lagging { members: Vec<(SlotName, u64)> },
+    Unstable { slots: Vec<SlotName>, until: Timestamp },
+    AutopilotWouldPrune { down_to: usize, declared: usize },
+    AnotherReplacement { slots: Vec<SlotName> },
+    ClaimHeld { slot: SlotName },
+    VolumeMissing { slot: SlotName, volumes: Vec<VolumeName> },
+    VolumeImpaired { volume: VolumeId, why: String },
+    VolumeModifying { volume: VolumeId },
+    ZoneImpaired { zone: Zone, why: String },
+    ScheduledEvent { slot: SlotName, code: String, not_before: Timestamp },
+    DeleteOnTermination { volume: VolumeId, instance: InstanceId },
+    StaleObservation { why: String },
+    UnknownHealth { why: String },
+}
+
+/// A state out of which only a person can help.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum Stall {
+    /// A volume that should exist is not there. Never a new one in its place.
+    VolumeMissing { slot: SlotName, volumes: Vec<VolumeName> },
+    /// The slot's volume lies in another zone than the slot.
+    VolumeElsewhere { slot: SlotName, volume: VolumeId, zone: Zone, declared: Zone },
+    /// A volume is of no use as it is.
+    VolumeUnusable { slot: SlotName, volume: VolumeId, why: String },
+    /// Several instances claim one slot, and not all of them are ours to sort out.
+    Contested { slot: SlotName, instances: BTreeSet<InstanceId> },
+    /// Somebody stopped the instance.
+    InstanceStopped { slot: SlotName, instance: InstanceId },
+    /// The member did not come back in time, and the spec says to hold, or there is nothing to go back to.
+    Held { slot: SlotName, generation: Generation, why_not: String },
+    /// The old instance did not come back either.
+    RollbackFailed { slot: SlotName, instance: InstanceId, why_not: String },
+    /// The claim is for a slot that the spec no longer declares.
+    ClaimForUndeclared { slot: SlotName },
+    /// Nothing that ever ran here may run here: the spec's generation and the last settled one are both rejected.
+    NothingToHealWith { slot: SlotName, generation: Generation },
+}

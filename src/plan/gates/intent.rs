@@ -1,0 +1,127 @@
+//! Gates about what people want and what we remember: switches, windows, approval, the claim, fresh readings.
+
+use std::time::Duration;
+
+use crate::observed::Reading;
+use crate::plan::answer::Hazard;
+use crate::plan::approval;
+use crate::plan::forecast;
+use crate::plan::standing::{Standing, standing};
+use crate::spec::window::{Opening, opening};
+use crate::time::{Human, Timestamp, after, elapsed};
+
+use super::{Finding, Question, finding, listed};
+
+/// After a replacement was taken back, no new one begins for as long as EC2 would still accept a request that was
+/// signed before: a paused controller's late call could hit the old shell, which is in use again.
+const ROLLBACK_COOLDOWN: Duration = Duration::from_secs(5 * 60);
+/// A reading older than this is no ground for a decision.
+const FRESH: Duration = Duration::from_secs(30);
+
+pub(super) fn frozen(q: &Question<'_, '_>) -> Finding {
+    let frozen = q.look.spec.freeze;
+    finding(format!("freeze: {frozen}"), "freeze: false", frozen.then_some(Hazard::Frozen))
+}
+
+pub(super) fn kill_switch(q: &Question<'_, '_>) -> Finding {
+    let thrown = q.look.seen.kill_switch.clone();
+    let value = thrown.clone().unwrap_or_else(|| "not thrown".to_owned());
+    finding(value, "not thrown", thrown.map(|why| Hazard::KillSwitch { why }))
+}
+
+pub(super) fn suspended(q: &Question<'_, '_>) -> Finding {
+    let suspended = q.look.spec.suspend;
+    finding(format!("suspend: {suspended}"), "suspend: false", suspended.then_some(Hazard::Suspended))
+}
+
+/// A replacement is not begun unless it is expected to fit into what is left of the window. One that has begun
+/// always finishes.
+pub(super) fn outside_window(q: &Question<'_, '_>) -> Finding {
+    let needs = forecast::replacement_span(q.look.spec);
+    let wants = format!("{} in an open window", Human(needs));
+    match opening(&q.look.spec.rollout.windows, q.look.now) {
+        Opening::Open { until: None } => finding("always open", wants, None),
+        Opening::Open { until: Some(until) } => {
+            let left = elapsed(until, q.look.now);
+            let hazard = (left < needs).then_some(Hazard::OutsideWindow { opens: None, closes: Some(until) });
+            finding(format!("open for {}", Human(left)), wants, hazard)
+        }
+        Opening::Closed { from } => {
+            let value = from.map_or_else(|| "closed".to_owned(), |from| format!("closed until {from}"));
+            finding(value, wants, Some(Hazard::OutsideWindow { opens: from, closes: None }))
+        }
+    }
+}
+
+pub(super) fn approval_required(q: &Question<'_, '_>) -> Finding {
+    let given = q.look.spec.rollout.approved.clone();
+    let Some(plan) = approval::needed(q.look, q.slot) else {
+        return finding("not needed", "an approved plan where one is needed", None);
+    };
+    let value = given.as_ref().map_or_else(|| "none given".to_owned(), |given| format!("approved: {given}"));
+    let wants = format!("approved: {plan}");
+    let hazard = (given.as_ref() != Some(&plan)).then_some(Hazard::ApprovalRequired { plan, given });
+    finding(value, wants, hazard)
+}
+
+/// A generation that failed in one slot is not tried in another.
+pub(super) fn generation_rejected(q: &Question<'_, '_>) -> Finding {
+    let generation = &q.look.generation;
+    let rejecting = q.look.slots.iter().filter(|slot| slot.rejected(generation));
+    let slots: Vec<_> = rejecting.map(|slot| slot.spec.name.clone()).collect();
+    let value = format!("{generation} failed in: {}", listed(&slots));
+    let hazard = (!slots.is_empty())
+        .then(|| Hazard::GenerationRejected { generation: generation.clone(), slots: slots.clone() });
+    finding(value, "failed nowhere", hazard)
+}
+
+pub(super) fn rollback_cooldown(q: &Question<'_, '_>) -> Finding {
+    let wants = format!("none in the last {}", Human(ROLLBACK_COOLDOWN));
+    let Some(at) = q.look.record.rolled_back_at else { return finding("never rolled back", wants, None) };
+    let until = after(at, ROLLBACK_COOLDOWN);
+    let hazard = (q.look.now < until).then_some(Hazard::RollbackCooldown { until });
+    finding(format!("rolled back {} ago", Human(elapsed(q.look.now, at))), wants, hazard)
+}
+
+pub(super) fn claim_held(q: &Question<'_, '_>) -> Finding {
+    let holder = q.look.record.held.as_ref().map(|claim| &claim.slot).filter(|slot| **slot != q.slot.spec.name);
+    let hazard = holder.map(|slot| Hazard::ClaimHeld { slot: slot.clone() });
+    finding(listed(holder), "no claim for another slot", hazard)
+}
+
+pub(super) fn another_replacement(q: &Question<'_, '_>) -> Finding {
+    let others = q.look.slots.iter().filter(|slot| slot.spec.name != q.slot.spec.name);
+    let busy = others.filter(|slot| !matches!(standing(q.look, slot), Standing::Serving(_)));
+    let slots: Vec<_> = busy.map(|slot| slot.spec.name.clone()).collect();
+    let value = format!("slots without one serving instance: {}", listed(&slots));
+    let hazard = (!slots.is_empty()).then_some(Hazard::AnotherReplacement { slots });
+    finding(value, "every other slot served", hazard)
+}
+
+/// No decision rests on a reading that began before our last write to this cluster, or that is old, or that
+/// contradicts what was seen before.
+pub(super) fn stale_observation(q: &Question<'_, '_>) -> Finding {
+    let seen = q.look.seen;
+    let readings = [("the cloud", begun(&seen.cloud)), ("the claim", begun(&seen.claim))];
+    let membership = begun(&seen.membership).map(|begun| ("the membership", Some(begun)));
+    let stale = readings.into_iter().chain(membership).find_map(|(source, begun)| {
+        let begun = begun?;
+        let age = elapsed(q.look.now, begun);
+        match seen.wrote {
+            Some(wrote) if begun < wrote => Some(format!("{source} was read before our last write")),
+            _ if age > FRESH => Some(format!("{source} was read {} ago", Human(age))),
+            _ => None,
+        }
+    });
+    let why = stale.or_else(|| seen.regressions.first().cloned());
+    let value = why.clone().unwrap_or_else(|| "all read after our last write".to_owned());
+    let wants = format!("read after our last write, at most {} ago", Human(FRESH));
+    finding(value, wants, why.map(|why| Hazard::StaleObservation { why }))
+}
+
+fn begun<T>(reading: &Reading<T>) -> Option<Timestamp> {
+    match reading {
+        Reading::Seen { begun, .. } => Some(*begun),
+        Reading::Unknown { .. } => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! Gates about the members: the cluster as it would be after the slot's own member has been taken down.
+//!
+//! Nothing is asked of the slot's own member: an outdated member that is unhealthy, or that its peers have already
+//! dropped, is the first to be replaced.
+
+use crate::ids::{MemberId, SlotName};
+use crate::observed::{Health, Member, Pruning};
+use crate::plan::answer::Hazard;
+use crate::plan::look::SlotLook;
+use crate::time::{Human, after, elapsed};
+
+use super::{Finding, Question, finding, listed};
+
+/// The other slots, each with its member if it has one.
+fn others<'q, 'a>(q: &'q Question<'_, 'a>) -> impl Iterator<Item = (&'q SlotName, Option<&'a Member>)> {
+    let other = |slot: &&'q SlotLook<'a>| slot.spec.name != q.slot.spec.name;
+    q.look.slots.iter().filter(other).map(|slot| (&slot.spec.name, slot.member))
+}
+
+/// Whether the slot's own member already counts for nothing, so that replacing it cannot make things worse.
+fn is_repair(q: &Question<'_, '_>) -> bool {
+    q.slot.member.is_none_or(|member| matches!(member.health, Health::Unhealthy(_)))
+}
+
+pub(super) fn unknown_health(q: &Question<'_, '_>) -> Finding {
+    let why = match &q.look.seen.membership {
+        crate::observed::Reading::Unknown { why } => Some(format!("the members could not be asked: {why}")),
+        crate::observed::Reading::Seen { .. } => others(q).find_map(|(slot, member)| match member {
+            Some(Member { health: Health::Unknown(why), .. }) => Some(format!("{slot}: {why}")),
+            Some(Member { lag: None, .. }) => Some(format!("{slot}: how far it is behind is not known")),
+            _ => None,
+        }),
+    };
+    let value = why.clone().unwrap_or_else(|| "known of all".to_owned());
+    finding(value, "known of all other members", why.map(|why| Hazard::UnknownHealth { why }))
+}
+
+pub(super) fn no_leader(q: &Question<'_, '_>) -> Finding {
+    let leader = q.look.membership.and_then(|membership| membership.leader.clone());
+    let hazard = leader.is_none().then_some(Hazard::NoLeader);
+    finding(listed(leader), "a leader", hazard)
+}
+
+/// The members must be the declared ones: not fewer, and nobody else.
+pub(super) fn members_missing(q: &Question<'_, '_>) -> Finding {
+    let missing: Vec<_> = others(q).filter(|(_, member)| member.is_none()).map(|(slot, _)| slot.clone()).collect();
+    let members = q.look.membership.map(|membership| membership.members.as_slice()).unwrap_or_default();
+    let stranger = |member: &&Member| {
+        let first = |slot| members.iter().find(|other| other.slot.as_ref() == Some(slot));
+        match &member.slot {
+            None => true,
+            // Two members that bear one slot's name: the second is a stranger.
+            Some(slot) => first(slot).is_some_and(|first| first.id != member.id),
+        }
+    };
+    let strangers: Vec<MemberId> = members.iter().filter(stranger).map(|member| member.id.clone()).collect();
+    let value = format!("{} members; missing: {}; strangers: {}", members.len(), listed(&missing), listed(&strangers));
+    let hazard =
+        (!missing.is_empty() || !strangers.is_empty()).then_some(Hazard::MembersMissing { missing, strangers });
+    finding(value, format!("the {} declared ones", q.look.spec.slots.len()), hazard)
+}
+
+pub(super) fn member_not_voter(q: &Question<'_, '_>) -> Finding {
+    let without = others(q).filter(|(_, member)| member.is_some_and(|member| !member.voter));
+    let slots: Vec<_> = without.map(|(slot, _)| slot.clone()).collect();
+    let value = format!("without a vote: {}", listed(&slots));
+    finding(value, "none of the others", (!slots.is_empty()).then_some(Hazard::MemberNotVoter { slots }))
+}
+
+/// One unhealthy member is enough reason not to take down a healthy one; it is none against replacing an unhealthy one.
+pub(super) fn member_unhealthy(q: &Question<'_, '_>) -> Finding {
+    let ill = others(q).filter_map(|(slot, member)| match member.map(|member| &member.health) {
+        Some(Health::Unhealthy(why)) => Some((slot.clone(), why.clone())),
+        _ => None,
+    });
+    let members: Vec<_> = ill.collect();
+    let value = format!("unhealthy: {}", listed(members.iter().map(|(slot, why)| format!("{slot} ({why})"))));
+    let refuses = !members.is_empty() && !is_repair(q);
+    finding(value, "none of the others", refuses.then_some(Hazard::MemberUnhealthy { members }))
+}
+
+/// Healthy voters among the others must still be a quorum of the *declared* number: of 3 two, of 4 three, of 5 three.
+/// Of 1 or 2 members none can be missed, so such a cluster is created and healed, and never upgraded.
+pub(super) fn quorum_would_be_lost(q: &Question<'_, '_>) -> Finding {
+    let healthy = |member: &&Member| member.voter && member.health == Health::Healthy;
+    let healthy_after = others(q).filter_map(|(_, member)| member).filter(healthy).count();
+    let quorum = q.look.spec.quorum();
+    let refuses = healthy_after < quorum;
+    let value = format!("{healthy_after} healthy voters would remain");
+    let wants = format!("at least {quorum} of {}", q.look.spec.slots.len());
+    finding(value, wants, refuses.then_some(Hazard::QuorumWouldBeLost { healthy_after, quorum }))
+}
+
+pub(super) fn lagging(q: &Question<'_, '_>) -> Finding {
+    let limit = q.look.rules.lag_limit;
+    let behind = others(q).filter_map(|(slot, member)| Some((slot.clone(), member?.lag?)));
+    let members: Vec<_> = behind.filter(|(_, lag)| *lag > limit).collect();
+    let value = format!("behind: {}", listed(members.iter().map(|(slot, lag)| format!("{slot} by {lag}"))));
+    let wants = format!("the others at most {limit} entries behind");
+    finding(value, wants, (!members.is_empty()).then_some(Hazard::Lagging { members }))
+}
+
+/// Our own timer, because the application's starts over with every new leader.
+pub(super) fn unstable(q: &Question<'_, '_>) -> Finding {
+    let (now, span) = (q.look.now, q.look.rules.stabilization);
+    let since = |slot| q.look.seen.steady.get(slot).copied();
+    // Others that are ill have a gate of their own, which lets a member that is ill itself be replaced.
+    let counts = |member: Option<&Member>| !is_repair(q) || member.is_some_and(|m| m.health == Health::Healthy);
+    let young: Vec<_> = others(q)
+        .filter(|(_, member)| counts(*member))
+        .map(|(slot, _)| (slot.clone(), after(since(slot).unwrap_or(now), span)))
+        .filter(|(_, until)| now < *until)
+        .collect();
+    let until = young.iter().map(|(_, until)| *until).max();
+    let value = format!("not yet steady: {}", listed(young.iter().map(|(slot, _)| slot)));
+    let hazard =
+        until.map(|until| Hazard::Unstable { slots: young.into_iter().map(|(slot, _)| slot).collect(), until });
+    let wants = format!("every other member healthy for {}", Human(span));
+    let value = match until {
+        Some(until) => format!("{value}, for another {}", Human(elapsed(until, now))),
+        None => value,
+    };
+    finding(value, wants, hazard)
+}
+
+/// An application that drops a stopped member shrinks its quorum, and then looks healthy with too few.
+pub(super) fn autopilot_would_prune(q: &Question<'_, '_>) -> Finding {
+    let declared = q.look.spec.slots.len();
+    let pruning = q.look.membership.map(|membership| membership.pruning);
+    let (value, hazard) = match pruning {
+        None => ("not known".to_owned(), None),
+        Some(Pruning::Never) => ("never prunes".to_owned(), None),
+        Some(Pruning::DownTo(down_to)) => (
+            format!("prunes down to {down_to}"),
+            (down_to < declared).then_some(Hazard::AutopilotWouldPrune { down_to, declared }),
+        ),
+    };
+    finding(value, format!("never, or down to {declared}"), hazard)
+}

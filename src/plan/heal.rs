@@ -1,0 +1,177 @@
+//! A broken slot: give it back what it has lost, one slot at a time. No gate on upgrades applies here.
+
+use std::time::Duration;
+
+use crate::action::{ClaimEffect, CloudEffect, CreateVolume, Effect};
+use crate::ids::{Generation, ImageId, SlotName, VolumeName};
+use crate::observed::{Claim, Instance};
+
+use super::answer::{Awaited, Hazards, Plan, Stall, Why};
+use super::gates;
+use super::look::{Look, Place, SlotLook};
+use super::replacement;
+use super::standing::{Standing, Unclear, initialised, standing};
+
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+/// What to do about the slots that are not as they should be. What can be done comes before what must be waited for,
+/// and that before what needs a person: one slot's trouble does not keep another from being healed.
+pub fn repair(look: &Look<'_>) -> Option<Plan> {
+    let plans: Vec<Plan> = look.slots.iter().filter_map(|slot| for_slot(look, slot)).collect();
+    let urgency = |plan: &Plan| match plan {
+        Plan::Act(..) => 0,
+        Plan::Wait(_) => 1,
+        Plan::Blocked(_) => 2,
+        Plan::Stalled(_) | Plan::Settled => 3,
+    };
+    let memory = || record_slots(look);
+    let claims = |plan: &Plan| matches!(plan, Plan::Act(action, _) if matches!(action.effect, Effect::Claim(_)));
+    let first = plans.into_iter().min_by_key(urgency)?;
+    // The volumes must know of a slot before anything is written to it.
+    match claims(&first) {
+        true => memory().or(Some(first)),
+        false => Some(first),
+    }
+}
+
+fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
+    let name = || slot.spec.name.clone();
+    match standing(look, slot) {
+        Standing::Serving(_) => None,
+        Standing::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
+        Standing::Vacant => Some(claim_lost(look, slot)),
+        Standing::Surplus { surplus, serving } => Some(claim_surplus(look, slot, surplus, serving)),
+        Standing::Down(instance) => {
+            Some(Plan::Stalled(Stall::InstanceStopped { slot: name(), instance: instance.id.clone() }))
+        }
+        Standing::Contested(instances) => Some(Plan::Stalled(Stall::Contested { slot: name(), instances })),
+        Standing::VolumeMissing { lacking } => {
+            Some(Plan::Stalled(Stall::VolumeMissing { slot: name(), volumes: lacking }))
+        }
+        Standing::VolumeElsewhere { volume, zone } => {
+            let declared = slot.spec.zone.clone();
+            Some(Plan::Stalled(Stall::VolumeElsewhere { slot: name(), volume, zone, declared }))
+        }
+        Standing::VolumeUnusable { volume, why } => {
+            Some(Plan::Stalled(Stall::VolumeUnusable { slot: name(), volume, why: why.to_owned() }))
+        }
+        Standing::Unclear(unclear) => Some(wait_for(look, slot, unclear)),
+    }
+}
+
+fn wait_for<'a>(look: &Look<'a>, slot: &SlotLook<'a>, unclear: Unclear<'a>) -> Plan {
+    let (what, since) = match unclear {
+        Unclear::Instance(instance) if instance.state == crate::observed::InstanceState::Stopping => {
+            (Awaited::Stopped { instance: instance.id.clone() }, instance.state_since)
+        }
+        Unclear::Instance(instance) => (Awaited::Running { instance: instance.id.clone() }, instance.launched_at),
+        Unclear::Views(detail) => (Awaited::ViewsAgree { detail }, look.now),
+        Unclear::Volume { volume, place } => match place {
+            Place::Attaching { to, since } => {
+                (Awaited::VolumeAttached { volume: volume.clone(), instance: to.clone() }, since)
+            }
+            Place::Detaching { since, .. } => (Awaited::VolumeFree { volume: volume.clone() }, since),
+            Place::Creating | Place::Free | Place::On(_) | Place::Unclear(_) | Place::Unusable(_) => {
+                (Awaited::VolumeCreated { volume: volume.clone() }, look.now)
+            }
+        },
+    };
+    look.wait(slot, what, since, PATIENCE)
+}
+
+/// A blank volume, only ever for a slot of which nobody has any memory.
+fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -> Plan {
+    let hazards = gates::repair_refusals(look, slot, &look.spec.image);
+    let wanted = look.spec.volumes.iter().find(|volume| lacking.contains(&volume.name));
+    let (Some(volume), true) = (wanted, hazards.is_empty()) else {
+        return Plan::Blocked(Hazards { slot: Some(slot.spec.name.clone()), hazards });
+    };
+    let mut slots: std::collections::BTreeSet<SlotName> = known_slots(look);
+    slots.insert(slot.spec.name.clone());
+    let create = CreateVolume {
+        token: replacement::token(&[&look.spec.name, &slot.spec.name, &volume.name, &slot.spec.zone, "volume"]),
+        name: volume.name.clone(),
+        zone: slot.spec.zone.clone(),
+        size_gib: volume.size_gib,
+        volume_type: volume.volume_type.clone(),
+        encrypted: volume.encrypted,
+        owner: look.seen.owner.clone(),
+        slots,
+    };
+    look.act(slot, CloudEffect::CreateVolume(create), Why::New)
+}
+
+/// Makes every volume know every slot that has one.
+fn record_slots(look: &Look<'_>) -> Option<Plan> {
+    let slots = known_slots(look);
+    let behind: std::collections::BTreeSet<_> = look
+        .cloud
+        .volumes
+        .iter()
+        .filter(|volume| !slots.is_subset(&volume.slots))
+        .map(|volume| volume.id.clone())
+        .collect();
+    if behind.is_empty() {
+        return None;
+    }
+    let effect = CloudEffect::RecordSlots { volumes: behind, slots };
+    Some(look.effect(None, Effect::Cloud(effect), Why::Memory))
+}
+
+fn known_slots(look: &Look<'_>) -> std::collections::BTreeSet<SlotName> {
+    let recorded = look.cloud.volumes.iter().flat_map(|volume| volume.slots.iter().chain([&volume.slot]));
+    recorded.chain(&look.record.initialised).cloned().collect()
+}
+
+fn claim_lost(look: &Look<'_>, slot: &SlotLook<'_>) -> Plan {
+    let Some((generation, image)) = remedy(look, slot) else {
+        let (slot, generation) = (slot.spec.name.clone(), look.generation.clone());
+        return Plan::Stalled(Stall::NothingToHealWith { slot, generation });
+    };
+    let hazards = gates::repair_refusals(look, slot, &image);
+    if !hazards.is_empty() {
+        return Plan::Blocked(Hazards { slot: Some(slot.spec.name.clone()), hazards });
+    }
+    let why = match initialised(look, slot) {
+        true => Why::Lost,
+        false => Why::New,
+    };
+    let claim = Claim {
+        slot: slot.spec.name.clone(),
+        attempt: look.next_attempt(),
+        tries: 0,
+        old: None,
+        member: slot.member.map(|member| member.id.clone()),
+        generation,
+        image,
+        since: look.now,
+    };
+    let effect = ClaimEffect::Claim { claim, expects: look.record.revision };
+    look.effect(Some(slot), Effect::Claim(effect), why)
+}
+
+/// What to heal a slot with: the spec's image, or the last one that settled here if the spec's was rejected here.
+pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
+    if !slot.rejected(&look.generation) {
+        return Some((look.generation.clone(), look.spec.image.clone()));
+    }
+    let image = slot.present().find_map(|(_, volume)| volume.image.clone())?;
+    let generation = look.spec.generation_on(&image);
+    (!slot.rejected(&generation)).then_some((generation, image))
+}
+
+/// Takes an unclaimed launch under a claim: it is then finished if it is what the spec wants, and dropped if not.
+fn claim_surplus(look: &Look<'_>, slot: &SlotLook<'_>, surplus: &Instance, serving: Option<&Instance>) -> Plan {
+    let claim = Claim {
+        slot: slot.spec.name.clone(),
+        attempt: surplus.attempt,
+        tries: 0,
+        old: serving.map(|instance| instance.id.clone()),
+        member: slot.member.map(|member| member.id.clone()),
+        generation: surplus.generation.clone().unwrap_or_else(|| look.generation.clone()),
+        image: surplus.image.clone(),
+        since: look.now,
+    };
+    let effect = ClaimEffect::Claim { claim, expects: look.record.revision };
+    look.effect(Some(slot), Effect::Claim(effect), Why::Surplus { instance: surplus.id.clone() })
+}

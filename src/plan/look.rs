@@ -1,0 +1,214 @@
+//! An observation, arranged by slot: what every question of the planner is asked about.
+
+use std::time::Duration;
+
+use crate::action::{Action, CloudEffect, Effect};
+use crate::ids::{Attempt, Generation, InstanceId, MemberId, SlotName};
+use crate::observed::{
+    AttachmentPhase, ClaimRecord, CloudView, Health, Instance, Member, Membership, Observation, Reading, Volume,
+    VolumeState,
+};
+use crate::spec::{ClusterSpec, Rules, SlotSpec, VolumeSpec};
+use crate::time::{Timestamp, after};
+
+use super::answer::{Awaited, Hazard, Hazards, Plan, WaitingOn, Why};
+
+/// One cluster at one moment.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Look<'a> {
+    pub spec: &'a ClusterSpec,
+    pub rules: Rules,
+    pub generation: Generation,
+    pub seen: &'a Observation,
+    pub now: Timestamp,
+    pub cloud: &'a CloudView,
+    pub record: &'a ClaimRecord,
+    /// `None` where the members could not be asked.
+    pub membership: Option<&'a Membership>,
+    /// One for each declared slot, in the order of the spec.
+    pub slots: Vec<SlotLook<'a>>,
+}
+
+/// What belongs to one slot.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct SlotLook<'a> {
+    pub spec: &'a SlotSpec,
+    /// Dead ones too, for as long as EC2 shows them.
+    pub instances: Vec<&'a Instance>,
+    /// For each declared volume the one that is there.
+    pub volumes: Vec<(&'a VolumeSpec, Option<&'a Volume>)>,
+    pub member: Option<&'a Member>,
+}
+
+/// Where a volume is, when the volume view and the instance view agree.
+#[derive(Debug, PartialEq)]
+pub enum Place<'a> {
+    /// Attached to nothing, in both views.
+    Free,
+    /// Attached, in both views.
+    On(&'a InstanceId),
+    /// On its way to an instance.
+    #[allow(missing_docs)]
+    Attaching { to: &'a InstanceId, since: Timestamp },
+    /// On its way off an instance.
+    #[allow(missing_docs)]
+    Detaching { from: &'a InstanceId, since: Timestamp },
+    /// Being made.
+    Creating,
+    /// The two views do not agree, which is common for a while.
+    Unclear(String),
+    /// It cannot be used as it is.
+    Unusable(&'static str),
+}
+
+impl<'a> Look<'a> {
+    /// Arranges what was seen, or says what was not seen and must be.
+    pub fn new(spec: &'a ClusterSpec, seen: &'a Observation) -> Result<Self, Hazards> {
+        let cloud = required("the cloud", &seen.cloud)?;
+        let record = required("the claim", &seen.claim)?;
+        let membership = seen.membership.seen();
+        let slots = spec.slots.iter().map(|slot| SlotLook::new(spec, slot, cloud, membership)).collect();
+        let (rules, generation) = (spec.application.rules(), spec.generation());
+        Ok(Self { spec, rules, generation, seen, now: seen.now, cloud, record, membership, slots })
+    }
+
+    /// The look at a declared slot.
+    pub fn slot(&self, name: &SlotName) -> Option<&SlotLook<'a>> {
+        self.slots.iter().find(|slot| slot.spec.name == *name)
+    }
+
+    /// Where a volume is, if both views agree.
+    pub fn place(&self, volume: &'a Volume) -> Place<'a> {
+        let listed_by = |id: &InstanceId| {
+            self.cloud.instance(id).is_some_and(|instance| instance.devices.iter().any(|d| d.volume == volume.id))
+        };
+        match &volume.state {
+            VolumeState::Creating => Place::Creating,
+            VolumeState::Deleted => Place::Unusable("deleted"),
+            VolumeState::Error => Place::Unusable("in state error"),
+            VolumeState::Shared(_) => Place::Unusable("attached to several instances at once"),
+            VolumeState::Available => {
+                match self.cloud.instances.iter().find(|i| i.state.is_live() && listed_by(&i.id)) {
+                    Some(holder) => Place::Unclear(format!("{} is available, yet {} lists it", volume.id, holder.id)),
+                    None => Place::Free,
+                }
+            }
+            VolumeState::InUse(attachment) => match attachment.phase {
+                AttachmentPhase::Attaching => Place::Attaching { to: &attachment.instance, since: attachment.since },
+                AttachmentPhase::Detaching | AttachmentPhase::Busy => {
+                    Place::Detaching { from: &attachment.instance, since: attachment.since }
+                }
+                AttachmentPhase::Attached if listed_by(&attachment.instance) => Place::On(&attachment.instance),
+                AttachmentPhase::Attached => Place::Unclear(format!(
+                    "{} is attached to {}, which does not list it",
+                    volume.id, attachment.instance
+                )),
+            },
+        }
+    }
+
+    /// A number that no launch of this cluster has ever had.
+    pub fn next_attempt(&self) -> Attempt {
+        let instances = self.cloud.instances.iter().map(|instance| instance.attempt);
+        let volumes = self.cloud.volumes.iter().map(|volume| volume.attempt);
+        instances.chain(volumes).max().unwrap_or_default().max(self.record.last_attempt).next()
+    }
+
+    /// Whether that member leads.
+    pub fn leads(&self, member: &MemberId) -> bool {
+        self.membership.and_then(|membership| membership.leader.as_ref()) == Some(member)
+    }
+
+    /// A change for a slot.
+    pub fn act(&self, slot: &SlotLook<'_>, effect: CloudEffect, why: Why) -> Plan {
+        self.effect(Some(slot), Effect::Cloud(effect), why)
+    }
+
+    /// A change through any port.
+    pub fn effect(&self, slot: Option<&SlotLook<'_>>, effect: Effect, why: Why) -> Plan {
+        let slot = slot.map(|slot| slot.spec.name.clone());
+        Plan::Act(Action { cluster: self.spec.name.clone(), slot, effect }, why)
+    }
+
+    /// Waiting for a slot.
+    pub fn wait(&self, slot: &SlotLook<'_>, what: Awaited, since: Timestamp, patience: Duration) -> Plan {
+        let slot = Some(slot.spec.name.clone());
+        Plan::Wait(WaitingOn { slot, what, since, worry_at: after(since, patience) })
+    }
+}
+
+/// The value of a reading that nothing can be decided without.
+fn required<'a, T>(source: &str, reading: &'a Reading<T>) -> Result<&'a T, Hazards> {
+    match reading {
+        Reading::Seen { value, .. } => Ok(value),
+        Reading::Unknown { why } => Err(Hazards {
+            slot: None,
+            hazards: vec![Hazard::StaleObservation { why: format!("{source} could not be read: {why}") }],
+        }),
+    }
+}
+
+impl<'a> SlotLook<'a> {
+    fn new(
+        spec: &'a ClusterSpec,
+        slot: &'a SlotSpec,
+        cloud: &'a CloudView,
+        membership: Option<&'a Membership>,
+    ) -> Self {
+        let volume = |declared: &VolumeSpec| {
+            cloud.volumes.iter().find(|volume| {
+                volume.slot == slot.name && volume.name == declared.name && volume.state != VolumeState::Deleted
+            })
+        };
+        Self {
+            spec: slot,
+            instances: cloud.instances.iter().filter(|instance| instance.slot == slot.name).collect(),
+            volumes: spec.volumes.iter().map(|declared| (declared, volume(declared))).collect(),
+            member: membership.and_then(|membership| membership.of_slot(&slot.name)),
+        }
+    }
+
+    /// The slot's instances that are neither dead nor dying.
+    pub fn live(&self) -> impl Iterator<Item = &'a Instance> + '_ {
+        self.instances.iter().copied().filter(|instance| instance.state.is_live())
+    }
+
+    /// The slot's instance of that id, dead or alive.
+    pub fn instance(&self, id: &InstanceId) -> Option<&'a Instance> {
+        self.instances.iter().copied().find(|instance| instance.id == *id)
+    }
+
+    /// The volumes that are there.
+    pub fn present(&self) -> impl Iterator<Item = (&'a VolumeSpec, &'a Volume)> + '_ {
+        self.volumes.iter().filter_map(|(spec, volume)| volume.map(|volume| (*spec, volume)))
+    }
+
+    /// Whether every declared volume is attached to that instance, in both views.
+    pub fn all_on(&self, look: &Look<'a>, id: &InstanceId) -> bool {
+        self.volumes.iter().all(|(_, volume)| volume.is_some_and(|volume| look.place(volume) == Place::On(id)))
+    }
+
+    /// Whether any of the slot's volumes is at, or on its way to or from, that instance.
+    pub fn any_at(&self, look: &Look<'a>, id: &InstanceId) -> bool {
+        let lists = |volume: &Volume| {
+            look.cloud.instance(id).is_some_and(|instance| instance.devices.iter().any(|d| d.volume == volume.id))
+        };
+        self.present().any(|(_, volume)| match look.place(volume) {
+            Place::On(at) | Place::Attaching { to: at, .. } | Place::Detaching { from: at, .. } => at == id,
+            Place::Unclear(_) => true,
+            Place::Free | Place::Creating | Place::Unusable(_) => lists(volume),
+        })
+    }
+
+    /// Whether the slot's member is a healthy voter.
+    pub fn is_healthy_voter(&self) -> bool {
+        self.member.is_some_and(|member| member.voter && member.health == Health::Healthy)
+    }
+
+    /// The generation that failed here, if one did.
+    pub fn rejected(&self, generation: &Generation) -> bool {
+        self.present().any(|(_, volume)| volume.rejected.as_ref() == Some(generation))
+    }
+}

@@ -1,0 +1,195 @@
+//! A replacement going forward.
+
+use crate::action::{CloudEffect, Effect, MemberEffect};
+use crate::observed::{Instance, InstanceState};
+use crate::plan::answer::{Awaited, Plan, Stall, Why};
+use crate::plan::{gates, select};
+use crate::spec::{OnFailure, Strategy};
+use crate::time::{Timestamp, after};
+
+use super::{INSTANCE_PATIENCE, Replacement};
+
+impl<'a> Replacement<'_, 'a> {
+    pub(super) fn forward(&self) -> Plan {
+        if let Some(new) = self.new
+            && self.slot.all_on(self.look, &new.id)
+            && new.state.is_live()
+        {
+            return self.prove(new);
+        }
+        if let Some(plan) = self.too_late() {
+            return plan;
+        }
+        let steps = match self.look.spec.rollout.strategy {
+            Strategy::Surge => self.ready_new().or_else(|| self.empty_old()),
+            Strategy::Recreate => self.empty_old().or_else(|| self.ready_new()),
+        };
+        steps
+            .or_else(|| self.fill(self.new?, &Why::NextStep))
+            .unwrap_or_else(|| self.disagreement("the new instance and its volumes are not seen together".to_owned()))
+    }
+
+    /// The old instance stopped, and nothing of the slot attached to it.
+    fn empty_old(&self) -> Option<Plan> {
+        let named = self.claim.old.as_ref()?;
+        let Some(old) = self.old else { return self.unseen(named, self.claim.since) };
+        match old.state {
+            InstanceState::Running => self.disrupt(old),
+            InstanceState::Pending => {
+                let what = Awaited::Running { instance: old.id.clone() };
+                Some(self.look.wait(self.slot, what, old.launched_at, INSTANCE_PATIENCE))
+            }
+            InstanceState::Stopping => {
+                let what = Awaited::Stopped { instance: old.id.clone() };
+                Some(self.look.wait(self.slot, what, old.state_since, INSTANCE_PATIENCE))
+            }
+            InstanceState::Stopped => self.empty(old, true, &Why::NextStep),
+            InstanceState::ShuttingDown | InstanceState::Terminated => self.empty(old, false, &Why::NextStep),
+        }
+    }
+
+    /// The one step that takes a member down: all gates again on a fresh look, leadership away first.
+    fn disrupt(&self, old: &'a Instance) -> Option<Plan> {
+        if !self.slot.any_at(self.look, &old.id) {
+            // Its volumes have moved and somebody started it again: it serves nothing, and goes when the new one is proven.
+            return None;
+        }
+        let hazards = gates::upgrade_refusals(self.look, self.slot);
+        if !hazards.is_empty() {
+            return Some(self.blocked(hazards));
+        }
+        if let Some(plan) = self.move_leadership() {
+            return Some(plan);
+        }
+        Some(self.look.act(self.slot, CloudEffect::Stop { instance: old.id.clone() }, Why::NextStep))
+    }
+
+    fn move_leadership(&self) -> Option<Plan> {
+        let (membership, leader) = (self.look.membership?, self.slot.member?);
+        if !self.look.rules.leader_last || !membership.can_transfer || !self.look.leads(&leader.id) {
+            return None;
+        }
+        let to = select::successor(self.look, self.slot)?;
+        let effect = MemberEffect::TransferLeadership { from: leader.id.clone(), to: to.id.clone() };
+        Some(self.look.effect(Some(self.slot), Effect::Member(effect), Why::Leads))
+    }
+
+    /// Every volume is at the new instance: the member has to prove itself, then the old shell goes.
+    fn prove(&self, new: &'a Instance) -> Plan {
+        let passed = self.old.is_some_and(|old| old.retired);
+        if !passed {
+            if let Some(plan) = self.proof_outstanding(new) {
+                return plan;
+            }
+        }
+        self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, Why::Proven))
+    }
+
+    fn proof_outstanding(&self, new: &'a Instance) -> Option<Plan> {
+        let bake = self.look.spec.rollout.bake_time;
+        let wanted = super::proof::Wanted { instance: new, member: self.claim.member.as_ref() };
+        match super::proof::healthy_for(self.look, self.slot, &wanted, bake) {
+            Ok(()) => None,
+            Err(_) if self.is_forming() => None,
+            Err(outstanding) => Some(self.too_late().unwrap_or_else(|| self.wait_for(outstanding, new))),
+        }
+    }
+
+    pub(super) fn wait_for(&self, outstanding: super::proof::Outstanding, instance: &Instance) -> Plan {
+        let limit = self.look.spec.rollout.join_deadline;
+        let down_since = self.down_since().unwrap_or(instance.launched_at);
+        match outstanding {
+            super::proof::Outstanding::NotBack(why_not) => {
+                self.look.wait(self.slot, Awaited::MemberBack { why_not }, down_since, limit)
+            }
+            super::proof::Outstanding::Until { since, until } => {
+                let span = crate::time::elapsed(until, since) + limit;
+                self.look.wait(self.slot, Awaited::Bake { until }, since, span)
+            }
+        }
+    }
+
+    /// The first members of a new cluster cannot prove themselves before the last one is there.
+    fn is_forming(&self) -> bool {
+        self.look.rules.forms_together
+            && self.claim.old.is_none()
+            && self.look.cloud.volumes.iter().all(|volume| volume.generation.is_none())
+    }
+
+    fn discard_old(&self, new: &Instance) -> Option<Plan> {
+        let named = self.claim.old.as_ref()?;
+        match self.old {
+            Some(old) => self.discard(old, &Why::Proven),
+            None => self.unseen(named, new.launched_at),
+        }
+    }
+
+    fn settle(&self, new: &Instance) -> Option<Plan> {
+        let behind = |v: &crate::observed::Volume| v.generation.as_ref() != Some(&self.claim.generation);
+        if self.is_forming() || !self.slot.present().any(|(_, volume)| behind(volume)) {
+            return None;
+        }
+        let volumes = self.slot.present().map(|(_, volume)| volume.id.clone()).collect();
+        let (generation, image) = (self.claim.generation.clone(), self.claim.image.clone());
+        let effect = CloudEffect::Settle { volumes, generation, image, attempt: new.attempt };
+        Some(self.look.act(self.slot, effect, Why::Proven))
+    }
+
+    /// Since when the member is down by our hand, as the world tells it.
+    fn down_since(&self) -> Option<Timestamp> {
+        match self.old {
+            Some(old) if old.state == InstanceState::Stopped => Some(old.state_since),
+            Some(old) if old.state.is_live() => None,
+            // Healing: the clock starts when the first volume is given to the new instance.
+            _ => self.slot.present().find_map(|(_, volume)| match &volume.state {
+                crate::observed::VolumeState::InUse(attachment)
+                    if Some(&attachment.instance) == self.new.map(|new| &new.id) =>
+                {
+                    Some(attachment.since)
+                }
+                _ => None,
+            }),
+        }
+    }
+
+    /// What to do when the member has been down for too long.
+    fn too_late(&self) -> Option<Plan> {
+        let limit = self.look.spec.rollout.join_deadline;
+        let deadline = after(self.down_since()?, limit);
+        if self.look.now < deadline {
+            return None;
+        }
+        let old_is_there = self.old.is_some_and(|old| old.state == InstanceState::Stopped && !old.retired);
+        let can_heal_otherwise = self.claim.old.is_none() && self.settled_otherwise();
+        match self.look.spec.rollout.on_failure {
+            OnFailure::Rollback if old_is_there || can_heal_otherwise => Some(self.reject()),
+            OnFailure::Rollback | OnFailure::Hold => self.hold(),
+        }
+    }
+
+    /// The slot ran something else before, which it can be healed with.
+    fn settled_otherwise(&self) -> bool {
+        self.slot.present().any(|(_, v)| v.image.is_some() && v.generation.as_ref() != Some(&self.claim.generation))
+    }
+
+    fn reject(&self) -> Plan {
+        let effect = CloudEffect::Reject {
+            volumes: self.slot.present().map(|(_, volume)| volume.id.clone()).collect(),
+            generation: self.claim.generation.clone(),
+            attempt: self.claim.attempt,
+        };
+        self.look.act(self.slot, effect, Why::NotBackInTime { limit: self.look.spec.rollout.join_deadline })
+    }
+
+    /// Stalled, once the new instance has the volumes; before that the move goes on, late as it is.
+    fn hold(&self) -> Option<Plan> {
+        let new = self.new.filter(|new| self.slot.all_on(self.look, &new.id))?;
+        let wanted = super::proof::Wanted { instance: new, member: self.claim.member.as_ref() };
+        let why_not = match super::proof::healthy_for(self.look, self.slot, &wanted, self.look.spec.rollout.bake_time) {
+            Err(super::proof::Outstanding::NotBack(why_not)) => why_not,
+            Ok(()) | Err(super::proof::Outstanding::Until { .. }) => return None,
+        };
+        let (slot, generation) = (self.slot.spec.name.clone(), self.claim.generation.clone());
+        Some(Plan::Stalled(Stall::Held { slot, generation, why_not }))
+    }
+}

@@ -1,0 +1,197 @@
+//! Instances as shells: getting a new one ready, emptying one, moving volumes in, throwing one away.
+//!
+//! Each function answers `None` when its part is done, and the plan for its next move otherwise.
+
+use std::time::Duration;
+
+use crate::action::{ClaimEffect, CloudEffect, Effect, Launch};
+use crate::ids::Token;
+use crate::observed::{Checks, Claim, Instance, InstanceState};
+use crate::plan::answer::{Awaited, Plan, Why};
+use crate::plan::gates;
+use crate::plan::look::Place;
+use crate::time::{after, elapsed};
+
+use super::{INSTANCE_PATIENCE, Replacement, TERMINATED_SHOWN, VOLUME_PATIENCE};
+
+/// Launches tried in a row before a longer pause: BOSH's figure.
+const TRIES: u32 = 3;
+/// The longer pause.
+const NEXT_ROUND: Duration = Duration::from_secs(30 * 60);
+/// How long status checks may take before the instance is given up.
+const CHECKS_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+impl<'a> Replacement<'_, 'a> {
+    /// Brings the new instance to running, with its status checks passed.
+    pub(super) fn ready_new(&self) -> Option<Plan> {
+        let Some(new) = self.new else {
+            return Some(match self.look.seen.spent == Some(self.claim.attempt) {
+                true => self.try_again("its launch token was used before".to_owned()),
+                false => self.launch(),
+            });
+        };
+        let id = || new.id.clone();
+        match (new.state, &new.checks) {
+            (InstanceState::Terminated | InstanceState::ShuttingDown, _) => Some(self.try_again(reason(new))),
+            _ if new.retired => self.discard_new(Why::LaunchFailed { reason: reason(new) }),
+            (InstanceState::Pending, _) => {
+                Some(self.look.wait(self.slot, Awaited::Running { instance: id() }, new.launched_at, INSTANCE_PATIENCE))
+            }
+            (InstanceState::Running, Checks::Ok) => None,
+            (InstanceState::Running, Checks::Initializing | Checks::Unknown)
+                if elapsed(self.look.now, new.launched_at) < CHECKS_PATIENCE =>
+            {
+                Some(self.look.wait(self.slot, Awaited::Checks { instance: id() }, new.launched_at, CHECKS_PATIENCE))
+            }
+            (InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped, _) => {
+                self.discard_new(Why::LaunchFailed { reason: reason(new) })
+            }
+        }
+    }
+
+    fn launch(&self) -> Plan {
+        let hazards = gates::repair_refusals(self.look, self.slot, &self.claim.image);
+        if !hazards.is_empty() {
+            return self.blocked(hazards);
+        }
+        let (spec, slot, claim) = (self.look.spec, self.slot.spec, self.claim);
+        let instance = &spec.instance;
+        let launch = Launch {
+            token: token(&[&spec.name, &slot.name, &claim.generation, &claim.attempt.to_string(), &slot.subnet]),
+            image: claim.image.clone(),
+            instance_type: instance.instance_type.clone(),
+            zone: slot.zone.clone(),
+            subnet: slot.subnet.clone(),
+            iam_instance_profile: instance.iam_instance_profile.clone(),
+            security_groups: instance.security_groups.clone(),
+            key_name: instance.key_name.clone(),
+            user_data: instance.user_data.clone(),
+            user_data_digest: instance.user_data_digest(),
+            tags: instance.tags.clone(),
+            owner: self.look.seen.owner.clone(),
+            generation: claim.generation.clone(),
+            attempt: claim.attempt,
+            volumes: self.slot.present().map(|(_, volume)| (volume.name.clone(), volume.id.clone())).collect(),
+        };
+        self.look.act(self.slot, CloudEffect::Launch(Box::new(launch)), Why::NextStep)
+    }
+
+    /// The launch came to nothing: a further attempt under the same claim, or a longer pause first.
+    fn try_again(&self, reason: String) -> Plan {
+        let again_at = after(self.claim.since, NEXT_ROUND);
+        if self.claim.tries + 1 >= TRIES && self.look.now < again_at {
+            return self.look.wait(self.slot, Awaited::NextLaunch { reason }, self.claim.since, NEXT_ROUND);
+        }
+        let claim = Claim {
+            attempt: self.look.next_attempt(),
+            tries: if self.claim.tries + 1 >= TRIES { 0 } else { self.claim.tries + 1 },
+            since: self.look.now,
+            ..self.claim.clone()
+        };
+        let effect = ClaimEffect::Claim { claim, expects: self.look.record.revision };
+        self.look.effect(Some(self.slot), Effect::Claim(effect), Why::LaunchFailed { reason })
+    }
+
+    /// Empties a stopped (or dead) instance: snapshot where asked for, then detach, one volume at a time.
+    pub(super) fn empty(&self, shell: &Instance, snapshot: bool, why: &Why) -> Option<Plan> {
+        for (spec, volume) in self.slot.present() {
+            let effect = match self.look.place(volume) {
+                Place::On(at) if *at == shell.id => {
+                    let taken = |s: &crate::observed::Snapshot| {
+                        s.volume == volume.id && s.attempt == self.claim.attempt && !s.failed
+                    };
+                    match snapshot && spec.snapshot_before_replace && !self.look.cloud.snapshots.iter().any(taken) {
+                        true => CloudEffect::Snapshot { volume: volume.id.clone(), attempt: self.claim.attempt },
+                        false => CloudEffect::Detach {
+                            volume: volume.id.clone(),
+                            instance: shell.id.clone(),
+                            device: spec.device.clone(),
+                        },
+                    }
+                }
+                Place::Detaching { since, .. } => {
+                    let what = Awaited::VolumeFree { volume: volume.id.clone() };
+                    return Some(self.look.wait(self.slot, what, since, VOLUME_PATIENCE));
+                }
+                Place::Unclear(detail) => return Some(self.disagreement(detail)),
+                Place::On(_) | Place::Free | Place::Creating | Place::Attaching { .. } | Place::Unusable(_) => continue,
+            };
+            return Some(self.look.act(self.slot, effect, why.clone()));
+        }
+        None
+    }
+
+    /// Attaches to an instance every volume that is free, and waits for those on their way.
+    pub(super) fn fill(&self, shell: &Instance, why: &Why) -> Option<Plan> {
+        let (device, volume, place) = self.elsewhere(&shell.id).into_iter().next()?;
+        let volume = || volume.clone();
+        Some(match place {
+            Place::Free => {
+                let (instance, device) = (shell.id.clone(), device.to_owned());
+                self.look.act(self.slot, CloudEffect::Attach { volume: volume(), instance, device }, why.clone())
+            }
+            Place::Attaching { to, since } => {
+                let what = Awaited::VolumeAttached { volume: volume(), instance: to.clone() };
+                self.look.wait(self.slot, what, since, VOLUME_PATIENCE)
+            }
+            Place::Detaching { since, .. } => {
+                self.look.wait(self.slot, Awaited::VolumeFree { volume: volume() }, since, VOLUME_PATIENCE)
+            }
+            Place::Creating => {
+                let what = Awaited::VolumeCreated { volume: volume() };
+                self.look.wait(self.slot, what, self.claim.since, VOLUME_PATIENCE)
+            }
+            Place::On(at) => self.disagreement(format!("{} is attached to {at}", volume())),
+            Place::Unclear(detail) => self.disagreement(detail),
+            Place::Unusable(why) => self.disagreement(format!("{} is {why}", volume())),
+        })
+    }
+
+    /// Retires and terminates an instance that holds nothing. Done when EC2 says it is on its way out.
+    pub(super) fn discard(&self, shell: &Instance, why: &Why) -> Option<Plan> {
+        if !shell.state.is_live() {
+            return None;
+        }
+        if self.slot.any_at(self.look, &shell.id) {
+            return Some(self.disagreement(format!("{} still has a data volume", shell.id)));
+        }
+        let instance = shell.id.clone();
+        let effect = match shell.retired {
+            false => CloudEffect::Retire { instance },
+            true => CloudEffect::Terminate { instance },
+        };
+        Some(self.look.act(self.slot, effect, why.clone()))
+    }
+
+    /// The same for the new instance, if it was ever seen.
+    pub(super) fn discard_new(&self, why: Why) -> Option<Plan> {
+        self.discard(self.new?, &why)
+    }
+
+    /// An instance that is named and not shown: not found is not gone, until EC2 would have stopped showing it.
+    pub(super) fn unseen(&self, id: &crate::ids::InstanceId, since: crate::time::Timestamp) -> Option<Plan> {
+        if elapsed(self.look.now, since) > TERMINATED_SHOWN {
+            return None;
+        }
+        let detail = format!("{id} is not shown, and that does not mean that it is gone");
+        Some(self.look.wait(self.slot, Awaited::ViewsAgree { detail }, since, INSTANCE_PATIENCE))
+    }
+
+    pub(super) fn disagreement(&self, detail: String) -> Plan {
+        self.look.wait(self.slot, Awaited::ViewsAgree { detail }, self.claim.since, INSTANCE_PATIENCE)
+    }
+}
+
+fn reason(instance: &Instance) -> String {
+    match (&instance.state_reason, &instance.checks) {
+        (Some(reason), _) => format!("{}: {reason}", instance.id),
+        (None, Checks::Impaired(why)) => format!("{}: status checks: {why}", instance.id),
+        (None, _) => format!("{} is not running with its status checks passed", instance.id),
+    }
+}
+
+/// A client token: short enough for EC2 (64 characters), the same for the same parts.
+pub fn token(parts: &[&str]) -> Token {
+    let joined = parts.join("\n");
+    Token::from(format!("hermitcrab-{}", crate::spec::digest(joined.as_bytes())))
+}

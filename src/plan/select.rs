@@ -1,0 +1,111 @@
+//! Which outdated slot goes next, and whether it may.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::action::{ClaimEffect, Effect};
+use crate::observed::{Claim, Health, Instance, Member};
+
+use super::answer::{Hazards, Plan, Why};
+use super::drift::{Drift, drifts};
+use super::gates;
+use super::look::{Look, SlotLook};
+use super::standing::{Standing, standing};
+
+/// A slot's place in the order, first to last: a slot whose loss costs the cluster least goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum Rank {
+    /// Its member is not healthy, so nothing is lost by replacing it and perhaps something is mended.
+    Unhealthy,
+    /// AWS is going to take the instance down anyway.
+    Maintenance,
+    /// Its vote does not count.
+    NonVoter,
+    Follower,
+    /// Disrupting the leader costs an election, so it happens once, last, and after a transfer where one is offered.
+    Leader,
+}
+
+/// An outdated slot.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Candidate<'l, 'a> {
+    pub slot: &'l SlotLook<'a>,
+    pub instance: &'a Instance,
+    pub drifts: Vec<Drift>,
+    pub rank: Rank,
+}
+
+/// Every outdated slot, in the order in which they are replaced as things are now. Asked again before each one.
+pub fn order<'l, 'a>(look: &'l Look<'a>) -> Vec<Candidate<'l, 'a>> {
+    let mut candidates: Vec<_> = look.slots.iter().filter_map(|slot| candidate(look, slot)).collect();
+    candidates.sort_by_key(|candidate| candidate.rank);
+    candidates
+}
+
+fn candidate<'l, 'a>(look: &Look<'a>, slot: &'l SlotLook<'a>) -> Option<Candidate<'l, 'a>> {
+    let Standing::Serving(instance) = standing(look, slot) else { return None };
+    let drifts = drifts(look.spec, slot.spec, instance);
+    if drifts.is_empty() {
+        return None;
+    }
+    Some(Candidate { slot, instance, drifts, rank: rank(look, slot, instance) })
+}
+
+fn rank(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Rank {
+    match slot.member {
+        Some(member) if member.health != Health::Healthy => Rank::Unhealthy,
+        Some(member) if look.rules.leader_last && look.leads(&member.id) => Rank::Leader,
+        _ if !instance.scheduled_events.is_empty() => Rank::Maintenance,
+        Some(member) if !member.voter => Rank::NonVoter,
+        Some(_) => Rank::Follower,
+        None => Rank::Unhealthy,
+    }
+}
+
+/// Nothing is under way and nothing is broken: begin with the right slot, unless there is a reason not to.
+pub fn begin(look: &Look<'_>) -> Plan {
+    let Some(next) = order(look).into_iter().next() else { return Plan::Settled };
+    let hazards = gates::upgrade_refusals(look, next.slot);
+    if !hazards.is_empty() {
+        return Plan::Blocked(Hazards { slot: Some(next.slot.spec.name.clone()), hazards });
+    }
+    let claim = Claim {
+        slot: next.slot.spec.name.clone(),
+        attempt: look.next_attempt(),
+        tries: 0,
+        old: Some(next.instance.id.clone()),
+        member: next.slot.member.map(|member| member.id.clone()),
+        generation: look.generation.clone(),
+        image: look.spec.image.clone(),
+        since: look.now,
+    };
+    let effect = ClaimEffect::Claim { claim, expects: look.record.revision };
+    let why = Why::Outdated { drifts: next.drifts, rank: next.rank };
+    look.effect(Some(next.slot), Effect::Claim(effect), why)
+}
+
+/// Who should lead in place of a slot's member: a healthy, caught-up voter, on the desired image if there is one,
+/// so that leadership moves only once in a rollout.
+pub fn successor<'a>(look: &Look<'a>, leaving: &SlotLook<'a>) -> Option<&'a Member> {
+    let others = look.slots.iter().filter(|slot| slot.spec.name != leaving.spec.name && slot.is_healthy_voter());
+    let caught_up =
+        others.filter(|slot| slot.member.and_then(|m| m.lag).is_some_and(|lag| lag <= look.rules.lag_limit));
+    let outdated = |slot: &&SlotLook<'a>| candidate(look, slot).is_some();
+    caught_up.min_by_key(outdated).and_then(|slot| slot.member)
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unhealthy => "unhealthy, so first",
+            Self::Maintenance => "maintenance is announced",
+            Self::NonVoter => "non-voter",
+            Self::Follower => "follower",
+            Self::Leader => "leader, so last",
+        })
+    }
+}

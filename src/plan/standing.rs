@@ -1,0 +1,113 @@
+//! Where an unclaimed slot stands, classified from the observation and never remembered.
+
+use std::collections::BTreeSet;
+
+use crate::ids::{InstanceId, SlotName, VolumeId, VolumeName, Zone};
+use crate::observed::{Instance, InstanceState};
+
+use super::look::{Look, Place, SlotLook};
+
+/// Where a slot stands while nobody claims it.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Standing<'a> {
+    /// It was never initialised, and these volumes are still to be made.
+    Blank { lacking: Vec<VolumeName> },
+    /// It was initialised, and these volumes are not there.
+    VolumeMissing { lacking: Vec<VolumeName> },
+    /// A volume lies outside the slot's zone.
+    VolumeElsewhere { volume: VolumeId, zone: Zone },
+    /// A volume is of no use as it is.
+    VolumeUnusable { volume: VolumeId, why: &'static str },
+    /// Its volumes are free and it has no live instance.
+    Vacant,
+    /// One instance has all its volumes and runs, or is about to.
+    Serving(&'a Instance),
+    /// One instance has all its volumes and was stopped.
+    Down(&'a Instance),
+    /// Beside (or instead of) a serving instance there is one that we launched and that has no volume.
+    Surplus { surplus: &'a Instance, serving: Option<&'a Instance> },
+    /// Several live instances, and not all of them ours to sort out.
+    Contested(BTreeSet<InstanceId>),
+    /// Something is on its way, or the views do not agree.
+    Unclear(Unclear<'a>),
+}
+
+/// What is on its way.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Unclear<'a> {
+    Volume { volume: &'a VolumeId, place: Place<'a> },
+    Instance(&'a Instance),
+    Views(String),
+}
+
+/// Classifies a slot.
+pub fn standing<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Standing<'a> {
+    let lacking: Vec<_> =
+        slot.volumes.iter().filter(|(_, there)| there.is_none()).map(|(spec, _)| spec.name.clone()).collect();
+    if !lacking.is_empty() {
+        return match initialised(look, slot) {
+            true => Standing::VolumeMissing { lacking },
+            false => Standing::Blank { lacking },
+        };
+    }
+    for (_, volume) in slot.present() {
+        if volume.zone != slot.spec.zone {
+            return Standing::VolumeElsewhere { volume: volume.id.clone(), zone: volume.zone.clone() };
+        }
+        match look.place(volume) {
+            Place::Free | Place::On(_) => {}
+            Place::Unusable(why) => return Standing::VolumeUnusable { volume: volume.id.clone(), why },
+            Place::Unclear(detail) => return Standing::Unclear(Unclear::Views(detail)),
+            place @ (Place::Creating | Place::Attaching { .. } | Place::Detaching { .. }) => {
+                return Standing::Unclear(Unclear::Volume { volume: &volume.id, place });
+            }
+        }
+    }
+    by_instances(look, slot)
+}
+
+/// The second half: every volume is there, in its zone, and either free or attached.
+fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Standing<'a> {
+    let (holding, others): (Vec<_>, Vec<_>) = slot.live().partition(|instance| slot.all_on(look, &instance.id));
+    let everyone = || slot.live().map(|instance| instance.id.clone()).collect();
+    let free = slot.present().all(|(_, volume)| look.place(volume) == Place::Free);
+    match (holding.as_slice(), others.as_slice()) {
+        ([], []) if free => Standing::Vacant,
+        ([], []) => Standing::Unclear(Unclear::Views(format!(
+            "the volumes of {} are attached to something that is not one of its live instances",
+            slot.spec.name
+        ))),
+        (_, [surplus]) if is_surplus(look, slot, surplus, &holding, free) => {
+            Standing::Surplus { surplus, serving: holding.first().copied() }
+        }
+        ([instance], []) => match instance.state {
+            InstanceState::Pending | InstanceState::Stopping => Standing::Unclear(Unclear::Instance(instance)),
+            InstanceState::Stopped => Standing::Down(instance),
+            InstanceState::Running | InstanceState::ShuttingDown | InstanceState::Terminated => {
+                Standing::Serving(instance)
+            }
+        },
+        _ => Standing::Contested(everyone()),
+    }
+}
+
+/// An instance that we launched, and that has never been given a volume: the trace of a launch whose claim is gone.
+fn is_surplus(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, holding: &[&Instance], free: bool) -> bool {
+    let launched_by_us = instance.owner.as_ref() == Some(&look.seen.owner) && instance.generation.is_some();
+    launched_by_us && !slot.any_at(look, &instance.id) && (holding.len() == 1 || free)
+}
+
+/// Whether a slot has ever been initialised. Any memory of it counts: the claim record, the volumes of other slots,
+/// its own volumes' proof, an instance that was launched for it. Its own volumes' `:slots` alone do not: they are
+/// written before the slot is complete.
+pub fn initialised(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
+    let name: &SlotName = &slot.spec.name;
+    look.record.initialised.contains(name)
+        || look.cloud.volumes.iter().any(|volume| {
+            (volume.slot != *name && volume.slots.contains(name))
+                || (volume.slot == *name && volume.generation.is_some())
+        })
+        || !slot.instances.is_empty()
+}

@@ -1,0 +1,89 @@
+//! Small things that disturb nobody: memory on the volumes, the pruning limit, declared tags.
+
+use std::time::Duration;
+
+use crate::action::{CloudEffect, Effect, MemberEffect};
+use crate::observed::{Health, Instance, Pruning, Volume};
+use crate::time::{after, elapsed};
+
+use super::answer::{Awaited, Plan, WaitingOn, Why};
+use super::drift::{drifts, tags_differ};
+use super::look::{Look, SlotLook};
+use super::standing::{Standing, standing};
+
+/// How long the members of a new cluster may take to find each other.
+const FORMATION: Duration = Duration::from_secs(10 * 60);
+
+/// The first thing to keep up, if there is one. Every slot is serving when this is asked.
+pub fn keep(look: &Look<'_>) -> Option<Plan> {
+    guard_membership(look).or_else(|| form(look)).or_else(|| remember(look)).or_else(|| mend_tags(look))
+}
+
+/// Keeps the application from pruning a stopped member, where the spec lets us.
+fn guard_membership(look: &Look<'_>) -> Option<Plan> {
+    let membership = look.membership.filter(|membership| membership.leader.is_some())?;
+    let declared = look.spec.slots.len();
+    match membership.pruning {
+        Pruning::DownTo(down_to) if down_to < declared && look.rules.manage_pruning => {
+            let effect = Effect::Member(MemberEffect::SetPruning { down_to: declared });
+            Some(look.effect(None, effect, Why::WouldPrune { down_to, declared }))
+        }
+        Pruning::DownTo(_) | Pruning::Never => None,
+    }
+}
+
+/// A new cluster is not settled before all of its members have found each other.
+fn form(look: &Look<'_>) -> Option<Plan> {
+    if look.cloud.volumes.iter().any(|volume| volume.generation.is_some()) {
+        return None;
+    }
+    let led = look.membership.is_some_and(|membership| membership.leader.is_some());
+    let missing: Vec<_> =
+        look.slots.iter().filter(|slot| !led || !slot.is_healthy_voter()).map(|slot| slot.spec.name.clone()).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let since = look.cloud.instances.iter().map(|instance| instance.launched_at).max().unwrap_or(look.now);
+    let what = Awaited::Formation { missing };
+    Some(Plan::Wait(WaitingOn { slot: None, what, since, worry_at: after(since, FORMATION) }))
+}
+
+/// Records on a slot's volumes what has proved itself there. An adopted slot, or one of a cluster that has just
+/// formed, comes to its memory this way.
+fn remember(look: &Look<'_>) -> Option<Plan> {
+    serving(look).find_map(|(slot, instance)| {
+        let behind = |volume: &Volume| volume.generation.as_ref() != Some(&look.generation);
+        let proven = slot.is_healthy_voter() && steady(look, slot) && drifts(look.spec, slot.spec, instance).is_empty();
+        if !proven || !slot.present().any(|(_, volume)| behind(volume)) {
+            return None;
+        }
+        let effect = CloudEffect::Settle {
+            volumes: slot.present().map(|(_, volume)| volume.id.clone()).collect(),
+            generation: look.generation.clone(),
+            image: instance.image.clone(),
+            attempt: instance.attempt,
+        };
+        Some(look.act(slot, effect, Why::Memory))
+    })
+}
+
+fn steady(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
+    let healthy = slot.member.is_some_and(|member| member.health == Health::Healthy);
+    let since = look.seen.steady.get(&slot.spec.name);
+    healthy && since.is_some_and(|since| elapsed(look.now, *since) >= look.rules.stabilization)
+}
+
+fn mend_tags(look: &Look<'_>) -> Option<Plan> {
+    serving(look).find(|(_, instance)| tags_differ(look.spec, instance)).map(|(slot, instance)| {
+        let (instance, tags) = (instance.id.clone(), look.spec.instance.tags.clone());
+        look.act(slot, CloudEffect::Tag { instance, tags }, Why::Tags)
+    })
+}
+
+/// The serving instances that are ours to touch, each with its slot.
+fn serving<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = (&'l SlotLook<'a>, &'a Instance)> {
+    look.slots.iter().filter_map(|slot| match standing(look, slot) {
+        Standing::Serving(instance) if instance.owner.as_ref() == Some(&look.seen.owner) => Some((slot, instance)),
+        _ => None,
+    })
+}
