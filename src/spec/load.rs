@@ -185,17 +185,17 @@ impl<'a> Report<'a> {
 
 impl Problem {
     fn new(severity: Severity, path: &Path, message: impl Display) -> Self {
-        let (path, message) = (path.to_owned(), message.to_string());
+        let (path, message) = (path.to_owned(), harmless(&message.to_string()));
         Self { severity, path, place: None, message, label: None, hint: None }
     }
 
     fn label(&mut self, label: impl Into<String>) -> &mut Self {
-        self.label = Some(label.into());
+        self.label = Some(harmless(&label.into()));
         self
     }
 
     fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(harmless(&hint.into()));
         self
     }
 
@@ -203,6 +203,11 @@ impl Problem {
     fn start(&self) -> Option<usize> {
         self.place.as_ref().map(|place| place.bytes.start)
     }
+}
+
+/// Text without control characters: what a file says must not steer a terminal.
+fn harmless(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 impl Place {

@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -17,7 +18,15 @@ pub type Text = Option<Spanned<String>>;
 
 /// The JSON schema of a desired-state file. Draft 7, because that is what the YAML language server understands.
 pub fn schema() -> serde_json::Value {
-    SchemaSettings::draft07().into_generator().into_root_schema_for::<Cluster>().to_value()
+    let settings = SchemaSettings::draft07().with_transform(RecursiveTransform(drop_null_default));
+    settings.into_generator().into_root_schema_for::<Cluster>().to_value()
+}
+
+/// What is left out is not null: an editor should not offer to write `null`.
+fn drop_null_default(schema: &mut Schema) {
+    if schema.get("default").is_some_and(serde_json::Value::is_null) {
+        schema.remove("default");
+    }
 }
 
 /// One cluster as it should be: a desired-state file of hermitcrab.

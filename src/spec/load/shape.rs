@@ -25,7 +25,7 @@ struct Checker<'r, 'a> {
 impl<'r> Checker<'r, '_> {
     /// `name` is what the node is called, `at` is where to say what it lacks.
     fn node(&mut self, schema: &'r Json, node: &Node, name: &str, at: Range<usize>) {
-        let schema = self.resolve(schema);
+        let schema = resolve(schema, self.root);
         match (schema["type"].as_str().unwrap_or_default(), &*node.value) {
             ("object", Value::Map(entries)) => self.map(schema, entries, name, at),
             ("array", Value::List(nodes)) => {
@@ -40,15 +40,6 @@ impl<'r> Checker<'r, '_> {
         }
     }
 
-    /// What a `$ref` leads to. schemars wraps one in `allOf` where a description stands beside it.
-    fn resolve(&self, schema: &'r Json) -> &'r Json {
-        let reference = schema.get("$ref").or_else(|| schema["allOf"][0].get("$ref"));
-        match reference.and_then(Json::as_str).and_then(|path| self.root.pointer(path.trim_start_matches('#'))) {
-            Some(found) => found,
-            None => schema,
-        }
-    }
-
     fn map(&mut self, schema: &'r Json, entries: &[Entry], name: &str, at: Range<usize>) {
         for entry in entries {
             let label = format!("`{}`", entry.key);
@@ -60,7 +51,7 @@ impl<'r> Checker<'r, '_> {
         }
         for field in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
             if !entries.iter().any(|entry| entry.key == field) {
-                let about = self.resolve(&schema["properties"][field])["description"].as_str();
+                let about = resolve(&schema["properties"][field], self.root)["description"].as_str();
                 let about = schema["properties"][field]["description"].as_str().or(about).unwrap_or_default();
                 let about = about.split(['.', ':']).next().unwrap_or_default();
                 self.report
@@ -72,19 +63,12 @@ impl<'r> Checker<'r, '_> {
 
     fn unknown_field(&mut self, schema: &Json, entry: &Entry, name: &str) {
         let fields: Vec<&str> = schema["properties"].as_object().into_iter().flatten().map(|(key, _)| &**key).collect();
-        let hint = match (nearest(&entry.key, &fields), self.home_of(&entry.key)) {
+        let hint = match (nearest(&entry.key, &fields), home_of(&entry.key, "", self.root, self.root)) {
             (Some(field), _) => format!("did you mean `{field}`?"),
             (None, Some(home)) => format!("`{}` belongs in `{home}`", entry.key),
-            (None, None) => format!("there are {}", list(&fields)),
+            (None, None) => format!("its fields are {}", list(&fields)),
         };
         self.report.error(entry.key_bytes.clone(), format!("unknown field `{}` in {name}", entry.key)).hint(hint);
-    }
-
-    /// Which other part of the file has such a field.
-    fn home_of(&self, field: &str) -> Option<String> {
-        let definitions = self.root["definitions"].as_object()?;
-        let has = |definition: &Json| definition["properties"].get(field).is_some();
-        definitions.iter().find(|(_, definition)| has(definition)).map(|(name, _)| lower_first(name))
     }
 
     fn scalar(&mut self, schema: &Json, expected: &str, text: &str, plain: bool, node: &Node, name: &str) {
@@ -102,6 +86,7 @@ impl<'r> Checker<'r, '_> {
             ("string", "text") if !allowed.is_empty() && !allowed.contains(&text) => {
                 let hint = match nearest(text, &allowed) {
                     Some(value) if allowed.len() > 1 => format!("did you mean `{value}`?"),
+                    _ if allowed.len() > 1 => format!("write one of {}", list(&allowed)),
                     _ => format!("write {}", list(&allowed)),
                 };
                 self.report
@@ -134,6 +119,27 @@ impl<'r> Checker<'r, '_> {
         };
         let found = found.replace(" ``", "");
         self.report.error(node.bytes.clone(), format!("{name} should be {expected}, but is {found}")).hint(hint);
+    }
+}
+
+/// Which part of the file has such a field, somewhere below the part `name` that `schema` describes.
+fn home_of(field: &str, name: &str, schema: &Json, root: &Json) -> Option<String> {
+    let schema = resolve(schema, root);
+    let Some(fields) = schema["properties"].as_object() else {
+        return schema.get("items").and_then(|items| home_of(field, name, items, root));
+    };
+    if fields.contains_key(field) && !name.is_empty() {
+        return Some(name.to_owned());
+    }
+    fields.iter().find_map(|(name, schema)| home_of(field, name, schema, root))
+}
+
+/// What a `$ref` leads to. schemars wraps one in `allOf` where a description stands beside it.
+fn resolve<'j>(schema: &'j Json, root: &'j Json) -> &'j Json {
+    let reference = schema.get("$ref").or_else(|| schema["allOf"][0].get("$ref"));
+    match reference.and_then(Json::as_str).and_then(|path| root.pointer(path.trim_start_matches('#'))) {
+        Some(found) => found,
+        None => schema,
     }
 }
 
