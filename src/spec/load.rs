@@ -12,14 +12,22 @@ use std::sync::Arc;
 use crate::ids::ClusterName;
 use crate::spec::ClusterSpec;
 
+// In the order in which a file passes them.
 mod find;
+mod read;
+mod tree;
+
+mod shape;
+
 mod meaning;
+
+mod instance;
+mod rollout;
+mod slots;
+mod volumes;
+
 mod names;
 mod quantity;
-mod read;
-mod rollout;
-mod shape;
-mod tree;
 
 /// All that was found below some paths.
 #[derive(Clone, Debug, Default)]

@@ -32,11 +32,10 @@ pub fn file(found: FoundFile, schema: &serde_json::Value) -> LoadedFile {
     if readable {
         let document = tree::parse(&mut report);
         name = document.name().map(|(name, _)| ClusterName::from(name)).filter(|name| names::is_label(name));
-        if let Some(root) = document.root.as_ref() {
+        // Of a file that breaks off nobody can say what it lacks.
+        if let Some(root) = document.root.as_ref().filter(|_| document.complete) {
             shape::check(root, schema, &mut report);
-            if document.complete {
-                spec = meaning::of(root, &found, &mut report, &mut user_data);
-            }
+            spec = meaning::of(root, &found, &mut report, &mut user_data);
         }
     }
     finish(report, name, spec, [&bytes, user_data.unwrap_or_default().as_bytes()].concat(), text.clone())

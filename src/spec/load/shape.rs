@@ -50,13 +50,14 @@ impl<'r> Checker<'r, '_> {
             }
         }
         for field in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
-            if !entries.iter().any(|entry| entry.key == field) {
-                let about = resolve(&schema["properties"][field], self.root)["description"].as_str();
-                let about = schema["properties"][field]["description"].as_str().or(about).unwrap_or_default();
-                let about = about.split(['.', ':']).next().unwrap_or_default();
+            // A field that is there but misspelt is not missing too.
+            let meant = |entry: &Entry| {
+                entry.key == field || unknown(schema, &entry.key) && nearest(&entry.key, &[field]).is_some()
+            };
+            if !entries.iter().any(meant) {
                 self.report
                     .error(at.clone(), format!("missing field `{field}` in {name}"))
-                    .hint(format!("add `{field}`: {}", lower_first(about)));
+                    .hint(format!("add `{field}`: {}", about(&schema["properties"][field], self.root)));
             }
         }
     }
@@ -192,6 +193,19 @@ fn is_old_boolean(text: &str) -> bool {
 
 fn list(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The first words of a field's description.
+fn about(field: &Json, root: &Json) -> String {
+    let text = field["description"].as_str().or(resolve(field, root)["description"].as_str()).unwrap_or_default();
+    let end = ["; ", ". ", ": ", ", e.g."].iter().filter_map(|stop| text.find(stop)).min().unwrap_or(text.len());
+    let text = text[..end].trim_end_matches('.');
+    let first = text.split(' ').next().unwrap_or_default();
+    if first.chars().skip(1).any(char::is_uppercase) { text.to_owned() } else { lower_first(text) }
+}
+
+fn unknown(schema: &Json, key: &str) -> bool {
+    schema["properties"].get(key).is_none()
 }
 
 fn lower_first(text: &str) -> String {
