@@ -1,11 +1,15 @@
 //! What a person is told about desired-state files: each case is a file `tests/spec/<case>.yaml` and, beside it, what
 //! `validate` says of it. `UPDATE_EXPECT=1` writes the second; a new case needs nothing but the first.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::Parser;
 use expect_test::{expect, expect_file};
+use hermitcrab::cli::validate;
 use hermitcrab::spec::load::{Loaded, Severity, load};
 use hermitcrab::spec::{raw, render};
 
@@ -37,13 +41,13 @@ const MESSAGES: &[&str] = &[
     "unknown strategy",
     "is no boolean in YAML 1.2",
     "is a boolean to some readers",
-    "should be fields",
+    "should be a mapping",
     "should be a list",
     "should be an integer",
     "should be `true` or `false`",
     "its leading zeros are lost",
     "but is a number `1.20`",
-    "but is empty",
+    "but is empty\n",
     // Names and ids.
     "is no cluster name",
     "is no slot name",
@@ -325,6 +329,35 @@ fn a_file_cannot_steer_the_terminal() {
     let loaded = load(&[dir.path().into()]);
     let all = render::text(&loaded, false) + &render::github(&loaded);
     assert!(!all.contains('\u{1b}') && !all.contains("\n::error::x"), "{all}");
+}
+
+#[test]
+fn validate_lists_good_files_on_stdout_and_fails_where_one_is_broken() {
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: validate::Args,
+    }
+    let run = |arguments: &[&str]| {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let command = Command::parse_from([&["validate"], arguments].concat());
+        let code = validate::run(&command.args, &mut stdout, &mut stderr, false).unwrap();
+        (code, String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    };
+    let (code, stdout, stderr) = run(&[]);
+    assert_eq!((code, &*stderr), (0, ""));
+    expect![[r#"
+        ok  desired-state/dev/consul.yaml      consul-dev      1 slot
+        ok  desired-state/prod/consul.yaml     consul-prod     3 slots
+        ok  desired-state/staging/consul.yaml  consul-staging  5 slots
+    "#]]
+    .assert_eq(&stdout);
+    let (code, stdout, stderr) = run(&["tests/spec/good.yaml", "tests/spec/image-latest.yaml"]);
+    assert_eq!((code, stdout.lines().count()), (1, 0), "both declare one cluster: {stdout}");
+    assert!(stderr.ends_with("2 of 2 files cannot be used\n"), "{stderr}");
+    let (code, stdout, stderr) = run(&["tests/spec/image-latest.yaml", "-o", "json"]);
+    assert_eq!((code, &*stderr), (1, ""));
+    assert!(stdout.contains("\"valid\": false"), "{stdout}");
 }
 
 fn cases() -> Vec<PathBuf> {

@@ -1,5 +1,7 @@
 //! When a change may begin.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use std::time::Duration;
 
 use hermitcrab::spec::window::{Opening, Window, WindowKind, opening};

@@ -34,9 +34,9 @@ impl Found {
                 self.problem(path, cause(&error), hint);
             }
             Ok(metadata) if metadata.is_dir() => {
-                let before = self.files.len();
+                let before = (self.files.len(), self.problems.len());
                 self.folder(path, "", &mut Vec::new());
-                if self.files.len() == before && self.problems.is_empty() {
+                if before == (self.files.len(), self.problems.len()) {
                     self.problems.push(Problem::new(Severity::Warning, path, "no desired-state file in this folder"));
                     self.hint(
                         "a desired-state file ends in `.yaml` or `.yml`, and neither it nor a folder above is hidden",

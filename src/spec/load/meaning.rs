@@ -28,7 +28,8 @@ pub fn of(root: &Node, found: &FoundFile, report: &mut Report, user_data: &mut O
         Ok(file) => file,
         Err(_) if report.has_errors() => return None,
         Err(error) => {
-            report.error(None, format!("cannot read the file: {error}"));
+            let hint = "the file has the right shape, so this is a mistake of ours; please report it";
+            report.error(None, format!("cannot read the file: {error}")).hint(hint);
             return None;
         }
     };

@@ -101,6 +101,7 @@ impl<'r> Checker<'r, '_> {
                     .error(node.bytes.clone(), format!("`{text}` is no boolean in YAML 1.2"))
                     .hint(format!("write `{meant}`"));
             }
+            (_, "empty") => self.wrong_type(expected, found, node, name),
             _ => self.wrong_type(expected, &format!("{found} `{text}`"), node, name),
         }
     }
@@ -108,7 +109,7 @@ impl<'r> Checker<'r, '_> {
     fn wrong_type(&mut self, expected: &str, found: &str, node: &Node, name: &str) {
         let written = found.split('`').nth(1).unwrap_or_default();
         let (expected, hint) = match expected {
-            "object" => ("fields", "write its fields below it, indented".to_owned()),
+            "object" => ("a mapping", "write its fields below it, indented".to_owned()),
             "array" => ("a list", "begin each item with `- `".to_owned()),
             "integer" => ("an integer", "write the number without quotes".to_owned()),
             "boolean" => ("`true` or `false`", "write `true` or `false`, without quotes".to_owned()),
@@ -118,7 +119,6 @@ impl<'r> Checker<'r, '_> {
             }
             _ => ("text", format!("put it in quotes: \"{written}\"")),
         };
-        let found = found.replace(" ``", "");
         self.report.error(node.bytes.clone(), format!("{name} should be {expected}, but is {found}")).hint(hint);
     }
 }
@@ -157,7 +157,7 @@ fn kind(value: &Value) -> String {
         Value::Scalar { text, plain: true } if plain_type(text) == "empty" => "empty".to_owned(),
         Value::Scalar { text, .. } => format!("`{text}`"),
         Value::List(_) => "a list".to_owned(),
-        Value::Map(_) => "fields".to_owned(),
+        Value::Map(_) => "a mapping".to_owned(),
     }
 }
 
