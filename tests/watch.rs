@@ -2,6 +2,7 @@
 //!
 //! The bound on each wait is far below the poll's 30 seconds, so that the poll cannot hide a missed event.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)] // what the tests call is a test too
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -101,12 +102,20 @@ async fn a_worktree_flipped_under_a_root_that_is_a_symlink() {
 #[tokio::test]
 async fn a_file_behind_a_symlink_is_watched_where_it_lies() {
     let mut place = Place::new();
-    fs::create_dir(place.path("shared")).unwrap();
-    write(&place.path("shared/a.yaml"), "one");
-    symlink(place.path("shared/a.yaml"), place.root.join("a.yaml")).unwrap();
+    for shared in ["shared", "other"] {
+        fs::create_dir(place.path(shared)).unwrap();
+        write(&place.path(shared).join("a.yaml"), "one");
+    }
+    swap(&place.path("shared/a.yaml"), &place.root.join("a.yaml"));
     place.watch();
     append(&place.path("shared/a.yaml"), "two");
     place.wakes().await;
+    swap(&place.path("other/a.yaml"), &place.root.join("a.yaml"));
+    place.wakes().await;
+    append(&place.path("other/a.yaml"), "two");
+    place.wakes().await;
+    append(&place.path("shared/a.yaml"), "nobody looks here now");
+    place.stays_asleep().await;
 }
 
 #[tokio::test]

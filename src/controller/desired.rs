@@ -56,9 +56,9 @@ pub struct Changes {
     pub mended: Vec<PathBuf>,
 }
 
-/// A way of being broken. Two files that name one cluster are broken without having changed, so the digest alone
-/// would not do.
-type Fault = (Option<String>, Vec<String>);
+/// A way of being broken: what is wrong, and where. Not the digest: a file becomes broken without having changed when
+/// another one names its cluster too.
+type Fault = Vec<String>;
 
 impl Desired {
     /// Takes over what was loaded, and says what that changed.
@@ -164,12 +164,11 @@ fn faults(loaded: &Loaded) -> BTreeMap<PathBuf, Fault> {
     };
     let mut faults = BTreeMap::<PathBuf, Fault>::new();
     for file in loaded.files.values().filter(|file| is_broken(file)) {
-        let fault = (Some(file.digest.clone()), file.problems.iter().map(words).collect());
-        faults.insert(file.path.clone(), fault);
+        faults.insert(file.path.clone(), file.problems.iter().map(words).collect());
     }
     for problem in loaded.problems.iter().filter(|problem| is_error(problem)) {
         if !loaded.files.contains_key(&problem.path) {
-            faults.entry(problem.path.clone()).or_default().1.push(words(problem));
+            faults.entry(problem.path.clone()).or_default().push(words(problem));
         }
     }
     faults
@@ -236,6 +235,14 @@ mod tests {
         let mut desired = Desired::default();
         look(&mut desired, [broken("a.yaml", None, "unknown field")]);
         assert_eq!(look(&mut desired, [broken("a.yaml", None, "bad size")]), changes().broken("a.yaml"));
+    }
+
+    #[test]
+    fn a_file_edited_but_broken_as_before_is_not_reported_again() {
+        let mut desired = Desired::default();
+        look(&mut desired, [broken("a.yaml", None, "unknown field")]);
+        let edited = LoadedFile { digest: "with a comment".into(), ..broken("a.yaml", None, "unknown field") };
+        assert_eq!(look(&mut desired, [edited]), changes());
     }
 
     #[test]
@@ -324,7 +331,8 @@ mod tests {
         look(&mut desired, [good("a.yaml", "a", "ami-1")]);
         let after = look(&mut desired, [broken("prod/a.yaml", Some("a"), "unknown field")]);
         assert_eq!(after, changes().broken("prod/a.yaml"));
-        assert_eq!(say(&desired), ["a ami-1 last good: unknown field"]);
+        look(&mut desired, [broken("prod/a.yaml", None, "not even a name")]);
+        assert_eq!(say(&desired), ["a ami-1 last good: not even a name"]);
     }
 
     #[test]
