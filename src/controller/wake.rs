@@ -63,8 +63,6 @@ struct Ground {
 
 impl Watch {
     /// Watches `paths` from now on. Where the operating system refuses, this says why once and the poll alone serves.
-    ///
-    /// Must be called within a tokio runtime.
     pub fn new(paths: &[PathBuf]) -> Self {
         let bell = Arc::new(Bell::default());
         let mut watch = Self {
