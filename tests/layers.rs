@@ -23,7 +23,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("action",       &["ids", "time", "spec", "observed"]),
     // decisions
     ("plan",         &["ids", "time", "spec", "observed", "action"]),
-    ("status",       &["ids", "time", "spec", "observed", "action"]),
+    ("status",       &["ids", "time", "spec", "observed", "action", "plan"]),
     // effects
     ("ports",        &["ids", "time", "spec", "observed", "action"]),
     ("act",          &["ids", "time", "spec", "observed", "action", "plan", "ports"]),
