@@ -10,3 +10,5 @@ pub mod observed;
 
 pub mod action;
 pub mod ports;
+
+pub mod sim;
