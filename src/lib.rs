@@ -17,4 +17,7 @@ pub mod status;
 pub mod act;
 pub mod controller;
 
+pub mod sim;
+pub mod simulate;
+
 pub mod cli;
