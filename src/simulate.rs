@@ -12,7 +12,7 @@ use crate::controller::{Attended, Controller, Settings};
 use crate::ids::{ClusterName, ImageId, Owner, SlotName};
 use crate::ports::Clock;
 use crate::sim::executor::Executor;
-use crate::sim::{FaultLevel, Payload, World};
+use crate::sim::{DEFAULT_VERSION, FaultLevel, OWNER, Payload, World};
 use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, after};
 
@@ -21,9 +21,6 @@ pub mod story;
 
 pub use recorder::{Answer, Line, Summary};
 use recorder::{Recorder, Tape};
-
-/// Who owns everything in a simulated world.
-pub const OWNER: &str = "hermitcrab";
 
 /// After the end it must stay the end for so long: a settled cluster that is touched again was not settled.
 const QUIET: Duration = Duration::from_secs(5 * 60);
@@ -151,7 +148,7 @@ pub fn settings(seed: u64) -> Settings {
 
 /// The version that members report where the spec does not say one.
 pub fn version(spec: &ClusterSpec) -> String {
-    spec.application.rules().version.unwrap_or_else(|| "1.20.1".to_owned())
+    spec.application.rules().version.unwrap_or_else(|| DEFAULT_VERSION.to_owned())
 }
 
 /// Whether the latest answer is the last one.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::controller::{Audience, Report};
 use crate::ids::{ClusterName, SlotName};
 use crate::plan::Plan;
-use crate::ports::{Clock, Outcome, PortError};
+use crate::ports::{Outcome, PortError};
 use crate::sim::event::{Event, Violation, What};
 use crate::sim::{FaultLevel, World};
 use crate::time::Timestamp;
