@@ -104,13 +104,15 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// Whether the spec no longer wants what was claimed, and no data has moved yet. Once it has, the replacement
-    /// is finished (or taken back) before the direction changes.
+    /// Whether what was claimed is not wanted any more, and no data has moved yet. Once it has, the replacement is
+    /// finished (or taken back) before the direction changes. A slot that has lost its instance comes before one that
+    /// only has an outdated one: the gates would keep this one from going on, and the claim that one from being healed.
     fn is_superseded(&self) -> bool {
         match self.old {
             Some(old) => {
                 let untouched = old.state == InstanceState::Running && self.slot.all_on(self.look, &old.id);
-                untouched && (self.claim.generation != self.look.generation || self.old_will_do(old))
+                let unwanted = self.claim.generation != self.look.generation || self.old_will_do(old);
+                untouched && (unwanted || super::heal::is_needed_beside(self.look, self.slot))
             }
             None if self.claim.old.is_some() => false,
             None => {

@@ -91,7 +91,7 @@ impl<'a> Replacement<'_, 'a> {
         let outstanding = self.outstanding(new).filter(|_| !self.is_forming())?;
         let too_late = match outstanding {
             Outstanding::NotBack(_) => self.too_late(),
-            Outstanding::Until { .. } => None,
+            Outstanding::NotKnown(_) | Outstanding::Until { .. } => None,
         };
         Some(too_late.unwrap_or_else(|| self.wait_for(outstanding, new)))
     }
@@ -104,7 +104,7 @@ impl<'a> Replacement<'_, 'a> {
     fn wait_for(&self, outstanding: Outstanding, new: &Instance) -> Plan {
         let limit = self.look.spec.rollout.join_deadline;
         match outstanding {
-            Outstanding::NotBack(why_not) => {
+            Outstanding::NotBack(why_not) | Outstanding::NotKnown(why_not) => {
                 let down_since = self.down_since().unwrap_or(new.launched_at);
                 self.look.wait(self.slot, Awaited::MemberBack { why_not }, down_since, limit)
             }
@@ -165,7 +165,8 @@ impl<'a> Replacement<'_, 'a> {
             return None;
         }
         let old_is_there = self.old.is_some_and(|old| old.state == InstanceState::Stopped && !old.retired);
-        let can_heal_otherwise = self.claim.old.is_none() && self.settled_otherwise();
+        let old_is_gone = self.claim.old.is_none() || self.old.is_some_and(|old| !old.state.is_live());
+        let can_heal_otherwise = old_is_gone && self.settled_otherwise();
         match self.look.spec.rollout.on_failure {
             OnFailure::Rollback if old_is_there || can_heal_otherwise => Some(self.reject()),
             OnFailure::Rollback | OnFailure::Hold => self.hold(),
@@ -194,7 +195,7 @@ impl<'a> Replacement<'_, 'a> {
                 let (slot, generation) = (self.slot.spec.name.clone(), self.claim.generation.clone());
                 Some(Plan::Stalled(Stall::Held { slot, generation, why_not }))
             }
-            Outstanding::Until { .. } => None,
+            Outstanding::NotKnown(_) | Outstanding::Until { .. } => None,
         }
     }
 }
