@@ -429,6 +429,36 @@ fn a_pruned_member_comes_back_as_a_non_voter_and_is_promoted() {
 }
 
 #[test]
+fn before_1_9_a_new_address_costs_the_vote_for_a_while_and_since_then_it_does_not() {
+    for (version, keeps_vote) in [("1.8.7", false), ("1.9.0", true)] {
+        let stage = Stage::settled_on(World::new(7, FaultLevel::None), version);
+        let (number, seats) = (stage.follower(), stage.seats());
+        let effect = MemberEffect::SetPruning { down_to: 3 };
+        block_on(&stage.world, Application::change(&stage.world, &stage.spec, &seats, &effect)).unwrap();
+        let (_, new) = stage.moves_to_a_new_shell(number, 4);
+        let address = stage.instance(&new).address;
+        let voted = (0..60).find_map(|_| {
+            stage.pass(Duration::from_millis(300));
+            let member = stage.membership().of_slot(&stage.slot(number)).cloned().unwrap();
+            (member.address == address).then_some(member.voter)
+        });
+        assert_eq!(voted, Some(keeps_vote), "{version}");
+        stage.pass(seconds(25));
+        assert!(stage.is_well(number));
+    }
+}
+
+#[test]
+fn an_auto_scaling_group_destroys_what_is_stopped() {
+    let stage = Stage::settled();
+    let (instance, _) = stage.of(0);
+    stage.world.edit_instance(&instance, |seen| seen.auto_scaling_group = Some("servers".to_owned()));
+    stage.act(0, stop(&instance));
+    stage.pass(seconds(151));
+    assert_eq!(stage.instance(&instance).state, InstanceState::Terminated);
+}
+
+#[test]
 fn the_same_name_at_a_new_address_waits_until_the_old_one_is_long_gone() {
     let stage = Stage::settled();
     let number = stage.follower();
@@ -672,9 +702,11 @@ fn a_volume_deleted_with_its_instance_breaks_s3() {
     let (instance, volume) = stage.of(0);
     stage.world.set_delete_on_termination(&volume, true);
     stage.world.terminate_instance(&instance);
-    stage.pass(seconds(91));
+    while stage.instance(&instance).state != InstanceState::Terminated {}
     assert_eq!(stage.volume(&volume).state, VolumeState::Deleted);
     assert_eq!(stage.broken(), ["S3"]);
+    stage.pass(seconds(61));
+    assert!(stage.view().volumes.iter().all(|other| other.id != volume));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The application as a healthy adapter would see it, and when it moves.
 
 use super::consul::{self, Consul, Server};
-use super::truth::{Declared, Tick, Truth};
+use super::records::Declared;
+use super::truth::{Tick, Truth};
 use crate::action::MemberEffect;
 use crate::ids::{ClusterName, MemberId};
 use crate::observed::{Health, Member, Membership, Pruning};

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::event::What;
 use super::invariants;
-use super::truth::{Disk, Millis, Truth};
+use super::records::Disk;
+use super::truth::{Millis, Truth};
 use crate::action::{ClaimEffect, CloudEffect, Effect};
 use crate::ids::{ClusterName, ImageId, SlotName, VolumeId};
 use crate::observed::{InstanceState, VolumeState};

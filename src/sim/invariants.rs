@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::calls::Sender;
-use super::truth::{Cluster, Millis, Shell, Truth};
+use super::records::{Cluster, Shell};
+use super::truth::{Millis, Truth};
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::InstanceState;
