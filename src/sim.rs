@@ -5,7 +5,7 @@
 //! ([`World::violations`]). The same seed and the same calls give the same world, to the byte.
 //!
 //! ```text
-//! ports (this file) ─► calls ─► cloud ─► guest ─► consul      what a call does, and what follows from it
+//! ports ─► calls ─► cloud ─► guest ─► consul      what a call does, and what follows from it
 //!                        └────► invariants                    whether it was right
 //! faults ─► meddle                                            what others do
 //! executor ─► truth                                           who runs, and what is due
@@ -15,24 +15,22 @@
 //! act, partial pages, and other applications than Consul.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::{ClaimEffect, CloudEffect, Effect, MemberEffect};
+use crate::action::CloudEffect;
 use crate::ids::{ClusterName, ImageId, SlotName};
-use crate::observed::{ClaimRecord, Membership, Sweep};
-use crate::ports::{Application, Clock, Cloud, Coordination, ErrorKind, Outcome, PortError, Seat, Wanted};
+use crate::ports::{Outcome, PortError};
 use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, elapsed};
 
 mod application;
+mod autopilot;
 mod calls;
 mod cloud;
 mod consul;
@@ -44,29 +42,25 @@ mod invariants;
 mod latency;
 mod meddle;
 mod pace;
+mod ports;
+mod records;
 mod settle;
 mod store;
 mod throttle;
 mod truth;
 mod view;
+mod volumes;
 
 pub use event::{Event, SlotLine, UpDown, Violation, What};
 pub use executor::{Executor, block_on};
 
-use calls::{Refusal, Sender};
-use latency::Quantiles;
-use throttle::Bucket;
+use calls::Sender;
 use truth::{EPOCH, Millis, Truth};
 
 /// Who owns what [`World::settle`] builds.
 pub const OWNER: &str = "hermitcrab";
 /// What Consul version runs where nothing else is said.
 pub const DEFAULT_VERSION: &str = "1.20.1";
-/// EC2 refuses a request that was signed longer ago (`RequestExpired`).
-const SIGNATURE_LIFE: Millis = 300_000;
-/// After this a caller gives up waiting for an answer.
-const TIMEOUT: Millis = 10_000;
-
 /// How unkind a world is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -239,15 +233,15 @@ impl World {
     }
 
     /// Accepted mutating calls, by the effect's name.
-    pub fn calls(&self) -> std::collections::BTreeMap<String, u64> {
+    pub fn calls(&self) -> BTreeMap<String, u64> {
         self.truth.borrow().calls.clone()
     }
 
     /// For how long each slot's member was not a healthy voter, in seconds, since it first was one.
-    pub fn member_down_seconds(&self, cluster: &ClusterName) -> std::collections::BTreeMap<SlotName, f64> {
+    pub fn member_down_seconds(&self, cluster: &ClusterName) -> BTreeMap<SlotName, f64> {
         let truth = self.truth.borrow();
         let Some(known) = truth.clusters.get(cluster) else { return Default::default() };
-        let down = |slot: &truth::SlotTruth| {
+        let down = |slot: &records::SlotTruth| {
             let present = if slot.was_up && !slot.up { truth.now - slot.since } else { 0 };
             (slot.down + present) as f64 / 1_000.0
         };
@@ -291,91 +285,6 @@ impl World {
         }
         truth.now
     }
-
-    async fn nap(&self, span: Millis) {
-        let until = self.now_millis() + span;
-        let pace = self.truth.borrow().pace;
-        match pace {
-            Some(pace) => {
-                pace.wait_until(until).await;
-                self.truth.borrow_mut().advance_to(until);
-            }
-            None => Nap { truth: self.truth.clone(), until, key: None }.await,
-        }
-    }
-
-    /// The controller's process is dead from here on.
-    async fn die(&self, at: &str) {
-        self.with(|truth| truth.crash(self.controller, at));
-        std::future::pending::<()>().await;
-    }
-
-    /// A call that changes nothing.
-    async fn read<T>(
-        &self,
-        doing: &str,
-        takes: &Quantiles,
-        answer: impl FnOnce(&mut Truth) -> Result<T, Refusal>,
-    ) -> Result<T, PortError> {
-        let (before, after) = self.with(|truth| halves(takes.draw(&mut truth.rng)));
-        self.nap(before).await;
-        let result = self.with(|truth| match truth.draw_fate(doing, false).refused {
-            Some(kind) => Err(Refusal::new(kind, "injected")),
-            None => answer(truth),
-        });
-        self.nap(after).await;
-        result.map_err(|refusal| refusal.while_doing(doing))
-    }
-
-    /// A call that changes something: looks first, then sends.
-    async fn mutate(
-        &self,
-        doing: &str,
-        takes: &Quantiles,
-        look: impl FnOnce(&mut Truth, Sender) -> Result<Option<Outcome>, Refusal>,
-        send: impl FnOnce(&mut Truth, Sender) -> Result<Outcome, Refusal>,
-    ) -> Result<Outcome, PortError> {
-        let (before, after, fate) = self.with(|truth| {
-            let (before, after) = halves(takes.draw(&mut truth.rng));
-            (before, after, truth.draw_fate(doing, true))
-        });
-        let sender = Sender { controller: self.controller, sent: self.now_millis() };
-        self.nap(before / 2).await;
-        if let Some(known) = self.with(|truth| look(truth, sender)).map_err(|refusal| refusal.while_doing(doing))? {
-            self.nap(after).await;
-            return Ok(known);
-        }
-        if fate.crash == Some(CrashPoint::BeforeSend) {
-            self.die("before-send").await;
-        }
-        if let Some(span) = fate.pause {
-            self.with(|truth| truth.pause_controller(self.controller, truth.now + span));
-        }
-        self.nap(before / 2).await;
-        let result = match fate.refused {
-            Some(kind) => Err(Refusal::new(kind, "injected")),
-            None if self.now_millis() - sender.sent > SIGNATURE_LIFE => {
-                Err(Refusal::new(ErrorKind::Unreachable, "RequestExpired"))
-            }
-            None => self.with(|truth| send(truth, sender)),
-        };
-        if fate.crash == Some(CrashPoint::AfterEffect) {
-            self.die("after-effect").await;
-        }
-        if fate.lost {
-            self.nap(TIMEOUT).await;
-            return Err(Refusal::new(ErrorKind::Unreachable, "timed out").while_doing(doing));
-        }
-        self.nap(after).await;
-        if fate.crash == Some(CrashPoint::AfterAnswer) {
-            self.with(|truth| truth.crash(self.controller, "after-answer"));
-        }
-        result.map_err(|refusal| refusal.while_doing(doing))
-    }
-}
-
-fn halves(span: Millis) -> (Millis, Millis) {
-    (span / 2, span - span / 2)
 }
 
 /// Whole milliseconds, rounded up.
@@ -383,101 +292,7 @@ fn millis(span: Duration) -> Millis {
     span.as_nanos().div_ceil(1_000_000) as Millis
 }
 
-impl Cloud for World {
-    async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
-        let begun = self.now_millis();
-        self.read("describe instances and volumes", &latency::API, |truth| {
-            let pages = 3 + (truth.instances.len() + truth.volumes.len()) as u64 / 1_000;
-            truth.take(Bucket::Describe, pages)?;
-            let sweep = truth.sweep(begun, wanted);
-            truth.controllers.entry(self.controller).or_default().swept = Some(begun);
-            Ok(sweep)
-        })
-        .await
-    }
-
-    async fn change(
-        &self,
-        cluster: &ClusterName,
-        slot: Option<&SlotName>,
-        effect: &CloudEffect,
-    ) -> Result<Outcome, PortError> {
-        let slow = matches!(effect, CloudEffect::Launch(_) | CloudEffect::Start { .. });
-        let takes = if slow { latency::RUN_INSTANCES } else { latency::API };
-        let doing = format!("{} for {}", effect.name(), slot.map_or(&**cluster, |slot| &**slot));
-        let look = |truth: &mut Truth, sender| {
-            let found = truth.check(effect)?;
-            if let Some(outcome) = &found {
-                truth.record(sender, cluster, slot, &Effect::Cloud(effect.clone()), &Ok(outcome.clone()));
-            }
-            Ok(found)
-        };
-        let send = |truth: &mut Truth, sender| {
-            truth.take(Bucket::of(effect), 1)?;
-            truth.apply(sender, cluster, slot, effect)
-        };
-        self.mutate(&doing, &takes, look, send).await
-    }
-}
-
-impl Application for World {
-    async fn membership(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<Membership, PortError> {
-        self.read("ask the members of each other", &latency::NEARBY, |truth| truth.membership(&spec.name, seats)).await
-    }
-
-    async fn change(&self, spec: &ClusterSpec, seats: &[Seat], effect: &MemberEffect) -> Result<Outcome, PortError> {
-        let named = Effect::Member(effect.clone());
-        let send = |truth: &mut Truth, sender| {
-            let result = truth.change_member(&spec.name, seats, effect);
-            truth.record(sender, &spec.name, None, &named, &result);
-            result
-        };
-        self.mutate(named.name(), &latency::NEARBY, |_, _| Ok(None), send).await
-    }
-}
-
-impl Coordination for World {
-    async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
-        self.read("read the claim", &latency::NEARBY, |truth| {
-            truth.store_answers()?;
-            Ok(truth.clusters.get(cluster).map(|known| known.claim.clone()).unwrap_or_default())
-        })
-        .await
-    }
-
-    async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError> {
-        let send = |truth: &mut Truth, sender| {
-            truth.store_answers()?;
-            truth.write_claim(sender, cluster, effect)
-        };
-        self.mutate("write the claim", &latency::NEARBY, |_, _| Ok(None), send).await
-    }
-}
-
-impl Clock for World {
-    fn now(&self) -> Timestamp {
-        let now = self.now_millis();
-        self.truth.borrow().timestamp(now)
-    }
-
-    async fn sleep(&self, span: Duration) {
-        let span = millis(span);
-        match self.with(|truth| truth.draw_crash_waiting(span)) {
-            None => self.nap(span).await,
-            Some(part) => {
-                self.nap(part).await;
-                self.die("while-waiting").await;
-            }
-        }
-    }
-}
-
 impl Truth {
-    fn store_answers(&self) -> Result<(), Refusal> {
-        let down = self.now < self.faults.store_down_until;
-        if down { Err(Refusal::new(ErrorKind::Unreachable, "the claim store does not answer")) } else { Ok(()) }
-    }
-
     fn draw_payload(&mut self, version: &str) -> Payload {
         let good = Payload::Good { version: version.to_owned() };
         if !self.unkind() || self.rng.u32(0..10_000) >= self.faults.swarm.bad_image {
@@ -489,43 +304,5 @@ impl Truth {
         let payload = self.rng.choice(bad).unwrap_or(good);
         self.fault(None, "bad-image", format!("{payload:?}"));
         payload
-    }
-
-    /// A controller dies now and comes back after a while.
-    fn crash(&mut self, controller: u8, at: &str) {
-        let back = self.now + self.rng.u64(1_000..=30_000);
-        self.controllers.entry(controller).or_default().dies = Some(back);
-        self.faults.last = Some(self.now);
-        self.tell(What::Crash { controller, at: at.to_owned() });
-    }
-}
-
-/// Waits until the world's clock shows a certain time. Whoever advances the clock wakes it.
-struct Nap {
-    truth: Rc<RefCell<Truth>>,
-    until: Millis,
-    key: Option<u64>,
-}
-
-impl Future for Nap {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let nap = &mut *self;
-        let mut truth = nap.truth.borrow_mut();
-        if truth.now >= nap.until {
-            return Poll::Ready(());
-        }
-        let key = *nap.key.get_or_insert_with(|| truth.next_sleeper());
-        truth.sleepers.insert((nap.until, key), context.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl Drop for Nap {
-    fn drop(&mut self) {
-        if let (Some(key), Ok(mut truth)) = (self.key, self.truth.try_borrow_mut()) {
-            truth.sleepers.remove(&(self.until, key));
-        }
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::consul::{self, Consul, Server};
-use super::truth::{Declared, EPOCH, Tick, Truth};
+use super::records::Declared;
+use super::truth::{EPOCH, Tick, Truth};
 use crate::action::MemberEffect;
 use crate::ids::{ClusterName, MemberId};
 use crate::observed::{Health, Member, Membership, Pruning};

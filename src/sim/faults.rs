@@ -9,6 +9,9 @@ use super::{CrashPoint, FaultLevel, view};
 use crate::ids::ClusterName;
 use crate::ports::ErrorKind;
 
+/// After this a caller gives up waiting for an answer.
+const TIMEOUT: Millis = 10_000;
+
 /// The unkindness of one world.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Faults {
@@ -89,8 +92,8 @@ const EVERY_MISCHIEF: [Mischief; 12] = [
 pub(super) struct Fate {
     /// It fails before it has any effect.
     pub refused: Option<ErrorKind>,
-    /// It takes effect, and its answer is lost.
-    pub lost: bool,
+    /// It takes effect, and its answer is lost: the caller hears of a failure at once, or gives up after a while.
+    pub lost: Option<Millis>,
     pub crash: Option<CrashPoint>,
     /// The controller stands still for so long after it sent the call.
     pub pause: Option<Millis>,
@@ -183,7 +186,7 @@ impl Truth {
         } else if hit(&mut self.rng, swarm.refused) {
             fate.refused = Some(ErrorKind::Unreachable);
         } else if mutating {
-            fate.lost = hit(&mut self.rng, swarm.lost);
+            fate.lost = hit(&mut self.rng, swarm.lost).then(|| if self.rng.bool() { TIMEOUT } else { 500 });
         }
         if mutating && self.faults.crashable {
             if hit(&mut self.rng, swarm.crash) {
@@ -191,13 +194,13 @@ impl Truth {
                 fate.crash = self.rng.choice(points);
             }
             if hit(&mut self.rng, swarm.pause) {
-                fate.pause = Some(self.rng.u64(5_000..=400_000));
+                fate.pause = Some(self.rng.u64(5_000..=400_000).min(self.faults.end - self.now));
             }
         }
         match fate.refused {
             Some(ErrorKind::Throttled) => self.fault(None, "throttled", doing.to_owned()),
             Some(_) => self.fault(None, "refused", doing.to_owned()),
-            None if fate.lost => self.fault(None, "answer-lost", doing.to_owned()),
+            None if fate.lost.is_some() => self.fault(None, "answer-lost", doing.to_owned()),
             None => {}
         }
         fate

@@ -3,8 +3,9 @@
 use super::Payload;
 use super::consul::Process;
 use super::latency;
-use super::truth::{Shell, Stamp, Tick, Truth};
-use crate::ids::{ClusterName, InstanceId, MemberId, VolumeId};
+use super::records::{Shell, Stamp};
+use super::truth::{Tick, Truth};
+use crate::ids::{ClusterName, InstanceId, MemberId, VolumeId, VolumeName};
 use crate::observed::{AttachmentPhase, InstanceState, VolumeState};
 
 impl Truth {
@@ -86,12 +87,18 @@ impl Truth {
         }
     }
 
-    /// The node id lies on the slot's first volume; a new one is made where there is none.
+    /// The volume that a member's node id lies on: the one that has one, or else the first.
+    fn home(&self, shell: &Shell) -> Option<VolumeId> {
+        let has_one = |id: &&VolumeId| self.volumes.get(*id).is_some_and(|disk| disk.member.is_some());
+        shell.volumes.values().find(has_one).or_else(|| shell.volumes.values().next()).cloned()
+    }
+
+    /// The node id lies on the volume; a new one is made where there is none.
     fn start_member(&mut self, shell: &Shell) {
-        let Some(first) = shell.volumes.values().next().cloned() else { return };
+        let Some(home) = self.home(shell) else { return };
         let Some(address) = shell.seen.address else { return };
         let fresh = MemberId::from(self.new_id("node"));
-        let Some(disk) = self.volumes.get_mut(&first) else { return };
+        let Some(disk) = self.volumes.get_mut(&home) else { return };
         let member = disk.member.get_or_insert(fresh).clone();
         let from = disk.applied;
         self.recognise(shell, &member, from);
@@ -138,7 +145,7 @@ impl Truth {
     /// The member's process on an instance is gone, without a leave.
     pub(super) fn stop_member(&mut self, id: &InstanceId) {
         let Some(shell) = self.instances.get(id) else { return };
-        let (name, first) = (shell.cluster.clone(), shell.volumes.values().next().cloned());
+        let (name, home) = (shell.cluster.clone(), self.home(shell));
         let slot = shell.seen.slot.clone();
         let Some(member) = self.member_on(&name, id) else { return };
         let now = self.now;
@@ -147,7 +154,7 @@ impl Truth {
         if let Some(truth) = cluster.slots.get_mut(&slot) {
             truth.applied = applied;
         }
-        if let Some(disk) = first.and_then(|first| self.volumes.get_mut(&first)) {
+        if let Some(disk) = home.and_then(|home| self.volumes.get_mut(&home)) {
             disk.applied = applied;
         }
         self.stir(&name);
@@ -155,7 +162,7 @@ impl Truth {
 }
 
 impl Stamp {
-    pub(super) fn new(shell: &Shell, volume: &crate::ids::VolumeName) -> Self {
+    pub(super) fn new(shell: &Shell, volume: &VolumeName) -> Self {
         Self { cluster: shell.cluster.clone(), slot: shell.seen.slot.clone(), volume: volume.clone() }
     }
 }

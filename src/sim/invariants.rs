@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::calls::Sender;
-use super::truth::{Cluster, Millis, Shell, Truth};
+use super::records::{Cluster, Shell};
+use super::truth::{Millis, Truth};
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::InstanceState;
@@ -79,10 +80,10 @@ fn stop_keeps_quorum(call: &Call) -> Option<String> {
     if call.cluster.consul.healthy_voter(slot, call.truth.now) != Some(instance) {
         return None;
     }
-    let known_by = call.sender.sent.saturating_sub(UNAVOIDABLE_RACE);
     let slots = call.cluster.declared.slots.keys().filter(|other| *other != slot);
     let truths = slots.filter_map(|other| call.cluster.slots.get(other));
-    let others = truths.filter(|truth| truth.was_up && (truth.up || truth.since > known_by)).count();
+    let others =
+        truths.filter(|truth| truth.was_up && (truth.up || truth.since + UNAVOIDABLE_RACE >= call.sender.sent)).count();
     let needed = quorum(call.cluster.declared.slots.len());
     (others < needed).then(|| format!("{instance} of {slot} was stopped with {others} other healthy voters"))
 }

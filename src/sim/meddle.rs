@@ -282,6 +282,7 @@ impl Truth {
         let (holder, cluster) = (disk.holder().cloned(), disk.cluster.clone());
         disk.turn += 1;
         disk.seen.state = VolumeState::Deleted;
+        self.volume_vanishes(id);
         self.drop_device(id);
         if let Some(holder) = holder {
             self.stop_member(&holder);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::consul::Process;
-use super::truth::{Disk, Shell, Stamp, Truth};
+use super::records::{Disk, Shell, Stamp};
+use super::truth::Truth;
 use super::{DEFAULT_VERSION, OWNER, Payload};
 use crate::action::{CreateVolume, Launch};
 use crate::ids::{Attempt, InstanceId, MemberId, Owner, Token, VolumeId, VolumeName};

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::truth::{Cluster, Millis, Truth, Version};
+use super::records::{Cluster, Version};
+use super::truth::{Millis, Truth};
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::{Catalogue, CloudView, Image, Instance, Sweep};
 use crate::ports::Wanted;
