@@ -189,7 +189,6 @@ impl<O: Outside, A: Audience> Controller<O, A> {
             membership: reading(begun, membership),
             claim: reading(begun, record),
             steady: BTreeMap::new(),
-            leaderless: None,
             spent: memory.spent,
             regressions: Vec::new(),
             kill_switch: (self.settings.kill_switch)(),

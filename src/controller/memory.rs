@@ -26,7 +26,6 @@ pub(super) struct Memory {
     /// Something was under way at the last look.
     pub(super) busy: bool,
     steady: BTreeMap<SlotName, Steady>,
-    leaderless: Option<Timestamp>,
     newest: Newest,
     backwards_since: Option<Timestamp>,
 }
@@ -63,9 +62,6 @@ impl Memory {
     /// Completes an observation with what can only be said by comparing it with earlier ones.
     pub(super) fn compare(&mut self, seen: &mut Observation) {
         self.follow_members(seen);
-        let leaderless = seen.membership.seen().is_some_and(|membership| membership.leader.is_none());
-        self.leaderless = leaderless.then(|| self.leaderless.unwrap_or(seen.now));
-        seen.leaderless = self.leaderless;
         seen.steady = self.steady.iter().map(|(slot, steady)| (slot.clone(), steady.since)).collect();
         if let Some(view) = seen.cloud.seen() {
             let backwards = self.newest.backwards(view);

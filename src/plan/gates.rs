@@ -110,7 +110,6 @@ pub fn taking_back_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard>
     let quorum = || membership::quorum_would_be_lost(&question).hazard.into_iter().collect();
     match (look.membership, slot.member.map(|member| &member.health)) {
         (None, _) => membership::unknown_health(&question).hazard.into_iter().collect(),
-        (Some(_), _) if look.is_leaderless() => Vec::new(),
         (Some(membership), _) if membership.leader.is_none() => vec![Hazard::NoLeader],
         (Some(_), Some(Health::Healthy | Health::Unknown(_))) => quorum(),
         (Some(_), Some(Health::Unhealthy(_)) | None) => Vec::new(),

@@ -9,12 +9,9 @@ use crate::observed::{
     VolumeState,
 };
 use crate::spec::{ClusterSpec, Rules, SlotSpec, VolumeSpec};
-use crate::time::{Timestamp, after, elapsed};
+use crate::time::{Timestamp, after};
 
 use super::answer::{Awaited, Hazard, Hazards, Plan, WaitingOn, Why};
-
-/// An election takes three to four seconds. After this there is none to wait for.
-const LEADERLESS: Duration = Duration::from_secs(60);
 
 /// One cluster at one moment.
 #[derive(Debug)]
@@ -150,11 +147,6 @@ impl<'a> Look<'a> {
     /// Whether that member leads.
     pub fn leads(&self, member: &MemberId) -> bool {
         self.membership.and_then(|membership| membership.leader.as_ref()) == Some(member)
-    }
-
-    /// Whether the members have been without a leader for longer than any election takes.
-    pub fn is_leaderless(&self) -> bool {
-        self.seen.leaderless.is_some_and(|since| elapsed(self.now, since) >= LEADERLESS)
     }
 
     /// A change for a slot.

@@ -131,11 +131,16 @@ impl Truth {
                 disk.seen.rejected = Some(generation.clone());
                 disk.seen.attempt = *attempt;
             }),
-            CloudEffect::Settle { volumes, generation, image, attempt } => self.retag_volumes(volumes, |disk| {
-                disk.seen.generation = Some(generation.clone());
-                disk.seen.image = Some(image.clone());
-                disk.seen.attempt = *attempt;
-            }),
+            CloudEffect::Settle { volumes, generation, image, attempt } => {
+                for shell in self.instances.values_mut() {
+                    shell.settled |= shell.seen.devices.iter().any(|device| volumes.contains(&device.volume));
+                }
+                self.retag_volumes(volumes, |disk| {
+                    disk.seen.generation = Some(generation.clone());
+                    disk.seen.image = Some(image.clone());
+                    disk.seen.attempt = *attempt;
+                })
+            }
             CloudEffect::RecordSlots { volumes, slots } => {
                 self.retag_volumes(volumes, |disk| disk.seen.slots = slots.clone())
             }

@@ -246,7 +246,7 @@ impl Shell {
         volumes: BTreeMap<VolumeName, VolumeId>,
         doomed: Option<String>,
     ) -> Self {
-        let (held, proven, meddled) = (false, false, false);
-        Self { seen, cluster, volumes, turn: 0, booted: false, held, proven, meddled, doomed }
+        let (settled, proven, meddled) = (false, false, false);
+        Self { seen, cluster, volumes, turn: 0, booted: false, settled, proven, meddled, doomed }
     }
 }

@@ -86,14 +86,21 @@ impl<'a> Replacement<'_, 'a> {
         self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, Why::Proven))
     }
 
-    /// A member that is back only has to stay healthy, however late it was; one that is not has a deadline.
+    /// A member that is back only has to stay healthy, however late it was; one that is not has a deadline; and while
+    /// nobody can say which it is, a deadline that has passed proves nothing.
     fn proof_outstanding(&self, new: &'a Instance) -> Option<Plan> {
         let outstanding = self.outstanding(new).filter(|_| !self.is_forming())?;
-        let too_late = match outstanding {
+        let too_late = match &outstanding {
             Outstanding::NotBack(_) => self.too_late(),
+            Outstanding::NotKnown(_) if self.is_late() => self.cannot_say(),
             Outstanding::NotKnown(_) | Outstanding::Until { .. } => None,
         };
         Some(too_late.unwrap_or_else(|| self.wait_for(outstanding, new)))
+    }
+
+    fn cannot_say(&self) -> Option<Plan> {
+        let hazards = gates::taking_back_refusals(self.look, self.slot);
+        (!hazards.is_empty()).then(|| self.blocked(hazards))
     }
 
     fn outstanding(&self, new: &'a Instance) -> Option<Outstanding> {
@@ -159,9 +166,7 @@ impl<'a> Replacement<'_, 'a> {
 
     /// What to do when the member has been down for too long.
     fn too_late(&self) -> Option<Plan> {
-        let limit = self.look.spec.rollout.join_deadline;
-        let deadline = after(self.down_since()?, limit);
-        if self.look.now < deadline {
+        if !self.is_late() {
             return None;
         }
         let old_is_there = self.old.is_some_and(|old| old.state == InstanceState::Stopped && !old.retired);
@@ -171,6 +176,11 @@ impl<'a> Replacement<'_, 'a> {
             OnFailure::Rollback if old_is_there || can_heal_otherwise => Some(self.reject()),
             OnFailure::Rollback | OnFailure::Hold => self.hold(),
         }
+    }
+
+    fn is_late(&self) -> bool {
+        let limit = self.look.spec.rollout.join_deadline;
+        self.down_since().is_some_and(|since| self.look.now >= after(since, limit))
     }
 
     /// The slot ran something else before, which it can be healed with.

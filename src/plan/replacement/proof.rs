@@ -51,8 +51,8 @@ fn not_back(look: &Look<'_>, slot: &SlotLook<'_>, wanted: &Wanted<'_>) -> Option
         return Some(known("the members could not be asked".to_owned()));
     };
     if membership.leader.is_none() {
-        let why = "there is no leader".to_owned();
-        return Some(if look.is_leaderless() { back(why) } else { known(why) });
+        // Without one nobody vouches for anybody: the fault may well be with the others.
+        return Some(known("there is no leader".to_owned()));
     }
     let Some(member) = slot.member else {
         return Some(back("it is not among the members".to_owned()));
