@@ -383,8 +383,9 @@ pub struct ClaimRecord {
     pub last_attempt: Attempt,
     /// The slots that have ever been initialised: a second memory beside the volumes' tags.
     pub initialised: BTreeSet<SlotName>,
-    /// When a replacement was last taken back. For a while after it no new claim is made.
-    pub rolled_back_at: Option<Timestamp>,
+    /// When a replacement was last taken back, or dropped while a launch may have been on its way. For a while after
+    /// it no new one begins.
+    pub taken_back_at: Option<Timestamp>,
 }
 
 /// "This slot may be disrupted, to this end." It has no expiry and is no lease: whoever plans, only the claimed slot

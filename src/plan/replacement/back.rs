@@ -82,6 +82,9 @@ impl<'a> Replacement<'_, 'a> {
             }
             Outstanding::NotKnown(why_not) => {
                 let limit = self.look.spec.rollout.join_deadline;
+                if self.look.now >= after(old.launched_at, limit) {
+                    return self.cannot_say();
+                }
                 Some(self.look.wait(self.slot, Awaited::MemberBack { why_not }, old.launched_at, limit))
             }
             Outstanding::NotBack(why_not) => {

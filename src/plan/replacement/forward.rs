@@ -98,7 +98,7 @@ impl<'a> Replacement<'_, 'a> {
         Some(too_late.unwrap_or_else(|| self.wait_for(outstanding, new)))
     }
 
-    fn cannot_say(&self) -> Option<Plan> {
+    pub(super) fn cannot_say(&self) -> Option<Plan> {
         let hazards = gates::taking_back_refusals(self.look, self.slot);
         (!hazards.is_empty()).then(|| self.blocked(hazards))
     }
