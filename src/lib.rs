@@ -16,3 +16,5 @@ pub mod status;
 
 pub mod act;
 pub mod controller;
+
+pub mod cli;

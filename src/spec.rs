@@ -13,6 +13,7 @@ use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeName,
 
 pub mod load;
 pub mod raw;
+pub mod render;
 pub mod window;
 
 pub use window::{Window, WindowKind};

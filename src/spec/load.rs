@@ -1,1 +1,234 @@
-//! Files to specs.
+//! From paths to specs: every file is read whatever is wrong with the others, and all problems are reported at once.
+//!
+//! A file passes four desks, each of which reports all that it sees: its bytes ([`read`]), its syntax ([`tree`]), its
+//! shape ([`shape`]: which fields, of which type) and its meaning ([`meaning`]). Only then are files compared.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::ids::ClusterName;
+use crate::spec::ClusterSpec;
+
+// In the order in which a file passes them.
+mod find;
+mod read;
+mod tree;
+
+mod shape;
+
+mod meaning;
+
+mod instance;
+mod rollout;
+mod slots;
+mod volumes;
+
+mod names;
+mod quantity;
+
+/// All that was found below some paths.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// Every desired-state file, readable or not.
+    pub files: BTreeMap<PathBuf, LoadedFile>,
+    /// Problems that belong to no file: an unreadable folder, a loop of symbolic links, a path that does not exist.
+    pub problems: Vec<Problem>,
+}
+
+/// One file as it was read.
+#[derive(Clone, Debug)]
+pub struct LoadedFile {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// A digest of all bytes that matter: those of the file and of its user data.
+    pub digest: String,
+    /// The text; what is no UTF-8 is replaced. Places of problems are places in it.
+    pub text: Arc<str>,
+    /// The cluster's name, where it could be read although the file may be broken.
+    pub name: Option<ClusterName>,
+    /// What the file means; `None` exactly if one of its problems is an error.
+    pub spec: Option<ClusterSpec>,
+    /// In the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+/// Something wrong with a file, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether the file can be used all the same.
+    pub severity: Severity,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Where in the file, if it is in one place.
+    pub place: Option<Place>,
+    /// What is wrong: lower case, no final stop.
+    pub message: String,
+    /// A word to the place.
+    pub label: Option<String>,
+    /// The next step.
+    pub hint: Option<String>,
+}
+
+/// Whether a file with such a problem can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, but somebody should look.
+    Warning,
+}
+
+/// A place in a file's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Counted from 1.
+    pub line: usize,
+    /// In characters, counted from 1.
+    pub column: usize,
+    /// The same in bytes; never more than the rest of the line.
+    pub bytes: Range<usize>,
+}
+
+/// Reads every desired-state file at or below `paths`.
+pub fn load(paths: &[PathBuf]) -> Loaded {
+    let mut found = find::Found::default();
+    for path in paths {
+        found.search(path);
+    }
+    let mut loaded = Loaded { files: BTreeMap::new(), problems: found.problems };
+    let schema = crate::spec::raw::schema();
+    for file in found.files {
+        loaded.files.insert(file.path.clone(), read::file(file, &schema));
+    }
+    refuse_shared_names(&mut loaded.files);
+    loaded
+}
+
+impl Loaded {
+    /// The files that can be used.
+    pub fn specs(&self) -> impl Iterator<Item = (&Path, &ClusterSpec)> {
+        self.files.values().filter_map(|file| Some((file.path.as_path(), file.spec.as_ref()?)))
+    }
+
+    /// All problems, ordered by path and line.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        let mut problems: Vec<_> =
+            self.problems.iter().chain(self.files.values().flat_map(|file| &file.problems)).collect();
+        problems.sort_by(|a, b| (&a.path, a.start()).cmp(&(&b.path, b.start())));
+        problems.into_iter()
+    }
+
+    /// Whether any file, or any path, cannot be used.
+    pub fn has_errors(&self) -> bool {
+        self.problems().any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+/// Two files that declare one cluster are both refused: nothing says which of them is meant.
+fn refuse_shared_names(files: &mut BTreeMap<PathBuf, LoadedFile>) {
+    let mut named: BTreeMap<ClusterName, Vec<PathBuf>> = BTreeMap::new();
+    for file in files.values() {
+        if let Some(name) = &file.name {
+            named.entry(name.clone()).or_default().push(file.path.clone());
+        }
+    }
+    for (name, paths) in named.iter().filter(|(_, paths)| paths.len() > 1) {
+        for path in paths {
+            let others: Vec<_> = paths.iter().filter(|other| *other != path).map(|p| p.display().to_string()).collect();
+            if let Some(file) = files.get_mut(path) {
+                refuse_shared_name(file, name, &others.join(", "));
+            }
+        }
+    }
+}
+
+fn refuse_shared_name(file: &mut LoadedFile, name: &ClusterName, others: &str) {
+    let mut report = Report::new(&file.path, &file.text);
+    report
+        .error(
+            tree::name_in(&file.text).map(|(_, bytes)| bytes),
+            format!("cluster `{name}` is declared more than once"),
+        )
+        .label(format!("also declared in {others}"))
+        .hint("give one of them another `metadata.name`, or remove one file; until then none of them is used");
+    file.problems.append(&mut report.problems);
+    file.problems.sort_by_key(Problem::start);
+    file.spec = None;
+}
+
+/// Collects what is wrong with one file.
+struct Report<'a> {
+    path: &'a Path,
+    text: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Report<'a> {
+    fn new(path: &'a Path, text: &'a str) -> Self {
+        Self { path, text, problems: Vec::new() }
+    }
+
+    fn error(&mut self, bytes: impl Into<Option<Range<usize>>>, message: impl Display) -> &mut Problem {
+        self.add(Severity::Error, bytes.into(), message)
+    }
+
+    fn warning(&mut self, bytes: impl Into<Option<Range<usize>>>, message: impl Display) -> &mut Problem {
+        self.add(Severity::Warning, bytes.into(), message)
+    }
+
+    fn add(&mut self, severity: Severity, bytes: Option<Range<usize>>, message: impl Display) -> &mut Problem {
+        let place = bytes.map(|bytes| Place::new(self.text, bytes));
+        self.problems.push(Problem { place, ..Problem::new(severity, self.path, message) });
+        let last = self.problems.len() - 1;
+        &mut self.problems[last]
+    }
+
+    fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+impl Problem {
+    fn new(severity: Severity, path: &Path, message: impl Display) -> Self {
+        let (path, message) = (path.to_owned(), harmless(&message.to_string()));
+        Self { severity, path, place: None, message, label: None, hint: None }
+    }
+
+    fn label(&mut self, label: impl Into<String>) -> &mut Self {
+        self.label = Some(harmless(&label.into()));
+        self
+    }
+
+    fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
+        self.hint = Some(harmless(&hint.into()));
+        self
+    }
+
+    /// Where it begins; what concerns the whole file comes first.
+    fn start(&self) -> Option<usize> {
+        self.place.as_ref().map(|place| place.bytes.start)
+    }
+}
+
+/// Text without control characters: what a file says must not steer a terminal.
+fn harmless(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+impl Place {
+    /// The place of `bytes` in `text`, cut to the line that it begins in.
+    fn new(text: &str, bytes: Range<usize>) -> Self {
+        let start = text.floor_char_boundary(bytes.start.min(text.len()));
+        let end = text.ceil_char_boundary(bytes.end.clamp(start, text.len()));
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = text[start..].find(['\n', '\r']).map_or(text.len(), |newline| start + newline);
+        Self {
+            line: text[..start].matches('\n').count() + 1,
+            column: text[line_start..start].chars().count() + 1,
+            bytes: start..end.min(line_end).max(start),
+        }
+    }
+}

@@ -1,1 +1,279 @@
-//! Desired state as it is written.
+//! A desired-state file exactly as written, and the source of its JSON schema.
+//!
+//! Everything is optional and every scalar is text with its place, so that reading stops at nothing and the checks
+//! can report all that is wrong at once. What is required, of which type and with which words is said to `schemars`
+//! instead; `load` holds a file to that same schema, so an editor and `validate` can never disagree about the shape.
+//! The documentation comments here are what an editor shows when the mouse rests on a field.
+
+use std::collections::BTreeMap;
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+/// A scalar as written, with its place; `None` where it was left out.
+pub type Text = Option<Spanned<String>>;
+
+/// The JSON schema of a desired-state file. Draft 7, because that is what the YAML language server understands.
+pub fn schema() -> serde_json::Value {
+    let settings = SchemaSettings::draft07().with_transform(RecursiveTransform(drop_null_default));
+    settings.into_generator().into_root_schema_for::<Cluster>().to_value()
+}
+
+/// What is left out is not null: an editor should not offer to write `null`.
+fn drop_null_default(schema: &mut Schema) {
+    if schema.get("default").is_some_and(serde_json::Value::is_null) {
+        schema.remove("default");
+    }
+}
+
+/// One cluster as it should be: a desired-state file of hermitcrab.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Cluster {
+    /// The version of this format: always `hermitcrab/v1`.
+    #[schemars(required, with = "String", extend("enum" = ["hermitcrab/v1"]))]
+    pub api_version: Text,
+    /// What the file declares: always `Cluster`.
+    #[schemars(required, with = "String", extend("enum" = ["Cluster"]))]
+    pub kind: Text,
+    /// What the cluster is called.
+    #[schemars(required)]
+    pub metadata: Option<Metadata>,
+    /// The cluster as it should be.
+    #[schemars(required)]
+    pub spec: Option<Spec>,
+}
+
+/// What the cluster is called.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Metadata {
+    /// The cluster's name, unique over all files: lower-case letters, digits and `-`, at most 63 characters.
+    #[schemars(required, with = "String", extend("pattern" = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    pub name: Text,
+}
+
+/// The cluster as it should be.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Spec {
+    /// The AWS region, e.g. `us-east-1`.
+    #[schemars(required, with = "String", extend("pattern" = "^[a-z]{2}(-[a-z]+)+-[0-9]$"))]
+    pub region: Text,
+    /// The AWS account, twelve digits in quotes. A guard: with the credentials of another account nothing is done.
+    #[serde(default)]
+    #[schemars(with = "String", extend("pattern" = "^[0-9]{12}$"))]
+    pub account: Text,
+    /// The image that every instance should run. Always a literal id: what is committed is what runs.
+    #[schemars(required, with = "String", extend("pattern" = "^ami-([0-9a-f]{8}|[0-9a-f]{17})$"))]
+    pub image: Text,
+    /// What runs on the instances.
+    #[schemars(required)]
+    pub application: Option<Application>,
+    /// What every instance is.
+    #[schemars(required)]
+    pub instance: Option<Instance>,
+    /// The persistent volumes of every slot. They outlive instances: a replacement is given its predecessor's.
+    #[schemars(required, extend("minItems" = 1))]
+    pub volumes: Option<Vec<Volume>>,
+    /// The seats of the cluster, one a member. An odd number is best: 3, 5 or 7.
+    #[schemars(required, extend("minItems" = 1, "maxItems" = 9))]
+    pub slots: Option<Vec<Slot>>,
+    /// How a change is carried out.
+    #[serde(default)]
+    #[schemars(with = "Rollout")]
+    pub rollout: Option<Rollout>,
+    /// No upgrades; healing goes on.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = false))]
+    pub suspend: Text,
+    /// Touch nothing at all.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = false))]
+    pub freeze: Text,
+    /// While this is true, `destroy` is refused.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = true))]
+    pub deletion_protection: Text,
+}
+
+/// What runs on the instances.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Application {
+    /// HashiCorp Consul servers.
+    #[schemars(required)]
+    pub consul: Option<Consul>,
+}
+
+/// How to reach Consul servers, with what to expect of them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Consul {
+    /// The Consul datacenter.
+    #[serde(default)]
+    #[schemars(with = "String", extend("default" = "dc1"))]
+    pub datacenter: Text,
+    /// The scheme of the HTTP API.
+    #[serde(default)]
+    #[schemars(with = "String", extend("enum" = ["http", "https"], "default" = "http"))]
+    pub scheme: Text,
+    /// The port of the HTTP API. Left out: 8500 for http, 8501 for https.
+    #[serde(default)]
+    #[schemars(with = "u16", extend("minimum" = 1))]
+    pub port: Text,
+    /// A PEM file with the CA that signed the servers' certificates, relative to this file.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub ca_file: Text,
+    /// A file that holds the ACL token, relative to this file; read again when it changes.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub token_file: Text,
+    /// The version that a member on the desired image must report, e.g. `1.20.1`.
+    #[serde(default)]
+    #[schemars(with = "String", extend("pattern" = "^[0-9]+\\.[0-9]+\\.[0-9]+"))]
+    pub version: Text,
+    /// Let the controller set autopilot's `MinQuorum` to the declared number of servers.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = false))]
+    pub manage_autopilot: Text,
+}
+
+/// What every instance of the cluster is. A difference in anything but tags replaces the instances.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Instance {
+    /// The instance type, e.g. `m7i.large`.
+    #[serde(rename = "type")]
+    #[schemars(required, with = "String", extend("pattern" = "^[a-z0-9-]+\\.[a-z0-9-]+$"))]
+    pub instance_type: Text,
+    /// The name (not the ARN) of the instance profile.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub iam_instance_profile: Text,
+    /// Ids of security groups, `sg-…`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", extend("items" = {"type": "string", "pattern": "^sg-[0-9a-z]+$"}))]
+    pub security_groups: Option<Vec<Spanned<String>>>,
+    /// The name of the SSH key pair.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub key_name: Text,
+    /// A file with the user data, relative to this file; at most 16 KiB.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub user_data_file: Text,
+    /// Tags of the instances. A difference is mended in place; it never replaces an instance.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub tags: Option<BTreeMap<String, Spanned<String>>>,
+}
+
+/// One persistent volume of every slot.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Volume {
+    /// The volume's name, unique within the slot, e.g. `data`.
+    #[schemars(required, with = "String", extend("pattern" = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    pub name: Text,
+    /// The device name at attachment, `/dev/sdf` to `/dev/sdp`.
+    #[schemars(required, with = "String", extend("pattern" = "^/dev/sd[f-p]$"))]
+    pub device: Text,
+    /// The size in binary units, e.g. `20GiB` or `1TiB`.
+    #[schemars(required, with = "String", extend("pattern" = "^[0-9]+(GiB|TiB)$"))]
+    pub size: Text,
+    /// The volume type.
+    #[serde(default, rename = "type")]
+    #[schemars(with = "String", extend("enum" = ["gp3", "gp2", "st1", "sc1", "standard"], "default" = "gp3"))]
+    pub volume_type: Text,
+    /// Encrypt with the account's default key.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = true))]
+    pub encrypted: Text,
+    /// Take a snapshot after the old instance stopped and before the volume moves. Safer, and slower.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = false))]
+    pub snapshot_before_replace: Text,
+}
+
+/// One seat of the cluster; instances pass through it, its volumes stay.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Slot {
+    /// The slot's name, unique within the cluster. It is the member's node name.
+    #[schemars(required, with = "String", extend("pattern" = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    pub name: Text,
+    /// The availability zone of its volumes, and so of its instances. It can never change.
+    #[schemars(required, with = "String")]
+    pub zone: Text,
+    /// The subnet of its instances, in that zone.
+    #[schemars(required, with = "String", extend("pattern" = "^subnet-[0-9a-z-]+$"))]
+    pub subnet: Text,
+}
+
+/// How a change is carried out.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Rollout {
+    /// `surge` launches and checks the replacement before the old instance stops; `recreate` stops the old one first.
+    #[serde(default)]
+    #[schemars(with = "String", extend("enum" = ["surge", "recreate"], "default" = "surge"))]
+    pub strategy: Text,
+    /// How long a new member must stay healthy before its old instance goes, e.g. `60s`.
+    #[serde(default)]
+    #[schemars(with = "String", extend("default" = "60s"))]
+    pub bake_time: Text,
+    /// How long a member may be down during its replacement, e.g. `10m`; then `onFailure` applies.
+    #[serde(default)]
+    #[schemars(with = "String", extend("default" = "10m"))]
+    pub join_deadline: Text,
+    /// `rollback` gives the volumes back to the old instance; `hold` leaves all as it is and waits for a person.
+    #[serde(default)]
+    #[schemars(with = "String", extend("enum" = ["rollback", "hold"], "default" = "rollback"))]
+    pub on_failure: Text,
+    /// Who has to agree: nobody, somebody after the first slot, or somebody before every slot.
+    #[serde(default)]
+    #[schemars(with = "String", extend("enum" = ["never", "canary", "everySlot"], "default" = "never"))]
+    pub approval: Text,
+    /// The id of the plan that was agreed to, as printed by `plan`.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub approved: Text,
+    /// When a replacement may begin. With no windows: always. `deny` wins over `allow`.
+    #[serde(default)]
+    #[schemars(with = "Vec<Window>", extend("default" = []))]
+    pub windows: Option<Vec<Window>>,
+}
+
+/// A stretch of time that returns by a schedule.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Window {
+    /// Changes may begin only in an `allow` window, if there is any, and never in a `deny` window.
+    #[schemars(required, with = "String", extend("enum" = ["allow", "deny"]))]
+    pub kind: Text,
+    /// When it opens, as five cron fields: minute, hour, day of month, month, day of week.
+    #[schemars(required, with = "String")]
+    pub schedule: Text,
+    /// How long it stays open, at most seven days, e.g. `4h`.
+    #[schemars(required, with = "String")]
+    pub duration: Text,
+    /// The IANA name of the time zone in which the schedule is read, e.g. `Europe/Berlin`.
+    #[serde(default)]
+    #[schemars(with = "String", extend("default" = "UTC"))]
+    pub time_zone: Text,
+}

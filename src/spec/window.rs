@@ -71,8 +71,8 @@ impl Window {
     }
 }
 
-/// How many windows in a row are followed in search of the next opening.
-const HORIZON: usize = 64;
+/// How many windows in a row are followed in search of the next opening: those of a month, if they are hourly.
+const HORIZON: usize = 1024;
 
 /// Whether a change may begin at `now`: never inside a deny window; if there are allow windows, only inside one.
 pub fn opening(windows: &[Window], now: Timestamp) -> Opening {

@@ -1,0 +1,218 @@
+//! The meaning of a file that can be read: defaults filled in, values checked one by one and against each other.
+//!
+//! Each check takes what is written and gives what is meant, or `None` after it has reported why not. What is
+//! missing altogether or of the wrong type, `shape` has reported already.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
+
+use super::find::FoundFile;
+use super::names::{self, LABEL_HINT};
+use super::tree::Node;
+use super::{Report, rollout};
+use crate::ids::{ClusterName, ImageId};
+use crate::spec::raw::{self, Text};
+use crate::spec::{ApplicationSpec, ClusterSpec, ConsulSpec, Scheme};
+
+/// What the file means; the user data is handed out beside it, because it matters even if the file is broken.
+pub fn of(root: &Node, found: &FoundFile, report: &mut Report, user_data: &mut Option<String>) -> Option<ClusterSpec> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::FirstWins,
+        merge_keys: MergeKeyPolicy::AsOrdinary,
+        with_snippet: false,
+    };
+    let file: raw::Cluster = match serde_saphyr::from_str_with_options(report.text, options) {
+        Ok(file) => file,
+        Err(_) if report.has_errors() => return None,
+        Err(error) => {
+            let hint = "the file has the right shape, so this is a mistake of ours; please report it";
+            report.error(None, format!("cannot read the file: {error}")).hint(hint);
+            return None;
+        }
+    };
+    let mut meaning = Meaning { report, root, folder: found.path.parent().unwrap_or(Path::new("")) };
+    let spec = file.spec.unwrap_or_default();
+    let name = meaning.label(&file.metadata.unwrap_or_default().name, "cluster");
+    let region = meaning.region(&spec.region);
+    let account = meaning.account(&spec.account);
+    let image = meaning.image(&spec.image);
+    let application = meaning.consul(&spec.application.unwrap_or_default().consul.unwrap_or_default());
+    let instance = meaning.instance(&spec.instance.unwrap_or_default());
+    *user_data = instance.as_ref().and_then(|instance| instance.user_data.clone());
+    let volumes = meaning.volumes(&spec.volumes);
+    let slots = meaning.slots(&spec.slots, region.as_deref());
+    let rollout = rollout::of(&mut meaning, &spec.rollout.unwrap_or_default());
+    Some(ClusterSpec {
+        name: ClusterName::from(name?),
+        environment: found.environment.clone(),
+        region: region?,
+        account,
+        image: image?,
+        application: ApplicationSpec::Consul(application?),
+        instance: instance?,
+        volumes: volumes?,
+        slots: slots?,
+        rollout: rollout?,
+        suspend: boolean(&spec.suspend, false),
+        freeze: boolean(&spec.freeze, false),
+        deletion_protection: boolean(&spec.deletion_protection, true),
+    })
+}
+
+/// What the checks of one file share.
+pub struct Meaning<'r, 'a> {
+    pub report: &'r mut Report<'a>,
+    pub root: &'r Node,
+    /// The folder that relative paths begin in.
+    pub folder: &'r Path,
+}
+
+impl Meaning<'_, '_> {
+    /// A name that can stand in a host name.
+    pub fn label(&mut self, text: &Text, what: &str) -> Option<String> {
+        let message = |name: &str| format!("`{name}` is no {what} name");
+        self.valid(text, names::is_label, message, |_| LABEL_HINT.to_owned())
+    }
+
+    fn region(&mut self, text: &Text) -> Option<String> {
+        self.valid(
+            text,
+            names::is_region,
+            |region| format!("`{region}` is no region"),
+            |region| {
+                let without = region.trim_end_matches(|c: char| c.is_ascii_lowercase());
+                if names::is_region(without) {
+                    format!("`{region}` is a zone; its region is `{without}`")
+                } else {
+                    "a region is written like `us-east-1`".to_owned()
+                }
+            },
+        )
+    }
+
+    fn account(&mut self, text: &Text) -> Option<String> {
+        let twelve_digits = |text: &str| text.len() == 12 && text.chars().all(|c| c.is_ascii_digit());
+        self.valid(
+            text,
+            twelve_digits,
+            |account| format!("`{account}` is no account id"),
+            |_| "an account id has twelve digits, in quotes and without dashes: \"123456789012\"".to_owned(),
+        )
+    }
+
+    fn image(&mut self, text: &Text) -> Option<ImageId> {
+        let is_image = |text: &str| names::image_hint(text).is_none();
+        let hint = |text: &str| names::image_hint(text).unwrap_or_default();
+        self.valid(text, is_image, |image| format!("`{image}` is no image id"), hint).map(ImageId::from)
+    }
+
+    fn consul(&mut self, raw: &raw::Consul) -> Option<ConsulSpec> {
+        let scheme = match written(&raw.scheme) {
+            Some("https") => Scheme::Https,
+            _ => Scheme::Http,
+        };
+        let version = self.valid(
+            &raw.version,
+            is_version,
+            |version| format!("`{version}` is no version"),
+            |version| match version.strip_prefix('v') {
+                Some(bare) => format!("leave out the `v`: `{bare}`"),
+                None => "give it as members report it, e.g. `1.20.1`".to_owned(),
+            },
+        );
+        let default_port = if scheme == Scheme::Https { 8501 } else { 8500 };
+        Some(ConsulSpec {
+            datacenter: written(&raw.datacenter).unwrap_or("dc1").to_owned(),
+            scheme,
+            port: self.port(&raw.port, default_port)?,
+            ca_file: self.beside(&raw.ca_file),
+            token_file: self.beside(&raw.token_file),
+            version,
+            manage_autopilot: boolean(&raw.manage_autopilot, false),
+        })
+    }
+
+    fn port(&mut self, text: &Text, default: u16) -> Option<u16> {
+        let Some(text) = text else { return Some(default) };
+        let port = text.value.parse::<u16>().ok().filter(|port| *port > 0);
+        if port.is_none() {
+            self.report
+                .error(bytes(text), format!("`{}` is no port", text.value))
+                .hint("a port is a number from 1 to 65535");
+        }
+        port
+    }
+
+    /// A path as seen from where the controller runs: what is written is relative to the file.
+    fn beside(&self, text: &Text) -> Option<String> {
+        written(text).map(|path| self.folder.join(path).to_string_lossy().into_owned())
+    }
+
+    /// Reports all that is used a second time.
+    pub fn unique<'t>(&mut self, texts: impl Iterator<Item = &'t Text>, things: &str, field: &str) {
+        let mut first: BTreeMap<&str, u64> = BTreeMap::new();
+        for text in texts.flatten() {
+            if let Some(line) = first.get(&*text.value) {
+                self.report
+                    .error(bytes(text), format!("two {things} with the {field} `{}`", text.value))
+                    .label(format!("first used in line {line}"))
+                    .hint(format!("give each its own {field}"));
+            } else {
+                first.insert(&text.value, text.referenced.line());
+            }
+        }
+    }
+
+    /// A quantity, or a report of what to write instead.
+    pub fn quantity<T>(&mut self, text: &Text, read: fn(&str) -> Result<T, String>, what: &str) -> Option<T> {
+        let text = text.as_ref()?;
+        match read(&text.value) {
+            Ok(value) => Some(value),
+            Err(hint) => {
+                self.report.error(bytes(text), format!("`{}` is no {what}", text.value)).hint(hint);
+                None
+            }
+        }
+    }
+
+    /// The text if it is valid; else a report with a message and a hint about it.
+    pub fn valid(
+        &mut self,
+        text: &Text,
+        is_valid: impl Fn(&str) -> bool,
+        message: impl Fn(&str) -> String,
+        hint: impl Fn(&str) -> String,
+    ) -> Option<String> {
+        let text = text.as_ref()?;
+        if is_valid(&text.value) {
+            return Some(text.value.clone());
+        }
+        self.report.error(bytes(text), message(&text.value)).hint(hint(&text.value));
+        None
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    let core = text.split(['-', '+']).next().unwrap_or_default();
+    core.split('.').count() == 3 && core.split('.').all(|part| part.parse::<u32>().is_ok())
+}
+
+/// What is written, if anything is.
+pub fn written(text: &Text) -> Option<&str> {
+    text.as_ref().map(|text| text.value.as_str())
+}
+
+/// What a boolean says.
+pub fn boolean(text: &Text, default: bool) -> bool {
+    written(text).map_or(default, |text| text.eq_ignore_ascii_case("true"))
+}
+
+/// Where a value is written.
+pub fn bytes<T>(spanned: &Spanned<T>) -> Range<usize> {
+    let span = spanned.referenced.span();
+    let start = span.byte_offset().unwrap_or_default() as usize;
+    start..start + span.byte_len().unwrap_or_default() as usize
+}

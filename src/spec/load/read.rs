@@ -1,0 +1,92 @@
+//! One file from its bytes to its spec.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::find::{FoundFile, cause};
+use super::{LoadedFile, Report, meaning, names, shape, tree};
+use crate::ids::ClusterName;
+use crate::spec::{ClusterSpec, digest};
+
+/// More than any desired-state file needs; what is larger was put there by mistake.
+const LARGEST_FILE: usize = 256 * 1024;
+
+/// Reads one file and reports all that is wrong with it.
+pub fn file(found: FoundFile, schema: &serde_json::Value) -> LoadedFile {
+    let path = found.path.clone();
+    let (bytes, text, refused) = match at_most(&path, LARGEST_FILE) {
+        Ok(bytes) => {
+            let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
+            (bytes, text, None)
+        }
+        Err(error) => (Vec::new(), Arc::from(""), Some(error)),
+    };
+    let mut report = Report::new(&path, &text);
+    let readable = match refused {
+        Some(error) => unreadable(&mut report, &error),
+        None => check_encoding(&mut report, &bytes),
+    };
+    let (mut name, mut spec, mut user_data) = (None, None, None);
+    if readable {
+        let document = tree::parse(&mut report);
+        name = document.name().map(|(name, _)| ClusterName::from(name)).filter(|name| names::is_label(name));
+        // Of a file that breaks off nobody can say what it lacks.
+        if let Some(root) = document.root.as_ref().filter(|_| document.complete) {
+            shape::check(root, schema, &mut report);
+            spec = meaning::of(root, &found, &mut report, &mut user_data);
+        }
+    }
+    finish(report, name, spec, [&bytes, user_data.unwrap_or_default().as_bytes()].concat(), text.clone())
+}
+
+fn finish(
+    report: Report,
+    name: Option<ClusterName>,
+    spec: Option<ClusterSpec>,
+    all: Vec<u8>,
+    text: Arc<str>,
+) -> LoadedFile {
+    let spec = spec.filter(|_| !report.has_errors());
+    let mut problems = report.problems;
+    problems.sort_by_key(super::Problem::start);
+    LoadedFile { path: report.path.to_owned(), digest: digest(&all), text, name, spec, problems }
+}
+
+fn unreadable(report: &mut Report, error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => report
+            .error(None, format!("the file is larger than {} KiB", LARGEST_FILE / 1024))
+            .hint("one cluster needs a few KiB; is this a desired-state file?"),
+        _ => report
+            .error(None, format!("cannot read the file: {}", cause(error)))
+            .hint("it must be a regular file that this user may read"),
+    };
+    false
+}
+
+/// Whether the bytes are text that is worth a further look.
+fn check_encoding(report: &mut Report, bytes: &[u8]) -> bool {
+    if let Err(error) = std::str::from_utf8(bytes) {
+        let start = error.valid_up_to();
+        report
+            .error(start..start + 1, "the file is not UTF-8")
+            .label(format!("byte {start} is 0x{:02x}", bytes[start]))
+            .hint("save the file as UTF-8");
+    } else if bytes.starts_with(b"\xef\xbb\xbf") {
+        report.error(0..0, "the file begins with a byte order mark").hint("save the file as UTF-8 without it");
+    }
+    !report.has_errors()
+}
+
+/// The bytes of a regular file, or `FileTooLarge` if there are more than `limit`. A pipe would keep us waiting, so
+/// nothing but a regular file is opened.
+pub fn at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}

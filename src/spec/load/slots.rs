@@ -1,0 +1,97 @@
+//! The meaning of `slots`: how many, and spread over which zones.
+
+use std::collections::BTreeMap;
+
+use serde_saphyr::Spanned;
+
+use super::meaning::{Meaning, bytes};
+use super::names;
+use crate::ids::{SlotName, Zone};
+use crate::spec::{SlotSpec, quorum, raw};
+
+impl Meaning<'_, '_> {
+    /// What `slots` means.
+    pub fn slots(&mut self, raw: &Option<Vec<raw::Slot>>, region: Option<&str>) -> Option<Vec<SlotSpec>> {
+        let raw = raw.as_ref()?;
+        self.count_slots(raw.len());
+        self.unique(raw.iter().map(|slot| &slot.name), "slots", "name");
+        self.one_zone_a_subnet(raw);
+        self.spread(raw);
+        let slots: Vec<_> = raw.iter().map(|slot| self.slot(slot, region)).collect();
+        slots.into_iter().collect()
+    }
+
+    fn slot(&mut self, raw: &raw::Slot, region: Option<&str>) -> Option<SlotSpec> {
+        let name = self.label(&raw.name, "slot");
+        let is_subnet = |text: &str| names::is_id(text, "subnet-");
+        let subnet = self.valid(
+            &raw.subnet,
+            is_subnet,
+            |text| format!("`{text}` is no subnet id"),
+            |_| "give the subnet's id, `subnet-…`, not its name".to_owned(),
+        );
+        let in_region = |zone: &str| region.is_none_or(|region| names::is_zone_of(zone, region));
+        let region = region.unwrap_or_default();
+        let zone = self.valid(
+            &raw.zone,
+            in_region,
+            |zone| format!("zone `{zone}` is not in region `{region}`"),
+            |_| format!("a zone is the region and a letter, e.g. `{region}a`"),
+        );
+        Some(SlotSpec { name: SlotName::from(name?), zone: Zone::from(zone?), subnet: subnet? })
+    }
+
+    fn count_slots(&mut self, count: usize) {
+        let at = self.root.key(&["spec", "slots"]);
+        match count {
+            0 => drop(self.report.error(at, "no slots").hint("declare one to nine; three is a good start")),
+            10.. => drop(self.report.error(at, format!("{count} slots; at most nine make sense")).hint(
+                "each further voter makes every write slower; add non-voting members outside of this cluster instead",
+            )),
+            _ if count.is_multiple_of(2) => {
+                let tolerance = count - quorum(count);
+                let (fewer, more) = (count - 1, count + 1);
+                self.report
+                    .warning(at, format!("an even number of slots: {count} tolerate no more failures than {fewer}"))
+                    .label(format!("{count} members tolerate {tolerance} failed"))
+                    .hint(format!("declare {fewer} or {more} slots"));
+            }
+            _ => {}
+        }
+    }
+
+    /// A subnet lies in one zone.
+    fn one_zone_a_subnet(&mut self, raw: &[raw::Slot]) {
+        let mut zones: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
+        for slot in raw {
+            let (Some(zone), Some(subnet)) = (&slot.zone, &slot.subnet) else { continue };
+            let first = *zones.entry(&subnet.value).or_insert(zone);
+            if first.value != zone.value {
+                self.report
+                    .error(bytes(subnet), format!("subnet `{}` cannot lie in two zones", subnet.value))
+                    .label(format!(
+                        "in zone `{}` here, in `{}` in line {}",
+                        zone.value,
+                        first.value,
+                        first.referenced.line()
+                    ))
+                    .hint(format!("give the subnet that lies in `{}`", zone.value));
+            }
+        }
+    }
+
+    /// Warns where the loss of one zone would cost the quorum although the slots could be spread.
+    fn spread(&mut self, raw: &[raw::Slot]) {
+        let mut zones: BTreeMap<&str, Vec<&Spanned<String>>> = BTreeMap::new();
+        for zone in raw.iter().filter_map(|slot| slot.zone.as_ref()) {
+            zones.entry(&zone.value).or_default().push(zone);
+        }
+        let tolerance = raw.len() - quorum(raw.len()).min(raw.len());
+        for (zone, slots) in zones.into_iter().filter(|(_, slots)| slots.len() > tolerance.max(1)) {
+            self.report
+                .warning(bytes(slots[1]), format!("{} of {} slots are in zone `{zone}`", slots.len(), raw.len()))
+                .label("losing this zone would cost the quorum")
+                .hint("spread the slots over more zones");
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! What a person is told about desired-state files: each case is a file `tests/spec/<case>.yaml` and, beside it, what
+//! `validate` says of it. `UPDATE_EXPECT=1` writes the second; a new case needs nothing but the first.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use expect_test::{expect, expect_file};
+use hermitcrab::cli::validate;
+use hermitcrab::spec::load::{Loaded, Severity, load};
+use hermitcrab::spec::{raw, render};
+
+const CASES: &str = "tests/spec";
+
+/// A part of every message that there is, with one for each of its variants. Each must appear in some case.
+const MESSAGES: &[&str] = &[
+    // The file and its syntax.
+    "there is nothing in the file",
+    "more than one document",
+    "not valid YAML",
+    "YAML allows no tabs",
+    "is given twice",
+    "tags are not read",
+    "merge keys are not read",
+    "more than 16 aliases",
+    "an alias of what it is part of",
+    "needs an anchor",
+    "too deeply nested",
+    "a key must be text",
+    // The shape.
+    "unknown field `imgae`",
+    "did you mean `image`?",
+    "belongs in `rollout`",
+    "its fields are",
+    "missing field",
+    "unknown apiVersion",
+    "unknown kind `cluster`",
+    "unknown strategy",
+    "is no boolean in YAML 1.2",
+    "is a boolean to some readers",
+    "should be a mapping",
+    "should be a list",
+    "should be an integer",
+    "should be `true` or `false`",
+    "its leading zeros are lost",
+    "but is a number `1.20`",
+    "but is empty\n",
+    // Names and ids.
+    "is no cluster name",
+    "is no slot name",
+    "is no volume name",
+    "is a zone; its region is",
+    "is no region",
+    "is no account id",
+    "is another image tomorrow",
+    "ids are written in lower case",
+    "a parameter's value can change unseen",
+    "an id has 17, an old one 8",
+    "give a literal id",
+    "is no port",
+    "leave out the `v`",
+    "give it as members report it",
+    "is no instance type",
+    "an ARN where a name belongs",
+    "is no security group id",
+    "is no subnet id",
+    "kept for AWS",
+    "kept for the controller",
+    "the tag is too long",
+    "more than 40 tags",
+    "cannot read the user data",
+    "larger than 16 KiB",
+    "the user data is not UTF-8",
+    // Volumes.
+    "no volumes",
+    "two volumes with the name",
+    "two volumes with the device",
+    "is no device name",
+    "EBS counts in binary units",
+    "give the unit: `20GiB`",
+    "a whole number and a unit",
+    "a volume has 1GiB to 64TiB",
+    "too small for st1",
+    // Slots.
+    "no slots",
+    "10 slots",
+    "an even number of slots",
+    "two slots with the name",
+    "cannot lie in two zones",
+    "losing this zone would cost the quorum",
+    "is not in region",
+    // The rollout.
+    "`bakeTime` is zero",
+    "`joinDeadline` is zero",
+    "`duration` is zero",
+    "is shorter than `bakeTime`",
+    "is no duration",
+    "give the unit: `60s`",
+    "`approved` without `approval`",
+    "seven days at most",
+    "unknown time zone",
+    "a schedule has five fields",
+    "not a cron schedule",
+    "this schedule never fires",
+    "no change could ever begin",
+];
+
+#[test]
+fn every_case_is_told_as_expected() {
+    for case in cases() {
+        let told = match render::text(&load(std::slice::from_ref(&case)), false) {
+            told if told.is_empty() => "no problems\n".to_owned(),
+            told => told,
+        };
+        expect_file![Path::new(env!("CARGO_MANIFEST_DIR")).join(case.with_extension("txt"))].assert_eq(&told);
+    }
+}
+
+#[test]
+fn every_problem_has_a_next_step_and_a_plain_style() {
+    for problem in load(&cases()).problems() {
+        let message = &problem.message;
+        assert!(problem.hint.is_some(), "{message}");
+        assert!(!message.ends_with('.') && !message.starts_with(|c: char| c.is_uppercase()), "{message}");
+    }
+}
+
+#[test]
+fn every_message_appears_in_some_case() {
+    let told: String = cases().iter().map(|case| fs::read_to_string(case.with_extension("txt")).unwrap()).collect();
+    let missing: Vec<_> = MESSAGES.iter().filter(|message| !told.contains(**message)).collect();
+    assert!(missing.is_empty(), "in no case: {missing:#?}");
+}
+
+#[test]
+fn no_expected_text_is_without_its_case() {
+    let stems = |extension| -> BTreeSet<_> {
+        let files = fs::read_dir(CASES).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.extension().unwrap() == extension).map(|path| path.with_extension("")).collect()
+    };
+    assert_eq!(stems("txt"), stems("yaml"));
+}
+
+#[test]
+fn a_file_has_a_spec_exactly_if_it_has_no_error() {
+    for file in load(&cases()).files.values() {
+        let broken = file.problems.iter().any(|problem| problem.severity == Severity::Error);
+        assert_eq!(file.spec.is_none(), broken, "{}", file.path.display());
+    }
+}
+
+#[test]
+fn two_files_with_one_name_are_both_refused_and_others_are_used() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, "a/one.yaml", good());
+    put(&dir, "b/two.yaml", good());
+    put(&dir, "b/three.yaml", good().replace("consul-prod", "consul-other"));
+    let loaded = load(&[dir.path().into()]);
+    assert_eq!(names(&loaded), ["consul-other"]);
+    expect![[r#"
+        DIR/a/one.yaml:8 cluster `consul-prod` is declared more than once (also declared in DIR/b/two.yaml)
+        DIR/b/two.yaml:8 cluster `consul-prod` is declared more than once (also declared in DIR/a/one.yaml)
+    "#]]
+    .assert_eq(&brief(&loaded, dir.path()));
+}
+
+#[test]
+fn a_broken_file_still_says_which_cluster_it_means_and_keeps_nothing_from_being_read() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, "broken.yaml", good().replace("image: ami-", "image: [ami-"));
+    put(&dir, "good.yaml", good().replace("consul-prod", "consul-other"));
+    let loaded = load(&[dir.path().into()]);
+    assert_eq!(names(&loaded), ["consul-other"]);
+    assert_eq!(loaded.files[&dir.path().join("broken.yaml")].name.as_deref(), Some("consul-prod"));
+}
+
+#[test]
+fn what_is_no_text_is_refused_without_a_look_inside() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, "a-latin.yaml", b"apiVersion: hermitcrab/v1\nkind: Cl\xfcster\n");
+    put(&dir, "b-bom.yaml", format!("\u{feff}{}", good()));
+    put(&dir, "c-large.yaml", "#".repeat(256 * 1024 + 1));
+    expect![[r#"
+        DIR/a-latin.yaml:2 the file is not UTF-8 (byte 34 is 0xfc)
+        DIR/b-bom.yaml:1 the file begins with a byte order mark
+        DIR/c-large.yaml the file is larger than 256 KiB
+    "#]]
+    .assert_eq(&brief(&load(&[dir.path().into()]), dir.path()));
+}
+
+#[test]
+fn an_alias_bomb_is_small() {
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..=9 {
+        let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
+        bomb += &format!("a{level}: &a{level} [{aliases}]\n");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, "bomb.yaml", bomb);
+    assert!(brief(&load(&[dir.path().into()]), dir.path()).contains("bomb.yaml:3 more than 16 aliases in one file"));
+}
+
+#[test]
+fn a_folder_named_like_a_file_is_reported_and_searched_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, "x.yaml/consul.yaml", good());
+    let loaded = load(&[dir.path().into()]);
+    assert_eq!(names(&loaded), ["consul-prod"]);
+    assert_eq!(brief(&loaded, dir.path()), "DIR/x.yaml a folder has the name of a desired-state file\n");
+}
+
+#[test]
+fn a_path_that_does_not_exist_is_an_error_and_an_empty_folder_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = load(&[dir.path().join("missing")]);
+    assert!(missing.has_errors());
+    assert_eq!(brief(&missing, dir.path()), "DIR/missing no such file or directory\n");
+    let empty = load(&[dir.path().into()]);
+    assert!(!empty.has_errors());
+    assert_eq!(brief(&empty, dir.path()), "DIR no desired-state file in this folder\n");
+}
+
+#[test]
+fn hidden_entries_are_no_desired_state() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, ".git/consul.yaml", good());
+    put(&dir, ".hidden.yaml", good());
+    put(&dir, "prod/consul.yml", good());
+    assert_eq!(load(&[dir.path().into()]).files.len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn symbolic_links_are_followed_but_not_in_circles() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    // As Kubernetes mounts a ConfigMap: the visible file is a link through a hidden one.
+    put(&dir, "prod/..2025/consul.yaml", good());
+    symlink("..2025", dir.path().join("prod/..data")).unwrap();
+    symlink("..data/consul.yaml", dir.path().join("prod/consul.yaml")).unwrap();
+    symlink("..", dir.path().join("prod/up")).unwrap();
+    symlink("self.yaml", dir.path().join("prod/self.yaml")).unwrap();
+    let loaded = load(&[dir.path().into()]);
+    assert_eq!(names(&loaded), ["consul-prod"]);
+    expect![[r#"
+        DIR/prod/self.yaml cannot read the file: too many levels of symbolic links
+        DIR/prod/up a symbolic link leads back to a folder above it
+    "#]]
+    .assert_eq(&brief(&loaded, dir.path()));
+}
+
+#[test]
+fn a_file_found_twice_is_read_once() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, "prod/consul.yaml", good());
+    let loaded = load(&[dir.path().into(), dir.path().join("prod"), dir.path().join("prod/../prod/consul.yaml")]);
+    assert_eq!((loaded.files.len(), loaded.has_errors()), (1, false));
+}
+
+#[test]
+fn the_environment_is_the_folder_above_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, "prod/consul.yaml", good());
+    let environment = |path: PathBuf| load(&[path]).specs().next().unwrap().1.environment.clone();
+    assert_eq!(environment(dir.path().into()), "prod");
+    assert_eq!(environment(dir.path().join("prod/consul.yaml")), "prod");
+    assert_eq!(environment(dir.path().join("prod")), "");
+}
+
+#[test]
+fn the_digest_covers_the_user_data() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, "consul.yaml", good().replace("    type: m7i.large", "    type: m7i.large\n    userDataFile: init.sh"));
+    let digest = |user_data: &str| {
+        put(&dir, "init.sh", user_data);
+        let file = load(&[dir.path().into()]).files.into_values().next().unwrap();
+        assert_eq!(file.spec.unwrap().instance.user_data.as_deref(), Some(user_data));
+        file.digest
+    };
+    assert_ne!(digest("#!/bin/sh\n"), digest("#!/bin/sh\nexit 0\n"));
+}
+
+#[test]
+fn what_is_left_out_has_a_default_and_paths_begin_beside_the_file() {
+    let loaded = load(&["desired-state".into()]);
+    let specs: Vec<_> = loaded.specs().map(|(_, spec)| spec).collect();
+    expect_file![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec-meant.json")]
+        .assert_eq(&(serde_json::to_string_pretty(&specs).unwrap() + "\n"));
+}
+
+#[test]
+fn the_committed_schema_is_the_one_of_the_types() {
+    expect_file![Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/cluster.v1.json")]
+        .assert_eq(&format!("{:#}\n", raw::schema()));
+}
+
+#[test]
+fn every_example_is_good_by_our_own_eyes_and_by_its_schema() {
+    let validator = jsonschema::draft7::new(&raw::schema()).unwrap();
+    let loaded = load(&["desired-state".into(), "tests/fixtures".into()]);
+    assert_eq!(render::text(&loaded, false), "");
+    assert!(loaded.files.len() >= 7);
+    for file in loaded.files.values() {
+        assert!(file.text.starts_with("# yaml-language-server: $schema=../../schema/cluster.v1.json\n"));
+        let value: serde_json::Value = serde_saphyr::from_str(&file.text).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", file.path.display());
+    }
+}
+
+#[test]
+fn programs_and_github_are_told_the_same() {
+    let loaded = load(&["tests/spec/image-latest.yaml".into()]);
+    expect_file![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec-image-latest.json")]
+        .assert_eq(&render::json(&loaded));
+    expect![[r#"
+        ::error file=tests/spec/image-latest.yaml,line=7,endLine=7,col=10,endColumn=20::`ami-latest` is no image id%0Ahint: `latest` is another image tomorrow; give a literal id, `ami-` and 17 hexadecimal digits: what is committed is what runs
+    "#]]
+    .assert_eq(&render::github(&loaded));
+}
+
+#[test]
+fn a_file_cannot_steer_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, "consul.yaml", good().replace("ami-0aaaaaaaaaaaaaaaa", r#""\e[31m\n::error::x""#));
+    let loaded = load(&[dir.path().into()]);
+    let all = render::text(&loaded, false) + &render::github(&loaded);
+    assert!(!all.contains('\u{1b}') && !all.contains("\n::error::x"), "{all}");
+}
+
+#[test]
+fn validate_lists_good_files_on_stdout_and_fails_where_one_is_broken() {
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: validate::Args,
+    }
+    let run = |arguments: &[&str]| {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let command = Command::parse_from([&["validate"], arguments].concat());
+        let code = validate::run(&command.args, &mut stdout, &mut stderr, false).unwrap();
+        (code, String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    };
+    let (code, stdout, stderr) = run(&[]);
+    assert_eq!((code, &*stderr), (0, ""));
+    expect![[r#"
+        ok  desired-state/dev/consul.yaml      consul-dev      1 slot
+        ok  desired-state/prod/consul.yaml     consul-prod     3 slots
+        ok  desired-state/staging/consul.yaml  consul-staging  5 slots
+    "#]]
+    .assert_eq(&stdout);
+    let (code, stdout, stderr) = run(&["tests/spec/good.yaml", "tests/spec/image-latest.yaml"]);
+    assert_eq!((code, stdout.lines().count()), (1, 0), "both declare one cluster: {stdout}");
+    assert!(stderr.ends_with("2 of 2 files cannot be used\n"), "{stderr}");
+    let (code, stdout, stderr) = run(&["tests/spec/image-latest.yaml", "-o", "json"]);
+    assert_eq!((code, &*stderr), (1, ""));
+    assert!(stdout.contains("\"valid\": false"), "{stdout}");
+}
+
+fn cases() -> Vec<PathBuf> {
+    let mut cases: Vec<_> = fs::read_dir(CASES).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    cases.sort();
+    cases
+}
+
+/// A file without any problem.
+fn good() -> String {
+    fs::read_to_string("desired-state/prod/consul.yaml").unwrap()
+}
+
+fn put(dir: &tempfile::TempDir, path: &str, content: impl AsRef<[u8]>) {
+    let path = dir.path().join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+fn names(loaded: &Loaded) -> Vec<&str> {
+    loaded.specs().map(|(_, spec)| &*spec.name).collect()
+}
+
+/// Every problem in a line, without the folder's random name.
+fn brief(loaded: &Loaded, dir: &Path) -> String {
+    let line = |problem: &hermitcrab::spec::load::Problem| {
+        let place = problem.place.as_ref().map_or(String::new(), |place| format!(":{}", place.line));
+        let label = problem.label.as_ref().map_or(String::new(), |label| format!(" ({label})"));
+        format!("{}{place} {}{label}\n", problem.path.display(), problem.message)
+    };
+    loaded.problems().map(line).collect::<String>().replace(&dir.display().to_string(), "DIR")
+}
