@@ -113,6 +113,11 @@ pub fn replacement_span(spec: &ClusterSpec) -> Duration {
     replacement(spec, true, true).iter().map(|step| step.takes).sum()
 }
 
+/// About how long a replacement takes from the stop of the old instance on.
+pub fn span_from_stop(spec: &ClusterSpec) -> Duration {
+    replacement(spec, true, true).iter().skip_while(|step| step.action != "stop").map(|step| step.takes).sum()
+}
+
 /// Forecasts everything that the spec asks for and the world does not show, whatever gates are closed now.
 pub fn forecast(look: &Look<'_>) -> Forecast {
     let claimed = look.record.held.as_ref().and_then(|claim| look.slot(&claim.slot));

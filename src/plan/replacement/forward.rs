@@ -82,7 +82,8 @@ impl<'a> Replacement<'_, 'a> {
                 return plan;
             }
         }
-        self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, Why::Proven))
+        let why = if self.is_forming() { Why::Forming } else { Why::Proven };
+        self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, why))
     }
 
     fn proof_outstanding(&self, new: &'a Instance) -> Option<Plan> {
