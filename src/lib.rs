@@ -17,4 +17,6 @@ pub mod status;
 pub mod act;
 pub mod controller;
 
+pub mod sim;
+
 pub mod cli;

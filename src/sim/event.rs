@@ -1,0 +1,95 @@
+//! What the world tells: the transcript of `simulate -o jsonl`. Its names are an interface.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId, Zone};
+
+/// One line of the transcript.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Simulated seconds since the world began.
+    pub t: f64,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened, by `kind`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum What {
+    /// A cluster as it is at the beginning.
+    World { cluster: ClusterName, slots: Vec<SlotLine> },
+    /// A mutating call of a controller reached the world.
+    Action {
+        cluster: ClusterName,
+        /// `Effect::name()`.
+        action: String,
+        controller: u8,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        slot: Option<SlotName>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        instance: Option<InstanceId>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        volume: Option<VolumeId>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        image: Option<ImageId>,
+        /// What it came to, when that is not plain success: `already-so`, `changed: …`, or the kind of failure.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        outcome: Option<String>,
+    },
+    /// A slot's member stopped or began to be a healthy voter.
+    Member { cluster: ClusterName, slot: SlotName, state: UpDown },
+    /// The world did something unkind.
+    Fault {
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        cluster: Option<ClusterName>,
+        /// A stable name, e.g. `answer-lost`.
+        fault: String,
+        detail: String,
+    },
+    /// A controller died.
+    Crash {
+        controller: u8,
+        /// `before-send`, `after-effect`, `after-answer` or `while-waiting`.
+        at: String,
+    },
+    /// An invariant does not hold.
+    Violation { cluster: ClusterName, invariant: String, detail: String },
+}
+
+/// A slot in the `world` line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct SlotLine {
+    pub slot: SlotName,
+    pub zone: Zone,
+    pub instance: Option<InstanceId>,
+    pub image: Option<ImageId>,
+    pub volumes: Vec<VolumeId>,
+    /// `leader`, `voter`, `non-voter` or `none`.
+    pub role: String,
+}
+
+/// Whether a slot's member is a healthy voter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum UpDown {
+    Up,
+    Down,
+}
+
+/// A safety rule that was found broken, from ground truth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Violation {
+    /// Simulated seconds since the world began.
+    pub t: f64,
+    /// Whose rule.
+    pub cluster: ClusterName,
+    /// `S1` … `S7` of the design, or `identity` or `data`.
+    pub invariant: String,
+    /// What was seen.
+    pub detail: String,
+}

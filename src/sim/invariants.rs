@@ -1,0 +1,164 @@
+//! The safety rules of the design, checked from ground truth at each call and after it.
+
+use std::collections::BTreeMap;
+
+use super::calls::Sender;
+use super::records::{Cluster, Shell};
+use super::truth::{Millis, Truth};
+use crate::action::CloudEffect;
+use crate::ids::{ClusterName, InstanceId};
+use crate::observed::InstanceState;
+use crate::spec::quorum;
+
+/// What had been so for less than this before a call was sent may not have been known to its sender.
+const UNAVOIDABLE_RACE: Millis = 15_000;
+
+/// A call about to take effect.
+struct Call<'a> {
+    truth: &'a Truth,
+    cluster: &'a Cluster,
+    name: &'a ClusterName,
+    sender: Sender,
+    effect: &'a CloudEffect,
+}
+
+type CallRule = (&'static str, fn(&Call) -> Option<String>);
+type ClusterRule = (&'static str, fn(&Truth, &Cluster) -> Option<String>);
+
+/// Rules about a call, judged just before it takes effect.
+const CALL_RULES: [CallRule; 8] = [
+    ("S1", stop_keeps_quorum),
+    ("S2", reads_follow_own_writes),
+    ("S3", nothing_is_terminated_with_a_volume),
+    ("S4", detached_only_when_down),
+    ("S5", volumes_meet_only_their_slot),
+    ("S7", old_outlives_proof),
+    ("S7", terminated_only_when_retired),
+    ("S8", only_what_is_ours),
+];
+
+/// Rules about a cluster, judged after each call.
+const CLUSTER_RULES: [ClusterRule; 2] = [("S1", one_down_by_our_hand), ("S6", one_replacement)];
+
+/// What speaks against a call, should it be accepted.
+pub(super) fn judge_call(
+    truth: &Truth,
+    sender: Sender,
+    name: &ClusterName,
+    effect: &CloudEffect,
+) -> Vec<(&'static str, String)> {
+    let Some(cluster) = truth.clusters.get(name) else { return Vec::new() };
+    let call = Call { truth, cluster, name, sender, effect };
+    CALL_RULES.iter().filter_map(|(invariant, rule)| rule(&call).map(|detail| (*invariant, detail))).collect()
+}
+
+/// Checks what must hold of a cluster at any time.
+pub(super) fn judge_cluster(truth: &mut Truth, name: &ClusterName) {
+    for (invariant, rule) in CLUSTER_RULES {
+        let detail = truth.clusters.get(name).and_then(|cluster| rule(truth, cluster));
+        if let Some(detail) = detail {
+            truth.violate(name, invariant, detail);
+        }
+    }
+}
+
+impl Call<'_> {
+    fn shell(&self) -> Option<&Shell> {
+        self.truth.instances.get(self.effect.instance()?)
+    }
+
+    /// Takes something down, or away.
+    fn disrupts(&self) -> bool {
+        matches!(self.effect, CloudEffect::Stop { .. } | CloudEffect::Detach { .. } | CloudEffect::Terminate { .. })
+    }
+}
+
+/// A healthy voter is stopped only if the others of the declared number are a quorum.
+fn stop_keeps_quorum(call: &Call) -> Option<String> {
+    let CloudEffect::Stop { instance } = call.effect else { return None };
+    let slot = &call.shell()?.seen.slot;
+    if call.cluster.consul.healthy_voter(slot, call.truth.now) != Some(instance) {
+        return None;
+    }
+    let slots = call.cluster.declared.slots.keys().filter(|other| *other != slot);
+    let truths = slots.filter_map(|other| call.cluster.slots.get(other));
+    let others =
+        truths.filter(|truth| truth.was_up && (truth.up || truth.since + UNAVOIDABLE_RACE >= call.sender.sent)).count();
+    let needed = quorum(call.cluster.declared.slots.len());
+    (others < needed).then(|| format!("{instance} of {slot} was stopped with {others} other healthy voters"))
+}
+
+/// Nothing disruptive is sent before the world was looked at again after the sender's own last write.
+fn reads_follow_own_writes(call: &Call) -> Option<String> {
+    let controller = call.truth.controllers.get(&call.sender.controller)?;
+    let wrote = controller.wrote.get(call.name)?;
+    let looked = controller.swept.is_some_and(|swept| swept >= *wrote);
+    (call.disrupts() && !looked).then(|| format!("{} rests on an old sweep", call.effect.name()))
+}
+
+fn nothing_is_terminated_with_a_volume(call: &Call) -> Option<String> {
+    let CloudEffect::Terminate { instance } = call.effect else { return None };
+    call.truth.holds_volume(instance).then(|| format!("{instance} was terminated with a data volume attached"))
+}
+
+fn detached_only_when_down(call: &Call) -> Option<String> {
+    let CloudEffect::Detach { volume, .. } = call.effect else { return None };
+    let found = call.shell()?.seen.state;
+    let down = matches!(found, InstanceState::Stopped | InstanceState::Terminated);
+    (!down).then(|| format!("{volume} was detached from an instance that is {found:?}"))
+}
+
+fn volumes_meet_only_their_slot(call: &Call) -> Option<String> {
+    let CloudEffect::Attach { volume, instance, .. } = call.effect else { return None };
+    let (disk, shell) = (call.truth.volumes.get(volume)?, call.shell()?);
+    let own = disk.cluster == shell.cluster && disk.seen.slot == shell.seen.slot;
+    (!own).then(|| format!("{volume} of {} was attached to {instance} of {}", disk.seen.slot, shell.seen.slot))
+}
+
+/// An instance that had its slot's volumes goes only when another has them and has proved itself with them.
+fn old_outlives_proof(call: &Call) -> Option<String> {
+    let CloudEffect::Terminate { instance } = call.effect else { return None };
+    let shell = call.shell().filter(|shell| shell.held && !shell.meddled)?;
+    let proven = |id: &InstanceId| {
+        id != instance
+            && call.truth.instances.get(id).is_some_and(|other| {
+                other.seen.slot == shell.seen.slot
+                    && other.proven
+                    && other.volumes.values().all(|volume| call.truth.is_attached(volume, id))
+            })
+    };
+    let superseded = call.cluster.instances.iter().any(proven);
+    (!superseded).then(|| format!("{instance} of {} was terminated before another was proven", shell.seen.slot))
+}
+
+fn terminated_only_when_retired(call: &Call) -> Option<String> {
+    let CloudEffect::Terminate { instance } = call.effect else { return None };
+    (!call.shell()?.seen.retired).then(|| format!("{instance} was terminated without being retired"))
+}
+
+/// The cluster that a call is sent for is the one that it changes.
+fn only_what_is_ours(call: &Call) -> Option<String> {
+    let shell = call.shell()?;
+    (shell.cluster != *call.name).then(|| format!("{} belongs to {}", shell.seen.id, shell.cluster))
+}
+
+fn one_down_by_our_hand(_: &Truth, cluster: &Cluster) -> Option<String> {
+    let down = cluster.slots.iter().filter(|(_, truth)| truth.ours && !truth.up);
+    let down: Vec<&str> = down.map(|(slot, _)| &**slot).collect();
+    (down.len() > 1).then(|| format!("{} are down by our hand", down.join(" and ")))
+}
+
+/// At most one live replacement in a slot, and one in a cluster.
+fn one_replacement(truth: &Truth, cluster: &Cluster) -> Option<String> {
+    let mut live: BTreeMap<_, usize> = BTreeMap::new();
+    for shell in cluster.instances.iter().filter_map(|id| truth.instances.get(id)) {
+        if shell.seen.state.is_live() {
+            *live.entry(&shell.seen.slot).or_default() += 1;
+        }
+    }
+    if let Some((slot, number)) = live.iter().find(|(_, number)| **number > 2) {
+        return Some(format!("{slot} has {number} live instances"));
+    }
+    let (total, slots) = (live.values().sum::<usize>(), cluster.slots.len());
+    (total > slots + 1).then(|| format!("{total} live instances for {slots} slots"))
+}

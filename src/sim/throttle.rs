@@ -1,0 +1,71 @@
+//! EC2's request buckets (reference/reliability.md 2.7), shared with whoever else is in the account.
+
+use serde::{Deserialize, Serialize};
+
+use super::calls::Refusal;
+use super::truth::{Millis, Truth};
+use crate::action::CloudEffect;
+use crate::ports::ErrorKind;
+
+/// Which calls share a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Bucket {
+    Describe,
+    Change,
+    RunInstances,
+    TerminateInstances,
+    CreateTags,
+    CreateVolume,
+}
+
+/// What is left in a bucket, in thousandths of a request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Level {
+    left: u64,
+    at: Millis,
+}
+
+impl Bucket {
+    pub(super) fn of(effect: &CloudEffect) -> Self {
+        match effect {
+            CloudEffect::Launch(_) | CloudEffect::Start { .. } => Self::RunInstances,
+            CloudEffect::Terminate { .. } => Self::TerminateInstances,
+            CloudEffect::CreateVolume(_) | CloudEffect::Snapshot { .. } => Self::CreateVolume,
+            CloudEffect::Stop { .. } | CloudEffect::Detach { .. } | CloudEffect::Attach { .. } => Self::Change,
+            CloudEffect::Retire { .. }
+            | CloudEffect::Reject { .. }
+            | CloudEffect::Settle { .. }
+            | CloudEffect::RecordSlots { .. }
+            | CloudEffect::Tag { .. } => Self::CreateTags,
+        }
+    }
+
+    /// Capacity, and refill a second.
+    fn size(self) -> (u64, u64) {
+        match self {
+            Self::Describe => (100, 20),
+            Self::Change => (50, 5),
+            Self::RunInstances => (5, 2),
+            Self::TerminateInstances | Self::CreateVolume => (100, 5),
+            Self::CreateTags => (100, 10),
+        }
+    }
+}
+
+impl Truth {
+    /// Takes so many requests from a bucket. A noisy neighbour leaves a tenth of the refill.
+    pub(super) fn take(&mut self, bucket: Bucket, requests: u64) -> Result<(), Refusal> {
+        let (capacity, refill) = bucket.size();
+        let now = self.now;
+        let noisy = now < self.faults.noisy_until;
+        let level = self.buckets.entry(bucket).or_insert(Level { left: capacity * 1_000, at: now });
+        let (refill, capacity) = if noisy { (refill / 10, capacity / 10) } else { (refill, capacity) };
+        level.left = (level.left + (now - level.at) * refill).min(capacity * 1_000);
+        level.at = now;
+        if level.left < requests.min(capacity) * 1_000 || capacity == 0 {
+            return Err(Refusal::new(ErrorKind::Throttled, "RequestLimitExceeded"));
+        }
+        level.left -= requests.min(capacity) * 1_000;
+        Ok(())
+    }
+}
