@@ -19,10 +19,12 @@ use crate::spec::ClusterSpec;
 use crate::status::{Status, status};
 use crate::time::{Timestamp, before};
 
+pub mod desired;
 pub mod fleet;
 mod memory;
 mod retry;
 mod sweep;
+pub mod wake;
 
 use memory::Memory;
 use retry::Backoff;

@@ -18,5 +18,6 @@ pub mod act;
 pub mod controller;
 
 pub mod sim;
+pub mod simulate;
 
 pub mod cli;

@@ -25,15 +25,15 @@ pub mod explain;
 pub mod forecast;
 
 pub use answer::{Awaited, Hazard, Hazards, Plan, Stall, WaitingOn, Why};
-pub use look::Look;
+pub use look::{Look, Sight};
 
 /// The one next thing to do, or why there is none.
 ///
 /// Finishing and healing come before every gate on upgrades: a gate that blocked repair would deadlock.
 pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
-    let look = match Look::new(spec, seen) {
-        Ok(look) => look,
-        Err(hazards) => return Plan::Blocked(hazards),
+    let look = match Look::at(spec, seen) {
+        Sight::Clear(look) => look,
+        Sight::Blind(hazards) => return Plan::Blocked(hazards),
     };
     if let Some(hazards) = gates::standstill(&look) {
         return Plan::Blocked(hazards);

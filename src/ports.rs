@@ -78,6 +78,30 @@ pub trait Outside {
     fn clock(&self) -> &Self::Clock;
 }
 
+/// One thing that fills every port, such as the simulated world.
+impl<T: Cloud + Application + Coordination + Clock> Outside for T {
+    type Cloud = T;
+    type Application = T;
+    type Coordination = T;
+    type Clock = T;
+
+    fn cloud(&self) -> &T {
+        self
+    }
+
+    fn application(&self) -> &T {
+        self
+    }
+
+    fn coordination(&self) -> &T {
+        self
+    }
+
+    fn clock(&self) -> &T {
+        self
+    }
+}
+
 /// What a sweep should look up beside the fleet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {

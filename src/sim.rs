@@ -200,6 +200,11 @@ impl World {
         truth.next_due().map(|at| truth.timestamp(at))
     }
 
+    /// How long the world has been there, in simulated seconds: the `t` of an event that happens now.
+    pub fn seconds(&self) -> f64 {
+        self.with(|truth| truth.seconds())
+    }
+
     /// The transcript since the last time it was asked for.
     pub fn drain_events(&self) -> Vec<Event> {
         std::mem::take(&mut self.truth.borrow_mut().events)

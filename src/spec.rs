@@ -67,9 +67,12 @@ pub struct ConsulSpec {
     pub scheme: Scheme,
     /// The HTTP API's port.
     pub port: u16,
-    /// A PEM file with the CA that signed the servers' certificates.
+    /// A PEM file with the CA that signed the servers' certificates. Where it lies differs from machine to machine,
+    /// so it is no part of what a plan is identified by.
+    #[serde(skip_serializing)]
     pub ca_file: Option<String>,
     /// A file that holds the ACL token; read again when it changes.
+    #[serde(skip_serializing)]
     pub token_file: Option<String>,
     /// The version that a member on the desired image must report.
     pub version: Option<String>,

@@ -133,7 +133,7 @@ pub enum Truth {
 
 /// Reports a cluster; `previous` dates the conditions that have not changed.
 pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Option<&Status>) -> Status {
-    let look = Look::new(spec, seen).ok();
+    let look = Look::at(spec, seen).clear();
     let slots: Vec<_> = look.as_ref().map(|look| slots(look)).unwrap_or_default();
     let progress = Progress { updated: slots.iter().filter(|slot| slot.current).count(), total: spec.slots.len() };
     let mut conditions = conditions(spec, seen, plan, look.as_ref());

@@ -42,6 +42,25 @@ pub struct SlotLook<'a> {
     pub member: Option<&'a Member>,
 }
 
+/// Whether there is anything to decide on.
+#[derive(Debug)]
+pub enum Sight<'a> {
+    /// There is.
+    Clear(Box<Look<'a>>),
+    /// Something was not seen that nothing can be decided without.
+    Blind(Hazards),
+}
+
+impl<'a> Sight<'a> {
+    /// The look, if there is one.
+    pub fn clear(self) -> Option<Look<'a>> {
+        match self {
+            Self::Clear(look) => Some(*look),
+            Self::Blind(_) => None,
+        }
+    }
+}
+
 /// Where a volume is, when the volume view and the instance view agree.
 #[derive(Debug, PartialEq)]
 pub enum Place<'a> {
@@ -64,14 +83,23 @@ pub enum Place<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// Arranges what was seen, or says what was not seen and must be.
-    pub fn new(spec: &'a ClusterSpec, seen: &'a Observation) -> Result<Self, Hazards> {
-        let cloud = required("the cloud", &seen.cloud)?;
-        let record = required("the claim", &seen.claim)?;
+    /// Arranges what was seen.
+    pub fn at(spec: &'a ClusterSpec, seen: &'a Observation) -> Sight<'a> {
+        let (cloud, record) = match (&seen.cloud, &seen.claim) {
+            (Reading::Seen { value: cloud, .. }, Reading::Seen { value: record, .. }) => (cloud, record),
+            (cloud, claim) => {
+                let unread = [("the cloud", why(cloud)), ("the claim", why(claim))];
+                let hazards = unread.into_iter().filter_map(|(source, why)| {
+                    Some(Hazard::StaleObservation { why: format!("{source} could not be read: {}", why?) })
+                });
+                return Sight::Blind(Hazards { slot: None, hazards: hazards.collect() });
+            }
+        };
         let membership = seen.membership.seen();
         let slots = spec.slots.iter().map(|slot| SlotLook::new(spec, slot, cloud, membership)).collect();
         let (rules, generation) = (spec.application.rules(), spec.generation());
-        Ok(Self { spec, rules, generation, seen, now: seen.now, cloud, record, membership, slots })
+        let now = seen.now;
+        Sight::Clear(Box::new(Self { spec, rules, generation, seen, now, cloud, record, membership, slots }))
     }
 
     /// The look at a declared slot.
@@ -139,14 +167,10 @@ impl<'a> Look<'a> {
     }
 }
 
-/// The value of a reading that nothing can be decided without.
-fn required<'a, T>(source: &str, reading: &'a Reading<T>) -> Result<&'a T, Hazards> {
+fn why<T>(reading: &Reading<T>) -> Option<&str> {
     match reading {
-        Reading::Seen { value, .. } => Ok(value),
-        Reading::Unknown { why } => Err(Hazards {
-            slot: None,
-            hazards: vec![Hazard::StaleObservation { why: format!("{source} could not be read: {why}") }],
-        }),
+        Reading::Seen { .. } => None,
+        Reading::Unknown { why } => Some(why),
     }
 }
 

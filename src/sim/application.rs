@@ -1,12 +1,15 @@
 //! The application as a healthy adapter would see it, and when it moves.
 
+use std::time::Duration;
+
 use super::consul::{self, Consul, Server};
 use super::records::Declared;
-use super::truth::{Tick, Truth};
+use super::truth::{EPOCH, Tick, Truth};
 use crate::action::MemberEffect;
 use crate::ids::{ClusterName, MemberId};
 use crate::observed::{Health, Member, Membership, Pruning};
 use crate::ports::{ErrorKind, Outcome, Seat};
+use crate::time::after;
 
 use super::calls::{Refusal, changed};
 
@@ -129,6 +132,7 @@ impl Consul {
             address: Some(server.address),
             voter: server.voter,
             health,
+            stable_since: Some(after(EPOCH, Duration::from_millis(server.stable_since))),
             lag: known.map(|process| self.index(now) - self.applied(process, now)),
             version: process.map(|process| process.version.clone()),
         }

@@ -33,8 +33,8 @@ impl Truth {
         let impaired = self.zones.iter().filter(|(_, weather)| weather.impaired_until > self.now);
         let impaired: BTreeMap<_, _> =
             impaired.map(|(zone, _)| (zone.clone(), "increased error rates".to_owned())).collect();
-        let images = wanted.images.iter().filter(|image| self.images.contains_key(*image));
-        let images: BTreeMap<_, _> = images.map(|image| (image.clone(), available_image())).collect();
+        // Every image there is: those that are wanted, and those that instances and volumes name.
+        let images: BTreeMap<_, _> = self.images.keys().map(|image| (image.clone(), available_image())).collect();
         if let Some((asked, known)) = &self.catalogue
             && asked == wanted
             && known.impaired_zones == impaired

@@ -6,7 +6,7 @@ use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::gates;
 use crate::time::{after, elapsed};
 
-use super::proof::{Outstanding, Wanted, healthy_for};
+use super::proof::{Outstanding, Wanted, outstanding};
 use super::{INSTANCE_PATIENCE, Replacement};
 
 impl<'a> Replacement<'_, 'a> {
@@ -75,13 +75,12 @@ impl<'a> Replacement<'_, 'a> {
 
     fn proof_of(&self, old: &'a Instance) -> Option<Plan> {
         let wanted = Wanted { instance: old, member: self.claim.member.as_ref() };
-        match healthy_for(self.look, self.slot, &wanted, self.look.rules.stabilization) {
-            Ok(()) => None,
-            Err(Outstanding::Until { since, until }) => {
+        match outstanding(self.look, self.slot, &wanted, self.look.rules.stabilization)? {
+            Outstanding::Until { since, until } => {
                 let span = elapsed(until, since) + self.look.spec.rollout.join_deadline;
                 Some(self.look.wait(self.slot, Awaited::Steady { until }, since, span))
             }
-            Err(Outstanding::NotBack(why_not)) => {
+            Outstanding::NotBack(why_not) => {
                 let limit = self.look.spec.rollout.join_deadline;
                 let (slot, instance) = (self.slot.spec.name.clone(), old.id.clone());
                 Some(match self.look.now < after(old.launched_at, limit) {

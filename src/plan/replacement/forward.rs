@@ -5,8 +5,9 @@ use crate::observed::{Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::{gates, select};
 use crate::spec::{OnFailure, Strategy};
-use crate::time::{Timestamp, after};
+use crate::time::{Timestamp, after, elapsed};
 
+use super::proof::{Outstanding, Wanted, outstanding};
 use super::{INSTANCE_PATIENCE, Replacement};
 
 impl<'a> Replacement<'_, 'a> {
@@ -86,26 +87,30 @@ impl<'a> Replacement<'_, 'a> {
         self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, why))
     }
 
+    /// A member that is back only has to stay healthy, however late it was; one that is not has a deadline.
     fn proof_outstanding(&self, new: &'a Instance) -> Option<Plan> {
-        let bake = self.look.spec.rollout.bake_time;
-        let wanted = super::proof::Wanted { instance: new, member: self.claim.member.as_ref() };
-        match super::proof::healthy_for(self.look, self.slot, &wanted, bake) {
-            Ok(()) => None,
-            Err(_) if self.is_forming() => None,
-            Err(outstanding) => Some(self.too_late().unwrap_or_else(|| self.wait_for(outstanding, new))),
-        }
+        let outstanding = self.outstanding(new).filter(|_| !self.is_forming())?;
+        let too_late = match outstanding {
+            Outstanding::NotBack(_) => self.too_late(),
+            Outstanding::Until { .. } => None,
+        };
+        Some(too_late.unwrap_or_else(|| self.wait_for(outstanding, new)))
     }
 
-    pub(super) fn wait_for(&self, outstanding: super::proof::Outstanding, instance: &Instance) -> Plan {
+    fn outstanding(&self, new: &'a Instance) -> Option<Outstanding> {
+        let wanted = Wanted { instance: new, member: self.claim.member.as_ref() };
+        outstanding(self.look, self.slot, &wanted, self.look.spec.rollout.bake_time)
+    }
+
+    fn wait_for(&self, outstanding: Outstanding, new: &Instance) -> Plan {
         let limit = self.look.spec.rollout.join_deadline;
-        let down_since = self.down_since().unwrap_or(instance.launched_at);
         match outstanding {
-            super::proof::Outstanding::NotBack(why_not) => {
+            Outstanding::NotBack(why_not) => {
+                let down_since = self.down_since().unwrap_or(new.launched_at);
                 self.look.wait(self.slot, Awaited::MemberBack { why_not }, down_since, limit)
             }
-            super::proof::Outstanding::Until { since, until } => {
-                let span = crate::time::elapsed(until, since) + limit;
-                self.look.wait(self.slot, Awaited::Bake { until }, since, span)
+            Outstanding::Until { since, until } => {
+                self.look.wait(self.slot, Awaited::Bake { until }, since, elapsed(until, since) + limit)
             }
         }
     }
@@ -185,12 +190,12 @@ impl<'a> Replacement<'_, 'a> {
     /// Stalled, once the new instance has the volumes; before that the move goes on, late as it is.
     fn hold(&self) -> Option<Plan> {
         let new = self.new.filter(|new| self.slot.all_on(self.look, &new.id))?;
-        let wanted = super::proof::Wanted { instance: new, member: self.claim.member.as_ref() };
-        let why_not = match super::proof::healthy_for(self.look, self.slot, &wanted, self.look.spec.rollout.bake_time) {
-            Err(super::proof::Outstanding::NotBack(why_not)) => why_not,
-            Ok(()) | Err(super::proof::Outstanding::Until { .. }) => return None,
-        };
-        let (slot, generation) = (self.slot.spec.name.clone(), self.claim.generation.clone());
-        Some(Plan::Stalled(Stall::Held { slot, generation, why_not }))
+        match self.outstanding(new)? {
+            Outstanding::NotBack(why_not) => {
+                let (slot, generation) = (self.slot.spec.name.clone(), self.claim.generation.clone());
+                Some(Plan::Stalled(Stall::Held { slot, generation, why_not }))
+            }
+            Outstanding::Until { .. } => None,
+        }
     }
 }

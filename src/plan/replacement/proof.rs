@@ -22,23 +22,21 @@ pub(super) enum Outstanding {
     Until { since: Timestamp, until: Timestamp },
 }
 
-/// Same identity, at the instance's address, voter, healthy, caught up, on the expected version, for so long.
-pub(super) fn healthy_for(
+/// What is missing of: same identity, at the instance's address, voter, healthy, caught up, on the expected version,
+/// for so long.
+pub(super) fn outstanding(
     look: &Look<'_>,
     slot: &SlotLook<'_>,
     wanted: &Wanted<'_>,
     span: Duration,
-) -> Result<(), Outstanding> {
+) -> Option<Outstanding> {
     if let Some(why_not) = why_not_back(look, slot, wanted) {
-        return Err(Outstanding::NotBack(why_not));
+        return Some(Outstanding::NotBack(why_not));
     }
     // Our own timer, because the application may forget its own; it starts anew when we do.
     let since = look.seen.steady.get(&slot.spec.name).copied().unwrap_or(look.now);
     let until = after(since, span);
-    match look.now < until {
-        true => Err(Outstanding::Until { since, until }),
-        false => Ok(()),
-    }
+    (look.now < until).then_some(Outstanding::Until { since, until })
 }
 
 fn why_not_back(look: &Look<'_>, slot: &SlotLook<'_>, wanted: &Wanted<'_>) -> Option<String> {

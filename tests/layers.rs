@@ -1,0 +1,181 @@
+//! Holds the architecture: who may import whom, and which file may name which package.
+//!
+//! A module that is not in the table fails too: whoever adds one says what it may know. Tests inside `src` may
+//! look anywhere.
+#![allow(clippy::unwrap_used)] // what the tests call is a test too
+
+use std::fs;
+use std::path::Path;
+
+#[path = "layers/source.rs"]
+mod source;
+
+use source::{Part, imports, names_package, says, without, without_tests};
+
+/// What each module of the crate may import beside itself.
+#[rustfmt::skip]
+const LAYERS: [(&str, &[&str]); 18] = [
+    // data
+    ("ids",          &[]),
+    ("time",         &[]),
+    ("spec",         &["ids", "time"]),
+    ("observed",     &["ids", "time"]),
+    ("action",       &["ids", "time", "spec", "observed"]),
+    // decisions
+    ("plan",         &["ids", "time", "spec", "observed", "action"]),
+    ("status",       &["ids", "time", "spec", "observed", "action", "plan"]),
+    // effects
+    ("ports",        &["ids", "time", "spec", "observed", "action"]),
+    ("act",          &["ids", "time", "spec", "observed", "action", "plan", "ports"]),
+    ("controller",   &["ids", "time", "spec", "observed", "action", "plan", "status", "ports", "act"]),
+    // adapters
+    ("cloud",        &["ids", "time", "spec", "observed", "action", "ports"]),
+    ("application",  &["ids", "time", "spec", "observed", "action", "ports"]),
+    ("coordination", &["ids", "time", "spec", "observed", "action", "ports"]),
+    ("sim",          &["ids", "time", "spec", "observed", "action", "ports"]),
+    // people
+    ("simulate",     &["ids", "time", "spec", "observed", "action", "plan", "status", "ports", "act", "controller", "sim"]),
+    ("cli",          ANYTHING),
+    ("lib",          ANYTHING),
+    ("main",         ANYTHING),
+];
+const ANYTHING: &[&str] = &["*"];
+
+/// Where each package may be named: a module stands for its file and for everything below it. `*` ends a family.
+const PACKAGES: [(&str, &[&str]); 11] = [
+    ("serde_saphyr", &["spec/load", "spec/raw"]),
+    ("notify", &["controller/wake"]),
+    ("backon", &["controller/retry"]),
+    ("clap*", &["cli", "main"]),
+    ("cronexpr", &["spec/window"]),
+    ("aws_*", &["cloud/aws"]),
+    ("reqwest", &["application", "coordination"]),
+    ("annotate_snippets", &["cli", "spec/render"]),
+    ("comfy_table", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("anstream", &["cli"]),
+];
+
+/// Modules that only decide on data: they cannot wait, fail or speak, and know no application and no SDK by name.
+const PURE: [&str; 2] = ["plan", "status"];
+const IMPURE_WORDS: [&str; 5] = ["async", "await", "Result<", "tracing", "log::"];
+const FOREIGN_WORDS: [&str; 5] = ["consul", "etcd", "aws_", "aws-sdk", "ec2::"];
+
+#[test]
+fn every_file_keeps_to_its_layer() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut violations = Vec::new();
+    let mut files = 0;
+    for_each_source(&root.join("src"), &mut |path| {
+        let file = path.strip_prefix(root).unwrap().to_str().unwrap();
+        violations.extend(check(file, &fs::read_to_string(path).unwrap()));
+        files += 1;
+    });
+    assert!(files > 0, "no sources found");
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
+}
+
+#[test]
+fn each_kind_of_violation_is_found() {
+    let found = |file, text: &str| check(file, &format!("//! Says what it is for.\n{text}"));
+    for (file, text, violation) in [
+        ("src/plan.rs", "use crate::controller::Fleet;", "imports controller, which layer plan may not"),
+        ("src/plan/gates.rs", "use super::super::ports::Cloud;", "imports ports, which layer plan may not"),
+        ("src/ids.rs", "use super::spec;", "imports spec, which layer ids may not"),
+        ("src/sim/cloud.rs", "use crate::{ids::Zone, plan::{Plan, Stall}};", "imports plan, which layer sim may not"),
+        ("src/controller.rs", "fn f() { crate::cloud::aws::new() }", "imports cloud, which layer controller may not"),
+        ("src/cloud.rs", "use hermitcrab::cli;", "imports cli, which layer cloud may not"),
+        ("src/helper.rs", "", "is in no layer: add it to the table in tests/layers.rs"),
+        ("src/act.rs", "use notify::Event;", "names notify, which belongs in src/controller/wake"),
+        (
+            "src/spec.rs",
+            "use serde_saphyr as yaml;",
+            "names serde_saphyr, which belongs in src/spec/load, src/spec/raw",
+        ),
+        ("src/client.rs", "#[derive(clap::Parser)]", "names clap*, which belongs in src/cli, src/main"),
+        ("src/cloud.rs", "use aws_sdk_ec2::Client;", "names aws_*, which belongs in src/cloud/aws"),
+        ("src/plan/slot.rs", "async fn f() {}", "says async, which a layer that only decides may not"),
+        ("src/plan.rs", "fn f() -> Result<(), E> {}", "says Result<, which a layer that only decides may not"),
+        ("src/status.rs", "fn f() { tracing::info!() }", "says tracing, which a layer that only decides may not"),
+        ("src/plan.rs", "const X: &str = \"Consul\";", "says consul, which a layer that only decides may not"),
+    ] {
+        let violations = found(file, text);
+        assert!(violations.contains(&format!("{file}: {violation}")), "{file}: {text}\n{violations:#?}");
+    }
+    assert_eq!(check("src/ids.rs", "// Names.\n"), ["src/ids.rs: does not begin with a //! line"]);
+}
+
+#[test]
+fn what_is_allowed_is_not_reported() {
+    for (file, text) in [
+        ("src/plan.rs", "use crate::{ids::Zone, observed::{Instance, plan_like}};\nuse crate::plan::slot;"),
+        ("src/plan/gates.rs", "use super::slot::Step; // as crate::controller does it, asynchronously: Consul, etcd"),
+        (
+            "src/plan/gates.rs",
+            "/* async /* nested */ tracing */ const X: &str = \"crate::ports\"; const Y: char = '\"';",
+        ),
+        ("src/plan.rs", "#[cfg(test)]\nmod tests { use crate::sim::World; const X: &str = \"consul }\"; }"),
+        ("src/status.rs", "struct PlanResult; fn asynchronous() -> &'static str { r#\"notify::\"# }"),
+        ("src/act.rs", "fn f() { x.notify(); tokio::sync::notify::f(); notify_one() }"),
+        ("src/controller/wake.rs", "use notify::Event;"),
+        ("src/cli/run.rs", "use clap_complete::generate; use crate::cloud::aws;"),
+    ] {
+        assert_eq!(check(file, &format!("//! Says what it is for.\n{text}")), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn what_follows_a_test_module_is_checked_again() {
+    let text = "//! X.\n#[cfg(test)]\nmod tests { fn f() {} }\nuse crate::cli;";
+    assert_eq!(check("src/ids.rs", text), ["src/ids.rs: imports cli, which layer ids may not"]);
+}
+
+/// What is wrong with one source file, each violation in a line.
+fn check(file: &str, text: &str) -> Vec<String> {
+    let mut violations = Vec::new();
+    if !text.starts_with("//! ") {
+        violations.push("does not begin with a //! line".to_owned());
+    }
+    let module = file.trim_start_matches("src/").trim_end_matches(".rs");
+    let layer = module.split('/').next().unwrap_or(module);
+    let said = without_tests(&without(text, &[Part::Comment]));
+    let code = without_tests(&without(text, &[Part::Comment, Part::Literal]));
+    match LAYERS.iter().find(|(name, _)| *name == layer) {
+        None => violations.push("is in no layer: add it to the table in tests/layers.rs".to_owned()),
+        Some((_, allowed)) => {
+            let depth = module.split('/').count();
+            let forbidden = |import: &String| {
+                let known = LAYERS.iter().any(|(name, _)| name == import);
+                known && import != layer && *allowed != ANYTHING && !allowed.contains(&import.as_str())
+            };
+            let imports = imports(&code, depth).into_iter().filter(forbidden);
+            violations.extend(imports.map(|import| format!("imports {import}, which layer {layer} may not")));
+        }
+    }
+    for (package, homes) in PACKAGES {
+        let at_home = homes.iter().any(|home| module == *home || module.starts_with(&format!("{home}/")));
+        if !at_home && names_package(&code, package) {
+            let homes: Vec<_> = homes.iter().map(|home| format!("src/{home}")).collect();
+            violations.push(format!("names {package}, which belongs in {}", homes.join(", ")));
+        }
+    }
+    if PURE.contains(&layer) {
+        let impure = IMPURE_WORDS.into_iter().filter(|word| says(&code, word));
+        let foreign = FOREIGN_WORDS.into_iter().filter(|word| said.to_lowercase().contains(word));
+        let words = impure.chain(foreign);
+        violations.extend(words.map(|word| format!("says {word}, which a layer that only decides may not")));
+    }
+    violations.into_iter().map(|violation| format!("{file}: {violation}")).collect()
+}
+
+fn for_each_source(directory: &Path, visit: &mut impl FnMut(&Path)) {
+    let mut entries: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            for_each_source(&path, visit);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            visit(&path);
+        }
+    }
+}
