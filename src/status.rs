@@ -80,6 +80,13 @@ pub struct SlotStatus {
     pub rejected: bool,
 }
 
+impl SlotStatus {
+    /// Whether its member counts towards the quorum.
+    pub fn is_healthy_voter(&self) -> bool {
+        matches!(self.role, Role::Leader | Role::Voter) && self.health == "healthy"
+    }
+}
+
 /// A member's role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -176,7 +176,7 @@ fn moments(path: &Path) -> Vec<(String, ClusterSpec, Observation)> {
 
 /// The approval that is asked for.
 fn asked_for(spec: &ClusterSpec, seen: &Observation) -> Option<hermitcrab::ids::PlanId> {
-    let look = Look::new(spec, seen).unwrap();
+    let look = Look::at(spec, seen).clear().unwrap();
     look.slots.iter().find_map(|slot| hermitcrab::plan::approval::needed(&look, slot))
 }
 
@@ -258,7 +258,7 @@ fn anonymous(path: &Path, told: &str) -> String {
 #[test]
 fn every_hazard_bears_the_name_of_its_gate() {
     for (_, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
-        let Ok(look) = Look::new(&spec, &seen) else { continue };
+        let Some(look) = Look::at(&spec, &seen).clear() else { continue };
         for slot in &look.slots {
             let findings = hermitcrab::plan::gates::findings(&look, slot, &spec.image);
             let mismatched = |(gate, finding): (&hermitcrab::plan::gates::Gate, hermitcrab::plan::gates::Finding)| {
