@@ -44,6 +44,8 @@ pub enum Phase {
     Replacing,
     RollingBack,
     Healing,
+    /// Something small is done that disturbs nobody, or a rollout is about to begin.
+    Reconciling,
     Waiting,
     Blocked,
     Stalled,
@@ -185,6 +187,7 @@ fn phase(plan: &Plan, look: Option<&Look<'_>>) -> Phase {
             }
             Some(claim) if claim.old.is_none() => Phase::Healing,
             Some(_) => Phase::Replacing,
+            None if matches!(plan, Plan::Act(..)) => Phase::Reconciling,
             None => Phase::Waiting,
         },
     }
@@ -329,6 +332,7 @@ impl fmt::Display for Phase {
             Self::Replacing => "replacing",
             Self::RollingBack => "rolling back",
             Self::Healing => "healing",
+            Self::Reconciling => "reconciling",
             Self::Waiting => "waiting",
             Self::Blocked => "blocked",
             Self::Stalled => "stalled",

@@ -1,19 +1,24 @@
 //! Which cloud a command looks at: the simulated one, or AWS.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
 use crate::controller::{Audience, Controller, Report};
 use crate::ids::ImageId;
 use crate::observed::Observation;
-use crate::ports::{Outcome, PortError};
+use crate::ports::{Clock, Outcome, PortError};
 use crate::sim::executor::block_on;
 use crate::sim::{FaultLevel, Payload, World};
 use crate::simulate;
 use crate::spec::ClusterSpec;
+use crate::time::after;
 
 use super::Failure;
+
+/// A world that is made for a look has been settled for so long: longer than any gate wants its members to be steady.
+const SETTLED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// The arguments of every command that looks at a cloud.
 #[derive(Clone, Debug, clap::Args)]
@@ -88,6 +93,7 @@ impl Args {
                 world.register_image(&spec.image, Payload::Good { version });
                 world.settle(spec);
             }
+            world.advance_to(after(world.now(), SETTLED_FOR));
         }
         let specs = specs.iter().map(|spec| self.desired(spec, &world)).collect();
         Ok(Scene { specs, world })

@@ -103,7 +103,9 @@ fn screen(status: &Status, wide: bool) -> String {
         Phase::Settled => styled(GOOD, &status.answer),
         Phase::Stalled => styled(BAD, &status.answer),
         Phase::Blocked => styled(SO_SO, &status.answer),
-        Phase::Replacing | Phase::RollingBack | Phase::Healing | Phase::Waiting => status.answer.clone(),
+        Phase::Replacing | Phase::RollingBack | Phase::Healing | Phase::Reconciling | Phase::Waiting => {
+            status.answer.clone()
+        }
     };
     let _ = writeln!(screen, "  {text}");
     screen.extend(status.hints.iter().map(|hint| format!("    hint: {hint}\n")));
@@ -127,17 +129,18 @@ fn screen(status: &Status, wide: bool) -> String {
     screen
 }
 
-/// `consul-prod (prod): settled, 3 of 3 on ami-…; 3 healthy voters, 2 needed, 1 may fail`.
+/// `consul-prod (prod): settled, 3 of 3 on ami-…; healthy voters 3 of 3, 2 needed, 1 may fail`.
 fn header(status: &Status) -> String {
     let name = styled(NAME, &status.cluster);
     let environment = if status.environment.is_empty() { String::new() } else { format!(" ({})", status.environment) };
-    let (progress, needed) = (status.progress, quorum(status.progress.total));
+    let (progress, total) = (status.progress, status.progress.total);
+    let needed = quorum(total);
     let known = status.condition(ConditionKind::QuorumHealthy).is_some_and(|quorum| quorum.status != Truth::Unknown);
     let healthy = status.slots.iter().filter(|slot| slot.is_healthy_voter()).count();
     let margin = match (known, healthy.checked_sub(needed)) {
         (false, _) => "healthy voters not known".to_owned(),
-        (true, Some(margin)) => format!("{healthy} healthy voters, {needed} needed, {margin} may fail"),
-        (true, None) => format!("{healthy} healthy voters, {needed} needed: no quorum"),
+        (true, Some(margin)) => format!("healthy voters {healthy} of {total}, {needed} needed, {margin} may fail"),
+        (true, None) => format!("healthy voters {healthy} of {total}, {needed} needed: no quorum"),
     };
     let (phase, image) = (status.phase, &status.image);
     format!(
@@ -152,7 +155,7 @@ fn header(status: &Status) -> String {
 fn table(status: &Status, wide: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    let mut header = vec!["  SLOT", "ZONE", "INSTANCE", "STATE", "IMAGE", "ROLE", "HEALTH", "NOTE"];
+    let mut header = vec![" SLOT", "ZONE", "INSTANCE", "STATE", "IMAGE", "ROLE", "HEALTH", "NOTE"];
     if wide {
         header.insert(5, "VOLUMES");
     }
@@ -162,7 +165,7 @@ fn table(status: &Status, wide: bool) -> String {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
         let health = cut(&slot.health, wide);
         let mut row = vec![
-            format!("  {}", slot.slot),
+            format!(" {}", slot.slot),
             slot.zone.to_string(),
             or_dash(slot.instance.as_ref().map(ToString::to_string)),
             or_dash(slot.state.map(state)),

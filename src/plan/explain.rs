@@ -128,7 +128,7 @@ impl fmt::Display for Hazards {
         if let Some(slot) = &self.slot {
             write!(f, "{slot}: ")?;
         }
-        f.write_str(&joined(&self.hazards))
+        f.write_str(&self.hazards.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 }
 

@@ -217,7 +217,7 @@ pub struct StepReport {
     pub action: String,
     /// It cannot be undone.
     pub destructive: bool,
-    /// About how long until the next one.
+    /// About how long, with what is waited for before the next one (or, at `retire` and `settle`, before it: the bake time).
     pub takes_seconds: u64,
     /// The member is down meanwhile.
     pub member_down: bool,
