@@ -1,4 +1,142 @@
-//! The commands, one a file.
+//! The command line: which commands there are, and which file runs each.
+
+use std::ffi::OsString;
+use std::io;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+pub mod exit;
+pub mod failure;
+pub mod logging;
+pub mod output;
+
+pub mod cloud;
+pub mod desired;
 
 pub mod schema;
 pub mod validate;
+
+pub mod explain;
+pub mod plan;
+pub mod status;
+
+pub mod completions;
+pub mod man;
+
+use exit::Exit;
+use failure::Failure;
+use output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  hermitcrab validate
+      Check every file below desired-state
+  hermitcrab plan desired-state/prod/consul.yaml --cloud simulated --image ami-0bbbbbbbbbbbbbbbb
+      Show what committing another image would do, without an AWS account
+  hermitcrab explain consul-prod --cloud simulated
+      Show every gate, and why nothing happens
+
+Exit codes:
+  0 done   1 error   2 changes are pending (plan --detailed-exitcode)   3 stalled (status)   64 wrong usage";
+
+/// Keeps stateful clusters on EC2 at the image that was committed
+///
+/// One instance at a time: each member's data volume is moved from its old instance to one launched from the new
+/// image, and the next slot waits until the cluster has proved itself healthy.
+#[derive(Debug, Parser)]
+#[command(name = "hermitcrab", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Whether to colour what is written; `auto` does on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    color: Color,
+    /// How the log on stderr is written; `auto` is pretty on a terminal and json elsewhere
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
+    log_format: logging::Format,
+    /// How much is logged
+    #[arg(long, global = true, value_enum, value_name = "LEVEL", default_value_t)]
+    log_level: logging::Level,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl From<Color> for anstream::ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
+}
+
+/// The commands, in the order of their help.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Validate(validate::Args),
+    Schema(schema::Args),
+    Plan(plan::Args),
+    Status(status::Args),
+    Explain(explain::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// Reads the arguments and runs the command. Help, and what is wrong with the arguments, is printed here.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Failure> {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap would exit with 2, which means that changes are pending.
+            error.print()?;
+            return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Done });
+        }
+    };
+    anstream::ColorChoice::write_global(cli.global.color.into());
+    logging::start(cli.global.log_format, cli.global.log_level);
+    cli.command.run(&mut Output::standard())
+}
+
+impl Command {
+    fn run(&self, out: &mut Output) -> Result<Exit, Failure> {
+        match self {
+            Self::Validate(args) => plain(out, |data, notes, color| validate::run(args, data, notes, color)),
+            Self::Schema(args) => plain(out, |data, notes, color| schema::run(args, data, notes, color)),
+            Self::Plan(args) => plan::run(args, out),
+            Self::Status(args) => status::run(args, out),
+            Self::Explain(args) => explain::run(args, out),
+            Self::Completions(args) => completions::run(args, out),
+            Self::Man(args) => man::run(args, out),
+        }
+    }
+}
+
+/// Runs a command that needs nothing but files: it ends well or with an error.
+fn plain(
+    out: &mut Output,
+    command: impl FnOnce(&mut dyn io::Write, &mut dyn io::Write, bool) -> io::Result<u8>,
+) -> Result<Exit, Failure> {
+    let color = out.colors_notes();
+    let code = command(&mut out.data, &mut out.notes, color)?;
+    Ok(if code == 0 { Exit::Done } else { Exit::Error })
+}
+
+/// The whole command line, for completions and the manual.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,3 +1,17 @@
-//! The `hermitcrab` command.
+//! The `hermitcrab` command: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+use hermitcrab::cli;
+use hermitcrab::cli::exit::Exit;
+
+fn main() -> ExitCode {
+    match cli::run(std::env::args_os()) {
+        Ok(exit) => exit.into(),
+        Err(failure) if failure.is_closed_pipe() => Exit::Done.into(),
+        Err(failure) => {
+            anstream::eprint!("{}", failure.lines());
+            failure.exit.into()
+        }
+    }
+}

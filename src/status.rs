@@ -44,6 +44,8 @@ pub enum Phase {
     Replacing,
     RollingBack,
     Healing,
+    /// Something small is done that disturbs nobody, or a rollout is about to begin.
+    Reconciling,
     Waiting,
     Blocked,
     Stalled,
@@ -78,6 +80,13 @@ pub struct SlotStatus {
     pub claimed: bool,
     /// The spec's generation failed here.
     pub rejected: bool,
+}
+
+impl SlotStatus {
+    /// Whether its member counts towards the quorum.
+    pub fn is_healthy_voter(&self) -> bool {
+        matches!(self.role, Role::Leader | Role::Voter) && self.health == "healthy"
+    }
 }
 
 /// A member's role.
@@ -178,6 +187,7 @@ fn phase(plan: &Plan, look: Option<&Look<'_>>) -> Phase {
             }
             Some(claim) if claim.old.is_none() => Phase::Healing,
             Some(_) => Phase::Replacing,
+            None if matches!(plan, Plan::Act(..)) => Phase::Reconciling,
             None => Phase::Waiting,
         },
     }
@@ -322,6 +332,7 @@ impl fmt::Display for Phase {
             Self::Replacing => "replacing",
             Self::RollingBack => "rolling back",
             Self::Healing => "healing",
+            Self::Reconciling => "reconciling",
             Self::Waiting => "waiting",
             Self::Blocked => "blocked",
             Self::Stalled => "stalled",

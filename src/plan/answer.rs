@@ -55,6 +55,8 @@ pub enum Why {
     Superseded,
     /// The new member has proved itself.
     Proven,
+    /// A new cluster's member cannot prove itself before the others are there.
+    Forming,
     /// The application would prune the stopped member.
     WouldPrune { down_to: usize, declared: usize },
     /// The memory on the volumes is behind what was seen.
@@ -112,7 +114,8 @@ pub enum Awaited {
     Bake {
         until: Timestamp,
     },
-    /// The old member must be seen healthy again for a while.
+    /// The member must be seen healthy for a while: an old one after a replacement was taken back, or one of which the
+    /// volumes know nothing yet.
     Steady {
         until: Timestamp,
     },

@@ -82,6 +82,7 @@ impl fmt::Display for Why {
             Self::NotBackInTime { limit } => write!(f, "its member was not back within {}", Human(*limit)),
             Self::TakenBack => f.write_str("the replacement is being taken back"),
             Self::Superseded => f.write_str("it is not wanted any more, or not now, and no data has moved"),
+            Self::Forming => f.write_str("it can prove itself only when the others are there"),
             Self::Proven => f.write_str("the new member has proved itself"),
             Self::WouldPrune { down_to, declared } => {
                 write!(f, "stopped members would be pruned down to {down_to} of {declared}")
@@ -113,7 +114,7 @@ impl fmt::Display for Awaited {
             Self::ViewsAgree { detail } => write!(f, "EC2's views to agree: {detail}"),
             Self::MemberBack { why_not } => write!(f, "its member to be back: {why_not}"),
             Self::Bake { until } => write!(f, "its new member to stay healthy until {}", clock(*until)),
-            Self::Steady { until } => write!(f, "its old member to stay healthy until {}", clock(*until)),
+            Self::Steady { until } => write!(f, "its member to stay healthy until {}", clock(*until)),
             Self::Formation { missing } => {
                 write!(f, "the members to find each other; outstanding: {}", joined(missing))
             }
@@ -127,7 +128,7 @@ impl fmt::Display for Hazards {
         if let Some(slot) = &self.slot {
             write!(f, "{slot}: ")?;
         }
-        f.write_str(&joined(&self.hazards))
+        f.write_str(&self.hazards.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -225,7 +226,7 @@ impl fmt::Display for Hazard {
                 write!(f, "outside the change window, which opens at {}", clock(*opens))
             }
             Self::OutsideWindow { closes: Some(closes), .. } => {
-                write!(f, "the change window closes at {}, too soon for a whole replacement", clock(*closes))
+                write!(f, "the change window closes at {}, before the replacement could be finished", clock(*closes))
             }
             Self::OutsideWindow { .. } => f.write_str("outside the change window"),
             Self::ApprovalRequired { plan, given: None } => write!(f, "{plan} is not approved"),

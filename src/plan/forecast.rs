@@ -11,7 +11,7 @@ use crate::ids::{ImageId, InstanceId, SlotName, VolumeId, VolumeName, Zone};
 use crate::observed::{Instance, InstanceState};
 use crate::spec::{ClusterSpec, Strategy};
 
-use super::drift::{Drift, drifts};
+use super::drift::Drift;
 use super::look::{Look, SlotLook};
 use super::select::{self, Rank};
 use super::standing::{Standing, standing};
@@ -54,6 +54,8 @@ pub struct SlotForecast {
     pub reason: Reason,
     /// The instance that will be terminated.
     pub old: Option<InstanceId>,
+    /// The instance that takes its place, if it has been launched already.
+    pub new: Option<InstanceId>,
     pub from: Option<ImageId>,
     pub to: ImageId,
     /// The volumes that move, or are made.
@@ -113,6 +115,11 @@ pub fn replacement_span(spec: &ClusterSpec) -> Duration {
     replacement(spec, true, true).iter().map(|step| step.takes).sum()
 }
 
+/// About how long a replacement takes from the stop of the old instance on.
+pub fn span_from_stop(spec: &ClusterSpec) -> Duration {
+    replacement(spec, true, true).iter().skip_while(|step| step.action != "stop").map(|step| step.takes).sum()
+}
+
 /// Forecasts everything that the spec asks for and the world does not show, whatever gates are closed now.
 pub fn forecast(look: &Look<'_>) -> Forecast {
     let claimed = look.record.held.as_ref().and_then(|claim| look.slot(&claim.slot));
@@ -123,7 +130,7 @@ pub fn forecast(look: &Look<'_>) -> Forecast {
         let leads = next.rank == Rank::Leader && look.membership.is_some_and(|membership| membership.can_transfer);
         let reason = Reason::Outdated { rank: next.rank, drifts: next.drifts };
         let steps = replacement(look.spec, next.slot.volumes.iter().any(|(v, _)| v.snapshot_before_replace), leads);
-        slot_forecast(look, next.slot, reason, Some(next.instance), steps)
+        slot_forecast(look, next.slot, reason, (Some(next.instance), None), steps)
     });
     let slots: Vec<_> = under_way.into_iter().chain(empty).chain(outdated).collect();
     Forecast {
@@ -156,7 +163,7 @@ fn under_way<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotForecast {
         None => filling(look.spec, 0),
     };
     steps.retain(|step| !done(step.action));
-    slot_forecast(look, slot, Reason::UnderWay, old, steps)
+    slot_forecast(look, slot, Reason::UnderWay, (old, new), steps)
 }
 
 fn filled<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<SlotForecast> {
@@ -165,14 +172,14 @@ fn filled<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<SlotForecast> {
         Standing::Vacant => 0,
         _ => return None,
     };
-    Some(slot_forecast(look, slot, Reason::Empty, None, filling(look.spec, to_make)))
+    Some(slot_forecast(look, slot, Reason::Empty, (None, None), filling(look.spec, to_make)))
 }
 
 fn slot_forecast(
     look: &Look<'_>,
     slot: &SlotLook<'_>,
     reason: Reason,
-    old: Option<&Instance>,
+    (old, new): (Option<&Instance>, Option<&Instance>),
     steps: Vec<Step>,
 ) -> SlotForecast {
     let healthy = look.slots.iter().filter(|slot| slot.is_healthy_voter()).count();
@@ -183,6 +190,7 @@ fn slot_forecast(
         zone: slot.spec.zone.clone(),
         reason,
         old: old.map(|old| old.id.clone()),
+        new: new.map(|new| new.id.clone()),
         from: old.map(|old| old.image.clone()),
         to: look
             .record
@@ -249,9 +257,4 @@ fn filling(spec: &ClusterSpec, volumes_to_make: usize) -> Vec<Step> {
     steps.push(call("settle", CALL + spec.rollout.bake_time, false));
     steps.push(ask("release"));
     steps
-}
-
-/// Whether an instance is what the spec wants: what a forecast leaves out.
-pub fn is_current(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
-    matches!(standing(look, slot), Standing::Serving(instance) if drifts(look.spec, slot.spec, instance).is_empty())
 }

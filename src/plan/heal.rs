@@ -10,7 +10,7 @@ use super::answer::{Awaited, Hazards, Plan, Stall, Why};
 use super::gates;
 use super::look::{Look, Place, SlotLook};
 use super::replacement;
-use super::standing::{Standing, Unclear, initialised, standing};
+use super::standing::{Standing, Unclear, standing};
 
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
@@ -138,10 +138,10 @@ fn claim_lost(look: &Look<'_>, slot: &SlotLook<'_>) -> Plan {
     if !hazards.is_empty() {
         return Plan::Blocked(Hazards { slot: Some(slot.spec.name.clone()), hazards });
     }
-    let why = match initialised(look, slot) {
-        true => Why::Lost,
-        false => Why::New,
-    };
+    // Its volumes alone say nothing: they are made, and known to the others, before its first instance is.
+    let proven = slot.present().any(|(_, volume)| volume.generation.is_some());
+    let had_one = proven || look.record.initialised.contains(&slot.spec.name);
+    let why = if had_one { Why::Lost } else { Why::New };
     let claim = Claim {
         slot: slot.spec.name.clone(),
         attempt: look.next_attempt(),

@@ -12,6 +12,7 @@ use super::drift::{Drift, drifts};
 use super::gates;
 use super::look::{Look, SlotLook};
 use super::standing::{Standing, standing};
+use super::upkeep;
 
 /// A slot's place in the order, first to last: a slot whose loss costs the cluster least goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -57,18 +58,19 @@ fn candidate<'l, 'a>(look: &Look<'a>, slot: &'l SlotLook<'a>) -> Option<Candidat
 
 fn rank(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Rank {
     match slot.member {
-        Some(member) if member.health != Health::Healthy => Rank::Unhealthy,
+        Some(Member { health: Health::Unhealthy(_), .. }) | None => Rank::Unhealthy,
         Some(member) if look.rules.leader_last && look.leads(&member.id) => Rank::Leader,
         _ if !instance.scheduled_events.is_empty() => Rank::Maintenance,
         Some(member) if !member.voter => Rank::NonVoter,
         Some(_) => Rank::Follower,
-        None => Rank::Unhealthy,
     }
 }
 
 /// Nothing is under way and nothing is broken: begin with the right slot, unless there is a reason not to.
 pub fn begin(look: &Look<'_>) -> Plan {
-    let Some(next) = order(look).into_iter().next() else { return Plan::Settled };
+    let Some(next) = order(look).into_iter().next() else {
+        return upkeep::outstanding(look).unwrap_or(Plan::Settled);
+    };
     let hazards = gates::upgrade_refusals(look, next.slot);
     if !hazards.is_empty() {
         return Plan::Blocked(Hazards { slot: Some(next.slot.spec.name.clone()), hazards });

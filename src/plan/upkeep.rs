@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::action::{CloudEffect, Effect, MemberEffect};
-use crate::observed::{Health, Instance, Pruning, Volume};
-use crate::time::{after, elapsed};
+use crate::observed::{Instance, Pruning, Volume};
+use crate::time::{Timestamp, after, before};
 
 use super::answer::{Awaited, Plan, WaitingOn, Why};
 use super::drift::{drifts, tags_differ};
@@ -51,26 +51,36 @@ fn form(look: &Look<'_>) -> Option<Plan> {
 /// Records on a slot's volumes what has proved itself there. An adopted slot, or one of a cluster that has just
 /// formed, comes to its memory this way.
 fn remember(look: &Look<'_>) -> Option<Plan> {
-    serving(look).find_map(|(slot, instance)| {
-        let behind = |volume: &Volume| volume.generation.as_ref() != Some(&look.generation);
-        let proven = slot.is_healthy_voter() && steady(look, slot) && drifts(look.spec, slot.spec, instance).is_empty();
-        if !proven || !slot.present().any(|(_, volume)| behind(volume)) {
-            return None;
-        }
-        let effect = CloudEffect::Settle {
-            volumes: slot.present().map(|(_, volume)| volume.id.clone()).collect(),
-            generation: look.generation.clone(),
-            image: instance.image.clone(),
-            attempt: instance.attempt,
-        };
-        Some(look.act(slot, effect, Why::Memory))
+    let (slot, instance) = unrecorded(look).find(|(slot, _)| look.now >= steady_at(look, slot))?;
+    let effect = CloudEffect::Settle {
+        volumes: slot.present().map(|(_, volume)| volume.id.clone()).collect(),
+        generation: look.generation.clone(),
+        image: instance.image.clone(),
+        attempt: instance.attempt,
+    };
+    Some(look.act(slot, effect, Why::Memory))
+}
+
+/// What is still to be recorded when nothing else is to be done: a cluster is not settled before its volumes say so.
+pub fn outstanding(look: &Look<'_>) -> Option<Plan> {
+    let (slot, _) = unrecorded(look).next()?;
+    let until = steady_at(look, slot);
+    let since = before(until, look.rules.stabilization);
+    Some(look.wait(slot, Awaited::Steady { until }, since, look.rules.stabilization + FORMATION))
+}
+
+/// Slots that serve what the spec wants, and whose volumes do not know it.
+fn unrecorded<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = (&'l SlotLook<'a>, &'a Instance)> {
+    let behind = |volume: &Volume| volume.generation.as_ref() != Some(&look.generation);
+    serving(look).filter(move |(slot, instance)| {
+        let current = slot.is_healthy_voter() && drifts(look.spec, slot.spec, instance).is_empty();
+        current && slot.present().any(|(_, volume)| behind(volume))
     })
 }
 
-fn steady(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
-    let healthy = slot.member.is_some_and(|member| member.health == Health::Healthy);
-    let since = look.seen.steady.get(&slot.spec.name);
-    healthy && since.is_some_and(|since| elapsed(look.now, *since) >= look.rules.stabilization)
+/// When a healthy member will have been so for long enough.
+fn steady_at(look: &Look<'_>, slot: &SlotLook<'_>) -> Timestamp {
+    after(look.seen.steady.get(&slot.spec.name).copied().unwrap_or(look.now), look.rules.stabilization)
 }
 
 fn mend_tags(look: &Look<'_>) -> Option<Plan> {

@@ -34,10 +34,14 @@ pub(super) fn suspended(q: &Question<'_, '_>) -> Finding {
     finding(format!("suspend: {suspended}"), "suspend: false", suspended.then_some(Hazard::Suspended))
 }
 
-/// A replacement is not begun unless it is expected to fit into what is left of the window. One that has begun
-/// always finishes.
+/// A replacement is not begun unless it is expected to fit into what is left of the window, nor is its member taken down
+/// unless the rest of it is. Once that has happened it always finishes.
 pub(super) fn outside_window(q: &Question<'_, '_>) -> Finding {
-    let needs = forecast::replacement_span(q.look.spec);
+    let claimed = q.look.record.held.as_ref().is_some_and(|claim| claim.slot == q.slot.spec.name);
+    let needs = match claimed {
+        true => forecast::span_from_stop(q.look.spec),
+        false => forecast::replacement_span(q.look.spec),
+    };
     let wants = format!("{} in an open window", Human(needs));
     match opening(&q.look.spec.rollout.windows, q.look.now) {
         Opening::Open { until: None } => finding("always open", wants, None),

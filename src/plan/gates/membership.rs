@@ -1,7 +1,7 @@
 //! Gates about the members: the cluster as it would be after the slot's own member has been taken down.
 //!
-//! Nothing is asked of the slot's own member: an outdated member that is unhealthy, or that its peers have already
-//! dropped, is the first to be replaced.
+//! Of the slot's own member only one thing is asked, that its health is known: an outdated member that is unhealthy, or
+//! that its peers have already dropped, is the first to be replaced.
 
 use crate::ids::{MemberId, SlotName};
 use crate::observed::{Health, Member, Pruning};
@@ -25,16 +25,19 @@ fn is_repair(q: &Question<'_, '_>) -> bool {
 pub(super) fn unknown_health(q: &Question<'_, '_>) -> Finding {
     let why = match &q.look.seen.membership {
         crate::observed::Reading::Unknown { why } => Some(format!("the members could not be asked: {why}")),
-        crate::observed::Reading::Seen { .. } => others(q).find_map(|(slot, member)| match member {
-            Some(Member { health: Health::Unknown(why), .. }) => Some(format!("{slot}: {why}")),
-            Some(Member { lag: None, health: Health::Healthy, .. }) => {
-                Some(format!("{slot}: how far it is behind is not known"))
-            }
-            _ => None,
-        }),
+        crate::observed::Reading::Seen { .. } => {
+            let own = [(&q.slot.spec.name, q.slot.member)].into_iter();
+            let unknown = own.chain(others(q)).find_map(|(slot, member)| match member.map(|member| &member.health) {
+                Some(Health::Unknown(why)) => Some(format!("{slot}: {why}")),
+                _ => None,
+            });
+            let silent = |member: &Member| member.health == Health::Healthy && member.lag.is_none();
+            let behind = || others(q).find(|(_, member)| member.is_some_and(silent));
+            unknown.or_else(|| Some(format!("{}: how far it is behind is not known", behind()?.0)))
+        }
     };
     let value = why.clone().unwrap_or_else(|| "known of all".to_owned());
-    finding(value, "known of all other members", why.map(|why| Hazard::UnknownHealth { why }))
+    finding(value, "known of all members", why.map(|why| Hazard::UnknownHealth { why }))
 }
 
 pub(super) fn no_leader(q: &Question<'_, '_>) -> Finding {

@@ -83,7 +83,8 @@ impl<'a> Replacement<'_, 'a> {
                 return plan;
             }
         }
-        self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, Why::Proven))
+        let why = if self.is_forming() { Why::Forming } else { Why::Proven };
+        self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, why))
     }
 
     /// A member that is back only has to stay healthy, however late it was; one that is not has a deadline; and while

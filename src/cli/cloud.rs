@@ -1,0 +1,135 @@
+//! Which cloud a command looks at: the simulated one, or AWS.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::controller::{Audience, Controller, Report};
+use crate::ids::ImageId;
+use crate::observed::Observation;
+use crate::ports::{Clock, Outcome, PortError};
+use crate::sim::executor::block_on;
+use crate::sim::{FaultLevel, Payload, World};
+use crate::simulate;
+use crate::spec::ClusterSpec;
+use crate::time::after;
+
+use super::Failure;
+
+/// A world that is made for a look has been settled for so long: longer than any gate wants its members to be steady.
+const SETTLED_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// The arguments of every command that looks at a cloud.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Cloud")]
+#[group(skip)] // clap would give it the name of every command's own arguments
+pub struct Args {
+    /// The cloud to look at
+    #[arg(long, value_enum, value_name = "CLOUD")]
+    pub cloud: Option<Kind>,
+    /// A saved simulated world to look at; implies `--cloud simulated`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed"])]
+    pub world: Option<PathBuf>,
+    /// Look as if the desired image were this one. Without `--world` the clusters are settled on their files' own
+    #[arg(long, value_name = "AMI", value_parser = image)]
+    pub image: Option<ImageId>,
+    /// Decides all chances of a simulated world
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// A cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// A world in memory: no account, no network, and nothing is changed
+    Simulated,
+    /// EC2, with the usual credentials (the default)
+    Aws,
+}
+
+/// An image's id. Whether there is such an image is the cloud's to say.
+fn image(text: &str) -> Result<ImageId, String> {
+    match text.strip_prefix("ami-") {
+        Some(rest) if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(text.into()),
+        _ => Err("an image id is `ami-` and hexadecimal digits".to_owned()),
+    }
+}
+
+/// The clusters and the cloud that they are in.
+pub struct Scene {
+    /// What is desired, with the image that was asked about.
+    pub specs: Vec<ClusterSpec>,
+    /// The cloud.
+    pub world: World,
+}
+
+impl Args {
+    /// Opens the cloud for some clusters.
+    pub fn open(&self, specs: &[ClusterSpec]) -> Result<Scene, Failure> {
+        match (self.cloud, &self.world) {
+            (Some(Kind::Simulated), _) | (None, Some(_)) => self.simulated(specs),
+            (Some(Kind::Aws), Some(_)) => {
+                Err(Failure::new("a saved world is a simulated one, and `--cloud aws` was asked for")
+                    .hint("leave out one of `--cloud aws` and `--world`"))
+            }
+            (None | Some(Kind::Aws), None) => {
+                Err(Failure::new("this build cannot look at AWS: it has no adapter for EC2")
+                    .hint("use `--cloud simulated` to look at a simulated world"))
+            }
+        }
+    }
+
+    fn simulated(&self, specs: &[ClusterSpec]) -> Result<Scene, Failure> {
+        let world = match &self.world {
+            Some(path) => World::load(path).map_err(|error| Unreadable { path: path.clone(), source: error }).map_err(
+                |error| Failure::new(error).hint("a world is saved by `run --cloud simulated --world FILE`"),
+            )?,
+            None => World::new(self.seed, FaultLevel::None),
+        };
+        if self.world.is_none() {
+            for spec in specs {
+                let version = simulate::version(spec);
+                world.register_image(&spec.image, Payload::Good { version });
+                world.settle(spec);
+            }
+            world.advance_to(after(world.now(), SETTLED_FOR));
+        }
+        let specs = specs.iter().map(|spec| self.desired(spec, &world)).collect();
+        Ok(Scene { specs, world })
+    }
+
+    /// The spec with the image that was asked about, declared in the world.
+    fn desired(&self, spec: &ClusterSpec, world: &World) -> ClusterSpec {
+        let mut spec = spec.clone();
+        if let Some(image) = &self.image {
+            world.register_image(image, Payload::Good { version: simulate::version(&spec) });
+            spec.image = image.clone();
+        }
+        world.declare(&spec);
+        spec
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the world {} cannot be read", path.display())]
+struct Unreadable {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+impl Scene {
+    /// One look at a cluster.
+    pub fn look(&self, spec: &ClusterSpec) -> Observation {
+        let controller = Controller::new(self.world.controller(0), Nobody, simulate::settings(0));
+        block_on(&self.world, controller.look(spec))
+    }
+}
+
+/// A look is reported to nobody.
+struct Nobody;
+
+impl Audience for Nobody {
+    fn planned(&self, _: &Report<'_>) {}
+    fn acted(&self, _: &Report<'_>, _: &Result<Outcome, PortError>) {}
+}

@@ -1,0 +1,60 @@
+//! The log: to stderr, in a form for whoever reads it there.
+
+use std::io::{self, IsTerminal};
+
+use clap::ValueEnum;
+use tracing_subscriber::filter::LevelFilter;
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Format {
+    /// Pretty on a terminal, json elsewhere
+    #[default]
+    Auto,
+    /// A line for a person
+    Pretty,
+    /// A JSON object a line
+    Json,
+}
+
+/// The least important lines that are written.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Level {
+    Off,
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Off => Self::OFF,
+            Level::Error => Self::ERROR,
+            Level::Warn => Self::WARN,
+            Level::Info => Self::INFO,
+            Level::Debug => Self::DEBUG,
+            Level::Trace => Self::TRACE,
+        }
+    }
+}
+
+/// Starts logging. Once in a process; a second call changes nothing.
+pub fn start(format: Format, level: Level) {
+    let pretty = match format {
+        Format::Auto => io::stderr().is_terminal(),
+        Format::Pretty => true,
+        Format::Json => false,
+    };
+    let colored = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(LevelFilter::from(level));
+    // It fails where somebody else has started one, who will have had a reason.
+    let _ = match pretty {
+        true => log.with_ansi(colored).with_target(false).compact().try_init(),
+        false => log.json().flatten_event(true).try_init(),
+    };
+}

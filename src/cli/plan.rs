@@ -1,0 +1,124 @@
+//! `plan`: what is to be done, in which order and why, what it costs, and whether it may begin now.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::cloud;
+use super::desired::Desired;
+use super::{Exit, Failure, Output};
+
+pub mod json;
+mod markdown;
+mod text;
+
+use json::Document;
+
+const EXAMPLES: &str = "\
+Examples:
+  hermitcrab plan desired-state/prod
+      Show what differs between the files and the world, and what will be done about it
+  hermitcrab plan desired-state/prod/consul.yaml --cloud simulated --image ami-0bbbbbbbbbbbbbbbb
+      Show what committing another image would do, without an AWS account
+  hermitcrab plan desired-state -o markdown > comment.md
+      Write a comment for a pull request; the hidden marker in its first line says which comment to replace
+  hermitcrab plan desired-state -o json --detailed-exitcode
+      For a script: 2 means that something is to be done
+
+Exit codes:
+  0  there is nothing to do, or --detailed-exitcode was not given
+  1  a file cannot be used, or the world could not be seen
+  2  something is to be done (with --detailed-exitcode)";
+
+/// Show what will be done, in which order and why, and whether it may begin now
+///
+/// Changes nothing. Times are medians of published figures, and say \"about\".
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Desired-state files, or folders of them
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// How the plan is written
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    output: Format,
+    /// Exit with 2 if something is to be done
+    #[arg(long)]
+    detailed_exitcode: bool,
+    #[command(flatten)]
+    cloud: cloud::Args,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// For a terminal
+    #[default]
+    Text,
+    /// For programs; its schema is schema/plan.v1.json
+    Json,
+    /// For a comment on a pull request
+    Markdown,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let desired = Desired::read(&args.paths, out)?;
+    let scene = args.cloud.open(&desired.specs)?;
+    let plans = scene.specs.iter().map(|spec| json::ClusterPlan::new(spec, &scene.look(spec)));
+    let document = Document::new(plans.collect());
+    match args.output {
+        Format::Text => out.data.write_all(text::render(&document).as_bytes())?,
+        Format::Json => out.json(&document)?,
+        Format::Markdown => out.data.write_all(markdown::render(&document).as_bytes())?,
+    }
+    Ok(match desired.exit() {
+        Exit::Done => exit(&document, args.detailed_exitcode),
+        other => other,
+    })
+}
+
+/// The exit code of what is rendered, and of nothing else.
+fn exit(document: &Document, detailed: bool) -> Exit {
+    match (document.plans.iter().all(|plan| plan.seen), detailed && document.has_changes()) {
+        (false, _) => Exit::Error,
+        (true, true) => Exit::ChangesPending,
+        (true, false) => Exit::Done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::{FaultLevel, World};
+
+    /// A document of a settled cluster of which the first so many slots are outdated.
+    fn outdated(count: usize) -> Document {
+        let path = PathBuf::from("desired-state/prod/consul.yaml");
+        let spec = crate::spec::load::load(&[path]).specs().next().unwrap().1.clone();
+        let world = World::new(0, FaultLevel::None);
+        world.settle(&spec);
+        for slot in spec.slots.iter().take(count) {
+            let instance = world.instances_of(&spec.name, &slot.name).remove(0);
+            world.edit_instance(&instance, |instance| instance.instance_type = "m6i.large".to_owned());
+        }
+        let scene = cloud::Scene { specs: vec![spec.clone()], world };
+        Document::new(vec![json::ClusterPlan::new(&spec, &scene.look(&spec))])
+    }
+
+    #[test]
+    fn the_exit_code_is_two_exactly_if_a_slot_is_to_be_changed() {
+        for count in 0..=3 {
+            let document = outdated(count);
+            assert_eq!(document.plans[0].slots.len(), count);
+            assert_eq!(exit(&document, true) == Exit::ChangesPending, count > 0);
+            assert_eq!(exit(&document, false), Exit::Done);
+        }
+    }
+
+    #[test]
+    fn a_world_that_cannot_be_seen_is_an_error_and_not_a_plan_without_changes() {
+        let mut document = outdated(0);
+        document.plans[0].seen = false;
+        assert_eq!(exit(&document, true), Exit::Error);
+    }
+}

@@ -1,0 +1,157 @@
+//! A plan on a terminal: the counts first, then what comes next, then every slot in its order.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use crate::cli::output::{BAD, DIM, GOOD, NAME, SO_SO, styled};
+use crate::time::Human;
+
+use super::json::{Answer, ClusterPlan, Document, Next, ReasonKind, SlotPlan, StepReport, VolumeMove};
+
+/// All plans, an empty line between them.
+pub fn render(document: &Document) -> String {
+    let plans: Vec<_> = document.plans.iter().map(|plan| Text(plan).to_string()).collect();
+    plans.join("\n")
+}
+
+struct Text<'a>(&'a ClusterPlan);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = self.0;
+        let name = styled(NAME, &plan.cluster);
+        writeln!(f, "{name} ({}): {}", place(plan), counts(plan))?;
+        write_next(f, plan)?;
+        if let Some(id) = &plan.approval_needed {
+            writeln!(f, "  approval needed: {id}")?;
+        }
+        for (index, slot) in plan.slots.iter().enumerate() {
+            writeln!(f)?;
+            write_slot(f, index + 1, slot)?;
+        }
+        Ok(())
+    }
+}
+
+fn place(plan: &ClusterPlan) -> String {
+    match plan.environment.is_empty() {
+        true => plan.region.clone(),
+        false => format!("{}, {}", plan.environment, plan.region),
+    }
+}
+
+/// All of it in numbers, e.g. `3 of 3 slots to replace, about 9m, 24 mutating EC2 calls, 3 instances terminated`.
+pub fn counts(plan: &ClusterPlan) -> String {
+    let totals = &plan.totals;
+    if !plan.seen {
+        return "the world could not be seen".to_owned();
+    }
+    if totals.slots == 0 {
+        return format!("nothing to do, {} as the spec wants", slots(totals.declared_slots));
+    }
+    let of_kind = |kind| plan.slots.iter().filter(|slot| slot.reason.kind == kind).count();
+    let kinds = [
+        (of_kind(ReasonKind::UnderWay), "to finish"),
+        (of_kind(ReasonKind::Empty), "to give an instance"),
+        (of_kind(ReasonKind::Outdated), "to replace"),
+    ];
+    let kinds = kinds.iter().filter(|(count, _)| *count > 0);
+    let mut parts: Vec<_> =
+        kinds.map(|(count, what)| format!("{count} of {} {what}", slots(totals.declared_slots))).collect();
+    parts.push(format!("about {}", span(totals.takes_seconds)));
+    parts.push(format!("{} mutating EC2 calls", totals.ec2_calls));
+    parts.push(match totals.instances_terminated.len() {
+        1 => "1 instance terminated".to_owned(),
+        count => format!("{count} instances terminated"),
+    });
+    parts.join(", ")
+}
+
+fn slots(count: usize) -> String {
+    if count == 1 { "1 slot".to_owned() } else { format!("{count} slots") }
+}
+
+fn write_next(f: &mut fmt::Formatter<'_>, plan: &ClusterPlan) -> fmt::Result {
+    let Next { answer, text, hint, slot, .. } = &plan.next;
+    match answer {
+        Answer::Settled => writeln!(f, "  {}: {text}", styled(GOOD, "settled"))?,
+        Answer::Act => writeln!(f, "  {}: {text}", styled(GOOD, "next"))?,
+        Answer::Wait => writeln!(f, "  {}: waiting {text}", styled(SO_SO, "next"))?,
+        Answer::Stalled => writeln!(f, "  {}: {text}", styled(BAD, "stalled"))?,
+        Answer::Blocked => {
+            let which = slot.as_ref().map(|slot| format!(" {slot} is next, and may not begin now")).unwrap_or_default();
+            writeln!(f, "  {}:{which}", styled(SO_SO, "blocked"))?;
+        }
+    }
+    if let Some(hint) = hint {
+        writeln!(f, "    hint: {hint}")?;
+    }
+    for hazard in &plan.hazards {
+        writeln!(f, "    {} {}: {}", styled(BAD, "✗"), hazard.gate, hazard.message)?;
+        if let Some(hint) = &hazard.hint {
+            writeln!(f, "      hint: {hint}")?;
+        }
+    }
+    Ok(())
+}
+
+fn write_slot(f: &mut fmt::Formatter<'_>, place: usize, slot: &SlotPlan) -> fmt::Result {
+    writeln!(f, "  {place}. {} ({}): {}", styled(NAME, &slot.slot), slot.zone, why(slot))?;
+    for drift in &slot.reason.drifts {
+        writeln!(f, "     {} {} → {}", drift.field, drift.from, drift.to)?;
+    }
+    for volume in &slot.volumes {
+        writeln!(f, "     {}", movement(volume))?;
+    }
+    if let Some(old) = &slot.from.instance {
+        writeln!(f, "     {} {old}, once its replacement has proved itself", styled(BAD, "terminates"))?;
+    }
+    let quorum = &slot.quorum;
+    writeln!(
+        f,
+        "     healthy voters {} → {} → {} of {}, {} needed; member down about {}, {} in all",
+        quorum.before,
+        quorum.during,
+        quorum.after,
+        quorum.declared,
+        quorum.needed,
+        span(slot.member_down_seconds),
+        span(slot.takes_seconds),
+    )?;
+    let width = slot.steps.iter().map(|step| step.action.len()).max().unwrap_or_default();
+    slot.steps.iter().enumerate().try_for_each(|(index, step)| write_step(f, index + 1, step, width))
+}
+
+fn write_step(f: &mut fmt::Formatter<'_>, place: usize, step: &StepReport, width: usize) -> fmt::Result {
+    let mut line = format!("     {place:>4}  {:width$}  {:>6}", step.action, span(step.takes_seconds));
+    let notes = [(step.member_down, "member down"), (step.destructive, "cannot be undone")];
+    for (_, note) in notes.iter().filter(|(applies, _)| *applies) {
+        write!(line, "  {}", styled(DIM, note))?;
+    }
+    writeln!(f, "{line}")
+}
+
+/// Why something is done to the slot, and why it is its turn.
+pub fn why(slot: &SlotPlan) -> String {
+    match (slot.reason.kind, &slot.reason.rank) {
+        (ReasonKind::UnderWay, _) => "its replacement has begun, so it is finished first".to_owned(),
+        (ReasonKind::Empty, _) => "it has no instance, so it is given one before anything is upgraded".to_owned(),
+        (ReasonKind::Outdated, Some(rank)) => rank.clone(),
+        (ReasonKind::Outdated, None) => "outdated".to_owned(),
+    }
+}
+
+/// Which volume goes where.
+pub fn movement(volume: &VolumeMove) -> String {
+    let to = volume.to.as_deref().unwrap_or("its new instance");
+    match (&volume.volume, &volume.from) {
+        (Some(id), Some(from)) => format!("volume {} ({id}) moves from {from} to {to}", volume.name),
+        (Some(id), None) => format!("volume {} ({id}) is given to {to}", volume.name),
+        (None, _) => format!("volume {} is made blank and given to {to}", volume.name),
+    }
+}
+
+/// Seconds as a person writes them.
+pub fn span(seconds: u64) -> Human {
+    Human(Duration::from_secs(seconds))
+}

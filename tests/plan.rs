@@ -1,0 +1,270 @@
+//! What the planner answers: each case is a file `tests/plan/<case>.yaml`, a settled cluster and in what it differs
+//! from one, and beside it the answer. `UPDATE_EXPECT=1` writes the second; a new case needs nothing but the first.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use expect_test::expect_file;
+use hermitcrab::action::Effect;
+use hermitcrab::observed::Observation;
+use hermitcrab::plan::gates::GATES;
+use hermitcrab::plan::select::Rank;
+use hermitcrab::plan::{Awaited, Hazard, Look, Plan, Stall, Why, plan};
+use hermitcrab::spec::ClusterSpec;
+use hermitcrab::time::{Human, Timestamp, elapsed};
+
+#[path = "plan/case.rs"]
+mod case;
+#[path = "plan/world.rs"]
+mod world;
+
+use case::Case;
+use world::World;
+
+const CASES: &str = "tests/plan";
+
+#[test]
+fn every_case_gets_its_expected_answer() {
+    for path in cases() {
+        let mut told = String::new();
+        for (when, spec, seen) in moments(&path) {
+            if !when.is_empty() {
+                let _ = writeln!(told, "\n{when}");
+            }
+            told.push_str(&answer(&spec, &seen));
+        }
+        let told = anonymous(&path, &told);
+        expect_file![fs::canonicalize(CASES).unwrap().join(path.with_extension("txt").file_name().unwrap())]
+            .assert_eq(told.trim_start());
+    }
+}
+
+/// The names of an enum's variants, and which of them a value is. A new variant does not compile until it is listed.
+macro_rules! variants {
+    ($name:ident, $all:ident, $type:ident: $($variant:ident)*) => {
+        const $all: &[&str] = &[$(stringify!($variant)),*];
+        fn $name(value: &$type) -> &'static str {
+            match value { $($type::$variant { .. } => stringify!($variant),)* }
+        }
+    };
+}
+
+variants! { awaited, AWAITED, Awaited:
+Running Checks Stopped VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch }
+variants! { why, WHY, Why:
+Outdated Lost New Surplus NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded Proven Forming WouldPrune Memory
+Tags }
+variants! { stall, STALL, Stall:
+VolumeMissing VolumeElsewhere VolumeUnusable Contested InstanceStopped Held RollbackFailed ClaimForUndeclared
+NothingToHealWith }
+variants! { rank, RANK, Rank: Unhealthy Maintenance NonVoter Follower Leader }
+
+/// Every effect's name, as it is part of the interface.
+const EFFECTS: &[&str] = &[
+    "create-volume",
+    "launch",
+    "stop",
+    "start",
+    "snapshot",
+    "detach",
+    "attach",
+    "terminate",
+    "retire",
+    "reject",
+    "settle",
+    "record-slots",
+    "tag",
+    "transfer-leadership",
+    "set-pruning",
+    "claim",
+    "release",
+];
+
+#[test]
+fn every_word_of_the_planner_is_said_in_some_case() {
+    let mut said: BTreeSet<String> = BTreeSet::new();
+    for (_, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
+        let mut say = |kind: &str, name: &str| said.insert(format!("{kind} {name}"));
+        match plan(&spec, &seen) {
+            Plan::Settled => say("plan", "Settled"),
+            Plan::Act(action, because) => {
+                if let Why::Outdated { rank: place, .. } = &because {
+                    say("rank", rank(place));
+                }
+                say("why", why(&because));
+                say("effect", action.effect.name())
+            }
+            Plan::Wait(waiting) => say("awaited", awaited(&waiting.what)),
+            Plan::Blocked(hazards) => hazards.hazards.iter().fold(true, |_, hazard| say("gate", hazard.gate())),
+            Plan::Stalled(reason) => say("stall", stall(&reason)),
+        };
+    }
+    // A claimed slot is always finished first, so this one is a second lock on the same door.
+    let never_alone = "claim-held";
+    let gates: Vec<_> = GATES.iter().map(|gate| gate.name).filter(|name| *name != never_alone).collect();
+    let lists = [
+        ("plan", &["Settled"][..]),
+        ("why", WHY),
+        ("awaited", AWAITED),
+        ("stall", STALL),
+        ("rank", RANK),
+        ("effect", EFFECTS),
+        ("gate", &gates),
+    ];
+    let all = lists.iter().flat_map(|(kind, names)| names.iter().map(move |name| format!("{kind} {name}")));
+    let unsaid: Vec<_> = all.filter(|word| !said.contains(word)).collect();
+    assert_eq!(unsaid, [""; 0], "no case in {CASES} says this");
+}
+
+#[test]
+fn every_case_says_what_it_shows() {
+    for path in cases() {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("# "), "{} begins with no sentence", path.display());
+    }
+}
+
+/// What is decided must not hang on the order in which EC2 or the members list things.
+#[test]
+fn an_answer_does_not_depend_on_the_order_in_which_things_are_listed() {
+    for (_, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
+        let mut turned = seen.clone();
+        if let hermitcrab::observed::Reading::Seen { value, .. } = &mut turned.cloud {
+            let view = std::sync::Arc::make_mut(value);
+            view.instances.reverse();
+            view.volumes.reverse();
+        }
+        assert_eq!(plan(&spec, &seen), plan(&spec, &turned));
+    }
+}
+
+fn cases() -> Vec<PathBuf> {
+    let mut cases: Vec<_> = fs::read_dir(CASES).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    cases.sort();
+    cases
+}
+
+/// Each moment of a case: what has happened, the spec, and what is seen.
+fn moments(path: &Path) -> Vec<(String, ClusterSpec, Observation)> {
+    let text = fs::read_to_string(path).unwrap();
+    let case: Case = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let settled_on = case::Desired::default().spec(case.slots, case.volumes);
+    let mut world = World::new(&settled_on, case.blank);
+    let mut desired = case.desired.clone();
+    let mut moments = Vec::new();
+    let mut add = |when: &str, desired: &case::Desired, changes| {
+        let mut spec = desired.spec(case.slots, case.volumes);
+        world.change(&spec, changes);
+        let seen = world.observation(&spec);
+        if desired.approved.as_deref() == Some("right") {
+            spec.rollout.approved = asked_for(&spec, &seen);
+        }
+        moments.push((when.to_owned(), spec, seen));
+    };
+    add("", &desired, &case.observed);
+    for moment in &case.then {
+        desired = moment.desired.clone().unwrap_or(desired);
+        add(&moment.when, &desired, &moment.observed);
+    }
+    moments
+}
+
+/// The approval that is asked for.
+fn asked_for(spec: &ClusterSpec, seen: &Observation) -> Option<hermitcrab::ids::PlanId> {
+    let look = Look::at(spec, seen).clear().unwrap();
+    look.slots.iter().find_map(|slot| hermitcrab::plan::approval::needed(&look, slot))
+}
+
+/// The planner's answer with everything that a person or a port gets to see.
+fn answer(spec: &ClusterSpec, seen: &Observation) -> String {
+    let plan = plan(spec, seen);
+    let mut told = format!("{plan}\n");
+    match &plan {
+        Plan::Settled => {}
+        Plan::Act(action, _) => {
+            let _ = writeln!(told, "  {}{}", action.effect.name(), details(&action.effect));
+        }
+        Plan::Wait(waiting) => {
+            let (since, by) = (relative(seen.now, waiting.since), relative(seen.now, waiting.worry_at));
+            let _ = writeln!(told, "  since {since}, worry {by}");
+        }
+        Plan::Blocked(hazards) => {
+            // On lines of their own, which says more than the summary does.
+            told = hazards.slot.as_ref().map_or("blocked\n".to_owned(), |slot| format!("blocked: {slot}\n"));
+            for hazard in &hazards.hazards {
+                let _ = writeln!(told, "  {}: {hazard}", hazard.gate());
+                told.extend(hazard.hint().map(|hint| format!("    hint: {hint}\n")));
+            }
+        }
+        Plan::Stalled(stall) => {
+            let _ = writeln!(told, "  {}\n    hint: {}", stall.reason(), stall.hint());
+        }
+    }
+    told
+}
+
+/// What an effect carries and its sentence does not say.
+fn details(effect: &Effect) -> String {
+    let value = serde_json::to_value(effect).unwrap();
+    let mut fields = Vec::new();
+    flatten("", &value, &mut fields);
+    fields.retain(|(name, _)| !["owner", "expects", "token"].contains(&name.as_str()));
+    fields.iter().fold(String::new(), |told, (name, value)| told + &format!(", {name} {value}"))
+}
+
+fn flatten(name: &str, value: &serde_json::Value, fields: &mut Vec<(String, String)>) {
+    use serde_json::Value;
+    match value {
+        Value::Null | Value::Bool(false) => {}
+        Value::Object(object) => object.iter().for_each(|(key, value)| flatten(key, value, fields)),
+        Value::Array(items) => {
+            let text: Vec<_> =
+                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+            fields.extend((!items.is_empty()).then(|| (name.to_owned(), text.join(" "))));
+        }
+        Value::String(text) => fields.push((name.to_owned(), text.clone())),
+        other => fields.push((name.to_owned(), other.to_string())),
+    }
+}
+
+fn relative(now: Timestamp, then: Timestamp) -> String {
+    match then <= now {
+        true => format!("{} ago", Human(elapsed(now, then))),
+        false => format!("in {}", Human(elapsed(then, now))),
+    }
+}
+
+/// Hashes by what they are of, so that an answer does not change with the way in which things are hashed.
+fn anonymous(path: &Path, told: &str) -> String {
+    let mut told = told.to_owned();
+    for (_, spec, _) in moments(path) {
+        for image in ["ami-a", "ami-b", "ami-c"] {
+            let changed = if spec.instance.instance_type == "m7i.large" { "" } else { " on another type" };
+            told = told.replace(&*spec.generation_on(&image.into()), &format!("gen({image}{changed})"));
+        }
+    }
+    while let Some(start) = told.find("plan-").filter(|start| told.len() >= start + 21) {
+        told.replace_range(start..start + 21, "<plan>");
+    }
+    told
+}
+
+/// Words that a hazard and its gate's row share.
+#[test]
+fn every_hazard_bears_the_name_of_its_gate() {
+    for (_, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
+        let Some(look) = Look::at(&spec, &seen).clear() else { continue };
+        for slot in &look.slots {
+            let findings = hermitcrab::plan::gates::findings(&look, slot, &spec.image);
+            let mismatched = |(gate, finding): (&hermitcrab::plan::gates::Gate, hermitcrab::plan::gates::Finding)| {
+                finding.hazard.filter(|hazard: &Hazard| hazard.gate() != gate.name)
+            };
+            assert_eq!(findings.filter_map(mismatched).next(), None);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A case as written: a settled cluster, and in what it differs from one.
+//!
+//! Slots are `a`, `b`, `c` …; slot `a` has instance `i-a`, volume `vol-a` (and `vol-a-logs`) and member `m-a`, which
+//! leads. All run `ami-a`. Instants are written `30s ago` or `in 5m`, generations `gen(ami-b)`.
+
+use std::collections::BTreeMap;
+
+use hermitcrab::ids::{Generation, ImageId};
+use hermitcrab::spec::{
+    ApplicationSpec, Approval, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Rollout, Scheme, SlotSpec, Strategy,
+    VolumeSpec, Window, WindowKind,
+};
+use hermitcrab::time::{Timestamp, after, before};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// A case file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Case {
+    /// How many slots the cluster has.
+    #[serde(default = "three")]
+    pub slots: usize,
+    /// How many volumes each slot has: `data`, and `logs` beside it.
+    #[serde(default = "one")]
+    pub volumes: usize,
+    /// Nothing of it exists yet.
+    #[serde(default)]
+    pub blank: bool,
+    /// In what the desired state differs.
+    #[serde(default)]
+    pub desired: Desired,
+    /// In what the world differs, by name of the thing.
+    #[serde(default)]
+    pub observed: Map<String, Value>,
+    /// Later moments, each on top of what went before.
+    #[serde(default)]
+    pub then: Vec<Moment>,
+}
+
+/// A later moment.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moment {
+    /// What has happened meanwhile.
+    pub when: String,
+    /// The desired state from now on, if it changed.
+    pub desired: Option<Desired>,
+    /// In what the world differs from before.
+    #[serde(default)]
+    pub observed: Map<String, Value>,
+}
+
+/// What the desired state says, where it is not what everybody says.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Desired {
+    image: Option<String>,
+    instance_type: Option<String>,
+    tags: BTreeMap<String, String>,
+    snapshot: bool,
+    recreate: bool,
+    hold: bool,
+    approval: Option<String>,
+    /// `right` is the id that is asked for.
+    pub approved: Option<String>,
+    allow: Option<String>,
+    suspend: bool,
+    freeze: bool,
+    manage_autopilot: bool,
+    version: Option<String>,
+    /// Slots that are no longer declared.
+    undeclared: Vec<String>,
+}
+
+fn three() -> usize {
+    3
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Desired {
+    /// The desired state in full.
+    pub fn spec(&self, slots: usize, volumes: usize) -> ClusterSpec {
+        let slots = names(slots).filter(|name| !self.undeclared.contains(name));
+        let volume = |name: &str, device: &str| VolumeSpec {
+            name: name.into(),
+            device: device.into(),
+            size_gib: 20,
+            volume_type: "gp3".into(),
+            encrypted: true,
+            snapshot_before_replace: self.snapshot,
+        };
+        ClusterSpec {
+            name: "consul".into(),
+            environment: "test".into(),
+            region: "us-east-1".into(),
+            account: None,
+            image: self.image.as_deref().unwrap_or("ami-a").into(),
+            application: ApplicationSpec::Consul(ConsulSpec {
+                datacenter: "dc1".into(),
+                scheme: Scheme::Http,
+                port: 8500,
+                ca_file: None,
+                token_file: None,
+                version: self.version.clone(),
+                manage_autopilot: self.manage_autopilot,
+            }),
+            instance: InstanceSpec {
+                instance_type: self.instance_type.as_deref().unwrap_or("m7i.large").into(),
+                iam_instance_profile: None,
+                security_groups: ["sg-1".to_owned()].into(),
+                key_name: None,
+                user_data: None,
+                tags: self.tags.clone(),
+            },
+            volumes: [volume("data", "/dev/sdf"), volume("logs", "/dev/sdg")].into_iter().take(volumes).collect(),
+            slots: slots
+                .map(|name| SlotSpec { zone: zone(&name).into(), subnet: subnet(&name), name: (*name).into() })
+                .collect(),
+            rollout: self.rollout(),
+            suspend: self.suspend,
+            freeze: self.freeze,
+            deletion_protection: true,
+        }
+    }
+
+    fn rollout(&self) -> Rollout {
+        let seconds = std::time::Duration::from_secs;
+        Rollout {
+            strategy: if self.recreate { Strategy::Recreate } else { Strategy::Surge },
+            bake_time: seconds(60),
+            join_deadline: seconds(600),
+            on_failure: if self.hold { OnFailure::Hold } else { OnFailure::Rollback },
+            approval: match self.approval.as_deref() {
+                None => Approval::Never,
+                Some("canary") => Approval::Canary,
+                Some("everySlot") => Approval::EverySlot,
+                Some(other) => panic!("unknown approval {other}"),
+            },
+            approved: self.approved.as_deref().map(Into::into),
+            windows: self.allow.iter().map(|schedule| window(schedule)).collect(),
+        }
+    }
+}
+
+/// `0 22 * * * for 4h`, in UTC.
+fn window(text: &str) -> Window {
+    let (schedule, hours) = text.split_once(" for ").unwrap();
+    let hours: u64 = hours.trim_end_matches('h').parse().unwrap();
+    Window::new(WindowKind::Allow, schedule, std::time::Duration::from_secs(hours * 3_600), "UTC").unwrap()
+}
+
+/// The names of slots.
+pub fn names(count: usize) -> impl Iterator<Item = String> {
+    ('a'..='i').take(count).map(String::from)
+}
+
+/// The zone of a slot's name: three of them, in turn.
+pub fn zone(slot: &str) -> String {
+    let index = slot.bytes().next().unwrap_or(b'a') - b'a';
+    format!("us-east-1{}", char::from(b'a' + index % 3))
+}
+
+/// The subnet of a slot's name.
+pub fn subnet(slot: &str) -> String {
+    format!("subnet-{}", &zone(slot)[9..])
+}
+
+/// The moment of every decision: a Monday at noon.
+pub fn now() -> Timestamp {
+    "2026-01-05T12:00:00Z".parse().unwrap()
+}
+
+/// Spells out instants and generations wherever they stand.
+pub fn spelled(value: Value, generation: &dyn Fn(&str) -> Generation) -> Value {
+    match value {
+        Value::String(text) => Value::String(spelled_text(&text, generation)),
+        Value::Array(items) => items.into_iter().map(|item| spelled(item, generation)).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, field)| (key, spelled(field, generation))).collect(),
+        other => other,
+    }
+}
+
+fn spelled_text(text: &str, generation: &dyn Fn(&str) -> Generation) -> String {
+    if let Some(image) = text.strip_prefix("gen(").and_then(|rest| rest.strip_suffix(')')) {
+        return generation(&ImageId::from(image)).to_string();
+    }
+    let instant = match (text.strip_suffix(" ago"), text.strip_prefix("in ")) {
+        (Some(span), _) => span_of(span).map(|span| before(now(), span)),
+        (None, Some(span)) => span_of(span).map(|span| after(now(), span)),
+        (None, None) => None,
+    };
+    instant.map_or_else(|| text.to_owned(), |instant| instant.to_string())
+}
+
+/// `90s`, `5m`, `2h`.
+fn span_of(text: &str) -> Option<std::time::Duration> {
+    let unit = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        _ => return None,
+    };
+    let count: u64 = text[..text.len() - 1].parse().ok()?;
+    Some(std::time::Duration::from_secs(count * unit))
+}

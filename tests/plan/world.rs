@@ -1,0 +1,283 @@
+//! The world of a case: a settled cluster as plain JSON, changed by name, and read as an observation.
+
+use std::sync::Arc;
+
+use hermitcrab::ids::ImageId;
+use hermitcrab::observed::{Catalogue, CloudView, Observation, Reading};
+use hermitcrab::spec::ClusterSpec;
+use hermitcrab::time::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::case::{names, now, spelled, subnet, zone};
+
+/// What is observed, by name of the thing: `i-…`, `vol-…`, `m-…`, `snap-…`, and a few words of their own.
+pub struct World {
+    /// The spec on whose settings the cluster settled.
+    settled_on: ClusterSpec,
+    things: Map<String, Value>,
+    /// The attempt that a claim in this case makes.
+    next_attempt: usize,
+}
+
+impl World {
+    /// A settled cluster, or nothing at all.
+    pub fn new(spec: &ClusterSpec, blank: bool) -> Self {
+        let slots: Vec<_> = spec.slots.iter().map(|slot| slot.name.to_string()).collect();
+        let mut world = Self { settled_on: spec.clone(), things: Map::new(), next_attempt: slots.len() + 1 };
+        world
+            .things
+            .insert("images".into(), json!({ "ami-a": "available", "ami-b": "available", "ami-c": "available" }));
+        if blank {
+            world.next_attempt = 1;
+            return world;
+        }
+        for (index, slot) in slots.iter().enumerate() {
+            world.settle(slot, index + 1, &slots);
+        }
+        world.things.insert("leader".into(), json!("m-a"));
+        world
+    }
+
+    fn settle(&mut self, slot: &str, attempt: usize, all: &[String]) {
+        let (spec, instance) = (self.settled_on.clone(), format!("i-{slot}"));
+        let launched = self.launched(&instance, &spec, attempt, "1h ago");
+        self.things.insert(instance.clone(), launched);
+        for volume in &spec.volumes {
+            let id = volume_id(slot, &volume.name);
+            let made = json!({
+                "id": id, "slot": slot, "name": volume.name, "owner": "us", "slots": all, "generation": "gen(ami-a)",
+                "image": "ami-a", "attempt": attempt, "rejected": null, "state": "available", "zone": zone(slot),
+                "sizeGib": volume.size_gib, "impaired": null, "modifying": false,
+            });
+            self.things.insert(id.clone(), made);
+            self.place(&id, "attached", &instance);
+        }
+        let member = json!({
+            "id": format!("m-{slot}"), "slot": slot, "address": address(&instance), "voter": true,
+            "health": "healthy", "stableSince": "1h ago", "lag": 0, "version": "1.20.1",
+        });
+        self.things.insert(format!("m-{slot}"), member);
+    }
+
+    /// An instance as we launch it: running, its status checks passed, without a volume.
+    fn launched(&self, id: &str, spec: &ClusterSpec, attempt: usize, when: &str) -> Value {
+        let slot = slot_of(id);
+        json!({
+            "id": id, "slot": slot, "owner": "us", "generation": format!("gen({})", spec.image), "attempt": attempt,
+            "retired": false, "state": "running", "stateReason": null, "stateSince": when, "launchedAt": when,
+            "checks": "ok", "image": spec.image, "instanceType": spec.instance.instance_type, "zone": zone(slot),
+            "subnet": subnet(slot), "address": address(id), "iamInstanceProfile": null, "securityGroups": ["sg-1"],
+            "keyName": null, "userData": null, "tags": {}, "devices": [], "autoScalingGroup": null,
+            "scheduledEvents": [],
+        })
+    }
+
+    /// Changes what the case says, under the spec of that moment.
+    pub fn change(&mut self, spec: &ClusterSpec, changes: &Map<String, Value>) {
+        for (name, change) in changes {
+            if change.is_null() {
+                self.things.remove(name);
+                self.unlist(name);
+                continue;
+            }
+            let mut change = change.clone();
+            let moves = ["at", "attaching", "detaching", "busy"].map(|how| (how, take(&mut change, how)));
+            let on = take(&mut change, "on");
+            let fresh = || match name.split('-').next() {
+                Some("i") => self.launched(name, spec, self.next_attempt, "2m ago"),
+                Some("vol") => json!({
+                    "id": name, "slot": slot_of(name), "name": "data", "owner": "us", "slots": [slot_of(name)],
+                    "generation": null, "image": null, "attempt": 0, "rejected": null, "state": "available",
+                    "zone": zone(slot_of(name)), "sizeGib": 20, "impaired": null, "modifying": false,
+                }),
+                Some("m") => json!({
+                    "id": name, "slot": slot_of(name), "address": null, "voter": true, "health": "healthy",
+                    "stableSince": null, "lag": 0, "version": "1.20.1",
+                }),
+                Some("snap") => json!({ "id": name, "attempt": self.next_attempt, "failed": false }),
+                _ if name == "claim" => self.claim(spec, &change),
+                _ => json!({}),
+            };
+            let thing = self.things.get(name).cloned().unwrap_or_else(fresh);
+            self.things.insert(name.clone(), merged(thing, change));
+            if let Some(Value::String(instance)) = on {
+                self.things[name]["address"] = address(&instance).into();
+            }
+            for (how, target) in moves {
+                match (how, target) {
+                    (_, None) => {}
+                    ("at", Some(Value::Null)) => self.free(name),
+                    ("at", Some(target)) => self.place(name, "attached", target.as_str().unwrap()),
+                    (phase, Some(target)) => self.place(name, phase, target.as_str().unwrap()),
+                }
+            }
+        }
+    }
+
+    /// A claim to replace a slot's instance with what the spec wants.
+    fn claim(&self, spec: &ClusterSpec, change: &Value) -> Value {
+        let slot = change["slot"].as_str().unwrap();
+        let image = change.get("image").and_then(Value::as_str).unwrap_or(&spec.image);
+        json!({
+            "slot": slot, "attempt": self.next_attempt, "tries": 0, "old": format!("i-{slot}"),
+            "member": format!("m-{slot}"), "generation": format!("gen({image})"), "image": image, "since": "3m ago",
+        })
+    }
+
+    fn free(&mut self, volume: &str) {
+        self.unlist(volume);
+        self.things[volume]["state"] = "available".into();
+    }
+
+    /// Puts a volume to an instance, in both views.
+    fn place(&mut self, volume: &str, phase: &str, instance: &str) {
+        self.unlist(volume);
+        let device = if volume.ends_with("-logs") { "/dev/sdg" } else { "/dev/sdf" };
+        self.things[volume]["state"] =
+            json!({ "in-use": { "instance": instance, "device": device, "phase": phase, "since": "1m ago" } });
+        if let Some(devices) = self.things.get_mut(instance).and_then(|i| i["devices"].as_array_mut()) {
+            devices.push(json!({ "volume": volume, "device": device, "deleteOnTermination": false }));
+        }
+    }
+
+    fn unlist(&mut self, volume: &str) {
+        for thing in self.things.values_mut() {
+            if let Some(devices) = thing.get_mut("devices").and_then(Value::as_array_mut) {
+                devices.retain(|device| device["volume"] != *volume);
+            }
+        }
+    }
+
+    /// What is seen of it under a spec.
+    pub fn observation(&self, spec: &ClusterSpec) -> Observation {
+        let things = self.spelled(spec);
+        let get = |name: &str| things.get(name).cloned().unwrap_or(Value::Null);
+        let all = |kind: &str| -> Value {
+            let of_kind = |name: &String| name.split('-').next() == Some(kind) && name.contains('-');
+            things.iter().filter(|(name, _)| of_kind(name)).map(|(_, thing)| thing.clone()).collect()
+        };
+        let view = CloudView {
+            instances: read(all("i")),
+            volumes: read(all("vol")),
+            snapshots: read(all("snap")),
+            catalogue: Arc::new(self.catalogue(spec)),
+        };
+        let membership = json!({
+            "members": all("m"), "leader": get("leader"),
+            "canTransfer": things.get("canTransfer").is_none_or(|can| can != false),
+            "pruning": things.get("pruning").cloned().unwrap_or(json!("never")),
+        });
+        let record = json!({
+            "revision": 2 * self.next_attempt, "held": get("claim"),
+            "lastAttempt": things.get("claim").map_or(json!(self.next_attempt - 1), |claim| claim["attempt"].clone()),
+            "initialised": things.get("initialised").cloned().unwrap_or_else(|| json!([])),
+            "rolledBackAt": get("rolledBackAt"),
+        });
+        Observation {
+            now: now(),
+            wrote: read(get("wrote")),
+            cloud: reading(&get("cloud"), Arc::new(view)),
+            membership: reading(&get("membership"), read(membership)),
+            claim: reading(&get("claims"), read(record)),
+            steady: self.steady(&things),
+            spent: read(get("spent")),
+            regressions: things.get("regressions").cloned().map(read).unwrap_or_default(),
+            kill_switch: read(get("killSwitch")),
+            owner: "us".into(),
+        }
+    }
+
+    fn spelled(&self, spec: &ClusterSpec) -> Map<String, Value> {
+        let generation = |image: &str| {
+            let image = ImageId::from(image);
+            let by = if image == spec.image { spec } else { &self.settled_on };
+            by.generation_on(&image)
+        };
+        let spelled = spelled(Value::Object(self.things.clone()), &generation);
+        spelled.as_object().cloned().unwrap()
+    }
+
+    fn catalogue(&self, spec: &ClusterSpec) -> Catalogue {
+        let image = |(id, state): (&String, &Value)| {
+            let (state, architecture) = match state.as_str().unwrap() {
+                "arm64" => ("available", "arm64"),
+                state => (state, "x86_64"),
+            };
+            (id.as_str().into(), hermitcrab::observed::Image { state: state.into(), architecture: architecture.into() })
+        };
+        let types = [spec, &self.settled_on].map(|s| (s.instance.instance_type.clone(), ["x86_64".to_owned()].into()));
+        Catalogue {
+            images: self.things["images"]
+                .as_object()
+                .unwrap()
+                .iter()
+                .filter(|(_, state)| !state.is_null())
+                .map(image)
+                .collect(),
+            instance_types: types.into(),
+            impaired_zones: self.things.get("impairedZones").cloned().map(read).unwrap_or_default(),
+        }
+    }
+
+    /// Every healthy member has been so for an hour, where nothing else is said.
+    fn steady(&self, things: &Map<String, Value>) -> std::collections::BTreeMap<hermitcrab::ids::SlotName, Timestamp> {
+        let said = things.get("steady").cloned().unwrap_or_else(|| json!({}));
+        let since = |slot: &String| match said.get(slot) {
+            Some(since) => read(since.clone()),
+            None => Some(hermitcrab::time::before(now(), std::time::Duration::from_secs(3_600))),
+        };
+        let healthy =
+            |slot: &String| things.get(&format!("m-{slot}")).is_some_and(|member| member["health"] == "healthy");
+        names(9).filter(healthy).filter_map(|slot| Some((slot.as_str().into(), since(&slot)?))).collect()
+    }
+}
+
+/// A reading begun a second ago, where nothing else is said.
+fn reading<T>(said: &Value, value: T) -> Reading<T> {
+    match (said.get("unknown").filter(|why| !why.is_null()), said.get("read")) {
+        (Some(why), _) => Reading::Unknown { why: read(why.clone()) },
+        (None, Some(begun)) => Reading::Seen { begun: read(begun.clone()), value },
+        (None, None) => {
+            Reading::Seen { begun: hermitcrab::time::before(now(), std::time::Duration::from_secs(1)), value }
+        }
+    }
+}
+
+/// `a` of `i-a2`, `vol-a-logs` and `m-a`.
+fn slot_of(id: &str) -> &str {
+    let rest = id.split_once('-').map_or(id, |(_, rest)| rest);
+    &rest[..1]
+}
+
+fn volume_id(slot: &str, name: &str) -> String {
+    if name == "data" { format!("vol-{slot}") } else { format!("vol-{slot}-{name}") }
+}
+
+/// 10.0.0.1 for `i-a`, 10.0.2.1 for `i-a2`.
+fn address(instance: &str) -> String {
+    let net: u8 = instance[3..].parse().unwrap_or_default();
+    format!("10.0.{net}.{}", instance.as_bytes()[2] - b'a' + 1)
+}
+
+fn take(value: &mut Value, key: &str) -> Option<Value> {
+    value.as_object_mut()?.remove(key)
+}
+
+/// Fields of the change over those of the thing, and theirs in turn. What an enum holds is replaced whole.
+fn merged(thing: Value, change: Value) -> Value {
+    match (thing, change) {
+        (Value::Object(mut thing), Value::Object(change)) => {
+            for (key, field) in change {
+                let old = thing.remove(&key).unwrap_or(Value::Null);
+                let whole = ["state", "checks", "health"].contains(&key.as_str());
+                thing.insert(key, if whole { field } else { merged(old, field) });
+            }
+            Value::Object(thing)
+        }
+        (_, change) => change,
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value}"))
+}
