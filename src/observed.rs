@@ -28,6 +28,8 @@ pub struct Observation {
     /// Since when we ourselves have seen each slot's member healthy at one address without a break. Kept in
     /// memory, so it may be too late but never too early.
     pub steady: BTreeMap<SlotName, Timestamp>,
+    /// What EC2 answered to our last launch, for which attempt, and when. A fresh instance may not be shown yet.
+    pub launched: Option<(Attempt, InstanceId, Timestamp)>,
     /// The attempt whose token EC2 will not honour any more, as its last answer said.
     pub spent: Option<Attempt>,
     /// What went backwards in time since an earlier look: a stale answer, or a world we do not understand.

@@ -103,6 +103,9 @@ pub enum Awaited {
     VolumeCreated {
         volume: VolumeId,
     },
+    Terminated {
+        instance: InstanceId,
+    },
     /// The instance view and the volume view must come to agree.
     ViewsAgree {
         detail: String,

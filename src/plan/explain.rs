@@ -108,6 +108,7 @@ impl fmt::Display for Awaited {
             Self::Running { instance } => write!(f, "{instance} to run"),
             Self::Checks { instance } => write!(f, "{instance} to pass its status checks"),
             Self::Stopped { instance } => write!(f, "{instance} to stop"),
+            Self::Terminated { instance } => write!(f, "{instance} to terminate"),
             Self::VolumeFree { volume } => write!(f, "{volume} to detach"),
             Self::VolumeAttached { volume, instance } => write!(f, "{volume} to attach to {instance}"),
             Self::VolumeCreated { volume } => write!(f, "{volume} to be created"),

@@ -3,7 +3,7 @@
 use crate::action::{CloudEffect, Effect, MemberEffect};
 use crate::observed::{Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
-use crate::plan::{gates, select};
+use crate::plan::{gates, heal, select};
 use crate::spec::{OnFailure, Strategy};
 use crate::time::{Timestamp, after, elapsed};
 
@@ -83,14 +83,14 @@ impl<'a> Replacement<'_, 'a> {
                 return plan;
             }
         }
-        let why = if self.is_forming() { Why::Forming } else { Why::Proven };
+        let why = if self.waits_for_others() { Why::Forming } else { Why::Proven };
         self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, why))
     }
 
     /// A member that is back only has to stay healthy, however late it was; one that is not has a deadline; and while
     /// nobody can say which it is, a deadline that has passed proves nothing.
     fn proof_outstanding(&self, new: &'a Instance) -> Option<Plan> {
-        let outstanding = self.outstanding(new).filter(|_| !self.is_forming())?;
+        let outstanding = self.outstanding(new).filter(|_| !self.waits_for_others())?;
         let too_late = match &outstanding {
             Outstanding::NotBack(_) => self.too_late(),
             Outstanding::NotKnown(_) if self.is_late() => self.cannot_say(),
@@ -122,11 +122,14 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// The first members of a new cluster cannot prove themselves before the last one is there.
-    fn is_forming(&self) -> bool {
-        self.look.rules.forms_together
-            && self.claim.old.is_none()
-            && self.look.cloud.volumes.iter().all(|volume| volume.generation.is_none())
+    /// A member that was given back to an empty slot cannot prove itself before others are given back too: those of a
+    /// new cluster, or those without which there is no leader to vouch for it. Nothing was taken down for it, so the
+    /// claim may move on; what it runs is recorded once it has proved itself after all.
+    fn waits_for_others(&self) -> bool {
+        let volumes = &self.look.cloud.volumes;
+        let forming = self.look.rules.forms_together && volumes.iter().all(|volume| volume.generation.is_none());
+        let led = self.look.membership.is_some_and(|membership| membership.leader.is_some());
+        self.claim.old.is_none() && (forming || (!led && heal::is_needed_beside(self.look, self.slot)))
     }
 
     fn discard_old(&self, new: &Instance) -> Option<Plan> {
@@ -139,7 +142,7 @@ impl<'a> Replacement<'_, 'a> {
 
     fn settle(&self, new: &Instance) -> Option<Plan> {
         let behind = |v: &crate::observed::Volume| v.generation.as_ref() != Some(&self.claim.generation);
-        if self.is_forming() || !self.slot.present().any(|(_, volume)| behind(volume)) {
+        if self.waits_for_others() || !self.slot.present().any(|(_, volume)| behind(volume)) {
             return None;
         }
         let volumes = self.slot.present().map(|(_, volume)| volume.id.clone()).collect();
