@@ -24,8 +24,8 @@ use recorder::{Recorder, Tape};
 
 /// After the end it must stay the end for so long: a settled cluster that is touched again was not settled.
 const QUIET: Duration = Duration::from_secs(5 * 60);
-/// A blocked or stalled cluster is at its end when its answer has not changed for so long after the last fault.
-/// Longer than any pause of the planner's own.
+/// A blocked or stalled cluster is at its end when nothing has been done for so long after the last fault, whatever its
+/// reasons meanwhile. Longer than any pause of the planner's own.
 const STUCK: Duration = Duration::from_secs(45 * 60);
 /// Nothing takes longer than this once the faults have stopped.
 const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
@@ -115,7 +115,7 @@ impl Scenario {
 
     fn summary(&self, world: &World, cluster: &ClusterName, tape: &Tape) -> Summary {
         let violations = world.violations();
-        let ending = match (&tape.latest, violations.is_empty()) {
+        let ending = match (tape.ending_answer(), violations.is_empty()) {
             (_, false) => Ending::Violated,
             (Some(latest), true) if is_over(tape, world, world.faults_end()) => latest.ending(),
             _ => Ending::Unsettled,
@@ -153,13 +153,13 @@ pub fn version(spec: &ClusterSpec) -> String {
 
 /// Whether the latest answer is the last one.
 fn is_over(tape: &Tape, world: &World, calm: Timestamp) -> bool {
-    let Some(latest) = &tape.latest else { return false };
-    let patience = match latest.kind {
-        recorder::AnswerKind::Settled => QUIET,
-        recorder::AnswerKind::Blocked | recorder::AnswerKind::Stalled => STUCK,
+    let Some(latest) = tape.ending_answer() else { return false };
+    let (since, patience) = match latest.kind {
+        recorder::AnswerKind::Settled => (latest.since, QUIET),
+        recorder::AnswerKind::Blocked | recorder::AnswerKind::Stalled => (tape.idle_since, STUCK),
         recorder::AnswerKind::Wait => return false,
     };
-    world.now() >= after(latest.since.max(calm), patience)
+    world.now() >= after(since.max(calm), patience)
 }
 
 /// What many seeds came to, counted.

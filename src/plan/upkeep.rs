@@ -6,7 +6,7 @@ use crate::action::{CloudEffect, Effect, MemberEffect};
 use crate::observed::{Instance, Pruning, Volume};
 use crate::time::{Timestamp, after, before};
 
-use super::answer::{Awaited, Plan, WaitingOn, Why};
+use super::answer::{Awaited, Plan, Stall, WaitingOn, Why};
 use super::drift::{drifts, tags_differ};
 use super::look::{Look, SlotLook};
 use super::standing::{Standing, standing};
@@ -51,7 +51,8 @@ fn form(look: &Look<'_>) -> Option<Plan> {
 /// Records on a slot's volumes what has proved itself there. An adopted slot, or one of a cluster that has just
 /// formed, comes to its memory this way.
 fn remember(look: &Look<'_>) -> Option<Plan> {
-    let (slot, instance) = unrecorded(look).find(|(slot, _)| look.now >= steady_at(look, slot))?;
+    let steady = |slot: &SlotLook<'_>| slot.is_healthy_voter() && look.now >= steady_at(look, slot);
+    let (slot, instance) = unrecorded(look).find(|(slot, _)| steady(slot))?;
     let effect = CloudEffect::Settle {
         volumes: slot.present().map(|(_, volume)| volume.id.clone()).collect(),
         generation: look.generation.clone(),
@@ -63,24 +64,31 @@ fn remember(look: &Look<'_>) -> Option<Plan> {
 
 /// What is still to be recorded when nothing else is to be done: a cluster is not settled before its volumes say so.
 pub fn outstanding(look: &Look<'_>) -> Option<Plan> {
-    let (slot, _) = unrecorded(look).next()?;
-    let until = steady_at(look, slot);
-    let since = before(until, look.rules.stabilization);
-    Some(look.wait(slot, Awaited::Steady { until }, since, look.rules.stabilization + FORMATION))
+    let (slot, instance) = unrecorded(look).next()?;
+    let (bake, limit) = (look.spec.rollout.bake_time, look.spec.rollout.join_deadline);
+    let why_not = "it is not a healthy voter".to_owned();
+    Some(if slot.is_healthy_voter() {
+        let until = steady_at(look, slot);
+        look.wait(slot, Awaited::Bake { until }, before(until, bake), bake + FORMATION)
+    } else if look.now < after(instance.launched_at, limit) {
+        look.wait(slot, Awaited::MemberBack { why_not }, instance.launched_at, limit)
+    } else {
+        Plan::Stalled(Stall::Held { slot: slot.spec.name.clone(), generation: look.generation.clone(), why_not })
+    })
 }
 
 /// Slots that serve what the spec wants, and whose volumes do not know it.
 fn unrecorded<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = (&'l SlotLook<'a>, &'a Instance)> {
     let behind = |volume: &Volume| volume.generation.as_ref() != Some(&look.generation);
     serving(look).filter(move |(slot, instance)| {
-        let current = slot.is_healthy_voter() && drifts(look.spec, slot.spec, instance).is_empty();
+        let current = drifts(look.spec, slot.spec, instance).is_empty();
         current && slot.present().any(|(_, volume)| behind(volume))
     })
 }
 
-/// When a healthy member will have been so for long enough.
+/// When a healthy member will have proved itself.
 fn steady_at(look: &Look<'_>, slot: &SlotLook<'_>) -> Timestamp {
-    after(look.seen.steady.get(&slot.spec.name).copied().unwrap_or(look.now), look.rules.stabilization)
+    after(look.seen.steady.get(&slot.spec.name).copied().unwrap_or(look.now), look.spec.rollout.bake_time)
 }
 
 fn mend_tags(look: &Look<'_>) -> Option<Plan> {

@@ -80,6 +80,10 @@ fn stop_keeps_quorum(call: &Call) -> Option<String> {
     if call.cluster.consul.healthy_voter(slot, call.truth.now) != Some(instance) {
         return None;
     }
+    let own = call.cluster.slots.get(slot)?;
+    if own.since + UNAVOIDABLE_RACE >= call.sender.sent {
+        return None; // it has only just become one, and the sender could not know
+    }
     let slots = call.cluster.declared.slots.keys().filter(|other| *other != slot);
     let truths = slots.filter_map(|other| call.cluster.slots.get(other));
     let others =

@@ -110,6 +110,10 @@ pub(super) struct Tape {
     lines: Vec<Line>,
     /// The latest answer, once it is not an action.
     pub(super) latest: Option<Answer>,
+    /// Since when nothing has been done.
+    pub(super) idle_since: Timestamp,
+    /// The latest refusal since then.
+    refusal: Option<Answer>,
     passes: u64,
     faults: u64,
     /// The cluster that lines are about which name none.
@@ -135,6 +139,15 @@ impl Tape {
             };
             let cluster = self.cluster.clone().filter(|_| unnamed);
             self.lines.push(Line::World { cluster, event, why });
+        }
+    }
+
+    /// The answer that the run ends with, if this is the end: a wait that never ends is none, but a refusal is that
+    /// comes and goes with something that never stays healthy.
+    pub(super) fn ending_answer(&self) -> Option<&Answer> {
+        match &self.latest {
+            Some(answer) if answer.kind == AnswerKind::Wait => self.refusal.as_ref(),
+            latest => latest.as_ref(),
         }
     }
 
@@ -169,11 +182,14 @@ impl Audience for Recorder {
         }
         match answer(report, self.world.seconds()) {
             None => {
-                tape.latest = None;
+                (tape.latest, tape.refusal, tape.idle_since) = (None, None, report.seen.now);
                 tape.intention = intention(report.plan);
             }
             Some(answer) => {
                 let told = tape.latest.as_ref().filter(|before| before.answer == answer.answer).is_some();
+                if matches!(answer.kind, AnswerKind::Blocked | AnswerKind::Stalled) {
+                    tape.refusal = Some(answer.clone());
+                }
                 if !told {
                     tape.lines.push(Line::Answer(answer.clone()));
                     tape.latest = Some(answer);

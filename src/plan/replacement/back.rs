@@ -3,7 +3,6 @@
 use crate::action::CloudEffect;
 use crate::observed::{Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
-use crate::plan::gates;
 use crate::time::{after, elapsed};
 
 use super::proof::{Outstanding, Wanted, outstanding};
@@ -11,38 +10,13 @@ use super::{INSTANCE_PATIENCE, Replacement};
 
 impl<'a> Replacement<'_, 'a> {
     pub(super) fn back(&self) -> Plan {
-        let plan = self.empty_new().or_else(|| self.restore_old()).or_else(|| self.discard_new(Why::TakenBack));
+        let plan = self.vacate_new().or_else(|| self.restore_old()).or_else(|| self.discard_new(Why::TakenBack));
         plan.unwrap_or_else(|| self.release(true, Why::TakenBack))
     }
 
     /// The new instance stopped, and nothing of the slot attached to it.
-    fn empty_new(&self) -> Option<Plan> {
-        let new = self.new?;
-        if !self.slot.any_at(self.look, &new.id) {
-            return None;
-        }
-        match new.state {
-            InstanceState::Running => {
-                // It was given up because it was not healthy. Should it have become so since, it is a member
-                // like any other, and is not taken down if the others could not do without it.
-                let hazards = gates::taking_back_refusals(self.look, self.slot);
-                Some(match hazards.is_empty() {
-                    true => self.look.act(self.slot, CloudEffect::Stop { instance: new.id.clone() }, Why::TakenBack),
-                    false => self.blocked(hazards),
-                })
-            }
-            InstanceState::Pending => {
-                let what = Awaited::Running { instance: new.id.clone() };
-                Some(self.look.wait(self.slot, what, new.launched_at, INSTANCE_PATIENCE))
-            }
-            InstanceState::Stopping => {
-                let what = Awaited::Stopped { instance: new.id.clone() };
-                Some(self.look.wait(self.slot, what, new.state_since, INSTANCE_PATIENCE))
-            }
-            InstanceState::Stopped | InstanceState::ShuttingDown | InstanceState::Terminated => {
-                self.empty(new, false, &Why::TakenBack)
-            }
-        }
+    fn vacate_new(&self) -> Option<Plan> {
+        self.vacate(self.new?, &Why::TakenBack)
     }
 
     /// The old instance running with its volumes, its member healthy. An old instance that is gone cannot be

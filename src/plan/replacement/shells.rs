@@ -163,13 +163,38 @@ impl<'a> Replacement<'_, 'a> {
         })
     }
 
-    /// Retires and terminates an instance that holds nothing. Done when EC2 says it is on its way out.
+    /// Brings an instance that was given up to where nothing of the slot is attached to it.
+    pub(super) fn vacate(&self, shell: &Instance, why: &Why) -> Option<Plan> {
+        if !self.slot.any_at(self.look, &shell.id) {
+            return None;
+        }
+        let instance = shell.id.clone();
+        let wait = |what, since| Some(self.look.wait(self.slot, what, since, INSTANCE_PATIENCE));
+        match shell.state {
+            InstanceState::Running => {
+                // It was given up because its member was not healthy. Should it have become so since, it is a member
+                // like any other, and is not taken down if the others could not do without it.
+                let hazards = gates::taking_back_refusals(self.look, self.slot);
+                Some(match hazards.is_empty() {
+                    true => self.look.act(self.slot, CloudEffect::Stop { instance }, why.clone()),
+                    false => self.blocked(hazards),
+                })
+            }
+            InstanceState::Pending => wait(Awaited::Running { instance }, shell.launched_at),
+            InstanceState::Stopping => wait(Awaited::Stopped { instance }, shell.state_since),
+            InstanceState::Stopped | InstanceState::ShuttingDown | InstanceState::Terminated => {
+                self.empty(shell, false, why)
+            }
+        }
+    }
+
+    /// Retires and terminates an instance, once it holds nothing. Done when EC2 says it is on its way out.
     pub(super) fn discard(&self, shell: &Instance, why: &Why) -> Option<Plan> {
         if !shell.state.is_live() {
             return None;
         }
-        if self.slot.any_at(self.look, &shell.id) {
-            return Some(self.disagreement(format!("{} still has a data volume", shell.id)));
+        if let Some(plan) = self.vacate(shell, why) {
+            return Some(plan);
         }
         let instance = shell.id.clone();
         let effect = match shell.retired {
