@@ -87,7 +87,9 @@ fn a_plan_of_one_moment_is_the_same_each_time() {
 
 #[test]
 fn status_shows_a_row_for_each_slot() {
-    check(&[&["status", FILE], &SIMULATED[..]].concat(), expect![[r#"
+    check(
+        &[&["status", FILE], &SIMULATED[..]].concat(),
+        expect![[r#"
         consul-prod (prod): reconciling, 3 of 3 on ami-0aaaaaaaaaaaaaaaa; healthy voters 3 of 3, 2 needed, 1 may fail
           at 2026-01-05T09:05:00Z
           SLOT      ZONE        INSTANCE             STATE    IMAGE                    ROLE    HEALTH   NOTE
@@ -96,7 +98,8 @@ fn status_shows_a_row_for_each_slot() {
           consul-c  us-east-1c  i-973547e2000000008  running  ✓ ami-0aaaaaaaaaaaaaaaa  leader  healthy
           keep members from being pruned below 3 (stopped members would be pruned down to 0 of 3)
         exit 0
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -140,21 +143,29 @@ fn explain_asks_about_another_slot_when_told_to() {
 
 #[test]
 fn a_cluster_that_is_not_declared_is_perhaps_a_slip() {
-    check(&[&["explain", "consul-prd"], &SIMULATED[..]].concat(), expect![[r#"
+    check(
+        &[&["explain", "consul-prd"], &SIMULATED[..]].concat(),
+        expect![[r#"
         ! error: there is no cluster `consul-prd`
         !  hint: did you mean `consul-prod`?
         exit 1
-    "#]]);
-    check(&[&["explain", "consul-prod", "--slot", "x"], &SIMULATED[..]].concat(), expect![[r#"
+    "#]],
+    );
+    check(
+        &[&["explain", "consul-prod", "--slot", "x"], &SIMULATED[..]].concat(),
+        expect![[r#"
         ! error: there is no slot `x`
         !  hint: there is consul-a, consul-b, consul-c
         exit 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_missing_file_is_named() {
-    check(&[&["plan", "nowhere.yaml"], &SIMULATED[..]].concat(), expect![[r#"
+    check(
+        &[&["plan", "nowhere.yaml"], &SIMULATED[..]].concat(),
+        expect![[r#"
         ! error: no such file or directory
         ! --> nowhere.yaml
         !  = hint: give the path of a file or a folder, or create the folder
@@ -162,7 +173,8 @@ fn a_missing_file_is_named() {
         ! error: there is nothing to look at: no file of nowhere.yaml can be used
         !  hint: mend the problems above; `hermitcrab validate` checks files alone
         exit 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -179,26 +191,35 @@ fn a_broken_file_is_shown_and_does_not_stop_the_others() {
 
 #[test]
 fn this_build_says_that_it_cannot_look_at_aws() {
-    check(&["plan", FILE], expect![[r#"
+    check(
+        &["plan", FILE],
+        expect![[r#"
         ! error: this build cannot look at AWS: it has no adapter for EC2
         !  hint: use `--cloud simulated` to look at a simulated world
         exit 1
-    "#]]);
-    check(&["status", FILE, "--cloud", "aws"], expect![[r#"
+    "#]],
+    );
+    check(
+        &["status", FILE, "--cloud", "aws"],
+        expect![[r#"
         ! error: this build cannot look at AWS: it has no adapter for EC2
         !  hint: use `--cloud simulated` to look at a simulated world
         exit 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_world_that_is_not_there_is_named() {
-    check(&["plan", FILE, "--world", "nowhere.json"], expect![[r#"
+    check(
+        &["plan", FILE, "--world", "nowhere.json"],
+        expect![[r#"
         ! error: the world nowhere.json cannot be read
         !   caused by: No such file or directory (os error 2)
         !  hint: a world is saved by `run --cloud simulated --world FILE`
         exit 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -208,12 +229,15 @@ fn wrong_usage_exits_with_64_and_not_with_two() {
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
-    check(&["plan", FILE, "--image", "latest"], expect![[r#"
+    check(
+        &["plan", FILE, "--image", "latest"],
+        expect![[r#"
         ! error: invalid value 'latest' for '--image <AMI>': an image id is `ami-` and hexadecimal digits
         ! 
         ! For more information, try '--help'.
         exit 64
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -243,11 +267,14 @@ fn completions_and_the_manual_are_printed() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(String::from_utf8_lossy(&output.stdout).contains("hermitcrab"), "{arguments:?}");
     }
-    check(&["man", "pln"], expect![[r#"
+    check(
+        &["man", "pln"],
+        expect![[r#"
         ! error: there is no command `pln`
         !  hint: the commands are validate, schema, plan, status, explain, completions, man, help
         exit 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
