@@ -254,6 +254,17 @@ fn anonymous(path: &Path, told: &str) -> String {
     told
 }
 
+#[test]
+fn while_one_slot_is_claimed_the_gate_refuses_every_other() {
+    let (_, spec, seen) = moments(&Path::new(CASES).join("gate-claim-held.yaml")).remove(0);
+    let look = Look::at(&spec, &seen).clear().unwrap();
+    let refuses = |slot| {
+        let mut findings = hermitcrab::plan::gates::findings(&look, slot, &spec.image);
+        findings.any(|(gate, finding)| gate.name == "claim-held" && finding.hazard.is_some())
+    };
+    assert_eq!(look.slots.iter().map(refuses).collect::<Vec<_>>(), [true, false, true]);
+}
+
 /// Words that a hazard and its gate's row share.
 #[test]
 fn every_hazard_bears_the_name_of_its_gate() {
