@@ -142,8 +142,8 @@ pub enum ClaimEffect {
         expects: u64,
         /// Slots known to be initialised.
         initialised: BTreeSet<SlotName>,
-        /// The replacement was taken back.
-        rolled_back: bool,
+        /// The replacement was taken back, or dropped while a launch may have been on its way.
+        taken_back: bool,
     },
 }
 
@@ -233,11 +233,11 @@ impl ClaimEffect {
                 next.last_attempt = next.last_attempt.max(claim.attempt);
                 next.held = Some(claim.clone());
             }
-            Self::Release { initialised, rolled_back, .. } => {
+            Self::Release { initialised, taken_back, .. } => {
                 next.held = None;
                 next.initialised.extend(initialised.iter().cloned());
-                if *rolled_back {
-                    next.rolled_back_at = Some(now);
+                if *taken_back {
+                    next.taken_back_at = Some(now);
                 }
             }
         }

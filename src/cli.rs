@@ -20,6 +20,8 @@ pub mod explain;
 pub mod plan;
 pub mod status;
 
+pub mod simulate;
+
 pub mod completions;
 pub mod man;
 
@@ -93,6 +95,7 @@ enum Command {
     Plan(plan::Args),
     Status(status::Args),
     Explain(explain::Args),
+    Simulate(simulate::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -120,6 +123,7 @@ impl Command {
             Self::Plan(args) => plan::run(args, out),
             Self::Status(args) => status::run(args, out),
             Self::Explain(args) => explain::run(args, out),
+            Self::Simulate(args) => simulate::run(args, out),
             Self::Completions(args) => completions::run(args, out),
             Self::Man(args) => man::run(args, out),
         }

@@ -189,6 +189,7 @@ impl<O: Outside, A: Audience> Controller<O, A> {
             membership: reading(begun, membership),
             claim: reading(begun, record),
             steady: BTreeMap::new(),
+            launched: memory.launched.clone(),
             spent: memory.spent,
             regressions: Vec::new(),
             kill_switch: (self.settings.kill_switch)(),

@@ -28,6 +28,8 @@ pub struct Observation {
     /// Since when we ourselves have seen each slot's member healthy at one address without a break. Kept in
     /// memory, so it may be too late but never too early.
     pub steady: BTreeMap<SlotName, Timestamp>,
+    /// What EC2 answered to our last launch, for which attempt, and when. A fresh instance may not be shown yet.
+    pub launched: Option<(Attempt, InstanceId, Timestamp)>,
     /// The attempt whose token EC2 will not honour any more, as its last answer said.
     pub spent: Option<Attempt>,
     /// What went backwards in time since an earlier look: a stale answer, or a world we do not understand.
@@ -383,8 +385,9 @@ pub struct ClaimRecord {
     pub last_attempt: Attempt,
     /// The slots that have ever been initialised: a second memory beside the volumes' tags.
     pub initialised: BTreeSet<SlotName>,
-    /// When a replacement was last taken back. For a while after it no new claim is made.
-    pub rolled_back_at: Option<Timestamp>,
+    /// When a replacement was last taken back, or dropped while a launch may have been on its way. For a while after
+    /// it no new one begins.
+    pub taken_back_at: Option<Timestamp>,
 }
 
 /// "This slot may be disrupted, to this end." It has no expiry and is no lease: whoever plans, only the claimed slot

@@ -171,6 +171,8 @@ pub struct Tally {
     pub failures: Vec<(u64, Ending)>,
     /// Passes made, all runs together.
     pub passes: u64,
+    /// Faults that the worlds came up with, all runs together.
+    pub faults: u64,
     /// The longest that any member was down, and in which run.
     pub longest_down: Option<(f64, u64, SlotName)>,
 }
@@ -183,21 +185,11 @@ impl Tally {
             self.failures.push((summary.seed, summary.ending.clone()));
         }
         self.passes += summary.passes;
+        self.faults += summary.faults;
         for (slot, seconds) in &summary.member_down_seconds {
             if self.longest_down.as_ref().is_none_or(|(longest, ..)| seconds > longest) {
                 self.longest_down = Some((*seconds, summary.seed, slot.clone()));
             }
         }
-    }
-
-    /// Counts another tally in.
-    pub fn merge(&mut self, other: Tally) {
-        for (ending, count) in other.endings {
-            *self.endings.entry(ending).or_default() += count;
-        }
-        self.failures.extend(other.failures);
-        self.passes += other.passes;
-        let longest = [self.longest_down.take(), other.longest_down].into_iter().flatten();
-        self.longest_down = longest.max_by(|a, b| a.0.total_cmp(&b.0));
     }
 }

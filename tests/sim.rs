@@ -578,6 +578,17 @@ fn a_new_cluster_forms_when_all_its_members_are_there() {
     assert!(stage.membership().leader.is_some());
     assert!((0..3).all(|number| stage.is_well(number)));
     assert_eq!(stage.world.violations(), []);
+    assert_eq!(stage.world.times_formatted(&stage.of(0).1), 1);
+}
+
+#[test]
+fn only_a_blank_volume_is_formatted() {
+    let stage = Stage::settled();
+    let number = stage.follower();
+    let (_, volume) = stage.of(number);
+    stage.moves_to_a_new_shell(number, 4);
+    stage.pass(seconds(60));
+    assert_eq!(stage.world.times_formatted(&volume), 1, "once, long ago");
 }
 
 #[test]
@@ -1009,4 +1020,143 @@ async fn a_paced_world_follows_the_real_clock() {
     world.sleep(seconds(60)).await;
     assert!(elapsed(world.now(), before) >= seconds(60));
     assert!(world.sweep(&Wanted::default()).await.is_ok());
+}
+
+// A careful controller, to show that the rules can be kept: they fire for nothing that it does.
+
+/// Replaces one slot after another, and only looks, never remembers.
+async fn rolls(world: World, spec: ClusterSpec) {
+    let mut attempt = 1;
+    let mut calm = 0;
+    loop {
+        world.sleep(seconds(5)).await;
+        let Ok(sweep) = world.sweep(&Wanted::default()).await else { continue };
+        let view = sweep.cluster(&spec.name);
+        let running = |instance: &&Instance| instance.state == InstanceState::Running && instance.address.is_some();
+        let seat = |instance: &Instance| Seat {
+            slot: instance.slot.clone(),
+            instance: instance.id.clone(),
+            address: instance.address.unwrap(),
+        };
+        let seats: Vec<Seat> = view.instances.iter().filter(running).map(seat).collect();
+        let Ok(membership) = world.membership(&spec, &seats).await else { continue };
+        let well = |slot: &SlotName| {
+            membership.of_slot(slot).is_some_and(|member| member.voter && member.health == Health::Healthy)
+        };
+        calm = if spec.slots.iter().all(|slot| well(&slot.name)) { calm + 1 } else { 0 };
+        let Some((slot, effect)) = next_move(&spec, &view, &membership, calm > 5, attempt) else { continue };
+        let answer = Cloud::change(&world, &spec.name, Some(&slot), &effect).await;
+        if answer.is_err_and(|error| error.kind == ErrorKind::TokenSpent) {
+            attempt += 1;
+        }
+    }
+}
+
+fn next_move(
+    spec: &ClusterSpec,
+    view: &CloudView,
+    membership: &Membership,
+    calm: bool,
+    attempt: u32,
+) -> Option<(SlotName, CloudEffect)> {
+    let leads = |slot: &&SlotSpec| membership.of_slot(&slot.name).map(|m| &m.id) == membership.leader.as_ref();
+    let live = |slot: &SlotSpec, image: &str| {
+        let mut live = view.instances.iter().filter(|instance| instance.slot == slot.name && instance.state.is_live());
+        live.find(|instance| &*instance.image == image).cloned()
+    };
+    let mut slots: Vec<&SlotSpec> = spec.slots.iter().collect();
+    slots.sort_by_key(|slot| (live(slot, NEW).is_none(), live(slot, OLD).is_some(), leads(slot)));
+    slots.sort_by_key(|slot| live(slot, NEW).is_some() != live(slot, OLD).is_some()); // what was begun is finished first
+    let slot = slots.into_iter().find(|slot| live(slot, OLD).is_some() || live(slot, NEW).is_none())?;
+    let volume = view.volumes.iter().find(|volume| volume.slot == slot.name)?;
+    let (old, new) = (live(slot, OLD), live(slot, NEW));
+    let at = match &volume.state {
+        VolumeState::InUse(at) => Some(at.clone()),
+        _ => None,
+    };
+    let is_at = |instance: &Option<Instance>| at.as_ref().map(|at| &at.instance) == instance.as_ref().map(|i| &i.id);
+    let device = "/dev/sdf".to_owned();
+    let member = membership.of_slot(&slot.name);
+    let effect = match (old, new) {
+        (old, None) if calm || old.is_none() => CloudEffect::Launch(Box::new(Launch {
+            token: Token::from(format!("{}-{attempt}", slot.name)),
+            image: ImageId::from(NEW),
+            instance_type: "m7i.large".to_owned(),
+            zone: slot.zone.clone(),
+            subnet: slot.subnet.clone(),
+            iam_instance_profile: None,
+            security_groups: BTreeSet::new(),
+            key_name: None,
+            user_data: None,
+            user_data_digest: None,
+            tags: BTreeMap::new(),
+            owner: Owner::from("hermitcrab"),
+            generation: spec.generation_on(&ImageId::from(NEW)),
+            attempt: Attempt(attempt),
+            volumes: BTreeMap::from([("data".into(), volume.id.clone())]),
+        })),
+        (Some(old), Some(new)) if is_at(&Some(old.clone())) => match old.state {
+            InstanceState::Running if calm && new.checks == Checks::Ok => stop(&old.id),
+            InstanceState::Stopped => {
+                CloudEffect::Detach { volume: volume.id.clone(), instance: old.id.clone(), device }
+            }
+            _ => return None,
+        },
+        (_, Some(new)) if volume.state == VolumeState::Available => {
+            CloudEffect::Attach { volume: volume.id.clone(), instance: new.id.clone(), device }
+        }
+        (Some(old), Some(new)) if is_at(&Some(new.clone())) => {
+            let proven = calm && member.is_some_and(|member| member.address == new.address);
+            match (proven, old.retired) {
+                (true, false) => retire(&old.id),
+                (true, true) => terminate(&old.id),
+                _ => return None,
+            }
+        }
+        (None, Some(new)) if new.state == InstanceState::Stopped => CloudEffect::Start { instance: new.id },
+        _ => return None,
+    };
+    Some((slot.name.clone(), effect))
+}
+
+/// Whether the cluster came to run the new image within two simulated hours.
+fn careful_rollout(seed: u64, level: FaultLevel) -> (World, bool) {
+    let world = World::new(seed, level);
+    let stage = Stage::settled_on(world.clone(), VERSION);
+    let spec = stage.spec.clone();
+    let factory = {
+        let (world, spec) = (world.clone(), spec.clone());
+        move |index| -> hermitcrab::sim::executor::Task { Box::pin(rolls(world.controller(index), spec.clone())) }
+    };
+    let mut executor = Executor::new(&world, factory);
+    executor.spawn(0);
+    let done = {
+        let world = world.clone();
+        move || {
+            let up = |slot: &SlotSpec| world.instances_of(&spec.name, &slot.name).len() == 1;
+            world.calls().get("terminate").copied().unwrap_or(0) >= 3 && spec.slots.iter().all(up)
+        }
+    };
+    let finished = executor.run_until(after(start(), seconds(7_200)), &mut { done });
+    (world, finished)
+}
+
+#[test]
+fn a_careful_controller_rolls_a_cluster_without_breaking_a_rule() {
+    for seed in 0..20 {
+        let (world, finished) = careful_rollout(seed, FaultLevel::None);
+        assert!(finished, "seed {seed}");
+        assert_eq!(world.violations(), [], "seed {seed}");
+        assert_eq!(world.calls().values().sum::<u64>(), 3 * 6);
+    }
+}
+
+#[test]
+fn a_careful_controller_breaks_no_rule_whatever_goes_wrong() {
+    for seed in 0..40 {
+        for level in [FaultLevel::Some, FaultLevel::Many] {
+            let (world, _) = careful_rollout(seed, level);
+            assert_eq!(world.violations(), [], "seed {seed} {level:?}");
+        }
+    }
 }

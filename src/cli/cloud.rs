@@ -49,7 +49,7 @@ pub enum Kind {
 }
 
 /// An image's id. Whether there is such an image is the cloud's to say.
-fn image(text: &str) -> Result<ImageId, String> {
+pub fn image(text: &str) -> Result<ImageId, String> {
     match text.strip_prefix("ami-") {
         Some(rest) if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(text.into()),
         _ => Err("an image id is `ami-` and hexadecimal digits".to_owned()),

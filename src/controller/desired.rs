@@ -62,10 +62,10 @@ type Fault = Vec<String>;
 
 impl Desired {
     /// Takes over what was loaded, and says what that changed.
-    pub fn update(&mut self, loaded: Loaded) -> Changes {
-        let (broken, mended) = self.note_faults(&loaded);
-        let changed = self.take_good(&loaded);
-        let orphaned = self.keep_rest(&loaded);
+    pub fn update(&mut self, loaded: &Loaded) -> Changes {
+        let (broken, mended) = self.note_faults(loaded);
+        let changed = self.take_good(loaded);
+        let orphaned = self.keep_rest(loaded);
         Changes { changed, orphaned, broken, mended }
     }
 
@@ -360,12 +360,12 @@ mod tests {
         look(&mut desired, [good("prod/a.yaml", "a", "ami-1"), good("test/b.yaml", "b", "ami-1")]);
         let mut loaded = loaded([]);
         loaded.problems.push(problem("prod", "permission denied"));
-        assert_eq!(desired.update(loaded), changes().orphaned("b").broken("prod"));
+        assert_eq!(desired.update(&loaded), changes().orphaned("b").broken("prod"));
         assert_eq!(say(&desired), ["a ami-1 last good: permission denied", "b ami-1 orphaned"]);
     }
 
     fn look<const N: usize>(desired: &mut Desired, files: [LoadedFile; N]) -> Changes {
-        desired.update(loaded(files))
+        desired.update(&loaded(files))
     }
 
     /// As the loader does: the problems of all files once more in one list.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::action::{Action, Effect};
+use crate::action::{Action, CloudEffect, Effect};
 use crate::ids::{Attempt, Generation, InstanceId, MemberId, SlotName, VolumeId};
-use crate::observed::{CloudView, Health, Observation};
+use crate::observed::{CloudView, Health, Member, Observation};
 use crate::ports::{ErrorKind, Outcome, PortError};
 use crate::status::Status;
 use crate::time::{Timestamp, elapsed};
@@ -19,6 +19,8 @@ const BELIEVED_AFTER: Duration = Duration::from_secs(60);
 pub(super) struct Memory {
     /// When we last wrote to this cluster, or may have.
     pub(super) wrote: Option<Timestamp>,
+    /// The answer to our last launch.
+    pub(super) launched: Option<(Attempt, InstanceId, Timestamp)>,
     /// The attempt whose token EC2 will not honour any more.
     pub(super) spent: Option<Attempt>,
     /// What was reported last.
@@ -26,9 +28,14 @@ pub(super) struct Memory {
     /// Something was under way at the last look.
     pub(super) busy: bool,
     steady: BTreeMap<SlotName, Steady>,
+    /// When the members were last asked.
+    asked: Option<Timestamp>,
     newest: Newest,
     backwards_since: Option<Timestamp>,
 }
+
+/// Looks further apart than this do not show that nothing happened in between.
+const GAP: Duration = Duration::from_secs(10);
 
 /// Since when one member has been healthy at one address.
 struct Steady {
@@ -49,14 +56,12 @@ impl Memory {
     /// Notes that something was sent. A failed call may have taken effect all the same.
     pub(super) fn wrote(&mut self, now: Timestamp, action: &Action, outcome: &Result<Outcome, PortError>) {
         self.wrote = Some(now);
-        self.spent = match (&action.effect, outcome) {
-            (Effect::Cloud(crate::action::CloudEffect::Launch(launch)), Err(error))
-                if error.kind == ErrorKind::TokenSpent =>
-            {
-                Some(launch.attempt)
-            }
-            _ => None,
-        };
+        let Effect::Cloud(CloudEffect::Launch(launch)) = &action.effect else { return };
+        match outcome {
+            Ok(Outcome::Launched(instance)) => self.launched = Some((launch.attempt, instance.clone(), now)),
+            Err(error) if error.kind == ErrorKind::TokenSpent => self.spent = Some(launch.attempt),
+            Ok(_) | Err(_) => {}
+        }
     }
 
     /// Completes an observation with what can only be said by comparing it with earlier ones.
@@ -80,8 +85,9 @@ impl Memory {
         }
     }
 
-    /// A timer starts over when its member is not healthy, has another identity, or is at another address; and all
-    /// of them do when the members cannot be asked.
+    /// A timer starts over when its member is not healthy, has another identity, or is at another address; when the
+    /// members cannot be asked; and when we have not looked for so long that it may have been ill meanwhile, unless its
+    /// peers say that it was not.
     fn follow_members(&mut self, seen: &Observation) {
         let healthy: BTreeMap<_, _> = seen
             .membership
@@ -91,9 +97,17 @@ impl Memory {
             .filter(|member| member.voter && member.health == Health::Healthy)
             .filter_map(|member| Some((member.slot.clone()?, member)))
             .collect();
+        let asked = seen.membership.seen().and(self.asked);
+        let unbroken = |member: &Member| {
+            asked.is_some_and(|asked| {
+                elapsed(seen.now, asked) <= GAP || member.stable_since.is_some_and(|since| since <= asked)
+            })
+        };
+        self.asked = seen.membership.seen().map(|_| seen.now);
         let mut before = std::mem::take(&mut self.steady);
         for (slot, member) in healthy {
-            let same = |steady: &Steady| steady.member == member.id && steady.address == member.address;
+            let same =
+                |steady: &Steady| steady.member == member.id && steady.address == member.address && unbroken(member);
             let since = before.remove(&slot).filter(same).map_or(seen.now, |steady| steady.since);
             self.steady.insert(slot, Steady { member: member.id.clone(), address: member.address, since });
         }

@@ -51,7 +51,7 @@ pub enum Why {
     NotBackInTime { limit: Duration },
     /// The replacement is taken back.
     TakenBack,
-    /// The spec changed before any data had moved.
+    /// The spec changed before any data had moved, or another slot has to be healed first.
     Superseded,
     /// The new member has proved itself.
     Proven,
@@ -102,6 +102,9 @@ pub enum Awaited {
     },
     VolumeCreated {
         volume: VolumeId,
+    },
+    Terminated {
+        instance: InstanceId,
     },
     /// The instance view and the volume view must come to agree.
     ViewsAgree {
@@ -160,7 +163,7 @@ pub enum Hazard {
     MemberUnhealthy { members: Vec<(SlotName, String)> },
     QuorumWouldBeLost { healthy_after: usize, quorum: usize },
     Lagging { members: Vec<(SlotName, u64)> },
-    Unstable { slots: Vec<SlotName>, until: Timestamp },
+    Unstable { slots: Vec<SlotName>, until: Option<Timestamp> },
     AutopilotWouldPrune { down_to: usize, declared: usize },
     AnotherReplacement { slots: Vec<SlotName> },
     ClaimHeld { slot: SlotName },

@@ -81,7 +81,7 @@ impl fmt::Display for Why {
             Self::LaunchFailed { reason } => write!(f, "the launch came to nothing: {reason}"),
             Self::NotBackInTime { limit } => write!(f, "its member was not back within {}", Human(*limit)),
             Self::TakenBack => f.write_str("the replacement is being taken back"),
-            Self::Superseded => f.write_str("the spec does not want it any more, and no data has moved"),
+            Self::Superseded => f.write_str("it is not wanted any more, or not now, and no data has moved"),
             Self::Forming => f.write_str("it can prove itself only when the others are there"),
             Self::Proven => f.write_str("the new member has proved itself"),
             Self::WouldPrune { down_to, declared } => {
@@ -108,6 +108,7 @@ impl fmt::Display for Awaited {
             Self::Running { instance } => write!(f, "{instance} to run"),
             Self::Checks { instance } => write!(f, "{instance} to pass its status checks"),
             Self::Stopped { instance } => write!(f, "{instance} to stop"),
+            Self::Terminated { instance } => write!(f, "{instance} to terminate"),
             Self::VolumeFree { volume } => write!(f, "{volume} to detach"),
             Self::VolumeAttached { volume, instance } => write!(f, "{volume} to attach to {instance}"),
             Self::VolumeCreated { volume } => write!(f, "{volume} to be created"),
@@ -262,7 +263,8 @@ impl fmt::Display for Hazard {
                     members.iter().map(|(slot, lag)| format!("{slot} is {lag} log entries behind")).collect();
                 f.write_str(&behind.join(", "))
             }
-            Self::Unstable { slots, until } => {
+            Self::Unstable { slots, until: None } => write!(f, "not healthy for long enough: {}", joined(slots)),
+            Self::Unstable { slots, until: Some(until) } => {
                 write!(f, "not healthy for long enough: {} (until {})", joined(slots), clock(*until))
             }
             Self::AutopilotWouldPrune { down_to, declared } => {

@@ -4,6 +4,7 @@
 //! found and what it wants, so that `explain` can show those that pass too.
 
 use crate::ids::ImageId;
+use crate::observed::Health;
 
 use super::answer::{Hazard, Hazards};
 use super::look::{Look, SlotLook};
@@ -102,14 +103,17 @@ pub fn upgrade_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
     refusals(&Question { look, slot, image: &look.spec.image }, Guards::Upgrade)
 }
 
-/// Why a replacement's new member, given up as unhealthy, must not be stopped after all.
+/// Why a replacement's new member, given up as unhealthy, must not be stopped after all. Should it have become well
+/// since, it is a member like any other; and as long as nobody can say, nobody may stop it.
 pub fn taking_back_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
     let question = Question { look, slot, image: &look.spec.image };
-    let finding = match slot.is_healthy_voter() {
-        true => membership::quorum_would_be_lost(&question).hazard,
-        false => None,
-    };
-    finding.into_iter().collect()
+    let quorum = || membership::quorum_would_be_lost(&question).hazard.into_iter().collect();
+    match (look.membership, slot.member.map(|member| &member.health)) {
+        (None, _) => membership::unknown_health(&question).hazard.into_iter().collect(),
+        (Some(membership), _) if membership.leader.is_none() => vec![Hazard::NoLeader],
+        (Some(_), Some(Health::Healthy | Health::Unknown(_))) => quorum(),
+        (Some(_), Some(Health::Unhealthy(_)) | None) => Vec::new(),
+    }
 }
 
 /// Every gate's answer about replacing a slot: what `explain` shows.

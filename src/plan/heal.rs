@@ -34,6 +34,12 @@ pub fn repair(look: &Look<'_>) -> Option<Plan> {
     }
 }
 
+/// Whether a slot other than this one has lost its instance, and could be healed if it could be claimed.
+pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
+    let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
+    others.into_iter().any(|other| matches!(standing(look, other), Standing::Vacant))
+}
+
 fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
     let name = || slot.spec.name.clone();
     match standing(look, slot) {

@@ -104,13 +104,15 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// Whether the spec no longer wants what was claimed, and no data has moved yet. Once it has, the replacement
-    /// is finished (or taken back) before the direction changes.
+    /// Whether what was claimed is not wanted any more, and no data has moved yet. Once it has, the replacement is
+    /// finished (or taken back) before the direction changes. A slot that has lost its instance comes before one that
+    /// only has an outdated one: the gates would keep this one from going on, and the claim that one from being healed.
     fn is_superseded(&self) -> bool {
         match self.old {
             Some(old) => {
                 let untouched = old.state == InstanceState::Running && self.slot.all_on(self.look, &old.id);
-                untouched && (self.claim.generation != self.look.generation || self.old_will_do(old))
+                let unwanted = self.claim.generation != self.look.generation || self.old_will_do(old);
+                untouched && (unwanted || super::heal::is_needed_beside(self.look, self.slot))
             }
             None if self.claim.old.is_some() => false,
             None => {
@@ -130,16 +132,17 @@ impl<'a> Replacement<'_, 'a> {
             .map_or_else(|| self.look.generation.clone(), |(generation, _)| generation)
     }
 
-    /// Gets rid of what was launched, and gives the slot up.
+    /// Gets rid of what was launched, and gives the slot up. Where no launch was seen, another controller's may still
+    /// be on its way: then nothing new begins for as long as EC2 would accept it.
     fn drop_it(&self) -> Plan {
-        self.discard_new(Why::Superseded).unwrap_or_else(|| self.release(false, Why::Superseded))
+        self.discard_new(Why::Superseded).unwrap_or_else(|| self.release(self.new.is_none(), Why::Superseded))
     }
 
-    /// Gives the slot up.
-    fn release(&self, rolled_back: bool, why: Why) -> Plan {
+    /// Gives the slot up. After a replacement that was `taken_back` there is a pause.
+    fn release(&self, taken_back: bool, why: Why) -> Plan {
         let mut initialised = self.look.record.initialised.clone();
         initialised.insert(self.slot.spec.name.clone());
-        let effect = ClaimEffect::Release { expects: self.look.record.revision, initialised, rolled_back };
+        let effect = ClaimEffect::Release { expects: self.look.record.revision, initialised, taken_back };
         self.look.effect(Some(self.slot), Effect::Claim(effect), why)
     }
 

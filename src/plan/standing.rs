@@ -93,10 +93,12 @@ fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Standing<'a> {
     }
 }
 
-/// An instance that we launched, and that has never been given a volume: the trace of a launch whose claim is gone.
+/// An instance that we launched and that has no volume: the trace of a replacement whose claim is gone. It was launched
+/// after the one that serves, or retired; an older shell that was not may still be needed to go back to.
 fn is_surplus(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, holding: &[&Instance], free: bool) -> bool {
     let launched_by_us = instance.owner.as_ref() == Some(&look.seen.owner) && instance.generation.is_some();
-    launched_by_us && !slot.any_at(look, &instance.id) && (holding.len() == 1 || free)
+    let dispensable = instance.retired || holding.iter().all(|serving| serving.attempt < instance.attempt);
+    launched_by_us && dispensable && !slot.any_at(look, &instance.id) && (holding.len() == 1 || free)
 }
 
 /// Whether a slot has ever been initialised. Any memory of it counts: the claim record, the volumes of other slots,

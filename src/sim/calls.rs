@@ -7,8 +7,8 @@ use super::invariants;
 use super::records::Disk;
 use super::truth::{Millis, Truth};
 use crate::action::{ClaimEffect, CloudEffect, Effect};
-use crate::ids::{ClusterName, ImageId, SlotName, VolumeId};
-use crate::observed::{InstanceState, VolumeState};
+use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId};
+use crate::observed::{Instance, InstanceState, Snapshot, VolumeState};
 use crate::ports::{ErrorKind, Outcome, PortError};
 
 /// A call that came to nothing.
@@ -70,9 +70,7 @@ impl Truth {
             CloudEffect::Snapshot { volume, attempt } => {
                 let disk = self.disk(volume)?;
                 let taken = self.clusters.get(&disk.cluster).is_some_and(|cluster| {
-                    let same = |taken: &crate::observed::Snapshot| {
-                        taken.volume == *volume && taken.attempt == *attempt && !taken.failed
-                    };
+                    let same = |taken: &Snapshot| taken.volume == *volume && taken.attempt == *attempt && !taken.failed;
                     cluster.snapshots.iter().any(same)
                 });
                 taken.then_some(Outcome::AlreadySo)
@@ -81,7 +79,7 @@ impl Truth {
         })
     }
 
-    pub(super) fn holds_volume(&self, instance: &crate::ids::InstanceId) -> bool {
+    pub(super) fn holds_volume(&self, instance: &InstanceId) -> bool {
         self.volumes.values().any(|disk| disk.holder() == Some(instance))
     }
 
@@ -133,11 +131,16 @@ impl Truth {
                 disk.seen.rejected = Some(generation.clone());
                 disk.seen.attempt = *attempt;
             }),
-            CloudEffect::Settle { volumes, generation, image, attempt } => self.retag_volumes(volumes, |disk| {
-                disk.seen.generation = Some(generation.clone());
-                disk.seen.image = Some(image.clone());
-                disk.seen.attempt = *attempt;
-            }),
+            CloudEffect::Settle { volumes, generation, image, attempt } => {
+                for shell in self.instances.values_mut() {
+                    shell.settled |= shell.seen.devices.iter().any(|device| volumes.contains(&device.volume));
+                }
+                self.retag_volumes(volumes, |disk| {
+                    disk.seen.generation = Some(generation.clone());
+                    disk.seen.image = Some(image.clone());
+                    disk.seen.attempt = *attempt;
+                })
+            }
             CloudEffect::RecordSlots { volumes, slots } => {
                 self.retag_volumes(volumes, |disk| disk.seen.slots = slots.clone())
             }
@@ -145,7 +148,7 @@ impl Truth {
     }
 
     /// If a slot's member goes down with this instance now, a controller did it.
-    fn blame(&mut self, cluster: &ClusterName, instance: &crate::ids::InstanceId) {
+    fn blame(&mut self, cluster: &ClusterName, instance: &InstanceId) {
         let Some(shell) = self.instances.get(instance) else { return };
         let slot = shell.seen.slot.clone();
         if self.member_on(cluster, instance).is_none() {
@@ -156,11 +159,7 @@ impl Truth {
         }
     }
 
-    fn retag_instance(
-        &mut self,
-        id: &crate::ids::InstanceId,
-        edit: impl FnOnce(&mut crate::observed::Instance),
-    ) -> Result<Outcome, Refusal> {
+    fn retag_instance(&mut self, id: &InstanceId, edit: impl FnOnce(&mut Instance)) -> Result<Outcome, Refusal> {
         let mut seen = self.shell(id)?.seen.clone();
         edit(&mut seen);
         let Some(shell) = self.instances.get_mut(id).filter(|shell| shell.seen != seen) else {

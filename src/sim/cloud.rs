@@ -7,7 +7,7 @@ use super::latency;
 use super::records::{Shell, Spent};
 use super::truth::{Millis, Tick, Truth};
 use crate::action::Launch;
-use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId};
+use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, VolumeName};
 use crate::observed::{Checks, Instance, InstanceState};
 use crate::ports::{ErrorKind, Outcome};
 
@@ -243,10 +243,10 @@ impl Shell {
     pub(super) fn new(
         seen: Instance,
         cluster: ClusterName,
-        volumes: BTreeMap<crate::ids::VolumeName, VolumeId>,
+        volumes: BTreeMap<VolumeName, VolumeId>,
         doomed: Option<String>,
     ) -> Self {
-        let (held, proven, meddled) = (false, false, false);
-        Self { seen, cluster, volumes, turn: 0, booted: false, held, proven, meddled, doomed }
+        let (settled, proven, meddled) = (false, false, false);
+        Self { seen, cluster, volumes, turn: 0, booted: false, settled, proven, meddled, doomed }
     }
 }

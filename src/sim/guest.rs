@@ -5,7 +5,7 @@ use super::consul::Process;
 use super::latency;
 use super::records::{Shell, Stamp};
 use super::truth::{Tick, Truth};
-use crate::ids::{ClusterName, InstanceId, MemberId, VolumeId};
+use crate::ids::{ClusterName, InstanceId, MemberId, VolumeId, VolumeName};
 use crate::observed::{AttachmentPhase, InstanceState, VolumeState};
 
 impl Truth {
@@ -162,7 +162,7 @@ impl Truth {
 }
 
 impl Stamp {
-    pub(super) fn new(shell: &Shell, volume: &crate::ids::VolumeName) -> Self {
+    pub(super) fn new(shell: &Shell, volume: &VolumeName) -> Self {
         Self { cluster: shell.cluster.clone(), slot: shell.seen.slot.clone(), volume: volume.clone() }
     }
 }

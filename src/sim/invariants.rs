@@ -115,10 +115,10 @@ fn volumes_meet_only_their_slot(call: &Call) -> Option<String> {
     (!own).then(|| format!("{volume} of {} was attached to {instance} of {}", disk.seen.slot, shell.seen.slot))
 }
 
-/// An instance that had its slot's volumes goes only when another has them and has proved itself with them.
+/// An instance that had settled goes only when another has its slot's volumes and has proved itself with them.
 fn old_outlives_proof(call: &Call) -> Option<String> {
     let CloudEffect::Terminate { instance } = call.effect else { return None };
-    let shell = call.shell().filter(|shell| shell.held && !shell.meddled)?;
+    let shell = call.shell().filter(|shell| shell.settled && !shell.meddled)?;
     let proven = |id: &InstanceId| {
         id != instance
             && call.truth.instances.get(id).is_some_and(|other| {

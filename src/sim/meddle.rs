@@ -132,6 +132,11 @@ impl World {
         });
     }
 
+    /// How often a guest has formatted a volume: once is right.
+    pub fn times_formatted(&self, id: &VolumeId) -> u32 {
+        self.truth.borrow().volumes.get(id).map_or(0, |disk| disk.formatted)
+    }
+
     /// The instances of a slot that are not terminated, oldest first.
     pub fn instances_of(&self, cluster: &ClusterName, slot: &SlotName) -> Vec<InstanceId> {
         let truth = self.truth.borrow();

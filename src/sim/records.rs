@@ -22,8 +22,8 @@ pub(super) struct Shell {
     /// Counts its changes of state.
     pub turn: u32,
     pub booted: bool,
-    /// It has had volumes of its slot.
-    pub held: bool,
+    /// What it is was once recorded on its slot's volumes as settled.
+    pub settled: bool,
     /// Its member has been a healthy voter since it got the volumes that it has.
     pub proven: bool,
     /// Somebody other than a controller laid hands on it.

@@ -62,7 +62,7 @@ impl Truth {
         let mut shell = self.new_shell(&spec.name, &slot.name, launch, id, address, None);
         shell.seen.state = InstanceState::Running;
         shell.seen.checks = Checks::Ok;
-        (shell.booted, shell.held, shell.proven) = (true, true, true);
+        (shell.booted, shell.settled, shell.proven) = (true, true, true);
         shell
     }
 

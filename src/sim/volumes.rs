@@ -181,7 +181,6 @@ impl Truth {
     fn attached(&mut self, id: &InstanceId, device: Device) {
         let Some(shell) = self.instances.get_mut(id) else { return };
         shell.seen.devices.push(device);
-        shell.held = true;
         shell.proven = false;
         self.guest_looks(id);
     }

@@ -97,6 +97,13 @@ pub struct Summary {
     pub fault_level: FaultLevel,
 }
 
+/// What the controller is about to do, and why.
+struct Intention {
+    action: &'static str,
+    slot: Option<SlotName>,
+    why: String,
+}
+
 /// The transcript so far.
 #[derive(Default)]
 pub(super) struct Tape {
@@ -107,22 +114,22 @@ pub(super) struct Tape {
     faults: u64,
     /// The cluster that lines are about which name none.
     cluster: Option<ClusterName>,
-    /// What the controller is about to do, and why.
-    intention: Option<(&'static str, String)>,
+    intention: Option<Intention>,
 }
 
 impl Tape {
     /// Takes over what the world has told since the last time.
     pub(super) fn take_events(&mut self, world: &World) {
-        for event in world.drain_events() {
+        for mut event in world.drain_events() {
             self.faults += u64::from(matches!(event.what, What::Fault { .. }));
             let unnamed = matches!(event.what, What::Crash { .. } | What::Fault { cluster: None, .. });
             if let What::World { cluster, .. } = &event.what {
                 self.cluster.get_or_insert_with(|| cluster.clone());
             }
-            let why = match (&event.what, &self.intention) {
-                (What::Action { action, controller: 0, .. }, Some((intended, why))) if action == intended => {
-                    Some(why.clone())
+            let why = match (&mut event.what, &self.intention) {
+                (What::Action { action, controller: 0, slot, .. }, Some(intended)) if action == intended.action => {
+                    *slot = slot.take().or_else(|| intended.slot.clone());
+                    Some(intended.why.clone())
                 }
                 _ => None,
             };
@@ -180,9 +187,12 @@ impl Audience for Recorder {
     }
 }
 
-fn intention(plan: &Plan) -> Option<(&'static str, String)> {
+fn intention(plan: &Plan) -> Option<Intention> {
     match plan {
-        Plan::Act(action, why) => Some((action.effect.name(), why.to_string())),
+        Plan::Act(action, why) => {
+            let (action, slot) = (action.effect.name(), action.slot.clone());
+            Some(Intention { action, slot, why: why.to_string() })
+        }
         Plan::Settled | Plan::Wait(_) | Plan::Blocked(_) | Plan::Stalled(_) => None,
     }
 }

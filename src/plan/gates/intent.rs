@@ -13,7 +13,7 @@ use crate::time::{Human, Timestamp, after, elapsed};
 use super::{Finding, Question, finding, listed};
 
 /// After a replacement was taken back, no new one begins for as long as EC2 would still accept a request that was
-/// signed before: a paused controller's late call could hit the old shell, which is in use again.
+/// signed before: a paused controller's late call could hit the old shell, which is in use again, or launch one more.
 const ROLLBACK_COOLDOWN: Duration = Duration::from_secs(5 * 60);
 /// A reading older than this is no ground for a decision.
 const FRESH: Duration = Duration::from_secs(30);
@@ -81,10 +81,10 @@ pub(super) fn generation_rejected(q: &Question<'_, '_>) -> Finding {
 
 pub(super) fn rollback_cooldown(q: &Question<'_, '_>) -> Finding {
     let wants = format!("none in the last {}", Human(ROLLBACK_COOLDOWN));
-    let Some(at) = q.look.record.rolled_back_at else { return finding("never rolled back", wants, None) };
+    let Some(at) = q.look.record.taken_back_at else { return finding("never taken back", wants, None) };
     let until = after(at, ROLLBACK_COOLDOWN);
     let hazard = (q.look.now < until).then_some(Hazard::RollbackCooldown { until });
-    finding(format!("rolled back {} ago", Human(elapsed(q.look.now, at))), wants, hazard)
+    finding(format!("taken back {} ago", Human(elapsed(q.look.now, at))), wants, hazard)
 }
 
 pub(super) fn claim_held(q: &Question<'_, '_>) -> Finding {
@@ -111,7 +111,11 @@ pub(super) fn stale_observation(q: &Question<'_, '_>) -> Finding {
     let stale = readings.into_iter().chain(membership).find_map(|(source, begun)| {
         let begun = begun?;
         let age = elapsed(q.look.now, begun);
+        let claimed = q.look.record.held.as_ref().map(|claim| claim.since);
         match seen.wrote {
+            _ if source == "the cloud" && claimed.is_some_and(|since| begun < since) => {
+                Some(format!("{source} was read before the slot was claimed"))
+            }
             Some(wrote) if begun < wrote => Some(format!("{source} was read before our last write")),
             _ if age > FRESH => Some(format!("{source} was read {} ago", Human(age))),
             _ => None,

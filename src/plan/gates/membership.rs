@@ -31,7 +31,8 @@ pub(super) fn unknown_health(q: &Question<'_, '_>) -> Finding {
                 Some(Health::Unknown(why)) => Some(format!("{slot}: {why}")),
                 _ => None,
             });
-            let behind = || others(q).find(|(_, member)| member.is_some_and(|member| member.lag.is_none()));
+            let silent = |member: &Member| member.health == Health::Healthy && member.lag.is_none();
+            let behind = || others(q).find(|(_, member)| member.is_some_and(silent));
             unknown.or_else(|| Some(format!("{}: how far it is behind is not known", behind()?.0)))
         }
     };
@@ -107,24 +108,22 @@ pub(super) fn lagging(q: &Question<'_, '_>) -> Finding {
 /// Our own timer, because the application's starts over with every new leader.
 pub(super) fn unstable(q: &Question<'_, '_>) -> Finding {
     let (now, span) = (q.look.now, q.look.rules.stabilization);
-    let since = |slot| q.look.seen.steady.get(slot).copied();
     // Others that are ill have a gate of their own, which lets a member that is ill itself be replaced.
     let counts = |member: Option<&Member>| !is_repair(q) || member.is_some_and(|m| m.health == Health::Healthy);
+    let ready_at = |slot| q.look.seen.steady.get(slot).map(|since| after(*since, span));
     let young: Vec<_> = others(q)
         .filter(|(_, member)| counts(*member))
-        .map(|(slot, _)| (slot.clone(), after(since(slot).unwrap_or(now), span)))
-        .filter(|(_, until)| now < *until)
+        .map(|(slot, _)| (slot, ready_at(slot)))
+        .filter(|(_, ready_at)| ready_at.is_none_or(|at| now < at))
         .collect();
-    let until = young.iter().map(|(_, until)| *until).max();
-    let value = format!("not yet steady: {}", listed(young.iter().map(|(slot, _)| slot)));
-    let hazard =
-        until.map(|until| Hazard::Unstable { slots: young.into_iter().map(|(slot, _)| slot).collect(), until });
+    let slots: Vec<_> = young.iter().map(|(slot, _)| (*slot).clone()).collect();
+    // Of a member that is not healthy now, nobody can say when it will have been for long enough.
+    let until =
+        young.iter().map(|(_, ready_at)| *ready_at).collect::<Option<Vec<_>>>().and_then(|at| at.into_iter().max());
+    let left = until.map_or_else(String::new, |until| format!(", for another {}", Human(elapsed(until, now))));
+    let value = format!("not yet steady: {}{left}", listed(&slots));
     let wants = format!("every other member healthy for {}", Human(span));
-    let value = match until {
-        Some(until) => format!("{value}, for another {}", Human(elapsed(until, now))),
-        None => value,
-    };
-    finding(value, wants, hazard)
+    finding(value, wants, (!slots.is_empty()).then_some(Hazard::Unstable { slots, until }))
 }
 
 /// An application that drops a stopped member shrinks its quorum, and then looks healthy with too few.

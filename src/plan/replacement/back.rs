@@ -80,6 +80,13 @@ impl<'a> Replacement<'_, 'a> {
                 let span = elapsed(until, since) + self.look.spec.rollout.join_deadline;
                 Some(self.look.wait(self.slot, Awaited::Steady { until }, since, span))
             }
+            Outstanding::NotKnown(why_not) => {
+                let limit = self.look.spec.rollout.join_deadline;
+                if self.look.now >= after(old.launched_at, limit) {
+                    return self.cannot_say();
+                }
+                Some(self.look.wait(self.slot, Awaited::MemberBack { why_not }, old.launched_at, limit))
+            }
             Outstanding::NotBack(why_not) => {
                 let limit = self.look.spec.rollout.join_deadline;
                 let (slot, instance) = (self.slot.spec.name.clone(), old.id.clone());

@@ -3,7 +3,7 @@
 use crate::action::{CloudEffect, Effect, MemberEffect};
 use crate::observed::{Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
-use crate::plan::{gates, select};
+use crate::plan::{gates, heal, select};
 use crate::spec::{OnFailure, Strategy};
 use crate::time::{Timestamp, after, elapsed};
 
@@ -81,18 +81,25 @@ impl<'a> Replacement<'_, 'a> {
         if !passed && let Some(plan) = self.proof_outstanding(new) {
             return plan;
         }
-        let why = if self.is_forming() { Why::Forming } else { Why::Proven };
+        let why = if self.waits_for_others() { Why::Forming } else { Why::Proven };
         self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, why))
     }
 
-    /// A member that is back only has to stay healthy, however late it was; one that is not has a deadline.
+    /// A member that is back only has to stay healthy, however late it was; one that is not has a deadline; and while
+    /// nobody can say which it is, a deadline that has passed proves nothing.
     fn proof_outstanding(&self, new: &'a Instance) -> Option<Plan> {
-        let outstanding = self.outstanding(new).filter(|_| !self.is_forming())?;
-        let too_late = match outstanding {
+        let outstanding = self.outstanding(new).filter(|_| !self.waits_for_others())?;
+        let too_late = match &outstanding {
             Outstanding::NotBack(_) => self.too_late(),
-            Outstanding::Until { .. } => None,
+            Outstanding::NotKnown(_) if self.is_late() => self.cannot_say(),
+            Outstanding::NotKnown(_) | Outstanding::Until { .. } => None,
         };
         Some(too_late.unwrap_or_else(|| self.wait_for(outstanding, new)))
+    }
+
+    pub(super) fn cannot_say(&self) -> Option<Plan> {
+        let hazards = gates::taking_back_refusals(self.look, self.slot);
+        (!hazards.is_empty()).then(|| self.blocked(hazards))
     }
 
     fn outstanding(&self, new: &'a Instance) -> Option<Outstanding> {
@@ -103,7 +110,7 @@ impl<'a> Replacement<'_, 'a> {
     fn wait_for(&self, outstanding: Outstanding, new: &Instance) -> Plan {
         let limit = self.look.spec.rollout.join_deadline;
         match outstanding {
-            Outstanding::NotBack(why_not) => {
+            Outstanding::NotBack(why_not) | Outstanding::NotKnown(why_not) => {
                 let down_since = self.down_since().unwrap_or(new.launched_at);
                 self.look.wait(self.slot, Awaited::MemberBack { why_not }, down_since, limit)
             }
@@ -113,11 +120,14 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// The first members of a new cluster cannot prove themselves before the last one is there.
-    fn is_forming(&self) -> bool {
-        self.look.rules.forms_together
-            && self.claim.old.is_none()
-            && self.look.cloud.volumes.iter().all(|volume| volume.generation.is_none())
+    /// A member that was given back to an empty slot cannot prove itself before others are given back too: those of a
+    /// new cluster, or those without which there is no leader to vouch for it. Nothing was taken down for it, so the
+    /// claim may move on; what it runs is recorded once it has proved itself after all.
+    fn waits_for_others(&self) -> bool {
+        let volumes = &self.look.cloud.volumes;
+        let forming = self.look.rules.forms_together && volumes.iter().all(|volume| volume.generation.is_none());
+        let led = self.look.membership.is_some_and(|membership| membership.leader.is_some());
+        self.claim.old.is_none() && (forming || (!led && heal::is_needed_beside(self.look, self.slot)))
     }
 
     fn discard_old(&self, new: &Instance) -> Option<Plan> {
@@ -130,7 +140,7 @@ impl<'a> Replacement<'_, 'a> {
 
     fn settle(&self, new: &Instance) -> Option<Plan> {
         let behind = |v: &crate::observed::Volume| v.generation.as_ref() != Some(&self.claim.generation);
-        if self.is_forming() || !self.slot.present().any(|(_, volume)| behind(volume)) {
+        if self.waits_for_others() || !self.slot.present().any(|(_, volume)| behind(volume)) {
             return None;
         }
         let volumes = self.slot.present().map(|(_, volume)| volume.id.clone()).collect();
@@ -158,17 +168,21 @@ impl<'a> Replacement<'_, 'a> {
 
     /// What to do when the member has been down for too long.
     fn too_late(&self) -> Option<Plan> {
-        let limit = self.look.spec.rollout.join_deadline;
-        let deadline = after(self.down_since()?, limit);
-        if self.look.now < deadline {
+        if !self.is_late() {
             return None;
         }
         let old_is_there = self.old.is_some_and(|old| old.state == InstanceState::Stopped && !old.retired);
-        let can_heal_otherwise = self.claim.old.is_none() && self.settled_otherwise();
+        let old_is_gone = self.claim.old.is_none() || self.old.is_some_and(|old| !old.state.is_live());
+        let can_heal_otherwise = old_is_gone && self.settled_otherwise();
         match self.look.spec.rollout.on_failure {
             OnFailure::Rollback if old_is_there || can_heal_otherwise => Some(self.reject()),
             OnFailure::Rollback | OnFailure::Hold => self.hold(),
         }
+    }
+
+    fn is_late(&self) -> bool {
+        let limit = self.look.spec.rollout.join_deadline;
+        self.down_since().is_some_and(|since| self.look.now >= after(since, limit))
     }
 
     /// The slot ran something else before, which it can be healed with.
@@ -193,7 +207,7 @@ impl<'a> Replacement<'_, 'a> {
                 let (slot, generation) = (self.slot.spec.name.clone(), self.claim.generation.clone());
                 Some(Plan::Stalled(Stall::Held { slot, generation, why_not }))
             }
-            Outstanding::Until { .. } => None,
+            Outstanding::NotKnown(_) | Outstanding::Until { .. } => None,
         }
     }
 }

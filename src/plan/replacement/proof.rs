@@ -18,6 +18,8 @@ pub(super) struct Wanted<'a> {
 pub(super) enum Outstanding {
     /// The member is not back as itself, healthy and caught up.
     NotBack(String),
+    /// Whether it is cannot be said, so nothing may be done about it, however long it takes.
+    NotKnown(String),
     /// It is, and has to stay so.
     Until { since: Timestamp, until: Timestamp },
 }
@@ -30,8 +32,8 @@ pub(super) fn outstanding(
     wanted: &Wanted<'_>,
     span: Duration,
 ) -> Option<Outstanding> {
-    if let Some(why_not) = why_not_back(look, slot, wanted) {
-        return Some(Outstanding::NotBack(why_not));
+    if let Some(outstanding) = not_back(look, slot, wanted) {
+        return Some(outstanding);
     }
     // Our own timer, because the application may forget its own; it starts anew when we do.
     let since = look.seen.steady.get(&slot.spec.name).copied().unwrap_or(look.now);
@@ -39,45 +41,48 @@ pub(super) fn outstanding(
     (look.now < until).then_some(Outstanding::Until { since, until })
 }
 
-fn why_not_back(look: &Look<'_>, slot: &SlotLook<'_>, wanted: &Wanted<'_>) -> Option<String> {
+fn not_back(look: &Look<'_>, slot: &SlotLook<'_>, wanted: &Wanted<'_>) -> Option<Outstanding> {
+    let (back, known) = (Outstanding::NotBack, Outstanding::NotKnown);
     let instance = wanted.instance;
     if instance.state != InstanceState::Running {
-        return Some(format!("{} is not running", instance.id));
+        return Some(back(format!("{} is not running", instance.id)));
     }
     let Some(membership) = look.membership else {
-        return Some("the members could not be asked".to_owned());
+        return Some(known("the members could not be asked".to_owned()));
     };
     if membership.leader.is_none() {
-        return Some("there is no leader".to_owned());
+        // Without one nobody vouches for anybody: the fault may well be with the others.
+        return Some(known("there is no leader".to_owned()));
     }
     let Some(member) = slot.member else {
-        return Some("it is not among the members".to_owned());
+        return Some(back("it is not among the members".to_owned()));
     };
     if let Some(id) = wanted.member
         && member.id != *id
     {
-        return Some(format!("it came back as {}, not as {id}: its data is not what it was", member.id));
+        return Some(back(format!("it came back as {}, not as {id}: its data is not what it was", member.id)));
     }
     if member.address != instance.address {
-        return Some("its peers still have its old address".to_owned());
+        return Some(back("its peers still have its old address".to_owned()));
     }
     match &member.health {
         Health::Healthy => {}
-        Health::Unhealthy(why) | Health::Unknown(why) => return Some(why.clone()),
+        Health::Unhealthy(why) => return Some(back(why.clone())),
+        Health::Unknown(why) => return Some(known(why.clone())),
     }
     if !member.voter {
-        return Some("it has no vote yet".to_owned());
+        return Some(back("it has no vote yet".to_owned()));
     }
     match member.lag {
         Some(lag) if lag <= look.rules.lag_limit => {}
-        Some(lag) => return Some(format!("it is {lag} log entries behind")),
-        None => return Some("how far it is behind is not known".to_owned()),
+        Some(lag) => return Some(back(format!("it is {lag} log entries behind"))),
+        None => return Some(known("how far it is behind is not known".to_owned())),
     }
     // A version is expected only of what the spec describes: a member that is healed or rolled back on an earlier
     // image runs what that image brought.
     match (&look.rules.version, &member.version) {
         (Some(expected), found) if instance.image == look.spec.image && found.as_ref() != Some(expected) => {
-            Some(format!("it runs version {}, not {expected}", found.as_deref().unwrap_or("unknown")))
+            Some(back(format!("it runs version {}, not {expected}", found.as_deref().unwrap_or("unknown"))))
         }
         _ => None,
     }

@@ -18,18 +18,15 @@ use super::{INSTANCE_PATIENCE, Replacement, TERMINATED_SHOWN, VOLUME_PATIENCE};
 const TRIES: u32 = 3;
 /// The longer pause.
 const NEXT_ROUND: Duration = Duration::from_secs(30 * 60);
+/// A fresh instance is shown within a couple of seconds as a rule, and five minutes at the worst.
+const SHOWN_WITHIN: Duration = Duration::from_secs(5 * 60);
 /// How long status checks may take before the instance is given up.
 const CHECKS_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 impl<'a> Replacement<'_, 'a> {
     /// Brings the new instance to running, with its status checks passed.
     pub(super) fn ready_new(&self) -> Option<Plan> {
-        let Some(new) = self.new else {
-            return Some(match self.look.seen.spent == Some(self.claim.attempt) {
-                true => self.try_again("its launch token was used before".to_owned()),
-                false => self.launch(),
-            });
-        };
+        let Some(new) = self.new else { return Some(self.launch_unless_sent()) };
         let id = || new.id.clone();
         match (new.state, &new.checks) {
             (InstanceState::Terminated | InstanceState::ShuttingDown, _) => Some(self.try_again(reason(new))),
@@ -46,6 +43,20 @@ impl<'a> Replacement<'_, 'a> {
             (InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped, _) => {
                 self.discard_new(Why::LaunchFailed { reason: reason(new) })
             }
+        }
+    }
+
+    /// The id in EC2's answer is the truth: it is waited for, and only if it never shows the same call is sent again.
+    fn launch_unless_sent(&self) -> Plan {
+        let attempt = self.claim.attempt;
+        if self.look.seen.spent == Some(attempt) {
+            return self.try_again("its launch token was used before".to_owned());
+        }
+        match &self.look.seen.launched {
+            Some((sent, instance, at)) if *sent == attempt && elapsed(self.look.now, *at) < SHOWN_WITHIN => {
+                self.look.wait(self.slot, Awaited::Running { instance: instance.clone() }, *at, INSTANCE_PATIENCE)
+            }
+            _ => self.launch(),
         }
     }
 
@@ -94,6 +105,11 @@ impl<'a> Replacement<'_, 'a> {
 
     /// Empties a stopped (or dead) instance: snapshot where asked for, then detach, one volume at a time.
     pub(super) fn empty(&self, shell: &Instance, snapshot: bool, why: &Why) -> Option<Plan> {
+        if shell.state == InstanceState::ShuttingDown && self.slot.any_at(self.look, &shell.id) {
+            // Terminating detaches its volumes; asked meanwhile, EC2 refuses.
+            let what = Awaited::Terminated { instance: shell.id.clone() };
+            return Some(self.look.wait(self.slot, what, shell.state_since, INSTANCE_PATIENCE));
+        }
         for (spec, volume) in self.slot.present() {
             let effect = match self.look.place(volume) {
                 Place::On(at) if *at == shell.id => {
