@@ -310,10 +310,10 @@ fn completions_and_the_manual_are_printed() {
     check(
         &["man", "pln"],
         expect![[r#"
-        ! error: there is no command `pln`
-        !  hint: the commands are validate, schema, plan, status, explain, completions, man, help
-        exit 1
-    "#]],
+            ! error: there is no command `pln`
+            !  hint: the commands are validate, schema, plan, status, explain, simulate, completions, man, help
+            exit 1
+        "#]],
     );
 }
 

@@ -54,7 +54,7 @@ macro_rules! variants {
 }
 
 variants! { awaited, AWAITED, Awaited:
-Running Checks Stopped VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch }
+Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch }
 variants! { why, WHY, Why:
 Outdated Lost New Surplus NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded Proven Forming WouldPrune Memory
 Tags }
