@@ -10,7 +10,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) if failure.is_closed_pipe() => Exit::Done.into(),
         Err(failure) => {
-            anstream::eprint!("{}", failure.lines());
+            failure.print();
             failure.exit.into()
         }
     }

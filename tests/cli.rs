@@ -5,9 +5,16 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use expect_test::{Expect, expect, expect_file};
 use hermitcrab::cli::plan::json;
+use hermitcrab::ports::Clock;
+use hermitcrab::sim::{FaultLevel, Payload, World};
+use hermitcrab::simulate::Scenario;
+use hermitcrab::spec::ClusterSpec;
+use hermitcrab::spec::load::load;
+use hermitcrab::time::after;
 use serde_json::Value;
 
 const FILE: &str = "desired-state/prod/consul.yaml";
@@ -106,6 +113,39 @@ fn status_shows_a_row_for_each_slot() {
 fn status_says_what_is_not_as_one_would_wish() {
     let told = told(&[&["status", "desired-state/dev", "-o", "wide"], &SIMULATED[..], &NEW_IMAGE[..]].concat());
     expect_file!["cli/status-blocked.txt"].assert_eq(&told);
+}
+
+#[test]
+fn a_stalled_cluster_is_an_exit_code_of_its_own() {
+    let spec = prod();
+    let world = World::new(0, FaultLevel::None);
+    world.settle(&spec);
+    world.stop_instance(&world.instances_of(&spec.name, &"consul-b".into())[0]);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let file = saved(&world);
+    let told = told(&["status", FILE, "--world", file.path().to_str().unwrap()]);
+    expect_file!["cli/status-stalled.txt"].assert_eq(&told);
+}
+
+#[test]
+fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
+    let scenario = Scenario {
+        from: prod(),
+        image: NEW_IMAGE[1].into(),
+        payload: Some(Payload::NeverJoins),
+        seed: 0,
+        faults: FaultLevel::None,
+    };
+    let world = scenario.world();
+    scenario.run_in(&world, &mut |_| {});
+    let file = saved(&world);
+    let world = ["--world", file.path().to_str().unwrap(), "--image", NEW_IMAGE[1]];
+    let told: String =
+        [&["status", FILE][..], &["plan", FILE, "--detailed-exitcode"], &["explain", "consul-prod", FILE]]
+            .iter()
+            .map(|command| format!("> {}\n{}\n", command[0], told(&[command, &world[..]].concat())))
+            .collect();
+    expect_file!["cli/bad-upgrade.txt"].assert_eq(&told);
 }
 
 #[test]
@@ -270,10 +310,10 @@ fn completions_and_the_manual_are_printed() {
     check(
         &["man", "pln"],
         expect![[r#"
-        ! error: there is no command `pln`
-        !  hint: the commands are validate, schema, plan, status, explain, completions, man, help
-        exit 1
-    "#]],
+            ! error: there is no command `pln`
+            !  hint: the commands are validate, schema, plan, status, explain, simulate, completions, man, help
+            exit 1
+        "#]],
     );
 }
 
@@ -326,6 +366,16 @@ fn told(arguments: &[&str]) -> String {
 
 fn check(arguments: &[&str], expected: Expect) {
     expected.assert_eq(&told(arguments));
+}
+
+fn prod() -> ClusterSpec {
+    load(&[FILE.into()]).specs().next().unwrap().1.clone()
+}
+
+fn saved(world: &World) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    world.save(file.path()).unwrap();
+    file
 }
 
 fn committed_schema() -> Value {

@@ -54,7 +54,7 @@ macro_rules! variants {
 }
 
 variants! { awaited, AWAITED, Awaited:
-Running Checks Stopped VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch }
+Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch }
 variants! { why, WHY, Why:
 Outdated Lost New Surplus NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded Proven Forming WouldPrune Memory
 Tags }
@@ -252,6 +252,17 @@ fn anonymous(path: &Path, told: &str) -> String {
         told.replace_range(start..start + 21, "<plan>");
     }
     told
+}
+
+#[test]
+fn while_one_slot_is_claimed_the_gate_refuses_every_other() {
+    let (_, spec, seen) = moments(&Path::new(CASES).join("gate-claim-held.yaml")).remove(0);
+    let look = Look::at(&spec, &seen).clear().unwrap();
+    let refuses = |slot| {
+        let mut findings = hermitcrab::plan::gates::findings(&look, slot, &spec.image);
+        findings.any(|(gate, finding)| gate.name == "claim-held" && finding.hazard.is_some())
+    };
+    assert_eq!(look.slots.iter().map(refuses).collect::<Vec<_>>(), [true, false, true]);
 }
 
 /// Words that a hazard and its gate's row share.

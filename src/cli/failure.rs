@@ -33,8 +33,13 @@ impl Failure {
         self.error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     }
 
+    /// Writes the error, its causes and the hint to stderr.
+    pub fn print(&self) {
+        anstream::eprint!("{}", self.lines());
+    }
+
     /// The error, its causes and the hint, a line each.
-    pub fn lines(&self) -> String {
+    fn lines(&self) -> String {
         let mut lines = format!("{}: {}\n", styled(BAD, "error"), self.error);
         let mut source = self.error.source();
         while let Some(cause) = source {

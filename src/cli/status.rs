@@ -33,7 +33,7 @@ Examples:
 Exit codes:
   0  every cluster is settled, at work, waiting or blocked
   1  a file cannot be used
-  3  a cluster is stalled: a person must act";
+  3  a cluster is stalled, or its desired image was rejected: a person must act";
 
 /// Show where every cluster stands
 ///
@@ -121,7 +121,8 @@ fn screen(status: &Status, wide: bool) -> String {
     let rejected = status.slots.iter().filter(|slot| slot.rejected).map(|slot| slot.slot.to_string());
     let rejected: Vec<_> = rejected.collect();
     if !rejected.is_empty() {
-        let _ = writeln!(screen, "  rejected: {} failed in {}", status.generation, rejected.join(", "));
+        let _ =
+            writeln!(screen, "  rejected: {} ({}) failed in {}", status.image, status.generation, rejected.join(", "));
     }
     if !status.orphans.is_empty() {
         let _ = writeln!(screen, "  orphaned, and left alone: {}", status.orphans.join(", "));

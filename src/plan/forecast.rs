@@ -127,7 +127,7 @@ pub fn forecast(look: &Look<'_>) -> Forecast {
     let under_way = claimed.map(|slot| under_way(look, slot));
     let empty = look.slots.iter().filter(|slot| !is_claimed(slot)).filter_map(|slot| filled(look, slot));
     let outdated = select::order(look).into_iter().filter(|next| !is_claimed(next.slot)).map(|next| {
-        let leads = next.rank == Rank::Leader && look.membership.is_some_and(|membership| membership.can_transfer);
+        let leads = next.rank == Rank::Leader && can_hand_over(look, next.slot);
         let reason = Reason::Outdated { rank: next.rank, drifts: next.drifts };
         let steps = replacement(look.spec, next.slot.volumes.iter().any(|(v, _)| v.snapshot_before_replace), leads);
         slot_forecast(look, next.slot, reason, (Some(next.instance), None), steps)
@@ -138,6 +138,11 @@ pub fn forecast(look: &Look<'_>) -> Forecast {
         calls: slots.iter().map(|slot| slot.calls).sum(),
         slots,
     }
+}
+
+/// Whether leadership can be moved away from a slot's member, and there is somebody to move it to.
+fn can_hand_over(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
+    look.membership.is_some_and(|membership| membership.can_transfer) && select::successor(look, slot).is_some()
 }
 
 /// A claimed slot: what has been done already is left out.
@@ -157,7 +162,7 @@ fn under_way<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotForecast {
         "retire" => old.is_some_and(|old| old.retired),
         _ => false,
     };
-    let leads = slot.member.is_some_and(|member| look.leads(&member.id));
+    let leads = slot.member.is_some_and(|member| look.leads(&member.id)) && can_hand_over(look, slot);
     let mut steps = match old {
         Some(_) => replacement(look.spec, slot.volumes.iter().any(|(v, _)| v.snapshot_before_replace), leads),
         None => filling(look.spec, 0),

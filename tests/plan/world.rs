@@ -171,7 +171,7 @@ impl World {
             "revision": 2 * self.next_attempt, "held": get("claim"),
             "lastAttempt": things.get("claim").map_or(json!(self.next_attempt - 1), |claim| claim["attempt"].clone()),
             "initialised": things.get("initialised").cloned().unwrap_or_else(|| json!([])),
-            "rolledBackAt": get("rolledBackAt"),
+            "takenBackAt": get("takenBackAt"),
         });
         Observation {
             now: now(),

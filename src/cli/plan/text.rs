@@ -119,11 +119,13 @@ fn write_slot(f: &mut fmt::Formatter<'_>, place: usize, slot: &SlotPlan) -> fmt:
         span(slot.takes_seconds),
     )?;
     let width = slot.steps.iter().map(|step| step.action.len()).max().unwrap_or_default();
-    slot.steps.iter().enumerate().try_for_each(|(index, step)| write_step(f, index + 1, step, width))
+    let mut numbered = slot.steps.iter().enumerate();
+    numbered.try_for_each(|(index, step)| write_step(f, index + 1, step, width, quorum.declared))
 }
 
-fn write_step(f: &mut fmt::Formatter<'_>, place: usize, step: &StepReport, width: usize) -> fmt::Result {
-    let mut line = format!("     {place:>4}  {:width$}  {:>6}", step.action, span(step.takes_seconds));
+fn write_step(f: &mut fmt::Formatter<'_>, place: usize, step: &StepReport, width: usize, of: usize) -> fmt::Result {
+    let (takes, voters) = (span(step.takes_seconds), step.healthy_voters);
+    let mut line = format!("     {place:>4}  {:width$}  {takes:>6}  {voters} of {of} voters", step.action);
     let notes = [(step.member_down, "member down"), (step.destructive, "cannot be undone")];
     for (_, note) in notes.iter().filter(|(applies, _)| *applies) {
         write!(line, "  {}", styled(DIM, note))?;

@@ -78,10 +78,8 @@ impl<'a> Replacement<'_, 'a> {
     /// Every volume is at the new instance: the member has to prove itself, then the old shell goes.
     fn prove(&self, new: &'a Instance) -> Plan {
         let passed = self.old.is_some_and(|old| old.retired);
-        if !passed {
-            if let Some(plan) = self.proof_outstanding(new) {
-                return plan;
-            }
+        if !passed && let Some(plan) = self.proof_outstanding(new) {
+            return plan;
         }
         let why = if self.waits_for_others() { Why::Forming } else { Why::Proven };
         self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, why))
