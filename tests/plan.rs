@@ -56,7 +56,7 @@ macro_rules! variants {
 variants! { awaited, AWAITED, Awaited:
 Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch }
 variants! { why, WHY, Why:
-Outdated Lost New Surplus NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded Proven Forming WouldPrune Memory
+Outdated Lost New Interrupted NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded Proven Forming WouldPrune Memory
 Tags }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeUnusable Contested InstanceStopped Held RollbackFailed ClaimForUndeclared

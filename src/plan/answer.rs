@@ -39,8 +39,8 @@ pub enum Why {
     Lost,
     /// The slot has never had one.
     New,
-    /// An instance was launched for the slot and nobody holds a claim for it.
-    Surplus { instance: InstanceId },
+    /// A replacement of the slot has begun, and nobody claims it.
+    Interrupted { instance: InstanceId },
     /// The next step of a replacement under way.
     NextStep,
     /// This member leads, and leadership goes before the leader does.

@@ -75,7 +75,7 @@ impl fmt::Display for Why {
             Self::Outdated { drifts, rank } => write!(f, "{}; {rank}", joined(drifts)),
             Self::Lost => f.write_str("it has lost its instance"),
             Self::New => f.write_str("it has never had one"),
-            Self::Surplus { instance } => write!(f, "{instance} was launched for it, and nobody claims it"),
+            Self::Interrupted { instance } => write!(f, "{instance} was launched for it, and nobody claims it"),
             Self::NextStep => f.write_str("next step"),
             Self::Leads => f.write_str("it leads, and leadership goes before the leader"),
             Self::LaunchFailed { reason } => write!(f, "the launch came to nothing: {reason}"),

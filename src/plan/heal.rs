@@ -17,27 +17,29 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// What to do about the slots that are not as they should be. What can be done comes before what must be waited for,
 /// and that before what needs a person: one slot's trouble does not keep another from being healed.
 pub fn repair(look: &Look<'_>) -> Option<Plan> {
-    let plans: Vec<Plan> = look.slots.iter().filter_map(|slot| for_slot(look, slot)).collect();
+    let plans = look.slots.iter().filter_map(|slot| for_slot(look, slot));
     let urgency = |plan: &Plan| match plan {
+        // A slot that has lost everything comes before one whose replacement was interrupted to give way to it.
+        Plan::Act(_, Why::Interrupted { .. }) => 1,
         Plan::Act(..) => 0,
-        Plan::Wait(_) => 1,
-        Plan::Blocked(_) => 2,
-        Plan::Stalled(_) | Plan::Settled => 3,
+        Plan::Wait(_) => 2,
+        Plan::Blocked(_) => 3,
+        Plan::Stalled(_) | Plan::Settled => 4,
     };
-    let memory = || record_slots(look);
     let claims = |plan: &Plan| matches!(plan, Plan::Act(action, _) if matches!(action.effect, Effect::Claim(_)));
-    let first = plans.into_iter().min_by_key(urgency)?;
+    let first = plans.min_by_key(urgency)?;
     // The volumes must know of a slot before anything is written to it.
     match claims(&first) {
-        true => memory().or(Some(first)),
+        true => record_slots(look).or(Some(first)),
         false => Some(first),
     }
 }
 
-/// Whether a slot other than this one has lost its instance, and could be healed if it could be claimed.
+/// Whether a slot other than this one has lost its instance, and could be healed now if the claim were free.
 pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
-    others.into_iter().any(|other| matches!(standing(look, other), Standing::Vacant))
+    let vacant = others.into_iter().filter(|other| matches!(standing(look, other), Standing::Vacant));
+    vacant.into_iter().any(|other| matches!(claim_lost(look, other), Plan::Act(..)))
 }
 
 fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
@@ -46,7 +48,7 @@ fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
         Standing::Serving(_) => None,
         Standing::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
         Standing::Vacant => Some(claim_lost(look, slot)),
-        Standing::Surplus { surplus, serving } => Some(claim_surplus(look, slot, surplus, serving)),
+        Standing::Interrupted { old, new } => Some(claim_again(look, slot, old, new)),
         Standing::Down(instance) => {
             Some(Plan::Stalled(Stall::InstanceStopped { slot: name(), instance: instance.id.clone() }))
         }
@@ -156,9 +158,10 @@ fn claim_lost(look: &Look<'_>, slot: &SlotLook<'_>) -> Plan {
     look.effect(Some(slot), Effect::Claim(effect), why)
 }
 
-/// What to heal a slot with: the spec's image, or the last one that settled here if the spec's was rejected here.
+/// What to heal a slot with: the spec's image, or the last one that settled here if the spec's was rejected, wherever
+/// that was.
 pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
-    if !slot.rejected(&look.generation) {
+    if !look.slots.iter().any(|slot| slot.rejected(&look.generation)) {
         return Some((look.generation.clone(), look.spec.image.clone()));
     }
     let image = slot.present().find_map(|(_, volume)| volume.image.clone())?;
@@ -166,18 +169,19 @@ pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, Image
     (!slot.rejected(&generation)).then_some((generation, image))
 }
 
-/// Takes an unclaimed launch under a claim: it is then finished if it is what the spec wants, and dropped if not.
-fn claim_surplus(look: &Look<'_>, slot: &SlotLook<'_>, surplus: &Instance, serving: Option<&Instance>) -> Plan {
+/// Takes an interrupted replacement under a claim again, made from what the instances say of themselves. It is then
+/// finished, taken back or dropped, as any other.
+fn claim_again(look: &Look<'_>, slot: &SlotLook<'_>, old: Option<&Instance>, new: &Instance) -> Plan {
     let claim = Claim {
         slot: slot.spec.name.clone(),
-        attempt: surplus.attempt,
+        attempt: new.attempt,
         tries: 0,
-        old: serving.map(|instance| instance.id.clone()),
+        old: old.map(|instance| instance.id.clone()),
         member: slot.member.map(|member| member.id.clone()),
-        generation: surplus.generation.clone().unwrap_or_else(|| look.generation.clone()),
-        image: surplus.image.clone(),
+        generation: new.generation.clone().unwrap_or_else(|| look.generation.clone()),
+        image: new.image.clone(),
         since: look.now,
     };
     let effect = ClaimEffect::Claim { claim, expects: look.record.revision };
-    look.effect(Some(slot), Effect::Claim(effect), Why::Surplus { instance: surplus.id.clone() })
+    look.effect(Some(slot), Effect::Claim(effect), Why::Interrupted { instance: new.id.clone() })
 }

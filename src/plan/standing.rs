@@ -25,8 +25,8 @@ pub enum Standing<'a> {
     Serving(&'a Instance),
     /// One instance has all its volumes and was stopped.
     Down(&'a Instance),
-    /// Beside (or instead of) a serving instance there is one that we launched and that has no volume.
-    Surplus { surplus: &'a Instance, serving: Option<&'a Instance> },
+    /// A replacement that nobody claims: its claim was lost, or gave way to a slot that needed it more.
+    Interrupted { old: Option<&'a Instance>, new: &'a Instance },
     /// Several live instances, and not all of them ours to sort out.
     Contested(BTreeSet<InstanceId>),
     /// Something is on its way, or the views do not agree.
@@ -70,35 +70,36 @@ pub fn standing<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Standing<'a> {
 
 /// The second half: every volume is there, in its zone, and either free or attached.
 fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Standing<'a> {
-    let (holding, others): (Vec<_>, Vec<_>) = slot.live().partition(|instance| slot.all_on(look, &instance.id));
-    let everyone = || slot.live().map(|instance| instance.id.clone()).collect();
+    let mut live: Vec<_> = slot.live().collect();
+    live.sort_by_key(|instance| instance.attempt);
     let free = slot.present().all(|(_, volume)| look.place(volume) == Place::Free);
-    match (holding.as_slice(), others.as_slice()) {
-        ([], []) if free => Standing::Vacant,
-        ([], []) => Standing::Unclear(Unclear::Views(format!(
+    match live.as_slice() {
+        [] if free => Standing::Vacant,
+        [] => Standing::Unclear(Unclear::Views(format!(
             "the volumes of {} are attached to something that is not one of its live instances",
             slot.spec.name
         ))),
-        (_, [surplus]) if is_surplus(look, slot, surplus, &holding, free) => {
-            Standing::Surplus { surplus, serving: holding.first().copied() }
-        }
-        ([instance], []) => match instance.state {
+        [instance] if slot.all_on(look, &instance.id) => match instance.state {
             InstanceState::Pending | InstanceState::Stopping => Standing::Unclear(Unclear::Instance(instance)),
             InstanceState::Stopped => Standing::Down(instance),
             InstanceState::Running | InstanceState::ShuttingDown | InstanceState::Terminated => {
                 Standing::Serving(instance)
             }
         },
-        _ => Standing::Contested(everyone()),
+        [new] if launched_by_us(look, new) => Standing::Interrupted { old: None, new },
+        [old, new] if launched_by_us(look, new) && is_ours(look, old) && old.attempt < new.attempt => {
+            Standing::Interrupted { old: Some(old), new }
+        }
+        _ => Standing::Contested(live.iter().map(|instance| instance.id.clone()).collect()),
     }
 }
 
-/// An instance that we launched and that has no volume: the trace of a replacement whose claim is gone. It was launched
-/// after the one that serves, or retired; an older shell that was not may still be needed to go back to.
-fn is_surplus(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, holding: &[&Instance], free: bool) -> bool {
-    let launched_by_us = instance.owner.as_ref() == Some(&look.seen.owner) && instance.generation.is_some();
-    let dispensable = instance.retired || holding.iter().all(|serving| serving.attempt < instance.attempt);
-    launched_by_us && dispensable && !slot.any_at(look, &instance.id) && (holding.len() == 1 || free)
+fn is_ours(look: &Look<'_>, instance: &Instance) -> bool {
+    instance.owner.as_ref() == Some(&look.seen.owner)
+}
+
+fn launched_by_us(look: &Look<'_>, instance: &Instance) -> bool {
+    is_ours(look, instance) && instance.generation.is_some()
 }
 
 /// Whether a slot has ever been initialised. Any memory of it counts: the claim record, the volumes of other slots,

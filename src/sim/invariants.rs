@@ -81,7 +81,7 @@ fn stop_keeps_quorum(call: &Call) -> Option<String> {
         return None;
     }
     let own = call.cluster.slots.get(slot)?;
-    if own.since + UNAVOIDABLE_RACE >= call.sender.sent {
+    if !own.up || own.since + UNAVOIDABLE_RACE >= call.sender.sent {
         return None; // it has only just become one, and the sender could not know
     }
     let slots = call.cluster.declared.slots.keys().filter(|other| *other != slot);

@@ -10,6 +10,11 @@ use super::{INSTANCE_PATIENCE, Replacement};
 
 impl<'a> Replacement<'_, 'a> {
     pub(super) fn back(&self) -> Plan {
+        if self.old.is_some_and(|old| old.state == InstanceState::Running && self.slot.all_on(self.look, &old.id))
+            && self.waits_for_others()
+        {
+            return self.release(true, Why::Forming);
+        }
         let plan = self.vacate_new().or_else(|| self.restore_old()).or_else(|| self.discard_new(Why::TakenBack));
         plan.unwrap_or_else(|| self.release(true, Why::TakenBack))
     }

@@ -78,17 +78,21 @@ impl<'a> Replacement<'_, 'a> {
     /// Every volume is at the new instance: the member has to prove itself, then the old shell goes.
     fn prove(&self, new: &'a Instance) -> Plan {
         let passed = self.old.is_some_and(|old| old.retired);
-        if !passed && let Some(plan) = self.proof_outstanding(new) {
-            return plan;
+        if !passed {
+            if self.waits_for_others() {
+                return self.release(false, Why::Forming);
+            }
+            if let Some(plan) = self.proof_outstanding(new) {
+                return plan;
+            }
         }
-        let why = if self.waits_for_others() { Why::Forming } else { Why::Proven };
-        self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, why))
+        self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, Why::Proven))
     }
 
     /// A member that is back only has to stay healthy, however late it was; one that is not has a deadline; and while
     /// nobody can say which it is, a deadline that has passed proves nothing.
     fn proof_outstanding(&self, new: &'a Instance) -> Option<Plan> {
-        let outstanding = self.outstanding(new).filter(|_| !self.waits_for_others())?;
+        let outstanding = self.outstanding(new)?;
         let too_late = match &outstanding {
             Outstanding::NotBack(_) => self.too_late(),
             Outstanding::NotKnown(_) if self.is_late() => self.cannot_say(),
@@ -120,14 +124,14 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// A member that was given back to an empty slot cannot prove itself before others are given back too: those of a
-    /// new cluster, or those without which there is no leader to vouch for it. Nothing was taken down for it, so the
-    /// claim may move on; what it runs is recorded once it has proved itself after all.
-    fn waits_for_others(&self) -> bool {
+    /// A member that has its volumes cannot prove itself before others are given back theirs: those of a new cluster, or
+    /// those without which there is no leader to vouch for it. The claim then moves on, and nothing is forgotten: what
+    /// the instances say of themselves is enough to take it up again.
+    pub(super) fn waits_for_others(&self) -> bool {
         let volumes = &self.look.cloud.volumes;
-        let forming = self.look.rules.forms_together && volumes.iter().all(|volume| volume.generation.is_none());
+        let forming = self.claim.old.is_none() && volumes.iter().all(|volume| volume.generation.is_none());
         let led = self.look.membership.is_some_and(|membership| membership.leader.is_some());
-        self.claim.old.is_none() && (forming || (!led && heal::is_needed_beside(self.look, self.slot)))
+        (self.look.rules.forms_together && forming) || (!led && heal::is_needed_beside(self.look, self.slot))
     }
 
     fn discard_old(&self, new: &Instance) -> Option<Plan> {
@@ -140,7 +144,7 @@ impl<'a> Replacement<'_, 'a> {
 
     fn settle(&self, new: &Instance) -> Option<Plan> {
         let behind = |v: &crate::observed::Volume| v.generation.as_ref() != Some(&self.claim.generation);
-        if self.waits_for_others() || !self.slot.present().any(|(_, volume)| behind(volume)) {
+        if !self.slot.present().any(|(_, volume)| behind(volume)) {
             return None;
         }
         let volumes = self.slot.present().map(|(_, volume)| volume.id.clone()).collect();
