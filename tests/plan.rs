@@ -60,7 +60,7 @@ Outdated Lost New Interrupted NextStep Leads LaunchFailed NotBackInTime TakenBac
 Tags }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeUnusable Contested InstanceStopped Held RollbackFailed ClaimForUndeclared
-NothingToHealWith }
+NotFormed NothingToHealWith }
 variants! { rank, RANK, Rank: Unhealthy Maintenance NonVoter Follower Leader }
 
 /// Every effect's name, as it is part of the interface.

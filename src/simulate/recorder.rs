@@ -151,7 +151,7 @@ impl Tape {
         }
     }
 
-    /// The spec has changed: what was answered about the old one is no end.
+    /// What was answered before now is no end.
     pub(super) fn begin_anew(&mut self, now: Timestamp) {
         (self.latest, self.refusal, self.idle_since) = (None, None, now);
     }

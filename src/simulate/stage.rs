@@ -59,7 +59,7 @@ impl Stage {
         self.executor.crash(controller, restart);
     }
 
-    /// What is committed now.
+    /// The spec that is committed now.
     pub fn committed(&self) -> ClusterSpec {
         self.committed.borrow().clone()
     }
@@ -94,8 +94,10 @@ impl Stage {
         was_done
     }
 
-    /// Runs to the end, or until it should long have come.
+    /// Runs to the end, or until it should long have come. What was answered before this is no end: much may have been
+    /// done to the world since.
     pub fn run_to_end(&mut self, tell: &mut dyn FnMut(&Line)) {
+        self.tape.borrow_mut().begin_anew(self.world.now());
         let limit = after(self.world.faults_end().max(self.world.now()), LIMIT);
         let (world, tape) = (self.world.clone(), self.tape.clone());
         self.run_until(limit, tell, &mut || is_over(&tape.borrow(), &world));
