@@ -12,6 +12,8 @@ use hermitcrab::sim::{Accident, CrashPoint, FaultLevel};
 use hermitcrab::simulate::{AnswerKind, Ending, Scenario};
 use hermitcrab::time::after;
 
+#[path = "chaos/files.rs"]
+mod files;
 #[path = "chaos/story.rs"]
 mod story;
 
@@ -244,6 +246,33 @@ fn stays_at_its_end(world: &hermitcrab::sim::World, stage: &mut hermitcrab::simu
     let same = stage.latest().is_none_or(|answer| answer.kind != AnswerKind::Wait);
     assert!(same, "after {ending}:\n{}", tale.text);
     ending
+}
+
+#[test]
+fn a_spec_that_is_broken_empty_or_vanished_changes_nothing() {
+    let hour = Duration::from_secs(3_600);
+    let good = std::fs::read_to_string(THREE).unwrap();
+    let upgrade = good.replace(&*SURGE.spec().image, NEW);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("consul.yaml");
+    let (world, _) = SURGE.begin();
+    let mut daemon = files::daemon(&world, dir.path());
+    std::fs::write(&file, &good).unwrap();
+    files::run_for(&mut daemon, &world, hour);
+    let sent = world.sent();
+    let broken = [upgrade.replace("slots:", "slotz:"), upgrade.replace(NEW, "latest"), "{".to_owned(), String::new()];
+    for text in broken {
+        std::fs::write(&file, &text).unwrap();
+        files::run_for(&mut daemon, &world, hour);
+        assert_eq!(world.sent(), sent, "after the file became:\n{text}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    files::run_for(&mut daemon, &world, hour);
+    assert_eq!(world.sent(), sent, "after the file was gone");
+    std::fs::write(&file, &upgrade).unwrap();
+    files::run_for(&mut daemon, &world, hour);
+    assert!(world.sent() > sent + 20, "a good file is acted on");
+    assert_eq!(world.violations(), []);
 }
 
 /// Seeds for each fixture and each level. The command line is for thousands: `simulate … --seeds 1..2000 --faults many`.

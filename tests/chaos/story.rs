@@ -196,6 +196,8 @@ impl Tale {
         let Line::World { event, .. } = line else { return };
         match &event.what {
             What::Crash { .. } | What::Fault { .. } => self.accidents += 1,
+            // Memory of which slots there are: written as often as volumes come to be one after the other.
+            What::Action { action, .. } if action == "record-slots" => {}
             What::Action { action, instance, volume, outcome: None, .. } => {
                 // Of what is made, each thing counts once, however often the answer was heard.
                 let which = match (action.as_str(), instance, volume) {
