@@ -152,7 +152,7 @@ pub enum Hazard {
     Suspended,
     OutsideWindow { opens: Option<Timestamp>, closes: Option<Timestamp> },
     ApprovalRequired { plan: PlanId, given: Option<PlanId> },
-    GenerationRejected { generation: Generation, slots: Vec<SlotName> },
+    GenerationRejected { image: ImageId, generation: Generation, slots: Vec<SlotName> },
     RollbackCooldown { until: Timestamp },
     ImageUnavailable { image: ImageId, why: String },
     NotOwned { resources: Vec<String> },
@@ -190,6 +190,8 @@ pub enum Stall {
     VolumeUnusable { slot: SlotName, volume: VolumeId, why: String },
     /// Several instances claim one slot, and not all of them are ours to sort out.
     Contested { slot: SlotName, instances: BTreeSet<InstanceId> },
+    /// Something was refused in a way that takes a person.
+    Refused { why: String },
     /// Somebody stopped the instance.
     InstanceStopped { slot: SlotName, instance: InstanceId },
     /// The member did not come back in time, and the spec says to hold, or there is nothing to go back to.

@@ -234,7 +234,9 @@ impl fmt::Display for Hazard {
             Self::ApprovalRequired { plan, given: Some(given) } => {
                 write!(f, "{plan} is not approved; the approval is for {given}")
             }
-            Self::GenerationRejected { generation, slots } => write!(f, "{generation} has failed in {}", joined(slots)),
+            Self::GenerationRejected { image, generation, slots } => {
+                write!(f, "{image} ({generation}) has failed in {}", joined(slots))
+            }
             Self::RollbackCooldown { until } => {
                 write!(f, "a replacement was just taken back; none begins before {}", clock(*until))
             }
@@ -301,6 +303,9 @@ impl Stall {
             Self::Contested { slot, .. } => {
                 format!("leave one instance tagged for {slot}, and take the tags off the others")
             }
+            Self::Refused { .. } => {
+                "mend what it says; it is tried again after five minutes, or at once after a commit".into()
+            }
             Self::InstanceStopped { instance, .. } => {
                 format!("start {instance} again, or terminate it to have it replaced")
             }
@@ -320,6 +325,7 @@ impl Stall {
             Self::VolumeElsewhere { .. } => "VolumeElsewhere",
             Self::VolumeUnusable { .. } => "VolumeUnusable",
             Self::Contested { .. } => "Contested",
+            Self::Refused { .. } => "Refused",
             Self::InstanceStopped { .. } => "InstanceStopped",
             Self::Held { .. } => "Held",
             Self::RollbackFailed { .. } => "RollbackFailed",
@@ -340,6 +346,7 @@ impl fmt::Display for Stall {
             }
             Self::VolumeUnusable { slot, volume, why } => write!(f, "{volume} of {slot} is {why}"),
             Self::Contested { slot, instances } => write!(f, "several instances claim {slot}: {}", joined(instances)),
+            Self::Refused { why } => f.write_str(why),
             Self::InstanceStopped { slot, instance } => write!(f, "{instance} of {slot} is stopped, and not by us"),
             Self::Held { slot, generation, why_not } => {
                 write!(f, "{slot} did not come back on {generation}: {why_not}")
