@@ -59,7 +59,7 @@ variants! { why, WHY, Why:
 Outdated Lost New Interrupted NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded Proven Forming WouldPrune Memory
 Tags }
 variants! { stall, STALL, Stall:
-VolumeMissing VolumeElsewhere VolumeUnusable Contested Refused InstanceStopped Held RollbackFailed ClaimForUndeclared
+VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable Contested Refused InstanceStopped Held RollbackFailed ClaimForUndeclared
 NothingToHealWith }
 variants! { rank, RANK, Rank: Unhealthy Maintenance NonVoter Follower Leader }
 

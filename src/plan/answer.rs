@@ -186,6 +186,8 @@ pub enum Stall {
     VolumeMissing { slot: SlotName, volumes: Vec<VolumeName> },
     /// The slot's volume lies in another zone than the slot.
     VolumeElsewhere { slot: SlotName, volume: VolumeId, zone: Zone, declared: Zone },
+    /// An instance that is not one of the slot's has a volume of it.
+    VolumeTaken { slot: SlotName, volume: VolumeId, by: InstanceId },
     /// A volume is of no use as it is.
     VolumeUnusable { slot: SlotName, volume: VolumeId, why: String },
     /// Several instances claim one slot, and not all of them are ours to sort out.

@@ -299,6 +299,9 @@ impl Stall {
                     .into()
             }
             Self::VolumeElsewhere { .. } => "correct the slot's zone: a volume cannot leave its own".into(),
+            Self::VolumeTaken { volume, by, .. } => {
+                format!("detach {volume} from {by} when whoever attached it is done")
+            }
             Self::VolumeUnusable { .. } => "look at the volume in EC2; nothing is done to it meanwhile".into(),
             Self::Contested { slot, .. } => {
                 format!("leave one instance tagged for {slot}, and take the tags off the others")
@@ -323,6 +326,7 @@ impl Stall {
         match self {
             Self::VolumeMissing { .. } => "VolumeMissing",
             Self::VolumeElsewhere { .. } => "VolumeElsewhere",
+            Self::VolumeTaken { .. } => "VolumeTaken",
             Self::VolumeUnusable { .. } => "VolumeUnusable",
             Self::Contested { .. } => "Contested",
             Self::Refused { .. } => "Refused",
@@ -343,6 +347,9 @@ impl fmt::Display for Stall {
             }
             Self::VolumeElsewhere { slot, volume, zone, declared } => {
                 write!(f, "{volume} of {slot} lies in {zone}, and the slot is declared in {declared}")
+            }
+            Self::VolumeTaken { slot, volume, by } => {
+                write!(f, "{volume} of {slot} is attached to {by}, which is not one of the slot's instances")
             }
             Self::VolumeUnusable { slot, volume, why } => write!(f, "{volume} of {slot} is {why}"),
             Self::Contested { slot, instances } => write!(f, "several instances claim {slot}: {}", joined(instances)),
