@@ -12,9 +12,8 @@ use hermitcrab::controller::fleet::Fleet as Controlled;
 use hermitcrab::controller::{Audience, Controller, Report};
 use hermitcrab::ids::{ClusterName, SlotName};
 use hermitcrab::observed::{Reading, Sweep};
-use hermitcrab::plan::{Awaited, Plan, plan};
+use hermitcrab::plan::{Awaited, Hazard, Plan, WaitingOn, plan};
 use hermitcrab::ports::{Clock, Cloud, Outcome, Outside, PortError, Wanted};
-use hermitcrab::sim::event::{UpDown, What};
 use hermitcrab::sim::{Executor, FaultLevel, World};
 use hermitcrab::simulate;
 use hermitcrab::spec::ClusterSpec;
@@ -22,7 +21,7 @@ use hermitcrab::time::{Timestamp, after, elapsed};
 
 mod scene;
 
-use scene::{Fleet, Rollout, spec};
+use scene::{Fleet, Pass, Rollout, spec};
 
 const FIVE_SLOTS: &str = "tests/fixtures/consul-5.yaml";
 const THREE_SLOTS: &str = "desired-state/prod/consul.yaml";
@@ -223,25 +222,33 @@ fn name(plan: &Plan) -> &'static str {
 }
 
 /// When that came true which the passes before this one waited for, if they did. Early rather than late: the first
-/// change of the world since the last look that still waited.
+/// change of the world since the last look that still waited. Safety has its price too: a new member's bake, and the
+/// time that all members must be steady for, are waits like those for EC2.
 fn came_true(rollout: &Rollout, index: usize) -> Option<Timestamp> {
     let before = &rollout.passes[index - 1];
-    let Plan::Wait(waiting) = &before.plan else { return None };
-    match &waiting.what {
-        Awaited::Bake { .. } => {
-            let up = rollout.events.iter().filter_map(|event| match &event.what {
-                What::Member { slot, state: UpDown::Up, .. } if Some(slot) == waiting.slot.as_ref() => {
-                    Some(after(rollout.epoch, Duration::from_secs_f64(event.t)))
-                }
-                _ => None,
-            });
-            let last = up.filter(|up| *up <= rollout.passes[index].seen.now).max()?;
-            Some(after(last, rollout.spec.rollout.bake_time))
+    match &before.plan {
+        Plan::Wait(WaitingOn { what: Awaited::Bake { .. }, .. }) => {
+            let baking = |pass: &Pass| matches!(&pass.plan, Plan::Wait(w) if matches!(w.what, Awaited::Bake { .. }));
+            let begun = (0..index).rev().find(|earlier| !baking(&rollout.passes[*earlier]))? + 1;
+            Some(after(came_true(rollout, begun)?, rollout.spec.rollout.bake_time))
         }
-        _ => {
-            let Reading::Seen { begun: looked, .. } = before.seen.cloud else { return None };
+        Plan::Wait(waiting) => {
+            let of_members = matches!(waiting.what, Awaited::MemberBack { .. });
+            let looked = if of_members { begun(&before.seen.membership) } else { begun(&before.seen.cloud) }?;
             let change = rollout.changes.range(looked..=rollout.passes[index].seen.now).next();
             Some(change.copied().unwrap_or(looked))
         }
+        Plan::Blocked(blocked) => blocked.hazards.iter().find_map(|hazard| match hazard {
+            Hazard::Unstable { until, .. } => *until,
+            _ => None,
+        }),
+        Plan::Settled | Plan::Act(..) | Plan::Stalled(_) => None,
+    }
+}
+
+fn begun<T>(reading: &Reading<T>) -> Option<Timestamp> {
+    match reading {
+        Reading::Seen { begun, .. } => Some(*begun),
+        Reading::Unknown { .. } => None,
     }
 }

@@ -54,7 +54,6 @@ impl Point {
 
 const POINTS: [Point; 4] = [Point::Settled, Point::Begin, Point::MidReplacement, Point::Blocked];
 
-/// The passes hold no thread's own things, but the rollout that they come from was made by one thread.
 fn five_slots(point: Point) -> (ClusterSpec, Observation) {
     let rollout = Rollout::of(FIVE_SLOTS, 1);
     (rollout.spec.clone(), point.of(&rollout).seen.clone())
