@@ -9,6 +9,7 @@ pub mod exit;
 pub mod failure;
 pub mod logging;
 pub mod output;
+pub mod progress;
 
 pub mod cloud;
 pub mod desired;
@@ -20,6 +21,7 @@ pub mod explain;
 pub mod plan;
 pub mod status;
 
+pub mod run;
 pub mod simulate;
 
 pub mod completions;
@@ -90,6 +92,7 @@ impl From<Color> for anstream::ColorChoice {
 /// The commands, in the order of their help.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Validate(validate::Args),
     Schema(schema::Args),
     Plan(plan::Args),
@@ -118,6 +121,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Failur
 impl Command {
     fn run(&self, out: &mut Output) -> Result<Exit, Failure> {
         match self {
+            Self::Run(args) => run::run(args, out),
             Self::Validate(args) => plain(out, |data, notes, color| validate::run(args, data, notes, color)),
             Self::Schema(args) => plain(out, |data, notes, color| schema::run(args, data, notes, color)),
             Self::Plan(args) => plan::run(args, out),

@@ -1,6 +1,6 @@
 //! Which cloud a command looks at: the simulated one, or AWS.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -73,18 +73,13 @@ impl Args {
                 Err(Failure::new("a saved world is a simulated one, and `--cloud aws` was asked for")
                     .hint("leave out one of `--cloud aws` and `--world`"))
             }
-            (None | Some(Kind::Aws), None) => {
-                Err(Failure::new("this build cannot look at AWS: it has no adapter for EC2")
-                    .hint("use `--cloud simulated` to look at a simulated world"))
-            }
+            (None | Some(Kind::Aws), None) => Err(no_aws()),
         }
     }
 
     fn simulated(&self, specs: &[ClusterSpec]) -> Result<Scene, Failure> {
         let world = match &self.world {
-            Some(path) => World::load(path).map_err(|error| Unreadable { path: path.clone(), source: error }).map_err(
-                |error| Failure::new(error).hint("a world is saved by `run --cloud simulated --world FILE`"),
-            )?,
+            Some(path) => load(path)?,
             None => World::new(self.seed, FaultLevel::None),
         };
         if self.world.is_none() {
@@ -111,10 +106,34 @@ impl Args {
     }
 }
 
+/// A world as it was saved.
+pub fn load(path: &Path) -> Result<World, Failure> {
+    World::load(path).map_err(|source| {
+        let error = Unusable { path: path.to_owned(), verb: "read", source };
+        Failure::new(error)
+            .hint("a world is saved by `run --cloud simulated --world FILE`, or by `simulate --world FILE`")
+    })
+}
+
+/// Saves a world.
+pub fn save(world: &World, path: &Path) -> Result<(), Failure> {
+    world.save(path).map_err(|source| {
+        let error = Unusable { path: path.to_owned(), verb: "written", source };
+        Failure::new(error).hint("check that the folder exists and may be written to")
+    })
+}
+
+/// There is no adapter for EC2 in this build.
+pub fn no_aws() -> Failure {
+    Failure::new("this build cannot reach AWS: it has no adapter for EC2")
+        .hint("use `--cloud simulated` for a simulated world")
+}
+
 #[derive(Debug, thiserror::Error)]
-#[error("the world {} cannot be read", path.display())]
-struct Unreadable {
+#[error("the world {} cannot be {verb}", path.display())]
+struct Unusable {
     path: PathBuf,
+    verb: &'static str,
     source: std::io::Error,
 }
 

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal};
 use clap::ValueEnum;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::progress::Stderr;
+
 /// How the log is written.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum Format {
@@ -51,7 +53,7 @@ pub fn start(format: Format, level: Level) {
         Format::Json => false,
     };
     let colored = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(LevelFilter::from(level));
+    let log = tracing_subscriber::fmt().with_writer(Stderr::default).with_max_level(LevelFilter::from(level));
     // It fails where somebody else has started one, who will have had a reason.
     let _ = match pretty {
         true => log.with_ansi(colored).with_target(false).compact().try_init(),

@@ -188,8 +188,7 @@ fn one(args: &Args, from: ClusterSpec, out: &mut Output) -> Result<Exit, Failure
     });
     written?;
     if let Some(path) = &args.world {
-        let unwritable = |error| Failure::new(error).hint(format!("check that {} can be written", path.display()));
-        world.save(path).map_err(unwritable)?;
+        super::cloud::save(&world, path)?;
     }
     if summary.ending == Ending::Violated || summary.ending == Ending::Unsettled {
         writeln!(out.notes, "{}", broken(&summary, args))?;

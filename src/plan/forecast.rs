@@ -174,7 +174,7 @@ fn under_way<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotForecast {
 fn filled<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<SlotForecast> {
     let to_make = match standing(look, slot) {
         Standing::Blank { lacking } => lacking.len(),
-        Standing::Vacant => 0,
+        Standing::Vacant { .. } => 0,
         _ => return None,
     };
     Some(slot_forecast(look, slot, Reason::Empty, (None, None), filling(look.spec, to_make)))

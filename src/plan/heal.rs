@@ -38,8 +38,10 @@ pub fn repair(look: &Look<'_>) -> Option<Plan> {
 /// Whether a slot other than this one has lost its instance, and could be healed now if the claim were free.
 pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
-    let vacant = others.into_iter().filter(|other| matches!(standing(look, other), Standing::Vacant));
-    vacant.into_iter().any(|other| matches!(claim_lost(look, other), Plan::Act(..)))
+    others.into_iter().any(|other| match standing(look, other) {
+        Standing::Vacant { shell } => matches!(claim_lost(look, other, shell), Plan::Act(..)),
+        _ => false,
+    })
 }
 
 fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
@@ -47,7 +49,7 @@ fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
     match standing(look, slot) {
         Standing::Serving(_) => None,
         Standing::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
-        Standing::Vacant => Some(claim_lost(look, slot)),
+        Standing::Vacant { shell } => Some(claim_lost(look, slot, shell)),
         Standing::Interrupted { old, new } => Some(claim_again(look, slot, old, new)),
         Standing::Down(instance) => {
             Some(Plan::Stalled(Stall::InstanceStopped { slot: name(), instance: instance.id.clone() }))
@@ -131,7 +133,8 @@ fn known_slots(look: &Look<'_>) -> std::collections::BTreeSet<SlotName> {
     recorded.chain(&look.record.initialised).cloned().collect()
 }
 
-fn claim_lost(look: &Look<'_>, slot: &SlotLook<'_>) -> Plan {
+/// Claims a slot to give it an instance. A shell that is left is kept until that one has proved itself.
+fn claim_lost(look: &Look<'_>, slot: &SlotLook<'_>, shell: Option<&Instance>) -> Plan {
     let Some((generation, image)) = remedy(look, slot) else {
         let (slot, generation) = (slot.spec.name.clone(), look.generation.clone());
         return Plan::Stalled(Stall::NothingToHealWith { slot, generation });
@@ -148,7 +151,7 @@ fn claim_lost(look: &Look<'_>, slot: &SlotLook<'_>) -> Plan {
         slot: slot.spec.name.clone(),
         attempt: look.next_attempt(),
         tries: 0,
-        old: None,
+        old: shell.map(|shell| shell.id.clone()),
         member: slot.member.map(|member| member.id.clone()),
         generation,
         image,

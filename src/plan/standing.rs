@@ -19,8 +19,8 @@ pub enum Standing<'a> {
     VolumeElsewhere { volume: VolumeId, zone: Zone },
     /// A volume is of no use as it is.
     VolumeUnusable { volume: VolumeId, why: &'static str },
-    /// Its volumes are free and it has no live instance.
-    Vacant,
+    /// No instance serves it. One that once did may be left, without all of the volumes.
+    Vacant { shell: Option<&'a Instance> },
     /// One instance has all its volumes and runs, or is about to.
     Serving(&'a Instance),
     /// One instance has all its volumes and was stopped.
@@ -74,7 +74,7 @@ fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Standing<'a> {
     live.sort_by_key(|instance| instance.attempt);
     let free = slot.present().all(|(_, volume)| look.place(volume) == Place::Free);
     match live.as_slice() {
-        [] if free => Standing::Vacant,
+        [] if free => Standing::Vacant { shell: None },
         [] => Standing::Unclear(Unclear::Views(format!(
             "the volumes of {} are attached to something that is not one of its live instances",
             slot.spec.name
@@ -86,12 +86,18 @@ fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Standing<'a> {
                 Standing::Serving(instance)
             }
         },
-        [new] if launched_by_us(look, new) => Standing::Interrupted { old: None, new },
+        [new] if launched_by_us(look, new) && is_newer(slot, new) => Standing::Interrupted { old: None, new },
+        [shell] if is_ours(look, shell) => Standing::Vacant { shell: Some(shell) },
         [old, new] if launched_by_us(look, new) && is_ours(look, old) && old.attempt < new.attempt => {
             Standing::Interrupted { old: Some(old), new }
         }
         _ => Standing::Contested(live.iter().map(|instance| instance.id.clone()).collect()),
     }
+}
+
+/// Launched after whatever settled or failed last on the slot's volumes.
+fn is_newer(slot: &SlotLook<'_>, instance: &Instance) -> bool {
+    slot.present().all(|(_, volume)| volume.attempt < instance.attempt)
 }
 
 fn is_ours(look: &Look<'_>, instance: &Instance) -> bool {

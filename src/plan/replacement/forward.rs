@@ -77,14 +77,13 @@ impl<'a> Replacement<'_, 'a> {
 
     /// Every volume is at the new instance: the member has to prove itself, then the old shell goes.
     fn prove(&self, new: &'a Instance) -> Plan {
-        let passed = self.old.is_some_and(|old| old.retired);
-        if !passed {
-            if self.waits_for_others() {
-                return self.release(false, Why::Forming);
-            }
-            if let Some(plan) = self.proof_outstanding(new) {
-                return plan;
-            }
+        if self.waits_for_others() {
+            return self.release(false, Why::Forming);
+        }
+        // Asked again although the old instance may be marked retired: that was on the word of whatever was proven then,
+        // which need not be this one.
+        if let Some(plan) = self.proof_outstanding(new) {
+            return plan;
         }
         self.discard_old(new).or_else(|| self.settle(new)).unwrap_or_else(|| self.release(false, Why::Proven))
     }

@@ -1,0 +1,82 @@
+//! Progress on a terminal: one line for each slot, below the log. Elsewhere there is only the log.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::ids::{ClusterName, SlotName};
+use crate::status::{SlotStatus, Status};
+
+/// The lines, if stderr is a terminal. The log has to know of them, so that the two do not overwrite each other.
+static LINES: OnceLock<MultiProgress> = OnceLock::new();
+
+/// One line for each slot.
+#[derive(Clone, Default)]
+pub struct Progress {
+    slots: Rc<RefCell<BTreeMap<(ClusterName, SlotName), ProgressBar>>>,
+}
+
+impl Progress {
+    /// Begins to show progress, if there is a terminal to show it on.
+    pub fn start() -> Self {
+        if io::stderr().is_terminal() {
+            LINES.get_or_init(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        }
+        Self::default()
+    }
+
+    /// Shows how a cluster's slots are.
+    pub fn show(&self, status: &Status) {
+        let Some(lines) = LINES.get() else { return };
+        for slot in &status.slots {
+            let key = (status.cluster.clone(), slot.slot.clone());
+            let mut slots = self.slots.borrow_mut();
+            let line = slots.entry(key).or_insert_with(|| lines.add(line()));
+            line.set_prefix(format!("{} {}", status.cluster, slot.slot));
+            line.set_message(message(slot, status));
+        }
+    }
+
+    /// Takes the lines off the terminal.
+    pub fn end(&self) {
+        for line in self.slots.borrow().values() {
+            line.finish_and_clear();
+        }
+    }
+}
+
+fn line() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {prefix:28} {wide_msg}");
+    let line = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    line.enable_steady_tick(Duration::from_millis(250));
+    line
+}
+
+fn message(slot: &SlotStatus, status: &Status) -> String {
+    let image = slot.image.as_ref().map_or_else(|| "no instance".to_owned(), ToString::to_string);
+    let mark = if slot.current { "✓" } else { "→" };
+    let doing = if slot.claimed { status.answer.as_str() } else { "" };
+    format!("{image} {mark}  {:<9} {:<10} {doing}", slot.role, slot.health.split(':').next().unwrap_or_default())
+}
+
+/// Writes to stderr without tearing the progress lines apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match LINES.get() {
+            Some(lines) => lines.suspend(|| io::stderr().write(bytes)),
+            None => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

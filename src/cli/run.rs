@@ -1,0 +1,312 @@
+//! `hermitcrab run`: the daemon. It watches desired state and keeps every cluster as it is wanted.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::controller::desired::{Changes, Desired, Standing};
+use crate::controller::fleet::Fleet;
+use crate::controller::wake::Watch;
+use crate::controller::{Controller, Settings};
+use crate::ids::{ClusterName, ImageId, Owner};
+use crate::sim::{FaultLevel, OWNER, Payload, World};
+use crate::simulate;
+use crate::spec::load::{self, Loaded};
+use crate::spec::{ClusterSpec, render};
+
+use super::cloud::Kind;
+use super::progress::Progress;
+use super::{Exit, Failure, Output};
+
+mod narrator;
+
+use narrator::{Narrator, Verdict};
+
+const EXAMPLES: &str = "\
+Examples:
+  hermitcrab run desired-state --cloud simulated
+      Keep simulated clusters as the files say; edit a file and watch
+  hermitcrab run desired-state --cloud simulated --once --world world.json
+      Bring the clusters to what the files say, and exit; the world is kept for the next run
+  hermitcrab run desired-state --cloud simulated --bad-image ami-0bad0bad0bad0bad0
+      The same, where members on that image never join
+
+Signals:
+  SIGTERM, SIGINT   finish the calls in flight, and exit with 0; a second one exits at once
+
+Exit codes:
+  0 ended by a signal; with --once: every cluster is settled
+  1 error   3 a cluster is stalled (--once)   4 not settled in time (--timeout)   5 a cluster waits for a person (--once)";
+
+/// Run the controller
+///
+/// Watches the files below DIR, and brings every cluster that they declare to what they say, one change at a time. A
+/// file that breaks keeps its last good version; a file that goes away changes nothing in the world.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A folder of desired-state files
+    #[arg(value_name = "DIR", default_value = "desired-state")]
+    path: PathBuf,
+    /// Bring every cluster to what is desired, and exit
+    #[arg(long)]
+    once: bool,
+    /// Plan and report, but never act
+    #[arg(long, conflicts_with = "once")]
+    observe: bool,
+    /// With --once: how long to try, e.g. `45m`
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
+    timeout: Duration,
+    /// Stop every mutation for as long as this file exists
+    #[arg(long, value_name = "FILE")]
+    kill_switch: Option<PathBuf>,
+    /// The value of the `hermitcrab:owner` tag on what this controller may touch
+    #[arg(long, value_name = "NAME", default_value = OWNER)]
+    owner: String,
+    #[command(flatten)]
+    cloud: Cloud,
+}
+
+/// Which cloud is acted on.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Cloud")]
+#[group(skip)]
+struct Cloud {
+    /// The cloud to act on
+    #[arg(long, value_enum, value_name = "CLOUD")]
+    cloud: Option<Kind>,
+    /// Where the simulated world is kept, after every change; implies `--cloud simulated`
+    #[arg(long, value_name = "FILE")]
+    world: Option<PathBuf>,
+    /// Simulated seconds in a second
+    #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = speed)]
+    speed: f64,
+    /// Decides all chances of a simulated world
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Begin with nothing, so that the clusters are created, and not with each settled on its file's image
+    #[arg(long)]
+    empty: bool,
+    /// An image whose members never join, in the simulated world
+    #[arg(long, value_name = "AMI", value_parser = super::cloud::image)]
+    bad_image: Vec<ImageId>,
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    text.parse::<jiff::SignedDuration>()
+        .map_err(|error| error.to_string())
+        .and_then(|span| Duration::try_from(span).map_err(|_| "it must not be negative".to_owned()))
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
+        _ => Err("a speed is a number above 0".to_owned()),
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(daemon(args, out))
+}
+
+async fn daemon(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    if args.once && !args.path.exists() {
+        return Err(Failure::new(format!("{} does not exist", args.path.display()))
+            .hint("name a folder with `*.yaml` files; without --once it would be waited for"));
+    }
+    let paths = [args.path.clone()];
+    let mut watch = Watch::new(&paths);
+    let progress = Progress::start();
+    let mut daemon = Daemon::open(args, &progress, load::load(&paths), out)?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let timeout = tokio::time::timeout(args.timeout, std::future::pending::<()>());
+    let mut timeout = std::pin::pin!(timeout);
+    let ended = loop {
+        if args.once
+            && let Some(exit) = daemon.converged()
+        {
+            break exit;
+        }
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break Exit::Done,
+            _ = interrupt.recv() => break Exit::Done,
+            () = watch.changed(), if !args.once => {
+                watch.rearm();
+                daemon.take_over(&load::load(&paths), out)?;
+            }
+            cluster = daemon.fleet.run() => {
+                tracing::error!(%cluster, "internal assertion broke; the cluster is left alone until its spec changes");
+                daemon.verdicts.borrow_mut().insert(cluster, Verdict::Broken);
+            }
+            () = daemon.changed.notified(), if args.once => {}
+            _ = &mut timeout, if args.once => break Exit::TimedOut,
+        }
+    };
+    let exit = tokio::select! {
+        biased;
+        () = daemon.fleet.stop() => ended,
+        _ = terminate.recv() => Exit::Terminated,
+        _ = interrupt.recv() => Exit::Interrupted,
+    };
+    progress.end();
+    if args.once {
+        daemon.conclude(out)?;
+    }
+    Ok(exit)
+}
+
+/// What the daemon has in hand.
+struct Daemon {
+    world: World,
+    bad_images: Vec<ImageId>,
+    desired: Desired,
+    has_errors: bool,
+    fleet: Fleet<World, Narrator>,
+    verdicts: Rc<RefCell<BTreeMap<ClusterName, Verdict>>>,
+    /// A verdict has changed.
+    changed: Rc<tokio::sync::Notify>,
+}
+
+impl Daemon {
+    fn open(args: &Args, progress: &Progress, loaded: Loaded, out: &mut Output) -> Result<Self, Failure> {
+        let world = args.cloud.open(&loaded)?;
+        let (verdicts, changed) = (Rc::default(), Rc::new(tokio::sync::Notify::new()));
+        let narrator = Narrator::new(progress.clone(), Rc::clone(&verdicts), changed.clone());
+        let switch = args.kill_switch.clone();
+        let settings = Settings {
+            owner: Owner::from(args.owner.as_str()),
+            observe_only: args.observe,
+            seed: args.cloud.seed,
+            kill_switch: Box::new(move || switch.as_deref().and_then(thrown)),
+        };
+        let fleet = Fleet::new(Controller::new(world.controller(0), narrator, settings));
+        let bad_images = args.cloud.bad_image.clone();
+        let (desired, has_errors) = (Desired::default(), false);
+        let mut daemon = Self { world, bad_images, desired, has_errors, fleet, verdicts, changed };
+        tracing::info!(path = %args.path.display(), observe = args.observe, "watching desired state");
+        daemon.take_over(&loaded, out)?;
+        Ok(daemon)
+    }
+
+    /// Attends to what has changed, and reports what cannot be used.
+    fn take_over(&mut self, loaded: &Loaded, out: &mut Output) -> Result<(), Failure> {
+        self.has_errors = loaded.has_errors();
+        let Changes { changed, orphaned, broken, mended } = self.desired.update(loaded);
+        for path in &mended {
+            tracing::info!(path = %path.display(), "file is usable again");
+        }
+        if !broken.is_empty() {
+            let color = out.colors_notes();
+            write!(out.notes, "{}", render::text(loaded, color))?;
+            self.report_broken(&broken);
+        }
+        for name in orphaned {
+            self.fleet.leave(&name);
+            self.verdicts.borrow_mut().remove(&name);
+            tracing::warn!(cluster = %name, "orphaned: no file declares it any more; nothing of it is changed");
+        }
+        let wanted: Vec<_> = changed.iter().filter_map(|name| self.spec(name)).collect();
+        for spec in wanted {
+            tracing::info!(cluster = %spec.name, image = %spec.image, "desired state has changed");
+            declare(&self.world, &spec, &self.bad_images);
+            self.verdicts.borrow_mut().insert(spec.name.clone(), Verdict::UnderWay);
+            self.fleet.attend(spec);
+        }
+        Ok(())
+    }
+
+    fn report_broken(&self, broken: &[PathBuf]) {
+        for path in broken {
+            let kept = self.desired.clusters().find(|(_, desire)| desire.path == *path);
+            match kept {
+                Some((cluster, desire)) if matches!(desire.standing, Standing::LastGood { .. }) => {
+                    tracing::error!(path = %path.display(), %cluster, "broken: the last good version stays in force");
+                }
+                _ => tracing::error!(path = %path.display(), "broken: there is no good version to go by"),
+            }
+        }
+    }
+
+    fn spec(&self, name: &ClusterName) -> Option<ClusterSpec> {
+        self.desired.clusters().find(|(known, _)| *known == name).map(|(_, desire)| desire.spec.clone())
+    }
+
+    /// With `--once`: how it ended, once every cluster has come to an end.
+    fn converged(&self) -> Option<Exit> {
+        let verdicts = self.verdicts.borrow();
+        let worst = verdicts.values().max().copied();
+        match worst {
+            None | Some(Verdict::Settled) => Some(if self.has_errors { Exit::Error } else { Exit::Done }),
+            Some(Verdict::UnderWay) => None,
+            // What one cluster cannot do does not keep the others from being finished.
+            Some(_) if verdicts.values().any(|verdict| *verdict == Verdict::UnderWay) => None,
+            Some(Verdict::NeedsPerson) => Some(Exit::NeedsPerson),
+            Some(Verdict::Stalled) => Some(Exit::Failed),
+            Some(Verdict::Broken) => Some(Exit::Error),
+        }
+    }
+
+    /// A line for each cluster, once they are all at their end.
+    fn conclude(&self, out: &mut Output) -> Result<(), Failure> {
+        for (cluster, verdict) in self.verdicts.borrow().iter() {
+            writeln!(out.data, "{cluster}: {verdict}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Cloud {
+    fn open(&self, loaded: &Loaded) -> Result<World, Failure> {
+        let simulated = self.cloud == Some(Kind::Simulated) || (self.cloud.is_none() && self.world.is_some());
+        if !simulated {
+            return Err(super::cloud::no_aws());
+        }
+        let world = match self.world.as_deref().filter(|path| path.exists()) {
+            Some(path) => super::cloud::load(path)?,
+            None => self.begin(loaded),
+        };
+        if let Some(path) = &self.world {
+            super::cloud::save(&world, path)?;
+            world.autosave(path);
+        }
+        world.paced(self.speed);
+        Ok(world)
+    }
+
+    /// A new world, in which each cluster is settled on its file's image unless it shall be empty.
+    fn begin(&self, loaded: &Loaded) -> World {
+        let world = World::new(self.seed, FaultLevel::None);
+        for (_, spec) in loaded.specs().filter(|_| !self.empty) {
+            declare(&world, spec, &self.bad_image);
+            world.settle(spec);
+        }
+        world
+    }
+}
+
+/// Makes a spec known to the simulated world, with the image that it names.
+fn declare(world: &World, spec: &ClusterSpec, bad_images: &[ImageId]) {
+    let payload = match bad_images.contains(&spec.image) {
+        true => Payload::NeverJoins,
+        false => Payload::Good { version: simulate::version(spec) },
+    };
+    world.register_image(&spec.image, payload);
+    world.declare(spec);
+}
+
+/// What a kill switch says, if it is thrown. One that cannot be looked at is taken for thrown.
+fn thrown(path: &Path) -> Option<String> {
+    match path.try_exists() {
+        Ok(false) => None,
+        Ok(true) => Some(format!("{} exists", path.display())),
+        Err(error) => Some(format!("{} cannot be looked at: {error}", path.display())),
+    }
+}
