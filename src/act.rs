@@ -29,3 +29,38 @@ pub async fn execute<O: Outside>(
         Effect::Claim(effect) => outside.coordination().write(&action.cluster, effect).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::CloudEffect;
+    use crate::sim::executor::block_on;
+    use crate::sim::{FaultLevel, Payload, World};
+    use crate::time::before;
+
+    fn stop_decided(age: Duration) -> (Outcome, u64) {
+        let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
+        let (_, spec) = loaded.specs().next().unwrap();
+        let world = World::new(1, FaultLevel::None);
+        world.register_image(&spec.image, Payload::default());
+        world.settle(spec);
+        let instance = world.instances_of(&spec.name, &spec.slots[0].name).remove(0);
+        let effect = Effect::Cloud(CloudEffect::Stop { instance });
+        let action = Action { cluster: spec.name.clone(), slot: None, effect };
+        let decided = before(world.now(), age);
+        let outcome = block_on(&world, execute(&world, spec, &[], &action, decided)).unwrap();
+        (outcome, world.calls().get("stop").copied().unwrap_or(0))
+    }
+
+    #[test]
+    fn a_fresh_decision_is_sent() {
+        assert_eq!(stop_decided(DECISION_LIFE), (Outcome::Done, 1));
+    }
+
+    #[test]
+    fn a_decision_that_somebody_slept_on_is_not() {
+        let (outcome, sent) = stop_decided(DECISION_LIFE + Duration::from_secs(1));
+        assert!(matches!(outcome, Outcome::Changed { .. }), "{outcome:?}");
+        assert_eq!(sent, 0);
+    }
+}

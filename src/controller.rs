@@ -114,8 +114,14 @@ impl<O: Outside, A: Audience> Controller<O, A> {
     pub async fn attend(&self, cluster: &Attended) {
         let mut memory = Memory::default();
         let mut backoff = Backoff::new(self.settings.seed, &cluster.spec().name);
+        let mut planned_for = cluster.spec();
         while !cluster.stopping.get() {
             let spec = cluster.spec();
+            if !Rc::ptr_eq(&spec, &planned_for) {
+                // A new spec is a person acting: what was refused may be tried again at once.
+                memory.forget_refusal();
+                planned_for = spec.clone();
+            }
             let pause = self.pass(&spec, &mut memory, &mut backoff).await;
             if cluster.stopping.get() {
                 return;
@@ -191,6 +197,7 @@ impl<O: Outside, A: Audience> Controller<O, A> {
             steady: BTreeMap::new(),
             launched: memory.launched.clone(),
             spent: memory.spent,
+            refused: memory.refused(clock.now()),
             regressions: Vec::new(),
             kill_switch: (self.settings.kill_switch)(),
             owner: self.settings.owner.clone(),

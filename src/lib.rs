@@ -1,4 +1,87 @@
-//! hermitcrab keeps stateful clusters on EC2 at the image that was committed.
+//! hermitcrab keeps stateful clusters on EC2 at the image that was committed: this is its architecture.
+//!
+//! Somebody commits the image that a cluster should run. The controller compares that with what EC2 and the cluster's
+//! own members say, and replaces one instance at a time by moving the member's data volume to a new one. Where a
+//! replacement stands is read off the world at each look, so that a crash at any point is nothing special.
+//!
+//! # One pass
+//!
+//! ```text
+//! spec::load ──────────► ClusterSpec ─┐
+//!                                     ├─► plan ─► Plan ─┬─► status ─► told to people, before acting
+//! cloud, members, claim ► Observation ┘                 └─► one Action, or none ─► act ─► the ports
+//! ```
+//!
+//! Then the controller waits, and looks again. [`plan::plan`] asks in one fixed order: is a replacement under way?
+//! finish it, or take it back. Is a slot broken? heal it. Is nothing outdated? settled. Is there a reason not to begin?
+//! blocked. Else claim the right slot.
+//!
+//! # Code map, in reading order
+//!
+//! | module | is | may import |
+//! |---|---|---|
+//! | [`ids`], [`time`] | names as types; instants | nothing |
+//! | [`spec`] | desired state: as meant, as written (`raw`), and read (`load`) | `ids`, `time` |
+//! | [`observed`] | what was seen at one moment: plain data | `ids`, `time` |
+//! | [`action`] | one effect, fully specified: plans say it, ports do it | the three rows above; with them it is *data* |
+//! | [`ports`] | traits [`Cloud`](ports::Cloud), [`Application`](ports::Application), [`Coordination`](ports::Coordination), [`Clock`](ports::Clock), and how they fail | data |
+//! | [`plan`] | the decision: `look` arranges; `replacement`, `heal`, `upkeep`, `select` answer; `gates` refuse; `explain` words it; `forecast` looks ahead | data |
+//! | [`status`] | conditions, phase, progress | data, `plan` |
+//! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
+//! | [`controller`] | the pass and the loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), files (`desired`, `wake`) | everything above |
+//! | [`sim`] | the simulated world, which fills every port | data, `ports` |
+//! | [`simulate`] | a whole rollout in that world | everything above |
+//! | [`cli`] | one command, one file; chooses what fills the ports | everything |
+//!
+//! `tests/layers.rs` holds this table. It has rows for `cloud`, `application` and `coordination` too, the adapters for EC2
+//! and Consul, which are not written yet: data and `ports`, and never a plan.
+//!
+//! # Architecture invariants
+//!
+//! **Architecture invariant:** the planner cannot wait, fail, speak or look at a clock, and knows no application and no
+//! SDK by name. `tests/layers.rs::every_file_keeps_to_its_layer` refuses the words; `clippy.toml` bans clocks, chance
+//! without a seed, and maps whose order is chance. That equal facts get equal answers:
+//! `tests/plan.rs::an_answer_does_not_depend_on_the_order_in_which_things_are_listed`.
+//!
+//! **Architecture invariant:** a pass changes at most one thing, because [`Plan::Act`](plan::Plan::Act) holds one
+//! [`Action`](action::Action). What is decided rests on readings begun after our last write; the world counts
+//! the contrary as a violation: `tests/sim.rs::stopping_without_looking_again_breaks_s2`.
+//!
+//! **Architecture invariant:** nothing that is needed after a crash is kept in memory. `controller/memory.rs` may delay
+//! an action and never hasten one. `tests/chaos.rs::a_crash_at_any_point_of_any_call_of_a_surge_changes_nothing` and its
+//! neighbours crash the controller everywhere.
+//!
+//! **Architecture invariant:** adapters never see a plan, only the effect that is to be carried out, and decide nothing
+//! but whether the world still is as the effect expects: `tests/layers.rs::every_file_keeps_to_its_layer`.
+//!
+//! **Architecture invariant:** one file, or one family of files, names each package that reaches outside (YAML, file
+//! watching, retries, arguments, the AWS SDK, HTTP): the second table in `tests/layers.rs`.
+//!
+//! **Architecture invariant:** no gate blocks the end of what was begun, and few block healing. What a gate guards is
+//! data in [`plan::gates::GATES`]; `tests/plan/heal-needs-no-healthy-cluster.yaml` shows it.
+//!
+//! **Architecture invariant:** a file that is broken, empty or gone causes no mutating call. Clusters are only added or
+//! replaced in `controller/desired.rs`, never removed; the tests below it say so one by one.
+//!
+//! **Architecture invariant:** whatever the simulated world does, no safety rule breaks and every run ends in a named
+//! answer: `sim/invariants.rs` judges from the truth after each step, `tests/chaos.rs` and `simulate --seeds` try it.
+//!
+//! # Where a new thing goes
+//!
+//! - A **gate**: a row in [`plan::gates::GATES`], its function below `plan/gates/`, its words in `plan/explain.rs`, a row in
+//!   `docs/gates.md`, a case `tests/plan/gate-….yaml`. Tests fail until all of them are there.
+//! - An **application**: a variant of [`spec::ApplicationSpec`] with its [`Rules`](spec::Rules), and an adapter below
+//!   `application/` that fills [`ports::Application`]. The planner stays as it is.
+//! - A **cloud**: one that fills [`ports::Cloud`], below `cloud/`, chosen in `cli/cloud.rs`.
+//! - A **command**: a file in `cli/` and a line in [`cli`].
+//! - A **field**: `spec/raw.rs` as written, `spec.rs` as meant, a check in `spec/load/`, `docs/desired-state.md`.
+//!
+//! # Words
+//!
+//! A *slot* is a stable seat of a *cluster*, with volumes that stay; *instances* pass through it; its *member* is the
+//! process as its peers see it. An instance is *outdated* if it *drifts* from the spec; it is *replaced*, *retired* when its
+//! successor has proved itself, and only then terminated. The *claim* names the one slot that may be disrupted. A slot that
+//! has lost its instance is *healed*. All of them, with what they look like from outside: `docs/desired-state.md`.
 
 // Modules in reading order.
 pub mod ids;

@@ -32,6 +32,9 @@ pub struct Observation {
     pub launched: Option<(Attempt, InstanceId, Timestamp)>,
     /// The attempt whose token EC2 will not honour any more, as its last answer said.
     pub spent: Option<Attempt>,
+    /// What was refused lately in a way that takes a person (not allowed, never possible, or a code that we do not
+    /// know), and how. Nothing more is sent meanwhile.
+    pub refused: Option<String>,
     /// What went backwards in time since an earlier look: a stale answer, or a world we do not understand.
     pub regressions: Vec<String>,
     /// Why every mutation is stopped, if somebody threw the switch.

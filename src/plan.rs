@@ -38,6 +38,9 @@ pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
     if let Some(hazards) = gates::standstill(&look) {
         return Plan::Blocked(hazards);
     }
+    if let Some(why) = &seen.refused {
+        return Plan::Stalled(Stall::Refused { why: why.clone() });
+    }
     replacement::finish(&look)
         .or_else(|| heal::repair(&look))
         .or_else(|| upkeep::keep(&look))

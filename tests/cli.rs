@@ -234,18 +234,18 @@ fn this_build_says_that_it_cannot_look_at_aws() {
     check(
         &["plan", FILE],
         expect![[r#"
-        ! error: this build cannot look at AWS: it has no adapter for EC2
-        !  hint: use `--cloud simulated` to look at a simulated world
-        exit 1
-    "#]],
+            ! error: this build cannot reach AWS: it has no adapter for EC2
+            !  hint: use `--cloud simulated` for a simulated world
+            exit 1
+        "#]],
     );
     check(
         &["status", FILE, "--cloud", "aws"],
         expect![[r#"
-        ! error: this build cannot look at AWS: it has no adapter for EC2
-        !  hint: use `--cloud simulated` to look at a simulated world
-        exit 1
-    "#]],
+            ! error: this build cannot reach AWS: it has no adapter for EC2
+            !  hint: use `--cloud simulated` for a simulated world
+            exit 1
+        "#]],
     );
 }
 
@@ -254,11 +254,11 @@ fn a_world_that_is_not_there_is_named() {
     check(
         &["plan", FILE, "--world", "nowhere.json"],
         expect![[r#"
-        ! error: the world nowhere.json cannot be read
-        !   caused by: No such file or directory (os error 2)
-        !  hint: a world is saved by `run --cloud simulated --world FILE`
-        exit 1
-    "#]],
+            ! error: the world nowhere.json cannot be read
+            !   caused by: No such file or directory (os error 2)
+            !  hint: a world is saved by `run --cloud simulated --world FILE`, or by `simulate --world FILE`
+            exit 1
+        "#]],
     );
 }
 
@@ -311,7 +311,7 @@ fn completions_and_the_manual_are_printed() {
         &["man", "pln"],
         expect![[r#"
             ! error: there is no command `pln`
-            !  hint: the commands are validate, schema, plan, status, explain, simulate, completions, man, help
+            !  hint: the commands are run, validate, schema, plan, status, explain, simulate, completions, man, help
             exit 1
         "#]],
     );

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use expect_test::{expect, expect_file};
 use hermitcrab::cli::validate;
+use hermitcrab::spec::ApplicationSpec;
 use hermitcrab::spec::load::{Loaded, Severity, load};
 use hermitcrab::spec::{raw, render};
 
@@ -289,6 +290,12 @@ fn what_is_left_out_has_a_default_and_paths_begin_beside_the_file() {
     let specs: Vec<_> = loaded.specs().map(|(_, spec)| spec).collect();
     expect_file![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec-meant.json")]
         .assert_eq(&(serde_json::to_string_pretty(&specs).unwrap() + "\n"));
+
+    // Where these lie is no part of what a plan is identified by, so they are not written above.
+    let staging = specs.iter().find(|spec| *spec.name == *"consul-staging").unwrap();
+    let ApplicationSpec::Consul(consul) = &staging.application;
+    assert_eq!(consul.ca_file.as_deref(), Some("desired-state/staging/secrets/ca.pem"));
+    assert_eq!(consul.token_file.as_deref(), Some("desired-state/staging/secrets/token"));
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(super) struct Memory {
     pub(super) launched: Option<(Attempt, InstanceId, Timestamp)>,
     /// The attempt whose token EC2 will not honour any more.
     pub(super) spent: Option<Attempt>,
+    /// What was refused in a way that takes a person, and when.
+    refused: Option<(Timestamp, String)>,
     /// What was reported last.
     pub(super) status: Option<Status>,
     /// Something was under way at the last look.
@@ -33,6 +35,9 @@ pub(super) struct Memory {
     newest: Newest,
     backwards_since: Option<Timestamp>,
 }
+
+/// What was refused in a way that takes a person is tried again after so long.
+const REFUSED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Looks further apart than this do not show that nothing happened in between.
 const GAP: Duration = Duration::from_secs(10);
@@ -56,12 +61,27 @@ impl Memory {
     /// Notes that something was sent. A failed call may have taken effect all the same.
     pub(super) fn wrote(&mut self, now: Timestamp, action: &Action, outcome: &Result<Outcome, PortError>) {
         self.wrote = Some(now);
+        if let Err(error) = outcome
+            && matches!(error.kind, ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Unknown)
+        {
+            self.refused = Some((now, format!("{} ({})", super::chain(error), error.kind)));
+        }
         let Effect::Cloud(CloudEffect::Launch(launch)) = &action.effect else { return };
         match outcome {
             Ok(Outcome::Launched(instance)) => self.launched = Some((launch.attempt, instance.clone(), now)),
             Err(error) if error.kind == ErrorKind::TokenSpent => self.spent = Some(launch.attempt),
             Ok(_) | Err(_) => {}
         }
+    }
+
+    /// What was refused lately.
+    pub(super) fn refused(&self, now: Timestamp) -> Option<String> {
+        let (at, why) = self.refused.as_ref()?;
+        (elapsed(now, *at) < REFUSED_FOR).then(|| why.clone())
+    }
+
+    pub(super) fn forget_refusal(&mut self) {
+        self.refused = None;
     }
 
     /// Completes an observation with what can only be said by comparing it with earlier ones.

@@ -17,8 +17,6 @@ const BLOCKED: Duration = Duration::from_secs(5);
 const RESTING: Duration = Duration::from_secs(30);
 /// The longest pause after failures that pass by themselves.
 const LONGEST: Duration = Duration::from_secs(60);
-/// The pause after a failure that needs a person, or a change of mind on EC2's side.
-const LONG: Duration = Duration::from_secs(5 * 60);
 
 pub(super) struct Backoff {
     seed: u64,
@@ -59,7 +57,8 @@ impl Backoff {
         match kind {
             ErrorKind::Throttled | ErrorKind::NotFound | ErrorKind::Unreachable | ErrorKind::TokenSpent => pause,
             ErrorKind::NoCapacity => pause.max(LONGEST),
-            ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Unknown => LONG,
+            // The planner says so from now on, and nothing is sent until it thinks better of it.
+            ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Unknown => MOMENT,
         }
     }
 

@@ -152,7 +152,7 @@ pub enum Hazard {
     Suspended,
     OutsideWindow { opens: Option<Timestamp>, closes: Option<Timestamp> },
     ApprovalRequired { plan: PlanId, given: Option<PlanId> },
-    GenerationRejected { generation: Generation, slots: Vec<SlotName> },
+    GenerationRejected { image: ImageId, generation: Generation, slots: Vec<SlotName> },
     RollbackCooldown { until: Timestamp },
     ImageUnavailable { image: ImageId, why: String },
     NotOwned { resources: Vec<String> },
@@ -186,10 +186,14 @@ pub enum Stall {
     VolumeMissing { slot: SlotName, volumes: Vec<VolumeName> },
     /// The slot's volume lies in another zone than the slot.
     VolumeElsewhere { slot: SlotName, volume: VolumeId, zone: Zone, declared: Zone },
+    /// An instance that is not one of the slot's has a volume of it.
+    VolumeTaken { slot: SlotName, volume: VolumeId, by: InstanceId },
     /// A volume is of no use as it is.
     VolumeUnusable { slot: SlotName, volume: VolumeId, why: String },
     /// Several instances claim one slot, and not all of them are ours to sort out.
     Contested { slot: SlotName, instances: BTreeSet<InstanceId> },
+    /// Something was refused in a way that takes a person.
+    Refused { why: String },
     /// Somebody stopped the instance.
     InstanceStopped { slot: SlotName, instance: InstanceId },
     /// The member did not come back in time, and the spec says to hold, or there is nothing to go back to.

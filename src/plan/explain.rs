@@ -234,7 +234,9 @@ impl fmt::Display for Hazard {
             Self::ApprovalRequired { plan, given: Some(given) } => {
                 write!(f, "{plan} is not approved; the approval is for {given}")
             }
-            Self::GenerationRejected { generation, slots } => write!(f, "{generation} has failed in {}", joined(slots)),
+            Self::GenerationRejected { image, generation, slots } => {
+                write!(f, "{image} ({generation}) has failed in {}", joined(slots))
+            }
             Self::RollbackCooldown { until } => {
                 write!(f, "a replacement was just taken back; none begins before {}", clock(*until))
             }
@@ -297,9 +299,15 @@ impl Stall {
                     .into()
             }
             Self::VolumeElsewhere { .. } => "correct the slot's zone: a volume cannot leave its own".into(),
+            Self::VolumeTaken { volume, by, .. } => {
+                format!("detach {volume} from {by} when whoever attached it is done")
+            }
             Self::VolumeUnusable { .. } => "look at the volume in EC2; nothing is done to it meanwhile".into(),
             Self::Contested { slot, .. } => {
                 format!("leave one instance tagged for {slot}, and take the tags off the others")
+            }
+            Self::Refused { .. } => {
+                "mend what it says; it is tried again after five minutes, or at once after a commit".into()
             }
             Self::InstanceStopped { instance, .. } => {
                 format!("start {instance} again, or terminate it to have it replaced")
@@ -321,8 +329,10 @@ impl Stall {
         match self {
             Self::VolumeMissing { .. } => "VolumeMissing",
             Self::VolumeElsewhere { .. } => "VolumeElsewhere",
+            Self::VolumeTaken { .. } => "VolumeTaken",
             Self::VolumeUnusable { .. } => "VolumeUnusable",
             Self::Contested { .. } => "Contested",
+            Self::Refused { .. } => "Refused",
             Self::InstanceStopped { .. } => "InstanceStopped",
             Self::Held { .. } => "Held",
             Self::RollbackFailed { .. } => "RollbackFailed",
@@ -342,8 +352,12 @@ impl fmt::Display for Stall {
             Self::VolumeElsewhere { slot, volume, zone, declared } => {
                 write!(f, "{volume} of {slot} lies in {zone}, and the slot is declared in {declared}")
             }
+            Self::VolumeTaken { slot, volume, by } => {
+                write!(f, "{volume} of {slot} is attached to {by}, which is not one of the slot's instances")
+            }
             Self::VolumeUnusable { slot, volume, why } => write!(f, "{volume} of {slot} is {why}"),
             Self::Contested { slot, instances } => write!(f, "several instances claim {slot}: {}", joined(instances)),
+            Self::Refused { why } => f.write_str(why),
             Self::InstanceStopped { slot, instance } => write!(f, "{instance} of {slot} is stopped, and not by us"),
             Self::Held { slot, generation, why_not } => {
                 write!(f, "{slot} did not come back on {generation}: {why_not}")

@@ -207,7 +207,7 @@ fn slot_forecast(
         volumes: slot.volumes.iter().map(|(v, there)| (v.name.clone(), there.map(|there| there.id.clone()))).collect(),
         quorum: Quorum {
             before: healthy,
-            during: healthy - own,
+            during: if steps.iter().any(|step| step.down) { healthy - own } else { healthy },
             after: (healthy - own + 1).min(declared),
             needed: look.spec.quorum(),
             declared,

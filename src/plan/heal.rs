@@ -55,16 +55,7 @@ fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
             Some(Plan::Stalled(Stall::InstanceStopped { slot: name(), instance: instance.id.clone() }))
         }
         Standing::Contested(instances) => Some(Plan::Stalled(Stall::Contested { slot: name(), instances })),
-        Standing::VolumeMissing { lacking } => {
-            Some(Plan::Stalled(Stall::VolumeMissing { slot: name(), volumes: lacking }))
-        }
-        Standing::VolumeElsewhere { volume, zone } => {
-            let declared = slot.spec.zone.clone();
-            Some(Plan::Stalled(Stall::VolumeElsewhere { slot: name(), volume, zone, declared }))
-        }
-        Standing::VolumeUnusable { volume, why } => {
-            Some(Plan::Stalled(Stall::VolumeUnusable { slot: name(), volume, why: why.to_owned() }))
-        }
+        Standing::Unsound(stall) => Some(Plan::Stalled(stall)),
         Standing::Unclear(unclear) => Some(wait_for(look, slot, unclear)),
     }
 }

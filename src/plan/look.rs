@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use crate::action::{Action, CloudEffect, Effect};
-use crate::ids::{Attempt, Generation, InstanceId, MemberId, SlotName};
+use crate::ids::{Attempt, Generation, InstanceId, MemberId, SlotName, VolumeName};
 use crate::observed::{
     AttachmentPhase, ClaimRecord, CloudView, Health, Instance, Member, Membership, Observation, Reading, Volume,
     VolumeState,
 };
 use crate::spec::{ClusterSpec, Rules, SlotSpec, VolumeSpec};
-use crate::time::{Timestamp, after};
+use crate::time::{Timestamp, after, elapsed};
 
 use super::answer::{Awaited, Hazard, Hazards, Plan, WaitingOn, Why};
+
+/// EC2's views agree within seconds, and after five minutes at the worst.
+const STALE_AT_MOST: Duration = Duration::from_secs(5 * 60);
 
 /// One cluster at one moment.
 #[derive(Debug)]
@@ -137,6 +140,13 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// Who has a volume that is not an instance of its slot, if somebody has had it for longer than any view is stale.
+    pub fn taken_by(&self, slot: &SlotLook<'_>, volume: &'a Volume) -> Option<&'a InstanceId> {
+        let VolumeState::InUse(attachment) = &volume.state else { return None };
+        let stranger = slot.instance(&attachment.instance).is_none();
+        (stranger && elapsed(self.now, attachment.since) > STALE_AT_MOST).then_some(&attachment.instance)
+    }
+
     /// A number that no launch of this cluster has ever had.
     pub fn next_attempt(&self) -> Attempt {
         let instances = self.cloud.instances.iter().map(|instance| instance.attempt);
@@ -202,6 +212,11 @@ impl<'a> SlotLook<'a> {
     /// The slot's instance of that id, dead or alive.
     pub fn instance(&self, id: &InstanceId) -> Option<&'a Instance> {
         self.instances.iter().copied().find(|instance| instance.id == *id)
+    }
+
+    /// The declared volumes that are not there.
+    pub fn lacking(&self) -> Vec<VolumeName> {
+        self.volumes.iter().filter(|(_, there)| there.is_none()).map(|(spec, _)| spec.name.clone()).collect()
     }
 
     /// The volumes that are there.

@@ -20,6 +20,7 @@ use crate::observed::{Claim, Instance, InstanceState};
 use super::answer::{Hazard, Plan, Stall, Why};
 use super::drift::drifts;
 use super::look::{Look, Place, SlotLook};
+use super::standing;
 
 mod back;
 mod forward;
@@ -66,30 +67,8 @@ pub fn finish(look: &Look<'_>) -> Option<Plan> {
 impl<'a> Replacement<'_, 'a> {
     /// A reason why nothing at all can be done in this slot.
     fn sound(&self) -> Option<Plan> {
-        let slot = || self.slot.spec.name.clone();
-        let lacking: Vec<_> =
-            self.slot.volumes.iter().filter(|(_, there)| there.is_none()).map(|(spec, _)| spec.name.clone()).collect();
-        if !lacking.is_empty() {
-            return Some(Plan::Stalled(Stall::VolumeMissing { slot: slot(), volumes: lacking }));
-        }
-        for (_, volume) in self.slot.present() {
-            let volume_id = || volume.id.clone();
-            if let Place::Unusable(why) = self.look.place(volume) {
-                return Some(Plan::Stalled(Stall::VolumeUnusable {
-                    slot: slot(),
-                    volume: volume_id(),
-                    why: why.into(),
-                }));
-            }
-            if volume.zone != self.slot.spec.zone {
-                let (zone, declared) = (volume.zone.clone(), self.slot.spec.zone.clone());
-                return Some(Plan::Stalled(Stall::VolumeElsewhere {
-                    slot: slot(),
-                    volume: volume_id(),
-                    zone,
-                    declared,
-                }));
-            }
+        if let Some(stall) = standing::fault(self.look, self.slot) {
+            return Some(Plan::Stalled(stall));
         }
         let known = |instance: &Instance| {
             Some(&instance.id) == self.claim.old.as_ref() || Some(&instance.id) == self.new.map(|new| &new.id)
@@ -99,7 +78,7 @@ impl<'a> Replacement<'_, 'a> {
             true => None,
             false => {
                 let instances = self.slot.live().map(|instance| instance.id.clone()).collect();
-                Some(Plan::Stalled(Stall::Contested { slot: slot(), instances }))
+                Some(Plan::Stalled(Stall::Contested { slot: self.slot.spec.name.clone(), instances }))
             }
         }
     }

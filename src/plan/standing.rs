@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::ids::{InstanceId, SlotName, VolumeId, VolumeName, Zone};
+use crate::ids::{InstanceId, SlotName, VolumeId, VolumeName};
 use crate::observed::{Instance, InstanceState};
 
+use super::answer::Stall;
 use super::look::{Look, Place, SlotLook};
 
 /// Where a slot stands while nobody claims it.
@@ -13,12 +14,8 @@ use super::look::{Look, Place, SlotLook};
 pub enum Standing<'a> {
     /// It was never initialised, and these volumes are still to be made.
     Blank { lacking: Vec<VolumeName> },
-    /// It was initialised, and these volumes are not there.
-    VolumeMissing { lacking: Vec<VolumeName> },
-    /// A volume lies outside the slot's zone.
-    VolumeElsewhere { volume: VolumeId, zone: Zone },
-    /// A volume is of no use as it is.
-    VolumeUnusable { volume: VolumeId, why: &'static str },
+    /// Something is wrong with its volumes that only a person can mend.
+    Unsound(Stall),
     /// No instance serves it. One that once did may be left, without all of the volumes.
     Vacant { shell: Option<&'a Instance> },
     /// One instance has all its volumes and runs, or is about to.
@@ -44,21 +41,16 @@ pub enum Unclear<'a> {
 
 /// Classifies a slot.
 pub fn standing<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Standing<'a> {
-    let lacking: Vec<_> =
-        slot.volumes.iter().filter(|(_, there)| there.is_none()).map(|(spec, _)| spec.name.clone()).collect();
-    if !lacking.is_empty() {
-        return match initialised(look, slot) {
-            true => Standing::VolumeMissing { lacking },
-            false => Standing::Blank { lacking },
-        };
+    let lacking = slot.lacking();
+    if !lacking.is_empty() && !initialised(look, slot) {
+        return Standing::Blank { lacking };
+    }
+    if let Some(stall) = fault(look, slot) {
+        return Standing::Unsound(stall);
     }
     for (_, volume) in slot.present() {
-        if volume.zone != slot.spec.zone {
-            return Standing::VolumeElsewhere { volume: volume.id.clone(), zone: volume.zone.clone() };
-        }
         match look.place(volume) {
-            Place::Free | Place::On(_) => {}
-            Place::Unusable(why) => return Standing::VolumeUnusable { volume: volume.id.clone(), why },
+            Place::Free | Place::On(_) | Place::Unusable(_) => {}
             Place::Unclear(detail) => return Standing::Unclear(Unclear::Views(detail)),
             place @ (Place::Creating | Place::Attaching { .. } | Place::Detaching { .. }) => {
                 return Standing::Unclear(Unclear::Volume { volume: &volume.id, place });
@@ -66,6 +58,29 @@ pub fn standing<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Standing<'a> {
         }
     }
     by_instances(look, slot)
+}
+
+/// What is wrong with the volumes of a slot that has had them, and that only a person can mend.
+pub fn fault<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Stall> {
+    let name = || slot.spec.name.clone();
+    let volumes = slot.lacking();
+    if !volumes.is_empty() {
+        return Some(Stall::VolumeMissing { slot: name(), volumes });
+    }
+    slot.present().find_map(|(_, volume)| {
+        let (slot_name, id) = (name(), volume.id.clone());
+        if volume.zone != slot.spec.zone {
+            let (zone, declared) = (volume.zone.clone(), slot.spec.zone.clone());
+            return Some(Stall::VolumeElsewhere { slot: slot_name, volume: id, zone, declared });
+        }
+        if let Some(by) = look.taken_by(slot, volume) {
+            return Some(Stall::VolumeTaken { slot: slot_name, volume: id, by: by.clone() });
+        }
+        match look.place(volume) {
+            Place::Unusable(why) => Some(Stall::VolumeUnusable { slot: slot_name, volume: id, why: why.to_owned() }),
+            _ => None,
+        }
+    })
 }
 
 /// The second half: every volume is there, in its zone, and either free or attached.

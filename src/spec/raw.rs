@@ -80,6 +80,7 @@ pub struct Spec {
     #[schemars(required)]
     pub instance: Option<Instance>,
     /// The persistent volumes of every slot. They outlive instances: a replacement is given its predecessor's.
+    /// One that is declared later is not made in slots that exist: it could be a lost one.
     #[schemars(required, extend("minItems" = 1))]
     pub volumes: Option<Vec<Volume>>,
     /// The seats of the cluster, one a member. An odd number is best: 3, 5 or 7.
@@ -89,11 +90,11 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(with = "Rollout")]
     pub rollout: Option<Rollout>,
-    /// No upgrades; healing goes on.
+    /// No upgrades; healing goes on. A replacement whose old instance was stopped already is finished.
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = false))]
     pub suspend: Text,
-    /// Touch nothing at all.
+    /// Touch nothing at all: no healing either, and a replacement under way stays where it stands.
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = false))]
     pub freeze: Text,
@@ -179,7 +180,8 @@ pub struct Instance {
     pub tags: Option<BTreeMap<String, Spanned<String>>>,
 }
 
-/// One persistent volume of every slot.
+/// One persistent volume of every slot. Size, type and encryption count when it is made; a later change of them does
+/// nothing to a volume that exists.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -201,7 +203,8 @@ pub struct Volume {
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = true))]
     pub encrypted: Text,
-    /// Take a snapshot after the old instance stopped and before the volume moves. Safer, and slower.
+    /// Take a snapshot after the old instance stopped and before the volume moves: a way back for the data. The move
+    /// does not wait for it to be complete.
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = false))]
     pub snapshot_before_replace: Text,
@@ -252,7 +255,7 @@ pub struct Rollout {
     #[serde(default)]
     #[schemars(with = "String")]
     pub approved: Text,
-    /// When a replacement may begin. With no windows: always. `deny` wins over `allow`.
+    /// When a replacement may begin, if it is expected to fit in. With no windows: always. `deny` wins over `allow`.
     #[serde(default)]
     #[schemars(with = "Vec<Window>", extend("default" = []))]
     pub windows: Option<Vec<Window>>,

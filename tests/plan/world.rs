@@ -180,6 +180,7 @@ impl World {
             membership: reading(&get("membership"), read(membership)),
             claim: reading(&get("claims"), read(record)),
             steady: self.steady(&things),
+            refused: read(get("refused")),
             launched: None,
             spent: read(get("spent")),
             regressions: things.get("regressions").cloned().map(read).unwrap_or_default(),

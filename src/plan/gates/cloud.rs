@@ -58,8 +58,7 @@ pub(super) fn owned_by_autoscaling(q: &Question<'_, '_>) -> Finding {
 
 pub(super) fn volume_missing(q: &Question<'_, '_>) -> Finding {
     let lacking = q.look.slots.iter().find_map(|slot| {
-        let volumes: Vec<_> =
-            slot.volumes.iter().filter(|(_, there)| there.is_none()).map(|(spec, _)| spec.name.clone()).collect();
+        let volumes = slot.lacking();
         (!volumes.is_empty()).then(|| (slot.spec.name.clone(), volumes))
     });
     let value = lacking

@@ -74,8 +74,8 @@ pub(super) fn generation_rejected(q: &Question<'_, '_>) -> Finding {
     let rejecting = q.look.slots.iter().filter(|slot| slot.rejected(generation));
     let slots: Vec<_> = rejecting.map(|slot| slot.spec.name.clone()).collect();
     let value = format!("{generation} failed in: {}", listed(&slots));
-    let hazard = (!slots.is_empty())
-        .then(|| Hazard::GenerationRejected { generation: generation.clone(), slots: slots.clone() });
+    let (image, generation) = (q.look.spec.image.clone(), generation.clone());
+    let hazard = (!slots.is_empty()).then_some(Hazard::GenerationRejected { image, generation, slots });
     finding(value, "failed nowhere", hazard)
 }
 

@@ -1,0 +1,254 @@
+//! What does not depend on the machine: calls, sweeps and shares of simulated time; and beside them the peak memory.
+//!
+//! `cargo bench --no-default-features --bench counts`. What the numbers should be is in `docs/performance.md`.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hermitcrab::action::CloudEffect;
+use hermitcrab::controller::fleet::Fleet as Controlled;
+use hermitcrab::controller::{Audience, Controller, Report};
+use hermitcrab::ids::{ClusterName, SlotName};
+use hermitcrab::observed::{Reading, Sweep};
+use hermitcrab::plan::{Awaited, Hazard, Plan, WaitingOn, plan};
+use hermitcrab::ports::{Clock, Cloud, Outcome, Outside, PortError, Wanted};
+use hermitcrab::sim::{Executor, FaultLevel, World};
+use hermitcrab::simulate;
+use hermitcrab::spec::ClusterSpec;
+use hermitcrab::time::{Timestamp, after, elapsed};
+
+mod scene;
+
+use scene::{Fleet, Pass, Rollout, spec};
+
+const FIVE_SLOTS: &str = "tests/fixtures/consul-5.yaml";
+const THREE_SLOTS: &str = "desired-state/prod/consul.yaml";
+const MANY: usize = 10_000;
+const IDLE: Duration = Duration::from_secs(10 * 60);
+
+fn main() {
+    // First, because a process never forgets its peak.
+    peak_memory();
+    calls_a_slot();
+    sweeps_when_idle();
+    time_added();
+}
+
+/// The most memory that this process has had, all observations and plans of a fleet being there at once.
+fn peak_memory() {
+    let rollout = Rollout::of(FIVE_SLOTS, 1);
+    let settled = rollout.first(|plan| *plan == Plan::Settled);
+    let fleet = Fleet::of(MANY, &rollout.spec, settled);
+    let seen: Vec<_> = (0..MANY).map(|index| fleet.observe(index)).collect();
+    let plans: Vec<_> = fleet.specs.iter().zip(&seen).map(|(spec, seen)| plan(spec, seen)).collect();
+    assert!(plans.iter().all(|plan| *plan == Plan::Settled));
+    match peak_kib() {
+        Some(kib) => println!("peak memory with {MANY} clusters of 5 slots: {} MB", kib * 1024 / 1_000_000),
+        None => println!("peak memory: this system does not say (it is read from /proc)"),
+    }
+}
+
+fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Mutating EC2 calls for each replaced slot.
+fn calls_a_slot() {
+    println!("\nmutating EC2 calls for each replaced slot:");
+    for (name, file) in [
+        ("5 slots", FIVE_SLOTS),
+        ("9 slots", "tests/fixtures/consul-9.yaml"),
+        ("3, with snapshots", THREE_SLOTS),
+        ("recreate", "tests/fixtures/consul-recreate.yaml"),
+        ("several volumes", "tests/fixtures/consul-volumes.yaml"),
+    ] {
+        let rollout = Rollout::of(file, 1);
+        let slots = rollout.spec.slots.len();
+        let calls = rollout.ec2_calls();
+        let total: usize = calls.values().sum();
+        let named: Vec<_> = calls.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        println!("  {:<20} {:.1}   ({})", name, total as f64 / slots as f64, named.join(", "));
+    }
+}
+
+/// Sweeps of the fleet in an idle minute, for more and more settled clusters.
+fn sweeps_when_idle() {
+    println!("\nsweeps of the fleet in an idle minute:");
+    for clusters in [1, 10, 100] {
+        let sweeps = idle_sweeps(clusters) as f64 / IDLE.as_secs_f64() * 60.0;
+        println!("  {clusters:>4} clusters         {sweeps:.1}");
+    }
+}
+
+fn idle_sweeps(clusters: usize) -> u64 {
+    let world = World::new(1, FaultLevel::None);
+    let one = spec(FIVE_SLOTS);
+    let specs: Vec<_> =
+        (0..clusters).map(|n| ClusterSpec { name: format!("cluster-{n}").into(), ..one.clone() }).collect();
+    for spec in &specs {
+        world.settle(spec);
+    }
+    let sweeps = Rc::new(Cell::new(0));
+    let outside = Counting { world: world.clone(), sweeps: sweeps.clone() };
+    let mut executor = Executor::new(&world, move |_| {
+        let mut fleet = Controlled::new(Controller::new(outside.clone(), Nobody, simulate::settings(1)));
+        for spec in &specs {
+            fleet.attend(spec.clone());
+        }
+        Box::pin(async move {
+            fleet.run().await;
+        })
+    });
+    executor.spawn(0);
+    let mut run_for = |span| executor.run_until(after(world.now(), span), &mut || false);
+    run_for(IDLE); // whatever there is to do at the beginning
+    let before = sweeps.get();
+    run_for(IDLE);
+    sweeps.get() - before
+}
+
+/// The simulated world, and how often the fleet is swept.
+#[derive(Clone)]
+struct Counting {
+    world: World,
+    sweeps: Rc<Cell<u64>>,
+}
+
+impl Cloud for Counting {
+    async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
+        self.sweeps.set(self.sweeps.get() + 1);
+        self.world.sweep(wanted).await
+    }
+
+    async fn change(
+        &self,
+        cluster: &ClusterName,
+        slot: Option<&SlotName>,
+        effect: &CloudEffect,
+    ) -> Result<Outcome, PortError> {
+        Cloud::change(&self.world, cluster, slot, effect).await
+    }
+}
+
+impl Outside for Counting {
+    type Cloud = Self;
+    type Application = World;
+    type Coordination = World;
+    type Clock = World;
+
+    fn cloud(&self) -> &Self {
+        self
+    }
+
+    fn application(&self) -> &World {
+        &self.world
+    }
+
+    fn coordination(&self) -> &World {
+        &self.world
+    }
+
+    fn clock(&self) -> &World {
+        &self.world
+    }
+}
+
+struct Nobody;
+
+impl Audience for Nobody {
+    fn planned(&self, _: &Report<'_>) {}
+    fn acted(&self, _: &Report<'_>, _: &Result<Outcome, PortError>) {}
+}
+
+/// The share of a rollout's time that is neither EC2, nor the members, nor the bake.
+///
+/// Unavoidable is the time of each call, and after it the time until what is waited for has come true in the world.
+/// All the rest is ours: noticing it late, looking again, deciding.
+fn time_added() {
+    println!("\ntime added to a rollout's unavoidable waits, from its first claim on, mean of 20 seeds:");
+    for (name, file) in [("5 slots", FIVE_SLOTS), ("3, with snapshots", THREE_SLOTS)] {
+        let runs: Vec<_> = (1..=20).map(|seed| Spent::of(&Rollout::of(file, seed))).collect();
+        let total: f64 = runs.iter().map(|run| run.total.as_secs_f64()).sum();
+        let ours: f64 = runs.iter().map(|run| run.ours.as_secs_f64()).sum();
+        let mut by_step: BTreeMap<&str, f64> = BTreeMap::new();
+        for (step, span) in runs.iter().flat_map(|run| &run.by_step) {
+            *by_step.entry(step).or_default() += span.as_secs_f64() / runs.len() as f64;
+        }
+        let by_step: Vec<_> = by_step.iter().map(|(step, seconds)| format!("{step} {seconds:.1} s")).collect();
+        let mean = |sum: f64| sum / runs.len() as f64;
+        println!("  {name:<20} {:.2} %   ({:.1} s of {:.0} s)", 100.0 * ours / total, mean(ours), mean(total));
+        println!("  {:<20} before {}", "", by_step.join(", "));
+    }
+}
+
+/// What a rollout's time went into.
+struct Spent {
+    total: Duration,
+    ours: Duration,
+    /// What was ours, by the action that it came before.
+    by_step: Vec<(&'static str, Duration)>,
+}
+
+impl Spent {
+    fn of(rollout: &Rollout) -> Self {
+        let begin = rollout.passes.iter().position(|pass| name(&pass.plan) == "claim").expect("it begins with a claim");
+        let first = &rollout.passes[begin];
+        let mut spent = Self { total: Duration::ZERO, ours: Duration::ZERO, by_step: Vec::new() };
+        let mut free_since = first.acted.unwrap_or(first.seen.now);
+        for (index, pass) in rollout.passes.iter().enumerate().skip(begin + 1) {
+            if matches!(pass.plan, Plan::Wait(_) | Plan::Blocked(_)) {
+                continue;
+            }
+            let due = came_true(rollout, index).unwrap_or(free_since).clamp(free_since, pass.seen.now);
+            let ours = elapsed(pass.seen.now, due);
+            spent.ours += ours;
+            spent.by_step.push((name(&pass.plan), ours));
+            free_since = pass.acted.unwrap_or(pass.seen.now);
+        }
+        spent.total = elapsed(free_since, first.seen.now);
+        spent
+    }
+}
+
+fn name(plan: &Plan) -> &'static str {
+    match plan {
+        Plan::Act(action, _) => action.effect.name(),
+        _ => "settled",
+    }
+}
+
+/// When that came true which the passes before this one waited for, if they did. Early rather than late: the first
+/// change of the world since the last look that still waited. Safety has its price too: a new member's bake, and the
+/// time that all members must be steady for, are waits like those for EC2.
+fn came_true(rollout: &Rollout, index: usize) -> Option<Timestamp> {
+    let before = &rollout.passes[index - 1];
+    match &before.plan {
+        Plan::Wait(WaitingOn { what: Awaited::Bake { .. }, .. }) => {
+            let baking = |pass: &Pass| matches!(&pass.plan, Plan::Wait(w) if matches!(w.what, Awaited::Bake { .. }));
+            let begun = (0..index).rev().find(|earlier| !baking(&rollout.passes[*earlier]))? + 1;
+            Some(after(came_true(rollout, begun)?, rollout.spec.rollout.bake_time))
+        }
+        Plan::Wait(waiting) => {
+            let of_members = matches!(waiting.what, Awaited::MemberBack { .. });
+            let looked = if of_members { begun(&before.seen.membership) } else { begun(&before.seen.cloud) }?;
+            let change = rollout.changes.range(looked..=rollout.passes[index].seen.now).next();
+            Some(change.copied().unwrap_or(looked))
+        }
+        Plan::Blocked(blocked) => blocked.hazards.iter().find_map(|hazard| match hazard {
+            Hazard::Unstable { until, .. } => *until,
+            _ => None,
+        }),
+        Plan::Settled | Plan::Act(..) | Plan::Stalled(_) => None,
+    }
+}
+
+fn begun<T>(reading: &Reading<T>) -> Option<Timestamp> {
+    match reading {
+        Reading::Seen { begun, .. } => Some(*begun),
+        Reading::Unknown { .. } => None,
+    }
+}

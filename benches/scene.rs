@@ -1,0 +1,165 @@
+//! What is measured: a rollout as a controller saw it pass by pass, and a fleet of ten thousand clusters.
+//!
+//! Nothing is made up: every observation is one that the controller made of the simulated world. For a fleet one
+//! cluster's is repeated under other names, and read from text anew each time, so that it shares no memory.
+#![allow(dead_code)] // each of the two benchmarks uses a part of it
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hermitcrab::action::Effect;
+use hermitcrab::controller::{Attended, Audience, Controller, Report};
+use hermitcrab::observed::{CloudView, Membership, Observation, Reading, Sweep};
+use hermitcrab::plan::Plan;
+use hermitcrab::ports::{Clock, Outcome, PortError};
+use hermitcrab::sim::{Executor, FaultLevel, Payload, World};
+use hermitcrab::simulate;
+use hermitcrab::spec::ClusterSpec;
+use hermitcrab::spec::load::load;
+use hermitcrab::time::{Timestamp, after};
+
+/// What a rollout goes to.
+const NEW_IMAGE: &str = "ami-0bbbbbbbbbbbbbbbb";
+/// No rollout without faults takes longer.
+const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The only cluster of a desired-state file.
+pub fn spec(file: &str) -> ClusterSpec {
+    load(&[PathBuf::from(file)]).specs().next().expect("a file of the repository").1.clone()
+}
+
+/// A rollout from beginning to end.
+pub struct Rollout {
+    /// What it went to.
+    pub spec: ClusterSpec,
+    /// Every pass, the settled one last.
+    pub passes: Vec<Pass>,
+    /// When the world changed by itself.
+    pub changes: BTreeSet<Timestamp>,
+}
+
+/// One pass.
+pub struct Pass {
+    pub seen: Observation,
+    pub plan: Plan,
+    /// When the action had been carried out.
+    pub acted: Option<Timestamp>,
+}
+
+impl Rollout {
+    /// Runs a rollout of a file's cluster to its end, in a world without faults.
+    pub fn of(file: &str, seed: u64) -> Self {
+        let from = spec(file);
+        let world = World::new(seed, FaultLevel::None);
+        world.settle(&from);
+        let image = NEW_IMAGE.into();
+        world.register_image(&image, Payload::Good { version: simulate::version(&from) });
+        let spec = ClusterSpec { image, ..from };
+        world.declare(&spec);
+
+        let passes = Rc::new(RefCell::new(Vec::new()));
+        let keeper = (world.clone(), passes.clone(), spec.clone());
+        let mut executor = Executor::new(&world, move |_| {
+            let (world, passes, spec) = keeper.clone();
+            let controller = Controller::new(world.clone(), Keeper { world, passes }, simulate::settings(seed));
+            Box::pin(async move { controller.attend(&Attended::new(spec)).await })
+        });
+        executor.spawn(0);
+        let mut changes = BTreeSet::new();
+        let settled = executor.run_until(after(world.now(), LIMIT), &mut || {
+            changes.extend(world.next_event());
+            passes.borrow().last().is_some_and(|pass: &Pass| pass.plan == Plan::Settled)
+        });
+        assert!(settled, "{file} did not settle");
+        drop(executor);
+        Self { spec, passes: passes.take(), changes }
+    }
+
+    /// The first pass that answers so.
+    pub fn first(&self, answers: impl Fn(&Plan) -> bool) -> &Pass {
+        self.passes.iter().find(|pass| answers(&pass.plan)).expect("a rollout has such a pass")
+    }
+
+    /// How many passes changed EC2, by the name of the change.
+    pub fn ec2_calls(&self) -> BTreeMap<&'static str, usize> {
+        let mut calls = BTreeMap::new();
+        for pass in &self.passes {
+            if let Plan::Act(action, _) = &pass.plan
+                && let Effect::Cloud(_) = &action.effect
+            {
+                *calls.entry(action.effect.name()).or_default() += 1;
+            }
+        }
+        calls
+    }
+}
+
+/// Keeps what the controller reports.
+struct Keeper {
+    world: World,
+    passes: Rc<RefCell<Vec<Pass>>>,
+}
+
+impl Audience for Keeper {
+    fn planned(&self, report: &Report<'_>) {
+        self.passes.borrow_mut().push(Pass { seen: report.seen.clone(), plan: report.plan.clone(), acted: None });
+    }
+
+    fn acted(&self, _: &Report<'_>, _: &Result<Outcome, PortError>) {
+        if let Some(pass) = self.passes.borrow_mut().last_mut() {
+            pass.acted = Some(self.world.now());
+        }
+    }
+}
+
+/// Many clusters, all at the same point.
+pub struct Fleet {
+    pub specs: Vec<ClusterSpec>,
+    sweep: Sweep,
+    memberships: Vec<Membership>,
+    /// What is alike in all of them.
+    seen: Observation,
+}
+
+impl Fleet {
+    /// `size` clusters, each of which is where the rollout was in that pass.
+    pub fn of(size: usize, spec: &ClusterSpec, pass: &Pass) -> Self {
+        let (Reading::Seen { begun, value: view }, Some(members)) = (&pass.seen.cloud, pass.seen.membership.seen())
+        else {
+            panic!("nothing was seen in that pass");
+        };
+        let bare = CloudView { catalogue: Arc::default(), ..CloudView::clone(view) };
+        let view_text = serde_json::to_string(&bare).expect("a view is data");
+        let members_text = serde_json::to_string(members).expect("members are data");
+        let catalogue = view.catalogue.clone();
+        let specs: Vec<_> =
+            (0..size).map(|n| ClusterSpec { name: format!("cluster-{n}").into(), ..spec.clone() }).collect();
+        let parsed = |n: usize| {
+            let text = view_text.replace("\"i-", &format!("\"i-{n}-")).replace("\"vol-", &format!("\"vol-{n}-"));
+            let view: CloudView = serde_json::from_str(&text).expect("it was a view");
+            Arc::new(CloudView { catalogue: catalogue.clone(), ..view })
+        };
+        let clusters = specs.iter().enumerate().map(|(n, spec)| (spec.name.clone(), parsed(n))).collect();
+        let memberships = specs.iter().map(|_| serde_json::from_str(&members_text).expect("they were members"));
+        Self {
+            sweep: Sweep { begun: *begun, clusters, catalogue: catalogue.clone() },
+            memberships: memberships.collect(),
+            seen: pass.seen.clone(),
+            specs,
+        }
+    }
+
+    /// What the controller would have seen of one cluster.
+    pub fn observe(&self, index: usize) -> Observation {
+        let (begun, now) = (self.sweep.begun, self.seen.now);
+        Observation {
+            cloud: Reading::Seen { begun, value: self.sweep.cluster(&self.specs[index].name) },
+            membership: Reading::Seen { begun: now, value: self.memberships[index].clone() },
+            ..self.seen.clone()
+        }
+    }
+}
