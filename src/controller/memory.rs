@@ -166,3 +166,77 @@ impl Newest {
         self.retired.retain(|id| view.instance(id).is_some());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ids::Owner;
+    use crate::observed::{ClaimRecord, Instance, Membership, Pruning, Reading};
+    use crate::time::after;
+
+    /// One instance in that state, and its member, seen at that second.
+    fn seen(second: u64, state: &str, voter: bool, health: Health) -> Observation {
+        let now = after(Timestamp::UNIX_EPOCH, Duration::from_secs(second));
+        let instance: Instance = serde_json::from_value(serde_json::json!({
+            "id": "i-a", "slot": "a", "owner": "us", "generation": null, "attempt": 1, "retired": false,
+            "state": state, "stateReason": null, "stateSince": now, "launchedAt": now, "checks": "ok",
+            "image": "ami-a", "instanceType": "m7i.large", "zone": "us-east-1a", "subnet": "subnet-a",
+            "address": null, "iamInstanceProfile": null, "securityGroups": [], "keyName": null, "userData": null,
+            "tags": {}, "devices": [], "autoScalingGroup": null, "scheduledEvents": [],
+        }))
+        .unwrap();
+        let (id, slot, lag) = ("m-a".into(), Some("a".into()), Some(0));
+        let member = Member { id, slot, address: None, voter, health, stable_since: None, lag, version: None };
+        let (members, leader, can_transfer) = (vec![member], None, true);
+        let membership = Membership { members, leader, can_transfer, pruning: Pruning::Never };
+        Observation {
+            now,
+            wrote: None,
+            cloud: Reading::Seen {
+                begun: now,
+                value: Arc::new(CloudView { instances: vec![instance], ..CloudView::default() }),
+            },
+            membership: Reading::Seen { begun: now, value: membership },
+            claim: Reading::Seen { begun: now, value: ClaimRecord::default() },
+            steady: BTreeMap::new(),
+            launched: None,
+            spent: None,
+            refused: None,
+            regressions: Vec::new(),
+            kill_switch: None,
+            owner: Owner::from("us"),
+        }
+    }
+
+    #[test]
+    fn a_view_that_goes_backwards_is_believed_only_when_it_stays_so() {
+        let mut memory = Memory::default();
+        let mut goes_backwards = |second, state| {
+            let mut seen = seen(second, state, true, Health::Healthy);
+            memory.compare(&mut seen);
+            !seen.regressions.is_empty()
+        };
+        assert!(!goes_backwards(0, "terminated"));
+        assert!(goes_backwards(1, "running"));
+        assert!(goes_backwards(2, "running"));
+        assert!(goes_backwards(61, "running"));
+        assert!(!goes_backwards(62, "running"));
+    }
+
+    #[test]
+    fn only_a_healthy_voter_has_been_steady() {
+        let ill = || Health::Unhealthy("failed".to_owned());
+        for (voter, health, steady) in [
+            (true, Health::Healthy, true),
+            (false, Health::Healthy, false),
+            (true, ill(), false),
+            (false, ill(), false),
+        ] {
+            let mut seen = seen(0, "running", voter, health);
+            Memory::default().compare(&mut seen);
+            assert_eq!(seen.steady.contains_key(&SlotName::from("a")), steady);
+        }
+    }
+}
