@@ -5,12 +5,16 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use hermitcrab::ports::{Clock, ErrorKind};
-use hermitcrab::sim::{Accident, CrashPoint, FaultLevel};
-use hermitcrab::simulate::{AnswerKind, Ending, Scenario};
-use hermitcrab::time::after;
+use hermitcrab::controller::{Attended, Audience, Controller, Report};
+use hermitcrab::observed::Reading;
+use hermitcrab::ports::{Clock, ErrorKind, Outcome, PortError};
+use hermitcrab::sim::{Accident, CrashPoint, Executor, FaultLevel, World};
+use hermitcrab::simulate::{AnswerKind, Ending, Scenario, settings};
+use hermitcrab::time::{Timestamp, after};
 
 #[path = "chaos/files.rs"]
 mod files;
@@ -235,7 +239,7 @@ fn a_cluster_that_waits_for_a_person_changes_nothing_meanwhile() {
     assert_eq!(stays_at_its_end(&world, &mut stage), Ending::Blocked(vec!["suspended"]));
 }
 
-fn stays_at_its_end(world: &hermitcrab::sim::World, stage: &mut hermitcrab::simulate::Stage) -> Ending {
+fn stays_at_its_end(world: &World, stage: &mut hermitcrab::simulate::Stage) -> Ending {
     stage.run_to_end(&mut |_| {});
     let (ending, sent, passes) = (stage.ending(), world.sent(), stage.passes());
     let limit = after(world.now(), Duration::from_secs(24 * 3_600));
@@ -273,6 +277,43 @@ fn a_spec_that_is_broken_empty_or_vanished_changes_nothing() {
     files::run_for(&mut daemon, &world, hour);
     assert!(world.sent() > sent + 20, "a good file is acted on");
     assert_eq!(world.violations(), []);
+}
+
+/// Holds every plan against the controller's last write.
+struct Freshness {
+    world: World,
+    wrote: Rc<Cell<Option<Timestamp>>>,
+    acted: Rc<Cell<usize>>,
+}
+
+impl Audience for Freshness {
+    fn planned(&self, report: &Report<'_>) {
+        if let (Reading::Seen { begun, .. }, Some(wrote)) = (&report.seen.cloud, self.wrote.get()) {
+            assert!(*begun >= wrote, "a look begun at {begun}, and a write at {wrote}");
+        }
+    }
+
+    fn acted(&self, _: &Report<'_>, _: &Result<Outcome, PortError>) {
+        self.wrote.set(Some(self.world.now()));
+        self.acted.set(self.acted.get() + 1);
+    }
+}
+
+#[test]
+fn no_plan_rests_on_a_look_begun_before_the_last_write() {
+    let (world, _) = SURGE.begin();
+    let spec = hermitcrab::spec::ClusterSpec { image: NEW.into(), ..SURGE.spec() };
+    let (wrote, acted) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(0)));
+    let (watched, counted) = (world.clone(), acted.clone());
+    let mut executor = Executor::new(&world, move |_| {
+        let audience = Freshness { world: watched.clone(), wrote: wrote.clone(), acted: counted.clone() };
+        let controller = Controller::new(watched.clone(), audience, settings(1));
+        let cluster = Attended::new(spec.clone());
+        Box::pin(async move { controller.attend(&cluster).await })
+    });
+    executor.spawn(0);
+    files::run_for(&mut executor, &world, Duration::from_secs(3_600));
+    assert!(acted.get() > 30, "only {} actions", acted.get());
 }
 
 /// Seeds for each fixture and each level. The command line is for thousands: `simulate … --seeds 1..2000 --faults many`.

@@ -223,6 +223,7 @@ mod tests {
         assert!(goes_backwards(2, "running"));
         assert!(goes_backwards(61, "running"));
         assert!(!goes_backwards(62, "running"));
+        assert!(!goes_backwards(63, "running"));
     }
 
     #[test]
