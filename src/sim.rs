@@ -29,6 +29,7 @@ use crate::ports::{Outcome, PortError};
 use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, elapsed};
 
+mod accident;
 mod application;
 mod autopilot;
 mod calls;
@@ -51,6 +52,7 @@ mod truth;
 mod view;
 mod volumes;
 
+pub use accident::Accident;
 pub use event::{Event, SlotLine, UpDown, Violation, What};
 pub use executor::{Executor, block_on};
 

@@ -3,32 +3,19 @@
 //!
 //! The controller is the real one; only what it looks at and acts on is simulated. One seed decides everything.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
-use std::time::Duration;
 
-use crate::controller::{Attended, Controller, Settings};
-use crate::ids::{ClusterName, ImageId, Owner, SlotName};
-use crate::ports::Clock;
-use crate::sim::executor::Executor;
+use crate::controller::Settings;
+use crate::ids::{ImageId, Owner, SlotName};
 use crate::sim::{DEFAULT_VERSION, FaultLevel, OWNER, Payload, World};
 use crate::spec::ClusterSpec;
-use crate::time::{Timestamp, after};
 
 mod recorder;
+mod stage;
 pub mod story;
 
-pub use recorder::{Answer, Line, Summary};
-use recorder::{Recorder, Tape};
-
-/// After the end it must stay the end for so long: a settled cluster that is touched again was not settled.
-const QUIET: Duration = Duration::from_secs(5 * 60);
-/// A blocked or stalled cluster is at its end when nothing has been done for so long after the last fault, whatever its
-/// reasons meanwhile. Longer than any pause of the planner's own.
-const STUCK: Duration = Duration::from_secs(45 * 60);
-/// Nothing takes longer than this once the faults have stopped.
-const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
+pub use recorder::{Answer, AnswerKind, Line, Summary};
+pub use stage::Stage;
 
 /// A rollout to simulate.
 #[derive(Clone, Debug)]
@@ -89,55 +76,11 @@ impl Scenario {
 
     /// Runs the rollout in a world that is there already.
     pub fn run_in(&self, world: &World, tell: &mut dyn FnMut(&Line)) -> Summary {
-        let spec = self.to();
-        world.declare(&spec);
-        let tape = Rc::new(RefCell::new(Tape::default()));
-        let mut executor = Executor::new(world, attendant(world, &spec, &tape, self.seed));
-        executor.spawn(0);
-        if world.wants_second_controller() {
-            executor.spawn(1);
-        }
-        let calm = world.faults_end();
-        let limit = after(calm.max(world.now()), LIMIT);
-        executor.run_until(limit, &mut || {
-            let mut tape = tape.borrow_mut();
-            tape.take_events(world);
-            tape.hand_over(tell);
-            !world.violations().is_empty() || is_over(&tape, world, calm)
-        });
-        let mut tape = tape.borrow_mut();
-        tape.take_events(world);
-        tape.hand_over(tell);
-        let summary = self.summary(world, &spec.name, &tape);
+        let mut stage = Stage::new(world, self.to(), self.seed);
+        stage.run_to_end(tell);
+        let summary = Summary::new(self, world, &stage);
         tell(&Line::Summary(summary.clone()));
         summary
-    }
-
-    fn summary(&self, world: &World, cluster: &ClusterName, tape: &Tape) -> Summary {
-        let violations = world.violations();
-        let ending = match (tape.ending_answer(), violations.is_empty()) {
-            (_, false) => Ending::Violated,
-            (Some(latest), true) if is_over(tape, world, world.faults_end()) => latest.ending(),
-            _ => Ending::Unsettled,
-        };
-        Summary::new(self, cluster, world, tape, ending, violations)
-    }
-}
-
-/// Makes controllers, each as it is when it has just been started.
-fn attendant(
-    world: &World,
-    spec: &ClusterSpec,
-    tape: &Rc<RefCell<Tape>>,
-    seed: u64,
-) -> impl Fn(u8) -> crate::sim::executor::Task + 'static {
-    let (world, spec, tape) = (world.clone(), spec.clone(), tape.clone());
-    move |index| {
-        let world = world.controller(index);
-        let recorder = Recorder::new(world.clone(), tape.clone(), index);
-        let controller = Controller::new(world, recorder, settings(seed));
-        let cluster = Attended::new(spec.clone());
-        Box::pin(async move { controller.attend(&cluster).await })
     }
 }
 
@@ -149,17 +92,6 @@ pub fn settings(seed: u64) -> Settings {
 /// The version that members report where the spec does not say one.
 pub fn version(spec: &ClusterSpec) -> String {
     spec.application.rules().version.unwrap_or_else(|| DEFAULT_VERSION.to_owned())
-}
-
-/// Whether the latest answer is the last one.
-fn is_over(tape: &Tape, world: &World, calm: Timestamp) -> bool {
-    let Some(latest) = tape.ending_answer() else { return false };
-    let (since, patience) = match latest.kind {
-        recorder::AnswerKind::Settled => (latest.since, QUIET),
-        recorder::AnswerKind::Blocked | recorder::AnswerKind::Stalled => (tape.idle_since, STUCK),
-        recorder::AnswerKind::Wait => return false,
-    };
-    world.now() >= after(since.max(calm), patience)
 }
 
 /// What many seeds came to, counted.

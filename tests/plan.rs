@@ -59,8 +59,8 @@ variants! { why, WHY, Why:
 Outdated Lost New Interrupted NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded Proven Forming WouldPrune Memory
 Tags }
 variants! { stall, STALL, Stall:
-VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable Contested Refused InstanceStopped Held RollbackFailed ClaimForUndeclared
-NothingToHealWith }
+VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable Contested Refused InstanceStopped Held RollbackFailed
+ClaimForUndeclared NotFormed NothingToHealWith }
 variants! { rank, RANK, Rank: Unhealthy Maintenance NonVoter Follower Leader }
 
 /// Every effect's name, as it is part of the interface.

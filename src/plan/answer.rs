@@ -202,6 +202,8 @@ pub enum Stall {
     RollbackFailed { slot: SlotName, instance: InstanceId, why_not: String },
     /// The claim is for a slot that the spec no longer declares.
     ClaimForUndeclared { slot: SlotName },
+    /// The members of a new cluster have not found each other in time.
+    NotFormed { missing: Vec<SlotName> },
     /// Nothing that ever ran here may run here: the spec's generation and the last settled one are both rejected.
     NothingToHealWith { slot: SlotName, generation: Generation },
 }

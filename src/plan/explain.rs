@@ -317,6 +317,9 @@ impl Stall {
                 format!("look at {instance}: both instances and all volumes are kept")
             }
             Self::ClaimForUndeclared { slot } => format!("declare {slot} again until its replacement is finished"),
+            Self::NotFormed { .. } => {
+                "mend the members; an instance that is terminated is replaced from the image that is committed".into()
+            }
             Self::NothingToHealWith { .. } => "commit an image that works".into(),
         }
     }
@@ -334,6 +337,7 @@ impl Stall {
             Self::Held { .. } => "Held",
             Self::RollbackFailed { .. } => "RollbackFailed",
             Self::ClaimForUndeclared { .. } => "ClaimForUndeclared",
+            Self::NotFormed { .. } => "NotFormed",
             Self::NothingToHealWith { .. } => "NothingToHealWith",
         }
     }
@@ -363,6 +367,9 @@ impl fmt::Display for Stall {
             }
             Self::ClaimForUndeclared { slot } => {
                 write!(f, "a replacement of {slot} is under way, and the spec no longer declares it")
+            }
+            Self::NotFormed { missing } => {
+                write!(f, "the members have not found each other; outstanding: {}", joined(missing))
             }
             Self::NothingToHealWith { slot, generation } => {
                 write!(

@@ -44,8 +44,11 @@ fn form(look: &Look<'_>) -> Option<Plan> {
         return None;
     }
     let since = look.cloud.instances.iter().map(|instance| instance.launched_at).max().unwrap_or(look.now);
-    let what = Awaited::Formation { missing };
-    Some(Plan::Wait(WaitingOn { slot: None, what, since, worry_at: after(since, FORMATION) }))
+    let worry_at = after(since, FORMATION);
+    if look.now >= worry_at {
+        return Some(Plan::Stalled(Stall::NotFormed { missing }));
+    }
+    Some(Plan::Wait(WaitingOn { slot: None, what: Awaited::Formation { missing }, since, worry_at }))
 }
 
 /// Records on a slot's volumes what has proved itself there. An adopted slot, or one of a cluster that has just

@@ -3,6 +3,7 @@
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::accident::Arranged;
 use super::event::What;
 use super::truth::{Millis, Tick, Truth};
 use super::{CrashPoint, FaultLevel, view};
@@ -10,7 +11,7 @@ use crate::ids::ClusterName;
 use crate::ports::ErrorKind;
 
 /// After this a caller gives up waiting for an answer.
-const TIMEOUT: Millis = 10_000;
+pub(super) const TIMEOUT: Millis = 10_000;
 
 /// The unkindness of one world.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub(super) struct Faults {
     /// An executor is there that honours crashes and pauses.
     #[serde(skip)]
     pub crashable: bool,
+    #[serde(skip)]
+    pub arranged: Arranged,
     /// Somebody else in the account eats the request buckets until then.
     pub noisy_until: Millis,
     /// The claim store does not answer until then.
@@ -107,7 +110,8 @@ impl Faults {
             FaultLevel::Many => Swarm::draw(rng, 4, 90_000),
         };
         let end = if level == FaultLevel::None { 0 } else { rng.u64(300_000..=1_500_000) };
-        Self { level, end, last: None, swarm, crashable: false, noisy_until: 0, store_down_until: 0 }
+        let (crashable, arranged) = (false, Arranged::default());
+        Self { level, end, last: None, swarm, crashable, arranged, noisy_until: 0, store_down_until: 0 }
     }
 
     /// Some answers may have to be older than the truth.

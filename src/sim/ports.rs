@@ -167,6 +167,7 @@ impl World {
             self.nap(after).await;
             return Ok(known);
         }
+        let fate = self.with(|truth| truth.arranged_fate(fate, doing));
         if fate.crash == Some(CrashPoint::BeforeSend) {
             self.die("before-send").await;
         }

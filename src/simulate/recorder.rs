@@ -14,7 +14,7 @@ use crate::sim::event::{Event, Violation, What};
 use crate::sim::{FaultLevel, World};
 use crate::time::Timestamp;
 
-use super::{Ending, Scenario};
+use super::{Ending, Scenario, Stage};
 
 /// One line of the transcript.
 #[derive(Clone, Debug, Serialize)]
@@ -114,7 +114,7 @@ pub(super) struct Tape {
     pub(super) idle_since: Timestamp,
     /// The latest refusal since then.
     refusal: Option<Answer>,
-    passes: u64,
+    pub(super) passes: u64,
     faults: u64,
     /// The cluster that lines are about which name none.
     cluster: Option<ClusterName>,
@@ -149,6 +149,11 @@ impl Tape {
             Some(answer) if answer.kind == AnswerKind::Wait => self.refusal.as_ref(),
             latest => latest.as_ref(),
         }
+    }
+
+    /// What was answered before now is no end.
+    pub(super) fn begin_anew(&mut self, now: Timestamp) {
+        (self.latest, self.refusal, self.idle_since) = (None, None, now);
     }
 
     /// Hands over the lines that are complete.
@@ -241,14 +246,8 @@ impl Answer {
 }
 
 impl Summary {
-    pub(super) fn new(
-        scenario: &Scenario,
-        cluster: &ClusterName,
-        world: &World,
-        tape: &Tape,
-        ending: Ending,
-        invariant_violations: Vec<Violation>,
-    ) -> Self {
+    pub(super) fn new(scenario: &Scenario, world: &World, stage: &Stage) -> Self {
+        let (ending, tape, cluster) = (stage.ending(), stage.tape(), &scenario.from.name);
         let t = tape.latest.as_ref().map_or_else(|| world.seconds(), |answer| answer.t);
         Self {
             t,
@@ -259,7 +258,7 @@ impl Summary {
             member_down_seconds: world.member_down_seconds(cluster),
             mutating_calls: world.calls(),
             passes: tape.passes,
-            invariant_violations,
+            invariant_violations: world.violations(),
             seed: scenario.seed,
             faults: tape.faults,
             ending,

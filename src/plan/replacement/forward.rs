@@ -176,9 +176,12 @@ impl<'a> Replacement<'_, 'a> {
         }
         let old_is_there = self.old.is_some_and(|old| old.state == InstanceState::Stopped && !old.retired);
         let old_is_gone = self.claim.old.is_none() || self.old.is_some_and(|old| !old.state.is_live());
-        let can_heal_otherwise = old_is_gone && self.settled_otherwise();
+        let is_unwanted = self.claim.generation != self.look.generation;
+        let can_go_back = old_is_there || (old_is_gone && (is_unwanted || self.settled_otherwise()));
         match self.look.spec.rollout.on_failure {
-            OnFailure::Rollback if old_is_there || can_heal_otherwise => Some(self.reject()),
+            OnFailure::Rollback if can_go_back => Some(self.reject()),
+            // Held for a person to look at: whoever has committed something else since has looked.
+            OnFailure::Hold if can_go_back && is_unwanted => Some(self.reject()),
             OnFailure::Rollback | OnFailure::Hold => self.hold(),
         }
     }

@@ -1,0 +1,336 @@
+//! Whatever happens at whichever call, a rollout ends as it would have ended, and no safety rule is broken.
+//!
+//! The oracle is a run in which nothing goes wrong: the same end in each slot, and as many effects of each kind. A run
+//! that differs is printed whole. Random worlds are replayed with `hermitcrab simulate`, as their failure says.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use std::time::Duration;
+
+use hermitcrab::ports::{Clock, ErrorKind};
+use hermitcrab::sim::{Accident, CrashPoint, FaultLevel};
+use hermitcrab::simulate::{AnswerKind, Ending, Scenario};
+use hermitcrab::time::after;
+
+#[path = "chaos/files.rs"]
+mod files;
+#[path = "chaos/story.rs"]
+mod story;
+
+use story::{Beginning, NEW, Run, Story, THIRD, Tale};
+
+const THREE: &str = "desired-state/prod/consul.yaml";
+const FIVE: &str = "tests/fixtures/consul-5.yaml";
+const RECREATE: &str = "tests/fixtures/consul-recreate.yaml";
+const VOLUMES: &str = "tests/fixtures/consul-volumes.yaml";
+
+const SURGE: Story = Story { file: THREE, beginning: Beginning::Upgrade };
+const RECREATED: Story = Story { file: RECREATE, beginning: Beginning::Upgrade };
+const SEVERAL_VOLUMES: Story = Story { file: VOLUMES, beginning: Beginning::Upgrade };
+const ROLLED_BACK: Story = Story { file: THREE, beginning: Beginning::BadUpgrade };
+const FROM_NOTHING: Story = Story { file: THREE, beginning: Beginning::Nothing };
+const HEALED: Story = Story { file: THREE, beginning: Beginning::Loss };
+
+const EVERY_STORY: [Story; 6] = [SURGE, RECREATED, SEVERAL_VOLUMES, ROLLED_BACK, FROM_NOTHING, HEALED];
+
+const CRASHES: [Accident; 3] = [
+    Accident::Crash(CrashPoint::BeforeSend),
+    Accident::Crash(CrashPoint::AfterEffect),
+    Accident::Crash(CrashPoint::AfterAnswer),
+];
+const API_FAULTS: [Accident; 3] =
+    [Accident::Refused(ErrorKind::Throttled), Accident::Refused(ErrorKind::Unreachable), Accident::AnswerLost];
+
+/// Every run that did not come to what it should have; the first is told whole.
+#[derive(Default)]
+struct Deviations(Vec<(String, String)>);
+
+impl Deviations {
+    fn note(&mut self, what: String, run: &Run, expected: &impl std::fmt::Debug) {
+        let (came, transcript) = (&run.came, &run.transcript);
+        self.0.push((what, format!("{transcript}\nexpected {expected:#?}\nand it came to {came:#?}")));
+    }
+
+    fn none(self) {
+        let names: Vec<_> = self.0.iter().map(|(what, _)| what.as_str()).collect();
+        if let Some((what, told)) = self.0.first() {
+            panic!("{what}\n{told}\n\n{} runs deviate:\n{}", names.len(), names.join("\n"));
+        }
+    }
+}
+
+/// Lets each call of a story in turn meet with each of these accidents.
+fn each_call_meets(story: &Story, accidents: &[Accident]) {
+    let reference = story.run(|_, _| {});
+    let mut deviations = Deviations::default();
+    for call in 1..=reference.sent {
+        for accident in accidents {
+            let run = story.run(|world, _| world.arrange(call, *accident));
+            let what = format!("{story:?}, call {call}: {accident:?}");
+            assert!(run.accidents > reference.accidents, "{what}: it did not happen");
+            if run.came != reference.came {
+                deviations.note(what, &run, &reference.came);
+            }
+        }
+    }
+    deviations.none();
+}
+
+#[test]
+fn stories_without_accidents_come_to_different_ends() {
+    let endings: Vec<_> = EVERY_STORY.iter().map(|story| story.run(|_, _| {}).came.ending).collect();
+    let rejected = Ending::Blocked(vec!["generation-rejected"]);
+    let settled = Ending::Settled;
+    let expected = [settled.clone(), settled.clone(), settled.clone(), rejected, settled.clone(), settled];
+    assert_eq!(endings, expected);
+}
+
+#[test]
+fn a_crash_at_any_point_of_any_call_of_a_surge_changes_nothing() {
+    each_call_meets(&SURGE, &CRASHES);
+}
+
+#[test]
+fn a_crash_at_any_point_of_any_call_of_a_recreation_changes_nothing() {
+    each_call_meets(&RECREATED, &CRASHES);
+}
+
+#[test]
+fn a_crash_at_any_point_of_any_call_with_several_volumes_changes_nothing() {
+    each_call_meets(&SEVERAL_VOLUMES, &CRASHES);
+}
+
+#[test]
+fn a_crash_at_any_point_of_any_call_of_a_rollback_changes_nothing() {
+    each_call_meets(&ROLLED_BACK, &CRASHES);
+}
+
+#[test]
+fn a_crash_at_any_point_of_any_call_of_a_creation_changes_nothing() {
+    each_call_meets(&FROM_NOTHING, &CRASHES);
+}
+
+#[test]
+fn a_crash_at_any_point_of_any_call_of_healing_changes_nothing() {
+    each_call_meets(&HEALED, &CRASHES);
+}
+
+#[test]
+fn a_call_that_is_refused_or_whose_answer_is_lost_changes_nothing() {
+    EVERY_STORY.iter().for_each(|story| each_call_meets(story, &API_FAULTS));
+}
+
+#[test]
+fn a_crash_at_every_call_still_comes_to_the_same_end() {
+    let mut deviations = Deviations::default();
+    for story in EVERY_STORY {
+        let reference = story.run(|_, _| {});
+        for accident in [Accident::Crash(CrashPoint::AfterEffect), Accident::Crash(CrashPoint::AfterAnswer)] {
+            let run = story.run(|world, _| world.arrange_always(accident));
+            if (&run.came.ending, &run.came.slots) != (&reference.came.ending, &reference.came.slots) {
+                deviations.note(format!("{story:?}, every call: {accident:?}"), &run, &reference.came);
+            }
+        }
+    }
+    deviations.none();
+}
+
+/// A second controller works on the same cluster while the first stands still in the middle of a call.
+fn two_controllers(span: Duration) {
+    let mut deviations = Deviations::default();
+    for story in [SURGE, ROLLED_BACK, HEALED] {
+        let reference = story.run(|_, _| {});
+        for call in 1..=reference.sent {
+            let run = story.run(|world, stage| {
+                stage.join(1);
+                world.arrange(call, Accident::Pause(span));
+            });
+            let what = format!("{story:?}, call {call}: paused for {span:?} while another controller goes on");
+            assert!(run.accidents > reference.accidents, "{what}: it did not happen");
+            if (&run.came.ending, &run.came.slots) != (&reference.came.ending, &reference.came.slots) {
+                deviations.note(what, &run, &reference.came);
+            }
+        }
+    }
+    deviations.none();
+}
+
+#[test]
+fn two_controllers_of_which_one_stands_still_for_20_s_do_no_harm() {
+    two_controllers(Duration::from_secs(20));
+}
+
+#[test]
+fn two_controllers_of_which_one_stands_still_for_6_min_do_no_harm() {
+    two_controllers(Duration::from_secs(360));
+}
+
+#[test]
+fn a_third_image_committed_at_any_call_is_where_it_ends() {
+    let mut deviations = Deviations::default();
+    for story in [SURGE, RECREATED, ROLLED_BACK] {
+        let calls = story.run(|_, _| {}).sent;
+        for call in 1..=calls {
+            let run = story.run_with_another_commit(call, &THIRD.into());
+            if run.came.ending != Ending::Settled || !run.is_served_by(THIRD) {
+                deviations.note(format!("{story:?}, call {call}: a third image is committed"), &run, &"settled on it");
+            }
+        }
+    }
+    deviations.none();
+}
+
+#[test]
+fn the_first_image_committed_again_at_any_call_is_where_it_ends() {
+    let mut deviations = Deviations::default();
+    for story in [SURGE, RECREATED, ROLLED_BACK] {
+        let first = story.spec().image;
+        let calls = story.run(|_, _| {}).sent;
+        for call in 1..=calls {
+            let run = story.run_with_another_commit(call, &first);
+            if run.came.ending != Ending::Settled || !run.is_served_by(&first) {
+                deviations.note(
+                    format!("{story:?}, call {call}: the first image is committed"),
+                    &run,
+                    &"settled on it",
+                );
+            }
+        }
+    }
+    deviations.none();
+}
+
+impl Run {
+    /// Every slot has one live instance, of that image, with its volumes, formatted once, and a member that is well.
+    fn is_served_by(&self, image: &str) -> bool {
+        self.came.slots.values().all(|slot| {
+            let one = slot.images.iter().map(|id| &**id).eq([image]);
+            let volumes = slot.volumes.values().all(|volume| volume.on_live_instance && volume.formatted <= 1);
+            one && volumes && slot.member.as_ref().is_some_and(|member| member.well)
+        })
+    }
+}
+
+#[test]
+fn after_the_end_a_thousand_further_passes_change_nothing() {
+    for story in EVERY_STORY {
+        let (world, mut stage) = story.begin();
+        stays_at_its_end(&world, &mut stage);
+    }
+}
+
+#[test]
+fn a_cluster_that_waits_for_a_person_changes_nothing_meanwhile() {
+    let (world, mut stage) = SURGE.begin();
+    let spec = stage.committed();
+    world.delete_volume(&world.volumes_of(&spec.name, &spec.slots[0].name)[0]);
+    assert_eq!(stays_at_its_end(&world, &mut stage), Ending::Stalled("VolumeMissing"));
+
+    let (world, mut stage) = SURGE.begin();
+    world.stop_instance(&world.instances_of(&spec.name, &spec.slots[0].name)[0]);
+    assert_eq!(stays_at_its_end(&world, &mut stage), Ending::Stalled("InstanceStopped"));
+
+    let (world, mut stage) = SURGE.begin();
+    stage.commit(hermitcrab::spec::ClusterSpec { suspend: true, ..stage.committed() });
+    assert_eq!(stays_at_its_end(&world, &mut stage), Ending::Blocked(vec!["suspended"]));
+}
+
+fn stays_at_its_end(world: &hermitcrab::sim::World, stage: &mut hermitcrab::simulate::Stage) -> Ending {
+    stage.run_to_end(&mut |_| {});
+    let (ending, sent, passes) = (stage.ending(), world.sent(), stage.passes());
+    let limit = after(world.now(), Duration::from_secs(24 * 3_600));
+    let mut tale = Tale::default();
+    stage.run_until(limit, &mut |line| tale.hear(line), &mut || false);
+    assert!(stage.passes() >= passes + 1_000, "only {} passes", stage.passes() - passes);
+    assert_eq!(world.sent(), sent, "after {ending}:\n{}", tale.text);
+    let same = stage.latest().is_none_or(|answer| answer.kind != AnswerKind::Wait);
+    assert!(same, "after {ending}:\n{}", tale.text);
+    ending
+}
+
+#[test]
+fn a_spec_that_is_broken_empty_or_vanished_changes_nothing() {
+    let hour = Duration::from_secs(3_600);
+    let good = std::fs::read_to_string(THREE).unwrap();
+    let upgrade = good.replace(&*SURGE.spec().image, NEW);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("consul.yaml");
+    let (world, _) = SURGE.begin();
+    let mut daemon = files::daemon(&world, dir.path());
+    std::fs::write(&file, &good).unwrap();
+    files::run_for(&mut daemon, &world, hour);
+    let sent = world.sent();
+    let broken = [upgrade.replace("slots:", "slotz:"), upgrade.replace(NEW, "latest"), "{".to_owned(), String::new()];
+    for text in broken {
+        std::fs::write(&file, &text).unwrap();
+        files::run_for(&mut daemon, &world, hour);
+        assert_eq!(world.sent(), sent, "after the file became:\n{text}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    files::run_for(&mut daemon, &world, hour);
+    assert_eq!(world.sent(), sent, "after the file was gone");
+    std::fs::write(&file, &upgrade).unwrap();
+    files::run_for(&mut daemon, &world, hour);
+    assert!(world.sent() > sent + 20, "a good file is acted on");
+    assert_eq!(world.violations(), []);
+}
+
+/// Seeds for each fixture and each level. The command line is for thousands: `simulate … --seeds 1..2000 --faults many`.
+const SEEDS: u64 = 40;
+
+fn every_world_comes_to_an_end(file: &'static str) {
+    let mut failures = Vec::new();
+    for (level, name) in [(FaultLevel::Some, "some"), (FaultLevel::Many, "many")] {
+        for seed in 1..=SEEDS {
+            let summary = scenario(file, seed, level).run(&mut |_| {});
+            if matches!(summary.ending, Ending::Violated | Ending::Unsettled) {
+                let replay = format!("hermitcrab simulate {file} --image {NEW} --faults {name} --seed {seed}");
+                failures.push(format!("seed {seed}: {}; replay it with `{replay}`", summary.outcome));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn scenario(file: &'static str, seed: u64, faults: FaultLevel) -> Scenario {
+    let from = Story { file, beginning: Beginning::Upgrade }.spec();
+    Scenario { from, image: NEW.into(), payload: None, seed, faults }
+}
+
+#[test]
+fn three_slots_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(THREE);
+}
+
+#[test]
+fn five_slots_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(FIVE);
+}
+
+#[test]
+fn recreated_slots_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(RECREATE);
+}
+
+#[test]
+fn slots_with_several_volumes_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(VOLUMES);
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story_to_the_byte() {
+    let told = |seed| {
+        let mut lines = String::new();
+        scenario(THREE, seed, FaultLevel::Many).run(&mut |line| {
+            lines.push_str(&serde_json::to_string(line).unwrap());
+            lines.push('\n');
+        });
+        lines
+    };
+    for seed in 1..=6 {
+        let once = told(seed);
+        assert!(once.lines().count() > 20);
+        assert!(once == told(seed), "seed {seed} tells two stories");
+    }
+    assert_ne!(told(1), told(2));
+}

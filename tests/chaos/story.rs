@@ -1,0 +1,221 @@
+//! What happens to a cluster when nothing goes wrong, and what it comes to when something does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hermitcrab::ids::{Generation, ImageId, MemberId, SlotName, VolumeId, VolumeName};
+use hermitcrab::observed::{Health, InstanceState};
+use hermitcrab::ports::{Application, Clock, Cloud, Seat, Wanted};
+use hermitcrab::sim::{FaultLevel, Payload, What, World, block_on};
+use hermitcrab::simulate::{Ending, Line, Scenario, Stage, story};
+use hermitcrab::spec::ClusterSpec;
+use hermitcrab::spec::load::load;
+use hermitcrab::time::after;
+
+/// The image that is rolled to.
+pub const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
+/// A further one.
+pub const THIRD: &str = "ami-0dddddddddddddddd";
+
+/// How a cluster begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// Settled, and then another image is committed.
+    Upgrade,
+    /// Settled, and then an image is committed whose members never join.
+    BadUpgrade,
+    /// Declared, and nothing of it is there.
+    Nothing,
+    /// Settled, and then the instance of the second slot is terminated.
+    Loss,
+}
+
+/// A story that has one end.
+#[derive(Clone, Copy, Debug)]
+pub struct Story {
+    pub file: &'static str,
+    pub beginning: Beginning,
+}
+
+/// A slot at the end.
+#[derive(Debug, PartialEq)]
+pub struct SlotEnd {
+    pub images: Vec<ImageId>,
+    pub volumes: BTreeMap<VolumeName, VolumeEnd>,
+    pub member: Option<MemberEnd>,
+}
+
+/// A volume at the end. Ids are left out where the controller itself made the volume.
+#[derive(Debug, PartialEq)]
+pub struct VolumeEnd {
+    pub id: Option<VolumeId>,
+    pub on_live_instance: bool,
+    pub generation: Option<Generation>,
+    pub rejected: Option<Generation>,
+    pub formatted: u32,
+}
+
+/// A member at the end.
+#[derive(Debug, PartialEq)]
+pub struct MemberEnd {
+    pub id: Option<MemberId>,
+    pub well: bool,
+    pub version: Option<String>,
+}
+
+/// What a run came to.
+#[derive(Debug, PartialEq)]
+pub struct Came {
+    pub ending: Ending,
+    /// Effects by name: calls that changed something, replays of the same token counted once.
+    pub effects: BTreeMap<String, usize>,
+    pub slots: BTreeMap<SlotName, SlotEnd>,
+}
+
+/// A run: what it came to, and how.
+pub struct Run {
+    pub came: Came,
+    /// Mutating calls that were sent.
+    pub sent: u64,
+    /// Accidents that did happen.
+    pub accidents: usize,
+    pub transcript: String,
+}
+
+impl Story {
+    pub fn spec(&self) -> ClusterSpec {
+        load(&[PathBuf::from(self.file)]).specs().next().unwrap().1.clone()
+    }
+
+    /// The world and the stage, just before the first pass.
+    pub fn begin(&self) -> (World, Stage) {
+        let from = self.spec();
+        let payload = match self.beginning {
+            Beginning::BadUpgrade => Some(Payload::NeverJoins),
+            _ => None,
+        };
+        let scenario = Scenario { from: from.clone(), image: NEW.into(), payload, seed: 1, faults: FaultLevel::None };
+        let world = match self.beginning {
+            Beginning::Nothing => {
+                let world = World::new(1, FaultLevel::None);
+                world.register_image(&from.image, good(&from));
+                world
+            }
+            _ => scenario.world(),
+        };
+        world.register_image(&THIRD.into(), good(&from));
+        let wanted = match self.beginning {
+            Beginning::Upgrade | Beginning::BadUpgrade => scenario.to(),
+            Beginning::Nothing | Beginning::Loss => from.clone(),
+        };
+        if self.beginning == Beginning::Loss {
+            let lost = world.instances_of(&from.name, &from.slots[1].name).remove(0);
+            world.terminate_instance(&lost);
+        }
+        let stage = Stage::new(&world, wanted, 1);
+        (world, stage)
+    }
+
+    /// Runs to the end, after whatever `arrange` has arranged.
+    pub fn run(&self, arrange: impl FnOnce(&World, &mut Stage)) -> Run {
+        let (world, mut stage) = self.begin();
+        arrange(&world, &mut stage);
+        self.finish(&world, &mut stage, Tale::default())
+    }
+
+    /// Runs until `call` mutating calls were sent, commits `image`, and runs to the end.
+    pub fn run_with_another_commit(&self, call: u64, image: &ImageId) -> Run {
+        let (world, mut stage) = self.begin();
+        let mut tale = Tale::default();
+        let limit = after(world.now(), Duration::from_secs(24 * 3_600));
+        stage.run_until(limit, &mut |line| tale.hear(line), &mut || world.sent() >= call);
+        stage.commit(ClusterSpec { image: image.clone(), ..stage.committed() });
+        self.finish(&world, &mut stage, tale)
+    }
+
+    pub fn finish(&self, world: &World, stage: &mut Stage, mut tale: Tale) -> Run {
+        stage.run_to_end(&mut |line| tale.hear(line));
+        let came = Came { ending: stage.ending(), effects: tale.effects(), slots: self.slots(world) };
+        for violation in world.violations() {
+            tale.text.push_str(&format!("{violation:?}\n"));
+        }
+        Run { came, sent: world.sent(), accidents: tale.accidents, transcript: tale.text }
+    }
+
+    fn slots(&self, world: &World) -> BTreeMap<SlotName, SlotEnd> {
+        let spec = self.spec();
+        let made_before = self.beginning != Beginning::Nothing;
+        let sweep = block_on(world, world.sweep(&Wanted::default())).unwrap();
+        let view = sweep.cluster(&spec.name);
+        let running = view.instances.iter().filter(|instance| instance.state == InstanceState::Running);
+        let seats: Vec<_> = running
+            .filter_map(|i| Some(Seat { slot: i.slot.clone(), instance: i.id.clone(), address: i.address? }))
+            .collect();
+        let membership = block_on(world, world.membership(&spec, &seats)).unwrap();
+        let end = |slot: &SlotName| {
+            let live: Vec<_> = view.instances.iter().filter(|i| i.slot == *slot && i.state.is_live()).collect();
+            let listed = |id: &VolumeId| live.iter().any(|i| i.devices.iter().any(|device| device.volume == *id));
+            let volumes = view.volumes.iter().filter(|volume| volume.slot == *slot).map(|volume| {
+                let end = VolumeEnd {
+                    id: made_before.then(|| volume.id.clone()),
+                    on_live_instance: listed(&volume.id),
+                    generation: volume.generation.clone(),
+                    rejected: volume.rejected.clone(),
+                    formatted: world.times_formatted(&volume.id),
+                };
+                (volume.name.clone(), end)
+            });
+            let member = membership.of_slot(slot).map(|member| MemberEnd {
+                id: made_before.then(|| member.id.clone()),
+                well: member.voter && member.health == Health::Healthy,
+                version: member.version.clone(),
+            });
+            SlotEnd { images: live.iter().map(|i| i.image.clone()).collect(), volumes: volumes.collect(), member }
+        };
+        spec.slots.iter().map(|slot| (slot.name.clone(), end(&slot.name))).collect()
+    }
+}
+
+fn good(spec: &ClusterSpec) -> Payload {
+    Payload::Good { version: hermitcrab::simulate::version(spec) }
+}
+
+/// The transcript of a run, and what it says of effects.
+#[derive(Default)]
+pub struct Tale {
+    pub text: String,
+    accidents: usize,
+    done: BTreeSet<(String, String)>,
+}
+
+impl Tale {
+    pub fn hear(&mut self, line: &Line) {
+        self.text.push_str(&story::line(line));
+        self.text.push('\n');
+        let Line::World { event, .. } = line else { return };
+        match &event.what {
+            What::Crash { .. } | What::Fault { .. } => self.accidents += 1,
+            // Memory of which slots there are: written as often as volumes come to be one after the other.
+            What::Action { action, .. } if action == "record-slots" => {}
+            What::Action { action, instance, volume, outcome: None, .. } => {
+                // Of what is made, each thing counts once, however often the answer was heard.
+                let which = match (action.as_str(), instance, volume) {
+                    ("launch", Some(id), _) => id.to_string(),
+                    ("create-volume", _, Some(id)) => id.to_string(),
+                    _ => self.done.len().to_string(),
+                };
+                self.done.insert((action.clone(), which));
+            }
+            _ => {}
+        }
+    }
+
+    fn effects(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for (action, _) in &self.done {
+            *counts.entry(action.clone()).or_default() += 1;
+        }
+        counts
+    }
+}
