@@ -32,7 +32,8 @@ pub enum Field {
     UserData,
 }
 
-/// Every difference for which an instance must be replaced. Tags are not among them: they are mended in place,
+/// Every difference for which an instance must be replaced. Security groups that are left out are the VPC's choice, so
+/// whatever it chose is right. Tags are not among them: they are mended in place,
 /// for a stateful member is not taken down over a label.
 pub fn drifts(spec: &ClusterSpec, slot: &SlotSpec, instance: &Instance) -> Vec<Drift> {
     let wanted = &spec.instance;
@@ -58,7 +59,7 @@ pub fn drifts(spec: &ClusterSpec, slot: &SlotSpec, instance: &Instance) -> Vec<D
         &|| optional(&wanted.iam_instance_profile),
     );
     differs(
-        instance.security_groups != wanted.security_groups,
+        !wanted.security_groups.is_empty() && instance.security_groups != wanted.security_groups,
         Field::SecurityGroups,
         &|| joined(&instance.security_groups),
         &|| joined(&wanted.security_groups),

@@ -162,7 +162,7 @@ pub struct Instance {
     #[serde(default)]
     #[schemars(with = "String")]
     pub iam_instance_profile: Text,
-    /// Ids of security groups, `sg-…`.
+    /// Ids of security groups, `sg-…`. Left out, EC2 gives the VPC's default one, and they are not compared.
     #[serde(default)]
     #[schemars(with = "Vec<String>", extend("items" = {"type": "string", "pattern": "^sg-[0-9a-z]+$"}))]
     pub security_groups: Option<Vec<Spanned<String>>>,
