@@ -13,9 +13,9 @@ use super::{Finding, Question, finding, listed};
 /// A member whose maintenance begins within this time counts as one that may be lost.
 const EVENT_HORIZON: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// The new image must be there to launch, and the old one to go back to.
+/// The new image must be there to launch, and that of the instance that serves, if one does, to go back to.
 pub(super) fn image_unavailable(q: &Question<'_, '_>) -> Finding {
-    let old = q.slot.live().map(|instance| &instance.image);
+    let old = q.slot.live().filter(|instance| q.slot.all_on(q.look, &instance.id)).map(|instance| &instance.image);
     let fault = [q.image].into_iter().chain(old).find_map(|image| Some((image, fault_of(q.look, image)?)));
     let value =
         fault.as_ref().map_or_else(|| format!("{} is available", q.image), |(image, why)| format!("{image} {why}"));
