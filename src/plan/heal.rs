@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::action::{ClaimEffect, CloudEffect, CreateVolume, Effect};
+use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, SlotName, VolumeName};
-use crate::observed::{Claim, Instance};
+use crate::observed::Instance;
 
 use super::answer::{Awaited, Hazards, Plan, Stall, Why};
 use super::gates;
@@ -138,18 +138,7 @@ fn claim_lost(look: &Look<'_>, slot: &SlotLook<'_>, shell: Option<&Instance>) ->
     let proven = slot.present().any(|(_, volume)| volume.generation.is_some());
     let had_one = proven || look.record.initialised.contains(&slot.spec.name);
     let why = if had_one { Why::Lost } else { Why::New };
-    let claim = Claim {
-        slot: slot.spec.name.clone(),
-        attempt: look.next_attempt(),
-        tries: 0,
-        old: shell.map(|shell| shell.id.clone()),
-        member: slot.member.map(|member| member.id.clone()),
-        generation,
-        image,
-        since: look.now,
-    };
-    let effect = ClaimEffect::Claim { claim, expects: look.record.revision };
-    look.effect(Some(slot), Effect::Claim(effect), why)
+    look.claim(slot, shell, look.next_attempt(), (generation, image), why)
 }
 
 /// What to heal a slot with: the spec's image, or the last one that settled here if the spec's was rejected, wherever
@@ -166,16 +155,7 @@ pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, Image
 /// Takes an interrupted replacement under a claim again, made from what the instances say of themselves. It is then
 /// finished, taken back or dropped, as any other.
 fn claim_again(look: &Look<'_>, slot: &SlotLook<'_>, old: Option<&Instance>, new: &Instance) -> Plan {
-    let claim = Claim {
-        slot: slot.spec.name.clone(),
-        attempt: new.attempt,
-        tries: 0,
-        old: old.map(|instance| instance.id.clone()),
-        member: slot.member.map(|member| member.id.clone()),
-        generation: new.generation.clone().unwrap_or_else(|| look.generation.clone()),
-        image: new.image.clone(),
-        since: look.now,
-    };
-    let effect = ClaimEffect::Claim { claim, expects: look.record.revision };
-    look.effect(Some(slot), Effect::Claim(effect), Why::Interrupted { instance: new.id.clone() })
+    let generation = new.generation.clone().unwrap_or_else(|| look.generation.clone());
+    let why = Why::Interrupted { instance: new.id.clone() };
+    look.claim(slot, old, new.attempt, (generation, new.image.clone()), why)
 }

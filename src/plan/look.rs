@@ -1,11 +1,12 @@
 //! An observation, arranged by slot: what every question of the planner is asked about.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::action::{Action, CloudEffect, Effect};
-use crate::ids::{Attempt, Generation, InstanceId, MemberId, SlotName, VolumeName};
+use crate::action::{Action, ClaimEffect, CloudEffect, Effect};
+use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
 use crate::observed::{
-    AttachmentPhase, ClaimRecord, CloudView, Health, Instance, Member, Membership, Observation, Reading, Volume,
+    AttachmentPhase, Claim, ClaimRecord, CloudView, Health, Instance, Member, Membership, Observation, Reading, Volume,
     VolumeState,
 };
 use crate::spec::{ClusterSpec, Rules, SlotSpec, VolumeSpec};
@@ -170,6 +171,29 @@ impl<'a> Look<'a> {
         Plan::Act(Action { cluster: self.spec.name.clone(), slot, effect }, why)
     }
 
+    /// Claims a slot, to bring it to a generation with a launch of that number.
+    pub fn claim(
+        &self,
+        slot: &SlotLook<'_>,
+        old: Option<&Instance>,
+        attempt: Attempt,
+        (generation, image): (Generation, ImageId),
+        why: Why,
+    ) -> Plan {
+        let claim = Claim {
+            slot: slot.spec.name.clone(),
+            attempt,
+            tries: 0,
+            old: old.map(|instance| instance.id.clone()),
+            member: slot.member.map(|member| member.id.clone()),
+            generation,
+            image,
+            since: self.now,
+        };
+        let effect = ClaimEffect::Claim { claim, expects: self.record.revision };
+        self.effect(Some(slot), Effect::Claim(effect), why)
+    }
+
     /// Waiting for a slot.
     pub fn wait(&self, slot: &SlotLook<'_>, what: Awaited, since: Timestamp, patience: Duration) -> Plan {
         let slot = Some(slot.spec.name.clone());
@@ -212,6 +236,11 @@ impl<'a> SlotLook<'a> {
     /// The slot's instance of that id, dead or alive.
     pub fn instance(&self, id: &InstanceId) -> Option<&'a Instance> {
         self.instances.iter().copied().find(|instance| instance.id == *id)
+    }
+
+    /// The ids of the volumes that are there.
+    pub fn volume_ids(&self) -> BTreeSet<VolumeId> {
+        self.present().map(|(_, volume)| volume.id.clone()).collect()
     }
 
     /// The declared volumes that are not there.

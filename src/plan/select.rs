@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::action::{ClaimEffect, Effect};
-use crate::observed::{Claim, Health, Instance, Member};
+use crate::observed::{Health, Instance, Member};
 
 use super::answer::{Hazards, Plan, Why};
 use super::drift::{Drift, drifts};
@@ -75,19 +74,9 @@ pub fn begin(look: &Look<'_>) -> Plan {
     if !hazards.is_empty() {
         return Plan::Blocked(Hazards { slot: Some(next.slot.spec.name.clone()), hazards });
     }
-    let claim = Claim {
-        slot: next.slot.spec.name.clone(),
-        attempt: look.next_attempt(),
-        tries: 0,
-        old: Some(next.instance.id.clone()),
-        member: next.slot.member.map(|member| member.id.clone()),
-        generation: look.generation.clone(),
-        image: look.spec.image.clone(),
-        since: look.now,
-    };
-    let effect = ClaimEffect::Claim { claim, expects: look.record.revision };
     let why = Why::Outdated { drifts: next.drifts, rank: next.rank };
-    look.effect(Some(next.slot), Effect::Claim(effect), why)
+    let target = (look.generation.clone(), look.spec.image.clone());
+    look.claim(next.slot, Some(next.instance), look.next_attempt(), target, why)
 }
 
 /// Who should lead in place of a slot's member: a healthy, caught-up voter, on the desired image if there is one,

@@ -57,7 +57,7 @@ fn remember(look: &Look<'_>) -> Option<Plan> {
     let steady = |slot: &SlotLook<'_>| slot.is_healthy_voter() && look.now >= steady_at(look, slot);
     let (slot, instance) = unrecorded(look).find(|(slot, _)| steady(slot))?;
     let effect = CloudEffect::Settle {
-        volumes: slot.present().map(|(_, volume)| volume.id.clone()).collect(),
+        volumes: slot.volume_ids(),
         generation: look.generation.clone(),
         image: instance.image.clone(),
         attempt: instance.attempt,

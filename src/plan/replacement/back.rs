@@ -5,8 +5,8 @@ use crate::observed::{Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::time::{after, elapsed};
 
+use super::Replacement;
 use super::proof::{Outstanding, Wanted, outstanding};
-use super::{INSTANCE_PATIENCE, Replacement};
 
 impl<'a> Replacement<'_, 'a> {
     pub(super) fn back(&self) -> Plan {
@@ -41,13 +41,9 @@ impl<'a> Replacement<'_, 'a> {
                 Some(self.look.act(self.slot, CloudEffect::Start { instance: id() }, Why::TakenBack))
             }
             InstanceState::Running => self.proof_of(old),
-            InstanceState::Stopping => {
-                let what = Awaited::Stopped { instance: id() };
-                Some(self.look.wait(self.slot, what, old.state_since, INSTANCE_PATIENCE))
-            }
+            InstanceState::Stopping => Some(self.until_stopped(old)),
             InstanceState::Pending | InstanceState::ShuttingDown | InstanceState::Terminated => {
-                let what = Awaited::Running { instance: id() };
-                Some(self.look.wait(self.slot, what, old.launched_at, INSTANCE_PATIENCE))
+                Some(self.until_running(old))
             }
         }
     }

@@ -7,8 +7,8 @@ use crate::plan::{gates, heal, select};
 use crate::spec::{OnFailure, Strategy};
 use crate::time::{Timestamp, after, elapsed};
 
+use super::Replacement;
 use super::proof::{Outstanding, Wanted, outstanding};
-use super::{INSTANCE_PATIENCE, Replacement};
 
 impl<'a> Replacement<'_, 'a> {
     pub(super) fn forward(&self) -> Plan {
@@ -36,14 +36,8 @@ impl<'a> Replacement<'_, 'a> {
         let Some(old) = self.old else { return self.unseen(named, self.claim.since) };
         match old.state {
             InstanceState::Running => self.disrupt(old),
-            InstanceState::Pending => {
-                let what = Awaited::Running { instance: old.id.clone() };
-                Some(self.look.wait(self.slot, what, old.launched_at, INSTANCE_PATIENCE))
-            }
-            InstanceState::Stopping => {
-                let what = Awaited::Stopped { instance: old.id.clone() };
-                Some(self.look.wait(self.slot, what, old.state_since, INSTANCE_PATIENCE))
-            }
+            InstanceState::Pending => Some(self.until_running(old)),
+            InstanceState::Stopping => Some(self.until_stopped(old)),
             InstanceState::Stopped => self.empty(old, true, &Why::NextStep),
             InstanceState::ShuttingDown | InstanceState::Terminated => self.empty(old, false, &Why::NextStep),
         }
@@ -146,9 +140,12 @@ impl<'a> Replacement<'_, 'a> {
         if !self.slot.present().any(|(_, volume)| behind(volume)) {
             return None;
         }
-        let volumes = self.slot.present().map(|(_, volume)| volume.id.clone()).collect();
-        let (generation, image) = (self.claim.generation.clone(), self.claim.image.clone());
-        let effect = CloudEffect::Settle { volumes, generation, image, attempt: new.attempt };
+        let effect = CloudEffect::Settle {
+            volumes: self.slot.volume_ids(),
+            generation: self.claim.generation.clone(),
+            image: self.claim.image.clone(),
+            attempt: new.attempt,
+        };
         Some(self.look.act(self.slot, effect, Why::Proven))
     }
 
@@ -198,7 +195,7 @@ impl<'a> Replacement<'_, 'a> {
 
     fn reject(&self) -> Plan {
         let effect = CloudEffect::Reject {
-            volumes: self.slot.present().map(|(_, volume)| volume.id.clone()).collect(),
+            volumes: self.slot.volume_ids(),
             generation: self.claim.generation.clone(),
             attempt: self.claim.attempt,
         };

@@ -31,9 +31,7 @@ impl<'a> Replacement<'_, 'a> {
         match (new.state, &new.checks) {
             (InstanceState::Terminated | InstanceState::ShuttingDown, _) => Some(self.try_again(reason(new))),
             _ if new.retired => self.discard_new(Why::LaunchFailed { reason: reason(new) }),
-            (InstanceState::Pending, _) => {
-                Some(self.look.wait(self.slot, Awaited::Running { instance: id() }, new.launched_at, INSTANCE_PATIENCE))
-            }
+            (InstanceState::Pending, _) => Some(self.until_running(new)),
             (InstanceState::Running, Checks::Ok) => None,
             (InstanceState::Running, Checks::Initializing | Checks::Unknown)
                 if elapsed(self.look.now, new.launched_at) < CHECKS_PATIENCE =>
@@ -169,7 +167,6 @@ impl<'a> Replacement<'_, 'a> {
             return None;
         }
         let instance = shell.id.clone();
-        let wait = |what, since| Some(self.look.wait(self.slot, what, since, INSTANCE_PATIENCE));
         match shell.state {
             InstanceState::Running => {
                 // It was given up because its member was not healthy. Should it have become so since, it is a member
@@ -180,8 +177,8 @@ impl<'a> Replacement<'_, 'a> {
                     false => self.blocked(hazards),
                 })
             }
-            InstanceState::Pending => wait(Awaited::Running { instance }, shell.launched_at),
-            InstanceState::Stopping => wait(Awaited::Stopped { instance }, shell.state_since),
+            InstanceState::Pending => Some(self.until_running(shell)),
+            InstanceState::Stopping => Some(self.until_stopped(shell)),
             InstanceState::Stopped | InstanceState::ShuttingDown | InstanceState::Terminated => {
                 self.empty(shell, false, why)
             }
@@ -216,6 +213,16 @@ impl<'a> Replacement<'_, 'a> {
         }
         let detail = format!("{id} is not shown, and that does not mean that it is gone");
         Some(self.look.wait(self.slot, Awaited::ViewsAgree { detail }, since, INSTANCE_PATIENCE))
+    }
+
+    pub(super) fn until_running(&self, shell: &Instance) -> Plan {
+        let what = Awaited::Running { instance: shell.id.clone() };
+        self.look.wait(self.slot, what, shell.launched_at, INSTANCE_PATIENCE)
+    }
+
+    pub(super) fn until_stopped(&self, shell: &Instance) -> Plan {
+        let what = Awaited::Stopped { instance: shell.id.clone() };
+        self.look.wait(self.slot, what, shell.state_since, INSTANCE_PATIENCE)
     }
 
     pub(super) fn disagreement(&self, detail: String) -> Plan {
