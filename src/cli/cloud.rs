@@ -56,12 +56,11 @@ pub fn image(text: &str) -> Result<ImageId, String> {
     }
 }
 
-/// The clusters and the cloud that they are in.
+/// The clusters, and a way to look at them.
 pub struct Scene {
     /// What is desired, with the image that was asked about.
     pub specs: Vec<ClusterSpec>,
-    /// The cloud.
-    pub world: World,
+    look: Box<dyn Fn(&ClusterSpec) -> Observation>,
 }
 
 impl Args {
@@ -91,7 +90,7 @@ impl Args {
             world.advance_to(after(world.now(), SETTLED_FOR));
         }
         let specs = specs.iter().map(|spec| self.desired(spec, &world)).collect();
-        Ok(Scene { specs, world })
+        Ok(Scene::simulated(specs, world))
     }
 
     /// The spec with the image that was asked about, declared in the world.
@@ -138,10 +137,15 @@ struct Unusable {
 }
 
 impl Scene {
+    /// Clusters in a simulated world.
+    pub fn simulated(specs: Vec<ClusterSpec>, world: World) -> Self {
+        let controller = Controller::new(world.controller(0), Nobody, simulate::settings(0));
+        Self { specs, look: Box::new(move |spec| block_on(&world, controller.look(spec))) }
+    }
+
     /// One look at a cluster.
     pub fn look(&self, spec: &ClusterSpec) -> Observation {
-        let controller = Controller::new(self.world.controller(0), Nobody, simulate::settings(0));
-        block_on(&self.world, controller.look(spec))
+        (self.look)(spec)
     }
 }
 

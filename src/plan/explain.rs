@@ -169,6 +169,12 @@ impl Hazard {
         }
     }
 
+    /// It will not clear before a person does something about it.
+    pub fn takes_person(&self) -> bool {
+        let may_clear = matches!(self, Self::StaleObservation { .. } | Self::UnknownHealth { .. });
+        !may_clear && self.hint().is_some()
+    }
+
     /// What a person can do about it, where there is something.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
