@@ -21,6 +21,7 @@ pub mod explain;
 pub mod plan;
 pub mod status;
 
+pub mod retry;
 pub mod run;
 pub mod simulate;
 
@@ -98,6 +99,7 @@ enum Command {
     Plan(plan::Args),
     Status(status::Args),
     Explain(explain::Args),
+    Retry(retry::Args),
     Simulate(simulate::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -127,6 +129,7 @@ impl Command {
             Self::Plan(args) => plan::run(args, out),
             Self::Status(args) => status::run(args, out),
             Self::Explain(args) => explain::run(args, out),
+            Self::Retry(args) => retry::run(args, out),
             Self::Simulate(args) => simulate::run(args, out),
             Self::Completions(args) => completions::run(args, out),
             Self::Man(args) => man::run(args, out),

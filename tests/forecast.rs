@@ -53,7 +53,7 @@ fn announced(scenario: &Scenario) -> Vec<(String, String)> {
     let spec: ClusterSpec = scenario.to();
     let world = scenario.world();
     world.declare(&spec);
-    let scene = Scene::simulated(vec![spec.clone()], world);
+    let scene = Scene::simulated(vec![spec.clone()], world, None);
     let seen = scene.look(&spec);
     let look = Look::at(&spec, &seen).clear().unwrap();
     let slots = forecast(&look).slots;
