@@ -25,6 +25,8 @@ pub mod retry;
 pub mod run;
 pub mod simulate;
 
+pub mod iam_policy;
+
 pub mod completions;
 pub mod man;
 
@@ -101,6 +103,7 @@ enum Command {
     Explain(explain::Args),
     Retry(retry::Args),
     Simulate(simulate::Args),
+    IamPolicy(iam_policy::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -131,6 +134,7 @@ impl Command {
             Self::Explain(args) => explain::run(args, out),
             Self::Retry(args) => retry::run(args, out),
             Self::Simulate(args) => simulate::run(args, out),
+            Self::IamPolicy(args) => iam_policy::run(args, out),
             Self::Completions(args) => completions::run(args, out),
             Self::Man(args) => man::run(args, out),
         }

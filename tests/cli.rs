@@ -328,7 +328,7 @@ fn completions_and_the_manual_are_printed() {
         &["man", "pln"],
         expect![[r#"
             ! error: there is no command `pln`
-            !  hint: the commands are run, validate, schema, plan, status, explain, retry, simulate, completions, man, help
+            !  hint: the commands are run, validate, schema, plan, status, explain, retry, simulate, iam-policy, completions, man, help
             exit 1
         "#]],
     );
