@@ -100,6 +100,8 @@ pub mod status;
 pub mod act;
 pub mod controller;
 
+pub mod cloud;
+
 pub mod sim;
 pub mod simulate;
 

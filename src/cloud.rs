@@ -1,0 +1,4 @@
+//! Clouds beside the simulated one.
+
+#[cfg(feature = "aws")]
+pub mod aws;
