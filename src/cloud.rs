@@ -1,4 +1,5 @@
-//! Clouds beside the simulated one.
+//! The cloud that instances and volumes are in.
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod permissions;

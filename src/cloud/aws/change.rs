@@ -30,8 +30,6 @@ mod launch;
 mod marks;
 mod volumes;
 
-pub(super) use launch::run_instances;
-
 /// What was looked at longer ago may have changed.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -115,6 +113,7 @@ fn operation(effect: &CloudEffect) -> Operation {
         | CloudEffect::Settle { .. }
         | CloudEffect::RecordSlots { .. }
         | CloudEffect::Tag { .. } => operation::CREATE_TAGS,
+        CloudEffect::Forgive { .. } => operation::DELETE_TAGS,
     }
 }
 
@@ -133,6 +132,7 @@ impl<C: Clock> Change<'_, C> {
             CloudEffect::Retire { instance } => self.retire(instance).await,
             CloudEffect::Tag { instance, tags } => self.tag(instance, tags).await,
             CloudEffect::Reject { volumes, generation, attempt } => self.reject(volumes, generation, *attempt).await,
+            CloudEffect::Forgive { volumes, generation } => self.forgive(volumes, generation).await,
             CloudEffect::Settle { volumes, generation, image, attempt } => {
                 self.settle(volumes, generation, image, *attempt).await
             }
@@ -199,6 +199,9 @@ impl<C: Clock> Change<'_, C> {
         ids: &BTreeSet<VolumeId>,
         slot: Option<&SlotName>,
     ) -> Result<Vec<types::Volume>, Halt> {
+        if ids.is_empty() {
+            return Ok(Vec::new()); // EC2 would take that for all there are
+        }
         let names = ids.iter().map(VolumeId::to_string).collect();
         let call = self.region.ec2.describe_volumes().set_volume_ids(Some(names));
         let found = self.look(DESCRIBE_VOLUMES, call.send()).await?.volumes.unwrap_or_default();

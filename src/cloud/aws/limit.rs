@@ -16,7 +16,7 @@ pub(super) enum Bucket {
     /// `RunInstances` and `StartInstances`.
     Launch,
     Terminate,
-    /// `CreateTags`.
+    /// `CreateTags` and `DeleteTags`.
     Tag,
     /// `CreateVolume` and `CreateSnapshot`.
     Create,

@@ -50,5 +50,6 @@ operations! {
     CREATE_VOLUME = "ec2" "CreateVolume" Create;
     CREATE_SNAPSHOT = "ec2" "CreateSnapshot" Create;
     CREATE_TAGS = "ec2" "CreateTags" Tag;
+    DELETE_TAGS = "ec2" "DeleteTags" Tag;
     MODIFY_INSTANCE_ATTRIBUTE = "ec2" "ModifyInstanceAttribute" Change;
 }

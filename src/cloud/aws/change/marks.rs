@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::operation::CREATE_TAGS;
+use aws_sdk_ec2::types;
+
+use super::super::operation::{CREATE_TAGS, DELETE_TAGS};
 use super::super::tags::{self, Tags};
 use super::{ALREADY_SO, Change, Halt};
 use crate::ids::{Attempt, Generation, ImageId, InstanceId, SlotName, VolumeId};
@@ -35,6 +37,24 @@ impl<C: Clock> Change<'_, C> {
     ) -> Result<Outcome, Halt> {
         let marks = [(tags::REJECTED, generation.to_string()), (tags::ATTEMPT, attempt.to_string())];
         self.mark(volumes, self.slot, &marks.map(|(key, value)| (key.to_owned(), value)).into()).await
+    }
+
+    /// Named with its value, the tag is deleted only where it still says this generation.
+    pub(super) async fn forgive(
+        &self,
+        volumes: &BTreeSet<VolumeId>,
+        generation: &Generation,
+    ) -> Result<Outcome, Halt> {
+        let found = self.volumes_for(volumes, self.slot).await?;
+        let says = |volume: &&types::Volume| Tags::of(volume.tags()).get(tags::REJECTED) == Some(generation);
+        let marked: Vec<_> = found.iter().filter(says).filter_map(|volume| volume.volume_id().map(str::to_owned)).collect();
+        if marked.is_empty() {
+            return Err(ALREADY_SO);
+        }
+        let mark = [(tags::REJECTED.to_owned(), generation.to_string())].into();
+        let call = self.region.ec2.delete_tags().set_resources(Some(marked)).set_tags(Some(tags::written(&mark)));
+        self.send(DELETE_TAGS, call.send()).await?;
+        Ok(Outcome::Done)
     }
 
     /// What was rejected stays recorded: the planner compares, and another generation does not make that one any better.
