@@ -29,7 +29,7 @@
 //! | [`status`] | conditions, phase, progress | data, `plan` |
 //! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
 //! | [`controller`] | the pass and the loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), files (`desired`, `wake`) | everything above |
-//! | [`cloud`] | what must be allowed in an AWS account (`permissions`) | data, `ports` |
+//! | [`cloud`] | EC2 (`aws`), and what must be allowed in an AWS account (`permissions`) | data, `ports` |
 //! | [`clock`] | the machine's clock | data, `ports` |
 //! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means | `ports` |
 //! | [`application`] | what runs on the instances: `consul` asks its servers, and reads their answers | data, `ports`, `http` |
