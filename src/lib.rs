@@ -38,8 +38,7 @@
 //! | [`simulate`] | a whole rollout in that world | everything above |
 //! | [`cli`] | one command, one file; chooses what fills the ports | everything |
 //!
-//! `tests/layers.rs` holds this table. It has a row for `cloud` too, the adapter for EC2, which is not written yet: data
-//! and `ports`, and never a plan.
+//! `tests/layers.rs` holds this table. The adapters (`cloud`, `application`, `coordination`) never see a plan.
 //!
 //! # Architecture invariants
 //!
