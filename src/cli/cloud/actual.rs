@@ -42,7 +42,7 @@ impl View for Actual {
         self.runtime.block_on(cloud.change(spec, Some(slot), effect)).map_err(Failure::new)
     }
 
-    fn allowed(&self, _: &ClusterSpec) -> Vec<Asked> {
-        Vec::new()
+    fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {
+        self.runtime.block_on(self.controller.outside().aws.allowed(spec))
     }
 }
