@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::action::{Action, ClaimEffect, CloudEffect, Effect, MemberEffect};
+use crate::action::{Action, ClaimEffect, CloudEffect, Effect, GroupEffect, MemberEffect};
 use crate::time::Human;
 
 use super::answer::{Awaited, Hazard, Hazards, Plan, Stall, WaitingOn, Why};
@@ -65,6 +65,30 @@ impl fmt::Display for CloudEffect {
             Self::Settle { generation, .. } => write!(f, "record that {generation} settled here"),
             Self::RecordSlots { slots, .. } => write!(f, "record on the volumes that {} slots exist", slots.len()),
             Self::Tag { instance, .. } => write!(f, "set the declared tags of {instance}"),
+            Self::Recruit(recruitment) => write!(f, "take {}, which the group launched", recruitment.instance),
+            Self::Group { group, effect } => effect.told(f, group),
+        }
+    }
+}
+
+impl GroupEffect {
+    fn told(&self, f: &mut fmt::Formatter<'_>, group: &str) -> fmt::Result {
+        match self {
+            Self::RecordResume { processes } => write!(f, "write down on {group} that {} run", joined(processes)),
+            Self::Suspend { processes } => write!(f, "suspend {} of {group}", joined(processes)),
+            Self::Join { instance } => write!(f, "attach {instance} to {group}"),
+            Self::Protect { instance } => write!(f, "protect {instance} from scale-in of {group}"),
+            Self::Vouch { instance } => write!(f, "tell {group} that {instance} is healthy"),
+            Self::Leave { instance } => write!(f, "detach {instance} from {group}, which then wants one fewer"),
+            Self::Resize { from, to } => write!(f, "have {group} want {to} instances, not {from}"),
+            Self::Resume { processes } => write!(f, "resume {} of {group}", joined(processes)),
+            Self::ForgetResume { .. } => write!(f, "forget what was suspended of {group}"),
+            Self::CreateTemplateVersion(version) => {
+                write!(f, "make a version of {} from {} for {group}", version.template, version.image)
+            }
+            Self::UseTemplateVersion { template, to, .. } => {
+                write!(f, "let {group} launch from version {to} of {template}")
+            }
         }
     }
 }

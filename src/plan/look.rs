@@ -189,6 +189,7 @@ impl<'a> Look<'a> {
             member: slot.member.map(|member| member.id.clone()),
             generation,
             image,
+            recruit: None,
             since: self.now,
         };
         let effect = ClaimEffect::Claim { claim, expects: self.record.revision };

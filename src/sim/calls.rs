@@ -144,6 +144,9 @@ impl Truth {
             CloudEffect::RecordSlots { volumes, slots } => {
                 self.retag_volumes(volumes, |disk| disk.seen.slots = slots.clone())
             }
+            CloudEffect::Recruit(_) | CloudEffect::Group { .. } => {
+                Err(Refusal::new(ErrorKind::NotFound, "there are no groups in this world"))
+            }
         }
     }
 

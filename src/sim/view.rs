@@ -68,6 +68,7 @@ impl Truth {
             instances: shells.map(|shell| shell.seen.clone()).collect(),
             volumes: disks.map(|disk| disk.seen.clone()).collect(),
             snapshots: cluster.snapshots.clone(),
+            group: None,
             catalogue: Arc::default(),
         }
     }
@@ -110,6 +111,7 @@ impl Truth {
             instances: seen,
             volumes: old_volumes.volumes.clone(),
             snapshots: old_volumes.snapshots.clone(),
+            group: None,
             catalogue: exact.catalogue.clone(),
         };
         self.fault(Some(name), "stale-read", format!("up to {window} ms old"));

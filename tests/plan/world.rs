@@ -160,6 +160,7 @@ impl World {
             instances: read(all("i")),
             volumes: read(all("vol")),
             snapshots: read(all("snap")),
+            group: read(get("group")),
             catalogue: Arc::new(self.catalogue(spec)),
         };
         let membership = json!({
