@@ -303,8 +303,8 @@ impl GroupEffect {
             Self::Resize { .. } => "resize-group",
             Self::Resume { .. } => "resume-processes",
             Self::ForgetResume { .. } => "forget-resume",
-            Self::CreateTemplateVersion(_) => "create-template-version",
-            Self::UseTemplateVersion { .. } => "use-template-version",
+            Self::CreateTemplateVersion(_) => "create-template",
+            Self::UseTemplateVersion { .. } => "use-template",
         }
     }
 

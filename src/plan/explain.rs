@@ -113,6 +113,10 @@ impl fmt::Display for Why {
             }
             Self::Memory => f.write_str("the volumes' memory is behind"),
             Self::Tags => f.write_str("tags differ"),
+            Self::KeepStill => f.write_str("the group could end or add an instance meanwhile"),
+            Self::OutOfStep => f.write_str("the group is to count just what serves"),
+            Self::LetGo => f.write_str("nothing is under way, so the group may act again"),
+            Self::TemplateBehind => f.write_str("what the group launches is not what has settled here"),
         }
     }
 }
@@ -143,6 +147,9 @@ impl fmt::Display for Awaited {
             Self::Formation { missing } => {
                 write!(f, "the members to find each other; outstanding: {}", joined(missing))
             }
+            Self::Joined { instance, group } => write!(f, "{instance} to be in service in {group}"),
+            Self::Left { instance, group } => write!(f, "{instance} to be let go by {group}"),
+            Self::Recruit { group } => write!(f, "{group} to launch another instance"),
             Self::NextLaunch { reason } => write!(f, "a later launch, after several came to nothing: {reason}"),
         }
     }
@@ -172,6 +179,9 @@ impl Hazard {
             Self::ImageUnavailable { .. } => "image-unavailable",
             Self::NotOwned { .. } => "not-owned",
             Self::OwnedByAutoscaling { .. } => "owned-by-autoscaling",
+            Self::GroupUnusable { .. } => "group-unusable",
+            Self::GroupHasNoRoom { .. } => "group-has-no-room",
+            Self::GroupChanging { .. } => "group-changing",
             Self::NoLeader => "no-leader",
             Self::MembersMissing { .. } => "members-missing",
             Self::MemberNotVoter { .. } => "member-not-voter",
@@ -208,8 +218,17 @@ impl Hazard {
                 "check the id, the region, and that the image is shared with this account".into()
             }
             Self::NotOwned { .. } => "adopt the resources, or remove them from this cluster's tags".into(),
-            Self::OwnedByAutoscaling { group, .. } => {
-                format!("take the instance out of {group}: the group would replace it when it stops")
+            Self::OwnedByAutoscaling { group, running, .. } if running.is_empty() => {
+                format!(
+                    "adopt {group} with `capacity`, or take the instance out of it: it would replace one that stops"
+                )
+            }
+            Self::GroupUnusable { .. } => "mend the group, or take `capacity` out of the file".into(),
+            Self::GroupHasNoRoom { group, max, spare } if spare.is_empty() => {
+                format!("raise the maximum of {group} to at least {}", max + 1)
+            }
+            Self::GroupHasNoRoom { group, spare, .. } => {
+                format!("take {} out of {group}: no slot needs what the group has launched there", joined(spare))
             }
             Self::QuorumWouldBeLost { quorum, .. } if *quorum <= 1 => {
                 "a cluster of one cannot be upgraded without being down; declare three slots".into()
@@ -240,6 +259,8 @@ impl Hazard {
             | Self::VolumeModifying { .. }
             | Self::ZoneImpaired { .. }
             | Self::ScheduledEvent { .. }
+            | Self::OwnedByAutoscaling { .. }
+            | Self::GroupChanging { .. }
             | Self::StaleObservation { unread: false, .. } => return None,
         })
     }
@@ -273,9 +294,17 @@ impl fmt::Display for Hazard {
             }
             Self::ImageUnavailable { image, why } => write!(f, "{image} {why}"),
             Self::NotOwned { resources } => write!(f, "not tagged as ours: {}", resources.join(", ")),
-            Self::OwnedByAutoscaling { instance, group } => {
+            Self::OwnedByAutoscaling { instance, group, running } if running.is_empty() => {
                 write!(f, "{instance} belongs to Auto Scaling group {group}")
             }
+            Self::OwnedByAutoscaling { instance, group, running } => {
+                write!(f, "{instance} belongs to Auto Scaling group {group}, of which {} run", joined(running))
+            }
+            Self::GroupUnusable { group, why } => write!(f, "Auto Scaling group {group} {why}"),
+            Self::GroupHasNoRoom { group, max, .. } => {
+                write!(f, "Auto Scaling group {group} takes at most {max} instances, so none can be added")
+            }
+            Self::GroupChanging { group, why } => write!(f, "Auto Scaling group {group} {why}"),
             Self::NoLeader => f.write_str("there is no leader"),
             Self::MembersMissing { missing, strangers } => {
                 let part =

@@ -19,6 +19,7 @@ use crate::observed::{Claim, Instance, InstanceState};
 
 use super::answer::{Hazard, Plan, Stall, Why};
 use super::drift::drifts;
+use super::group;
 use super::look::{Look, Place, SlotLook};
 use super::standing;
 
@@ -57,7 +58,7 @@ pub fn finish(look: &Look<'_>) -> Option<Plan> {
     let is_new = |instance: &&Instance| instance.attempt == claim.attempt && Some(&instance.id) != claim.old.as_ref();
     let new = slot.instances.iter().copied().find(is_new);
     let replacement = Replacement { look, slot, claim, old, new };
-    Some(replacement.sound().unwrap_or_else(|| match () {
+    Some(replacement.sound().or_else(|| replacement.quiet()).unwrap_or_else(|| match () {
         () if slot.rejected(&claim.generation) => replacement.back(),
         () if replacement.is_superseded() => replacement.drop_it(),
         () => replacement.forward(),
@@ -83,6 +84,12 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
+    /// Keeps the adopted group from acting. Where the claim is to be given up and nothing was launched, there is no need.
+    fn quiet(&self) -> Option<Plan> {
+        let is_idle = self.new.is_none() && self.is_superseded() && !self.slot.rejected(&self.claim.generation);
+        if is_idle { None } else { group::quiet(self.look, self.slot) }
+    }
+
     /// Whether what was claimed is not wanted any more, and no data has moved yet. Once it has, the replacement is
     /// finished (or taken back) before the direction changes. A slot that has lost its instance comes before one that
     /// only has an outdated one: the gates would keep this one from going on, and the claim that one from being healed.
@@ -96,7 +103,9 @@ impl<'a> Replacement<'_, 'a> {
             None if self.claim.old.is_some() => false,
             None => {
                 let moved = self.new.is_some_and(|new| self.slot.any_at(self.look, &new.id));
-                !moved && self.claim.generation != self.healing_generation()
+                // What the group has launched is a slot's instance like any other, and if outdated is replaced as one.
+                let launched_for_it = self.claim.recruit.is_none();
+                !moved && launched_for_it && self.claim.generation != self.healing_generation()
             }
         }
     }
