@@ -75,9 +75,14 @@ impl<'a> Replacement<'_, 'a> {
             Some(&instance.id) == self.claim.old.as_ref() || Some(&instance.id) == self.new.map(|new| &new.id)
         };
         let strangers: Vec<_> = self.slot.live().filter(|instance| !known(instance) && !instance.retired).collect();
-        match strangers.is_empty() {
-            true => None,
-            false => {
+        let is_served = |by: &&Instance| self.slot.all_on(self.look, &by.id);
+        match strangers.as_slice() {
+            [] => None,
+            // It was claimed on an old look: somebody has given the slot an instance since.
+            [one] if self.claim.old.is_none() && self.new.is_none() && is_served(one) => {
+                Some(self.release(true, Why::Superseded))
+            }
+            _ => {
                 let instances = self.slot.live().map(|instance| instance.id.clone()).collect();
                 Some(Plan::Stalled(Stall::Contested { slot: self.slot.spec.name.clone(), instances }))
             }

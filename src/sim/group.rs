@@ -155,16 +155,17 @@ impl Truth {
     pub(super) fn group_acts(&mut self, name: &str) {
         let Some(group) = self.groups.get(name).cloned() else { return };
         let runs = |process: &str| !group.seen.suspended.contains(process);
-        let mut members = group.seen.members.clone();
+        let (mut members, mut ended) = (group.seen.members.clone(), Vec::<InstanceId>::new());
         for (id, member) in &mut members {
             let running = self.instances.get(id).is_some_and(|shell| shell.seen.state == InstanceState::Running);
             match member.lifecycle {
                 Lifecycle::Joining if running => member.lifecycle = Lifecycle::InService,
+                // What does not come up is ended, whatever is suspended.
+                Lifecycle::Joining if !self.is_starting(id) => ended.push(id.clone()),
                 Lifecycle::InService if !running && runs("HealthCheck") => member.healthy = false,
                 _ => {}
             }
         }
-        let mut ended: Vec<InstanceId> = Vec::new();
         if runs("ReplaceUnhealthy") && runs("Terminate") {
             ended.extend(members.iter().filter(|(_, member)| !member.healthy).map(|(id, _)| id.clone()));
         }
@@ -185,6 +186,10 @@ impl Truth {
         if runs("Launch") {
             self.group_fills(name);
         }
+    }
+
+    fn is_starting(&self, id: &InstanceId) -> bool {
+        self.instances.get(id).is_some_and(|shell| shell.seen.state == InstanceState::Pending)
     }
 
     fn group_terminates(&mut self, name: &str, cluster: &ClusterName, id: &InstanceId) {
