@@ -191,7 +191,10 @@ impl Script {
         let group = self.world.group(&self.group()).unwrap();
         let Launches::Template(template) = &group.launches else { panic!("no template") };
         let mut told = format!("wants {}, launches {}\n", group.desired, template.version.make.image);
-        let joined = |processes: &BTreeSet<String>| processes.iter().cloned().collect::<Vec<_>>().join(" ");
+        let joined = |processes: &BTreeSet<String>| match processes.is_empty() {
+            true => "none".to_owned(),
+            false => processes.iter().cloned().collect::<Vec<_>>().join(" "),
+        };
         told.push_str(&format!("  suspended: {}\n", joined(&group.suspended)));
         told.extend(group.resume.iter().map(|resume| format!("  to resume: {}\n", joined(resume))));
         let mut members: Vec<_> = group.members.keys().map(|id| format!("  {}\n", self.names.called(id))).collect();
