@@ -13,6 +13,7 @@ pub mod progress;
 
 pub mod cloud;
 pub mod desired;
+pub mod real;
 
 pub mod schema;
 pub mod validate;
@@ -21,8 +22,12 @@ pub mod explain;
 pub mod plan;
 pub mod status;
 
+pub mod retry;
 pub mod run;
 pub mod simulate;
+
+pub mod doctor;
+pub mod iam_policy;
 
 pub mod completions;
 pub mod man;
@@ -98,7 +103,10 @@ enum Command {
     Plan(plan::Args),
     Status(status::Args),
     Explain(explain::Args),
+    Retry(retry::Args),
     Simulate(simulate::Args),
+    Doctor(doctor::Args),
+    IamPolicy(iam_policy::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -127,7 +135,10 @@ impl Command {
             Self::Plan(args) => plan::run(args, out),
             Self::Status(args) => status::run(args, out),
             Self::Explain(args) => explain::run(args, out),
+            Self::Retry(args) => retry::run(args, out),
             Self::Simulate(args) => simulate::run(args, out),
+            Self::Doctor(args) => doctor::run(args, out),
+            Self::IamPolicy(args) => iam_policy::run(args, out),
             Self::Completions(args) => completions::run(args, out),
             Self::Man(args) => man::run(args, out),
         }

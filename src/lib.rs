@@ -29,12 +29,16 @@
 //! | [`status`] | conditions, phase, progress | data, `plan` |
 //! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
 //! | [`controller`] | the pass and the loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), files (`desired`, `wake`) | everything above |
+//! | [`cloud`] | EC2 (`aws`), and what must be allowed in an AWS account (`permissions`) | data, `ports` |
+//! | [`clock`] | the machine's clock | data, `ports` |
+//! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means | `ports` |
+//! | [`application`] | what runs on the instances: `consul` asks its servers, and reads their answers | data, `ports`, `http` |
+//! | [`coordination`] | the claims and the lease, in a directory (`local`) or in `consul` | data, `ports`, `http` |
 //! | [`sim`] | the simulated world, which fills every port | data, `ports` |
 //! | [`simulate`] | a whole rollout in that world | everything above |
 //! | [`cli`] | one command, one file; chooses what fills the ports | everything |
 //!
-//! `tests/layers.rs` holds this table. It has rows for `cloud`, `application` and `coordination` too, the adapters for EC2
-//! and Consul, which are not written yet: data and `ports`, and never a plan.
+//! `tests/layers.rs` holds this table. The adapters (`cloud`, `application`, `coordination`) never see a plan.
 //!
 //! # Architecture invariants
 //!
@@ -99,6 +103,12 @@ pub mod status;
 
 pub mod act;
 pub mod controller;
+
+pub mod application;
+pub mod clock;
+pub mod cloud;
+pub mod coordination;
+pub mod http;
 
 pub mod sim;
 pub mod simulate;

@@ -127,8 +127,8 @@ fn a_stalled_cluster_is_an_exit_code_of_its_own() {
     expect_file!["cli/status-stalled.txt"].assert_eq(&told);
 }
 
-#[test]
-fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
+/// A world in which the new image failed and was taken back.
+fn after_a_bad_upgrade() -> tempfile::NamedTempFile {
     let scenario = Scenario {
         from: prod(),
         image: NEW_IMAGE[1].into(),
@@ -138,7 +138,24 @@ fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
     };
     let world = scenario.world();
     scenario.run_in(&world, &mut |_| {});
-    let file = saved(&world);
+    saved(&world)
+}
+
+#[test]
+fn what_failed_is_tried_again_once_a_person_says_retry() {
+    let file = after_a_bad_upgrade();
+    let world = ["--world", file.path().to_str().unwrap(), "--image", NEW_IMAGE[1]];
+    let refused = || told(&[&["explain", "consul-prod", FILE], &world[..]].concat()).contains("✗ generation-rejected");
+    let retry = |options: &[&str]| told(&[&["retry", "consul-prod", FILE], options, &world[..]].concat());
+    assert!(refused());
+    assert!(retry(&["--dry-run"]).contains(": v1-") && refused());
+    assert!(retry(&[]).contains("it may be tried again") && !refused());
+    assert_eq!(retry(&[]), "consul-prod: nothing is marked as failed\nexit 0\n");
+}
+
+#[test]
+fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
+    let file = after_a_bad_upgrade();
     let world = ["--world", file.path().to_str().unwrap(), "--image", NEW_IMAGE[1]];
     let told: String =
         [&["status", FILE][..], &["plan", FILE, "--detailed-exitcode"], &["explain", "consul-prod", FILE]]
@@ -146,6 +163,28 @@ fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
             .map(|command| format!("> {}\n{}\n", command[0], told(&[command, &world[..]].concat())))
             .collect();
     expect_file!["cli/bad-upgrade.txt"].assert_eq(&told);
+}
+
+#[test]
+fn the_doctor_finds_nothing_in_the_way_of_a_settled_cluster() {
+    let told = told(&[&["doctor", FILE], &SIMULATED[..]].concat());
+    expect_file!["cli/doctor.txt"].assert_eq(&told);
+}
+
+#[test]
+fn the_doctor_names_what_is_in_the_way_and_what_to_do_about_it() {
+    let spec = prod();
+    let world = World::new(0, FaultLevel::None);
+    world.register_image(&"ami-0cccccccccccccccc".into(), Payload::default());
+    world.settle(&ClusterSpec { image: "ami-0cccccccccccccccc".into(), ..spec.clone() });
+    let of = |slot: &str| world.instances_of(&spec.name, &slot.into()).remove(0);
+    world.stop_instance(&of("consul-a"));
+    world.edit_instance(&of("consul-b"), |instance| instance.auto_scaling_group = Some("servers".to_owned()));
+    world.edit_instance(&of("consul-c"), |instance| instance.owner = None);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let file = saved(&world);
+    let told = told(&["doctor", FILE, "--world", file.path().to_str().unwrap()]);
+    expect_file!["cli/doctor-ill.txt"].assert_eq(&told);
 }
 
 #[test]
@@ -230,20 +269,21 @@ fn a_broken_file_is_shown_and_does_not_stop_the_others() {
 }
 
 #[test]
+#[cfg(not(feature = "aws"))]
 fn this_build_says_that_it_cannot_look_at_aws() {
     check(
         &["plan", FILE],
         expect![[r#"
-            ! error: this build cannot reach AWS: it has no adapter for EC2
-            !  hint: use `--cloud simulated` for a simulated world
+            ! error: this build cannot reach AWS: it was built without the feature `aws`
+            !  hint: use `--cloud simulated` for a simulated world, or build without `--no-default-features`
             exit 1
         "#]],
     );
     check(
         &["status", FILE, "--cloud", "aws"],
         expect![[r#"
-            ! error: this build cannot reach AWS: it has no adapter for EC2
-            !  hint: use `--cloud simulated` for a simulated world
+            ! error: this build cannot reach AWS: it was built without the feature `aws`
+            !  hint: use `--cloud simulated` for a simulated world, or build without `--no-default-features`
             exit 1
         "#]],
     );
@@ -311,7 +351,7 @@ fn completions_and_the_manual_are_printed() {
         &["man", "pln"],
         expect![[r#"
             ! error: there is no command `pln`
-            !  hint: the commands are run, validate, schema, plan, status, explain, simulate, completions, man, help
+            !  hint: the commands are run, validate, schema, plan, status, explain, retry, simulate, doctor, iam-policy, completions, man, help
             exit 1
         "#]],
     );

@@ -5,17 +5,22 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::action::CloudEffect;
+use crate::cloud::permissions::Asked;
 use crate::controller::{Audience, Controller, Report};
-use crate::ids::ImageId;
+use crate::ids::{ImageId, SlotName};
 use crate::observed::Observation;
-use crate::ports::{Clock, Outcome, PortError};
+use crate::ports::{Clock, Cloud, Outcome, PortError};
 use crate::sim::executor::block_on;
 use crate::sim::{FaultLevel, Payload, World};
 use crate::simulate;
 use crate::spec::ClusterSpec;
 use crate::time::after;
 
-use super::Failure;
+use super::{Failure, real};
+
+#[cfg(feature = "aws")]
+mod actual;
 
 /// A world that is made for a look has been settled for so long: longer than any gate wants its members to be steady.
 const SETTLED_FOR: Duration = Duration::from_secs(5 * 60);
@@ -37,6 +42,9 @@ pub struct Args {
     /// Decides all chances of a simulated world
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// How the real world is reached.
+    #[command(flatten)]
+    pub real: real::Args,
 }
 
 /// A cloud.
@@ -56,12 +64,18 @@ pub fn image(text: &str) -> Result<ImageId, String> {
     }
 }
 
-/// The clusters and the cloud that they are in.
+/// The clusters, and the cloud that they are in.
 pub struct Scene {
     /// What is desired, with the image that was asked about.
     pub specs: Vec<ClusterSpec>,
-    /// The cloud.
-    pub world: World,
+    cloud: Box<dyn View>,
+}
+
+/// What a command that is no controller does with a cloud.
+trait View {
+    fn look(&self, spec: &ClusterSpec) -> Observation;
+    fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure>;
+    fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked>;
 }
 
 impl Args {
@@ -73,8 +87,23 @@ impl Args {
                 Err(Failure::new("a saved world is a simulated one, and `--cloud aws` was asked for")
                     .hint("leave out one of `--cloud aws` and `--world`"))
             }
-            (None | Some(Kind::Aws), None) => Err(no_aws()),
+            (None | Some(Kind::Aws), None) => self.real(specs),
         }
+    }
+
+    #[cfg(feature = "aws")]
+    fn real(&self, specs: &[ClusterSpec]) -> Result<Scene, Failure> {
+        let with_image = |spec: &ClusterSpec| {
+            let image = self.image.clone().unwrap_or_else(|| spec.image.clone());
+            ClusterSpec { image, ..spec.clone() }
+        };
+        let cloud = actual::Actual::open(&self.real, specs)?;
+        Ok(Scene { specs: specs.iter().map(with_image).collect(), cloud: Box::new(cloud) })
+    }
+
+    #[cfg(not(feature = "aws"))]
+    fn real(&self, _: &[ClusterSpec]) -> Result<Scene, Failure> {
+        Err(no_aws())
     }
 
     fn simulated(&self, specs: &[ClusterSpec]) -> Result<Scene, Failure> {
@@ -91,7 +120,7 @@ impl Args {
             world.advance_to(after(world.now(), SETTLED_FOR));
         }
         let specs = specs.iter().map(|spec| self.desired(spec, &world)).collect();
-        Ok(Scene { specs, world })
+        Ok(Scene::simulated(specs, world, self.world.as_deref()))
     }
 
     /// The spec with the image that was asked about, declared in the world.
@@ -123,10 +152,11 @@ pub fn save(world: &World, path: &Path) -> Result<(), Failure> {
     })
 }
 
-/// There is no adapter for EC2 in this build.
+/// This build cannot reach AWS.
+#[cfg(not(feature = "aws"))]
 pub fn no_aws() -> Failure {
-    Failure::new("this build cannot reach AWS: it has no adapter for EC2")
-        .hint("use `--cloud simulated` for a simulated world")
+    Failure::new("this build cannot reach AWS: it was built without the feature `aws`")
+        .hint("use `--cloud simulated` for a simulated world, or build without `--no-default-features`")
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -138,10 +168,49 @@ struct Unusable {
 }
 
 impl Scene {
+    /// Clusters in a simulated world, which is saved to a file after a change if there is one.
+    pub fn simulated(specs: Vec<ClusterSpec>, world: World, saved: Option<&Path>) -> Self {
+        let controller = Controller::new(world.controller(0), Nobody, simulate::settings(0));
+        Self { specs, cloud: Box::new(Simulated { world, controller, saved: saved.map(Path::to_owned) }) }
+    }
+
     /// One look at a cluster.
     pub fn look(&self, spec: &ClusterSpec) -> Observation {
-        let controller = Controller::new(self.world.controller(0), Nobody, simulate::settings(0));
-        block_on(&self.world, controller.look(spec))
+        self.cloud.look(spec)
+    }
+
+    /// One change that a person asked for.
+    pub fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure> {
+        self.cloud.change(spec, slot, effect)
+    }
+
+    /// What the credentials may do for a cluster; nothing to say in a world without credentials.
+    pub fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {
+        self.cloud.allowed(spec)
+    }
+}
+
+struct Simulated {
+    world: World,
+    controller: Controller<World, Nobody>,
+    saved: Option<PathBuf>,
+}
+
+impl View for Simulated {
+    fn look(&self, spec: &ClusterSpec) -> Observation {
+        block_on(&self.world, self.controller.look(spec))
+    }
+
+    fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure> {
+        let outcome = block_on(&self.world, Cloud::change(&self.world, spec, Some(slot), effect));
+        if let Some(path) = &self.saved {
+            save(&self.world, path)?;
+        }
+        outcome.map_err(Failure::new)
+    }
+
+    fn allowed(&self, _: &ClusterSpec) -> Vec<Asked> {
+        Vec::new()
     }
 }
 

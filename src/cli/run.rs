@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::{self, FutureExt, LocalBoxFuture};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::controller::desired::{Changes, Desired, Standing};
@@ -14,16 +15,22 @@ use crate::controller::fleet::Fleet;
 use crate::controller::wake::Watch;
 use crate::controller::{Controller, Settings};
 use crate::ids::{ClusterName, ImageId, Owner};
-use crate::sim::{FaultLevel, OWNER, Payload, World};
+use crate::ports::Outside;
+use crate::sim::{FaultLevel, Payload, World};
 use crate::simulate;
 use crate::spec::load::{self, Loaded};
 use crate::spec::{ClusterSpec, render};
 
 use super::cloud::Kind;
 use super::progress::Progress;
-use super::{Exit, Failure, Output};
+use super::{Exit, Failure, Output, real};
 
 mod narrator;
+#[cfg(feature = "aws")]
+mod on_aws;
+
+#[cfg(feature = "aws")]
+use on_aws::on_aws;
 
 use narrator::{Narrator, Verdict};
 
@@ -62,14 +69,16 @@ pub struct Args {
     /// With --once: how long to try, e.g. `45m`
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
     timeout: Duration,
+    /// Act only while this controller holds the lease, which lies where the claims do; wait as long as another does
+    #[arg(long)]
+    lease: bool,
     /// Stop every mutation for as long as this file exists
     #[arg(long, value_name = "FILE")]
     kill_switch: Option<PathBuf>,
-    /// The value of the `hermitcrab:owner` tag on what this controller may touch
-    #[arg(long, value_name = "NAME", default_value = OWNER)]
-    owner: String,
     #[command(flatten)]
     cloud: Cloud,
+    #[command(flatten)]
+    real: real::Args,
 }
 
 /// Which cloud is acted on.
@@ -110,6 +119,11 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
+#[cfg(not(feature = "aws"))]
+async fn on_aws(_: &Args, _: &mut Desire, _: &mut Output) -> Result<Exit, Failure> {
+    Err(super::cloud::no_aws())
+}
+
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -121,10 +135,76 @@ async fn daemon(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(Failure::new(format!("{} does not exist", args.path.display()))
             .hint("name a folder with `*.yaml` files; without --once it would be waited for"));
     }
-    let paths = [args.path.clone()];
-    let mut watch = Watch::new(&paths);
+    let mut desire = Desire::watch(&args.path);
+    if !args.cloud.is_simulated() {
+        return on_aws(args, &mut desire, out).await;
+    }
+    let world = args.cloud.open(&desire.load())?;
+    let outside = world.controller(0);
+    let bad_images = args.cloud.bad_image.clone();
+    let announce = Box::new(move |spec: &ClusterSpec| declare(&world, spec, &bad_images));
+    let ground = Ground { outside, announce, seed: args.cloud.seed, lease: None };
+    match attend(args, &mut desire, ground, out).await? {
+        Ended::With(exit) => Ok(exit),
+        Ended::LeaseLost => unreachable!("there was none"),
+    }
+}
+
+/// The desired-state files, read and watched.
+struct Desire {
+    paths: [PathBuf; 1],
+    watch: Watch,
+}
+
+impl Desire {
+    fn watch(path: &Path) -> Self {
+        let paths = [path.to_owned()];
+        Self { watch: Watch::new(&paths), paths }
+    }
+
+    fn load(&self) -> Loaded {
+        load::load(&self.paths)
+    }
+}
+
+/// What clusters are attended to on.
+struct Ground<O> {
+    outside: O,
+    /// Makes a spec known to a simulated world.
+    announce: Box<dyn Fn(&ClusterSpec)>,
+    /// Decides the jitter.
+    seed: u64,
+    /// Without one, this controller acts whether or not another does.
+    lease: Option<Lease>,
+}
+
+/// The lease, as far as the daemon is concerned.
+struct Lease {
+    /// It is certain that nobody else has it.
+    is_held: Box<dyn Fn() -> bool>,
+    /// Ends when it is lost.
+    lost: LocalBoxFuture<'static, ()>,
+}
+
+/// How attending to the clusters ended.
+enum Ended {
+    With(Exit),
+    LeaseLost,
+}
+
+/// Attends to the clusters until a signal comes, the lease is lost, or with `--once` they are at their end.
+async fn attend<O: Outside + 'static>(
+    args: &Args,
+    desire: &mut Desire,
+    mut ground: Ground<O>,
+    out: &mut Output,
+) -> Result<Ended, Failure> {
     let progress = Progress::start();
-    let mut daemon = Daemon::open(args, &progress, load::load(&paths), out)?;
+    let (is_held, mut lost) = match ground.lease.take() {
+        Some(lease) => (lease.is_held, lease.lost),
+        None => (Box::new(|| true) as Box<dyn Fn() -> bool>, future::pending().boxed_local()),
+    };
+    let mut daemon = Daemon::open(args, &progress, desire.load(), ground, is_held, out)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let timeout = tokio::time::timeout(args.timeout, std::future::pending::<()>());
     let mut timeout = std::pin::pin!(timeout);
@@ -132,65 +212,78 @@ async fn daemon(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         if args.once
             && let Some(exit) = daemon.converged()
         {
-            break exit;
+            break Ended::With(exit);
         }
         tokio::select! {
             biased;
-            _ = terminate.recv() => break Exit::Done,
-            _ = interrupt.recv() => break Exit::Done,
-            () = watch.changed(), if !args.once => {
-                watch.rearm();
-                daemon.take_over(&load::load(&paths), out)?;
+            _ = terminate.recv() => break Ended::With(Exit::Done),
+            _ = interrupt.recv() => break Ended::With(Exit::Done),
+            () = &mut lost => {
+                tracing::error!("the lease is lost: nothing more is done until it is held again");
+                break Ended::LeaseLost;
+            }
+            () = desire.watch.changed(), if !args.once => {
+                desire.watch.rearm();
+                daemon.take_over(&desire.load(), out)?;
             }
             cluster = daemon.fleet.run() => {
                 tracing::error!(%cluster, "internal assertion broke; the cluster is left alone until its spec changes");
                 daemon.verdicts.borrow_mut().insert(cluster, Verdict::Broken);
             }
             () = daemon.changed.notified(), if args.once => {}
-            _ = &mut timeout, if args.once => break Exit::TimedOut,
+            _ = &mut timeout, if args.once => break Ended::With(Exit::TimedOut),
         }
     };
-    let exit = tokio::select! {
+    let ended = tokio::select! {
         biased;
         () = daemon.fleet.stop() => ended,
-        _ = terminate.recv() => Exit::Terminated,
-        _ = interrupt.recv() => Exit::Interrupted,
+        _ = terminate.recv() => Ended::With(Exit::Terminated),
+        _ = interrupt.recv() => Ended::With(Exit::Interrupted),
     };
     progress.end();
-    if args.once {
+    if args.once && matches!(ended, Ended::With(_)) {
         daemon.conclude(out)?;
     }
-    Ok(exit)
+    Ok(ended)
 }
 
 /// What the daemon has in hand.
-struct Daemon {
-    world: World,
-    bad_images: Vec<ImageId>,
+struct Daemon<O> {
+    /// Makes a spec known to a simulated world.
+    announce: Box<dyn Fn(&ClusterSpec)>,
     desired: Desired,
     has_errors: bool,
-    fleet: Fleet<World, Narrator>,
+    fleet: Fleet<O, Narrator>,
     verdicts: Rc<RefCell<BTreeMap<ClusterName, Verdict>>>,
     /// A verdict has changed.
     changed: Rc<tokio::sync::Notify>,
 }
 
-impl Daemon {
-    fn open(args: &Args, progress: &Progress, loaded: Loaded, out: &mut Output) -> Result<Self, Failure> {
-        let world = args.cloud.open(&loaded)?;
+impl<O: Outside + 'static> Daemon<O> {
+    fn open(
+        args: &Args,
+        progress: &Progress,
+        loaded: Loaded,
+        ground: Ground<O>,
+        is_held: Box<dyn Fn() -> bool>,
+        out: &mut Output,
+    ) -> Result<Self, Failure> {
         let (verdicts, changed) = (Rc::default(), Rc::new(tokio::sync::Notify::new()));
         let narrator = Narrator::new(progress.clone(), Rc::clone(&verdicts), changed.clone());
         let switch = args.kill_switch.clone();
         let settings = Settings {
-            owner: Owner::from(args.owner.as_str()),
+            owner: Owner::from(args.real.owner.as_str()),
             observe_only: args.observe,
-            seed: args.cloud.seed,
-            kill_switch: Box::new(move || switch.as_deref().and_then(thrown)),
+            seed: ground.seed,
+            kill_switch: Box::new(move || match is_held() {
+                true => switch.as_deref().and_then(thrown),
+                false => Some("another controller may hold the lease".to_owned()),
+            }),
         };
-        let fleet = Fleet::new(Controller::new(world.controller(0), narrator, settings));
-        let bad_images = args.cloud.bad_image.clone();
+        let fleet = Fleet::new(Controller::new(ground.outside, narrator, settings));
         let (desired, has_errors) = (Desired::default(), false);
-        let mut daemon = Self { world, bad_images, desired, has_errors, fleet, verdicts, changed };
+        let announce = ground.announce;
+        let mut daemon = Self { announce, desired, has_errors, fleet, verdicts, changed };
         tracing::info!(path = %args.path.display(), observe = args.observe, "watching desired state");
         daemon.take_over(&loaded, out)?;
         Ok(daemon)
@@ -216,7 +309,7 @@ impl Daemon {
         let wanted: Vec<_> = changed.iter().filter_map(|name| self.spec(name)).collect();
         for spec in wanted {
             tracing::info!(cluster = %spec.name, image = %spec.image, "desired state has changed");
-            declare(&self.world, &spec, &self.bad_images);
+            (self.announce)(&spec);
             self.verdicts.borrow_mut().insert(spec.name.clone(), Verdict::UnderWay);
             self.fleet.attend(spec);
         }
@@ -264,11 +357,11 @@ impl Daemon {
 }
 
 impl Cloud {
+    fn is_simulated(&self) -> bool {
+        self.cloud == Some(Kind::Simulated) || (self.cloud.is_none() && self.world.is_some())
+    }
+
     fn open(&self, loaded: &Loaded) -> Result<World, Failure> {
-        let simulated = self.cloud == Some(Kind::Simulated) || (self.cloud.is_none() && self.world.is_some());
-        if !simulated {
-            return Err(super::cloud::no_aws());
-        }
         let world = match self.world.as_deref().filter(|path| path.exists()) {
             Some(path) => super::cloud::load(path)?,
             None => self.begin(loaded),

@@ -62,6 +62,7 @@ impl fmt::Display for CloudEffect {
             Self::Terminate { instance } => write!(f, "terminate {instance}"),
             Self::Retire { instance } => write!(f, "mark {instance} retired"),
             Self::Reject { generation, .. } => write!(f, "mark {generation} rejected here"),
+            Self::Forgive { generation, .. } => write!(f, "forget that {generation} was rejected here"),
             Self::Settle { generation, .. } => write!(f, "record that {generation} settled here"),
             Self::RecordSlots { slots, .. } => write!(f, "record on the volumes that {} slots exist", slots.len()),
             Self::Tag { instance, .. } => write!(f, "set the declared tags of {instance}"),
@@ -201,6 +202,12 @@ impl Hazard {
             Self::StaleObservation { .. } => "stale-observation",
             Self::UnknownHealth { .. } => "unknown-health",
         }
+    }
+
+    /// It will not clear before a person does something about it.
+    pub fn takes_person(&self) -> bool {
+        let may_clear = matches!(self, Self::StaleObservation { .. } | Self::UnknownHealth { .. });
+        !may_clear && self.hint().is_some()
     }
 
     /// What a person can do about it, where there is something.

@@ -1,0 +1,124 @@
+//! The real world: EC2, the applications that run there, and the place where claims are kept.
+
+use std::path::PathBuf;
+
+use crate::coordination::{Credentials, Place};
+use crate::sim::OWNER;
+
+/// How the real world is reached.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "AWS")]
+#[group(skip)] // clap would give it the name of every command's own arguments
+pub struct Args {
+    /// Where claims are kept; every controller of a cluster must use the same place. A folder on a local disk
+    /// (the default: `hermitcrab` in the state directory), or `consul+https://HOST:PORT/PREFIX`
+    #[arg(long, value_name = "PLACE", env = "HERMITCRAB_CLAIMS", hide_env_values = true)]
+    pub claims: Option<Place>,
+    /// For claims in Consul: a file that holds the ACL token
+    #[arg(long, value_name = "FILE")]
+    pub claims_token_file: Option<String>,
+    /// For claims in Consul over TLS: a PEM file with the CA to trust, in place of the system's
+    #[arg(long, value_name = "FILE")]
+    pub claims_ca_file: Option<String>,
+    /// For claims in Consul over TLS: a PEM file with our own certificate
+    #[arg(long, value_name = "FILE", requires = "claims_key_file")]
+    pub claims_cert_file: Option<String>,
+    /// The key of that certificate
+    #[arg(long, value_name = "FILE", requires = "claims_cert_file")]
+    pub claims_key_file: Option<String>,
+    /// The value of the `hermitcrab:owner` tag on what may be touched
+    #[arg(long, value_name = "NAME", default_value = OWNER)]
+    pub owner: String,
+    /// The profile of the AWS configuration files; credentials come from the usual places
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
+
+impl Args {
+    /// The place that was named, or the state directory: systemd's, or the user's.
+    pub fn place(&self) -> Place {
+        let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let state = || {
+            from("STATE_DIRECTORY")
+                .or_else(|| from("XDG_STATE_HOME").map(|state| state.join("hermitcrab")))
+                .or_else(|| from("HOME").map(|home| home.join(".local/state/hermitcrab")))
+                .unwrap_or_else(|| PathBuf::from("/var/lib/hermitcrab"))
+        };
+        self.claims.clone().unwrap_or_else(|| Place::Directory(state()))
+    }
+
+    /// What opens the way to that place.
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            token_file: self.claims_token_file.clone(),
+            ca_file: self.claims_ca_file.clone(),
+            own_files: self.claims_cert_file.clone().zip(self.claims_key_file.clone()),
+        }
+    }
+}
+
+#[cfg(feature = "aws")]
+mod world {
+    use std::rc::Rc;
+
+    use super::Args;
+    use crate::application::Applications;
+    use crate::cli::Failure;
+    use crate::clock::SystemClock;
+    use crate::cloud::aws::{Aws, Options};
+    use crate::coordination::Claims;
+    use crate::ids::Owner;
+    use crate::ports::Outside;
+
+    type Clock = Rc<SystemClock>;
+
+    /// EC2, real applications, kept claims and the machine's clock.
+    pub struct Real {
+        /// EC2.
+        pub aws: Aws<Clock>,
+        applications: Applications,
+        /// Where claims are kept.
+        pub claims: Claims<Clock>,
+        clock: Clock,
+    }
+
+    impl Real {
+        /// Opens it all. Nothing is asked of EC2 yet; `region` is where credentials that need one are asked for.
+        pub async fn open(args: &Args, region: &str) -> Result<Rc<Self>, Failure> {
+            let clock = Rc::new(SystemClock::start());
+            let claims = Claims::open(&args.place(), &args.credentials(), clock.clone()).map_err(|error| {
+                Failure::new(error).hint("give another place with --claims, or let this one be written to")
+            })?;
+            let options =
+                Options { profile: args.profile.clone(), ..Options::new(Owner::from(args.owner.as_str()), region) };
+            let aws = Aws::open(clock.clone(), options).await;
+            Ok(Rc::new(Self { aws, applications: Applications::default(), claims, clock }))
+        }
+    }
+
+    impl Outside for Rc<Real> {
+        type Cloud = Aws<Clock>;
+        type Application = Applications;
+        type Coordination = Claims<Clock>;
+        type Clock = Clock;
+
+        fn cloud(&self) -> &Aws<Clock> {
+            &self.aws
+        }
+
+        fn application(&self) -> &Applications {
+            &self.applications
+        }
+
+        fn coordination(&self) -> &Claims<Clock> {
+            &self.claims
+        }
+
+        fn clock(&self) -> &Clock {
+            &self.clock
+        }
+    }
+}
+
+#[cfg(feature = "aws")]
+pub use world::Real;
