@@ -13,6 +13,10 @@ use crate::ids::{
 };
 use crate::observed::{Claim, ClaimRecord};
 
+mod group;
+
+pub use group::{Found, GroupEffect, NewTemplateVersion};
+
 /// What to do to one cluster, and for which slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -84,54 +88,6 @@ pub enum CloudEffect {
     /// A call about the adopted Auto Scaling group.
     #[allow(missing_docs)]
     Group { group: String, effect: GroupEffect },
-}
-
-/// A call about an Auto Scaling group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
-pub enum GroupEffect {
-    /// Write down on the group which processes run. Expects nothing written down.
-    RecordResume { processes: BTreeSet<String> },
-    /// Suspend processes. Expects that it is written down which ones to resume.
-    Suspend { processes: BTreeSet<String> },
-    /// Count an instance as a member; the group then wants one more. Expects that it runs and is in no group.
-    Join { instance: InstanceId },
-    /// Protect a member from scale-in.
-    Protect { instance: InstanceId },
-    /// Have the group take a member for healthy again.
-    Vouch { instance: InstanceId },
-    /// Count an instance as a member no more; the group then wants one fewer. It goes on running.
-    Leave { instance: InstanceId },
-    /// Have the group want as many as it has. Expects that it wants `from`, and that it neither launches nor terminates.
-    Resize { from: u32, to: u32 },
-    /// Resume processes. Expects them written down.
-    Resume { processes: BTreeSet<String> },
-    /// Forget which processes to resume. Expects just these written down, and all of them running.
-    ForgetResume { processes: BTreeSet<String> },
-    /// Make a version of the group's launch template. Expects that none was made with the same token.
-    CreateTemplateVersion(Box<NewTemplateVersion>),
-    /// Let the group launch from another version. Expects that it launches from `from`.
-    UseTemplateVersion { template: String, from: u64, to: u64 },
-}
-
-/// A version of a launch template, whole: nothing is taken from an earlier version.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
-pub struct NewTemplateVersion {
-    /// Made from cluster, template, generation and the newest version before it.
-    pub token: Token,
-    /// `lt-…`.
-    pub template: String,
-    pub image: ImageId,
-    pub instance_type: String,
-    pub iam_instance_profile: Option<String>,
-    pub security_groups: BTreeSet<String>,
-    pub key_name: Option<String>,
-    pub user_data: Option<String>,
-    /// The declared tags of instances.
-    pub tags: BTreeMap<String, String>,
 }
 
 /// What makes an instance that a group launched one of a slot's: the tags that a launch would have given it.
@@ -292,42 +248,6 @@ impl CloudEffect {
             | Self::Tag { .. }
             | Self::Recruit(_)
             | Self::Group { .. } => None,
-        }
-    }
-}
-
-impl GroupEffect {
-    /// The effect's stable name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::RecordResume { .. } => "record-resume",
-            Self::Suspend { .. } => "suspend-processes",
-            Self::Join { .. } => "join-group",
-            Self::Protect { .. } => "protect",
-            Self::Vouch { .. } => "vouch",
-            Self::Leave { .. } => "leave-group",
-            Self::Resize { .. } => "resize-group",
-            Self::Resume { .. } => "resume-processes",
-            Self::ForgetResume { .. } => "forget-resume",
-            Self::CreateTemplateVersion(_) => "create-template",
-            Self::UseTemplateVersion { .. } => "use-template",
-        }
-    }
-
-    /// The instance that the effect names.
-    pub fn instance(&self) -> Option<&InstanceId> {
-        match self {
-            Self::Join { instance }
-            | Self::Protect { instance }
-            | Self::Vouch { instance }
-            | Self::Leave { instance } => Some(instance),
-            Self::RecordResume { .. }
-            | Self::Suspend { .. }
-            | Self::Resize { .. }
-            | Self::Resume { .. }
-            | Self::ForgetResume { .. }
-            | Self::CreateTemplateVersion(_)
-            | Self::UseTemplateVersion { .. } => None,
         }
     }
 }

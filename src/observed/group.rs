@@ -86,7 +86,7 @@ pub enum Lifecycle {
 #[serde(rename_all = "camelCase")]
 pub enum Launches {
     /// From one launch template.
-    Template(Template),
+    Template(Box<Template>),
     /// From something that cannot be kept as the spec wants it, with what it is.
     Otherwise(String),
 }

@@ -280,6 +280,7 @@ fn new_version(look: &Look<'_>, template: &Template) -> NewTemplateVersion {
         key_name: wanted.key_name.clone(),
         user_data: wanted.user_data.clone(),
         tags: wanted.tags.clone(),
+        owner: look.seen.owner.clone(),
     }
 }
 

@@ -69,7 +69,7 @@ impl Truth {
             suspended: BTreeSet::new(),
             resume: None,
             members: BTreeMap::new(),
-            launches: Launches::Template(template),
+            launches: Launches::Template(Box::new(template)),
             recruits: Vec::new(),
         };
         let group = GroupTruth {

@@ -21,7 +21,7 @@ pub(super) fn owned_by_autoscaling(q: &Question<'_, '_>) -> Finding {
         Some((instance, group, running?))
     });
     let value = owned.as_ref().map_or_else(
-        || "in none".to_owned(),
+        || "in no group".to_owned(),
         |(instance, group, running)| format!("{} is in {group}; running: {}", instance.id, listed(running)),
     );
     let hazard = owned.map(|(instance, group, running)| Hazard::OwnedByAutoscaling {

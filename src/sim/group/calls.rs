@@ -1,8 +1,6 @@
 //! Calls about a group: what an adapter checks before it sends one, and what Auto Scaling then does.
 
-use std::collections::BTreeSet;
-
-use crate::action::{GroupEffect, NewTemplateVersion, Recruitment};
+use crate::action::{Found, GroupEffect, NewTemplateVersion, Recruitment};
 use crate::ids::{ClusterName, InstanceId, SlotName};
 use crate::observed::{GroupMember, InstanceState, Launches, Lifecycle, Make, TemplateVersion};
 use crate::ports::{ErrorKind, Outcome};
@@ -18,60 +16,14 @@ impl Truth {
 
     /// What speaks against a call, or makes it unnecessary.
     pub(in crate::sim) fn check_group(&self, name: &str, effect: &GroupEffect) -> Result<Option<Outcome>, Refusal> {
-        let group = &self.group(name)?.seen;
-        let member = |id: &InstanceId| group.members.get(id);
-        let suspended = |processes: &BTreeSet<String>| processes.is_subset(&group.suspended);
-        let already = |so: bool| so.then_some(Outcome::AlreadySo);
-        let no_member = |id: &InstanceId| Some(changed(format!("{id} in {name}"), "not a member"));
-        Ok(match effect {
-            GroupEffect::RecordResume { processes } => match &group.resume {
-                None => None,
-                Some(recorded) if recorded == processes => Some(Outcome::AlreadySo),
-                Some(recorded) => Some(changed("nothing written down", format!("{recorded:?}"))),
-            },
-            GroupEffect::Suspend { .. } if group.resume.is_none() => {
-                Some(changed("what to resume written down", "nothing"))
-            }
-            GroupEffect::Suspend { processes } => already(suspended(processes)),
-            GroupEffect::Join { instance } => match self.shell(instance)?.seen.state {
-                _ if member(instance).is_some() => Some(Outcome::AlreadySo),
+        Ok(match (effect.expects(&self.group(name)?.seen), effect) {
+            (Found::AlreadySo, _) => Some(Outcome::AlreadySo),
+            (Found::Otherwise { expected, found }, _) => Some(changed(expected, found)),
+            (Found::AsExpected, GroupEffect::Join { instance }) => match self.shell(instance)?.seen.state {
                 InstanceState::Running => None,
                 other => Some(changed("running", format!("{other:?}"))),
             },
-            GroupEffect::Protect { instance } => match member(instance) {
-                None => no_member(instance),
-                Some(member) => already(member.protected),
-            },
-            GroupEffect::Vouch { instance } => match member(instance) {
-                None => no_member(instance),
-                Some(member) => already(member.healthy),
-            },
-            GroupEffect::Leave { instance } => already(member(instance).is_none()),
-            GroupEffect::Resize { to, .. } if group.desired == *to => Some(Outcome::AlreadySo),
-            GroupEffect::Resize { from, .. } if group.desired != *from => {
-                Some(changed(format!("{from} wanted"), group.desired.to_string()))
-            }
-            GroupEffect::Resize { .. } => {
-                let still = ["Launch", "Terminate"].iter().all(|process| group.suspended.contains(*process));
-                (!still).then(|| changed("Launch and Terminate suspended", "not both"))
-            }
-            GroupEffect::Resume { processes } => match &group.resume {
-                Some(recorded) if processes.is_subset(recorded) => already(processes.is_disjoint(&group.suspended)),
-                recorded => Some(changed(format!("{processes:?} written down"), format!("{recorded:?}"))),
-            },
-            GroupEffect::ForgetResume { processes } => match &group.resume {
-                None => Some(Outcome::AlreadySo),
-                Some(recorded) if recorded == processes && processes.is_disjoint(&group.suspended) => None,
-                recorded => Some(changed(format!("{processes:?} running"), format!("{recorded:?} written down"))),
-            },
-            GroupEffect::CreateTemplateVersion(_) => None,
-            GroupEffect::UseTemplateVersion { from, to, .. } => match &group.launches {
-                Launches::Template(template) if template.version.number == *to && template.pinned => {
-                    Some(Outcome::AlreadySo)
-                }
-                Launches::Template(template) if template.version.number == *from => None,
-                other => Some(changed(format!("version {from}"), format!("{other:?}"))),
-            },
+            (Found::AsExpected, _) => None,
         })
     }
 
@@ -93,10 +45,10 @@ impl Truth {
                 }
                 self.regroup(instance, None);
             }
-            GroupEffect::Protect { instance } | GroupEffect::Vouch { instance } => {
-                if !seen.members.contains_key(instance) {
-                    return Err(invalid(&format!("{instance} is not part of {name}")));
-                }
+            GroupEffect::Protect { instance } | GroupEffect::Vouch { instance }
+                if !seen.members.contains_key(instance) =>
+            {
+                return Err(invalid(&format!("{instance} is not part of {name}")));
             }
             GroupEffect::Resize { to, .. } if *to < seen.min || *to > seen.max => {
                 return Err(invalid("desired capacity beyond the limits"));
