@@ -25,6 +25,7 @@ use crate::ports::{Clock, ErrorKind, Outcome, PortError};
 use crate::spec::ClusterSpec;
 use crate::time::{Human, Timestamp, elapsed};
 
+mod groups;
 mod instances;
 mod launch;
 mod marks;
@@ -112,7 +113,9 @@ fn operation(effect: &CloudEffect) -> Operation {
         | CloudEffect::Reject { .. }
         | CloudEffect::Settle { .. }
         | CloudEffect::RecordSlots { .. }
-        | CloudEffect::Tag { .. } => operation::CREATE_TAGS,
+        | CloudEffect::Tag { .. }
+        | CloudEffect::Recruit(_) => operation::CREATE_TAGS,
+        CloudEffect::Group { effect, .. } => groups::operation(effect),
         CloudEffect::Forgive { .. } => operation::DELETE_TAGS,
     }
 }
@@ -137,6 +140,8 @@ impl<C: Clock> Change<'_, C> {
                 self.settle(volumes, generation, image, *attempt).await
             }
             CloudEffect::RecordSlots { volumes, slots } => self.record_slots(volumes, slots).await,
+            CloudEffect::Recruit(wanted) => self.recruit(wanted).await,
+            CloudEffect::Group { group, effect } => self.change_group(group, effect).await,
         }
     }
 
