@@ -13,8 +13,9 @@ use crate::spec::{ClusterSpec, ConsulSpec, Scheme};
 
 /// The header that lets us in. The parameter of the same purpose would end in logs.
 const TOKEN: &str = "X-Consul-Token";
-/// So many servers are asked for the whole picture before it is given up: a look must end before it is old.
-const TRIES: usize = 3;
+/// So many servers are asked for the whole picture, and as many for what they remember, before it is given up: a look that
+/// takes half a minute is too old to act on.
+const TRIES: usize = 2;
 /// What a token needs in order to look.
 const TO_LOOK: &str = "give it `operator = \"read\"` and `node_prefix \"\" { policy = \"read\" }`";
 
