@@ -351,7 +351,7 @@ fn completions_and_the_manual_are_printed() {
         &["man", "pln"],
         expect![[r#"
             ! error: there is no command `pln`
-            !  hint: the commands are run, validate, schema, plan, status, explain, retry, simulate, doctor, iam-policy, completions, man, help
+            !  hint: the commands are run, validate, schema, plan, status, explain, retry, simulate, doctor, adopt, iam-policy, completions, man, help
             exit 1
         "#]],
     );

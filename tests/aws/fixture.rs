@@ -1,6 +1,7 @@
 //! A cluster and a clock for the adapter's tests.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -54,5 +55,6 @@ pub fn wanted(spec: &ClusterSpec) -> Wanted {
         region: spec.region.clone(),
         images: [spec.image.clone()].into(),
         instance_types: [spec.instance.instance_type.clone()].into(),
+        groups: BTreeMap::new(),
     }
 }
