@@ -10,7 +10,7 @@ use std::time::Duration;
 use hermitcrab::action::CloudEffect;
 use hermitcrab::controller::fleet::Fleet as Controlled;
 use hermitcrab::controller::{Audience, Controller, Report};
-use hermitcrab::ids::{ClusterName, SlotName};
+use hermitcrab::ids::SlotName;
 use hermitcrab::observed::{Reading, Sweep};
 use hermitcrab::plan::{Awaited, Hazard, Plan, WaitingOn, plan};
 use hermitcrab::ports::{Clock, Cloud, Outcome, Outside, PortError, Wanted};
@@ -126,11 +126,11 @@ impl Cloud for Counting {
 
     async fn change(
         &self,
-        cluster: &ClusterName,
+        spec: &ClusterSpec,
         slot: Option<&SlotName>,
         effect: &CloudEffect,
     ) -> Result<Outcome, PortError> {
-        Cloud::change(&self.world, cluster, slot, effect).await
+        Cloud::change(&self.world, spec, slot, effect).await
     }
 }
 

@@ -24,7 +24,7 @@ pub async fn execute<O: Outside>(
         return Ok(Outcome::Changed { expected, found: format!("one that is {} old", Human(age)) });
     }
     match &action.effect {
-        Effect::Cloud(effect) => outside.cloud().change(&action.cluster, action.slot.as_ref(), effect).await,
+        Effect::Cloud(effect) => outside.cloud().change(spec, action.slot.as_ref(), effect).await,
         Effect::Member(effect) => outside.application().change(spec, seats, effect).await,
         Effect::Claim(effect) => outside.coordination().write(&action.cluster, effect).await,
     }

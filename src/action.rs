@@ -67,6 +67,9 @@ pub enum CloudEffect {
     /// Record on a slot's volumes that a generation failed there.
     #[allow(missing_docs)]
     Reject { volumes: BTreeSet<VolumeId>, generation: Generation, attempt: Attempt },
+    /// Take the record of that failure away again, because a person says so. Expects just that generation recorded.
+    #[allow(missing_docs)]
+    Forgive { volumes: BTreeSet<VolumeId>, generation: Generation },
     /// Record on a slot's volumes what proved itself there.
     #[allow(missing_docs)]
     Settle { volumes: BTreeSet<VolumeId>, generation: Generation, image: ImageId, attempt: Attempt },
@@ -174,6 +177,7 @@ impl CloudEffect {
             Self::Terminate { .. } => "terminate",
             Self::Retire { .. } => "retire",
             Self::Reject { .. } => "reject",
+            Self::Forgive { .. } => "forgive",
             Self::Settle { .. } => "settle",
             Self::RecordSlots { .. } => "record-slots",
             Self::Tag { .. } => "tag",
@@ -194,6 +198,7 @@ impl CloudEffect {
             | Self::Launch(_)
             | Self::Snapshot { .. }
             | Self::Reject { .. }
+            | Self::Forgive { .. }
             | Self::Settle { .. }
             | Self::RecordSlots { .. } => None,
         }
@@ -210,6 +215,7 @@ impl CloudEffect {
             | Self::Terminate { .. }
             | Self::Retire { .. }
             | Self::Reject { .. }
+            | Self::Forgive { .. }
             | Self::Settle { .. }
             | Self::RecordSlots { .. }
             | Self::Tag { .. } => None,

@@ -21,8 +21,11 @@ pub mod explain;
 pub mod plan;
 pub mod status;
 
+pub mod retry;
 pub mod run;
 pub mod simulate;
+
+pub mod iam_policy;
 
 pub mod completions;
 pub mod man;
@@ -98,7 +101,9 @@ enum Command {
     Plan(plan::Args),
     Status(status::Args),
     Explain(explain::Args),
+    Retry(retry::Args),
     Simulate(simulate::Args),
+    IamPolicy(iam_policy::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -127,7 +132,9 @@ impl Command {
             Self::Plan(args) => plan::run(args, out),
             Self::Status(args) => status::run(args, out),
             Self::Explain(args) => explain::run(args, out),
+            Self::Retry(args) => retry::run(args, out),
             Self::Simulate(args) => simulate::run(args, out),
+            Self::IamPolicy(args) => iam_policy::run(args, out),
             Self::Completions(args) => completions::run(args, out),
             Self::Man(args) => man::run(args, out),
         }

@@ -29,6 +29,9 @@
 //! | [`status`] | conditions, phase, progress | data, `plan` |
 //! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
 //! | [`controller`] | the pass and the loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), files (`desired`, `wake`) | everything above |
+//! | [`cloud`] | what must be allowed in an AWS account (`permissions`) | data, `ports` |
+//! | [`clock`] | the machine's clock | data, `ports` |
+//! | [`coordination`] | the claims, kept in a directory (`local`) | data, `ports` |
 //! | [`sim`] | the simulated world, which fills every port | data, `ports` |
 //! | [`simulate`] | a whole rollout in that world | everything above |
 //! | [`cli`] | one command, one file; chooses what fills the ports | everything |
@@ -99,6 +102,10 @@ pub mod status;
 
 pub mod act;
 pub mod controller;
+
+pub mod clock;
+pub mod cloud;
+pub mod coordination;
 
 pub mod sim;
 pub mod simulate;

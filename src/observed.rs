@@ -96,6 +96,8 @@ impl CloudView {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Catalogue {
+    /// The account that the credentials belong to; none in a cloud without accounts, such as a simulated world.
+    pub account: Option<String>,
     /// The images that were asked for and exist.
     pub images: BTreeMap<ImageId, Image>,
     /// Instance types that were asked for, and the processor architectures they run.

@@ -14,14 +14,14 @@ use crate::time::Timestamp;
 /// The instances and volumes of the whole fleet.
 #[allow(async_fn_in_trait)] // one thread, no `Send`
 pub trait Cloud {
-    /// Every managed instance, volume and snapshot, whatever the number of clusters: paginated, filtered by tag.
-    /// The catalogue has what is wanted, and the images that instances and volumes in the sweep name.
+    /// Every managed instance, volume and snapshot of one region, whatever the number of clusters: paginated, filtered
+    /// by tag. The catalogue has what is wanted, and the images that instances and volumes in the sweep name.
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError>;
 
     /// One mutating call. What the effect expects is checked before it is sent.
     async fn change(
         &self,
-        cluster: &ClusterName,
+        spec: &ClusterSpec,
         slot: Option<&SlotName>,
         effect: &CloudEffect,
     ) -> Result<Outcome, PortError>;
@@ -102,10 +102,12 @@ impl<T: Cloud + Application + Coordination + Clock> Outside for T {
     }
 }
 
-/// What a sweep should look up beside the fleet.
+/// Where a sweep should look, and what it should look up beside the fleet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Images that specs or running instances name.
+    /// The region, e.g. `us-east-1`.
+    pub region: String,
+    /// Images that specs name.
     pub images: BTreeSet<ImageId>,
     /// Instance types that specs name.
     pub instance_types: BTreeSet<String>,

@@ -127,8 +127,8 @@ fn a_stalled_cluster_is_an_exit_code_of_its_own() {
     expect_file!["cli/status-stalled.txt"].assert_eq(&told);
 }
 
-#[test]
-fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
+/// A world in which the new image failed and was taken back.
+fn after_a_bad_upgrade() -> tempfile::NamedTempFile {
     let scenario = Scenario {
         from: prod(),
         image: NEW_IMAGE[1].into(),
@@ -138,7 +138,24 @@ fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
     };
     let world = scenario.world();
     scenario.run_in(&world, &mut |_| {});
-    let file = saved(&world);
+    saved(&world)
+}
+
+#[test]
+fn what_failed_is_tried_again_once_a_person_says_retry() {
+    let file = after_a_bad_upgrade();
+    let world = ["--world", file.path().to_str().unwrap(), "--image", NEW_IMAGE[1]];
+    let refused = || told(&[&["explain", "consul-prod", FILE], &world[..]].concat()).contains("✗ generation-rejected");
+    let retry = |options: &[&str]| told(&[&["retry", "consul-prod", FILE], options, &world[..]].concat());
+    assert!(refused());
+    assert!(retry(&["--dry-run"]).contains(": v1-") && refused());
+    assert!(retry(&[]).contains("it may be tried again") && !refused());
+    assert_eq!(retry(&[]), "consul-prod: nothing is marked as failed\nexit 0\n");
+}
+
+#[test]
+fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
+    let file = after_a_bad_upgrade();
     let world = ["--world", file.path().to_str().unwrap(), "--image", NEW_IMAGE[1]];
     let told: String =
         [&["status", FILE][..], &["plan", FILE, "--detailed-exitcode"], &["explain", "consul-prod", FILE]]
@@ -311,7 +328,7 @@ fn completions_and_the_manual_are_printed() {
         &["man", "pln"],
         expect![[r#"
             ! error: there is no command `pln`
-            !  hint: the commands are run, validate, schema, plan, status, explain, simulate, completions, man, help
+            !  hint: the commands are run, validate, schema, plan, status, explain, retry, simulate, iam-policy, completions, man, help
             exit 1
         "#]],
     );

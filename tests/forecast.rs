@@ -51,8 +51,9 @@ fn the_documentation_has_a_row_for_each_gate_under_what_it_guards() {
 /// Slot and action of each step of the forecast. What is done once for the cluster is no step of a slot.
 fn announced(scenario: &Scenario) -> Vec<(String, String)> {
     let spec: ClusterSpec = scenario.to();
-    let scene = Scene { specs: vec![spec.clone()], world: scenario.world() };
-    scene.world.declare(&spec);
+    let world = scenario.world();
+    world.declare(&spec);
+    let scene = Scene::simulated(vec![spec.clone()], world, None);
     let seen = scene.look(&spec);
     let look = Look::at(&spec, &seen).clear().unwrap();
     let slots = forecast(&look).slots;

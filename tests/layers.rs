@@ -14,7 +14,7 @@ use source::{Part, imports, names_package, says, without, without_tests};
 
 /// What each module of the crate may import beside itself.
 #[rustfmt::skip]
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     // data
     ("ids",          &[]),
     ("time",         &[]),
@@ -29,6 +29,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("act",          &["ids", "time", "spec", "observed", "action", "plan", "ports"]),
     ("controller",   &["ids", "time", "spec", "observed", "action", "plan", "status", "ports", "act"]),
     // adapters
+    ("clock",        &["ids", "time", "spec", "observed", "action", "ports"]),
     ("cloud",        &["ids", "time", "spec", "observed", "action", "ports"]),
     ("application",  &["ids", "time", "spec", "observed", "action", "ports"]),
     ("coordination", &["ids", "time", "spec", "observed", "action", "ports"]),

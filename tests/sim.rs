@@ -164,7 +164,7 @@ impl Stage {
 
     fn try_do(&self, number: usize, effect: CloudEffect) -> Result<Outcome, PortError> {
         let slot = self.slot(number);
-        block_on(&self.world, Cloud::change(&self.world, &self.spec.name, Some(&slot), &effect))
+        block_on(&self.world, Cloud::change(&self.world, &self.spec, Some(&slot), &effect))
     }
 
     fn act(&self, number: usize, effect: CloudEffect) -> Outcome {
@@ -836,7 +836,7 @@ async fn fumbles(world: World, spec: ClusterSpec, turns: Rc<RefCell<u32>>) {
             2 => retire(&instance.id),
             _ => terminate(&instance.id),
         };
-        let _ = Cloud::change(&world, &spec.name, Some(&instance.slot), &effect).await;
+        let _ = Cloud::change(&world, &spec, Some(&instance.slot), &effect).await;
     }
 }
 
@@ -959,7 +959,7 @@ fn a_late_request_is_refused_as_expired() {
             let heard = heard.clone();
             Box::pin(async move {
                 let slot = spec.slots[0].name.clone();
-                let answer = Cloud::change(&world, &spec.name, Some(&slot), &stop(&instance)).await;
+                let answer = Cloud::change(&world, &spec, Some(&slot), &stop(&instance)).await;
                 *heard.borrow_mut() = answer.err().map(|error| error.kind);
             })
         }
@@ -1045,7 +1045,7 @@ async fn rolls(world: World, spec: ClusterSpec) {
         };
         calm = if spec.slots.iter().all(|slot| well(&slot.name)) { calm + 1 } else { 0 };
         let Some((slot, effect)) = next_move(&spec, &view, &membership, calm > 5, attempt) else { continue };
-        let answer = Cloud::change(&world, &spec.name, Some(&slot), &effect).await;
+        let answer = Cloud::change(&world, &spec, Some(&slot), &effect).await;
         if answer.is_err_and(|error| error.kind == ErrorKind::TokenSpent) {
             attempt += 1;
         }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::action::CloudEffect;
 use crate::controller::{Audience, Controller, Report};
-use crate::ids::ImageId;
+use crate::ids::{ImageId, SlotName};
 use crate::observed::Observation;
-use crate::ports::{Clock, Outcome, PortError};
+use crate::ports::{Clock, Cloud, Outcome, PortError};
 use crate::sim::executor::block_on;
 use crate::sim::{FaultLevel, Payload, World};
 use crate::simulate;
@@ -56,12 +57,17 @@ pub fn image(text: &str) -> Result<ImageId, String> {
     }
 }
 
-/// The clusters and the cloud that they are in.
+/// The clusters, and the cloud that they are in.
 pub struct Scene {
     /// What is desired, with the image that was asked about.
     pub specs: Vec<ClusterSpec>,
-    /// The cloud.
-    pub world: World,
+    cloud: Box<dyn View>,
+}
+
+/// What a command that is no controller does with a cloud.
+trait View {
+    fn look(&self, spec: &ClusterSpec) -> Observation;
+    fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure>;
 }
 
 impl Args {
@@ -91,7 +97,7 @@ impl Args {
             world.advance_to(after(world.now(), SETTLED_FOR));
         }
         let specs = specs.iter().map(|spec| self.desired(spec, &world)).collect();
-        Ok(Scene { specs, world })
+        Ok(Scene::simulated(specs, world, self.world.as_deref()))
     }
 
     /// The spec with the image that was asked about, declared in the world.
@@ -138,10 +144,40 @@ struct Unusable {
 }
 
 impl Scene {
+    /// Clusters in a simulated world, which is saved to a file after a change if there is one.
+    pub fn simulated(specs: Vec<ClusterSpec>, world: World, saved: Option<&Path>) -> Self {
+        let controller = Controller::new(world.controller(0), Nobody, simulate::settings(0));
+        Self { specs, cloud: Box::new(Simulated { world, controller, saved: saved.map(Path::to_owned) }) }
+    }
+
     /// One look at a cluster.
     pub fn look(&self, spec: &ClusterSpec) -> Observation {
-        let controller = Controller::new(self.world.controller(0), Nobody, simulate::settings(0));
-        block_on(&self.world, controller.look(spec))
+        self.cloud.look(spec)
+    }
+
+    /// One change that a person asked for.
+    pub fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure> {
+        self.cloud.change(spec, slot, effect)
+    }
+}
+
+struct Simulated {
+    world: World,
+    controller: Controller<World, Nobody>,
+    saved: Option<PathBuf>,
+}
+
+impl View for Simulated {
+    fn look(&self, spec: &ClusterSpec) -> Observation {
+        block_on(&self.world, self.controller.look(spec))
+    }
+
+    fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure> {
+        let outcome = block_on(&self.world, Cloud::change(&self.world, spec, Some(slot), effect));
+        if let Some(path) = &self.saved {
+            save(&self.world, path)?;
+        }
+        outcome.map_err(Failure::new)
     }
 }
 

@@ -101,7 +101,7 @@ mod tests {
             let instance = world.instances_of(&spec.name, &slot.name).remove(0);
             world.edit_instance(&instance, |instance| instance.instance_type = "m6i.large".to_owned());
         }
-        let scene = cloud::Scene { specs: vec![spec.clone()], world };
+        let scene = cloud::Scene::simulated(vec![spec.clone()], world, None);
         Document::new(vec![json::ClusterPlan::new(&spec, &scene.look(&spec))])
     }
 

@@ -14,6 +14,7 @@ use crate::controller::fleet::Fleet;
 use crate::controller::wake::Watch;
 use crate::controller::{Controller, Settings};
 use crate::ids::{ClusterName, ImageId, Owner};
+use crate::ports::Outside;
 use crate::sim::{FaultLevel, OWNER, Payload, World};
 use crate::simulate;
 use crate::spec::load::{self, Loaded};
@@ -122,9 +123,27 @@ async fn daemon(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             .hint("name a folder with `*.yaml` files; without --once it would be waited for"));
     }
     let paths = [args.path.clone()];
-    let mut watch = Watch::new(&paths);
+    let watch = Watch::new(&paths);
+    let loaded = load::load(&paths);
+    let world = args.cloud.open(&loaded)?;
+    let bad_images = args.cloud.bad_image.clone();
+    let outside = world.controller(0);
+    let announce = move |spec: &ClusterSpec| declare(&world, spec, &bad_images);
+    attend(args, &paths, watch, &loaded, outside, Box::new(announce), out).await
+}
+
+/// Attends to the clusters until a signal comes, or with `--once` until they are at their end.
+async fn attend<O: Outside + 'static>(
+    args: &Args,
+    paths: &[PathBuf],
+    mut watch: Watch,
+    loaded: &Loaded,
+    outside: O,
+    announce: Box<dyn Fn(&ClusterSpec)>,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
     let progress = Progress::start();
-    let mut daemon = Daemon::open(args, &progress, load::load(&paths), out)?;
+    let mut daemon = Daemon::open(args, &progress, loaded, outside, announce, out)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let timeout = tokio::time::timeout(args.timeout, std::future::pending::<()>());
     let mut timeout = std::pin::pin!(timeout);
@@ -140,7 +159,7 @@ async fn daemon(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             _ = interrupt.recv() => break Exit::Done,
             () = watch.changed(), if !args.once => {
                 watch.rearm();
-                daemon.take_over(&load::load(&paths), out)?;
+                daemon.take_over(&load::load(paths), out)?;
             }
             cluster = daemon.fleet.run() => {
                 tracing::error!(%cluster, "internal assertion broke; the cluster is left alone until its spec changes");
@@ -164,20 +183,26 @@ async fn daemon(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// What the daemon has in hand.
-struct Daemon {
-    world: World,
-    bad_images: Vec<ImageId>,
+struct Daemon<O> {
+    /// Makes a spec known to a simulated world.
+    announce: Box<dyn Fn(&ClusterSpec)>,
     desired: Desired,
     has_errors: bool,
-    fleet: Fleet<World, Narrator>,
+    fleet: Fleet<O, Narrator>,
     verdicts: Rc<RefCell<BTreeMap<ClusterName, Verdict>>>,
     /// A verdict has changed.
     changed: Rc<tokio::sync::Notify>,
 }
 
-impl Daemon {
-    fn open(args: &Args, progress: &Progress, loaded: Loaded, out: &mut Output) -> Result<Self, Failure> {
-        let world = args.cloud.open(&loaded)?;
+impl<O: Outside + 'static> Daemon<O> {
+    fn open(
+        args: &Args,
+        progress: &Progress,
+        loaded: &Loaded,
+        outside: O,
+        announce: Box<dyn Fn(&ClusterSpec)>,
+        out: &mut Output,
+    ) -> Result<Self, Failure> {
         let (verdicts, changed) = (Rc::default(), Rc::new(tokio::sync::Notify::new()));
         let narrator = Narrator::new(progress.clone(), Rc::clone(&verdicts), changed.clone());
         let switch = args.kill_switch.clone();
@@ -187,12 +212,11 @@ impl Daemon {
             seed: args.cloud.seed,
             kill_switch: Box::new(move || switch.as_deref().and_then(thrown)),
         };
-        let fleet = Fleet::new(Controller::new(world.controller(0), narrator, settings));
-        let bad_images = args.cloud.bad_image.clone();
+        let fleet = Fleet::new(Controller::new(outside, narrator, settings));
         let (desired, has_errors) = (Desired::default(), false);
-        let mut daemon = Self { world, bad_images, desired, has_errors, fleet, verdicts, changed };
+        let mut daemon = Self { announce, desired, has_errors, fleet, verdicts, changed };
         tracing::info!(path = %args.path.display(), observe = args.observe, "watching desired state");
-        daemon.take_over(&loaded, out)?;
+        daemon.take_over(loaded, out)?;
         Ok(daemon)
     }
 
@@ -216,7 +240,7 @@ impl Daemon {
         let wanted: Vec<_> = changed.iter().filter_map(|name| self.spec(name)).collect();
         for spec in wanted {
             tracing::info!(cluster = %spec.name, image = %spec.image, "desired state has changed");
-            declare(&self.world, &spec, &self.bad_images);
+            (self.announce)(&spec);
             self.verdicts.borrow_mut().insert(spec.name.clone(), Verdict::UnderWay);
             self.fleet.attend(spec);
         }

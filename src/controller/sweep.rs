@@ -12,8 +12,14 @@ use crate::ports::{Clock, Cloud, Outside, Wanted};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
+/// One look at each region, so that trouble in one stops nothing in another.
 #[derive(Default)]
 pub(super) struct Sweeper {
+    regions: RefCell<BTreeMap<String, Rc<Region>>>,
+}
+
+#[derive(Default)]
+struct Region {
     /// Held while a sweep is under way; whoever waits for it then shares what it brought.
     under_way: Mutex<()>,
     latest: RefCell<Option<Latest>>,
@@ -28,9 +34,22 @@ struct Latest {
 }
 
 impl Sweeper {
+    /// A sweep of the cluster's region begun at `earliest` or later.
+    pub(super) async fn since<O: Outside>(
+        &self,
+        outside: &O,
+        spec: &ClusterSpec,
+        earliest: Timestamp,
+    ) -> Result<Rc<Sweep>, String> {
+        let region = self.regions.borrow_mut().entry(spec.region.clone()).or_default().clone();
+        region.since(outside, spec, earliest).await
+    }
+}
+
+impl Region {
     /// A sweep begun at `earliest` or later: the latest one if it was, a new one otherwise. A failure is shared too, so that
     /// many clusters do not repeat it one after another.
-    pub(super) async fn since<O: Outside>(
+    async fn since<O: Outside>(
         &self,
         outside: &O,
         spec: &ClusterSpec,
@@ -46,7 +65,7 @@ impl Sweeper {
         {
             return latest.result.clone();
         }
-        let wanted = self.wanted();
+        let wanted = self.wanted(&spec.region);
         let begun = outside.clock().now();
         let result = outside.cloud().sweep(&wanted).await;
         let result = result.map(Rc::new).map_err(|error| super::chain(&error));
@@ -54,9 +73,10 @@ impl Sweeper {
         result
     }
 
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self, region: &str) -> Wanted {
         let wanted = self.wanted.borrow();
         Wanted {
+            region: region.to_owned(),
             images: wanted.values().map(|(image, _)| image.clone()).collect(),
             instance_types: wanted.values().map(|(_, instance_type)| instance_type.clone()).collect(),
         }

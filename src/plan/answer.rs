@@ -149,6 +149,7 @@ pub struct Hazards {
 pub enum Hazard {
     Frozen,
     KillSwitch { why: String },
+    WrongAccount { found: String, wanted: String },
     Suspended,
     OutsideWindow { opens: Option<Timestamp>, closes: Option<Timestamp> },
     ApprovalRequired { plan: PlanId, given: Option<PlanId> },
@@ -173,7 +174,7 @@ pub enum Hazard {
     ZoneImpaired { zone: Zone, why: String },
     ScheduledEvent { slot: SlotName, code: String, not_before: Timestamp },
     DeleteOnTermination { volume: VolumeId, instance: InstanceId },
-    StaleObservation { why: String },
+    StaleObservation { why: String, unread: bool },
     UnknownHealth { why: String },
 }
 

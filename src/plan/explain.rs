@@ -62,6 +62,7 @@ impl fmt::Display for CloudEffect {
             Self::Terminate { instance } => write!(f, "terminate {instance}"),
             Self::Retire { instance } => write!(f, "mark {instance} retired"),
             Self::Reject { generation, .. } => write!(f, "mark {generation} rejected here"),
+            Self::Forgive { generation, .. } => write!(f, "forget that {generation} was rejected here"),
             Self::Settle { generation, .. } => write!(f, "record that {generation} settled here"),
             Self::RecordSlots { slots, .. } => write!(f, "record on the volumes that {} slots exist", slots.len()),
             Self::Tag { instance, .. } => write!(f, "set the declared tags of {instance}"),
@@ -139,6 +140,7 @@ impl Hazard {
         match self {
             Self::Frozen => "frozen",
             Self::KillSwitch { .. } => "kill-switch",
+            Self::WrongAccount { .. } => "wrong-account",
             Self::Suspended => "suspended",
             Self::OutsideWindow { .. } => "outside-window",
             Self::ApprovalRequired { .. } => "approval-required",
@@ -168,11 +170,18 @@ impl Hazard {
         }
     }
 
+    /// It will not clear before a person does something about it.
+    pub fn takes_person(&self) -> bool {
+        let may_clear = matches!(self, Self::StaleObservation { .. } | Self::UnknownHealth { .. });
+        !may_clear && self.hint().is_some()
+    }
+
     /// What a person can do about it, where there is something.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Frozen => "set `freeze: false` to let anything happen again".into(),
             Self::KillSwitch { .. } => "remove the kill switch to let anything happen again".into(),
+            Self::WrongAccount { wanted, .. } => format!("use credentials of account {wanted}, or correct `account`"),
             Self::Suspended => "set `suspend: false` to go on with upgrades".into(),
             Self::ApprovalRequired { plan, .. } => {
                 format!("review the plan, then set `approved: {plan}` under `rollout`")
@@ -197,6 +206,9 @@ impl Hazard {
             Self::VolumeMissing { .. } => "find the volume; a new one is never made in its place".into(),
             Self::DeleteOnTermination { .. } => "turn DeleteOnTermination off for the volume at that instance".into(),
             Self::ClaimHeld { slot } => format!("declare {slot} again until its replacement is finished"),
+            Self::StaleObservation { unread: true, .. } | Self::UnknownHealth { .. } => {
+                "`hermitcrab doctor` shows what can be reached, and what is allowed".into()
+            }
             Self::OutsideWindow { .. }
             | Self::RollbackCooldown { .. }
             | Self::NoLeader
@@ -211,8 +223,7 @@ impl Hazard {
             | Self::VolumeModifying { .. }
             | Self::ZoneImpaired { .. }
             | Self::ScheduledEvent { .. }
-            | Self::StaleObservation { .. }
-            | Self::UnknownHealth { .. } => return None,
+            | Self::StaleObservation { unread: false, .. } => return None,
         })
     }
 }
@@ -222,6 +233,9 @@ impl fmt::Display for Hazard {
         match self {
             Self::Frozen => f.write_str("the cluster is frozen"),
             Self::KillSwitch { why } => write!(f, "the kill switch is thrown: {why}"),
+            Self::WrongAccount { found, wanted } => {
+                write!(f, "the credentials belong to account {found}, and the cluster to {wanted}")
+            }
             Self::Suspended => f.write_str("upgrades are suspended"),
             Self::OutsideWindow { opens: Some(opens), .. } => {
                 write!(f, "outside the change window, which opens at {}", clock(*opens))
@@ -284,7 +298,7 @@ impl fmt::Display for Hazard {
             Self::DeleteOnTermination { volume, instance } => {
                 write!(f, "{volume} would be deleted with {instance}")
             }
-            Self::StaleObservation { why } => write!(f, "what was seen is no ground for a decision: {why}"),
+            Self::StaleObservation { why, .. } => write!(f, "what was seen is no ground for a decision: {why}"),
             Self::UnknownHealth { why } => write!(f, "health is not known: {why}"),
         }
     }

@@ -58,6 +58,7 @@ pub enum Guards {
 pub const GATES: &[Gate] = &[
     Gate { name: "frozen", guards: Guards::Everything, ask: intent::frozen },
     Gate { name: "kill-switch", guards: Guards::Everything, ask: intent::kill_switch },
+    Gate { name: "wrong-account", guards: Guards::Everything, ask: intent::wrong_account },
     Gate { name: "stale-observation", guards: Guards::Everything, ask: intent::stale_observation },
     Gate { name: "suspended", guards: Guards::Upgrade, ask: intent::suspended },
     Gate { name: "outside-window", guards: Guards::Upgrade, ask: intent::outside_window },

@@ -94,7 +94,8 @@ impl<'a> Look<'a> {
             (cloud, claim) => {
                 let unread = [("the cloud", why(cloud)), ("the claim", why(claim))];
                 let hazards = unread.into_iter().filter_map(|(source, why)| {
-                    Some(Hazard::StaleObservation { why: format!("{source} could not be read: {}", why?) })
+                    let why = format!("{source} could not be read: {}", why?);
+                    Some(Hazard::StaleObservation { why, unread: true })
                 });
                 return Sight::Blind(Hazards { slot: None, hazards: hazards.collect() });
             }

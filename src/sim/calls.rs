@@ -131,6 +131,9 @@ impl Truth {
                 disk.seen.rejected = Some(generation.clone());
                 disk.seen.attempt = *attempt;
             }),
+            CloudEffect::Forgive { volumes, generation } => self.retag_volumes(volumes, |disk| {
+                disk.seen.rejected.take_if(|rejected| rejected == generation);
+            }),
             CloudEffect::Settle { volumes, generation, image, attempt } => {
                 for shell in self.instances.values_mut() {
                     shell.settled |= shell.seen.devices.iter().any(|device| volumes.contains(&device.volume));

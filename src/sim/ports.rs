@@ -39,10 +39,11 @@ impl Cloud for World {
 
     async fn change(
         &self,
-        cluster: &ClusterName,
+        spec: &ClusterSpec,
         slot: Option<&SlotName>,
         effect: &CloudEffect,
     ) -> Result<Outcome, PortError> {
+        let cluster = &spec.name;
         let slow = matches!(effect, CloudEffect::Launch(_) | CloudEffect::Start { .. });
         let takes = if slow { latency::RUN_INSTANCES } else { latency::API };
         let doing = format!("{} for {}", effect.name(), slot.map_or(&**cluster, |slot| &**slot));

@@ -34,6 +34,7 @@ impl Bucket {
             CloudEffect::Stop { .. } | CloudEffect::Detach { .. } | CloudEffect::Attach { .. } => Self::Change,
             CloudEffect::Retire { .. }
             | CloudEffect::Reject { .. }
+            | CloudEffect::Forgive { .. }
             | CloudEffect::Settle { .. }
             | CloudEffect::RecordSlots { .. }
             | CloudEffect::Tag { .. } => Self::CreateTags,

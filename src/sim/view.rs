@@ -43,7 +43,7 @@ impl Truth {
             return known.clone();
         }
         let instance_types = wanted.instance_types.iter().map(|kind| (kind.clone(), architectures(kind))).collect();
-        let catalogue = Arc::new(Catalogue { images, instance_types, impaired_zones: impaired });
+        let catalogue = Arc::new(Catalogue { account: None, images, instance_types, impaired_zones: impaired });
         self.catalogue = Some((wanted.clone(), catalogue.clone()));
         catalogue
     }

@@ -56,6 +56,7 @@ pub struct Moment {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Desired {
     image: Option<String>,
+    account: Option<String>,
     instance_type: Option<String>,
     tags: BTreeMap<String, String>,
     snapshot: bool,
@@ -97,7 +98,7 @@ impl Desired {
             name: "consul".into(),
             environment: "test".into(),
             region: "us-east-1".into(),
-            account: None,
+            account: self.account.clone(),
             image: self.image.as_deref().unwrap_or("ami-a").into(),
             application: ApplicationSpec::Consul(ConsulSpec {
                 datacenter: "dc1".into(),

@@ -209,6 +209,7 @@ impl World {
         };
         let types = [spec, &self.settled_on].map(|s| (s.instance.instance_type.clone(), ["x86_64".to_owned()].into()));
         Catalogue {
+            account: self.things.get("account").cloned().map(read),
             images: self.things["images"]
                 .as_object()
                 .unwrap()

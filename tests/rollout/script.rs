@@ -180,7 +180,7 @@ impl Script {
     }
 
     fn scene(&self) -> Scene {
-        Scene { specs: vec![self.stage.committed()], world: self.world.clone() }
+        Scene::simulated(vec![self.stage.committed()], self.world.clone(), None)
     }
 
     fn status(&self) -> String {

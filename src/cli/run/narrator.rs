@@ -81,7 +81,7 @@ fn verdict(plan: &Plan) -> Verdict {
         Plan::Act(..) | Plan::Wait(_) => Verdict::UnderWay,
         Plan::Blocked(blocked) => {
             let rejected = blocked.hazards.iter().any(|hazard| matches!(hazard, Hazard::GenerationRejected { .. }));
-            match (rejected, blocked.hazards.iter().any(|hazard| hazard.hint().is_some())) {
+            match (rejected, blocked.hazards.iter().any(Hazard::takes_person)) {
                 (true, _) => Verdict::Stalled,
                 (false, true) => Verdict::NeedsPerson,
                 (false, false) => Verdict::UnderWay,

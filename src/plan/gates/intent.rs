@@ -29,6 +29,18 @@ pub(super) fn kill_switch(q: &Question<'_, '_>) -> Finding {
     finding(value, "not thrown", thrown.map(|why| Hazard::KillSwitch { why }))
 }
 
+/// A guard that the file asks for: the same names may exist in many accounts.
+pub(super) fn wrong_account(q: &Question<'_, '_>) -> Finding {
+    let (found, wanted) = (q.look.cloud.catalogue.account.as_ref(), q.look.spec.account.as_ref());
+    let value = found.map_or_else(|| "a cloud without accounts".to_owned(), |found| format!("account {found}"));
+    let wants = wanted.map_or_else(|| "any account".to_owned(), |wanted| format!("account {wanted}"));
+    let hazard = found.zip(wanted).filter(|(found, wanted)| found != wanted).map(|(found, wanted)| {
+        let (found, wanted) = (found.clone(), wanted.clone());
+        Hazard::WrongAccount { found, wanted }
+    });
+    finding(value, wants, hazard)
+}
+
 pub(super) fn suspended(q: &Question<'_, '_>) -> Finding {
     let suspended = q.look.spec.suspend;
     finding(format!("suspend: {suspended}"), "suspend: false", suspended.then_some(Hazard::Suspended))
@@ -124,7 +136,7 @@ pub(super) fn stale_observation(q: &Question<'_, '_>) -> Finding {
     let why = stale.or_else(|| seen.regressions.first().cloned());
     let value = why.clone().unwrap_or_else(|| "all read after our last write".to_owned());
     let wants = format!("read after our last write, at most {} ago", Human(FRESH));
-    finding(value, wants, why.map(|why| Hazard::StaleObservation { why }))
+    finding(value, wants, why.map(|why| Hazard::StaleObservation { why, unread: false }))
 }
 
 fn begun<T>(reading: &Reading<T>) -> Option<Timestamp> {

@@ -1,0 +1,50 @@
+//! `iam-policy`: the least that the controller must be allowed to do, for the clusters that are declared.
+
+use std::path::PathBuf;
+
+use crate::cloud::permissions::{Grant, policy};
+use crate::sim::OWNER;
+
+use super::desired::Desired;
+use super::{Exit, Failure, Output};
+
+const EXAMPLES: &str = "\
+Examples:
+  hermitcrab iam-policy desired-state/prod > policy.json
+      The policy for a controller of these clusters; attach it to the role that it runs with
+  hermitcrab iam-policy desired-state/prod --kms-key arn:aws:kms:us-east-1:123456789012:key/…
+      The same, where volumes are encrypted with a key of your own
+  aws iam put-role-policy --role-name hermitcrab --policy-name hermitcrab --policy-document file://policy.json
+      Attach it
+
+docs/running-on-aws.md says what each permission is for. Deleting a volume or a snapshot is denied outright, and so is
+making anything ours that is not: `adopt` is for a person, with a person's credentials.";
+
+/// Print the least IAM policy that the controller needs for the declared clusters
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Desired-state files, or folders of them
+    #[arg(value_name = "PATH", default_value = "desired-state")]
+    paths: Vec<PathBuf>,
+    /// The value of the `hermitcrab:owner` tag on what the controller may touch
+    #[arg(long, value_name = "NAME", default_value = OWNER)]
+    owner: String,
+    /// A customer-managed KMS key that volumes are encrypted with
+    #[arg(long, value_name = "ARN")]
+    kms_key: Vec<String>,
+    /// A role of a declared instance profile, where it is not called like the profile
+    #[arg(long, value_name = "NAME")]
+    role: Vec<String>,
+    /// The AWS partition
+    #[arg(long, value_name = "NAME", default_value = "aws", value_parser = ["aws", "aws-cn", "aws-us-gov"])]
+    partition: String,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let desired = Desired::read(&args.paths, out)?;
+    let grant = Grant { owner: &args.owner, partition: &args.partition, kms_keys: &args.kms_key, roles: &args.role };
+    out.json(&policy(&desired.specs, &grant))?;
+    Ok(desired.exit())
+}

@@ -1,0 +1,3 @@
+//! The cloud that instances and volumes are in.
+
+pub mod permissions;

@@ -1,0 +1,119 @@
+//! Claims in a directory: one file a cluster, written under a lock, whole or not at all.
+//!
+//! The lock is the operating system's: it goes with the process that holds it, however that ends. It binds the processes
+//! of one machine, so the directory belongs on a local disk.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind as Io, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::action::ClaimEffect;
+use crate::ids::ClusterName;
+use crate::observed::ClaimRecord;
+use crate::ports::{Clock, Coordination, ErrorKind, Outcome, PortError};
+use crate::time::{Human, after};
+
+use super::{changed, stored};
+
+/// How long a write waits for other processes. They hold the lock for as long as a small file takes to be written; one
+/// that was stopped in the middle must not stop this one too.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it tries.
+const TRY_EVERY: Duration = Duration::from_millis(20);
+
+/// Claims in a directory on a local disk.
+pub struct Local<C> {
+    directory: PathBuf,
+    clock: C,
+}
+
+impl<C: Clock> Local<C> {
+    /// Opens a directory, and makes it if it does not exist. Fails where it cannot be written to.
+    pub fn open(directory: &Path, clock: C) -> Result<Self, PortError> {
+        let doing = || format!("open the claims in {}", directory.display());
+        fs::create_dir_all(directory).map_err(|error| failed(doing(), error))?;
+        let local = Self { directory: directory.to_owned(), clock };
+        local.lock_file().map_err(|error| failed(doing(), error))?;
+        Ok(local)
+    }
+
+    fn path(&self, cluster: &ClusterName) -> PathBuf {
+        self.directory.join(format!("{cluster}.claim.json"))
+    }
+
+    fn load(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
+        let path = self.path(cluster);
+        let doing = || format!("read the claim in {}", path.display());
+        match fs::read(&path) {
+            Ok(bytes) => {
+                stored::decode(cluster, &bytes).map_err(|source| PortError::new(doing(), ErrorKind::Invalid, source))
+            }
+            Err(error) if error.kind() == Io::NotFound => Ok(ClaimRecord::default()),
+            Err(error) => Err(failed(doing(), error)),
+        }
+    }
+
+    /// Puts a file in the place of another. After a crash at any point one or the other is there, whole.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let new = path.with_extension("json.new");
+        let mut file = File::create(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        File::open(&self.directory)?.sync_all()
+    }
+
+    /// Keeps every other process from writing for as long as the file is open.
+    async fn lock(&self) -> Result<File, PortError> {
+        let doing = || format!("lock the claims in {}", self.directory.display());
+        let file = self.lock_file().map_err(|error| failed(doing(), error))?;
+        let until = after(self.clock.now(), PATIENCE);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => return Err(failed(doing(), error)),
+                Err(TryLockError::WouldBlock) if self.clock.now() >= until => {
+                    let why = format!("another process has held the lock for {}", Human(PATIENCE));
+                    return Err(PortError::new(doing(), ErrorKind::Unreachable, why));
+                }
+                Err(TryLockError::WouldBlock) => self.clock.sleep(TRY_EVERY).await,
+            }
+        }
+    }
+
+    fn lock_file(&self) -> io::Result<File> {
+        File::options().create(true).append(true).open(self.directory.join("claims.lock"))
+    }
+}
+
+impl<C: Clock> Coordination for Local<C> {
+    async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
+        self.load(cluster)
+    }
+
+    async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError> {
+        let _lock = self.lock().await?;
+        let found = self.load(cluster)?;
+        if found.revision != effect.expects() {
+            return Ok(changed(effect.expects(), found.revision));
+        }
+        let path = self.path(cluster);
+        let bytes = stored::encode(cluster, &effect.apply(&found, self.clock.now()));
+        match self.replace(&path, &bytes) {
+            Ok(()) => Ok(Outcome::Done),
+            Err(error) => Err(failed(format!("write the claim in {}", path.display()), error)),
+        }
+    }
+}
+
+/// What follows from a file that cannot be used.
+fn failed(doing: String, error: io::Error) -> PortError {
+    let kind = match error.kind() {
+        Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Denied,
+        Io::NotADirectory | Io::IsADirectory | Io::AlreadyExists => ErrorKind::Invalid,
+        // A full disk, or one that does not answer: it may well be written next time.
+        _ => ErrorKind::Unreachable,
+    };
+    PortError::new(doing, kind, error)
+}

@@ -1,0 +1,92 @@
+//! A claim record as it is stored: JSON that names its format and its cluster.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ClusterName;
+use crate::observed::ClaimRecord;
+
+/// The format that is written, and the only one that is read.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored<R> {
+    format: u32,
+    cluster: ClusterName,
+    record: R,
+}
+
+/// Why what is stored cannot be taken for a claim record.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error("it is no claim record; {NEXT}")]
+    Json(#[source] serde_json::Error),
+    #[error("it has format {0}, and this version reads format {FORMAT} only: use the version that wrote it")]
+    Format(u32),
+    #[error("it belongs to cluster {0}; {NEXT}")]
+    Cluster(ClusterName),
+    #[error("it has revision 0, which is never written; {NEXT}")]
+    Revision,
+}
+
+const NEXT: &str = "restore it, or remove it once no slot of the cluster is half replaced";
+
+/// The record as bytes to store.
+pub(super) fn encode(cluster: &ClusterName, record: &ClaimRecord) -> Vec<u8> {
+    let stored = Stored { format: FORMAT, cluster: cluster.clone(), record };
+    let mut bytes = serde_json::to_vec_pretty(&stored).unwrap_or_default(); // a record has nothing that can fail
+    bytes.push(b'\n');
+    bytes
+}
+
+/// The record that was stored. What is broken is never taken for a cluster without a claim.
+pub(super) fn decode(cluster: &ClusterName, bytes: &[u8]) -> Result<ClaimRecord, Broken> {
+    let stored: Stored<ClaimRecord> = serde_json::from_slice(bytes).map_err(Broken::Json)?;
+    if stored.format != FORMAT {
+        return Err(Broken::Format(stored.format));
+    }
+    if stored.cluster != *cluster {
+        return Err(Broken::Cluster(stored.cluster));
+    }
+    if stored.record.revision == 0 {
+        return Err(Broken::Revision);
+    }
+    Ok(stored.record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Attempt;
+
+    fn name() -> ClusterName {
+        ClusterName::from("consul-prod")
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back() {
+        let record = ClaimRecord { revision: 7, last_attempt: Attempt(3), ..ClaimRecord::default() };
+        assert_eq!(decode(&name(), &encode(&name(), &record)).unwrap(), record);
+    }
+
+    #[test]
+    fn nothing_broken_is_taken_for_no_claim() {
+        let record = ClaimRecord { revision: 7, ..ClaimRecord::default() };
+        let other = encode(&ClusterName::from("consul-staging"), &record);
+        let half = &encode(&name(), &record)[..40];
+        for (bytes, why) in [
+            (&b""[..], "it is no claim record"),
+            (&b"{}"[..], "it is no claim record"),
+            (half, "it is no claim record"),
+            (&other[..], "it belongs to cluster consul-staging"),
+            (
+                &br#"{"format":2,"cluster":"consul-prod","record":{}}"#[..],
+                "it has format 2, and this version reads format 1 only",
+            ),
+            (&br#"{"format":1,"cluster":"consul-prod","record":{}}"#[..], "it has revision 0, which is never written"),
+        ] {
+            let error = decode(&name(), bytes).unwrap_err().to_string();
+            assert!(error.starts_with(why), "{error}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The claims in a directory: real files, real locks, writers that race.
+#![allow(clippy::unwrap_used)] // what the tests call is a test too
+
+use std::fs;
+use std::future::Future;
+use std::path::Path;
+use std::thread;
+
+use hermitcrab::action::ClaimEffect;
+use hermitcrab::coordination::Local;
+use hermitcrab::ids::{Attempt, ClusterName, Generation, ImageId, SlotName};
+use hermitcrab::observed::{Claim, ClaimRecord};
+use hermitcrab::ports::{Coordination, ErrorKind, Outcome};
+use hermitcrab::time::Timestamp;
+
+#[path = "claims/wall.rs"]
+mod wall;
+
+use wall::Wall;
+
+fn name() -> ClusterName {
+    ClusterName::from("consul-prod")
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn open(directory: &Path) -> Local<Wall> {
+    Local::open(directory, Wall).unwrap()
+}
+
+/// Claims slot `b` under the attempt after the record's last.
+fn claim(record: &ClaimRecord) -> ClaimEffect {
+    let claim = Claim {
+        slot: SlotName::from("consul-b"),
+        attempt: record.last_attempt.next(),
+        tries: 0,
+        old: None,
+        member: None,
+        generation: Generation::from("v1-0123456789abcdef"),
+        image: ImageId::from("ami-0aa11bb22cc33dd44"),
+        since: Timestamp::UNIX_EPOCH,
+    };
+    ClaimEffect::Claim { claim, expects: record.revision }
+}
+
+#[test]
+fn a_cluster_that_was_never_claimed_has_the_default_record() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(block_on(open(directory.path()).read(&name())).unwrap(), ClaimRecord::default());
+}
+
+#[test]
+fn a_claim_is_there_when_the_directory_is_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let effect = claim(&ClaimRecord::default());
+    assert_eq!(block_on(open(directory.path()).write(&name(), &effect)).unwrap(), Outcome::Done);
+    let record = block_on(open(directory.path()).read(&name())).unwrap();
+    assert_eq!(record, effect.apply(&ClaimRecord::default(), Timestamp::UNIX_EPOCH));
+}
+
+#[test]
+fn a_write_that_expects_another_revision_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = open(directory.path());
+    let effect = claim(&ClaimRecord::default());
+    block_on(local.write(&name(), &effect)).unwrap();
+    let before = block_on(local.read(&name())).unwrap();
+    let expected = Outcome::Changed { expected: "revision 0".to_owned(), found: "revision 1".to_owned() };
+    assert_eq!(block_on(local.write(&name(), &effect)).unwrap(), expected);
+    assert_eq!(block_on(local.read(&name())).unwrap(), before);
+}
+
+#[test]
+fn of_writers_that_race_one_wins_each_revision() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writers, wanted) = (4, 25);
+    let race = || {
+        let local = open(directory.path());
+        block_on(async {
+            let mut won = 0;
+            while won < wanted {
+                let record = local.read(&name()).await.unwrap();
+                match local.write(&name(), &claim(&record)).await.unwrap() {
+                    Outcome::Done => won += 1,
+                    outcome => assert!(matches!(outcome, Outcome::Changed { .. }), "{outcome:?}"),
+                }
+            }
+        });
+    };
+    thread::scope(|scope| (0..writers).for_each(|_| drop(scope.spawn(race))));
+    let record = block_on(open(directory.path()).read(&name())).unwrap();
+    assert_eq!((record.revision, record.last_attempt), (writers * u64::from(wanted), Attempt(writers as u32 * wanted)));
+}
+
+#[test]
+fn a_broken_file_is_an_error_that_names_it_and_stops_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = open(directory.path());
+    block_on(local.write(&name(), &claim(&ClaimRecord::default()))).unwrap();
+    let path = directory.path().join("consul-prod.claim.json");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    for error in [
+        block_on(local.read(&name())).unwrap_err(),
+        block_on(local.write(&name(), &claim(&ClaimRecord::default()))).unwrap_err(),
+    ] {
+        assert_eq!(error.kind, ErrorKind::Invalid);
+        let text = hermitcrab::controller::chain(&error);
+        assert!(text.contains("consul-prod.claim.json"), "{text}");
+        assert!(text.contains("restore it, or remove it"), "{text}");
+    }
+    assert_eq!(fs::read(&path).unwrap(), &whole[..whole.len() / 2]);
+}
+
+#[test]
+fn what_a_crash_left_half_written_does_not_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = open(directory.path());
+    fs::write(directory.path().join("consul-prod.claim.json.new"), "{").unwrap();
+    assert_eq!(block_on(local.read(&name())).unwrap(), ClaimRecord::default());
+    assert_eq!(block_on(local.write(&name(), &claim(&ClaimRecord::default()))).unwrap(), Outcome::Done);
+    assert_eq!(block_on(local.read(&name())).unwrap().revision, 1);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_refused_when_it_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = Local::open(&file.join("claims"), Wall).err().unwrap();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+}
