@@ -26,7 +26,6 @@ pub struct Delays {
     pub attach: Duration,
     pub detach: Duration,
     pub create_volume: Duration,
-    pub snapshot: Duration,
 }
 
 impl Delays {
@@ -43,7 +42,6 @@ impl Delays {
             attach: of(5.0),
             detach: of(6.0),
             create_volume: of(5.0),
-            snapshot: of(20.0),
         }
     }
 }

@@ -126,10 +126,12 @@ pub fn begun(due: &Due, world: &World) -> String {
     }
 }
 
-/// `DescribeVolumeStatus`, which moto does not have: all is well.
+/// `DescribeVolumeStatus`, which moto does not have: all is well, so there is nothing where only trouble is asked for.
 pub fn volume_status(request: &Request, world: &World) -> String {
     let asked: Vec<_> = request.list("VolumeId").collect();
-    let wanted = world.disks.iter().filter(|(id, _)| asked.is_empty() || asked.contains(&id.as_str()));
+    let is_asked = |id: &str| asked.is_empty() || asked.contains(&id);
+    let only_trouble = request.list("Filter").any(|value| value == "impaired");
+    let wanted = world.disks.iter().filter(|(id, _)| !only_trouble && is_asked(id));
     let items = wanted.map(|(id, disk)| {
         format!(
             "<item><volumeId>{id}</volumeId><availabilityZone>{}</availabilityZone><volumeStatus><status>ok</status>\
