@@ -13,6 +13,7 @@ pub mod progress;
 
 pub mod cloud;
 pub mod desired;
+pub mod real;
 
 pub mod schema;
 pub mod validate;

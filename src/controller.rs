@@ -110,6 +110,11 @@ impl<O: Outside, A: Audience> Controller<O, A> {
         Self { outside, audience, settings, sweeper: Sweeper::default() }
     }
 
+    /// What it looks at and acts on.
+    pub fn outside(&self) -> &O {
+        &self.outside
+    }
+
     /// Makes passes over a cluster until it is told to stop.
     pub async fn attend(&self, cluster: &Attended) {
         let mut memory = Memory::default();

@@ -57,6 +57,17 @@ pub trait Clock {
     async fn sleep(&self, span: Duration);
 }
 
+/// A clock that several share.
+impl<T: Clock> Clock for std::rc::Rc<T> {
+    fn now(&self) -> Timestamp {
+        T::now(self)
+    }
+
+    async fn sleep(&self, span: Duration) {
+        T::sleep(self, span).await;
+    }
+}
+
 /// The four ports together.
 pub trait Outside {
     #[allow(missing_docs)]

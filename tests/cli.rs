@@ -251,16 +251,16 @@ fn this_build_says_that_it_cannot_look_at_aws() {
     check(
         &["plan", FILE],
         expect![[r#"
-            ! error: this build cannot reach AWS: it has no adapter for EC2
-            !  hint: use `--cloud simulated` for a simulated world
+            ! error: this build cannot reach AWS: it was built without the feature `aws`
+            !  hint: use `--cloud simulated` for a simulated world, or build without `--no-default-features`
             exit 1
         "#]],
     );
     check(
         &["status", FILE, "--cloud", "aws"],
         expect![[r#"
-            ! error: this build cannot reach AWS: it has no adapter for EC2
-            !  hint: use `--cloud simulated` for a simulated world
+            ! error: this build cannot reach AWS: it was built without the feature `aws`
+            !  hint: use `--cloud simulated` for a simulated world, or build without `--no-default-features`
             exit 1
         "#]],
     );

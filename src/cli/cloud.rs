@@ -16,7 +16,7 @@ use crate::simulate;
 use crate::spec::ClusterSpec;
 use crate::time::after;
 
-use super::Failure;
+use super::{Failure, real};
 
 /// A world that is made for a look has been settled for so long: longer than any gate wants its members to be steady.
 const SETTLED_FOR: Duration = Duration::from_secs(5 * 60);
@@ -38,6 +38,9 @@ pub struct Args {
     /// Decides all chances of a simulated world
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// How the real world is reached.
+    #[command(flatten)]
+    pub real: real::Args,
 }
 
 /// A cloud.
@@ -79,8 +82,23 @@ impl Args {
                 Err(Failure::new("a saved world is a simulated one, and `--cloud aws` was asked for")
                     .hint("leave out one of `--cloud aws` and `--world`"))
             }
-            (None | Some(Kind::Aws), None) => Err(no_aws()),
+            (None | Some(Kind::Aws), None) => self.real(specs),
         }
+    }
+
+    #[cfg(feature = "aws")]
+    fn real(&self, specs: &[ClusterSpec]) -> Result<Scene, Failure> {
+        let with_image = |spec: &ClusterSpec| {
+            let image = self.image.clone().unwrap_or_else(|| spec.image.clone());
+            ClusterSpec { image, ..spec.clone() }
+        };
+        let cloud = Actual::open(&self.real, specs)?;
+        Ok(Scene { specs: specs.iter().map(with_image).collect(), cloud: Box::new(cloud) })
+    }
+
+    #[cfg(not(feature = "aws"))]
+    fn real(&self, _: &[ClusterSpec]) -> Result<Scene, Failure> {
+        Err(no_aws())
     }
 
     fn simulated(&self, specs: &[ClusterSpec]) -> Result<Scene, Failure> {
@@ -129,10 +147,11 @@ pub fn save(world: &World, path: &Path) -> Result<(), Failure> {
     })
 }
 
-/// There is no adapter for EC2 in this build.
+/// This build cannot reach AWS.
+#[cfg(not(feature = "aws"))]
 pub fn no_aws() -> Failure {
-    Failure::new("this build cannot reach AWS: it has no adapter for EC2")
-        .hint("use `--cloud simulated` for a simulated world")
+    Failure::new("this build cannot reach AWS: it was built without the feature `aws`")
+        .hint("use `--cloud simulated` for a simulated world, or build without `--no-default-features`")
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -178,6 +197,36 @@ impl View for Simulated {
             save(&self.world, path)?;
         }
         outcome.map_err(Failure::new)
+    }
+}
+
+/// EC2, seen from a command that looks and goes.
+#[cfg(feature = "aws")]
+struct Actual {
+    runtime: tokio::runtime::Runtime,
+    controller: Controller<real::Real, Nobody>,
+}
+
+#[cfg(feature = "aws")]
+impl Actual {
+    fn open(args: &real::Args, specs: &[ClusterSpec]) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let region = specs.first().map_or("us-east-1", |spec| spec.region.as_str());
+        let outside = runtime.block_on(real::Real::open(args, region))?;
+        let settings = Settings { owner: Owner::from(args.owner.as_str()), ..simulate::settings(0) };
+        Ok(Self { runtime, controller: Controller::new(outside, Nobody, settings) })
+    }
+}
+
+#[cfg(feature = "aws")]
+impl View for Actual {
+    fn look(&self, spec: &ClusterSpec) -> Observation {
+        self.runtime.block_on(self.controller.look(spec))
+    }
+
+    fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure> {
+        let cloud = self.controller.outside().cloud();
+        self.runtime.block_on(cloud.change(spec, Some(slot), effect)).map_err(Failure::new)
     }
 }
 

@@ -15,14 +15,14 @@ use crate::controller::wake::Watch;
 use crate::controller::{Controller, Settings};
 use crate::ids::{ClusterName, ImageId, Owner};
 use crate::ports::Outside;
-use crate::sim::{FaultLevel, OWNER, Payload, World};
+use crate::sim::{FaultLevel, Payload, World};
 use crate::simulate;
 use crate::spec::load::{self, Loaded};
 use crate::spec::{ClusterSpec, render};
 
 use super::cloud::Kind;
 use super::progress::Progress;
-use super::{Exit, Failure, Output};
+use super::{Exit, Failure, Output, real};
 
 mod narrator;
 
@@ -66,11 +66,10 @@ pub struct Args {
     /// Stop every mutation for as long as this file exists
     #[arg(long, value_name = "FILE")]
     kill_switch: Option<PathBuf>,
-    /// The value of the `hermitcrab:owner` tag on what this controller may touch
-    #[arg(long, value_name = "NAME", default_value = OWNER)]
-    owner: String,
     #[command(flatten)]
     cloud: Cloud,
+    #[command(flatten)]
+    real: real::Args,
 }
 
 /// Which cloud is acted on.
@@ -125,11 +124,32 @@ async fn daemon(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let paths = [args.path.clone()];
     let watch = Watch::new(&paths);
     let loaded = load::load(&paths);
+    if !args.cloud.is_simulated() {
+        return on_aws(args, &paths, watch, &loaded, out).await;
+    }
     let world = args.cloud.open(&loaded)?;
     let bad_images = args.cloud.bad_image.clone();
     let outside = world.controller(0);
     let announce = move |spec: &ClusterSpec| declare(&world, spec, &bad_images);
     attend(args, &paths, watch, &loaded, outside, Box::new(announce), out).await
+}
+
+#[cfg(feature = "aws")]
+async fn on_aws(
+    args: &Args,
+    paths: &[PathBuf],
+    watch: Watch,
+    loaded: &Loaded,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
+    let region = loaded.specs().next().map_or("us-east-1", |(_, spec)| spec.region.as_str());
+    let outside = real::Real::open(&args.real, region).await?;
+    attend(args, paths, watch, loaded, outside, Box::new(|_| ()), out).await
+}
+
+#[cfg(not(feature = "aws"))]
+async fn on_aws(_: &Args, _: &[PathBuf], _: Watch, _: &Loaded, _: &mut Output) -> Result<Exit, Failure> {
+    Err(super::cloud::no_aws())
 }
 
 /// Attends to the clusters until a signal comes, or with `--once` until they are at their end.
@@ -207,7 +227,7 @@ impl<O: Outside + 'static> Daemon<O> {
         let narrator = Narrator::new(progress.clone(), Rc::clone(&verdicts), changed.clone());
         let switch = args.kill_switch.clone();
         let settings = Settings {
-            owner: Owner::from(args.owner.as_str()),
+            owner: Owner::from(args.real.owner.as_str()),
             observe_only: args.observe,
             seed: args.cloud.seed,
             kill_switch: Box::new(move || switch.as_deref().and_then(thrown)),
@@ -288,11 +308,11 @@ impl<O: Outside + 'static> Daemon<O> {
 }
 
 impl Cloud {
+    fn is_simulated(&self) -> bool {
+        self.cloud == Some(Kind::Simulated) || (self.cloud.is_none() && self.world.is_some())
+    }
+
     fn open(&self, loaded: &Loaded) -> Result<World, Failure> {
-        let simulated = self.cloud == Some(Kind::Simulated) || (self.cloud.is_none() && self.world.is_some());
-        if !simulated {
-            return Err(super::cloud::no_aws());
-        }
         let world = match self.world.as_deref().filter(|path| path.exists()) {
             Some(path) => super::cloud::load(path)?,
             None => self.begin(loaded),

@@ -288,6 +288,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_says_what_each_is_for() {
+        let documented = include_str!("../../docs/running-on-aws.md");
+        for Permission { action, why, .. } in PERMISSIONS {
+            assert!(documented.contains(&format!("| `{action}` | {why} |")), "{action} is not documented so");
+        }
+    }
+
+    #[test]
     fn what_is_denied_is_never_allowed() {
         assert!(PERMISSIONS.iter().all(|permission| !NEVER.contains(&permission.action)));
     }

@@ -1,0 +1,102 @@
+//! The real world: EC2, the applications that run there, and the place where claims are kept.
+
+use std::path::PathBuf;
+
+use crate::coordination::Place;
+use crate::sim::OWNER;
+
+/// How the real world is reached.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "AWS")]
+#[group(skip)] // clap would give it the name of every command's own arguments
+pub struct Args {
+    /// Where claims are kept; every controller of a cluster must use the same place. A folder on a local disk
+    /// (the default: `hermitcrab` in the state directory), or `consul+https://HOST:PORT/PREFIX`
+    #[arg(long, value_name = "PLACE", env = "HERMITCRAB_CLAIMS", hide_env_values = true)]
+    pub claims: Option<Place>,
+    /// The value of the `hermitcrab:owner` tag on what may be touched
+    #[arg(long, value_name = "NAME", default_value = OWNER)]
+    pub owner: String,
+    /// The profile of the AWS configuration files; credentials come from the usual places
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
+
+impl Args {
+    /// The place that was named, or the state directory: systemd's, or the user's.
+    pub fn place(&self) -> Place {
+        let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let state = || {
+            from("STATE_DIRECTORY")
+                .or_else(|| from("XDG_STATE_HOME").map(|state| state.join("hermitcrab")))
+                .or_else(|| from("HOME").map(|home| home.join(".local/state/hermitcrab")))
+                .unwrap_or_else(|| PathBuf::from("/var/lib/hermitcrab"))
+        };
+        self.claims.clone().unwrap_or_else(|| Place::Directory(state()))
+    }
+}
+
+#[cfg(feature = "aws")]
+mod world {
+    use std::rc::Rc;
+
+    use super::Args;
+    use crate::application::Applications;
+    use crate::cli::Failure;
+    use crate::clock::SystemClock;
+    use crate::cloud::aws::{Aws, Options};
+    use crate::coordination::Claims;
+    use crate::ids::Owner;
+    use crate::ports::Outside;
+
+    type Clock = Rc<SystemClock>;
+
+    /// EC2, real applications, kept claims and the machine's clock.
+    pub struct Real {
+        /// EC2.
+        pub aws: Aws<Clock>,
+        applications: Applications,
+        claims: Claims<Clock>,
+        clock: Clock,
+    }
+
+    impl Real {
+        /// Opens it all. Nothing is asked of EC2 yet; `region` is where credentials that need one are asked for.
+        pub async fn open(args: &Args, region: &str) -> Result<Self, Failure> {
+            let clock = Rc::new(SystemClock::start());
+            let claims = Claims::open(&args.place(), clock.clone()).map_err(|error| {
+                Failure::new(error).hint("give another place with --claims, or let this one be written to")
+            })?;
+            let options =
+                Options { profile: args.profile.clone(), ..Options::new(Owner::from(args.owner.as_str()), region) };
+            let aws = Aws::open(clock.clone(), options).await;
+            Ok(Self { aws, applications: Applications::default(), claims, clock })
+        }
+    }
+
+    impl Outside for Real {
+        type Cloud = Aws<Clock>;
+        type Application = Applications;
+        type Coordination = Claims<Clock>;
+        type Clock = Clock;
+
+        fn cloud(&self) -> &Aws<Clock> {
+            &self.aws
+        }
+
+        fn application(&self) -> &Applications {
+            &self.applications
+        }
+
+        fn coordination(&self) -> &Claims<Clock> {
+            &self.claims
+        }
+
+        fn clock(&self) -> &Clock {
+            &self.clock
+        }
+    }
+}
+
+#[cfg(feature = "aws")]
+pub use world::Real;
