@@ -26,6 +26,7 @@ pub mod retry;
 pub mod run;
 pub mod simulate;
 
+pub mod doctor;
 pub mod iam_policy;
 
 pub mod completions;
@@ -104,6 +105,7 @@ enum Command {
     Explain(explain::Args),
     Retry(retry::Args),
     Simulate(simulate::Args),
+    Doctor(doctor::Args),
     IamPolicy(iam_policy::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -135,6 +137,7 @@ impl Command {
             Self::Explain(args) => explain::run(args, out),
             Self::Retry(args) => retry::run(args, out),
             Self::Simulate(args) => simulate::run(args, out),
+            Self::Doctor(args) => doctor::run(args, out),
             Self::IamPolicy(args) => iam_policy::run(args, out),
             Self::Completions(args) => completions::run(args, out),
             Self::Man(args) => man::run(args, out),

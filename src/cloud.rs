@@ -1,3 +1,5 @@
 //! The cloud that instances and volumes are in.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod permissions;

@@ -29,15 +29,17 @@
 //! | [`status`] | conditions, phase, progress | data, `plan` |
 //! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
 //! | [`controller`] | the pass and the loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), files (`desired`, `wake`) | everything above |
-//! | [`cloud`] | what must be allowed in an AWS account (`permissions`) | data, `ports` |
+//! | [`cloud`] | EC2 (`aws`), and what must be allowed in an AWS account (`permissions`) | data, `ports` |
 //! | [`clock`] | the machine's clock | data, `ports` |
+//! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means | `ports` |
+//! | [`application`] | what runs on the instances: `consul` asks its servers, and reads their answers | data, `ports`, `http` |
 //! | [`coordination`] | the claims, kept in a directory (`local`) | data, `ports` |
 //! | [`sim`] | the simulated world, which fills every port | data, `ports` |
 //! | [`simulate`] | a whole rollout in that world | everything above |
 //! | [`cli`] | one command, one file; chooses what fills the ports | everything |
 //!
-//! `tests/layers.rs` holds this table. It has rows for `cloud`, `application` and `coordination` too, the adapters for EC2
-//! and Consul, which are not written yet: data and `ports`, and never a plan.
+//! `tests/layers.rs` holds this table. It has a row for `cloud` too, the adapter for EC2, which is not written yet: data
+//! and `ports`, and never a plan.
 //!
 //! # Architecture invariants
 //!
@@ -103,9 +105,11 @@ pub mod status;
 pub mod act;
 pub mod controller;
 
+pub mod application;
 pub mod clock;
 pub mod cloud;
 pub mod coordination;
+pub mod http;
 
 pub mod sim;
 pub mod simulate;

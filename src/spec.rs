@@ -71,6 +71,12 @@ pub struct ConsulSpec {
     /// so it is no part of what a plan is identified by.
     #[serde(skip_serializing)]
     pub ca_file: Option<String>,
+    /// A PEM file with the controller's own certificate, and one with its key: both or neither.
+    #[serde(skip_serializing)]
+    pub client_cert_file: Option<String>,
+    #[allow(missing_docs)]
+    #[serde(skip_serializing)]
+    pub client_key_file: Option<String>,
     /// A file that holds the ACL token; read again when it changes.
     #[serde(skip_serializing)]
     pub token_file: Option<String>,

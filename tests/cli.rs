@@ -166,6 +166,28 @@ fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
 }
 
 #[test]
+fn the_doctor_finds_nothing_in_the_way_of_a_settled_cluster() {
+    let told = told(&[&["doctor", FILE], &SIMULATED[..]].concat());
+    expect_file!["cli/doctor.txt"].assert_eq(&told);
+}
+
+#[test]
+fn the_doctor_names_what_is_in_the_way_and_what_to_do_about_it() {
+    let spec = prod();
+    let world = World::new(0, FaultLevel::None);
+    world.register_image(&"ami-0cccccccccccccccc".into(), Payload::default());
+    world.settle(&ClusterSpec { image: "ami-0cccccccccccccccc".into(), ..spec.clone() });
+    let of = |slot: &str| world.instances_of(&spec.name, &slot.into()).remove(0);
+    world.stop_instance(&of("consul-a"));
+    world.edit_instance(&of("consul-b"), |instance| instance.auto_scaling_group = Some("servers".to_owned()));
+    world.edit_instance(&of("consul-c"), |instance| instance.owner = None);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let file = saved(&world);
+    let told = told(&["doctor", FILE, "--world", file.path().to_str().unwrap()]);
+    expect_file!["cli/doctor-ill.txt"].assert_eq(&told);
+}
+
+#[test]
 fn status_as_json_carries_its_version_and_one_moment_a_cluster() {
     let output = run(&[&["status", "desired-state", "-o", "json"], &SIMULATED[..]].concat());
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -328,7 +350,7 @@ fn completions_and_the_manual_are_printed() {
         &["man", "pln"],
         expect![[r#"
             ! error: there is no command `pln`
-            !  hint: the commands are run, validate, schema, plan, status, explain, retry, simulate, iam-policy, completions, man, help
+            !  hint: the commands are run, validate, schema, plan, status, explain, retry, simulate, doctor, iam-policy, completions, man, help
             exit 1
         "#]],
     );

@@ -40,6 +40,8 @@ fn spec(name: &str, slots: usize) -> ClusterSpec {
             scheme: Scheme::Http,
             port: 8500,
             ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
             token_file: None,
             version: Some(VERSION.to_owned()),
             manage_autopilot: true,

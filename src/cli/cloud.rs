@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::action::CloudEffect;
+use crate::cloud::permissions::Asked;
 use crate::controller::{Audience, Controller, Report};
 use crate::ids::{ImageId, SlotName};
 use crate::observed::Observation;
@@ -71,6 +72,7 @@ pub struct Scene {
 trait View {
     fn look(&self, spec: &ClusterSpec) -> Observation;
     fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure>;
+    fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked>;
 }
 
 impl Args {
@@ -178,6 +180,11 @@ impl Scene {
     pub fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure> {
         self.cloud.change(spec, slot, effect)
     }
+
+    /// What the credentials may do for a cluster; nothing to say in a world without credentials.
+    pub fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {
+        self.cloud.allowed(spec)
+    }
 }
 
 struct Simulated {
@@ -197,6 +204,10 @@ impl View for Simulated {
             save(&self.world, path)?;
         }
         outcome.map_err(Failure::new)
+    }
+
+    fn allowed(&self, _: &ClusterSpec) -> Vec<Asked> {
+        Vec::new()
     }
 }
 

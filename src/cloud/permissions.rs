@@ -91,6 +91,26 @@ const fn needed(action: &'static str, why: &'static str, on: On, needed_by: Need
     Permission { action, why, on, needed_by }
 }
 
+/// What became of asking for one action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Asked {
+    pub action: &'static str,
+    pub why: &'static str,
+    pub answer: Allowed,
+}
+
+/// Whether an action is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    #[allow(missing_docs)]
+    Yes,
+    /// No, with what was said.
+    No(String),
+    /// Nobody could say, and why.
+    Unknown(String),
+}
+
 /// The permissions that these clusters need, in the order of the table.
 pub fn needed_for(specs: &[ClusterSpec]) -> impl Iterator<Item = &'static Permission> + '_ {
     PERMISSIONS.iter().filter(|permission| specs.iter().any(|spec| needs(spec, permission.needed_by)))

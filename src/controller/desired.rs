@@ -456,6 +456,8 @@ mod tests {
                 scheme: Scheme::Http,
                 port: 8500,
                 ca_file: None,
+                client_cert_file: None,
+                client_key_file: None,
                 token_file: None,
                 version: None,
                 manage_autopilot: false,

@@ -135,6 +135,14 @@ pub struct Consul {
     #[serde(default)]
     #[schemars(with = "String")]
     pub ca_file: Text,
+    /// A PEM file with the controller's own certificate, for servers that ask for one; relative to this file.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub client_cert_file: Text,
+    /// A PEM file with the key of `clientCertFile`, relative to this file.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub client_key_file: Text,
     /// A file that holds the ACL token, relative to this file; read again when it changes.
     #[serde(default)]
     #[schemars(with = "String")]

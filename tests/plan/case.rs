@@ -105,6 +105,8 @@ impl Desired {
                 scheme: Scheme::Http,
                 port: 8500,
                 ca_file: None,
+                client_cert_file: None,
+                client_key_file: None,
                 token_file: None,
                 version: self.version.clone(),
                 manage_autopilot: self.manage_autopilot,

@@ -124,15 +124,31 @@ impl Meaning<'_, '_> {
             },
         );
         let default_port = if scheme == Scheme::Https { 8501 } else { 8500 };
+        let port = self.port(&raw.port, default_port);
+        self.both(("clientCertFile", &raw.client_cert_file), ("clientKeyFile", &raw.client_key_file))?;
         Some(ConsulSpec {
             datacenter: written(&raw.datacenter).unwrap_or("dc1").to_owned(),
             scheme,
-            port: self.port(&raw.port, default_port)?,
+            port: port?,
             ca_file: self.beside(&raw.ca_file),
+            client_cert_file: self.beside(&raw.client_cert_file),
+            client_key_file: self.beside(&raw.client_key_file),
             token_file: self.beside(&raw.token_file),
             version,
             manage_autopilot: boolean(&raw.manage_autopilot, false),
         })
+    }
+
+    /// Two fields of which neither is of use alone.
+    fn both(&mut self, one: (&str, &Text), other: (&str, &Text)) -> Option<()> {
+        let (text, given, missing) = match (one, other) {
+            ((given, Some(text)), (missing, None)) | ((missing, None), (given, Some(text))) => (text, given, missing),
+            ((_, Some(_)), (_, Some(_))) | ((_, None), (_, None)) => return Some(()),
+        };
+        self.report
+            .error(bytes(text), format!("`{given}` is of no use without `{missing}`"))
+            .hint(format!("add `{missing}`, or leave out `{given}`"));
+        None
     }
 
     fn port(&mut self, text: &Text, default: u16) -> Option<u16> {

@@ -1,0 +1,214 @@
+//! What the servers' answers come to: one [`Membership`], decided on data alone.
+//!
+//! Three sources must agree before a server counts as healthy: raft (who votes, and where), autopilot (who is well) and
+//! gossip (who is there, under which name and id). Autopilot's word makes a server *unhealthy*; where it says *healthy*
+//! and another source does not fit, the answer is *unknown*. Green health alone proves nothing: it is green with two of
+//! three servers once the third has been pruned, and with a third that has no vote yet.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::wire::{Autopilot, Gossip, Raft, RaftServer, ServerHealth};
+use crate::ids::{MemberId, SlotName};
+use crate::observed::{Health, Member, Membership, Pruning};
+use crate::spec::{ClusterSpec, ConsulSpec};
+use crate::time::Timestamp;
+
+/// Everything that was asked, as it was answered.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// Who leads, as each server that answered sees it: server, and the leader's address, empty if it sees none.
+    pub leaders: Vec<(String, String)>,
+    /// Autopilot's verdicts; none if no leader could be asked. They are empty until a new leader has looked.
+    pub health: Option<Vec<ServerHealth>>,
+    /// From the leader, or if there is none as an answering server remembers it; empty if none knows any.
+    pub raft: Raft,
+    /// Autopilot's settings, if anybody knew.
+    pub autopilot: Option<Autopilot>,
+    /// Gossip as one of the servers hears it, clients included.
+    pub gossip: Vec<Gossip>,
+}
+
+/// Why answers that came with a success say nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Consul filters lists by what the token may see, and answers 200.
+    #[error("the token may not see who is there: give it `node_prefix \"\" {{ policy = \"read\" }}`")]
+    NothingToSee,
+    /// Another cluster answers at these addresses.
+    #[error(
+        "the servers are of datacenter {found}, and the spec says {expected}: correct `datacenter`, if these are the right ones"
+    )]
+    #[allow(missing_docs)]
+    OtherDatacenter { expected: String, found: String },
+}
+
+/// What the answers come to. Without a leader that two servers agree on there is none, and nobody's health is known:
+/// each of them may be on the wrong side of a split.
+pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Result<Membership, Unusable> {
+    let Some(somebody) = answers.gossip.first() else { return Err(Unusable::NothingToSee) };
+    let found = &somebody.tags.dc;
+    if !found.eq_ignore_ascii_case(&how.datacenter) {
+        return Err(Unusable::OtherDatacenter { expected: how.datacenter.clone(), found: found.clone() });
+    }
+    let leader = leader(spec.slots.len(), answers);
+    let mut members: Vec<Member> =
+        servers(answers).iter().map(|server| member(spec, answers, server, leader.as_ref().err())).collect();
+    // Of two that bear one slot's name, the one that gossip knows by it comes first.
+    members.sort_by_key(|member| {
+        let named =
+            member.slot.as_ref().is_some_and(|slot| names(answers, &member.id).any(|(name, _)| *name == **slot));
+        (member.slot.clone(), !named, member.id.clone())
+    });
+    Ok(Membership {
+        members,
+        leader: leader.ok().map(MemberId::from),
+        can_transfer: leader_version(answers).is_some_and(offers_transfer),
+        pruning: match &answers.autopilot {
+            Some(autopilot) if !autopilot.cleanup_dead_servers => Pruning::Never,
+            Some(autopilot) => Pruning::DownTo(autopilot.min_quorum),
+            None => Pruning::DownTo(0),
+        },
+    })
+}
+
+/// The version that the leader runs.
+pub(super) fn leader_version(answers: &Answers) -> Option<&str> {
+    answers.health.as_ref()?.iter().find(|verdict| verdict.leader).map(|verdict| verdict.version.as_str())
+}
+
+/// Moving leadership came with 1.15.
+fn offers_transfer(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (1, 15)
+}
+
+fn servers(answers: &Answers) -> &[RaftServer] {
+    answers.raft.servers.as_deref().unwrap_or_default()
+}
+
+/// The leader's id, or why there is none to go by. Of `declared` members two must see it, and nobody another: a leader
+/// that was cut off goes on for a moment, and a server goes on naming one that died for some seconds.
+fn leader(declared: usize, answers: &Answers) -> Result<&str, String> {
+    let Some(health) = &answers.health else { return Err("no leader to ask".to_owned()) };
+    let Some(leader) = servers(answers).iter().find(|server| server.leader) else {
+        return Err("no leader to ask".to_owned());
+    };
+    if let Some(other) = health.iter().find(|verdict| verdict.leader && verdict.id != leader.id) {
+        return Err(format!("raft has {} lead, and autopilot {}", leader.id, other.id));
+    }
+    let views = || answers.leaders.iter().filter(|(_, view)| !view.is_empty());
+    if let Some((server, view)) = views().find(|(_, view)| *view != leader.address) {
+        return Err(format!("{server} sees {view} lead, others {}", leader.address));
+    }
+    match views().count() {
+        seen if seen >= declared.min(2) => Ok(&leader.id),
+        _ => Err(format!("fewer than two servers could be asked whether {} leads", leader.address)),
+    }
+}
+
+fn member(spec: &ClusterSpec, answers: &Answers, server: &RaftServer, no_leader: Option<&String>) -> Member {
+    let id = MemberId::from(server.id.as_str());
+    let verdict = answers.health.iter().flatten().find(|verdict| verdict.id == server.id);
+    let gossip = names(answers, &id).next();
+    // Raft finds a node's name by its address. One that has just come back with another is `(unknown)` for a moment.
+    let name = match (server.node.as_str(), gossip) {
+        ("(unknown)", Some((name, _))) => name,
+        (name, _) => name,
+    };
+    let slot = SlotName::from(name);
+    let build = gossip.and_then(|(_, agent)| agent.tags.build.split(':').next());
+    let version = verdict.map(|verdict| verdict.version.as_str()).or(build).filter(|version| !version.is_empty());
+    Member {
+        slot: spec.slot(&slot).map(|_| slot),
+        address: address(server),
+        voter: server.voter,
+        health: match no_leader {
+            Some(why) => Health::Unknown(why.clone()),
+            None => health(answers, server, verdict),
+        },
+        stable_since: verdict.and_then(|verdict| stable_since(&verdict.stable_since)),
+        lag: no_leader.is_none().then(|| lag(answers, verdict?)).flatten(),
+        version: version.map(str::to_owned),
+        id,
+    }
+}
+
+fn health(answers: &Answers, server: &RaftServer, verdict: Option<&ServerHealth>) -> Health {
+    let Some(verdict) = verdict else { return Health::Unknown("autopilot has not looked at it yet".to_owned()) };
+    let misfit = misfit(answers, server);
+    match (verdict.healthy, misfit) {
+        (true, None) => Health::Healthy,
+        (true, Some(Misfit::Gone(why))) => Health::Unhealthy(why),
+        (true, Some(Misfit::Unclear(why))) => Health::Unknown(why),
+        (false, Some(Misfit::Unclear(why))) => Health::Unhealthy(why),
+        (false, _) => Health::Unhealthy(ailment(answers, verdict)),
+    }
+}
+
+/// How gossip does not fit to what raft says.
+enum Misfit {
+    /// It is not there.
+    Gone(String),
+    /// They cannot both be right, or not both be up to date.
+    Unclear(String),
+}
+
+fn misfit(answers: &Answers, server: &RaftServer) -> Option<Misfit> {
+    let id = MemberId::from(server.id.as_str());
+    let others = servers(answers).iter().filter(|other| other.id != server.id);
+    if let Some(other) = others.clone().find(|other| other.address == server.address) {
+        return Some(Misfit::Unclear(format!("{} has the same address", other.id)));
+    }
+    // A name that was left for good is free, and says nothing.
+    let present: Vec<_> = names(answers, &id).filter(|(_, agent)| agent.status != LEFT).collect();
+    let (name, agent) = match present[..] {
+        [] => return Some(Misfit::Unclear("gossip does not know it".to_owned())),
+        [one] => one,
+        _ => {
+            let names: Vec<_> = present.iter().map(|(name, agent)| format!("{name} ({})", agent.status())).collect();
+            return Some(Misfit::Unclear(format!("gossip has its id under several names: {}", names.join(", "))));
+        }
+    };
+    if agent.status != ALIVE {
+        return Some(Misfit::Gone(format!("gossip says {}", agent.status())));
+    }
+    if agent.addr.parse().ok() != address(server) {
+        return Some(Misfit::Unclear(format!("raft has it at {}, gossip at {}", server.address, agent.addr)));
+    }
+    (server.node != *name).then(|| Misfit::Unclear(format!("raft calls it {}, gossip {name}", server.node)))
+}
+
+const ALIVE: u8 = 1;
+const LEFT: u8 = 3;
+
+/// The servers that gossip knows by an id, with their names: those that are alive first.
+fn names<'a>(answers: &'a Answers, id: &MemberId) -> impl Iterator<Item = (&'a String, &'a Gossip)> + use<'a> {
+    let id = id.to_string();
+    let servers = answers.gossip.iter().filter(move |agent| agent.tags.role == "consul" && agent.tags.id == id);
+    let (alive, others): (Vec<_>, Vec<_>) = servers.partition(|agent| agent.status == ALIVE);
+    alive.into_iter().chain(others).map(|agent| (&agent.name, agent))
+}
+
+/// Why autopilot may call a server unhealthy: it does not say.
+fn ailment(answers: &Answers, verdict: &ServerHealth) -> String {
+    match (verdict.serf_status.as_str(), lag(answers, verdict)) {
+        ("alive", None) => "the leader does not reach it".to_owned(),
+        ("alive", Some(lag)) => format!("last contact {}, {lag} log entries behind", verdict.last_contact),
+        ("none" | "", _) => "gossip does not know it".to_owned(),
+        (status, _) => format!("gossip says {status}"),
+    }
+}
+
+fn lag(answers: &Answers, verdict: &ServerHealth) -> Option<u64> {
+    let leader = answers.health.iter().flatten().find(|verdict| verdict.leader)?;
+    (verdict.last_term > 0).then(|| leader.last_index.saturating_sub(verdict.last_index))
+}
+
+/// Autopilot writes year 1 for what never was.
+fn stable_since(text: &str) -> Option<Timestamp> {
+    text.parse::<Timestamp>().ok().filter(|since| *since >= Timestamp::UNIX_EPOCH)
+}
+
+fn address(server: &RaftServer) -> Option<IpAddr> {
+    server.address.parse::<SocketAddr>().ok().map(|address| address.ip())
+}

@@ -1,0 +1,115 @@
+//! Consul's answers as it writes them: only the fields that are used.
+//!
+//! Go writes an empty list as `null`, and fields come and go with versions, so nothing is required but what makes an
+//! answer what it is.
+
+use serde::Deserialize;
+
+/// `GET /v1/operator/autopilot/health`: what the leader's autopilot thinks of every server. It looks every 2 s.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct Health {
+    /// `null` for a moment after every change of leader or of the raft configuration.
+    pub servers: Option<Vec<ServerHealth>>,
+}
+
+/// One server in [`Health`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct ServerHealth {
+    #[serde(rename = "ID")]
+    pub id: String,
+    #[serde(default)]
+    pub serf_status: String,
+    #[serde(default)]
+    pub version: String,
+    #[serde(default)]
+    pub leader: bool,
+    /// How long ago the leader heard of it, as Go writes a duration; `-1ns` if it did not.
+    #[serde(default)]
+    pub last_contact: String,
+    /// 0 if it was not reached.
+    #[serde(default)]
+    pub last_term: u64,
+    #[serde(default)]
+    pub last_index: u64,
+    pub healthy: bool,
+    /// Year 1 if it was never healthy.
+    #[serde(default)]
+    pub stable_since: String,
+}
+
+/// `GET /v1/operator/autopilot/configuration`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct Autopilot {
+    pub cleanup_dead_servers: bool,
+    /// Absent before 1.7.
+    #[serde(default)]
+    pub min_quorum: usize,
+}
+
+/// `GET /v1/operator/raft/configuration`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct Raft {
+    pub servers: Option<Vec<RaftServer>>,
+}
+
+/// One server in [`Raft`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct RaftServer {
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Found in gossip by the address; `(unknown)` where nobody there has it.
+    pub node: String,
+    /// With the port, e.g. `10.0.0.1:8300`.
+    pub address: String,
+    pub leader: bool,
+    pub voter: bool,
+}
+
+/// One agent in `GET /v1/agent/members`: what gossip says of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct Gossip {
+    pub name: String,
+    pub addr: String,
+    pub tags: Tags,
+    /// 1 alive, 2 leaving, 3 left, 4 failed.
+    pub status: u8,
+}
+
+/// What an agent says of itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct Tags {
+    /// `consul` for a server, `node` for a client.
+    pub role: String,
+    pub dc: String,
+    /// The node id.
+    pub id: String,
+    /// The version, a colon, and the revision.
+    pub build: String,
+}
+
+impl Gossip {
+    /// The status in Consul's words.
+    pub fn status(&self) -> &'static str {
+        match self.status {
+            1 => "alive",
+            2 => "leaving",
+            3 => "left",
+            4 => "failed",
+            _ => "in no known state",
+        }
+    }
+}

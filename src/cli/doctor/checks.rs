@@ -1,0 +1,251 @@
+//! What is checked, from one look at a cluster: pure, so that each check can be tried.
+
+use serde::Serialize;
+
+use crate::cloud::permissions::{Allowed, Asked};
+use crate::ids::ImageId;
+use crate::observed::{CloudView, Health, Instance, InstanceState, Membership, Observation, Pruning, Reading};
+use crate::plan::{Look, Sight, gates};
+use crate::spec::{ClusterSpec, SlotSpec};
+
+/// The gates that are about what EC2 shows.
+const RESOURCE_GATES: [&str; 7] = [
+    "owned-by-autoscaling",
+    "volume-missing",
+    "volume-impaired",
+    "volume-modifying",
+    "delete-on-termination",
+    "zone-impaired",
+    "scheduled-event",
+];
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// What was looked at.
+    pub what: String,
+    #[allow(missing_docs)]
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// How it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Verdict {
+    Good,
+    Bad,
+    /// It could not be found out.
+    Unknown,
+}
+
+impl Check {
+    fn good(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { what: what.into(), verdict: Verdict::Good, found: found.into(), hint: None }
+    }
+
+    fn bad(what: impl Into<String>, found: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Bad, hint: Some(hint.into()), ..Self::good(what, found) }
+    }
+
+    fn unknown(what: impl Into<String>, found: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Unknown, ..Self::bad(what, found, hint) }
+    }
+}
+
+/// One line for all permissions that are there, and one for each that is not.
+pub fn permissions(asked: &[Asked]) -> Vec<Check> {
+    let allowed = asked.iter().filter(|asked| asked.answer == Allowed::Yes).count();
+    let others = asked.iter().filter_map(|Asked { action, why, answer }| match answer {
+        Allowed::Yes => None,
+        Allowed::No(said) => {
+            let hint = format!("allow `{action}`, to {why}; `hermitcrab iam-policy` prints the whole policy");
+            Some(Check::bad(*action, said, hint))
+        }
+        Allowed::Unknown(said) => Some(Check::unknown(*action, said, "ask again once EC2 answers")),
+    });
+    let summary = (allowed > 0).then(|| Check::good("permissions", format!("{allowed} of {} allowed", asked.len())));
+    summary.into_iter().chain(others).collect()
+}
+
+/// Everything that one look shows.
+pub fn of(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
+    let mut checks = Vec::new();
+    match &seen.cloud {
+        Reading::Unknown { why } => {
+            checks.push(Check::bad("cloud", why, "check the credentials, the region and the network"));
+        }
+        Reading::Seen { value: view, .. } => {
+            checks.push(account(spec, view));
+            checks.push(image(&spec.image, view));
+            checks.extend(spec.slots.iter().map(|slot| serving(slot, view, seen)));
+        }
+    }
+    match &seen.membership {
+        Reading::Unknown { why } => {
+            let hint =
+                "check that the members run, that their port can be reached from here, and what the token may see";
+            checks.push(Check::bad("members", why, hint));
+        }
+        Reading::Seen { value: membership, .. } => checks.extend(members(spec, membership)),
+    }
+    checks.push(match &seen.claim {
+        Reading::Unknown { why } => {
+            Check::bad("claims", why, "give a place with --claims that can be read and written")
+        }
+        Reading::Seen { value: record, .. } => match &record.held {
+            None => Check::good("claims", "no slot is claimed"),
+            Some(claim) => Check::good("claims", format!("{} is claimed: a replacement is under way", claim.slot)),
+        },
+    });
+    checks.extend(resources(spec, seen));
+    checks
+}
+
+fn account(spec: &ClusterSpec, view: &CloudView) -> Check {
+    match (&view.catalogue.account, &spec.account) {
+        (None, _) => Check::good("account", "a cloud without accounts"),
+        (Some(found), Some(wanted)) if found != wanted => {
+            let found = format!("the credentials belong to {found}, and the file says {wanted}");
+            Check::bad("account", found, format!("use credentials of account {wanted}, or correct `account`"))
+        }
+        (Some(found), Some(_)) => Check::good("account", found),
+        (Some(found), None) => Check::good("account", format!("{found}; the file does not say which it should be")),
+    }
+}
+
+fn image(id: &ImageId, view: &CloudView) -> Check {
+    match view.catalogue.images.get(id) {
+        Some(image) if image.state == "available" => Check::good("image", format!("{id} ({})", image.architecture)),
+        Some(image) => Check::bad("image", format!("{id} is {}", image.state), "commit an image that is available"),
+        None => {
+            let hint = "check the id, the region, and that the image is shared with this account";
+            Check::bad("image", format!("{id} does not exist, or may not be seen"), hint)
+        }
+    }
+}
+
+/// What serves a slot, by its tags.
+fn serving(slot: &SlotSpec, view: &CloudView, seen: &Observation) -> Check {
+    let live: Vec<&Instance> = view.instances.iter().filter(|i| i.slot == slot.name && i.state.is_live()).collect();
+    let volumes: Vec<_> = view.volumes.iter().filter(|volume| volume.slot == slot.name).collect();
+    let what = slot.name.to_string();
+    let owners = live.iter().map(|i| &i.owner).chain(volumes.iter().map(|volume| &volume.owner));
+    if let Some(other) = owners.into_iter().find(|owner| owner.as_ref() != Some(&seen.owner)) {
+        let other = other.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+        let found = format!("belongs to {other}, by its tag hermitcrab:owner");
+        return Check::bad(what, found, format!("adopt it, or run with the owner that it has; this is {}", seen.owner));
+    }
+    let ids = volumes.iter().map(|volume| volume.id.to_string()).collect::<Vec<_>>().join(", ");
+    match (live.as_slice(), volumes.is_empty()) {
+        ([], true) => Check::bad(
+            what,
+            "no instance and no volume bears its tags",
+            "`hermitcrab adopt` takes over what exists; a controller would make new ones",
+        ),
+        ([], false) => Check::bad(what, format!("no instance; its volumes are {ids}"), "a controller will heal it"),
+        ([one], _) if one.state != InstanceState::Running => {
+            let found = format!("{} does not run", one.id);
+            Check::bad(what, found, "start it, or terminate it to have it replaced; unless a replacement is under way")
+        }
+        ([one], _) => Check::good(what, format!("{} ({}) with {ids}", one.id, one.image)),
+        (several, _) => {
+            let several = several.iter().map(|i| i.id.to_string()).collect::<Vec<_>>().join(", ");
+            Check::bad(
+                what,
+                format!("several instances: {several}"),
+                "a replacement is under way, or one bears wrong tags",
+            )
+        }
+    }
+}
+
+fn members(spec: &ClusterSpec, membership: &Membership) -> Vec<Check> {
+    let declared = spec.slots.len();
+    let is_well = |slot: &&SlotSpec| {
+        membership.of_slot(&slot.name).is_some_and(|member| member.voter && member.health == Health::Healthy)
+    };
+    let well = spec.slots.iter().filter(is_well).count();
+    let found = format!("{well} of {declared} declared members are healthy voters");
+    let mut checks = vec![match (well == declared, &membership.leader) {
+        (_, None) => Check::bad("members", format!("{found}; there is no leader"), "mend the cluster first"),
+        (false, Some(_)) => {
+            let hint = "mend the others first; their node names must be the slots'";
+            Check::bad("members", found, hint)
+        }
+        (true, Some(_)) => Check::good("members", found),
+    }];
+    let strangers: Vec<_> = membership.members.iter().filter(|m| m.slot.is_none()).map(|m| m.id.to_string()).collect();
+    if !strangers.is_empty() {
+        let hint = "declare their slots, or remove them from the cluster";
+        checks.push(Check::bad("strangers", strangers.join(", "), hint));
+    }
+    checks.push(match membership.pruning {
+        Pruning::Never => Check::good("pruning", "stopped members are never pruned"),
+        Pruning::DownTo(limit) if limit >= declared => Check::good("pruning", format!("never below {limit} members")),
+        Pruning::DownTo(limit) if spec.application.rules().manage_pruning => {
+            Check::good("pruning", format!("down to {limit} members; the controller will raise that to {declared}"))
+        }
+        Pruning::DownTo(limit) => Check::bad(
+            "pruning",
+            format!("stopped members are pruned down to {limit} of {declared}"),
+            format!("set `manageAutopilot: true`, or autopilot's MinQuorum to {declared} yourself"),
+        ),
+    });
+    checks
+}
+
+/// What the gates about EC2 say of each slot. What people want just now (windows, approval) is no matter of health.
+fn resources(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
+    let Sight::Clear(look) = Look::at(spec, seen) else { return Vec::new() };
+    let mut closed: Vec<Check> = Vec::new();
+    for slot in &look.slots {
+        for (gate, finding) in gates::findings(&look, slot, &spec.image) {
+            let Some(hazard) = finding.hazard.filter(|_| RESOURCE_GATES.contains(&gate.name)) else { continue };
+            let hint = hazard.hint().unwrap_or_else(|| format!("docs/gates.md says more of `{}`", gate.name));
+            let check = Check::bad(gate.name, hazard.to_string(), hint);
+            if closed.iter().all(|known| known.found != check.found) {
+                closed.push(check);
+            }
+        }
+    }
+    match closed.is_empty() {
+        true => vec![Check::good("resources", "no group, impairment, announced maintenance or DeleteOnTermination")],
+        false => closed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::gates::GATES;
+
+    #[test]
+    fn the_gates_that_are_asked_about_exist() {
+        assert!(RESOURCE_GATES.iter().all(|name| GATES.iter().any(|gate| gate.name == *name)));
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_named_with_what_it_is_for() {
+        let asked = |action, answer| Asked { action, why: "take a member down", answer };
+        let checks = permissions(&[
+            asked("ec2:DescribeInstances", Allowed::Yes),
+            asked("ec2:StopInstances", Allowed::No("UnauthorizedOperation".to_owned())),
+            asked("ec2:StartInstances", Allowed::Unknown("no answer".to_owned())),
+        ]);
+        let told: Vec<_> = checks.iter().map(|check| (check.what.as_str(), check.verdict)).collect();
+        let expected = [
+            ("permissions", Verdict::Good),
+            ("ec2:StopInstances", Verdict::Bad),
+            ("ec2:StartInstances", Verdict::Unknown),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(checks[0].found, "1 of 3 allowed");
+        assert!(checks[1].hint.as_ref().unwrap().contains("take a member down"));
+    }
+}

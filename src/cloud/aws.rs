@@ -1,0 +1,157 @@
+//! EC2: what fills [`Cloud`] with an AWS account.
+//!
+//! A look is a handful of paginated `Describe*` calls, whatever the number of clusters ([`describe`]). A change is one
+//! mutating call, sent only if a narrow look just before it found the world as the effect expects ([`change`]). No call is
+//! repeated by the SDK: an attempt is an attempt, it waits its turn at our own rate limit ([`limit`]), and who decides
+//! whether there is another is the controller. What EC2 answers becomes data in one place ([`convert`]), and what it
+//! refuses becomes a kind of failure in another ([`error`]).
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region as RegionName, SdkConfig};
+use aws_smithy_http_client::tls;
+
+use crate::action::CloudEffect;
+use crate::ids::{Owner, SlotName};
+use crate::observed::Sweep;
+use crate::ports::{Clock, Cloud, Outcome, PortError, Wanted};
+use crate::spec::ClusterSpec;
+
+mod call;
+mod change;
+mod convert;
+mod describe;
+mod error;
+mod limit;
+pub mod operation;
+mod tags;
+
+use describe::{Facts, FirstSeen};
+use limit::Limiter;
+
+/// For a connection to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// For one request to be answered. The SDK has no limit of its own.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For a call with all that belongs to it, such as fetching credentials.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How to reach EC2.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Who we are: only what bears this `hermitcrab:owner` tag is changed.
+    pub owner: Owner,
+    /// A region to start from, for whatever the credentials need one. Each sweep and each change names its own.
+    pub region: String,
+    /// The profile of the AWS configuration files, where not the one that the environment names.
+    pub profile: Option<String>,
+    /// How much of EC2's published request limits to use, in percent. They are shared by everything in the account.
+    pub share: u32,
+}
+
+impl Options {
+    /// A tenth of the published limits, and the environment's profile.
+    pub fn new(owner: Owner, region: impl Into<String>) -> Self {
+        Self { owner, region: region.into(), profile: None, share: 10 }
+    }
+}
+
+/// EC2 in all regions, with the credentials of one account.
+#[derive(Debug)]
+pub struct Aws<C> {
+    clock: C,
+    owner: Owner,
+    share: u32,
+    config: SdkConfig,
+    regions: RefCell<BTreeMap<String, Rc<Region>>>,
+    calls: RefCell<BTreeMap<(&'static str, String), u64>>,
+}
+
+/// One region: its clients, made on first use, and what is remembered of it.
+#[derive(Debug)]
+struct Region {
+    name: String,
+    ec2: aws_sdk_ec2::Client,
+    sts: aws_sdk_sts::Client,
+    limiter: RefCell<Limiter>,
+    facts: Facts,
+    first_seen: FirstSeen,
+    /// Resources that were last left out of a look, and why.
+    odd: RefCell<BTreeMap<String, String>>,
+}
+
+impl<C: Clock> Aws<C> {
+    /// With the usual chain of credentials: environment, profiles, SSO, a process, web identity, container, instance.
+    /// `AWS_ENDPOINT_URL` is honoured. Nothing is sent before the first call.
+    pub async fn open(clock: C, options: Options) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(aws_smithy_http_client::Builder::new().tls_provider(ring).build_https())
+            .app_name(AppName::new("hermitcrab").unwrap_or_else(|_| unreachable!("letters only")))
+            .region(RegionName::new(options.region))
+            .timeout_config(timeouts)
+            // Reads too: each attempt is to wait its turn and be counted, and a failed look is soon looked again.
+            .retry_config(RetryConfig::disabled());
+        if let Some(profile) = options.profile {
+            loader = loader.profile_name(profile);
+        }
+        Self {
+            clock,
+            owner: options.owner,
+            share: options.share,
+            config: loader.load().await,
+            regions: RefCell::default(),
+            calls: RefCell::default(),
+        }
+    }
+
+    /// How many calls were answered how, by operation and code (`ok`, EC2's code, or what kept an answer from coming).
+    pub fn calls(&self) -> BTreeMap<(&'static str, String), u64> {
+        self.calls.borrow().clone()
+    }
+
+    fn region(&self, name: &str) -> Rc<Region> {
+        let open = || {
+            let region = RegionName::new(name.to_owned());
+            Rc::new(Region {
+                name: name.to_owned(),
+                ec2: aws_sdk_ec2::Client::from_conf(
+                    aws_sdk_ec2::config::Builder::from(&self.config).region(region.clone()).build(),
+                ),
+                sts: aws_sdk_sts::Client::from_conf(
+                    aws_sdk_sts::config::Builder::from(&self.config).region(region).build(),
+                ),
+                limiter: RefCell::new(Limiter::new(self.share)),
+                facts: Facts::default(),
+                first_seen: FirstSeen::default(),
+                odd: RefCell::default(),
+            })
+        };
+        self.regions.borrow_mut().entry(name.to_owned()).or_insert_with(open).clone()
+    }
+}
+
+impl<C: Clock> Cloud for Aws<C> {
+    async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
+        self.look_at_fleet(wanted).await
+    }
+
+    async fn change(
+        &self,
+        spec: &ClusterSpec,
+        slot: Option<&SlotName>,
+        effect: &CloudEffect,
+    ) -> Result<Outcome, PortError> {
+        self.carry_out(spec, slot, effect).await
+    }
+}

@@ -1,0 +1,85 @@
+//! The one way to send anything: at its turn, within a span, counted, and with its failure understood.
+
+use std::error::Error;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use tracing::Instrument;
+
+use super::error::Failure;
+use super::operation::Operation;
+use super::{Aws, Region};
+use crate::ports::{Clock, ErrorKind};
+use crate::time::{Human, elapsed};
+
+/// A look may wait so long for its turn. Longer means that more is asked for than EC2 could give.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A change waits less: what was decided is to be sent within seconds or not at all.
+const PATIENCE_OF_CHANGE: Duration = Duration::from_secs(5);
+
+impl<C: Clock> Aws<C> {
+    /// Asks something, when it is its turn.
+    pub(super) async fn ask<T, E>(
+        &self,
+        region: &Region,
+        operation: Operation,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        self.take_turn(region, operation, PATIENCE).await?;
+        self.send(region, operation, request).await
+    }
+
+    /// Waits until a change may be sent, so that nothing has to wait between the look before it and the change.
+    pub(super) async fn turn(&self, region: &Region, operation: Operation) -> Result<(), Failure> {
+        self.take_turn(region, operation, PATIENCE_OF_CHANGE).await
+    }
+
+    async fn take_turn(&self, region: &Region, operation: Operation, patience: Duration) -> Result<(), Failure> {
+        let turn = region.limiter.borrow_mut().reserve(operation.bucket, self.clock.now(), patience);
+        match turn {
+            Ok(Duration::ZERO) => Ok(()),
+            Ok(wait) => {
+                self.clock.sleep(wait).await;
+                Ok(())
+            }
+            Err(wait) => {
+                let text = format!("our own rate limit has no room for it for another {}", Human(wait));
+                Err(Failure::ours(operation, ErrorKind::Throttled, "own-limit", text))
+            }
+        }
+    }
+
+    /// Sends something now. Its turn must have been taken.
+    pub(super) async fn send<T, E>(
+        &self,
+        region: &Region,
+        operation: Operation,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let span = tracing::debug_span!(
+            "ec2.call",
+            operation = operation.name,
+            region = region.name,
+            code = tracing::field::Empty,
+            milliseconds = tracing::field::Empty,
+        );
+        let sent = self.clock.now();
+        // On the heap: the SDK's futures are tens of kilobytes.
+        let answer = Box::pin(request).instrument(span.clone()).await;
+        let answer = answer.map_err(|error| Failure::new(operation, &error));
+        let code = answer.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "ok");
+        let milliseconds = elapsed(self.clock.now(), sent).as_millis() as u64;
+        span.record("code", code).record("milliseconds", milliseconds);
+        span.in_scope(|| tracing::debug!("answered"));
+        *self.calls.borrow_mut().entry((operation.name, code.to_owned())).or_default() += 1;
+        answer
+    }
+}

@@ -1,0 +1,168 @@
+//! Making instances and volumes: by a token, so that the same call sent twice makes one.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
+use aws_sdk_ec2::types::{
+    self, HttpTokensState, IamInstanceProfileSpecification, InstanceMetadataEndpointState,
+    InstanceMetadataOptionsRequest, InstanceMetadataTagsState, InstanceType, Placement, ResourceType, ShutdownBehavior,
+    TagSpecification, VolumeType,
+};
+use aws_smithy_types::base64;
+
+use super::super::describe::filter;
+use super::super::error::Failure;
+use super::super::operation::{CREATE_VOLUME, DESCRIBE_VOLUMES, Operation, RUN_INSTANCES};
+use super::super::tags::{self, Tags};
+use super::{ALREADY_SO, Change, Halt};
+use crate::action::{CreateVolume, Launch};
+use crate::ids::{ClusterName, SlotName, Token};
+use crate::ports::{Clock, ErrorKind, Outcome};
+
+/// The longest token that EC2 takes.
+const LONGEST_TOKEN: usize = 64;
+/// How many network hops the answers of the instance's metadata service live. One more than the host, because members often
+/// run in a container on a bridge, and fetch their role's credentials from there.
+const METADATA_HOPS: i32 = 2;
+/// The tag that the console shows as a resource's name.
+const NAME: &str = "Name";
+
+impl<C: Clock> Change<'_, C> {
+    /// There is no look before a launch: what is not known after a lost answer is asked by sending the same token again.
+    pub(super) async fn launch(&self, launch: &Launch) -> Result<Outcome, Halt> {
+        let slot = self.the_slot(RUN_INSTANCES)?;
+        check(RUN_INSTANCES, &launch.token)?;
+        let call = run_instances(&self.region.ec2, &self.spec.name, slot, launch);
+        let answer = self.send(RUN_INSTANCES, call.send()).await?;
+        let hold = |text: String| Failure::ours(RUN_INSTANCES, ErrorKind::Unknown, "unexpected-answer", text);
+        let [instance] = answer.instances() else {
+            return Err(hold(format!("EC2 answered with {} instances", answer.instances().len())).into());
+        };
+        let id = instance.instance_id().ok_or_else(|| hold("EC2 launched an instance without an id".to_owned()))?;
+        // A token that was used with other parameters may be answered with what those made.
+        match unlike(instance, &self.spec.name, slot, launch) {
+            None => Ok(Outcome::Launched(id.into())),
+            Some((what, is, wanted)) => {
+                let token = &launch.token;
+                Err(hold(format!("for {token} EC2 answered with {id}, whose {what} is {is} and not {wanted}")).into())
+            }
+        }
+    }
+
+    /// Looks first, because EC2 forgets tokens after half a day or so, and a second volume would be a blank one.
+    pub(super) async fn create_volume(&self, wanted: &CreateVolume) -> Result<Outcome, Halt> {
+        let slot = self.the_slot(CREATE_VOLUME)?;
+        check(CREATE_VOLUME, &wanted.token)?;
+        let mut ours = tags::place(&self.spec.name, slot);
+        ours.insert(tags::VOLUME.to_owned(), wanted.name.to_string());
+        let call = self.region.ec2.describe_volumes();
+        let call = call.set_filters(Some(ours.iter().map(|(key, value)| filter(&format!("tag:{key}"), [value])).collect()));
+        let there = self.look(DESCRIBE_VOLUMES, call.send()).await?;
+        if there.volumes().iter().any(|volume| !is_gone(volume)) {
+            return Err(ALREADY_SO);
+        }
+        ours.insert(tags::OWNER.to_owned(), wanted.owner.to_string());
+        ours.insert(NAME.to_owned(), format!("{slot} {}", wanted.name));
+        ours.extend(tags::slots(&wanted.slots));
+        let call = self.region.ec2.create_volume().client_token(&*wanted.token);
+        let call = call.availability_zone(&*wanted.zone).size(wanted.size_gib.try_into().unwrap_or(i32::MAX));
+        let call = call.volume_type(VolumeType::from(wanted.volume_type.as_str())).encrypted(wanted.encrypted);
+        let call = call.tag_specifications(specification(ResourceType::Volume, &ours));
+        let answer = self.send(CREATE_VOLUME, call.send()).await?;
+        let nameless = || Failure::ours(CREATE_VOLUME, ErrorKind::Unknown, "unexpected-answer", "a volume without an id");
+        Ok(Outcome::Created(answer.volume_id().ok_or_else(nameless)?.into()))
+    }
+}
+
+/// A launch as EC2 wants it. Everything that could differ from one sending to the next is frozen in `launch`.
+pub(in super::super) fn run_instances(
+    ec2: &aws_sdk_ec2::Client,
+    cluster: &ClusterName,
+    slot: &SlotName,
+    launch: &Launch,
+) -> RunInstancesFluentBuilder {
+    let metadata = InstanceMetadataOptionsRequest::builder()
+        .http_endpoint(InstanceMetadataEndpointState::Enabled)
+        .http_tokens(HttpTokensState::Required)
+        .http_put_response_hop_limit(METADATA_HOPS)
+        .instance_metadata_tags(InstanceMetadataTagsState::Enabled) // the guest reads there which volumes are its own
+        .build();
+    let profile = launch.iam_instance_profile.as_ref();
+    let groups = launch.security_groups.iter().cloned().collect::<Vec<_>>();
+    let user_data = launch.user_data.as_ref().map(|text| base64::encode(text));
+    ec2.run_instances()
+        .client_token(&*launch.token)
+        .min_count(1)
+        .max_count(1)
+        .image_id(&*launch.image)
+        .instance_type(InstanceType::from(launch.instance_type.as_str()))
+        .placement(Placement::builder().availability_zone(&*launch.zone).build())
+        .subnet_id(&launch.subnet)
+        .set_security_group_ids((!groups.is_empty()).then_some(groups))
+        .set_iam_instance_profile(profile.map(|name| IamInstanceProfileSpecification::builder().name(name).build()))
+        .set_key_name(launch.key_name.clone())
+        .set_user_data(user_data)
+        .metadata_options(metadata)
+        // A member that shuts its host down must not so terminate it.
+        .instance_initiated_shutdown_behavior(ShutdownBehavior::Stop)
+        .tag_specifications(specification(ResourceType::Instance, &instance_tags(cluster, slot, launch)))
+        .tag_specifications(specification(ResourceType::Volume, &root_tags(slot, launch)))
+}
+
+fn instance_tags(cluster: &ClusterName, slot: &SlotName, launch: &Launch) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = [(NAME.to_owned(), slot.to_string())].into();
+    all.extend(launch.tags.clone());
+    all.extend(tags::place(cluster, slot));
+    all.insert(tags::OWNER.to_owned(), launch.owner.to_string());
+    all.insert(tags::GENERATION.to_owned(), launch.generation.to_string());
+    all.insert(tags::ATTEMPT.to_owned(), launch.attempt.to_string());
+    all.extend(launch.user_data_digest.iter().map(|digest| (tags::USER_DATA.to_owned(), digest.clone())));
+    all.extend(launch.volumes.iter().map(|(name, id)| (tags::volume_of_guest(name), id.to_string())));
+    all
+}
+
+/// The root volume dies with its instance. It bears no cluster's tag, so that it is never taken for a data volume.
+fn root_tags(slot: &SlotName, launch: &Launch) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = launch.tags.clone();
+    all.insert(NAME.to_owned(), format!("{slot} root"));
+    all.insert(tags::OWNER.to_owned(), launch.owner.to_string());
+    all
+}
+
+pub(super) fn specification(kind: ResourceType, all: &BTreeMap<String, String>) -> TagSpecification {
+    TagSpecification::builder().resource_type(kind).set_tags(Some(tags::written(all))).build()
+}
+
+fn check(operation: Operation, token: &Token) -> Result<(), Failure> {
+    let text = || format!("the token `{token}` is longer than {LONGEST_TOKEN} characters");
+    let fits = !token.is_empty() && token.len() <= LONGEST_TOKEN;
+    if fits { Ok(()) } else { Err(Failure::ours(operation, ErrorKind::Invalid, "token-length", text())) }
+}
+
+fn is_gone(volume: &types::Volume) -> bool {
+    matches!(volume.state(), Some(types::VolumeState::Deleting | types::VolumeState::Deleted))
+}
+
+/// The first thing in which an instance is not what was to be launched, with what it is and what it should be.
+fn unlike(
+    instance: &types::Instance,
+    cluster: &ClusterName,
+    slot: &SlotName,
+    launch: &Launch,
+) -> Option<(String, String, String)> {
+    let facts = [
+        ("image", instance.image_id(), &*launch.image),
+        ("subnet", instance.subnet_id(), &launch.subnet),
+        ("type", instance.instance_type().map(InstanceType::as_str), &launch.instance_type),
+        ("zone", instance.placement().and_then(Placement::availability_zone), &launch.zone),
+    ];
+    let none = || "none".to_owned();
+    let differs = facts.into_iter().find(|(_, is, wanted)| *is != Some(*wanted));
+    if let Some((what, is, wanted)) = differs {
+        return Some((what.to_owned(), is.map_or_else(none, str::to_owned), wanted.to_owned()));
+    }
+    let seen = Tags::of(instance.tags());
+    let wanted = instance_tags(cluster, slot, launch);
+    let (key, value) = wanted.iter().find(|(key, value)| seen.get(key) != Some(value))?;
+    Some((format!("tag {key}"), seen.get(key).map_or_else(none, str::to_owned), value.clone()))
+}

@@ -1,0 +1,141 @@
+//! Moving and copying one data volume.
+
+use aws_sdk_ec2::types::{self, ResourceType, SnapshotState};
+
+use super::super::convert::volume_state;
+use super::super::describe::filter;
+use super::super::error::Failure;
+use super::super::operation::{ATTACH_VOLUME, CREATE_SNAPSHOT, DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUMES, DETACH_VOLUME};
+use super::super::tags::{self, Tags};
+use super::instances::{state, word};
+use super::launch::specification;
+use super::{ALREADY_SO, Change, Halt, halt, puzzling};
+use crate::ids::{Attempt, InstanceId, VolumeId};
+use crate::observed::{AttachmentPhase, InstanceState, VolumeState};
+use crate::ports::{Clock, ErrorKind, Outcome};
+
+impl<C: Clock> Change<'_, C> {
+    /// Never by force, and only from an instance that cannot be using it.
+    pub(super) async fn detach(&self, id: &VolumeId, from: &InstanceId, device: &str) -> Result<Outcome, Halt> {
+        let volume = self.volume(id).await?;
+        match where_is(&volume, id)? {
+            VolumeState::Available => return Err(ALREADY_SO),
+            VolumeState::InUse(at) if at.instance == *from => {
+                if at.phase == AttachmentPhase::Detaching {
+                    return Err(ALREADY_SO);
+                }
+                if at.device != device {
+                    return halt(format!("{id} at {device}"), format!("at {}", at.device));
+                }
+            }
+            other => return halt(format!("{id} attached to {from}"), said(&other)),
+        }
+        match state(&self.instance(from).await?, from)? {
+            InstanceState::Stopped | InstanceState::Terminated => {}
+            other => return halt(format!("{from} stopped or terminated"), word(other)),
+        }
+        let call = self.region.ec2.detach_volume().volume_id(&**id).instance_id(&**from).device(device);
+        self.send(DETACH_VOLUME, call.send()).await?;
+        Ok(Outcome::Done)
+    }
+
+    pub(super) async fn attach(&self, id: &VolumeId, to: &InstanceId, device: &str) -> Result<Outcome, Halt> {
+        let volume = self.volume(id).await?;
+        match where_is(&volume, id)? {
+            VolumeState::Available => {}
+            VolumeState::InUse(at) if at.instance == *to && at.phase != AttachmentPhase::Detaching => {
+                return Err(ALREADY_SO);
+            }
+            other => return halt(format!("{id} available"), said(&other)),
+        }
+        let instance = self.instance(to).await?;
+        match state(&instance, to)? {
+            InstanceState::Running | InstanceState::Stopped => {}
+            other => return halt(format!("{to} running or stopped"), word(other)),
+        }
+        self.fits(id, &volume, to, &instance, device)?;
+        let call = self.region.ec2.attach_volume().volume_id(&**id).instance_id(&**to).device(device);
+        self.send(ATTACH_VOLUME, call.send()).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// What EC2 would refuse, and what must never be: a volume meets only instances of its own slot.
+    fn fits(
+        &self,
+        id: &VolumeId,
+        volume: &types::Volume,
+        to: &InstanceId,
+        instance: &types::Instance,
+        device: &str,
+    ) -> Result<(), Halt> {
+        let [slot_of_volume, slot_of_instance] =
+            [volume.tags(), instance.tags()].map(|tags| Tags::of(tags).get(tags::SLOT).map(str::to_owned));
+        if slot_of_volume.is_none() || slot_of_volume != slot_of_instance {
+            let slot = |slot: Option<String>| slot.unwrap_or_else(|| "no slot".to_owned());
+            return halt(
+                format!("{to} in the slot of {id}, {}", slot(slot_of_volume)),
+                slot(slot_of_instance),
+            );
+        }
+        let refused = |code, text| Err(Failure::ours(ATTACH_VOLUME, ErrorKind::Invalid, code, text).into());
+        let zone = instance.placement().and_then(types::Placement::availability_zone);
+        if zone != volume.availability_zone() {
+            let [of_volume, of_instance] = [volume.availability_zone(), zone].map(Option::unwrap_or_default);
+            return refused("InvalidVolume.ZoneMismatch", format!("{id} is in {of_volume}, {to} in {of_instance}"));
+        }
+        let mut devices = instance.block_device_mappings().iter();
+        if devices.any(|mapping| mapping.device_name() == Some(device)) {
+            return refused("device-taken", format!("{to} has something at {device} already"));
+        }
+        Ok(())
+    }
+
+    /// A snapshot is consistent only if nothing writes meanwhile.
+    pub(super) async fn snapshot(&self, id: &VolumeId, attempt: Attempt) -> Result<Outcome, Halt> {
+        let volume = self.volume(id).await?;
+        match where_is(&volume, id)? {
+            VolumeState::Available => {}
+            VolumeState::InUse(at) => match state(&self.instance(&at.instance).await?, &at.instance)? {
+                InstanceState::Stopped | InstanceState::Terminated => {}
+                other => return halt(format!("{} stopped or terminated", at.instance), word(other)),
+            },
+            other => return halt(format!("{id} available or attached"), said(&other)),
+        }
+        let number = attempt.to_string();
+        let call = self.region.ec2.describe_snapshots().owner_ids("self").filters(filter("volume-id", [&**id]));
+        let call = call.filters(filter(&format!("tag:{}", tags::ATTEMPT), [&number]));
+        let taken = self.look(DESCRIBE_SNAPSHOTS, call.send()).await?;
+        if taken.snapshots().iter().any(|snapshot| snapshot.state() != Some(&SnapshotState::Error)) {
+            return Err(ALREADY_SO);
+        }
+        let (of_volume, slot) = (Tags::of(volume.tags()), self.the_slot(CREATE_SNAPSHOT)?);
+        let mut all = tags::place(&self.spec.name, slot);
+        all.insert(tags::OWNER.to_owned(), self.aws.owner.to_string());
+        all.insert(tags::ATTEMPT.to_owned(), number);
+        all.extend(of_volume.get(tags::VOLUME).map(|name| (tags::VOLUME.to_owned(), name.to_owned())));
+        all.extend(of_volume.get("Name").map(|name| ("Name".to_owned(), name.to_owned())));
+        let call = self.region.ec2.create_snapshot().volume_id(&**id);
+        let call = call.description(format!("{id} of {slot} before replacement {attempt}"));
+        let call = call.tag_specifications(specification(ResourceType::Snapshot, &all));
+        let answer = self.send(CREATE_SNAPSHOT, call.send()).await?;
+        let nameless =
+            || Failure::ours(CREATE_SNAPSHOT, ErrorKind::Unknown, "unexpected-answer", "a snapshot without an id");
+        Ok(Outcome::Snapshotted(answer.snapshot_id().ok_or_else(nameless)?.into()))
+    }
+}
+
+fn where_is(volume: &types::Volume, id: &VolumeId) -> Result<VolumeState, Failure> {
+    volume_state(volume).map_err(|unknown| puzzling(DESCRIBE_VOLUMES, id, &unknown))
+}
+
+/// Where a volume stands, for a person.
+fn said(state: &VolumeState) -> String {
+    match state {
+        VolumeState::Creating => "creating".to_owned(),
+        VolumeState::Available => "available".to_owned(),
+        VolumeState::InUse(at) => format!("{:?} at {}", at.phase, at.instance).to_lowercase(),
+        VolumeState::Shared(_) => "attached to several instances".to_owned(),
+        VolumeState::Deleted => "deleted".to_owned(),
+        VolumeState::Error => "in state error".to_owned(),
+    }
+}

@@ -1,0 +1,50 @@
+//! From what EC2 answers to what was observed. Nothing here asks, waits or looks at a clock.
+//!
+//! Two things can be wrong with an answer. A resource whose *tags* make no sense is left out, with a warning: what is
+//! missing from a look is never taken for gone. A *word* of EC2's that we do not know fails the whole look, because
+//! nothing may be decided on a world that we do not understand.
+
+use std::net::IpAddr;
+
+use aws_sdk_ec2::primitives::DateTime;
+
+use super::tags::Oddity;
+use crate::time::Timestamp;
+
+mod facts;
+mod instance;
+mod status;
+mod volume;
+
+pub(super) use facts::{architectures, image, impaired_volume, impaired_zone};
+pub(super) use instance::{group, instance, life_cycle, profile_name, root_device, security_groups};
+pub(super) use status::{Status, status};
+pub(super) use volume::{Remarks, snapshot, volume, volume_state};
+
+/// Why a resource could not be made out.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unreadable {
+    /// Its tags make no sense.
+    #[error("{0}")]
+    Odd(#[from] Oddity),
+    /// EC2 says something of it that we do not know.
+    #[error("{0}")]
+    Foreign(String),
+}
+
+/// A field that EC2 never leaves out.
+fn given<'a>(value: Option<&'a str>, field: &str) -> Result<&'a str, Unreadable> {
+    value.ok_or_else(|| Unreadable::Foreign(format!("it has no {field}")))
+}
+
+fn foreign(field: &str, word: impl std::fmt::Display) -> Unreadable {
+    Unreadable::Foreign(format!("its {field} is `{word}`, which is not known here"))
+}
+
+fn timestamp(time: &DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}
+
+fn address(text: &str) -> Result<IpAddr, Unreadable> {
+    text.parse().map_err(|_| foreign("private address", text))
+}

@@ -1,0 +1,45 @@
+//! What is true of a region: images, instance types, zones, and volumes in trouble.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{self, AvailabilityZoneState, VolumeStatusInfoStatus};
+
+use crate::ids::{ImageId, VolumeId, Zone};
+use crate::observed::Image;
+
+/// An image. What EC2 does not say of it is empty, and so fits nothing.
+pub(in super::super) fn image(seen: &types::Image) -> Option<(ImageId, Image)> {
+    let state = seen.state().map_or("", types::ImageState::as_str).to_owned();
+    let architecture = seen.architecture().map_or("", types::ArchitectureValues::as_str).to_owned();
+    Some((seen.image_id()?.into(), Image { state, architecture }))
+}
+
+/// An instance type, and the architectures that it runs.
+pub(in super::super) fn architectures(seen: &types::InstanceTypeInfo) -> Option<(String, BTreeSet<String>)> {
+    let known = seen.processor_info().map(types::ProcessorInfo::supported_architectures).unwrap_or_default();
+    let known = known.iter().map(|architecture| architecture.as_str().to_owned()).collect();
+    Some((seen.instance_type()?.as_str().to_owned(), known))
+}
+
+/// A zone that is anything but available, or that AWS has something to say of.
+pub(in super::super) fn impaired_zone(seen: &types::AvailabilityZone) -> Option<(Zone, String)> {
+    let state = seen.state().map_or("unknown", AvailabilityZoneState::as_str);
+    let messages: Vec<_> = seen.messages().iter().filter_map(types::AvailabilityZoneMessage::message).collect();
+    let well = state == AvailabilityZoneState::Available.as_str() && messages.is_empty();
+    let why = if messages.is_empty() { state.to_owned() } else { messages.join("; ") };
+    (!well).then_some(())?;
+    Some((seen.zone_name()?.into(), why))
+}
+
+/// A volume whose I/O is in trouble, and what EBS says of it.
+pub(in super::super) fn impaired_volume(seen: &types::VolumeStatusItem) -> Option<(VolumeId, String)> {
+    let info = seen.volume_status()?;
+    (info.status() == Some(&VolumeStatusInfoStatus::Impaired)).then_some(())?;
+    let details = info.details().iter().filter_map(|detail| {
+        Some(format!("{} {}", detail.name()?.as_str(), detail.status()?)) // e.g. `io-enabled failed`
+    });
+    let events = seen.events().iter().filter_map(|event| event.description().map(str::to_owned));
+    let said: Vec<String> = details.chain(events).collect();
+    let why = if said.is_empty() { "impaired".to_owned() } else { said.join("; ") };
+    Some((seen.volume_id()?.into(), why))
+}

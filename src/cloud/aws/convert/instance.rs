@@ -1,0 +1,157 @@
+//! Instances.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{self, AttachmentStatus, InstanceStateName};
+use jiff::civil;
+use jiff::tz::TimeZone;
+
+use super::super::tags::{self, Tags};
+use super::{Status, Unreadable, address, foreign, given, timestamp};
+use crate::ids::{ClusterName, InstanceId};
+use crate::observed::{Device, Instance, InstanceState};
+use crate::time::Timestamp;
+
+/// An instance, and the cluster whose tag it bears. Where EC2 does not tell when it came to its state, `first_seen` says
+/// since when it has been seen in it.
+pub(in super::super) fn instance(
+    seen: &types::Instance,
+    status: Option<&Status>,
+    first_seen: impl FnOnce(&InstanceId, InstanceState) -> Timestamp,
+) -> Result<(ClusterName, Instance), Unreadable> {
+    let tags = Tags::of(seen.tags());
+    let cluster = tags.required(tags::CLUSTER)?;
+    let id = InstanceId::from(given(seen.instance_id(), "id")?);
+    let state = life_cycle(seen)?;
+    let launched_at =
+        seen.launch_time().and_then(timestamp).ok_or_else(|| Unreadable::Foreign("it has no launch time".to_owned()))?;
+    let state_since = match state {
+        InstanceState::Pending | InstanceState::Running => launched_at,
+        _ => transition(seen.state_transition_reason()).unwrap_or_else(|| first_seen(&id, state)),
+    };
+    let status = status.cloned().unwrap_or_default();
+    let instance = Instance {
+        slot: tags.required(tags::SLOT)?,
+        owner: tags.name(tags::OWNER),
+        generation: tags.name(tags::GENERATION),
+        attempt: tags.attempt()?,
+        retired: tags.get(tags::RETIRED).is_some(),
+        state,
+        state_reason: seen.state_reason().and_then(reason),
+        state_since,
+        launched_at,
+        checks: status.checks,
+        image: given(seen.image_id(), "image")?.into(),
+        instance_type: given(seen.instance_type().map(types::InstanceType::as_str), "type")?.to_owned(),
+        zone: given(seen.placement().and_then(types::Placement::availability_zone), "zone")?.into(),
+        subnet: seen.subnet_id().unwrap_or_default().to_owned(),
+        address: seen.private_ip_address().filter(|text| !text.is_empty()).map(address).transpose()?,
+        iam_instance_profile: profile_name(seen),
+        security_groups: security_groups(seen),
+        key_name: seen.key_name().filter(|name| !name.is_empty()).map(str::to_owned),
+        user_data: tags.name(tags::USER_DATA),
+        tags: tags.others(),
+        devices: devices(seen)?,
+        auto_scaling_group: group(seen),
+        scheduled_events: status.events,
+        id,
+    };
+    Ok((cluster, instance))
+}
+
+/// Where an instance stands.
+pub(in super::super) fn life_cycle(seen: &types::Instance) -> Result<InstanceState, Unreadable> {
+    let name = seen.state().and_then(types::InstanceState::name);
+    Ok(match name.ok_or_else(|| Unreadable::Foreign("it has no state".to_owned()))? {
+        InstanceStateName::Pending => InstanceState::Pending,
+        InstanceStateName::Running => InstanceState::Running,
+        InstanceStateName::Stopping => InstanceState::Stopping,
+        InstanceStateName::Stopped => InstanceState::Stopped,
+        InstanceStateName::ShuttingDown => InstanceState::ShuttingDown,
+        InstanceStateName::Terminated => InstanceState::Terminated,
+        other => return Err(foreign("state", other.as_str())),
+    })
+}
+
+/// The name at the end of the profile's ARN, `arn:aws:iam::123456789012:instance-profile/path/name`.
+pub(in super::super) fn profile_name(seen: &types::Instance) -> Option<String> {
+    let arn = seen.iam_instance_profile()?.arn()?;
+    arn.rsplit('/').next().map(str::to_owned)
+}
+
+/// Those of the primary network interface, which are the instance's own. Further interfaces may have others.
+pub(in super::super) fn security_groups(seen: &types::Instance) -> BTreeSet<String> {
+    let primary = seen.network_interfaces().iter().find(|interface| {
+        interface.attachment().and_then(types::InstanceNetworkInterfaceAttachment::device_index) == Some(0)
+    });
+    let groups = primary.map_or_else(|| seen.security_groups(), types::InstanceNetworkInterface::groups);
+    groups.iter().filter_map(|group| group.group_id().map(str::to_owned)).collect()
+}
+
+/// The Auto Scaling group that it belongs to.
+pub(in super::super) fn group(seen: &types::Instance) -> Option<String> {
+    Tags::of(seen.tags()).name(tags::GROUP)
+}
+
+/// Whether that is where its root volume is. EC2 does not say which *volume* that is, only the device's name.
+pub(in super::super) fn root_device(seen: &types::Instance, device: Option<&str>) -> bool {
+    device.is_some() && device == seen.root_device_name()
+}
+
+/// Every attached volume but the root. One that is still `attaching` is not listed, as it is no use yet; one that is
+/// `detaching` is.
+fn devices(seen: &types::Instance) -> Result<Vec<Device>, Unreadable> {
+    let mut devices = Vec::new();
+    for mapping in seen.block_device_mappings() {
+        let Some(ebs) = mapping.ebs().filter(|_| !root_device(seen, mapping.device_name())) else { continue };
+        let attached = match ebs.status() {
+            Some(AttachmentStatus::Attached | AttachmentStatus::Detaching) => true,
+            Some(AttachmentStatus::Attaching | AttachmentStatus::Detached) => false,
+            Some(other) if other.as_str() == "busy" => true, // a word of the volume view
+            Some(other) => return Err(foreign("attachment status", other.as_str())),
+            None => return Err(Unreadable::Foreign("it has an attachment without a status".to_owned())),
+        };
+        if attached {
+            devices.push(Device {
+                volume: given(ebs.volume_id(), "volume id on a device")?.into(),
+                device: given(mapping.device_name(), "device name")?.to_owned(),
+                delete_on_termination: ebs.delete_on_termination().unwrap_or(false),
+            });
+        }
+    }
+    Ok(devices)
+}
+
+/// EC2's code, and its message where that says more, such as `Client.VolumeLimitExceeded: Volume limit exceeded`.
+fn reason(reason: &types::StateReason) -> Option<String> {
+    let code = reason.code().filter(|code| !code.is_empty())?;
+    Some(match reason.message().filter(|message| !message.is_empty()) {
+        Some(message) if message.starts_with(code) => message.to_owned(),
+        Some(message) => format!("{code}: {message}"),
+        None => code.to_owned(),
+    })
+}
+
+/// The time in a text like `User initiated (2026-11-22 23:00:00 GMT)`.
+fn transition(reason: Option<&str>) -> Option<Timestamp> {
+    let (_, rest) = reason?.rsplit_once('(')?;
+    let time = rest.strip_suffix(" GMT)").or_else(|| rest.strip_suffix(" UTC)"))?;
+    let time: civil::DateTime = time.parse().ok()?;
+    Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::transition;
+
+    #[test]
+    fn the_time_of_a_transition_is_read_off_its_reason() {
+        let read = |text| transition(Some(text)).map(|time| time.to_string());
+        let then = Some("2026-11-22T23:00:00Z".to_owned());
+        assert_eq!(read("User initiated (2026-11-22 23:00:00 GMT)"), then);
+        assert_eq!(read("User initiated (2026-11-22 23:00:00 UTC)"), then);
+        assert_eq!(read("User initiated"), None);
+        assert_eq!(read("Server.ScheduledStop: Stopped (soon GMT)"), None);
+        assert_eq!(transition(None), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! Volumes and snapshots.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::{self, SnapshotState, VolumeAttachmentState, VolumeState as Word};
+
+use super::super::tags::{self, Tags};
+use super::{Unreadable, foreign, given, timestamp};
+use crate::ids::{ClusterName, VolumeId};
+use crate::observed::{Attachment, AttachmentPhase, Snapshot, Volume, VolumeState};
+
+/// What EBS says of volumes elsewhere than in the volume view.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in super::super) struct Remarks {
+    pub(in super::super) impaired: BTreeMap<VolumeId, String>,
+    pub(in super::super) modifying: BTreeSet<VolumeId>,
+}
+
+/// A volume, and the cluster whose tag it bears.
+pub(in super::super) fn volume(
+    seen: &types::Volume,
+    remarks: &Remarks,
+) -> Result<(ClusterName, Volume), Unreadable> {
+    let tags = Tags::of(seen.tags());
+    let cluster = tags.required(tags::CLUSTER)?;
+    let id = VolumeId::from(given(seen.volume_id(), "id")?);
+    let volume = Volume {
+        slot: tags.required(tags::SLOT)?,
+        name: tags.required(tags::VOLUME)?,
+        owner: tags.name(tags::OWNER),
+        slots: tags.slots(),
+        generation: tags.name(tags::GENERATION),
+        image: tags.name(tags::IMAGE),
+        attempt: tags.attempt()?,
+        rejected: tags.name(tags::REJECTED),
+        state: volume_state(seen)?,
+        zone: given(seen.availability_zone(), "zone")?.into(),
+        size_gib: seen.size().and_then(|size| u32::try_from(size).ok()).unwrap_or_default(),
+        impaired: remarks.impaired.get(&id).cloned(),
+        modifying: remarks.modifying.contains(&id),
+        id,
+    };
+    Ok((cluster, volume))
+}
+
+/// Where a volume stands. One that may be attached to several instances is refused, whether or not it is.
+pub(in super::super) fn volume_state(seen: &types::Volume) -> Result<VolumeState, Unreadable> {
+    let word = seen.state().ok_or_else(|| Unreadable::Foreign("it has no state".to_owned()))?;
+    let several = |attachments: &[Attachment]| {
+        let holders: BTreeSet<_> = attachments.iter().map(|attachment| attachment.instance.clone()).collect();
+        (holders.len() > 1 || seen.multi_attach_enabled() == Some(true)).then_some(VolumeState::Shared(holders))
+    };
+    Ok(match word {
+        Word::Creating => VolumeState::Creating,
+        Word::Deleting | Word::Deleted => VolumeState::Deleted,
+        Word::Error => VolumeState::Error,
+        Word::Available | Word::InUse => {
+            let mut attachments = attachments(seen)?;
+            match (several(&attachments), attachments.pop()) {
+                (Some(shared), _) => shared,
+                (None, Some(attachment)) => VolumeState::InUse(attachment),
+                (None, None) if *word == Word::Available => VolumeState::Available,
+                (None, None) => return Err(Unreadable::Foreign("it is in use, and attached to nothing".to_owned())),
+            }
+        }
+        other => return Err(foreign("state", other.as_str())),
+    })
+}
+
+/// Everything that it is attached to. What is `detached` already counts as `detaching` for as long as the volume is in use.
+fn attachments(seen: &types::Volume) -> Result<Vec<Attachment>, Unreadable> {
+    let in_use = seen.state() == Some(&Word::InUse);
+    let mut found = Vec::new();
+    for attachment in seen.attachments() {
+        let phase = match attachment.state() {
+            Some(VolumeAttachmentState::Attaching) => AttachmentPhase::Attaching,
+            Some(VolumeAttachmentState::Attached) => AttachmentPhase::Attached,
+            Some(VolumeAttachmentState::Detaching) => AttachmentPhase::Detaching,
+            Some(VolumeAttachmentState::Busy) => AttachmentPhase::Busy,
+            Some(VolumeAttachmentState::Detached) if in_use => AttachmentPhase::Detaching,
+            Some(VolumeAttachmentState::Detached) => continue,
+            Some(other) => return Err(foreign("attachment state", other.as_str())),
+            None => return Err(Unreadable::Foreign("it has an attachment without a state".to_owned())),
+        };
+        // Attached to something of AWS's own, such as a Fargate task, it has a resource and no instance.
+        let holder = attachment.instance_id().or(attachment.associated_resource());
+        found.push(Attachment {
+            instance: given(holder, "instance in an attachment")?.into(),
+            device: attachment.device().unwrap_or_default().to_owned(),
+            phase,
+            since: attachment
+                .attach_time()
+                .and_then(timestamp)
+                .ok_or_else(|| Unreadable::Foreign("it has an attachment without a time".to_owned()))?,
+        });
+    }
+    Ok(found)
+}
+
+/// A snapshot that was taken before a replacement, and the cluster whose tag it bears.
+pub(in super::super) fn snapshot(seen: &types::Snapshot) -> Result<(ClusterName, Snapshot), Unreadable> {
+    let tags = Tags::of(seen.tags());
+    let snapshot = Snapshot {
+        id: given(seen.snapshot_id(), "id")?.into(),
+        volume: given(seen.volume_id(), "volume")?.into(),
+        attempt: tags.attempt()?,
+        failed: seen.state() == Some(&SnapshotState::Error),
+    };
+    Ok((tags.required(tags::CLUSTER)?, snapshot))
+}

@@ -1,0 +1,164 @@
+//! One look at a region: everything that bears our tag, and what is true around it.
+//!
+//! Three calls for each thousand things (instances, their status, volumes), and a few more every minute for what moves slowly
+//! ([`facts`]). Snapshots matter only while a volume is on its way, and are asked for then.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aws_sdk_ec2::types;
+
+use super::convert::{self, Status, Unreadable};
+use super::error::Failure;
+use super::{Aws, Region};
+use crate::ids::{ClusterName, InstanceId};
+use crate::observed::{CloudView, InstanceState, Sweep};
+use crate::ports::{Clock, ErrorKind, PortError, Wanted};
+use crate::time::Timestamp;
+
+mod facts;
+mod pages;
+
+pub(super) use facts::Facts;
+pub(super) use pages::filter;
+
+/// Since when each instance has been seen in its state, for those of which EC2 does not tell. It may be too late, but never
+/// too early.
+#[derive(Debug, Default)]
+pub(super) struct FirstSeen(RefCell<BTreeMap<InstanceId, (InstanceState, Timestamp)>>);
+
+impl<C: Clock> Aws<C> {
+    /// The whole fleet of a region.
+    pub(super) async fn look_at_fleet(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
+        let begun = self.clock.now();
+        let region = self.region(&wanted.region);
+        let doing = || format!("look at what there is in {}", region.name);
+        let seen = self.describe(&region, wanted).await.map_err(|failure| failure.while_doing(doing()))?;
+        arrange(&region, begun, &seen).map_err(|unknown| PortError::new(doing(), ErrorKind::Unknown, unknown))
+    }
+
+    async fn describe(&self, region: &Region, wanted: &Wanted) -> Result<Seen, Failure> {
+        let (instances, volumes) = tokio::try_join!(self.our_instances(region), self.our_volumes(region))?;
+        let named = names_of_images(&instances, &volumes);
+        let moving = moving_volumes(&instances, &volumes);
+        let (statuses, snapshots, facts) = tokio::try_join!(
+            self.statuses(region, &instances),
+            self.snapshots_of(region, &moving),
+            self.facts(region, wanted, named),
+        )?;
+        Ok(Seen { instances, volumes, statuses, snapshots, facts })
+    }
+}
+
+/// What was answered.
+struct Seen {
+    instances: Vec<types::Instance>,
+    volumes: Vec<types::Volume>,
+    statuses: BTreeMap<InstanceId, Status>,
+    snapshots: Vec<types::Snapshot>,
+    facts: facts::Known,
+}
+
+/// The images that settled on volumes and that instances were launched from: to go back to.
+fn names_of_images(instances: &[types::Instance], volumes: &[types::Volume]) -> BTreeSet<String> {
+    let launched = instances.iter().filter_map(|instance| instance.image_id().map(str::to_owned));
+    let settled = volumes.iter().filter_map(|volume| super::tags::Tags::of(volume.tags()).name(super::tags::IMAGE));
+    launched.chain(settled).collect()
+}
+
+/// The volumes that no running instance has: only those are about to be snapshotted, or have just been.
+fn moving_volumes(instances: &[types::Instance], volumes: &[types::Volume]) -> BTreeSet<String> {
+    let runs = |instance: &types::Instance| {
+        matches!(convert::life_cycle(instance), Ok(InstanceState::Running | InstanceState::Pending))
+    };
+    let running: BTreeSet<_> =
+        instances.iter().filter(|instance| runs(instance)).filter_map(types::Instance::instance_id).collect();
+    let at_rest = |volume: &types::Volume| {
+        volume.attachments().iter().any(|at| at.instance_id().is_some_and(|id| running.contains(id)))
+    };
+    let moving = volumes.iter().filter(|volume| !at_rest(volume));
+    moving.filter_map(|volume| volume.volume_id().map(str::to_owned)).collect()
+}
+
+/// Sorts the answers by cluster. What bears no tags that make sense is left out, and said so.
+fn arrange(region: &Region, begun: Timestamp, seen: &Seen) -> Result<Sweep, Puzzling> {
+    let mut clusters: BTreeMap<ClusterName, CloudView> = BTreeMap::new();
+    let mut odd = BTreeMap::new();
+    for volume in &seen.volumes {
+        let read = convert::volume(volume, &seen.facts.remarks);
+        if let Some((cluster, volume)) = legible(read, volume.volume_id(), &mut odd)? {
+            clusters.entry(cluster).or_default().volumes.push(volume);
+        }
+    }
+    let mut first_seen = region.first_seen.0.borrow_mut();
+    let before = std::mem::take(&mut *first_seen);
+    for instance in &seen.instances {
+        let since = |id: &InstanceId, state| {
+            let known = before.get(id).filter(|(seen_in, _)| *seen_in == state);
+            let since = known.map_or(begun, |(_, since)| *since);
+            first_seen.insert(id.clone(), (state, since));
+            since
+        };
+        let status = instance.instance_id().and_then(|id| seen.statuses.get(&InstanceId::from(id)));
+        let read = convert::instance(instance, status, since);
+        if let Some((cluster, instance)) = legible(read, instance.instance_id(), &mut odd)? {
+            clusters.entry(cluster).or_default().instances.push(instance);
+        }
+    }
+    for snapshot in &seen.snapshots {
+        let read = convert::snapshot(snapshot);
+        if let Some((cluster, snapshot)) = legible(read, snapshot.snapshot_id(), &mut odd)?
+            && let Some(view) = clusters.get_mut(&cluster)
+        {
+            view.snapshots.push(snapshot);
+        }
+    }
+    region.tell_of(odd);
+    let catalogue = seen.facts.catalogue.clone();
+    let finished = |(name, view)| (name, Arc::new(in_order(CloudView { catalogue: catalogue.clone(), ..view })));
+    Ok(Sweep { begun, clusters: clusters.into_iter().map(finished).collect(), catalogue: catalogue.clone() })
+}
+
+/// EC2 lists things in no order.
+fn in_order(mut view: CloudView) -> CloudView {
+    view.instances.sort_by(|a, b| a.id.cmp(&b.id));
+    view.volumes.sort_by(|a, b| a.id.cmp(&b.id));
+    view.snapshots.sort_by(|a, b| a.id.cmp(&b.id));
+    view
+}
+
+/// A resource that EC2 describes in words that we do not know.
+#[derive(Debug, thiserror::Error)]
+#[error("{resource}: {why}; nothing is decided on a world that is not understood")]
+struct Puzzling {
+    resource: String,
+    why: String,
+}
+
+fn legible<T>(
+    read: Result<T, Unreadable>,
+    id: Option<&str>,
+    odd: &mut BTreeMap<String, String>,
+) -> Result<Option<T>, Puzzling> {
+    let resource = id.unwrap_or("a resource without an id").to_owned();
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(Unreadable::Odd(oddity)) => {
+            odd.insert(resource, oddity.to_string());
+            Ok(None)
+        }
+        Err(Unreadable::Foreign(why)) => Err(Puzzling { resource, why }),
+    }
+}
+
+impl Region {
+    /// Warns of resources that were left out, once.
+    fn tell_of(&self, odd: BTreeMap<String, String>) {
+        let mut told = self.odd.borrow_mut();
+        for (resource, why) in odd.iter().filter(|(resource, why)| told.get(*resource) != Some(why)) {
+            tracing::warn!(resource, why, "left out, although it bears a hermitcrab:cluster tag");
+        }
+        *told = odd;
+    }
+}

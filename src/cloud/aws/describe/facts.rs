@@ -1,0 +1,190 @@
+//! What moves slowly, and is remembered for a while: images, types, zones, volumes in trouble, whose account it is.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::convert::{self, Remarks};
+use super::super::error::Failure;
+use super::super::operation::{
+    DESCRIBE_AVAILABILITY_ZONES, DESCRIBE_IMAGES, DESCRIBE_INSTANCE_TYPES, GET_CALLER_IDENTITY,
+};
+use super::super::{Aws, Region};
+use super::pages::{MOST_VALUES, all, filter};
+use crate::ids::{ImageId, Zone};
+use crate::observed::{Catalogue, Image};
+use crate::ports::{Clock, ErrorKind, Wanted};
+use crate::time::{Timestamp, elapsed};
+
+/// For how long most of it is believed.
+const LIFE: Duration = Duration::from_secs(60);
+/// For how long an image is believed to be missing, or not available yet: somebody may be waiting for it.
+const LIFE_OF_ABSENCE: Duration = Duration::from_secs(10);
+/// For how long the account is. Credentials change when somebody logs in elsewhere.
+const LIFE_OF_ACCOUNT: Duration = Duration::from_secs(5 * 60);
+
+/// What is remembered of a region.
+#[derive(Debug, Default)]
+pub(in super::super) struct Facts {
+    account: Aged<String>,
+    images: Aged<BTreeMap<ImageId, Option<Image>>>,
+    /// For good: a type does not change. One that does not exist is asked for again.
+    types: RefCell<BTreeMap<String, BTreeSet<String>>>,
+    absent_types: Aged<BTreeSet<String>>,
+    zones: Aged<BTreeMap<Zone, String>>,
+    remarks: Aged<Remarks>,
+    catalogue: RefCell<Arc<Catalogue>>,
+}
+
+/// Something, and when it was asked for.
+#[derive(Debug)]
+struct Aged<T>(RefCell<Option<(Timestamp, T)>>);
+
+impl<T> Default for Aged<T> {
+    fn default() -> Self {
+        Self(RefCell::new(None))
+    }
+}
+
+impl<T: Clone> Aged<T> {
+    fn young(&self, now: Timestamp, life: impl FnOnce(&T) -> Duration) -> Option<T> {
+        let kept = self.0.borrow();
+        let (at, value) = kept.as_ref()?;
+        (elapsed(now, *at) < life(value)).then(|| value.clone())
+    }
+
+    fn keep(&self, at: Timestamp, value: T) -> T {
+        *self.0.borrow_mut() = Some((at, value.clone()));
+        value
+    }
+}
+
+/// What is known at a look.
+pub(super) struct Known {
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) remarks: Remarks,
+}
+
+impl<C: Clock> Aws<C> {
+    /// What is known, with whatever is too old or was never asked for asked anew.
+    pub(super) async fn facts(
+        &self,
+        region: &Region,
+        wanted: &Wanted,
+        named: BTreeSet<String>,
+    ) -> Result<Known, Failure> {
+        let images = wanted.images.iter().cloned().chain(named.into_iter().map(ImageId::from)).collect();
+        let (account, images, instance_types, impaired_zones, remarks) = tokio::try_join!(
+            self.account(region),
+            self.images(region, &images),
+            self.instance_types(region, &wanted.instance_types),
+            self.impaired_zones(region),
+            self.remarks(region),
+        )?;
+        let catalogue = Catalogue { account: Some(account), images, instance_types, impaired_zones };
+        let mut shared = region.facts.catalogue.borrow_mut();
+        if **shared != catalogue {
+            *shared = Arc::new(catalogue);
+        }
+        Ok(Known { catalogue: shared.clone(), remarks })
+    }
+
+    async fn account(&self, region: &Region) -> Result<String, Failure> {
+        let now = self.clock.now();
+        if let Some(account) = region.facts.account.young(now, |_| LIFE_OF_ACCOUNT) {
+            return Ok(account);
+        }
+        let identity = self.ask(region, GET_CALLER_IDENTITY, region.sts.get_caller_identity().send()).await?;
+        let nobody = || Failure::ours(GET_CALLER_IDENTITY, ErrorKind::Unknown, "no-account", "AWS names no account");
+        Ok(region.facts.account.keep(now, identity.account.ok_or_else(nobody)?))
+    }
+
+    /// By a filter and not by id, because one id that does not exist fails the whole call.
+    async fn images(&self, region: &Region, ids: &BTreeSet<ImageId>) -> Result<BTreeMap<ImageId, Image>, Failure> {
+        let now = self.clock.now();
+        let life = |images: &BTreeMap<ImageId, Option<Image>>| {
+            let there = |image: &Option<Image>| image.as_ref().is_some_and(|image| image.state == "available");
+            if ids.iter().all(|id| images.get(id).is_some_and(there)) { LIFE } else { LIFE_OF_ABSENCE }
+        };
+        let known = region.facts.images.young(now, life).filter(|images| ids.iter().all(|id| images.contains_key(id)));
+        let images = match known {
+            Some(images) => images,
+            None => region.facts.images.keep(now, self.ask_for_images(region, ids).await?),
+        };
+        Ok(images.into_iter().filter_map(|(id, image)| Some((id, image?))).collect())
+    }
+
+    async fn ask_for_images(
+        &self,
+        region: &Region,
+        ids: &BTreeSet<ImageId>,
+    ) -> Result<BTreeMap<ImageId, Option<Image>>, Failure> {
+        let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
+        let mut images: BTreeMap<ImageId, Option<Image>> =
+            ids.iter().map(|id| (ImageId::from(id.as_str()), None)).collect();
+        for some in ids.chunks(MOST_VALUES) {
+            let found = all(async |token| {
+                let call = region.ec2.describe_images().filters(filter("image-id", some));
+                // A deprecated image can be launched by its id; a disabled one is there, and says so.
+                let call = call.include_deprecated(true).include_disabled(true);
+                let page = self.ask(region, DESCRIBE_IMAGES, call.set_next_token(token).send()).await?;
+                Ok((page.images.unwrap_or_default(), page.next_token))
+            });
+            let found = found.await?;
+            images.extend(found.iter().filter_map(convert::image).map(|(id, image)| (id, Some(image))));
+        }
+        Ok(images)
+    }
+
+    async fn instance_types(
+        &self,
+        region: &Region,
+        wanted: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
+        let now = self.clock.now();
+        let absent = region.facts.absent_types.young(now, |_| LIFE).unwrap_or_default();
+        let unknown = |name: &&String| !region.facts.types.borrow().contains_key(*name) && !absent.contains(*name);
+        let unknown: Vec<String> = wanted.iter().filter(unknown).cloned().collect();
+        for some in unknown.chunks(MOST_VALUES) {
+            let found = all(async |token| {
+                let call = region.ec2.describe_instance_types().filters(filter("instance-type", some));
+                let page = self.ask(region, DESCRIBE_INSTANCE_TYPES, call.set_next_token(token).send()).await?;
+                Ok((page.instance_types.unwrap_or_default(), page.next_token))
+            });
+            let found = found.await?;
+            region.facts.types.borrow_mut().extend(found.iter().filter_map(convert::architectures));
+        }
+        let known = region.facts.types.borrow();
+        if !unknown.is_empty() {
+            let absent = unknown.into_iter().filter(|name| !known.contains_key(name)).chain(absent).collect();
+            region.facts.absent_types.keep(now, absent);
+        }
+        Ok(wanted.iter().filter_map(|name| Some((name.clone(), known.get(name)?.clone()))).collect())
+    }
+
+    async fn impaired_zones(&self, region: &Region) -> Result<BTreeMap<Zone, String>, Failure> {
+        let now = self.clock.now();
+        if let Some(zones) = region.facts.zones.young(now, |_| LIFE) {
+            return Ok(zones);
+        }
+        let call = region.ec2.describe_availability_zones();
+        let answer = self.ask(region, DESCRIBE_AVAILABILITY_ZONES, call.send()).await?;
+        let impaired = answer.availability_zones().iter().filter_map(convert::impaired_zone).collect();
+        Ok(region.facts.zones.keep(now, impaired))
+    }
+
+    async fn remarks(&self, region: &Region) -> Result<Remarks, Failure> {
+        let now = self.clock.now();
+        if let Some(remarks) = region.facts.remarks.young(now, |_| LIFE) {
+            return Ok(remarks);
+        }
+        let (impaired, modifications) =
+            tokio::try_join!(self.impaired_volumes(region), self.modifications(region))?;
+        let remarks = Remarks {
+            impaired: impaired.iter().filter_map(convert::impaired_volume).collect(),
+            modifying: modifications.iter().filter_map(|one| Some(one.volume_id()?.into())).collect(),
+        };
+        Ok(region.facts.remarks.keep(now, remarks))
+    }
+}

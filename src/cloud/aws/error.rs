@@ -1,0 +1,255 @@
+//! What AWS refuses, and what follows from it: one closed table of codes. Text never decides.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::operation::RequestId;
+
+use super::operation::Operation;
+use crate::ports::{ErrorKind, PortError};
+
+/// What a code means for what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The call failed so.
+    Failed(ErrorKind),
+    /// The world is not as the call expects: it moved between the look and the call.
+    Changed,
+    /// A dry run that would have been allowed.
+    Allowed,
+}
+
+use ErrorKind::{Denied, Invalid, NoCapacity, NotFound, Throttled, TokenSpent, Unreachable};
+use Meaning::{Allowed, Changed, Failed};
+
+/// Every code that we know. Any other is unknown, and an unknown code holds the cluster.
+#[rustfmt::skip]
+const CODES: &[(Meaning, &[&str])] = &[
+    (Failed(Throttled), &[
+        "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "EC2ThrottledException",
+        "RequestThrottled", "RequestThrottledException", "SlowDown", "BandwidthLimitExceeded", "PriorRequestNotComplete",
+        "TooManyRequestsException",
+        // These pass: fifteen seconds between snapshots of a volume, tags that somebody else writes, too many at once.
+        "SnapshotCreationPerVolumeRateExceeded", "ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded",
+        "ConcurrentTagAccess",
+    ]),
+    (Failed(Denied), &[
+        "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "OperationNotPermitted", "AuthFailure",
+        "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException",
+        "IncompleteSignature", "MissingAuthenticationToken", "NotAuthorized",
+        "ExpiredToken", "ExpiredTokenException", "OptInRequired", "Blocked", "PendingVerification",
+        "CustomerKeyHasBeenRevoked", "InvalidKMSKey.InvalidState",
+    ]),
+    (Failed(NoCapacity), &[
+        "InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientReservedInstanceCapacity",
+        "InsufficientCapacity", "InsufficientVolumeCapacity", "InsufficientFreeAddressesInSubnet",
+        "InsufficientAddressCapacity", "InstanceLimitExceeded", "VcpuLimitExceeded", "VolumeLimitExceeded",
+        "MaxIOPSLimitExceeded", "SnapshotLimitExceeded", "MaxSpotInstanceCountExceeded",
+        "ReservationCapacityExceeded", "NetworkInterfaceLimitExceeded", "PrivateIpAddressLimitExceeded",
+        "ResourceLimitExceeded",
+    ]),
+    (Failed(NotFound), &[
+        "InvalidInstanceID.NotFound", "InvalidVolume.NotFound", "InvalidAMIID.NotFound", "InvalidSnapshot.NotFound",
+        "InvalidSubnetID.NotFound", "InvalidGroup.NotFound", "InvalidKeyPair.NotFound", "InvalidID",
+    ]),
+    (Failed(Invalid), &[
+        "InvalidParameterValue", "InvalidParameterCombination", "InvalidParameter", "MissingParameter",
+        "UnknownParameter", "ValidationError", "Unsupported", "UnsupportedOperation", "UnsupportedException",
+        "InvalidInstanceID.Malformed", "InvalidInstanceID", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable",
+        "InvalidGroupId.Malformed", "InvalidSubnetID.Malformed", "InvalidParameterValue.Malformed", "InvalidUserData.Malformed",
+        "InvalidInstanceType", "InvalidInstanceAttributeValue", "InvalidBlockDeviceMapping", "InvalidDevice.InUse",
+        "InvalidVolume.ZoneMismatch", "InvalidVolumeID.ZoneMismatch", "InvalidVolumeID.Malformed",
+        "InvalidVolumeID.Duplicate", "InvalidZone.NotFound", "AttachmentLimitExceeded", "TagLimitExceeded",
+        "InvalidTagKey.Malformed", "TagPolicyViolation", "EncryptedVolumesNotSupported", "InvalidAction",
+        "InvalidClientToken", "InvalidFilter", "InvalidNextToken", "InvalidPaginationToken", "MalformedQueryString",
+        "InvalidEndpointException", "InvalidRequest", "InvalidSubnet", "VPCIdNotSpecified", "DefaultVpcDoesNotExist",
+        "NoSuchVersion", "VolumeTypeNotAvailableInZone", "UnknownVolumeType",
+    ]),
+    (Failed(TokenSpent), &["IdempotentParameterMismatch", "IdempotentInstanceTerminated"]),
+    (Failed(Unreachable), &[
+        "InternalError", "InternalFailure", "InternalServerError", "InternalServiceError", "ServiceUnavailable",
+        "Unavailable", "Server.Unavailable", "ServerInternal", "RequestTimeout", "RequestTimeoutException",
+        // The request lay about for too long, or the clock is wrong. Sent again it is signed anew.
+        "RequestExpired", "InvalidSecurity.RequestHasExpired", "RequestTimeTooSkewed",
+    ]),
+    (Changed, &[
+        "IncorrectState", "IncorrectInstanceState", "IncorrectModificationState", "VolumeInUse",
+        "InvalidAttachment.NotFound", "IncorrectStateException",
+    ]),
+    (Allowed, &["DryRunOperation"]),
+];
+
+fn meaning_of(code: &str) -> Option<Meaning> {
+    CODES.iter().find(|(_, codes)| codes.contains(&code)).map(|(meaning, _)| *meaning)
+}
+
+/// A call that was refused, or that nobody answered.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) operation: Operation,
+    /// AWS's code, or our word for why there is none: `timeout`, `no-answer`, `no-credentials` …
+    pub(super) code: String,
+    pub(super) meaning: Meaning,
+    text: String,
+    request: Option<String>,
+}
+
+impl Failure {
+    /// From what the SDK says.
+    pub(super) fn new<E>(operation: Operation, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let code = error.code().map(str::to_owned);
+        let request = error.raw_response().and_then(RequestId::request_id).map(str::to_owned);
+        let text = error.message().map_or_else(|| DisplayErrorContext(error).to_string(), str::to_owned);
+        let server_error = error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
+        let (code, meaning) = match (code, error) {
+            (Some(code), _) => {
+                let unknown = || Failed(if server_error { Unreachable } else { ErrorKind::Unknown });
+                let meaning = meaning_of(&code).unwrap_or_else(unknown);
+                (code, meaning)
+            }
+            (None, _) if let Some(error) = cause::<CredentialsError>(error) => match error {
+                CredentialsError::ProviderTimedOut(_) => ("credentials-timeout".to_owned(), Failed(Unreachable)),
+                _ => ("no-credentials".to_owned(), Failed(Denied)),
+            },
+            (None, SdkError::TimeoutError(_)) => ("timeout".to_owned(), Failed(Unreachable)),
+            (None, SdkError::DispatchFailure(_)) => ("no-answer".to_owned(), Failed(Unreachable)),
+            (None, SdkError::ConstructionFailure(_)) => ("not-sent".to_owned(), Failed(Invalid)),
+            // Neither an answer nor an error of AWS: a proxy's page, or half an answer.
+            (None, _) if server_error => ("server-error".to_owned(), Failed(Unreachable)),
+            (None, SdkError::ResponseError(_)) => ("unreadable".to_owned(), Failed(Unreachable)),
+            (None, _) => ("no-code".to_owned(), Failed(ErrorKind::Unknown)),
+        };
+        Self { operation, code, meaning, text, request }
+    }
+
+    /// A refusal of our own.
+    pub(super) fn ours(operation: Operation, kind: ErrorKind, code: &str, text: impl Into<String>) -> Self {
+        Self { operation, code: code.to_owned(), meaning: Failed(kind), text: text.into(), request: None }
+    }
+
+    /// Whether it failed so.
+    pub(super) fn is(&self, kind: ErrorKind) -> bool {
+        self.meaning == Failed(kind)
+    }
+
+    /// As a port says it. What only a change can meet is, for anybody else, a code that is not expected.
+    pub(super) fn while_doing(self, doing: impl Into<String>) -> PortError {
+        let kind = match self.meaning {
+            Failed(kind) => kind,
+            Changed | Allowed => ErrorKind::Unknown,
+        };
+        PortError::new(doing, kind, self)
+    }
+
+    /// What a person can do about it.
+    fn advice(&self) -> Option<String> {
+        let action = self.operation.action();
+        Some(match self.code.as_str() {
+            "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
+                format!("allow {action} to the role; `aws sts decode-authorization-message` tells what refused it")
+            }
+            "AuthFailure" | "InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch" => {
+                "check the credentials with `aws sts get-caller-identity`".to_owned()
+            }
+            "ExpiredToken" | "ExpiredTokenException" => "the credentials have expired: log in again".to_owned(),
+            "RequestExpired" | "RequestTimeTooSkewed" | "InvalidSecurity.RequestHasExpired" => {
+                "check this machine's clock, and whether the credentials have expired".to_owned()
+            }
+            "no-credentials" => "log in, set AWS_PROFILE, or give the instance a role".to_owned(),
+            "OperationNotPermitted" => {
+                "the instance is protected: `aws ec2 modify-instance-attribute` takes that off".to_owned()
+            }
+            "CustomerKeyHasBeenRevoked" | "InvalidKMSKey.InvalidState" => {
+                "enable the volume's KMS key, and let the role use it".to_owned()
+            }
+            "OptInRequired" => "opt in to the region, or subscribe to the image".to_owned(),
+            "PendingVerification" | "Blocked" => "AWS support must clear the account".to_owned(),
+            "InvalidAMIID.Unavailable" | "InvalidAMIID.NotFound" => {
+                "check that the image exists in this region and is shared with this account".to_owned()
+            }
+            "VcpuLimitExceeded" | "InstanceLimitExceeded" | "VolumeLimitExceeded" => {
+                "ask AWS for a higher quota".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.operation.name, self.code, self.text.trim_end_matches('.'))?;
+        if let Some(request) = &self.request {
+            write!(f, " (request {request})")?;
+        }
+        match self.advice() {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for Failure {}
+
+/// The first error of a type in a chain of causes.
+fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_code_appears_once() {
+        let codes: Vec<_> = CODES.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
+        let distinct: BTreeSet<_> = codes.iter().collect();
+        assert_eq!(codes.len(), distinct.len());
+    }
+
+    #[test]
+    fn what_an_unforeseen_code_means_nobody_guesses() {
+        assert_eq!(meaning_of("InvalidSomethingNew"), None);
+    }
+
+    #[test]
+    fn the_codes_that_the_design_names_mean_what_it_says() {
+        for (code, meaning) in [
+            ("RequestLimitExceeded", Failed(Throttled)),
+            ("UnauthorizedOperation", Failed(Denied)),
+            ("InsufficientInstanceCapacity", Failed(NoCapacity)),
+            ("InvalidInstanceID.NotFound", Failed(NotFound)),
+            ("InvalidParameterCombination", Failed(Invalid)),
+            ("IdempotentParameterMismatch", Failed(TokenSpent)),
+            ("IdempotentInstanceTerminated", Failed(TokenSpent)),
+            ("InternalError", Failed(Unreachable)),
+            ("RequestExpired", Failed(Unreachable)),
+            ("IncorrectInstanceState", Changed),
+            ("VolumeInUse", Changed),
+            ("DryRunOperation", Allowed),
+        ] {
+            assert_eq!(meaning_of(code), Some(meaning), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_action_that_is_missing() {
+        use super::super::operation::STOP_INSTANCES;
+        let text = Failure::ours(STOP_INSTANCES, Denied, "UnauthorizedOperation", "You may not.").to_string();
+        assert!(text.starts_with("StopInstances: UnauthorizedOperation: You may not;"), "{text}");
+        assert!(text.contains("allow ec2:StopInstances"), "{text}");
+    }
+}

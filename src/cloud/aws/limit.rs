@@ -1,0 +1,145 @@
+//! Our own rate limit: a share of what EC2 allows the whole account, by the buckets that EC2 counts with.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::time::{Timestamp, elapsed};
+
+/// Calls that EC2 counts together. The figures are those of "Request throttling for the Amazon EC2 API", by account and
+/// region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Bucket {
+    /// `Describe*`, filtered or paginated.
+    Describe,
+    /// Whatever changes something and has no row of its own.
+    Change,
+    /// `RunInstances` and `StartInstances`.
+    Launch,
+    Terminate,
+    /// `CreateTags` and `DeleteTags`.
+    Tag,
+    /// `CreateVolume` and `CreateSnapshot`.
+    Create,
+    /// STS, which allows far more.
+    Identity,
+}
+
+impl Bucket {
+    /// The published capacity, and the refill a second.
+    fn published(self) -> (i64, i64) {
+        match self {
+            Self::Describe | Self::Identity => (100, 20),
+            Self::Change => (50, 5),
+            Self::Launch => (5, 2),
+            Self::Terminate | Self::Create => (100, 5),
+            Self::Tag => (100, 10),
+        }
+    }
+}
+
+/// Levels are kept in 100,000ths of a request, so that a percent of a request each second is a whole number each
+/// millisecond.
+const REQUEST: i64 = 100_000;
+
+/// The buckets of one region.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    percent: i64,
+    levels: BTreeMap<Bucket, Level>,
+}
+
+/// What is left in a bucket at a moment. It is below zero while somebody waits for his turn.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    left: i64,
+    at: Timestamp,
+}
+
+impl Limiter {
+    /// With so many percent of what is published; with one at least.
+    pub(super) fn new(percent: u32) -> Self {
+        Self { percent: i64::from(percent.max(1)), levels: BTreeMap::new() }
+    }
+
+    /// Takes one request, and says how long to wait before it is sent. If that is longer than `patience`, nothing is
+    /// taken, and the wait is the error.
+    pub(super) fn reserve(&mut self, bucket: Bucket, now: Timestamp, patience: Duration) -> Result<Duration, Duration> {
+        let (capacity, refill) = bucket.published();
+        // A bucket that cannot hold one request would never give one.
+        let capacity = (capacity * self.percent * REQUEST / 100).max(REQUEST);
+        let refill = refill * self.percent; // in hundredths of a request a second, so in `REQUEST`ths a millisecond
+        let level = self.levels.entry(bucket).or_insert(Level { left: capacity, at: now });
+        let passed = i64::try_from(elapsed(now, level.at).as_millis()).unwrap_or(i64::MAX);
+        level.left = level.left.saturating_add(passed.saturating_mul(refill)).min(capacity);
+        level.at = level.at.max(now);
+        let lacking = (REQUEST - level.left).max(0);
+        let wait = Duration::from_millis(u64::try_from((lacking + refill - 1) / refill).unwrap_or(0));
+        if wait > patience {
+            return Err(wait);
+        }
+        level.left -= REQUEST;
+        Ok(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::after;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn at(milliseconds: u64) -> Timestamp {
+        after(Timestamp::UNIX_EPOCH, Duration::from_millis(milliseconds))
+    }
+
+    fn waits(limiter: &mut Limiter, bucket: Bucket, now: u64, calls: usize) -> Vec<u128> {
+        (0..calls).map(|_| limiter.reserve(bucket, at(now), MINUTE).unwrap().as_millis()).collect()
+    }
+
+    #[test]
+    fn a_full_bucket_gives_a_tenth_of_what_is_published_at_once_and_then_a_tenth_of_the_refill() {
+        let mut limiter = Limiter::new(10);
+        assert_eq!(waits(&mut limiter, Bucket::Describe, 0, 10), [0; 10]);
+        assert_eq!(waits(&mut limiter, Bucket::Describe, 0, 3), [500, 1_000, 1_500]);
+        assert_eq!(waits(&mut limiter, Bucket::Describe, 1_500, 1), [500]);
+    }
+
+    #[test]
+    fn a_bucket_of_less_than_one_request_gives_one_all_the_same() {
+        let mut limiter = Limiter::new(10);
+        assert_eq!(waits(&mut limiter, Bucket::Launch, 0, 3), [0, 5_000, 10_000]);
+        assert_eq!(waits(&mut limiter, Bucket::Launch, 60_000, 2), [0, 5_000]);
+    }
+
+    #[test]
+    fn a_bucket_never_holds_more_than_its_capacity() {
+        let mut limiter = Limiter::new(10);
+        waits(&mut limiter, Bucket::Change, 0, 1);
+        assert_eq!(waits(&mut limiter, Bucket::Change, 3_600_000, 6), [0, 0, 0, 0, 0, 2_000]);
+    }
+
+    #[test]
+    fn who_has_no_patience_takes_nothing() {
+        let mut limiter = Limiter::new(10);
+        waits(&mut limiter, Bucket::Launch, 0, 1);
+        let impatient = limiter.reserve(Bucket::Launch, at(0), Duration::from_secs(4));
+        assert_eq!(impatient, Err(Duration::from_secs(5)));
+        assert_eq!(waits(&mut limiter, Bucket::Launch, 5_000, 1), [0]);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_gives_nothing_away() {
+        let mut limiter = Limiter::new(10);
+        waits(&mut limiter, Bucket::Launch, 10_000, 1);
+        assert_eq!(waits(&mut limiter, Bucket::Launch, 5_000, 1), [5_000]);
+        assert_eq!(waits(&mut limiter, Bucket::Launch, 15_000, 1), [5_000]);
+    }
+
+    #[test]
+    fn buckets_do_not_share() {
+        let mut limiter = Limiter::new(10);
+        waits(&mut limiter, Bucket::Launch, 0, 2);
+        assert_eq!(waits(&mut limiter, Bucket::Terminate, 0, 1), [0]);
+    }
+}

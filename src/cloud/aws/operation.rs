@@ -1,0 +1,55 @@
+//! Every API call that this adapter makes: one row each.
+
+use super::limit::Bucket;
+
+/// An API call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The prefix of its IAM action, e.g. `ec2`.
+    pub service: &'static str,
+    /// Its name, e.g. `DescribeInstances`.
+    pub name: &'static str,
+    pub(super) bucket: Bucket,
+}
+
+impl Operation {
+    /// The IAM action that allows it.
+    pub fn action(self) -> String {
+        format!("{}:{}", self.service, self.name)
+    }
+}
+
+/// Declares the operations, and lists them all.
+macro_rules! operations {
+    ($($constant:ident = $service:literal $name:literal $bucket:ident;)*) => {
+        $(pub(super) const $constant: Operation =
+            Operation { service: $service, name: $name, bucket: Bucket::$bucket };)*
+
+        /// All of them: what the least privilege must allow.
+        pub const ALL: &[Operation] = &[$($constant),*];
+    };
+}
+
+operations! {
+    DESCRIBE_INSTANCES = "ec2" "DescribeInstances" Describe;
+    DESCRIBE_INSTANCE_STATUS = "ec2" "DescribeInstanceStatus" Describe;
+    DESCRIBE_VOLUMES = "ec2" "DescribeVolumes" Describe;
+    DESCRIBE_VOLUME_STATUS = "ec2" "DescribeVolumeStatus" Describe;
+    DESCRIBE_VOLUMES_MODIFICATIONS = "ec2" "DescribeVolumesModifications" Describe;
+    DESCRIBE_SNAPSHOTS = "ec2" "DescribeSnapshots" Describe;
+    DESCRIBE_IMAGES = "ec2" "DescribeImages" Describe;
+    DESCRIBE_INSTANCE_TYPES = "ec2" "DescribeInstanceTypes" Describe;
+    DESCRIBE_AVAILABILITY_ZONES = "ec2" "DescribeAvailabilityZones" Describe;
+    GET_CALLER_IDENTITY = "sts" "GetCallerIdentity" Identity;
+    RUN_INSTANCES = "ec2" "RunInstances" Launch;
+    START_INSTANCES = "ec2" "StartInstances" Launch;
+    STOP_INSTANCES = "ec2" "StopInstances" Change;
+    TERMINATE_INSTANCES = "ec2" "TerminateInstances" Terminate;
+    ATTACH_VOLUME = "ec2" "AttachVolume" Change;
+    DETACH_VOLUME = "ec2" "DetachVolume" Change;
+    CREATE_VOLUME = "ec2" "CreateVolume" Create;
+    CREATE_SNAPSHOT = "ec2" "CreateSnapshot" Create;
+    CREATE_TAGS = "ec2" "CreateTags" Tag;
+    DELETE_TAGS = "ec2" "DeleteTags" Tag;
+    MODIFY_INSTANCE_ATTRIBUTE = "ec2" "ModifyInstanceAttribute" Change;
+}

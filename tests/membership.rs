@@ -1,0 +1,429 @@
+//! What is made of the answers of real Consul servers, as they were recorded in each phase of a roll (`tests/consul`).
+#![allow(clippy::unwrap_used)] // what the tests call is a test too
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::future::Future;
+
+use expect_test::{Expect, expect};
+use hermitcrab::application::Applications;
+use hermitcrab::controller::chain;
+use hermitcrab::ids::InstanceId;
+use hermitcrab::observed::{Health, Membership};
+use hermitcrab::ports::{Application, ErrorKind, PortError, Seat};
+use hermitcrab::spec::{ApplicationSpec, ClusterSpec, ConsulSpec};
+use serde_json::json;
+
+#[path = "membership/server.rs"]
+mod server;
+
+use server::Recorded;
+
+const HEALTH: &str = "/v1/operator/autopilot/health";
+const RAFT: &str = "/v1/operator/raft/configuration";
+const MEMBERS: &str = "/v1/agent/members";
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Three slots, `consul-a` to `consul-c`, of servers that speak plain HTTP.
+fn spec(port: u16) -> ClusterSpec {
+    let loaded = hermitcrab::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
+    let mut spec = loaded.specs().next().unwrap().1.clone();
+    let ApplicationSpec::Consul(consul) = &mut spec.application;
+    *consul = ConsulSpec { port, ca_file: None, token_file: None, ..consul.clone() };
+    consul.scheme = hermitcrab::spec::Scheme::Http;
+    spec
+}
+
+fn seats(recorded: &Recorded, spec: &ClusterSpec) -> Vec<Seat> {
+    let seat = |(nth, address): (usize, &std::net::IpAddr)| Seat {
+        slot: spec.slots[nth % spec.slots.len()].name.clone(),
+        instance: InstanceId::from(format!("i-{nth}")),
+        address: *address,
+    };
+    recorded.leaders.keys().enumerate().map(seat).collect()
+}
+
+fn ask(recorded: &Recorded) -> Result<Membership, PortError> {
+    block_on(async {
+        let (port, _) = recorded.serve().await;
+        let spec = spec(port);
+        Applications::default().membership(&spec, &seats(recorded, &spec)).await
+    })
+}
+
+/// A membership as a person reads it: one line a member, with the first digits of its id.
+fn told(membership: &Membership) -> String {
+    let mut text = String::new();
+    let leader = membership.leader.as_ref().map_or("nobody", |leader| &leader[..8]);
+    let transfer = if membership.can_transfer { "can move" } else { "cannot move" };
+    writeln!(text, "{leader} leads, {transfer}; pruning {:?}", membership.pruning).unwrap();
+    for member in &membership.members {
+        let slot = member.slot.as_ref().map_or("no slot", |slot| slot);
+        let address = member.address.map_or("nowhere".to_owned(), |address| address.to_string());
+        let vote = if member.voter { "voter" } else { "no vote" };
+        let lag = member.lag.map_or("?".to_owned(), |lag| lag.to_string());
+        let version = member.version.as_deref().unwrap_or("?");
+        let health = match &member.health {
+            Health::Healthy => "healthy".to_owned(),
+            Health::Unhealthy(why) => format!("UNHEALTHY: {why}"),
+            Health::Unknown(why) => format!("unknown: {why}"),
+        };
+        let id = &member.id[..8];
+        writeln!(text, "{slot} {id} {address} {vote} -{lag} {version} {health}").unwrap();
+    }
+    text
+}
+
+#[track_caller]
+fn comes_to(recorded: &Recorded, expected: Expect) {
+    expected.assert_eq(&told(&ask(recorded).map_err(|error| chain(&error)).unwrap()));
+}
+
+#[track_caller]
+fn refused(recorded: &Recorded, kind: ErrorKind, expected: Expect) {
+    let error = ask(recorded).unwrap_err();
+    expected.assert_eq(&chain(&error));
+    assert_eq!(error.kind, kind);
+}
+
+#[test]
+fn in_calm_all_three_are_healthy_voters() {
+    comes_to(
+        &Recorded::phase("steady"),
+        expect![[r#"
+        33333333 leads, cannot move; pruning DownTo(0)
+        consul-a 11111111 127.77.0.1 voter -0 1.8.7 healthy
+        consul-b 22222222 127.77.0.2 voter -0 1.8.7 healthy
+        consul-c 33333333 127.77.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+}
+
+#[test]
+fn before_a_cluster_has_formed_there_are_no_members_and_no_leader() {
+    comes_to(
+        &Recorded::phase("before-bootstrap"),
+        expect![[r#"
+        nobody leads, cannot move; pruning DownTo(0)
+    "#]],
+    );
+}
+
+#[test]
+fn a_follower_that_was_stopped_is_unhealthy_at_once() {
+    comes_to(
+        &Recorded::phase("follower-stopped"),
+        expect![[r#"
+        33333333 leads, cannot move; pruning DownTo(3)
+        consul-a 11111111 127.77.0.1 voter -? 1.8.7 UNHEALTHY: the leader does not reach it
+        consul-b 22222222 127.77.0.2 voter -0 1.8.7 healthy
+        consul-c 33333333 127.77.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+    comes_to(
+        &Recorded::phase("follower-failed"),
+        expect![[r#"
+        33333333 leads, cannot move; pruning DownTo(3)
+        consul-a 11111111 127.77.0.1 voter -? 1.8.7 UNHEALTHY: gossip says failed
+        consul-b 22222222 127.77.0.2 voter -0 1.8.7 healthy
+        consul-c 33333333 127.77.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+}
+
+#[test]
+fn a_server_that_is_back_is_unknown_until_autopilot_has_looked() {
+    comes_to(
+        &Recorded::phase("back-not-yet-judged"),
+        expect![[r#"
+        33333333 leads, cannot move; pruning DownTo(3)
+        consul-a 11111111 127.77.0.13 no vote -? 1.8.7 unknown: autopilot has not looked at it yet
+        consul-b 22222222 127.77.0.2 voter -? 1.8.7 unknown: autopilot has not looked at it yet
+        consul-c 33333333 127.77.0.3 voter -? 1.8.7 unknown: autopilot has not looked at it yet
+    "#]],
+    );
+}
+
+#[test]
+fn while_autopilot_is_green_the_server_that_is_back_has_no_vote_yet() {
+    comes_to(
+        &Recorded::phase("back-without-a-vote"),
+        expect![[r#"
+        33333333 leads, cannot move; pruning DownTo(3)
+        consul-a 11111111 127.77.0.13 no vote -0 1.8.7 healthy
+        consul-b 22222222 127.77.0.2 voter -0 1.8.7 healthy
+        consul-c 33333333 127.77.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+    comes_to(
+        &Recorded::phase("voter-again"),
+        expect![[r#"
+        33333333 leads, cannot move; pruning DownTo(3)
+        consul-a 11111111 127.77.0.13 voter -0 1.8.7 healthy
+        consul-b 22222222 127.77.0.2 voter -0 1.8.7 healthy
+        consul-c 33333333 127.77.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+}
+
+#[test]
+fn after_the_leader_stopped_nobody_leads_although_the_others_still_name_it() {
+    comes_to(
+        &Recorded::phase("leader-stopped"),
+        expect![[r#"
+        nobody leads, cannot move; pruning DownTo(3)
+        consul-a 11111111 127.77.0.13 voter -? 1.8.7 unknown: no leader to ask
+        consul-b 22222222 127.77.0.2 voter -? 1.8.7 unknown: no leader to ask
+        consul-c 33333333 127.77.0.3 voter -? 1.8.7 unknown: no leader to ask
+    "#]],
+    );
+}
+
+#[test]
+fn a_new_leader_has_not_looked_at_anybody_yet() {
+    comes_to(
+        &Recorded::phase("new-leader-has-not-looked"),
+        expect![[r#"
+        11111111 leads, cannot move; pruning DownTo(3)
+        consul-a 11111111 127.77.0.13 voter -? 1.8.7 unknown: autopilot has not looked at it yet
+        consul-b 22222222 127.77.0.2 voter -? 1.8.7 unknown: autopilot has not looked at it yet
+        consul-c 33333333 127.77.0.3 voter -? 1.8.7 unknown: autopilot has not looked at it yet
+    "#]],
+    );
+}
+
+#[test]
+fn without_a_quorum_the_members_are_known_and_nobody_leads() {
+    comes_to(
+        &Recorded::phase("no-quorum"),
+        expect![[r#"
+        nobody leads, cannot move; pruning DownTo(3)
+        consul-a 11111111 127.77.0.13 voter -? 1.8.7 unknown: no leader to ask
+        consul-b 22222222 127.77.0.2 voter -? 1.8.7 unknown: no leader to ask
+        consul-c 33333333 127.77.0.3 voter -? 1.8.7 unknown: no leader to ask
+    "#]],
+    );
+}
+
+#[test]
+fn a_cluster_that_pruned_a_server_is_green_with_two() {
+    comes_to(
+        &Recorded::phase("pruned"),
+        expect![[r#"
+        11111111 leads, cannot move; pruning DownTo(0)
+        consul-a 11111111 127.78.0.1 voter -0 1.8.7 healthy
+        consul-c 33333333 127.78.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+}
+
+#[test]
+fn a_server_that_came_back_with_another_id_takes_the_slot_and_the_old_id_is_a_stranger() {
+    comes_to(
+        &Recorded::phase("other-identity-joined"),
+        expect![[r#"
+        11111111 leads, cannot move; pruning DownTo(3)
+        no slot 22222222 127.78.0.2 voter -? 1.8.7 UNHEALTHY: gossip does not know it
+        consul-a 11111111 127.78.0.1 voter -0 1.8.7 healthy
+        consul-b 44444444 127.78.0.14 no vote -? 1.8.7 unknown: autopilot has not looked at it yet
+        consul-c 33333333 127.78.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+    comes_to(
+        &Recorded::phase("other-identity-beside-the-old-one"),
+        expect![[r#"
+        11111111 leads, cannot move; pruning DownTo(3)
+        no slot 22222222 127.78.0.2 voter -? ? UNHEALTHY: gossip does not know it
+        consul-a 11111111 127.78.0.1 voter -0 1.8.7 healthy
+        consul-b 44444444 127.78.0.14 no vote -0 1.8.7 healthy
+        consul-c 33333333 127.78.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+    comes_to(
+        &Recorded::phase("other-identity-as-voter"),
+        expect![[r#"
+        11111111 leads, cannot move; pruning DownTo(3)
+        consul-a 11111111 127.78.0.1 voter -0 1.8.7 healthy
+        consul-b 44444444 127.78.0.14 voter -0 1.8.7 healthy
+        consul-c 33333333 127.78.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+}
+
+#[test]
+fn a_server_that_came_back_under_another_name_sits_in_no_slot() {
+    comes_to(
+        &Recorded::phase("two-names-joined"),
+        expect![[r#"
+        33333333 leads, cannot move; pruning DownTo(3)
+        no slot 11111111 127.78.0.15 no vote -? 1.8.7 UNHEALTHY: gossip has its id under several names: ip-127-78-0-15 (alive), consul-a (failed)
+        consul-b 22222222 127.78.0.2 voter -0 1.8.7 healthy
+        consul-c 33333333 127.78.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+    comes_to(
+        &Recorded::phase("two-names"),
+        expect![[r#"
+        33333333 leads, cannot move; pruning DownTo(3)
+        no slot 11111111 127.78.0.15 no vote -? 1.8.7 UNHEALTHY: gossip has its id under several names: ip-127-78-0-15 (alive), consul-a (failed)
+        consul-b 22222222 127.78.0.2 voter -0 1.8.7 healthy
+        consul-c 33333333 127.78.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+    comes_to(
+        &Recorded::phase("two-names-flapping"),
+        expect![[r#"
+        33333333 leads, cannot move; pruning DownTo(3)
+        no slot 11111111 127.78.0.15 no vote -0 1.8.7 UNHEALTHY: gossip has its id under several names: ip-127-78-0-15 (alive), consul-a (failed)
+        consul-b 22222222 127.78.0.2 voter -0 1.8.7 healthy
+        consul-c 33333333 127.78.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+}
+
+#[test]
+fn a_token_that_sees_too_little_is_told_the_rule_to_add() {
+    refused(
+        &Recorded::phase("acl-no-token"),
+        ErrorKind::Denied,
+        expect![[
+            r#"ask the Consul servers of consul-prod at 127.78.0.1, 127.78.0.2, 127.78.0.3: the token is not enough: give it `operator = "read"` and `node_prefix "" { policy = "read" }`: 127.78.0.1 answers 403: Permission denied"#
+        ]],
+    );
+    refused(
+        &Recorded::phase("acl-unknown-token"),
+        ErrorKind::Denied,
+        expect![[
+            r#"ask the Consul servers of consul-prod at 127.78.0.1, 127.78.0.2, 127.78.0.3: the token is not enough: give it `operator = "read"` and `node_prefix "" { policy = "read" }`: 127.78.0.1 answers 403: ACL not found"#
+        ]],
+    );
+    refused(
+        &Recorded::phase("acl-no-operator-read"),
+        ErrorKind::Denied,
+        expect![[
+            r#"ask the Consul servers of consul-prod at 127.78.0.1, 127.78.0.2, 127.78.0.3: the token is not enough: give it `operator = "read"` and `node_prefix "" { policy = "read" }`: 127.78.0.1 answers 403: Permission denied"#
+        ]],
+    );
+    refused(
+        &Recorded::phase("acl-no-node-read"),
+        ErrorKind::Denied,
+        expect![[
+            r#"ask the Consul servers of consul-prod at 127.78.0.1, 127.78.0.2, 127.78.0.3: the token may not see who is there: give it `node_prefix "" { policy = "read" }`"#
+        ]],
+    );
+}
+
+#[test]
+fn newer_servers_can_move_leadership() {
+    comes_to(
+        &Recorded::phase("adapted-1.20-steady"),
+        expect![[r#"
+        33333333 leads, can move; pruning DownTo(3)
+        consul-a 11111111 127.77.0.1 voter -3 1.20.1 healthy
+        consul-b 22222222 127.77.0.2 voter -3 1.20.1 healthy
+        consul-c 33333333 127.77.0.3 voter -0 1.20.1 healthy
+    "#]],
+    );
+}
+
+#[test]
+fn servers_that_see_different_leaders_have_none() {
+    let mut steady = Recorded::phase("steady");
+    *steady.leaders.values_mut().next().unwrap() = "127.77.0.1:8300".to_owned();
+    comes_to(
+        &steady,
+        expect![[r#"
+        nobody leads, cannot move; pruning DownTo(0)
+        consul-a 11111111 127.77.0.1 voter -? 1.8.7 unknown: 127.77.0.1 sees 127.77.0.1:8300 lead, others 127.77.0.3:8300
+        consul-b 22222222 127.77.0.2 voter -? 1.8.7 unknown: 127.77.0.1 sees 127.77.0.1:8300 lead, others 127.77.0.3:8300
+        consul-c 33333333 127.77.0.3 voter -? 1.8.7 unknown: 127.77.0.1 sees 127.77.0.1:8300 lead, others 127.77.0.3:8300
+    "#]],
+    );
+}
+
+#[test]
+fn a_server_that_has_just_started_and_sees_no_leader_contradicts_nobody() {
+    let mut steady = Recorded::phase("steady");
+    *steady.leaders.values_mut().next().unwrap() = String::new();
+    assert!(ask(&steady).unwrap().leader.is_some());
+}
+
+#[test]
+fn one_server_alone_is_not_believed_about_the_leader_of_three() {
+    let mut steady = Recorded::phase("steady");
+    steady.leaders = BTreeMap::from_iter(steady.leaders.into_iter().take(1));
+    comes_to(
+        &steady,
+        expect![[r#"
+        nobody leads, cannot move; pruning DownTo(0)
+        consul-a 11111111 127.77.0.1 voter -? 1.8.7 unknown: fewer than two servers could be asked whether 127.77.0.3:8300 leads
+        consul-b 22222222 127.77.0.2 voter -? 1.8.7 unknown: fewer than two servers could be asked whether 127.77.0.3:8300 leads
+        consul-c 33333333 127.77.0.3 voter -? 1.8.7 unknown: fewer than two servers could be asked whether 127.77.0.3:8300 leads
+    "#]],
+    );
+}
+
+#[test]
+fn autopilot_and_raft_that_name_different_leaders_have_none() {
+    let mut steady = Recorded::phase("steady");
+    for server in steady.body(HEALTH)["Servers"].as_array_mut().unwrap() {
+        server["Leader"] = json!(server["Name"] == "consul-a");
+    }
+    let membership = ask(&steady).unwrap();
+    assert_eq!(membership.leader, None);
+    assert!(membership.members.iter().all(|member| matches!(&member.health, Health::Unknown(_))));
+}
+
+/// Changes what gossip says of `consul-a` in calm, and gives that member's health.
+fn health_of_a(path: &str, field: &str, value: serde_json::Value) -> Health {
+    let mut steady = Recorded::phase("steady");
+    let body = steady.body(path);
+    let list = if body.is_array() { body } else { &mut body["Servers"] };
+    let is_a = |entry: &&mut serde_json::Value| {
+        entry["Name"] == "consul-a" || entry["Node"] == "consul-a" || entry["ID"].to_string().starts_with("\"1111")
+    };
+    list.as_array_mut().unwrap().iter_mut().find(is_a).unwrap()[field] = value;
+    let membership = ask(&steady).unwrap();
+    membership.members.into_iter().find(|member| member.id.starts_with("1111")).unwrap().health
+}
+
+#[test]
+fn a_server_is_healthy_only_if_raft_autopilot_and_gossip_agree() {
+    let unknown = |why: &str| Health::Unknown(why.to_owned());
+    assert_eq!(health_of_a(MEMBERS, "Status", json!(1)), Health::Healthy);
+    assert_eq!(health_of_a(MEMBERS, "Status", json!(4)), Health::Unhealthy("gossip says failed".to_owned()));
+    assert_eq!(health_of_a(MEMBERS, "Status", json!(2)), Health::Unhealthy("gossip says leaving".to_owned()));
+    assert_eq!(health_of_a(MEMBERS, "Status", json!(3)), unknown("gossip does not know it"));
+    let moved = unknown("raft has it at 127.77.0.1:8300, gossip at 127.77.0.9");
+    assert_eq!(health_of_a(MEMBERS, "Addr", json!("127.77.0.9")), moved);
+    let renamed = unknown("raft calls it consul-a, gossip consul-x");
+    assert_eq!(health_of_a(MEMBERS, "Name", json!("consul-x")), renamed);
+    let nameless = unknown("raft calls it (unknown), gossip consul-a");
+    assert_eq!(health_of_a(RAFT, "Node", json!("(unknown)")), nameless);
+    let taken = unknown("33333333-cccc-4ccc-8ccc-000000000003 has the same address");
+    assert_eq!(health_of_a(RAFT, "Address", json!("127.77.0.3:8300")), taken);
+    let silent = Health::Unhealthy("last contact 900ms, 0 log entries behind".to_owned());
+    let mut steady = Recorded::phase("steady");
+    let verdicts = steady.body(HEALTH)["Servers"].as_array_mut().unwrap();
+    let verdict = verdicts.iter_mut().find(|verdict| verdict["Name"] == "consul-a").unwrap();
+    (verdict["Healthy"], verdict["LastContact"]) = (json!(false), json!("900ms"));
+    assert_eq!(ask(&steady).unwrap().members[0].health, silent);
+}
+
+#[test]
+fn servers_of_another_datacenter_are_not_the_declared_ones() {
+    let mut steady = Recorded::phase("steady");
+    for agent in steady.body(MEMBERS).as_array_mut().unwrap() {
+        agent["Tags"]["dc"] = json!("dc2");
+    }
+    refused(
+        &steady,
+        ErrorKind::Invalid,
+        expect![
+            "ask the Consul servers of consul-prod at 127.77.0.1, 127.77.0.2, 127.77.0.3: the servers are of datacenter dc2, and the spec says dc1: correct `datacenter`, if these are the right ones"
+        ],
+    );
+}

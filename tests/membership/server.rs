@@ -1,0 +1,118 @@
+//! Servers on loopback addresses that answer what they are told to, and note what they were asked.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+/// What servers answer: by method and path, a status and a body. A path that is not here is answered 404.
+pub type Script = BTreeMap<String, (u16, Value)>;
+
+/// What was asked of whom: address, method and path with query, the token, the body.
+pub type Asked = Arc<Mutex<Vec<(IpAddr, String, Option<String>, String)>>>;
+
+/// A phase of a roll as recorded: who leads as each server saw it, and what the servers answered.
+#[derive(Clone)]
+pub struct Recorded {
+    pub leaders: BTreeMap<IpAddr, String>,
+    pub script: Script,
+}
+
+impl Recorded {
+    /// Reads `tests/consul/<phase>.json`.
+    pub fn phase(phase: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/consul/{phase}.json"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut file: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
+        let leaders = serde_json::from_value(file.remove("leaders").unwrap()).unwrap();
+        let script = file
+            .into_iter()
+            .map(|(call, answer)| (call, (answer["status"].as_u64().unwrap() as u16, answer["body"].clone())));
+        Self { leaders, script: script.collect() }
+    }
+
+    /// The body of the answer to `GET` of a path, to be changed.
+    pub fn body(&mut self, path: &str) -> &mut Value {
+        &mut self.script.get_mut(&format!("GET {path}")).unwrap().1
+    }
+
+    /// Serves it, each server at its recorded address. Gives the port.
+    pub async fn serve(&self) -> (u16, Asked) {
+        let asked = Asked::default();
+        let addresses: Vec<IpAddr> = self.leaders.keys().copied().collect();
+        let (port, listeners) = listen(&addresses).await;
+        for (address, listener) in addresses.into_iter().zip(listeners) {
+            let mut script = self.script.clone();
+            script.insert("GET /v1/status/leader".to_owned(), (200, json!(self.leaders[&address])));
+            tokio::spawn(serve(listener, Arc::new(script), asked.clone()));
+        }
+        (port, asked)
+    }
+}
+
+/// Listeners at all of the addresses, at one port.
+pub async fn listen(addresses: &[IpAddr]) -> (u16, Vec<TcpListener>) {
+    'ports: loop {
+        let first = TcpListener::bind(SocketAddr::new(addresses[0], 0)).await.unwrap();
+        let port = first.local_addr().unwrap().port();
+        let mut listeners = vec![first];
+        for address in &addresses[1..] {
+            match TcpListener::bind(SocketAddr::new(*address, port)).await {
+                Ok(listener) => listeners.push(listener),
+                Err(_) => continue 'ports,
+            }
+        }
+        return (port, listeners);
+    }
+}
+
+/// Answers every request by the script, for as long as the test runs.
+pub async fn serve(listener: TcpListener, script: Arc<Script>, asked: Asked) {
+    let address = listener.local_addr().unwrap().ip();
+    while let Ok((stream, _)) = listener.accept().await {
+        let (script, asked) = (script.clone(), asked.clone());
+        tokio::spawn(connection(address, stream, script, asked));
+    }
+}
+
+/// Answers every request that comes over one connection.
+pub async fn connection<S>(address: IpAddr, stream: S, script: Arc<Script>, asked: Asked)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let service = service_fn(|request: Request<Incoming>| {
+        let (script, asked) = (script.clone(), asked.clone());
+        async move {
+            let call = format!("{} {}", request.method(), request.uri());
+            let token = request.headers().get("x-consul-token").map(|token| token.to_str().unwrap().to_owned());
+            let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            asked.lock().unwrap().push((address, call.clone(), token, String::from_utf8_lossy(&body).into_owned()));
+            Ok::<_, Infallible>(answer(&script, &call))
+        }
+    });
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+fn answer(script: &Script, call: &str) -> Response<Full<Bytes>> {
+    let bare = call.split('?').next().unwrap();
+    let (status, body) = script.get(call).or_else(|| script.get(bare)).cloned().unwrap_or((404, json!("")));
+    let mut response = Response::builder().status(status);
+    if (300..400).contains(&status) {
+        response = response.header("location", body.as_str().unwrap());
+    }
+    // Consul's errors are bare text.
+    let text = match &body {
+        Value::String(text) if status >= 300 => text.clone(),
+        body => body.to_string(),
+    };
+    response.body(Full::new(Bytes::from(text))).unwrap()
+}
