@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Rig, Seat};
+use crate::ec2::PERSON;
 use crate::history::{self, History};
 
 /// How things stood before something was done.
@@ -27,6 +28,15 @@ impl Rig {
             downs: self.truth.downs().len(),
             calls: self.proxy.calls().len(),
         }
+    }
+
+    /// How often controllers changed what, so far.
+    pub fn effects(&self) -> BTreeMap<String, u32> {
+        let mut effects = BTreeMap::new();
+        for call in self.proxy.calls().into_iter().filter(|call| call.effect && call.who != PERSON) {
+            *effects.entry(call.action).or_default() += 1;
+        }
+        effects
     }
 
     /// Every slot runs this image, with the volume and the member that it had.
@@ -66,7 +76,7 @@ impl Rig {
         for (kind, mutating) in [("changes", true), ("looks", false)] {
             let mut counts: BTreeMap<String, u32> = BTreeMap::new();
             let calls = self.proxy.calls().split_off(before.calls);
-            for call in calls.iter().filter(|call| call.mutating == mutating && call.who.starts_with("rig")) {
+            for call in calls.iter().filter(|call| call.mutating == mutating && call.who != PERSON) {
                 *counts.entry(call.action.clone()).or_default() += 1;
             }
             let counts: Vec<String> = counts.into_iter().map(|(action, count)| format!("{action} {count}")).collect();

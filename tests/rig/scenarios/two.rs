@@ -1,0 +1,27 @@
+//! Two controllers of one cluster: the claim keeps them from harm, whether or not they know of each other.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+
+use super::{LIMIT, first_is_back, settles_on_v2, wanting_v2};
+use crate::Stage;
+use crate::cluster::Rig;
+use crate::process::Signal;
+
+pub fn all(stage: &Stage) -> Vec<Trial> {
+    vec![stage.scenario("two::controllers_at_once_one_of_them_standing_still_in_the_middle", 3, two_at_once)]
+}
+
+async fn two_at_once(rig: Rc<Rig>) {
+    let (before, clients) = wanting_v2(&rig).await;
+    let (one, two) = (rig.controller("rig", &[]), rig.controller("rig-too", &[]));
+    first_is_back(&rig).await;
+    one.signal(Signal::Stop);
+    tokio::time::sleep(Duration::from_secs(20)).await; // so long it sleeps
+    one.signal(Signal::Cont);
+    settles_on_v2(&rig, &two, &before, &clients).await;
+    let other = one.ended(LIMIT).await;
+    assert_eq!(other.code, Some(0), "{}", other.said);
+}
