@@ -17,7 +17,7 @@ const CHANGES: u32 = 21;
 pub fn all(stage: &Stage) -> Vec<Trial> {
     let after = |change: u32| {
         let name = format!("crashes::killed_after_change_{change:02}");
-        stage.scenario(&name, 3, async move |rig: Rc<Rig>| killed_after(rig, |at| at == change).await)
+        stage.scenario(&name, 3, async move |rig: Rc<Rig>| killed_after(rig, move |at| at == change).await)
     };
     let each = stage.scenario("crashes::killed_after_every_change", 3, async |rig: Rc<Rig>| {
         killed_after(rig, |_| true).await;

@@ -46,37 +46,37 @@ async fn wanting_v2(rig: &Rig) {
 async fn without_permission_to_look(rig: Rc<Rig>) {
     wanting_v2(&rig).await;
     always(&rig, Fault::Refused("UnauthorizedOperation"), On::Action("DescribeInstances"));
-    says(&rig, &["stale-observation", "UnauthorizedOperation"]).await;
+    says(&rig, &["no ground for a decision", "UnauthorizedOperation", "allow ec2:DescribeInstances to the role"]).await;
 }
 
 async fn with_a_wrong_account(rig: Rc<Rig>) {
     wanting_v2(&rig).await;
     always(&rig, Fault::WrongAccount, On::Everything);
-    says(&rig, &["wrong-account", "999999999999"]).await;
+    says(&rig, &["the credentials belong to account 999999999999", "use credentials of account 123456789012"]).await;
 }
 
 async fn with_an_expired_token(rig: Rc<Rig>) {
     wanting_v2(&rig).await;
     always(&rig, Fault::Refused("ExpiredToken"), On::Everything);
-    says(&rig, &["stale-observation", "ExpiredToken"]).await;
+    says(&rig, &["no ground for a decision", "ExpiredToken", "log in again"]).await;
 }
 
 async fn with_a_missing_image(rig: Rc<Rig>) {
     rig.settled_on(&rig.v1).await;
     rig.desire("ami-00000000000000000", &[]);
-    says(&rig, &["image-unavailable", "ami-00000000000000000"]).await;
+    says(&rig, &["ami-00000000000000000 does not exist", "check the id"]).await;
 }
 
 async fn without_permission_to_launch(rig: Rc<Rig>) {
     wanting_v2(&rig).await;
     always(&rig, Fault::Refused("UnauthorizedOperation"), On::Action("RunInstances"));
-    says(&rig, &["UnauthorizedOperation", "ec2:RunInstances"]).await;
+    says(&rig, &["UnauthorizedOperation", "allow ec2:RunInstances to the role"]).await;
 }
 
 async fn with_unreachable_servers(rig: Rc<Rig>) {
     rig.settled_on(&rig.v1).await;
     rig.desire(&rig.v2, &[("port: 8500", "port: 8599")]);
-    says(&rig, &["unknown-health"]).await;
+    says(&rig, &["health is not known", "Connection refused"]).await;
 }
 
 async fn with_a_dead_key(rig: Rc<Rig>) {
