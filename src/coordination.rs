@@ -1,39 +1,49 @@
-//! Where the claim of each cluster is kept.
+//! Where the claim of each cluster is kept, and which controller is the active one.
 //!
-//! Everything here is [`ports::Coordination`](crate::ports::Coordination): one small record a cluster, written with
-//! compare-and-set. Safety rests on that alone.
-
-use std::path::PathBuf;
-use std::str::FromStr;
+//! The claims are [`ports::Coordination`](crate::ports::Coordination): one small record a cluster, written with
+//! compare-and-set. Safety rests on that alone. The lease is there to save work: it keeps a second controller from
+//! planning what the first one plans already, and it cannot keep a call from arriving late.
 
 use crate::action::ClaimEffect;
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, Outcome, PortError};
 
+pub mod consul;
+pub mod lease;
 pub mod local;
+pub mod place;
 mod stored;
 
+pub use consul::Consul;
+pub use lease::Held;
 pub use local::Local;
-
-/// Where claims are to be kept, as a person writes it: a directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A directory on a local disk. Every controller that uses it runs on this machine.
-    Directory(PathBuf),
-}
+pub use place::{Credentials, Place};
 
 /// The claims of all clusters, kept in one place.
 pub enum Claims<C> {
     /// In a directory.
     Local(Local<C>),
+    /// In Consul.
+    Consul(Consul<C>),
 }
 
-impl<C: Clock> Claims<C> {
-    /// Opens a place; a directory is made if it does not exist. `clock` dates what is written.
-    pub fn open(place: &Place, clock: C) -> Result<Self, PortError> {
+impl<C: Clock + Clone> Claims<C> {
+    /// Opens a place; a directory is made if it does not exist, and Consul is not asked yet. `clock` dates what is
+    /// written, and paces what is waited for.
+    pub fn open(place: &Place, credentials: &Credentials, clock: C) -> Result<Self, PortError> {
         match place {
             Place::Directory(directory) => Local::open(directory, clock).map(Self::Local),
+            Place::Consul(remote) => Consul::open(remote, credentials, clock).map(Self::Consul),
+        }
+    }
+
+    /// Waits until no other controller is active, and tells of whom it waits for. `holder` is how others will know this
+    /// one, e.g. host and process. Fails only where waiting is of no use.
+    pub async fn acquire(&self, holder: &str) -> Result<Held<C>, PortError> {
+        match self {
+            Self::Local(local) => local.acquire(holder).await.map(Held::Local),
+            Self::Consul(consul) => consul.acquire(holder).await.map(Box::new).map(Held::Consul),
         }
     }
 }
@@ -42,24 +52,14 @@ impl<C: Clock> Coordination for Claims<C> {
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
         match self {
             Self::Local(local) => local.read(cluster).await,
+            Self::Consul(consul) => consul.read(cluster).await,
         }
     }
 
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError> {
         match self {
             Self::Local(local) => local.write(cluster, effect).await,
-        }
-    }
-}
-
-impl FromStr for Place {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once("://") {
-            Some((scheme, _)) => Err(format!("claims cannot be kept at `{scheme}://`: name a directory")),
-            None if text.is_empty() => Err("name a directory".to_owned()),
-            None => Ok(Self::Directory(PathBuf::from(text))),
+            Self::Consul(consul) => consul.write(cluster, effect).await,
         }
     }
 }
@@ -67,19 +67,4 @@ impl FromStr for Place {
 /// A record that a write did not expect.
 fn changed(expected: u64, found: u64) -> Outcome {
     Outcome::Changed { expected: format!("revision {expected}"), found: format!("revision {found}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_a_directory() {
-        assert_eq!("state/claims".parse(), Ok(Place::Directory(PathBuf::from("state/claims"))));
-        assert_eq!(
-            "s3://bucket".parse::<Place>(),
-            Err("claims cannot be kept at `s3://`: name a directory".to_owned())
-        );
-        assert!("".parse::<Place>().is_err());
-    }
 }

@@ -33,13 +33,12 @@
 //! | [`clock`] | the machine's clock | data, `ports` |
 //! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means | `ports` |
 //! | [`application`] | what runs on the instances: `consul` asks its servers, and reads their answers | data, `ports`, `http` |
-//! | [`coordination`] | the claims, kept in a directory (`local`) | data, `ports` |
+//! | [`coordination`] | the claims and the lease, in a directory (`local`) or in `consul` | data, `ports`, `http` |
 //! | [`sim`] | the simulated world, which fills every port | data, `ports` |
 //! | [`simulate`] | a whole rollout in that world | everything above |
 //! | [`cli`] | one command, one file; chooses what fills the ports | everything |
 //!
-//! `tests/layers.rs` holds this table. It has a row for `cloud` too, the adapter for EC2, which is not written yet: data
-//! and `ports`, and never a plan.
+//! `tests/layers.rs` holds this table. The adapters (`cloud`, `application`, `coordination`) never see a plan.
 //!
 //! # Architecture invariants
 //!

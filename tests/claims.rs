@@ -13,7 +13,7 @@ use hermitcrab::observed::{Claim, ClaimRecord};
 use hermitcrab::ports::{Coordination, ErrorKind, Outcome};
 use hermitcrab::time::Timestamp;
 
-#[path = "claims/wall.rs"]
+#[path = "http/wall.rs"]
 mod wall;
 
 use wall::Wall;

@@ -269,6 +269,7 @@ fn a_broken_file_is_shown_and_does_not_stop_the_others() {
 }
 
 #[test]
+#[cfg(not(feature = "aws"))]
 fn this_build_says_that_it_cannot_look_at_aws() {
     check(
         &["plan", FILE],

@@ -14,7 +14,7 @@ use hermitcrab::ports::{Application, ErrorKind, PortError, Seat};
 use hermitcrab::spec::{ApplicationSpec, ClusterSpec, ConsulSpec};
 use serde_json::json;
 
-#[path = "membership/server.rs"]
+#[path = "http/server.rs"]
 mod server;
 
 use server::Recorded;

@@ -19,6 +19,9 @@ use crate::time::after;
 
 use super::{Failure, real};
 
+#[cfg(feature = "aws")]
+mod actual;
+
 /// A world that is made for a look has been settled for so long: longer than any gate wants its members to be steady.
 const SETTLED_FOR: Duration = Duration::from_secs(5 * 60);
 
@@ -94,7 +97,7 @@ impl Args {
             let image = self.image.clone().unwrap_or_else(|| spec.image.clone());
             ClusterSpec { image, ..spec.clone() }
         };
-        let cloud = Actual::open(&self.real, specs)?;
+        let cloud = actual::Actual::open(&self.real, specs)?;
         Ok(Scene { specs: specs.iter().map(with_image).collect(), cloud: Box::new(cloud) })
     }
 
@@ -208,36 +211,6 @@ impl View for Simulated {
 
     fn allowed(&self, _: &ClusterSpec) -> Vec<Asked> {
         Vec::new()
-    }
-}
-
-/// EC2, seen from a command that looks and goes.
-#[cfg(feature = "aws")]
-struct Actual {
-    runtime: tokio::runtime::Runtime,
-    controller: Controller<real::Real, Nobody>,
-}
-
-#[cfg(feature = "aws")]
-impl Actual {
-    fn open(args: &real::Args, specs: &[ClusterSpec]) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let region = specs.first().map_or("us-east-1", |spec| spec.region.as_str());
-        let outside = runtime.block_on(real::Real::open(args, region))?;
-        let settings = Settings { owner: Owner::from(args.owner.as_str()), ..simulate::settings(0) };
-        Ok(Self { runtime, controller: Controller::new(outside, Nobody, settings) })
-    }
-}
-
-#[cfg(feature = "aws")]
-impl View for Actual {
-    fn look(&self, spec: &ClusterSpec) -> Observation {
-        self.runtime.block_on(self.controller.look(spec))
-    }
-
-    fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure> {
-        let cloud = self.controller.outside().cloud();
-        self.runtime.block_on(cloud.change(spec, Some(slot), effect)).map_err(Failure::new)
     }
 }
 

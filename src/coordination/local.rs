@@ -22,6 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it tries.
 const TRY_EVERY: Duration = Duration::from_millis(20);
 
+/// How often a controller that stands by tries to become the active one.
+const STAND_BY: Duration = Duration::from_secs(1);
+
+/// The lease: the operating system gives it back when the file is closed, however that comes.
+pub struct Lock {
+    _file: File,
+}
+
 /// Claims in a directory on a local disk.
 pub struct Local<C> {
     directory: PathBuf,
@@ -36,6 +44,34 @@ impl<C: Clock> Local<C> {
         let local = Self { directory: directory.to_owned(), clock };
         local.lock_file().map_err(|error| failed(doing(), error))?;
         Ok(local)
+    }
+
+    /// Waits until no other process is active in this directory.
+    pub(super) async fn acquire(&self, holder: &str) -> Result<Lock, PortError> {
+        let path = self.directory.join("lease");
+        let doing = || format!("take the lease in {}", path.display());
+        let mut known = None;
+        loop {
+            // Opened anew each time, in case somebody has removed it.
+            let mut options = File::options();
+            let file = options.create(true).truncate(false).read(true).write(true).open(&path);
+            let mut file = file.map_err(|error| failed(doing(), error))?;
+            match file.try_lock() {
+                Ok(()) => {
+                    let written = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
+                    return written.map(|()| Lock { _file: file }).map_err(|error| failed(doing(), error));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(doing(), error)),
+                Err(TryLockError::WouldBlock) => {
+                    let other = fs::read_to_string(&path).unwrap_or_default();
+                    if known.as_ref() != Some(&other) {
+                        tracing::info!(lease = %path.display(), held_by = other, "another controller is active; standing by");
+                        known = Some(other);
+                    }
+                }
+            }
+            self.clock.sleep(STAND_BY).await;
+        }
     }
 
     fn path(&self, cluster: &ClusterName) -> PathBuf {

@@ -58,7 +58,8 @@ impl Servers {
     /// What is being done to whom.
     pub(super) fn doing(&self, verb: &str) -> String {
         let hosts: Vec<_> = self.all.iter().map(Server::host).collect();
-        format!("{verb} the Consul servers of {} at {}", self.cluster, hosts.join(", "))
+        let at = if hosts.is_empty() { "" } else { " at " };
+        format!("{verb} the Consul servers of {}{at}{}", self.cluster, hosts.join(", "))
     }
 
     /// Everything that can be known of them now.
@@ -89,24 +90,37 @@ impl Servers {
     pub(super) async fn live(&self) -> Result<(Vec<&Server>, Vec<(String, String)>), PortError> {
         let asked = self.all.iter().map(|server| async move { (server, self.view(server).await) });
         let mut live = Vec::new();
-        let mut trouble = None;
+        let mut trouble = Vec::new();
         for (server, view) in future::join_all(asked).await {
             match view {
                 Ok(view) => live.push((server, view)),
-                Err(error) => trouble = Some(error),
+                Err(error) => trouble.push((server, error)),
             }
+        }
+        if live.is_empty() {
+            return Err(self.nobody(trouble));
         }
         live.sort_by_key(|(_, view)| view.is_empty());
         let leaders = live.iter().map(|(server, view)| (server.host().to_owned(), view.clone())).collect();
-        match trouble {
-            _ if !live.is_empty() => Ok((live.into_iter().map(|(server, _)| server).collect(), leaders)),
-            Some(error) => Err(error),
-            None => Err(PortError::new(
-                format!("ask the Consul servers of {}", self.cluster),
-                ErrorKind::Unreachable,
-                "no running instance has an address",
-            )),
+        Ok((live.into_iter().map(|(server, _)| server).collect(), leaders))
+    }
+
+    /// What went wrong with each of them. One that answers, though not as it should, says more than one that is silent.
+    fn nobody(&self, mut trouble: Vec<(&Server, PortError)>) -> PortError {
+        if let Some(spoke) = trouble.iter().position(|(_, error)| error.kind != ErrorKind::Unreachable) {
+            return trouble.swap_remove(spoke).1;
         }
+        let root = |error: &PortError| {
+            let mut cause: &dyn std::error::Error = &*error.source;
+            while let Some(deeper) = cause.source() {
+                cause = deeper;
+            }
+            cause.to_string()
+        };
+        let each: Vec<_> =
+            trouble.iter().map(|(server, error)| format!("{}: {}", server.host(), root(error))).collect();
+        let why = if each.is_empty() { "no running instance has an address".to_owned() } else { each.join("; ") };
+        PortError::new(self.doing("ask"), ErrorKind::Unreachable, why)
     }
 
     /// The leader among servers, if it sits where we know; else any of them, which will pass on what it is asked.
@@ -120,7 +134,7 @@ impl Servers {
     }
 
     async fn view(&self, server: &Server) -> Result<String, PortError> {
-        self.json(self.heard(server.get(LEADER, &[]).await)?)
+        self.json(self.heard(server.glance(LEADER).await)?)
     }
 
     /// What a server says while there is a leader: it asks that one.

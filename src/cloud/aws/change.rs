@@ -194,11 +194,7 @@ impl<C: Clock> Change<'_, C> {
     }
 
     /// All of these volumes, if they are ours; and that slot's, where one is given.
-    async fn volumes_for(
-        &self,
-        ids: &BTreeSet<VolumeId>,
-        slot: Option<&SlotName>,
-    ) -> Result<Vec<types::Volume>, Halt> {
+    async fn volumes_for(&self, ids: &BTreeSet<VolumeId>, slot: Option<&SlotName>) -> Result<Vec<types::Volume>, Halt> {
         if ids.is_empty() {
             return Ok(Vec::new()); // EC2 would take that for all there are
         }

@@ -56,7 +56,8 @@ impl<C: Clock> Change<'_, C> {
         let mut ours = tags::place(&self.spec.name, slot);
         ours.insert(tags::VOLUME.to_owned(), wanted.name.to_string());
         let call = self.region.ec2.describe_volumes();
-        let call = call.set_filters(Some(ours.iter().map(|(key, value)| filter(&format!("tag:{key}"), [value])).collect()));
+        let call =
+            call.set_filters(Some(ours.iter().map(|(key, value)| filter(&format!("tag:{key}"), [value])).collect()));
         let there = self.look(DESCRIBE_VOLUMES, call.send()).await?;
         if there.volumes().iter().any(|volume| !is_gone(volume)) {
             return Err(ALREADY_SO);
@@ -69,7 +70,8 @@ impl<C: Clock> Change<'_, C> {
         let call = call.volume_type(VolumeType::from(wanted.volume_type.as_str())).encrypted(wanted.encrypted);
         let call = call.tag_specifications(specification(ResourceType::Volume, &ours));
         let answer = self.send(CREATE_VOLUME, call.send()).await?;
-        let nameless = || Failure::ours(CREATE_VOLUME, ErrorKind::Unknown, "unexpected-answer", "a volume without an id");
+        let nameless =
+            || Failure::ours(CREATE_VOLUME, ErrorKind::Unknown, "unexpected-answer", "a volume without an id");
         Ok(Outcome::Created(answer.volume_id().ok_or_else(nameless)?.into()))
     }
 }

@@ -40,14 +40,11 @@ impl<C: Clock> Change<'_, C> {
     }
 
     /// Named with its value, the tag is deleted only where it still says this generation.
-    pub(super) async fn forgive(
-        &self,
-        volumes: &BTreeSet<VolumeId>,
-        generation: &Generation,
-    ) -> Result<Outcome, Halt> {
+    pub(super) async fn forgive(&self, volumes: &BTreeSet<VolumeId>, generation: &Generation) -> Result<Outcome, Halt> {
         let found = self.volumes_for(volumes, self.slot).await?;
         let says = |volume: &&types::Volume| Tags::of(volume.tags()).get(tags::REJECTED) == Some(generation);
-        let marked: Vec<_> = found.iter().filter(says).filter_map(|volume| volume.volume_id().map(str::to_owned)).collect();
+        let marked: Vec<_> =
+            found.iter().filter(says).filter_map(|volume| volume.volume_id().map(str::to_owned)).collect();
         if marked.is_empty() {
             return Err(ALREADY_SO);
         }

@@ -72,10 +72,7 @@ impl<C: Clock> Change<'_, C> {
             [volume.tags(), instance.tags()].map(|tags| Tags::of(tags).get(tags::SLOT).map(str::to_owned));
         if slot_of_volume.is_none() || slot_of_volume != slot_of_instance {
             let slot = |slot: Option<String>| slot.unwrap_or_else(|| "no slot".to_owned());
-            return halt(
-                format!("{to} in the slot of {id}, {}", slot(slot_of_volume)),
-                slot(slot_of_instance),
-            );
+            return halt(format!("{to} in the slot of {id}, {}", slot(slot_of_volume)), slot(slot_of_instance));
         }
         let refused = |code, text| Err(Failure::ours(ATTACH_VOLUME, ErrorKind::Invalid, code, text).into());
         let zone = instance.placement().and_then(types::Placement::availability_zone);

@@ -23,8 +23,10 @@ pub(in super::super) fn instance(
     let cluster = tags.required(tags::CLUSTER)?;
     let id = InstanceId::from(given(seen.instance_id(), "id")?);
     let state = life_cycle(seen)?;
-    let launched_at =
-        seen.launch_time().and_then(timestamp).ok_or_else(|| Unreadable::Foreign("it has no launch time".to_owned()))?;
+    let launched_at = seen
+        .launch_time()
+        .and_then(timestamp)
+        .ok_or_else(|| Unreadable::Foreign("it has no launch time".to_owned()))?;
     let state_since = match state {
         InstanceState::Pending | InstanceState::Running => launched_at,
         _ => transition(seen.state_transition_reason()).unwrap_or_else(|| first_seen(&id, state)),

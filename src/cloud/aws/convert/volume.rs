@@ -17,10 +17,7 @@ pub(in super::super) struct Remarks {
 }
 
 /// A volume, and the cluster whose tag it bears.
-pub(in super::super) fn volume(
-    seen: &types::Volume,
-    remarks: &Remarks,
-) -> Result<(ClusterName, Volume), Unreadable> {
+pub(in super::super) fn volume(seen: &types::Volume, remarks: &Remarks) -> Result<(ClusterName, Volume), Unreadable> {
     let tags = Tags::of(seen.tags());
     let cluster = tags.required(tags::CLUSTER)?;
     let id = VolumeId::from(given(seen.volume_id(), "id")?);

@@ -179,8 +179,7 @@ impl<C: Clock> Aws<C> {
         if let Some(remarks) = region.facts.remarks.young(now, |_| LIFE) {
             return Ok(remarks);
         }
-        let (impaired, modifications) =
-            tokio::try_join!(self.impaired_volumes(region), self.modifications(region))?;
+        let (impaired, modifications) = tokio::try_join!(self.impaired_volumes(region), self.modifications(region))?;
         let remarks = Remarks {
             impaired: impaired.iter().filter_map(convert::impaired_volume).collect(),
             modifying: modifications.iter().filter_map(|one| Some(one.volume_id()?.into())).collect(),

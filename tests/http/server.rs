@@ -14,8 +14,9 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// What servers answer: by method and path, a status and a body. A path that is not here is answered 404.
-pub type Script = BTreeMap<String, (u16, Value)>;
+/// What servers answer: by method and path, with or without its query, a status and a body. What is not here is answered
+/// 404. A test may change it while the servers run.
+pub type Script = Arc<Mutex<BTreeMap<String, (u16, Value)>>>;
 
 /// What was asked of whom: address, method and path with query, the token, the body.
 pub type Asked = Arc<Mutex<Vec<(IpAddr, String, Option<String>, String)>>>;
@@ -24,7 +25,7 @@ pub type Asked = Arc<Mutex<Vec<(IpAddr, String, Option<String>, String)>>>;
 #[derive(Clone)]
 pub struct Recorded {
     pub leaders: BTreeMap<IpAddr, String>,
-    pub script: Script,
+    pub script: BTreeMap<String, (u16, Value)>,
 }
 
 impl Recorded {
@@ -53,7 +54,7 @@ impl Recorded {
         for (address, listener) in addresses.into_iter().zip(listeners) {
             let mut script = self.script.clone();
             script.insert("GET /v1/status/leader".to_owned(), (200, json!(self.leaders[&address])));
-            tokio::spawn(serve(listener, Arc::new(script), asked.clone()));
+            tokio::spawn(serve(listener, Arc::new(Mutex::new(script)), asked.clone()));
         }
         (port, asked)
     }
@@ -76,7 +77,7 @@ pub async fn listen(addresses: &[IpAddr]) -> (u16, Vec<TcpListener>) {
 }
 
 /// Answers every request by the script, for as long as the test runs.
-pub async fn serve(listener: TcpListener, script: Arc<Script>, asked: Asked) {
+pub async fn serve(listener: TcpListener, script: Script, asked: Asked) {
     let address = listener.local_addr().unwrap().ip();
     while let Ok((stream, _)) = listener.accept().await {
         let (script, asked) = (script.clone(), asked.clone());
@@ -85,7 +86,7 @@ pub async fn serve(listener: TcpListener, script: Arc<Script>, asked: Asked) {
 }
 
 /// Answers every request that comes over one connection.
-pub async fn connection<S>(address: IpAddr, stream: S, script: Arc<Script>, asked: Asked)
+pub async fn connection<S>(address: IpAddr, stream: S, script: Script, asked: Asked)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
@@ -96,13 +97,13 @@ where
             let token = request.headers().get("x-consul-token").map(|token| token.to_str().unwrap().to_owned());
             let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             asked.lock().unwrap().push((address, call.clone(), token, String::from_utf8_lossy(&body).into_owned()));
-            Ok::<_, Infallible>(answer(&script, &call))
+            Ok::<_, Infallible>(answer(&script.lock().unwrap(), &call))
         }
     });
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-fn answer(script: &Script, call: &str) -> Response<Full<Bytes>> {
+fn answer(script: &BTreeMap<String, (u16, Value)>, call: &str) -> Response<Full<Bytes>> {
     let bare = call.split('?').next().unwrap();
     let (status, body) = script.get(call).or_else(|| script.get(bare)).cloned().unwrap_or((404, json!("")));
     let mut response = Response::builder().status(status);

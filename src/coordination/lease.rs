@@ -1,0 +1,45 @@
+//! The lease that one active controller holds.
+//!
+//! Whoever has it polls [`Held::lost`] for as long as it works, because that is what renews it, and asks
+//! [`Held::is_held`] before each action, because a process that slept does not know that it did.
+
+use std::future;
+
+use super::consul::Session;
+use super::local::Lock;
+use crate::ports::Clock;
+
+/// A lease that is held until it is lost or given up.
+pub enum Held<C> {
+    /// A lock of the operating system's, which goes with the process.
+    Local(Lock),
+    /// A session with Consul, which expires unless it is renewed.
+    Consul(Box<Session<C>>),
+}
+
+impl<C: Clock> Held<C> {
+    /// Whether it is certain that nobody else has it. Not to be waited for: it looks at the clock alone.
+    pub fn is_held(&self) -> bool {
+        match self {
+            Self::Local(_) => true,
+            Self::Consul(session) => session.is_held(),
+        }
+    }
+
+    /// Renews the lease, and ends when it is lost for good. Dropping it and calling again goes on where it was.
+    pub async fn lost(&self) {
+        match self {
+            Self::Local(_) => future::pending().await,
+            Self::Consul(session) => session.lost().await,
+        }
+    }
+
+    /// Gives the lease up, so that another need not wait for it to expire. Dropped instead, a lock is free at once
+    /// and a session when it has expired.
+    pub async fn release(self) {
+        match self {
+            Self::Local(lock) => drop(lock),
+            Self::Consul(session) => session.release().await,
+        }
+    }
+}
