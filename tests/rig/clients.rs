@@ -12,7 +12,7 @@ use crate::history::{Event, Fate, History, Kind, Op, Register};
 use crate::hypervisor::Hypervisor;
 
 /// The pause between two requests of one client.
-const PAUSE: Duration = Duration::from_millis(300);
+const PAUSE: Duration = Duration::from_millis(500);
 
 const KEYS: [(&str, Kind); 3] = [("first", Kind::Cas), ("second", Kind::Cas), ("third", Kind::Plain)];
 

@@ -121,11 +121,17 @@ impl Rig {
 
     /// The cluster as it is after a rollout of an image: every slot settled on it.
     pub async fn settled_on(&self, image: &str) {
-        let folder = self.desire(image, &[]);
+        self.settled(&vec![image; self.slots.len()]).await;
+    }
+
+    /// The cluster with each slot settled on an image of its own.
+    pub async fn settled(&self, images: &[&str]) {
+        let folder = self.desire(images[0], &[]);
         let loaded = load::load(&[folder]);
         let (_, spec) = loaded.specs().next().expect("the desired state is good");
-        for (number, slot) in self.slots.iter().enumerate() {
-            self.launch_settled(spec, slot, number + 1).await;
+        for (number, (slot, image)) in self.slots.iter().zip(images).enumerate() {
+            let spec = ClusterSpec { image: (*image).into(), ..spec.clone() };
+            self.launch_settled(&spec, slot, number + 1).await;
         }
         self.attach_all().await;
         self.all_are_well(Duration::from_secs(90)).await;

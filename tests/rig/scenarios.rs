@@ -39,6 +39,18 @@ pub fn all(stage: &Stage) -> Vec<Trial> {
 /// A cluster that has been on v1 for a while, with clients at work, and v2 wanted.
 async fn wanting_v2(rig: &Rig) -> (Before, Rc<Clients>) {
     rig.settled_on(&rig.v1).await;
+    with_clients(rig)
+}
+
+/// The same with only one slot to go: a shorter story, with every kind of call in it.
+async fn wanting_one_more_on_v2(rig: &Rig) -> (Before, Rc<Clients>) {
+    let mut images = vec![&*rig.v2; rig.slots.len()];
+    images[0] = &rig.v1;
+    rig.settled(&images).await;
+    with_clients(rig)
+}
+
+fn with_clients(rig: &Rig) -> (Before, Rc<Clients>) {
     let clients = Clients::start(rig.hypervisor.clone());
     rig.desire(&rig.v2, &[]);
     (rig.before(), clients)
@@ -68,6 +80,12 @@ async fn at_rest(rig: &Rig) {
         lives.all(|life| matches!(life, Life::Running | Life::Stopped | Life::Terminated)).then_some(())
     };
     until("every instance to come to rest", Duration::from_secs(90), rests).await;
+}
+
+/// Waits until an instance has come so far.
+async fn comes_to(rig: &Rig, instance: &str, life: Life) {
+    let what = format!("{instance} to be {life:?}");
+    until(&what, Duration::from_secs(90), async || (rig.proxy.life(instance) == Some(life)).then_some(())).await;
 }
 
 /// Waits until some slot's member has been taken down and is back.

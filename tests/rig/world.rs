@@ -18,9 +18,9 @@ pub struct Delays {
     /// From `running` until the status checks pass.
     pub checks: Duration,
     pub stop: Duration,
-    /// Added to the stop of an instance whose payload runs. Peers accept a server's name at another address only after
+    /// Added to the end of an instance whose payload runs. Peers accept a server's name at another address only after
     /// they have had it failed for 30 s; one that comes back sooner holds elections meanwhile, alone and in vain, and
-    /// deposes the leader when it is let in. Stopping a real instance takes about as long, so this is not scaled.
+    /// deposes the leader when it is let in. Ending a real instance takes about as long, so this is not scaled.
     pub shutdown: Duration,
     pub terminate: Duration,
     pub attach: Duration,
@@ -76,6 +76,8 @@ impl Life {
 pub struct Machine {
     pub life: Life,
     pub since: Instant,
+    /// When it was started again, as EC2 writes it. moto leaves the launch time as it was.
+    pub started_again: Option<String>,
     /// The access key of whoever changed its state last.
     pub by: String,
     pub image: String,
@@ -84,7 +86,7 @@ pub struct Machine {
     pub tags: BTreeMap<String, String>,
     /// Its payload is running.
     pub guest: bool,
-    /// Its payload was running when its stop began.
+    /// Its payload was running when its end began.
     pub was_busy: bool,
     /// The launch will fail for this reason.
     pub doomed: Option<&'static str>,
@@ -149,6 +151,7 @@ impl World {
             let machine = self.machines.entry(row.id).or_insert_with(|| Machine {
                 life: Life::Pending,
                 since: now,
+                started_again: None,
                 by: who.to_owned(),
                 image: row.image,
                 zone: row.zone,
@@ -169,6 +172,9 @@ impl World {
             };
             if turned != machine.life {
                 (machine.life, machine.since, machine.was_busy) = (turned, now, machine.guest);
+                if turned == Life::Pending {
+                    machine.started_again = Some(jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string());
+                }
                 if turned != Life::Terminated {
                     machine.by = who.to_owned();
                 }
@@ -198,6 +204,7 @@ impl World {
                     && !matches!(machine.life, Life::ShuttingDown | Life::Terminated)
                 {
                     (machine.life, machine.since, machine.by) = (Life::ShuttingDown, now, who.to_owned());
+                    machine.was_busy = machine.guest;
                 }
             }
             Due::Detach { volume, .. } => {
@@ -217,8 +224,10 @@ impl World {
             let next = match machine.life {
                 Life::Pending if for_so_long >= delays.launch && machine.doomed.is_some() => Life::ShuttingDown,
                 Life::Pending if for_so_long >= delays.launch => Life::Running,
-                Life::Stopping if for_so_long >= machine.stop(&delays) && !machine.guest => Life::Stopped,
-                Life::ShuttingDown if for_so_long >= delays.terminate && !machine.guest => {
+                Life::Stopping if for_so_long >= delays.stop + machine.shutdown(&delays) && !machine.guest => {
+                        Life::Stopped
+                }
+                Life::ShuttingDown if for_so_long >= delays.terminate + machine.shutdown(&delays) && !machine.guest => {
                     due.push(Due::Terminate(id.clone()));
                     continue;
                 }
@@ -286,8 +295,8 @@ impl World {
 }
 
 impl Machine {
-    fn stop(&self, delays: &Delays) -> Duration {
-        delays.stop + if self.was_busy { delays.shutdown } else { Duration::ZERO }
+    fn shutdown(&self, delays: &Delays) -> Duration {
+        if self.was_busy { delays.shutdown } else { Duration::ZERO }
     }
 
     /// It came to where it is by a person's hand.

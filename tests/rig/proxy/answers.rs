@@ -45,6 +45,9 @@ fn instance(item: Node<'_, '_>, world: &World, edits: &mut Edits) {
         }
     }
     reason(item, machine, edits);
+    if let Some(time) = &machine.started_again {
+        edits.set(xml::find(item, &["launchTime"]), time);
+    }
     if machine.life == Life::Terminated {
         for gone in ["subnetId", "vpcId", "privateIpAddress", "blockDeviceMapping", "networkInterfaceSet"] {
             edits.remove(xml::find(item, &[gone]));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
+use super::comes_to;
 use crate::Stage;
 use crate::clients::Clients;
 use crate::cluster::Rig;
@@ -64,11 +65,6 @@ async fn a_volume_moves(rig: Rc<Rig>) {
     assert_eq!(rig.hypervisor.elections(), before.elections);
 }
 
-async fn comes_to(rig: &Rig, instance: &str, life: Life) {
-    let what = format!("{instance} to be {life:?}");
-    until(&what, Duration::from_secs(60), async || (rig.proxy.life(instance) == Some(life)).then_some(())).await;
-}
-
 /// An instance in the first subnet, launched by somebody with a token.
 async fn launch(ec2: &Ec2, rig: &Rig, token: &str, image: &str) -> Result<String, Refused> {
     let params = [
@@ -88,6 +84,7 @@ fn code<T>(answer: Result<T, Refused>) -> String {
 
 async fn what_ec2_refuses(rig: Rc<Rig>) {
     let ec2 = &rig.person;
+    rig.proxy.world.borrow_mut().delays.launch = Duration::from_secs(10); // so that there is time to be early
     let first = launch(ec2, &rig, "first", &rig.v1).await.unwrap();
     let second = launch(ec2, &rig, "second", &rig.v1).await.unwrap();
     let volume = async |zone| {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 
-use super::{LIMIT, first_is_back, rolled_to, settles_on_v2, wanting_v2};
+use super::{LIMIT, comes_to, rolled_to, settles_on_v2, wanting_v2};
 use crate::Stage;
 use crate::clients::Clients;
 use crate::cluster::Rig;
 use crate::until;
-use crate::world::tag;
+use crate::world::{Life, tag};
 
 pub fn all(stage: &Stage) -> Vec<Trial> {
     vec![
@@ -84,15 +84,15 @@ async fn a_bad_image_is_taken_back(rig: Rc<Rig>) {
 async fn a_person_stops_a_second_server(rig: Rc<Rig>) {
     let (before, clients) = wanting_v2(&rig).await;
     let controller = rig.controller("rig", &[]);
-    let first = first_is_back(&rig).await;
-    let mut others = before.seats.iter().filter(|(slot, _)| **slot != first && before.leader.as_ref() != Some(slot));
+    let launched = async || rig.slots.iter().find(|slot| rig.proxy.world.borrow().live_in(&slot.name).count() == 2);
+    let first = until("a replacement to be launched", LIMIT, launched).await;
+    let mut others = before.seats.iter().filter(|(slot, _)| **slot != first.name && before.leader.as_ref() != Some(slot));
     let (second, seat) = others.next().unwrap();
     rig.person.call("StopInstances", &[("InstanceId.1", &seat.instance)]).await.unwrap();
     let says_why = async || controller.said().contains(&format!("not served by one instance: {second}")).then_some(());
     until("the controller to say why it holds", Duration::from_secs(90), says_why).await;
-    let stops = rig.effects().get("StopInstances").copied();
-    tokio::time::sleep(Duration::from_secs(20)).await; // that nothing happens shows only with time
-    assert_eq!(rig.effects().get("StopInstances").copied(), stops, "it holds");
+    comes_to(&rig, &seat.instance, Life::Stopped).await;
+    assert_eq!(rig.effects().get("StopInstances"), None, "it holds");
     rig.person.call("StartInstances", &[("InstanceId.1", &seat.instance)]).await.unwrap();
     settles_on_v2(&rig, &controller, &before, &clients).await;
 }
