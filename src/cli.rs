@@ -26,6 +26,7 @@ pub mod retry;
 pub mod run;
 pub mod simulate;
 
+pub mod adopt;
 pub mod doctor;
 pub mod iam_policy;
 
@@ -106,6 +107,7 @@ enum Command {
     Retry(retry::Args),
     Simulate(simulate::Args),
     Doctor(doctor::Args),
+    Adopt(adopt::Args),
     IamPolicy(iam_policy::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -138,6 +140,7 @@ impl Command {
             Self::Retry(args) => retry::run(args, out),
             Self::Simulate(args) => simulate::run(args, out),
             Self::Doctor(args) => doctor::run(args, out),
+            Self::Adopt(args) => adopt::run(args, out),
             Self::IamPolicy(args) => iam_policy::run(args, out),
             Self::Completions(args) => completions::run(args, out),
             Self::Man(args) => man::run(args, out),

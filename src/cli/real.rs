@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::coordination::Place;
+use crate::coordination::{Credentials, Place};
 use crate::sim::OWNER;
 
 /// How the real world is reached.
@@ -14,6 +14,18 @@ pub struct Args {
     /// (the default: `hermitcrab` in the state directory), or `consul+https://HOST:PORT/PREFIX`
     #[arg(long, value_name = "PLACE", env = "HERMITCRAB_CLAIMS", hide_env_values = true)]
     pub claims: Option<Place>,
+    /// For claims in Consul: a file that holds the ACL token
+    #[arg(long, value_name = "FILE")]
+    pub claims_token_file: Option<String>,
+    /// For claims in Consul over TLS: a PEM file with the CA to trust, in place of the system's
+    #[arg(long, value_name = "FILE")]
+    pub claims_ca_file: Option<String>,
+    /// For claims in Consul over TLS: a PEM file with our own certificate
+    #[arg(long, value_name = "FILE", requires = "claims_key_file")]
+    pub claims_cert_file: Option<String>,
+    /// The key of that certificate
+    #[arg(long, value_name = "FILE", requires = "claims_cert_file")]
+    pub claims_key_file: Option<String>,
     /// The value of the `hermitcrab:owner` tag on what may be touched
     #[arg(long, value_name = "NAME", default_value = OWNER)]
     pub owner: String,
@@ -33,6 +45,15 @@ impl Args {
                 .unwrap_or_else(|| PathBuf::from("/var/lib/hermitcrab"))
         };
         self.claims.clone().unwrap_or_else(|| Place::Directory(state()))
+    }
+
+    /// What opens the way to that place.
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            token_file: self.claims_token_file.clone(),
+            ca_file: self.claims_ca_file.clone(),
+            own_files: self.claims_cert_file.clone().zip(self.claims_key_file.clone()),
+        }
     }
 }
 
@@ -56,25 +77,26 @@ mod world {
         /// EC2.
         pub aws: Aws<Clock>,
         applications: Applications,
-        claims: Claims<Clock>,
+        /// Where claims are kept.
+        pub claims: Claims<Clock>,
         clock: Clock,
     }
 
     impl Real {
         /// Opens it all. Nothing is asked of EC2 yet; `region` is where credentials that need one are asked for.
-        pub async fn open(args: &Args, region: &str) -> Result<Self, Failure> {
+        pub async fn open(args: &Args, region: &str) -> Result<Rc<Self>, Failure> {
             let clock = Rc::new(SystemClock::start());
-            let claims = Claims::open(&args.place(), clock.clone()).map_err(|error| {
+            let claims = Claims::open(&args.place(), &args.credentials(), clock.clone()).map_err(|error| {
                 Failure::new(error).hint("give another place with --claims, or let this one be written to")
             })?;
             let options =
                 Options { profile: args.profile.clone(), ..Options::new(Owner::from(args.owner.as_str()), region) };
             let aws = Aws::open(clock.clone(), options).await;
-            Ok(Self { aws, applications: Applications::default(), claims, clock })
+            Ok(Rc::new(Self { aws, applications: Applications::default(), claims, clock }))
         }
     }
 
-    impl Outside for Real {
+    impl Outside for Rc<Real> {
         type Cloud = Aws<Clock>;
         type Application = Applications;
         type Coordination = Claims<Clock>;

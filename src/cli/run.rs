@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::{self, FutureExt, LocalBoxFuture};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::controller::desired::{Changes, Desired, Standing};
@@ -25,6 +26,11 @@ use super::progress::Progress;
 use super::{Exit, Failure, Output, real};
 
 mod narrator;
+#[cfg(feature = "aws")]
+mod on_aws;
+
+#[cfg(feature = "aws")]
+use on_aws::on_aws;
 
 use narrator::{Narrator, Verdict};
 
@@ -63,6 +69,9 @@ pub struct Args {
     /// With --once: how long to try, e.g. `45m`
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
     timeout: Duration,
+    /// Act only while this controller holds the lease, which lies where the claims do; wait as long as another does
+    #[arg(long)]
+    lease: bool,
     /// Stop every mutation for as long as this file exists
     #[arg(long, value_name = "FILE")]
     kill_switch: Option<PathBuf>,
@@ -110,6 +119,11 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
+#[cfg(not(feature = "aws"))]
+async fn on_aws(_: &Args, _: &mut Desire, _: &mut Output) -> Result<Exit, Failure> {
+    Err(super::cloud::no_aws())
+}
+
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -121,49 +135,76 @@ async fn daemon(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(Failure::new(format!("{} does not exist", args.path.display()))
             .hint("name a folder with `*.yaml` files; without --once it would be waited for"));
     }
-    let paths = [args.path.clone()];
-    let watch = Watch::new(&paths);
-    let loaded = load::load(&paths);
+    let mut desire = Desire::watch(&args.path);
     if !args.cloud.is_simulated() {
-        return on_aws(args, &paths, watch, &loaded, out).await;
+        return on_aws(args, &mut desire, out).await;
     }
-    let world = args.cloud.open(&loaded)?;
-    let bad_images = args.cloud.bad_image.clone();
+    let world = args.cloud.open(&desire.load())?;
     let outside = world.controller(0);
-    let announce = move |spec: &ClusterSpec| declare(&world, spec, &bad_images);
-    attend(args, &paths, watch, &loaded, outside, Box::new(announce), out).await
+    let bad_images = args.cloud.bad_image.clone();
+    let announce = Box::new(move |spec: &ClusterSpec| declare(&world, spec, &bad_images));
+    let ground = Ground { outside, announce, seed: args.cloud.seed, lease: None };
+    match attend(args, &mut desire, ground, out).await? {
+        Ended::With(exit) => Ok(exit),
+        Ended::LeaseLost => unreachable!("there was none"),
+    }
 }
 
-#[cfg(feature = "aws")]
-async fn on_aws(
-    args: &Args,
-    paths: &[PathBuf],
+/// The desired-state files, read and watched.
+struct Desire {
+    paths: [PathBuf; 1],
     watch: Watch,
-    loaded: &Loaded,
-    out: &mut Output,
-) -> Result<Exit, Failure> {
-    let region = loaded.specs().next().map_or("us-east-1", |(_, spec)| spec.region.as_str());
-    let outside = real::Real::open(&args.real, region).await?;
-    attend(args, paths, watch, loaded, outside, Box::new(|_| ()), out).await
 }
 
-#[cfg(not(feature = "aws"))]
-async fn on_aws(_: &Args, _: &[PathBuf], _: Watch, _: &Loaded, _: &mut Output) -> Result<Exit, Failure> {
-    Err(super::cloud::no_aws())
+impl Desire {
+    fn watch(path: &Path) -> Self {
+        let paths = [path.to_owned()];
+        Self { watch: Watch::new(&paths), paths }
+    }
+
+    fn load(&self) -> Loaded {
+        load::load(&self.paths)
+    }
 }
 
-/// Attends to the clusters until a signal comes, or with `--once` until they are at their end.
+/// What clusters are attended to on.
+struct Ground<O> {
+    outside: O,
+    /// Makes a spec known to a simulated world.
+    announce: Box<dyn Fn(&ClusterSpec)>,
+    /// Decides the jitter.
+    seed: u64,
+    /// Without one, this controller acts whether or not another does.
+    lease: Option<Lease>,
+}
+
+/// The lease, as far as the daemon is concerned.
+struct Lease {
+    /// It is certain that nobody else has it.
+    is_held: Box<dyn Fn() -> bool>,
+    /// Ends when it is lost.
+    lost: LocalBoxFuture<'static, ()>,
+}
+
+/// How attending to the clusters ended.
+enum Ended {
+    With(Exit),
+    LeaseLost,
+}
+
+/// Attends to the clusters until a signal comes, the lease is lost, or with `--once` they are at their end.
 async fn attend<O: Outside + 'static>(
     args: &Args,
-    paths: &[PathBuf],
-    mut watch: Watch,
-    loaded: &Loaded,
-    outside: O,
-    announce: Box<dyn Fn(&ClusterSpec)>,
+    desire: &mut Desire,
+    mut ground: Ground<O>,
     out: &mut Output,
-) -> Result<Exit, Failure> {
+) -> Result<Ended, Failure> {
     let progress = Progress::start();
-    let mut daemon = Daemon::open(args, &progress, loaded, outside, announce, out)?;
+    let (is_held, mut lost) = match ground.lease.take() {
+        Some(lease) => (lease.is_held, lease.lost),
+        None => (Box::new(|| true) as Box<dyn Fn() -> bool>, future::pending().boxed_local()),
+    };
+    let mut daemon = Daemon::open(args, &progress, desire.load(), ground, is_held, out)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let timeout = tokio::time::timeout(args.timeout, std::future::pending::<()>());
     let mut timeout = std::pin::pin!(timeout);
@@ -171,35 +212,39 @@ async fn attend<O: Outside + 'static>(
         if args.once
             && let Some(exit) = daemon.converged()
         {
-            break exit;
+            break Ended::With(exit);
         }
         tokio::select! {
             biased;
-            _ = terminate.recv() => break Exit::Done,
-            _ = interrupt.recv() => break Exit::Done,
-            () = watch.changed(), if !args.once => {
-                watch.rearm();
-                daemon.take_over(&load::load(paths), out)?;
+            _ = terminate.recv() => break Ended::With(Exit::Done),
+            _ = interrupt.recv() => break Ended::With(Exit::Done),
+            () = &mut lost => {
+                tracing::error!("the lease is lost: nothing more is done until it is held again");
+                break Ended::LeaseLost;
+            }
+            () = desire.watch.changed(), if !args.once => {
+                desire.watch.rearm();
+                daemon.take_over(&desire.load(), out)?;
             }
             cluster = daemon.fleet.run() => {
                 tracing::error!(%cluster, "internal assertion broke; the cluster is left alone until its spec changes");
                 daemon.verdicts.borrow_mut().insert(cluster, Verdict::Broken);
             }
             () = daemon.changed.notified(), if args.once => {}
-            _ = &mut timeout, if args.once => break Exit::TimedOut,
+            _ = &mut timeout, if args.once => break Ended::With(Exit::TimedOut),
         }
     };
-    let exit = tokio::select! {
+    let ended = tokio::select! {
         biased;
         () = daemon.fleet.stop() => ended,
-        _ = terminate.recv() => Exit::Terminated,
-        _ = interrupt.recv() => Exit::Interrupted,
+        _ = terminate.recv() => Ended::With(Exit::Terminated),
+        _ = interrupt.recv() => Ended::With(Exit::Interrupted),
     };
     progress.end();
-    if args.once {
+    if args.once && matches!(ended, Ended::With(_)) {
         daemon.conclude(out)?;
     }
-    Ok(exit)
+    Ok(ended)
 }
 
 /// What the daemon has in hand.
@@ -218,9 +263,9 @@ impl<O: Outside + 'static> Daemon<O> {
     fn open(
         args: &Args,
         progress: &Progress,
-        loaded: &Loaded,
-        outside: O,
-        announce: Box<dyn Fn(&ClusterSpec)>,
+        loaded: Loaded,
+        ground: Ground<O>,
+        is_held: Box<dyn Fn() -> bool>,
         out: &mut Output,
     ) -> Result<Self, Failure> {
         let (verdicts, changed) = (Rc::default(), Rc::new(tokio::sync::Notify::new()));
@@ -229,14 +274,18 @@ impl<O: Outside + 'static> Daemon<O> {
         let settings = Settings {
             owner: Owner::from(args.real.owner.as_str()),
             observe_only: args.observe,
-            seed: args.cloud.seed,
-            kill_switch: Box::new(move || switch.as_deref().and_then(thrown)),
+            seed: ground.seed,
+            kill_switch: Box::new(move || match is_held() {
+                true => switch.as_deref().and_then(thrown),
+                false => Some("another controller may hold the lease".to_owned()),
+            }),
         };
-        let fleet = Fleet::new(Controller::new(outside, narrator, settings));
+        let fleet = Fleet::new(Controller::new(ground.outside, narrator, settings));
         let (desired, has_errors) = (Desired::default(), false);
+        let announce = ground.announce;
         let mut daemon = Self { announce, desired, has_errors, fleet, verdicts, changed };
         tracing::info!(path = %args.path.display(), observe = args.observe, "watching desired state");
-        daemon.take_over(loaded, out)?;
+        daemon.take_over(&loaded, out)?;
         Ok(daemon)
     }
 

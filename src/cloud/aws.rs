@@ -22,6 +22,7 @@ use crate::observed::Sweep;
 use crate::ports::{Clock, Cloud, Outcome, PortError, Wanted};
 use crate::spec::ClusterSpec;
 
+pub mod adopt;
 mod call;
 mod change;
 mod convert;
@@ -29,6 +30,7 @@ mod describe;
 mod error;
 mod limit;
 pub mod operation;
+pub mod probe;
 mod tags;
 
 use describe::{Facts, FirstSeen};
@@ -50,6 +52,8 @@ pub struct Options {
     pub region: String,
     /// The profile of the AWS configuration files, where not the one that the environment names.
     pub profile: Option<String>,
+    /// Where to send everything instead of to AWS, where `AWS_ENDPOINT_URL` does not say so already.
+    pub endpoint: Option<String>,
     /// How much of EC2's published request limits to use, in percent. They are shared by everything in the account.
     pub share: u32,
 }
@@ -57,7 +61,7 @@ pub struct Options {
 impl Options {
     /// A tenth of the published limits, and the environment's profile.
     pub fn new(owner: Owner, region: impl Into<String>) -> Self {
-        Self { owner, region: region.into(), profile: None, share: 10 }
+        Self { owner, region: region.into(), profile: None, endpoint: None, share: 10 }
     }
 }
 
@@ -104,6 +108,9 @@ impl<C: Clock> Aws<C> {
             .retry_config(RetryConfig::disabled());
         if let Some(profile) = options.profile {
             loader = loader.profile_name(profile);
+        }
+        if let Some(endpoint) = options.endpoint {
+            loader = loader.endpoint_url(endpoint);
         }
         Self {
             clock,

@@ -1,5 +1,7 @@
 //! EC2, seen from a command that looks and goes.
 
+use std::rc::Rc;
+
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Nobody, View};
@@ -17,7 +19,7 @@ use crate::spec::ClusterSpec;
 /// EC2 and what runs there.
 pub(super) struct Actual {
     runtime: Runtime,
-    controller: Controller<Real, Nobody>,
+    controller: Controller<Rc<Real>, Nobody>,
 }
 
 impl Actual {
@@ -40,7 +42,7 @@ impl View for Actual {
         self.runtime.block_on(cloud.change(spec, Some(slot), effect)).map_err(Failure::new)
     }
 
-    fn allowed(&self, _: &ClusterSpec) -> Vec<Asked> {
-        Vec::new()
+    fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {
+        self.runtime.block_on(self.controller.outside().aws.allowed(spec))
     }
 }

@@ -30,6 +30,8 @@ mod launch;
 mod marks;
 mod volumes;
 
+pub(super) use launch::{run_instances, specification};
+
 /// What was looked at longer ago may have changed.
 const FRESH: Duration = Duration::from_secs(5);
 

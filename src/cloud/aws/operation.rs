@@ -53,3 +53,16 @@ operations! {
     DELETE_TAGS = "ec2" "DeleteTags" Tag;
     MODIFY_INSTANCE_ATTRIBUTE = "ec2" "ModifyInstanceAttribute" Change;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::permissions::PERMISSIONS;
+
+    #[test]
+    fn every_call_is_in_the_policy_but_those_that_need_no_permission_or_a_person() {
+        let missing = ALL.iter().filter(|call| !PERMISSIONS.iter().any(|known| known.action == call.action()));
+        let missing: Vec<_> = missing.map(|call| call.name).collect();
+        assert_eq!(missing, ["GetCallerIdentity", "ModifyInstanceAttribute"]);
+    }
+}

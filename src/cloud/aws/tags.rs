@@ -55,6 +55,10 @@ impl Tags {
         Self(tags.iter().filter_map(pair).collect())
     }
 
+    pub(super) fn all(&self) -> BTreeMap<String, String> {
+        self.0.clone()
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }

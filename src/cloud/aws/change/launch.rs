@@ -91,7 +91,7 @@ pub(in super::super) fn run_instances(
         .build();
     let profile = launch.iam_instance_profile.as_ref();
     let groups = launch.security_groups.iter().cloned().collect::<Vec<_>>();
-    let user_data = launch.user_data.as_ref().map(|text| base64::encode(text));
+    let user_data = launch.user_data.as_ref().map(base64::encode);
     ec2.run_instances()
         .client_token(&*launch.token)
         .min_count(1)
@@ -131,7 +131,7 @@ fn root_tags(slot: &SlotName, launch: &Launch) -> BTreeMap<String, String> {
     all
 }
 
-pub(super) fn specification(kind: ResourceType, all: &BTreeMap<String, String>) -> TagSpecification {
+pub(in super::super) fn specification(kind: ResourceType, all: &BTreeMap<String, String>) -> TagSpecification {
     TagSpecification::builder().resource_type(kind).set_tags(Some(tags::written(all))).build()
 }
 

@@ -35,7 +35,9 @@ pub(in super::super) fn impaired_zone(seen: &types::AvailabilityZone) -> Option<
 pub(in super::super) fn impaired_volume(seen: &types::VolumeStatusItem) -> Option<(VolumeId, String)> {
     let info = seen.volume_status()?;
     (info.status() == Some(&VolumeStatusInfoStatus::Impaired)).then_some(())?;
-    let details = info.details().iter().filter_map(|detail| {
+    let well = |status: &str| matches!(status, "passed" | "normal" | "not-applicable");
+    let details = info.details().iter().filter(|detail| !detail.status().is_some_and(well));
+    let details = details.filter_map(|detail| {
         Some(format!("{} {}", detail.name()?.as_str(), detail.status()?)) // e.g. `io-enabled failed`
     });
     let events = seen.events().iter().filter_map(|event| event.description().map(str::to_owned));

@@ -1,0 +1,130 @@
+//! `adopt`: takes over a cluster that exists, by tagging its instances and volumes as its slots'.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::ids::{InstanceId, SlotName};
+use crate::spec::ClusterSpec;
+
+use super::desired::{Desired, unknown};
+use super::{Exit, Failure, Output, real};
+
+#[cfg(feature = "aws")]
+mod on_aws;
+#[cfg(any(feature = "aws", test))]
+mod proposal;
+
+#[cfg(feature = "aws")]
+use on_aws::adopt;
+
+const EXAMPLES: &str = "\
+Examples:
+  hermitcrab adopt consul-prod --slot consul-a=i-0aaa… --slot consul-b=i-0bbb… --slot consul-c=i-0ccc…
+      Show what would be tagged, what differs from the file, and what is in the way
+  hermitcrab adopt consul-prod --slot … --yes
+      Tag it. Nothing is stopped, started or moved; running it again does no harm
+
+It needs ec2:CreateTags and ec2:ModifyInstanceAttribute on what is not ours yet, which the controller's own policy denies:
+run it with a person's credentials.
+
+Exit codes:
+  0  shown, or tagged
+  1  something is in the way; nothing was tagged";
+
+/// Take over a cluster that exists: show its instances and volumes, then tag them
+///
+/// Instances are named by id, one for every declared slot, and never found by a name.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The cluster's name
+    cluster: String,
+    /// Its desired-state file, or a folder that it lies in
+    #[arg(value_name = "PATH", default_value = "desired-state")]
+    path: PathBuf,
+    /// Which instance serves which slot; once for every declared slot
+    #[arg(long = "slot", value_name = "SLOT=INSTANCE", value_parser = seat, required = true)]
+    slots: Vec<(SlotName, InstanceId)>,
+    /// Write the tags
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    real: real::Args,
+}
+
+fn seat(text: &str) -> Result<(SlotName, InstanceId), String> {
+    let (slot, instance) = text.split_once('=').ok_or("write it as SLOT=INSTANCE")?;
+    match instance.strip_prefix("i-") {
+        Some(rest) if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Ok((slot.into(), instance.into()))
+        }
+        _ => Err(format!("`{instance}` is no instance id: that is `i-` and hexadecimal digits")),
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let desired = Desired::read(std::slice::from_ref(&args.path), out)?;
+    let spec = desired.named(&args.cluster)?;
+    let seats = seats(spec, &args.slots)?;
+    adopt(args, spec, &seats, out)
+}
+
+#[cfg(not(feature = "aws"))]
+fn adopt(_: &Args, _: &ClusterSpec, _: &BTreeMap<SlotName, InstanceId>, _: &mut Output) -> Result<Exit, Failure> {
+    Err(super::cloud::no_aws())
+}
+
+/// One instance for every declared slot, and no instance twice.
+fn seats(spec: &ClusterSpec, named: &[(SlotName, InstanceId)]) -> Result<BTreeMap<SlotName, InstanceId>, Failure> {
+    let mut seats = BTreeMap::new();
+    for (slot, instance) in named {
+        if spec.slot(slot).is_none() {
+            return Err(unknown("slot", slot, spec.slots.iter().map(|slot| &*slot.name)));
+        }
+        if let Some((other, _)) = seats.iter().find(|(_, taken)| *taken == instance) {
+            return Err(Failure::new(format!("{instance} is named for {other} and for {slot}"))
+                .hint("an instance serves one slot"));
+        }
+        if let Some(first) = seats.insert(slot.clone(), instance.clone()) {
+            return Err(Failure::new(format!("{slot} is named twice, with {first} and with {instance}"))
+                .hint("one instance serves a slot"));
+        }
+    }
+    match spec.slots.iter().find(|slot| !seats.contains_key(&slot.name)) {
+        None => Ok(seats),
+        Some(missing) => Err(Failure::new(format!("no instance is named for {}", missing.name)).hint(format!(
+            "add --slot {}=i-…: a slot that is left out would be taken for one that never existed, and given blank volumes",
+            missing.name
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> ClusterSpec {
+        let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
+        loaded.specs().next().unwrap().1.clone()
+    }
+
+    fn refusal(named: &[&str]) -> String {
+        let named: Vec<_> = named.iter().map(|text| seat(text).unwrap()).collect();
+        seats(&spec(), &named).unwrap_err().error.to_string()
+    }
+
+    #[test]
+    fn every_slot_is_named_once_with_an_instance_of_its_own() {
+        assert_eq!(refusal(&["consul-a=i-1", "consul-b=i-2"]), "no instance is named for consul-c");
+        assert_eq!(refusal(&["consul-a=i-1", "consul-a=i-2"]), "consul-a is named twice, with i-1 and with i-2");
+        assert_eq!(refusal(&["consul-a=i-1", "consul-b=i-1"]), "i-1 is named for consul-a and for consul-b");
+        assert_eq!(refusal(&["consul-x=i-1"]), "there is no slot `consul-x`");
+    }
+
+    #[test]
+    fn an_instance_is_named_by_its_id() {
+        assert!(seat("consul-a=web-1").unwrap_err().contains("no instance id"));
+        assert!(seat("consul-a").is_err());
+    }
+}

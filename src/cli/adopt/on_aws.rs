@@ -1,0 +1,86 @@
+//! Adoption, carried out.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use super::Args;
+use super::proposal::{SlotProposal, propose};
+use crate::cli::output::{BAD, DIM, GOOD, NAME, styled};
+use crate::cli::real::Real;
+use crate::cli::{Exit, Failure, Output};
+use crate::ids::{InstanceId, SlotName};
+use crate::ports::PortError;
+use crate::spec::ClusterSpec;
+
+/// Shows the proposals, and with `--yes` tags what they name.
+pub(super) fn adopt(
+    args: &Args,
+    spec: &ClusterSpec,
+    seats: &BTreeMap<SlotName, InstanceId>,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let outside = Real::open(&args.real, &spec.region).await?;
+        let identity = outside.aws.identity(&spec.region).await.map_err(failed)?;
+        if let Some(account) = spec.account.as_ref().filter(|account| **account != identity.account) {
+            let found = &identity.account;
+            return Err(Failure::new(format!(
+                "the credentials belong to account {found}, and the cluster to {account}"
+            ))
+            .hint(format!("use credentials of account {account}, or correct `account`")));
+        }
+        let wanted = seats.values().cloned().collect();
+        let candidates = outside.aws.candidates(&spec.region, &wanted).await.map_err(failed)?;
+        let candidate = |id: &InstanceId| candidates.iter().find(|candidate| candidate.id == *id);
+        let with_seat = spec.slots.iter().filter_map(|slot| Some((slot, seats.get(&slot.name)?)));
+        let proposals: Vec<_> =
+            with_seat.map(|(slot, id)| propose(spec, slot, id, candidate(id), &args.real.owner)).collect();
+        proposals.iter().try_for_each(|proposal| show(proposal, &mut out.data))?;
+        let obstacles: usize = proposals.iter().map(|proposal| proposal.obstacles.len()).sum();
+        if obstacles > 0 {
+            return Err(Failure::new(format!("{} cannot be adopted as it is; nothing was tagged", spec.name))
+                .hint("mend what is marked ✗"));
+        }
+        if !args.yes {
+            writeln!(out.data, "nothing was changed; with --yes all this is tagged as {}", args.real.owner)?;
+            return Ok(Exit::Done);
+        }
+        for proposal in &proposals {
+            tag(&outside, spec, proposal).await.map_err(failed)?;
+            writeln!(out.data, "{}: adopted", proposal.slot)?;
+        }
+        writeln!(out.data, "`hermitcrab doctor` says whether anything is in the way of a rollout")?;
+        Ok(Exit::Done)
+    })
+}
+
+/// First nothing can be deleted any more, then it is ours.
+async fn tag(outside: &Real, spec: &ClusterSpec, proposal: &SlotProposal) -> Result<(), PortError> {
+    for device in &proposal.kept {
+        outside.aws.keep_volume(&spec.region, &proposal.instance, device).await?;
+    }
+    let slots = spec.slots.iter().map(|slot| slot.name.clone()).collect();
+    outside.aws.tag_adopted(spec, &proposal.slot, &proposal.instance, &proposal.volumes, &slots).await
+}
+
+fn failed(error: PortError) -> Failure {
+    Failure::new(error).hint("what was tagged stays tagged; run the command again once this is mended")
+}
+
+fn show(proposal: &SlotProposal, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{}  {}", styled(NAME, &proposal.slot), proposal.instance)?;
+    for (name, volume) in &proposal.volumes {
+        writeln!(out, "  {} {name}: {volume}", styled(GOOD, "✓"))?;
+    }
+    for device in &proposal.kept {
+        writeln!(out, "  {} DeleteOnTermination will be turned off at {device}", styled(GOOD, "✓"))?;
+    }
+    for difference in &proposal.differences {
+        writeln!(out, "  {} {difference}", styled(DIM, "differs:"))?;
+    }
+    for obstacle in &proposal.obstacles {
+        writeln!(out, "  {} {obstacle}", styled(BAD, "✗"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! What adopting an instance as a slot's would mean: pure, so that each obstacle can be tried.
+
+use std::collections::BTreeMap;
+
+use crate::cloud::candidates::{Candidate, CandidateVolume};
+use crate::ids::{InstanceId, SlotName, VolumeId, VolumeName};
+use crate::observed::InstanceState;
+use crate::spec::{ClusterSpec, SlotSpec, VolumeSpec};
+
+/// One slot with the instance that is to serve it.
+#[derive(Debug, PartialEq)]
+pub(super) struct SlotProposal {
+    pub slot: SlotName,
+    pub instance: InstanceId,
+    /// The data volumes, found by their devices.
+    pub volumes: BTreeMap<VolumeName, VolumeId>,
+    /// Devices whose volume would be deleted with the instance as it is.
+    pub kept: Vec<String>,
+    /// What the first rollout will change.
+    pub differences: Vec<String>,
+    /// Why it cannot be adopted.
+    pub obstacles: Vec<String>,
+}
+
+/// What EC2 shows of the instance, held against what the file declares.
+pub(super) fn propose(
+    spec: &ClusterSpec,
+    slot: &SlotSpec,
+    instance: &InstanceId,
+    candidate: Option<&Candidate>,
+    owner: &str,
+) -> SlotProposal {
+    let mut proposal = SlotProposal {
+        slot: slot.name.clone(),
+        instance: instance.clone(),
+        volumes: BTreeMap::new(),
+        kept: Vec::new(),
+        differences: Vec::new(),
+        obstacles: Vec::new(),
+    };
+    let Some(candidate) = candidate else {
+        proposal.obstacles.push(format!("there is no such instance in {}, or it may not be seen", spec.region));
+        return proposal;
+    };
+    proposal.obstacles.extend(obstacles(spec, slot, candidate, owner));
+    proposal.differences.extend(differences(spec, slot, candidate));
+    for declared in &spec.volumes {
+        match candidate.volumes.iter().find(|volume| volume.device == declared.device) {
+            Some(volume) => proposal.take(spec, declared, volume, owner),
+            None => proposal
+                .obstacles
+                .push(format!("nothing is attached at {}, where {} belongs", declared.device, declared.name)),
+        }
+    }
+    proposal
+}
+
+impl SlotProposal {
+    fn take(&mut self, spec: &ClusterSpec, declared: &VolumeSpec, volume: &CandidateVolume, owner: &str) {
+        if volume.is_root {
+            self.obstacles.push(format!("{} at {} is what the instance boots from", volume.id, volume.device));
+            return;
+        }
+        let wanted = [
+            ("hermitcrab:cluster", &*spec.name),
+            ("hermitcrab:slot", &*self.slot),
+            ("hermitcrab:volume", &*declared.name),
+            ("hermitcrab:owner", owner),
+        ];
+        self.obstacles.extend(foreign(&volume.id, &volume.tags, &wanted));
+        if volume.delete_on_termination {
+            self.kept.push(volume.device.clone());
+        }
+        self.volumes.insert(declared.name.clone(), volume.id.clone());
+    }
+}
+
+fn obstacles(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate, owner: &str) -> Vec<String> {
+    let mut obstacles = Vec::new();
+    if candidate.state != InstanceState::Running {
+        obstacles.push("it does not run; start it, and adopt it then".to_owned());
+    }
+    if candidate.zone != slot.zone {
+        obstacles
+            .push(format!("it is in {}, and the slot in {}: volumes cannot change zones", candidate.zone, slot.zone));
+    }
+    let wanted = [("hermitcrab:cluster", &*spec.name), ("hermitcrab:slot", &*slot.name), ("hermitcrab:owner", owner)];
+    obstacles.extend(foreign(&candidate.id, &candidate.tags, &wanted));
+    obstacles
+}
+
+/// Tags of ours that say something else.
+fn foreign(id: &str, tags: &BTreeMap<String, String>, wanted: &[(&str, &str)]) -> Vec<String> {
+    let other = |(key, value): &(&str, &str)| {
+        let is = tags.get(*key).filter(|is| *is != value)?;
+        Some(format!("{id} bears {key}={is} already, not {value}"))
+    };
+    wanted.iter().filter_map(other).collect()
+}
+
+fn differences(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Vec<String> {
+    let said = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+    let list = |groups: &std::collections::BTreeSet<String>| groups.iter().cloned().collect::<Vec<_>>().join(", ");
+    let wanted = &spec.instance;
+    let mut compared = vec![
+        ("image", candidate.image.to_string(), spec.image.to_string()),
+        ("type", candidate.instance_type.clone(), wanted.instance_type.clone()),
+        ("subnet", candidate.subnet.clone(), slot.subnet.clone()),
+        ("profile", said(&candidate.iam_instance_profile), said(&wanted.iam_instance_profile)),
+        ("key", said(&candidate.key_name), said(&wanted.key_name)),
+    ];
+    if !wanted.security_groups.is_empty() {
+        compared.push(("security groups", list(&candidate.security_groups), list(&wanted.security_groups)));
+    }
+    let differs = compared.into_iter().filter(|(_, is, wanted)| is != wanted);
+    let mut differences: Vec<_> = differs
+        .map(|(what, is, wanted)| format!("{what} {is}, declared {wanted}: replaced at the first rollout"))
+        .collect();
+    if let Some(group) = &candidate.auto_scaling_group {
+        differences.push(format!(
+            "it belongs to Auto Scaling group {group}: nothing is replaced before the group is adopted, or left"
+        ));
+    }
+    differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> ClusterSpec {
+        let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
+        loaded.specs().next().unwrap().1.clone()
+    }
+
+    /// An instance that is just as the first slot wants it.
+    fn fitting(spec: &ClusterSpec) -> Candidate {
+        let volume = |declared: &VolumeSpec| CandidateVolume {
+            id: format!("vol-{}", declared.name).into(),
+            device: declared.device.clone(),
+            is_root: false,
+            delete_on_termination: false,
+            size_gib: declared.size_gib,
+            encrypted: declared.encrypted,
+            tags: BTreeMap::new(),
+        };
+        Candidate {
+            id: "i-1".into(),
+            state: InstanceState::Running,
+            zone: spec.slots[0].zone.clone(),
+            subnet: spec.slots[0].subnet.clone(),
+            image: spec.image.clone(),
+            instance_type: spec.instance.instance_type.clone(),
+            security_groups: spec.instance.security_groups.clone(),
+            iam_instance_profile: spec.instance.iam_instance_profile.clone(),
+            key_name: spec.instance.key_name.clone(),
+            tags: BTreeMap::new(),
+            volumes: spec.volumes.iter().map(volume).collect(),
+            auto_scaling_group: None,
+        }
+    }
+
+    fn proposed(change: impl FnOnce(&mut Candidate)) -> SlotProposal {
+        let spec = spec();
+        let mut candidate = fitting(&spec);
+        change(&mut candidate);
+        propose(&spec, &spec.slots[0], &"i-1".into(), Some(&candidate), "hermitcrab")
+    }
+
+    #[test]
+    fn what_fits_is_taken_as_it_is() {
+        let proposal = proposed(|_| ());
+        assert_eq!((proposal.differences, proposal.obstacles, proposal.kept), (vec![], vec![], vec![]));
+        assert_eq!(proposal.volumes.len(), spec().volumes.len());
+    }
+
+    #[test]
+    fn what_somebody_else_has_tagged_is_left_alone() {
+        let proposal = proposed(|candidate| {
+            candidate.tags.insert("hermitcrab:cluster".to_owned(), "other".to_owned());
+        });
+        assert_eq!(proposal.obstacles, ["i-1 bears hermitcrab:cluster=other already, not consul-prod"]);
+    }
+
+    #[test]
+    fn a_root_volume_is_no_data_volume() {
+        let proposal = proposed(|candidate| candidate.volumes[0].is_root = true);
+        assert!(proposal.obstacles[0].contains("boots from"), "{proposal:?}");
+        assert!(!proposal.volumes.contains_key(&spec().volumes[0].name));
+    }
+
+    #[test]
+    fn another_zone_a_missing_volume_and_a_stopped_instance_are_in_the_way_together() {
+        let proposal = proposed(|candidate| {
+            candidate.zone = "us-east-1f".into();
+            candidate.state = InstanceState::Stopped;
+            candidate.volumes.clear();
+        });
+        assert_eq!(proposal.obstacles.len(), 2 + spec().volumes.len());
+    }
+
+    #[test]
+    fn an_image_that_differs_is_said_and_no_obstacle() {
+        let proposal = proposed(|candidate| candidate.image = "ami-0ffffffffffffffff".into());
+        assert!(proposal.obstacles.is_empty());
+        assert!(proposal.differences[0].starts_with("image ami-0ffffffffffffffff"), "{proposal:?}");
+    }
+
+    #[test]
+    fn a_volume_that_would_go_with_its_instance_is_kept() {
+        let proposal = proposed(|candidate| candidate.volumes[0].delete_on_termination = true);
+        assert_eq!(proposal.kept, [spec().volumes[0].device.clone()]);
+    }
+
+    #[test]
+    fn an_instance_that_is_not_there_is_in_the_way() {
+        let spec = spec();
+        let proposal = propose(&spec, &spec.slots[0], &"i-9".into(), None, "hermitcrab");
+        assert!(proposal.obstacles[0].contains("no such instance"));
+    }
+}

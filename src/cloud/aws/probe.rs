@@ -1,0 +1,251 @@
+//! What the credentials may do, asked without changing anything: reads are made, and changes are sent with `DryRun`.
+
+use std::error::Error;
+use std::future::Future;
+
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::types::{self, ResourceType, Tag};
+
+use super::change::{run_instances, specification};
+use super::describe::filter;
+use super::error::{Failure, Meaning};
+use super::operation::{self, Operation};
+use super::{Aws, Region, tags};
+use crate::action::Launch;
+use crate::cloud::permissions::{Allowed, Asked, Permission, needed_for};
+use crate::ids::{Attempt, Token};
+use crate::ports::{Clock, ErrorKind, PortError};
+use crate::spec::{ClusterSpec, SlotSpec};
+
+/// The smallest page that any `Describe*` call gives.
+const SMALLEST_PAGE: i32 = 5;
+
+/// Whose the credentials are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Identity {
+    pub account: String,
+    pub arn: String,
+}
+
+/// What a change can be tried on: something of the cluster's own, because what is allowed may depend on its tags.
+#[derive(Default)]
+struct Subjects {
+    instance: Option<String>,
+    volume: Option<String>,
+}
+
+impl<C: Clock> Aws<C> {
+    /// Whose the credentials are.
+    pub async fn identity(&self, region: &str) -> Result<Identity, PortError> {
+        let region = self.region(region);
+        let call = region.sts.get_caller_identity();
+        let answer = self.ask(&region, operation::GET_CALLER_IDENTITY, call.send()).await;
+        let answer = answer.map_err(|failure| failure.while_doing("ask whose the credentials are"))?;
+        let [account, arn] = [answer.account, answer.arn].map(Option::unwrap_or_default);
+        Ok(Identity { account, arn })
+    }
+
+    /// Asks for every permission that a cluster needs, in the order of the table.
+    pub async fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {
+        let region = self.region(&spec.region);
+        let mut subjects = Subjects::default();
+        let mut asked: Vec<Asked> = Vec::new();
+        for &Permission { action, why, .. } in needed_for(std::slice::from_ref(spec)) {
+            let answer = match action {
+                // EC2 checks it when an instance is launched with a profile.
+                "iam:PassRole" => asked.iter().find(|asked| asked.action == "ec2:RunInstances").map_or_else(
+                    || Allowed::Unknown("it is asked with ec2:RunInstances".to_owned()),
+                    |launch| launch.answer.clone(),
+                ),
+                _ => self.may(&region, spec, action, &mut subjects).await,
+            };
+            asked.push(Asked { action, why, answer });
+        }
+        asked
+    }
+
+    async fn may(&self, region: &Region, spec: &ClusterSpec, action: &str, subjects: &mut Subjects) -> Allowed {
+        match action.strip_prefix("ec2:").unwrap_or(action) {
+            "DescribeInstances" => {
+                let call = region.ec2.describe_instances().filters(of_cluster(spec)).max_results(SMALLEST_PAGE);
+                let answer = self.ask(region, operation::DESCRIBE_INSTANCES, call.send()).await;
+                let found = answer.as_ref().ok().and_then(|page| {
+                    page.reservations().iter().flat_map(types::Reservation::instances).find_map(|one| one.instance_id())
+                });
+                subjects.instance = found.map(str::to_owned);
+                read(answer)
+            }
+            "DescribeVolumes" => {
+                let call = region.ec2.describe_volumes().filters(of_cluster(spec)).max_results(SMALLEST_PAGE);
+                let answer = self.ask(region, operation::DESCRIBE_VOLUMES, call.send()).await;
+                let found = answer.as_ref().ok().and_then(|page| page.volumes().first()?.volume_id());
+                subjects.volume = found.map(str::to_owned);
+                read(answer)
+            }
+            name if name.starts_with("Describe") => self.may_read(region, spec, name).await,
+            "RunInstances" | "CreateVolume" => self.may_make(region, spec, action).await,
+            name => match (&subjects.instance, &subjects.volume) {
+                (Some(instance), Some(volume)) => self.may_change(region, name, instance, volume).await,
+                _ => Allowed::Unknown("the cluster has no instance and volume yet to ask it of".to_owned()),
+            },
+        }
+    }
+
+    async fn may_read(&self, region: &Region, spec: &ClusterSpec, name: &str) -> Allowed {
+        let ec2 = &region.ec2;
+        match name {
+            "DescribeInstanceStatus" => {
+                let call = ec2.describe_instance_status().max_results(SMALLEST_PAGE);
+                read(self.ask(region, operation::DESCRIBE_INSTANCE_STATUS, call.send()).await)
+            }
+            "DescribeVolumeStatus" => {
+                let call = ec2.describe_volume_status().max_results(SMALLEST_PAGE);
+                read(self.ask(region, operation::DESCRIBE_VOLUME_STATUS, call.send()).await)
+            }
+            "DescribeVolumesModifications" => {
+                let call = ec2.describe_volumes_modifications().max_results(SMALLEST_PAGE);
+                read(self.ask(region, operation::DESCRIBE_VOLUMES_MODIFICATIONS, call.send()).await)
+            }
+            "DescribeSnapshots" => {
+                let call =
+                    ec2.describe_snapshots().owner_ids("self").filters(of_cluster(spec)).max_results(SMALLEST_PAGE);
+                read(self.ask(region, operation::DESCRIBE_SNAPSHOTS, call.send()).await)
+            }
+            "DescribeImages" => {
+                let call = ec2.describe_images().filters(filter("image-id", [&*spec.image]));
+                read(self.ask(region, operation::DESCRIBE_IMAGES, call.send()).await)
+            }
+            "DescribeInstanceTypes" => {
+                let call = ec2.describe_instance_types();
+                let call = call.filters(filter("instance-type", [&spec.instance.instance_type]));
+                read(self.ask(region, operation::DESCRIBE_INSTANCE_TYPES, call.send()).await)
+            }
+            "DescribeAvailabilityZones" => {
+                let call = ec2.describe_availability_zones();
+                read(self.ask(region, operation::DESCRIBE_AVAILABILITY_ZONES, call.send()).await)
+            }
+            _ => nobody_asks(name),
+        }
+    }
+
+    async fn may_make(&self, region: &Region, spec: &ClusterSpec, action: &str) -> Allowed {
+        let (Some(slot), Some(volume)) = (spec.slots.first(), spec.volumes.first()) else {
+            return Allowed::Unknown("the cluster declares nothing to ask it of".to_owned());
+        };
+        let mut ours = tags::place(&spec.name, &slot.name);
+        ours.insert(tags::OWNER.to_owned(), self.owner.to_string());
+        if action == "ec2:RunInstances" {
+            let call = run_instances(&region.ec2, &spec.name, &slot.name, &self.launch_of(spec, slot));
+            return self.dry(region, operation::RUN_INSTANCES, call.dry_run(true).send()).await;
+        }
+        let call = region.ec2.create_volume().availability_zone(&*slot.zone).encrypted(volume.encrypted);
+        let call = call.size(volume.size_gib.try_into().unwrap_or(i32::MAX));
+        let call =
+            call.volume_type(types::VolumeType::from(volume.volume_type.as_str())).client_token("hermitcrab-doctor");
+        let call = call.tag_specifications(specification(ResourceType::Volume, &ours));
+        self.dry(region, operation::CREATE_VOLUME, call.dry_run(true).send()).await
+    }
+
+    /// What a replacement in a slot would be, but for its number.
+    fn launch_of(&self, spec: &ClusterSpec, slot: &SlotSpec) -> Launch {
+        let instance = &spec.instance;
+        Launch {
+            token: Token::from("hermitcrab-doctor"),
+            image: spec.image.clone(),
+            instance_type: instance.instance_type.clone(),
+            zone: slot.zone.clone(),
+            subnet: slot.subnet.clone(),
+            iam_instance_profile: instance.iam_instance_profile.clone(),
+            security_groups: instance.security_groups.clone(),
+            key_name: instance.key_name.clone(),
+            user_data: instance.user_data.clone(),
+            user_data_digest: instance.user_data_digest(),
+            tags: instance.tags.clone(),
+            owner: self.owner.clone(),
+            generation: spec.generation(),
+            attempt: Attempt::default(),
+            volumes: [].into(),
+        }
+    }
+
+    async fn may_change(&self, region: &Region, name: &str, instance: &str, volume: &str) -> Allowed {
+        let ec2 = &region.ec2;
+        match name {
+            "StopInstances" => {
+                let call = ec2.stop_instances().instance_ids(instance).dry_run(true);
+                self.dry(region, operation::STOP_INSTANCES, call.send()).await
+            }
+            "StartInstances" => {
+                let call = ec2.start_instances().instance_ids(instance).dry_run(true);
+                self.dry(region, operation::START_INSTANCES, call.send()).await
+            }
+            "TerminateInstances" => {
+                let call = ec2.terminate_instances().instance_ids(instance).dry_run(true);
+                self.dry(region, operation::TERMINATE_INSTANCES, call.send()).await
+            }
+            "DetachVolume" => {
+                let call = ec2.detach_volume().volume_id(volume).instance_id(instance).dry_run(true);
+                self.dry(region, operation::DETACH_VOLUME, call.send()).await
+            }
+            "AttachVolume" => {
+                let call = ec2.attach_volume().volume_id(volume).instance_id(instance).device("/dev/sdp");
+                self.dry(region, operation::ATTACH_VOLUME, call.dry_run(true).send()).await
+            }
+            "CreateSnapshot" => {
+                let call = ec2.create_snapshot().volume_id(volume).dry_run(true);
+                let ours = [(tags::OWNER.to_owned(), self.owner.to_string())].into();
+                let call = call.tag_specifications(specification(ResourceType::Snapshot, &ours));
+                self.dry(region, operation::CREATE_SNAPSHOT, call.send()).await
+            }
+            "CreateTags" => {
+                let call = ec2.create_tags().resources(instance).resources(volume).tags(a_mark()).dry_run(true);
+                self.dry(region, operation::CREATE_TAGS, call.send()).await
+            }
+            "DeleteTags" => {
+                let call = ec2.delete_tags().resources(volume).tags(a_mark()).dry_run(true);
+                self.dry(region, operation::DELETE_TAGS, call.send()).await
+            }
+            _ => nobody_asks(name),
+        }
+    }
+
+    /// A change that is not made. EC2 says with an error that it would have been.
+    async fn dry<T, E>(
+        &self,
+        region: &Region,
+        operation: Operation,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Allowed
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        match self.ask(region, operation, request).await {
+            Ok(_) => Allowed::Unknown("the endpoint takes no notice of DryRun".to_owned()),
+            Err(failure) if failure.meaning == Meaning::Allowed => Allowed::Yes,
+            Err(failure) => refused(&failure),
+        }
+    }
+}
+
+fn of_cluster(spec: &ClusterSpec) -> types::Filter {
+    filter(&format!("tag:{}", tags::CLUSTER), [&*spec.name])
+}
+
+/// Some tag of ours, to ask about.
+fn a_mark() -> Tag {
+    Tag::builder().key(tags::REJECTED).value("nothing").build()
+}
+
+fn read<T>(answer: Result<T, Failure>) -> Allowed {
+    answer.map_or_else(|failure| refused(&failure), |_| Allowed::Yes)
+}
+
+fn refused(failure: &Failure) -> Allowed {
+    if failure.is(ErrorKind::Denied) { Allowed::No(failure.to_string()) } else { Allowed::Unknown(failure.to_string()) }
+}
+
+fn nobody_asks(name: &str) -> Allowed {
+    Allowed::Unknown(format!("nothing here knows how to ask about {name}"))
+}

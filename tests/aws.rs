@@ -1,0 +1,63 @@
+//! The EC2 adapter on the wire: against recorded answers, and against an EC2 endpoint that nobody here wrote (moto).
+//!
+//! The SDK reads its credentials from the environment, which a process cannot safely change for itself, so the tests run
+//! in a child of this program. moto is looked for where `tests/rig/fetch.sh` puts it; where it is not, its test is shown as
+//! ignored, or as failed if `HERMITCRAB_RIG=required`.
+#![allow(clippy::unwrap_used)] // a test may panic
+
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Trial};
+
+#[path = "aws/change.rs"]
+mod change;
+#[path = "aws/endpoint.rs"]
+mod endpoint;
+#[path = "aws/fixture.rs"]
+mod fixture;
+#[path = "aws/moto.rs"]
+mod moto;
+#[path = "aws/sweep.rs"]
+mod sweep;
+
+/// Set in the child.
+const CHILD: &str = "HERMITCRAB_AWS_TESTS";
+
+fn main() -> ExitCode {
+    if std::env::var_os(CHILD).is_none() {
+        return in_child();
+    }
+    let mut trials = Vec::new();
+    trials.extend(sweep::trials());
+    trials.extend(change::trials());
+    trials.push(moto::trial());
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Runs the tests with credentials of nobody, and with no way to find any others.
+fn in_child() -> ExitCode {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(std::env::args_os().skip(1)).env(CHILD, "1");
+    child.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").env("AWS_SECRET_ACCESS_KEY", "of nobody");
+    child.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_CONFIG_FILE", "/dev/null");
+    child.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null").env_remove("AWS_SESSION_TOKEN").env_remove("AWS_PROFILE");
+    child.env_remove("AWS_ENDPOINT_URL");
+    let moto = moto::Server::start();
+    if let Ok(server) = &moto {
+        child.env("AWS_ENDPOINT_URL", server.url());
+    }
+    if let Err(why) = &moto {
+        child.env(moto::MISSING, why);
+    }
+    let code = child.status().unwrap().code();
+    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// A trial that runs on a runtime like the controller's.
+fn trial(name: &str, test: impl AsyncFnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(test());
+        Ok(())
+    })
+}

@@ -1,0 +1,344 @@
+//! What is sent for an effect, and what is not: against an endpoint that says what the test has it say.
+
+use std::fmt::Write;
+
+use expect_test::expect_file;
+use hermitcrab::action::{CloudEffect, Launch};
+use hermitcrab::cloud::aws::{Aws, Options};
+use hermitcrab::ids::{Attempt, InstanceId, Owner, SlotName, Token, VolumeId};
+use hermitcrab::ports::{Cloud, ErrorKind, Outcome, PortError};
+use hermitcrab::spec::ClusterSpec;
+use libtest_mimic::Trial;
+
+use crate::endpoint::Endpoint;
+use crate::fixture::{OWNER, TestClock, open, spec};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        crate::trial("a_launch_is_sent_the_same_twice", a_launch_is_sent_the_same_twice),
+        crate::trial("a_refusal_is_of_its_kind_and_never_repeated", a_refusal_is_of_its_kind),
+        crate::trial("a_launch_that_brings_something_else_holds", a_launch_that_brings_something_else_holds),
+        crate::trial("launches_beyond_the_limit_are_not_sent", launches_beyond_the_limit_are_not_sent),
+        crate::trial("nothing_is_detached_from_what_may_use_it", nothing_is_detached_from_what_may_use_it),
+        crate::trial("a_race_that_ec2_settles_is_no_failure", a_race_that_ec2_settles_is_no_failure),
+        crate::trial("a_volume_meets_only_its_own_slot", a_volume_meets_only_its_own_slot),
+        crate::trial("what_is_not_ours_is_not_touched", what_is_not_ours_is_not_touched),
+        crate::trial("nothing_is_terminated_with_a_volume_in_either_view", nothing_is_terminated_with_a_volume),
+        crate::trial("somebodys_volume_is_not_deleted_with_an_adopted_instance", somebodys_volume_is_not_deleted),
+    ]
+}
+
+const SHELL: &str = "i-0aaaaaaaaaaaaaaaa";
+const DATA: &str = "vol-0aaaaaaaaaaaaaaaa";
+
+/// An endpoint, the adapter, and the cluster.
+struct Stage {
+    endpoint: Endpoint,
+    aws: Aws<TestClock>,
+    spec: ClusterSpec,
+    slot: SlotName,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let endpoint = Endpoint::start().await;
+        let aws = open(&TestClock::at("2026-11-23T00:00:00Z"), Some(&endpoint.url)).await;
+        let spec = spec();
+        Self { endpoint, aws, slot: spec.slots[0].name.clone(), spec }
+    }
+
+    async fn change(&self, effect: &CloudEffect) -> Result<Outcome, PortError> {
+        self.aws.change(&self.spec, Some(&self.slot), effect).await
+    }
+
+    /// What the instance view and the volume view show.
+    fn shows(&self, instance: &str, volumes: &[String]) {
+        let instance =
+            format!("<item><reservationId>r-1</reservationId><instancesSet>{instance}</instancesSet></item>");
+        let instances = format!("<reservationSet>{instance}</reservationSet>");
+        self.endpoint.instead("DescribeInstances", response("DescribeInstances", &instances));
+        let volumes = format!("<volumeSet>{}</volumeSet>", volumes.concat());
+        self.endpoint.instead("DescribeVolumes", response("DescribeVolumes", &volumes));
+    }
+
+    /// Whether a call of that name was never sent.
+    fn never_sent(&self, action: &str) -> bool {
+        self.endpoint.asked_for(action).is_empty()
+    }
+
+    fn launch(&self) -> Launch {
+        let (spec, slot) = (&self.spec, self.spec.slot(&self.slot).unwrap());
+        Launch {
+            token: Token::from("hermitcrab-0011223344556677"),
+            image: spec.image.clone(),
+            instance_type: spec.instance.instance_type.clone(),
+            zone: slot.zone.clone(),
+            subnet: slot.subnet.clone(),
+            iam_instance_profile: spec.instance.iam_instance_profile.clone(),
+            security_groups: spec.instance.security_groups.clone(),
+            key_name: None,
+            user_data: Some("#!/bin/sh\n".to_owned()),
+            user_data_digest: Some("fedcba9876543210".to_owned()),
+            tags: spec.instance.tags.clone(),
+            owner: Owner::from(OWNER),
+            generation: spec.generation(),
+            attempt: Attempt(4),
+            volumes: [("data".into(), VolumeId::from(DATA))].into(),
+        }
+    }
+}
+
+fn response(action: &str, inside: &str) -> String {
+    format!("<{action}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">{inside}</{action}Response>")
+}
+
+fn tags(all: &[(&str, &str)]) -> String {
+    let mut text = String::from("<tagSet>");
+    for (key, value) in all {
+        let _ = write!(text, "<item><key>{key}</key><value>{value}</value></item>");
+    }
+    text + "</tagSet>"
+}
+
+const OURS: [(&str, &str); 3] =
+    [("hermitcrab:cluster", "consul-prod"), ("hermitcrab:owner", OWNER), ("hermitcrab:slot", "consul-a")];
+
+fn ours_and(more: &[(&'static str, &'static str)]) -> String {
+    tags(&[&OURS[..], more].concat())
+}
+
+/// An instance with a root volume, and with other devices as `(device, volume, delete on termination)`.
+fn instance(state: &str, tags: &str, devices: &[(&str, &str, bool)]) -> String {
+    let device = |(device, volume, deleted): &(&str, &str, bool)| {
+        format!(
+            "<item><deviceName>{device}</deviceName><ebs><volumeId>{volume}</volumeId><status>attached</status>\
+             <deleteOnTermination>{deleted}</deleteOnTermination></ebs></item>"
+        )
+    };
+    let root = device(&("/dev/xvda", "vol-0root", true));
+    let others: String = devices.iter().map(device).collect();
+    format!(
+        "<item><instanceId>{SHELL}</instanceId><instanceState><name>{state}</name></instanceState>\
+         <placement><availabilityZone>us-east-1a</availabilityZone></placement>\
+         <rootDeviceName>/dev/xvda</rootDeviceName><blockDeviceMapping>{root}{others}</blockDeviceMapping>{tags}</item>"
+    )
+}
+
+fn volume(id: &str, attached: Option<&str>, tags: &str) -> String {
+    let at = attached.map_or_else(String::new, |state| {
+        format!(
+            "<item><volumeId>{id}</volumeId><instanceId>{SHELL}</instanceId><device>/dev/sdf</device>\
+             <status>{state}</status><attachTime>2026-11-20T09:33:40.000Z</attachTime></item>"
+        )
+    });
+    let state = if attached.is_some() { "in-use" } else { "available" };
+    format!(
+        "<item><volumeId>{id}</volumeId><status>{state}</status><availabilityZone>us-east-1a</availabilityZone>\
+         <attachmentSet>{at}</attachmentSet>{tags}</item>"
+    )
+}
+
+fn detach() -> CloudEffect {
+    CloudEffect::Detach { volume: DATA.into(), instance: SHELL.into(), device: "/dev/sdf".to_owned() }
+}
+
+fn attach() -> CloudEffect {
+    CloudEffect::Attach { volume: DATA.into(), instance: SHELL.into(), device: "/dev/sdf".to_owned() }
+}
+
+fn stop() -> CloudEffect {
+    CloudEffect::Stop { instance: SHELL.into() }
+}
+
+fn terminate() -> CloudEffect {
+    CloudEffect::Terminate { instance: SHELL.into() }
+}
+
+fn is_changed(outcome: &Result<Outcome, PortError>) -> bool {
+    matches!(outcome, Ok(Outcome::Changed { .. }))
+}
+
+/// What EC2 answers to a launch.
+fn launched(stage: &Stage, image: &str) -> String {
+    let launch = stage.launch();
+    let attempt = launch.attempt.to_string();
+    let all = [
+        ("Name", "consul-a"),
+        ("team", "platform"),
+        ("hermitcrab:generation", &*launch.generation),
+        ("hermitcrab:attempt", &attempt),
+        ("hermitcrab:user-data", "fedcba9876543210"),
+        ("hermitcrab:volume:data", DATA),
+    ];
+    let tags = tags(&[&OURS[..], &all[..]].concat());
+    let item = format!(
+        "<item><instanceId>{SHELL}</instanceId><imageId>{image}</imageId><instanceType>m7i.large</instanceType>\
+         <subnetId>{}</subnetId><placement><availabilityZone>us-east-1a</availabilityZone></placement>{tags}</item>",
+        launch.subnet
+    );
+    response("RunInstances", &format!("<instancesSet>{item}</instancesSet>"))
+}
+
+async fn a_launch_is_sent_the_same_twice() {
+    let stage = Stage::new().await;
+    stage.endpoint.answers("RunInstances", launched(&stage, &stage.spec.image));
+    let effect = CloudEffect::Launch(Box::new(stage.launch()));
+    for _ in 0..2 {
+        assert_eq!(stage.change(&effect).await.unwrap(), Outcome::Launched(InstanceId::from(SHELL)));
+    }
+    let asked = stage.endpoint.asked();
+    assert_eq!(asked[0], asked[1]);
+    let mut told = String::new();
+    for (key, value) in &asked[0].0 {
+        let _ = writeln!(told, "{key}={value}");
+    }
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/recorded/launch.txt");
+    expect_file![file].assert_eq(&told);
+}
+
+async fn a_refusal_is_of_its_kind() {
+    for (status, code, kind) in [
+        (500, "InsufficientInstanceCapacity", ErrorKind::NoCapacity),
+        (400, "VcpuLimitExceeded", ErrorKind::NoCapacity),
+        (503, "RequestLimitExceeded", ErrorKind::Throttled),
+        (403, "UnauthorizedOperation", ErrorKind::Denied),
+        (400, "InvalidAMIID.NotFound", ErrorKind::NotFound),
+        (400, "IdempotentParameterMismatch", ErrorKind::TokenSpent),
+        (400, "IdempotentInstanceTerminated", ErrorKind::TokenSpent),
+        (500, "InternalError", ErrorKind::Unreachable),
+        (503, "SomethingNew", ErrorKind::Unreachable),
+        (400, "SomethingNew", ErrorKind::Unknown),
+    ] {
+        let stage = Stage::new().await;
+        stage.endpoint.refuses("RunInstances", status, code);
+        let error = stage.change(&CloudEffect::Launch(Box::new(stage.launch()))).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{code}");
+        assert_eq!(error.to_string(), "launch for consul-a");
+        let text = error.source.to_string();
+        assert!(text.starts_with(&format!("RunInstances: {code}: Said in many words (request req-1)")), "{text}");
+        assert_eq!(stage.endpoint.asked().len(), 1, "{code}: the SDK repeats nothing");
+    }
+}
+
+async fn a_launch_that_brings_something_else_holds() {
+    let stage = Stage::new().await;
+    stage.endpoint.answers("RunInstances", launched(&stage, "ami-0other"));
+    let error = stage.change(&CloudEffect::Launch(Box::new(stage.launch()))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unknown);
+    let text = error.source.to_string();
+    assert!(text.contains(SHELL) && text.contains("whose image is ami-0other and not ami-0aaaaaaaaaaaaaaaa"), "{text}");
+}
+
+/// With a hundredth of what EC2 allows, the next launch would have to wait for most of a minute.
+async fn launches_beyond_the_limit_are_not_sent() {
+    let stage = Stage::new().await;
+    stage.endpoint.answers("RunInstances", launched(&stage, &stage.spec.image));
+    let effect = CloudEffect::Launch(Box::new(stage.launch()));
+    let endpoint = Some(stage.endpoint.url.clone());
+    let options = Options { endpoint, share: 1, ..Options::new(Owner::from(OWNER), "us-east-1") };
+    let aws = Aws::open(TestClock::at("2026-11-23T00:00:00Z"), options).await;
+    aws.change(&stage.spec, Some(&stage.slot), &effect).await.unwrap();
+    let error = aws.change(&stage.spec, Some(&stage.slot), &effect).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Throttled, "{}", error.source);
+    assert_eq!(stage.endpoint.asked().len(), 1);
+}
+
+async fn nothing_is_detached_from_what_may_use_it() {
+    let stage = Stage::new().await;
+    let there = [volume(DATA, Some("attached"), &ours_and(&[]))];
+    for state in ["pending", "running", "stopping", "shutting-down"] {
+        stage.shows(&instance(state, &ours_and(&[]), &[("/dev/sdf", DATA, false)]), &there);
+        assert!(is_changed(&stage.change(&detach()).await), "{state}");
+    }
+    assert!(stage.never_sent("DetachVolume"));
+    stage.shows(&instance("stopped", &ours_and(&[]), &[("/dev/sdf", DATA, false)]), &there);
+    stage.endpoint.answers("DetachVolume", response("DetachVolume", "<status>detaching</status>"));
+    assert_eq!(stage.change(&detach()).await.unwrap(), Outcome::Done);
+    let sent = &stage.endpoint.asked_for("DetachVolume")[0];
+    assert_eq!(
+        (sent.get("VolumeId"), sent.get("InstanceId"), sent.get("Device"), sent.get("Force")),
+        (DATA, SHELL, "/dev/sdf", "")
+    );
+}
+
+async fn a_race_that_ec2_settles_is_no_failure() {
+    let stage = Stage::new().await;
+    stage.shows(&instance("stopped", &ours_and(&[]), &[]), &[volume(DATA, Some("attached"), &ours_and(&[]))]);
+    stage.endpoint.refuses("DetachVolume", 400, "IncorrectState");
+    assert!(is_changed(&stage.change(&detach()).await));
+    stage.shows(&instance("running", &ours_and(&[]), &[]), &[volume(DATA, None, &ours_and(&[]))]);
+    stage.endpoint.refuses("AttachVolume", 400, "VolumeInUse");
+    assert!(is_changed(&stage.change(&attach()).await));
+}
+
+async fn a_volume_meets_only_its_own_slot() {
+    let stage = Stage::new().await;
+    let other = tags(&[OURS[0], OURS[1], ("hermitcrab:slot", "consul-b")]);
+    stage.shows(&instance("running", &other, &[]), &[volume(DATA, None, &other)]);
+    assert!(is_changed(&stage.change(&attach()).await), "both are another slot's");
+    stage.shows(&instance("running", &other, &[]), &[volume(DATA, None, &ours_and(&[]))]);
+    assert!(is_changed(&stage.aws.change(&stage.spec, None, &attach()).await), "one is another slot's");
+    let elsewhere = volume(DATA, None, &ours_and(&[])).replace("us-east-1a", "us-east-1b");
+    stage.shows(&instance("running", &ours_and(&[]), &[]), &[elsewhere]);
+    assert_eq!(stage.change(&attach()).await.unwrap_err().kind, ErrorKind::Invalid, "another zone");
+    stage.shows(
+        &instance("running", &ours_and(&[]), &[("/dev/sdf", "vol-0b", false)]),
+        &[volume(DATA, None, &ours_and(&[]))],
+    );
+    assert_eq!(stage.change(&attach()).await.unwrap_err().kind, ErrorKind::Invalid, "the device is taken");
+    assert!(stage.never_sent("AttachVolume"));
+}
+
+async fn what_is_not_ours_is_not_touched() {
+    let stage = Stage::new().await;
+    for strange in [
+        tags(&[]),
+        tags(&[OURS[0], OURS[2]]),
+        tags(&[OURS[0], OURS[2], ("hermitcrab:owner", "somebody")]),
+        tags(&[OURS[1], OURS[2], ("hermitcrab:cluster", "other")]),
+    ] {
+        stage.shows(&instance("running", &strange, &[]), &[volume(DATA, Some("attached"), &strange)]);
+        for effect in [stop(), terminate(), detach(), attach(), CloudEffect::Retire { instance: SHELL.into() }] {
+            assert!(is_changed(&stage.change(&effect).await), "{} {strange}", effect.name());
+        }
+    }
+    let looks = stage.endpoint.asked().iter().all(|asked| asked.action().starts_with("Describe"));
+    assert!(looks, "nothing but looks was sent");
+}
+
+async fn nothing_is_terminated_with_a_volume() {
+    let stage = Stage::new().await;
+    let retired = ours_and(&[("hermitcrab:retired", "2026-11-22T23:50:00Z"), ("hermitcrab:generation", "v1-0")]);
+    let root = volume("vol-0root", Some("attached"), &tags(&[]));
+    let data = volume(DATA, Some("attached"), &ours_and(&[]));
+    stage.endpoint.answers("TerminateInstances", response("TerminateInstances", "<instancesSet/>"));
+    let with_data = [("/dev/sdf", DATA, false)];
+
+    stage.shows(&instance("stopped", &ours_and(&[]), &[]), &[root.clone()]);
+    assert!(is_changed(&stage.change(&terminate()).await), "not retired");
+    stage.shows(&instance("stopped", &retired, &with_data), &[root.clone(), data.clone()]);
+    assert!(is_changed(&stage.change(&terminate()).await), "in both views");
+    stage.shows(&instance("stopped", &retired, &with_data), &[root.clone()]);
+    assert!(is_changed(&stage.change(&terminate()).await), "in the instance view");
+    stage.shows(&instance("stopped", &retired, &[]), &[root.clone(), data]);
+    assert!(is_changed(&stage.change(&terminate()).await), "in the volume view");
+    assert!(stage.never_sent("TerminateInstances"));
+
+    stage.shows(&instance("stopped", &retired, &[]), &[root]);
+    assert_eq!(stage.change(&terminate()).await.unwrap(), Outcome::Done);
+    assert_eq!(stage.endpoint.asked_for("TerminateInstances")[0].get("InstanceId.1"), SHELL);
+}
+
+async fn somebodys_volume_is_not_deleted() {
+    let stage = Stage::new().await;
+    let adopted = ours_and(&[("hermitcrab:retired", "2026-11-22T23:50:00Z")]);
+    let strange =
+        [volume("vol-0root", Some("attached"), &tags(&[])), volume("vol-0someones", Some("attached"), &tags(&[]))];
+    stage.shows(&instance("stopped", &adopted, &[("/dev/sdg", "vol-0someones", true)]), &strange);
+    let error = stage.change(&terminate()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(error.source.to_string().contains("vol-0someones"), "{}", error.source);
+    stage.endpoint.answers("TerminateInstances", response("TerminateInstances", "<instancesSet/>"));
+    stage.shows(&instance("stopped", &adopted, &[("/dev/sdg", "vol-0someones", false)]), &strange);
+    assert_eq!(stage.change(&terminate()).await.unwrap(), Outcome::Done);
+}

@@ -1,0 +1,203 @@
+//! What recorded answers of EC2 are read as, and how little is asked for it.
+
+use std::time::Duration;
+
+use expect_test::expect_file;
+use hermitcrab::cloud::aws::Aws;
+use hermitcrab::observed::Sweep;
+use hermitcrab::ports::{Clock, Cloud, ErrorKind, PortError};
+use libtest_mimic::Trial;
+
+use crate::endpoint::Endpoint;
+use crate::fixture::{TestClock, open, spec, wanted};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        crate::trial("recorded_answers_are_read", recorded_answers_are_read),
+        crate::trial("an_empty_page_is_not_the_last", an_empty_page_is_not_the_last),
+        crate::trial("a_steady_look_takes_three_calls", a_steady_look_takes_three_calls),
+        crate::trial("what_moves_slowly_is_asked_for_every_minute", what_moves_slowly_is_asked_for_every_minute),
+        crate::trial("one_unknown_id_hides_no_status", one_unknown_id_hides_no_status),
+        crate::trial("a_state_that_nobody_knows_fails_the_look", a_state_that_nobody_knows_fails_the_look),
+        crate::trial("no_account_no_look", no_account_no_look),
+        crate::trial("a_page_of_a_proxy_is_no_answer", a_page_of_a_proxy_is_no_answer),
+        crate::trial("nobody_there_is_no_answer", nobody_there_is_no_answer),
+        crate::trial("a_state_of_unknown_age_is_as_old_as_it_was_seen", a_state_of_unknown_age),
+        crate::trial("a_look_waits_its_turn", a_look_waits_its_turn),
+    ]
+}
+
+const INSTANCES: &str = include_str!("recorded/instances.xml");
+
+/// An endpoint that gives the recorded answers.
+pub async fn recorded() -> Endpoint {
+    let endpoint = Endpoint::start().await;
+    endpoint
+        .answers("DescribeVolumes", include_str!("recorded/volumes.xml"))
+        .answers("DescribeInstanceStatus", include_str!("recorded/status.xml"))
+        .answers("DescribeSnapshots", include_str!("recorded/snapshots.xml"))
+        .answers("DescribeImages", include_str!("recorded/images.xml"))
+        .answers("DescribeInstanceTypes", include_str!("recorded/types.xml"))
+        .answers("DescribeAvailabilityZones", include_str!("recorded/zones.xml"))
+        .answers("DescribeVolumeStatus", include_str!("recorded/volume-status.xml"))
+        .answers("DescribeVolumesModifications", include_str!("recorded/modifications.xml"))
+        .answers("GetCallerIdentity", include_str!("recorded/identity.xml"));
+    endpoint
+}
+
+async fn look(aws: &Aws<TestClock>) -> Result<Sweep, PortError> {
+    aws.sweep(&wanted(&spec())).await
+}
+
+fn now() -> TestClock {
+    TestClock::at("2026-11-23T00:00:00Z")
+}
+
+fn names(endpoint: &Endpoint) -> Vec<String> {
+    let mut names: Vec<_> = endpoint.asked().iter().map(|asked| asked.action().to_owned()).collect();
+    names.sort();
+    names
+}
+
+async fn recorded_answers_are_read() {
+    let endpoint = recorded().await;
+    endpoint.answers("DescribeInstances", INSTANCES);
+    let sweep = look(&open(&now(), Some(&endpoint.url)).await).await.unwrap();
+    assert_eq!(sweep.begun.to_string(), "2026-11-23T00:00:00Z");
+    let clusters: std::collections::BTreeMap<_, _> =
+        sweep.clusters.iter().map(|(name, view)| (name, &**view)).collect();
+    let read = serde_json::to_string_pretty(&clusters).unwrap();
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/recorded/read.json");
+    expect_file![file].assert_eq(&format!("{read}\n"));
+}
+
+async fn an_empty_page_is_not_the_last() {
+    let endpoint = recorded().await;
+    endpoint.answers("DescribeInstances", include_str!("recorded/instances-empty-page.xml"));
+    endpoint.answers("DescribeInstances", INSTANCES);
+    let sweep = look(&open(&now(), Some(&endpoint.url)).await).await.unwrap();
+    assert_eq!(sweep.cluster(&spec().name).instances.len(), 3);
+    let asked = endpoint.asked_for("DescribeInstances");
+    assert_eq!((asked[0].get("NextToken"), asked[0].get("MaxResults")), ("", "1000"));
+    assert_eq!(asked[1].get("NextToken"), "eyJ2IjoiMiIsImMiOiJ+ IiwicyI6IjEifQ==");
+    assert_eq!((asked[1].get("Filter.1.Name"), asked[1].get("Filter.1.Value.1")), ("tag-key", "hermitcrab:cluster"));
+}
+
+/// All volumes of this one are on running instances, so no snapshot can matter.
+async fn at_rest() -> Endpoint {
+    let endpoint = recorded().await;
+    endpoint.answers("DescribeInstances", INSTANCES.replace("<name>stopped</name>", "<name>running</name>"));
+    let there = include_str!("recorded/volumes.xml");
+    let (first, _) = there.split_at(there.find("        <item>\n            <volumeId>vol-0ccc").unwrap());
+    endpoint.instead("DescribeVolumes", format!("{first}    </volumeSet>\n</DescribeVolumesResponse>"));
+    endpoint
+}
+
+async fn a_steady_look_takes_three_calls() {
+    let endpoint = at_rest().await;
+    let (clock, wait) = (now(), Duration::from_secs(2));
+    let aws = open(&clock, Some(&endpoint.url)).await;
+    look(&aws).await.unwrap();
+    let first = endpoint.asked().len();
+    clock.pass(wait);
+    look(&aws).await.unwrap();
+    let second = names(&endpoint).len() - first;
+    assert_eq!((first, second), (9, 3), "{:?}", names(&endpoint));
+    assert!(endpoint.asked_for("DescribeSnapshots").is_empty());
+    assert_eq!(endpoint.asked_for("DescribeInstances").len(), 2);
+    assert_eq!(aws.calls()[&("DescribeVolumes", "ok".to_owned())], 2);
+}
+
+async fn what_moves_slowly_is_asked_for_every_minute() {
+    let endpoint = at_rest().await;
+    let clock = now();
+    let aws = open(&clock, Some(&endpoint.url)).await;
+    for _ in 0..3 {
+        look(&aws).await.unwrap();
+        clock.pass(Duration::from_secs(60));
+    }
+    let times = |action: &str| endpoint.asked_for(action).len();
+    assert_eq!(times("DescribeVolumeStatus"), 3);
+    assert_eq!(times("DescribeAvailabilityZones"), 3);
+    assert_eq!(times("DescribeImages"), 3);
+    assert_eq!(times("DescribeInstanceTypes"), 1, "a type does not change");
+    assert_eq!(times("GetCallerIdentity"), 1, "an account seldom does");
+}
+
+async fn one_unknown_id_hides_no_status() {
+    let endpoint = recorded().await;
+    endpoint.answers("DescribeInstances", INSTANCES);
+    endpoint.first_refuses("DescribeInstanceStatus", 400, "InvalidInstanceID.NotFound");
+    look(&open(&now(), Some(&endpoint.url)).await).await.unwrap();
+    let asked = endpoint.asked_for("DescribeInstanceStatus");
+    assert_eq!((asked[0].get("InstanceId.1"), asked[0].get("MaxResults")), ("i-0aaaaaaaaaaaaaaaa", ""));
+    assert_eq!((asked[1].get("InstanceId.1"), asked[1].get("MaxResults")), ("", "1000"));
+    assert!(asked.iter().all(|asked| asked.get("IncludeAllInstances") == "true"));
+}
+
+async fn a_state_that_nobody_knows_fails_the_look() {
+    let endpoint = recorded().await;
+    endpoint.answers("DescribeInstances", INSTANCES.replace("<name>stopped</name>", "<name>hibernating</name>"));
+    let error = look(&open(&now(), Some(&endpoint.url)).await).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unknown);
+    let text = error.source.to_string();
+    assert!(text.contains("i-0bbbbbbbbbbbbbbbb") && text.contains("`hibernating`"), "{text}");
+}
+
+async fn no_account_no_look() {
+    let endpoint = recorded().await;
+    endpoint.answers("DescribeInstances", INSTANCES);
+    let expired = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
+                   <Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message>\
+                   </Error><RequestId>req-2</RequestId></ErrorResponse>";
+    endpoint.first_answers_with("GetCallerIdentity", 403, expired);
+    let aws = open(&now(), Some(&endpoint.url)).await;
+    let error = look(&aws).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied);
+    let text = error.source.to_string();
+    assert!(text.starts_with("GetCallerIdentity: ExpiredToken") && text.ends_with("log in again"), "{text}");
+    assert_eq!(aws.calls()[&("GetCallerIdentity", "ExpiredToken".to_owned())], 1);
+}
+
+async fn a_page_of_a_proxy_is_no_answer() {
+    for (status, kind) in [(500, ErrorKind::Unreachable), (503, ErrorKind::Unreachable), (403, ErrorKind::Unknown)] {
+        let endpoint = recorded().await;
+        endpoint.answers_with("DescribeInstances", status, "<!doctype html>\n<html><title>Oops</title></html>");
+        let aws = open(&now(), Some(&endpoint.url)).await;
+        assert_eq!(look(&aws).await.unwrap_err().kind, kind, "{status}");
+        assert_eq!(endpoint.asked_for("DescribeInstances").len(), 1, "the SDK repeats nothing");
+    }
+}
+
+async fn nobody_there_is_no_answer() {
+    let error = look(&open(&now(), Some("http://127.0.0.1:1")).await).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable);
+    assert!(error.source.to_string().contains("no-answer"), "{}", error.source);
+}
+
+async fn a_state_of_unknown_age() {
+    let endpoint = recorded().await;
+    endpoint.answers("DescribeInstances", INSTANCES);
+    let clock = now();
+    let aws = open(&clock, Some(&endpoint.url)).await;
+    for _ in 0..2 {
+        let sweep = look(&aws).await.unwrap();
+        let view = sweep.cluster(&spec().name);
+        let terminated = view.instance(&"i-0cccccccccccccccc".into()).unwrap();
+        assert_eq!(terminated.state_since.to_string(), "2026-11-23T00:00:00Z");
+        clock.pass(Duration::from_secs(30));
+    }
+}
+
+/// Ten calls at once, and then two a second.
+async fn a_look_waits_its_turn() {
+    let endpoint = at_rest().await;
+    let clock = now();
+    let aws = open(&clock, Some(&endpoint.url)).await;
+    for _ in 0..10 {
+        look(&aws).await.unwrap();
+    }
+    let describes = endpoint.asked().iter().filter(|asked| asked.action() != "GetCallerIdentity").count();
+    let passed = clock.now().duration_since("2026-11-23T00:00:00Z".parse().unwrap()).as_secs_f64();
+    assert!(passed >= (describes as f64 - 11.0) / 2.0, "{describes} calls in {passed} s");
+}
