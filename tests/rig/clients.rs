@@ -72,7 +72,8 @@ impl Clients {
         let address = self.somebody()?;
         let query = cas.map(|index| format!("?cas={index}")).unwrap_or_default();
         let sent = Instant::now();
-        let answer = self.http.put(consul::url(&address, &format!("kv/{key}{query}"))).body(value.to_string()).send().await;
+        let answer =
+            self.http.put(consul::url(&address, &format!("kv/{key}{query}"))).body(value.to_string()).send().await;
         let fate = match answer {
             Err(error) if error.is_connect() => None,
             Err(_) => Some(Fate::Unknown),

@@ -103,9 +103,8 @@ impl Rig {
 
     /// Writes the desired state, with each change made to its text.
     pub fn desire(&self, image: &str, changes: &[(&str, &str)]) -> PathBuf {
-        let slot = |slot: &Slot| {
-            format!("    - {{ name: {}, zone: {}, subnet: {} }}\n", slot.name, slot.zone, slot.subnet)
-        };
+        let slot =
+            |slot: &Slot| format!("    - {{ name: {}, zone: {}, subnet: {} }}\n", slot.name, slot.zone, slot.subnet);
         let slots: String = self.slots.iter().map(slot).collect();
         let mut text = include_str!("cluster.yaml").replace("SLOTS\n", &slots);
         text = text.replace("IMAGE", image).replace("SECURITY_GROUP", &self.security_group);
@@ -148,11 +147,13 @@ impl Rig {
             ("hermitcrab:attempt", &attempt),
         ];
         let slots = names.join(" ");
-        let of_volume = [("hermitcrab:volume", "data"), ("hermitcrab:slots", &slots), ("hermitcrab:image", &*spec.image)];
+        let of_volume =
+            [("hermitcrab:volume", "data"), ("hermitcrab:slots", &slots), ("hermitcrab:image", &*spec.image)];
         let of_instance = [("team", "rig")];
         let volume_tags = tagged("volume", of_both.iter().chain(&of_volume));
         let instance_tags = tagged("instance", of_both.iter().chain(&of_instance));
-        let mut volume = vec![("AvailabilityZone", slot.zone), ("Size", "1"), ("VolumeType", "gp3"), ("Encrypted", "true")];
+        let mut volume =
+            vec![("AvailabilityZone", slot.zone), ("Size", "1"), ("VolumeType", "gp3"), ("Encrypted", "true")];
         volume.extend(volume_tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         self.person.make("CreateVolume", &volume, "volumeId").await;
         let mut instance = vec![

@@ -49,8 +49,6 @@ pub struct Api(reqwest::Client);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Server {
-    #[serde(rename = "ID")]
-    pub id: String,
     pub name: String,
     pub address: String,
     pub leader: bool,

@@ -27,12 +27,21 @@ pub struct Ended {
 impl Rig {
     /// Starts `run --once`, as whoever has this access key, with further arguments.
     pub fn controller(&self, key: &str, arguments: &[&str]) -> Controller {
+        self.run(key, &[&["--once", "--timeout", "20m"], arguments].concat())
+    }
+
+    /// Starts `run` as a service does: it goes on until it is told to end, whatever it sees meanwhile.
+    pub fn daemon(&self, key: &str) -> Controller {
+        self.run(key, &[])
+    }
+
+    fn run(&self, key: &str, arguments: &[&str]) -> Controller {
         let log = self.dir.join(format!("{key}.controller"));
         let mut command = process::command(env!("CARGO_BIN_EXE_hermitcrab"));
         command
             .arg("run")
             .arg(self.dir.join("desired-state"))
-            .args(["--cloud", "aws", "--once", "--timeout", "20m", "--owner", OWNER])
+            .args(["--cloud", "aws", "--owner", OWNER])
             .arg("--claims")
             .arg(self.dir.join("claims"))
             .args(arguments)
@@ -54,6 +63,12 @@ impl Controller {
         let ended = async || self.process.borrow_mut().ended();
         let status = until("the controller to end", limit, ended).await;
         Ended { code: status.code(), said: self.said() }
+    }
+
+    /// Waits for it to say that all is as it should be.
+    pub async fn settles(&self, limit: Duration) {
+        let settled = async || self.said().contains("\"message\":\"settled\"").then_some(());
+        until("the controller to say that all is settled", limit, settled).await;
     }
 
     /// Ends it as a crash does.

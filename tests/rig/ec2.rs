@@ -83,7 +83,10 @@ impl Ec2 {
     pub async fn inventory(&self) -> Result<Inventory, Refused> {
         let instances = self.call("DescribeInstances", &[("MaxResults", "1000")]).await?;
         let volumes = self.call("DescribeVolumes", &[]).await?;
-        Ok(Inventory { instances: rows(&instances, "instancesSet", instance), volumes: rows(&volumes, "volumeSet", volume) })
+        Ok(Inventory {
+            instances: rows(&instances, "instancesSet", instance),
+            volumes: rows(&volumes, "volumeSet", volume),
+        })
     }
 }
 
@@ -116,7 +119,9 @@ pub struct Volume {
 fn rows<T>(body: &str, list: &str, row: fn(Node<'_, '_>) -> T) -> Vec<T> {
     let Some(document) = xml::parse(body) else { return Vec::new() };
     let lists = document.descendants().filter(|node| node.has_tag_name(list));
-    lists.flat_map(|node| node.children().filter(|child| child.has_tag_name("item")).map(row).collect::<Vec<_>>()).collect()
+    lists
+        .flat_map(|node| node.children().filter(|child| child.has_tag_name("item")).map(row).collect::<Vec<_>>())
+        .collect()
 }
 
 fn instance(node: Node<'_, '_>) -> Instance {
@@ -167,7 +172,10 @@ pub fn encode(text: &str) -> String {
 /// The names and values of a form, decoded.
 pub fn decode(body: &str) -> BTreeMap<String, String> {
     let pairs = body.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(key, value)| (unescape(key), unescape(value))).collect()
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(key, value)| (unescape(key), unescape(value)))
+        .collect()
 }
 
 fn unescape(text: &str) -> String {

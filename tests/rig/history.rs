@@ -50,12 +50,16 @@ pub type History = BTreeMap<String, Register>;
 
 /// All that is wrong with a history.
 pub fn check(history: &History) -> Vec<String> {
-    history.iter().flat_map(|(key, register)| register.check().into_iter().map(move |why| format!("{key}: {why}"))).collect()
+    history
+        .iter()
+        .flat_map(|(key, register)| register.check().into_iter().map(move |why| format!("{key}: {why}")))
+        .collect()
 }
 
 /// The longest time in which no write at all was acknowledged.
 pub fn longest_stall(history: &History) -> Duration {
-    let mut acks: Vec<Instant> = history.values().flat_map(Register::acknowledged).map(|event| event.answered).collect();
+    let mut acks: Vec<Instant> =
+        history.values().flat_map(Register::acknowledged).map(|event| event.answered).collect();
     acks.sort();
     acks.windows(2).map(|pair| pair[1].duration_since(pair[0])).max().unwrap_or_default()
 }
@@ -93,7 +97,8 @@ impl Register {
     /// What is wrong with one read.
     fn judge(&self, read: &Event, value: u64, unknown: &BTreeSet<u64>) -> Vec<String> {
         let mut wrong = Vec::new();
-        let written = |event: &Event| matches!(event.op, Op::Write(it, _) if it == value) && event.sent <= read.answered;
+        let written =
+            |event: &Event| matches!(event.op, Op::Write(it, _) if it == value) && event.sent <= read.answered;
         if value != 0 && !self.events.iter().any(written) {
             wrong.push(format!("{value} was read, and nobody had written it"));
         }
@@ -164,11 +169,8 @@ pub mod tests {
     }
 
     pub fn a_late_effect_of_a_plain_write_is_no_loss() {
-        let ops = [
-            (0, 10, Op::Write(1, Fate::Unknown)),
-            (20, 30, Op::Write(2, Fate::Acknowledged)),
-            (40, 50, Op::Read(1)),
-        ];
+        let ops =
+            [(0, 10, Op::Write(1, Fate::Unknown)), (20, 30, Op::Write(2, Fate::Acknowledged)), (40, 50, Op::Read(1))];
         assert_eq!(history(Kind::Plain, &ops), [] as [&str; 0]);
         assert_eq!(history(Kind::Cas, &ops), ["key: 1 was read after 2 had been acknowledged"]);
     }

@@ -13,7 +13,7 @@ use crate::process::{Process, Signal};
 use crate::proxy::Proxy;
 use crate::servers::Servers;
 use crate::truth::Truth;
-use crate::world::{Guest, Life};
+use crate::world::Guest;
 
 /// A server that does not end by itself is killed after so long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -162,7 +162,8 @@ impl Hypervisor {
         let process = consul::start(&self.servers, &guest, &self.addresses(), self.expect, &log);
         self.truth.note(format!("the server of {} starts on {} at {}", guest.slot, guest.instance, guest.address));
         self.set_guest(&guest.instance, true);
-        let running = Running { guest: guest.clone(), process, started: now, stopping: None, joins_at: now + JOIN_EVERY };
+        let running =
+            Running { guest: guest.clone(), process, started: now, stopping: None, joins_at: now + JOIN_EVERY };
         self.running.borrow_mut().insert(guest.instance, running);
     }
 
@@ -216,17 +217,6 @@ impl Hypervisor {
             (one.guest.slot.clone(), one.guest.address.clone())
         })
         .collect()
-    }
-
-    /// An instance's server runs.
-    pub fn serves(&self, instance: &str) -> bool {
-        self.running.borrow().contains_key(instance)
-    }
-
-    /// A slot has an instance that runs.
-    pub fn has_running(&self, slot: &str) -> bool {
-        let world = self.proxy.world.borrow();
-        world.live_in(slot).any(|(_, machine)| machine.life == Life::Running)
     }
 }
 

@@ -31,7 +31,8 @@ impl Moto {
         let process = Process::start(command, &log);
         let told = || fs::read_to_string(&log).ok()?.split("Running on ").nth(1)?.lines().next().map(str::to_owned);
         let endpoint = until("moto to listen", Duration::from_secs(90), async || told()).await;
-        let ready = async || reqwest::get(format!("{endpoint}/moto-api/")).await.ok().filter(|it| it.status().is_success());
+        let ready =
+            async || reqwest::get(format!("{endpoint}/moto-api/")).await.ok().filter(|it| it.status().is_success());
         until("moto to answer", Duration::from_secs(90), ready).await;
         Self { endpoint, log, _process: process }
     }

@@ -44,15 +44,11 @@ pub struct Proxy {
 /// Called after each change that a controller has made, with its number, before it is answered.
 type Hook = Box<dyn FnMut(u32)>;
 
-/// A call as it was answered.
+/// A call, to be counted. When it came, what it was about and how it was answered is in the truth's log.
 #[derive(Clone, Debug)]
 pub struct Call {
-    pub at: Instant,
     pub who: String,
     pub action: String,
-    pub subject: String,
-    /// `ok`, an error's code, or what became of the answer.
-    pub outcome: String,
     pub mutating: bool,
     /// It changed something.
     pub effect: bool,
@@ -112,14 +108,13 @@ impl Proxy {
             _ => {}
         }
         let (outcome, effect) = self.carry_out(&request, fault.as_ref()).await;
-        if effect {
+        if effect && request.who != PERSON {
             self.changes.set(self.changes.get() + 1);
+            if let Some(hook) = self.hook.borrow_mut().as_mut() {
+                hook(self.changes.get());
+            }
         }
-        let answer = self.told(&request, fault, outcome, effect).await;
-        if effect && let Some(hook) = self.hook.borrow_mut().as_mut() {
-            hook(self.changes.get());
-        }
-        answer
+        self.told(&request, fault, outcome, effect).await
     }
 
     /// What the caller hears of what was done.
@@ -140,7 +135,9 @@ impl Proxy {
                 ("done, and answered InternalError", Some((status, answers::error(&request.service, &refused))))
             }
             Some(Fault::LosesAnswer) => ("done, and the answer was lost", None),
-            Some(Fault::Partial) => ("partial", Some((200, answers::partial(&body, &mut self.faults.borrow_mut().chance)))),
+            Some(Fault::Partial) => {
+                ("partial", Some((200, answers::partial(&body, &mut self.faults.borrow_mut().chance))))
+            }
             Some(Fault::WrongAccount) => ("another account", Some((200, body.replace("123456789012", "999999999999")))),
             Some(Fault::Slow(span)) => {
                 tokio::time::sleep(span).await;
@@ -158,13 +155,12 @@ impl Proxy {
     }
 
     fn record(&self, request: &Request, outcome: &str, effect: bool) {
-        let (who, action, subject) = (request.who.clone(), request.action.clone(), request.subject());
+        let (who, action) = (request.who.clone(), request.action.clone());
         let mutating = request.is_mutating() && !request.is_dry_run();
         if mutating || outcome != "ok" {
-            self.truth.note(format!("{who}: {action} {subject}: {outcome}"));
+            self.truth.note(format!("{who}: {action} {}: {outcome}", request.subject()));
         }
-        let outcome = outcome.to_owned();
-        self.calls.borrow_mut().push(Call { at: Instant::now(), who, action, subject, outcome, mutating, effect });
+        self.calls.borrow_mut().push(Call { who, action, mutating, effect });
     }
 
     /// Does what is asked as EC2 would, and says whether it changed anything.
@@ -244,9 +240,8 @@ impl Proxy {
 
     fn made(&self, request: &Request, body: &str, fault: Option<&Fault>) {
         let made = xml::parse(body).and_then(|document| {
-            let mut ids = document.descendants().filter(|node| {
-                node.has_tag_name("instanceId") || node.has_tag_name("volumeId")
-            });
+            let mut ids =
+                document.descendants().filter(|node| node.has_tag_name("instanceId") || node.has_tag_name("volumeId"));
             match request.action.as_str() {
                 "RunInstances" => ids.find(|node| node.has_tag_name("instanceId")),
                 _ => ids.next(),

@@ -71,7 +71,10 @@ impl Rig {
         let _ = writeln!(table, "  member down    {}", down.collect::<Vec<_>>().join(", "));
         let (known, unknown) = history::writes(history);
         let stall = history::longest_stall(history).as_secs_f64();
-        let _ = writeln!(table, "  writes         {known} acknowledged, {unknown} unknown, none lost; longest stall {stall:.1} s");
+        let _ = writeln!(
+            table,
+            "  writes         {known} acknowledged, {unknown} unknown, none lost; longest stall {stall:.1} s"
+        );
         let _ = writeln!(table, "  elections      {}", self.hypervisor.elections() - before.elections);
         for (kind, mutating) in [("changes", true), ("looks", false)] {
             let mut counts: BTreeMap<String, u32> = BTreeMap::new();

@@ -15,6 +15,7 @@ use crate::world::Life;
 
 mod crashes;
 mod faults;
+mod groups;
 mod parts;
 mod refusals;
 mod rollouts;
@@ -31,6 +32,7 @@ pub fn all(stage: &Stage) -> Vec<Trial> {
         trials.extend(faults::all(stage));
         trials.extend(two::all(stage));
         trials.extend(crashes::all(stage));
+        trials.extend(groups::all(stage));
         trials.extend(refusals::all(stage));
     }
     trials

@@ -18,8 +18,6 @@ pub struct Down {
     pub slot: String,
     pub from: Instant,
     pub to: Option<Instant>,
-    /// A controller stopped it.
-    pub ours: bool,
 }
 
 impl Down {
@@ -49,7 +47,8 @@ impl Truth {
         self.violations.borrow().clone()
     }
 
-    /// A member's process is ended. One at a time is the most that a controller may cause.
+    /// A member's process is ended, by a controller's hand or another's. One at a time is the most that a controller may
+    /// cause.
     pub fn went_down(&self, slot: &str, ours: bool) {
         let others: Vec<String> = self.down_now().into_iter().filter(|other| other != slot).collect();
         if ours && !others.is_empty() {
@@ -57,7 +56,7 @@ impl Truth {
         }
         let mut downs = self.downs.borrow_mut();
         if !downs.iter().any(|down| down.slot == slot && down.to.is_none()) {
-            downs.push(Down { slot: slot.to_owned(), from: Instant::now(), to: None, ours });
+            downs.push(Down { slot: slot.to_owned(), from: Instant::now(), to: None });
         }
         drop(downs);
         self.note(format!("{slot} down{}", if ours { "" } else { ", not by a controller" }));

@@ -225,7 +225,7 @@ impl World {
                 Life::Pending if for_so_long >= delays.launch && machine.doomed.is_some() => Life::ShuttingDown,
                 Life::Pending if for_so_long >= delays.launch => Life::Running,
                 Life::Stopping if for_so_long >= delays.stop + machine.shutdown(&delays) && !machine.guest => {
-                        Life::Stopped
+                    Life::Stopped
                 }
                 Life::ShuttingDown if for_so_long >= delays.terminate + machine.shutdown(&delays) && !machine.guest => {
                     due.push(Due::Terminate(id.clone()));
@@ -274,9 +274,8 @@ impl World {
     /// EC2's status checks of an instance have passed.
     pub fn checks_passed(&self, instance: &str, now: Instant) -> bool {
         let machine = self.machines.get(instance);
-        machine.is_some_and(|found| {
-            found.life == Life::Running && now.duration_since(found.since) >= self.delays.checks
-        })
+        machine
+            .is_some_and(|found| found.life == Life::Running && now.duration_since(found.since) >= self.delays.checks)
     }
 
     /// Data volumes that an instance has, or is being given.

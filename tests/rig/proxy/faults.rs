@@ -109,7 +109,9 @@ impl Rule {
 pub fn refusal(code: &str) -> (u16, Refused) {
     let (status, message) = match code {
         "RequestLimitExceeded" => (503, "Request limit exceeded."),
-        "InsufficientInstanceCapacity" => (500, "We currently do not have sufficient capacity in the zone you requested."),
+        "InsufficientInstanceCapacity" => {
+            (500, "We currently do not have sufficient capacity in the zone you requested.")
+        }
         "UnauthorizedOperation" => (403, "You are not authorized to perform this operation."),
         "AuthFailure" => (401, "AWS was not able to validate the provided access credentials"),
         "ExpiredToken" => (400, "The provided token has expired."),

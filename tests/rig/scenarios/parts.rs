@@ -115,7 +115,12 @@ async fn what_ec2_refuses(rig: Rc<Rig>) {
     assert_eq!(change("DetachVolume", &here, &first).await, "done");
     assert_eq!(change("DetachVolume", &here, &first).await, "IncorrectState");
     assert_eq!(change("AttachVolume", &here, &second).await, "VolumeInUse");
-    let root = rig.inventory().await.volumes.into_iter().find(|row| row.attachments.contains(&(second.clone(), "/dev/sda1".into())));
+    let root = rig
+        .inventory()
+        .await
+        .volumes
+        .into_iter()
+        .find(|row| row.attachments.contains(&(second.clone(), "/dev/sda1".into())));
     assert_eq!(change("DetachVolume", &root.unwrap().id, &second).await, "OperationNotPermitted");
     assert_eq!(code(ec2.call("StopInstances", &[("InstanceId.1", &second)]).await), "done");
     assert_eq!(code(ec2.call("StartInstances", &[("InstanceId.1", &second)]).await), "IncorrectInstanceState");

@@ -28,7 +28,7 @@ fn always(rig: &Rig, fault: Fault, on: On) {
 }
 
 /// What it says within a while, and that nothing was changed.
-async fn says(rig: &Rig, words: &[&str]) {
+pub async fn says(rig: &Rig, words: &[&str]) {
     let controller = rig.controller("rig", &[]);
     let told = async || words.iter().all(|word| controller.said().contains(word)).then_some(());
     let what = format!("the controller to say `{}`", words.join("`, `"));

@@ -86,7 +86,8 @@ async fn a_person_stops_a_second_server(rig: Rc<Rig>) {
     let controller = rig.controller("rig", &[]);
     let launched = async || rig.slots.iter().find(|slot| rig.proxy.world.borrow().live_in(&slot.name).count() == 2);
     let first = until("a replacement to be launched", LIMIT, launched).await;
-    let mut others = before.seats.iter().filter(|(slot, _)| **slot != first.name && before.leader.as_ref() != Some(slot));
+    let mut others =
+        before.seats.iter().filter(|(slot, _)| **slot != first.name && before.leader.as_ref() != Some(slot));
     let (second, seat) = others.next().unwrap();
     rig.person.call("StopInstances", &[("InstanceId.1", &seat.instance)]).await.unwrap();
     let says_why = async || controller.said().contains(&format!("not served by one instance: {second}")).then_some(());

@@ -11,17 +11,23 @@ use crate::cluster::Rig;
 use crate::process::Signal;
 
 pub fn all(stage: &Stage) -> Vec<Trial> {
-    vec![stage.scenario("two::controllers_at_once_one_of_them_standing_still_in_the_middle", 3, two_at_once)]
+    let scenario = |name: &str, arguments: &'static [&'static str]| {
+        stage.scenario(name, 3, async move |rig: Rc<Rig>| two_at_once(rig, arguments).await)
+    };
+    vec![
+        scenario("two::controllers_at_once_one_of_them_standing_still_in_the_middle", &[]),
+        scenario("two::controllers_with_a_lease_one_of_them_standing_still_in_the_middle", &["--lease"]),
+    ]
 }
 
-async fn two_at_once(rig: Rc<Rig>) {
+async fn two_at_once(rig: Rc<Rig>, arguments: &[&str]) {
     let (before, clients) = wanting_v2(&rig).await;
-    let (one, two) = (rig.controller("rig", &[]), rig.controller("rig-too", &[]));
+    let (one, two) = (rig.controller("rig", arguments), rig.controller("rig-too", arguments));
     first_is_back(&rig).await;
     one.signal(Signal::Stop);
-    tokio::time::sleep(Duration::from_secs(20)).await; // so long it sleeps
+    tokio::time::sleep(Duration::from_secs(20)).await; // so long it stands still
     one.signal(Signal::Cont);
-    settles_on_v2(&rig, &two, &before, &clients).await;
     let other = one.ended(LIMIT).await;
     assert_eq!(other.code, Some(0), "{}", other.said);
+    settles_on_v2(&rig, &two, &before, &clients).await;
 }
