@@ -13,6 +13,10 @@ use crate::ids::{
 };
 use crate::observed::{Claim, ClaimRecord};
 
+mod group;
+
+pub use group::{Found, GroupEffect, NewTemplateVersion};
+
 /// What to do to one cluster, and for which slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,6 +83,25 @@ pub enum CloudEffect {
     /// Set an instance's declared tags in place.
     #[allow(missing_docs)]
     Tag { instance: InstanceId, tags: BTreeMap<String, String> },
+    /// Make an instance that the adopted group launched by itself one of the slot's. Expects that it bears no tag of ours.
+    Recruit(Recruitment),
+    /// A call about the adopted Auto Scaling group.
+    #[allow(missing_docs)]
+    Group { group: String, effect: GroupEffect },
+}
+
+/// What makes an instance that a group launched one of a slot's: the tags that a launch would have given it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Recruitment {
+    pub instance: InstanceId,
+    pub owner: Owner,
+    pub generation: Generation,
+    pub attempt: Attempt,
+    pub user_data_digest: Option<String>,
+    /// The slot's volumes, so that the guest knows which to wait for.
+    pub volumes: BTreeMap<VolumeName, VolumeId>,
 }
 
 /// A blank volume for a slot that never had one.
@@ -181,6 +204,8 @@ impl CloudEffect {
             Self::Settle { .. } => "settle",
             Self::RecordSlots { .. } => "record-slots",
             Self::Tag { .. } => "tag",
+            Self::Recruit(_) => "recruit",
+            Self::Group { effect, .. } => effect.name(),
         }
     }
 
@@ -193,7 +218,9 @@ impl CloudEffect {
             | Self::Attach { instance, .. }
             | Self::Terminate { instance }
             | Self::Retire { instance }
-            | Self::Tag { instance, .. } => Some(instance),
+            | Self::Tag { instance, .. }
+            | Self::Recruit(Recruitment { instance, .. }) => Some(instance),
+            Self::Group { effect, .. } => effect.instance(),
             Self::CreateVolume(_)
             | Self::Launch(_)
             | Self::Snapshot { .. }
@@ -218,7 +245,9 @@ impl CloudEffect {
             | Self::Forgive { .. }
             | Self::Settle { .. }
             | Self::RecordSlots { .. }
-            | Self::Tag { .. } => None,
+            | Self::Tag { .. }
+            | Self::Recruit(_)
+            | Self::Group { .. } => None,
         }
     }
 }

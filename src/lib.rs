@@ -25,7 +25,7 @@
 //! | [`observed`] | what was seen at one moment: plain data | `ids`, `time` |
 //! | [`action`] | one effect, fully specified: plans say it, ports do it | the three rows above; with them it is *data* |
 //! | [`ports`] | traits [`Cloud`](ports::Cloud), [`Application`](ports::Application), [`Coordination`](ports::Coordination), [`Clock`](ports::Clock), and how they fail | data |
-//! | [`plan`] | the decision: `look` arranges; `replacement`, `heal`, `upkeep`, `select` answer; `gates` refuse; `explain` words it; `forecast` looks ahead | data |
+//! | [`plan`] | the decision: `look` arranges; `replacement`, `heal`, `upkeep`, `select` answer, `group` beside them where an Auto Scaling group is adopted; `gates` refuse; `explain` words it; `forecast` looks ahead | data |
 //! | [`status`] | conditions, phase, progress | data, `plan` |
 //! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
 //! | [`controller`] | the pass and the loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), files (`desired`, `wake`) | everything above |

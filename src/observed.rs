@@ -12,6 +12,10 @@ use crate::ids::{
 };
 use crate::time::Timestamp;
 
+pub mod group;
+
+pub use group::{Group, GroupMember, Launches, Lifecycle, Make, Recruit, Template, TemplateVersion};
+
 /// Everything that a plan for one cluster is made from.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -81,6 +85,8 @@ pub struct CloudView {
     pub volumes: Vec<Volume>,
     /// Snapshots taken before a replacement.
     pub snapshots: Vec<Snapshot>,
+    /// The Auto Scaling group that the spec adopts; none where it adopts none, or where there is no such group.
+    pub group: Option<Group>,
     /// What is true of the whole region.
     pub catalogue: Arc<Catalogue>,
 }
@@ -164,7 +170,7 @@ pub struct Instance {
     pub tags: BTreeMap<String, String>,
     /// What the instance view says of attached data volumes.
     pub devices: Vec<Device>,
-    /// The Auto Scaling group that it belongs to and that was not adopted.
+    /// The Auto Scaling group that it belongs to, adopted or not, from `aws:autoscaling:groupName`.
     pub auto_scaling_group: Option<String>,
     /// Maintenance that AWS has announced.
     pub scheduled_events: Vec<ScheduledEvent>,
@@ -414,6 +420,9 @@ pub struct Claim {
     pub generation: Generation,
     /// The image of that generation.
     pub image: ImageId,
+    /// The instance that takes the place, where the group has launched one by itself. Then nothing else is launched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recruit: Option<InstanceId>,
     /// When this attempt was claimed.
     pub since: Timestamp,
 }

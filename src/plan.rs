@@ -14,6 +14,7 @@ pub mod standing;
 
 pub mod replacement;
 
+pub mod group;
 pub mod heal;
 pub mod upkeep;
 

@@ -1,6 +1,6 @@
 //! What the controller needs from outside, and how it may fail. Adapters and the simulated world fill these in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use crate::time::Timestamp;
 #[allow(async_fn_in_trait)] // one thread, no `Send`
 pub trait Cloud {
     /// Every managed instance, volume and snapshot of one region, whatever the number of clusters: paginated, filtered
-    /// by tag. The catalogue has what is wanted, and the images that instances and volumes in the sweep name.
+    /// by tag; and each wanted group with its members. The catalogue has what is wanted, and the images that instances
+    /// and volumes in the sweep name.
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError>;
 
     /// One mutating call. What the effect expects is checked before it is sent.
@@ -122,6 +123,8 @@ pub struct Wanted {
     pub images: BTreeSet<ImageId>,
     /// Instance types that specs name.
     pub instance_types: BTreeSet<String>,
+    /// Auto Scaling groups that specs adopt, for the cluster of each.
+    pub groups: BTreeMap<ClusterName, String>,
 }
 
 /// Where a slot's member can be reached.

@@ -5,14 +5,15 @@
 //! ([`World::violations`]). The same seed and the same calls give the same world, to the byte.
 //!
 //! ```text
-//! ports ─► calls ─► cloud ─► guest ─► consul      what a call does, and what follows from it
-//!                        └────► invariants                    whether it was right
+//! ports ─► calls ─► cloud, group ─► guest ─► consul      what a call does, and what follows from it
+//!                        └────► invariants                           whether it was right
 //! faults ─► meddle                                            what others do
 //! executor ─► truth                                           who runs, and what is due
 //! ```
 //!
-//! Absent on purpose: a network between the members (they reach each other or do not run), Auto Scaling groups that
-//! act, partial pages, and other applications than Consul.
+//! Absent on purpose: a network between the members (they reach each other or do not run), partial pages, and other
+//! applications than Consul. Auto Scaling groups act if a spec adopts them ([`World::group`]); of another group nothing
+//! is known but that it ends what stops.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, ImageId, SlotName};
+use crate::observed::Group;
 use crate::ports::{Outcome, PortError};
 use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, elapsed};
@@ -38,6 +40,7 @@ mod consul;
 pub mod event;
 pub mod executor;
 mod faults;
+mod group;
 mod guest;
 mod invariants;
 mod latency;
@@ -232,6 +235,11 @@ impl World {
     /// This world has a second controller in store.
     pub fn wants_second_controller(&self) -> bool {
         self.truth.borrow().faults.swarm.second_controller
+    }
+
+    /// The Auto Scaling group of that name as it is, without what it has launched by itself.
+    pub fn group(&self, name: &str) -> Option<Group> {
+        self.truth.borrow().groups.get(name).map(|group| group.seen.clone())
     }
 
     /// Accepted mutating calls, by the effect's name.

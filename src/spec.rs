@@ -35,6 +35,9 @@ pub struct ClusterSpec {
     pub application: ApplicationSpec,
     /// What every instance is.
     pub instance: InstanceSpec,
+    /// Who else has a hand in the instances.
+    #[serde(skip_serializing_if = "Capacity::is_instances")]
+    pub capacity: Capacity,
     /// The persistent volumes of every slot; at least one.
     pub volumes: Vec<VolumeSpec>,
     /// One to nine seats.
@@ -160,6 +163,32 @@ impl InstanceSpec {
     /// list user data with instances.
     pub fn user_data_digest(&self) -> Option<String> {
         self.user_data.as_ref().map(|text| digest(text.as_bytes()))
+    }
+}
+
+/// Who else has a hand in the instances.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Capacity {
+    /// Nobody: instances are launched and terminated by the controller alone.
+    #[default]
+    Instances,
+    /// The Auto Scaling group of that name, which is adopted: it counts them as its own, is kept from acting during a
+    /// replacement, and what it launches by itself is taken where a slot has lost its instance.
+    AutoScalingGroup(String),
+}
+
+impl Capacity {
+    fn is_instances(&self) -> bool {
+        *self == Self::Instances
+    }
+
+    /// The name of the adopted group.
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Self::Instances => None,
+            Self::AutoScalingGroup(name) => Some(name),
+        }
     }
 }
 

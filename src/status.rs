@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::ids::{ClusterName, Generation, ImageId, InstanceId, SlotName, VolumeId, Zone};
 use crate::observed::{Health, InstanceState, Observation};
 use crate::plan::drift::drifts;
-use crate::plan::{Hazard, Look, Plan};
+use crate::plan::{Hazard, Look, Plan, group};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
@@ -31,7 +31,8 @@ pub struct Status {
     pub answer: String,
     /// What a person can do, where there is something.
     pub hints: Vec<String>,
-    /// Resources that bear the cluster's tag and no declared slot's. Nothing is done to them.
+    /// Resources that bear the cluster's tag and no declared slot's, and instances that the adopted group launched and
+    /// that no slot needs. Nothing is done to them.
     pub orphans: Vec<String>,
 }
 
@@ -232,7 +233,9 @@ fn orphans(look: &Look<'_>) -> Vec<String> {
     let undeclared = |slot: &SlotName| look.slot(slot).is_none();
     let instances = look.cloud.instances.iter().filter(|i| i.state.is_live() && undeclared(&i.slot));
     let volumes = look.cloud.volumes.iter().filter(|volume| undeclared(&volume.slot));
-    instances.map(|i| i.id.to_string()).chain(volumes.map(|volume| volume.id.to_string())).collect()
+    let strays = group::strays(look).map(|recruit| recruit.id.to_string());
+    let instances = instances.map(|instance| instance.id.to_string());
+    instances.chain(volumes.map(|volume| volume.id.to_string())).chain(strays).collect()
 }
 
 fn hints(plan: &Plan) -> Vec<String> {

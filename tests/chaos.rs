@@ -27,6 +27,7 @@ const THREE: &str = "desired-state/prod/consul.yaml";
 const FIVE: &str = "tests/fixtures/consul-5.yaml";
 const RECREATE: &str = "tests/fixtures/consul-recreate.yaml";
 const VOLUMES: &str = "tests/fixtures/consul-volumes.yaml";
+const GROUP: &str = "tests/fixtures/consul-group.yaml";
 
 const SURGE: Story = Story { file: THREE, beginning: Beginning::Upgrade };
 const RECREATED: Story = Story { file: RECREATE, beginning: Beginning::Upgrade };
@@ -35,7 +36,23 @@ const ROLLED_BACK: Story = Story { file: THREE, beginning: Beginning::BadUpgrade
 const FROM_NOTHING: Story = Story { file: THREE, beginning: Beginning::Nothing };
 const HEALED: Story = Story { file: THREE, beginning: Beginning::Loss };
 
-const EVERY_STORY: [Story; 6] = [SURGE, RECREATED, SEVERAL_VOLUMES, ROLLED_BACK, FROM_NOTHING, HEALED];
+const GROUPED: Story = Story { file: GROUP, beginning: Beginning::Upgrade };
+const GROUP_ROLLED_BACK: Story = Story { file: GROUP, beginning: Beginning::BadUpgrade };
+const GROUP_FROM_NOTHING: Story = Story { file: GROUP, beginning: Beginning::Nothing };
+const GROUP_HEALED: Story = Story { file: GROUP, beginning: Beginning::Loss };
+
+const EVERY_STORY: [Story; 10] = [
+    SURGE,
+    RECREATED,
+    SEVERAL_VOLUMES,
+    ROLLED_BACK,
+    FROM_NOTHING,
+    HEALED,
+    GROUPED,
+    GROUP_ROLLED_BACK,
+    GROUP_FROM_NOTHING,
+    GROUP_HEALED,
+];
 
 const CRASHES: [Accident; 3] = [
     Accident::Crash(CrashPoint::BeforeSend),
@@ -85,8 +102,11 @@ fn stories_without_accidents_come_to_different_ends() {
     let endings: Vec<_> = EVERY_STORY.iter().map(|story| story.run(|_, _| {}).came.ending).collect();
     let rejected = Ending::Blocked(vec!["generation-rejected"]);
     let settled = Ending::Settled;
-    let expected = [settled.clone(), settled.clone(), settled.clone(), rejected, settled.clone(), settled];
-    assert_eq!(endings, expected);
+    let expected = |story: &Story| match story.beginning {
+        Beginning::BadUpgrade => rejected.clone(),
+        Beginning::Upgrade | Beginning::Nothing | Beginning::Loss => settled.clone(),
+    };
+    assert_eq!(endings, EVERY_STORY.iter().map(expected).collect::<Vec<_>>());
 }
 
 #[test]
@@ -120,6 +140,11 @@ fn a_crash_at_any_point_of_any_call_of_healing_changes_nothing() {
 }
 
 #[test]
+fn a_crash_at_any_point_of_any_call_about_a_group_changes_nothing() {
+    [GROUPED, GROUP_ROLLED_BACK, GROUP_FROM_NOTHING, GROUP_HEALED].iter().for_each(|it| each_call_meets(it, &CRASHES));
+}
+
+#[test]
 fn a_call_that_is_refused_or_whose_answer_is_lost_changes_nothing() {
     EVERY_STORY.iter().for_each(|story| each_call_meets(story, &API_FAULTS));
 }
@@ -142,7 +167,7 @@ fn a_crash_at_every_call_still_comes_to_the_same_end() {
 /// A second controller works on the same cluster while the first stands still in the middle of a call.
 fn two_controllers(span: Duration) {
     let mut deviations = Deviations::default();
-    for story in [SURGE, ROLLED_BACK, HEALED] {
+    for story in [SURGE, ROLLED_BACK, HEALED, GROUPED, GROUP_ROLLED_BACK] {
         let reference = story.run(|_, _| {});
         for call in 1..=reference.sent {
             let run = story.run(|world, stage| {
@@ -172,7 +197,7 @@ fn two_controllers_of_which_one_stands_still_for_6_min_do_no_harm() {
 #[test]
 fn a_third_image_committed_at_any_call_is_where_it_ends() {
     let mut deviations = Deviations::default();
-    for story in [SURGE, RECREATED, ROLLED_BACK] {
+    for story in [SURGE, RECREATED, ROLLED_BACK, GROUPED] {
         let calls = story.run(|_, _| {}).sent;
         for call in 1..=calls {
             let run = story.run_with_another_commit(call, &THIRD.into());
@@ -187,7 +212,7 @@ fn a_third_image_committed_at_any_call_is_where_it_ends() {
 #[test]
 fn the_first_image_committed_again_at_any_call_is_where_it_ends() {
     let mut deviations = Deviations::default();
-    for story in [SURGE, RECREATED, ROLLED_BACK] {
+    for story in [SURGE, RECREATED, ROLLED_BACK, GROUPED] {
         let first = story.spec().image;
         let calls = story.run(|_, _| {}).sent;
         for call in 1..=calls {
@@ -356,6 +381,11 @@ fn recreated_slots_come_to_an_end_in_every_unkind_world() {
 #[test]
 fn slots_with_several_volumes_come_to_an_end_in_every_unkind_world() {
     every_world_comes_to_an_end(VOLUMES);
+}
+
+#[test]
+fn slots_in_a_group_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(GROUP);
 }
 
 #[test]

@@ -180,6 +180,7 @@ fn claim(record: &ClaimRecord) -> ClaimEffect {
         member: None,
         generation: Generation::from("v1-0123456789abcdef"),
         image: ImageId::from("ami-0aa11bb22cc33dd44"),
+        recruit: None,
         since: Timestamp::UNIX_EPOCH,
     };
     ClaimEffect::Claim { claim, expects: record.revision }

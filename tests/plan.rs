@@ -54,10 +54,11 @@ macro_rules! variants {
 }
 
 variants! { awaited, AWAITED, Awaited:
-Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch }
+Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch
+Joined Left Recruit }
 variants! { why, WHY, Why:
 Outdated Lost New Interrupted NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded Proven Forming WouldPrune Memory
-Tags }
+Tags KeepStill OutOfStep LetGo TemplateBehind }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable Contested Refused InstanceStopped Held RollbackFailed
 ClaimForUndeclared NotFormed NothingToHealWith }
@@ -78,6 +79,18 @@ const EFFECTS: &[&str] = &[
     "settle",
     "record-slots",
     "tag",
+    "recruit",
+    "record-resume",
+    "suspend-processes",
+    "join-group",
+    "protect",
+    "vouch",
+    "leave-group",
+    "resize-group",
+    "resume-processes",
+    "forget-resume",
+    "create-template",
+    "use-template",
     "transfer-leadership",
     "set-pruning",
     "claim",
@@ -263,6 +276,22 @@ fn while_one_slot_is_claimed_the_gate_refuses_every_other() {
         findings.any(|(gate, finding)| gate.name == "claim-held" && finding.hazard.is_some())
     };
     assert_eq!(look.slots.iter().map(refuses).collect::<Vec<_>>(), [true, false, true]);
+}
+
+/// Before a member of the adopted group is stopped its processes are seen suspended; the gate is a second lock.
+#[test]
+fn a_member_of_a_group_that_is_not_still_is_not_touched() {
+    let moments = moments(&Path::new(CASES).join("group.yaml"));
+    let refuses = |when: &str| {
+        let (_, spec, seen) = moments.iter().find(|(told, ..)| told.contains(when)).unwrap();
+        let look = Look::at(spec, seen).clear().unwrap();
+        let findings = hermitcrab::plan::gates::findings(&look, &look.slots[1], &spec.image);
+        let hazards: Vec<_> = findings.filter_map(|(_, finding)| finding.hazard).map(|h| h.to_string()).collect();
+        hazards.into_iter().find(|text| text.contains("belongs to"))
+    };
+    let told = refuses("Somebody resumes").unwrap();
+    assert_eq!(told, "i-b belongs to Auto Scaling group servers, of which HealthCheck, ReplaceUnhealthy run");
+    assert_eq!(refuses("suspended again"), None);
 }
 
 /// Words that a hazard and its gate's row share.

@@ -54,6 +54,7 @@ fn spec(name: &str, slots: usize) -> ClusterSpec {
             user_data: None,
             tags: BTreeMap::from([("team".to_owned(), "storage".to_owned())]),
         },
+        capacity: Default::default(),
         volumes: vec![VolumeSpec {
             name: "data".into(),
             device: "/dev/sdf".to_owned(),
@@ -638,6 +639,7 @@ fn a_claim_is_written_only_over_the_revision_that_was_read() {
         member: None,
         generation: stage.spec.generation(),
         image: ImageId::from(NEW),
+        recruit: None,
         since: world.now(),
     };
     let write = |expects| {

@@ -154,6 +154,19 @@ fn a_file_has_a_spec_exactly_if_it_has_no_error() {
 }
 
 #[test]
+fn two_clusters_that_adopt_one_group_are_both_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let grouped = fs::read_to_string("tests/fixtures/consul-group.yaml").unwrap();
+    put(&dir, "one.yaml", grouped.clone());
+    put(&dir, "two.yaml", grouped.replace("consul-grouped", "consul-other"));
+    put(&dir, "west.yaml", grouped.replace("consul-grouped", "consul-west").replace("us-east-1", "us-west-2"));
+    let loaded = load(&[dir.path().into()]);
+    assert_eq!(names(&loaded), ["consul-west"]);
+    let refused = loaded.problems().filter(|problem| problem.message.contains("adopted more than once"));
+    assert_eq!(refused.count(), 2);
+}
+
+#[test]
 fn two_files_with_one_name_are_both_refused_and_others_are_used() {
     let dir = tempfile::tempdir().unwrap();
     put(&dir, "a/one.yaml", good());

@@ -81,6 +81,7 @@ pub struct Aws<C> {
 struct Region {
     name: String,
     ec2: aws_sdk_ec2::Client,
+    autoscaling: aws_sdk_autoscaling::Client,
     sts: aws_sdk_sts::Client,
     limiter: RefCell<Limiter>,
     facts: Facts,
@@ -134,6 +135,9 @@ impl<C: Clock> Aws<C> {
                 name: name.to_owned(),
                 ec2: aws_sdk_ec2::Client::from_conf(
                     aws_sdk_ec2::config::Builder::from(&self.config).region(region.clone()).build(),
+                ),
+                autoscaling: aws_sdk_autoscaling::Client::from_conf(
+                    aws_sdk_autoscaling::config::Builder::from(&self.config).region(region.clone()).build(),
                 ),
                 sts: aws_sdk_sts::Client::from_conf(
                     aws_sdk_sts::config::Builder::from(&self.config).region(region).build(),

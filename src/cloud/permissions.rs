@@ -39,6 +39,10 @@ pub enum On {
     OurTags,
     /// The roles of the declared instance profiles.
     DeclaredRoles,
+    /// The Auto Scaling groups that are adopted.
+    AdoptedGroups,
+    /// Launch templates: which one a group uses is not in the files.
+    LaunchTemplates,
 }
 
 /// Which clusters an action is needed by.
@@ -50,9 +54,11 @@ pub enum NeededBy {
     Snapshots,
     /// Those with an instance profile.
     InstanceProfiles,
+    /// Those that adopt an Auto Scaling group.
+    Groups,
 }
 
-use NeededBy::{EveryCluster, InstanceProfiles, Snapshots};
+use NeededBy::{EveryCluster, Groups, InstanceProfiles, Snapshots};
 
 /// Every action that the controller ever asks for.
 #[rustfmt::skip]
@@ -77,6 +83,19 @@ pub const PERMISSIONS: &[Permission] = &[
     needed("ec2:CreateSnapshot", "copy a volume before it moves", On::NewSnapshots, Snapshots),
     needed("ec2:CreateTags", "remember what settled, failed or was retired", On::OurTags, EveryCluster),
     needed("ec2:DeleteTags", "forget that a generation failed, when a person says retry", On::OurTags, EveryCluster),
+    needed("autoscaling:DescribeAutoScalingGroups", "who is in the adopted group, and what it may do", On::Everything, Groups),
+    needed("ec2:DescribeLaunchTemplateVersions", "what the adopted group launches by itself", On::Everything, Groups),
+    needed("autoscaling:CreateOrUpdateTags", "write down on the group which processes run, before they are suspended", On::AdoptedGroups, Groups),
+    needed("autoscaling:DeleteTags", "forget that when they run again", On::AdoptedGroups, Groups),
+    needed("autoscaling:SuspendProcesses", "keep the group from replacing a member that is stopped", On::AdoptedGroups, Groups),
+    needed("autoscaling:ResumeProcesses", "let it act again", On::AdoptedGroups, Groups),
+    needed("autoscaling:AttachInstances", "have a replacement join the group", On::AdoptedGroups, Groups),
+    needed("autoscaling:DetachInstances", "have the old instance leave it", On::AdoptedGroups, Groups),
+    needed("autoscaling:SetInstanceProtection", "keep members from being scaled in", On::AdoptedGroups, Groups),
+    needed("autoscaling:SetInstanceHealth", "tell the group that a member runs again", On::AdoptedGroups, Groups),
+    needed("autoscaling:SetDesiredCapacity", "have the group want as many as it has", On::AdoptedGroups, Groups),
+    needed("autoscaling:UpdateAutoScalingGroup", "have the group launch what has settled", On::AdoptedGroups, Groups),
+    needed("ec2:CreateLaunchTemplateVersion", "make that version of its launch template", On::LaunchTemplates, Groups),
 ];
 
 /// What is denied outright, whatever another policy allows: no part of the controller ever asks for it.
@@ -121,6 +140,7 @@ fn needs(spec: &ClusterSpec, needed_by: NeededBy) -> bool {
         EveryCluster => true,
         Snapshots => spec.volumes.iter().any(|volume| volume.snapshot_before_replace),
         InstanceProfiles => spec.instance.iam_instance_profile.is_some(),
+        Groups => spec.capacity.group().is_some(),
     }
 }
 
@@ -147,7 +167,9 @@ pub fn policy(specs: &[ClusterSpec], grant: &Grant<'_>) -> Value {
     if !grant.kms_keys.is_empty() {
         statements.extend(use_keys(grant));
     }
-    statements.extend(never());
+    let scope = Scope { specs, grant };
+    statements.extend(recruit(&scope));
+    statements.extend(never(&scope.groups()));
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
@@ -183,6 +205,10 @@ fn allow(on: On, actions: &[&str], specs: &[ClusterSpec], grant: &Grant<'_>) -> 
                 statement("TagWhatIsMade", &["ec2:CreateTags"], anything, Some(made)),
             ]
         }
+        On::AdoptedGroups => vec![statement("KeepGroups", actions, json!(scope.group_arns()), None)],
+        On::LaunchTemplates => {
+            vec![statement("FollowInTemplates", actions, scope.ec2(&["launch-template"]), None)]
+        }
         On::DeclaredRoles => {
             let to_ec2 = json!({ "StringEquals": { "iam:PassedToService": scope.ec2_service() } });
             vec![statement("PassRoles", actions, json!(scope.roles()), Some(to_ec2))]
@@ -208,17 +234,29 @@ fn use_keys(grant: &Grant<'_>) -> [Value; 2] {
     ]
 }
 
-/// No data volume is ever deleted, and nothing that is not ours is made ours: that is `adopt`, and a person's to do.
-fn never() -> [Value; 2] {
+/// What an adopted group has launched by itself bears no tag of ours until a slot needs it.
+fn recruit(scope: &Scope<'_>) -> Option<Value> {
+    let groups = scope.groups();
+    let launched = json!({ "StringEquals": { "aws:ResourceTag/aws:autoscaling:groupName": groups } });
+    let taken = || statement("TakeWhatGroupsLaunched", &["ec2:CreateTags"], scope.ec2(&["instance"]), Some(launched));
+    (!groups.is_empty()).then(taken)
+}
+
+/// No data volume is ever deleted, and nothing that is not ours is made ours: that is `adopt`, and a person's to do;
+/// but for what an adopted group has launched.
+fn never(groups: &[String]) -> [Value; 2] {
     let deny = |sid: &str, actions: &[&str], condition: Option<Value>| {
         let mut statement = statement(sid, actions, json!("*"), condition);
         statement["Effect"] = json!("Deny");
         statement
     };
-    let owner_alone = json!({
+    let mut owner_alone = json!({
         "ForAnyValue:StringEquals": { "aws:TagKeys": "hermitcrab:owner" },
         "Null": { "ec2:CreateAction": "true" },
     });
+    if !groups.is_empty() {
+        owner_alone["StringNotEquals"] = json!({ "aws:ResourceTag/aws:autoscaling:groupName": groups });
+    }
     [
         deny("NeverDeleteData", &NEVER, None),
         deny("NeverTakeOver", &["ec2:CreateTags", "ec2:DeleteTags"], Some(owner_alone)),
@@ -270,7 +308,22 @@ impl Scope<'_> {
     fn launched_from(&self) -> Value {
         let image = format!("arn:{}:ec2:{}::image/*", self.grant.partition, self.region());
         let kinds = ["subnet", "security-group", "network-interface", "key-pair", "volume"];
-        json!([image].into_iter().chain(kinds.map(|kind| self.arn(kind))).collect::<Vec<_>>())
+        let template = (!self.groups().is_empty()).then(|| self.arn("launch-template"));
+        json!([image].into_iter().chain(kinds.map(|kind| self.arn(kind))).chain(template).collect::<Vec<_>>())
+    }
+
+    /// The names of the adopted groups.
+    fn groups(&self) -> Vec<String> {
+        let groups: BTreeSet<_> = self.specs.iter().filter_map(|spec| spec.capacity.group()).collect();
+        groups.into_iter().map(str::to_owned).collect()
+    }
+
+    fn group_arns(&self) -> Vec<String> {
+        let (partition, region, account) = (self.grant.partition, self.region(), self.account());
+        let arn = |name| {
+            format!("arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/{name}")
+        };
+        self.groups().into_iter().map(arn).collect()
     }
 
     fn ec2_service(&self) -> &'static str {
@@ -326,6 +379,19 @@ mod tests {
         let untagged = statements(&policy).iter().filter(|s| s["Effect"] == "Allow" && s["Condition"].is_null());
         let sids: Vec<_> = untagged.map(|s| s["Sid"].as_str().unwrap()).collect();
         assert_eq!(sids, ["Look", "LaunchFrom"]);
+    }
+
+    #[test]
+    fn only_an_adopted_group_is_named_and_only_what_it_launched_may_be_taken() {
+        let without = policy_of("desired-state/prod/consul.yaml").to_string();
+        assert!(!without.contains("autoscaling"), "{without}");
+        let policy = policy_of("tests/fixtures/consul-group.yaml");
+        let by_sid = |sid: &str| statements(&policy).iter().find(|s| s["Sid"] == sid).unwrap();
+        let group = "arn:aws:autoscaling:us-east-1:*:autoScalingGroup:*:autoScalingGroupName/consul-servers";
+        assert_eq!(by_sid("KeepGroups")["Resource"], json!([group]));
+        let launched = json!({ "aws:ResourceTag/aws:autoscaling:groupName": ["consul-servers"] });
+        assert_eq!(by_sid("TakeWhatGroupsLaunched")["Condition"]["StringEquals"], launched);
+        assert_eq!(by_sid("NeverTakeOver")["Condition"]["StringNotEquals"], launched);
     }
 
     #[test]

@@ -470,6 +470,7 @@ mod tests {
                 user_data: None,
                 tags: BTreeMap::new(),
             },
+            capacity: Default::default(),
             volumes: Vec::new(),
             slots: Vec::new(),
             rollout: Rollout {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::action::{Action, CloudEffect, Effect};
 use crate::ids::{Attempt, Generation, InstanceId, MemberId, SlotName, VolumeId};
-use crate::observed::{CloudView, Health, Member, Observation};
+use crate::observed::{CloudView, Health, Member, Observation, VolumeState};
 use crate::ports::{ErrorKind, Outcome, PortError};
 use crate::status::Status;
 use crate::time::{Timestamp, elapsed};
@@ -52,6 +52,9 @@ struct Steady {
 /// The furthest that things were seen to have come.
 #[derive(Default)]
 struct Newest {
+    /// Instances that lived: EC2 shows one for an hour after it was terminated, so it cannot be gone at once.
+    alive: std::collections::BTreeSet<InstanceId>,
+    volumes: std::collections::BTreeSet<VolumeId>,
     dead: std::collections::BTreeSet<InstanceId>,
     retired: std::collections::BTreeSet<InstanceId>,
     rejected: BTreeMap<VolumeId, Generation>,
@@ -148,10 +151,18 @@ impl Newest {
             (volume.rejected.as_ref() != Some(rejected))
                 .then(|| format!("{} had {rejected} rejected, and now it has not", volume.id))
         });
-        instances.chain(volumes).collect()
+        let lost_instances = self.alive.iter().filter(|id| view.instance(id).is_none()).map(|id| id.to_string());
+        let is_shown = |id: &&VolumeId| view.volumes.iter().any(|volume| volume.id == **id);
+        let lost_volumes = self.volumes.iter().filter(|id| !is_shown(id)).map(|id| id.to_string());
+        let lost = lost_instances.chain(lost_volumes).map(|id| format!("{id} was there, and now it is not shown"));
+        instances.chain(volumes).chain(lost).collect()
     }
 
     fn note(&mut self, view: &CloudView) {
+        let alive = view.instances.iter().filter(|instance| instance.state.is_live());
+        self.alive = alive.map(|instance| instance.id.clone()).collect();
+        let there = view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted);
+        self.volumes = there.map(|volume| volume.id.clone()).collect();
         for instance in &view.instances {
             if !instance.state.is_live() {
                 self.dead.insert(instance.id.clone());
@@ -224,6 +235,24 @@ mod tests {
         assert!(goes_backwards(61, "running"));
         assert!(!goes_backwards(62, "running"));
         assert!(!goes_backwards(63, "running"));
+    }
+
+    #[test]
+    fn what_is_left_out_of_one_answer_is_not_gone() {
+        let mut memory = Memory::default();
+        let mut regressions = |second, there: bool| {
+            let mut seen = seen(second, "running", true, Health::Healthy);
+            if !there {
+                seen.cloud = Reading::Seen { begun: seen.now, value: Arc::default() };
+            }
+            memory.compare(&mut seen);
+            seen.regressions
+        };
+        assert_eq!(regressions(0, true), [""; 0]);
+        assert_eq!(regressions(1, false), ["i-a was there, and now it is not shown"]);
+        assert_eq!(regressions(2, true), [""; 0]);
+        assert_eq!(regressions(3, false).len(), 1);
+        assert_eq!(regressions(64, false), [""; 0], "by then it is the world");
     }
 
     #[test]

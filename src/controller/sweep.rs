@@ -24,7 +24,15 @@ struct Region {
     under_way: Mutex<()>,
     latest: RefCell<Option<Latest>>,
     /// What each cluster wants looked up.
-    wanted: RefCell<BTreeMap<ClusterName, (ImageId, String)>>,
+    wanted: RefCell<BTreeMap<ClusterName, Wants>>,
+}
+
+/// What one cluster wants looked up.
+#[derive(Clone)]
+struct Wants {
+    image: ImageId,
+    instance_type: String,
+    group: Option<String>,
 }
 
 struct Latest {
@@ -55,13 +63,11 @@ impl Region {
         spec: &ClusterSpec,
         earliest: Timestamp,
     ) -> Result<Rc<Sweep>, String> {
-        let wants = (spec.image.clone(), spec.instance.instance_type.clone());
-        self.wanted.borrow_mut().insert(spec.name.clone(), wants);
+        self.wanted.borrow_mut().insert(spec.name.clone(), Wants::of(spec));
         let _turn = self.under_way.lock().await;
         if let Some(latest) = &*self.latest.borrow()
             && latest.begun >= earliest
-            && latest.wanted.images.contains(&spec.image)
-            && latest.wanted.instance_types.contains(&spec.instance.instance_type)
+            && Wants::of(spec).are_among(&spec.name, &latest.wanted)
         {
             return latest.result.clone();
         }
@@ -77,8 +83,22 @@ impl Region {
         let wanted = self.wanted.borrow();
         Wanted {
             region: region.to_owned(),
-            images: wanted.values().map(|(image, _)| image.clone()).collect(),
-            instance_types: wanted.values().map(|(_, instance_type)| instance_type.clone()).collect(),
+            images: wanted.values().map(|wants| wants.image.clone()).collect(),
+            instance_types: wanted.values().map(|wants| wants.instance_type.clone()).collect(),
+            groups: wanted.iter().filter_map(|(name, wants)| Some((name.clone(), wants.group.clone()?))).collect(),
         }
+    }
+}
+
+impl Wants {
+    fn of(spec: &ClusterSpec) -> Self {
+        let group = spec.capacity.group().map(str::to_owned);
+        Self { image: spec.image.clone(), instance_type: spec.instance.instance_type.clone(), group }
+    }
+
+    fn are_among(&self, cluster: &ClusterName, wanted: &Wanted) -> bool {
+        wanted.images.contains(&self.image)
+            && wanted.instance_types.contains(&self.instance_type)
+            && wanted.groups.get(cluster) == self.group.as_ref()
     }
 }

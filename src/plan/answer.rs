@@ -63,6 +63,14 @@ pub enum Why {
     Memory,
     /// Declared tags differ; they are mended in place.
     Tags,
+    /// The adopted group could end or add an instance while a slot is claimed.
+    KeepStill,
+    /// The adopted group counts its members otherwise than it should.
+    OutOfStep,
+    /// Nothing is under way, so the adopted group may act by itself again.
+    LetGo,
+    /// What the adopted group launches by itself is not what the cluster has settled on.
+    TemplateBehind,
 }
 
 /// Something that finishes by itself.
@@ -126,6 +134,20 @@ pub enum Awaited {
     Formation {
         missing: Vec<SlotName>,
     },
+    /// The instance must be in service in the adopted group.
+    Joined {
+        instance: InstanceId,
+        group: String,
+    },
+    /// The adopted group must have let the instance go.
+    Left {
+        instance: InstanceId,
+        group: String,
+    },
+    /// The adopted group has lost an instance too, and is about to launch another.
+    Recruit {
+        group: String,
+    },
     /// Launches failed several times; a further one is made later.
     NextLaunch {
         reason: String,
@@ -142,7 +164,8 @@ pub struct Hazards {
     pub hazards: Vec<Hazard>,
 }
 
-/// A gate's reason not to act.
+/// A gate's reason not to act. Of the adopted group, `running` are the processes that should be suspended, and `spare`
+/// the members that serve no slot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "gate")]
 #[allow(missing_docs)]
@@ -157,7 +180,10 @@ pub enum Hazard {
     RollbackCooldown { until: Timestamp },
     ImageUnavailable { image: ImageId, why: String },
     NotOwned { resources: Vec<String> },
-    OwnedByAutoscaling { instance: InstanceId, group: String },
+    OwnedByAutoscaling { instance: InstanceId, group: String, running: BTreeSet<String> },
+    GroupUnusable { group: String, why: String },
+    GroupHasNoRoom { group: String, max: u32, spare: Vec<InstanceId> },
+    GroupChanging { group: String, why: String },
     NoLeader,
     MembersMissing { missing: Vec<SlotName>, strangers: Vec<MemberId> },
     MemberNotVoter { slots: Vec<SlotName> },

@@ -1,10 +1,12 @@
 //! In what way an instance differs from what the spec wants it to be.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::observed::Instance;
+use crate::ids::ImageId;
+use crate::observed::{Instance, Make};
 use crate::spec::{ClusterSpec, SlotSpec};
 
 /// A named difference.
@@ -32,49 +34,88 @@ pub enum Field {
     UserData,
 }
 
-/// Every difference for which an instance must be replaced. Security groups that are left out are the VPC's choice, so
-/// whatever it chose is right. Tags are not among them: they are mended in place,
+/// What is compared, of whatever has it.
+struct Facts<'a> {
+    image: &'a ImageId,
+    instance_type: &'a String,
+    iam_instance_profile: Option<&'a String>,
+    security_groups: &'a BTreeSet<String>,
+    key_name: Option<&'a String>,
+    /// None where it is not known: EC2 does not list user data, so an adopted instance has no digest to compare with.
+    user_data: Option<Option<&'a String>>,
+}
+
+/// Every difference for which an instance must be replaced. Tags are not among them: they are mended in place,
 /// for a stateful member is not taken down over a label.
 pub fn drifts(spec: &ClusterSpec, slot: &SlotSpec, instance: &Instance) -> Vec<Drift> {
+    let facts = Facts {
+        image: &instance.image,
+        instance_type: &instance.instance_type,
+        iam_instance_profile: instance.iam_instance_profile.as_ref(),
+        security_groups: &instance.security_groups,
+        key_name: instance.key_name.as_ref(),
+        user_data: instance.generation.as_ref().map(|_| instance.user_data.as_ref()),
+    };
+    let mut drifts = between(spec, &spec.image, &facts);
+    if instance.subnet != slot.subnet {
+        let (field, is, wanted) = (Field::Subnet, instance.subnet.clone(), slot.subnet.clone());
+        drifts.push(Drift { field, is, wanted });
+    }
+    drifts
+}
+
+/// How what a group launches differs from what the spec would launch from that image.
+pub fn of_make(spec: &ClusterSpec, image: &ImageId, make: &Make) -> Vec<Drift> {
+    let facts = Facts {
+        image: &make.image,
+        instance_type: &make.instance_type,
+        iam_instance_profile: make.iam_instance_profile.as_ref(),
+        security_groups: &make.security_groups,
+        key_name: make.key_name.as_ref(),
+        user_data: Some(make.user_data.as_ref()),
+    };
+    between(spec, image, &facts)
+}
+
+/// Security groups that are left out are the VPC's choice, so whatever it chose is right.
+fn between(spec: &ClusterSpec, image: &ImageId, found: &Facts<'_>) -> Vec<Drift> {
     let wanted = &spec.instance;
     let none = || "none".to_owned();
-    let optional = |value: &Option<String>| value.clone().unwrap_or_else(none);
+    let optional = |value: Option<&String>| value.cloned().unwrap_or_else(none);
     let mut drifts = Vec::new();
     let mut differs = |differs: bool, field, is: &dyn Fn() -> String, wanted: &dyn Fn() -> String| {
         if differs {
             drifts.push(Drift { field, is: is(), wanted: wanted() });
         }
     };
-    differs(instance.image != spec.image, Field::Image, &|| instance.image.to_string(), &|| spec.image.to_string());
+    differs(found.image != image, Field::Image, &|| found.image.to_string(), &|| image.to_string());
     differs(
-        instance.instance_type != wanted.instance_type,
+        *found.instance_type != wanted.instance_type,
         Field::InstanceType,
-        &|| instance.instance_type.clone(),
+        &|| found.instance_type.clone(),
         &|| wanted.instance_type.clone(),
     );
     differs(
-        instance.iam_instance_profile != wanted.iam_instance_profile,
+        found.iam_instance_profile != wanted.iam_instance_profile.as_ref(),
         Field::IamInstanceProfile,
-        &|| optional(&instance.iam_instance_profile),
-        &|| optional(&wanted.iam_instance_profile),
+        &|| optional(found.iam_instance_profile),
+        &|| optional(wanted.iam_instance_profile.as_ref()),
     );
     differs(
-        !wanted.security_groups.is_empty() && instance.security_groups != wanted.security_groups,
+        !wanted.security_groups.is_empty() && *found.security_groups != wanted.security_groups,
         Field::SecurityGroups,
-        &|| joined(&instance.security_groups),
+        &|| joined(found.security_groups),
         &|| joined(&wanted.security_groups),
     );
-    differs(instance.key_name != wanted.key_name, Field::KeyName, &|| optional(&instance.key_name), &|| {
-        optional(&wanted.key_name)
+    differs(found.key_name != wanted.key_name.as_ref(), Field::KeyName, &|| optional(found.key_name), &|| {
+        optional(wanted.key_name.as_ref())
     });
-    differs(instance.subnet != slot.subnet, Field::Subnet, &|| instance.subnet.clone(), &|| slot.subnet.clone());
-    // An adopted instance has no digest to compare with: EC2 does not list user data.
     let digest = wanted.user_data_digest();
     differs(
-        instance.generation.is_some() && instance.user_data != digest,
+        found.user_data.is_some_and(|user_data| user_data != digest.as_ref()),
         Field::UserData,
-        &|| optional(&instance.user_data),
-        &|| optional(&digest),
+        &|| optional(found.user_data.flatten()),
+        &|| optional(digest.as_ref()),
     );
     drifts
 }

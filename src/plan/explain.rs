@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::action::{Action, ClaimEffect, CloudEffect, Effect, MemberEffect};
+use crate::action::{Action, ClaimEffect, CloudEffect, Effect, GroupEffect, MemberEffect};
 use crate::time::Human;
 
 use super::answer::{Awaited, Hazard, Hazards, Plan, Stall, WaitingOn, Why};
@@ -66,6 +66,30 @@ impl fmt::Display for CloudEffect {
             Self::Settle { generation, .. } => write!(f, "record that {generation} settled here"),
             Self::RecordSlots { slots, .. } => write!(f, "record on the volumes that {} slots exist", slots.len()),
             Self::Tag { instance, .. } => write!(f, "set the declared tags of {instance}"),
+            Self::Recruit(recruitment) => write!(f, "take {}, which the group launched", recruitment.instance),
+            Self::Group { group, effect } => effect.told(f, group),
+        }
+    }
+}
+
+impl GroupEffect {
+    fn told(&self, f: &mut fmt::Formatter<'_>, group: &str) -> fmt::Result {
+        match self {
+            Self::RecordResume { processes } => write!(f, "write down on {group} that {} run", joined(processes)),
+            Self::Suspend { processes } => write!(f, "suspend {} of {group}", joined(processes)),
+            Self::Join { instance } => write!(f, "attach {instance} to {group}"),
+            Self::Protect { instance } => write!(f, "protect {instance} from scale-in of {group}"),
+            Self::Vouch { instance } => write!(f, "tell {group} that {instance} is healthy"),
+            Self::Leave { instance } => write!(f, "detach {instance} from {group}, which then wants one fewer"),
+            Self::Resize { from, to } => write!(f, "have {group} want {to} instances, not {from}"),
+            Self::Resume { processes } => write!(f, "resume {} of {group}", joined(processes)),
+            Self::ForgetResume { .. } => write!(f, "forget what was suspended of {group}"),
+            Self::CreateTemplateVersion(version) => {
+                write!(f, "make a version of {} from {} for {group}", version.template, version.image)
+            }
+            Self::UseTemplateVersion { template, to, .. } => {
+                write!(f, "let {group} launch from version {to} of {template}")
+            }
         }
     }
 }
@@ -90,6 +114,10 @@ impl fmt::Display for Why {
             }
             Self::Memory => f.write_str("the volumes' memory is behind"),
             Self::Tags => f.write_str("tags differ"),
+            Self::KeepStill => f.write_str("the group could end or add an instance meanwhile"),
+            Self::OutOfStep => f.write_str("the group is to count just what serves"),
+            Self::LetGo => f.write_str("nothing is under way, so the group may act again"),
+            Self::TemplateBehind => f.write_str("what the group launches is not what has settled here"),
         }
     }
 }
@@ -120,6 +148,9 @@ impl fmt::Display for Awaited {
             Self::Formation { missing } => {
                 write!(f, "the members to find each other; outstanding: {}", joined(missing))
             }
+            Self::Joined { instance, group } => write!(f, "{instance} to be in service in {group}"),
+            Self::Left { instance, group } => write!(f, "{instance} to be let go by {group}"),
+            Self::Recruit { group } => write!(f, "{group} to launch another instance"),
             Self::NextLaunch { reason } => write!(f, "a later launch, after several came to nothing: {reason}"),
         }
     }
@@ -149,6 +180,9 @@ impl Hazard {
             Self::ImageUnavailable { .. } => "image-unavailable",
             Self::NotOwned { .. } => "not-owned",
             Self::OwnedByAutoscaling { .. } => "owned-by-autoscaling",
+            Self::GroupUnusable { .. } => "group-unusable",
+            Self::GroupHasNoRoom { .. } => "group-has-no-room",
+            Self::GroupChanging { .. } => "group-changing",
             Self::NoLeader => "no-leader",
             Self::MembersMissing { .. } => "members-missing",
             Self::MemberNotVoter { .. } => "member-not-voter",
@@ -191,8 +225,17 @@ impl Hazard {
                 "check the id, the region, and that the image is shared with this account".into()
             }
             Self::NotOwned { .. } => "adopt the resources, or remove them from this cluster's tags".into(),
-            Self::OwnedByAutoscaling { group, .. } => {
-                format!("take the instance out of {group}: the group would replace it when it stops")
+            Self::OwnedByAutoscaling { group, running, .. } if running.is_empty() => {
+                format!(
+                    "adopt {group} with `capacity`, or take the instance out of it: it would replace one that stops"
+                )
+            }
+            Self::GroupUnusable { .. } => "mend the group, or take `capacity` out of the file".into(),
+            Self::GroupHasNoRoom { group, max, spare } if spare.is_empty() => {
+                format!("raise the maximum of {group} to at least {}", max + 1)
+            }
+            Self::GroupHasNoRoom { group, spare, .. } => {
+                format!("take {} out of {group}: no slot needs what the group has launched there", joined(spare))
             }
             Self::QuorumWouldBeLost { quorum, .. } if *quorum <= 1 => {
                 "a cluster of one cannot be upgraded without being down; declare three slots".into()
@@ -223,6 +266,8 @@ impl Hazard {
             | Self::VolumeModifying { .. }
             | Self::ZoneImpaired { .. }
             | Self::ScheduledEvent { .. }
+            | Self::OwnedByAutoscaling { .. }
+            | Self::GroupChanging { .. }
             | Self::StaleObservation { unread: false, .. } => return None,
         })
     }
@@ -256,9 +301,17 @@ impl fmt::Display for Hazard {
             }
             Self::ImageUnavailable { image, why } => write!(f, "{image} {why}"),
             Self::NotOwned { resources } => write!(f, "not tagged as ours: {}", resources.join(", ")),
-            Self::OwnedByAutoscaling { instance, group } => {
+            Self::OwnedByAutoscaling { instance, group, running } if running.is_empty() => {
                 write!(f, "{instance} belongs to Auto Scaling group {group}")
             }
+            Self::OwnedByAutoscaling { instance, group, running } => {
+                write!(f, "{instance} belongs to Auto Scaling group {group}, of which {} run", joined(running))
+            }
+            Self::GroupUnusable { group, why } => write!(f, "Auto Scaling group {group} {why}"),
+            Self::GroupHasNoRoom { group, max, .. } => {
+                write!(f, "Auto Scaling group {group} takes at most {max} instances, so none can be added")
+            }
+            Self::GroupChanging { group, why } => write!(f, "Auto Scaling group {group} {why}"),
             Self::NoLeader => f.write_str("there is no leader"),
             Self::MembersMissing { missing, strangers } => {
                 let part =

@@ -8,10 +8,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::ids::{ImageId, InstanceId, SlotName, VolumeId, VolumeName, Zone};
-use crate::observed::{Instance, InstanceState};
+use crate::observed::{Instance, InstanceState, Launches};
 use crate::spec::{ClusterSpec, Strategy};
 
 use super::drift::Drift;
+use super::group;
 use super::look::{Look, SlotLook};
 use super::select::{self, Rank};
 use super::standing::{Standing, standing};
@@ -29,6 +30,8 @@ const ATTACH: Duration = Duration::from_secs(4);
 const JOIN: Duration = Duration::from_secs(25);
 /// Leadership, where it can be moved.
 const TRANSFER: Duration = Duration::from_secs(2);
+/// Joining an Auto Scaling group.
+const ENLIST: Duration = Duration::from_secs(5);
 /// A call that has nothing to wait for.
 const CALL: Duration = Duration::from_secs(1);
 
@@ -132,11 +135,42 @@ pub fn forecast(look: &Look<'_>) -> Forecast {
         let steps = replacement(look.spec, next.slot.volumes.iter().any(|(v, _)| v.snapshot_before_replace), leads);
         slot_forecast(look, next.slot, reason, (Some(next.instance), None), steps)
     });
-    let slots: Vec<_> = under_way.into_iter().chain(empty).chain(outdated).collect();
+    let mut slots: Vec<_> = under_way.into_iter().chain(empty).chain(outdated).collect();
+    keep_group_still(look, &mut slots);
     Forecast {
         total: slots.iter().map(|slot| slot.total).sum(),
         calls: slots.iter().map(|slot| slot.calls).sum(),
         slots,
+    }
+}
+
+/// The adopted group is kept still from the first slot's claim on, and let go after the last slot.
+fn keep_group_still(look: &Look<'_>, slots: &mut [SlotForecast]) {
+    let Some(group) = group::adopted(look) else { return };
+    let simple = |action| call(action, CALL, false);
+    if let Some(first) = slots.first_mut()
+        && !group.running().is_empty()
+    {
+        let after_claim = first.steps.iter().position(|step| step.action == "claim").map_or(0, |claim| claim + 1);
+        let record = group.resume.is_none().then_some("record-resume");
+        let quiet = record.into_iter().chain(["suspend-processes"]).map(simple);
+        first.add(after_claim, quiet.collect());
+    }
+    if let Some(last) = slots.last_mut() {
+        let let_go = group.resume.is_some() || !group.running().is_empty();
+        let behind = matches!(&group.launches, Launches::Template(template) if !group::follows(look, template));
+        let template = behind.then_some(["create-template", "use-template"]);
+        let let_go = let_go.then_some(["resume-processes", "forget-resume"]);
+        let steps = template.into_iter().chain(let_go).flatten().map(simple);
+        last.add(last.steps.len(), steps.collect());
+    }
+}
+
+impl SlotForecast {
+    fn add(&mut self, at: usize, steps: Vec<Step>) {
+        self.total += steps.iter().map(|step| step.takes).sum::<Duration>();
+        self.calls += steps.iter().filter(|step| step.ec2).count();
+        self.steps.splice(at..at, steps);
     }
 }
 
@@ -153,13 +187,17 @@ fn under_way<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotForecast {
         claim.and_then(|claim| slot.live().find(|i| i.attempt == claim.attempt && Some(&i.id) != claim.old.as_ref()));
     let stopped = old.is_none_or(|old| old.state >= InstanceState::Stopping);
     let moved = new.is_some_and(|new| slot.all_on(look, &new.id));
+    let member = |instance: &Instance| group::adopted(look).and_then(|group| group.members.get(&instance.id));
     let done = |action: &str| match action {
         "claim" => true,
         "launch" => new.is_some(),
         "transfer-leadership" | "stop" => stopped,
         "snapshot" | "detach" => moved || slot.present().all(|(_, v)| look.place(v) == super::look::Place::Free),
         "attach" => moved,
+        "join-group" => new.is_some_and(|new| member(new).is_some()),
+        "protect" => new.is_some_and(|new| member(new).is_some_and(|member| member.protected)),
         "retire" => old.is_some_and(|old| old.retired),
+        "leave-group" => old.is_some_and(|old| old.retired && member(old).is_none()),
         _ => false,
     };
     let leads = slot.member.is_some_and(|member| look.leads(&member.id)) && can_hand_over(look, slot);
@@ -229,25 +267,32 @@ fn replacement(spec: &ClusterSpec, snapshot: bool, transfer: bool) -> Vec<Step> 
     let per_volume = |action, takes| spec.volumes.iter().map(move |_| call(action, takes, true));
     let snapshots = spec.volumes.iter().filter(|volume| snapshot && volume.snapshot_before_replace);
     let (surge, bake) = (spec.rollout.strategy == Strategy::Surge, spec.rollout.bake_time);
-    let launch = |down| call("launch", LAUNCH + CHECKS, down);
+    let launch = |down| [call("launch", LAUNCH + CHECKS, down)].into_iter().chain(enlist(spec, down));
 
     let mut steps = vec![ask("claim", CALL)];
-    steps.extend(surge.then(|| launch(false)));
+    steps.extend(surge.then(|| launch(false)).into_iter().flatten());
     steps.extend(transfer.then(|| ask("transfer-leadership", TRANSFER)));
     steps.push(call("stop", STOP, true));
     for volume in spec.volumes.iter() {
         steps.extend(snapshots.clone().filter(|v| v.name == volume.name).map(|_| call("snapshot", CALL, true)));
         steps.push(call("detach", DETACH, true));
     }
-    steps.extend((!surge).then(|| launch(true)));
+    steps.extend((!surge).then(|| launch(true)).into_iter().flatten());
     steps.extend(per_volume("attach", ATTACH));
     if let Some(last) = steps.last_mut() {
         last.takes += JOIN;
     }
     steps.push(call("retire", CALL + bake, false));
+    steps.extend(spec.capacity.group().map(|_| call("leave-group", CALL, false)));
     steps.push(Step { destructive: true, ..call("terminate", CALL, false) });
     steps.extend([call("settle", CALL, false), ask("release", CALL)]);
     steps
+}
+
+/// A new instance joins the adopted group, if there is one.
+fn enlist(spec: &ClusterSpec, down: bool) -> impl Iterator<Item = Step> {
+    let steps = [call("join-group", ENLIST, down), call("protect", CALL, down)];
+    steps.into_iter().filter(|_| spec.capacity.group().is_some())
 }
 
 /// The steps of giving an empty slot an instance.
@@ -255,6 +300,7 @@ fn filling(spec: &ClusterSpec, volumes_to_make: usize) -> Vec<Step> {
     let ask = |action| Step { action, takes: CALL, down: false, ec2: false, destructive: false };
     let mut steps = vec![call("create-volume", ATTACH, true); volumes_to_make];
     steps.extend([ask("claim"), call("launch", LAUNCH + CHECKS, true)]);
+    steps.extend(enlist(spec, true));
     steps.extend(spec.volumes.iter().map(|_| call("attach", ATTACH, true)));
     if let Some(last) = steps.last_mut() {
         last.takes += JOIN;

@@ -10,6 +10,7 @@ use super::answer::{Hazard, Hazards};
 use super::look::{Look, SlotLook};
 
 mod cloud;
+mod group;
 mod intent;
 mod membership;
 
@@ -69,7 +70,10 @@ pub const GATES: &[Gate] = &[
     Gate { name: "another-replacement", guards: Guards::Upgrade, ask: intent::another_replacement },
     Gate { name: "image-unavailable", guards: Guards::Repair, ask: cloud::image_unavailable },
     Gate { name: "not-owned", guards: Guards::Repair, ask: cloud::not_owned },
-    Gate { name: "owned-by-autoscaling", guards: Guards::Repair, ask: cloud::owned_by_autoscaling },
+    Gate { name: "owned-by-autoscaling", guards: Guards::Repair, ask: group::owned_by_autoscaling },
+    Gate { name: "group-unusable", guards: Guards::Repair, ask: group::group_unusable },
+    Gate { name: "group-has-no-room", guards: Guards::Repair, ask: group::group_has_no_room },
+    Gate { name: "group-changing", guards: Guards::Upgrade, ask: group::group_changing },
     Gate { name: "volume-missing", guards: Guards::Upgrade, ask: cloud::volume_missing },
     Gate { name: "volume-impaired", guards: Guards::Repair, ask: cloud::volume_impaired },
     Gate { name: "volume-modifying", guards: Guards::Upgrade, ask: cloud::volume_modifying },

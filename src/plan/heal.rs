@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::action::{CloudEffect, CreateVolume, Effect};
-use crate::ids::{Generation, ImageId, SlotName, VolumeName};
+use crate::ids::{Generation, ImageId, InstanceId, SlotName, VolumeName};
 use crate::observed::Instance;
 
 use super::answer::{Awaited, Hazards, Plan, Stall, Why};
 use super::gates;
+use super::group;
 use super::look::{Look, Place, SlotLook};
 use super::replacement;
 use super::standing::{Standing, Unclear, standing};
@@ -39,7 +40,7 @@ pub fn repair(look: &Look<'_>) -> Option<Plan> {
 pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
     others.into_iter().any(|other| match standing(look, other) {
-        Standing::Vacant { shell } => matches!(claim_lost(look, other, shell), Plan::Act(..)),
+        Standing::Vacant { shell } => matches!(fill(look, other, shell), Plan::Act(..)),
         _ => false,
     })
 }
@@ -49,7 +50,7 @@ fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
     match standing(look, slot) {
         Standing::Serving(_) => None,
         Standing::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
-        Standing::Vacant { shell } => Some(claim_lost(look, slot, shell)),
+        Standing::Vacant { shell } => Some(fill(look, slot, shell)),
         Standing::Interrupted { old, new } => Some(claim_again(look, slot, old, new)),
         Standing::Down(instance) => {
             Some(Plan::Stalled(Stall::InstanceStopped { slot: name(), instance: instance.id.clone() }))
@@ -124,12 +125,34 @@ fn known_slots(look: &Look<'_>) -> std::collections::BTreeSet<SlotName> {
     recorded.chain(&look.record.initialised).cloned().collect()
 }
 
-/// Claims a slot to give it an instance. A shell that is left is kept until that one has proved itself.
-fn claim_lost(look: &Look<'_>, slot: &SlotLook<'_>, shell: Option<&Instance>) -> Plan {
-    let Some((generation, image)) = remedy(look, slot) else {
+/// A slot that has lost its instance, or never had one, is given another: one that the group has launched for want of
+/// it, or will launch in a moment, or one of ours.
+fn fill(look: &Look<'_>, slot: &SlotLook<'_>, shell: Option<&Instance>) -> Plan {
+    let Some(remedy) = remedy(look, slot) else {
         let (slot, generation) = (slot.spec.name.clone(), look.generation.clone());
         return Plan::Stalled(Stall::NothingToHealWith { slot, generation });
     };
+    // What the group launches is what settled last. If that is outdated, it is replaced in its turn.
+    let targets = [Some(remedy.clone()), settled(look, slot)];
+    let recruit = |target: &(Generation, ImageId)| {
+        group::recruit_for(look, slot, &target.1).map(|recruit| (target.clone(), recruit.id.clone()))
+    };
+    if let Some((target, recruit)) = targets.iter().flatten().find_map(recruit) {
+        return claim_lost(look, slot, shell, target, Some(recruit));
+    }
+    let about_to = |target: &(Generation, ImageId)| group::about_to_launch(look, slot, &target.1);
+    let awaited = targets.iter().flatten().find_map(about_to);
+    awaited.unwrap_or_else(|| claim_lost(look, slot, shell, remedy, None))
+}
+
+/// Claims a slot to give it an instance. A shell that is left is kept until that one has proved itself.
+fn claim_lost(
+    look: &Look<'_>,
+    slot: &SlotLook<'_>,
+    shell: Option<&Instance>,
+    (generation, image): (Generation, ImageId),
+    recruit: Option<InstanceId>,
+) -> Plan {
     let hazards = gates::repair_refusals(look, slot, &image);
     if !hazards.is_empty() {
         return Plan::Blocked(Hazards { slot: Some(slot.spec.name.clone()), hazards });
@@ -138,7 +161,7 @@ fn claim_lost(look: &Look<'_>, slot: &SlotLook<'_>, shell: Option<&Instance>) ->
     let proven = slot.present().any(|(_, volume)| volume.generation.is_some());
     let had_one = proven || look.record.initialised.contains(&slot.spec.name);
     let why = if had_one { Why::Lost } else { Why::New };
-    look.claim(slot, shell, look.next_attempt(), (generation, image), why)
+    look.claim(slot, shell, look.next_attempt(), (generation, image), recruit, why)
 }
 
 /// What to heal a slot with: the spec's image, or the last one that settled here if the spec's was rejected, wherever
@@ -147,6 +170,11 @@ pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, Image
     if !look.slots.iter().any(|slot| slot.rejected(&look.generation)) {
         return Some((look.generation.clone(), look.spec.image.clone()));
     }
+    settled(look, slot)
+}
+
+/// What settled last in a slot, if it was not rejected there.
+fn settled(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
     let image = slot.present().find_map(|(_, volume)| volume.image.clone())?;
     let generation = look.spec.generation_on(&image);
     (!slot.rejected(&generation)).then_some((generation, image))
@@ -157,5 +185,7 @@ pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, Image
 fn claim_again(look: &Look<'_>, slot: &SlotLook<'_>, old: Option<&Instance>, new: &Instance) -> Plan {
     let generation = new.generation.clone().unwrap_or_else(|| look.generation.clone());
     let why = Why::Interrupted { instance: new.id.clone() };
-    look.claim(slot, old, new.attempt, (generation, new.image.clone()), why)
+    // One that the group may have launched was launched with no token of ours, which could be sent again for it.
+    let recruit = group::adopted(look).filter(|group| group.members.contains_key(&new.id)).map(|_| new.id.clone());
+    look.claim(slot, old, new.attempt, (generation, new.image.clone()), recruit, why)
 }

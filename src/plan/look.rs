@@ -172,13 +172,14 @@ impl<'a> Look<'a> {
         Plan::Act(Action { cluster: self.spec.name.clone(), slot, effect }, why)
     }
 
-    /// Claims a slot, to bring it to a generation with a launch of that number.
+    /// Claims a slot, to bring it to a generation with a launch of that number, or with what the group has launched.
     pub fn claim(
         &self,
         slot: &SlotLook<'_>,
         old: Option<&Instance>,
         attempt: Attempt,
         (generation, image): (Generation, ImageId),
+        recruit: Option<InstanceId>,
         why: Why,
     ) -> Plan {
         let claim = Claim {
@@ -189,6 +190,7 @@ impl<'a> Look<'a> {
             member: slot.member.map(|member| member.id.clone()),
             generation,
             image,
+            recruit,
             since: self.now,
         };
         let effect = ClaimEffect::Claim { claim, expects: self.record.revision };

@@ -19,6 +19,7 @@ use crate::observed::{Claim, Instance, InstanceState};
 
 use super::answer::{Hazard, Plan, Stall, Why};
 use super::drift::drifts;
+use super::group;
 use super::look::{Look, Place, SlotLook};
 use super::standing;
 
@@ -57,7 +58,7 @@ pub fn finish(look: &Look<'_>) -> Option<Plan> {
     let is_new = |instance: &&Instance| instance.attempt == claim.attempt && Some(&instance.id) != claim.old.as_ref();
     let new = slot.instances.iter().copied().find(is_new);
     let replacement = Replacement { look, slot, claim, old, new };
-    Some(replacement.sound().unwrap_or_else(|| match () {
+    Some(replacement.sound().or_else(|| replacement.quiet()).unwrap_or_else(|| match () {
         () if slot.rejected(&claim.generation) => replacement.back(),
         () if replacement.is_superseded() => replacement.drop_it(),
         () => replacement.forward(),
@@ -74,13 +75,24 @@ impl<'a> Replacement<'_, 'a> {
             Some(&instance.id) == self.claim.old.as_ref() || Some(&instance.id) == self.new.map(|new| &new.id)
         };
         let strangers: Vec<_> = self.slot.live().filter(|instance| !known(instance) && !instance.retired).collect();
-        match strangers.is_empty() {
-            true => None,
-            false => {
+        let is_served = |by: &&Instance| self.slot.all_on(self.look, &by.id);
+        match strangers.as_slice() {
+            [] => None,
+            // It was claimed on an old look: somebody has given the slot an instance since.
+            [one] if self.claim.old.is_none() && self.new.is_none() && is_served(one) => {
+                Some(self.release(true, Why::Superseded))
+            }
+            _ => {
                 let instances = self.slot.live().map(|instance| instance.id.clone()).collect();
                 Some(Plan::Stalled(Stall::Contested { slot: self.slot.spec.name.clone(), instances }))
             }
         }
+    }
+
+    /// Keeps the adopted group from acting. Where the claim is to be given up and nothing was launched, there is no need.
+    fn quiet(&self) -> Option<Plan> {
+        let is_idle = self.new.is_none() && self.is_superseded() && !self.slot.rejected(&self.claim.generation);
+        if is_idle { None } else { group::quiet(self.look, self.slot) }
     }
 
     /// Whether what was claimed is not wanted any more, and no data has moved yet. Once it has, the replacement is
@@ -96,7 +108,9 @@ impl<'a> Replacement<'_, 'a> {
             None if self.claim.old.is_some() => false,
             None => {
                 let moved = self.new.is_some_and(|new| self.slot.any_at(self.look, &new.id));
-                !moved && self.claim.generation != self.healing_generation()
+                // What the group has launched is a slot's instance like any other, and if outdated is replaced as one.
+                let launched_for_it = self.claim.recruit.is_none();
+                !moved && launched_for_it && self.claim.generation != self.healing_generation()
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::observed::{Health, Instance, Member};
 use super::answer::{Hazards, Plan, Why};
 use super::drift::{Drift, drifts};
 use super::gates;
+use super::group;
 use super::look::{Look, SlotLook};
 use super::standing::{Standing, standing};
 use super::upkeep;
@@ -68,15 +69,18 @@ fn rank(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Rank {
 /// Nothing is under way and nothing is broken: begin with the right slot, unless there is a reason not to.
 pub fn begin(look: &Look<'_>) -> Plan {
     let Some(next) = order(look).into_iter().next() else {
-        return upkeep::outstanding(look).unwrap_or(Plan::Settled);
+        let at_rest = upkeep::outstanding(look).or_else(|| group::follow(look)).or_else(|| group::let_go(look));
+        let unusable = || group::fault(look).map(|hazard| Plan::Blocked(Hazards { slot: None, hazards: vec![hazard] }));
+        return at_rest.or_else(unusable).unwrap_or(Plan::Settled);
     };
     let hazards = gates::upgrade_refusals(look, next.slot);
     if !hazards.is_empty() {
-        return Plan::Blocked(Hazards { slot: Some(next.slot.spec.name.clone()), hazards });
+        let blocked = || Plan::Blocked(Hazards { slot: Some(next.slot.spec.name.clone()), hazards });
+        return group::let_go(look).unwrap_or_else(blocked);
     }
     let why = Why::Outdated { drifts: next.drifts, rank: next.rank };
     let target = (look.generation.clone(), look.spec.image.clone());
-    look.claim(next.slot, Some(next.instance), look.next_attempt(), target, why)
+    look.claim(next.slot, Some(next.instance), look.next_attempt(), target, None, why)
 }
 
 /// Who should lead in place of a slot's member: a healthy, caught-up voter, on the desired image if there is one,

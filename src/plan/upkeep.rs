@@ -1,4 +1,4 @@
-//! Small things that disturb nobody: memory on the volumes, the pruning limit, declared tags.
+//! Small things that disturb nobody: memory on the volumes, the pruning limit, declared tags, who is in the group.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use crate::time::{Timestamp, after, before};
 
 use super::answer::{Awaited, Plan, Stall, WaitingOn, Why};
 use super::drift::{drifts, tags_differ};
+use super::group;
 use super::look::{Look, SlotLook};
 use super::standing::{Standing, standing};
 
@@ -16,7 +17,11 @@ const FORMATION: Duration = Duration::from_secs(10 * 60);
 
 /// The first thing to keep up, if there is one. Every slot is serving when this is asked.
 pub fn keep(look: &Look<'_>) -> Option<Plan> {
-    guard_membership(look).or_else(|| form(look)).or_else(|| remember(look)).or_else(|| mend_tags(look))
+    guard_membership(look)
+        .or_else(|| form(look))
+        .or_else(|| remember(look))
+        .or_else(|| mend_tags(look))
+        .or_else(|| group::keep(look))
 }
 
 /// Keeps the application from pruning a stopped member, where the spec lets us.

@@ -75,6 +75,7 @@ impl Truth {
                 });
                 taken.then_some(Outcome::AlreadySo)
             }
+            CloudEffect::Group { group, effect } => self.check_group(group, effect)?,
             _ => None, // EC2 itself refuses what does not fit
         })
     }
@@ -147,6 +148,8 @@ impl Truth {
             CloudEffect::RecordSlots { volumes, slots } => {
                 self.retag_volumes(volumes, |disk| disk.seen.slots = slots.clone())
             }
+            CloudEffect::Recruit(wanted) => self.recruit_instance(cluster, slot.ok_or_else(slotless)?, wanted),
+            CloudEffect::Group { group, effect } => self.send_to_group(group, effect),
         }
     }
 

@@ -30,9 +30,9 @@ impl Truth {
             }
             InstanceState::Pending => self.become_running(id),
             InstanceState::Stopping => {
-                let group = shell.seen.auto_scaling_group.is_some();
+                let group = shell.seen.auto_scaling_group.clone();
                 self.comes_to(id, InstanceState::Stopped);
-                if group {
+                if group.is_some_and(|group| !self.groups.contains_key(&group)) {
                     self.terminate_instance(id).ok(); // an Auto Scaling group takes what is not running for broken
                 }
             }
@@ -60,6 +60,7 @@ impl Truth {
         shell.seen.checks = if state == InstanceState::Running { Checks::Initializing } else { Checks::Unknown };
         let (turn, cluster) = (shell.turn, shell.cluster.clone());
         self.changed(&cluster);
+        self.stir_group_of(id);
         turn
     }
 
@@ -127,7 +128,7 @@ impl Truth {
         Ok(Outcome::Launched(id))
     }
 
-    fn can_launch(&mut self, launch: &Launch) -> Result<(), Refusal> {
+    pub(super) fn can_launch(&mut self, launch: &Launch) -> Result<(), Refusal> {
         if !self.images.contains_key(&launch.image) {
             return Err(Refusal::new(ErrorKind::NotFound, "InvalidAMIID.NotFound"));
         }

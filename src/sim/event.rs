@@ -49,6 +49,14 @@ pub enum What {
         fault: String,
         detail: String,
     },
+    /// An adopted Auto Scaling group did something by itself.
+    Group {
+        cluster: ClusterName,
+        group: String,
+        /// `launches` or `terminates`.
+        did: String,
+        instance: InstanceId,
+    },
     /// A controller died.
     Crash {
         controller: u8,
@@ -88,7 +96,7 @@ pub struct Violation {
     pub t: f64,
     /// Whose rule.
     pub cluster: ClusterName,
-    /// `S1` … `S7` of the design, or `identity` or `data`.
+    /// `S1` … `S7` of the design, or `identity`, `data` or `group`.
     pub invariant: String,
     /// What was seen.
     pub detail: String,

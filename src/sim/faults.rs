@@ -272,6 +272,9 @@ impl Truth {
         match (kind, instance, zone) {
             (Mischief::StopInstance, Some(id), _) => self.meddler_stops(&id),
             (Mischief::TerminateInstance, Some(id), _) => self.meddler_terminates(&id),
+            (Mischief::EditTags, ..) if self.clusters[&cluster].declared.group.is_some() && self.rng.bool() => {
+                self.meddler_resumes(&cluster);
+            }
             (Mischief::EditTags, Some(id), _) => self.meddler_edits_tags(&id),
             (Mischief::CrashMember, Some(id), _) => {
                 let back_after = self.rng.u64(5_000..=60_000);

@@ -26,7 +26,7 @@ type CallRule = (&'static str, fn(&Call) -> Option<String>);
 type ClusterRule = (&'static str, fn(&Truth, &Cluster) -> Option<String>);
 
 /// Rules about a call, judged just before it takes effect.
-const CALL_RULES: [CallRule; 8] = [
+const CALL_RULES: [CallRule; 10] = [
     ("S1", stop_keeps_quorum),
     ("S2", reads_follow_own_writes),
     ("S3", nothing_is_terminated_with_a_volume),
@@ -35,6 +35,8 @@ const CALL_RULES: [CallRule; 8] = [
     ("S7", old_outlives_proof),
     ("S7", terminated_only_when_retired),
     ("S8", only_what_is_ours),
+    ("group", stopped_only_when_the_group_is_still),
+    ("group", terminated_only_out_of_the_group),
 ];
 
 /// Rules about a cluster, judged after each call.
@@ -144,6 +146,23 @@ fn terminated_only_when_retired(call: &Call) -> Option<String> {
 fn only_what_is_ours(call: &Call) -> Option<String> {
     let shell = call.shell()?;
     (shell.cluster != *call.name).then(|| format!("{} belongs to {}", shell.seen.id, shell.cluster))
+}
+
+/// A member of the adopted group is stopped only while none of the group's processes runs.
+fn stopped_only_when_the_group_is_still(call: &Call) -> Option<String> {
+    let CloudEffect::Stop { instance } = call.effect else { return None };
+    let group = call.truth.group_with(instance)?;
+    let running = group.seen.running();
+    let known = group.woken + UNAVOIDABLE_RACE < call.sender.sent;
+    let name = &group.seen.name;
+    (known && !running.is_empty()).then(|| format!("{instance} was stopped while {running:?} of {name} ran"))
+}
+
+/// A group would replace a member that is terminated; one that may have no fewer has to keep it.
+fn terminated_only_out_of_the_group(call: &Call) -> Option<String> {
+    let CloudEffect::Terminate { instance } = call.effect else { return None };
+    let group = &call.truth.group_with(instance)?.seen;
+    (group.desired > group.min).then(|| format!("{instance} was terminated as a member of {}", group.name))
 }
 
 fn one_down_by_our_hand(_: &Truth, cluster: &Cluster) -> Option<String> {

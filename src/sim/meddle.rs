@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::World;
 use super::truth::{Millis, Tick, Truth};
 use crate::ids::{ClusterName, InstanceId, Owner, SlotName, VolumeId, Zone};
-use crate::observed::{Instance, ScheduledEvent, Volume, VolumeState};
+use crate::observed::{Group, Instance, ScheduledEvent, Volume, VolumeState};
 
 /// What is put back later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -97,6 +97,11 @@ impl World {
     /// Edits what EC2 says of an instance, e.g. its tags.
     pub fn edit_instance(&self, id: &InstanceId, edit: impl FnOnce(&mut Instance)) {
         self.with(|truth| truth.edit(id, edit));
+    }
+
+    /// Edits an Auto Scaling group, e.g. resumes its processes.
+    pub fn edit_group(&self, name: &str, edit: impl FnOnce(&mut Group)) {
+        self.with(|truth| truth.edit_group(name, |group| edit(&mut group.seen)));
     }
 
     /// Edits what EC2 says of a volume, e.g. its tags.
@@ -211,6 +216,13 @@ impl Truth {
             }
         };
         self.fault(Some(&cluster), "meddler-untag", detail);
+    }
+
+    /// Somebody resumes every process of a cluster's Auto Scaling group.
+    pub(super) fn meddler_resumes(&mut self, name: &ClusterName) {
+        let Some(group) = self.clusters.get(name).and_then(|cluster| cluster.declared.group.clone()) else { return };
+        self.edit_group(&group, |group| group.seen.suspended.clear());
+        self.fault(Some(name), "meddler-resume", group);
     }
 
     pub(super) fn make_amends(&mut self, id: &InstanceId, amends: Amends) {

@@ -133,6 +133,9 @@ pub(super) struct Declared {
     pub volumes: BTreeSet<VolumeName>,
     pub version: Option<String>,
     pub tags: BTreeMap<String, String>,
+    /// The Auto Scaling group that is adopted.
+    #[serde(default)]
+    pub group: Option<String>,
 }
 
 /// What is true of a slot's member.
@@ -162,6 +165,7 @@ impl Declared {
             volumes: spec.volumes.iter().map(|volume| volume.name.clone()).collect(),
             version: consul.version.clone(),
             tags: spec.instance.tags.clone(),
+            group: spec.capacity.group().map(str::to_owned),
         }
     }
 }

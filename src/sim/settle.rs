@@ -33,6 +33,7 @@ impl Truth {
                 ..ClaimRecord::default()
             };
         }
+        self.settle_group(spec);
         self.tell_world(&spec.name);
         self.stir(&spec.name);
         self.changed(&spec.name);

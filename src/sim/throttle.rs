@@ -16,6 +16,7 @@ pub(super) enum Bucket {
     TerminateInstances,
     CreateTags,
     CreateVolume,
+    AutoScaling,
 }
 
 /// What is left in a bucket, in thousandths of a request.
@@ -37,7 +38,9 @@ impl Bucket {
             | CloudEffect::Forgive { .. }
             | CloudEffect::Settle { .. }
             | CloudEffect::RecordSlots { .. }
-            | CloudEffect::Tag { .. } => Self::CreateTags,
+            | CloudEffect::Tag { .. }
+            | CloudEffect::Recruit(_) => Self::CreateTags,
+            CloudEffect::Group { .. } => Self::AutoScaling,
         }
     }
 
@@ -49,6 +52,7 @@ impl Bucket {
             Self::RunInstances => (5, 2),
             Self::TerminateInstances | Self::CreateVolume => (100, 5),
             Self::CreateTags => (100, 10),
+            Self::AutoScaling => (50, 5), // not published; Auto Scaling has buckets of its own
         }
     }
 }

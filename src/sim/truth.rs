@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, SlotLine, UpDown, Violation, What};
 use super::faults::Faults;
+use super::group::GroupTruth;
 use super::pace::Pace;
 use super::records::{Cluster, Controller, Declared, Disk, Shell, SlotTruth, Spent, Subnet, Weather};
 use super::throttle::{Bucket, Level};
@@ -43,6 +44,8 @@ pub(super) struct Truth {
     pub instances: BTreeMap<InstanceId, Shell>,
     pub volumes: BTreeMap<VolumeId, Disk>,
     pub clusters: BTreeMap<ClusterName, Cluster>,
+    #[serde(default)]
+    pub groups: BTreeMap<String, GroupTruth>,
     #[serde(with = "store::pairs")]
     pub buckets: BTreeMap<Bucket, Level>,
     pub controllers: BTreeMap<u8, Controller>,
@@ -86,6 +89,8 @@ pub(super) enum Tick {
     Mischief,
     /// Somebody puts back what was taken from an instance.
     Amends(InstanceId, super::meddle::Amends),
+    /// An Auto Scaling group looks at its members.
+    Group(String),
 }
 
 impl Truth {
@@ -104,6 +109,7 @@ impl Truth {
             instances: BTreeMap::new(),
             volumes: BTreeMap::new(),
             clusters: BTreeMap::new(),
+            groups: BTreeMap::new(),
             buckets: BTreeMap::new(),
             controllers: BTreeMap::new(),
             events: Vec::new(),
@@ -188,6 +194,7 @@ impl Truth {
             Tick::Consul(cluster) => self.consul_due(&cluster),
             Tick::Mischief => self.mischief(),
             Tick::Amends(id, amends) => self.make_amends(&id, amends),
+            Tick::Group(name) => self.group_acts(&name),
         }
     }
 
@@ -204,6 +211,7 @@ impl Truth {
         }
         cluster.consul.expect = declared.slots.len();
         cluster.declared = declared;
+        self.found_group(spec);
     }
 
     pub(super) fn subnet(&mut self, name: &str) -> &mut Subnet {

@@ -21,7 +21,8 @@ impl Truth {
         for name in names {
             let exact = self.exact_view(&name, &catalogue);
             let view = if self.faults.reads_are_stale(self.now) { self.stale_view(&name, exact) } else { exact };
-            if !view.instances.is_empty() || !view.volumes.is_empty() {
+            let view = asked_for(view, wanted.groups.get(&name));
+            if !view.instances.is_empty() || !view.volumes.is_empty() || view.group.is_some() {
                 clusters.insert(name, view);
             }
         }
@@ -68,6 +69,7 @@ impl Truth {
             instances: shells.map(|shell| shell.seen.clone()).collect(),
             volumes: disks.map(|disk| disk.seen.clone()).collect(),
             snapshots: cluster.snapshots.clone(),
+            group: self.group_of(cluster),
             catalogue: Arc::default(),
         }
     }
@@ -91,10 +93,11 @@ impl Truth {
         }
     }
 
-    /// Instances and volumes each from a moment of their own, and new instances missing from the tag index.
+    /// Instances, volumes and the group each from a moment of their own, and new instances missing from the tag index.
     fn stale_view(&mut self, name: &ClusterName, exact: Arc<CloudView>) -> Arc<CloudView> {
         let Some(window) = self.faults.draw_staleness(&mut self.rng) else { return exact };
         let [instances, volumes, tags] = [(); 3].map(|()| self.now.saturating_sub(self.rng.u64(0..=window)));
+        let group = exact.group.is_some().then(|| self.now.saturating_sub(self.rng.u64(0..=window)));
         let Some(cluster) = self.clusters.get(name) else { return exact };
         let (Some(old_instances), Some(old_volumes)) = (cluster.version(instances), cluster.version(volumes)) else {
             return exact;
@@ -103,17 +106,27 @@ impl Truth {
             cluster.version(tags).map(|view| view.instances.iter().map(|i| &i.id).collect()).unwrap_or_default();
         let seen: Vec<Instance> =
             old_instances.instances.iter().filter(|instance| indexed.contains(&instance.id)).cloned().collect();
-        if seen == exact.instances && old_volumes.volumes == exact.volumes {
+        let group = group.and_then(|at| cluster.version(at)).and_then(|view| view.group.clone());
+        if seen == exact.instances && old_volumes.volumes == exact.volumes && group == exact.group {
             return exact;
         }
         let view = CloudView {
             instances: seen,
             volumes: old_volumes.volumes.clone(),
             snapshots: old_volumes.snapshots.clone(),
+            group,
             catalogue: exact.catalogue.clone(),
         };
         self.fault(Some(name), "stale-read", format!("up to {window} ms old"));
         Arc::new(view)
+    }
+}
+
+/// A group is described only to whoever asks for it.
+fn asked_for(view: Arc<CloudView>, asked: Option<&String>) -> Arc<CloudView> {
+    match view.group.as_ref().map(|group| &group.name) {
+        Some(name) if asked != Some(name) => Arc::new(CloudView { group: None, ..CloudView::clone(&view) }),
+        _ => view,
     }
 }
 

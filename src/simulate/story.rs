@@ -16,6 +16,9 @@ pub fn line(line: &Line) -> String {
             What::Member { slot, state: UpDown::Down, .. } => at(event.t, slot, "member down", ""),
             What::Member { slot, state: UpDown::Up, .. } => at(event.t, slot, "member up", "healthy voter"),
             What::Fault { fault, detail, .. } => at(event.t, "", &format!("fault: {fault}"), detail),
+            What::Group { group, did, instance, .. } => {
+                at(event.t, "", &format!("group {did}"), &format!("{instance}  ({group})"))
+            }
             What::Crash { controller, at: point } => {
                 at(event.t, "", "crash", &format!("controller {controller} died {}", point.replace('-', " ")))
             }

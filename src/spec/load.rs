@@ -104,6 +104,7 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
         loaded.files.insert(file.path.clone(), read::file(file, &schema));
     }
     refuse_shared_names(&mut loaded.files);
+    refuse_shared_groups(&mut loaded.files);
     loaded
 }
 
@@ -157,6 +158,30 @@ fn refuse_shared_name(file: &mut LoadedFile, name: &ClusterName, others: &str) {
     file.problems.append(&mut report.problems);
     file.problems.sort_by_key(Problem::start);
     file.spec = None;
+}
+
+/// Two clusters that adopt one Auto Scaling group are both refused: each would undo what the other does to it.
+fn refuse_shared_groups(files: &mut BTreeMap<PathBuf, LoadedFile>) {
+    let mut adopted: BTreeMap<(String, String), Vec<PathBuf>> = BTreeMap::new();
+    for (path, file) in files.iter() {
+        let spec = file.spec.as_ref();
+        if let Some((region, group)) = spec.and_then(|spec| Some((spec.region.clone(), spec.capacity.group()?))) {
+            adopted.entry((region, group.to_owned())).or_default().push(path.clone());
+        }
+    }
+    for ((_, group), paths) in adopted.iter().filter(|(_, paths)| paths.len() > 1) {
+        for path in paths {
+            let others: Vec<_> = paths.iter().filter(|other| *other != path).map(|p| p.display().to_string()).collect();
+            let Some(file) = files.get_mut(path) else { continue };
+            let mut report = Report::new(&file.path, &file.text);
+            report
+                .error(None, format!("Auto Scaling group `{group}` is adopted more than once"))
+                .hint(format!("it is adopted in {} too; give each cluster a group of its own", others.join(", ")));
+            file.problems.append(&mut report.problems);
+            file.problems.sort_by_key(Problem::start);
+            file.spec = None;
+        }
+    }
 }
 
 /// Collects what is wrong with one file.

@@ -79,6 +79,10 @@ pub struct Spec {
     /// What every instance is.
     #[schemars(required)]
     pub instance: Option<Instance>,
+    /// An Auto Scaling group that the instances belong to. Left out: they belong to none.
+    #[serde(default)]
+    #[schemars(with = "Capacity")]
+    pub capacity: Option<Capacity>,
     /// The persistent volumes of every slot. They outlive instances: a replacement is given its predecessor's.
     /// One that is declared later is not made in slots that exist: it could be a lost one.
     #[schemars(required, extend("minItems" = 1))]
@@ -186,6 +190,17 @@ pub struct Instance {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub tags: Option<BTreeMap<String, Spanned<String>>>,
+}
+
+/// Who else has a hand in the instances.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Capacity {
+    /// The name of an Auto Scaling group to adopt. It is kept from acting during a replacement, its launch template
+    /// follows this file, and what it launches by itself serves where a slot has lost its instance.
+    #[schemars(required, with = "String", extend("pattern" = "^[^:]{1,255}$"))]
+    pub auto_scaling_group: Text,
 }
 
 /// One persistent volume of every slot. Size, type and encryption count when it is made; a later change of them does

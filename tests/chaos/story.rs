@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hermitcrab::ids::{Generation, ImageId, MemberId, SlotName, VolumeId, VolumeName};
-use hermitcrab::observed::{Health, InstanceState};
+use hermitcrab::ids::{Generation, ImageId, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
+use hermitcrab::observed::{GroupMember, Health, InstanceState, Launches, Lifecycle};
 use hermitcrab::ports::{Application, Clock, Cloud, Seat, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, What, World, block_on};
 use hermitcrab::simulate::{Ending, Line, Scenario, Stage, story};
@@ -30,6 +30,9 @@ pub enum Beginning {
     /// Settled, and then the instance of the second slot is terminated.
     Loss,
 }
+
+/// What is done to a group once in a rollout, or once more after a pause in it.
+const PER_ROLLOUT: [&str; 4] = ["record-resume", "suspend-processes", "resume-processes", "forget-resume"];
 
 /// A story that has one end.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +74,19 @@ pub struct Came {
     /// Effects by name: calls that changed something, replays of the same token counted once.
     pub effects: BTreeMap<String, usize>,
     pub slots: BTreeMap<SlotName, SlotEnd>,
+    pub group: Option<GroupEnd>,
+}
+
+/// The adopted group at the end, which should be as it was.
+#[derive(Debug, PartialEq)]
+pub struct GroupEnd {
+    pub wants: u32,
+    pub members: usize,
+    /// Members that serve no slot, are not in service, not healthy, or may be scaled in.
+    pub amiss: usize,
+    pub suspended: BTreeSet<String>,
+    pub resume: Option<BTreeSet<String>>,
+    pub launches: Option<ImageId>,
 }
 
 /// A run: what it came to, and how.
@@ -136,11 +152,32 @@ impl Story {
 
     pub fn finish(&self, world: &World, stage: &mut Stage, mut tale: Tale) -> Run {
         stage.run_to_end(&mut |line| tale.hear(line));
-        let came = Came { ending: stage.ending(), effects: tale.effects(), slots: self.slots(world) };
+        let (ending, effects) = (stage.ending(), tale.effects());
+        let came = Came { ending, effects, slots: self.slots(world), group: self.group(world) };
         for violation in world.violations() {
             tale.text.push_str(&format!("{violation:?}\n"));
         }
         Run { came, sent: world.sent(), accidents: tale.accidents, transcript: tale.text }
+    }
+
+    fn group(&self, world: &World) -> Option<GroupEnd> {
+        let spec = self.spec();
+        let group = world.group(spec.capacity.group()?)?;
+        let serving: Vec<_> = spec.slots.iter().flat_map(|slot| world.instances_of(&spec.name, &slot.name)).collect();
+        let right = |(id, member): &(&InstanceId, &GroupMember)| {
+            serving.contains(id) && member.healthy && member.protected && member.lifecycle == Lifecycle::InService
+        };
+        Some(GroupEnd {
+            wants: group.desired,
+            members: group.members.len(),
+            amiss: group.members.iter().filter(|member| !right(member)).count(),
+            suspended: group.suspended,
+            resume: group.resume,
+            launches: match group.launches {
+                Launches::Template(template) => Some(template.version.make.image),
+                Launches::Otherwise(_) => None,
+            },
+        })
     }
 
     fn slots(&self, world: &World) -> BTreeMap<SlotName, SlotEnd> {
@@ -198,6 +235,9 @@ impl Tale {
             What::Crash { .. } | What::Fault { .. } => self.accidents += 1,
             // Memory of which slots there are: written as often as volumes come to be one after the other.
             What::Action { action, .. } if action == "record-slots" => {}
+            // Whether a rollout is blocked for a moment between two slots, and the group let go meanwhile, hangs on the time
+            // that an accident takes. How it is left is compared instead.
+            What::Action { action, .. } if PER_ROLLOUT.contains(&action.as_str()) => {}
             What::Action { action, instance, volume, outcome: None, .. } => {
                 // Of what is made, each thing counts once, however often the answer was heard.
                 let which = match (action.as_str(), instance, volume) {

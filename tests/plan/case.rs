@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use hermitcrab::ids::{Generation, ImageId};
 use hermitcrab::spec::{
-    ApplicationSpec, Approval, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Rollout, Scheme, SlotSpec, Strategy,
-    VolumeSpec, Window, WindowKind,
+    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Rollout, Scheme, SlotSpec,
+    Strategy, VolumeSpec, Window, WindowKind,
 };
 use hermitcrab::time::{Timestamp, after, before};
 use serde::Deserialize;
@@ -70,6 +70,8 @@ pub struct Desired {
     freeze: bool,
     manage_autopilot: bool,
     version: Option<String>,
+    /// The Auto Scaling group that is adopted.
+    group: Option<String>,
     /// Slots that are no longer declared.
     undeclared: Vec<String>,
 }
@@ -119,6 +121,7 @@ impl Desired {
                 user_data: None,
                 tags: self.tags.clone(),
             },
+            capacity: self.group.clone().map_or(Capacity::Instances, Capacity::AutoScalingGroup),
             volumes: [volume("data", "/dev/sdf"), volume("logs", "/dev/sdg")].into_iter().take(volumes).collect(),
             slots: slots
                 .map(|name| SlotSpec { zone: zone(&name).into(), subnet: subnet(&name), name: (*name).into() })

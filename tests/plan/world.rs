@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hermitcrab::ids::ImageId;
-use hermitcrab::observed::{Catalogue, CloudView, Observation, Reading};
+use hermitcrab::observed::{Catalogue, CloudView, Group, Observation, Reading};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::Timestamp;
 use serde_json::{Map, Value, json};
@@ -160,6 +160,7 @@ impl World {
             instances: read(all("i")),
             volumes: read(all("vol")),
             snapshots: read(all("snap")),
+            group: spec.capacity.group().and_then(|name| self.group(name, spec, &get("group"))),
             catalogue: Arc::new(self.catalogue(spec)),
         };
         let membership = json!({
@@ -187,6 +188,66 @@ impl World {
             kill_switch: read(get("killSwitch")),
             owner: "us".into(),
         }
+    }
+
+    /// The adopted group: every settled instance in service and protected, room for one more, `ami-a` in its template.
+    fn group(&self, name: &str, spec: &ClusterSpec, said: &Value) -> Option<Group> {
+        if said == "absent" {
+            return None;
+        }
+        let count = spec.slots.len();
+        let member = json!({ "lifecycle": "in-service", "healthy": true, "protected": true });
+        let settled = spec.slots.iter().map(|slot| (format!("i-{}", slot.name), member.clone()));
+        let default = json!({
+            "name": name, "min": count, "max": count + 1, "desired": count,
+            "zones": ["us-east-1a", "us-east-1b", "us-east-1c"], "suspended": [], "resume": null,
+            "members": settled.collect::<Map<_, _>>(), "recruits": {},
+            "template": { "version": "ami-a", "latest": "ami-a", "pinned": true },
+        });
+        let said = if said.is_null() { json!({}) } else { said.clone() };
+        let mut group = merged(default, said);
+        for list in ["suspended", "resume"] {
+            if group[list] == "all" {
+                group[list] = json!(hermitcrab::observed::group::PROCESSES);
+            }
+        }
+        group["members"].as_object_mut().unwrap().retain(|_, member| !member.is_null());
+        let recruits = group["recruits"].as_object().cloned().unwrap_or_default();
+        let there = recruits.iter().filter(|(_, recruit)| !recruit.is_null());
+        group["recruits"] = there.map(|(id, recruit)| self.recruit(id, recruit)).collect();
+        let template = take(&mut group, "template").unwrap();
+        let version = |number: u64, image: &Value| json!({ "number": number, "make": self.make(image) });
+        group["launches"] = match template.as_str() {
+            Some(otherwise) => json!({ "otherwise": otherwise }),
+            None => {
+                let latest = if template["latest"] == template["version"] { 7 } else { 8 };
+                let (version, latest) = (version(7, &template["version"]), version(latest, &template["latest"]));
+                let pinned = &template["pinned"];
+                json!({ "template": { "id": "lt-1", "pinned": pinned, "version": version, "latest": latest } })
+            }
+        };
+        Some(read(group))
+    }
+
+    /// What the group has launched in a slot's zone.
+    fn recruit(&self, id: &str, said: &Value) -> Value {
+        let slot = slot_of(id);
+        let since = hermitcrab::time::before(now(), std::time::Duration::from_secs(60));
+        let default = json!({
+            "id": id, "state": "running", "launchedAt": since, "zone": zone(slot), "subnet": subnet(slot),
+            "make": self.make(said.get("image").unwrap_or(&json!("ami-a"))),
+        });
+        let mut recruit = merged(default, said.clone());
+        take(&mut recruit, "image");
+        recruit
+    }
+
+    fn make(&self, image: &Value) -> Value {
+        let instance = &self.settled_on.instance;
+        json!({
+            "image": image, "instanceType": instance.instance_type, "iamInstanceProfile": null,
+            "securityGroups": instance.security_groups, "keyName": null, "userData": null,
+        })
     }
 
     fn spelled(&self, spec: &ClusterSpec) -> Map<String, Value> {

@@ -1,12 +1,13 @@
 //! The words of a script: each does one thing to a simulated world, and answers with what then happened.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hermitcrab::cli::cloud::Scene;
 use hermitcrab::ids::{InstanceId, SlotName, VolumeId, VolumeName};
+use hermitcrab::observed::Launches;
 use hermitcrab::plan::{Hazard, Plan, plan};
 use hermitcrab::ports::{Clock, Cloud, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, What, World, block_on};
@@ -79,6 +80,8 @@ impl Script {
             ["no", "capacity", "in", zone, "for", span] => {
                 self.world.exhaust_capacity(&(*zone).into(), span_of(span));
             }
+            ["resume", "group"] => self.world.edit_group(&self.group(), |group| group.suspended.clear()),
+            ["group"] => return self.told_group(),
             ["status"] => return self.status(),
             other => panic!("no such command: {}", other.join(" ")),
         }
@@ -179,6 +182,27 @@ impl Script {
         self.world.volumes_of(&self.stage.committed().name, &slot.into()).remove(0)
     }
 
+    fn group(&self) -> String {
+        self.stage.committed().capacity.group().unwrap().to_owned()
+    }
+
+    /// What the adopted group wants, has and may do.
+    fn told_group(&self) -> String {
+        let group = self.world.group(&self.group()).unwrap();
+        let Launches::Template(template) = &group.launches else { panic!("no template") };
+        let mut told = format!("wants {}, launches {}\n", group.desired, template.version.make.image);
+        let joined = |processes: &BTreeSet<String>| match processes.is_empty() {
+            true => "none".to_owned(),
+            false => processes.iter().cloned().collect::<Vec<_>>().join(" "),
+        };
+        told.push_str(&format!("  suspended: {}\n", joined(&group.suspended)));
+        told.extend(group.resume.iter().map(|resume| format!("  to resume: {}\n", joined(resume))));
+        let mut members: Vec<_> = group.members.keys().map(|id| format!("  {}\n", self.names.called(id))).collect();
+        members.sort();
+        told.extend(members);
+        told
+    }
+
     fn scene(&self) -> Scene {
         Scene::simulated(vec![self.stage.committed()], self.world.clone(), None)
     }
@@ -239,7 +263,7 @@ impl Names {
         let Line::World { event, .. } = line else { return };
         let What::Action { action, slot: Some(slot), instance, volume, .. } = &event.what else { return };
         match (action.as_str(), instance, volume) {
-            ("launch", Some(id), _) => self.instance(slot, id),
+            ("launch" | "recruit", Some(id), _) => self.instance(slot, id),
             ("create-volume", _, Some(id)) if !self.known.contains_key(&**id) => {
                 let count = self.created.entry(slot.clone()).or_default();
                 self.known.insert(id.to_string(), format!("{slot}/{}", self.volumes[*count]));

@@ -44,6 +44,9 @@ pub(super) fn propose(
     };
     proposal.obstacles.extend(obstacles(spec, slot, candidate, owner));
     proposal.differences.extend(differences(spec, slot, candidate));
+    // Undeclared ones too: what is nobody's tagged data may be data all the same.
+    let doomed = candidate.volumes.iter().filter(|volume| volume.delete_on_termination && !volume.is_root);
+    proposal.kept.extend(doomed.map(|volume| volume.device.clone()));
     for declared in &spec.volumes {
         match candidate.volumes.iter().find(|volume| volume.device == declared.device) {
             Some(volume) => proposal.take(spec, declared, volume, owner),
@@ -68,9 +71,6 @@ impl SlotProposal {
             ("hermitcrab:owner", owner),
         ];
         self.obstacles.extend(foreign(&volume.id, &volume.tags, &wanted));
-        if volume.delete_on_termination {
-            self.kept.push(volume.device.clone());
-        }
         self.volumes.insert(declared.name.clone(), volume.id.clone());
     }
 }

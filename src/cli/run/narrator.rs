@@ -28,6 +28,8 @@ pub(super) struct Narrator {
     progress: Progress,
     verdicts: Rc<RefCell<BTreeMap<ClusterName, Verdict>>>,
     changed: Rc<Notify>,
+    /// What each cluster's last look came to.
+    latest: RefCell<BTreeMap<ClusterName, Verdict>>,
 }
 
 impl Narrator {
@@ -36,14 +38,25 @@ impl Narrator {
         verdicts: Rc<RefCell<BTreeMap<ClusterName, Verdict>>>,
         changed: Rc<Notify>,
     ) -> Self {
-        Self { progress, verdicts, changed }
+        Self { progress, verdicts, changed, latest: RefCell::default() }
+    }
+
+    /// What a look comes to, as far as it counts. That a person is needed has to be seen twice in a row: a single answer of
+    /// EC2 may leave things out.
+    fn counted(&self, cluster: &ClusterName, plan: &Plan) -> Verdict {
+        let seen = verdict(plan);
+        let is_confirmed = self.latest.borrow_mut().insert(cluster.clone(), seen) == Some(seen);
+        match seen {
+            Verdict::NeedsPerson | Verdict::Stalled if !is_confirmed => Verdict::UnderWay,
+            Verdict::Settled | Verdict::UnderWay | Verdict::NeedsPerson | Verdict::Stalled | Verdict::Broken => seen,
+        }
     }
 }
 
 impl Audience for Narrator {
     fn planned(&self, report: &Report<'_>) {
         self.progress.show(report.status);
-        let verdict = verdict(report.plan);
+        let verdict = self.counted(&report.spec.name, report.plan);
         if self.verdicts.borrow_mut().insert(report.spec.name.clone(), verdict) != Some(verdict) {
             self.changed.notify_one();
         }
@@ -51,7 +64,10 @@ impl Audience for Narrator {
             let (cluster, answer) = (&report.spec.name, report.status.answer.as_str());
             match report.plan {
                 Plan::Stalled(_) => tracing::warn!(%cluster, answer, hints = report.status.hints.join("; "), "stalled"),
-                Plan::Blocked(_) => tracing::warn!(%cluster, answer, hints = report.status.hints.join("; "), "blocked"),
+                Plan::Blocked(blocked) => {
+                    let gates = blocked.hazards.iter().map(Hazard::gate).collect::<Vec<_>>().join(", ");
+                    tracing::warn!(%cluster, answer, gates, hints = report.status.hints.join("; "), "blocked");
+                }
                 Plan::Settled => tracing::info!(%cluster, answer, "settled"),
                 Plan::Wait(_) => tracing::info!(%cluster, answer, "waiting"),
                 Plan::Act(..) => tracing::info!(%cluster, answer, "acting"),

@@ -25,6 +25,7 @@ use crate::ports::{Clock, ErrorKind, Outcome, PortError};
 use crate::spec::ClusterSpec;
 use crate::time::{Human, Timestamp, elapsed};
 
+mod groups;
 mod instances;
 mod launch;
 mod marks;
@@ -114,7 +115,9 @@ fn operation(effect: &CloudEffect) -> Operation {
         | CloudEffect::Reject { .. }
         | CloudEffect::Settle { .. }
         | CloudEffect::RecordSlots { .. }
-        | CloudEffect::Tag { .. } => operation::CREATE_TAGS,
+        | CloudEffect::Tag { .. }
+        | CloudEffect::Recruit(_) => operation::CREATE_TAGS,
+        CloudEffect::Group { effect, .. } => groups::operation(effect),
         CloudEffect::Forgive { .. } => operation::DELETE_TAGS,
     }
 }
@@ -139,6 +142,8 @@ impl<C: Clock> Change<'_, C> {
                 self.settle(volumes, generation, image, *attempt).await
             }
             CloudEffect::RecordSlots { volumes, slots } => self.record_slots(volumes, slots).await,
+            CloudEffect::Recruit(wanted) => self.recruit(wanted).await,
+            CloudEffect::Group { group, effect } => self.change_group(group, effect).await,
         }
     }
 

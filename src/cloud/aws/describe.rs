@@ -18,6 +18,7 @@ use crate::ports::{Clock, ErrorKind, PortError, Wanted};
 use crate::time::Timestamp;
 
 mod facts;
+mod groups;
 mod pages;
 
 pub(super) use facts::Facts;
@@ -39,7 +40,8 @@ impl<C: Clock> Aws<C> {
     }
 
     async fn describe(&self, region: &Region, wanted: &Wanted) -> Result<Seen, Failure> {
-        let (instances, volumes) = tokio::try_join!(self.our_instances(region), self.our_volumes(region))?;
+        let (mut instances, volumes) = tokio::try_join!(self.our_instances(region), self.our_volumes(region))?;
+        let groups = self.adopted_groups(region, wanted, &mut instances).await?;
         let named = names_of_images(&instances, &volumes);
         let moving = moving_volumes(&instances, &volumes);
         let (statuses, snapshots, facts) = tokio::try_join!(
@@ -47,7 +49,7 @@ impl<C: Clock> Aws<C> {
             self.snapshots_of(region, &moving),
             self.facts(region, wanted, named),
         )?;
-        Ok(Seen { instances, volumes, statuses, snapshots, facts })
+        Ok(Seen { instances, volumes, groups, statuses, snapshots, facts })
     }
 }
 
@@ -55,6 +57,7 @@ impl<C: Clock> Aws<C> {
 struct Seen {
     instances: Vec<types::Instance>,
     volumes: Vec<types::Volume>,
+    groups: Vec<groups::Adopted>,
     statuses: BTreeMap<InstanceId, Status>,
     snapshots: Vec<types::Snapshot>,
     facts: facts::Known,
@@ -112,6 +115,12 @@ fn arrange(region: &Region, begun: Timestamp, seen: &Seen) -> Result<Sweep, Puzz
             && let Some(view) = clusters.get_mut(&cluster)
         {
             view.snapshots.push(snapshot);
+        }
+    }
+    for adopted in &seen.groups {
+        let group = convert::adopted_group(&adopted.group, &adopted.strangers, &adopted.versions);
+        if let Some(group) = legible(group, adopted.group.auto_scaling_group_name(), &mut odd)? {
+            clusters.entry(adopted.cluster.clone()).or_default().group = Some(group);
         }
     }
     region.tell_of(odd);

@@ -35,13 +35,15 @@ const CODES: &[(Meaning, &[&str])] = &[
         // These pass: fifteen seconds between snapshots of a volume, tags that somebody else writes, too many at once.
         "SnapshotCreationPerVolumeRateExceeded", "ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded",
         "ConcurrentTagAccess",
+        // Auto Scaling is at something else with this group.
+        "ResourceContention", "ScalingActivityInProgress",
     ]),
     (Failed(Denied), &[
         "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "OperationNotPermitted", "AuthFailure",
         "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException",
         "IncompleteSignature", "MissingAuthenticationToken", "NotAuthorized",
         "ExpiredToken", "ExpiredTokenException", "OptInRequired", "Blocked", "PendingVerification",
-        "CustomerKeyHasBeenRevoked", "InvalidKMSKey.InvalidState",
+        "CustomerKeyHasBeenRevoked", "InvalidKMSKey.InvalidState", "ServiceLinkedRoleFailure",
     ]),
     (Failed(NoCapacity), &[
         "InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientReservedInstanceCapacity",
@@ -49,11 +51,13 @@ const CODES: &[(Meaning, &[&str])] = &[
         "InsufficientAddressCapacity", "InstanceLimitExceeded", "VcpuLimitExceeded", "VolumeLimitExceeded",
         "MaxIOPSLimitExceeded", "SnapshotLimitExceeded", "MaxSpotInstanceCountExceeded",
         "ReservationCapacityExceeded", "NetworkInterfaceLimitExceeded", "PrivateIpAddressLimitExceeded",
-        "ResourceLimitExceeded",
+        "ResourceLimitExceeded", "LimitExceeded", "LaunchTemplateVersionLimitExceeded", "VersionLimitExceeded",
     ]),
     (Failed(NotFound), &[
         "InvalidInstanceID.NotFound", "InvalidVolume.NotFound", "InvalidAMIID.NotFound", "InvalidSnapshot.NotFound",
         "InvalidSubnetID.NotFound", "InvalidGroup.NotFound", "InvalidKeyPair.NotFound", "InvalidID",
+        "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.VersionNotFound",
+        "InvalidLaunchTemplateName.NotFoundException",
     ]),
     (Failed(Invalid), &[
         "InvalidParameterValue", "InvalidParameterCombination", "InvalidParameter", "MissingParameter",
@@ -66,6 +70,7 @@ const CODES: &[(Meaning, &[&str])] = &[
         "InvalidTagKey.Malformed", "TagPolicyViolation", "EncryptedVolumesNotSupported", "InvalidAction",
         "InvalidClientToken", "InvalidFilter", "InvalidNextToken", "InvalidPaginationToken", "MalformedQueryString",
         "InvalidEndpointException", "InvalidRequest", "InvalidSubnet", "VPCIdNotSpecified", "DefaultVpcDoesNotExist",
+        "InvalidLaunchTemplateId.Malformed", "InvalidQueryParameter", "AlreadyExists",
         "NoSuchVersion", "VolumeTypeNotAvailableInZone", "UnknownVolumeType",
     ]),
     (Failed(TokenSpent), &["IdempotentParameterMismatch", "IdempotentInstanceTerminated"]),
@@ -77,7 +82,7 @@ const CODES: &[(Meaning, &[&str])] = &[
     ]),
     (Changed, &[
         "IncorrectState", "IncorrectInstanceState", "IncorrectModificationState", "VolumeInUse",
-        "InvalidAttachment.NotFound", "IncorrectStateException",
+        "InvalidAttachment.NotFound", "IncorrectStateException", "ResourceInUse",
     ]),
     (Allowed, &["DryRunOperation"]),
 ];

@@ -20,6 +20,10 @@ pub(super) enum Bucket {
     Tag,
     /// `CreateVolume` and `CreateSnapshot`.
     Create,
+    /// Auto Scaling's `Describe*`. What Auto Scaling allows is not published; it counts apart from EC2.
+    Look,
+    /// What changes an Auto Scaling group.
+    Group,
     /// STS, which allows far more.
     Identity,
 }
@@ -28,8 +32,8 @@ impl Bucket {
     /// The published capacity, and the refill a second.
     fn published(self) -> (i64, i64) {
         match self {
-            Self::Describe | Self::Identity => (100, 20),
-            Self::Change => (50, 5),
+            Self::Describe | Self::Look | Self::Identity => (100, 20),
+            Self::Change | Self::Group => (50, 5),
             Self::Launch => (5, 2),
             Self::Terminate | Self::Create => (100, 5),
             Self::Tag => (100, 10),

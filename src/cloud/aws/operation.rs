@@ -51,6 +51,19 @@ operations! {
     CREATE_SNAPSHOT = "ec2" "CreateSnapshot" Create;
     CREATE_TAGS = "ec2" "CreateTags" Tag;
     DELETE_TAGS = "ec2" "DeleteTags" Tag;
+    DESCRIBE_AUTO_SCALING_GROUPS = "autoscaling" "DescribeAutoScalingGroups" Look;
+    SUSPEND_PROCESSES = "autoscaling" "SuspendProcesses" Group;
+    RESUME_PROCESSES = "autoscaling" "ResumeProcesses" Group;
+    ATTACH_INSTANCES = "autoscaling" "AttachInstances" Group;
+    DETACH_INSTANCES = "autoscaling" "DetachInstances" Group;
+    SET_INSTANCE_PROTECTION = "autoscaling" "SetInstanceProtection" Group;
+    SET_INSTANCE_HEALTH = "autoscaling" "SetInstanceHealth" Group;
+    SET_DESIRED_CAPACITY = "autoscaling" "SetDesiredCapacity" Group;
+    CREATE_OR_UPDATE_TAGS = "autoscaling" "CreateOrUpdateTags" Group;
+    DELETE_GROUP_TAGS = "autoscaling" "DeleteTags" Group;
+    UPDATE_AUTO_SCALING_GROUP = "autoscaling" "UpdateAutoScalingGroup" Group;
+    DESCRIBE_LAUNCH_TEMPLATE_VERSIONS = "ec2" "DescribeLaunchTemplateVersions" Describe;
+    CREATE_LAUNCH_TEMPLATE_VERSION = "ec2" "CreateLaunchTemplateVersion" Change;
     MODIFY_INSTANCE_ATTRIBUTE = "ec2" "ModifyInstanceAttribute" Change;
 }
 

@@ -47,15 +47,6 @@ pub(super) fn not_owned(q: &Question<'_, '_>) -> Finding {
     finding(value, format!("all tagged hermitcrab:owner={owner}"), hazard)
 }
 
-/// A group replaces a stopped instance at once, and would so undo what we do.
-pub(super) fn owned_by_autoscaling(q: &Question<'_, '_>) -> Finding {
-    let grouped = q.slot.live().find_map(|instance| Some((instance, instance.auto_scaling_group.clone()?)));
-    let value =
-        grouped.as_ref().map_or_else(|| "in no group".to_owned(), |(i, group)| format!("{} is in {group}", i.id));
-    let hazard = grouped.map(|(i, group)| Hazard::OwnedByAutoscaling { instance: i.id.clone(), group });
-    finding(value, "in no Auto Scaling group that was not adopted", hazard)
-}
-
 pub(super) fn volume_missing(q: &Question<'_, '_>) -> Finding {
     let lacking = q.look.slots.iter().find_map(|slot| {
         let volumes = slot.lacking();

@@ -3,7 +3,7 @@
 use crate::action::{CloudEffect, Effect, MemberEffect};
 use crate::observed::{Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
-use crate::plan::{gates, heal, select};
+use crate::plan::{gates, group, heal, select};
 use crate::spec::{OnFailure, Strategy};
 use crate::time::{Timestamp, after, elapsed};
 
@@ -22,12 +22,17 @@ impl<'a> Replacement<'_, 'a> {
             return plan;
         }
         let steps = match self.look.spec.rollout.strategy {
-            Strategy::Surge => self.ready_new().or_else(|| self.empty_old()),
-            Strategy::Recreate => self.empty_old().or_else(|| self.ready_new()),
+            Strategy::Surge => self.ready_new().or_else(|| self.enlist_new()).or_else(|| self.empty_old()),
+            Strategy::Recreate => self.empty_old().or_else(|| self.ready_new()).or_else(|| self.enlist_new()),
         };
         steps
             .or_else(|| self.fill(self.new?, &Why::NextStep))
             .unwrap_or_else(|| self.disagreement("the new instance and its volumes are not seen together".to_owned()))
+    }
+
+    /// The new instance a member of the adopted group, if there is one.
+    fn enlist_new(&self) -> Option<Plan> {
+        group::enlist(self.look, self.slot, self.new?, &Why::NextStep)
     }
 
     /// The old instance stopped, and nothing of the slot attached to it.

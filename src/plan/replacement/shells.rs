@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use crate::action::{ClaimEffect, CloudEffect, Effect, Launch};
-use crate::ids::Token;
+use crate::action::{ClaimEffect, CloudEffect, Effect, Launch, Recruitment};
+use crate::ids::{InstanceId, Token};
 use crate::observed::{Checks, Claim, Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Why};
-use crate::plan::gates;
 use crate::plan::look::Place;
+use crate::plan::{gates, group};
 use crate::time::{after, elapsed};
 
 use super::{INSTANCE_PATIENCE, Replacement, TERMINATED_SHOWN, VOLUME_PATIENCE};
@@ -26,7 +26,12 @@ const CHECKS_PATIENCE: Duration = Duration::from_secs(15 * 60);
 impl<'a> Replacement<'_, 'a> {
     /// Brings the new instance to running, with its status checks passed.
     pub(super) fn ready_new(&self) -> Option<Plan> {
-        let Some(new) = self.new else { return Some(self.launch_unless_sent()) };
+        let Some(new) = self.new else {
+            return Some(match &self.claim.recruit {
+                Some(recruit) => self.recruit(recruit),
+                None => self.launch_unless_sent(),
+            });
+        };
         let id = || new.id.clone();
         match (new.state, &new.checks) {
             (InstanceState::Terminated | InstanceState::ShuttingDown, _) => Some(self.try_again(reason(new))),
@@ -85,6 +90,32 @@ impl<'a> Replacement<'_, 'a> {
         self.look.act(self.slot, CloudEffect::Launch(Box::new(launch)), Why::NextStep)
     }
 
+    /// Takes the instance that the group has launched. It is the one that the claim names, and nothing else is launched
+    /// in its place as long as it may be there.
+    fn recruit(&self, id: &InstanceId) -> Plan {
+        let recruits = group::adopted(self.look).map(|group| group.recruits.as_slice()).unwrap_or_default();
+        match recruits.iter().find(|recruit| recruit.id == *id) {
+            Some(recruit) if recruit.state.is_live() => {}
+            None if elapsed(self.look.now, self.claim.since) < SHOWN_WITHIN => {
+                return self.disagreement(format!("{id} is not shown as one that the group launched"));
+            }
+            Some(_) | None => return self.try_again(format!("{id} is gone again")),
+        }
+        let hazards = gates::repair_refusals(self.look, self.slot, &self.claim.image);
+        if !hazards.is_empty() {
+            return self.blocked(hazards);
+        }
+        let recruitment = Recruitment {
+            instance: id.clone(),
+            owner: self.look.seen.owner.clone(),
+            generation: self.claim.generation.clone(),
+            attempt: self.claim.attempt,
+            user_data_digest: self.look.spec.instance.user_data_digest(),
+            volumes: self.slot.present().map(|(_, volume)| (volume.name.clone(), volume.id.clone())).collect(),
+        };
+        self.look.act(self.slot, CloudEffect::Recruit(recruitment), Why::NextStep)
+    }
+
     /// The launch came to nothing: a further attempt under the same claim, or a longer pause first.
     fn try_again(&self, reason: String) -> Plan {
         let again_at = after(self.claim.since, NEXT_ROUND);
@@ -95,6 +126,7 @@ impl<'a> Replacement<'_, 'a> {
             attempt: self.look.next_attempt(),
             tries: if self.claim.tries + 1 >= TRIES { 0 } else { self.claim.tries + 1 },
             since: self.look.now,
+            recruit: group::recruit_for(self.look, self.slot, &self.claim.image).map(|recruit| recruit.id.clone()),
             ..self.claim.clone()
         };
         let effect = ClaimEffect::Claim { claim, expects: self.look.record.revision };
@@ -185,7 +217,7 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// Retires and terminates an instance, once it holds nothing. Done when EC2 says it is on its way out.
+    /// Retires an instance once it holds nothing, has it leave the group, and terminates it. Done when EC2 says it is on its way out.
     pub(super) fn discard(&self, shell: &Instance, why: &Why) -> Option<Plan> {
         if !shell.state.is_live() {
             return None;
@@ -196,7 +228,10 @@ impl<'a> Replacement<'_, 'a> {
         let instance = shell.id.clone();
         let effect = match shell.retired {
             false => CloudEffect::Retire { instance },
-            true => CloudEffect::Terminate { instance },
+            true => match group::discharge(self.look, self.slot, shell, why) {
+                Some(plan) => return Some(plan),
+                None => CloudEffect::Terminate { instance },
+            },
         };
         Some(self.look.act(self.slot, effect, why.clone()))
     }

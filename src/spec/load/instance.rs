@@ -12,8 +12,8 @@ use crate::spec::raw::{self, Text};
 
 /// EC2 takes no more, before it is encoded.
 const LARGEST_USER_DATA: usize = 16 * 1024;
-/// EC2 takes 50 tags on an instance; ten are kept for our own.
-const MOST_TAGS: usize = 40;
+/// EC2 takes 50 tags on an instance; twenty are kept for our own, of which each volume has one.
+const MOST_TAGS: usize = 30;
 
 impl Meaning<'_, '_> {
     /// What `instance` means.
@@ -71,6 +71,10 @@ impl Meaning<'_, '_> {
                 self.report
                     .error(at, format!("the tag prefix `{prefix}` is kept for {owner}"))
                     .hint("give the tag another name");
+            } else if key.contains(['/', ' ']) {
+                self.report
+                    .error(at, format!("`{key}` cannot be shown in instance metadata"))
+                    .hint("members learn who they are from the tags there, and EC2 shows none with `/` or a space in its name");
             } else if key.chars().count() > 128 || value.value.chars().count() > 256 {
                 self.report
                     .error(at, "the tag is too long")

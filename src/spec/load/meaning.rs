@@ -15,7 +15,7 @@ use super::tree::Node;
 use super::{Report, rollout};
 use crate::ids::{ClusterName, ImageId};
 use crate::spec::raw::{self, Text};
-use crate::spec::{ApplicationSpec, ClusterSpec, ConsulSpec, Scheme};
+use crate::spec::{ApplicationSpec, Capacity, ClusterSpec, ConsulSpec, Scheme};
 
 /// What the file means; the user data is handed out beside it, because it matters even if the file is broken.
 pub fn of(root: &Node, found: &FoundFile, report: &mut Report, user_data: &mut Option<String>) -> Option<ClusterSpec> {
@@ -42,6 +42,7 @@ pub fn of(root: &Node, found: &FoundFile, report: &mut Report, user_data: &mut O
     let application = meaning.consul(&spec.application.unwrap_or_default().consul.unwrap_or_default());
     let instance = meaning.instance(&spec.instance.unwrap_or_default());
     *user_data = instance.as_ref().and_then(|instance| instance.user_data.clone());
+    let capacity = meaning.capacity(&spec.capacity.unwrap_or_default());
     let volumes = meaning.volumes(&spec.volumes);
     let slots = meaning.slots(&spec.slots, region.as_deref());
     let rollout = rollout::of(&mut meaning, &spec.rollout.unwrap_or_default());
@@ -53,6 +54,7 @@ pub fn of(root: &Node, found: &FoundFile, report: &mut Report, user_data: &mut O
         image: image?,
         application: ApplicationSpec::Consul(application?),
         instance: instance?,
+        capacity: capacity?,
         volumes: volumes?,
         slots: slots?,
         rollout: rollout?,
@@ -137,6 +139,22 @@ impl Meaning<'_, '_> {
             version,
             manage_autopilot: boolean(&raw.manage_autopilot, false),
         })
+    }
+
+    /// A group's name is what `CreateAutoScalingGroup` takes: 1 to 255 characters, none of them a control character or `:`.
+    fn capacity(&mut self, raw: &raw::Capacity) -> Option<Capacity> {
+        let Some(_) = &raw.auto_scaling_group else { return Some(Capacity::Instances) };
+        let is_name = |name: &str| {
+            let fits = (1..=255).contains(&name.chars().count());
+            fits && !name.starts_with("arn:") && !name.chars().any(|c| c.is_control() || c == ':')
+        };
+        self.valid(
+            &raw.auto_scaling_group,
+            is_name,
+            |name| format!("`{name}` is no name of an Auto Scaling group"),
+            |_| "give the group's name, not its ARN: at most 255 characters, and no `:`".to_owned(),
+        )
+        .map(Capacity::AutoScalingGroup)
     }
 
     /// Two fields of which neither is of use alone.

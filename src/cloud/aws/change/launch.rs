@@ -23,7 +23,7 @@ use crate::ports::{Clock, ErrorKind, Outcome};
 const LONGEST_TOKEN: usize = 64;
 /// How many network hops the answers of the instance's metadata service live. One more than the host, because members often
 /// run in a container on a bridge, and fetch their role's credentials from there.
-const METADATA_HOPS: i32 = 2;
+pub(super) const METADATA_HOPS: i32 = 2;
 /// The tag that the console shows as a resource's name.
 const NAME: &str = "Name";
 

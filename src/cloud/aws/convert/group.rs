@@ -1,0 +1,229 @@
+//! Auto Scaling groups, what they launch, and what they have launched by themselves.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance, LifecycleState};
+use aws_sdk_ec2::types::{self, LaunchTemplateVersion};
+use aws_smithy_types::base64;
+
+use super::{Unreadable, foreign, given, life_cycle, profile_name, security_groups, timestamp};
+use crate::ids::InstanceId;
+use crate::observed::group::PROCESSES;
+use crate::observed::{Group, GroupMember, Launches, Lifecycle, Make, Recruit, Template, TemplateVersion};
+
+/// The tag on a group that says which processes to resume, separated by commas.
+pub(in super::super) const RESUME: &str = "hermitcrab:resume";
+
+/// A group, with those of its members that bear no tag of ours, and the versions of its launch template that were read.
+pub(in super::super) fn adopted_group(
+    seen: &AutoScalingGroup,
+    strangers: &[types::Instance],
+    versions: &[LaunchTemplateVersion],
+) -> Result<Group, Unreadable> {
+    let resume = seen.tags().iter().find(|tag| tag.key() == Some(RESUME));
+    let members = seen.instances().iter().map(member).collect::<Result<_, _>>()?;
+    let suspended = seen.suspended_processes().iter().filter_map(|process| process.process_name());
+    let recruit = |instance: &types::Instance| recruit(seen, instance, versions);
+    Ok(Group {
+        name: given(seen.auto_scaling_group_name(), "name")?.to_owned(),
+        min: number(seen.min_size(), "minimum")?,
+        max: number(seen.max_size(), "maximum")?,
+        desired: number(seen.desired_capacity(), "desired capacity")?,
+        zones: seen.availability_zones().iter().map(|zone| zone.as_str().into()).collect(),
+        suspended: suspended.filter(|name| PROCESSES.contains(name)).map(str::to_owned).collect(),
+        resume: resume.map(|tag| processes(tag.value().unwrap_or_default())),
+        members,
+        launches: launches(seen, versions)?,
+        recruits: strangers.iter().map(recruit).collect::<Result<_, _>>()?,
+    })
+}
+
+/// As the tag on the group has them.
+pub(in super::super) fn joined(processes: &BTreeSet<String>) -> String {
+    processes.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+}
+
+fn processes(value: &str) -> BTreeSet<String> {
+    value.split(',').map(str::trim).filter(|name| PROCESSES.contains(name)).map(str::to_owned).collect()
+}
+
+fn number(value: Option<i32>, field: &str) -> Result<u32, Unreadable> {
+    value.and_then(|value| u32::try_from(value).ok()).ok_or_else(|| Unreadable::Foreign(format!("it has no {field}")))
+}
+
+fn member(seen: &Instance) -> Result<(InstanceId, GroupMember), Unreadable> {
+    let id = given(seen.instance_id(), "instance id")?.into();
+    let member = GroupMember {
+        lifecycle: lifecycle(seen.lifecycle_state())?,
+        healthy: seen.health_status().is_none_or(|word| word.eq_ignore_ascii_case("healthy")),
+        protected: seen.protected_from_scale_in().unwrap_or(false),
+    };
+    Ok((id, member))
+}
+
+/// Instances of a warm pool do not count, and are not among a group's members.
+fn lifecycle(state: Option<&LifecycleState>) -> Result<Lifecycle, Unreadable> {
+    use LifecycleState as Word;
+    Ok(match state.ok_or_else(|| Unreadable::Foreign("it has a member without a state".to_owned()))? {
+        Word::Pending | Word::PendingWait | Word::PendingProceed => Lifecycle::Joining,
+        Word::InService => Lifecycle::InService,
+        Word::EnteringStandby | Word::Standby => Lifecycle::Standby,
+        Word::Terminating
+        | Word::TerminatingWait
+        | Word::TerminatingProceed
+        | Word::TerminatingRetained
+        | Word::Terminated
+        | Word::Quarantined
+        | Word::Detaching
+        | Word::Detached => Lifecycle::Leaving,
+        other => return Err(foreign("member's state", other.as_str())),
+    })
+}
+
+fn launches(seen: &AutoScalingGroup, versions: &[LaunchTemplateVersion]) -> Result<Launches, Unreadable> {
+    let otherwise = |what: &str| Ok(Launches::Otherwise(what.to_owned()));
+    if seen.mixed_instances_policy().is_some() {
+        return otherwise("a mixed instances policy");
+    }
+    let Some(used) = seen.launch_template() else { return otherwise("a launch configuration") };
+    let named = used.version().unwrap_or("$Default");
+    let newest = versions.iter().max_by_key(|version| version.version_number());
+    let version = match named {
+        "$Latest" => newest,
+        "$Default" => versions.iter().find(|version| version.default_version() == Some(true)),
+        number => versions.iter().find(|version| number.parse().ok() == version.version_number()),
+    };
+    let (Some(version), Some(newest)) = (version, newest) else {
+        return otherwise("a launch template that is not there");
+    };
+    Ok(Launches::Template(Box::new(Template {
+        id: given(used.launch_template_id(), "launch template's id")?.to_owned(),
+        version: template_version(version)?,
+        pinned: named.parse::<i64>().is_ok(),
+        latest: template_version(newest)?,
+    })))
+}
+
+fn template_version(seen: &LaunchTemplateVersion) -> Result<TemplateVersion, Unreadable> {
+    let nameless = || Unreadable::Foreign("it has a template version without a number".to_owned());
+    let number = seen.version_number().and_then(|number| u64::try_from(number).ok()).ok_or_else(nameless)?;
+    Ok(TemplateVersion { number, make: make(seen) })
+}
+
+/// What is not in a template is empty here, and so differs from whatever the spec wants.
+fn make(seen: &LaunchTemplateVersion) -> Make {
+    let Some(data) = seen.launch_template_data() else {
+        return Make {
+            image: "".into(),
+            instance_type: String::new(),
+            iam_instance_profile: None,
+            security_groups: BTreeSet::new(),
+            key_name: None,
+            user_data: None,
+        };
+    };
+    let profile = data.iam_instance_profile();
+    let by_arn = || profile.and_then(|profile| profile.arn()?.rsplit('/').next());
+    Make {
+        image: data.image_id().unwrap_or_default().into(),
+        instance_type: data.instance_type().map(types::InstanceType::as_str).unwrap_or_default().to_owned(),
+        iam_instance_profile: profile.and_then(|profile| profile.name()).or_else(by_arn).map(str::to_owned),
+        security_groups: data.security_group_ids().iter().cloned().collect(),
+        key_name: data.key_name().map(str::to_owned),
+        user_data: user_data(seen),
+    }
+}
+
+fn user_data(seen: &LaunchTemplateVersion) -> Option<String> {
+    let text = seen.launch_template_data()?.user_data().filter(|text| !text.is_empty())?;
+    Some(crate::spec::digest(&base64::decode(text).unwrap_or_else(|_| text.as_bytes().to_vec())))
+}
+
+/// Its user data is that of the version which the group launched it from: EC2 does not list user data.
+fn recruit(
+    group: &AutoScalingGroup,
+    seen: &types::Instance,
+    versions: &[LaunchTemplateVersion],
+) -> Result<Recruit, Unreadable> {
+    let member = group.instances().iter().find(|member| member.instance_id() == seen.instance_id());
+    let number = member.and_then(|member| member.launch_template()?.version()?.parse::<i64>().ok());
+    let from = versions.iter().find(|version| number.is_some() && version.version_number() == number);
+    let nameless = || Unreadable::Foreign("it has no launch time".to_owned());
+    Ok(Recruit {
+        id: given(seen.instance_id(), "id")?.into(),
+        state: life_cycle(seen)?,
+        launched_at: seen.launch_time().and_then(timestamp).ok_or_else(nameless)?,
+        zone: given(seen.placement().and_then(types::Placement::availability_zone), "zone")?.into(),
+        subnet: seen.subnet_id().unwrap_or_default().to_owned(),
+        make: Make {
+            image: given(seen.image_id(), "image")?.into(),
+            instance_type: given(seen.instance_type().map(types::InstanceType::as_str), "type")?.to_owned(),
+            iam_instance_profile: profile_name(seen),
+            security_groups: security_groups(seen),
+            key_name: seen.key_name().filter(|name| !name.is_empty()).map(str::to_owned),
+            user_data: from.and_then(user_data),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_autoscaling::types::{LaunchTemplateSpecification, SuspendedProcess, TagDescription};
+    use aws_sdk_ec2::types::ResponseLaunchTemplateData;
+
+    use super::*;
+
+    fn version(number: i64, image: &str, default: bool) -> LaunchTemplateVersion {
+        let data = ResponseLaunchTemplateData::builder().image_id(image).user_data("aGVsbG8=").build();
+        LaunchTemplateVersion::builder()
+            .version_number(number)
+            .default_version(default)
+            .launch_template_data(data)
+            .build()
+    }
+
+    fn seen(version: &str) -> AutoScalingGroup {
+        let template = LaunchTemplateSpecification::builder().launch_template_id("lt-1").version(version).build();
+        let member = |id: &str, state| {
+            Instance::builder().instance_id(id).lifecycle_state(state).health_status("Healthy").build()
+        };
+        AutoScalingGroup::builder()
+            .auto_scaling_group_name("servers")
+            .min_size(0)
+            .max_size(4)
+            .desired_capacity(3)
+            .launch_template(template)
+            .instances(member("i-1", LifecycleState::InService))
+            .instances(member("i-2", LifecycleState::PendingWait))
+            .suspended_processes(SuspendedProcess::builder().process_name("Launch").build())
+            .suspended_processes(SuspendedProcess::builder().process_name("AddToLoadBalancer").build())
+            .tags(TagDescription::builder().key(RESUME).value("Launch,Terminate").build())
+            .build()
+    }
+
+    #[test]
+    fn a_group_is_read_with_what_it_launches_now_and_what_is_newest() {
+        let versions = [version(3, "ami-3", true), version(5, "ami-5", false)];
+        for (named, number, pinned) in [("3", 3, true), ("$Latest", 5, false), ("$Default", 3, false)] {
+            let group = adopted_group(&seen(named), &[], &versions).unwrap();
+            let Launches::Template(template) = group.launches else { panic!("{:?}", group.launches) };
+            assert_eq!((template.version.number, template.latest.number, template.pinned), (number, 5, pinned));
+            assert_eq!(template.latest.make.user_data, Some(crate::spec::digest(b"hello")));
+        }
+    }
+
+    #[test]
+    fn only_processes_that_matter_are_told_and_those_to_resume_are_read_off_the_tag() {
+        let group = adopted_group(&seen("3"), &[], &[version(3, "ami-3", true)]).unwrap();
+        assert_eq!(joined(&group.suspended), "Launch");
+        assert_eq!(group.resume.map(|resume| joined(&resume)), Some("Launch,Terminate".to_owned()));
+        assert_eq!(group.members[&InstanceId::from("i-2")].lifecycle, Lifecycle::Joining);
+        assert!(group.members[&InstanceId::from("i-1")].healthy);
+    }
+
+    #[test]
+    fn a_group_without_its_launch_template_says_so() {
+        let group = adopted_group(&seen("3"), &[], &[]).unwrap();
+        assert_eq!(group.launches, Launches::Otherwise("a launch template that is not there".to_owned()));
+    }
+}

@@ -1,0 +1,95 @@
+//! Gates about Auto Scaling: groups that were not adopted, and whether the adopted one can bear a replacement.
+
+use std::collections::BTreeSet;
+
+use crate::observed::{Group, Instance, Lifecycle};
+use crate::plan::answer::Hazard;
+use crate::plan::group::{adopted, alive, fault, has_room, no_room, recruit_for};
+
+use super::{Finding, Question, finding, listed};
+
+/// A group replaces a stopped instance at once, and would so undo what we do. One that was adopted must have been kept
+/// from it before its member is touched.
+pub(super) fn owned_by_autoscaling(q: &Question<'_, '_>) -> Finding {
+    let wants = "in no Auto Scaling group that was not adopted, or is not kept still";
+    let owned = q.slot.live().find_map(|instance| {
+        let group = group_of(q, instance)?;
+        let running = match q.look.spec.capacity.group() {
+            Some(name) if name == group => kept_from(q),
+            _ => Some(BTreeSet::new()),
+        };
+        Some((instance, group, running?))
+    });
+    let value = owned.as_ref().map_or_else(
+        || "in no group".to_owned(),
+        |(instance, group, running)| format!("{} is in {group}; running: {}", instance.id, listed(running)),
+    );
+    let hazard = owned.map(|(instance, group, running)| Hazard::OwnedByAutoscaling {
+        instance: instance.id.clone(),
+        group: group.to_owned(),
+        running,
+    });
+    finding(value, wants, hazard)
+}
+
+/// The group that an instance belongs to, by its own tag or by the group's list.
+fn group_of<'a>(q: &Question<'_, 'a>, instance: &'a Instance) -> Option<&'a str> {
+    let listed = || adopted(q.look).filter(|group| group.members.contains_key(&instance.id));
+    instance.auto_scaling_group.as_deref().or_else(|| listed().map(|group| group.name.as_str()))
+}
+
+/// The processes of the adopted group that run although the slot is claimed, if any do.
+fn kept_from(q: &Question<'_, '_>) -> Option<BTreeSet<String>> {
+    let claimed = q.look.record.held.as_ref().is_some_and(|claim| claim.slot == q.slot.spec.name);
+    let running = adopted(q.look).map(Group::running).unwrap_or_default();
+    (claimed && !running.is_empty()).then_some(running)
+}
+
+/// The adopted group must be there, launch in every slot's zone, and launch from something that can follow the spec.
+pub(super) fn group_unusable(q: &Question<'_, '_>) -> Finding {
+    let wants = "there, with one launch template, and in every slot's zone";
+    let Some(name) = q.look.spec.capacity.group() else { return finding("none adopted", wants, None) };
+    let hazard = fault(q.look);
+    let value = hazard.as_ref().map_or_else(|| format!("{name} is usable"), Hazard::to_string);
+    finding(value, wants, hazard)
+}
+
+/// A replacement is a member beside all others for a while. One that the group launched is a member already.
+pub(super) fn group_has_no_room(q: &Question<'_, '_>) -> Finding {
+    let wants = "room for one member more";
+    let Some(group) = adopted(q.look) else { return finding("none adopted", wants, None) };
+    let claim = q.look.record.held.as_ref().filter(|claim| claim.slot == q.slot.spec.name);
+    let has_joined = claim.is_some_and(|claim| {
+        let new = q.slot.live().find(|i| i.attempt == claim.attempt && Some(&i.id) != claim.old.as_ref());
+        claim.recruit.is_some() || new.is_some_and(|new| group.members.contains_key(&new.id))
+    });
+    let recruited = q.slot.live().next().is_none() && recruit_for(q.look, q.slot, q.image).is_some();
+    let value = format!("{} of at most {} members", alive(q.look, group), group.max);
+    let refuses = !has_joined && !recruited && !has_room(q.look, group);
+    finding(value, wants, refuses.then(|| no_room(q.look, group)))
+}
+
+/// A group that is busy with its own members is left to it.
+pub(super) fn group_changing(q: &Question<'_, '_>) -> Finding {
+    let wants = "as many as it wants, all in service and healthy";
+    let Some(group) = adopted(q.look) else { return finding("none adopted", wants, None) };
+    let alive = alive(q.look, group);
+    let restless = group.members.iter().find(|(_, m)| m.lifecycle != Lifecycle::InService || !m.healthy);
+    let why = match restless {
+        Some((id, member)) if member.lifecycle == Lifecycle::InService => Some(format!("takes {id} for unhealthy")),
+        Some((id, member)) => Some(format!("has {id} {}", word(member.lifecycle))),
+        None if alive != group.desired as usize => Some(format!("wants {} instances and has {alive}", group.desired)),
+        None => None,
+    };
+    let value = why.clone().unwrap_or_else(|| format!("{alive} members, all in service"));
+    finding(value, wants, why.map(|why| Hazard::GroupChanging { group: group.name.clone(), why }))
+}
+
+fn word(lifecycle: Lifecycle) -> &'static str {
+    match lifecycle {
+        Lifecycle::Joining => "joining",
+        Lifecycle::InService => "in service",
+        Lifecycle::Standby => "in standby",
+        Lifecycle::Leaving => "leaving",
+    }
+}

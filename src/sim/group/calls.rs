@@ -1,0 +1,161 @@
+//! Calls about a group: what an adapter checks before it sends one, and what Auto Scaling then does.
+
+use crate::action::{Found, GroupEffect, NewTemplateVersion, Recruitment};
+use crate::ids::{ClusterName, InstanceId, SlotName};
+use crate::observed::{GroupMember, InstanceState, Launches, Lifecycle, Make, TemplateVersion};
+use crate::ports::{ErrorKind, Outcome};
+use crate::sim::calls::{Refusal, changed};
+use crate::sim::truth::Truth;
+
+use super::GroupTruth;
+
+impl Truth {
+    fn group(&self, name: &str) -> Result<&GroupTruth, Refusal> {
+        self.groups.get(name).ok_or_else(|| invalid(&format!("AutoScalingGroup name not found - {name}")))
+    }
+
+    /// What speaks against a call, or makes it unnecessary.
+    pub(in crate::sim) fn check_group(&self, name: &str, effect: &GroupEffect) -> Result<Option<Outcome>, Refusal> {
+        Ok(match (effect.expects(&self.group(name)?.seen), effect) {
+            (Found::AlreadySo, _) => Some(Outcome::AlreadySo),
+            (Found::Otherwise { expected, found }, _) => Some(changed(expected, found)),
+            (Found::AsExpected, GroupEffect::Join { instance }) => match self.shell(instance)?.seen.state {
+                InstanceState::Running => None,
+                other => Some(changed("running", format!("{other:?}"))),
+            },
+            (Found::AsExpected, _) => None,
+        })
+    }
+
+    /// What Auto Scaling does with a call.
+    pub(in crate::sim) fn send_to_group(&mut self, name: &str, effect: &GroupEffect) -> Result<Outcome, Refusal> {
+        let group = self.group(name)?;
+        let seen = &group.seen;
+        match effect {
+            GroupEffect::Join { instance } => {
+                let free = self.group_with(instance).is_none();
+                if !free || self.shell(instance)?.seen.state != InstanceState::Running || seen.desired >= seen.max {
+                    return Err(invalid(&format!("{instance} cannot be attached")));
+                }
+                self.regroup(instance, Some(name));
+            }
+            GroupEffect::Leave { instance } => {
+                if !seen.members.contains_key(instance) || seen.desired <= seen.min {
+                    return Err(invalid(&format!("{instance} cannot be detached")));
+                }
+                self.regroup(instance, None);
+            }
+            GroupEffect::Protect { instance } | GroupEffect::Vouch { instance }
+                if !seen.members.contains_key(instance) =>
+            {
+                return Err(invalid(&format!("{instance} is not part of {name}")));
+            }
+            GroupEffect::Resize { to, .. } if *to < seen.min || *to > seen.max => {
+                return Err(invalid("desired capacity beyond the limits"));
+            }
+            GroupEffect::CreateTemplateVersion(version) if group.made.contains_key(&version.token) => {
+                return Ok(Outcome::Done);
+            }
+            _ => {}
+        }
+        self.edit_group(name, |group| group.take_effect(effect));
+        Ok(Outcome::Done)
+    }
+
+    /// The tag that Auto Scaling sets and takes away.
+    fn regroup(&mut self, id: &InstanceId, group: Option<&str>) {
+        if let Some(shell) = self.instances.get_mut(id) {
+            shell.seen.auto_scaling_group = group.map(str::to_owned);
+        }
+    }
+
+    /// `CreateTags` on an instance that a group has launched: it becomes one of the slot's.
+    pub(in crate::sim) fn recruit_instance(
+        &mut self,
+        name: &ClusterName,
+        slot: &SlotName,
+        wanted: &Recruitment,
+    ) -> Result<Outcome, Refusal> {
+        let tags = self.clusters.get(name).map(|cluster| cluster.declared.tags.clone()).unwrap_or_default();
+        self.shell(&wanted.instance)?;
+        let Some(shell) = self.instances.get_mut(&wanted.instance) else { return Ok(Outcome::AlreadySo) };
+        if !shell.seen.slot.is_empty() {
+            let same = shell.seen.slot == *slot && shell.seen.attempt == wanted.attempt;
+            let found = || changed("no slot's", format!("{} of {}", shell.seen.attempt, shell.seen.slot));
+            return Ok(if same { Outcome::AlreadySo } else { found() });
+        }
+        if !shell.seen.state.is_live() {
+            return Ok(changed("pending or running", format!("{:?}", shell.seen.state)));
+        }
+        shell.seen.slot = slot.clone();
+        shell.seen.owner = Some(wanted.owner.clone());
+        shell.seen.generation = Some(wanted.generation.clone());
+        shell.seen.attempt = wanted.attempt;
+        shell.seen.user_data = wanted.user_data_digest.clone();
+        shell.seen.tags = tags;
+        shell.volumes = wanted.volumes.clone();
+        if let Some(cluster) = self.clusters.get_mut(name) {
+            cluster.instances.insert(wanted.instance.clone());
+        }
+        self.changed(name);
+        self.guest_looks(&wanted.instance);
+        Ok(Outcome::Done)
+    }
+}
+
+impl GroupTruth {
+    fn take_effect(&mut self, effect: &GroupEffect) {
+        let seen = &mut self.seen;
+        match effect {
+            GroupEffect::RecordResume { processes } => seen.resume = Some(processes.clone()),
+            GroupEffect::Suspend { processes } => seen.suspended.extend(processes.iter().cloned()),
+            GroupEffect::Resume { processes } => seen.suspended.retain(|process| !processes.contains(process)),
+            GroupEffect::ForgetResume { .. } => seen.resume = None,
+            GroupEffect::Join { instance } => {
+                let member = GroupMember { lifecycle: Lifecycle::Joining, healthy: true, protected: false };
+                seen.members.insert(instance.clone(), member);
+                seen.desired += 1;
+            }
+            GroupEffect::Leave { instance } => {
+                seen.members.remove(instance);
+                seen.desired -= 1;
+            }
+            GroupEffect::Protect { instance } => {
+                seen.members.entry(instance.clone()).and_modify(|member| member.protected = true);
+            }
+            GroupEffect::Vouch { instance } => {
+                seen.members.entry(instance.clone()).and_modify(|member| member.healthy = true);
+            }
+            GroupEffect::Resize { to, .. } => seen.desired = *to,
+            GroupEffect::CreateTemplateVersion(version) => self.add_version(version),
+            GroupEffect::UseTemplateVersion { to, .. } => {
+                let make = self.versions.get(*to as usize - 1).cloned();
+                if let (Launches::Template(template), Some(make)) = (&mut seen.launches, make) {
+                    template.version = TemplateVersion { number: *to, make };
+                    template.pinned = true;
+                }
+            }
+        }
+    }
+
+    fn add_version(&mut self, version: &NewTemplateVersion) {
+        let make = Make {
+            image: version.image.clone(),
+            instance_type: version.instance_type.clone(),
+            iam_instance_profile: version.iam_instance_profile.clone(),
+            security_groups: version.security_groups.clone(),
+            key_name: version.key_name.clone(),
+            user_data: version.user_data.as_ref().map(|text| crate::spec::digest(text.as_bytes())),
+        };
+        self.versions.push(make.clone());
+        let number = self.versions.len() as u64;
+        self.made.insert(version.token.clone(), number);
+        if let Launches::Template(template) = &mut self.seen.launches {
+            template.latest = TemplateVersion { number, make };
+        }
+    }
+}
+
+fn invalid(text: &str) -> Refusal {
+    Refusal::new(ErrorKind::Invalid, format!("ValidationError: {text}"))
+}
