@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::process::Command;
-
-use crate::cluster::{CLUSTER, OWNER, Rig};
+use crate::cluster::{OWNER, Rig};
 use crate::process::{self, Process, Signal};
 use crate::until;
 
@@ -39,27 +37,14 @@ impl Rig {
 
     fn run(&self, key: &str, arguments: &[&str]) -> Controller {
         let log = self.dir.join(format!("{key}.controller"));
-        let mut command = self.program(key, &["run"]);
-        command.args(arguments);
-        self.truth.note(format!("{key} starts"));
-        Controller { process: Rc::new(RefCell::new(Process::start(command, &log))), log }
-    }
-
-    /// What `explain` prints: every gate, and whether it is open.
-    pub async fn explained(&self) -> String {
-        let printed = self.program("rig", &["explain", CLUSTER]).output().await.unwrap();
-        String::from_utf8_lossy(&printed.stdout).into_owned()
-    }
-
-    /// The program, about to carry out a command on what is desired.
-    fn program(&self, key: &str, command: &[&str]) -> Command {
-        let mut program = process::command(env!("CARGO_BIN_EXE_hermitcrab"));
-        program
-            .args(command)
+        let mut command = process::command(env!("CARGO_BIN_EXE_hermitcrab"));
+        command
+            .arg("run")
             .arg(self.dir.join("desired-state"))
             .args(["--cloud", "aws", "--owner", OWNER])
             .arg("--claims")
             .arg(self.dir.join("claims"))
+            .args(arguments)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .env("HOME", &self.dir)
@@ -67,7 +52,8 @@ impl Rig {
             .env("AWS_ACCESS_KEY_ID", key)
             .env("AWS_SECRET_ACCESS_KEY", "rig")
             .env("AWS_EC2_METADATA_DISABLED", "true");
-        program
+        self.truth.note(format!("{key} starts"));
+        Controller { process: Rc::new(RefCell::new(Process::start(command, &log))), log }
     }
 }
 

@@ -25,7 +25,7 @@ async fn a_group_not_adopted(rig: Rc<Rig>) {
     rig.settled_on(&rig.v1).await;
     in_a_group(&rig).await;
     rig.desire(&rig.v2, &[]);
-    says(&rig, Some("owned-by-autoscaling"), &[GROUP, "the group would replace it when it stops"]).await;
+    says(&rig, &["owned-by-autoscaling", "adopt consul-group with `capacity`"]).await;
 }
 
 async fn an_adopted_group(rig: Rc<Rig>) {
