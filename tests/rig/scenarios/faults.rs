@@ -54,7 +54,7 @@ fn throttled() -> Vec<Rule> {
 }
 
 fn mixture() -> Vec<Rule> {
-    let rare = Often::OneIn(60);
+    let rare = Often::OneIn(150);
     vec![
         Rule::new(Fault::Refused("RequestLimitExceeded"), On::Everything, rare.clone()),
         Rule::new(no_capacity(), On::Action("RunInstances"), Often::OneIn(4)),
@@ -69,6 +69,8 @@ fn mixture() -> Vec<Rule> {
 
 async fn rolls_in_spite_of(rig: Rc<Rig>, start: (Before, Rc<Clients>), seed: u64, rules: Vec<Rule>) {
     let (before, clients) = start;
+    // Trouble with EC2 takes time too, and is no fault of the image.
+    rig.desire(&rig.v2, &[("joinDeadline: 3m", "joinDeadline: 10m")]);
     *rig.proxy.faults.borrow_mut() = Faults { rules, chance: fastrand::Rng::with_seed(seed) };
     // As a service: with `--once`, one answer without a volume in it is an end, since only a person can bring one back.
     let controller = rig.daemon("rig");
