@@ -9,6 +9,7 @@ use super::{LIMIT, first_is_back, settles_on_v2, wanting_v2};
 use crate::Stage;
 use crate::cluster::Rig;
 use crate::process::Signal;
+use crate::until;
 
 pub fn all(stage: &Stage) -> Vec<Trial> {
     let scenario = |name: &str, arguments: &'static [&'static str]| {
@@ -22,7 +23,10 @@ pub fn all(stage: &Stage) -> Vec<Trial> {
 
 async fn two_at_once(rig: Rc<Rig>, arguments: &[&str]) {
     let (before, clients) = wanting_v2(&rig).await;
-    let (one, two) = (rig.controller("rig", arguments), rig.controller("rig-too", arguments));
+    let one = rig.controller("rig", arguments);
+    let acts = async || one.said().contains("\"message\":\"acting\"").then_some(());
+    until("the first one to act", LIMIT, acts).await;
+    let two = rig.controller("rig-too", arguments);
     first_is_back(&rig).await;
     one.signal(Signal::Stop);
     tokio::time::sleep(Duration::from_secs(20)).await; // so long it stands still
