@@ -329,12 +329,20 @@ fn newer_servers_can_move_leadership() {
     );
 }
 
+/// The servers in calm, of which some see others lead. `""` is nobody, and one that is not named does not answer.
+fn calm_seen(views: [(u8, &str); 2], agree: &[u8]) -> Recorded {
+    let mut steady = Recorded::phase("steady");
+    let address = |nth: u8| std::net::IpAddr::from([127, 77, 0, nth]);
+    let agree = agree.iter().map(|nth| (*nth, "127.77.0.3:8300"));
+    steady.leaders = views.into_iter().chain(agree).map(|(nth, view)| (address(nth), view.to_owned())).collect();
+    steady
+}
+
 #[test]
 fn servers_that_see_different_leaders_have_none() {
-    let mut steady = Recorded::phase("steady");
-    *steady.leaders.values_mut().next().unwrap() = "127.77.0.1:8300".to_owned();
+    let split = calm_seen([(1, "127.77.0.1:8300"), (2, "")], &[3]);
     comes_to(
-        &steady,
+        &split,
         expect![[r#"
         nobody leads, cannot move; pruning DownTo(0)
         consul-a 11111111 127.77.0.1 voter -? 1.8.7 unknown: 127.77.0.1 sees 127.77.0.1:8300 lead, others 127.77.0.3:8300
@@ -345,10 +353,30 @@ fn servers_that_see_different_leaders_have_none() {
 }
 
 #[test]
-fn a_server_that_has_just_started_and_sees_no_leader_contradicts_nobody() {
-    let mut steady = Recorded::phase("steady");
-    *steady.leaders.values_mut().next().unwrap() = String::new();
-    assert!(ask(&steady).unwrap().leader.is_some());
+fn a_quorum_outvotes_a_server_that_sees_itself_lead_and_does_not_vouch_for_it() {
+    let cut_off = calm_seen([(1, "127.77.0.1:8300"), (9, "127.77.0.9:8300")], &[2, 3]);
+    comes_to(
+        &cut_off,
+        expect![[r#"
+        33333333 leads, cannot move; pruning DownTo(0)
+        consul-a 11111111 127.77.0.1 voter -0 1.8.7 unknown: it sees 127.77.0.1:8300 lead
+        consul-b 22222222 127.77.0.2 voter -0 1.8.7 healthy
+        consul-c 33333333 127.77.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
+}
+
+#[test]
+fn a_server_that_sees_no_leader_contradicts_nobody_and_is_not_vouched_for() {
+    comes_to(
+        &calm_seen([(1, ""), (9, "")], &[2, 3]),
+        expect![[r#"
+        33333333 leads, cannot move; pruning DownTo(0)
+        consul-a 11111111 127.77.0.1 voter -0 1.8.7 unknown: it sees no leader
+        consul-b 22222222 127.77.0.2 voter -0 1.8.7 healthy
+        consul-c 33333333 127.77.0.3 voter -0 1.8.7 healthy
+    "#]],
+    );
 }
 
 #[test]

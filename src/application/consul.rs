@@ -1,7 +1,7 @@
 //! Consul servers: what they say of each other, and the two things that are asked of them.
 //!
 //! Every member is asked who leads; one of those that answer is asked for the rest, and the others take its place if it
-//! falls silent. [`read`] makes one [`Membership`] of the answers, [`servers`] gets them, [`change`] is about the verbs.
+//! falls silent. `read` makes one [`Membership`] of the answers, `servers` gets them, `change` is about the verbs.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::wire::{Autopilot, Gossip, Raft, RaftServer, ServerHealth};
 use crate::ids::{MemberId, SlotName};
 use crate::observed::{Health, Member, Membership, Pruning};
-use crate::spec::{ClusterSpec, ConsulSpec};
+use crate::spec::{ClusterSpec, ConsulSpec, quorum};
 use crate::time::Timestamp;
 
 /// Everything that was asked, as it was answered.
@@ -52,7 +52,7 @@ pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Re
     }
     let leader = leader(spec.slots.len(), answers);
     let mut members: Vec<Member> =
-        servers(answers).iter().map(|server| member(spec, answers, server, leader.as_ref().err())).collect();
+        servers(answers).iter().map(|server| member(spec, answers, server, &leader)).collect();
     // Of two that bear one slot's name, the one that gossip knows by it comes first.
     members.sort_by_key(|member| {
         let named =
@@ -61,7 +61,7 @@ pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Re
     });
     Ok(Membership {
         members,
-        leader: leader.ok().map(MemberId::from),
+        leader: leader.ok().map(|leader| MemberId::from(leader.id.as_str())),
         can_transfer: leader_version(answers).is_some_and(offers_transfer),
         pruning: match &answers.autopilot {
             Some(autopilot) if !autopilot.cleanup_dead_servers => Pruning::Never,
@@ -86,9 +86,10 @@ fn servers(answers: &Answers) -> &[RaftServer] {
     answers.raft.servers.as_deref().unwrap_or_default()
 }
 
-/// The leader's id, or why there is none to go by. Of `declared` members two must see it, and nobody another: a leader
-/// that was cut off goes on for a moment, and a server goes on naming one that died for some seconds.
-fn leader(declared: usize, answers: &Answers) -> Result<&str, String> {
+/// The leader, or why there is none to go by. Of `declared` members two must see it, and a quorum if any sees another: a
+/// leader that was cut off goes on for a moment, and a server goes on naming one that died for some seconds. A quorum
+/// outvotes a replacement that founded a cluster of its own, or nothing could ever be said of the true one.
+fn leader(declared: usize, answers: &Answers) -> Result<&RaftServer, String> {
     let Some(health) = &answers.health else { return Err("no leader to ask".to_owned()) };
     let Some(leader) = servers(answers).iter().find(|server| server.leader) else {
         return Err("no leader to ask".to_owned());
@@ -96,17 +97,20 @@ fn leader(declared: usize, answers: &Answers) -> Result<&str, String> {
     if let Some(other) = health.iter().find(|verdict| verdict.leader && verdict.id != leader.id) {
         return Err(format!("raft has {} lead, and autopilot {}", leader.id, other.id));
     }
-    let views = || answers.leaders.iter().filter(|(_, view)| !view.is_empty());
-    if let Some((server, view)) = views().find(|(_, view)| *view != leader.address) {
-        return Err(format!("{server} sees {view} lead, others {}", leader.address));
-    }
-    match views().count() {
-        seen if seen >= declared.min(2) => Ok(&leader.id),
-        _ => Err(format!("fewer than two servers could be asked whether {} leads", leader.address)),
+    let agree = answers.leaders.iter().filter(|(_, view)| *view == leader.address).count();
+    let other = answers.leaders.iter().find(|(_, view)| *view != leader.address && !view.is_empty());
+    match other {
+        Some((server, view)) if agree < quorum(declared) => {
+            Err(format!("{server} sees {view} lead, others {}", leader.address))
+        }
+        None if agree < declared.min(2) => {
+            Err(format!("fewer than two servers could be asked whether {} leads", leader.address))
+        }
+        _ => Ok(leader),
     }
 }
 
-fn member(spec: &ClusterSpec, answers: &Answers, server: &RaftServer, no_leader: Option<&String>) -> Member {
+fn member(spec: &ClusterSpec, answers: &Answers, server: &RaftServer, leader: &Result<&RaftServer, String>) -> Member {
     let id = MemberId::from(server.id.as_str());
     let verdict = answers.health.iter().flatten().find(|verdict| verdict.id == server.id);
     let gossip = names(answers, &id).next();
@@ -122,20 +126,20 @@ fn member(spec: &ClusterSpec, answers: &Answers, server: &RaftServer, no_leader:
         slot: spec.slot(&slot).map(|_| slot),
         address: address(server),
         voter: server.voter,
-        health: match no_leader {
-            Some(why) => Health::Unknown(why.clone()),
-            None => health(answers, server, verdict),
+        health: match leader {
+            Ok(leader) => health(answers, server, verdict, leader),
+            Err(why) => Health::Unknown(why.clone()),
         },
         stable_since: verdict.and_then(|verdict| stable_since(&verdict.stable_since)),
-        lag: no_leader.is_none().then(|| lag(answers, verdict?)).flatten(),
+        lag: leader.as_ref().ok().and_then(|_| lag(answers, verdict?)),
         version: version.map(str::to_owned),
         id,
     }
 }
 
-fn health(answers: &Answers, server: &RaftServer, verdict: Option<&ServerHealth>) -> Health {
+fn health(answers: &Answers, server: &RaftServer, verdict: Option<&ServerHealth>, leader: &RaftServer) -> Health {
     let Some(verdict) = verdict else { return Health::Unknown("autopilot has not looked at it yet".to_owned()) };
-    let misfit = misfit(answers, server);
+    let misfit = misfit(answers, server).or_else(|| estranged(answers, server, leader));
     match (verdict.healthy, misfit) {
         (true, None) => Health::Healthy,
         (true, Some(Misfit::Gone(why))) => Health::Unhealthy(why),
@@ -145,7 +149,7 @@ fn health(answers: &Answers, server: &RaftServer, verdict: Option<&ServerHealth>
     }
 }
 
-/// How gossip does not fit to what raft says.
+/// How others do not fit to what raft says.
 enum Misfit {
     /// It is not there.
     Gone(String),
@@ -176,6 +180,14 @@ fn misfit(answers: &Answers, server: &RaftServer) -> Option<Misfit> {
         return Some(Misfit::Unclear(format!("raft has it at {}, gossip at {}", server.address, agent.addr)));
     }
     (server.node != *name).then(|| Misfit::Unclear(format!("raft calls it {}, gossip {name}", server.node)))
+}
+
+/// A server that does not see the leader that the others see.
+fn estranged(answers: &Answers, server: &RaftServer, leader: &RaftServer) -> Option<Misfit> {
+    let host = address(server)?.to_string();
+    let (_, view) = answers.leaders.iter().find(|(at, view)| *at == host && *view != leader.address)?;
+    let seen = if view.is_empty() { "no leader".to_owned() } else { format!("{view} lead") };
+    Some(Misfit::Unclear(format!("it sees {seen}")))
 }
 
 const ALIVE: u8 = 1;

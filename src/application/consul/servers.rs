@@ -1,5 +1,7 @@
 //! Asking: every server who leads, then one for the rest, and another if that one falls silent.
 
+use std::cmp::Reverse;
+
 use futures_util::future;
 use serde::de::DeserializeOwned;
 
@@ -11,8 +13,9 @@ use crate::spec::{ClusterSpec, ConsulSpec, Scheme};
 
 /// The header that lets us in. The parameter of the same purpose would end in logs.
 const TOKEN: &str = "X-Consul-Token";
-/// So many servers are asked for the whole picture before it is given up: a look must end before it is old.
-const TRIES: usize = 3;
+/// So many servers are asked for the whole picture, and as many for what they remember, before it is given up: a look that
+/// takes half a minute is too old to act on.
+const TRIES: usize = 2;
 /// What a token needs in order to look.
 const TO_LOOK: &str = "give it `operator = \"read\"` and `node_prefix \"\" { policy = \"read\" }`";
 
@@ -86,7 +89,7 @@ impl Servers {
         remembered.ok_or_else(|| trouble.unwrap_or_else(silent))
     }
 
-    /// The servers that answer, those that see a leader first, and whom each sees.
+    /// The servers that answer, and whom each sees lead: those that see the same as most others come first.
     pub(super) async fn live(&self) -> Result<(Vec<&Server>, Vec<(String, String)>), PortError> {
         let asked = self.all.iter().map(|server| async move { (server, self.view(server).await) });
         let mut live = Vec::new();
@@ -100,9 +103,11 @@ impl Servers {
         if live.is_empty() {
             return Err(self.nobody(trouble));
         }
-        live.sort_by_key(|(_, view)| view.is_empty());
-        let leaders = live.iter().map(|(server, view)| (server.host().to_owned(), view.clone())).collect();
-        Ok((live.into_iter().map(|(server, _)| server).collect(), leaders))
+        let seen = |wanted: &String| live.iter().filter(|(_, view)| view == wanted).count();
+        let mut live: Vec<_> = live.iter().map(|(server, view)| (seen(view), *server, view.clone())).collect();
+        live.sort_by_key(|(seen, _, view)| (view.is_empty(), Reverse(*seen)));
+        let leaders = live.iter().map(|(_, server, view)| (server.host().to_owned(), view.clone())).collect();
+        Ok((live.into_iter().map(|(_, server, _)| server).collect(), leaders))
     }
 
     /// What went wrong with each of them. One that answers, though not as it should, says more than one that is silent.

@@ -200,7 +200,7 @@ fn template_data(version: &NewTemplateVersion) -> RequestLaunchTemplateData {
         )
         .set_security_group_ids((!groups.is_empty()).then_some(groups))
         .set_key_name(version.key_name.clone())
-        .set_user_data(version.user_data.as_ref().map(|text| base64::encode(text)))
+        .set_user_data(version.user_data.as_ref().map(base64::encode))
         .metadata_options(metadata)
         .instance_initiated_shutdown_behavior(ShutdownBehavior::Stop)
         .tag_specifications(tags)
