@@ -11,7 +11,7 @@ pub struct Network {
 
 impl Network {
     pub fn take() -> Self {
-        let free = (16..=250).find_map(|number| {
+        let free = (16..=99).find_map(|number| {
             let held = TcpListener::bind((std::net::Ipv4Addr::new(127, number, 255, 254), 7999)).ok()?;
             Some(Self { number, _held: held })
         });
