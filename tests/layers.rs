@@ -181,3 +181,24 @@ fn for_each_source(directory: &Path, visit: &mut impl FnMut(&Path)) {
         }
     }
 }
+
+/// The SDK fills in a random token where none is given, and a call sent again would then take effect twice.
+#[test]
+fn no_call_that_takes_a_token_is_made_with_the_default_one() {
+    const TAKES_A_TOKEN: [&str; 5] = [
+        "run_instances()",
+        "create_volume()",
+        "create_launch_template()",
+        "create_launch_template_version()",
+        "copy_image()",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut calls = 0;
+    for_each_source(&root.join("src/cloud"), &mut |path| {
+        let text = without_tests(&without(&fs::read_to_string(path).unwrap(), &[Part::Comment, Part::Literal]));
+        let made: usize = TAKES_A_TOKEN.iter().map(|call| text.matches(&format!(".{call}")).count()).sum();
+        assert_eq!(made, text.matches(".client_token(").count(), "{}", path.display());
+        calls += made;
+    });
+    assert!(calls >= 3, "launches, volumes and template versions are made somewhere: found {calls}");
+}
