@@ -1,0 +1,241 @@
+//! One rig: a loopback network with moto, proxy and hypervisor, and a cluster in it that has been running for a while.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use hermitcrab::spec::ClusterSpec;
+use hermitcrab::spec::load;
+
+use crate::ec2::{Ec2, Inventory, PERSON};
+use crate::hypervisor::{Hypervisor, Payload};
+use crate::moto::Moto;
+use crate::network::Network;
+use crate::proxy::Proxy;
+use crate::servers::Servers;
+use crate::truth::Truth;
+use crate::until;
+use crate::world::{Delays, Life, Standing, World, tag};
+
+pub const CLUSTER: &str = "consul-rig";
+pub const OWNER: &str = "hermitcrab";
+/// What EC2 takes, times this: a rollout then takes about as long as Consul itself needs.
+const SCALE: f64 = 0.1;
+const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
+
+/// Everything that one scenario needs.
+pub struct Rig {
+    pub title: String,
+    pub dir: PathBuf,
+    pub truth: Rc<Truth>,
+    pub proxy: Rc<Proxy>,
+    pub hypervisor: Rc<Hypervisor>,
+    /// Somebody at a console, whose calls go through the proxy too.
+    pub person: Ec2,
+    pub slots: Vec<Slot>,
+    pub v1: String,
+    pub v2: String,
+    /// An image whose server never starts.
+    pub bad: String,
+    security_group: String,
+    moto: Moto,
+    _network: Network,
+}
+
+/// A seat.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    pub name: String,
+    pub zone: &'static str,
+    pub subnet: String,
+}
+
+impl Rig {
+    /// Starts everything, with so many slots and nothing in them yet.
+    pub async fn start(title: &str, servers: &Servers, slots: usize, dir: &Path, truth: Rc<Truth>) -> Rc<Self> {
+        let network = Network::take();
+        let moto = Moto::start(servers, dir).await;
+        let scale = std::env::var("HERMITCRAB_RIG_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(SCALE);
+        let proxy = Proxy::start(&moto.endpoint, World::new(Delays::scaled(scale)), truth.clone()).await;
+        let hypervisor = Hypervisor::start(proxy.clone(), servers.clone(), truth.clone(), dir, slots);
+        let person = Ec2::new(&proxy.endpoint, PERSON);
+
+        let vpc = person.make("CreateVpc", &[("CidrBlock", &network.cidr())], "vpcId").await;
+        let mut subnets = Vec::new();
+        for (number, zone) in ZONES.iter().enumerate() {
+            let cidr = network.subnet(number + 1);
+            let params = [("VpcId", &*vpc), ("CidrBlock", &*cidr), ("AvailabilityZone", *zone)];
+            subnets.push(person.make("CreateSubnet", &params, "subnetId").await);
+        }
+        let params = [("GroupName", "consul"), ("GroupDescription", "consul"), ("VpcId", &*vpc)];
+        let security_group = person.make("CreateSecurityGroup", &params, "groupId").await;
+        let (mut images, payloads) = (Vec::new(), [Payload::Consul, Payload::Consul, Payload::Nothing]);
+        for (name, payload) in ["v1", "v2", "bad"].into_iter().zip(payloads) {
+            let image = person.make("RegisterImage", &[("Name", name)], "imageId").await;
+            hypervisor.image(&image, payload);
+            images.push(image);
+        }
+        let seat = |number: usize| {
+            let name = format!("consul-{}", char::from(b'a' + number as u8));
+            Slot { name, zone: ZONES[number % 3], subnet: subnets[number % 3].clone() }
+        };
+        let slots = (0..slots).map(seat).collect();
+        let [v1, v2, bad] = <[String; 3]>::try_from(images).unwrap();
+        let (title, dir) = (title.to_owned(), dir.to_owned());
+        Rc::new(Self {
+            title,
+            dir,
+            truth,
+            proxy,
+            hypervisor,
+            person,
+            slots,
+            v1,
+            v2,
+            bad,
+            security_group,
+            moto,
+            _network: network,
+        })
+    }
+
+    /// Writes the desired state, with each change made to its text.
+    pub fn desire(&self, image: &str, changes: &[(&str, &str)]) -> PathBuf {
+        let slot =
+            |slot: &Slot| format!("    - {{ name: {}, zone: {}, subnet: {} }}\n", slot.name, slot.zone, slot.subnet);
+        let slots: String = self.slots.iter().map(slot).collect();
+        let mut text = include_str!("cluster.yaml").replace("SLOTS\n", &slots);
+        text = text.replace("IMAGE", image).replace("SECURITY_GROUP", &self.security_group);
+        for (from, to) in changes {
+            assert!(text.contains(from), "the desired state has no `{from}`");
+            text = text.replace(from, to);
+        }
+        let folder = self.dir.join("desired-state");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("consul.yaml"), text).unwrap();
+        folder
+    }
+
+    /// The cluster as it is after a rollout of an image: every slot settled on it.
+    pub async fn settled_on(&self, image: &str) {
+        self.settled(&vec![image; self.slots.len()]).await;
+    }
+
+    /// The cluster with each slot settled on an image of its own.
+    pub async fn settled(&self, images: &[&str]) {
+        let folder = self.desire(images[0], &[]);
+        let loaded = load::load(&[folder]);
+        let (_, spec) = loaded.specs().next().expect("the desired state is good");
+        for (number, (slot, image)) in self.slots.iter().zip(images).enumerate() {
+            let spec = ClusterSpec { image: (*image).into(), ..spec.clone() };
+            self.launch_settled(&spec, slot, number + 1).await;
+        }
+        self.attach_all().await;
+        self.all_are_well(Duration::from_secs(90)).await;
+    }
+
+    async fn launch_settled(&self, spec: &ClusterSpec, slot: &Slot, attempt: usize) {
+        let (generation, attempt) = (spec.generation().to_string(), attempt.to_string());
+        let names: Vec<&str> = self.slots.iter().map(|slot| slot.name.as_str()).collect();
+        let of_both = [
+            ("hermitcrab:cluster", CLUSTER),
+            ("hermitcrab:slot", &slot.name),
+            ("hermitcrab:owner", OWNER),
+            ("hermitcrab:generation", &generation),
+            ("hermitcrab:attempt", &attempt),
+        ];
+        let slots = names.join(" ");
+        let of_volume =
+            [("hermitcrab:volume", "data"), ("hermitcrab:slots", &slots), ("hermitcrab:image", &*spec.image)];
+        let of_instance = [("team", "rig")];
+        let volume_tags = tagged("volume", of_both.iter().chain(&of_volume));
+        let instance_tags = tagged("instance", of_both.iter().chain(&of_instance));
+        let mut volume =
+            vec![("AvailabilityZone", slot.zone), ("Size", "1"), ("VolumeType", "gp3"), ("Encrypted", "true")];
+        volume.extend(volume_tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        self.person.make("CreateVolume", &volume, "volumeId").await;
+        let mut instance = vec![
+            ("ImageId", &*spec.image),
+            ("MinCount", "1"),
+            ("MaxCount", "1"),
+            ("InstanceType", "m7i.large"),
+            ("SubnetId", &*slot.subnet),
+            ("SecurityGroupId.1", &*self.security_group),
+        ];
+        instance.extend(instance_tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        self.person.make("RunInstances", &instance, "instanceId").await;
+    }
+
+    async fn attach_all(&self) {
+        for slot in &self.slots {
+            let ready = async || {
+                let world = self.proxy.world.borrow();
+                let in_slot = |(_, disk): &(&String, &crate::world::Disk)| tag(&disk.tags, "slot") == slot.name;
+                let (volume, disk) = world.disks.iter().find(in_slot)?;
+                let (instance, machine) = world.live_in(&slot.name).next()?;
+                let ready = disk.standing == Standing::Available && machine.life == Life::Running;
+                ready.then(|| (volume.clone(), instance.clone()))
+            };
+            let (volume, instance) = until("a volume and an instance", Duration::from_secs(60), ready).await;
+            let params = [("VolumeId", &*volume), ("InstanceId", &*instance), ("Device", "/dev/sdf")];
+            self.person.make("AttachVolume", &params, "status").await;
+        }
+    }
+
+    /// Waits until every declared member is a healthy voter.
+    pub async fn all_are_well(&self, limit: Duration) {
+        until("every member to be a healthy voter", limit, async || self.are_well().then_some(())).await;
+    }
+
+    fn are_well(&self) -> bool {
+        let servers = self.hypervisor.servers();
+        let well = servers.iter().filter(|server| server.healthy && server.voter).count();
+        well == self.slots.len() && servers.len() == well && self.truth.down_now().is_empty()
+    }
+
+    /// What moto itself has.
+    pub async fn inventory(&self) -> Inventory {
+        Ec2::new(&self.moto.endpoint, PERSON).inventory().await.unwrap()
+    }
+
+    /// The volume, its node id and the instance of each slot.
+    pub fn seats(&self) -> BTreeMap<String, Seat> {
+        let world = self.proxy.world.borrow();
+        let data = world.disks.iter().filter(|(_, disk)| disk.is_data());
+        let seats = data.map(|(volume, disk)| {
+            let member = self.hypervisor.node_id(volume).unwrap_or_default();
+            let instance = disk.attachment.as_ref().map(|(instance, _)| instance.clone()).unwrap_or_default();
+            let image = world.machines.get(&instance).map(|machine| machine.image.clone()).unwrap_or_default();
+            (tag(&disk.tags, "slot"), Seat { volume: volume.clone(), member, instance, image })
+        });
+        seats.collect()
+    }
+
+    /// No safety rule was broken, and moto knew all that it was asked.
+    pub fn nothing_is_wrong(&self) {
+        let wrong: Vec<String> = self.truth.violations().into_iter().chain(self.moto.complaints()).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+/// Who sits in a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    pub volume: String,
+    /// The node id that lies on the volume.
+    pub member: String,
+    pub instance: String,
+    pub image: String,
+}
+
+fn tagged<'a>(kind: &str, tags: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<(String, String)> {
+    let mut params = vec![("TagSpecification.1.ResourceType".to_owned(), kind.to_owned())];
+    for (number, (key, value)) in tags.enumerate() {
+        let tag = format!("TagSpecification.1.Tag.{}", number + 1);
+        params.push((format!("{tag}.Key"), (*key).to_owned()));
+        params.push((format!("{tag}.Value"), (*value).to_owned()));
+    }
+    params
+}

@@ -1,0 +1,106 @@
+//! Real Consul servers: how one is started, and the few requests that the rig itself sends to them.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::process::{self, Process};
+use crate::servers::Servers;
+use crate::world::Guest;
+
+/// Where every server's HTTP API listens, at its own address.
+pub const PORT: u16 = 8500;
+
+/// Starts the server of a slot, with its volume as its data directory. It looks for its peers where they are now.
+pub fn start(servers: &Servers, guest: &Guest, peers: &[String], expect: usize, log: &Path) -> Process {
+    let volume = log.with_file_name(&guest.volume);
+    let config = json!({
+        "server": true,
+        "node_name": guest.slot,
+        "datacenter": "dc1",
+        "bootstrap_expect": expect,
+        "bind_addr": guest.address,
+        "client_addr": guest.address,
+        "data_dir": volume,
+        "retry_join": peers,
+        "retry_interval": "1s",
+        "leave_on_terminate": false,
+        "skip_leave_on_interrupt": true,
+        "disable_update_check": true,
+        "performance": { "raft_multiplier": 1 },
+        "ports": { "dns": -1, "serf_wan": -1 },
+        "log_level": "INFO",
+    });
+    let file = log.with_extension("json");
+    fs::write(&file, config.to_string()).unwrap();
+    let mut command = process::command(&servers.consul);
+    command.arg("agent").arg("-config-file").arg(&file);
+    Process::start(command, log)
+}
+
+/// A client of Consul's HTTP API.
+#[derive(Clone)]
+pub struct Api(reqwest::Client);
+
+/// A server as autopilot sees it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Server {
+    pub name: String,
+    pub address: String,
+    pub leader: bool,
+    pub voter: bool,
+    pub healthy: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Health {
+    servers: Option<Vec<Server>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Member {
+    name: String,
+    addr: String,
+    status: u8,
+}
+
+impl Api {
+    pub fn new() -> Self {
+        Self(reqwest::Client::builder().timeout(Duration::from_secs(3)).build().unwrap())
+    }
+
+    /// What the leader thinks of its servers, asked of any of them. Empty if nobody can say.
+    pub async fn servers(&self, address: &str) -> Vec<Server> {
+        // 429 says that not all is well, and has the same body.
+        let health: Option<Health> = self.get(address, "operator/autopilot/health").await;
+        health.and_then(|health| health.servers).unwrap_or_default()
+    }
+
+    /// A server sees another one alive at that address.
+    pub async fn sees(&self, address: &str, name: &str, at: &str) -> bool {
+        let members: Option<Vec<Member>> = self.get(address, "agent/members").await;
+        let seen = |member: &Member| member.name == name && member.addr == at && member.status == 1;
+        members.is_some_and(|members| members.iter().any(seen))
+    }
+
+    /// Has a server join another one.
+    pub async fn join(&self, address: &str, other: &str) {
+        self.0.put(url(address, &format!("agent/join/{other}"))).send().await.ok();
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, address: &str, path: &str) -> Option<T> {
+        let answer = self.0.get(url(address, path)).send().await.ok()?;
+        answer.json().await.ok()
+    }
+}
+
+/// A URL of a server's HTTP API.
+pub fn url(address: &str, path: &str) -> String {
+    format!("http://{address}:{PORT}/v1/{path}")
+}

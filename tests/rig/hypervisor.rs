@@ -1,0 +1,235 @@
+//! What EC2 has below the instances: it starts a real Consul server for each instance that has booted and has its data
+//! volume, with the volume as its data directory, and ends it with the instance.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::consul::{self, Api, Server};
+use crate::process::{Process, Signal};
+use crate::proxy::Proxy;
+use crate::servers::Servers;
+use crate::truth::Truth;
+use crate::world::Guest;
+
+/// A server that does not end by itself is killed after so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a server that its peers do not see looks for them again, as cloud auto-join does every 30 s.
+const JOIN_EVERY: Duration = Duration::from_secs(2);
+
+/// What is on an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    Consul,
+    /// It boots, and its server never starts.
+    Nothing,
+}
+
+/// Everything that runs on the instances.
+pub struct Hypervisor {
+    proxy: Rc<Proxy>,
+    servers: Servers,
+    truth: Rc<Truth>,
+    dir: PathBuf,
+    api: Api,
+    /// Declared members.
+    expect: usize,
+    images: RefCell<BTreeMap<String, Payload>>,
+    running: RefCell<BTreeMap<String, Running>>,
+    /// What autopilot said last.
+    seen: RefCell<Vec<Server>>,
+}
+
+struct Running {
+    guest: Guest,
+    process: Process,
+    started: Instant,
+    stopping: Option<Instant>,
+    joins_at: Instant,
+}
+
+impl Hypervisor {
+    /// Begins to watch. It goes on for as long as its runtime.
+    pub fn start(proxy: Rc<Proxy>, servers: Servers, truth: Rc<Truth>, dir: &Path, expect: usize) -> Rc<Self> {
+        let (images, running, seen) = (RefCell::default(), RefCell::default(), RefCell::default());
+        let dir = dir.to_owned();
+        let hypervisor = Rc::new(Self { proxy, servers, truth, dir, api: Api::new(), expect, images, running, seen });
+        let (runs, watches) = (hypervisor.clone(), hypervisor.clone());
+        tokio::task::spawn_local(async move {
+            loop {
+                runs.proxy.advance().await;
+                runs.tick();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        tokio::task::spawn_local(async move {
+            loop {
+                watches.watch().await;
+                tokio::time::sleep(Duration::from_millis(400)).await;
+            }
+        });
+        hypervisor
+    }
+
+    /// Says what is on an image.
+    pub fn image(&self, id: &str, payload: Payload) {
+        self.images.borrow_mut().insert(id.to_owned(), payload);
+    }
+
+    /// Where servers can be reached now.
+    pub fn addresses(&self) -> Vec<String> {
+        let running = self.running.borrow();
+        running.values().filter(|one| one.stopping.is_none()).map(|one| one.guest.address.clone()).collect()
+    }
+
+    /// What autopilot said last of all servers.
+    pub fn servers(&self) -> Vec<Server> {
+        self.seen.borrow().clone()
+    }
+
+    /// The slot whose server leads, as far as its peers said last.
+    pub fn leader(&self) -> Option<String> {
+        self.seen.borrow().iter().find(|server| server.leader).map(|server| server.name.clone())
+    }
+
+    /// How often any server has come to lead.
+    pub fn elections(&self) -> usize {
+        let logs = fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        let said = logs.filter_map(|path| fs::read_to_string(path).ok());
+        said.map(|log| log.matches("cluster leadership acquired").count()).sum()
+    }
+
+    /// The node id that lies on a volume.
+    pub fn node_id(&self, volume: &str) -> Option<String> {
+        fs::read_to_string(self.dir.join(volume).join("node-id")).ok()
+    }
+
+    /// Ends and starts servers as the instances have it.
+    fn tick(&self) {
+        let now = Instant::now();
+        let wanted = self.proxy.world.borrow().guests(now);
+        self.end_those_not_in(&wanted, now);
+        for guest in wanted {
+            let known = self.running.borrow().contains_key(&guest.instance);
+            let starts = self.images.borrow().get(&guest.image) != Some(&Payload::Nothing);
+            if !known && starts {
+                self.boot(guest, now);
+            }
+        }
+    }
+
+    fn end_those_not_in(&self, wanted: &[Guest], now: Instant) {
+        let mut ended = Vec::new();
+        for (instance, running) in self.running.borrow_mut().iter_mut() {
+            if let Some(status) = running.process.ended() {
+                if running.stopping.is_none() {
+                    self.truth.violation(format!("the server of {} ended by itself: {status}", running.guest.slot));
+                }
+                ended.push(instance.clone());
+            } else if let Some(since) = running.stopping {
+                if now.duration_since(since) > PATIENCE {
+                    self.truth.note(format!("the server of {} is killed: it did not end", running.guest.slot));
+                    running.process.kill();
+                }
+            } else if !wanted.iter().any(|guest| guest.instance == *instance) {
+                running.stopping = Some(now);
+                running.process.signal(Signal::Term);
+                let world = self.proxy.world.borrow();
+                let ours = world.machines.get(instance).is_some_and(|machine| !machine.by_a_person());
+                self.truth.went_down(&running.guest.slot, ours);
+            }
+        }
+        for instance in ended {
+            self.running.borrow_mut().remove(&instance);
+            self.set_guest(&instance, false);
+        }
+    }
+
+    fn boot(&self, guest: Guest, now: Instant) {
+        let volume = self.dir.join(&guest.volume);
+        if let Some(other) = self.running.borrow().values().find(|other| other.guest.volume == guest.volume) {
+            let (volume, one, two) = (&guest.volume, &other.guest.instance, &guest.instance);
+            return self.truth.violation(format!("{volume} is in use by {one} and {two} at once"));
+        }
+        if let Err(why) = check_stamp(&volume, &guest) {
+            return self.truth.violation(why);
+        }
+        let log = self.dir.join(format!("{}-{}.log", guest.slot, guest.instance));
+        let process = consul::start(&self.servers, &guest, &self.addresses(), self.expect, &log);
+        self.truth.note(format!("the server of {} starts on {} at {}", guest.slot, guest.instance, guest.address));
+        self.set_guest(&guest.instance, true);
+        let running =
+            Running { guest: guest.clone(), process, started: now, stopping: None, joins_at: now + JOIN_EVERY };
+        self.running.borrow_mut().insert(guest.instance, running);
+    }
+
+    fn set_guest(&self, instance: &str, runs: bool) {
+        if let Some(machine) = self.proxy.world.borrow_mut().machines.get_mut(instance) {
+            machine.guest = runs;
+        }
+    }
+
+    /// Has servers find each other, and sees who is well.
+    async fn watch(&self) {
+        let addresses = self.addresses();
+        for (name, address) in self.looking_for_peers() {
+            for peer in addresses.iter().filter(|peer| **peer != address) {
+                if !self.api.sees(peer, &name, &address).await {
+                    self.api.join(&address, peer).await;
+                }
+            }
+        }
+        let mut servers = Vec::new();
+        for address in &addresses {
+            servers = self.api.servers(address).await;
+            if !servers.is_empty() {
+                break;
+            }
+        }
+        for server in servers.iter().filter(|server| server.healthy && server.voter) {
+            let serves = |running: &Running| {
+                running.stopping.is_none()
+                    && running.guest.slot == server.name
+                    && server.address.starts_with(&format!("{}:", running.guest.address))
+            };
+            if self.running.borrow().values().any(serves) {
+                self.truth.came_up(&server.name);
+            }
+        }
+        if !servers.is_empty() {
+            *self.seen.borrow_mut() = servers;
+        }
+    }
+
+    /// Servers for which it is time to look for their peers again.
+    fn looking_for_peers(&self) -> Vec<(String, String)> {
+        let now = Instant::now();
+        let mut running = self.running.borrow_mut();
+        let due = running.values_mut().filter(|one| one.stopping.is_none() && one.joins_at <= now);
+        due.map(|one| {
+            // One that has been there for long was found long ago.
+            let pause = if now.duration_since(one.started) < Duration::from_secs(120) { JOIN_EVERY } else { PATIENCE };
+            one.joins_at = now + pause;
+            (one.guest.slot.clone(), one.guest.address.clone())
+        })
+        .collect()
+    }
+}
+
+/// The guest's own check: a volume is only ever used by the slot that it was made for.
+fn check_stamp(volume: &Path, guest: &Guest) -> Result<(), String> {
+    let (file, ours) = (volume.join("stamp"), format!("{}/{}", guest.cluster, guest.slot));
+    match fs::read_to_string(&file) {
+        Ok(stamp) if stamp == ours => Ok(()),
+        Ok(stamp) => Err(format!("the volume of {stamp} meets an instance of {ours}")),
+        Err(_) => {
+            fs::create_dir_all(volume).unwrap();
+            fs::write(&file, ours).unwrap();
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The rig: the real controller, real Consul servers, and an EC2 endpoint that nobody here wrote, all on loopback.
+//!
+//! moto answers for EC2 behind a proxy that refuses, delays and breaks what EC2 would; private addresses are loopback
+//! addresses, and a hypervisor starts a real server for each instance that has its data volume. Clients write and read all
+//! the while. What must hold is judged from what really happened, never from what the controller says.
+//!
+//! `HERMITCRAB_RIG=required` makes a missing server a failure; `HERMITCRAB_RIG_SCALE` scales what EC2 takes.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Real servers take real time, and a test may panic.
+#![allow(missing_docs)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Trial};
+
+// From the outside in.
+mod scenarios;
+
+mod cluster;
+mod controller;
+mod report;
+
+mod clients;
+mod history;
+
+mod hypervisor;
+mod invariants;
+mod proxy;
+mod truth;
+mod world;
+
+mod consul;
+mod ec2;
+mod moto;
+mod network;
+mod process;
+mod servers;
+mod xml;
+
+use cluster::Rig;
+use servers::Servers;
+use truth::Truth;
+
+/// Scenarios mostly wait, so more of them run at once than there are processors.
+const AT_ONCE: usize = 10;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    rustls::crypto::ring::default_provider().install_default().ok(); // for reqwest, which has none of its own
+    let mut trials = history_tests();
+    let stage = match Servers::find() {
+        Ok(servers) => Stage::On(servers),
+        Err(why) => {
+            eprintln!("rig: its scenarios are not run: {why}");
+            Stage::Missing(why)
+        }
+    };
+    trials.extend(scenarios::all(&stage));
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn history_tests() -> Vec<Trial> {
+    let tests: [(&str, fn()); 5] = [
+        ("a_correct_history_passes", history::tests::a_correct_history_passes),
+        ("a_lost_acknowledged_write_is_found", history::tests::a_lost_acknowledged_write_is_found),
+        ("a_read_that_goes_back_is_found", history::tests::a_read_that_goes_back_is_found),
+        ("a_late_effect_of_a_plain_write_is_no_loss", history::tests::a_late_effect_of_a_plain_write_is_no_loss),
+        ("a_value_from_nowhere_is_found", history::tests::a_value_from_nowhere_is_found),
+    ];
+    let trial = |(name, test): (&str, fn())| {
+        Trial::test(format!("history::{name}"), move || {
+            test();
+            Ok(())
+        })
+    };
+    tests.into_iter().map(trial).collect()
+}
+
+/// Whether scenarios can be played.
+enum Stage {
+    On(Servers),
+    Missing(String),
+}
+
+impl Stage {
+    /// A scenario on a rig for so many slots. Where a server is missing, it is shown as not run.
+    fn scenario<F>(&self, name: &str, slots: usize, play: F) -> Trial
+    where
+        F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
+    {
+        match self {
+            Self::On(servers) => {
+                let (servers, title) = (servers.clone(), name.to_owned());
+                Trial::test(name, move || {
+                    run(&title, &servers, slots, play);
+                    Ok(())
+                })
+            }
+            Self::Missing(why) => {
+                let (required, why) = (std::env::var("HERMITCRAB_RIG").is_ok_and(|is| is == "required"), why.clone());
+                Trial::test(name, move || Err(why.into())).with_ignored_flag(!required)
+            }
+        }
+    }
+}
+
+/// Plays one scenario, and tells what happened if it fails.
+fn run(title: &str, servers: &Servers, slots: usize, play: impl AsyncFnOnce(Rc<Rig>)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let dir = tempfile::Builder::new().prefix("rig-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let truth = Rc::new(Truth::new());
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let rig = Rig::start(title, servers, slots, dir.path(), truth.clone()).await;
+            play(rig.clone()).await;
+            rig.nothing_is_wrong();
+        });
+    }));
+    // What runs is ended with its runtime, on a panic too.
+    drop(runtime);
+    if let Err(panic) = played {
+        let kept = dir.keep();
+        print!("{title}: FAILED, and left {}\n{}", kept.display(), truth.story());
+        resume_unwind(panic);
+    }
+}
+
+/// Waits until something is so, and fails if it is not so in time.
+async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begun.elapsed() < limit, "waited {} s in vain for {what}", limit.as_secs());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,328 @@
+//! The endpoint that stands between the controller and moto: it refuses what EC2 refuses, takes the time that EC2 takes,
+//! writes every call down, and does harm when a scenario asks for it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::ec2::{Ec2, PERSON, Refused};
+use crate::invariants;
+use crate::truth::Truth;
+use crate::world::{Due, Life, World};
+use crate::xml;
+
+pub mod answers;
+pub mod faults;
+pub mod request;
+mod rules;
+mod server;
+mod tokens;
+
+use faults::{Fault, Faults};
+use request::Request;
+use tokens::Tokens;
+
+/// moto and what stands before it.
+pub struct Proxy {
+    pub endpoint: String,
+    pub world: RefCell<World>,
+    pub faults: RefCell<Faults>,
+    pub truth: Rc<Truth>,
+    moto: Ec2,
+    http: reqwest::Client,
+    upstream: String,
+    tokens: RefCell<Tokens>,
+    calls: RefCell<Vec<Call>>,
+    earlier: RefCell<BTreeMap<String, Vec<(Instant, String)>>>,
+    changes: Cell<u32>,
+    hook: RefCell<Option<Hook>>,
+    /// One call at a time, so that what is checked is still so when it is sent. moto itself has no such order.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Called after each change that a controller has made, with its number, before it is answered.
+type Hook = Box<dyn FnMut(u32)>;
+
+/// A call, to be counted. When it came, what it was about and how it was answered is in the truth's log.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub who: String,
+    pub action: String,
+    pub mutating: bool,
+    /// It changed something.
+    pub effect: bool,
+}
+
+/// What is sent back: an HTTP status and a body.
+type Answer = (u16, String);
+
+impl Proxy {
+    /// Starts to listen, on a port of its own.
+    pub async fn start(upstream: &str, world: World, truth: Rc<Truth>) -> Rc<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Rc::new(Self {
+            endpoint: format!("http://{}", listener.local_addr().unwrap()),
+            world: RefCell::new(world),
+            faults: RefCell::new(Faults::new(0)),
+            truth,
+            moto: Ec2::new(upstream, PERSON),
+            http: reqwest::Client::new(),
+            upstream: upstream.to_owned(),
+            tokens: RefCell::default(),
+            calls: RefCell::default(),
+            earlier: RefCell::default(),
+            changes: Cell::default(),
+            hook: RefCell::default(),
+            turn: tokio::sync::Mutex::default(),
+        });
+        tokio::task::spawn_local(server::serve(listener, proxy.clone()));
+        proxy
+    }
+
+    /// Calls back after each change that a controller makes.
+    pub fn after_changes(&self, hook: impl FnMut(u32) + 'static) {
+        *self.hook.borrow_mut() = Some(Box::new(hook));
+    }
+
+    /// Every call so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.borrow().clone()
+    }
+
+    /// Answers a call, or closes the connection.
+    pub(self) async fn answer(&self, request: Request) -> Option<Answer> {
+        let fault = match request.who == PERSON {
+            true => None,
+            false => self.faults.borrow_mut().strike(&request),
+        };
+        match fault {
+            Some(Fault::Refused(code)) => return Some(self.refuse(&request, faults::refusal(code))),
+            Some(Fault::FailsBefore) => return Some(self.refuse(&request, faults::refusal("Unavailable"))),
+            Some(Fault::Stale(age)) => {
+                if let Some(body) = self.of_earlier(&request, age) {
+                    self.record(&request, "stale", false);
+                    return Some((200, body));
+                }
+            }
+            _ => {}
+        }
+        let (outcome, effect) = self.carry_out(&request, fault.as_ref()).await;
+        if effect && request.who != PERSON {
+            self.changes.set(self.changes.get() + 1);
+            if let Some(hook) = self.hook.borrow_mut().as_mut() {
+                hook(self.changes.get());
+            }
+        }
+        self.told(&request, fault, outcome, effect).await
+    }
+
+    /// What the caller hears of what was done.
+    async fn told(
+        &self,
+        request: &Request,
+        fault: Option<Fault>,
+        outcome: Result<String, (u16, Refused)>,
+        effect: bool,
+    ) -> Option<Answer> {
+        let body = match outcome {
+            Ok(body) => body,
+            Err(refused) => return Some(self.refuse(request, refused)),
+        };
+        let (told, answer) = match fault {
+            Some(Fault::FailsAfter) => {
+                let (status, refused) = faults::refusal("InternalError");
+                ("done, and answered InternalError", Some((status, answers::error(&request.service, &refused))))
+            }
+            Some(Fault::LosesAnswer) => ("done, and the answer was lost", None),
+            Some(Fault::Partial) => {
+                ("partial", Some((200, answers::partial(&body, &mut self.faults.borrow_mut().chance))))
+            }
+            Some(Fault::WrongAccount) => ("another account", Some((200, body.replace("123456789012", "999999999999")))),
+            Some(Fault::Slow(span)) => {
+                tokio::time::sleep(span).await;
+                ("slow", Some((200, body)))
+            }
+            _ => ("ok", Some((200, body))),
+        };
+        self.record(request, told, effect);
+        answer
+    }
+
+    fn refuse(&self, request: &Request, (status, refused): (u16, Refused)) -> Answer {
+        self.record(request, &refused.code, false);
+        (status, answers::error(&request.service, &refused))
+    }
+
+    fn record(&self, request: &Request, outcome: &str, effect: bool) {
+        let (who, action) = (request.who.clone(), request.action.clone());
+        let mutating = request.is_mutating() && !request.is_dry_run();
+        if mutating || outcome != "ok" {
+            self.truth.note(format!("{who}: {action} {}: {outcome}", request.subject()));
+        }
+        self.calls.borrow_mut().push(Call { who, action, mutating, effect });
+    }
+
+    /// Does what is asked as EC2 would, and says whether it changed anything.
+    async fn carry_out(&self, request: &Request, fault: Option<&Fault>) -> (Result<String, (u16, Refused)>, bool) {
+        if request.is_dry_run() {
+            let message = "Request would have succeeded, but DryRun flag is set.".to_owned();
+            return (Err((412, Refused { code: "DryRunOperation".into(), message })), false);
+        }
+        let _turn = self.turn.lock().await;
+        match request.service.as_str() {
+            "ec2" => self.carry_out_in_ec2(request, fault).await,
+            _ => {
+                let answer = self.forward(request).await;
+                let effect = request.is_mutating() && answer.is_ok();
+                if effect {
+                    self.look(&request.who).await;
+                }
+                (answer, effect)
+            }
+        }
+    }
+
+    async fn carry_out_in_ec2(
+        &self,
+        request: &Request,
+        fault: Option<&Fault>,
+    ) -> (Result<String, (u16, Refused)>, bool) {
+        let replayed = self.tokens.borrow().replay(request, &self.world.borrow());
+        if let Some(answer) = replayed {
+            let now = Instant::now();
+            let shown = |body| answers::patched(request, body, &self.world.borrow(), now);
+            return (answer.map(shown).map_err(|refused| (400, refused)), false);
+        }
+        if let Some(refused) = rules::refusal(request, &self.world.borrow()) {
+            return (Err((400, refused)), false);
+        }
+        for broken in invariants::broken(request, &self.world.borrow()) {
+            self.truth.violation(broken);
+        }
+        if let Some(due) = self.later(request) {
+            let answer = answers::begun(&due, &self.world.borrow());
+            self.world.borrow_mut().begin(&due, &request.who, Instant::now());
+            return (Ok(answer), true);
+        }
+        if request.action == "DescribeVolumeStatus" {
+            return (Ok(answers::volume_status(request, &self.world.borrow())), false);
+        }
+        let answer = self.forward(request).await;
+        let effect = request.is_mutating() && answer.is_ok();
+        if let (true, Ok(body)) = (effect, &answer) {
+            self.look(&request.who).await;
+            self.made(request, body, fault);
+        }
+        let now = Instant::now();
+        let shown = answer.map(|body| answers::patched(request, body, &self.world.borrow(), now));
+        if let (false, Ok(body)) = (request.is_mutating(), &shown) {
+            self.earlier.borrow_mut().entry(request.body.clone()).or_default().push((now, body.clone()));
+        }
+        (shown, effect)
+    }
+
+    /// What this call begins, if moto is told of it only when its time has come.
+    fn later(&self, request: &Request) -> Option<Due> {
+        match request.action.as_str() {
+            "TerminateInstances" => {
+                let id = request.list("InstanceId").next()?.to_owned();
+                self.world.borrow().machines.contains_key(&id).then_some(Due::Terminate(id))
+            }
+            "DetachVolume" => {
+                let volume = request.param("VolumeId").to_owned();
+                let (instance, device) = self.world.borrow().disks.get(&volume)?.attachment.clone()?;
+                Some(Due::Detach { volume, instance, device })
+            }
+            _ => None,
+        }
+    }
+
+    fn made(&self, request: &Request, body: &str, fault: Option<&Fault>) {
+        let made = xml::parse(body).and_then(|document| {
+            let mut ids =
+                document.descendants().filter(|node| node.has_tag_name("instanceId") || node.has_tag_name("volumeId"));
+            match request.action.as_str() {
+                "RunInstances" => ids.find(|node| node.has_tag_name("instanceId")),
+                _ => ids.next(),
+            }
+            .and_then(|node| node.text().map(str::to_owned))
+        });
+        let made = made.unwrap_or_default();
+        if fault == Some(&Fault::DeadKey)
+            && let Some(machine) = self.world.borrow_mut().machines.get_mut(&made)
+        {
+            machine.doomed = Some("Client.InvalidKMSKey.InvalidState");
+        }
+        self.tokens.borrow_mut().spend(request, body, &made);
+    }
+
+    /// Sends a call on as it came.
+    async fn forward(&self, request: &Request) -> Result<String, (u16, Refused)> {
+        let sent = self
+            .http
+            .post(&self.upstream)
+            .header("authorization", &request.authorization)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(request.body.clone());
+        let unreachable = |error: reqwest::Error| {
+            (500, Refused { code: "InternalError".into(), message: format!("moto does not answer: {error}") })
+        };
+        let answer = sent.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let body = answer.text().await.map_err(unreachable)?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let document = xml::parse(&body);
+        let find = |name: &str| {
+            let node = document.as_ref()?.descendants().find(|node| node.has_tag_name(name))?;
+            node.text().map(str::to_owned)
+        };
+        let code = find("Code").unwrap_or_else(|| "InternalFailure".into());
+        Err((status.as_u16(), Refused { code, message: find("Message").unwrap_or_default() }))
+    }
+
+    fn of_earlier(&self, request: &Request, age: Duration) -> Option<String> {
+        let earlier = self.earlier.borrow();
+        let answers = earlier.get(&request.body)?;
+        answers.iter().rev().find(|(at, _)| at.elapsed() >= age).map(|(_, body)| body.clone())
+    }
+
+    /// Looks at moto, and takes in what has changed by somebody's hand.
+    async fn look(&self, who: &str) {
+        match self.moto.inventory().await {
+            Ok(inventory) => self.world.borrow_mut().take_in(inventory, who, Instant::now()),
+            Err(refused) => self.truth.violation(format!("moto cannot be looked at: {refused}")),
+        }
+        for (id, disk) in std::mem::take(&mut self.world.borrow_mut().deleted) {
+            if disk.is_data() {
+                self.truth.violation(format!("the data volume {id} was deleted"));
+            }
+        }
+    }
+
+    /// Lets time pass in the world, and sends moto what is due.
+    pub async fn advance(&self) {
+        let due = self.world.borrow_mut().advance(Instant::now());
+        for change in due {
+            let _turn = self.turn.lock().await;
+            let sent = match &change {
+                Due::Terminate(id) => self.moto.call("TerminateInstances", &[("InstanceId.1", id)]).await,
+                Due::Detach { volume, instance, device } => {
+                    let params = [("VolumeId", &**volume), ("InstanceId", &**instance), ("Device", &**device)];
+                    self.moto.call("DetachVolume", &params).await
+                }
+            };
+            if let Err(refused) = sent {
+                self.truth.violation(format!("moto refuses what is due: {change:?}: {refused}"));
+            }
+            self.look("time").await;
+        }
+    }
+
+    /// An instance's life as EC2 has it.
+    pub fn life(&self, instance: &str) -> Option<Life> {
+        self.world.borrow().machines.get(instance).map(|machine| machine.life)
+    }
+}

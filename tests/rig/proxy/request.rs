@@ -1,0 +1,65 @@
+//! One call, as it stands on the wire.
+
+use std::collections::BTreeMap;
+
+use crate::ec2;
+
+/// A call of a service that speaks the query protocol.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The access key of whoever sends it.
+    pub who: String,
+    /// `ec2`, `autoscaling` or `sts`, from the credential scope.
+    pub service: String,
+    pub action: String,
+    pub params: BTreeMap<String, String>,
+    /// As it came, to be sent on.
+    pub body: String,
+    pub authorization: String,
+}
+
+impl Request {
+    pub fn read(authorization: &str, body: String) -> Self {
+        let scope = authorization.split("Credential=").nth(1).unwrap_or_default();
+        let mut scope = scope.split([',', ' ']).next().unwrap_or_default().split('/');
+        let who = scope.next().unwrap_or_default().to_owned();
+        let service = scope.nth(2).unwrap_or_default().to_owned();
+        let mut params = ec2::decode(&body);
+        let action = params.remove("Action").unwrap_or_default();
+        params.remove("Version");
+        Self { who, service, action, params, body, authorization: authorization.to_owned() }
+    }
+
+    /// A parameter, empty if it is not there.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// It changes something, or may.
+    pub fn is_mutating(&self) -> bool {
+        !["Describe", "Get", "List"].iter().any(|prefix| self.action.starts_with(prefix))
+    }
+
+    pub fn is_dry_run(&self) -> bool {
+        self.param("DryRun") == "true"
+    }
+
+    /// The members of a list, `InstanceId.1`, `InstanceId.2` …
+    pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let numbered = move |key: &str| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        self.params.iter().filter(move |(key, _)| numbered(key)).map(|(_, value)| value.as_str())
+    }
+
+    /// What it is about, to be read by a person.
+    pub fn subject(&self) -> String {
+        let tags = self.params.iter().filter(|(key, _)| {
+            key.starts_with("Tag.") && key.ends_with(".Key") // of CreateTags: which ones says what it is for
+        });
+        let named = ["VolumeId", "InstanceId", "SnapshotId", "ImageId", "AutoScalingGroupName"];
+        let ids = named.iter().flat_map(|name| {
+            let one = self.params.get(*name).map(String::as_str);
+            one.into_iter().chain(self.list(name)).collect::<Vec<_>>()
+        });
+        ids.chain(self.list("ResourceId")).chain(tags.map(|(_, value)| value.as_str())).collect::<Vec<_>>().join(" ")
+    }
+}
