@@ -22,6 +22,8 @@ pub struct Clients {
     hypervisor: Rc<Hypervisor>,
     history: RefCell<History>,
     stopped: Cell<bool>,
+    /// Writers that may have a request under way.
+    writing: Cell<usize>,
     turn: Cell<usize>,
 }
 
@@ -30,7 +32,8 @@ impl Clients {
     pub fn start(hypervisor: Rc<Hypervisor>) -> Rc<Self> {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
         let (history, stopped, turn) = (RefCell::default(), Cell::default(), Cell::default());
-        let clients = Rc::new(Self { http, hypervisor, history, stopped, turn });
+        let writing = Cell::new(KEYS.len());
+        let clients = Rc::new(Self { http, hypervisor, history, stopped, writing, turn });
         for (key, kind) in KEYS {
             clients.history.borrow_mut().insert(key.to_owned(), Register { kind, events: Vec::new() });
             let (writer, reader) = (clients.clone(), clients.clone());
@@ -43,6 +46,9 @@ impl Clients {
     /// Stops writing, has each key read once more, and hands over what was written down.
     pub async fn finish(&self) -> History {
         self.stopped.set(true);
+        // A write under way may be read before its end is written down.
+        let idle = async || (self.writing.get() == 0).then_some(());
+        crate::until("the last writes to end", Duration::from_secs(60), idle).await;
         for (key, _) in KEYS {
             let found = async || self.consistent(key).await;
             crate::until("a last consistent read", Duration::from_secs(60), found).await;
@@ -65,6 +71,7 @@ impl Clients {
             }
             tokio::time::sleep(PAUSE).await;
         }
+        self.writing.set(self.writing.get() - 1);
     }
 
     /// Writes a value, and says how that ended; `None` if it certainly had no effect.

@@ -45,7 +45,7 @@ use servers::Servers;
 use truth::Truth;
 
 /// Scenarios mostly wait, so more of them run at once than there are processors.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 6;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
