@@ -12,6 +12,7 @@ use crate::ids::{
     Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, Owner, SlotName, Token, VolumeId, VolumeName, Zone,
 };
 use crate::observed::{Claim, ClaimRecord};
+use crate::spec::{ClusterSpec, SlotSpec};
 
 mod group;
 
@@ -142,6 +143,30 @@ pub struct Launch {
     pub attempt: Attempt,
     /// The slot's volumes, so that the guest knows which to wait for.
     pub volumes: BTreeMap<VolumeName, VolumeId>,
+}
+
+impl Launch {
+    /// What an instance in a slot is by its spec alone: the first attempt on the desired image, with no volumes yet.
+    pub fn declared(spec: &ClusterSpec, slot: &SlotSpec, owner: Owner, token: Token) -> Self {
+        let instance = &spec.instance;
+        Self {
+            token,
+            image: spec.image.clone(),
+            instance_type: instance.instance_type.clone(),
+            zone: slot.zone.clone(),
+            subnet: slot.subnet.clone(),
+            iam_instance_profile: instance.iam_instance_profile.clone(),
+            security_groups: instance.security_groups.clone(),
+            key_name: instance.key_name.clone(),
+            user_data: instance.user_data.clone(),
+            user_data_digest: instance.user_data_digest(),
+            tags: instance.tags.clone(),
+            owner,
+            generation: spec.generation(),
+            attempt: Attempt::default(),
+            volumes: BTreeMap::new(),
+        }
+    }
 }
 
 /// A request to the application.

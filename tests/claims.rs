@@ -6,16 +6,18 @@ use std::future::Future;
 use std::path::Path;
 use std::thread;
 
-use hermitcrab::action::ClaimEffect;
 use hermitcrab::coordination::Local;
-use hermitcrab::ids::{Attempt, ClusterName, Generation, ImageId, SlotName};
-use hermitcrab::observed::{Claim, ClaimRecord};
+use hermitcrab::ids::{Attempt, ClusterName};
+use hermitcrab::observed::ClaimRecord;
 use hermitcrab::ports::{Coordination, ErrorKind, Outcome};
 use hermitcrab::time::Timestamp;
 
+#[path = "claims/claim.rs"]
+mod claiming;
 #[path = "http/wall.rs"]
 mod wall;
 
+use claiming::claim;
 use wall::Wall;
 
 fn name() -> ClusterName {
@@ -28,22 +30,6 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 fn open(directory: &Path) -> Local<Wall> {
     Local::open(directory, Wall).unwrap()
-}
-
-/// Claims slot `b` under the attempt after the record's last.
-fn claim(record: &ClaimRecord) -> ClaimEffect {
-    let claim = Claim {
-        slot: SlotName::from("consul-b"),
-        attempt: record.last_attempt.next(),
-        tries: 0,
-        old: None,
-        member: None,
-        generation: Generation::from("v1-0123456789abcdef"),
-        image: ImageId::from("ami-0aa11bb22cc33dd44"),
-        recruit: None,
-        since: Timestamp::UNIX_EPOCH,
-    };
-    ClaimEffect::Claim { claim, expects: record.revision }
 }
 
 #[test]

@@ -6,20 +6,22 @@
 
 use std::future::Future;
 
-use hermitcrab::action::{ClaimEffect, MemberEffect};
+use hermitcrab::action::MemberEffect;
 use hermitcrab::application::Applications;
 use hermitcrab::coordination::{Claims, Credentials, Place};
-use hermitcrab::ids::{Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, SlotName};
-use hermitcrab::observed::{Claim, ClaimRecord, Health, Membership, Pruning};
+use hermitcrab::ids::{Attempt, ClusterName, InstanceId, MemberId};
+use hermitcrab::observed::{ClaimRecord, Health, Membership, Pruning};
 use hermitcrab::ports::{Application, Clock, Coordination, Outcome, Seat};
 use hermitcrab::spec::{ApplicationSpec, ClusterSpec};
-use hermitcrab::time::Timestamp;
 
+#[path = "claims/claim.rs"]
+mod claiming;
 #[path = "consul/servers.rs"]
 mod servers;
 #[path = "http/wall.rs"]
 mod wall;
 
+use claiming::claim;
 use servers::Servers;
 use wall::Wall;
 
@@ -168,20 +170,4 @@ fn claims_and_lease_outlive_the_stop_of_the_leader() {
         let (taken, ()) = tokio::join!(other.acquire("other"), held.release());
         assert!(taken.unwrap().is_held());
     });
-}
-
-/// Claims slot `b` under the attempt after the record's last.
-fn claim(record: &ClaimRecord) -> ClaimEffect {
-    let claim = Claim {
-        slot: SlotName::from("consul-b"),
-        attempt: record.last_attempt.next(),
-        tries: 0,
-        old: None,
-        member: None,
-        generation: Generation::from("v1-0123456789abcdef"),
-        image: ImageId::from("ami-0aa11bb22cc33dd44"),
-        recruit: None,
-        since: Timestamp::UNIX_EPOCH,
-    };
-    ClaimEffect::Claim { claim, expects: record.revision }
 }

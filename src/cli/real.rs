@@ -69,6 +69,7 @@ mod world {
     use crate::coordination::Claims;
     use crate::ids::Owner;
     use crate::ports::Outside;
+    use crate::spec::ClusterSpec;
 
     type Clock = Rc<SystemClock>;
 
@@ -83,8 +84,9 @@ mod world {
     }
 
     impl Real {
-        /// Opens it all. Nothing is asked of EC2 yet; `region` is where credentials that need one are asked for.
-        pub async fn open(args: &Args, region: &str) -> Result<Rc<Self>, Failure> {
+        /// Opens it all. Nothing is asked of EC2 yet; credentials that need a region are asked for in that of `first`.
+        pub async fn open(args: &Args, first: Option<&ClusterSpec>) -> Result<Rc<Self>, Failure> {
+            let region = first.map_or("us-east-1", |spec| spec.region.as_str());
             let clock = Rc::new(SystemClock::start());
             let claims = Claims::open(&args.place(), &args.credentials(), clock.clone()).map_err(|error| {
                 Failure::new(error).hint("give another place with --claims, or let this one be written to")

@@ -1,6 +1,7 @@
 //! What is sent for an effect, and what is not: against an endpoint that says what the test has it say.
 
 use std::fmt::Write;
+use std::slice::from_ref;
 
 use expect_test::expect_file;
 use hermitcrab::action::{CloudEffect, Launch};
@@ -314,11 +315,11 @@ async fn nothing_is_terminated_with_a_volume() {
     stage.endpoint.answers("TerminateInstances", response("TerminateInstances", "<instancesSet/>"));
     let with_data = [("/dev/sdf", DATA, false)];
 
-    stage.shows(&instance("stopped", &ours_and(&[]), &[]), &[root.clone()]);
+    stage.shows(&instance("stopped", &ours_and(&[]), &[]), from_ref(&root));
     assert!(is_changed(&stage.change(&terminate()).await), "not retired");
     stage.shows(&instance("stopped", &retired, &with_data), &[root.clone(), data.clone()]);
     assert!(is_changed(&stage.change(&terminate()).await), "in both views");
-    stage.shows(&instance("stopped", &retired, &with_data), &[root.clone()]);
+    stage.shows(&instance("stopped", &retired, &with_data), from_ref(&root));
     assert!(is_changed(&stage.change(&terminate()).await), "in the instance view");
     stage.shows(&instance("stopped", &retired, &[]), &[root.clone(), data]);
     assert!(is_changed(&stage.change(&terminate()).await), "in the volume view");

@@ -9,6 +9,7 @@ use crate::cli::output::{BAD, DIM, GOOD, NAME, styled};
 use crate::cli::real::Real;
 use crate::cli::{Exit, Failure, Output};
 use crate::ids::{InstanceId, SlotName};
+use crate::plan::Hazard;
 use crate::ports::PortError;
 use crate::spec::ClusterSpec;
 
@@ -21,14 +22,11 @@ pub(super) fn adopt(
 ) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let outside = Real::open(&args.real, &spec.region).await?;
+        let outside = Real::open(&args.real, Some(spec)).await?;
         let identity = outside.aws.identity(&spec.region).await.map_err(failed)?;
         if let Some(account) = spec.account.as_ref().filter(|account| **account != identity.account) {
-            let found = &identity.account;
-            return Err(Failure::new(format!(
-                "the credentials belong to account {found}, and the cluster to {account}"
-            ))
-            .hint(format!("use credentials of account {account}, or correct `account`")));
+            let hazard = Hazard::WrongAccount { found: identity.account, wanted: account.clone() };
+            return Err(Failure { hint: hazard.hint(), ..Failure::new(hazard.to_string()) });
         }
         let wanted = seats.values().cloned().collect();
         let candidates = outside.aws.candidates(&spec.region, &wanted).await.map_err(failed)?;

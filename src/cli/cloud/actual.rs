@@ -25,8 +25,7 @@ pub(super) struct Actual {
 impl Actual {
     pub(super) fn open(args: &Args, specs: &[ClusterSpec]) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let region = specs.first().map_or("us-east-1", |spec| spec.region.as_str());
-        let outside = runtime.block_on(Real::open(args, region))?;
+        let outside = runtime.block_on(Real::open(args, specs.first()))?;
         let settings = Settings { owner: Owner::from(args.owner.as_str()), ..simulate::settings(0) };
         Ok(Self { runtime, controller: Controller::new(outside, Nobody, settings) })
     }

@@ -14,27 +14,23 @@ use crate::coordination::Held;
 /// Attends to the clusters, again and again as the lease comes and goes.
 pub(super) async fn on_aws(args: &Args, desire: &mut Desire, out: &mut Output) -> Result<Exit, Failure> {
     let loaded = desire.load();
-    let region = loaded.specs().next().map_or("us-east-1", |(_, spec)| spec.region.as_str());
-    let outside = Real::open(&args.real, region).await?;
+    let outside = Real::open(&args.real, loaded.specs().next().map(|(_, spec)| spec)).await?;
     let ground = |lease| Ground {
         outside: outside.clone(),
         announce: Box::new(|_| ()),
         seed: u64::from(std::process::id()),
         lease,
     };
-    if !args.lease {
-        return match attend(args, desire, ground(None), out).await? {
-            Ended::With(exit) => Ok(exit),
-            Ended::LeaseLost => unreachable!("there was none"),
-        };
-    }
     loop {
-        let held = match acquire(args, &outside).await? {
-            Ok(held) => Rc::new(held),
-            Err(exit) => return Ok(exit),
+        let held = match args.lease {
+            false => None,
+            true => match acquire(args, &outside).await? {
+                Ok(held) => Some(Rc::new(held)),
+                Err(exit) => return Ok(exit),
+            },
         };
-        let ended = attend(args, desire, ground(Some(lease(&held))), out).await?;
-        if let Some(held) = Rc::into_inner(held) {
+        let ended = attend(args, desire, ground(held.as_ref().map(lease)), out).await?;
+        if let Some(held) = held.and_then(Rc::into_inner) {
             held.release().await;
         }
         if let Ended::With(exit) = ended {

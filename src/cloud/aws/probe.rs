@@ -14,9 +14,9 @@ use super::operation::{self, Operation};
 use super::{Aws, Region, tags};
 use crate::action::Launch;
 use crate::cloud::permissions::{Allowed, Asked, Permission, needed_for};
-use crate::ids::{Attempt, Token};
+use crate::ids::Token;
 use crate::ports::{Clock, ErrorKind, PortError};
-use crate::spec::{ClusterSpec, SlotSpec};
+use crate::spec::ClusterSpec;
 
 /// The smallest page that any `Describe*` call gives.
 const SMALLEST_PAGE: i32 = 5;
@@ -137,7 +137,8 @@ impl<C: Clock> Aws<C> {
         let mut ours = tags::place(&spec.name, &slot.name);
         ours.insert(tags::OWNER.to_owned(), self.owner.to_string());
         if action == "ec2:RunInstances" {
-            let call = run_instances(&region.ec2, &spec.name, &slot.name, &self.launch_of(spec, slot));
+            let launch = Launch::declared(spec, slot, self.owner.clone(), Token::from("hermitcrab-doctor"));
+            let call = run_instances(&region.ec2, &spec.name, &slot.name, &launch);
             return self.dry(region, operation::RUN_INSTANCES, call.dry_run(true).send()).await;
         }
         let call = region.ec2.create_volume().availability_zone(&*slot.zone).encrypted(volume.encrypted);
@@ -146,28 +147,6 @@ impl<C: Clock> Aws<C> {
             call.volume_type(types::VolumeType::from(volume.volume_type.as_str())).client_token("hermitcrab-doctor");
         let call = call.tag_specifications(specification(ResourceType::Volume, &ours));
         self.dry(region, operation::CREATE_VOLUME, call.dry_run(true).send()).await
-    }
-
-    /// What a replacement in a slot would be, but for its number.
-    fn launch_of(&self, spec: &ClusterSpec, slot: &SlotSpec) -> Launch {
-        let instance = &spec.instance;
-        Launch {
-            token: Token::from("hermitcrab-doctor"),
-            image: spec.image.clone(),
-            instance_type: instance.instance_type.clone(),
-            zone: slot.zone.clone(),
-            subnet: slot.subnet.clone(),
-            iam_instance_profile: instance.iam_instance_profile.clone(),
-            security_groups: instance.security_groups.clone(),
-            key_name: instance.key_name.clone(),
-            user_data: instance.user_data.clone(),
-            user_data_digest: instance.user_data_digest(),
-            tags: instance.tags.clone(),
-            owner: self.owner.clone(),
-            generation: spec.generation(),
-            attempt: Attempt::default(),
-            volumes: [].into(),
-        }
     }
 
     async fn may_change(&self, region: &Region, name: &str, instance: &str, volume: &str) -> Allowed {

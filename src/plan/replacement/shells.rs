@@ -69,23 +69,13 @@ impl<'a> Replacement<'_, 'a> {
             return self.blocked(hazards);
         }
         let (spec, slot, claim) = (self.look.spec, self.slot.spec, self.claim);
-        let instance = &spec.instance;
+        let token = token(&[&spec.name, &slot.name, &claim.generation, &claim.attempt.to_string(), &slot.subnet]);
         let launch = Launch {
-            token: token(&[&spec.name, &slot.name, &claim.generation, &claim.attempt.to_string(), &slot.subnet]),
             image: claim.image.clone(),
-            instance_type: instance.instance_type.clone(),
-            zone: slot.zone.clone(),
-            subnet: slot.subnet.clone(),
-            iam_instance_profile: instance.iam_instance_profile.clone(),
-            security_groups: instance.security_groups.clone(),
-            key_name: instance.key_name.clone(),
-            user_data: instance.user_data.clone(),
-            user_data_digest: instance.user_data_digest(),
-            tags: instance.tags.clone(),
-            owner: self.look.seen.owner.clone(),
             generation: claim.generation.clone(),
             attempt: claim.attempt,
             volumes: self.slot.present().map(|(_, volume)| (volume.name.clone(), volume.id.clone())).collect(),
+            ..Launch::declared(spec, slot, self.look.seen.owner.clone(), token)
         };
         self.look.act(self.slot, CloudEffect::Launch(Box::new(launch)), Why::NextStep)
     }
