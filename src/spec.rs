@@ -231,7 +231,8 @@ pub struct Rollout {
     pub strategy: Strategy,
     /// How long a new member must stay healthy before its old instance goes.
     pub bake_time: Duration,
-    /// How long a member may be down, from its old instance having stopped until it is back and healthy.
+    /// How long a member may take to be back and healthy once the new instance has its volumes. To move them may take as long
+    /// again.
     pub join_deadline: Duration,
     /// What happens when that deadline has passed.
     pub on_failure: OnFailure,

@@ -262,7 +262,7 @@ pub struct Rollout {
     #[serde(default)]
     #[schemars(with = "String", extend("default" = "60s"))]
     pub bake_time: Text,
-    /// How long a member may be down during its replacement, e.g. `10m`; then `onFailure` applies.
+    /// How long a member may take to come back once it has its volumes, e.g. `10m`; then `onFailure` applies.
     #[serde(default)]
     #[schemars(with = "String", extend("default" = "10m"))]
     pub join_deadline: Text,

@@ -50,7 +50,7 @@ impl World {
                 "sizeGib": volume.size_gib, "impaired": null, "modifying": false,
             });
             self.things.insert(id.clone(), made);
-            self.place(&id, "attached", &instance);
+            self.place(&id, "attached", &instance, "1m ago".into());
         }
         let member = json!({
             "id": format!("m-{slot}"), "slot": slot, "address": address(&instance), "voter": true,
@@ -82,6 +82,8 @@ impl World {
             }
             let mut change = change.clone();
             let moves = ["at", "attaching", "detaching", "busy"].map(|how| (how, take(&mut change, how)));
+            let since =
+                name.starts_with("vol").then(|| take(&mut change, "since")).flatten().unwrap_or("1m ago".into());
             let on = take(&mut change, "on");
             let fresh = || match name.split('-').next() {
                 Some("i") => self.launched(name, spec, self.next_attempt, "2m ago"),
@@ -107,8 +109,8 @@ impl World {
                 match (how, target) {
                     (_, None) => {}
                     ("at", Some(Value::Null)) => self.free(name),
-                    ("at", Some(target)) => self.place(name, "attached", target.as_str().unwrap()),
-                    (phase, Some(target)) => self.place(name, phase, target.as_str().unwrap()),
+                    ("at", Some(target)) => self.place(name, "attached", target.as_str().unwrap(), since.clone()),
+                    (phase, Some(target)) => self.place(name, phase, target.as_str().unwrap(), since.clone()),
                 }
             }
         }
@@ -130,11 +132,11 @@ impl World {
     }
 
     /// Puts a volume to an instance, in both views.
-    fn place(&mut self, volume: &str, phase: &str, instance: &str) {
+    fn place(&mut self, volume: &str, phase: &str, instance: &str, since: Value) {
         self.unlist(volume);
         let device = if volume.ends_with("-logs") { "/dev/sdg" } else { "/dev/sdf" };
         self.things[volume]["state"] =
-            json!({ "in-use": { "instance": instance, "device": device, "phase": phase, "since": "1m ago" } });
+            json!({ "in-use": { "instance": instance, "device": device, "phase": phase, "since": since } });
         if let Some(devices) = self.things.get_mut(instance).and_then(|i| i["devices"].as_array_mut()) {
             devices.push(json!({ "volume": volume, "device": device, "deleteOnTermination": false }));
         }

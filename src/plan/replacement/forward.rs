@@ -1,7 +1,7 @@
 //! A replacement going forward.
 
 use crate::action::{CloudEffect, Effect, MemberEffect};
-use crate::observed::{Instance, InstanceState};
+use crate::observed::{Instance, InstanceState, VolumeState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::{gates, group, heal, select};
 use crate::spec::{OnFailure, Strategy};
@@ -113,8 +113,8 @@ impl<'a> Replacement<'_, 'a> {
         let limit = self.look.spec.rollout.join_deadline;
         match outstanding {
             Outstanding::NotBack(why_not) | Outstanding::NotKnown(why_not) => {
-                let down_since = self.down_since().unwrap_or(new.launched_at);
-                self.look.wait(self.slot, Awaited::MemberBack { why_not }, down_since, limit)
+                let since = self.expected_since().unwrap_or(new.launched_at);
+                self.look.wait(self.slot, Awaited::MemberBack { why_not }, since, limit)
             }
             Outstanding::Until { since, until } => {
                 self.look.wait(self.slot, Awaited::Bake { until }, since, elapsed(until, since) + limit)
@@ -154,24 +154,35 @@ impl<'a> Replacement<'_, 'a> {
         Some(self.look.act(self.slot, effect, Why::Proven))
     }
 
-    /// Since when the member is down by our hand, as the world tells it.
-    fn down_since(&self) -> Option<Timestamp> {
+    /// Since when the member is expected back, as the world tells it: since its volumes are at the new instance. Before
+    /// that it can't come back, and how long a move takes says nothing of the image: the move may take as long again.
+    /// While there is no instance to move them to, the old one's stop counts.
+    fn expected_since(&self) -> Option<Timestamp> {
+        let given = self.given_since();
         match self.old {
-            Some(old) if old.state == InstanceState::Stopped => Some(old.state_since),
-            Some(old) if old.state.is_live() => None,
-            // Healing: the clock starts when the first volume is given to the new instance.
-            _ => self.slot.present().find_map(|(_, volume)| match &volume.state {
-                crate::observed::VolumeState::InUse(attachment)
-                    if Some(&attachment.instance) == self.new.map(|new| &new.id) =>
-                {
-                    Some(attachment.since)
+            Some(old) if old.state == InstanceState::Stopped => Some(match given {
+                Some(given) => given.max(old.state_since),
+                None if self.new.is_some_and(|new| new.state == InstanceState::Running) => {
+                    after(old.state_since, self.look.spec.rollout.join_deadline)
                 }
-                _ => None,
+                None => old.state_since,
             }),
+            Some(old) if old.state.is_live() => None,
+            Some(_) | None => given,
         }
     }
 
-    /// What to do when the member has been down for too long.
+    /// When the new instance was given a volume last.
+    fn given_since(&self) -> Option<Timestamp> {
+        let new = self.new?;
+        let at_new = self.slot.present().filter_map(|(_, volume)| match &volume.state {
+            VolumeState::InUse(attachment) => (attachment.instance == new.id).then_some(attachment.since),
+            _ => None,
+        });
+        at_new.max()
+    }
+
+    /// What to do when the member has been expected for too long.
     fn too_late(&self) -> Option<Plan> {
         if !self.is_late() {
             return None;
@@ -190,7 +201,7 @@ impl<'a> Replacement<'_, 'a> {
 
     fn is_late(&self) -> bool {
         let limit = self.look.spec.rollout.join_deadline;
-        self.down_since().is_some_and(|since| self.look.now >= after(since, limit))
+        self.expected_since().is_some_and(|since| self.look.now >= after(since, limit))
     }
 
     /// The slot ran something else before, which it can be healed with.
