@@ -14,7 +14,7 @@ use crate::act;
 use crate::ids::Owner;
 use crate::observed::{CloudView, InstanceState, Observation, Reading};
 use crate::plan::{Plan, plan};
-use crate::ports::{Application, Clock, Coordination, ErrorKind, Outcome, Outside, PortError, Seat};
+use crate::ports::{Application, Clock, Coordination, Outcome, Outside, PortError, Seat};
 use crate::spec::ClusterSpec;
 use crate::status::{Status, status};
 use crate::time::{Timestamp, before};
@@ -157,7 +157,9 @@ impl<O: Outside, A: Audience> Controller<O, A> {
         let plan = plan(spec, &seen);
         let status = status(spec, &seen, &plan, memory.status.as_ref());
         let is_new = memory.status.as_ref().is_none_or(|before| before.answer != status.answer);
-        memory.busy = matches!(plan, Plan::Act(..) | Plan::Wait(_));
+        if !failed_to_look(&seen) {
+            memory.busy = matches!(plan, Plan::Act(..) | Plan::Wait(_));
+        }
         let report = Report { spec, seen: &seen, plan: &plan, status: &status, is_new };
         self.audience.planned(&report);
         let pause = match &plan {
@@ -167,7 +169,7 @@ impl<O: Outside, A: Audience> Controller<O, A> {
                 memory.wrote(self.outside.clock().now(), action, &outcome);
                 backoff.after(&outcome)
             }
-            _ if failed_to_look(&seen) => backoff.after_failure(ErrorKind::Unreachable),
+            _ if failed_to_look(&seen) => backoff.after_failed_look(memory.busy),
             _ => {
                 backoff.reset();
                 backoff.until_next_look(&plan, seen.now)

@@ -2,8 +2,8 @@
 //!
 //! A look is a handful of paginated `Describe*` calls, whatever the number of clusters ([`describe`]). A change is one
 //! mutating call, sent only if a narrow look just before it found the world as the effect expects ([`change`]). No call is
-//! repeated by the SDK: an attempt is an attempt, it waits its turn at our own rate limit ([`limit`]), and who decides
-//! whether there is another is the controller. What EC2 answers becomes data in one place ([`convert`]), and what it
+//! repeated by the SDK: an attempt is an attempt, and waits its turn at our own rate limit ([`limit`]). A question that
+//! brought no answer is asked again ([`call`]); whether a change is tried again is for the controller to decide. What EC2 answers becomes data in one place ([`convert`]), and what it
 //! refuses becomes a kind of failure in another ([`error`]).
 
 use std::cell::RefCell;
@@ -33,7 +33,7 @@ pub mod operation;
 pub mod probe;
 mod tags;
 
-use describe::{Facts, FirstSeen};
+use describe::{Facts, FirstSeen, Statuses};
 use limit::Limiter;
 
 /// For a connection to come about.
@@ -85,6 +85,7 @@ struct Region {
     sts: aws_sdk_sts::Client,
     limiter: RefCell<Limiter>,
     facts: Facts,
+    statuses: Statuses,
     first_seen: FirstSeen,
     /// Resources that were last left out of a look, and why.
     odd: RefCell<BTreeMap<String, String>>,
@@ -105,7 +106,7 @@ impl<C: Clock> Aws<C> {
             .app_name(AppName::new("hermitcrab").unwrap_or_else(|_| unreachable!("letters only")))
             .region(RegionName::new(options.region))
             .timeout_config(timeouts)
-            // Reads too: each attempt is to wait its turn and be counted, and a failed look is soon looked again.
+            // Reads too: each attempt is to wait its turn and be counted. We ask again ourselves (`call`).
             .retry_config(RetryConfig::disabled());
         if let Some(profile) = options.profile {
             loader = loader.profile_name(profile);
@@ -144,6 +145,7 @@ impl<C: Clock> Aws<C> {
                 ),
                 limiter: RefCell::new(Limiter::new(self.share)),
                 facts: Facts::default(),
+                statuses: Statuses::default(),
                 first_seen: FirstSeen::default(),
                 odd: RefCell::default(),
             })

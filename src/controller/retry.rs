@@ -17,6 +17,8 @@ const BLOCKED: Duration = Duration::from_secs(5);
 const RESTING: Duration = Duration::from_secs(30);
 /// The longest pause after failures that pass by themselves.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The same, while a replacement is under way: a member may be down, and nobody is spared by waiting.
+const LONGEST_WHEN_BUSY: Duration = Duration::from_secs(5);
 
 pub(super) struct Backoff {
     seed: u64,
@@ -35,7 +37,7 @@ impl Backoff {
         self.pauses = pauses(self.seed);
     }
 
-    /// The pause after an action: none if it took effect, for then there is something new to see.
+    /// The pause after an action: none if it took effect, for then there is something new to see. Something is under way.
     pub(super) fn after(&mut self, outcome: &Result<Outcome, PortError>) -> Duration {
         match outcome {
             Ok(outcome) => {
@@ -47,15 +49,21 @@ impl Backoff {
                     }
                 }
             }
-            Err(error) => self.after_failure(error.kind),
+            Err(error) => self.after_refusal(error.kind),
         }
     }
 
-    /// The pause after a failure of that kind.
-    pub(super) fn after_failure(&mut self, kind: ErrorKind) -> Duration {
+    /// The pause after a look that failed.
+    pub(super) fn after_failed_look(&mut self, busy: bool) -> Duration {
+        let longest = if busy { LONGEST_WHEN_BUSY } else { LONGEST };
+        self.pauses.next().unwrap_or(LONGEST).min(longest)
+    }
+
+    fn after_refusal(&mut self, kind: ErrorKind) -> Duration {
         let pause = self.pauses.next().unwrap_or(LONGEST);
         match kind {
-            ErrorKind::Throttled | ErrorKind::NotFound | ErrorKind::Unreachable | ErrorKind::TokenSpent => pause,
+            ErrorKind::Throttled => pause,
+            ErrorKind::NotFound | ErrorKind::Unreachable | ErrorKind::TokenSpent => pause.min(LONGEST_WHEN_BUSY),
             ErrorKind::NoCapacity => pause.max(LONGEST),
             // The planner says so from now on, and nothing is sent until it thinks better of it.
             ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Unknown => MOMENT,

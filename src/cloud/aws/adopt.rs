@@ -34,9 +34,9 @@ impl<C: Clock> Aws<C> {
         }
         let names: Vec<String> = ids.iter().map(InstanceId::to_string).collect();
         let call = region.ec2.describe_instances().set_instance_ids(Some(names.clone()));
-        let instances = self.ask(region, DESCRIBE_INSTANCES, call.send()).await?;
+        let instances = self.ask(region, DESCRIBE_INSTANCES, || call.clone().send()).await?;
         let call = region.ec2.describe_volumes().filters(filter("attachment.instance-id", names));
-        let volumes = self.ask(region, DESCRIBE_VOLUMES, call.send()).await?;
+        let volumes = self.ask(region, DESCRIBE_VOLUMES, || call.clone().send()).await?;
         let instances = instances.reservations().iter().flat_map(types::Reservation::instances);
         instances.map(|instance| candidate(instance, volumes.volumes())).collect()
     }
@@ -83,7 +83,7 @@ impl<C: Clock> Aws<C> {
 
     async fn write_tags(&self, region: &Region, id: &str, all: &BTreeMap<String, String>) -> Result<(), Failure> {
         let call = region.ec2.create_tags().resources(id).set_tags(Some(tags::written(all)));
-        self.ask(region, CREATE_TAGS, call.send()).await.map(drop)
+        self.once(region, CREATE_TAGS, call.send()).await.map(drop)
     }
 
     /// Lets the volume at that device outlive its instance.
@@ -92,7 +92,7 @@ impl<C: Clock> Aws<C> {
         let kept = EbsInstanceBlockDeviceSpecification::builder().delete_on_termination(false).build();
         let mapping = InstanceBlockDeviceMappingSpecification::builder().device_name(device).ebs(kept).build();
         let call = region.ec2.modify_instance_attribute().instance_id(&**instance).block_device_mappings(mapping);
-        let done = self.ask(&region, MODIFY_INSTANCE_ATTRIBUTE, call.send()).await;
+        let done = self.once(&region, MODIFY_INSTANCE_ATTRIBUTE, call.send()).await;
         done.map(drop).map_err(|failure| failure.while_doing(format!("keep what {instance} has at {device}")))
     }
 }

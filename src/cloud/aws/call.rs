@@ -18,10 +18,33 @@ use crate::time::{Human, elapsed};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A change waits less: what was decided is to be sent within seconds or not at all.
 const PATIENCE_OF_CHANGE: Duration = Duration::from_secs(5);
+/// A question without an answer is asked again after these pauses.
+const ASKED_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
 
 impl<C: Clock> Aws<C> {
-    /// Asks something, when it is its turn.
-    pub(super) async fn ask<T, E>(
+    /// Asks something that changes nothing; again, if no answer came. A look is many questions, and one that is lost
+    /// would lose the whole look. A question that EC2 finds one too many is left to who looks: he has to slow down.
+    pub(super) async fn ask<T, E, F>(
+        &self,
+        region: &Region,
+        operation: Operation,
+        request: impl Fn() -> F,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        for pause in ASKED_AGAIN_AFTER {
+            match self.once(region, operation, request()).await {
+                Err(failure) if failure.is(ErrorKind::Unreachable) => self.clock.sleep(pause).await,
+                answer => return answer,
+            }
+        }
+        self.once(region, operation, request()).await
+    }
+
+    /// Sends something when it is its turn, whatever comes of it.
+    pub(super) async fn once<T, E>(
         &self,
         region: &Region,
         operation: Operation,

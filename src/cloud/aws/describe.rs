@@ -1,7 +1,7 @@
 //! One look at a region: everything that bears our tag, and what is true around it.
 //!
-//! Three calls for each thousand things (instances, their status, volumes), and a few more every minute for what moves slowly
-//! ([`facts`]). Snapshots matter only while a volume is on its way, and are asked for then.
+//! Two calls for each thousand things (instances and volumes), a third for their status while that is waited for and every
+//! ten seconds ([`statuses`]), and a few more every minute for what moves slowly ([`facts`]). Snapshots matter only while a volume is on its way, and are asked for then.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,12 +17,15 @@ use crate::observed::{CloudView, InstanceState, Sweep};
 use crate::ports::{Clock, ErrorKind, PortError, Wanted};
 use crate::time::Timestamp;
 
+mod aged;
 mod facts;
 mod groups;
 mod pages;
+mod statuses;
 
 pub(super) use facts::Facts;
 pub(super) use pages::filter;
+pub(super) use statuses::Statuses;
 
 /// Since when each instance has been seen in its state, for those of which EC2 does not tell. It may be too late, but never
 /// too early.

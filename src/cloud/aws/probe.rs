@@ -41,7 +41,7 @@ impl<C: Clock> Aws<C> {
     pub async fn identity(&self, region: &str) -> Result<Identity, PortError> {
         let region = self.region(region);
         let call = region.sts.get_caller_identity();
-        let answer = self.ask(&region, operation::GET_CALLER_IDENTITY, call.send()).await;
+        let answer = self.ask(&region, operation::GET_CALLER_IDENTITY, || call.clone().send()).await;
         let answer = answer.map_err(|failure| failure.while_doing("ask whose the credentials are"))?;
         let [account, arn] = [answer.account, answer.arn].map(Option::unwrap_or_default);
         Ok(Identity { account, arn })
@@ -70,7 +70,7 @@ impl<C: Clock> Aws<C> {
         match action.strip_prefix("ec2:").unwrap_or(action) {
             "DescribeInstances" => {
                 let call = region.ec2.describe_instances().filters(of_cluster(spec)).max_results(SMALLEST_PAGE);
-                let answer = self.ask(region, operation::DESCRIBE_INSTANCES, call.send()).await;
+                let answer = self.ask(region, operation::DESCRIBE_INSTANCES, || call.clone().send()).await;
                 let found = answer.as_ref().ok().and_then(|page| {
                     page.reservations().iter().flat_map(types::Reservation::instances).find_map(|one| one.instance_id())
                 });
@@ -79,7 +79,7 @@ impl<C: Clock> Aws<C> {
             }
             "DescribeVolumes" => {
                 let call = region.ec2.describe_volumes().filters(of_cluster(spec)).max_results(SMALLEST_PAGE);
-                let answer = self.ask(region, operation::DESCRIBE_VOLUMES, call.send()).await;
+                let answer = self.ask(region, operation::DESCRIBE_VOLUMES, || call.clone().send()).await;
                 let found = answer.as_ref().ok().and_then(|page| page.volumes().first()?.volume_id());
                 subjects.volume = found.map(str::to_owned);
                 read(answer)
@@ -98,33 +98,33 @@ impl<C: Clock> Aws<C> {
         match name {
             "DescribeInstanceStatus" => {
                 let call = ec2.describe_instance_status().max_results(SMALLEST_PAGE);
-                read(self.ask(region, operation::DESCRIBE_INSTANCE_STATUS, call.send()).await)
+                read(self.ask(region, operation::DESCRIBE_INSTANCE_STATUS, || call.clone().send()).await)
             }
             "DescribeVolumeStatus" => {
                 let call = ec2.describe_volume_status().max_results(SMALLEST_PAGE);
-                read(self.ask(region, operation::DESCRIBE_VOLUME_STATUS, call.send()).await)
+                read(self.ask(region, operation::DESCRIBE_VOLUME_STATUS, || call.clone().send()).await)
             }
             "DescribeVolumesModifications" => {
                 let call = ec2.describe_volumes_modifications().max_results(SMALLEST_PAGE);
-                read(self.ask(region, operation::DESCRIBE_VOLUMES_MODIFICATIONS, call.send()).await)
+                read(self.ask(region, operation::DESCRIBE_VOLUMES_MODIFICATIONS, || call.clone().send()).await)
             }
             "DescribeSnapshots" => {
                 let call =
                     ec2.describe_snapshots().owner_ids("self").filters(of_cluster(spec)).max_results(SMALLEST_PAGE);
-                read(self.ask(region, operation::DESCRIBE_SNAPSHOTS, call.send()).await)
+                read(self.ask(region, operation::DESCRIBE_SNAPSHOTS, || call.clone().send()).await)
             }
             "DescribeImages" => {
                 let call = ec2.describe_images().filters(filter("image-id", [&*spec.image]));
-                read(self.ask(region, operation::DESCRIBE_IMAGES, call.send()).await)
+                read(self.ask(region, operation::DESCRIBE_IMAGES, || call.clone().send()).await)
             }
             "DescribeInstanceTypes" => {
                 let call = ec2.describe_instance_types();
                 let call = call.filters(filter("instance-type", [&spec.instance.instance_type]));
-                read(self.ask(region, operation::DESCRIBE_INSTANCE_TYPES, call.send()).await)
+                read(self.ask(region, operation::DESCRIBE_INSTANCE_TYPES, || call.clone().send()).await)
             }
             "DescribeAvailabilityZones" => {
                 let call = ec2.describe_availability_zones();
-                read(self.ask(region, operation::DESCRIBE_AVAILABILITY_ZONES, call.send()).await)
+                read(self.ask(region, operation::DESCRIBE_AVAILABILITY_ZONES, || call.clone().send()).await)
             }
             _ => nobody_asks(name),
         }
@@ -200,7 +200,7 @@ impl<C: Clock> Aws<C> {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        match self.ask(region, operation, request).await {
+        match self.once(region, operation, request).await {
             Ok(_) => Allowed::Unknown("the endpoint takes no notice of DryRun".to_owned()),
             Err(failure) if failure.meaning == Meaning::Allowed => Allowed::Yes,
             Err(failure) => refused(&failure),

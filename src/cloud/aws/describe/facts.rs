@@ -11,11 +11,11 @@ use super::super::operation::{
     DESCRIBE_AVAILABILITY_ZONES, DESCRIBE_IMAGES, DESCRIBE_INSTANCE_TYPES, GET_CALLER_IDENTITY,
 };
 use super::super::{Aws, Region};
+use super::aged::Aged;
 use super::pages::{MOST_VALUES, all, filter};
 use crate::ids::{ImageId, Zone};
 use crate::observed::{Catalogue, Image};
 use crate::ports::{Clock, ErrorKind, Wanted};
-use crate::time::{Timestamp, elapsed};
 
 /// For how long most of it is believed.
 const LIFE: Duration = Duration::from_secs(60);
@@ -35,29 +35,6 @@ pub(in super::super) struct Facts {
     zones: Aged<BTreeMap<Zone, String>>,
     remarks: Aged<Remarks>,
     catalogue: RefCell<Arc<Catalogue>>,
-}
-
-/// Something, and when it was asked for.
-#[derive(Debug)]
-struct Aged<T>(RefCell<Option<(Timestamp, T)>>);
-
-impl<T> Default for Aged<T> {
-    fn default() -> Self {
-        Self(RefCell::new(None))
-    }
-}
-
-impl<T: Clone> Aged<T> {
-    fn young(&self, now: Timestamp, life: impl FnOnce(&T) -> Duration) -> Option<T> {
-        let kept = self.0.borrow();
-        let (at, value) = kept.as_ref()?;
-        (elapsed(now, *at) < life(value)).then(|| value.clone())
-    }
-
-    fn keep(&self, at: Timestamp, value: T) -> T {
-        *self.0.borrow_mut() = Some((at, value.clone()));
-        value
-    }
 }
 
 /// What is known at a look.
@@ -95,7 +72,7 @@ impl<C: Clock> Aws<C> {
         if let Some(account) = region.facts.account.young(now, |_| LIFE_OF_ACCOUNT) {
             return Ok(account);
         }
-        let identity = self.ask(region, GET_CALLER_IDENTITY, region.sts.get_caller_identity().send()).await?;
+        let identity = self.ask(region, GET_CALLER_IDENTITY, || region.sts.get_caller_identity().send()).await?;
         let nobody = || Failure::ours(GET_CALLER_IDENTITY, ErrorKind::Unknown, "no-account", "AWS names no account");
         Ok(region.facts.account.keep(now, identity.account.ok_or_else(nobody)?))
     }
@@ -128,7 +105,8 @@ impl<C: Clock> Aws<C> {
                 let call = region.ec2.describe_images().filters(filter("image-id", some));
                 // A deprecated image can be launched by its id; a disabled one is there, and says so.
                 let call = call.include_deprecated(true).include_disabled(true);
-                let page = self.ask(region, DESCRIBE_IMAGES, call.set_next_token(token).send()).await?;
+                let call = call.set_next_token(token);
+                let page = self.ask(region, DESCRIBE_IMAGES, || call.clone().send()).await?;
                 Ok((page.images.unwrap_or_default(), page.next_token))
             });
             let found = found.await?;
@@ -149,7 +127,8 @@ impl<C: Clock> Aws<C> {
         for some in unknown.chunks(MOST_VALUES) {
             let found = all(async |token| {
                 let call = region.ec2.describe_instance_types().filters(filter("instance-type", some));
-                let page = self.ask(region, DESCRIBE_INSTANCE_TYPES, call.set_next_token(token).send()).await?;
+                let call = call.set_next_token(token);
+                let page = self.ask(region, DESCRIBE_INSTANCE_TYPES, || call.clone().send()).await?;
                 Ok((page.instance_types.unwrap_or_default(), page.next_token))
             });
             let found = found.await?;
@@ -169,7 +148,7 @@ impl<C: Clock> Aws<C> {
             return Ok(zones);
         }
         let call = region.ec2.describe_availability_zones();
-        let answer = self.ask(region, DESCRIBE_AVAILABILITY_ZONES, call.send()).await?;
+        let answer = self.ask(region, DESCRIBE_AVAILABILITY_ZONES, || call.clone().send()).await?;
         let impaired = answer.availability_zones().iter().filter_map(convert::impaired_zone).collect();
         Ok(region.facts.zones.keep(now, impaired))
     }

@@ -63,7 +63,7 @@ impl<C: Clock> Aws<C> {
         all(async |token| {
             let call = region.autoscaling.describe_auto_scaling_groups().set_next_token(token);
             let call = call.set_auto_scaling_group_names(Some(names.clone())).max_records(LARGEST_PAGE);
-            let page = self.ask(region, DESCRIBE_AUTO_SCALING_GROUPS, call.send()).await?;
+            let page = self.ask(region, DESCRIBE_AUTO_SCALING_GROUPS, || call.clone().send()).await?;
             Ok((page.auto_scaling_groups.unwrap_or_default(), page.next_token))
         })
         .await
@@ -86,7 +86,7 @@ impl<C: Clock> Aws<C> {
                 region.ec2.describe_instances().filters(ids).set_next_token(token)
             };
             let instances = all(async |token| {
-                let page = self.ask(region, DESCRIBE_INSTANCES, call(token).send()).await?;
+                let page = self.ask(region, DESCRIBE_INSTANCES, || call(token.clone()).send()).await?;
                 let reservations = page.reservations.unwrap_or_default().into_iter();
                 Ok((reservations.flat_map(|one| one.instances.unwrap_or_default()).collect(), page.next_token))
             });
@@ -112,7 +112,7 @@ impl<C: Clock> Aws<C> {
             // One at a time: the newest and the default are given only to who asks for nothing else.
             let call = region.ec2.describe_launch_template_versions().versions(number);
             let call = call.set_launch_template_id(template.launch_template_id().map(str::to_owned));
-            let page = match self.ask(region, DESCRIBE_LAUNCH_TEMPLATE_VERSIONS, call.send()).await {
+            let page = match self.ask(region, DESCRIBE_LAUNCH_TEMPLATE_VERSIONS, || call.clone().send()).await {
                 Err(failure) if failure.is(ErrorKind::NotFound) => continue,
                 answer => answer?,
             };

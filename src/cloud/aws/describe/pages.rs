@@ -1,24 +1,18 @@
 //! The calls of a look, each to its last page.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{self, Filter, VolumeModificationState, VolumeStatusInfoStatus};
 
-use super::super::convert::{self, Status};
 use super::super::error::Failure;
 use super::super::operation::{
-    DESCRIBE_INSTANCE_STATUS, DESCRIBE_INSTANCES, DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUME_STATUS, DESCRIBE_VOLUMES,
-    DESCRIBE_VOLUMES_MODIFICATIONS,
+    DESCRIBE_INSTANCES, DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUME_STATUS, DESCRIBE_VOLUMES, DESCRIBE_VOLUMES_MODIFICATIONS,
 };
 use super::super::{Aws, Region, tags};
-use crate::ids::InstanceId;
-use crate::observed::InstanceState;
-use crate::ports::{Clock, ErrorKind};
+use crate::ports::Clock;
 
 /// As much as any `Describe*` call gives at once.
-const LARGEST_PAGE: i32 = 1_000;
-/// As many ids as `DescribeInstanceStatus` takes.
-const MOST_IDS: usize = 100;
+pub(super) const LARGEST_PAGE: i32 = 1_000;
 /// As many values as a filter takes.
 pub(super) const MOST_VALUES: usize = 200;
 
@@ -51,7 +45,8 @@ impl<C: Clock> Aws<C> {
     pub(super) async fn our_instances(&self, region: &Region) -> Result<Vec<types::Instance>, Failure> {
         all(async |token| {
             let call = region.ec2.describe_instances().filters(ours()).max_results(LARGEST_PAGE);
-            let page = self.ask(region, DESCRIBE_INSTANCES, call.set_next_token(token).send()).await?;
+            let call = call.set_next_token(token);
+            let page = self.ask(region, DESCRIBE_INSTANCES, || call.clone().send()).await?;
             let reservations = page.reservations.unwrap_or_default().into_iter();
             Ok((reservations.flat_map(|one| one.instances.unwrap_or_default()).collect(), page.next_token))
         })
@@ -61,7 +56,8 @@ impl<C: Clock> Aws<C> {
     pub(super) async fn our_volumes(&self, region: &Region) -> Result<Vec<types::Volume>, Failure> {
         all(async |token| {
             let call = region.ec2.describe_volumes().filters(ours()).max_results(LARGEST_PAGE);
-            let page = self.ask(region, DESCRIBE_VOLUMES, call.set_next_token(token).send()).await?;
+            let call = call.set_next_token(token);
+            let page = self.ask(region, DESCRIBE_VOLUMES, || call.clone().send()).await?;
             Ok((page.volumes.unwrap_or_default(), page.next_token))
         })
         .await
@@ -81,44 +77,8 @@ impl<C: Clock> Aws<C> {
             let filters = named.iter().cloned().chain([ours()]).collect();
             let call = region.ec2.describe_snapshots().owner_ids("self").set_filters(Some(filters));
             let call = call.max_results(LARGEST_PAGE).set_next_token(token);
-            let page = self.ask(region, DESCRIBE_SNAPSHOTS, call.send()).await?;
+            let page = self.ask(region, DESCRIBE_SNAPSHOTS, || call.clone().send()).await?;
             Ok((page.snapshots.unwrap_or_default(), page.next_token))
-        })
-        .await
-    }
-
-    /// The status of each instance that is not terminated. A few are asked for by id; many, with all others in the region.
-    pub(super) async fn statuses(
-        &self,
-        region: &Region,
-        instances: &[types::Instance],
-    ) -> Result<BTreeMap<InstanceId, Status>, Failure> {
-        let there = |instance: &&types::Instance| convert::life_cycle(instance) != Ok(InstanceState::Terminated);
-        let ids = instances.iter().filter(there).filter_map(|instance| instance.instance_id().map(str::to_owned));
-        let ids: Vec<String> = ids.collect();
-        if ids.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let few = ids.len() <= MOST_IDS;
-        let statuses = match self.statuses_by(region, few.then_some(ids)).await {
-            // One id that this call does not know yet fails it for all.
-            Err(failure) if few && failure.is(ErrorKind::NotFound) => self.statuses_by(region, None).await,
-            answer => answer,
-        };
-        Ok(statuses?.iter().filter_map(convert::status).collect())
-    }
-
-    async fn statuses_by(
-        &self,
-        region: &Region,
-        ids: Option<Vec<String>>,
-    ) -> Result<Vec<types::InstanceStatus>, Failure> {
-        let page_size = ids.is_none().then_some(LARGEST_PAGE); // ids and a page size exclude each other
-        all(async |token| {
-            let call = region.ec2.describe_instance_status().include_all_instances(true);
-            let call = call.set_instance_ids(ids.clone()).set_max_results(page_size).set_next_token(token);
-            let page = self.ask(region, DESCRIBE_INSTANCE_STATUS, call.send()).await?;
-            Ok((page.instance_statuses.unwrap_or_default(), page.next_token))
         })
         .await
     }
@@ -129,7 +89,7 @@ impl<C: Clock> Aws<C> {
             let impaired = filter("volume-status.status", [VolumeStatusInfoStatus::Impaired.as_str()]);
             let call = region.ec2.describe_volume_status().filters(impaired);
             let call = call.max_results(LARGEST_PAGE).set_next_token(token);
-            let page = self.ask(region, DESCRIBE_VOLUME_STATUS, call.send()).await?;
+            let page = self.ask(region, DESCRIBE_VOLUME_STATUS, || call.clone().send()).await?;
             Ok((page.volume_statuses.unwrap_or_default(), page.next_token))
         })
         .await
@@ -142,7 +102,7 @@ impl<C: Clock> Aws<C> {
             let modifying = filter("modification-state", [VolumeModificationState::Modifying.as_str()]);
             let call = region.ec2.describe_volumes_modifications().filters(modifying);
             let call = call.max_results(500).set_next_token(token); // this one gives no more
-            let page = self.ask(region, DESCRIBE_VOLUMES_MODIFICATIONS, call.send()).await?;
+            let page = self.ask(region, DESCRIBE_VOLUMES_MODIFICATIONS, || call.clone().send()).await?;
             Ok((page.volumes_modifications.unwrap_or_default(), page.next_token))
         })
         .await
