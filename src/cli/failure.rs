@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 
+use crate::plan::Hazard;
+
 use super::exit::Exit;
 use super::output::{BAD, styled};
 
@@ -54,6 +56,13 @@ impl Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::new(error)
+    }
+}
+
+/// What keeps a controller from acting keeps a person's command from it too.
+impl From<Hazard> for Failure {
+    fn from(hazard: Hazard) -> Self {
+        Self { hint: hazard.hint(), ..Self::new(hazard.to_string()) }
     }
 }
 

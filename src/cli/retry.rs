@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::action::CloudEffect;
 use crate::ids::{Generation, SlotName, VolumeId};
 use crate::observed::{ClaimRecord, CloudView, Observation, Reading};
+use crate::plan::Hazard;
 use crate::ports::Outcome;
 
 use super::cloud;
@@ -51,6 +52,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let scene = args.cloud.open(std::slice::from_ref(declared))?;
     let spec = scene.specs.first().unwrap_or(declared);
     let (view, record) = read(scene.look(spec))?;
+    if let Some(hazard) = Hazard::of_account(spec, view.catalogue.account.as_ref()) {
+        return Err(hazard.into());
+    }
     let marked: Vec<_> = marked(&view).collect();
     if marked.is_empty() {
         writeln!(out.data, "{}: nothing is marked as failed", spec.name)?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::action::Action;
 use crate::ids::{Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, VolumeId, VolumeName, Zone};
+use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
 use super::drift::Drift;
@@ -202,6 +203,14 @@ pub enum Hazard {
     DeleteOnTermination { volume: VolumeId, instance: InstanceId },
     StaleObservation { why: String, unread: bool },
     UnknownHealth { why: String },
+}
+
+impl Hazard {
+    /// The credentials are for another account than the file's, if it names one.
+    pub fn of_account(spec: &ClusterSpec, found: Option<&String>) -> Option<Self> {
+        let (found, wanted) = found.zip(spec.account.as_ref()).filter(|(found, wanted)| found != wanted)?;
+        Some(Self::WrongAccount { found: found.clone(), wanted: wanted.clone() })
+    }
 }
 
 /// A state out of which only a person can help.

@@ -103,14 +103,14 @@ fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -
     look.act(slot, CloudEffect::CreateVolume(create), Why::New)
 }
 
-/// Makes every volume know every slot that has one.
+/// Makes every volume of ours know every slot that has one. Somebody else's are not written to.
 fn record_slots(look: &Look<'_>) -> Option<Plan> {
     let slots = known_slots(look);
     let behind: std::collections::BTreeSet<_> = look
         .cloud
         .volumes
         .iter()
-        .filter(|volume| !slots.is_subset(&volume.slots))
+        .filter(|volume| volume.owner.as_ref() == Some(&look.seen.owner) && !slots.is_subset(&volume.slots))
         .map(|volume| volume.id.clone())
         .collect();
     if behind.is_empty() {

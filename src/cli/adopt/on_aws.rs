@@ -24,9 +24,8 @@ pub(super) fn adopt(
     runtime.block_on(async {
         let outside = Real::open(&args.real, Some(spec)).await?;
         let identity = outside.aws.identity(&spec.region).await.map_err(failed)?;
-        if let Some(account) = spec.account.as_ref().filter(|account| **account != identity.account) {
-            let hazard = Hazard::WrongAccount { found: identity.account, wanted: account.clone() };
-            return Err(Failure { hint: hazard.hint(), ..Failure::new(hazard.to_string()) });
+        if let Some(hazard) = Hazard::of_account(spec, Some(&identity.account)) {
+            return Err(hazard.into());
         }
         let wanted = seats.values().cloned().collect();
         let candidates = outside.aws.candidates(&spec.region, &wanted).await.map_err(failed)?;

@@ -34,11 +34,7 @@ pub(super) fn wrong_account(q: &Question<'_, '_>) -> Finding {
     let (found, wanted) = (q.look.cloud.catalogue.account.as_ref(), q.look.spec.account.as_ref());
     let value = found.map_or_else(|| "a cloud without accounts".to_owned(), |found| format!("account {found}"));
     let wants = wanted.map_or_else(|| "any account".to_owned(), |wanted| format!("account {wanted}"));
-    let hazard = found.zip(wanted).filter(|(found, wanted)| found != wanted).map(|(found, wanted)| {
-        let (found, wanted) = (found.clone(), wanted.clone());
-        Hazard::WrongAccount { found, wanted }
-    });
-    finding(value, wants, hazard)
+    finding(value, wants, Hazard::of_account(q.look.spec, found))
 }
 
 pub(super) fn suspended(q: &Question<'_, '_>) -> Finding {
