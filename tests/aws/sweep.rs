@@ -15,12 +15,14 @@ pub fn trials() -> Vec<Trial> {
     vec![
         crate::trial("recorded_answers_are_read", recorded_answers_are_read),
         crate::trial("an_empty_page_is_not_the_last", an_empty_page_is_not_the_last),
-        crate::trial("a_steady_look_takes_three_calls", a_steady_look_takes_three_calls),
+        crate::trial("a_steady_look_takes_two_calls", a_steady_look_takes_two_calls),
+        crate::trial("checks_are_looked_at_while_they_are_waited_for", checks_are_looked_at_while_they_are_waited_for),
         crate::trial("what_moves_slowly_is_asked_for_every_minute", what_moves_slowly_is_asked_for_every_minute),
         crate::trial("one_unknown_id_hides_no_status", one_unknown_id_hides_no_status),
         crate::trial("a_state_that_nobody_knows_fails_the_look", a_state_that_nobody_knows_fails_the_look),
         crate::trial("no_account_no_look", no_account_no_look),
         crate::trial("a_page_of_a_proxy_is_no_answer", a_page_of_a_proxy_is_no_answer),
+        crate::trial("one_lost_answer_loses_no_look", one_lost_answer_loses_no_look),
         crate::trial("nobody_there_is_no_answer", nobody_there_is_no_answer),
         crate::trial("a_state_of_unknown_age_is_as_old_as_it_was_seen", a_state_of_unknown_age),
         crate::trial("a_look_waits_its_turn", a_look_waits_its_turn),
@@ -83,17 +85,28 @@ async fn an_empty_page_is_not_the_last() {
     assert_eq!((asked[1].get("Filter.1.Name"), asked[1].get("Filter.1.Value.1")), ("tag-key", "hermitcrab:cluster"));
 }
 
-/// All volumes of this one are on running instances, so no snapshot can matter.
+/// Everything runs, with its checks passed and its volumes attached, so no snapshot can matter.
 async fn at_rest() -> Endpoint {
     let endpoint = recorded().await;
     endpoint.answers("DescribeInstances", INSTANCES.replace("<name>stopped</name>", "<name>running</name>"));
     let there = include_str!("recorded/volumes.xml");
     let (first, _) = there.split_at(there.find("        <item>\n            <volumeId>vol-0ccc").unwrap());
     endpoint.instead("DescribeVolumes", format!("{first}    </volumeSet>\n</DescribeVolumesResponse>"));
+    endpoint.instead("DescribeInstanceStatus", statuses("ok"));
     endpoint
 }
 
-async fn a_steady_look_takes_three_calls() {
+/// All run; the checks of one of them say that.
+fn statuses(checks: &str) -> String {
+    let text = include_str!("recorded/status.xml").replace(">stopped<", ">running<");
+    let (start, rest) = text.split_at(text.rfind("        <item>\n            <instanceId>").unwrap());
+    let (item, end) = rest.split_at(rest.rfind("    </instanceStatusSet>").unwrap());
+    let [second, third] = [("i-0bbbbbbbbbbbbbbbb", "ok"), ("i-0dddddddddddddddd", checks)]
+        .map(|(id, checks)| item.replace("i-0bbbbbbbbbbbbbbbb", id).replace("not-applicable", checks));
+    [start, &second, &third, end].concat()
+}
+
+async fn a_steady_look_takes_two_calls() {
     let endpoint = at_rest().await;
     let (clock, wait) = (now(), Duration::from_secs(2));
     let aws = open(&clock, Some(&endpoint.url)).await;
@@ -102,10 +115,33 @@ async fn a_steady_look_takes_three_calls() {
     clock.pass(wait);
     look(&aws).await.unwrap();
     let second = names(&endpoint).len() - first;
-    assert_eq!((first, second), (9, 3), "{:?}", names(&endpoint));
+    assert_eq!((first, second), (9, 2), "{:?}", names(&endpoint));
     assert!(endpoint.asked_for("DescribeSnapshots").is_empty());
     assert_eq!(endpoint.asked_for("DescribeInstances").len(), 2);
     assert_eq!(aws.calls()[&("DescribeVolumes", "ok".to_owned())], 2);
+}
+
+async fn checks_are_looked_at_while_they_are_waited_for() {
+    let endpoint = at_rest().await;
+    let (clock, second) = (now(), Duration::from_secs(1));
+    let aws = open(&clock, Some(&endpoint.url)).await;
+    let asked_after = async |times: u32| {
+        for _ in 0..times {
+            clock.pass(second);
+            look(&aws).await.unwrap();
+        }
+        endpoint.asked_for("DescribeInstanceStatus").len()
+    };
+    endpoint.instead("DescribeInstanceStatus", statuses("initializing"));
+    assert_eq!(asked_after(3).await, 3, "one is not through yet");
+    endpoint.instead("DescribeInstanceStatus", statuses("ok"));
+    assert_eq!(asked_after(1).await, 4);
+    assert_eq!(asked_after(3).await, 4, "all are");
+    clock.pass(10 * second);
+    assert_eq!(asked_after(1).await, 5, "that was long ago");
+    let elsewhere = INSTANCES.replace("<name>stopped</name>", "<name>stopping</name>");
+    endpoint.instead("DescribeInstances", elsewhere);
+    assert_eq!(asked_after(1).await, 6, "another state is another status");
 }
 
 async fn what_moves_slowly_is_asked_for_every_minute() {
@@ -165,8 +201,16 @@ async fn a_page_of_a_proxy_is_no_answer() {
         endpoint.answers_with("DescribeInstances", status, "<!doctype html>\n<html><title>Oops</title></html>");
         let aws = open(&now(), Some(&endpoint.url)).await;
         assert_eq!(look(&aws).await.unwrap_err().kind, kind, "{status}");
-        assert_eq!(endpoint.asked_for("DescribeInstances").len(), 1, "the SDK repeats nothing");
+        let times = if kind == ErrorKind::Unreachable { 3 } else { 1 };
+        assert_eq!(endpoint.asked_for("DescribeInstances").len(), times, "{status}");
     }
+}
+
+async fn one_lost_answer_loses_no_look() {
+    let endpoint = recorded().await;
+    endpoint.answers("DescribeInstances", INSTANCES).first_refuses("DescribeInstances", 500, "InternalError");
+    look(&open(&now(), Some(&endpoint.url)).await).await.unwrap();
+    assert_eq!(endpoint.asked_for("DescribeInstances").len(), 2);
 }
 
 async fn nobody_there_is_no_answer() {
