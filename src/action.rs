@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{
     Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, Owner, SlotName, Token, VolumeId, VolumeName, Zone,
 };
-use crate::observed::{Claim, ClaimRecord};
+use crate::observed::{Claim, ClaimRecord, Ending, Remains};
 use crate::spec::{ClusterSpec, SlotSpec};
 
 mod group;
@@ -86,6 +86,9 @@ pub enum CloudEffect {
     Tag { instance: InstanceId, tags: BTreeMap<String, String> },
     /// Make an instance that the adopted group launched by itself one of the slot's. Expects that it bears no tag of ours.
     Recruit(Recruitment),
+    /// Delete a volume for good. Expects it `available`.
+    #[allow(missing_docs)]
+    DeleteVolume { volume: VolumeId },
     /// A call about the adopted Auto Scaling group.
     #[allow(missing_docs)]
     Group { group: String, effect: GroupEffect },
@@ -196,6 +199,12 @@ pub enum ClaimEffect {
         /// The replacement was taken back, or dropped while a launch may have been on its way.
         taken_back: bool,
     },
+    /// Let the cluster be no more: from now on nothing else is done to it, and a claim falls.
+    #[allow(missing_docs)]
+    End { ending: Ending, expects: u64 },
+    /// Take that back.
+    #[allow(missing_docs)]
+    Revive { expects: u64 },
 }
 
 impl Effect {
@@ -207,6 +216,8 @@ impl Effect {
             Self::Member(MemberEffect::SetPruning { .. }) => "set-pruning",
             Self::Claim(ClaimEffect::Claim { .. }) => "claim",
             Self::Claim(ClaimEffect::Release { .. }) => "release",
+            Self::Claim(ClaimEffect::End { .. }) => "end",
+            Self::Claim(ClaimEffect::Revive { .. }) => "revive",
         }
     }
 }
@@ -230,6 +241,7 @@ impl CloudEffect {
             Self::RecordSlots { .. } => "record-slots",
             Self::Tag { .. } => "tag",
             Self::Recruit(_) => "recruit",
+            Self::DeleteVolume { .. } => "delete-volume",
             Self::Group { effect, .. } => effect.name(),
         }
     }
@@ -252,14 +264,18 @@ impl CloudEffect {
             | Self::Reject { .. }
             | Self::Forgive { .. }
             | Self::Settle { .. }
-            | Self::RecordSlots { .. } => None,
+            | Self::RecordSlots { .. }
+            | Self::DeleteVolume { .. } => None,
         }
     }
 
-    /// The volume that the effect moves or copies.
+    /// The volume that the effect moves, copies or deletes.
     pub fn volume(&self) -> Option<&VolumeId> {
         match self {
-            Self::Snapshot { volume, .. } | Self::Detach { volume, .. } | Self::Attach { volume, .. } => Some(volume),
+            Self::Snapshot { volume, .. }
+            | Self::Detach { volume, .. }
+            | Self::Attach { volume, .. }
+            | Self::DeleteVolume { volume } => Some(volume),
             Self::CreateVolume(_)
             | Self::Launch(_)
             | Self::Stop { .. }
@@ -281,7 +297,10 @@ impl ClaimEffect {
     /// The revision that the record must have for this effect to apply.
     pub fn expects(&self) -> u64 {
         match self {
-            Self::Claim { expects, .. } | Self::Release { expects, .. } => *expects,
+            Self::Claim { expects, .. }
+            | Self::Release { expects, .. }
+            | Self::End { expects, .. }
+            | Self::Revive { expects } => *expects,
         }
     }
 
@@ -298,6 +317,19 @@ impl ClaimEffect {
                 next.initialised.extend(initialised.iter().cloned());
                 if *taken_back {
                     next.taken_back_at = Some(now);
+                }
+            }
+            Self::End { ending, .. } => {
+                if next.held.take().is_some() {
+                    next.taken_back_at = Some(now); // a launch may be on its way
+                }
+                next.last_attempt = next.last_attempt.max(ending.attempt);
+                next.ending = Some(ending.clone());
+            }
+            Self::Revive { .. } => {
+                let kept = next.ending.take().is_none_or(|ending| ending.remains == Remains::Volumes);
+                if !kept {
+                    next.initialised.clear(); // there is no data that a blank volume could stand in for
                 }
             }
         }

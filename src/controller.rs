@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::act;
 use crate::ids::Owner;
 use crate::observed::{CloudView, InstanceState, Observation, Reading};
-use crate::plan::{Plan, plan};
+use crate::plan::{Goal, Plan, towards};
 use crate::ports::{Application, Clock, Coordination, Outcome, Outside, PortError, Seat};
 use crate::spec::ClusterSpec;
 use crate::status::{Status, status};
@@ -76,15 +76,21 @@ pub struct Controller<O, A> {
 
 /// A cluster that is attended to. Its spec may change at any time, and takes effect at the next pass.
 pub struct Attended {
+    goal: Goal,
     spec: RefCell<Rc<ClusterSpec>>,
     nudged: Notify,
     stopping: Cell<bool>,
 }
 
 impl Attended {
-    #[allow(missing_docs)]
+    /// It is to be as its spec says.
     pub fn new(spec: ClusterSpec) -> Self {
-        Self { spec: RefCell::new(Rc::new(spec)), nudged: Notify::new(), stopping: Cell::new(false) }
+        Self::towards(Goal::AsDeclared, spec)
+    }
+
+    /// It is to be as the goal says.
+    pub fn towards(goal: Goal, spec: ClusterSpec) -> Self {
+        Self { goal, spec: RefCell::new(Rc::new(spec)), nudged: Notify::new(), stopping: Cell::new(false) }
     }
 
     /// Gives the cluster a new spec, and has it looked at now.
@@ -127,7 +133,7 @@ impl<O: Outside, A: Audience> Controller<O, A> {
                 memory.forget_refusal();
                 planned_for = spec.clone();
             }
-            let pause = self.pass(&spec, &mut memory, &mut backoff).await;
+            let pause = self.pass(cluster.goal, &spec, &mut memory, &mut backoff).await;
             if cluster.stopping.get() {
                 return;
             }
@@ -152,9 +158,9 @@ impl<O: Outside, A: Audience> Controller<O, A> {
     }
 
     /// One pass: observe, plan, report, act at most once. Answers when to come back.
-    async fn pass(&self, spec: &ClusterSpec, memory: &mut Memory, backoff: &mut Backoff) -> Duration {
+    async fn pass(&self, goal: Goal, spec: &ClusterSpec, memory: &mut Memory, backoff: &mut Backoff) -> Duration {
         let (seen, seats) = self.observe(spec, memory).await;
-        let plan = plan(spec, &seen);
+        let plan = towards(goal, spec, &seen);
         let status = status(spec, &seen, &plan, memory.status.as_ref());
         let is_new = memory.status.as_ref().is_none_or(|before| before.answer != status.answer);
         if !failed_to_look(&seen) {

@@ -318,6 +318,9 @@ pub struct Snapshot {
     pub attempt: Attempt,
     /// It can never be used.
     pub failed: bool,
+    /// All of its data is safe, whatever becomes of the volume.
+    #[serde(default)]
+    pub completed: bool,
 }
 
 /// What the application's members say of each other.
@@ -399,6 +402,32 @@ pub struct ClaimRecord {
     /// When a replacement was last taken back, or dropped while a launch may have been on its way. For a while after
     /// it no new one begins.
     pub taken_back_at: Option<Timestamp>,
+    /// The cluster is being destroyed, or was. Nothing else is done to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+}
+
+/// A person wants a cluster to be no more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Ending {
+    pub since: Timestamp,
+    /// Marks the last snapshots, so that none is taken twice.
+    pub attempt: Attempt,
+    pub remains: Remains,
+}
+
+/// What is left of a cluster that is destroyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remains {
+    /// Its volumes, and a last snapshot of each.
+    Volumes,
+    /// The last snapshots alone.
+    Snapshots,
+    /// Nothing.
+    Nothing,
 }
 
 /// "This slot may be disrupted, to this end." It has no expiry and is no lease: whoever plans, only the claimed slot

@@ -3,7 +3,7 @@
 //! [`plan`] has no I/O, no clock, no chance and no way to fail. It asks its questions in one fixed order and gives the
 //! first answer that it finds; the next pass asks again from a fresh look.
 
-use crate::observed::Observation;
+use crate::observed::{Observation, Remains};
 use crate::spec::ClusterSpec;
 
 pub mod answer;
@@ -22,11 +22,30 @@ pub mod approval;
 pub mod gates;
 pub mod select;
 
+pub mod teardown;
+
 pub mod explain;
 pub mod forecast;
 
 pub use answer::{Awaited, Hazard, Hazards, Plan, Stall, WaitingOn, Why};
 pub use look::{Look, Sight};
+
+/// What is wanted of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// That it is as its spec says.
+    AsDeclared,
+    /// That it is no more, and what is to be left of it.
+    Gone(Remains),
+}
+
+/// The one next thing to do towards a goal, or why there is none.
+pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation) -> Plan {
+    match goal {
+        Goal::AsDeclared => plan(spec, seen),
+        Goal::Gone(remains) => teardown::teardown(spec, seen, remains),
+    }
+}
 
 /// The one next thing to do, or why there is none.
 ///
@@ -38,6 +57,9 @@ pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
     };
     if let Some(hazards) = gates::standstill(&look) {
         return Plan::Blocked(hazards);
+    }
+    if let Some(ending) = &look.record.ending {
+        return Plan::Stalled(Stall::Ended { since: ending.since });
     }
     if let Some(why) = &seen.refused {
         return Plan::Stalled(Stall::Refused { why: why.clone() });

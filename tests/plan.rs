@@ -13,7 +13,7 @@ use hermitcrab::action::Effect;
 use hermitcrab::observed::Observation;
 use hermitcrab::plan::gates::GATES;
 use hermitcrab::plan::select::Rank;
-use hermitcrab::plan::{Awaited, Hazard, Look, Plan, Stall, Why, plan};
+use hermitcrab::plan::{Awaited, Goal, Hazard, Look, Plan, Stall, Why, towards};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::{Human, Timestamp, elapsed};
 
@@ -31,11 +31,11 @@ const CASES: &str = "tests/plan";
 fn every_case_gets_its_expected_answer() {
     for path in cases() {
         let mut told = String::new();
-        for (when, spec, seen) in moments(&path) {
+        for (when, goal, spec, seen) in moments(&path) {
             if !when.is_empty() {
                 let _ = writeln!(told, "\n{when}");
             }
-            told.push_str(&answer(&spec, &seen));
+            told.push_str(&answer(goal, &spec, &seen));
         }
         let told = anonymous(&path, &told);
         expect_file![fs::canonicalize(CASES).unwrap().join(path.with_extension("txt").file_name().unwrap())]
@@ -55,13 +55,13 @@ macro_rules! variants {
 
 variants! { awaited, AWAITED, Awaited:
 Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch
-Joined Left Recruit }
+Joined Left Recruit SnapshotCompleted NothingLate }
 variants! { why, WHY, Why:
 Outdated Lost New Interrupted NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded Proven Forming WouldPrune Memory
-Tags KeepStill OutOfStep LetGo TemplateBehind }
+Tags KeepStill OutOfStep LetGo TemplateBehind Unwanted }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable Contested Refused InstanceStopped Held RollbackFailed
-ClaimForUndeclared NotFormed NothingToHealWith }
+ClaimForUndeclared NotFormed NothingToHealWith Ended }
 variants! { rank, RANK, Rank: Unhealthy Maintenance NonVoter Follower Leader }
 
 /// Every effect's name, as it is part of the interface.
@@ -95,14 +95,16 @@ const EFFECTS: &[&str] = &[
     "set-pruning",
     "claim",
     "release",
+    "end",
+    "delete-volume",
 ];
 
 #[test]
 fn every_word_of_the_planner_is_said_in_some_case() {
     let mut said: BTreeSet<String> = BTreeSet::new();
-    for (_, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
+    for (_, goal, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
         let mut say = |kind: &str, name: &str| said.insert(format!("{kind} {name}"));
-        match plan(&spec, &seen) {
+        match towards(goal, &spec, &seen) {
             Plan::Settled => say("plan", "Settled"),
             Plan::Act(action, because) => {
                 if let Why::Outdated { rank: place, .. } = &because {
@@ -144,14 +146,14 @@ fn every_case_says_what_it_shows() {
 /// What is decided must not hang on the order in which EC2 or the members list things.
 #[test]
 fn an_answer_does_not_depend_on_the_order_in_which_things_are_listed() {
-    for (_, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
+    for (_, goal, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
         let mut turned = seen.clone();
         if let hermitcrab::observed::Reading::Seen { value, .. } = &mut turned.cloud {
             let view = std::sync::Arc::make_mut(value);
             view.instances.reverse();
             view.volumes.reverse();
         }
-        assert_eq!(plan(&spec, &seen), plan(&spec, &turned));
+        assert_eq!(towards(goal, &spec, &seen), towards(goal, &spec, &turned));
     }
 }
 
@@ -162,8 +164,8 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// Each moment of a case: what has happened, the spec, and what is seen.
-fn moments(path: &Path) -> Vec<(String, ClusterSpec, Observation)> {
+/// Each moment of a case: what has happened, what is wanted of the cluster, the spec, and what is seen.
+fn moments(path: &Path) -> Vec<(String, Goal, ClusterSpec, Observation)> {
     let text = fs::read_to_string(path).unwrap();
     let case: Case = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let settled_on = case::Desired::default().spec(case.slots, case.volumes);
@@ -177,7 +179,7 @@ fn moments(path: &Path) -> Vec<(String, ClusterSpec, Observation)> {
         if desired.approved.as_deref() == Some("right") {
             spec.rollout.approved = asked_for(&spec, &seen);
         }
-        moments.push((when.to_owned(), spec, seen));
+        moments.push((when.to_owned(), desired.goal(), spec, seen));
     };
     add("", &desired, &case.observed);
     for moment in &case.then {
@@ -194,8 +196,8 @@ fn asked_for(spec: &ClusterSpec, seen: &Observation) -> Option<hermitcrab::ids::
 }
 
 /// The planner's answer with everything that a person or a port gets to see.
-fn answer(spec: &ClusterSpec, seen: &Observation) -> String {
-    let plan = plan(spec, seen);
+fn answer(goal: Goal, spec: &ClusterSpec, seen: &Observation) -> String {
+    let plan = towards(goal, spec, seen);
     let mut told = format!("{plan}\n");
     match &plan {
         Plan::Settled => {}
@@ -255,7 +257,7 @@ fn relative(now: Timestamp, then: Timestamp) -> String {
 /// Hashes by what they are of, so that an answer does not change with the way in which things are hashed.
 fn anonymous(path: &Path, told: &str) -> String {
     let mut told = told.to_owned();
-    for (_, spec, _) in moments(path) {
+    for (_, _, spec, _) in moments(path) {
         for image in ["ami-a", "ami-b", "ami-c"] {
             let changed = if spec.instance.instance_type == "m7i.large" { "" } else { " on another type" };
             told = told.replace(&*spec.generation_on(&image.into()), &format!("gen({image}{changed})"));
@@ -269,7 +271,7 @@ fn anonymous(path: &Path, told: &str) -> String {
 
 #[test]
 fn while_one_slot_is_claimed_the_gate_refuses_every_other() {
-    let (_, spec, seen) = moments(&Path::new(CASES).join("gate-claim-held.yaml")).remove(0);
+    let (_, _, spec, seen) = moments(&Path::new(CASES).join("gate-claim-held.yaml")).remove(0);
     let look = Look::at(&spec, &seen).clear().unwrap();
     let refuses = |slot| {
         let mut findings = hermitcrab::plan::gates::findings(&look, slot, &spec.image);
@@ -283,7 +285,7 @@ fn while_one_slot_is_claimed_the_gate_refuses_every_other() {
 fn a_member_of_a_group_that_is_not_still_is_not_touched() {
     let moments = moments(&Path::new(CASES).join("group.yaml"));
     let refuses = |when: &str| {
-        let (_, spec, seen) = moments.iter().find(|(told, ..)| told.contains(when)).unwrap();
+        let (_, _, spec, seen) = moments.iter().find(|(told, ..)| told.contains(when)).unwrap();
         let look = Look::at(spec, seen).clear().unwrap();
         let findings = hermitcrab::plan::gates::findings(&look, &look.slots[1], &spec.image);
         let hazards: Vec<_> = findings.filter_map(|(_, finding)| finding.hazard).map(|h| h.to_string()).collect();
@@ -297,7 +299,7 @@ fn a_member_of_a_group_that_is_not_still_is_not_touched() {
 /// Words that a hazard and its gate's row share.
 #[test]
 fn every_hazard_bears_the_name_of_its_gate() {
-    for (_, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
+    for (_, _, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
         let Some(look) = Look::at(&spec, &seen).clear() else { continue };
         for slot in &look.slots {
             let findings = hermitcrab::plan::gates::findings(&look, slot, &spec.image);

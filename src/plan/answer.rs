@@ -72,6 +72,8 @@ pub enum Why {
     LetGo,
     /// What the adopted group launches by itself is not what the cluster has settled on.
     TemplateBehind,
+    /// Somebody wants the cluster to be no more.
+    Unwanted,
 }
 
 /// Something that finishes by itself.
@@ -148,6 +150,14 @@ pub enum Awaited {
     /// The adopted group has lost an instance too, and is about to launch another.
     Recruit {
         group: String,
+    },
+    /// A volume is deleted only when its last snapshot has all of it.
+    SnapshotCompleted {
+        volume: VolumeId,
+    },
+    /// A launch may have been on its way when the cluster's end was decided on.
+    NothingLate {
+        until: Timestamp,
     },
     /// Launches failed several times; a further one is made later.
     NextLaunch {
@@ -236,6 +246,8 @@ pub enum Stall {
     Held { slot: SlotName, generation: Generation, why_not: String },
     /// The old instance did not come back either.
     RollbackFailed { slot: SlotName, instance: InstanceId, why_not: String },
+    /// The cluster is being destroyed, or was.
+    Ended { since: Timestamp },
     /// The claim is for a slot that the spec no longer declares.
     ClaimForUndeclared { slot: SlotName },
     /// The members of a new cluster have not found each other in time.

@@ -43,6 +43,8 @@ impl fmt::Display for Effect {
                 None => write!(f, "claim the slot to give it an instance (attempt {})", claim.attempt),
             },
             Self::Claim(ClaimEffect::Release { .. }) => f.write_str("release the claim"),
+            Self::Claim(ClaimEffect::End { .. }) => f.write_str("put an end to the cluster"),
+            Self::Claim(ClaimEffect::Revive { .. }) => f.write_str("let the cluster be again"),
         }
     }
 }
@@ -67,6 +69,7 @@ impl fmt::Display for CloudEffect {
             Self::RecordSlots { slots, .. } => write!(f, "record on the volumes that {} slots exist", slots.len()),
             Self::Tag { instance, .. } => write!(f, "set the declared tags of {instance}"),
             Self::Recruit(recruitment) => write!(f, "take {}, which the group launched", recruitment.instance),
+            Self::DeleteVolume { volume } => write!(f, "delete {volume}"),
             Self::Group { group, effect } => effect.told(f, group),
         }
     }
@@ -118,6 +121,7 @@ impl fmt::Display for Why {
             Self::OutOfStep => f.write_str("the group is to count just what serves"),
             Self::LetGo => f.write_str("nothing is under way, so the group may act again"),
             Self::TemplateBehind => f.write_str("what the group launches is not what has settled here"),
+            Self::Unwanted => f.write_str("the cluster is to be no more"),
         }
     }
 }
@@ -151,6 +155,10 @@ impl fmt::Display for Awaited {
             Self::Joined { instance, group } => write!(f, "{instance} to be in service in {group}"),
             Self::Left { instance, group } => write!(f, "{instance} to be let go by {group}"),
             Self::Recruit { group } => write!(f, "{group} to launch another instance"),
+            Self::SnapshotCompleted { volume } => write!(f, "the last snapshot of {volume} to be completed"),
+            Self::NothingLate { until } => {
+                write!(f, "{}: a launch may have been on its way when the end began", clock(*until))
+            }
             Self::NextLaunch { reason } => write!(f, "a later launch, after several came to nothing: {reason}"),
         }
     }
@@ -383,6 +391,10 @@ impl Stall {
             Self::RollbackFailed { instance, .. } => {
                 format!("look at {instance}: both instances and all volumes are kept")
             }
+            Self::Ended { .. } => {
+                "finish with `hermitcrab destroy`, and take its file away; or bring it back with `hermitcrab retry`"
+                    .into()
+            }
             Self::ClaimForUndeclared { slot } => format!("declare {slot} again until its replacement is finished"),
             Self::NotFormed { .. } => {
                 "mend the members; an instance that is terminated is replaced from the image that is committed".into()
@@ -403,6 +415,7 @@ impl Stall {
             Self::InstanceStopped { .. } => "InstanceStopped",
             Self::Held { .. } => "Held",
             Self::RollbackFailed { .. } => "RollbackFailed",
+            Self::Ended { .. } => "Ended",
             Self::ClaimForUndeclared { .. } => "ClaimForUndeclared",
             Self::NotFormed { .. } => "NotFormed",
             Self::NothingToHealWith { .. } => "NothingToHealWith",
@@ -432,6 +445,7 @@ impl fmt::Display for Stall {
             Self::RollbackFailed { slot, instance, why_not } => {
                 write!(f, "{slot} did not come back on its old instance {instance} either: {why_not}")
             }
+            Self::Ended { since } => write!(f, "somebody put an end to it at {}", clock(*since)),
             Self::ClaimForUndeclared { slot } => {
                 write!(f, "a replacement of {slot} is under way, and the spec no longer declares it")
             }

@@ -148,6 +148,7 @@ impl Truth {
             CloudEffect::RecordSlots { volumes, slots } => {
                 self.retag_volumes(volumes, |disk| disk.seen.slots = slots.clone())
             }
+            CloudEffect::DeleteVolume { volume } => self.delete_volume(volume),
             CloudEffect::Recruit(wanted) => self.recruit_instance(cluster, slot.ok_or_else(slotless)?, wanted),
             CloudEffect::Group { group, effect } => self.send_to_group(group, effect),
         }
@@ -215,7 +216,7 @@ impl Truth {
         };
         let slot = match effect {
             ClaimEffect::Claim { claim, .. } => Some(claim.slot.clone()),
-            ClaimEffect::Release { .. } => None,
+            ClaimEffect::Release { .. } | ClaimEffect::End { .. } | ClaimEffect::Revive { .. } => None,
         };
         self.record(sender, name, slot.as_ref(), &Effect::Claim(effect.clone()), &Ok(outcome.clone()));
         Ok(outcome)

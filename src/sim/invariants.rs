@@ -7,7 +7,7 @@ use super::records::{Cluster, Shell};
 use super::truth::{Millis, Truth};
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId};
-use crate::observed::InstanceState;
+use crate::observed::{Ending, InstanceState, Remains, Snapshot};
 use crate::spec::quorum;
 
 /// What had been so for less than this before a call was sent may not have been known to its sender.
@@ -26,7 +26,7 @@ type CallRule = (&'static str, fn(&Call) -> Option<String>);
 type ClusterRule = (&'static str, fn(&Truth, &Cluster) -> Option<String>);
 
 /// Rules about a call, judged just before it takes effect.
-const CALL_RULES: [CallRule; 10] = [
+const CALL_RULES: [CallRule; 11] = [
     ("S1", stop_keeps_quorum),
     ("S2", reads_follow_own_writes),
     ("S3", nothing_is_terminated_with_a_volume),
@@ -35,6 +35,7 @@ const CALL_RULES: [CallRule; 10] = [
     ("S7", old_outlives_proof),
     ("S7", terminated_only_when_retired),
     ("S8", only_what_is_ours),
+    ("end", deleted_only_at_the_end),
     ("group", stopped_only_when_the_group_is_still),
     ("group", terminated_only_out_of_the_group),
 ];
@@ -71,7 +72,18 @@ impl Call<'_> {
 
     /// Takes something down, or away.
     fn disrupts(&self) -> bool {
-        matches!(self.effect, CloudEffect::Stop { .. } | CloudEffect::Detach { .. } | CloudEffect::Terminate { .. })
+        matches!(
+            self.effect,
+            CloudEffect::Stop { .. }
+                | CloudEffect::Detach { .. }
+                | CloudEffect::Terminate { .. }
+                | CloudEffect::DeleteVolume { .. }
+        )
+    }
+
+    /// A person has put an end to the cluster, so nobody counts on its members any more.
+    fn is_of_an_ended_cluster(&self) -> bool {
+        self.cluster.claim.ending.is_some()
     }
 }
 
@@ -79,7 +91,7 @@ impl Call<'_> {
 fn stop_keeps_quorum(call: &Call) -> Option<String> {
     let CloudEffect::Stop { instance } = call.effect else { return None };
     let slot = &call.shell()?.seen.slot;
-    if call.cluster.consul.healthy_voter(slot, call.truth.now) != Some(instance) {
+    if call.cluster.consul.healthy_voter(slot, call.truth.now) != Some(instance) || call.is_of_an_ended_cluster() {
         return None;
     }
     let own = call.cluster.slots.get(slot)?;
@@ -134,12 +146,28 @@ fn old_outlives_proof(call: &Call) -> Option<String> {
             })
     };
     let superseded = call.cluster.instances.iter().any(proven);
-    (!superseded).then(|| format!("{instance} of {} was terminated before another was proven", shell.seen.slot))
+    let is_missed = !superseded && !call.is_of_an_ended_cluster();
+    is_missed.then(|| format!("{instance} of {} was terminated before another was proven", shell.seen.slot))
 }
 
 fn terminated_only_when_retired(call: &Call) -> Option<String> {
     let CloudEffect::Terminate { instance } = call.effect else { return None };
     (!call.shell()?.seen.retired).then(|| format!("{instance} was terminated without being retired"))
+}
+
+/// Data goes only with its cluster, and only if the person who put an end to it said so; after a copy, if one is to stay.
+fn deleted_only_at_the_end(call: &Call) -> Option<String> {
+    let CloudEffect::DeleteVolume { volume } = call.effect else { return None };
+    let saved = |ending: &Ending| {
+        let last = |taken: &Snapshot| taken.volume == *volume && taken.attempt == ending.attempt && taken.completed;
+        call.cluster.snapshots.iter().any(last)
+    };
+    let fine = call.cluster.claim.ending.as_ref().is_some_and(|ending| match ending.remains {
+        Remains::Volumes => false,
+        Remains::Snapshots => saved(ending),
+        Remains::Nothing => true,
+    });
+    (!fine).then(|| format!("{volume} was deleted"))
 }
 
 /// The cluster that a call is sent for is the one that it changes.
@@ -168,7 +196,7 @@ fn terminated_only_out_of_the_group(call: &Call) -> Option<String> {
 fn one_down_by_our_hand(_: &Truth, cluster: &Cluster) -> Option<String> {
     let down = cluster.slots.iter().filter(|(_, truth)| truth.ours && !truth.up);
     let down: Vec<&str> = down.map(|(slot, _)| &**slot).collect();
-    (down.len() > 1).then(|| format!("{} are down by our hand", down.join(" and ")))
+    (down.len() > 1 && cluster.claim.ending.is_none()).then(|| format!("{} are down by our hand", down.join(" and ")))
 }
 
 /// At most one live replacement in a slot, and one in a cluster.

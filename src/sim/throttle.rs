@@ -32,7 +32,10 @@ impl Bucket {
             CloudEffect::Launch(_) | CloudEffect::Start { .. } => Self::RunInstances,
             CloudEffect::Terminate { .. } => Self::TerminateInstances,
             CloudEffect::CreateVolume(_) | CloudEffect::Snapshot { .. } => Self::CreateVolume,
-            CloudEffect::Stop { .. } | CloudEffect::Detach { .. } | CloudEffect::Attach { .. } => Self::Change,
+            CloudEffect::Stop { .. }
+            | CloudEffect::Detach { .. }
+            | CloudEffect::Attach { .. }
+            | CloudEffect::DeleteVolume { .. } => Self::Change,
             CloudEffect::Retire { .. }
             | CloudEffect::Reject { .. }
             | CloudEffect::Forgive { .. }

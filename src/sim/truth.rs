@@ -17,7 +17,7 @@ use super::records::{Cluster, Controller, Declared, Disk, Shell, SlotTruth, Spen
 use super::throttle::{Bucket, Level};
 use super::{Payload, store};
 use crate::action::{CreateVolume, Launch};
-use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId, Zone};
+use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, SnapshotId, VolumeId, Zone};
 use crate::observed::Catalogue;
 use crate::ports::Wanted;
 use crate::spec::ClusterSpec;
@@ -83,6 +83,8 @@ pub(super) enum Tick {
     Mounted(InstanceId, u32),
     /// A volume comes to its next state.
     Volume(VolumeId, u32),
+    /// A snapshot is completed.
+    Snapshot(ClusterName, SnapshotId),
     /// The application of a cluster looks around.
     Consul(ClusterName),
     /// The world does something unkind.
@@ -191,6 +193,7 @@ impl Truth {
             Tick::Checked(id, turn) => self.instance_checked(&id, turn),
             Tick::Mounted(id, turn) => self.guest_mounts(&id, turn),
             Tick::Volume(id, turn) => self.volume_turns(&id, turn),
+            Tick::Snapshot(cluster, id) => self.snapshot_completes(&cluster, &id),
             Tick::Consul(cluster) => self.consul_due(&cluster),
             Tick::Mischief => self.mischief(),
             Tick::Amends(id, amends) => self.make_amends(&id, amends),

@@ -12,6 +12,8 @@ use crate::ports::{ErrorKind, Outcome};
 
 /// Deleted volumes are shown for about a minute.
 const SHOWN_DELETED: Millis = 60_000;
+/// A snapshot of a small volume is completed after so long.
+const SNAPSHOT_TAKES: Millis = 90_000;
 /// Data volumes an instance can have (Nitro: 28 shared with network interfaces and the root volume).
 const ATTACHMENT_LIMIT: usize = 26;
 
@@ -162,13 +164,32 @@ impl Truth {
         self.changed(&cluster);
     }
 
+    /// `DeleteVolume`.
+    pub(super) fn delete_volume(&mut self, id: &VolumeId) -> Result<Outcome, Refusal> {
+        let found = &self.disk(id)?.seen.state;
+        if *found != VolumeState::Available {
+            return Ok(changed("available", format!("{found:?}")));
+        }
+        self.volume_moves(id, VolumeState::Deleted, SHOWN_DELETED);
+        Ok(Outcome::Done)
+    }
+
+    /// A snapshot has everything that it was taken for.
+    pub(super) fn snapshot_completes(&mut self, name: &ClusterName, id: &SnapshotId) {
+        let snapshots = self.clusters.get_mut(name).into_iter().flat_map(|cluster| &mut cluster.snapshots);
+        snapshots.filter(|snapshot| snapshot.id == *id).for_each(|snapshot| snapshot.completed = true);
+        self.changed(name);
+    }
+
     /// `CreateSnapshot`; EC2 has no token for it.
     pub(super) fn create_snapshot(&mut self, volume: &VolumeId, attempt: Attempt) -> Outcome {
         let id = SnapshotId::from(self.new_id("snap"));
         let Some(name) = self.volumes.get(volume).map(|disk| disk.cluster.clone()) else { return Outcome::AlreadySo };
         if let Some(cluster) = self.clusters.get_mut(&name) {
-            cluster.snapshots.push(Snapshot { id: id.clone(), volume: volume.clone(), attempt, failed: false });
+            let (failed, completed) = (false, false);
+            cluster.snapshots.push(Snapshot { id: id.clone(), volume: volume.clone(), attempt, failed, completed });
         }
+        self.schedule(SNAPSHOT_TAKES, Tick::Snapshot(name.clone(), id.clone()));
         self.changed(&name);
         Outcome::Snapshotted(id)
     }

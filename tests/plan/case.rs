@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 
 use hermitcrab::ids::{Generation, ImageId};
+use hermitcrab::observed::Remains;
+use hermitcrab::plan::Goal;
 use hermitcrab::spec::{
     ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Rollout, Scheme, SlotSpec,
     Strategy, VolumeSpec, Window, WindowKind,
@@ -74,6 +76,8 @@ pub struct Desired {
     group: Option<String>,
     /// Slots that are no longer declared.
     undeclared: Vec<String>,
+    /// The cluster is to be no more, and this is to remain.
+    destroy: Option<Remains>,
 }
 
 fn three() -> usize {
@@ -85,6 +89,11 @@ fn one() -> usize {
 }
 
 impl Desired {
+    /// What is wanted of the cluster.
+    pub fn goal(&self) -> Goal {
+        self.destroy.map_or(Goal::AsDeclared, Goal::Gone)
+    }
+
     /// The desired state in full.
     pub fn spec(&self, slots: usize, volumes: usize) -> ClusterSpec {
         let slots = names(slots).filter(|name| !self.undeclared.contains(name));

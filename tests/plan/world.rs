@@ -96,7 +96,12 @@ impl World {
                     "id": name, "slot": slot_of(name), "address": null, "voter": true, "health": "healthy",
                     "stableSince": null, "lag": 0, "version": "1.20.1",
                 }),
-                Some("snap") => json!({ "id": name, "attempt": self.next_attempt, "failed": false }),
+                Some("snap") => json!({
+                    "id": name, "volume": name.replacen("snap", "vol", 1), "attempt": self.next_attempt, "failed": false,
+                }),
+                _ if name == "ending" => {
+                    json!({ "since": "20m ago", "attempt": self.next_attempt, "remains": "volumes" })
+                }
                 _ if name == "claim" => self.claim(spec, &change),
                 _ => json!({}),
             };
@@ -174,7 +179,7 @@ impl World {
             "revision": 2 * self.next_attempt, "held": get("claim"),
             "lastAttempt": things.get("claim").map_or(json!(self.next_attempt - 1), |claim| claim["attempt"].clone()),
             "initialised": things.get("initialised").cloned().unwrap_or_else(|| json!([])),
-            "takenBackAt": get("takenBackAt"),
+            "takenBackAt": get("takenBackAt"), "ending": get("ending"),
         });
         Observation {
             now: now(),

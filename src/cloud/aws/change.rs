@@ -117,6 +117,7 @@ fn operation(effect: &CloudEffect) -> Operation {
         | CloudEffect::RecordSlots { .. }
         | CloudEffect::Tag { .. }
         | CloudEffect::Recruit(_) => operation::CREATE_TAGS,
+        CloudEffect::DeleteVolume { .. } => operation::DELETE_VOLUME,
         CloudEffect::Group { effect, .. } => groups::operation(effect),
         CloudEffect::Forgive { .. } => operation::DELETE_TAGS,
     }
@@ -142,6 +143,7 @@ impl<C: Clock> Change<'_, C> {
                 self.settle(volumes, generation, image, *attempt).await
             }
             CloudEffect::RecordSlots { volumes, slots } => self.record_slots(volumes, slots).await,
+            CloudEffect::DeleteVolume { volume } => self.delete(volume).await,
             CloudEffect::Recruit(wanted) => self.recruit(wanted).await,
             CloudEffect::Group { group, effect } => self.change_group(group, effect).await,
         }

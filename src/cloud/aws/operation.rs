@@ -48,6 +48,7 @@ operations! {
     ATTACH_VOLUME = "ec2" "AttachVolume" Change;
     DETACH_VOLUME = "ec2" "DetachVolume" Change;
     CREATE_VOLUME = "ec2" "CreateVolume" Create;
+    DELETE_VOLUME = "ec2" "DeleteVolume" Change;
     CREATE_SNAPSHOT = "ec2" "CreateSnapshot" Create;
     CREATE_TAGS = "ec2" "CreateTags" Tag;
     DELETE_TAGS = "ec2" "DeleteTags" Tag;
@@ -76,6 +77,6 @@ mod tests {
     fn every_call_is_in_the_policy_but_those_that_need_no_permission_or_a_person() {
         let missing = ALL.iter().filter(|call| !PERMISSIONS.iter().any(|known| known.action == call.action()));
         let missing: Vec<_> = missing.map(|call| call.name).collect();
-        assert_eq!(missing, ["GetCallerIdentity", "ModifyInstanceAttribute"]);
+        assert_eq!(missing, ["GetCallerIdentity", "DeleteVolume", "ModifyInstanceAttribute"]);
     }
 }

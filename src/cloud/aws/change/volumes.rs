@@ -5,7 +5,9 @@ use aws_sdk_ec2::types::{self, ResourceType, SnapshotState};
 use super::super::convert::volume_state;
 use super::super::describe::filter;
 use super::super::error::Failure;
-use super::super::operation::{ATTACH_VOLUME, CREATE_SNAPSHOT, DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUMES, DETACH_VOLUME};
+use super::super::operation::{
+    ATTACH_VOLUME, CREATE_SNAPSHOT, DELETE_VOLUME, DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUMES, DETACH_VOLUME,
+};
 use super::super::tags::{self, Tags};
 use super::instances::{state, word};
 use super::launch::specification;
@@ -87,6 +89,17 @@ impl<C: Clock> Change<'_, C> {
         Ok(())
     }
 
+    /// Its data with it.
+    pub(super) async fn delete(&self, id: &VolumeId) -> Result<Outcome, Halt> {
+        match where_is(&self.volume(id).await?, id)? {
+            VolumeState::Available => {}
+            VolumeState::Deleted => return Err(ALREADY_SO),
+            other => return halt(format!("{id} available"), said(&other)),
+        }
+        self.send(DELETE_VOLUME, self.region.ec2.delete_volume().volume_id(&**id).send()).await?;
+        Ok(Outcome::Done)
+    }
+
     /// A snapshot is consistent only if nothing writes meanwhile.
     pub(super) async fn snapshot(&self, id: &VolumeId, attempt: Attempt) -> Result<Outcome, Halt> {
         let volume = self.volume(id).await?;
@@ -112,7 +125,7 @@ impl<C: Clock> Change<'_, C> {
         all.extend(of_volume.get(tags::VOLUME).map(|name| (tags::VOLUME.to_owned(), name.to_owned())));
         all.extend(of_volume.get("Name").map(|name| ("Name".to_owned(), name.to_owned())));
         let call = self.region.ec2.create_snapshot().volume_id(&**id);
-        let call = call.description(format!("{id} of {slot} before replacement {attempt}"));
+        let call = call.description(format!("{id} of {slot} at attempt {attempt}"));
         let call = call.tag_specifications(specification(ResourceType::Snapshot, &all));
         let answer = self.send(CREATE_SNAPSHOT, call.send()).await?;
         let nameless =

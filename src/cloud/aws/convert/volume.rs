@@ -102,6 +102,7 @@ pub(in super::super) fn snapshot(seen: &types::Snapshot) -> Result<(ClusterName,
         volume: given(seen.volume_id(), "volume")?.into(),
         attempt: tags.attempt()?,
         failed: seen.state() == Some(&SnapshotState::Error),
+        completed: seen.state() == Some(&SnapshotState::Completed),
     };
     Ok((tags.required(tags::CLUSTER)?, snapshot))
 }
