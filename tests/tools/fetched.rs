@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
 
-/// The program, ready for its arguments. Where it cannot be had, that is said, past what the test runner captures, and
-/// there is none; with `HERMITCRAB_RIG=required` that is a failure.
+/// The program, ready for its arguments. Where it cannot be had, that is said, and there is none; with
+/// `HERMITCRAB_RIG=required` that is a failure.
 pub fn tool(name: &str) -> Option<Command> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/fetch.sh");
     let fetched = Command::new("bash").args([script, name]).stdin(Stdio::null()).output();
@@ -16,8 +16,13 @@ pub fn tool(name: &str) -> Option<Command> {
         Err(error) => error.to_string(),
     };
     assert_ne!(std::env::var("HERMITCRAB_RIG").as_deref(), Ok("required"), "{name} cannot be had: {why}");
-    let _ = writeln!(io::stderr(), "NOT checked by {name}, which cannot be had: {why}");
+    say(&format!("NOT checked by {name}, which cannot be had: {why}"));
     None
+}
+
+/// Says something past what the test runner captures.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// What the program says, which must be content.
