@@ -1,0 +1,78 @@
+# What `hermitcrab init --from-terraform` makes a desired-state file of (its names are a contract), and what a person needs.
+
+output "cluster" {
+  description = "The cluster's name."
+  value       = var.cluster
+}
+
+output "account" {
+  description = "The AWS account."
+  value       = var.account
+}
+
+output "region" {
+  description = "The AWS region."
+  value       = var.region
+}
+
+output "datacenter" {
+  description = "The Consul datacenter."
+  value       = var.datacenter
+}
+
+output "slots" {
+  description = "Each slot's zone, and its subnet there."
+  value = {
+    for number in range(var.slot_count) : "${var.slot_prefix}-${number + 1}" => {
+      zone   = var.zones[number % length(var.zones)]
+      subnet = aws_subnet.member[var.zones[number % length(var.zones)]].id
+    }
+  }
+}
+
+output "member_security_groups" {
+  description = "The security groups of members."
+  value       = [aws_security_group.member.id]
+}
+
+output "member_instance_profile" {
+  description = "The name of the members' instance profile, and of its role."
+  value       = aws_iam_instance_profile.member.name
+}
+
+output "kms_key" {
+  description = "The ARN of the key that volumes are encrypted with, or null for the account's aws/ebs."
+  value       = one(aws_kms_key.volumes[*].arn)
+}
+
+output "auto_scaling_group" {
+  description = "The name of the Auto Scaling group to adopt, or null."
+  value       = one(aws_autoscaling_group.members[*].name)
+}
+
+output "controller_role" {
+  description = "The ARN of the controller's role."
+  value       = aws_iam_role.controller.arn
+}
+
+# What `init` does not read.
+
+output "controller_instance_profile" {
+  description = "The name of the instance profile for an instance that runs the controller."
+  value       = aws_iam_instance_profile.controller.name
+}
+
+output "controller_security_group" {
+  description = "The security group for whatever runs the controller: it reaches the members' HTTP API."
+  value       = aws_security_group.controller.id
+}
+
+output "controller_policy" {
+  description = "What the controller may do; compare it with what `hermitcrab iam-policy` prints for your file."
+  value       = local.controller_policy
+}
+
+output "vpc" {
+  description = "The VPC."
+  value       = aws_vpc.this.id
+}

@@ -1,0 +1,258 @@
+//! `infra/`: what its Terraform promises to `init` and to the controller, and that it is well-formed. It is never applied
+//! here; infra/README.md says what that leaves open. `UPDATE_EXPECT=1` writes the policies anew.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use expect_test::expect_file;
+use hcl::{Block, Body};
+
+#[path = "tools/fetched.rs"]
+mod fetched;
+#[path = "tools/format.rs"]
+mod format;
+
+use fetched::{content, tool};
+
+/// What `hermitcrab init --from-terraform` reads, and the role that a person needs.
+const CONTRACT: [&str; 10] = [
+    "account",
+    "auto_scaling_group",
+    "cluster",
+    "controller_role",
+    "datacenter",
+    "kms_key",
+    "member_instance_profile",
+    "member_security_groups",
+    "region",
+    "slots",
+];
+const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000";
+
+fn files(extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir("infra").unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|is| is == extension)).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+fn body(path: &Path) -> Body {
+    hcl::parse(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn blocks(kind: &str) -> Vec<Block> {
+    let bodies = files("tf").iter().map(|path| body(path)).collect::<Vec<_>>();
+    bodies.into_iter().flat_map(Body::into_blocks).filter(|block| block.identifier() == kind).collect()
+}
+
+fn name(block: &Block) -> &str {
+    block.labels().last().unwrap().as_str()
+}
+
+fn has(block: &Block, attribute: &str) -> bool {
+    block.body().attributes().any(|one| one.key() == attribute)
+}
+
+#[test]
+fn every_output_that_init_reads_is_there() {
+    let outputs = blocks("output");
+    let names: BTreeSet<_> = outputs.iter().map(name).collect();
+    for wanted in CONTRACT {
+        assert!(names.contains(wanted), "outputs.tf has no `{wanted}`, which `init` reads");
+    }
+    for output in outputs.iter().filter(|output| CONTRACT.contains(&name(output))) {
+        assert!(
+            !has(output, "sensitive"),
+            "`{}` is left out of `terraform output` as text if it is sensitive",
+            name(output)
+        );
+    }
+}
+
+#[test]
+fn a_slot_says_its_zone_and_its_subnet() {
+    let slots = blocks("output").into_iter().find(|output| name(output) == "slots").unwrap();
+    let value = slots.body().attributes().find(|attribute| attribute.key() == "value").unwrap().expr().to_string();
+    for field in ["zone", "subnet"] {
+        assert!(value.contains(&format!("{field} = ")), "a slot has no `{field}`: {value}");
+    }
+}
+
+#[test]
+fn every_variable_and_output_says_what_it_is() {
+    for block in [blocks("variable"), blocks("output")].concat() {
+        assert!(has(&block, "description"), "{} has no description", name(&block));
+    }
+    for variable in blocks("variable") {
+        assert!(has(&variable, "type"), "{} has no type", name(&variable));
+    }
+}
+
+#[test]
+fn terraform_and_its_provider_are_pinned_and_the_state_is_locked() {
+    let [terraform] = &blocks("terraform")[..] else { panic!("one block says it") };
+    assert!(has(terraform, "required_version"));
+    let inner = |kind: &str| terraform.body().blocks().find(|block| block.identifier() == kind).unwrap();
+    let providers: Vec<_> = inner("required_providers").body().attributes().map(|one| one.expr().to_string()).collect();
+    assert!(!providers.is_empty() && providers.iter().all(|one| one.contains("version = \"~> ")), "{providers:?}");
+    let lock = inner("backend").body().attributes().find(|one| one.key() == "use_lockfile").unwrap();
+    assert_eq!(lock.expr(), &hcl::Expression::Bool(true));
+}
+
+/// `var.x`, `local.x`, `aws_thing.x` and `data.aws_thing.x`, wherever one is referred to.
+fn references(text: &str) -> BTreeSet<String> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n");
+    let words = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
+    let address = |word: &str| {
+        let parts: Vec<_> = word.split('.').collect();
+        match parts[..] {
+            ["data", kind, name, ..] if kind.starts_with("aws_") => Some(format!("data.{kind}.{name}")),
+            ["var" | "local", name, ..] => Some(format!("{}.{name}", parts[0])),
+            [kind, name, ..] if kind.starts_with("aws_") => Some(format!("{kind}.{name}")),
+            _ => None,
+        }
+    };
+    words.filter_map(address).collect()
+}
+
+fn declared() -> BTreeSet<String> {
+    let labels =
+        |block: &Block| block.labels().iter().map(|label| label.as_str().to_owned()).collect::<Vec<_>>().join(".");
+    let resources = blocks("resource").iter().map(labels).collect::<Vec<_>>();
+    let data = blocks("data").iter().map(|block| format!("data.{}", labels(block))).collect();
+    let variables = blocks("variable").iter().map(|block| format!("var.{}", labels(block))).collect();
+    let locals = blocks("locals");
+    let locals = locals.iter().flat_map(|block| block.body().attributes()).map(|one| format!("local.{}", one.key()));
+    [resources, data, variables, locals.collect()].concat().into_iter().collect()
+}
+
+#[test]
+fn everything_that_is_referred_to_is_declared_and_every_variable_is_used() {
+    let texts: Vec<_> = files("tf").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let referred: BTreeSet<_> = texts.iter().flat_map(|text| references(text)).collect();
+    let declared = declared();
+    assert!(declared.len() > 50, "{declared:?}");
+    let missing: Vec<_> = referred.difference(&declared).collect();
+    assert_eq!(missing, [""; 0]);
+    let idle: Vec<_> =
+        declared.difference(&referred).filter(|one| one.starts_with("var.") || one.starts_with("local.")).collect();
+    assert_eq!(idle, [""; 0]);
+}
+
+#[test]
+fn nobody_can_log_in_from_outside() {
+    for rule in blocks("resource").iter().filter(|block| block.labels()[0].as_str().contains("_ingress_rule")) {
+        assert!(has(rule, "referenced_security_group_id"), "{} is open to addresses", name(rule));
+    }
+    let ports = fs::read_to_string("infra/security_groups.tf").unwrap();
+    assert!(!ports.contains("port = 22 ") && !ports.contains("-1"), "{ports}");
+}
+
+/// The example's desired state, in an Auto Scaling group or not.
+fn example(group: bool) -> String {
+    let text = fs::read_to_string("infra/example.yaml").unwrap();
+    let adopts = "spec:\n  capacity: { autoScalingGroup: consul-example }\n";
+    if group { text.replacen("spec:\n", adopts, 1) } else { text }
+}
+
+/// What `iam-policy` prints for such a file.
+fn policy(file: &str, key: Option<&str>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cluster.yaml");
+    fs::write(&path, file).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+    command.arg("iam-policy").arg(&path).args(key.map(|key| ["--kms-key", key]).into_iter().flatten());
+    let said = command.output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    String::from_utf8(said.stdout).unwrap()
+}
+
+/// Each of the committed policies: with a key or not, for a group or not.
+const POLICIES: [(&str, bool, bool); 4] = [
+    ("controller", false, false),
+    ("controller-key", true, false),
+    ("controller-group", false, true),
+    ("controller-key-group", true, true),
+];
+
+#[test]
+fn the_controllers_policy_is_what_the_command_prints() {
+    for (name, key, group) in POLICIES {
+        let printed = policy(&example(group), key.then_some(KEY));
+        expect_file![format!("../infra/policies/{name}.json")].assert_eq(&printed);
+    }
+}
+
+#[test]
+fn exchanging_names_gives_what_the_command_prints_for_another_cluster() {
+    let exchange = [
+        ("123456789012", "210987654321"),
+        ("us-east-1", "eu-central-1"),
+        ("consul-example", "names-of-staging"),
+        ("00000000-0000-0000-0000-000000000000", "1b2c3d4e-5f60-7182-93a4-b5c6d7e8f901"),
+    ];
+    // In the order in which controller.tf has them, and no others.
+    let terraform = fs::read_to_string("infra/controller.tf").unwrap();
+    let exchanged: Vec<_> = terraform.split("replace(").skip(1).map(|rest| rest.split('"').nth(1).unwrap()).collect();
+    assert_eq!(exchanged, exchange.map(|(from, _)| from));
+    let for_ours = |text: &str| exchange.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+    for (name, key, group) in POLICIES {
+        let committed = fs::read_to_string(format!("infra/policies/{name}.json")).unwrap();
+        let key = key.then(|| for_ours(KEY));
+        assert_eq!(for_ours(&committed), policy(&for_ours(&example(group)), key.as_deref()), "{name}");
+    }
+}
+
+#[test]
+fn a_policy_fits_into_a_role() {
+    for (name, ..) in POLICIES {
+        let policy = fs::read_to_string(format!("infra/policies/{name}.json")).unwrap();
+        let counted = policy.chars().filter(|character| !character.is_whitespace()).count();
+        assert!(counted <= 10_240, "{name} has {counted} characters; IAM takes 10,240 within a role");
+    }
+}
+
+#[test]
+fn the_files_are_formatted_as_terraform_does_it() {
+    let paths: Vec<_> = [files("tf"), files("hcl")].concat();
+    let faults: Vec<_> =
+        paths.iter().flat_map(|path| format::faults(path, &fs::read_to_string(path).unwrap())).collect();
+    assert_eq!(faults, [""; 0]);
+}
+
+/// There is no package of Terraform to bring, so this one is not demanded even of CI.
+#[test]
+fn terraform_agrees_where_there_is_one() {
+    if Command::new("terraform").arg("version").output().is_err() {
+        return fetched::say("NOT checked by terraform, which is not on PATH; `fmt` is checked by our own rules alone");
+    }
+    let mut terraform = Command::new("terraform");
+    terraform.args(["fmt", "-check", "-diff", "-recursive", "infra"]);
+    content(terraform);
+}
+
+/// With all that can be left out, because checkov passes over what there would be none of.
+#[test]
+fn checkov_finds_nothing_that_is_not_explained() {
+    let Some(mut checkov) = tool("checkov") else { return };
+    let variables = ["--var-file", "tests/fixtures/infra-everything.tfvars"];
+    checkov.args(["--directory", "infra", "--framework", "terraform", "--skip-download", "--output", "json"]);
+    checkov.args(variables);
+    let report: serde_json::Value = serde_json::from_str(&content(checkov)).unwrap();
+    assert_eq!(report["summary"]["parsing_errors"], 0);
+    let checks = |kind: &str| report["results"][kind].as_array().unwrap().clone();
+    let looked_at = |resource: &str| checks("passed_checks").iter().any(|one| one["resource"] == resource);
+    for optional in ["aws_kms_key.volumes[0]", "aws_launch_template.members[0]", "aws_route.nat[0]"] {
+        assert!(looked_at(optional), "checkov did not look at {optional}: {}", report["summary"]);
+    }
+    for skipped in checks("skipped_checks") {
+        let reason = skipped["check_result"]["suppress_comment"].as_str().unwrap_or_default();
+        let said = !reason.is_empty() && reason != "No comment provided";
+        assert!(said, "{} of {} is skipped without a reason", skipped["check_id"], skipped["resource"]);
+    }
+}
