@@ -8,7 +8,7 @@ use crate::disk::Disk;
 use crate::guest::{Guest, STAMP, VOLUME};
 use crate::tools::run;
 
-pub const CASES: [Case; 24] = [
+pub const CASES: [Case; 25] = [
     ("a_blank_volume_is_formatted_once", a_blank_volume_is_formatted_once),
     ("a_single_byte_is_no_blank_volume", a_single_byte_is_no_blank_volume),
     ("what_is_left_of_a_large_volume_is_found", what_is_left_of_a_large_volume_is_found),
@@ -30,6 +30,7 @@ pub const CASES: [Case; 24] = [
     ("only_the_volume_of_that_id_is_touched", only_the_volume_of_that_id_is_touched),
     ("a_node_left_over_from_another_device_is_not_taken", a_stale_node_is_not_taken),
     ("a_volume_after_a_crash_is_mended_and_mounted", a_volume_after_a_crash_is_mended_and_mounted),
+    ("damage_that_takes_a_decision_is_refused", damage_that_takes_a_decision_is_refused),
     ("a_grown_volume_is_used_whole", a_grown_volume_is_used_whole),
     ("a_mount_point_in_use_by_another_is_refused", a_mount_point_in_use_by_another_is_refused),
     ("bad_input_is_named", bad_input_is_named),
@@ -298,6 +299,20 @@ fn a_volume_after_a_crash_is_mended_and_mounted() {
         guest.mounts();
         assert_eq!(fs::read_to_string(guest.mount().join("ours")).unwrap(), "a member's data");
     }
+}
+
+fn damage_that_takes_a_decision_is_refused() {
+    let guest = Guest::start("ext4");
+    let disk = guest.blank(64);
+    guest.mounts();
+    fs::write(guest.mount().join("ours"), "a member's data").unwrap();
+    guest.unmounts();
+    for change in ["set_inode_field /ours block[0] 0", "set_super_value state 2"] {
+        run("debugfs", &["-w", "-R", change, &disk.device()]);
+    }
+    let ended = guest.volumes("mount");
+    assert!(!ended.well && !guest.is_mounted(), "{}", ended.log);
+    assert!(ended.log.contains("is damaged beyond what e2fsck -p mends"), "{}", ended.log);
 }
 
 fn a_grown_volume_is_used_whole() {
