@@ -41,15 +41,14 @@ await() {
     done
 }
 
-# metadata PATH: one value. 1 says that there is no such value, 2 that nobody answered. IMDSv2 only.
+# metadata PATH: one value. 1 says that there is no such value, 2 that nobody said so or that. IMDSv2 only.
 metadata() {
-    local token code=0 ask=(curl --silent --fail --noproxy '*' --max-time 5)
-    local root="$HERMITCRAB_METADATA/latest"
-    token="$("${ask[@]}" -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$root/api/token")" || return 2
-    "${ask[@]}" -H "X-aws-ec2-metadata-token: $token" "$root/meta-data/$1" || code=$?
-    case "$code" in
-        0) ;;
-        22) return 1 ;; # an HTTP status of 400 or more
+    local token answer root="$HERMITCRAB_METADATA/latest" ask=(curl --silent --noproxy '*' --max-time 5)
+    token="$("${ask[@]}" --fail -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$root/api/token")" || return 2
+    answer="$("${ask[@]}" --write-out '\n%{http_code}' -H "X-aws-ec2-metadata-token: $token" "$root/meta-data/$1")" || return 2
+    case "${answer##*$'\n'}" in
+        200) echo "${answer%$'\n'*}" ;;
+        404) return 1 ;;
         *) return 2 ;;
     esac
 }

@@ -8,12 +8,13 @@ use crate::Case;
 use crate::guest::{Guest, STAMP};
 use crate::tools::{TREE, consul, run};
 
-pub const CASES: [Case; 6] = [
+pub const CASES: [Case; 7] = [
     ("consul_is_configured_as_the_slot", consul_is_configured_as_the_slot),
     ("consul_is_not_configured_without_its_volume", consul_is_not_configured_without_its_volume),
     ("a_server_that_lost_its_log_begins_no_cluster", a_server_that_lost_its_log_begins_no_cluster),
     ("secrets_are_taken_from_files", secrets_are_taken_from_files),
     ("a_real_consul_takes_the_configuration", a_real_consul_takes_the_configuration),
+    ("a_busy_metadata_service_has_no_say", a_busy_metadata_service_has_no_say),
     ("bad_tags_of_consul_are_named", bad_tags_of_consul_are_named),
 ];
 
@@ -109,6 +110,17 @@ fn a_real_consul_takes_the_configuration() {
     let (own, image) = (guest.path("consul.json"), format!("{TREE}/images/consul/common/files/consul.json"));
     let valid = run(consul.to_str().unwrap(), &["validate", own.to_str().unwrap(), &image]);
     assert!(valid.contains("Configuration is valid!"), "{valid}");
+}
+
+/// It is not what says that a tag is not there.
+fn a_busy_metadata_service_has_no_say() {
+    let guest = stamped();
+    guest.metadata.busy("consul-servers");
+    let mut configuring = guest.begin_configure();
+    configuring.says("waiting for the instance's metadata");
+    guest.metadata.tag("consul-servers", "3");
+    let ended = configuring.end();
+    assert!(ended.well && ended.log.contains("3 servers expected"), "{}", ended.log);
 }
 
 fn bad_tags_of_consul_are_named() {

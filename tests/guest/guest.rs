@@ -125,6 +125,10 @@ impl Guest {
     }
 
     pub fn configure(&self) -> Ended {
+        self.begin_configure().end()
+    }
+
+    pub fn begin_configure(&self) -> Running {
         // As it lies on the image: beside what it shares with the others.
         let lib = self.path("lib");
         if !lib.exists() {
@@ -133,7 +137,7 @@ impl Guest {
                 fs::copy(format!("{TREE}/{file}"), lib.join(file.rsplit('/').next().unwrap())).unwrap();
             }
         }
-        self.begin(lib.join("consul-configure").to_str().unwrap(), &[]).end()
+        self.begin(lib.join("consul-configure").to_str().unwrap(), &[])
     }
 
     /// Starts a script of the tree.

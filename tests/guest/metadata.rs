@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 const TOKEN: &str = "a-token-of-the-test";
+/// A value that the service does not give for now.
+const BUSY: &str = "\0busy";
 
 /// A server of metadata, until the test ends.
 pub struct Metadata {
@@ -33,6 +35,11 @@ impl Metadata {
         self.values.lock().unwrap().insert(path.to_owned(), value.to_owned());
     }
 
+    /// Has an instance tag not answered for, until it is set.
+    pub fn busy(&self, key: &str) {
+        self.tag(key, BUSY);
+    }
+
     /// Sets an instance tag.
     pub fn tag(&self, key: &str, value: &str) {
         self.set(&format!("tags/instance/{key}"), value);
@@ -48,6 +55,7 @@ fn answer(mut stream: TcpStream, values: &BTreeMap<String, String>) {
         ["PUT", "/latest/api/token", _] if header("x-aws-ec2-metadata-token-ttl-seconds: ") => ("200 OK", TOKEN),
         ["GET", _, _] if !header(&format!("x-aws-ec2-metadata-token: {TOKEN}")) => ("401 Unauthorized", ""),
         ["GET", path, _] => match path.strip_prefix("/latest/meta-data/").and_then(|path| values.get(path)) {
+            Some(value) if value == BUSY => ("503 Service Unavailable", ""),
             Some(value) => ("200 OK", value.as_str()),
             None => ("404 Not Found", ""),
         },
