@@ -95,7 +95,7 @@ fetch_packer() {
 fetch_guest() {
     local target="$dir/guest" missing=() pair triplet
     export PATH="$PATH:/usr/sbin:/sbin"
-    for pair in curl:curl mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs shellcheck:shellcheck systemd-analyze:systemd; do
+    for pair in curl:curl losetup:mount mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs shellcheck:shellcheck systemd-analyze:systemd; do
         command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}")
     done
     if [[ ${#missing[@]} -gt 0 && "$(cat "$target/packages" 2>/dev/null)" != "${missing[*]}" ]]; then
