@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Brings the two servers that the rig needs into a folder of its own, and says where they are:
+# Brings what tests need and others wrote into a folder of its own, and says where it is. `fetch.sh [NAME]...`, where a
+# NAME is one of these lines; without any, the rig's two servers:
 #
 #     moto <folder for PYTHONPATH>
 #     consul <program>
+#     packer <program>
+#     guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
 #
 # Nothing is installed system-wide, a second run finds what the first one brought, and two at once wait for each other.
 # The folder is HERMITCRAB_RIG_DIR, or hermitcrab-rig below the user's cache.
@@ -77,8 +80,64 @@ download_consul() {
     (cd "$work" && "${apt[@]}" download consul) || fail "'$sources' has no consul"
 }
 
+# One on PATH comes first. Else the one of this machine's own Debian.
+fetch_packer() {
+    local target="$dir/packer"
+    if command -v packer >/dev/null; then
+        echo "packer $(command -v packer)"
+        return
+    fi
+    [[ -x $target/usr/bin/packer ]] || unpack "$target" packer
+    echo "packer $target/usr/bin/packer"
+}
+
+# What the guest's scripts call, and what looks at them. The folders have only what this machine lacks.
+fetch_guest() {
+    local target="$dir/guest" missing=() pair triplet
+    export PATH="$PATH:/usr/sbin:/sbin"
+    for pair in curl:curl losetup:mount mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs shellcheck:shellcheck systemd-analyze:systemd; do
+        command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}")
+    done
+    if [[ ${#missing[@]} -gt 0 && "$(cat "$target/packages" 2>/dev/null)" != "${missing[*]}" ]]; then
+        unpack "$target" "${missing[@]}"
+        echo "${missing[*]}" >"$target/packages"
+    fi
+    triplet="$(uname -m)-linux-gnu"
+    echo "guest $target/usr/sbin:$target/sbin:$target/usr/bin:$target/bin" \
+        "$target/usr/lib/$triplet:$target/lib/$triplet:$target/lib/$triplet/systemd"
+}
+
+# Packages of this machine's own Debian, and what they depend on and this machine lacks, in a folder.
+unpack() {
+    local target="$1" work package
+    shift
+    say "unpacking Debian's $* into $target"
+    command -v apt-get >/dev/null || fail "there is no apt-get to fetch Debian's $* with"
+    work="$(mktemp -d "$dir/apt.XXXXXX")"
+    # shellcheck disable=SC2064 # the value of now is the one that is meant
+    trap "rm -rf '$work'" EXIT
+    mkdir -p "$work"/{lists,archives}/partial "$work/unpacked"
+    local apt=(apt-get -qq
+        -o "APT::Sandbox::User=$(id -un)" -o Debug::NoLocking=1
+        -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work" -o Acquire::Languages=none)
+    "${apt[@]}" update >&2 || fail "apt cannot read its sources"
+    "${apt[@]}" install --yes --no-install-recommends --download-only "$@" >&2 ||
+        fail "apt's sources do not have all of: $*"
+    for package in "$work"/archives/*.deb; do
+        dpkg-deb -x "$package" "$work/unpacked"
+    done
+    rm -rf "$target"
+    mv "$work/unpacked" "$target"
+    rm -rf "$work"
+}
+
 mkdir -p "$dir"
 exec 9>"$dir/lock"
 flock 9
-fetch_moto
-fetch_consul
+[[ $# -gt 0 ]] || set -- moto consul
+for name in "$@"; do
+    case "$name" in
+        moto | consul | packer | guest) "fetch_$name" ;;
+        *) fail "there is no '$name' to fetch: it is moto, consul, packer or guest" ;;
+    esac
+done

@@ -1,0 +1,1 @@
+../common/consul.pkr.hcl

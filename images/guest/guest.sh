@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# What the guest's scripts share: settings, how they speak, wait and refuse, what the instance's metadata say, and stamps.
+
+# Plain `NAME=value` lines; guest.conf says which.
+if [[ -e ${HERMITCRAB_CONF:=/etc/hermitcrab/guest.conf} ]]; then
+    # shellcheck source=/dev/null
+    . "$HERMITCRAB_CONF"
+fi
+: "${HERMITCRAB_METADATA:=http://169.254.169.254}"
+: "${HERMITCRAB_WAIT:=0}" "${HERMITCRAB_SAY_EVERY:=60}" "${HERMITCRAB_POLL:=2}"
+
+say() { echo "hermitcrab: $*" >&2; }
+
+# The end: one line, and nothing was changed.
+refuse() {
+    say "REFUSED: $*"
+    exit 1
+}
+
+# The end, in the middle of something.
+fail() {
+    say "FAILED: $*"
+    exit 1
+}
+
+# await WHAT FUNCTION [ARGUMENT]...: calls it until it succeeds. A volume may come hours after the boot, so there is no limit
+# unless one is set. What is waited for is said at once, and then now and then.
+await() {
+    local what="$1" began="$SECONDS" waited says_at=0
+    shift
+    until "$@"; do
+        waited=$((SECONDS - began))
+        if ((HERMITCRAB_WAIT > 0 && waited >= HERMITCRAB_WAIT)); then
+            refuse "waited $waited s in vain for $what"
+        fi
+        if ((waited >= says_at)); then
+            say "waiting for $what, $waited s so far"
+            says_at=$((waited + HERMITCRAB_SAY_EVERY))
+        fi
+        sleep "$HERMITCRAB_POLL"
+    done
+}
+
+# metadata PATH: one value. 1 says that there is no such value, 2 that nobody said so or that. IMDSv2 only.
+metadata() {
+    local token answer root="$HERMITCRAB_METADATA/latest" ask=(curl --silent --noproxy '*' --max-time 5)
+    token="$("${ask[@]}" --fail -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$root/api/token")" || return 2
+    answer="$("${ask[@]}" --write-out '\n%{http_code}' -H "X-aws-ec2-metadata-token: $token" "$root/meta-data/$1")" || return 2
+    case "${answer##*$'\n'}" in
+        200) echo "${answer%$'\n'*}" ;;
+        404) return 1 ;;
+        *) return 2 ;;
+    esac
+}
+
+# Into `value`: a metadata value that must come to be there.
+is_told() {
+    value="$(metadata "$1")" && [[ -n $value ]]
+}
+
+# Into `value`: a metadata value that need not be there.
+is_answered() {
+    local code=0
+    value="$(metadata "$1")" || code=$?
+    ((code < 2))
+}
+
+# A tag of the instance. Tags of an instance that a group launched come some time after its boot.
+tag() {
+    await "the instance tag $1 (metadata must show tags)" is_told "tags/instance/$1"
+    echo "$value"
+}
+
+# A tag that need not be there; empty if it is not.
+optional_tag() {
+    await "the instance's metadata" is_answered "tags/instance/$1"
+    echo "$value"
+}
+
+# plain WHAT VALUE: refuses what could not be a name, before it gets into a path or a file.
+plain() {
+    [[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || refuse "$1 is no plain name: '$2'"
+}
+
+# Into `cluster` and `slot`: whose this instance is.
+identify() {
+    cluster="$(tag hermitcrab:cluster)"
+    slot="$(tag hermitcrab:slot)"
+    plain "the tag hermitcrab:cluster" "$cluster"
+    plain "the tag hermitcrab:slot" "$slot"
+}
+
+# The file at the root of each volume's file system that says whose it is.
+readonly stamp_name=.hermitcrab
+
+# stamp_text CLUSTER SLOT VOLUME
+stamp_text() { printf 'cluster %s\nslot %s\nvolume %s\n' "$@"; }
+
+# stamp_write ROOT VOLUME: onto the disk before anything else is; never half of it.
+stamp_write() {
+    stamp_text "$cluster" "$slot" "$2" >"$1/$stamp_name.new"
+    sync "$1/$stamp_name.new"
+    mv "$1/$stamp_name.new" "$1/$stamp_name"
+    sync --file-system "$1"
+}
+
+# stamp_read ROOT: in one line; nothing if there is none.
+stamp_read() {
+    [[ ! -e $1/$stamp_name ]] || head -c 1024 "$1/$stamp_name" | tr '\n' ' ' | sed 's/ $//'
+}
+
+# stamp_ours VOLUME: the line that `stamp_read` has to give.
+stamp_ours() { stamp_text "$cluster" "$slot" "$1" | tr '\n' ' ' | sed 's/ $//'; }

@@ -1,0 +1,54 @@
+//! The guest's own scripts, run as root on loop devices: which volumes they format, refuse, adopt, grow and mount.
+//!
+//! Serials are those of a made-up /sys, and metadata come from a server in here that wants IMDSv2. Everything happens in a
+//! mount namespace of its own. What is missing to run them is said aloud; `HERMITCRAB_RIG=required` makes it a failure.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Real programs take real time, and a test may panic.
+#![allow(missing_docs)]
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+#[path = "guest/consul.rs"]
+mod consul;
+#[path = "guest/image.rs"]
+mod image;
+#[path = "guest/volumes.rs"]
+mod volumes;
+
+#[path = "guest/disk.rs"]
+mod disk;
+#[path = "guest/guest.rs"]
+mod guest;
+#[path = "guest/metadata.rs"]
+mod metadata;
+#[path = "guest/tools.rs"]
+mod tools;
+
+/// A test by its name.
+type Case = (&'static str, fn());
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let missing = if arguments.list { None } else { tools::prepare().err() };
+    if let Some(why) = &missing {
+        eprintln!("guest: its scripts are not run: {why}");
+    }
+    let cases = volumes::CASES.iter().chain(&consul::CASES).chain(&image::CASES);
+    let trials = cases.map(|(name, case)| trial(name, *case, missing.clone())).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Where something is missing, a test is shown as not run, or fails if nothing may be missing.
+fn trial(name: &str, case: fn(), missing: Option<String>) -> Trial {
+    let left_out = missing.is_some() && !std::env::var("HERMITCRAB_RIG").is_ok_and(|is| is == "required");
+    let run = move || match missing {
+        Some(why) => Err(why.into()),
+        None => {
+            case();
+            Ok(())
+        }
+    };
+    Trial::test(name, run).with_ignored_flag(left_out)
+}

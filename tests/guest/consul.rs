@@ -1,0 +1,137 @@
+//! What Consul is started with: on whose volume, as whom, with which secrets, and when it may begin a cluster.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::Case;
+use crate::guest::{Guest, STAMP};
+use crate::tools::{TREE, consul, run};
+
+pub const CASES: [Case; 7] = [
+    ("consul_is_configured_as_the_slot", consul_is_configured_as_the_slot),
+    ("consul_is_not_configured_without_its_volume", consul_is_not_configured_without_its_volume),
+    ("a_server_that_lost_its_log_begins_no_cluster", a_server_that_lost_its_log_begins_no_cluster),
+    ("secrets_are_taken_from_files", secrets_are_taken_from_files),
+    ("a_real_consul_takes_the_configuration", a_real_consul_takes_the_configuration),
+    ("a_busy_metadata_service_has_no_say", a_busy_metadata_service_has_no_say),
+    ("bad_tags_of_consul_are_named", bad_tags_of_consul_are_named),
+];
+
+/// A guest whose volume is a folder with the slot's stamp.
+fn stamped() -> Guest {
+    let guest = Guest::start("ext4");
+    fs::create_dir(guest.mount()).unwrap();
+    fs::write(guest.mount().join(".hermitcrab"), STAMP).unwrap();
+    guest.metadata.tag("consul-servers", "3");
+    guest
+}
+
+fn configured(guest: &Guest) -> Value {
+    let ended = guest.configure();
+    assert!(ended.well, "{}", ended.log);
+    serde_json::from_str(&fs::read_to_string(guest.path("consul.json")).unwrap()).unwrap()
+}
+
+fn consul_is_configured_as_the_slot() {
+    let guest = stamped();
+    let join = "provider=aws tag_key=hermitcrab:cluster tag_value=consul-prod region=us-east-1 addr_type=private_v4";
+    let mut expected = json!({
+        "node_name": "consul-a",
+        "datacenter": "dc1",
+        "data_dir": guest.mount(),
+        "bind_addr": "10.0.1.7",
+        "client_addr": "127.0.0.1 10.0.1.7",
+        "bootstrap_expect": 3,
+        "retry_join": [join],
+    });
+    assert_eq!(configured(&guest), expected);
+
+    guest.metadata.tag("consul-datacenter", "us-1");
+    guest.set("CONSUL_RETRY_JOIN", "");
+    expected["datacenter"] = "us-1".into();
+    expected["retry_join"] = json!([]);
+    assert_eq!(configured(&guest), expected);
+}
+
+fn consul_is_not_configured_without_its_volume() {
+    let unmounted = "is not the volume data of consul-prod/consul-a, but 'without a stamp'";
+    let foreign = "but 'cluster consul-prod slot consul-b volume data'";
+    for (stamp, words) in [(None, unmounted), (Some(STAMP.replace("consul-a", "consul-b")), foreign)] {
+        let guest = stamped();
+        fs::remove_file(guest.mount().join(".hermitcrab")).unwrap();
+        stamp.iter().for_each(|stamp| fs::write(guest.mount().join(".hermitcrab"), stamp).unwrap());
+        let ended = guest.configure();
+        assert!(!ended.well && ended.log.contains(words), "{}", ended.log);
+        assert!(!guest.path("consul.json").exists());
+    }
+}
+
+fn a_server_that_lost_its_log_begins_no_cluster() {
+    let guest = stamped();
+    let expects = || configured(&guest).get("bootstrap_expect").cloned();
+    fs::create_dir(guest.mount().join("lost+found")).unwrap();
+    assert_eq!(expects(), Some(3.into()));
+    fs::write(guest.mount().join("node-id"), "1-2-3").unwrap();
+    assert_eq!(expects(), None);
+    // With a log, even an empty one of a server that was restarted before the others came, Consul itself judges.
+    fs::create_dir(guest.mount().join("raft")).unwrap();
+    fs::write(guest.mount().join("raft/raft.db"), "").unwrap();
+    assert_eq!(expects(), Some(3.into()));
+}
+
+fn secrets_are_taken_from_files() {
+    let guest = stamped();
+    let secret = |name: &str, text: &str| fs::write(guest.path("secrets").join(name), text).unwrap();
+    fs::create_dir(guest.path("secrets")).unwrap();
+    secret("gossip.key", "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s=\n");
+    secret("ca.pem", "-");
+    let ended = guest.configure();
+    assert!(!ended.well && ended.log.contains("some are missing or unreadable"), "{}", ended.log);
+    secret("server.pem", "-");
+    secret("server-key.pem", "-");
+    let config = configured(&guest);
+    assert_eq!(config["encrypt"], "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s=");
+    assert_eq!(config["key_file"], guest.path("secrets/server-key.pem").to_str().unwrap());
+    assert_eq!(config["ports"]["https"], 8501);
+    assert_eq!(config["addresses"]["http"], "127.0.0.1");
+    secret("gossip.key", "not\"a key");
+    let ended = guest.configure();
+    assert!(!ended.well && ended.log.contains("gossip.key is no gossip key"), "{}", ended.log);
+}
+
+fn a_real_consul_takes_the_configuration() {
+    let Some(consul) = consul() else { return };
+    let guest = stamped();
+    fs::create_dir(guest.path("secrets")).unwrap();
+    let key = run(consul.to_str().unwrap(), &["keygen"]);
+    fs::write(guest.path("secrets/gossip.key"), key).unwrap();
+    configured(&guest);
+    let (own, image) = (guest.path("consul.json"), format!("{TREE}/images/consul/common/files/consul.json"));
+    let valid = run(consul.to_str().unwrap(), &["validate", own.to_str().unwrap(), &image]);
+    assert!(valid.contains("Configuration is valid!"), "{valid}");
+}
+
+/// It is not what says that a tag is not there.
+fn a_busy_metadata_service_has_no_say() {
+    let guest = stamped();
+    guest.metadata.busy("consul-servers");
+    let mut configuring = guest.begin_configure();
+    configuring.says("waiting for the instance's metadata");
+    guest.metadata.tag("consul-servers", "3");
+    let ended = configuring.end();
+    assert!(ended.well && ended.log.contains("3 servers expected"), "{}", ended.log);
+}
+
+fn bad_tags_of_consul_are_named() {
+    for (tag, value, words) in [
+        ("consul-servers", "three", "the tag consul-servers is no number from 1 to 9: 'three'"),
+        ("consul-datacenter", "dc\"1", "the tag consul-datacenter is no plain name"),
+    ] {
+        let guest = stamped();
+        guest.metadata.tag(tag, value);
+        let ended = guest.configure();
+        assert!(!ended.well && ended.log.contains(words), "{}", ended.log);
+        assert!(!guest.path("consul.json").exists());
+    }
+}

@@ -1,0 +1,81 @@
+//! What the tests need of this machine: root, loop devices, a mount namespace, and the programs that the scripts call.
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::{env, fs};
+
+/// Set in the mount namespace of our own.
+const INSIDE: &str = "HERMITCRAB_GUEST_NAMESPACE";
+
+/// The tree that is tested.
+pub const TREE: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Goes on in a mount namespace of its own, with every program on `PATH`; or says what is missing.
+pub fn prepare() -> Result<(), String> {
+    if env::var_os(INSIDE).is_some() {
+        return Ok(());
+    }
+    if !fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| line.starts_with("Uid:\t0\t0")) {
+        return Err("mounts and loop devices take root".to_owned());
+    }
+    let (path, libraries) = fetch()?;
+    let mut probe = Command::new("unshare");
+    said("a mount namespace", probe.args(["--mount", "--propagation", "private", "true"]))?;
+    said("a loop device", Command::new("losetup").arg("--find"))?;
+    let whole = |folders: String, name: &str| {
+        env::var(name)
+            .map_or(folders.clone(), |before| if before.is_empty() { folders } else { before + ":" + &folders })
+    };
+    let error = Command::new("unshare")
+        .args(["--mount", "--propagation", "private"])
+        .arg(env::current_exe().unwrap())
+        .args(env::args_os().skip(1))
+        .env(INSIDE, "yes")
+        .env("PATH", whole(format!("/usr/sbin:/sbin:{path}"), "PATH"))
+        .env("LD_LIBRARY_PATH", whole(libraries, "LD_LIBRARY_PATH"))
+        .exec();
+    Err(format!("unshare cannot be run: {error}"))
+}
+
+/// Where the scripts' programs are, beside those of this machine.
+fn fetch() -> Result<(String, String), String> {
+    let output =
+        said("tests/rig/fetch.sh", Command::new("bash").arg(format!("{TREE}/tests/rig/fetch.sh")).arg("guest"))?;
+    let line = String::from_utf8(output.stdout).unwrap();
+    let mut words = line.split_whitespace().skip(1).map(str::to_owned);
+    words.next().zip(words.next()).ok_or_else(|| format!("tests/rig/fetch.sh said `{line}`"))
+}
+
+/// Runs a program that must succeed.
+fn said(what: &str, command: &mut Command) -> Result<Output, String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{what} cannot be had: {error}"))?;
+    let complaint =
+        String::from_utf8_lossy(&output.stderr).trim().lines().last().unwrap_or("no reason given").to_owned();
+    if output.status.success() { Ok(output) } else { Err(format!("{what} cannot be had: {complaint}")) }
+}
+
+/// Runs a program that must succeed in a test, and returns what it said.
+pub fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {}\n{complaint}", output.status);
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A real Consul, as the rig has it; none if there is none, which is said aloud.
+pub fn consul() -> Option<PathBuf> {
+    let script = format!("{TREE}/tests/rig/fetch.sh");
+    match said("Consul", Command::new("bash").args([&script, "consul"])) {
+        Ok(output) => {
+            let line = String::from_utf8(output.stdout).unwrap();
+            Some(PathBuf::from(line.trim().strip_prefix("consul ").unwrap()))
+        }
+        Err(why) => {
+            assert!(env::var("HERMITCRAB_RIG").as_deref() != Ok("required"), "{why}");
+            eprintln!("\n*** NOT TESTED against a real Consul: {why} ***\n");
+            None
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The images: Packer takes their templates, and builds one from them on an EC2 endpoint that nobody here wrote.
+//!
+//! `tests/rig/fetch.sh` brings Packer and moto. Without them these tests say so and pass; with `HERMITCRAB_RIG=required`
+//! they fail. moto has no guests, so nothing is installed on what is built: tests/guest.rs tries the scripts themselves.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Real programs take real time, and a test may panic.
+#![allow(missing_docs)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+#[path = "images/endpoint.rs"]
+mod endpoint;
+
+use endpoint::Endpoint;
+
+const TREE: &str = env!("CARGO_MANIFEST_DIR");
+/// What Debian's own account has, what somebody else calls the same, and what is for another processor.
+const DEBIAN: &str = "ami-0deb1200000000001";
+const OLDER: &str = "ami-0deb1200000000002";
+const FOREIGN: &str = "ami-0deb1200000000003";
+const ARM: &str = "ami-0deb1200000000004";
+
+/// Packer and moto, and a folder for what they leave.
+struct Workshop {
+    packer: PathBuf,
+    moto: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Workshop {
+    fn open() -> Option<Self> {
+        match fetched() {
+            Ok((packer, moto)) => Some(Self { packer, moto, folder: tempfile::tempdir().unwrap() }),
+            Err(why) => {
+                assert!(std::env::var("HERMITCRAB_RIG").as_deref() != Ok("required"), "{why}");
+                use std::io::Write;
+                // Past the harness, which would keep to itself what a test that passes has to say.
+                let _ = writeln!(std::io::stderr(), "\n*** NOT TESTED with Packer: {why} ***\n");
+                None
+            }
+        }
+    }
+
+    fn packer(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(&self.packer);
+        command.args(arguments).current_dir(TREE).stdin(Stdio::null());
+        // It is to know nothing of this machine's own settings and credentials, and to ask nobody for news.
+        command.env("PACKER_CONFIG_DIR", self.folder.path()).env("PACKER_CACHE_DIR", self.folder.path());
+        command.env("CHECKPOINT_DISABLE", "1").env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        command.env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN");
+        command.output().unwrap()
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.folder.path().join("packer-manifest.json")
+    }
+
+    /// Builds an image, and returns what the manifest has of it.
+    fn build(&self, endpoint: &Endpoint, image: &str, more: &[&str]) -> Value {
+        let manifest = format!("manifest={}", self.manifest().display());
+        let url = format!("ec2_endpoint={}", endpoint.url);
+        let mut arguments = vec!["build", "-color=false", "-var", &manifest, "-var", &url, "-var", "communicator=none"];
+        arguments.extend(["-var", "builder_cidrs=[\"127.0.0.1/32\"]"]);
+        arguments.extend(more);
+        arguments.push(image);
+        let output = self.packer(&arguments);
+        assert!(output.status.success(), "{image} is not built:\n{}", both(&output));
+        let manifest: Value = serde_json::from_str(&fs::read_to_string(self.manifest()).unwrap()).unwrap();
+        let builds = manifest["builds"].as_array().unwrap();
+        // A manifest goes on from build to build, and says which was the last.
+        let last = builds.iter().find(|build| build["packer_run_uuid"] == manifest["last_run_uuid"]);
+        last.unwrap().clone()
+    }
+}
+
+fn fetched() -> Result<(PathBuf, PathBuf), String> {
+    let output = Command::new("bash").arg(format!("{TREE}/tests/rig/fetch.sh")).args(["packer", "moto"]).output();
+    let output = output.map_err(|error| format!("tests/rig/fetch.sh cannot be run: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let find = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)).map(PathBuf::from);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let why = || complaint.lines().last().unwrap_or("tests/rig/fetch.sh says nothing").to_owned();
+    find("packer ").zip(find("moto ")).ok_or_else(why)
+}
+
+fn both(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The folders that are built from.
+fn images() -> Vec<String> {
+    let folders = fs::read_dir(Path::new(TREE).join("images/consul")).unwrap();
+    let mut names: Vec<_> = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.starts_with('v'));
+    names.sort();
+    names.iter().map(|name| format!("images/consul/{name}")).collect()
+}
+
+fn release(image: &str) -> String {
+    fs::read_to_string(Path::new(TREE).join(image).join("consul.auto.pkrvars.hcl")).unwrap()
+}
+
+/// The value of a line such as `key = "value"`.
+fn value<'a>(text: &'a str, key: &str) -> &'a str {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(key)?.trim_start().strip_prefix('='));
+    line.unwrap_or_else(|| panic!("no {key} in {text}")).trim().trim_matches('"')
+}
+
+#[test]
+fn packer_takes_every_template() {
+    let Some(workshop) = Workshop::open() else { return };
+    assert_eq!(images(), ["images/consul/v1", "images/consul/v2"]);
+    for image in images() {
+        for communicator in ["communicator=ssh", "communicator=none"] {
+            let cidrs = "builder_cidrs=[\"203.0.113.4/32\"]";
+            let arguments =
+                ["validate", "-var", cidrs, "-var", communicator, "-var", "ec2_endpoint=http://127.0.0.1:9", &image];
+            let output = workshop.packer(&arguments);
+            assert!(output.status.success(), "{image} with {communicator}:\n{}", both(&output));
+        }
+        let output = workshop.packer(&["fmt", "-check", "-diff", &image]);
+        assert!(output.status.success(), "packer fmt {image}:\n{}", both(&output));
+    }
+    let output = workshop.packer(&["fmt", "-check", "-diff", "images/plugins.pkr.hcl"]);
+    assert!(output.status.success(), "{}", both(&output));
+}
+
+#[test]
+fn who_may_reach_the_builder_must_be_said() {
+    let Some(workshop) = Workshop::open() else { return };
+    let output = workshop.packer(&["validate", "images/consul/v1"]);
+    assert!(!output.status.success() && both(&output).contains("builder_cidrs"), "{}", both(&output));
+}
+
+#[test]
+fn an_image_is_built_and_its_manifest_names_it() {
+    let Some(workshop) = Workshop::open() else { return };
+    let named = |id: &str, owner: &str, arch: &str, created: &str| {
+        let name = format!("debian-12-{}-2026", if arch == "arm64" { "arm64" } else { "amd64" });
+        json!({
+            "ami_id": id, "owner_id": owner, "architecture": arch, "name": name, "creation_date": created,
+            "description": "", "image_location": name, "image_type": "machine", "public": true, "state": "available",
+            "platform": null, "virtualization_type": "hvm", "hypervisor": "xen", "root_device_type": "ebs",
+            "root_device_name": "/dev/xvda", "sriov": "simple",
+        })
+    };
+    let debian = "136693071363";
+    let endpoint = Endpoint::start(
+        &workshop.moto,
+        workshop.folder.path(),
+        &json!([
+            named(OLDER, debian, "x86_64", "2026-01-01T00:00:00.000Z"),
+            named(DEBIAN, debian, "x86_64", "2026-02-01T00:00:00.000Z"),
+            named(FOREIGN, "999999999999", "x86_64", "2026-03-01T00:00:00.000Z"),
+            named(ARM, debian, "arm64", "2026-01-01T00:00:00.000Z"),
+        ]),
+    );
+    let mut made = Vec::new();
+    for (image, arch, base) in [
+        ("images/consul/v1", "amd64", DEBIAN),
+        ("images/consul/v2", "amd64", DEBIAN),
+        ("images/consul/v2", "arm64", ARM),
+    ] {
+        let release = release(image);
+        let version = value(&release, "consul_version");
+        let build = workshop.build(&endpoint, image, &["-var", &format!("architecture={arch}")]);
+        assert_eq!(build["custom_data"], json!({ "architecture": arch, "consul_version": version }));
+        let id = build["artifact_id"].as_str().unwrap().strip_prefix("us-east-1:").unwrap();
+        let described = endpoint.image(id);
+        assert!(described.contains("<imageState>available</imageState>"), "{described}");
+        for (key, value) in [("consul-version", version), ("source-ami", base)] {
+            assert!(described.contains(&format!("<key>{key}</key><value>{value}</value>")), "{key}: {described}");
+        }
+        made.push(id.to_owned());
+    }
+    assert!(made[0] != made[1] && made[1] != made[2], "{made:?}");
+    // It takes what it was told to start from, too, and it need not encrypt.
+    let older = format!("source_ami={OLDER}");
+    let build = workshop.build(&endpoint, "images/consul/v1", &["-var", &older, "-var", "encrypt=false"]);
+    let id = build["artifact_id"].as_str().unwrap().strip_prefix("us-east-1:").unwrap();
+    assert!(endpoint.image(id).contains(&format!("<value>{OLDER}</value>")));
+}
+
+/// Whether they are the right ones shows at the first build; that they are of this form and not each other's shows here.
+#[test]
+fn every_release_has_a_checksum_for_each_architecture() {
+    let mut all: Vec<String> = Vec::new();
+    for image in images() {
+        let release = release(&image);
+        let version = value(&release, "consul_version");
+        assert!(release.contains(&format!("https://releases.hashicorp.com/consul/{version}/")), "{image}");
+        for arch in ["amd64", "arm64"] {
+            let sum = value(&release, arch);
+            assert!(sum.len() == 64 && sum.chars().all(|digit| digit.is_ascii_hexdigit()), "{image}, {arch}: {sum}");
+            all.push(sum.to_owned());
+        }
+        let (link, shared) = (Path::new(TREE).join(&image).join("consul.pkr.hcl"), "../common/consul.pkr.hcl");
+        assert_eq!(fs::read_link(link).unwrap(), Path::new(shared), "{image} has a template of its own");
+    }
+    let count = all.len();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), count, "two releases have the same checksum");
+}
