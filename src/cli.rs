@@ -13,8 +13,12 @@ pub mod progress;
 
 pub mod cloud;
 pub mod desired;
+pub mod file;
+pub mod image;
 pub mod real;
 
+pub mod init;
+pub mod promote;
 pub mod schema;
 pub mod validate;
 
@@ -98,8 +102,10 @@ impl From<Color> for anstream::ColorChoice {
 /// The commands, in the order of their help.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Args),
     Run(run::Args),
     Validate(validate::Args),
+    Promote(promote::Args),
     Schema(schema::Args),
     Plan(plan::Args),
     Status(status::Args),
@@ -131,8 +137,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Failur
 impl Command {
     fn run(&self, out: &mut Output) -> Result<Exit, Failure> {
         match self {
+            Self::Init(args) => init::run(args, out),
             Self::Run(args) => run::run(args, out),
             Self::Validate(args) => plain(out, |data, notes, color| validate::run(args, data, notes, color)),
+            Self::Promote(args) => promote::run(args, out),
             Self::Schema(args) => plain(out, |data, notes, color| schema::run(args, data, notes, color)),
             Self::Plan(args) => plan::run(args, out),
             Self::Status(args) => status::run(args, out),

@@ -21,7 +21,7 @@
 //! | module | is | may import |
 //! |---|---|---|
 //! | [`ids`], [`time`] | names as types; instants | nothing |
-//! | [`spec`] | desired state: as meant, as written (`raw`), and read (`load`) | `ids`, `time` |
+//! | [`spec`] | desired state: as meant, as written (`raw`), read (`load`), and given another image (`splice`) | `ids`, `time` |
 //! | [`observed`] | what was seen at one moment: plain data | `ids`, `time` |
 //! | [`action`] | one effect, fully specified: plans say it, ports do it | the three rows above; with them it is *data* |
 //! | [`ports`] | traits [`Cloud`](ports::Cloud), [`Application`](ports::Application), [`Coordination`](ports::Coordination), [`Clock`](ports::Clock), and how they fail | data |

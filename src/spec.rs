@@ -14,6 +14,7 @@ use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeName,
 pub mod load;
 pub mod raw;
 pub mod render;
+pub mod splice;
 pub mod window;
 
 pub use window::{Window, WindowKind};

@@ -17,6 +17,9 @@ use hermitcrab::spec::load::load;
 use hermitcrab::time::after;
 use serde_json::Value;
 
+#[path = "cli/files.rs"]
+mod files;
+
 const FILE: &str = "desired-state/prod/consul.yaml";
 const SIMULATED: [&str; 2] = ["--cloud", "simulated"];
 const NEW_IMAGE: [&str; 2] = ["--image", "ami-0bbbbbbbbbbbbbbbb"];
@@ -351,7 +354,7 @@ fn completions_and_the_manual_are_printed() {
         &["man", "pln"],
         expect![[r#"
             ! error: there is no command `pln`
-            !  hint: the commands are run, validate, schema, plan, status, explain, retry, simulate, doctor, adopt, iam-policy, completions, man, help
+            !  hint: the commands are init, run, validate, promote, schema, plan, status, explain, retry, simulate, doctor, adopt, iam-policy, completions, man, help
             exit 1
         "#]],
     );

@@ -44,7 +44,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
 const ANYTHING: &[&str] = &["*"];
 
 /// Where each package may be named: a module stands for its file and for everything below it. `*` ends a family.
-const PACKAGES: [(&str, &[&str]); 11] = [
+const PACKAGES: [(&str, &[&str]); 13] = [
     ("serde_saphyr", &["spec/load", "spec/raw"]),
     ("notify", &["controller/wake"]),
     ("backon", &["controller/retry"]),
@@ -56,6 +56,8 @@ const PACKAGES: [(&str, &[&str]); 11] = [
     ("comfy_table", &["cli"]),
     ("indicatif", &["cli"]),
     ("anstream", &["cli"]),
+    ("dialoguer", &["cli/init/terminal"]),
+    ("tempfile", &["cli/file"]),
 ];
 
 /// Modules that only decide on data: they cannot wait, fail or speak, and know no application and no SDK by name.

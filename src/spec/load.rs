@@ -108,6 +108,24 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
     loaded
 }
 
+/// Judges a text as if it were the whole content of the file at `path`, which need not exist.
+pub fn check(path: &Path, text: &str) -> Loaded {
+    let environment = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    let found = find::FoundFile { path: path.to_owned(), environment };
+    let file = read::content(&found, text.as_bytes(), &crate::spec::raw::schema());
+    Loaded { files: [(file.path.clone(), file)].into(), problems: Vec::new() }
+}
+
+/// The bytes that the image is written with in a text that can be used, with its quotes if it has any.
+pub(super) fn image_in(text: &str) -> Option<Range<usize>> {
+    tree::image_in(text)
+}
+
+/// Why a text is no image's id, as a next step; `None` if it is one. Whether there is such an image is EC2's to say.
+pub fn why_no_image(text: &str) -> Option<String> {
+    names::image_hint(text)
+}
+
 impl Loaded {
     /// The files that can be used.
     pub fn specs(&self) -> impl Iterator<Item = (&Path, &ClusterSpec)> {
@@ -245,7 +263,7 @@ fn harmless(text: &str) -> String {
 
 impl Place {
     /// The place of `bytes` in `text`, cut to the line that it begins in.
-    fn new(text: &str, bytes: Range<usize>) -> Self {
+    pub(super) fn new(text: &str, bytes: Range<usize>) -> Self {
         let start = text.floor_char_boundary(bytes.start.min(text.len()));
         let end = text.ceil_char_boundary(bytes.end.clamp(start, text.len()));
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);

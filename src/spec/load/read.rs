@@ -15,30 +15,32 @@ const LARGEST_FILE: usize = 256 * 1024;
 
 /// Reads one file and reports all that is wrong with it.
 pub fn file(found: FoundFile, schema: &serde_json::Value) -> LoadedFile {
-    let path = found.path.clone();
-    let (bytes, text, refused) = match at_most(&path, LARGEST_FILE) {
-        Ok(bytes) => {
-            let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
-            (bytes, text, None)
+    match at_most(&found.path, LARGEST_FILE) {
+        Ok(bytes) => content(&found, &bytes, schema),
+        Err(error) => {
+            let text: Arc<str> = Arc::from("");
+            let mut report = Report::new(&found.path, &text);
+            unreadable(&mut report, &error);
+            finish(report, None, None, Vec::new(), text.clone())
         }
-        Err(error) => (Vec::new(), Arc::from(""), Some(error)),
-    };
-    let mut report = Report::new(&path, &text);
-    let readable = match refused {
-        Some(error) => unreadable(&mut report, &error),
-        None => check_encoding(&mut report, &bytes),
-    };
+    }
+}
+
+/// Reports all that is wrong with a file of that content, wherever the content comes from.
+pub fn content(found: &FoundFile, bytes: &[u8], schema: &serde_json::Value) -> LoadedFile {
+    let text: Arc<str> = String::from_utf8_lossy(bytes).into();
+    let mut report = Report::new(&found.path, &text);
     let (mut name, mut spec, mut user_data) = (None, None, None);
-    if readable {
+    if check_encoding(&mut report, bytes) {
         let document = tree::parse(&mut report);
         name = document.name().map(|(name, _)| ClusterName::from(name)).filter(|name| names::is_label(name));
         // Of a file that breaks off nobody can say what it lacks.
         if let Some(root) = document.root.as_ref().filter(|_| document.complete) {
             shape::check(root, schema, &mut report);
-            spec = meaning::of(root, &found, &mut report, &mut user_data);
+            spec = meaning::of(root, found, &mut report, &mut user_data);
         }
     }
-    finish(report, name, spec, [&bytes, user_data.unwrap_or_default().as_bytes()].concat(), text.clone())
+    finish(report, name, spec, [bytes, user_data.unwrap_or_default().as_bytes()].concat(), text.clone())
 }
 
 fn finish(
@@ -54,7 +56,7 @@ fn finish(
     LoadedFile { path: report.path.to_owned(), digest: digest(&all), text, name, spec, problems }
 }
 
-fn unreadable(report: &mut Report, error: &io::Error) -> bool {
+fn unreadable(report: &mut Report, error: &io::Error) {
     match error.kind() {
         io::ErrorKind::FileTooLarge => report
             .error(None, format!("the file is larger than {} KiB", LARGEST_FILE / 1024))
@@ -63,7 +65,6 @@ fn unreadable(report: &mut Report, error: &io::Error) -> bool {
             .error(None, format!("cannot read the file: {}", cause(error)))
             .hint("it must be a regular file that this user may read"),
     };
-    false
 }
 
 /// Whether the bytes are text that is worth a further look.

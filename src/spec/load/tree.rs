@@ -58,10 +58,20 @@ pub fn name_in(text: &str) -> Option<(String, Range<usize>)> {
     parse(&mut Report::new(Path::new(""), text)).name().map(|(name, bytes)| (name.to_owned(), bytes))
 }
 
+/// Where `spec.image` is written in a text whose problems are known already.
+pub fn image_in(text: &str) -> Option<Range<usize>> {
+    parse(&mut Report::new(Path::new(""), text)).scalar(&["spec", "image"]).map(|(_, bytes)| bytes)
+}
+
 impl Document {
     /// `metadata.name`, wherever the reading came to.
     pub fn name(&self) -> Option<(&str, Range<usize>)> {
-        let node = &self.root.as_ref()?.entry(&["metadata", "name"])?.node;
+        self.scalar(&["metadata", "name"])
+    }
+
+    /// The scalar at the end of a path of keys.
+    fn scalar(&self, path: &[&str]) -> Option<(&str, Range<usize>)> {
+        let node = &self.root.as_ref()?.entry(path)?.node;
         match &*node.value {
             Value::Scalar { text, .. } => Some((text, node.bytes.clone())),
             _ => None,

@@ -1,0 +1,211 @@
+//! The questions to a person, in their order; who puts them is another's business.
+
+use super::draft::{DEFAULTS, Draft, Field, Given, Slot};
+use crate::cli::Failure;
+
+/// One question.
+#[derive(Debug)]
+pub struct Question {
+    /// What is asked.
+    pub text: String,
+    /// What is taken if nothing is answered; empty for what may be left out.
+    pub default: Option<String>,
+}
+
+/// Says what is wrong with an answer.
+pub type Check<'c> = &'c dyn Fn(&str) -> Result<(), String>;
+
+/// Who puts questions, and puts them again until there is an answer that the check lets pass.
+pub trait Ask {
+    /// One answer.
+    fn ask(&mut self, question: &Question, check: Check<'_>) -> Result<String, Failure>;
+}
+
+/// What has one line for an answer. Those that end in `optional` may be left out.
+const TEXTS: [(Field, &str, bool); 9] = [
+    (Field::Name, "What is the cluster called?", false),
+    (Field::Region, "In which AWS region is it?", false),
+    (Field::Account, "In which AWS account? (twelve digits; a guard, optional)", true),
+    (Field::Image, "Which image do its instances run first? (ami-…)", false),
+    (Field::Datacenter, "What is Consul's datacenter called?", false),
+    (Field::Version, "Which Consul version is in the image? (e.g. 1.20.1; optional)", true),
+    (Field::InstanceType, "Which instance type?", false),
+    (Field::InstanceProfile, "Which instance profile? (its name; optional)", true),
+    (Field::VolumeSize, "How large is each member's data volume?", false),
+];
+
+/// Asks for all that the draft lacks.
+pub fn ask(draft: &mut Draft, asker: &mut dyn Ask) -> Result<(), Failure> {
+    for (field, text, optional) in TEXTS {
+        if !draft.has(field) {
+            let question = Question { text: text.to_owned(), default: default(field, optional) };
+            let given = |answer: &str| Given::Text(field, answer.to_owned());
+            one(draft, asker, &question, optional, given)?;
+        }
+    }
+    if !draft.has(Field::SecurityGroups) {
+        let text = "Which security groups? (sg-…, parted by commas; optional)".to_owned();
+        one(draft, asker, &Question { text, default: Some(String::new()) }, true, security_groups)?;
+    }
+    if !draft.has(Field::Slots) { slots(draft, asker) } else { Ok(()) }
+}
+
+fn default(field: Field, optional: bool) -> Option<String> {
+    let known = DEFAULTS.iter().find(|(other, _)| *other == field).map(|(_, text)| (*text).to_owned());
+    known.or_else(|| optional.then(String::new))
+}
+
+/// Puts one question, and takes its answer into the draft.
+fn one(
+    draft: &mut Draft,
+    asker: &mut dyn Ask,
+    question: &Question,
+    optional: bool,
+    given: impl Fn(&str) -> Given,
+) -> Result<(), Failure> {
+    let left_out = |answer: &str| optional && answer.trim().is_empty();
+    let answer = asker.ask(question, &|answer| {
+        if left_out(answer) { Ok(()) } else { draft.clone().take(given(answer.trim())) }
+    })?;
+    if left_out(&answer) { Ok(()) } else { draft.take(given(answer.trim())).map_err(Failure::new) }
+}
+
+fn security_groups(answer: &str) -> Given {
+    Given::SecurityGroups(answer.split([',', ' ']).filter(|group| !group.is_empty()).map(str::to_owned).collect())
+}
+
+/// The slots one after the other: each answer is checked against those before it.
+fn slots(draft: &mut Draft, asker: &mut dyn Ask) -> Result<(), Failure> {
+    let count = Question {
+        text: "How many slots does it have, one a member? (1 to 9; an odd number is best)".to_owned(),
+        default: Some("3".to_owned()),
+    };
+    let number = |answer: &str| answer.trim().parse::<usize>().ok().filter(|count| (1..=9).contains(count));
+    let right = |answer: &str| number(answer).map(drop).ok_or_else(|| format!("`{answer}` is no number from 1 to 9"));
+    let count = number(&asker.ask(&count, &right)?).unwrap_or_default();
+    let name = draft.text(Field::Name).unwrap_or_default().to_owned();
+    let region = draft.text(Field::Region).unwrap_or_default().to_owned();
+    for at in 0..count {
+        let letter = char::from(b'a' + at as u8);
+        let zone = char::from(b'a' + (at % 3) as u8);
+        let mut slot = Slot {
+            name: format!("{name}-{letter}"),
+            zone: format!("{region}{zone}"),
+            subnet: format!("subnet-example-{letter}"),
+        };
+        let nth = at + 1;
+        let mut part = |text: &str, default: bool, part: fn(&mut Slot) -> &mut String| {
+            let default = default.then(|| part(&mut slot).clone());
+            let with = |answer: &str| {
+                let mut slot = slot.clone();
+                answer.trim().clone_into(part(&mut slot));
+                Given::Slots(draft.slots.iter().cloned().chain([slot]).collect())
+            };
+            let question = Question { text: format!("Slot {nth} of {count}: {text}"), default };
+            let answer = asker.ask(&question, &|answer| draft.clone().take(with(answer)))?;
+            answer.trim().clone_into(part(&mut slot));
+            Ok::<_, Failure>(())
+        };
+        part("its name, which is its member's node name", true, |slot| &mut slot.name)?;
+        part("its availability zone", true, |slot| &mut slot.zone)?;
+        part("its subnet, in that zone (subnet-…)", false, |slot| &mut slot.subnet)?;
+        let slots = draft.slots.iter().cloned().chain([slot]).collect();
+        draft.take(Given::Slots(slots)).map_err(Failure::new)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers in turn; an answer that is refused is followed by the next one.
+    struct Scripted {
+        answers: Vec<&'static str>,
+        asked: Vec<String>,
+        refused: Vec<String>,
+    }
+
+    impl Ask for Scripted {
+        fn ask(&mut self, question: &Question, check: Check<'_>) -> Result<String, Failure> {
+            self.asked.push(question.text.clone());
+            loop {
+                let answer = match (self.answers.remove(0), &question.default) {
+                    ("", Some(default)) => default.clone(),
+                    (answer, _) => answer.to_owned(),
+                };
+                match check(&answer) {
+                    Ok(()) => return Ok(answer),
+                    Err(why) => self.refused.push(why),
+                }
+            }
+        }
+    }
+
+    fn asked(draft: &mut Draft, answers: &[&'static str]) -> Scripted {
+        let mut scripted = Scripted { answers: answers.to_vec(), asked: vec![], refused: vec![] };
+        ask(draft, &mut scripted).unwrap();
+        assert!(scripted.answers.is_empty(), "not asked for: {:?}", scripted.answers);
+        scripted
+    }
+
+    #[test]
+    fn everything_is_asked_and_what_is_wrong_is_asked_again() {
+        let mut draft = Draft::default();
+        let answers = [
+            &[
+                "Consul!",
+                "consul",
+                "us-east-1",
+                "12",
+                "",
+                "latest",
+                "ami-0aaaaaaaaaaaaaaaa",
+                "",
+                "v1",
+                "1.20.1",
+                "",
+                "",
+            ],
+            &["20", "", "web", "sg-0aa, sg-0bb", "ten", "2", "", "", "subnet-0a", "consul-a", "", "", "subnet-0a"][..],
+            &["subnet-0b"],
+        ]
+        .concat();
+        let scripted = asked(&mut draft, &answers);
+        let refused: Vec<_> = scripted.refused.iter().map(|why| why.split(';').next().unwrap()).collect();
+        assert_eq!(
+            refused,
+            [
+                "`Consul!` is no cluster name",
+                "`12` is no account id",
+                "`latest` is no image id",
+                "`v1` is no version",
+                "`20` is no size",
+                "`web` is no security group id",
+                "`ten` is no number from 1 to 9",
+                "two slots with the name `consul-a`",
+                "subnet `subnet-0a` cannot lie in two zones",
+            ]
+        );
+        assert_eq!(draft.security_groups, ["sg-0aa", "sg-0bb"]);
+        assert!(!draft.has(Field::Account));
+        let slot =
+            |name: &str, zone: &str, subnet: &str| Slot { name: name.into(), zone: zone.into(), subnet: subnet.into() };
+        assert_eq!(
+            draft.slots,
+            [slot("consul-a", "us-east-1a", "subnet-0a"), slot("consul-b", "us-east-1b", "subnet-0b")]
+        );
+    }
+
+    #[test]
+    fn what_is_known_is_not_asked() {
+        let mut draft = Draft::default();
+        draft.take(Given::Text(Field::Name, "consul".into())).unwrap();
+        draft.take(Given::Text(Field::Region, "us-east-1".into())).unwrap();
+        draft.take(Given::SecurityGroups(vec!["sg-0aa".into()])).unwrap();
+        let slot = Slot { name: "a".into(), zone: "us-east-1a".into(), subnet: "subnet-0a".into() };
+        draft.take(Given::Slots(vec![slot])).unwrap();
+        let scripted = asked(&mut draft, &["", "ami-0aaaaaaaaaaaaaaaa", "", "", "", "", ""]);
+        assert_eq!(scripted.asked.len(), 7, "{:?}", scripted.asked);
+    }
+}

@@ -1,0 +1,179 @@
+//! What `terraform output -json` says of the ground that a cluster is to stand on: pure, so that each defect can be tried.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::draft::{Field, Given, Slot};
+
+/// An output that Terraform should have.
+struct Expected {
+    name: &'static str,
+    field: Field,
+    /// What it should be.
+    is: &'static str,
+    read: fn(&Value) -> Option<Given>,
+    /// Null, and so left out by Terraform, if the configuration has no such thing.
+    optional: bool,
+}
+
+const EXPECTED: [Expected; 9] = [
+    required("cluster", Field::Name, "the cluster's name, as text", |value| text(Field::Name, value)),
+    required("region", Field::Region, "the AWS region, as text", |value| text(Field::Region, value)),
+    required("account", Field::Account, "the account's twelve digits, as text", |value| text(Field::Account, value)),
+    required("datacenter", Field::Datacenter, "Consul's datacenter, as text", |value| text(Field::Datacenter, value)),
+    required("member_instance_profile", Field::InstanceProfile, "the name of the members' instance profile", |value| {
+        text(Field::InstanceProfile, value)
+    }),
+    required("member_security_groups", Field::SecurityGroups, "a list of `sg-…` ids, at least one", groups),
+    required("slots", Field::Slots, "a map from each slot's name to its `zone` and `subnet`", slots),
+    optional("kms_key", Field::KmsKey, "the key for the volumes, as text, or null", |value| text(Field::KmsKey, value)),
+    optional("auto_scaling_group", Field::AutoScalingGroup, "the group's name, as text, or null", |value| {
+        text(Field::AutoScalingGroup, value)
+    }),
+];
+
+const fn required(name: &'static str, field: Field, is: &'static str, read: fn(&Value) -> Option<Given>) -> Expected {
+    Expected { name, field, is, read, optional: false }
+}
+
+const fn optional(name: &'static str, field: Field, is: &'static str, read: fn(&Value) -> Option<Given>) -> Expected {
+    Expected { name, field, is, read, optional: true }
+}
+
+/// What one output says, or what is wrong with it.
+#[derive(Debug, PartialEq)]
+pub struct Read {
+    /// The output's name.
+    pub name: &'static str,
+    /// What it is about.
+    pub field: Field,
+    /// What it should be.
+    pub is: &'static str,
+    /// What it says; else what is wrong.
+    pub given: Result<Given, &'static str>,
+}
+
+/// Why a text holds no outputs at all.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum TerraformError {
+    #[error("this is not what `terraform output -json` writes")]
+    NotOutputs(#[source] serde_json::Error),
+    #[error("Terraform has no outputs")]
+    NoOutputs,
+}
+
+impl TerraformError {
+    /// The next step.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NotOutputs(_) => "run `terraform output -json` in infra/, without the name of an output",
+            Self::NoOutputs => "run `terraform apply` in infra/ first, and `terraform output -json` there",
+        }
+    }
+}
+
+/// Terraform says of each output its type too, and whether it is a secret.
+#[derive(Deserialize)]
+struct Output {
+    value: Value,
+}
+
+/// What each of the expected outputs says. Others are not looked at.
+pub fn read(json: &str) -> Result<Vec<Read>, TerraformError> {
+    let outputs: BTreeMap<String, Output> = serde_json::from_str(json).map_err(TerraformError::NotOutputs)?;
+    if outputs.is_empty() {
+        return Err(TerraformError::NoOutputs);
+    }
+    let read = |expected: &Expected| {
+        let value = outputs.get(expected.name).map(|output| &output.value).filter(|value| !value.is_null());
+        let given = match value {
+            None if expected.optional => return None,
+            None => Err("is missing"),
+            Some(value) => (expected.read)(value).ok_or("is something else"),
+        };
+        Some(Read { name: expected.name, field: expected.field, is: expected.is, given })
+    };
+    Ok(EXPECTED.iter().filter_map(read).collect())
+}
+
+fn text(field: Field, value: &Value) -> Option<Given> {
+    let text = value.as_str().filter(|text| !text.is_empty())?;
+    Some(Given::Text(field, text.to_owned()))
+}
+
+fn groups(value: &Value) -> Option<Given> {
+    let groups: Option<Vec<_>> = value.as_array()?.iter().map(|group| Some(group.as_str()?.to_owned())).collect();
+    groups.filter(|groups| !groups.is_empty()).map(Given::SecurityGroups)
+}
+
+fn slots(value: &Value) -> Option<Given> {
+    let slot = |(name, slot): (&String, &Value)| {
+        let text = |key: &str| Some(slot.get(key)?.as_str()?.to_owned());
+        Some(Slot { name: name.clone(), zone: text("zone")?, subnet: text("subnet")? })
+    };
+    let slots: Option<Vec<_>> = value.as_object()?.iter().map(slot).collect();
+    slots.filter(|slots| !slots.is_empty()).map(Given::Slots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outputs() -> Value {
+        serde_json::from_str(include_str!("../../../tests/fixtures/terraform-outputs.json")).unwrap()
+    }
+
+    fn defects(outputs: &Value) -> Vec<String> {
+        let read = read(&outputs.to_string()).unwrap();
+        read.iter().filter_map(|read| Some(format!("{} {}", read.name, read.given.as_ref().err()?))).collect()
+    }
+
+    #[test]
+    fn every_output_is_read() {
+        let read = read(&outputs().to_string()).unwrap();
+        assert_eq!(read.len(), EXPECTED.len());
+        assert!(read.iter().all(|read| read.given.is_ok()), "{read:#?}");
+        let slots = read.iter().find(|read| read.name == "slots").unwrap();
+        let Ok(Given::Slots(slots)) = &slots.given else { panic!("{slots:?}") };
+        assert_eq!(slots[1].name, "consul-b");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_unless_it_may_be() {
+        for expected in EXPECTED {
+            let mut without = outputs();
+            without.as_object_mut().unwrap().remove(expected.name);
+            let mut null = outputs();
+            null[expected.name]["value"] = Value::Null;
+            for outputs in [without, null] {
+                let wanted = if expected.optional { vec![] } else { vec![format!("{} is missing", expected.name)] };
+                assert_eq!(defects(&outputs), wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_something_else_is_named() {
+        for wrong in [serde_json::json!(12), serde_json::json!([]), serde_json::json!({}), serde_json::json!("")] {
+            for expected in EXPECTED {
+                let mut outputs = outputs();
+                outputs[expected.name]["value"] = wrong.clone();
+                assert_eq!(defects(&outputs), [format!("{} is something else", expected.name)]);
+            }
+        }
+        let mut outputs = outputs();
+        outputs["slots"]["value"]["consul-b"].as_object_mut().unwrap().remove("subnet");
+        assert_eq!(defects(&outputs), ["slots is something else"]);
+    }
+
+    #[test]
+    fn what_is_no_outputs_is_said_to_be_none() {
+        assert!(matches!(read("{}"), Err(TerraformError::NoOutputs)));
+        for json in ["", "\"us-east-1\"", "{\"region\": \"us-east-1\"}"] {
+            assert!(matches!(read(json), Err(TerraformError::NotOutputs(_))), "{json}");
+        }
+    }
+}
