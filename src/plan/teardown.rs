@@ -157,7 +157,7 @@ impl<'a> End<'_, 'a> {
     fn stranger(&self, volume: &Volume) -> Option<Plan> {
         let VolumeState::InUse(at) = &volume.state else { return None };
         let (slot, volume, by) = (volume.slot.clone(), volume.id.clone(), at.instance.clone());
-        self.look.cloud.instance(&by).is_none().then(|| Plan::Stalled(Stall::VolumeTaken { slot, volume, by }))
+        self.look.cloud.instance(&by).is_none().then_some(Plan::Stalled(Stall::VolumeTaken { slot, volume, by }))
     }
 
     fn terminate(&self) -> Option<Plan> {
@@ -192,7 +192,7 @@ impl<'a> End<'_, 'a> {
         let fell = self.look.record.taken_back_at.filter(|fell| *fell >= self.ending.since)?;
         let until = after(fell, LATE);
         let what = Awaited::NothingLate { until };
-        (self.look.now < until).then(|| Plan::Wait(WaitingOn { slot: None, what, since: fell, worry_at: until }))
+        (self.look.now < until).then_some(Plan::Wait(WaitingOn { slot: None, what, since: fell, worry_at: until }))
     }
 
     fn first(&self, is: impl Fn(&Instance) -> bool) -> Option<&'a Instance> {
