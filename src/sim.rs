@@ -35,6 +35,7 @@ mod accident;
 mod application;
 mod autopilot;
 mod calls;
+mod canaries;
 mod cloud;
 mod consul;
 pub mod event;
