@@ -95,6 +95,8 @@ pub enum Payload {
     WrongVersion(String),
     /// They start so much later.
     SlowToJoin(Duration),
+    /// They run well, and have lost their canary data whenever they start. Their peers send them only what is new.
+    LosesData,
 }
 
 impl Default for Payload {

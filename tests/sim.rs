@@ -231,9 +231,9 @@ impl Stage {
         (old, new)
     }
 
-    /// Brings every slot to the new image, one after the other, and writes a canary before each new member is back.
-    fn rolls(&self) {
-        for number in 0..3 {
+    /// Brings slots to the new image, one after the other, and writes a canary before each new member is back.
+    fn rolls(&self, numbers: std::ops::Range<usize>) {
+        for number in numbers {
             let (old, _) = self.moves_to_a_new_shell(number, 4 + number as u32);
             self.write(&format!("roll/{number}"), "meanwhile").unwrap();
             self.pass(seconds(60));
@@ -869,7 +869,7 @@ fn acknowledged_canaries_are_there_after_a_whole_roll() {
     stage.write("before", "one").unwrap();
     stage.write("before", "two").unwrap();
     assert_eq!(stage.canaries(), "before=two");
-    stage.rolls();
+    stage.rolls(0..3);
     let everything = "before=two roll/0=meanwhile roll/1=meanwhile roll/2=meanwhile";
     for number in 0..3 {
         stage.enthrones(number);
@@ -959,6 +959,41 @@ fn whoever_lacks_an_acknowledged_canary_is_not_elected() {
             assert_eq!(stage.canaries(), "meanwhile=1", "seed {seed}");
         }
     }
+}
+
+#[test]
+fn what_only_one_volume_has_is_lost_with_it() {
+    for (wiped, left) in [(false, "before=1 roll/0=meanwhile roll/1=meanwhile"), (true, "roll/1=meanwhile")] {
+        let stage = Stage::settled();
+        stage.world.register_image(&ImageId::from(NEW), Payload::LosesData);
+        stage.write("before", "1").unwrap();
+        stage.rolls(0..2);
+        stage.enthrones(1);
+        stage.stops(2);
+        if wiped {
+            stage.world.wipe_volume(&stage.of(2).1);
+        }
+        stage.starts(2);
+        stage.enthrones(2);
+        assert_eq!(stage.canaries(), left);
+    }
+}
+
+#[test]
+fn an_image_that_loses_data_is_healthy_and_the_canaries_are_gone_in_the_end() {
+    let stage = Stage::settled();
+    stage.world.register_image(&ImageId::from(NEW), Payload::LosesData);
+    stage.write("before", "1").unwrap();
+    stage.rolls(0..3);
+    assert!((0..3).all(|number| stage.is_well(number)));
+    // Each member has what was written after it had started.
+    let left =
+        ["roll/0=meanwhile roll/1=meanwhile roll/2=meanwhile", "roll/1=meanwhile roll/2=meanwhile", "roll/2=meanwhile"];
+    for (number, left) in left.into_iter().enumerate() {
+        stage.enthrones(number);
+        assert_eq!(stage.canaries(), left);
+    }
+    assert_eq!(stage.world.violations(), [], "no rule of ours is broken by it");
 }
 
 #[test]
@@ -1111,6 +1146,7 @@ fn canaries_are_saved_with_their_world_and_an_older_world_has_none() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("world.json");
     let stage = Stage::settled();
+    stage.world.register_image(&ImageId::from(NEW), Payload::LosesData);
     stage.write("key", "value").unwrap();
     stage.stops(stage.follower());
     stage.world.save(&path).unwrap();
@@ -1118,6 +1154,7 @@ fn canaries_are_saved_with_their_world_and_an_older_world_has_none() {
     assert_eq!(loaded().canaries(), "key=value");
 
     let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"loses-data\""));
     let mut saved: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(forgets_canaries(&mut saved), 3 + 2, "on each volume, and with each running member");
     std::fs::write(&path, saved.to_string()).unwrap();

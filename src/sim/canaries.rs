@@ -1,12 +1,13 @@
 //! Canary data: what members have of it, on disks that live as long as their volumes.
 //!
 //! Writes are numbered like the entries of a log. A member that was away is sent the writes that it has not seen, and no
-//! more.
+//! more: what it has seen and lost since does not come back.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Payload;
 use super::calls::Refusal;
 use super::consul::{Consul, Process};
 use super::truth::{Millis, Truth};
@@ -33,6 +34,14 @@ impl Canaries {
     /// How many writes it has seen.
     pub(super) fn seen(&self) -> u64 {
         self.seen
+    }
+
+    /// What the application finds when it starts on this disk.
+    pub(super) fn at_start(&self, payload: &Payload) -> Self {
+        match payload {
+            Payload::LosesData => Self { seen: self.seen, entries: BTreeMap::new() },
+            _ => self.clone(),
+        }
     }
 
     /// The next write.

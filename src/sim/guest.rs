@@ -100,14 +100,15 @@ impl Truth {
         let fresh = MemberId::from(self.new_id("node"));
         let Some(disk) = self.volumes.get_mut(&home) else { return };
         let member = disk.member.get_or_insert(fresh).clone();
-        let (from, canaries) = (disk.applied, disk.canaries.clone());
+        let (from, payload) = (disk.applied, self.images.get(&shell.seen.image).cloned().unwrap_or_default());
+        let canaries = disk.canaries.at_start(&payload);
         self.recognise(shell, &member, from);
         let process = Process {
             name: shell.seen.slot.clone(),
             instance: shell.seen.id.clone(),
             address,
             version: self.version_on(shell),
-            payload: self.images.get(&shell.seen.image).cloned().unwrap_or_default(),
+            payload,
             started: self.now,
             joined: None,
             joins_at: self.now,
