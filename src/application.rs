@@ -1,5 +1,7 @@
 //! What runs on the instances, by kind: each spec says which, and the next kind is one more variant here.
 
+use std::collections::BTreeMap;
+
 use crate::action::MemberEffect;
 use crate::observed::Membership;
 use crate::ports::{Application, Outcome, PortError, Seat};
@@ -25,6 +27,18 @@ impl Application for Applications {
     async fn change(&self, spec: &ClusterSpec, seats: &[Seat], effect: &MemberEffect) -> Result<Outcome, PortError> {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.change(spec, how, seats, effect).await,
+        }
+    }
+
+    async fn write_canary(&self, spec: &ClusterSpec, seats: &[Seat], key: &str, value: &str) -> Result<(), PortError> {
+        match &spec.application {
+            ApplicationSpec::Consul(how) => self.consul.write_canary(spec, how, seats, key, value).await,
+        }
+    }
+
+    async fn canaries(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<BTreeMap<String, String>, PortError> {
+        match &spec.application {
+            ApplicationSpec::Consul(how) => self.consul.canaries(spec, how, seats).await,
         }
     }
 }

@@ -36,6 +36,27 @@ pub trait Application {
 
     /// One request to the application.
     async fn change(&self, spec: &ClusterSpec, seats: &[Seat], effect: &MemberEffect) -> Result<Outcome, PortError>;
+
+    /// Stores a canary as a client would store its data, in a place that is ours alone. Ok only if the application has
+    /// acknowledged it. After an error it may be stored, or may be later, so a key is given one value and no other.
+    /// `Invalid` if [`canary_key`] refuses the key.
+    async fn write_canary(&self, spec: &ClusterSpec, seats: &[Seat], key: &str, value: &str) -> Result<(), PortError>;
+
+    /// Every canary that the application has now, by key. Each one that was acknowledged before is there, unless the
+    /// application has lost it: the reading is never stale, and fails where that cannot be had.
+    async fn canaries(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<BTreeMap<String, String>, PortError>;
+}
+
+/// Refuses a key that could mean another place once it is part of an address: it has parts between slashes, and each
+/// part has letters, digits, `-`, `_`, `.` and `:`, not dots alone.
+pub fn canary_key(key: &str) -> Result<(), PortError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    let fits = |part: &str| part.chars().all(plain) && part.chars().any(|c| c != '.');
+    if key.split('/').all(fits) {
+        return Ok(());
+    }
+    let why = "use letters, digits, `-`, `_`, `.` and `:`, in one part or in several with `/` between them";
+    Err(PortError::new(format!("name a canary `{}`", key.escape_debug()), ErrorKind::Invalid, why))
 }
 
 /// The claim record of each cluster, written with compare-and-set.

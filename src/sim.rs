@@ -35,6 +35,7 @@ mod accident;
 mod application;
 mod autopilot;
 mod calls;
+mod canaries;
 mod cloud;
 mod consul;
 pub mod event;
@@ -94,6 +95,8 @@ pub enum Payload {
     WrongVersion(String),
     /// They start so much later.
     SlowToJoin(Duration),
+    /// They run well, and have lost their canary data whenever they start. Their peers send them only what is new.
+    LosesData,
 }
 
 impl Default for Payload {

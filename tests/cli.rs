@@ -157,6 +157,16 @@ fn what_failed_is_tried_again_once_a_person_says_retry() {
 }
 
 #[test]
+fn an_image_that_loses_data_settles_as_a_good_one_does_and_is_saved_with_its_world() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let world = ["--payload", "loses-data", "--world", file.path().to_str().unwrap()];
+    let told = run(&[&["simulate", FILE], &NEW_IMAGE[..], &world].concat());
+    assert_eq!(told.status.code(), Some(0), "{told:?}");
+    let saved: Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
+    assert_eq!(saved["images"][NEW_IMAGE[1]], "loses-data");
+}
+
+#[test]
 fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
     let file = after_a_bad_upgrade();
     let world = ["--world", file.path().to_str().unwrap(), "--image", NEW_IMAGE[1]];

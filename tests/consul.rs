@@ -4,6 +4,7 @@
 //! with `HERMITCRAB_RIG=required` they fail.
 #![allow(clippy::unwrap_used)] // what the tests call is a test too
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use hermitcrab::action::MemberEffect;
@@ -11,7 +12,7 @@ use hermitcrab::application::Applications;
 use hermitcrab::coordination::{Claims, Credentials, Place};
 use hermitcrab::ids::{Attempt, ClusterName, InstanceId, MemberId};
 use hermitcrab::observed::{ClaimRecord, Health, Membership, Pruning};
-use hermitcrab::ports::{Application, Clock, Coordination, Outcome, Seat};
+use hermitcrab::ports::{Application, Clock, Coordination, ErrorKind, Outcome, Seat};
 use hermitcrab::spec::{ApplicationSpec, ClusterSpec};
 
 #[path = "claims/claim.rs"]
@@ -116,6 +117,45 @@ fn real_servers_are_asked_and_changed() {
         })
         .await;
         assert_eq!(membership.members.len(), 3);
+    });
+}
+
+#[test]
+fn acknowledged_canaries_outlive_the_stop_of_the_leader() {
+    let Some(mut servers) = Servers::start() else { return };
+    block_on(async {
+        let (applications, spec) = (Applications::default(), spec());
+        let membership = seen(&applications, &spec, &servers, "a healthy cluster", all_well).await;
+        let seats = seats(&spec, &servers);
+        let canaries = || applications.canaries(&spec, &seats);
+        assert_eq!(canaries().await.unwrap(), BTreeMap::new());
+
+        let mut acknowledged = BTreeMap::new();
+        for (key, value) in [("before/1", "one"), ("before/2:30.5", "ü and \n"), ("before/empty", "")] {
+            applications.write_canary(&spec, &seats, key, value).await.unwrap();
+            acknowledged.insert(key.to_owned(), value.to_owned());
+            assert_eq!(canaries().await.unwrap(), acknowledged);
+        }
+
+        let leads = |member: &hermitcrab::observed::Member| Some(&member.id) == membership.leader.as_ref();
+        let leader = membership.members.iter().position(leads).unwrap();
+        servers.stop(leader);
+        for number in 0..600 {
+            if applications.write_canary(&spec, &seats, "after", "another leader").await.is_ok() {
+                acknowledged.insert("after".to_owned(), "another leader".to_owned());
+                break;
+            }
+            assert!(number < 599, "no write was acknowledged after the leader had stopped");
+            Wall.sleep(std::time::Duration::from_millis(100)).await;
+        }
+        assert_eq!(canaries().await.unwrap(), acknowledged);
+
+        // One of three is no quorum: nothing is acknowledged, and an old answer is not given either.
+        servers.stop((leader + 1) % 3);
+        let error = applications.write_canary(&spec, &seats, "lonely", "").await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unreachable, "{error:?}");
+        let error = canaries().await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unreachable, "{error:?}");
     });
 }
 

@@ -231,6 +231,62 @@ impl Stage {
         (old, new)
     }
 
+    /// Brings slots to the new image, one after the other, and writes a canary before each new member is back.
+    fn rolls(&self, numbers: std::ops::Range<usize>) {
+        for number in numbers {
+            let (old, _) = self.moves_to_a_new_shell(number, 4 + number as u32);
+            self.write(&format!("roll/{number}"), "meanwhile").unwrap();
+            self.pass(seconds(60));
+            assert!(self.is_well(number), "slot {number}");
+            self.act(number, retire(&old));
+            self.view();
+            assert_eq!(self.act(number, terminate(&old)), Outcome::Done);
+            self.pass(seconds(91));
+        }
+    }
+
+    fn write(&self, key: &str, value: &str) -> Result<(), PortError> {
+        let seats = self.seats();
+        block_on(&self.world, self.world.write_canary(&self.spec, &seats, key, value))
+    }
+
+    /// What the cluster has, as `key=value` in one line.
+    fn try_canaries(&self) -> Result<String, PortError> {
+        let seats = self.seats();
+        let found = block_on(&self.world, self.world.canaries(&self.spec, &seats))?;
+        Ok(found.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" "))
+    }
+
+    fn canaries(&self) -> String {
+        self.try_canaries().unwrap()
+    }
+
+    /// No member is pruned.
+    fn keeps_members(&self) {
+        let (seats, effect) = (self.seats(), MemberEffect::SetPruning { down_to: 3 });
+        block_on(&self.world, Application::change(&self.world, &self.spec, &seats, &effect)).unwrap();
+    }
+
+    /// Has a slot's member lead.
+    fn enthrones(&self, number: usize) {
+        let (membership, seats) = (self.membership(), self.seats());
+        let to = membership.of_slot(&self.slot(number)).unwrap().id.clone();
+        let effect = MemberEffect::TransferLeadership { from: membership.leader.unwrap(), to: to.clone() };
+        block_on(&self.world, Application::change(&self.world, &self.spec, &seats, &effect)).unwrap();
+        self.pass(seconds(1));
+        assert_eq!(self.membership().leader, Some(to));
+    }
+
+    fn stops(&self, number: usize) {
+        self.world.stop_instance(&self.of(number).0);
+        self.pass(seconds(61));
+    }
+
+    fn starts(&self, number: usize) {
+        self.world.start_instance(&self.of(number).0);
+        self.pass(seconds(90));
+    }
+
     fn broken(&self) -> Vec<String> {
         self.world.violations().into_iter().map(|violation| violation.invariant).collect()
     }
@@ -804,6 +860,152 @@ fn a_member_that_lost_its_disk_comes_back_as_a_stranger_and_that_shows() {
     assert_eq!(stage.broken(), ["identity"]);
 }
 
+// Canary data.
+
+#[test]
+fn acknowledged_canaries_are_there_after_a_whole_roll() {
+    let stage = Stage::settled();
+    assert_eq!(stage.canaries(), "");
+    stage.write("before", "one").unwrap();
+    stage.write("before", "two").unwrap();
+    assert_eq!(stage.canaries(), "before=two");
+    stage.rolls(0..3);
+    let everything = "before=two roll/0=meanwhile roll/1=meanwhile roll/2=meanwhile";
+    for number in 0..3 {
+        stage.enthrones(number);
+        assert_eq!(stage.canaries(), everything, "every member has it");
+    }
+    assert_eq!(stage.world.violations(), []);
+}
+
+#[test]
+fn canaries_lie_on_the_volumes_and_outlive_a_stop_of_all_members() {
+    let stage = Stage::settled();
+    stage.write("key", "value").unwrap();
+    (0..3).for_each(|number| stage.stops(number));
+    assert_eq!(stage.try_canaries().unwrap_err().kind, ErrorKind::Unreachable);
+    (0..3).for_each(|number| stage.starts(number));
+    assert_eq!(stage.canaries(), "key=value");
+}
+
+#[test]
+fn without_a_leader_or_a_quorum_no_canary_is_acknowledged() {
+    let stage = Stage::settled();
+    stage.write("first", "1").unwrap();
+    stage.world.lose_leader(&stage.spec.name);
+    assert_eq!(stage.write("leaderless", "").unwrap_err().kind, ErrorKind::Unreachable);
+    assert_eq!(stage.try_canaries().unwrap_err().kind, ErrorKind::Unreachable, "an old answer is none");
+    stage.pass(seconds(30));
+    stage.world.hide_members(&stage.spec.name, seconds(10));
+    assert_eq!(stage.write("hidden", "").unwrap_err().kind, ErrorKind::Unreachable);
+    stage.pass(seconds(11));
+    stage.keeps_members();
+    let number = stage.follower();
+    stage.stops(number);
+    stage.write("two-of-three", "2").unwrap();
+    stage.world.stop_instance(&stage.of((number + 1) % 3).0);
+    assert_eq!(stage.write("one-of-three", "").unwrap_err().kind, ErrorKind::Unreachable);
+    stage.starts(number);
+    assert_eq!(stage.canaries(), "first=1 two-of-three=2");
+}
+
+#[test]
+fn members_that_are_ill_do_not_count_for_a_canary() {
+    let stage = Stage::settled();
+    stage.world.register_image(&ImageId::from(NEW), Payload::JoinsUnhealthy);
+    stage.keeps_members();
+    let leader = stage.membership().leader;
+    let leads = |number: &usize| stage.membership().of_slot(&stage.slot(*number)).map(|m| m.id.clone()) == leader;
+    let followers: Vec<usize> = (0..3).filter(|number| !leads(number)).collect();
+    stage.moves_to_a_new_shell(followers[0], 4);
+    stage.pass(seconds(60));
+    stage.write("leader-and-one", "1").unwrap();
+    stage.stops(followers[1]);
+    assert_eq!(stage.membership().leader, leader);
+    assert_eq!(stage.write("leader-alone", "2").unwrap_err().kind, ErrorKind::Unreachable);
+    assert_eq!(stage.canaries(), "leader-and-one=1");
+}
+
+#[test]
+fn a_member_that_was_away_or_lost_its_disk_is_sent_what_it_lacks() {
+    for wiped in [false, true] {
+        let stage = Stage::settled();
+        let number = stage.follower();
+        stage.write("before", "1").unwrap();
+        stage.stops(number);
+        stage.write("meanwhile", "2").unwrap();
+        if wiped {
+            stage.world.wipe_volume(&stage.of(number).1);
+        }
+        stage.starts(number);
+        stage.enthrones(number);
+        assert_eq!(stage.canaries(), "before=1 meanwhile=2", "wiped: {wiped}");
+    }
+}
+
+#[test]
+fn whoever_lacks_an_acknowledged_canary_is_not_elected() {
+    for seed in 0..20 {
+        let stage = Stage::settled_on(World::new(seed, FaultLevel::None), VERSION);
+        stage.keeps_members();
+        let number = stage.follower();
+        stage.stops(number);
+        stage.write("meanwhile", "1").unwrap();
+        stage.world.start_instance(&stage.of(number).0);
+        // It comes back in the midst of elections, and has a whole log before anybody can send it the write.
+        for _ in 0..15 {
+            stage.world.lose_leader(&stage.spec.name);
+            stage.pass(seconds(5));
+            assert_eq!(stage.canaries(), "meanwhile=1", "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn what_only_one_volume_has_is_lost_with_it() {
+    for (wiped, left) in [(false, "before=1 roll/0=meanwhile roll/1=meanwhile"), (true, "roll/1=meanwhile")] {
+        let stage = Stage::settled();
+        stage.world.register_image(&ImageId::from(NEW), Payload::LosesData);
+        stage.write("before", "1").unwrap();
+        stage.rolls(0..2);
+        stage.enthrones(1);
+        stage.stops(2);
+        if wiped {
+            stage.world.wipe_volume(&stage.of(2).1);
+        }
+        stage.starts(2);
+        stage.enthrones(2);
+        assert_eq!(stage.canaries(), left);
+    }
+}
+
+#[test]
+fn an_image_that_loses_data_is_healthy_and_the_canaries_are_gone_in_the_end() {
+    let stage = Stage::settled();
+    stage.world.register_image(&ImageId::from(NEW), Payload::LosesData);
+    stage.write("before", "1").unwrap();
+    stage.rolls(0..3);
+    assert!((0..3).all(|number| stage.is_well(number)));
+    // Each member has what was written after it had started.
+    let left =
+        ["roll/0=meanwhile roll/1=meanwhile roll/2=meanwhile", "roll/1=meanwhile roll/2=meanwhile", "roll/2=meanwhile"];
+    for (number, left) in left.into_iter().enumerate() {
+        stage.enthrones(number);
+        assert_eq!(stage.canaries(), left);
+    }
+    assert_eq!(stage.world.violations(), [], "no rule of ours is broken by it");
+}
+
+#[test]
+fn a_canary_has_a_plain_key() {
+    let stage = Stage::settled();
+    stage.write("step-3/12:00.5_b", "").unwrap();
+    for key in ["", "a b", "../vault", "a//b"] {
+        assert_eq!(stage.write(key, "").unwrap_err().kind, ErrorKind::Invalid, "{key}");
+    }
+    assert_eq!(stage.canaries(), "step-3/12:00.5_b=");
+}
+
 // Faults, replay and storage.
 
 /// A controller that only looks, and tells what was out of date.
@@ -936,6 +1138,40 @@ fn a_saved_world_goes_on_as_if_it_had_never_been_saved() {
         };
         let loaded = goes_on(World::load(&path).unwrap());
         assert_eq!(goes_on(stage.world.clone()), loaded);
+    }
+}
+
+#[test]
+fn canaries_are_saved_with_their_world_and_an_older_world_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("world.json");
+    let stage = Stage::settled();
+    stage.world.register_image(&ImageId::from(NEW), Payload::LosesData);
+    stage.write("key", "value").unwrap();
+    stage.stops(stage.follower());
+    stage.world.save(&path).unwrap();
+    let loaded = || Stage { world: World::load(&path).unwrap(), spec: stage.spec.clone() };
+    assert_eq!(loaded().canaries(), "key=value");
+
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"loses-data\""));
+    let mut saved: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(forgets_canaries(&mut saved), 3 + 2, "on each volume, and with each running member");
+    std::fs::write(&path, saved.to_string()).unwrap();
+    let older = loaded();
+    assert_eq!(older.canaries(), "");
+    older.write("new", "1").unwrap();
+    assert_eq!(older.canaries(), "new=1");
+}
+
+/// Leaves what an older version would have saved. Says how often there was more.
+fn forgets_canaries(value: &mut serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Object(fields) => {
+            usize::from(fields.remove("canaries").is_some()) + fields.values_mut().map(forgets_canaries).sum::<usize>()
+        }
+        serde_json::Value::Array(items) => items.iter_mut().map(forgets_canaries).sum(),
+        _ => 0,
     }
 }
 

@@ -1,17 +1,19 @@
-//! Consul servers: what they say of each other, and the two things that are asked of them.
+//! Consul servers: what they say of each other, the two things that are asked of them, and the canary data they keep.
 //!
 //! Every member is asked who leads; one of those that answer is asked for the rest, and the others take its place if it
-//! falls silent. `read` makes one [`Membership`] of the answers, `servers` gets them, `change` is about the verbs.
+//! falls silent. `read` makes one [`Membership`] of the answers, `servers` gets them, `change` is about the verbs, `canary` about the
+//! data.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::MemberEffect;
 use crate::ids::ClusterName;
 use crate::observed::Membership;
-use crate::ports::{ErrorKind, Outcome, PortError, Seat};
+use crate::ports::{ErrorKind, Outcome, PortError, Seat, canary_key};
 use crate::spec::{ClusterSpec, ConsulSpec};
 
+mod canary;
 mod change;
 mod read;
 mod servers;
@@ -27,6 +29,8 @@ pub struct Consul {
     http: Http,
     /// The clusters, with the version of the leader, that do not offer to move leadership although they should.
     cannot_transfer: RefCell<BTreeSet<(ClusterName, String)>>,
+    /// The server of each cluster that last dealt with canary data.
+    answered: RefCell<BTreeMap<ClusterName, String>>,
 }
 
 impl Consul {
@@ -73,6 +77,44 @@ impl Consul {
                 }))
             }
         }
+    }
+
+    /// Stores an entry, and has it acknowledged. `Denied` if the token may not, with the rule to add.
+    pub async fn write_canary(
+        &self,
+        spec: &ClusterSpec,
+        how: &ConsulSpec,
+        seats: &[Seat],
+        key: &str,
+        value: &str,
+    ) -> Result<(), PortError> {
+        canary_key(key)?;
+        let servers = self.canary_servers(spec, how, seats)?;
+        let from = canary::write(&servers, key, value).await?;
+        self.answered.borrow_mut().insert(spec.name.clone(), from);
+        Ok(())
+    }
+
+    /// Every entry, from a consistent read.
+    pub async fn canaries(
+        &self,
+        spec: &ClusterSpec,
+        how: &ConsulSpec,
+        seats: &[Seat],
+    ) -> Result<BTreeMap<String, String>, PortError> {
+        let servers = self.canary_servers(spec, how, seats)?;
+        let (from, found) = canary::all(&servers).await?;
+        self.answered.borrow_mut().insert(spec.name.clone(), from);
+        Ok(found)
+    }
+
+    /// The servers, with the one first that answered last: one that hangs should not hold up every write anew.
+    fn canary_servers(&self, spec: &ClusterSpec, how: &ConsulSpec, seats: &[Seat]) -> Result<Servers, PortError> {
+        let mut servers = Servers::open(&self.http, spec, how, seats)?;
+        if let Some(host) = self.answered.borrow().get(&spec.name) {
+            servers.prefer(host);
+        }
+        Ok(servers)
     }
 
     /// A server of this version has answered that it does not know how to move leadership.

@@ -96,6 +96,8 @@ pub enum Behaviour {
     Flaps,
     /// They run well, but another version than the image is meant to have
     WrongVersion,
+    /// They run well, and have lost their canary data whenever they start, which nobody notices who does not ask for it
+    LosesData,
 }
 
 impl Behaviour {
@@ -107,6 +109,7 @@ impl Behaviour {
             Self::Unhealthy => Payload::JoinsUnhealthy,
             Self::Flaps => Payload::Flaps,
             Self::WrongVersion => Payload::WrongVersion("0.0.1".to_owned()),
+            Self::LosesData => Payload::LosesData,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::consul::{self, Consul, Server};
-use super::records::Declared;
+use super::records::{Cluster, Declared};
 use super::truth::{EPOCH, Tick, Truth};
 use crate::action::MemberEffect;
 use crate::ids::{ClusterName, MemberId};
@@ -38,22 +38,20 @@ impl Truth {
 
     /// What the members say, if any of them can be reached at a seat.
     pub(super) fn membership(&self, name: &ClusterName, seats: &[Seat]) -> Result<Membership, Refusal> {
-        let unreachable = || Refusal::new(ErrorKind::Unreachable, "no member answers");
-        let cluster = self.clusters.get(name).ok_or_else(unreachable)?;
-        if !self.reaches(name, seats) {
-            return Err(unreachable());
-        }
+        let cluster = self.reached(name, seats)?;
         Ok(cluster.consul.describe(&cluster.declared, self.now))
     }
 
-    fn reaches(&self, name: &ClusterName, seats: &[Seat]) -> bool {
-        self.clusters.get(name).is_some_and(|cluster| {
-            let answers = |seat: &Seat| {
+    /// The cluster, if any of its members can be reached at a seat.
+    pub(super) fn reached(&self, name: &ClusterName, seats: &[Seat]) -> Result<&Cluster, Refusal> {
+        let answers = |cluster: &&Cluster| {
+            let sits = |seat: &Seat| {
                 let mut processes = cluster.consul.processes.values();
                 processes.any(|process| process.address == seat.address && process.instance == seat.instance)
             };
-            cluster.unreachable_until <= self.now && seats.iter().any(answers)
-        })
+            cluster.unreachable_until <= self.now && seats.iter().any(sits)
+        };
+        self.clusters.get(name).filter(answers).ok_or_else(|| Refusal::new(ErrorKind::Unreachable, "no member answers"))
     }
 
     /// Carries out a request to the application.
@@ -63,9 +61,7 @@ impl Truth {
         seats: &[Seat],
         effect: &MemberEffect,
     ) -> Result<Outcome, Refusal> {
-        if !self.reaches(name, seats) {
-            return Err(Refusal::new(ErrorKind::Unreachable, "no member answers"));
-        }
+        self.reached(name, seats)?;
         let now = self.now;
         let Some(cluster) = self.clusters.get_mut(name) else {
             return Err(Refusal::new(ErrorKind::Unreachable, "no member answers"));

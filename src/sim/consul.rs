@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Payload;
 use super::autopilot::MAX_TRAILING;
+use super::canaries::Canaries;
 use super::truth::Millis;
 use crate::ids::{InstanceId, MemberId, SlotName};
 use crate::spec::quorum;
@@ -78,6 +79,15 @@ pub(super) struct Process {
     pub joins_at: Millis,
     /// How much of the log it had when it started.
     pub from: u64,
+    #[serde(default)]
+    pub canaries: Canaries,
+}
+
+/// What a process leaves behind on its disk.
+pub(super) struct Left {
+    /// How much of the log.
+    pub applied: u64,
+    pub canaries: Canaries,
 }
 
 /// What gossip says of a name.
@@ -129,10 +139,14 @@ impl Consul {
     /// The instance on which a slot's member is a healthy voter.
     pub(super) fn healthy_voter(&self, slot: &SlotName, now: Millis) -> Option<&InstanceId> {
         let (id, process) = self.processes.iter().find(|(_, process)| process.name == *slot)?;
-        let server = self.servers.get(id)?;
+        (self.servers.get(id)?.voter && self.is_well(id, now)).then_some(&process.instance)
+    }
+
+    /// A server runs where its peers know it, in health and not far behind.
+    pub(super) fn is_well(&self, id: &MemberId, now: Millis) -> bool {
+        let (Some(server), Some(process)) = (self.servers.get(id), self.processes.get(id)) else { return false };
         let caught_up = self.applied(process, now) + MAX_TRAILING >= self.index(now);
-        let well = process.joined.is_some() && process.ailment(now).is_none() && caught_up;
-        (well && server.voter && server.address == process.address).then_some(&process.instance)
+        process.joined.is_some() && process.ailment(now).is_none() && caught_up && server.address == process.address
     }
 
     /// For the transcript.
@@ -150,22 +164,23 @@ impl Consul {
         self.processes.insert(member, process);
     }
 
-    /// A process is gone without a leave. Gossip notices after 5–7 s. Says how much of the log it had.
-    pub(super) fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<u64> {
-        let process = self.processes.get(member)?;
-        let applied = self.applied(process, now);
+    /// A process is gone without a leave. Gossip notices after 5–7 s.
+    pub(super) fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Left> {
+        self.replicate(now);
+        let applied = self.applied(self.processes.get(member)?, now);
+        let process = self.processes.remove(member)?;
         if let Some(gossip) = self.gossip.get_mut(&process.name).filter(|gossip| gossip.member == *member) {
             gossip.fails_at = Some(now + rng.u64(5_000..=7_000));
         }
-        self.processes.remove(member);
         if self.leader.as_ref() == Some(member) {
             self.lose_leader(now, rng);
         }
-        Some(applied)
+        Some(Left { applied, canaries: process.canaries })
     }
 
     /// Nobody leads until an election 3–4 s from now.
     pub(super) fn lose_leader(&mut self, now: Millis, rng: &mut Rng) {
+        self.replicate(now);
         self.index = self.index(now);
         self.leader = None;
         self.election = Some((now + rng.u64(3_000..=4_000), None));
@@ -184,6 +199,7 @@ impl Consul {
         self.join(now);
         self.form(now, rng);
         self.elect(now, rng);
+        self.replicate(now);
         if self.leader.is_some() {
             self.admit(now);
             if now - self.judged >= JUDGE_EVERY {
@@ -272,11 +288,12 @@ impl Consul {
             Some(_) if !has_quorum => self.election = Some((now + rng.u64(2_000..=4_000), None)),
             Some((_, chosen)) => {
                 // Only a server with a log as long as any other's can win.
-                let longest = electorate.iter().map(|id| self.applied(&self.processes[*id], now)).max();
-                let fit = |id: &MemberId| {
+                let log = |id: &MemberId| {
                     let process = &self.processes[id];
-                    process.ailment(now).is_none() && Some(self.applied(process, now)) >= longest
+                    (process.canaries.seen(), self.applied(process, now))
                 };
+                let longest = electorate.iter().map(|id| log(id)).max();
+                let fit = |id: &MemberId| self.processes[id].ailment(now).is_none() && Some(log(id)) >= longest;
                 let fit: Vec<MemberId> = electorate.into_iter().filter(|id| fit(id)).cloned().collect();
                 let chosen = chosen.filter(|id| fit.contains(id)).or_else(|| rng.choice(fit));
                 self.enthrone(chosen, now, rng);
@@ -333,6 +350,7 @@ impl Consul {
             || self.leader.is_some()
                 && self.election.is_none()
                 && self.servers.len() == self.processes.len()
+                && self.is_replicated()
                 && self.servers.iter().all(settled)
     }
 

@@ -100,18 +100,20 @@ impl Truth {
         let fresh = MemberId::from(self.new_id("node"));
         let Some(disk) = self.volumes.get_mut(&home) else { return };
         let member = disk.member.get_or_insert(fresh).clone();
-        let from = disk.applied;
+        let (from, payload) = (disk.applied, self.images.get(&shell.seen.image).cloned().unwrap_or_default());
+        let canaries = disk.canaries.at_start(&payload);
         self.recognise(shell, &member, from);
         let process = Process {
             name: shell.seen.slot.clone(),
             instance: shell.seen.id.clone(),
             address,
             version: self.version_on(shell),
-            payload: self.images.get(&shell.seen.image).cloned().unwrap_or_default(),
+            payload,
             started: self.now,
             joined: None,
             joins_at: self.now,
             from,
+            canaries,
         };
         if let Some(cluster) = self.clusters.get_mut(&shell.cluster) {
             cluster.consul.start(member, process);
@@ -150,12 +152,12 @@ impl Truth {
         let Some(member) = self.member_on(&name, id) else { return };
         let now = self.now;
         let Some(cluster) = self.clusters.get_mut(&name) else { return };
-        let applied = cluster.consul.stop(&member, now, &mut self.rng).unwrap_or(0);
+        let Some(left) = cluster.consul.stop(&member, now, &mut self.rng) else { return };
         if let Some(truth) = cluster.slots.get_mut(&slot) {
-            truth.applied = applied;
+            truth.applied = left.applied;
         }
         if let Some(disk) = home.and_then(|home| self.volumes.get_mut(&home)) {
-            disk.applied = applied;
+            (disk.applied, disk.canaries) = (left.applied, left.canaries);
         }
         self.stir(&name);
     }

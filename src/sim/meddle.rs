@@ -133,6 +133,7 @@ impl World {
         self.with(|truth| {
             if let Some(disk) = truth.volumes.get_mut(id) {
                 (disk.stamp, disk.member, disk.applied) = (None, None, 0);
+                disk.canaries = Default::default();
             }
         });
     }

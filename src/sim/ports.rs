@@ -1,6 +1,7 @@
 //! The four ports: each call takes its time, and meets its fate.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use super::{CrashPoint, World, millis};
 use crate::action::{ClaimEffect, CloudEffect, Effect, MemberEffect};
 use crate::ids::{ClusterName, SlotName};
 use crate::observed::{ClaimRecord, Membership, Sweep};
-use crate::ports::{Application, Clock, Cloud, Coordination, ErrorKind, Outcome, PortError, Seat, Wanted};
+use crate::ports::{Application, Clock, Cloud, Coordination, ErrorKind, Outcome, PortError, Seat, Wanted, canary_key};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
@@ -75,6 +76,19 @@ impl Application for World {
             result
         };
         self.mutate(named.name(), &latency::NEARBY, |_, _| Ok(None), send).await
+    }
+
+    async fn write_canary(&self, spec: &ClusterSpec, seats: &[Seat], key: &str, value: &str) -> Result<(), PortError> {
+        canary_key(key)?;
+        let send = |truth: &mut Truth, _| {
+            truth.write_canary(&spec.name, seats, key, value)?;
+            Ok(Outcome::Done)
+        };
+        self.mutate("write a canary", &latency::NEARBY, |_, _| Ok(None), send).await.map(drop)
+    }
+
+    async fn canaries(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<BTreeMap<String, String>, PortError> {
+        self.read("read the canary data", &latency::NEARBY, |truth| truth.canaries(&spec.name, seats)).await
     }
 }
 

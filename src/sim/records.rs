@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::canaries::Canaries;
 use super::consul::Consul;
 use super::truth::Millis;
 use crate::ids::{ClusterName, InstanceId, MemberId, SlotName, VolumeId, VolumeName, Zone};
@@ -48,6 +49,9 @@ pub(super) struct Disk {
     pub member: Option<MemberId>,
     /// How much of the log lies on it.
     pub applied: u64,
+    /// The canary data on it, but for what a running member has not left there yet.
+    #[serde(default)]
+    pub canaries: Canaries,
     /// How often it was formatted.
     pub formatted: u32,
     /// Attaching fails although the volume is fine: its KMS key may not be used.

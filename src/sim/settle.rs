@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::canaries::Canaries;
 use super::consul::Process;
 use super::records::{Disk, Shell, Stamp};
 use super::truth::Truth;
@@ -79,6 +80,7 @@ impl Truth {
             joined: None,
             joins_at: self.now,
             from: 0,
+            canaries: Canaries::default(),
         };
         if let Some(cluster) = self.clusters.get_mut(&shell.cluster) {
             cluster.instances.insert(shell.seen.id.clone());

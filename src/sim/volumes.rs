@@ -1,6 +1,7 @@
 //! EBS: volumes move from one state to the next as EC2 has them do.
 
 use super::calls::{Refusal, changed};
+use super::canaries::Canaries;
 use super::cloud::TOKEN_LIFE;
 use super::latency;
 use super::records::{Disk, Spent};
@@ -241,6 +242,7 @@ impl Disk {
             stamp: None,
             member: None,
             applied: 0,
+            canaries: Canaries::default(),
             formatted: 0,
             key_revoked: false,
         }

@@ -65,6 +65,32 @@ impl Servers {
         format!("{verb} the Consul servers of {}{at}{}", self.cluster, hosts.join(", "))
     }
 
+    /// Has a server come first where they are asked in turn.
+    pub(super) fn prefer(&mut self, host: &str) {
+        self.all.sort_by_key(|server| server.host() != host);
+    }
+
+    /// Asks one after the other until one has an answer of its own, be it a refusal. A server's error is none: most come
+    /// from one that has lost its leader.
+    pub(super) async fn any(
+        &self,
+        doing: impl Fn() -> String,
+        request: impl AsyncFn(&Server) -> Result<Answer, Silence>,
+    ) -> Result<Answer, PortError> {
+        let mut trouble = Vec::new();
+        for server in &self.all {
+            let error = match request(server).await {
+                Ok(answer) if answer.trouble() == Some(ErrorKind::Unreachable) => {
+                    PortError::new(doing(), ErrorKind::Unreachable, answer.refused())
+                }
+                Ok(answer) => return Ok(answer),
+                Err(silence) => PortError::new(doing(), ErrorKind::Unreachable, silence),
+            };
+            trouble.push((server, error));
+        }
+        Err(nobody(doing(), trouble))
+    }
+
     /// Everything that can be known of them now.
     pub(super) async fn ask(&self) -> Result<Answers, PortError> {
         let (live, leaders) = self.live().await?;
@@ -101,31 +127,13 @@ impl Servers {
             }
         }
         if live.is_empty() {
-            return Err(self.nobody(trouble));
+            return Err(nobody(self.doing("ask"), trouble));
         }
         let seen = |wanted: &String| live.iter().filter(|(_, view)| view == wanted).count();
         let mut live: Vec<_> = live.iter().map(|(server, view)| (seen(view), *server, view.clone())).collect();
         live.sort_by_key(|(seen, _, view)| (view.is_empty(), Reverse(*seen)));
         let leaders = live.iter().map(|(_, server, view)| (server.host().to_owned(), view.clone())).collect();
         Ok((live.into_iter().map(|(_, server, _)| server).collect(), leaders))
-    }
-
-    /// What went wrong with each of them. One that answers, though not as it should, says more than one that is silent.
-    fn nobody(&self, mut trouble: Vec<(&Server, PortError)>) -> PortError {
-        if let Some(spoke) = trouble.iter().position(|(_, error)| error.kind != ErrorKind::Unreachable) {
-            return trouble.swap_remove(spoke).1;
-        }
-        let root = |error: &PortError| {
-            let mut cause: &dyn std::error::Error = &*error.source;
-            while let Some(deeper) = cause.source() {
-                cause = deeper;
-            }
-            cause.to_string()
-        };
-        let each: Vec<_> =
-            trouble.iter().map(|(server, error)| format!("{}: {}", server.host(), root(error))).collect();
-        let why = if each.is_empty() { "no running instance has an address".to_owned() } else { each.join("; ") };
-        PortError::new(self.doing("ask"), ErrorKind::Unreachable, why)
     }
 
     /// The leader among servers, if it sits where we know; else any of them, which will pass on what it is asked.
@@ -201,6 +209,27 @@ impl Servers {
     fn json<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, PortError> {
         answer.json().map_err(|error| PortError::new(self.doing("ask"), ErrorKind::Unknown, error))
     }
+}
+
+/// What went wrong with each of them. One that answers, though not as it should, says more than one that is silent.
+fn nobody(doing: String, mut trouble: Vec<(&Server, PortError)>) -> PortError {
+    if let Some(spoke) = trouble.iter().position(|(_, error)| error.kind != ErrorKind::Unreachable) {
+        return trouble.swap_remove(spoke).1;
+    }
+    let root = |error: &PortError| {
+        let mut cause: &dyn std::error::Error = &*error.source;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        cause.to_string()
+    };
+    let told = |(server, error): &(&Server, PortError)| match root(error) {
+        text if text.starts_with(server.host()) => text,
+        text => format!("{}: {text}", server.host()),
+    };
+    let each: Vec<_> = trouble.iter().map(told).collect();
+    let why = if each.is_empty() { "no running instance has an address".to_owned() } else { each.join("; ") };
+    PortError::new(doing, ErrorKind::Unreachable, why)
 }
 
 /// An answer that is a success, or what follows from its not being one.
