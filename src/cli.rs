@@ -26,6 +26,7 @@ pub mod explain;
 pub mod plan;
 pub mod status;
 
+pub mod destroy;
 pub mod retry;
 pub mod run;
 pub mod simulate;
@@ -111,6 +112,7 @@ enum Command {
     Status(status::Args),
     Explain(explain::Args),
     Retry(retry::Args),
+    Destroy(destroy::Args),
     Simulate(simulate::Args),
     Doctor(doctor::Args),
     Adopt(adopt::Args),
@@ -146,6 +148,7 @@ impl Command {
             Self::Status(args) => status::run(args, out),
             Self::Explain(args) => explain::run(args, out),
             Self::Retry(args) => retry::run(args, out),
+            Self::Destroy(args) => destroy::run(args, out),
             Self::Simulate(args) => simulate::run(args, out),
             Self::Doctor(args) => doctor::run(args, out),
             Self::Adopt(args) => adopt::run(args, out),

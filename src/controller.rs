@@ -20,10 +20,12 @@ use crate::status::{Status, status};
 use crate::time::{Timestamp, before};
 
 pub mod desired;
+pub mod errand;
 pub mod fleet;
 mod memory;
 mod retry;
 mod sweep;
+pub mod verdict;
 pub mod wake;
 
 use memory::Memory;

@@ -1,16 +1,19 @@
 //! Which cloud a command looks at: the simulated one, or AWS.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::action::CloudEffect;
+use crate::act;
+use crate::action::{Action, Effect};
 use crate::cloud::permissions::Asked;
+use crate::controller::errand::{Errand, Finish};
 use crate::controller::{Audience, Controller, Report};
 use crate::ids::{ImageId, SlotName};
-use crate::observed::Observation;
-use crate::ports::{Clock, Cloud, Outcome, PortError};
+use crate::observed::{ClaimRecord, CloudView, Observation, Reading};
+use crate::ports::{Clock, Outcome, PortError};
 use crate::sim::executor::block_on;
 use crate::sim::{FaultLevel, Payload, World};
 use crate::simulate;
@@ -74,7 +77,8 @@ pub struct Scene {
 /// What a command that is no controller does with a cloud.
 trait View {
     fn look(&self, spec: &ClusterSpec) -> Observation;
-    fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure>;
+    fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure>;
+    fn bring(&self, errand: Errand, audience: &dyn Audience) -> Result<Finish, Failure>;
     fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked>;
 }
 
@@ -179,9 +183,25 @@ impl Scene {
         self.cloud.look(spec)
     }
 
+    /// What a command that changes something needs to have seen, or why it was not.
+    pub fn see(&self, spec: &ClusterSpec) -> Result<(Arc<CloudView>, ClaimRecord), Failure> {
+        let seen = self.look(spec);
+        match (seen.cloud, seen.claim) {
+            (Reading::Seen { value: view, .. }, Reading::Seen { value: record, .. }) => Ok((view, record)),
+            (Reading::Unknown { why }, _) | (_, Reading::Unknown { why }) => {
+                Err(Failure::new(why).hint("`hermitcrab doctor` shows what can be reached, and what is allowed"))
+            }
+        }
+    }
+
     /// One change that a person asked for.
-    pub fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure> {
-        self.cloud.change(spec, slot, effect)
+    pub fn act(&self, spec: &ClusterSpec, slot: Option<&SlotName>, effect: Effect) -> Result<Outcome, Failure> {
+        self.cloud.act(spec, &Action { cluster: spec.name.clone(), slot: slot.cloned(), effect })
+    }
+
+    /// Attends to a cluster until its errand is done, or a signal comes.
+    pub fn bring(&self, errand: Errand, audience: &dyn Audience) -> Result<Finish, Failure> {
+        self.cloud.bring(errand, audience)
     }
 
     /// What the credentials may do for a cluster; nothing to say in a world without credentials.
@@ -196,17 +216,29 @@ struct Simulated {
     saved: Option<PathBuf>,
 }
 
+impl Simulated {
+    fn keep(&self) -> Result<(), Failure> {
+        self.saved.as_deref().map_or(Ok(()), |path| save(&self.world, path))
+    }
+}
+
 impl View for Simulated {
     fn look(&self, spec: &ClusterSpec) -> Observation {
         block_on(&self.world, self.controller.look(spec))
     }
 
-    fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure> {
-        let outcome = block_on(&self.world, Cloud::change(&self.world, spec, Some(slot), effect));
-        if let Some(path) = &self.saved {
-            save(&self.world, path)?;
-        }
+    fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure> {
+        let outcome = block_on(&self.world, act::execute(&self.world, spec, &[], action, self.world.now()));
+        self.keep()?;
         outcome.map_err(Failure::new)
+    }
+
+    fn bring(&self, errand: Errand, audience: &dyn Audience) -> Result<Finish, Failure> {
+        let outside = self.world.controller(0);
+        let finish =
+            block_on(&self.world, errand.run(outside, simulate::settings(0), audience, std::future::pending()));
+        self.keep()?;
+        Ok(finish)
     }
 
     fn allowed(&self, _: &ClusterSpec) -> Vec<Asked> {

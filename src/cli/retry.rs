@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::action::CloudEffect;
+use crate::action::{ClaimEffect, CloudEffect, Effect};
 use crate::ids::{Generation, SlotName, VolumeId};
-use crate::observed::{ClaimRecord, CloudView, Observation, Reading};
+use crate::observed::{ClaimRecord, CloudView, Ending, Remains};
 use crate::plan::Hazard;
 use crate::ports::Outcome;
+use crate::spec::ClusterSpec;
 
 use super::cloud;
 use super::desired::Desired;
@@ -29,7 +30,8 @@ Exit codes:
 
 /// Let a generation that failed be tried again
 ///
-/// Takes the mark `hermitcrab:rejected` off the cluster's volumes. Nothing else is changed.
+/// Takes the mark `hermitcrab:rejected` off the cluster's volumes. A cluster that was destroyed may be again. Nothing else is
+/// changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -51,9 +53,12 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let declared = desired.named(&args.cluster)?;
     let scene = args.cloud.open(std::slice::from_ref(declared))?;
     let spec = scene.specs.first().unwrap_or(declared);
-    let (view, record) = read(scene.look(spec))?;
+    let (view, record) = scene.see(spec)?;
     if let Some(hazard) = Hazard::of_account(spec, view.catalogue.account.as_ref()) {
         return Err(hazard.into());
+    }
+    if let Some(ending) = &record.ending {
+        return revive(args, &scene, spec, &record, ending, out);
     }
     let marked: Vec<_> = marked(&view).collect();
     if marked.is_empty() {
@@ -72,7 +77,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             continue;
         }
         let effect = CloudEffect::Forgive { volumes: [volume.clone()].into(), generation: generation.clone() };
-        match scene.change(spec, &slot, &effect) {
+        match scene.act(spec, Some(&slot), Effect::Cloud(effect)) {
             Ok(Outcome::Changed { expected, found }) => {
                 writeln!(out.data)?;
                 return Err(Failure::new(format!("{volume} has changed: expected {expected}, found {found}"))
@@ -88,12 +93,30 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What a decision needs, or why it was not seen.
-fn read(seen: Observation) -> Result<(std::sync::Arc<CloudView>, ClaimRecord), Failure> {
-    match (seen.cloud, seen.claim) {
-        (Reading::Seen { value: view, .. }, Reading::Seen { value: record, .. }) => Ok((view, record)),
-        (Reading::Unknown { why }, _) | (_, Reading::Unknown { why }) => {
-            Err(Failure::new(why).hint("`hermitcrab doctor` shows what can be reached, and what is allowed"))
+/// A cluster that was destroyed, or half so, may be again.
+fn revive(
+    args: &Args,
+    scene: &cloud::Scene,
+    spec: &ClusterSpec,
+    record: &ClaimRecord,
+    ending: &Ending,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
+    let back = match ending.remains {
+        Remains::Volumes => "with the volumes that were kept",
+        Remains::Snapshots | Remains::Nothing => "from nothing: its volumes were not to be kept",
+    };
+    if args.dry_run {
+        writeln!(out.data, "{}: destroyed; a retry lets it be again, {back}", spec.name)?;
+        return Ok(Exit::Done);
+    }
+    match scene.act(spec, None, Effect::Claim(ClaimEffect::Revive { expects: record.revision }))? {
+        Outcome::Changed { .. } => {
+            Err(Failure::new(format!("somebody else has just written to {}", spec.name)).hint("run the command again"))
+        }
+        _ => {
+            writeln!(out.data, "{}: a controller may bring it back, {back}", spec.name)?;
+            Ok(Exit::Done)
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::controller::desired::{Changes, Desired, Standing};
 use crate::controller::fleet::Fleet;
+use crate::controller::verdict::Verdict;
 use crate::controller::wake::Watch;
 use crate::controller::{Controller, Settings};
 use crate::ids::{ClusterName, ImageId, Owner};
@@ -32,7 +33,7 @@ mod on_aws;
 #[cfg(feature = "aws")]
 use on_aws::on_aws;
 
-use narrator::{Narrator, Verdict};
+use narrator::Narrator;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -106,7 +107,7 @@ struct Cloud {
     bad_image: Vec<ImageId>,
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     text.parse::<jiff::SignedDuration>()
         .map_err(|error| error.to_string())
         .and_then(|span| Duration::try_from(span).map_err(|_| "it must not be negative".to_owned()))

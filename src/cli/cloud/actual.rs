@@ -1,18 +1,23 @@
 //! EC2, seen from a command that looks and goes.
 
+use std::pin::pin;
 use std::rc::Rc;
 
+use futures_util::future;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Nobody, View};
-use crate::action::CloudEffect;
+use crate::act;
+use crate::action::Action;
 use crate::cli::Failure;
 use crate::cli::real::{Args, Real};
 use crate::cloud::permissions::Asked;
-use crate::controller::{Controller, Settings};
-use crate::ids::{Owner, SlotName};
+use crate::controller::errand::{Errand, Finish};
+use crate::controller::{Audience, Controller, Settings};
+use crate::ids::Owner;
 use crate::observed::Observation;
-use crate::ports::{Cloud, Outcome, Outside};
+use crate::ports::{Clock, Outcome, Outside};
 use crate::simulate;
 use crate::spec::ClusterSpec;
 
@@ -20,15 +25,20 @@ use crate::spec::ClusterSpec;
 pub(super) struct Actual {
     runtime: Runtime,
     controller: Controller<Rc<Real>, Nobody>,
+    owner: Owner,
 }
 
 impl Actual {
     pub(super) fn open(args: &Args, specs: &[ClusterSpec]) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let outside = runtime.block_on(Real::open(args, specs.first()))?;
-        let settings = Settings { owner: Owner::from(args.owner.as_str()), ..simulate::settings(0) };
-        Ok(Self { runtime, controller: Controller::new(outside, Nobody, settings) })
+        let owner = Owner::from(args.owner.as_str());
+        Ok(Self { runtime, controller: Controller::new(outside, Nobody, settings(&owner)), owner })
     }
+}
+
+fn settings(owner: &Owner) -> Settings {
+    Settings { owner: owner.clone(), ..simulate::settings(u64::from(std::process::id())) }
 }
 
 impl View for Actual {
@@ -36,9 +46,19 @@ impl View for Actual {
         self.runtime.block_on(self.controller.look(spec))
     }
 
-    fn change(&self, spec: &ClusterSpec, slot: &SlotName, effect: &CloudEffect) -> Result<Outcome, Failure> {
-        let cloud = self.controller.outside().cloud();
-        self.runtime.block_on(cloud.change(spec, Some(slot), effect)).map_err(Failure::new)
+    fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure> {
+        let outside = self.controller.outside();
+        let acted = act::execute(outside, spec, &[], action, outside.clock().now());
+        self.runtime.block_on(acted).map_err(Failure::new)
+    }
+
+    fn bring(&self, errand: Errand, audience: &dyn Audience) -> Result<Finish, Failure> {
+        let outside = self.controller.outside().clone();
+        self.runtime.block_on(async {
+            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            let stop = async { drop(future::select(pin!(terminate.recv()), pin!(interrupt.recv())).await) };
+            Ok(errand.run(outside, settings(&self.owner), audience, stop).await)
+        })
     }
 
     fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {

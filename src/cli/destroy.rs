@@ -1,0 +1,235 @@
+//! `destroy`: shows what would go, asks for the cluster's name, and brings the cluster to its end.
+
+use std::cell::RefCell;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::controller::errand::{Errand, Finish};
+use crate::controller::{Audience, Report, chain};
+use crate::observed::{CloudView, Ending, Instance, Remains, Volume, VolumeState};
+use crate::plan::{Goal, Hazard, Plan};
+use crate::ports::{Outcome, PortError};
+use crate::spec::ClusterSpec;
+
+use super::cloud::{self, Scene};
+use super::desired::Desired;
+use super::output::{BAD, DIM, GOOD, NAME, styled};
+use super::{Exit, Failure, Output};
+
+const EXAMPLES: &str = "\
+Examples:
+  hermitcrab destroy desired-state/dev/consul.yaml
+      Show what will go and what stays, and ask for the cluster's name
+  hermitcrab destroy desired-state/dev/consul.yaml --confirm consul-dev
+      Ask nobody, for scripts
+  hermitcrab destroy desired-state/dev/consul.yaml --confirm consul-dev --delete-volumes
+      Delete the volumes too, once a last snapshot of each is completed
+
+It can be broken off at any time, and the same command goes on. From its first step every controller leaves the cluster
+alone; `hermitcrab retry CLUSTER` lets it be again. To delete volumes it needs ec2:DeleteVolume, which the controller's own
+policy denies: run it with a person's credentials.
+
+Exit codes:
+  0    it is gone, or there was nothing of it
+  1    it is protected, or not confirmed: nothing was done
+  3    it does not get on: a person must act
+  4    it took too long, and the same command goes on
+  130  it was broken off, and the same command goes on";
+
+/// Destroy a cluster: stop its members, save their data, and let everything else go
+///
+/// Refused while the file says `deletionProtection: true`, as it does unless it says otherwise.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The cluster's desired-state file
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+    /// The cluster's name, to say that it is meant
+    #[arg(long, value_name = "NAME")]
+    confirm: Option<String>,
+    /// Delete the volumes too, once a last snapshot of each is completed
+    #[arg(long)]
+    delete_volumes: bool,
+    /// Take no last snapshots: nothing remains
+    #[arg(long, requires = "delete_volumes")]
+    no_snapshots: bool,
+    /// Give up after so long, e.g. `2h`
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = super::run::span)]
+    timeout: Duration,
+    #[command(flatten)]
+    cloud: cloud::Args,
+}
+
+impl Args {
+    fn remains(&self) -> Remains {
+        match (self.delete_volumes, self.no_snapshots) {
+            (false, _) => Remains::Volumes,
+            (true, false) => Remains::Snapshots,
+            (true, true) => Remains::Nothing,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let desired = Desired::read(std::slice::from_ref(&args.path), out)?;
+    let [declared] = desired.specs.as_slice() else {
+        return Err(Failure::new(format!("{} declares several clusters", args.path.display()))
+            .hint("name the file of the one that is meant"));
+    };
+    may_be_destroyed(args, declared)?;
+    let scene = args.cloud.open(std::slice::from_ref(declared))?;
+    let spec = scene.specs.first().unwrap_or(declared);
+    let (view, record) = scene.see(spec)?;
+    if let Some(hazard) = Hazard::of_account(spec, view.catalogue.account.as_ref()) {
+        return Err(hazard.into());
+    }
+    if instances(&view).next().is_none() && volumes(&view).next().is_none() {
+        writeln!(out.data, "{}: there is nothing of it", spec.name)?;
+        return Ok(Exit::Done);
+    }
+    show(spec, record.ending.as_ref(), &view, args.remains(), out)?;
+    confirm(args, spec, out)?;
+    let errand = Errand { spec: spec.clone(), goal: Goal::Gone(args.remains()), limit: args.timeout };
+    let finish = scene.bring(errand, &Teller(RefCell::new(&mut *out)))?;
+    conclude(args, spec, &scene, finish, out)
+}
+
+/// What the file alone says against it.
+fn may_be_destroyed(args: &Args, spec: &ClusterSpec) -> Result<(), Failure> {
+    let file = args.path.display();
+    if spec.deletion_protection {
+        return Err(Failure::new(format!("{} is protected", spec.name)).hint(format!(
+            "write `deletionProtection: false` into {file}, have it committed as any other change, and come again"
+        )));
+    }
+    match spec.capacity.group() {
+        Some(group) => Err(Failure::new(format!("Auto Scaling group {group} would launch what is terminated anew"))
+            .hint(format!(
+                "set the group's minimum and desired size to 0, take `capacity` out of {file}, and come again"
+            ))),
+        None => Ok(()),
+    }
+}
+
+fn instances(view: &CloudView) -> impl Iterator<Item = &Instance> {
+    view.instances.iter().filter(|instance| instance.state.is_live())
+}
+
+fn volumes(view: &CloudView) -> impl Iterator<Item = &Volume> {
+    view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted)
+}
+
+/// Exactly what goes, and what stays.
+fn show(
+    spec: &ClusterSpec,
+    ended: Option<&Ending>,
+    view: &CloudView,
+    remains: Remains,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let begun = ended.map(|ending| format!(", begun at {}", ending.since.strftime("%Y-%m-%dT%H:%M:%SZ")));
+    writeln!(
+        out.notes,
+        "{} ({}), to be destroyed{}:",
+        styled(NAME, &spec.name),
+        spec.region,
+        begun.unwrap_or_default()
+    )?;
+    for instance in instances(view) {
+        let state = format!("{:?}", instance.state).to_lowercase();
+        writeln!(out.notes, "  {:12} {:24} {}  ({state})", instance.slot, instance.id, styled(BAD, "terminated"))?;
+    }
+    for volume in volumes(view) {
+        let fate = match remains {
+            Remains::Volumes => styled(GOOD, "kept, with a last snapshot"),
+            Remains::Snapshots => styled(BAD, "deleted, after a last snapshot"),
+            Remains::Nothing => styled(BAD, "deleted, and no snapshot taken"),
+        };
+        let size = format!("{}, {} GiB", volume.name, volume.size_gib);
+        writeln!(out.notes, "  {:12} {:24} {fate}  {}", volume.slot, volume.id, styled(DIM, format!("({size})")))?;
+    }
+    Ok(())
+}
+
+/// The name, from the arguments or from whoever sits there.
+fn confirm(args: &Args, spec: &ClusterSpec, out: &mut Output) -> Result<(), Failure> {
+    let told = match &args.confirm {
+        Some(name) => name.clone(),
+        None if std::io::stdin().is_terminal() => {
+            write!(out.notes, "Type the cluster's name to destroy it: ")?;
+            out.notes.flush()?;
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line)?;
+            line.trim().to_owned()
+        }
+        None => {
+            return Err(Failure::new("nobody is there to confirm it")
+                .hint(format!("add `--confirm {}` if that is meant", spec.name)));
+        }
+    };
+    match told == *spec.name {
+        true => Ok(()),
+        false => Err(Failure::new(format!("`{told}` is not {}: nothing was done", spec.name))
+            .hint("give the name just as the file has it")),
+    }
+}
+
+fn conclude(args: &Args, spec: &ClusterSpec, scene: &Scene, finish: Finish, out: &mut Output) -> Result<Exit, Failure> {
+    let again = "the same command goes on from here";
+    let (exit, hint) = match &finish {
+        Finish::Reached => {
+            let left = match args.remains() {
+                Remains::Volumes => "its volumes and last snapshots remain",
+                Remains::Snapshots => "its last snapshots remain",
+                Remains::Nothing => "nothing remains",
+            };
+            writeln!(out.data, "{} is destroyed: {left}", spec.name)?;
+            let note = format!("take {} away; `hermitcrab retry {}` lets it be again", args.path.display(), spec.name);
+            writeln!(out.notes, " note: {note}")?;
+            return Ok(Exit::Done);
+        }
+        Finish::Stuck(plan) => (Exit::Failed, hints(plan).unwrap_or_else(|| again.to_owned())),
+        Finish::OutOfTime(_) => (Exit::TimedOut, again.to_owned()),
+        Finish::BrokenOff => (Exit::Interrupted, again.to_owned()),
+    };
+    let left = scene.see(spec).map(|(view, _)| (instances(&view).count(), volumes(&view).count()));
+    let left = left.map_or_else(
+        |_| String::new(),
+        |(instances, volumes)| format!("; {instances} instances and {volumes} volumes are there"),
+    );
+    let at = match &finish {
+        Finish::Stuck(plan) | Finish::OutOfTime(plan) => plan.to_string(),
+        Finish::Reached | Finish::BrokenOff => "broken off".to_owned(),
+    };
+    Err(Failure { exit, ..Failure::new(format!("{} is not destroyed yet: {at}{left}", spec.name)) }.hint(hint))
+}
+
+fn hints(plan: &Plan) -> Option<String> {
+    match plan {
+        Plan::Stalled(stall) => Some(stall.hint()),
+        Plan::Blocked(blocked) => blocked.hazards.iter().find_map(Hazard::hint),
+        Plan::Settled | Plan::Act(..) | Plan::Wait(_) => None,
+    }
+}
+
+/// A line for each step.
+struct Teller<'a>(RefCell<&'a mut Output>);
+
+impl Audience for Teller<'_> {
+    fn planned(&self, _: &Report<'_>) {}
+
+    fn acted(&self, report: &Report<'_>, outcome: &Result<Outcome, PortError>) {
+        let Plan::Act(action, _) = report.plan else { return };
+        let came_to = match outcome {
+            Ok(Outcome::Changed { found, .. }) => format!("  not yet: {found}"),
+            Ok(_) => String::new(),
+            Err(error) => format!("  {}: {}", styled(BAD, "failed"), chain(error)),
+        };
+        let slot = action.slot.as_deref().unwrap_or_default();
+        // Whoever does not listen any more does not keep the cluster from its end.
+        let _ = writeln!(self.0.borrow_mut().notes, "  {slot:12} {}{came_to}", action.effect);
+    }
+}
