@@ -10,6 +10,7 @@ pub mod failure;
 pub mod logging;
 pub mod output;
 pub mod progress;
+pub mod steps;
 
 pub mod cloud;
 pub mod desired;
@@ -27,6 +28,7 @@ pub mod plan;
 pub mod status;
 
 pub mod destroy;
+pub mod rehearse;
 pub mod retry;
 pub mod run;
 pub mod simulate;
@@ -112,6 +114,7 @@ enum Command {
     Status(status::Args),
     Explain(explain::Args),
     Retry(retry::Args),
+    Rehearse(rehearse::Args),
     Destroy(destroy::Args),
     Simulate(simulate::Args),
     Doctor(doctor::Args),
@@ -148,6 +151,7 @@ impl Command {
             Self::Status(args) => status::run(args, out),
             Self::Explain(args) => explain::run(args, out),
             Self::Retry(args) => retry::run(args, out),
+            Self::Rehearse(args) => rehearse::run(args, out),
             Self::Destroy(args) => destroy::run(args, out),
             Self::Simulate(args) => simulate::run(args, out),
             Self::Doctor(args) => doctor::run(args, out),

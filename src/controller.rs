@@ -246,7 +246,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Where members can be asked: every running instance that has an address.
-fn seats(view: &CloudView) -> Vec<Seat> {
+pub fn seats(view: &CloudView) -> Vec<Seat> {
     let running = view.instances.iter().filter(|instance| instance.state == InstanceState::Running);
     let seat = |instance: &crate::observed::Instance| {
         Some(Seat { slot: instance.slot.clone(), instance: instance.id.clone(), address: instance.address? })

@@ -62,6 +62,13 @@ impl<C: Clock> Coordination for Claims<C> {
             Self::Consul(consul) => consul.write(cluster, effect).await,
         }
     }
+
+    async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {
+        match self {
+            Self::Local(local) => local.forget(cluster).await,
+            Self::Consul(consul) => consul.forget(cluster).await,
+        }
+    }
 }
 
 /// A record that a write did not expect.

@@ -143,6 +143,11 @@ impl Server {
         Answer::receive(self.host(), self.request(Method::PUT, path, query).body(body)).await
     }
 
+    /// Removes.
+    pub async fn delete(&self, path: &str) -> Result<Answer, Silence> {
+        Answer::receive(self.host(), self.request(Method::DELETE, path, &[])).await
+    }
+
     /// Asks for something to be done.
     pub async fn post(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Silence> {
         Answer::receive(self.host(), self.request(Method::POST, path, query)).await

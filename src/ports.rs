@@ -67,6 +67,9 @@ pub trait Coordination {
 
     /// Replaces the record if it still has the revision that the effect expects.
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError>;
+
+    /// Removes the record of a cluster of which nothing is left, and that will never be again.
+    async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError>;
 }
 
 /// Time, which only comes in through here.

@@ -125,6 +125,13 @@ impl ApplicationSpec {
         }
     }
 
+    /// The same, whatever version its members report.
+    pub fn of_any_version(&self) -> Self {
+        match self {
+            Self::Consul(consul) => Self::Consul(ConsulSpec { version: None, ..consul.clone() }),
+        }
+    }
+
     /// What this application is like.
     pub fn rules(&self) -> Rules {
         match self {

@@ -364,7 +364,7 @@ fn completions_and_the_manual_are_printed() {
         &["man", "pln"],
         expect![[r#"
             ! error: there is no command `pln`
-            !  hint: the commands are init, run, validate, promote, schema, plan, status, explain, retry, destroy, simulate, doctor, adopt, iam-policy, completions, man, help
+            !  hint: the commands are init, run, validate, promote, schema, plan, status, explain, retry, rehearse, destroy, simulate, doctor, adopt, iam-policy, completions, man, help
             exit 1
         "#]],
     );

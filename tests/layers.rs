@@ -14,7 +14,7 @@ use source::{Part, imports, names_package, says, without, without_tests};
 
 /// What each module of the crate may import beside itself.
 #[rustfmt::skip]
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     // data
     ("ids",          &[]),
     ("time",         &[]),
@@ -36,6 +36,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
     ("coordination", &["ids", "time", "spec", "observed", "action", "ports", "http"]),
     ("sim",          &["ids", "time", "spec", "observed", "action", "ports"]),
     // people
+    ("rehearsal",    &["ids", "time", "spec", "observed", "action", "plan", "ports", "controller"]),
     ("simulate",     &["ids", "time", "spec", "observed", "action", "plan", "status", "ports", "act", "controller", "sim"]),
     ("cli",          ANYTHING),
     ("lib",          ANYTHING),

@@ -11,15 +11,17 @@ use crate::action::{Action, Effect};
 use crate::cloud::permissions::Asked;
 use crate::controller::errand::{Errand, Finish};
 use crate::controller::{Audience, Controller, Report};
-use crate::ids::{ImageId, SlotName};
+use crate::ids::{ClusterName, ImageId, SlotName};
 use crate::observed::{ClaimRecord, CloudView, Observation, Reading};
-use crate::ports::{Clock, Outcome, PortError};
+use crate::ports::{Clock, Cloud, Coordination, Outcome, PortError, Wanted};
+use crate::rehearsal::{self, Rehearsal};
 use crate::sim::executor::block_on;
 use crate::sim::{FaultLevel, Payload, World};
 use crate::simulate;
 use crate::spec::ClusterSpec;
-use crate::time::after;
+use crate::time::{Timestamp, after};
 
+use super::simulate::Behaviour;
 use super::{Failure, real};
 
 #[cfg(feature = "aws")]
@@ -79,6 +81,12 @@ trait View {
     fn look(&self, spec: &ClusterSpec) -> Observation;
     fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure>;
     fn bring(&self, errand: Errand, audience: &dyn Audience) -> Result<Finish, Failure>;
+    fn rehearse(&self, rehearsal: &Rehearsal, audience: &dyn Audience) -> Result<rehearsal::Report, Failure>;
+    fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure>;
+    fn clusters(&self, spec: &ClusterSpec) -> Result<Vec<ClusterName>, Failure>;
+    /// Makes a spec known to a simulated world, with what members on its image do.
+    fn announce(&self, spec: &ClusterSpec, behaviour: Behaviour);
+    fn now(&self) -> Timestamp;
     fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked>;
 }
 
@@ -204,6 +212,31 @@ impl Scene {
         self.cloud.bring(errand, audience)
     }
 
+    /// Makes a rehearsal, whole; a signal cuts it short.
+    pub fn rehearse(&self, rehearsal: &Rehearsal, audience: &dyn Audience) -> Result<rehearsal::Report, Failure> {
+        self.cloud.rehearse(rehearsal, audience)
+    }
+
+    /// Removes the claim record of a cluster that is gone for good.
+    pub fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure> {
+        self.cloud.forget(spec)
+    }
+
+    /// Every cluster in a spec's region that there is anything of, declared or not.
+    pub fn clusters(&self, spec: &ClusterSpec) -> Result<Vec<ClusterName>, Failure> {
+        self.cloud.clusters(spec)
+    }
+
+    /// Tells a simulated world of a cluster that is to be, and what members on its image do.
+    pub fn announce(&self, spec: &ClusterSpec, behaviour: Behaviour) {
+        self.cloud.announce(spec, behaviour);
+    }
+
+    /// The time there.
+    pub fn now(&self) -> Timestamp {
+        self.cloud.now()
+    }
+
     /// What the credentials may do for a cluster; nothing to say in a world without credentials.
     pub fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {
         self.cloud.allowed(spec)
@@ -241,9 +274,41 @@ impl View for Simulated {
         Ok(finish)
     }
 
+    fn rehearse(&self, rehearsal: &Rehearsal, audience: &dyn Audience) -> Result<rehearsal::Report, Failure> {
+        let outside = self.world.controller(0);
+        let rehearsed = rehearsal.run(outside, || simulate::settings(0), audience, std::future::pending());
+        let report = block_on(&self.world, rehearsed);
+        self.keep()?;
+        Ok(report)
+    }
+
+    fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure> {
+        block_on(&self.world, Coordination::forget(&self.world, &spec.name)).map_err(Failure::new)?;
+        self.keep()
+    }
+
+    fn clusters(&self, spec: &ClusterSpec) -> Result<Vec<ClusterName>, Failure> {
+        block_on(&self.world, names(&self.world, spec)).map_err(Failure::new)
+    }
+
+    fn announce(&self, spec: &ClusterSpec, behaviour: Behaviour) {
+        self.world.register_image(&spec.image, behaviour.payload(&simulate::version(spec)));
+        self.world.declare(spec);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
     fn allowed(&self, _: &ClusterSpec) -> Vec<Asked> {
         Vec::new()
     }
+}
+
+/// The clusters in a spec's region that there is anything of.
+async fn names(cloud: &impl Cloud, spec: &ClusterSpec) -> Result<Vec<ClusterName>, PortError> {
+    let wanted = Wanted { region: spec.region.clone(), ..Wanted::default() };
+    Ok(cloud.sweep(&wanted).await?.clusters.into_keys().collect())
 }
 
 /// A look is reported to nobody.

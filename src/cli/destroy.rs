@@ -6,15 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::controller::errand::{Errand, Finish};
-use crate::controller::{Audience, Report, chain};
 use crate::observed::{CloudView, Ending, Instance, Remains, Volume, VolumeState};
 use crate::plan::{Goal, Hazard, Plan};
-use crate::ports::{Outcome, PortError};
 use crate::spec::ClusterSpec;
 
 use super::cloud::{self, Scene};
 use super::desired::Desired;
 use super::output::{BAD, DIM, GOOD, NAME, styled};
+use super::steps::Steps;
 use super::{Exit, Failure, Output};
 
 const EXAMPLES: &str = "\
@@ -93,7 +92,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     show(spec, record.ending.as_ref(), &view, args.remains(), out)?;
     confirm(args, spec, out)?;
     let errand = Errand { spec: spec.clone(), goal: Goal::Gone(args.remains()), limit: args.timeout };
-    let finish = scene.bring(errand, &Teller(RefCell::new(&mut *out)))?;
+    let finish = scene.bring(errand, &Steps(RefCell::new(&mut *out)))?;
     conclude(args, spec, &scene, finish, out)
 }
 
@@ -138,11 +137,15 @@ fn show(
         spec.region,
         begun.unwrap_or_default()
     )?;
-    for instance in instances(view) {
+    let mut instances: Vec<_> = instances(view).collect();
+    let mut volumes: Vec<_> = volumes(view).collect();
+    instances.sort_by_key(|instance| &instance.slot);
+    volumes.sort_by_key(|volume| &volume.slot);
+    for instance in instances {
         let state = format!("{:?}", instance.state).to_lowercase();
         writeln!(out.notes, "  {:12} {:24} {}  ({state})", instance.slot, instance.id, styled(BAD, "terminated"))?;
     }
-    for volume in volumes(view) {
+    for volume in volumes {
         let fate = match remains {
             Remains::Volumes => styled(GOOD, "kept, with a last snapshot"),
             Remains::Snapshots => styled(BAD, "deleted, after a last snapshot"),
@@ -212,24 +215,5 @@ fn hints(plan: &Plan) -> Option<String> {
         Plan::Stalled(stall) => Some(stall.hint()),
         Plan::Blocked(blocked) => blocked.hazards.iter().find_map(Hazard::hint),
         Plan::Settled | Plan::Act(..) | Plan::Wait(_) => None,
-    }
-}
-
-/// A line for each step.
-struct Teller<'a>(RefCell<&'a mut Output>);
-
-impl Audience for Teller<'_> {
-    fn planned(&self, _: &Report<'_>) {}
-
-    fn acted(&self, report: &Report<'_>, outcome: &Result<Outcome, PortError>) {
-        let Plan::Act(action, _) = report.plan else { return };
-        let came_to = match outcome {
-            Ok(Outcome::Changed { found, .. }) => format!("  not yet: {found}"),
-            Ok(_) => String::new(),
-            Err(error) => format!("  {}: {}", styled(BAD, "failed"), chain(error)),
-        };
-        let slot = action.slot.as_deref().unwrap_or_default();
-        // Whoever does not listen any more does not keep the cluster from its end.
-        let _ = writeln!(self.0.borrow_mut().notes, "  {slot:12} {}{came_to}", action.effect);
     }
 }

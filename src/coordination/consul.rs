@@ -104,6 +104,13 @@ impl<C: Clock> Coordination for Consul<C> {
         let expected = format!("revision {}", effect.expects());
         Ok(Outcome::Changed { expected, found: "one that was written meanwhile".to_owned() })
     }
+
+    async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {
+        let key = self.key(cluster);
+        let (doing, path) = (format!("remove the claim {key} in Consul"), format!("/v1/kv/{key}"));
+        let answer = self.link.send(&doing, async |server: &Server| server.delete(&path).await).await?;
+        self.link.succeeded(&doing, answer).map(drop)
+    }
 }
 
 /// One entry of the store.

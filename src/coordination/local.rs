@@ -141,6 +141,17 @@ impl<C: Clock> Coordination for Local<C> {
             Err(error) => Err(failed(format!("write the claim in {}", path.display()), error)),
         }
     }
+
+    async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {
+        let _lock = self.lock().await?;
+        let path = self.path(cluster);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != Io::NotFound => {
+                Err(failed(format!("remove the claim in {}", path.display()), error))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What follows from a file that cannot be used.

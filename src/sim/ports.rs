@@ -108,6 +108,17 @@ impl Coordination for World {
         };
         self.mutate("write the claim", &latency::NEARBY, |_, _| Ok(None), send).await
     }
+
+    async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {
+        self.read("remove the claim", &latency::NEARBY, |truth| {
+            truth.store_answers()?;
+            if let Some(known) = truth.clusters.get_mut(cluster) {
+                known.claim = ClaimRecord::default();
+            }
+            Ok(())
+        })
+        .await
+    }
 }
 
 impl Clock for World {

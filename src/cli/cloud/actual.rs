@@ -7,19 +7,22 @@ use futures_util::future;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Nobody, View};
+use super::{Nobody, View, names};
 use crate::act;
 use crate::action::Action;
 use crate::cli::Failure;
 use crate::cli::real::{Args, Real};
+use crate::cli::simulate::Behaviour;
 use crate::cloud::permissions::Asked;
 use crate::controller::errand::{Errand, Finish};
 use crate::controller::{Audience, Controller, Settings};
-use crate::ids::Owner;
+use crate::ids::{ClusterName, Owner};
 use crate::observed::Observation;
-use crate::ports::{Clock, Outcome, Outside};
+use crate::ports::{Clock, Coordination, Outcome, Outside};
+use crate::rehearsal::{Rehearsal, Report};
 use crate::simulate;
 use crate::spec::ClusterSpec;
+use crate::time::Timestamp;
 
 /// EC2 and what runs there.
 pub(super) struct Actual {
@@ -35,6 +38,12 @@ impl Actual {
         let owner = Owner::from(args.owner.as_str());
         Ok(Self { runtime, controller: Controller::new(outside, Nobody, settings(&owner)), owner })
     }
+}
+
+/// Ends with the first signal that asks us to.
+fn signalled() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move { drop(future::select(pin!(terminate.recv()), pin!(interrupt.recv())).await) })
 }
 
 fn settings(owner: &Owner) -> Settings {
@@ -54,11 +63,28 @@ impl View for Actual {
 
     fn bring(&self, errand: Errand, audience: &dyn Audience) -> Result<Finish, Failure> {
         let outside = self.controller.outside().clone();
-        self.runtime.block_on(async {
-            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-            let stop = async { drop(future::select(pin!(terminate.recv()), pin!(interrupt.recv())).await) };
-            Ok(errand.run(outside, settings(&self.owner), audience, stop).await)
-        })
+        self.runtime.block_on(async { Ok(errand.run(outside, settings(&self.owner), audience, signalled()?).await) })
+    }
+
+    fn rehearse(&self, rehearsal: &Rehearsal, audience: &dyn Audience) -> Result<Report, Failure> {
+        let outside = self.controller.outside().clone();
+        let settings = || settings(&self.owner);
+        self.runtime.block_on(async { Ok(rehearsal.run(outside, settings, audience, signalled()?).await) })
+    }
+
+    fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure> {
+        let claims = self.controller.outside().coordination();
+        self.runtime.block_on(claims.forget(&spec.name)).map_err(Failure::new)
+    }
+
+    fn clusters(&self, spec: &ClusterSpec) -> Result<Vec<ClusterName>, Failure> {
+        self.runtime.block_on(names(self.controller.outside().cloud(), spec)).map_err(Failure::new)
+    }
+
+    fn announce(&self, _: &ClusterSpec, _: Behaviour) {}
+
+    fn now(&self) -> Timestamp {
+        self.controller.outside().clock().now()
     }
 
     fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {

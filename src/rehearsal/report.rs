@@ -1,0 +1,153 @@
+//! What a rehearsal came to.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::controller::errand::Finish;
+use crate::ids::{ClusterName, ImageId, SlotName};
+use crate::time::Human;
+
+use super::{Budget, Log, Rehearsal};
+
+/// What a rehearsal came to. Times are in seconds of the cloud's clock.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Report {
+    pub cluster: ClusterName,
+    /// The copy's name.
+    pub copy: ClusterName,
+    pub from: ImageId,
+    pub to: ImageId,
+    /// Nothing speaks against the image.
+    pub passed: bool,
+    /// It was told to stop; then nothing is proven.
+    pub broken_off: bool,
+    /// What speaks against it.
+    pub findings: Vec<String>,
+    pub create_seconds: f64,
+    pub roll_seconds: f64,
+    pub destroy_seconds: f64,
+    /// The longest that each member was down during the rollout.
+    pub member_down_seconds: BTreeMap<SlotName, f64>,
+    /// The longest that nothing could be written during it.
+    pub longest_write_stall_seconds: f64,
+    pub writes_acknowledged: usize,
+    pub writes_lost: usize,
+}
+
+impl Report {
+    pub(super) fn of(rehearsal: &Rehearsal) -> Self {
+        Self {
+            cluster: rehearsal.original.clone(),
+            copy: rehearsal.copy.name.clone(),
+            from: rehearsal.from.clone(),
+            to: rehearsal.copy.image.clone(),
+            passed: true,
+            broken_off: false,
+            findings: Vec::new(),
+            create_seconds: 0.0,
+            roll_seconds: 0.0,
+            destroy_seconds: 0.0,
+            member_down_seconds: BTreeMap::new(),
+            longest_write_stall_seconds: 0.0,
+            writes_acknowledged: 0,
+            writes_lost: 0,
+        }
+    }
+
+    /// Something speaks against the image.
+    pub(super) fn finds(&mut self, what: String) {
+        self.passed = false;
+        self.findings.push(what);
+    }
+
+    /// How a part of it ended.
+    pub(super) fn takes(&mut self, otherwise: &str, finish: &Finish) {
+        match finish {
+            Finish::Reached => {}
+            Finish::Stuck(plan) => self.finds(format!("{otherwise}: {plan}")),
+            Finish::OutOfTime(plan) => self.finds(format!("{otherwise} in time; at the end: {plan}")),
+            Finish::BrokenOff => {
+                self.broken_off = true;
+                self.finds(format!("{otherwise}: broken off"));
+            }
+        }
+    }
+
+    /// What clients and members went through.
+    pub(super) fn counts(&mut self, log: &Log, downs: &BTreeMap<SlotName, Duration>, budget: &Budget) {
+        self.member_down_seconds = downs.iter().map(|(slot, down)| (slot.clone(), down.as_secs_f64())).collect();
+        self.longest_write_stall_seconds = log.longest_stall.as_secs_f64();
+        (self.writes_acknowledged, self.writes_lost) = (log.written.len(), log.lost.len());
+        self.findings.extend(log.trouble.iter().filter(|why| why.contains("data")).cloned());
+        if let Some(after) = log.lost.values().next() {
+            let (lost, all) = (self.writes_lost, self.writes_acknowledged);
+            self.findings.push(format!("{lost} of {all} acknowledged writes were missing, first after {after}"));
+        }
+        let over = |limit: Option<Duration>, took: Duration| limit.filter(|limit| took > *limit);
+        for (slot, down) in downs {
+            if let Some(limit) = over(budget.member_down, *down) {
+                self.findings.push(format!("{slot} was down for {}, and may be for {}", Human(*down), Human(limit)));
+            }
+        }
+        if let Some(limit) = over(budget.write_stall, log.longest_stall) {
+            let took = Human(log.longest_stall);
+            self.findings.push(format!("nothing could be written for {took}, and that may take {}", Human(limit)));
+        }
+        self.passed = self.findings.is_empty();
+    }
+
+    fn verdict(&self) -> &'static str {
+        match (self.passed, self.broken_off) {
+            (true, _) => "passed",
+            (false, true) => "broken off",
+            (false, false) => "failed",
+        }
+    }
+
+    fn rows(&self) -> [(&'static str, String); 6] {
+        let span = |seconds: f64| Human(Duration::from_secs_f64(seconds)).to_string();
+        let downs = self.member_down_seconds.iter().map(|(slot, down)| format!("{slot} {}", span(*down)));
+        [
+            ("creation", span(self.create_seconds)),
+            ("rollout", span(self.roll_seconds)),
+            ("end", span(self.destroy_seconds)),
+            ("member down", downs.collect::<Vec<_>>().join(", ")),
+            ("writes", format!("{} acknowledged, {} lost", self.writes_acknowledged, self.writes_lost)),
+            ("write stall", span(self.longest_write_stall_seconds)),
+        ]
+    }
+
+    /// For a terminal.
+    pub fn text(&self) -> String {
+        let Self { cluster, from, to, copy, .. } = self;
+        let mut text = format!("rehearsal of {cluster}, {from} → {to}: {}\n", self.verdict());
+        for (name, value) in self.rows() {
+            let _ = writeln!(text, "  {name:12} {value}");
+        }
+        let _ = writeln!(text, "  {:12} {copy}", "copy");
+        for finding in &self.findings {
+            let _ = writeln!(text, "  ✗ {finding}");
+        }
+        text
+    }
+
+    /// For a comment on a pull request. The marker in the first line names the comment that it replaces.
+    pub fn markdown(&self) -> String {
+        let Self { cluster, from, to, .. } = self;
+        let mut text = format!("<!-- hermitcrab:rehearsal:{cluster} -->\n");
+        let _ = writeln!(text, "### Rehearsal of `{cluster}` {}\n\n`{from}` → `{to}`\n", self.verdict());
+        for finding in &self.findings {
+            let _ = writeln!(text, "- ✗ {finding}");
+        }
+        text.push_str("\n| | |\n|---|---|\n");
+        for (name, value) in self.rows() {
+            let _ = writeln!(text, "| {name} | {value} |");
+        }
+        text
+    }
+}
