@@ -118,7 +118,7 @@ impl Rehearsal {
         let bring = async |spec: ClusterSpec, goal, stop| {
             let begun = outside.clock().now();
             let errand = Errand { spec, goal, limit: self.budget.part };
-            let finish = errand.run(outside.clone(), settings(), &watch, stop).await;
+            let finish = Box::pin(errand.run(outside.clone(), settings(), &watch, stop)).await;
             (finish, elapsed(outside.clock().now(), begun))
         };
         let created = ClusterSpec {

@@ -53,7 +53,9 @@ impl Errand {
         let finish = Rc::new(RefCell::new(Finish::BrokenOff));
         let ear = Ear { audience, attended: attended.clone(), judge: Judge::default(), until, finish: finish.clone() };
         let controller = Controller::new(outside, ear, settings);
-        if let Either::Right(((), attention)) = future::select(pin!(controller.attend(&attended)), pin!(stop)).await {
+        // On the heap: with a whole SDK below it, it is large.
+        let attention = Box::pin(controller.attend(&attended));
+        if let Either::Right(((), attention)) = future::select(attention, pin!(stop)).await {
             attended.stop();
             attention.await;
         }

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::rc::Rc;
 
-use futures_util::future;
+use futures_util::future::{self, FutureExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,7 +43,7 @@ impl Actual {
 /// Ends with the first signal that asks us to.
 fn signalled() -> std::io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move { drop(future::select(pin!(terminate.recv()), pin!(interrupt.recv())).await) })
+    Ok(async move { future::select(pin!(terminate.recv()), pin!(interrupt.recv())).map(|_| ()).await })
 }
 
 fn settings(owner: &Owner) -> Settings {
@@ -63,13 +63,14 @@ impl View for Actual {
 
     fn bring(&self, errand: Errand, audience: &dyn Audience) -> Result<Finish, Failure> {
         let outside = self.controller.outside().clone();
-        self.runtime.block_on(async { Ok(errand.run(outside, settings(&self.owner), audience, signalled()?).await) })
+        self.runtime
+            .block_on(async { Ok(Box::pin(errand.run(outside, settings(&self.owner), audience, signalled()?)).await) })
     }
 
     fn rehearse(&self, rehearsal: &Rehearsal, audience: &dyn Audience) -> Result<Report, Failure> {
         let outside = self.controller.outside().clone();
         let settings = || settings(&self.owner);
-        self.runtime.block_on(async { Ok(rehearsal.run(outside, settings, audience, signalled()?).await) })
+        self.runtime.block_on(async { Ok(Box::pin(rehearsal.run(outside, settings, audience, signalled()?)).await) })
     }
 
     fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure> {
