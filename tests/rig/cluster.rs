@@ -1,6 +1,6 @@
 //! One rig: a loopback network with moto, proxy and hypervisor, and a cluster in it that has been running for a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -9,8 +9,10 @@ use std::time::Duration;
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load;
 
+use crate::boot::Image;
 use crate::ec2::{Ec2, Inventory, PERSON};
 use crate::hypervisor::{Hypervisor, Payload};
+use crate::metadata;
 use crate::moto::Moto;
 use crate::network::Network;
 use crate::proxy::Proxy;
@@ -59,7 +61,8 @@ impl Rig {
         let moto = Moto::start(servers, dir).await;
         let scale = std::env::var("HERMITCRAB_RIG_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(SCALE);
         let proxy = Proxy::start(&moto.endpoint, World::new(Delays::scaled(scale)), truth.clone()).await;
-        let hypervisor = Hypervisor::start(proxy.clone(), servers.clone(), truth.clone(), dir, slots);
+        let image = Image::install(servers, metadata::start(proxy.clone()).await, dir).await;
+        let hypervisor = Hypervisor::start(proxy.clone(), truth.clone(), dir, image);
         let person = Ec2::new(&proxy.endpoint, PERSON);
 
         let vpc = person.make("CreateVpc", &[("CidrBlock", &network.cidr())], "vpcId").await;
@@ -108,6 +111,7 @@ impl Rig {
         let slots: String = self.slots.iter().map(slot).collect();
         let mut text = include_str!("cluster.yaml").replace("SLOTS\n", &slots);
         text = text.replace("IMAGE", image).replace("SECURITY_GROUP", &self.security_group);
+        text = text.replace("COUNT", &self.slots.len().to_string());
         for (from, to) in changes {
             assert!(text.contains(from), "the desired state has no `{from}`");
             text = text.replace(from, to);
@@ -149,13 +153,14 @@ impl Rig {
         let slots = names.join(" ");
         let of_volume =
             [("hermitcrab:volume", "data"), ("hermitcrab:slots", &slots), ("hermitcrab:image", &*spec.image)];
-        let of_instance = [("team", "rig")];
         let volume_tags = tagged("volume", of_both.iter().chain(&of_volume));
-        let instance_tags = tagged("instance", of_both.iter().chain(&of_instance));
         let mut volume =
             vec![("AvailabilityZone", slot.zone), ("Size", "1"), ("VolumeType", "gp3"), ("Encrypted", "true")];
         volume.extend(volume_tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-        self.person.make("CreateVolume", &volume, "volumeId").await;
+        let volume = self.person.make("CreateVolume", &volume, "volumeId").await;
+        let mut of_instance = vec![("hermitcrab:volume:data", &*volume)];
+        of_instance.extend(spec.instance.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let instance_tags = tagged("instance", of_both.iter().chain(&of_instance));
         let mut instance = vec![
             ("ImageId", &*spec.image),
             ("MinCount", "1"),
@@ -163,6 +168,7 @@ impl Rig {
             ("InstanceType", "m7i.large"),
             ("SubnetId", &*slot.subnet),
             ("SecurityGroupId.1", &*self.security_group),
+            ("MetadataOptions.InstanceMetadataTags", "enabled"),
         ];
         instance.extend(instance_tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         self.person.make("RunInstances", &instance, "instanceId").await;
@@ -191,8 +197,10 @@ impl Rig {
 
     fn are_well(&self) -> bool {
         let servers = self.hypervisor.servers();
-        let well = servers.iter().filter(|server| server.healthy && server.voter).count();
-        well == self.slots.len() && servers.len() == well && self.truth.down_now().is_empty()
+        let names: BTreeSet<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+        let are_ours = servers.len() == self.slots.len() && self.slots.iter().all(|slot| names.contains(&*slot.name));
+        let well = servers.iter().all(|server| server.healthy && server.voter);
+        are_ours && well && self.truth.down_now().is_empty()
     }
 
     /// What moto itself has.

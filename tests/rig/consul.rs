@@ -7,38 +7,30 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::process::{self, Process};
-use crate::servers::Servers;
+use crate::boot::Image;
+use crate::process::Process;
 use crate::world::Guest;
 
 /// Where every server's HTTP API listens, at its own address.
 pub const PORT: u16 = 8500;
 
-/// Starts the server of a slot, with its volume as its data directory. It looks for its peers where they are now.
-pub fn start(servers: &Servers, guest: &Guest, peers: &[String], expect: usize, log: &Path) -> Process {
-    let volume = log.with_file_name(&guest.volume);
+/// Starts the server of an instance that has booted, as its image does, and with what has to be otherwise here: many servers
+/// on one machine. It looks for its peers where they are now.
+pub fn start(image: &Image, guest: &Guest, own: &Path, peers: &[String], log: &Path) -> Process {
     let config = json!({
-        "server": true,
-        "node_name": guest.slot,
-        "datacenter": "dc1",
-        "bootstrap_expect": expect,
-        "bind_addr": guest.address,
+        // The image has it listen on 127.0.0.1 too, of which there is one for all of them.
         "client_addr": guest.address,
-        "data_dir": volume,
         "retry_join": peers,
         "retry_interval": "1s",
-        "leave_on_terminate": false,
-        "skip_leave_on_interrupt": true,
-        "disable_update_check": true,
         // Six clusters share two cores: a leader that is not given one for half a second must not step down.
         "performance": { "raft_multiplier": 3 },
         "ports": { "dns": -1, "serf_wan": -1 },
         "log_level": "INFO",
     });
-    let file = log.with_extension("json");
+    let file = own.join("rig.json");
     fs::write(&file, config.to_string()).unwrap();
-    let mut command = process::command(&servers.consul);
-    command.arg("agent").arg("-config-file").arg(&file);
+    let mut command = image.server(own);
+    command.arg("-config-file").arg(&file); // the last one wins
     Process::start(command, log)
 }
 

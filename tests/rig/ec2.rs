@@ -105,6 +105,8 @@ pub struct Instance {
     pub zone: String,
     pub address: String,
     pub tags: BTreeMap<String, String>,
+    /// Its metadata show its tags.
+    pub tells_tags: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -125,13 +127,17 @@ fn rows<T>(body: &str, list: &str, row: fn(Node<'_, '_>) -> T) -> Vec<T> {
 }
 
 fn instance(node: Node<'_, '_>) -> Instance {
+    let tags: BTreeMap<_, _> = xml::tags(node).collect();
+    // moto's groups launch without the metadata options of their template.
+    let of_group = tags.contains_key("aws:autoscaling:groupName");
     Instance {
+        tells_tags: of_group || xml::text(node, &["metadataOptions", "instanceMetadataTags"]) == "enabled",
         id: xml::text(node, &["instanceId"]).to_owned(),
         state: xml::text(node, &["instanceState", "name"]).to_owned(),
         image: xml::text(node, &["imageId"]).to_owned(),
         zone: xml::text(node, &["placement", "availabilityZone"]).to_owned(),
         address: xml::text(node, &["privateIpAddress"]).to_owned(),
-        tags: xml::tags(node).collect(),
+        tags,
     }
 }
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Brings what tests need and others wrote into a folder of its own, and says where it is. `fetch.sh [NAME]...`, where a
-# NAME is one of these lines; without any, the rig's two servers:
+# NAME is one of these lines; without any, what the rig needs, the first three:
 #
 #     moto <folder for PYTHONPATH>
 #     consul <program>
+#     boot <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
 #     packer <program>
 #     guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
 #
@@ -91,11 +92,21 @@ fetch_packer() {
     echo "packer $target/usr/bin/packer"
 }
 
-# What the guest's scripts call, and what looks at them. The folders have only what this machine lacks.
+# What the guest's scripts call in the rig, which has no disks.
+fetch_boot() { fetch_programs boot curl:curl; }
+
+# What they call on disks, and what looks at them.
 fetch_guest() {
-    local target="$dir/guest" missing=() pair triplet
+    fetch_programs guest \
+        curl:curl losetup:mount mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs shellcheck:shellcheck systemd-analyze:systemd
+}
+
+# fetch_programs NAME PROGRAM:PACKAGE...: the folders have only what this machine lacks.
+fetch_programs() {
+    local name="$1" target="$dir/$1" missing=() pair triplet
+    shift
     export PATH="$PATH:/usr/sbin:/sbin"
-    for pair in curl:curl losetup:mount mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs shellcheck:shellcheck systemd-analyze:systemd; do
+    for pair in "$@"; do
         command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}")
     done
     if [[ ${#missing[@]} -gt 0 && "$(cat "$target/packages" 2>/dev/null)" != "${missing[*]}" ]]; then
@@ -103,7 +114,7 @@ fetch_guest() {
         echo "${missing[*]}" >"$target/packages"
     fi
     triplet="$(uname -m)-linux-gnu"
-    echo "guest $target/usr/sbin:$target/sbin:$target/usr/bin:$target/bin" \
+    echo "$name $target/usr/sbin:$target/sbin:$target/usr/bin:$target/bin" \
         "$target/usr/lib/$triplet:$target/lib/$triplet:$target/lib/$triplet/systemd"
 }
 
@@ -134,10 +145,10 @@ unpack() {
 mkdir -p "$dir"
 exec 9>"$dir/lock"
 flock 9
-[[ $# -gt 0 ]] || set -- moto consul
+[[ $# -gt 0 ]] || set -- moto consul boot
 for name in "$@"; do
     case "$name" in
-        moto | consul | packer | guest) "fetch_$name" ;;
-        *) fail "there is no '$name' to fetch: it is moto, consul, packer or guest" ;;
+        moto | consul | boot | packer | guest) "fetch_$name" ;;
+        *) fail "there is no '$name' to fetch: it is moto, consul, boot, packer or guest" ;;
     esac
 done

@@ -1,5 +1,5 @@
-//! What EC2 has below the instances: it starts a real Consul server for each instance that has booted and has its data
-//! volume, with the volume as its data directory, and ends it with the instance.
+//! What EC2 has below the instances: it boots each one that has its data volume, as the image does, then starts a real
+//! Consul server with the volume as its data directory, and ends it with the instance.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::boot::{Boot, Image};
 use crate::consul::{self, Api, Server};
 use crate::process::{Process, Signal};
 use crate::proxy::Proxy;
-use crate::servers::Servers;
 use crate::truth::Truth;
 use crate::world::Guest;
 
@@ -31,13 +31,12 @@ pub enum Payload {
 /// Everything that runs on the instances.
 pub struct Hypervisor {
     proxy: Rc<Proxy>,
-    servers: Servers,
     truth: Rc<Truth>,
     dir: PathBuf,
+    image: Image,
     api: Api,
-    /// Declared members.
-    expect: usize,
     images: RefCell<BTreeMap<String, Payload>>,
+    booting: RefCell<BTreeMap<String, Boot>>,
     running: RefCell<BTreeMap<String, Running>>,
     /// What autopilot said last.
     seen: RefCell<Vec<Server>>,
@@ -53,10 +52,18 @@ struct Running {
 
 impl Hypervisor {
     /// Begins to watch. It goes on for as long as its runtime.
-    pub fn start(proxy: Rc<Proxy>, servers: Servers, truth: Rc<Truth>, dir: &Path, expect: usize) -> Rc<Self> {
-        let (images, running, seen) = (RefCell::default(), RefCell::default(), RefCell::default());
-        let dir = dir.to_owned();
-        let hypervisor = Rc::new(Self { proxy, servers, truth, dir, api: Api::new(), expect, images, running, seen });
+    pub fn start(proxy: Rc<Proxy>, truth: Rc<Truth>, dir: &Path, image: Image) -> Rc<Self> {
+        let hypervisor = Rc::new(Self {
+            proxy,
+            truth,
+            dir: dir.to_owned(),
+            image,
+            api: Api::new(),
+            images: RefCell::default(),
+            booting: RefCell::default(),
+            running: RefCell::default(),
+            seen: RefCell::default(),
+        });
         let (runs, watches) = (hypervisor.clone(), hypervisor.clone());
         tokio::task::spawn_local(async move {
             loop {
@@ -112,12 +119,13 @@ impl Hypervisor {
     fn tick(&self) {
         let now = Instant::now();
         let wanted = self.proxy.world.borrow().guests(now);
+        self.booting.borrow_mut().retain(|instance, _| wanted.iter().any(|guest| guest.instance == *instance));
         self.end_those_not_in(&wanted, now);
         for guest in wanted {
             let known = self.running.borrow().contains_key(&guest.instance);
             let starts = self.images.borrow().get(&guest.image) != Some(&Payload::Nothing);
             if !known && starts {
-                self.boot(guest, now);
+                self.bring_up(guest, now);
             }
         }
     }
@@ -149,17 +157,35 @@ impl Hypervisor {
         }
     }
 
-    fn boot(&self, guest: Guest, now: Instant) {
-        let volume = self.dir.join(&guest.volume);
-        if let Some(other) = self.running.borrow().values().find(|other| other.guest.volume == guest.volume) {
-            let (volume, one, two) = (&guest.volume, &other.guest.instance, &guest.instance);
-            return self.truth.violation(format!("{volume} is in use by {one} and {two} at once"));
+    /// Begins an instance's boot, or starts its server if that has ended well.
+    fn bring_up(&self, guest: Guest, now: Instant) {
+        let own = self.dir.join(&guest.instance);
+        let mut booting = self.booting.borrow_mut();
+        let Some(boot) = booting.get_mut(&guest.instance) else {
+            if let Some(other) = self.running.borrow().values().find(|other| other.guest.volume == guest.volume) {
+                let (volume, one, two) = (&guest.volume, &other.guest.instance, &guest.instance);
+                return self.truth.violation(format!("{volume} is in use by {one} and {two} at once"));
+            }
+            let boot = self.image.boot(&guest, &own, &self.dir.join(&guest.volume));
+            booting.insert(guest.instance, boot);
+            return;
+        };
+        match boot.ended() {
+            None => {}
+            Some(Ok(())) => {
+                booting.remove(&guest.instance);
+                self.serve(guest, &own, now);
+            }
+            Some(Err(why)) => {
+                let (slot, instance) = (&guest.slot, &guest.instance);
+                self.truth.violation(format!("the guest of {slot} on {instance} starts no server: {why}"));
+            }
         }
-        if let Err(why) = check_stamp(&volume, &guest) {
-            return self.truth.violation(why);
-        }
+    }
+
+    fn serve(&self, guest: Guest, own: &Path, now: Instant) {
         let log = self.dir.join(format!("{}-{}.log", guest.slot, guest.instance));
-        let process = consul::start(&self.servers, &guest, &self.addresses(), self.expect, &log);
+        let process = consul::start(&self.image, &guest, own, &self.addresses(), &log);
         self.truth.note(format!("the server of {} starts on {} at {}", guest.slot, guest.instance, guest.address));
         self.set_guest(&guest.instance, true);
         let running =
@@ -217,19 +243,5 @@ impl Hypervisor {
             (one.guest.slot.clone(), one.guest.address.clone())
         })
         .collect()
-    }
-}
-
-/// The guest's own check: a volume is only ever used by the slot that it was made for.
-fn check_stamp(volume: &Path, guest: &Guest) -> Result<(), String> {
-    let (file, ours) = (volume.join("stamp"), format!("{}/{}", guest.cluster, guest.slot));
-    match fs::read_to_string(&file) {
-        Ok(stamp) if stamp == ours => Ok(()),
-        Ok(stamp) => Err(format!("the volume of {stamp} meets an instance of {ours}")),
-        Err(_) => {
-            fs::create_dir_all(volume).unwrap();
-            fs::write(&file, ours).unwrap();
-            Ok(())
-        }
     }
 }

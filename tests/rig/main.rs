@@ -1,7 +1,8 @@
 //! The rig: the real controller, real Consul servers, and an EC2 endpoint that nobody here wrote, all on loopback.
 //!
 //! moto answers for EC2 behind a proxy that refuses, delays and breaks what EC2 would; private addresses are loopback
-//! addresses, and a hypervisor starts a real server for each instance that has its data volume. Clients write and read all
+//! addresses, and a hypervisor boots each instance that has its data volume by its image's own scripts, which configure a
+//! real server. Clients write and read all
 //! the while. What must hold is judged from what really happened, never from what the controller says.
 //!
 //! `HERMITCRAB_RIG=required` makes a missing server a failure; `HERMITCRAB_RIG_SCALE` scales what EC2 takes.
@@ -26,8 +27,10 @@ mod report;
 mod clients;
 mod history;
 
+mod boot;
 mod hypervisor;
 mod invariants;
+mod metadata;
 mod proxy;
 mod truth;
 mod world;

@@ -47,6 +47,13 @@ impl Truth {
         self.violations.borrow().clone()
     }
 
+    /// A scenario has provoked the one violation that says these words, and saw that the rig noticed.
+    pub fn excuse(&self, words: &str) -> Option<String> {
+        let mut violations = self.violations.borrow_mut();
+        let at = violations.iter().position(|violation| violation.contains(words))?;
+        Some(violations.remove(at))
+    }
+
     /// A member's process is ended, by a controller's hand or another's. One at a time is the most that a controller may
     /// cause.
     pub fn went_down(&self, slot: &str, ours: bool) {

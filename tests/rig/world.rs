@@ -84,6 +84,8 @@ pub struct Machine {
     pub zone: String,
     pub address: String,
     pub tags: BTreeMap<String, String>,
+    /// Its metadata show its tags.
+    pub tells_tags: bool,
     /// Its payload is running.
     pub guest: bool,
     /// Its payload was running when its end began.
@@ -157,6 +159,7 @@ impl World {
                 zone: row.zone,
                 address: row.address,
                 tags: BTreeMap::new(),
+                tells_tags: row.tells_tags,
                 guest: false,
                 was_busy: false,
                 doomed: None,

@@ -17,6 +17,7 @@ use crate::world::Life;
 pub fn all(stage: &Stage) -> Vec<Trial> {
     vec![
         stage.scenario("parts::a_volume_moves_from_one_instance_to_another_and_its_member_with_it", 3, a_volume_moves),
+        stage.scenario("parts::a_foreign_volume_starts_no_server", 1, a_foreign_volume),
         stage.scenario("parts::what_ec2_refuses_is_refused", 1, what_ec2_refuses),
         stage.scenario("parts::a_token_names_one_launch", 1, a_token_names_one_launch),
         stage.scenario("parts::each_fault_does_its_harm", 1, each_fault_does_its_harm),
@@ -30,31 +31,9 @@ async fn a_volume_moves(rig: Rc<Rig>) {
     let before = rig.before();
     let (slot, was) = before.seats.iter().find(|(slot, _)| Some(*slot) != before.leader.as_ref()).unwrap();
     let subnet = &rig.slots.iter().find(|it| it.name == *slot).unwrap().subnet;
-    let launch = [
-        ("ImageId", &*rig.v2),
-        ("MinCount", "1"),
-        ("MaxCount", "1"),
-        ("InstanceType", "m7i.large"),
-        ("SubnetId", subnet),
-        ("TagSpecification.1.ResourceType", "instance"),
-        ("TagSpecification.1.Tag.1.Key", "hermitcrab:slot"),
-        ("TagSpecification.1.Tag.1.Value", slot),
-        ("TagSpecification.1.Tag.2.Key", "hermitcrab:cluster"),
-        ("TagSpecification.1.Tag.2.Value", "consul-rig"),
-    ];
-    let new = rig.person.make("RunInstances", &launch, "instanceId").await;
-    assert_eq!(rig.proxy.life(&new), Some(Life::Pending));
+    let new = launch_in(&rig, slot, subnet, &was.volume).await;
     comes_to(&rig, &new, Life::Running).await;
-    rig.person.call("StopInstances", &[("InstanceId.1", &was.instance)]).await.unwrap();
-    assert_eq!(rig.proxy.life(&was.instance), Some(Life::Stopping));
-    comes_to(&rig, &was.instance, Life::Stopped).await;
-    let attachment = [("VolumeId", &*was.volume), ("InstanceId", &*was.instance), ("Device", "/dev/sdf")];
-    rig.person.call("DetachVolume", &attachment).await.unwrap();
-    let attachment = [("VolumeId", &*was.volume), ("InstanceId", &*new), ("Device", "/dev/sdf")];
-    let early = rig.person.call("AttachVolume", &attachment).await.unwrap_err();
-    assert_eq!(early.code, "VolumeInUse");
-    let attached = async || rig.person.call("AttachVolume", &attachment).await.ok();
-    until("the volume to be free", Duration::from_secs(30), attached).await;
+    move_volume(&rig, &was.volume, &was.instance, &new).await;
     rig.person.call("TerminateInstances", &[("InstanceId.1", &was.instance)]).await.unwrap();
     rig.all_are_well(Duration::from_secs(150)).await;
     comes_to(&rig, &was.instance, Life::Terminated).await;
@@ -63,6 +42,58 @@ async fn a_volume_moves(rig: Rc<Rig>) {
     let history = clients.finish().await;
     rig.account_for(&before, &history);
     assert_eq!(rig.hypervisor.elections(), before.elections);
+}
+
+/// The tags of the new instance lie about whose volume it is to have. What is on the disk does not, and the guest goes by that.
+async fn a_foreign_volume(rig: Rc<Rig>) {
+    rig.settled_on(&rig.v1.clone()).await;
+    rig.proxy.world.borrow_mut().delays.shutdown = Duration::ZERO; // there are no peers to notice
+    let was = rig.seats()["consul-a"].clone();
+    let new = launch_in(&rig, "consul-b", &rig.slots[0].subnet, &was.volume).await;
+    comes_to(&rig, &new, Life::Running).await;
+    move_volume(&rig, &was.volume, &was.instance, &new).await;
+    let refused = async || rig.truth.excuse("REFUSED: ");
+    let refusal = until("the guest to refuse the volume", Duration::from_secs(60), refused).await;
+    let why = "is not the volume data of consul-rig/consul-b, but 'cluster consul-rig slot consul-a volume data'";
+    assert!(refusal.contains(why), "{refusal}");
+    assert_eq!(rig.hypervisor.addresses(), Vec::<String>::new(), "no server runs");
+    assert_eq!(rig.seats()["consul-a"].member, was.member);
+}
+
+/// Launches a replacement by hand, as the controller tags it.
+async fn launch_in(rig: &Rig, slot: &str, subnet: &str, volume: &str) -> String {
+    let launch = [
+        ("ImageId", &*rig.v2),
+        ("MinCount", "1"),
+        ("MaxCount", "1"),
+        ("InstanceType", "m7i.large"),
+        ("SubnetId", subnet),
+        ("MetadataOptions.InstanceMetadataTags", "enabled"),
+        ("TagSpecification.1.ResourceType", "instance"),
+        ("TagSpecification.1.Tag.1.Key", "hermitcrab:slot"),
+        ("TagSpecification.1.Tag.1.Value", slot),
+        ("TagSpecification.1.Tag.2.Key", "hermitcrab:cluster"),
+        ("TagSpecification.1.Tag.2.Value", "consul-rig"),
+        ("TagSpecification.1.Tag.3.Key", "hermitcrab:volume:data"),
+        ("TagSpecification.1.Tag.3.Value", volume),
+    ];
+    let new = rig.person.make("RunInstances", &launch, "instanceId").await;
+    assert_eq!(rig.proxy.life(&new), Some(Life::Pending));
+    new
+}
+
+/// Moves a volume by hand from an instance, which is stopped before, to another one.
+async fn move_volume(rig: &Rig, volume: &str, from: &str, to: &str) {
+    rig.person.call("StopInstances", &[("InstanceId.1", from)]).await.unwrap();
+    assert_eq!(rig.proxy.life(from), Some(Life::Stopping));
+    comes_to(rig, from, Life::Stopped).await;
+    let attachment = [("VolumeId", volume), ("InstanceId", from), ("Device", "/dev/sdf")];
+    rig.person.call("DetachVolume", &attachment).await.unwrap();
+    let attachment = [("VolumeId", volume), ("InstanceId", to), ("Device", "/dev/sdf")];
+    let early = rig.person.call("AttachVolume", &attachment).await.unwrap_err();
+    assert_eq!(early.code, "VolumeInUse");
+    let attached = async || rig.person.call("AttachVolume", &attachment).await.ok();
+    until("the volume to be free", Duration::from_secs(30), attached).await;
 }
 
 /// An instance in the first subnet, launched by somebody with a token.

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Boots one of the rig's instances up to the start of its server, with the scripts that lie on the image.
+#
+#     boot.sh FOLDER-OF-THE-SCRIPTS
+#
+# A volume is a folder here, below HERMITCRAB_DEV by its id. So what `hermitcrab-volumes` does with a disk is left to its own
+# tests, and only the stamp is the guest's; everything after that is done as it ships.
+set -euo pipefail
+readonly lib="$1"
+
+# shellcheck source=images/guest/guest.sh
+. "$lib/guest.sh"
+
+identify
+id="$(tag hermitcrab:volume:data)"
+await "data ($id) to be attached" test -d "$HERMITCRAB_DEV/$id"
+CONSUL_MOUNT="$(readlink -f "$HERMITCRAB_DEV/$id")"
+export CONSUL_MOUNT
+
+# An empty folder is a blank disk.
+if [[ -z "$(ls -A "$CONSUL_MOUNT")" ]]; then
+    stamp_write "$CONSUL_MOUNT" data
+fi
+"$lib/consul-configure"
