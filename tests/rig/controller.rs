@@ -36,11 +36,16 @@ impl Rig {
     }
 
     fn run(&self, key: &str, arguments: &[&str]) -> Controller {
+        self.command(key, "run", "desired-state", arguments)
+    }
+
+    /// Starts any command, on files of ours.
+    pub fn command(&self, key: &str, name: &str, files: &str, arguments: &[&str]) -> Controller {
         let log = self.dir.join(format!("{key}.controller"));
         let mut command = process::command(env!("CARGO_BIN_EXE_hermitcrab"));
         command
-            .arg("run")
-            .arg(self.dir.join("desired-state"))
+            .arg(name)
+            .arg(self.dir.join(files))
             .args(["--cloud", "aws", "--owner", OWNER])
             .arg("--claims")
             .arg(self.dir.join("claims"))
@@ -52,7 +57,7 @@ impl Rig {
             .env("AWS_ACCESS_KEY_ID", key)
             .env("AWS_SECRET_ACCESS_KEY", "rig")
             .env("AWS_EC2_METADATA_DISABLED", "true");
-        self.truth.note(format!("{key} starts"));
+        self.truth.note(format!("{key} starts {name}"));
         Controller { process: Rc::new(RefCell::new(Process::start(command, &log))), log }
     }
 }

@@ -17,6 +17,7 @@ pub struct Process {
 #[derive(Clone, Copy, Debug)]
 pub enum Signal {
     Term,
+    Int,
     Stop,
     Cont,
 }
@@ -43,6 +44,7 @@ impl Process {
     pub fn signal(&self, signal: Signal) {
         let name = match signal {
             Signal::Term => "-TERM",
+            Signal::Int => "-INT",
             Signal::Stop => "-STOP",
             Signal::Cont => "-CONT",
         };

@@ -16,6 +16,7 @@ use crate::world::Life;
 mod crashes;
 mod faults;
 mod groups;
+mod journey;
 mod parts;
 mod refusals;
 mod rollouts;
@@ -29,6 +30,7 @@ pub fn all(stage: &Stage) -> Vec<Trial> {
     let mut trials = parts::all(stage);
     if cfg!(feature = "aws") {
         trials.extend(rollouts::all(stage));
+        trials.extend(journey::all(stage));
         trials.extend(faults::all(stage));
         trials.extend(two::all(stage));
         trials.extend(crashes::all(stage));
