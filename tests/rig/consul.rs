@@ -34,6 +34,11 @@ pub fn start(image: &Image, guest: &Guest, own: &Path, peers: &[String], log: &P
     Process::start(command, log)
 }
 
+/// A server began to give up its seat, as its log says. It may have been killed before that was done.
+pub fn has_left(log: &Path) -> bool {
+    fs::read_to_string(log).unwrap().contains("server starting leave")
+}
+
 /// A client of Consul's HTTP API.
 #[derive(Clone)]
 pub struct Api(reqwest::Client);

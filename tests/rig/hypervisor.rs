@@ -134,8 +134,11 @@ impl Hypervisor {
         let mut ended = Vec::new();
         for (instance, running) in self.running.borrow_mut().iter_mut() {
             if let Some(status) = running.process.ended() {
+                let slot = &running.guest.slot;
                 if running.stopping.is_none() {
-                    self.truth.violation(format!("the server of {} ended by itself: {status}", running.guest.slot));
+                    self.truth.violation(format!("the server of {slot} ended by itself: {status}"));
+                } else if consul::has_left(&log_of(&self.dir, &running.guest)) {
+                    self.truth.violation(format!("the server of {slot} left its cluster when it was to stop"));
                 }
                 ended.push(instance.clone());
             } else if let Some(since) = running.stopping {
@@ -184,7 +187,7 @@ impl Hypervisor {
     }
 
     fn serve(&self, guest: Guest, own: &Path, now: Instant) {
-        let log = self.dir.join(format!("{}-{}.log", guest.slot, guest.instance));
+        let log = log_of(&self.dir, &guest);
         let process = consul::start(&self.image, &guest, own, &self.addresses(), &log);
         self.truth.note(format!("the server of {} starts on {} at {}", guest.slot, guest.instance, guest.address));
         self.set_guest(&guest.instance, true);
@@ -244,4 +247,8 @@ impl Hypervisor {
         })
         .collect()
     }
+}
+
+fn log_of(dir: &Path, guest: &Guest) -> PathBuf {
+    dir.join(format!("{}-{}.log", guest.slot, guest.instance))
 }
