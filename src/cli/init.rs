@@ -25,7 +25,7 @@ Examples:
   hermitcrab init
       Ask for all that is needed, and check each answer
   terraform -chdir=infra output -json | hermitcrab init desired-state/prod/consul.yaml --from-terraform - \\
-      --manifest images/consul/v1/packer-manifest.json
+      --manifest packer-manifest.json
       Take the ground from Terraform and the image from Packer
   hermitcrab init - --name consul-dev --region us-east-1 --image ami-0aaaaaaaaaaaaaaaa \\
       --slot consul-a=us-east-1a:subnet-0aaaaaaaaaaaaaaaa

@@ -18,7 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   hermitcrab promote desired-state/prod/consul.yaml --image ami-0bbbbbbbbbbbbbbbb
       Write the image into the file; commit it, and the cluster goes there
-  hermitcrab promote desired-state/prod/consul.yaml --manifest images/consul/v2/packer-manifest.json
+  hermitcrab promote desired-state/prod/consul.yaml --manifest packer-manifest.json
       Take the image that Packer built last for the cluster's region
   hermitcrab promote desired-state --cluster consul-prod --image ami-0bbbbbbbbbbbbbbbb --dry-run
       Find the file by its cluster, and only show the line that would change

@@ -98,6 +98,11 @@ pub fn of(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
         Reading::Unknown { why } => {
             Check::bad("claims", why, "give a place with --claims that can be read and written")
         }
+        Reading::Seen { value: record, .. } if record.ending.is_some() => Check::bad(
+            "claims",
+            "somebody has put an end to the cluster: no controller touches it",
+            "finish with `hermitcrab destroy`, or bring it back with `hermitcrab retry`",
+        ),
         Reading::Seen { value: record, .. } => match &record.held {
             None => Check::good("claims", "no slot is claimed"),
             Some(claim) => Check::good("claims", format!("{} is claimed: a replacement is under way", claim.slot)),

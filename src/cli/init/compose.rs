@@ -58,8 +58,9 @@ spec:
   instance:
     type: {instance_type}
 {profile}{groups}    tags:
-      # Images may read it: so many servers must have met before one of them may lead.
+      # Images may read them: so many servers must have met before one may lead, and so their datacenter is called.
       consul-servers: \"{count}\"
+      consul-datacenter: {datacenter}
 {capacity}
   # Volumes outlive instances: a replacement is given its predecessor's, with the member's data and identity on it.
   volumes:
