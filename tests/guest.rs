@@ -1,7 +1,8 @@
 //! The guest's own scripts, run as root on loop devices: which volumes they format, refuse, adopt, grow and mount.
 //!
 //! Serials are those of a made-up /sys, and metadata come from a server in here that wants IMDSv2. Everything happens in a
-//! mount namespace of its own. What is missing to run them is said aloud; `HERMITCRAB_RIG=required` makes it a failure.
+//! mount namespace of its own. What is missing to run them is said aloud; `HERMITCRAB_RIG=required` makes it a failure,
+//! but for what only the machine can give: root, loop devices, and a mount namespace.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Real programs take real time, and a test may panic.
 #![allow(missing_docs)]
@@ -26,6 +27,8 @@ mod metadata;
 #[path = "guest/tools.rs"]
 mod tools;
 
+use tools::Missing;
+
 /// A test by its name.
 type Case = (&'static str, fn());
 
@@ -33,18 +36,23 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let missing = if arguments.list { None } else { tools::prepare().err() };
     if let Some(why) = &missing {
-        eprintln!("guest: its scripts are not run: {why}");
+        eprintln!("guest: its scripts are not run: {}", why.why());
     }
     let cases = volumes::CASES.iter().chain(&consul::CASES).chain(&image::CASES);
     let trials = cases.map(|(name, case)| trial(name, *case, missing.clone())).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Where something is missing, a test is shown as not run, or fails if nothing may be missing.
-fn trial(name: &str, case: fn(), missing: Option<String>) -> Trial {
-    let left_out = missing.is_some() && !std::env::var("HERMITCRAB_RIG").is_ok_and(|is| is == "required");
+/// Where something is missing, a test is shown as not run; or fails, if nothing may be missing that can be had.
+fn trial(name: &str, case: fn(), missing: Option<Missing>) -> Trial {
+    let required = std::env::var("HERMITCRAB_RIG").is_ok_and(|is| is == "required");
+    let left_out = match &missing {
+        None => false,
+        Some(Missing::Leave(_)) => true,
+        Some(Missing::Program(_)) => !required,
+    };
     let run = move || match missing {
-        Some(why) => Err(why.into()),
+        Some(missing) => Err(missing.why().to_owned().into()),
         None => {
             case();
             Ok(())

@@ -11,18 +11,34 @@ const INSIDE: &str = "HERMITCRAB_GUEST_NAMESPACE";
 /// The tree that is tested.
 pub const TREE: &str = env!("CARGO_MANIFEST_DIR");
 
+/// Why the scripts cannot be run.
+#[derive(Clone, Debug)]
+pub enum Missing {
+    /// This machine allows it to nobody, or not to us.
+    Leave(String),
+    /// A program that can be brought was not.
+    Program(String),
+}
+
+impl Missing {
+    pub fn why(&self) -> &str {
+        let (Self::Leave(why) | Self::Program(why)) = self;
+        why
+    }
+}
+
 /// Goes on in a mount namespace of its own, with every program on `PATH`; or says what is missing.
-pub fn prepare() -> Result<(), String> {
+pub fn prepare() -> Result<(), Missing> {
     if env::var_os(INSIDE).is_some() {
         return Ok(());
     }
     if !fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| line.starts_with("Uid:\t0\t0")) {
-        return Err("mounts and loop devices take root".to_owned());
+        return Err(Missing::Leave("mounts and loop devices take root".to_owned()));
     }
-    let (path, libraries) = fetch()?;
+    let (path, libraries) = fetch().map_err(Missing::Program)?;
     let mut probe = Command::new("unshare");
-    said("a mount namespace", probe.args(["--mount", "--propagation", "private", "true"]))?;
-    said("a loop device", Command::new("losetup").arg("--find"))?;
+    said("a mount namespace", probe.args(["--mount", "--propagation", "private", "true"])).map_err(Missing::Leave)?;
+    said("a loop device", Command::new("losetup").arg("--find")).map_err(Missing::Leave)?;
     let whole = |folders: String, name: &str| {
         env::var(name)
             .map_or(folders.clone(), |before| if before.is_empty() { folders } else { before + ":" + &folders })
@@ -35,7 +51,7 @@ pub fn prepare() -> Result<(), String> {
         .env("PATH", whole(format!("/usr/sbin:/sbin:{path}"), "PATH"))
         .env("LD_LIBRARY_PATH", whole(libraries, "LD_LIBRARY_PATH"))
         .exec();
-    Err(format!("unshare cannot be run: {error}"))
+    Err(Missing::Program(format!("unshare cannot be run: {error}")))
 }
 
 /// Where the scripts' programs are, beside those of this machine.
