@@ -55,6 +55,8 @@ struct Newest {
     /// Instances that lived: EC2 shows one for an hour after it was terminated, so it cannot be gone at once.
     alive: std::collections::BTreeSet<InstanceId>,
     volumes: std::collections::BTreeSet<VolumeId>,
+    /// Those that we deleted: EC2 may show them for a moment longer, or not at all.
+    deleted: std::collections::BTreeSet<VolumeId>,
     dead: std::collections::BTreeSet<InstanceId>,
     retired: std::collections::BTreeSet<InstanceId>,
     rejected: BTreeMap<VolumeId, Generation>,
@@ -68,6 +70,9 @@ impl Memory {
             && matches!(error.kind, ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Unknown)
         {
             self.refused = Some((now, format!("{} ({})", super::chain(error), error.kind)));
+        }
+        if let Effect::Cloud(CloudEffect::DeleteVolume { volume }) = &action.effect {
+            self.newest.deleted.insert(volume.clone());
         }
         let Effect::Cloud(CloudEffect::Launch(launch)) = &action.effect else { return };
         match outcome {
@@ -153,7 +158,8 @@ impl Newest {
         });
         let lost_instances = self.alive.iter().filter(|id| view.instance(id).is_none()).map(|id| id.to_string());
         let is_shown = |id: &&VolumeId| view.volumes.iter().any(|volume| volume.id == **id);
-        let lost_volumes = self.volumes.iter().filter(|id| !is_shown(id)).map(|id| id.to_string());
+        let is_missed = |id: &&VolumeId| !is_shown(id) && !self.deleted.contains(*id);
+        let lost_volumes = self.volumes.iter().filter(is_missed).map(|id| id.to_string());
         let lost = lost_instances.chain(lost_volumes).map(|id| format!("{id} was there, and now it is not shown"));
         instances.chain(volumes).chain(lost).collect()
     }
@@ -253,6 +259,26 @@ mod tests {
         assert_eq!(regressions(2, true), [""; 0]);
         assert_eq!(regressions(3, false).len(), 1);
         assert_eq!(regressions(64, false), [""; 0], "by then it is the world");
+    }
+
+    #[test]
+    fn a_volume_that_we_deleted_may_be_gone_at_once() {
+        let mut memory = Memory::default();
+        let volume = VolumeId::from("vol-a");
+        let regressions = |memory: &mut Memory, second, there: bool| {
+            let mut seen = seen(second, "running", true, Health::Healthy);
+            memory.newest.volumes.extend(there.then(|| volume.clone()));
+            memory.compare(&mut seen);
+            seen.regressions
+        };
+        let action = Action {
+            cluster: "consul".into(),
+            slot: None,
+            effect: Effect::Cloud(CloudEffect::DeleteVolume { volume: volume.clone() }),
+        };
+        assert_eq!(regressions(&mut memory, 0, true), ["vol-a was there, and now it is not shown"]);
+        memory.wrote(Timestamp::UNIX_EPOCH, &action, &Ok(Outcome::Done));
+        assert_eq!(regressions(&mut memory, 1, true), [""; 0]);
     }
 
     #[test]
