@@ -166,6 +166,7 @@ fn launched(stage: &Stage, image: &str) -> String {
     let all = [
         ("Name", "consul-a"),
         ("team", "platform"),
+        ("consul-servers", "3"),
         ("hermitcrab:generation", &*launch.generation),
         ("hermitcrab:attempt", &attempt),
         ("hermitcrab:user-data", "fedcba9876543210"),
