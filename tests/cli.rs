@@ -283,7 +283,7 @@ fn a_broken_file_is_shown_and_does_not_stop_the_others() {
 
 #[test]
 #[cfg(not(feature = "aws"))]
-fn this_build_says_that_it_cannot_look_at_aws() {
+fn this_build_says_that_it_cannot_reach_aws() {
     check(
         &["plan", FILE],
         expect![[r#"
@@ -294,6 +294,14 @@ fn this_build_says_that_it_cannot_look_at_aws() {
     );
     check(
         &["status", FILE, "--cloud", "aws"],
+        expect![[r#"
+            ! error: this build cannot reach AWS: it was built without the feature `aws`
+            !  hint: use `--cloud simulated` for a simulated world, or build without `--no-default-features`
+            exit 1
+        "#]],
+    );
+    check(
+        &["run", FILE],
         expect![[r#"
             ! error: this build cannot reach AWS: it was built without the feature `aws`
             !  hint: use `--cloud simulated` for a simulated world, or build without `--no-default-features`

