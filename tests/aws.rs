@@ -1,8 +1,8 @@
 //! The EC2 adapter on the wire: against recorded answers, and against an EC2 endpoint that nobody here wrote (moto).
 //!
 //! The SDK reads its credentials from the environment, which a process cannot safely change for itself, so the tests run
-//! in a child of this program. moto is looked for where `tests/rig/fetch.sh` puts it; where it is not, its test is shown as
-//! ignored, or as failed if `HERMITCRAB_RIG=required`.
+//! in a child of this program. `tests/tools/fetch.sh` brings moto; where it cannot be had, its test is shown
+//! as ignored, or as failed if `HERMITCRAB_RIG=required`.
 #![allow(clippy::unwrap_used)] // a test may panic
 
 use std::process::{Command, ExitCode};
@@ -13,10 +13,14 @@ use libtest_mimic::{Arguments, Trial};
 mod change;
 #[path = "aws/endpoint.rs"]
 mod endpoint;
+#[path = "tools/fetch.rs"]
+mod fetch;
 #[path = "aws/fixture.rs"]
 mod fixture;
 #[path = "aws/moto.rs"]
 mod moto;
+#[path = "tools/moto.rs"]
+mod server;
 #[path = "aws/sweep.rs"]
 mod sweep;
 

@@ -1,6 +1,6 @@
 //! Real Consul servers: what is made of them, what is asked of them, and the claims and the lease that they keep.
 //!
-//! A `consul` on PATH comes first, then what `tests/rig/fetch.sh` has brought. Without either these tests say so and pass;
+//! A `consul` on PATH comes first, then what `tests/tools/fetch.sh` brings. Without either these tests say so and pass;
 //! with `HERMITCRAB_RIG=required` they fail.
 #![allow(clippy::unwrap_used)] // what the tests call is a test too
 
@@ -17,6 +17,10 @@ use hermitcrab::spec::{ApplicationSpec, ClusterSpec};
 
 #[path = "claims/claim.rs"]
 mod claiming;
+#[path = "tools/fetch.rs"]
+mod fetch;
+#[path = "tools/left_out.rs"]
+mod left_out;
 #[path = "consul/servers.rs"]
 mod servers;
 #[path = "http/wall.rs"]

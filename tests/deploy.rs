@@ -8,14 +8,18 @@ use std::process::Command;
 
 use serde_json::Value;
 
-#[path = "tools/fetched.rs"]
-mod fetched;
+#[path = "tools/check.rs"]
+mod check;
+#[path = "tools/fetch.rs"]
+mod fetch;
 #[path = "tools/format.rs"]
 mod format;
+#[path = "tools/left_out.rs"]
+mod left_out;
 #[path = "deploy/pipelines.rs"]
 mod pipelines;
 
-use fetched::{content, tool};
+use check::{content, tool};
 
 const HERMITCRAB: &str = env!("CARGO_BIN_EXE_hermitcrab");
 const UNIT: &str = "deploy/systemd/hermitcrab.service";

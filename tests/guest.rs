@@ -20,8 +20,12 @@ mod volumes;
 
 #[path = "guest/disk.rs"]
 mod disk;
+#[path = "tools/fetch.rs"]
+mod fetch;
 #[path = "guest/guest.rs"]
 mod guest;
+#[path = "tools/left_out.rs"]
+mod left_out;
 #[path = "guest/metadata.rs"]
 mod metadata;
 #[path = "guest/tools.rs"]
@@ -45,11 +49,10 @@ fn main() -> ExitCode {
 
 /// Where something is missing, a test is shown as not run; or fails, if nothing may be missing that can be had.
 fn trial(name: &str, case: fn(), missing: Option<Missing>) -> Trial {
-    let required = std::env::var("HERMITCRAB_RIG").is_ok_and(|is| is == "required");
     let left_out = match &missing {
         None => false,
         Some(Missing::Leave(_)) => true,
-        Some(Missing::Program(_)) => !required,
+        Some(Missing::Program(_)) => !fetch::is_required(),
     };
     let run = move || match missing {
         Some(missing) => Err(missing.why().to_owned().into()),

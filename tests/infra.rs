@@ -11,12 +11,16 @@ use std::process::Command;
 use expect_test::expect_file;
 use hcl::{Block, Body};
 
-#[path = "tools/fetched.rs"]
-mod fetched;
+#[path = "tools/check.rs"]
+mod check;
+#[path = "tools/fetch.rs"]
+mod fetch;
 #[path = "tools/format.rs"]
 mod format;
+#[path = "tools/left_out.rs"]
+mod left_out;
 
-use fetched::{content, tool};
+use check::{content, tool};
 
 /// What `hermitcrab init --from-terraform` reads, and the role that a person needs.
 const CONTRACT: [&str; 10] = [
@@ -229,7 +233,9 @@ fn the_files_are_formatted_as_terraform_does_it() {
 #[test]
 fn terraform_agrees_where_there_is_one() {
     if Command::new("terraform").arg("version").output().is_err() {
-        return fetched::say("NOT checked by terraform, which is not on PATH; `fmt` is checked by our own rules alone");
+        return left_out::say(
+            "NOT checked by terraform, which is not on PATH; `fmt` is checked by our own rules alone",
+        );
     }
     let mut terraform = Command::new("terraform");
     terraform.args(["fmt", "-check", "-diff", "-recursive", "infra"]);

@@ -4,9 +4,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -19,67 +16,30 @@ use hermitcrab::spec::ClusterSpec;
 use libtest_mimic::Trial;
 
 use crate::endpoint::Asked;
+use crate::fetch::{fetch, is_required};
 use crate::fixture::{OWNER, TestClock, open, spec, wanted};
+use crate::server::Moto;
 
 /// Why there is no moto; set for the child.
 pub const MISSING: &str = "HERMITCRAB_MOTO_MISSING";
-const VERSION: &str = "5.2.5";
 
 /// moto, behind a proxy that answers the one call that moto does not know.
 pub struct Server {
-    process: Child,
     url: String,
+    _moto: Moto,
 }
 
 impl Server {
-    /// Starts it where it is installed, or says where it was looked for.
+    /// Starts it, or says why it cannot be had.
     pub fn start() -> Result<Self, String> {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-        let rig = std::env::var_os("HERMITCRAB_RIG_DIR").map(PathBuf::from);
-        let rig = rig.or_else(|| cache.map(|cache| cache.join("hermitcrab-rig"))).unwrap_or_default();
-        let folder = rig.join(format!("moto-{VERSION}"));
-        if !folder.join("complete").exists() {
-            return Err(format!("moto is not in {}: run tests/rig/fetch.sh", folder.display()));
-        }
-        let main = "from moto.server import main; main(['-H', '127.0.0.1', '-p', '0'])";
-        let mut process = Command::new("python3")
-            .args(["-c", main])
-            .env("PYTHONPATH", &folder)
-            .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-            .env("MOTO_ENABLE_AMI_VALIDATION", "1")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("moto does not start: {error}"))?;
-        let log = BufReader::new(process.stderr.take().unwrap());
-        let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                if let Some((_, url)) = line.split_once("Running on http://") {
-                    let _ = tell.send(url.trim().to_owned());
-                }
-                if line.contains("NotImplementedError") {
-                    eprintln!("moto: {line}");
-                }
-            }
-        });
-        let Ok(address) = told.recv_timeout(Duration::from_secs(60)) else {
-            let _ = process.kill();
-            return Err("moto does not say where it listens".to_owned());
-        };
-        Ok(Self { process, url: proxy(address) })
+        let [folder] = fetch(["moto"])?;
+        let settings = [("MOTO_EC2_LOAD_DEFAULT_AMIS", "false"), ("MOTO_ENABLE_AMI_VALIDATION", "1")];
+        let moto = Moto::start(&folder, &settings)?;
+        Ok(Self { url: proxy(moto.url.trim_start_matches("http://").to_owned()), _moto: moto })
     }
 
     pub fn url(&self) -> &str {
         &self.url
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -132,9 +92,7 @@ pub fn trial() -> Trial {
     let name = "moto_understands_every_effect";
     match std::env::var(MISSING) {
         Err(_) => crate::trial(name, every_effect),
-        Ok(why) if std::env::var("HERMITCRAB_RIG").is_ok_and(|rig| rig == "required") => {
-            Trial::test(name, move || Err(why.into()))
-        }
+        Ok(why) if is_required() => Trial::test(name, move || Err(why.into())),
         Ok(why) => {
             eprintln!("ignored: {name}: {why}");
             Trial::test(name, || Ok(())).with_ignored_flag(true)

@@ -104,11 +104,11 @@ fn a_real_consul_takes_the_configuration() {
     let Some(consul) = consul() else { return };
     let guest = stamped();
     fs::create_dir(guest.path("secrets")).unwrap();
-    let key = run(consul.to_str().unwrap(), &["keygen"]);
+    let key = run(&consul, &["keygen"]);
     fs::write(guest.path("secrets/gossip.key"), key).unwrap();
     configured(&guest);
     let (own, image) = (guest.path("consul.json"), format!("{TREE}/images/consul/common/files/consul.json"));
-    let valid = run(consul.to_str().unwrap(), &["validate", own.to_str().unwrap(), &image]);
+    let valid = run(&consul, &["validate", own.to_str().unwrap(), &image]);
     assert!(valid.contains("Configuration is valid!"), "{valid}");
 }
 

@@ -1,9 +1,11 @@
 //! What the tests need of this machine: root, loop devices, a mount namespace, and the programs that the scripts call.
 
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::{env, fs};
+
+use crate::fetch::fetch;
+use crate::left_out::left_out;
 
 /// Set in the mount namespace of our own.
 const INSIDE: &str = "HERMITCRAB_GUEST_NAMESPACE";
@@ -35,7 +37,8 @@ pub fn prepare() -> Result<(), Missing> {
     if !fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| line.starts_with("Uid:\t0\t0")) {
         return Err(Missing::Leave("mounts and loop devices take root".to_owned()));
     }
-    let (path, libraries) = fetch().map_err(Missing::Program)?;
+    let [folders] = fetch(["guest"]).map_err(Missing::Program)?;
+    let (path, libraries) = folders.split_once(' ').unwrap();
     let mut probe = Command::new("unshare");
     said("a mount namespace", probe.args(["--mount", "--propagation", "private", "true"])).map_err(Missing::Leave)?;
     said("a loop device", Command::new("losetup").arg("--find")).map_err(Missing::Leave)?;
@@ -49,18 +52,9 @@ pub fn prepare() -> Result<(), Missing> {
         .args(env::args_os().skip(1))
         .env(INSIDE, "yes")
         .env("PATH", whole(format!("/usr/sbin:/sbin:{path}"), "PATH"))
-        .env("LD_LIBRARY_PATH", whole(libraries, "LD_LIBRARY_PATH"))
+        .env("LD_LIBRARY_PATH", whole(libraries.to_owned(), "LD_LIBRARY_PATH"))
         .exec();
     Err(Missing::Program(format!("unshare cannot be run: {error}")))
-}
-
-/// Where the scripts' programs are, beside those of this machine.
-fn fetch() -> Result<(String, String), String> {
-    let output =
-        said("tests/rig/fetch.sh", Command::new("bash").arg(format!("{TREE}/tests/rig/fetch.sh")).arg("guest"))?;
-    let line = String::from_utf8(output.stdout).unwrap();
-    let mut words = line.split_whitespace().skip(1).map(str::to_owned);
-    words.next().zip(words.next()).ok_or_else(|| format!("tests/rig/fetch.sh said `{line}`"))
 }
 
 /// Runs a program that must succeed.
@@ -80,17 +74,12 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A real Consul, as the rig has it; none if there is none, which is said aloud.
-pub fn consul() -> Option<PathBuf> {
-    let script = format!("{TREE}/tests/rig/fetch.sh");
-    match said("Consul", Command::new("bash").args([&script, "consul"])) {
-        Ok(output) => {
-            let line = String::from_utf8(output.stdout).unwrap();
-            Some(PathBuf::from(line.trim().strip_prefix("consul ").unwrap()))
-        }
+/// A real Consul; none if it cannot be had, which is said aloud.
+pub fn consul() -> Option<String> {
+    match fetch(["consul"]) {
+        Ok([program]) => Some(program),
         Err(why) => {
-            assert!(env::var("HERMITCRAB_RIG").as_deref() != Ok("required"), "{why}");
-            eprintln!("\n*** NOT TESTED against a real Consul: {why} ***\n");
+            left_out("a real Consul", &why);
             None
         }
     }

