@@ -30,11 +30,11 @@ pub fn all(stage: &Stage) -> Vec<Trial> {
     let mut trials = parts::all(stage);
     if cfg!(feature = "aws") {
         trials.extend(rollouts::all(stage));
-        trials.extend(journey::all(stage));
-        trials.extend(faults::all(stage));
-        trials.extend(two::all(stage));
-        trials.extend(crashes::all(stage));
         trials.extend(groups::all(stage));
+        trials.extend(journey::all(stage));
+        trials.extend(two::all(stage));
+        trials.extend(faults::all(stage));
+        trials.extend(crashes::all(stage));
         trials.extend(refusals::all(stage));
     }
     trials
