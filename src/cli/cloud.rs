@@ -88,6 +88,7 @@ trait View {
     fn announce(&self, spec: &ClusterSpec, behaviour: Behaviour);
     fn now(&self) -> Timestamp;
     fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked>;
+    fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>>;
 }
 
 impl Args {
@@ -241,6 +242,11 @@ impl Scene {
     pub fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {
         self.cloud.allowed(spec)
     }
+
+    /// The time by the cloud's own clock; none in a world that has but one.
+    pub fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {
+        self.cloud.time(spec)
+    }
 }
 
 struct Simulated {
@@ -302,6 +308,10 @@ impl View for Simulated {
 
     fn allowed(&self, _: &ClusterSpec) -> Vec<Asked> {
         Vec::new()
+    }
+
+    fn time(&self, _: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {
+        None
     }
 }
 

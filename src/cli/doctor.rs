@@ -75,6 +75,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let scene = args.cloud.open(&desired.specs)?;
     let examine = |spec: &crate::spec::ClusterSpec| {
         let mut checks = checks::permissions(&scene.allowed(spec));
+        checks.extend(scene.time(spec).map(|theirs| checks::clock(scene.now(), theirs)));
         checks.extend(checks::of(spec, &scene.look(spec)));
         Examined { cluster: spec.name.to_string(), checks }
     };

@@ -26,6 +26,7 @@ pub mod adopt;
 mod call;
 mod change;
 mod convert;
+mod date;
 mod describe;
 mod error;
 mod limit;

@@ -11,6 +11,9 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+/// When every answer is given.
+pub const DATE: &str = "Mon, 23 Nov 2026 00:01:30 GMT";
+
 /// One request: the form that the SDK sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked(pub BTreeMap<String, String>);
@@ -149,6 +152,7 @@ async fn answer(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Resul
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     response.headers_mut().insert("x-amzn-requestid", "req-1".parse().unwrap());
+    response.headers_mut().insert("date", DATE.parse().unwrap());
     response.headers_mut().insert("content-type", "text/xml;charset=UTF-8".parse().unwrap());
     Ok(response)
 }

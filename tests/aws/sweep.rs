@@ -8,7 +8,7 @@ use hermitcrab::observed::Sweep;
 use hermitcrab::ports::{Clock, Cloud, ErrorKind, PortError};
 use libtest_mimic::Trial;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{DATE, Endpoint};
 use crate::fixture::{TestClock, open, spec, wanted};
 
 pub fn trials() -> Vec<Trial> {
@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         crate::trial("nobody_there_is_no_answer", nobody_there_is_no_answer),
         crate::trial("a_state_of_unknown_age_is_as_old_as_it_was_seen", a_state_of_unknown_age),
         crate::trial("a_look_waits_its_turn", a_look_waits_its_turn),
+        crate::trial("every_answer_says_what_time_it_is", every_answer_says_what_time_it_is),
     ]
 }
 
@@ -244,4 +245,16 @@ async fn a_look_waits_its_turn() {
     let describes = endpoint.asked().iter().filter(|asked| asked.action() != "GetCallerIdentity").count();
     let passed = clock.now().duration_since("2026-11-23T00:00:00Z".parse().unwrap()).as_secs_f64();
     assert!(passed >= (describes as f64 - 11.0) / 2.0, "{describes} calls in {passed} s");
+}
+
+/// A clock that is far off has every request refused, and that is when somebody asks.
+async fn every_answer_says_what_time_it_is() {
+    let endpoint = recorded().await;
+    let aws = open(&now(), Some(&endpoint.url)).await;
+    let time = || async { aws.time("us-east-1").await.unwrap().to_string() };
+    assert_eq!((DATE, &*time().await), ("Mon, 23 Nov 2026 00:01:30 GMT", "2026-11-23T00:01:30Z"));
+    endpoint.first_refuses("GetCallerIdentity", 403, "SignatureDoesNotMatch");
+    assert_eq!(time().await, "2026-11-23T00:01:30Z");
+    let nowhere = open(&now(), Some("http://127.0.0.1:1")).await;
+    assert_eq!(nowhere.time("us-east-1").await.unwrap_err().kind, ErrorKind::Unreachable);
 }

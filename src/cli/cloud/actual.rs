@@ -18,7 +18,7 @@ use crate::controller::errand::{Errand, Finish};
 use crate::controller::{Audience, Controller, Settings};
 use crate::ids::{ClusterName, Owner};
 use crate::observed::Observation;
-use crate::ports::{Clock, Coordination, Outcome, Outside};
+use crate::ports::{Clock, Coordination, Outcome, Outside, PortError};
 use crate::rehearsal::{Rehearsal, Report};
 use crate::simulate;
 use crate::spec::ClusterSpec;
@@ -90,5 +90,9 @@ impl View for Actual {
 
     fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {
         self.runtime.block_on(self.controller.outside().aws.allowed(spec))
+    }
+
+    fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {
+        Some(self.runtime.block_on(self.controller.outside().aws.time(&spec.region)))
     }
 }

@@ -1,12 +1,17 @@
 //! What is checked, from one look at a cluster: pure, so that each check can be tried.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::cloud::permissions::{Allowed, Asked};
+use crate::controller::chain;
 use crate::ids::ImageId;
 use crate::observed::{CloudView, Health, Instance, InstanceState, Membership, Observation, Pruning, Reading};
 use crate::plan::{Look, Sight, gates};
+use crate::ports::PortError;
 use crate::spec::{ClusterSpec, SlotSpec};
+use crate::time::{Human, Timestamp, elapsed};
 
 /// The gates that are about what EC2 shows.
 const RESOURCE_GATES: [&str; 7] = [
@@ -18,6 +23,9 @@ const RESOURCE_GATES: [&str; 7] = [
     "zone-impaired",
     "scheduled-event",
 ];
+
+/// An answer bears its date in seconds, and takes some to come.
+const OFF: Duration = Duration::from_secs(30);
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -71,6 +79,25 @@ pub fn permissions(asked: &[Asked]) -> Vec<Check> {
     });
     let summary = (allowed > 0).then(|| Check::good("permissions", format!("{allowed} of {} allowed", asked.len())));
     summary.into_iter().chain(others).collect()
+}
+
+/// Whether the machine's clock is the cloud's: deadlines, windows and freshness go by ours, and signatures by both.
+pub fn clock(ours: Timestamp, theirs: Result<Timestamp, PortError>) -> Check {
+    let theirs = match theirs {
+        Ok(theirs) => theirs,
+        Err(error) => return Check::unknown("clock", chain(&error), "check the credentials and the network"),
+    };
+    let (off, way) = match ours < theirs {
+        true => (elapsed(theirs, ours), "behind"),
+        false => (elapsed(ours, theirs), "ahead of"),
+    };
+    match off > OFF {
+        false => Check::good("clock", "that of AWS"),
+        true => {
+            let hint = "have it set by NTP: AWS refuses requests that are signed five minutes off, and windows and deadlines go by it";
+            Check::bad("clock", format!("{} {way} that of AWS", Human(off)), hint)
+        }
+    }
 }
 
 /// Everything that one look shows.
@@ -229,10 +256,25 @@ fn resources(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
 mod tests {
     use super::*;
     use crate::plan::gates::GATES;
+    use crate::ports::ErrorKind;
 
     #[test]
     fn the_gates_that_are_asked_about_exist() {
         assert!(RESOURCE_GATES.iter().all(|name| GATES.iter().any(|gate| gate.name == *name)));
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_said_to_be() {
+        let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).unwrap();
+        let told = |ours, theirs| {
+            let check = clock(at(ours), theirs);
+            (check.verdict, check.found)
+        };
+        assert_eq!(told(0, Ok(at(-2))).0, Verdict::Good);
+        assert_eq!(told(90, Ok(at(0))), (Verdict::Bad, "1m 30s ahead of that of AWS".to_owned()));
+        assert_eq!(told(0, Ok(at(90))), (Verdict::Bad, "1m 30s behind that of AWS".to_owned()));
+        let silent = PortError::new("ask what time it is", ErrorKind::Unreachable, "no answer");
+        assert_eq!(told(0, Err(silent)).0, Verdict::Unknown);
     }
 
     #[test]
