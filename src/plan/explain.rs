@@ -45,6 +45,9 @@ impl fmt::Display for Effect {
             Self::Claim(ClaimEffect::Release { .. }) => f.write_str("release the claim"),
             Self::Claim(ClaimEffect::End { .. }) => f.write_str("put an end to the cluster"),
             Self::Claim(ClaimEffect::Revive { .. }) => f.write_str("let the cluster be again"),
+            Self::Claim(ClaimEffect::Rehearsed { rehearsed, .. }) => {
+                write!(f, "write down what the rehearsal of {} came to", rehearsed.to)
+            }
         }
     }
 }
