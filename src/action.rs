@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{
     Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, Owner, SlotName, Token, VolumeId, VolumeName, Zone,
 };
-use crate::observed::{Claim, ClaimRecord, Ending, Remains};
+use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains};
 use crate::spec::{ClusterSpec, SlotSpec};
 
 mod group;
@@ -205,7 +205,13 @@ pub enum ClaimEffect {
     /// Take that back.
     #[allow(missing_docs)]
     Revive { expects: u64 },
+    /// Write down what a rehearsal came to, in place of an earlier one of the same generation.
+    #[allow(missing_docs)]
+    Rehearsed { rehearsed: Rehearsed, expects: u64 },
 }
+
+/// How many generations' rehearsals are remembered.
+const REMEMBERED: usize = 8;
 
 impl Effect {
     /// The effect's stable name: what `simulate -o jsonl` prints as `action`, and what calls are counted by.
@@ -218,6 +224,7 @@ impl Effect {
             Self::Claim(ClaimEffect::Release { .. }) => "release",
             Self::Claim(ClaimEffect::End { .. }) => "end",
             Self::Claim(ClaimEffect::Revive { .. }) => "revive",
+            Self::Claim(ClaimEffect::Rehearsed { .. }) => "record-rehearsal",
         }
     }
 }
@@ -300,7 +307,8 @@ impl ClaimEffect {
             Self::Claim { expects, .. }
             | Self::Release { expects, .. }
             | Self::End { expects, .. }
-            | Self::Revive { expects } => *expects,
+            | Self::Revive { expects }
+            | Self::Rehearsed { expects, .. } => *expects,
         }
     }
 
@@ -331,6 +339,12 @@ impl ClaimEffect {
                 if !kept {
                     next.initialised.clear(); // there is no data that a blank volume could stand in for
                 }
+            }
+            Self::Rehearsed { rehearsed, .. } => {
+                next.rehearsed.retain(|earlier| earlier.generation != rehearsed.generation);
+                next.rehearsed.push(rehearsed.clone());
+                let forgotten = next.rehearsed.len().saturating_sub(REMEMBERED);
+                next.rehearsed.drain(..forgotten);
             }
         }
         next

@@ -405,6 +405,40 @@ pub struct ClaimRecord {
     /// The cluster is being destroyed, or was. Nothing else is done to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
+    /// What the latest rehearsals came to, one for each generation, the newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rehearsed: Vec<Rehearsed>,
+}
+
+/// What became of a generation on a throw-away copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rehearsed {
+    /// What the cluster itself would be brought to.
+    pub generation: Generation,
+    /// The image that the copy was created at.
+    pub from: ImageId,
+    /// The image of that generation.
+    pub to: ImageId,
+    /// When it was over.
+    pub at: Timestamp,
+    /// The copy's name.
+    pub copy: ClusterName,
+    /// In what the copy was not as the cluster is, for a person to read.
+    pub unlike: Vec<String>,
+    #[allow(missing_docs)]
+    pub verdict: Verdict,
+}
+
+/// What a rehearsal proves. One that was broken off proves nothing, and has none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// Nothing speaks against the generation.
+    Passed,
+    /// This does.
+    #[allow(missing_docs)]
+    Failed { findings: Vec<String> },
 }
 
 /// A person wants a cluster to be no more.

@@ -20,6 +20,7 @@ pub mod upkeep;
 
 pub mod approval;
 pub mod gates;
+pub mod rehearsal;
 pub mod select;
 
 pub mod teardown;
@@ -27,7 +28,7 @@ pub mod teardown;
 pub mod explain;
 pub mod forecast;
 
-pub use answer::{Awaited, Hazard, Hazards, Plan, Stall, WaitingOn, Why};
+pub use answer::{Awaited, Hazard, Hazards, Plan, Stall, Unproven, WaitingOn, Why};
 pub use look::{Look, Sight};
 
 /// What is wanted of a cluster.

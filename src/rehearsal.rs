@@ -18,7 +18,7 @@ use crate::ids::{ClusterName, ImageId};
 use crate::observed::Remains;
 use crate::plan::Goal;
 use crate::ports::{Application, Clock, Coordination, Outside};
-use crate::spec::{Approval, ClusterSpec};
+use crate::spec::{self, Approval, ClusterSpec};
 use crate::time::{Timestamp, elapsed};
 
 mod report;
@@ -93,6 +93,7 @@ pub fn made_at(original: &ClusterName, name: &ClusterName) -> Option<Timestamp> 
 pub fn copy(original: &ClusterSpec, name: ClusterName) -> ClusterSpec {
     let mut copy = ClusterSpec { name, suspend: false, freeze: false, deletion_protection: false, ..original.clone() };
     (copy.rollout.windows, copy.rollout.approval, copy.rollout.approved) = (Vec::new(), Approval::Never, None);
+    copy.rollout.rehearsal = spec::Rehearsal::Optional;
     for volume in &mut copy.volumes {
         volume.snapshot_before_replace = false;
     }

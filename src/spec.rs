@@ -248,6 +248,9 @@ pub struct Rollout {
     pub approval: Approval,
     /// The plan that was agreed to.
     pub approved: Option<PlanId>,
+    /// Whether it has to be tried on a copy first.
+    #[serde(skip_serializing_if = "Rehearsal::is_optional")]
+    pub rehearsal: Rehearsal,
     /// When a replacement may begin.
     pub windows: Vec<Window>,
 }
@@ -282,6 +285,23 @@ pub enum Approval {
     Canary,
     /// Every slot waits for an approval of its own.
     EverySlot,
+}
+
+/// Whether a change has to be tried on a throw-away copy first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rehearsal {
+    /// It may be.
+    #[default]
+    Optional,
+    /// Nothing is replaced before a rehearsal of just that generation has passed.
+    Required,
+}
+
+impl Rehearsal {
+    fn is_optional(&self) -> bool {
+        *self == Self::Optional
+    }
 }
 
 /// Votes needed out of `voters`: ⌊N/2⌋+1.

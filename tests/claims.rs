@@ -8,7 +8,7 @@ use std::thread;
 
 use hermitcrab::coordination::Local;
 use hermitcrab::ids::{Attempt, ClusterName};
-use hermitcrab::observed::ClaimRecord;
+use hermitcrab::observed::{ClaimRecord, Verdict};
 use hermitcrab::ports::{Coordination, ErrorKind, Outcome};
 use hermitcrab::time::Timestamp;
 
@@ -17,7 +17,7 @@ mod claiming;
 #[path = "http/wall.rs"]
 mod wall;
 
-use claiming::claim;
+use claiming::{claim, rehearsed};
 use wall::Wall;
 
 fn name() -> ClusterName {
@@ -57,6 +57,30 @@ fn a_write_that_expects_another_revision_changes_nothing() {
     let expected = Outcome::Changed { expected: "revision 0".to_owned(), found: "revision 1".to_owned() };
     assert_eq!(block_on(local.write(&name(), &effect)).unwrap(), expected);
     assert_eq!(block_on(local.read(&name())).unwrap(), before);
+}
+
+#[test]
+fn a_rehearsal_is_kept_beside_the_claim_until_a_later_one_of_the_same_generation() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |generation: &str, verdict| {
+        let local = open(directory.path());
+        let before = block_on(local.read(&name())).unwrap();
+        let effect = rehearsed(&before, generation, verdict);
+        assert_eq!(block_on(local.write(&name(), &effect)).unwrap(), Outcome::Done);
+        let after = block_on(local.read(&name())).unwrap();
+        assert_eq!(after, effect.apply(&before, Timestamp::UNIX_EPOCH));
+        assert_eq!((after.held, after.last_attempt), (before.held, before.last_attempt), "the claim is left alone");
+        after.rehearsed.into_iter().map(|kept| (kept.generation.to_string(), kept.verdict)).collect::<Vec<_>>()
+    };
+    block_on(open(directory.path()).write(&name(), &claim(&ClaimRecord::default()))).unwrap();
+    write("v1-a", Verdict::Passed);
+    write("v1-b", Verdict::Passed);
+    let failed = Verdict::Failed { findings: vec!["it was slow".to_owned()] };
+    let kept = write("v1-a", failed.clone());
+    assert_eq!(kept, [("v1-b".to_owned(), Verdict::Passed), ("v1-a".to_owned(), failed)]);
+    (0..20).for_each(|nth| drop(write(&format!("v1-{nth}"), Verdict::Passed)));
+    let kept = write("v1-last", Verdict::Passed);
+    assert_eq!((kept.len(), kept[0].0.as_str(), kept[7].0.as_str()), (8, "v1-13", "v1-last"));
 }
 
 #[test]

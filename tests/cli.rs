@@ -8,9 +8,12 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use expect_test::{Expect, expect, expect_file};
+use hermitcrab::action::ClaimEffect;
 use hermitcrab::cli::plan::json;
-use hermitcrab::ports::Clock;
-use hermitcrab::sim::{FaultLevel, Payload, World};
+use hermitcrab::ids::Attempt;
+use hermitcrab::observed::{Ending, Remains};
+use hermitcrab::ports::{Clock, Coordination};
+use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
 use hermitcrab::simulate::Scenario;
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
@@ -224,6 +227,28 @@ fn explain_shows_the_gates_although_nothing_is_outdated() {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["gates"].as_array().unwrap().len(), hermitcrab::plan::gates::GATES.len());
     assert!(document["whyThisSlot"].as_str().unwrap().starts_with("no slot is outdated"), "{document:#}");
+}
+
+#[test]
+fn of_a_cluster_that_was_put_an_end_to_explain_shows_no_gates() {
+    let spec = prod();
+    let world = World::new(0, FaultLevel::None);
+    world.settle(&spec);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let ending = Ending { since: world.now(), attempt: Attempt(4), remains: Remains::Volumes };
+    let expects = block_on(&world, Coordination::read(&world, &spec.name)).unwrap().revision;
+    block_on(&world, Coordination::write(&world, &spec.name, &ClaimEffect::End { ending, expects })).unwrap();
+    let file = saved(&world);
+    check(
+        &[&["explain", "consul-prod", "--world", file.path().to_str().unwrap()], &NEW_IMAGE[..]].concat(),
+        expect![[r#"
+            consul-prod: it has been put an end to, so no gate matters any more
+
+            stalled: somebody put an end to it at 2026-01-05T09:05:00Z
+              hint: finish with `hermitcrab destroy`, and take its file away; or bring it back with `hermitcrab retry`
+            exit 0
+        "#]],
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use hermitcrab::action::MemberEffect;
 use hermitcrab::application::Applications;
 use hermitcrab::coordination::{Claims, Credentials, Place};
 use hermitcrab::ids::{Attempt, ClusterName, InstanceId, MemberId};
-use hermitcrab::observed::{ClaimRecord, Health, Membership, Pruning};
+use hermitcrab::observed::{ClaimRecord, Health, Membership, Pruning, Verdict};
 use hermitcrab::ports::{Application, Clock, Coordination, ErrorKind, Outcome, Seat};
 use hermitcrab::spec::{ApplicationSpec, ClusterSpec};
 
@@ -26,7 +26,7 @@ mod servers;
 #[path = "http/wall.rs"]
 mod wall;
 
-use claiming::claim;
+use claiming::{claim, rehearsed};
 use servers::Servers;
 use wall::Wall;
 
@@ -204,7 +204,13 @@ fn claims_and_lease_outlive_the_stop_of_the_leader() {
             while other.write(&name, &claim(&record)).await.is_err() {
                 Wall.sleep(std::time::Duration::from_millis(100)).await;
             }
-            assert_eq!(other.read(&name).await.unwrap().revision, 3);
+            let record = other.read(&name).await.unwrap();
+            assert_eq!(record.revision, 3);
+
+            // What a pipeline writes down, the controller reads.
+            let effect = rehearsed(&record, "v1-0123456789abcdef", Verdict::Passed);
+            assert_eq!(one.write(&name, &effect).await.unwrap(), Outcome::Done);
+            assert_eq!(other.read(&name).await.unwrap().rehearsed[0].verdict, Verdict::Passed);
         };
         tokio::select! {
             () = held.lost() => panic!("the lease is lost"),

@@ -71,6 +71,7 @@ fn spec(name: &str, slots: usize) -> ClusterSpec {
             on_failure: OnFailure::Rollback,
             approval: Approval::Never,
             approved: None,
+            rehearsal: Default::default(),
             windows: Vec::new(),
         },
         suspend: false,

@@ -14,7 +14,7 @@ pub enum Exit {
     Failed = 3,
     /// It was not finished in time, and goes on.
     TimedOut = 4,
-    /// It waits for a person: suspended, not approved, or outside the change window.
+    /// It waits for a person: suspended, not approved, not rehearsed, or outside the change window.
     NeedsPerson = 5,
     /// The arguments are wrong. Not clap's 2, which would read as "changes are pending".
     Usage = 64,

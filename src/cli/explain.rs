@@ -10,7 +10,7 @@ use crate::ids::SlotName;
 use crate::observed::Observation;
 use crate::plan::gates::{Guards, findings};
 use crate::plan::look::SlotLook;
-use crate::plan::{Look, Plan, Sight, plan, select};
+use crate::plan::{Look, Plan, Sight, Stall, plan, select};
 use crate::spec::ClusterSpec;
 
 use super::cloud;
@@ -121,7 +121,9 @@ fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Expla
             Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Stalled(_) => Vec::new(),
         },
     };
-    if let Sight::Clear(look) = Look::at(spec, seen)
+    if let Plan::Stalled(Stall::Ended { .. }) = answer {
+        explanation.why_this_slot = "it has been put an end to, so no gate matters any more".to_owned();
+    } else if let Sight::Clear(look) = Look::at(spec, seen)
         && let Some((slot, why)) = subject(&look, asked)
     {
         let image = look.record.held.as_ref().filter(|claim| claim.slot == slot.spec.name).map(|claim| &claim.image);
@@ -173,8 +175,10 @@ fn write(explanation: &Explanation, out: &mut dyn Write) -> std::io::Result<()> 
         let wants = styled(DIM, format!("wants {}", gate.wants));
         writeln!(out, "  {mark} {:width$}  {}; {wants}", gate.gate, gate.value)?;
     }
-    let closed = explanation.gates.iter().filter(|gate| !gate.open).count();
-    writeln!(out, "{} of {} gates are open", explanation.gates.len() - closed, explanation.gates.len())?;
+    if !explanation.gates.is_empty() {
+        let open = explanation.gates.iter().filter(|gate| gate.open).count();
+        writeln!(out, "{open} of {} gates are open", explanation.gates.len())?;
+    }
     writeln!(out)?;
     let next = &explanation.next;
     let answer = match next.answer {

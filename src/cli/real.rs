@@ -15,10 +15,10 @@ pub struct Args {
     #[arg(long, value_name = "PLACE", env = "HERMITCRAB_CLAIMS", hide_env_values = true)]
     pub claims: Option<Place>,
     /// For claims in Consul: a file that holds the ACL token
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "HERMITCRAB_CLAIMS_TOKEN_FILE", hide_env_values = true)]
     pub claims_token_file: Option<String>,
     /// For claims in Consul over TLS: a PEM file with the CA to trust, in place of the system's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "HERMITCRAB_CLAIMS_CA_FILE", hide_env_values = true)]
     pub claims_ca_file: Option<String>,
     /// For claims in Consul over TLS: a PEM file with our own certificate
     #[arg(long, value_name = "FILE", requires = "claims_key_file")]

@@ -9,9 +9,9 @@ use clap::ValueEnum;
 
 use crate::controller::errand::{Errand, Finish};
 use crate::ids::ImageId;
-use crate::observed::{CloudView, Remains, VolumeState};
+use crate::observed::{CloudView, Remains, Volume, VolumeState};
 use crate::plan::{Goal, Hazard};
-use crate::rehearsal::{self, Budget, Rehearsal};
+use crate::rehearsal::{self, Budget, Rehearsal, Report};
 use crate::spec::ClusterSpec;
 use crate::time::{Human, elapsed};
 
@@ -22,10 +22,14 @@ use super::simulate::Behaviour;
 use super::steps::Steps;
 use super::{Exit, Failure, Output};
 
+mod record;
+
 const EXAMPLES: &str = "\
 Examples:
+  hermitcrab rehearse desired-state/prod/consul.yaml
+      Try the file's image on a copy of the cluster, which runs another one
   hermitcrab rehearse desired-state/prod/consul.yaml --image ami-0bbb…
-      Try another image on a copy of the cluster
+      Try another image
   hermitcrab rehearse desired-state/prod/consul.yaml --image ami-0bbb… --max-down 90s --max-stall 10s -o markdown
       The same, judged by what it costs, for a comment on a pull request
   hermitcrab rehearse desired-state --sweep --older-than 2h
@@ -37,9 +41,12 @@ The copy is named after the cluster, with the time; its slots are named `rehears
 no window and no approval. It starts with blank volumes: the data of the cluster is not copied. It is destroyed in any case,
 after Ctrl-C too. That needs ec2:DeleteVolume, which the controller's own policy denies.
 
+What comes of it is recorded for the cluster, beside its claim (`--claims`), and replaces what was recorded of the same
+generation. A file that says `rehearsal: required` is not rolled out before a rehearsal of it has passed.
+
 Exit codes:
-  0    passed
-  1    failed, or it could not begin
+  0    passed, or nothing is new
+  1    failed, or it could not begin; or the file requires it, and it could not be recorded
   130  broken off; the copy is destroyed all the same";
 
 /// Rehearse a rollout on a throw-away copy of a cluster
@@ -102,9 +109,6 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(Failure::new(format!("{} declares several clusters", args.path.display()))
             .hint("name the file of the one that is meant"));
     };
-    if args.cloud.image.is_none() {
-        return Err(Failure::new("there is no image to try").hint("name it with `--image AMI`"));
-    }
     if let Some(group) = spec.capacity.group() {
         return Err(Failure::new(format!("{} adopts Auto Scaling group {group}, which has no copy", spec.name))
             .hint("rehearse it from a file without `capacity`"));
@@ -114,6 +118,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(hazard.into());
     }
     let from = args.from.clone().map_or_else(|| running(spec, &view), Ok)?;
+    if from == spec.image {
+        return nothing_new(args, spec, &view, out);
+    }
     let mut copy = rehearsal::copy(spec, rehearsal::name(&spec.name, scene.now()));
     copy.instance.instance_type = args.instance_type.clone().unwrap_or(copy.instance.instance_type);
     scene.announce(&copy, args.payload);
@@ -121,11 +128,13 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let budget = Budget { member_down: args.max_down, write_stall: args.max_stall, part: args.timeout };
     let rehearsal = Rehearsal { original: spec.name.clone(), copy, from, budget };
     let report = scene.rehearse(&rehearsal, &Steps(RefCell::new(&mut *out)))?;
+    let record = record::record(&scene, spec, &rehearsal, &report);
     match args.output {
-        Format::Text => write!(out.data, "{}", report.text())?,
-        Format::Markdown => write!(out.data, "{}", report.markdown())?,
-        Format::Json => out.json(&report)?,
+        Format::Text => write!(out.data, "{}{}", report.text(), record.text(&args.cloud))?,
+        Format::Markdown => write!(out.data, "{}{}", report.markdown(), record.markdown(&args.cloud))?,
+        Format::Json => out.json(&record.beside(&report))?,
     }
+    record.conclude(spec)?;
     Ok(match (report.passed, report.broken_off) {
         (true, _) => Exit::Done,
         (false, true) => Exit::Interrupted,
@@ -133,12 +142,35 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     })
 }
 
-/// The image that all slots have settled on.
+/// There is nowhere to go from where the copy would begin.
+fn nothing_new(args: &Args, spec: &ClusterSpec, view: &CloudView, out: &mut Output) -> Result<Exit, Failure> {
+    let (name, image, wanted) = (&spec.name, &spec.image, Some(spec.generation()));
+    let is_settled = there(view).next().is_some() && there(view).all(|volume| volume.generation == wanted);
+    if !is_settled {
+        return Err(Failure::new(format!(
+            "a copy of {name} would begin as it is to end: at {image}, as the file says"
+        ))
+        .hint("let it begin with another image, such as the one before: `--from AMI`; or try another: `--image AMI`"));
+    }
+    match args.output {
+        Format::Text | Format::Markdown => writeln!(out.data, "{name}: nothing is new, it has settled on {image}")?,
+        Format::Json => out.json(&None::<Report>)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn there(view: &CloudView) -> impl Iterator<Item = &Volume> {
+    view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted)
+}
+
+/// The image that all slots have settled on, but for those that have arrived already.
 fn running(spec: &ClusterSpec, view: &CloudView) -> Result<ImageId, Failure> {
-    let there = view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted);
-    let mut images: Vec<_> = there.filter_map(|volume| volume.image.clone()).collect();
+    let mut images: Vec<_> = there(view).filter_map(|volume| volume.image.clone()).collect();
     images.sort();
     images.dedup();
+    if images.len() > 1 {
+        images.retain(|image| *image != spec.image);
+    }
     match images.as_slice() {
         [image] => Ok(image.clone()),
         [] => Err(Failure::new(format!("{} has not settled on any image yet", spec.name))

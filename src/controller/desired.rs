@@ -480,6 +480,7 @@ mod tests {
                 on_failure: OnFailure::Rollback,
                 approval: Approval::Never,
                 approved: None,
+                rehearsal: Default::default(),
                 windows: Vec::new(),
             },
             suspend: false,

@@ -70,6 +70,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_stored_before_rehearsals_were_is_read_and_what_has_none_is_stored_as_then() {
+        let bytes = br#"{"format":1,"cluster":"consul-prod","record":{"revision":7,"held":null,"lastAttempt":3,
+            "initialised":["consul-a"],"takenBackAt":null}}"#;
+        let record = decode(&name(), bytes).unwrap();
+        assert_eq!((record.revision, record.rehearsed.len()), (7, 0));
+        assert!(!String::from_utf8(encode(&name(), &record)).unwrap().contains("rehearsed"));
+    }
+
+    #[test]
     fn nothing_broken_is_taken_for_no_claim() {
         let record = ClaimRecord { revision: 7, ..ClaimRecord::default() };
         let other = encode(&ClusterName::from("consul-staging"), &record);

@@ -187,6 +187,7 @@ pub enum Hazard {
     Suspended,
     OutsideWindow { opens: Option<Timestamp>, closes: Option<Timestamp> },
     ApprovalRequired { plan: PlanId, given: Option<PlanId> },
+    NotRehearsed { image: ImageId, generation: Generation, why: Unproven },
     GenerationRejected { image: ImageId, generation: Generation, slots: Vec<SlotName> },
     RollbackCooldown { until: Timestamp },
     ImageUnavailable { image: ImageId, why: String },
@@ -213,6 +214,19 @@ pub enum Hazard {
     DeleteOnTermination { volume: VolumeId, instance: InstanceId },
     StaleObservation { why: String, unread: bool },
     UnknownHealth { why: String },
+}
+
+/// Why a rehearsal does not count for a slot.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum Unproven {
+    /// There is none of that generation.
+    Never,
+    /// The latest one failed.
+    Failed { at: Timestamp, finding: String },
+    /// It began with another image than the slot runs, so it went another way.
+    Otherwise { from: ImageId, runs: ImageId },
 }
 
 impl Hazard {

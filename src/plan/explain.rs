@@ -5,7 +5,7 @@ use std::fmt;
 use crate::action::{Action, ClaimEffect, CloudEffect, Effect, GroupEffect, MemberEffect};
 use crate::time::Human;
 
-use super::answer::{Awaited, Hazard, Hazards, Plan, Stall, WaitingOn, Why};
+use super::answer::{Awaited, Hazard, Hazards, Plan, Stall, Unproven, WaitingOn, Why};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,6 +45,9 @@ impl fmt::Display for Effect {
             Self::Claim(ClaimEffect::Release { .. }) => f.write_str("release the claim"),
             Self::Claim(ClaimEffect::End { .. }) => f.write_str("put an end to the cluster"),
             Self::Claim(ClaimEffect::Revive { .. }) => f.write_str("let the cluster be again"),
+            Self::Claim(ClaimEffect::Rehearsed { rehearsed, .. }) => {
+                write!(f, "write down what the rehearsal of {} came to", rehearsed.to)
+            }
         }
     }
 }
@@ -183,6 +186,7 @@ impl Hazard {
             Self::Suspended => "suspended",
             Self::OutsideWindow { .. } => "outside-window",
             Self::ApprovalRequired { .. } => "approval-required",
+            Self::NotRehearsed { .. } => "not-rehearsed",
             Self::GenerationRejected { .. } => "generation-rejected",
             Self::RollbackCooldown { .. } => "rollback-cooldown",
             Self::ImageUnavailable { .. } => "image-unavailable",
@@ -228,6 +232,10 @@ impl Hazard {
             Self::ApprovalRequired { plan, .. } => {
                 format!("review the plan, then set `approved: {plan}` under `rollout`")
             }
+            Self::NotRehearsed { image, why: Unproven::Otherwise { runs, .. }, .. } => {
+                format!("try it from there too: `hermitcrab rehearse FILE --from {runs} --image {image}`")
+            }
+            Self::NotRehearsed { image, .. } => format!("try it on a copy: `hermitcrab rehearse FILE --image {image}`"),
             Self::GenerationRejected { .. } => "commit another image (or other instance settings)".into(),
             Self::ImageUnavailable { .. } => {
                 "check the id, the region, and that the image is shared with this account".into()
@@ -301,6 +309,15 @@ impl fmt::Display for Hazard {
             Self::ApprovalRequired { plan, given: Some(given) } => {
                 write!(f, "{plan} is not approved; the approval is for {given}")
             }
+            Self::NotRehearsed { image, generation, why } => match why {
+                Unproven::Never => write!(f, "{image} ({generation}) has not been rehearsed"),
+                Unproven::Failed { at, finding } => {
+                    write!(f, "the rehearsal of {image} ({generation}) at {} failed: {finding}", clock(*at))
+                }
+                Unproven::Otherwise { from, runs } => {
+                    write!(f, "{image} ({generation}) has been rehearsed from {from}, and the slot runs {runs}")
+                }
+            },
             Self::GenerationRejected { image, generation, slots } => {
                 write!(f, "{image} ({generation}) has failed in {}", joined(slots))
             }

@@ -64,6 +64,7 @@ pub const GATES: &[Gate] = &[
     Gate { name: "suspended", guards: Guards::Upgrade, ask: intent::suspended },
     Gate { name: "outside-window", guards: Guards::Upgrade, ask: intent::outside_window },
     Gate { name: "approval-required", guards: Guards::Upgrade, ask: intent::approval_required },
+    Gate { name: "not-rehearsed", guards: Guards::Upgrade, ask: intent::not_rehearsed },
     Gate { name: "generation-rejected", guards: Guards::Upgrade, ask: intent::generation_rejected },
     Gate { name: "rollback-cooldown", guards: Guards::Upgrade, ask: intent::rollback_cooldown },
     Gate { name: "claim-held", guards: Guards::Upgrade, ask: intent::claim_held },

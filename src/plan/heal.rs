@@ -10,6 +10,7 @@ use super::answer::{Awaited, Hazards, Plan, Stall, Why};
 use super::gates;
 use super::group;
 use super::look::{Look, Place, SlotLook};
+use super::rehearsal;
 use super::replacement;
 use super::standing::{Standing, Unclear, standing};
 
@@ -165,12 +166,14 @@ fn claim_lost(
 }
 
 /// What to heal a slot with: the spec's image, or the last one that settled here if the spec's was rejected, wherever
-/// that was.
+/// that was. One that is still to be rehearsed is kept from data as well, as long as there is another.
 pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
-    if !look.slots.iter().any(|slot| slot.rejected(&look.generation)) {
-        return Some((look.generation.clone(), look.spec.image.clone()));
+    if look.slots.iter().any(|slot| slot.rejected(&look.generation)) {
+        return settled(look, slot);
     }
-    settled(look, slot)
+    let wanted = || (look.generation.clone(), look.spec.image.clone());
+    let kept_away = rehearsal::unproven(look, slot).and_then(|_| settled(look, slot));
+    Some(kept_away.unwrap_or_else(wanted))
 }
 
 /// What settled last in a slot, if it was not rejected there.

@@ -216,7 +216,10 @@ impl Truth {
         };
         let slot = match effect {
             ClaimEffect::Claim { claim, .. } => Some(claim.slot.clone()),
-            ClaimEffect::Release { .. } | ClaimEffect::End { .. } | ClaimEffect::Revive { .. } => None,
+            ClaimEffect::Release { .. }
+            | ClaimEffect::End { .. }
+            | ClaimEffect::Revive { .. }
+            | ClaimEffect::Rehearsed { .. } => None,
         };
         self.record(sender, name, slot.as_ref(), &Effect::Claim(effect.clone()), &Ok(outcome.clone()));
         Ok(outcome)

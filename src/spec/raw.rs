@@ -278,6 +278,10 @@ pub struct Rollout {
     #[serde(default)]
     #[schemars(with = "String")]
     pub approved: Text,
+    /// `required`: nothing is replaced before `rehearse` has brought a throw-away copy to just that generation.
+    #[serde(default)]
+    #[schemars(with = "String", extend("enum" = ["optional", "required"], "default" = "optional"))]
+    pub rehearsal: Text,
     /// When a replacement may begin, if it is expected to fit in. With no windows: always. `deny` wins over `allow`.
     #[serde(default)]
     #[schemars(with = "Vec<Window>", extend("default" = []))]

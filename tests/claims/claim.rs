@@ -2,7 +2,7 @@
 
 use hermitcrab::action::ClaimEffect;
 use hermitcrab::ids::{Generation, ImageId, SlotName};
-use hermitcrab::observed::{Claim, ClaimRecord};
+use hermitcrab::observed::{Claim, ClaimRecord, Rehearsed, Verdict};
 use hermitcrab::time::Timestamp;
 
 /// Claims slot `b` under the attempt after the record's last.
@@ -19,4 +19,18 @@ pub fn claim(record: &ClaimRecord) -> ClaimEffect {
         since: Timestamp::UNIX_EPOCH,
     };
     ClaimEffect::Claim { claim, expects: record.revision }
+}
+
+/// Writes down a rehearsal of some generation.
+pub fn rehearsed(record: &ClaimRecord, generation: &str, verdict: Verdict) -> ClaimEffect {
+    let rehearsed = Rehearsed {
+        generation: Generation::from(generation),
+        from: ImageId::from("ami-0aa11bb22cc33dd44"),
+        to: ImageId::from("ami-0bb11bb22cc33dd44"),
+        at: Timestamp::UNIX_EPOCH,
+        copy: "consul-prod-rehearsal-19700101t000000z".into(),
+        unlike: vec!["on t3.small instead of m7i.large".to_owned()],
+        verdict,
+    };
+    ClaimEffect::Rehearsed { rehearsed, expects: record.revision }
 }

@@ -71,7 +71,7 @@ fn a_red_rehearsal_is_reported_and_fails_the_job() {
     let red = desk.server.said("<!-- hermitcrab-rehearsal:desired-state/prod/consul.yaml -->");
     assert!(red[0].contains(&format!("rehearsed {NEW}: red")), "{red:?}");
     let green = desk.server.said("<!-- hermitcrab-rehearsal:desired-state/staging/consul.yaml -->");
-    assert!(green[0].contains(&format!("rehearsed {OLD}: green")), "{green:?}");
+    assert!(green[0].contains(&format!("consul-staging: nothing is new, it has settled on {OLD}")), "{green:?}");
 }
 
 #[test]
@@ -177,7 +177,7 @@ impl Desk {
         self.folder.path().join("work")
     }
 
-    /// The built program, but that the world is simulated, and that a rehearsal ends at once: red for the new image.
+    /// The built program, but that the world is simulated, and that a rehearsal of the new image ends at once, red.
     fn install(&self) {
         let program = format!(
             r#"#!/bin/sh
@@ -186,7 +186,7 @@ plan*--cloud*) exec {HERMITCRAB} "$@" ;;
 plan*) exec {HERMITCRAB} "$@" --cloud simulated ;;
 promote*) sed -i "s/^  image: .*/  image: $4/" "$2" ;;
 rehearse*{NEW}*) echo "rehearsed {NEW}: red"; exit 1 ;;
-rehearse*) echo "rehearsed $4: green" ;;
+rehearse*) exec {HERMITCRAB} "$@" --cloud simulated ;;
 esac
 "#
         );

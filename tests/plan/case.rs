@@ -9,8 +9,8 @@ use hermitcrab::ids::{Generation, ImageId};
 use hermitcrab::observed::Remains;
 use hermitcrab::plan::Goal;
 use hermitcrab::spec::{
-    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Rollout, Scheme, SlotSpec,
-    Strategy, VolumeSpec, Window, WindowKind,
+    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Rehearsal, Rollout, Scheme,
+    SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
 };
 use hermitcrab::time::{Timestamp, after, before};
 use serde::Deserialize;
@@ -67,6 +67,7 @@ pub struct Desired {
     approval: Option<String>,
     /// `right` is the id that is asked for.
     pub approved: Option<String>,
+    rehearsal: bool,
     allow: Option<String>,
     suspend: bool,
     freeze: bool,
@@ -156,6 +157,7 @@ impl Desired {
                 Some(other) => panic!("unknown approval {other}"),
             },
             approved: self.approved.as_deref().map(Into::into),
+            rehearsal: if self.rehearsal { Rehearsal::Required } else { Rehearsal::Optional },
             windows: self.allow.iter().map(|schedule| window(schedule)).collect(),
         }
     }

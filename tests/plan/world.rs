@@ -99,6 +99,10 @@ impl World {
                 Some("snap") => json!({
                     "id": name, "volume": name.replacen("snap", "vol", 1), "attempt": self.next_attempt, "failed": false,
                 }),
+                Some("rehearsal") => json!({
+                    "generation": format!("gen({})", spec.image), "from": "ami-a", "to": spec.image, "at": "1h ago",
+                    "copy": format!("consul-{name}"), "unlike": [], "verdict": "passed",
+                }),
                 _ if name == "ending" => {
                     json!({ "since": "20m ago", "attempt": self.next_attempt, "remains": "volumes" })
                 }
@@ -179,7 +183,7 @@ impl World {
             "revision": 2 * self.next_attempt, "held": get("claim"),
             "lastAttempt": things.get("claim").map_or(json!(self.next_attempt - 1), |claim| claim["attempt"].clone()),
             "initialised": things.get("initialised").cloned().unwrap_or_else(|| json!([])),
-            "takenBackAt": get("takenBackAt"), "ending": get("ending"),
+            "takenBackAt": get("takenBackAt"), "ending": get("ending"), "rehearsed": all("rehearsal"),
         });
         Observation {
             now: now(),
@@ -340,7 +344,7 @@ fn merged(thing: Value, change: Value) -> Value {
         (Value::Object(mut thing), Value::Object(change)) => {
             for (key, field) in change {
                 let old = thing.remove(&key).unwrap_or(Value::Null);
-                let whole = ["state", "checks", "health"].contains(&key.as_str());
+                let whole = ["state", "checks", "health", "verdict"].contains(&key.as_str());
                 thing.insert(key, if whole { field } else { merged(old, field) });
             }
             Value::Object(thing)

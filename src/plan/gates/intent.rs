@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use crate::observed::Reading;
+use crate::observed::{Reading, Verdict};
 use crate::plan::answer::Hazard;
 use crate::plan::approval;
 use crate::plan::forecast;
+use crate::plan::rehearsal;
 use crate::plan::standing::{Standing, standing};
+use crate::spec::Rehearsal;
 use crate::spec::window::{Opening, opening};
 use crate::time::{Human, Timestamp, after, elapsed};
 
@@ -74,6 +76,25 @@ pub(super) fn approval_required(q: &Question<'_, '_>) -> Finding {
     let wants = format!("approved: {plan}");
     let hazard = (given.as_ref() != Some(&plan)).then_some(Hazard::ApprovalRequired { plan, given });
     finding(value, wants, hazard)
+}
+
+pub(super) fn not_rehearsed(q: &Question<'_, '_>) -> Finding {
+    if q.look.spec.rollout.rehearsal == Rehearsal::Optional {
+        return finding("not needed", "a passed rehearsal where one is required", None);
+    }
+    let value = rehearsal::latest(q.look).map_or_else(
+        || "none".to_owned(),
+        |rehearsed| {
+            let passed = if rehearsed.verdict == Verdict::Passed { "passed" } else { "failed" };
+            let (ago, from) = (Human(elapsed(q.look.now, rehearsed.at)), &rehearsed.from);
+            let unlike: String = rehearsed.unlike.iter().map(|unlike| format!(", {unlike}")).collect();
+            format!("{passed} {ago} ago from {from}{unlike}")
+        },
+    );
+    let (image, generation) = (q.look.spec.image.clone(), q.look.generation.clone());
+    let wants = format!("a passed one of {image} ({generation})");
+    let why = rehearsal::unproven(q.look, q.slot);
+    finding(value, wants, why.map(|why| Hazard::NotRehearsed { image, generation, why }))
 }
 
 /// A generation that failed in one slot is not tried in another.

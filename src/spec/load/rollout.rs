@@ -7,7 +7,7 @@ use super::quantity;
 use crate::ids::PlanId;
 use crate::spec::raw::{self, Text};
 use crate::spec::window::{Opening, Window, WindowKind, opening};
-use crate::spec::{Approval, OnFailure, Rollout, Strategy};
+use crate::spec::{Approval, OnFailure, Rehearsal, Rollout, Strategy};
 use crate::time::{Human, Timestamp};
 
 /// A window that stays open longer is a mistake, or no window.
@@ -40,6 +40,7 @@ pub fn of(meaning: &mut Meaning, raw: &raw::Rollout) -> Option<Rollout> {
         on_failure: if written(&raw.on_failure) == Some("hold") { OnFailure::Hold } else { OnFailure::Rollback },
         approval,
         approved: written(&raw.approved).map(PlanId::from),
+        rehearsal: if written(&raw.rehearsal) == Some("required") { Rehearsal::Required } else { Rehearsal::Optional },
         windows: windows?,
     })
 }

@@ -53,8 +53,17 @@ impl Rig {
         // That data goes is wrong anywhere else.
         while self.truth.excuse("was deleted").is_some() {}
         let claims = fs::read_dir(self.dir.join("claims")).unwrap().map(|entry| entry.unwrap().file_name());
-        let records: Vec<_> = claims.filter(|name| name.to_string_lossy().ends_with(".claim.json")).collect();
+        let records = claims.map(|name| name.to_string_lossy().into_owned());
+        let own = format!("{CLUSTER}.claim.json");
+        let records: Vec<_> = records.filter(|name| name.ends_with(".claim.json") && *name != own).collect();
         assert_eq!(records, [""; 0], "claim records");
+    }
+
+    /// What the latest rehearsal has come to, as the cluster's own record has it; null without one.
+    fn recorded(&self) -> serde_json::Value {
+        let stored = fs::read(self.dir.join("claims").join(format!("{CLUSTER}.claim.json"))).unwrap_or_default();
+        let stored: serde_json::Value = serde_json::from_slice(&stored).unwrap_or_default();
+        stored["record"]["rehearsed"][0]["verdict"].clone()
     }
 
     /// Waits until so many servers of the copy run.
@@ -74,6 +83,7 @@ async fn a_good_image(rig: Rc<Rig>) {
     assert!(report["writesAcknowledged"].as_u64().unwrap() > 100, "{report}");
     let downs = report["memberDownSeconds"].as_object().unwrap();
     assert!(downs.len() == 3 && downs.values().all(|down| down.as_f64().unwrap() > 5.0), "{report}");
+    assert_eq!(rig.recorded(), "passed");
     rig.nothing_is_left().await;
 }
 
@@ -98,6 +108,7 @@ async fn an_image_that_never_joins(rig: Rc<Rig>) {
     let ended = rig.rehearse(&rig.bad, &[]).ended(LIMIT).await;
     assert_eq!(ended.code, Some(1), "{}", ended.said);
     assert!(ended.said.contains("has failed in rehearsal-consul-"), "{}", ended.said);
+    assert!(rig.recorded()["failed"]["findings"][0].is_string(), "{}", rig.recorded());
     rig.nothing_is_left().await;
 }
 
@@ -109,6 +120,7 @@ async fn an_interrupted_one(rig: Rc<Rig>) {
     let ended = rehearsal.ended(LIMIT).await;
     assert_eq!(ended.code, Some(130), "{}", ended.said);
     assert!(ended.said.contains("broken off"), "{}", ended.said);
+    assert_eq!(rig.recorded(), serde_json::Value::Null);
     rig.nothing_is_left().await;
 }
 

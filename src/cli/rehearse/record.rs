@@ -1,0 +1,256 @@
+//! Writes down what a rehearsal came to, where every controller of the cluster finds it.
+
+use std::error::Error;
+
+use serde::Serialize;
+
+use crate::action::{ClaimEffect, Effect};
+use crate::cli::Failure;
+use crate::cli::cloud::{self, Scene};
+use crate::controller::chain;
+use crate::ids::Generation;
+use crate::observed::{Rehearsed, Verdict};
+use crate::ports::Outcome;
+use crate::rehearsal::{Rehearsal, Report};
+use crate::spec::{self, ClusterSpec};
+
+/// How often it is tried, should somebody else write at the same time.
+const TRIES: usize = 5;
+/// How much is kept of what speaks against an image.
+const FINDINGS: usize = 3;
+/// Characters of each.
+const LONGEST: usize = 200;
+
+/// What was written down, of which generation.
+pub struct Record {
+    generation: Generation,
+    kept: Kept,
+}
+
+enum Kept {
+    Written,
+    /// It was broken off: that proves nothing, and what was known before still holds.
+    Nothing,
+    Failed(Failure),
+}
+
+/// No controller knows of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the rehearsal is not recorded")]
+struct NotRecorded {
+    source: Box<dyn Error>,
+}
+
+/// Writes it down for the cluster itself, as its spec would have it.
+pub fn record(scene: &Scene, spec: &ClusterSpec, rehearsal: &Rehearsal, report: &Report) -> Record {
+    let generation = spec.generation();
+    if report.broken_off {
+        return Record { generation, kept: Kept::Nothing };
+    }
+    let rehearsed = Rehearsed {
+        generation: generation.clone(),
+        from: report.from.clone(),
+        to: report.to.clone(),
+        at: scene.now(),
+        copy: report.copy.clone(),
+        unlike: unlike(spec, &rehearsal.copy),
+        verdict: verdict(report),
+    };
+    let mut kept = Kept::Failed(Failure::new("somebody else has written to its claim record each time"));
+    for _ in 0..TRIES {
+        kept = match write(scene, spec, &rehearsed) {
+            Ok(true) => return Record { generation, kept: Kept::Written },
+            Ok(false) => kept,
+            Err(failure) => Kept::Failed(failure),
+        };
+    }
+    Record { generation, kept }
+}
+
+/// Whether it is written. A write of which no answer came may have been.
+fn write(scene: &Scene, spec: &ClusterSpec, rehearsed: &Rehearsed) -> Result<bool, Failure> {
+    let (_, record) = scene.see(spec)?;
+    if record.rehearsed.contains(rehearsed) {
+        return Ok(true);
+    }
+    let effect = ClaimEffect::Rehearsed { rehearsed: rehearsed.clone(), expects: record.revision };
+    let outcome = scene.act(spec, None, Effect::Claim(effect))?;
+    Ok(!matches!(outcome, Outcome::Changed { .. }))
+}
+
+fn verdict(report: &Report) -> Verdict {
+    if report.passed {
+        return Verdict::Passed;
+    }
+    let short = |finding: &String| finding.chars().take(LONGEST).collect();
+    Verdict::Failed { findings: report.findings.iter().take(FINDINGS).map(short).collect() }
+}
+
+/// In what the copy is not what the cluster is, where it matters to what a rehearsal shows.
+fn unlike(spec: &ClusterSpec, copy: &ClusterSpec) -> Vec<String> {
+    let (ours, its) = (&spec.instance.instance_type, &copy.instance.instance_type);
+    let other_type = (ours != its).then(|| format!("on {its} instead of {ours}"));
+    other_type.into_iter().collect()
+}
+
+/// The report as programs read it, with what became of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Beside<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    generation: &'a Generation,
+    recorded: bool,
+}
+
+impl Record {
+    /// A line for a terminal.
+    pub fn text(&self, cloud: &cloud::Args) -> String {
+        format!("  {:12} {}\n", "recorded", self.told(cloud))
+    }
+
+    /// A row for a comment on a pull request.
+    pub fn markdown(&self, cloud: &cloud::Args) -> String {
+        format!("| recorded | {} |\n", self.told(cloud))
+    }
+
+    fn told(&self, cloud: &cloud::Args) -> String {
+        match &self.kept {
+            Kept::Written => format!("for {}, in {}", self.generation, place(cloud)),
+            Kept::Nothing => "no: it proves nothing".to_owned(),
+            Kept::Failed(failure) => format!("no: {}", chain(&*failure.error)),
+        }
+    }
+
+    /// For programs.
+    pub fn beside<'a>(&'a self, report: &'a Report) -> Beside<'a> {
+        Beside { report, generation: &self.generation, recorded: matches!(self.kept, Kept::Written) }
+    }
+
+    /// A rehearsal that the file requires and that no controller knows of was in vain.
+    pub fn conclude(self, spec: &ClusterSpec) -> Result<(), Failure> {
+        match (self.kept, spec.rollout.rehearsal) {
+            (Kept::Failed(failure), spec::Rehearsal::Required) => {
+                Err(Failure::new(NotRecorded { source: failure.error })
+                    .hint("see that the claims can be written, and rehearse again: the file requires it"))
+            }
+            (Kept::Failed(_), spec::Rehearsal::Optional) | (Kept::Written | Kept::Nothing, _) => Ok(()),
+        }
+    }
+}
+
+/// Where it was written.
+fn place(cloud: &cloud::Args) -> String {
+    match (&cloud.world, cloud.cloud) {
+        (Some(world), _) => world.display().to_string(),
+        (None, Some(cloud::Kind::Simulated)) => "a world that is not kept".to_owned(),
+        (None, Some(cloud::Kind::Aws) | None) => cloud.real.place().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearsal::{Budget, copy, name};
+    use crate::sim::{FaultLevel, World};
+
+    const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
+
+    /// A settled cluster, what is wanted of it, and a rehearsal of that on another instance type.
+    fn scene() -> (Scene, ClusterSpec, Rehearsal) {
+        let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
+        let old = loaded.specs().next().unwrap().1.clone();
+        let world = World::new(1, FaultLevel::None);
+        world.settle(&old);
+        let spec = ClusterSpec { image: NEW.into(), ..old.clone() };
+        let scene = Scene::simulated(vec![spec.clone()], world, None);
+        let mut copy = copy(&spec, name(&spec.name, scene.now()));
+        copy.instance.instance_type = "t3.small".to_owned();
+        let part = std::time::Duration::from_secs(3_600);
+        let budget = Budget { member_down: None, write_stall: None, part };
+        (scene, spec, Rehearsal { original: old.name, copy, from: old.image, budget })
+    }
+
+    fn report(rehearsal: &Rehearsal, broken_off: bool, findings: &[String]) -> Report {
+        Report {
+            cluster: rehearsal.original.clone(),
+            copy: rehearsal.copy.name.clone(),
+            from: rehearsal.from.clone(),
+            to: rehearsal.copy.image.clone(),
+            passed: findings.is_empty(),
+            broken_off,
+            findings: findings.to_vec(),
+            create_seconds: 0.0,
+            roll_seconds: 0.0,
+            destroy_seconds: 0.0,
+            member_down_seconds: Default::default(),
+            longest_write_stall_seconds: 0.0,
+            writes_acknowledged: 0,
+            writes_lost: 0,
+        }
+    }
+
+    fn known(scene: &Scene, spec: &ClusterSpec) -> (u64, Vec<Rehearsed>) {
+        let (_, record) = scene.see(spec).unwrap();
+        (record.revision, record.rehearsed)
+    }
+
+    #[test]
+    fn it_is_written_down_for_the_cluster_as_it_is_to_be_and_not_for_the_copy() {
+        let (scene, spec, rehearsal) = scene();
+        let before = known(&scene, &spec).0;
+        let kept = record(&scene, &spec, &rehearsal, &report(&rehearsal, false, &[])).kept;
+        assert!(matches!(kept, Kept::Written));
+        let (revision, known) = known(&scene, &spec);
+        let [rehearsed] = &known[..] else { panic!("{known:?}") };
+        assert_eq!(revision, before + 1);
+        assert_eq!(rehearsed.generation, spec.generation());
+        assert_ne!(rehearsed.generation, rehearsal.copy.generation());
+        assert_eq!(rehearsed.unlike, ["on t3.small instead of m7i.large"]);
+        assert_eq!(rehearsed.verdict, Verdict::Passed);
+    }
+
+    #[test]
+    fn of_what_speaks_against_an_image_enough_is_kept_and_no_more() {
+        let (scene, spec, rehearsal) = scene();
+        let findings: Vec<_> = (0..9).map(|nth| format!("{nth}{}", "ü".repeat(999))).collect();
+        record(&scene, &spec, &rehearsal, &report(&rehearsal, false, &findings));
+        let Verdict::Failed { findings } = known(&scene, &spec).1.remove(0).verdict else { panic!("it passed") };
+        assert_eq!(findings.iter().map(|finding| finding.chars().count()).collect::<Vec<_>>(), [LONGEST; FINDINGS]);
+    }
+
+    #[test]
+    fn one_that_was_broken_off_leaves_what_was_known() {
+        let (scene, spec, rehearsal) = scene();
+        record(&scene, &spec, &rehearsal, &report(&rehearsal, false, &[]));
+        let before = known(&scene, &spec);
+        let broken_off = report(&rehearsal, true, &["the rollout did not come to its end: broken off".to_owned()]);
+        assert!(matches!(record(&scene, &spec, &rehearsal, &broken_off).kept, Kept::Nothing));
+        assert_eq!(known(&scene, &spec), before);
+    }
+
+    #[test]
+    fn a_write_of_which_no_answer_came_is_not_made_twice() {
+        let (scene, spec, rehearsal) = scene();
+        record(&scene, &spec, &rehearsal, &report(&rehearsal, false, &[]));
+        let (revision, known_before) = known(&scene, &spec);
+        assert!(write(&scene, &spec, &known_before[0]).unwrap());
+        assert_eq!(known(&scene, &spec).0, revision);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_an_error_where_the_file_requires_it() {
+        let (scene, spec, rehearsal) = scene();
+        let mut spec = ClusterSpec { name: "nowhere".into(), ..spec };
+        let made = |spec: &ClusterSpec| record(&scene, spec, &rehearsal, &report(&rehearsal, false, &[]));
+        let (optional, required) = (made(&spec), made(&spec));
+        assert!(optional.conclude(&spec).is_ok());
+        spec.rollout.rehearsal = spec::Rehearsal::Required;
+        let failure = required.conclude(&spec).unwrap_err();
+        assert_eq!(
+            chain(&*failure.error),
+            "the rehearsal is not recorded: write the claim: no such cluster in this world"
+        );
+        assert!(failure.hint.is_some());
+    }
+}
