@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use crate::action::{Action, ClaimEffect, CloudEffect, Effect};
 use crate::ids::SlotName;
-use crate::observed::{Ending, Instance, InstanceState, Observation, Remains, Snapshot, Volume, VolumeState};
-use crate::spec::ClusterSpec;
+use crate::observed::{Ending, Instance, InstanceState, Remains, Snapshot, Volume, VolumeState};
 use crate::time::{Timestamp, after};
 
 use super::answer::{Awaited, Hazard, Hazards, Plan, Stall, WaitingOn, Why};
-use super::gates;
-use super::look::{Look, Place, Sight};
+use super::look::{Look, Place};
 
 /// How long EC2 takes for any one step, at the worst.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -22,28 +20,18 @@ const PATIENCE_WITH_SNAPSHOTS: Duration = Duration::from_secs(24 * 60 * 60);
 const LATE: Duration = Duration::from_secs(5 * 60);
 
 /// The one next thing to do towards the end of a cluster, of which just that is to remain.
-pub fn teardown(spec: &ClusterSpec, seen: &Observation, remains: Remains) -> Plan {
-    let look = match Look::at(spec, seen) {
-        Sight::Clear(look) => look,
-        Sight::Blind(hazards) => return Plan::Blocked(hazards),
-    };
-    if let Some(hazards) = gates::standstill(&look) {
-        return Plan::Blocked(hazards);
-    }
-    if let Some(why) = &seen.refused {
-        return Plan::Stalled(Stall::Refused { why: why.clone() });
-    }
-    if let Some(hazards) = not_ours(&look) {
+pub fn teardown(look: &Look<'_>, remains: Remains) -> Plan {
+    if let Some(hazards) = not_ours(look) {
         return Plan::Blocked(hazards);
     }
     let Some(ending) = look.record.ending.as_ref().filter(|ending| ending.remains == remains) else {
-        return end(&look, remains);
+        return end(look, remains);
     };
     let mut instances: Vec<_> = look.cloud.instances.iter().collect();
-    let mut volumes: Vec<_> = volumes(&look).collect();
+    let mut volumes: Vec<_> = volumes(look).collect();
     instances.sort_by_key(|instance| &instance.id);
     volumes.sort_by_key(|volume| &volume.id);
-    let end = End { look: &look, ending, instances, volumes };
+    let end = End { look, ending, instances, volumes };
     end.stop()
         .or_else(|| end.save())
         .or_else(|| end.free())
