@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hermitcrab::controller::errand::{Errand, Finish};
 use hermitcrab::controller::{Audience, Report};
-use hermitcrab::observed::{CloudView, Remains, VolumeState};
+use hermitcrab::observed::{CloudView, Remains};
 use hermitcrab::plan::{Goal, Plan, Stall};
 use hermitcrab::ports::{Cloud, Outcome, PortError, Wanted};
 use hermitcrab::sim::executor::block_on;
@@ -70,9 +70,7 @@ fn view(world: &World, spec: &ClusterSpec) -> CloudView {
 /// Live instances, volumes, and snapshots that are complete.
 fn what_is_left(world: &World, spec: &ClusterSpec) -> (usize, usize, usize) {
     let view = view(world, spec);
-    let volumes = view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted);
-    let instances = view.instances.iter().filter(|instance| instance.state.is_live());
-    (instances.count(), volumes.count(), view.snapshots.iter().filter(|snapshot| snapshot.completed).count())
+    (view.live_instances().count(), view.present_volumes().count(), view.snapshots.iter().filter(|snapshot| snapshot.completed).count())
 }
 
 #[test]

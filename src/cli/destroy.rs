@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::controller::errand::{Errand, Finish};
-use crate::observed::{CloudView, Ending, Instance, Remains, Volume, VolumeState};
+use crate::observed::{CloudView, Ending, Remains};
 use crate::plan::{Goal, Hazard, Plan};
 use crate::spec::ClusterSpec;
 
@@ -85,7 +85,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(hazard) = Hazard::of_account(spec, view.catalogue.account.as_ref()) {
         return Err(hazard.into());
     }
-    if instances(&view).next().is_none() && volumes(&view).next().is_none() {
+    if view.live_instances().next().is_none() && view.present_volumes().next().is_none() {
         writeln!(out.data, "{}: there is nothing of it", spec.name)?;
         return Ok(Exit::Done);
     }
@@ -113,14 +113,6 @@ fn may_be_destroyed(args: &Args, spec: &ClusterSpec) -> Result<(), Failure> {
     }
 }
 
-fn instances(view: &CloudView) -> impl Iterator<Item = &Instance> {
-    view.instances.iter().filter(|instance| instance.state.is_live())
-}
-
-fn volumes(view: &CloudView) -> impl Iterator<Item = &Volume> {
-    view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted)
-}
-
 /// Exactly what goes, and what stays.
 fn show(
     spec: &ClusterSpec,
@@ -137,8 +129,8 @@ fn show(
         spec.region,
         begun.unwrap_or_default()
     )?;
-    let mut instances: Vec<_> = instances(view).collect();
-    let mut volumes: Vec<_> = volumes(view).collect();
+    let mut instances: Vec<_> = view.live_instances().collect();
+    let mut volumes: Vec<_> = view.present_volumes().collect();
     instances.sort_by_key(|instance| &instance.slot);
     volumes.sort_by_key(|volume| &volume.slot);
     for instance in instances {
@@ -198,7 +190,7 @@ fn conclude(args: &Args, spec: &ClusterSpec, scene: &Scene, finish: Finish, out:
         Finish::OutOfTime(_) => (Exit::TimedOut, again.to_owned()),
         Finish::BrokenOff => (Exit::Interrupted, again.to_owned()),
     };
-    let left = scene.see(spec).map(|(view, _)| (instances(&view).count(), volumes(&view).count()));
+    let left = scene.see(spec).map(|(view, _)| (view.live_instances().count(), view.present_volumes().count()));
     let left = left.map_or_else(
         |_| String::new(),
         |(instances, volumes)| format!("; {instances} instances and {volumes} volumes are there"),

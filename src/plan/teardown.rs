@@ -28,7 +28,7 @@ pub fn teardown(look: &Look<'_>, remains: Remains) -> Plan {
         return end(look, remains);
     };
     let mut instances: Vec<_> = look.cloud.instances.iter().collect();
-    let mut volumes: Vec<_> = volumes(look).collect();
+    let mut volumes: Vec<_> = look.cloud.present_volumes().collect();
     instances.sort_by_key(|instance| &instance.id);
     volumes.sort_by_key(|volume| &volume.id);
     let end = End { look, ending, instances, volumes };
@@ -44,8 +44,8 @@ pub fn teardown(look: &Look<'_>, remains: Remains) -> Plan {
 /// Nothing of somebody else's is touched, and so the cluster would not be gone.
 fn not_ours(look: &Look<'_>) -> Option<Hazards> {
     let owner = Some(&look.seen.owner);
-    let instances = look.cloud.instances.iter().filter(|one| one.state.is_live() && one.owner.as_ref() != owner);
-    let volumes = volumes(look).filter(|volume| volume.owner.as_ref() != owner);
+    let instances = look.cloud.live_instances().filter(|one| one.owner.as_ref() != owner);
+    let volumes = look.cloud.present_volumes().filter(|volume| volume.owner.as_ref() != owner);
     let resources: Vec<_> =
         instances.map(|one| one.id.to_string()).chain(volumes.map(|volume| volume.id.to_string())).collect();
     (!resources.is_empty()).then(|| Hazards { slot: None, hazards: vec![Hazard::NotOwned { resources }] })
@@ -57,10 +57,6 @@ fn end(look: &Look<'_>, remains: Remains) -> Plan {
     let ending = look.record.ending.clone().map_or_else(fresh, |begun| Ending { remains, ..begun });
     let effect = Effect::Claim(ClaimEffect::End { ending, expects: look.record.revision });
     look.effect(None, effect, Why::Unwanted)
-}
-
-fn volumes<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a Volume> + use<'a> {
-    look.cloud.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted)
 }
 
 /// An end that has been decided on.
