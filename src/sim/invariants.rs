@@ -196,7 +196,7 @@ fn terminated_only_out_of_the_group(call: &Call) -> Option<String> {
 fn one_down_by_our_hand(_: &Truth, cluster: &Cluster) -> Option<String> {
     let down = cluster.slots.iter().filter(|(_, truth)| truth.ours && !truth.up);
     let down: Vec<&str> = down.map(|(slot, _)| &**slot).collect();
-    (down.len() > 1 && cluster.claim.ending.is_none()).then(|| format!("{} are down by our hand", down.join(" and ")))
+    (down.len() > 1).then(|| format!("{} are down by our hand", down.join(" and ")))
 }
 
 /// At most one live replacement in a slot, and one in a cluster.
