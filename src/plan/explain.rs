@@ -85,6 +85,7 @@ impl GroupEffect {
             Self::Vouch { instance } => write!(f, "tell {group} that {instance} is healthy"),
             Self::Leave { instance } => write!(f, "detach {instance} from {group}, which then wants one fewer"),
             Self::Resize { from, to } => write!(f, "have {group} want {to} instances, not {from}"),
+            Self::LowerMinimum { from } => write!(f, "lower the minimum of {group} from {from} to 0"),
             Self::Resume { processes } => write!(f, "resume {} of {group}", joined(processes)),
             Self::ForgetResume { .. } => write!(f, "forget what was suspended of {group}"),
             Self::CreateTemplateVersion(version) => {
