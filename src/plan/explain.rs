@@ -233,6 +233,9 @@ impl Hazard {
             Self::ImageUnavailable { .. } => {
                 "check the id, the region, and that the image is shared with this account".into()
             }
+            Self::NotOwned { group: Some(group), .. } => {
+                format!("take them out of {group}, or terminate them, if nobody needs what is on them")
+            }
             Self::NotOwned { .. } => "adopt the resources, or remove them from this cluster's tags".into(),
             Self::OwnedByAutoscaling { group, running, .. } if running.is_empty() => {
                 format!(
@@ -309,7 +312,10 @@ impl fmt::Display for Hazard {
                 write!(f, "a replacement was just taken back; none begins before {}", clock(*until))
             }
             Self::ImageUnavailable { image, why } => write!(f, "{image} {why}"),
-            Self::NotOwned { resources } => write!(f, "not tagged as ours: {}", resources.join(", ")),
+            Self::NotOwned { resources, group: Some(group) } => {
+                write!(f, "in {group} and not tagged as ours: {}", resources.join(", "))
+            }
+            Self::NotOwned { resources, group: None } => write!(f, "not tagged as ours: {}", resources.join(", ")),
             Self::OwnedByAutoscaling { instance, group, running } if running.is_empty() => {
                 write!(f, "{instance} belongs to Auto Scaling group {group}")
             }
