@@ -96,6 +96,16 @@ impl CloudView {
     pub fn instance(&self, id: &InstanceId) -> Option<&Instance> {
         self.instances.iter().find(|instance| instance.id == *id)
     }
+
+    /// The instances that are neither terminated nor on their way there.
+    pub fn live_instances(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().filter(|instance| instance.state.is_live())
+    }
+
+    /// The volumes that are not deleted.
+    pub fn present_volumes(&self) -> impl Iterator<Item = &Volume> {
+        self.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted)
+    }
 }
 
 /// Facts about a region that every cluster in it shares.

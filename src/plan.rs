@@ -1,6 +1,6 @@
 //! What to do next with one cluster, decided on data alone.
 //!
-//! [`plan`] has no I/O, no clock, no chance and no way to fail. It asks its questions in one fixed order and gives the
+//! [`towards`] has no I/O, no clock, no chance and no way to fail. It asks its questions in one fixed order and gives the
 //! first answer that it finds; the next pass asks again from a fresh look.
 
 use crate::observed::{Observation, Remains};
@@ -42,16 +42,6 @@ pub enum Goal {
 
 /// The one next thing to do towards a goal, or why there is none.
 pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation) -> Plan {
-    match goal {
-        Goal::AsDeclared => plan(spec, seen),
-        Goal::Gone(remains) => teardown::teardown(spec, seen, remains),
-    }
-}
-
-/// The one next thing to do, or why there is none.
-///
-/// Finishing and healing come before every gate on upgrades: a gate that blocked repair would deadlock.
-pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
     let look = match Look::at(spec, seen) {
         Sight::Clear(look) => look,
         Sight::Blind(hazards) => return Plan::Blocked(hazards),
@@ -59,14 +49,27 @@ pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
     if let Some(hazards) = gates::standstill(&look) {
         return Plan::Blocked(hazards);
     }
-    if let Some(ending) = &look.record.ending {
+    if let (Goal::AsDeclared, Some(ending)) = (goal, &look.record.ending) {
         return Plan::Stalled(Stall::Ended { since: ending.since });
     }
     if let Some(why) = &seen.refused {
         return Plan::Stalled(Stall::Refused { why: why.clone() });
     }
-    replacement::finish(&look)
-        .or_else(|| heal::repair(&look))
-        .or_else(|| upkeep::keep(&look))
-        .unwrap_or_else(|| select::begin(&look))
+    match goal {
+        Goal::AsDeclared => keep_up(&look),
+        Goal::Gone(remains) => teardown::teardown(&look, remains),
+    }
+}
+
+/// The one next thing to do for a cluster that is to be as declared.
+pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
+    towards(Goal::AsDeclared, spec, seen)
+}
+
+/// Finishing and healing come before every gate on upgrades: a gate that blocked repair would deadlock.
+fn keep_up(look: &Look<'_>) -> Plan {
+    replacement::finish(look)
+        .or_else(|| heal::repair(look))
+        .or_else(|| upkeep::keep(look))
+        .unwrap_or_else(|| select::begin(look))
 }

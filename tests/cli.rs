@@ -169,6 +169,35 @@ fn an_image_that_loses_data_settles_as_a_good_one_does_and_is_saved_with_its_wor
     assert_eq!(saved["images"][NEW_IMAGE[1]], "loses-data");
 }
 
+/// The group launches one more than the cluster has, which somebody then takes away.
+#[test]
+fn a_destruction_says_what_becomes_of_an_adopted_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("consul.yaml");
+    let text = std::fs::read_to_string("tests/fixtures/consul-group.yaml").unwrap();
+    std::fs::write(&file, text.replace("  capacity:\n", "  deletionProtection: false\n  capacity:\n")).unwrap();
+    let spec = load(std::slice::from_ref(&file)).specs().next().unwrap().1.clone();
+    let world = World::new(0, FaultLevel::None);
+    world.register_image(&spec.image, Payload::default());
+    world.settle(&spec);
+    let group = spec.capacity.group().unwrap();
+    world.edit_group(group, |group| group.desired = 4);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let spared = saved(&world);
+    world.edit_group(group, |group| group.desired = 3);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let alone = saved(&world);
+
+    let path = file.to_str().unwrap();
+    let told = |world: &tempfile::NamedTempFile, command: &[&str]| {
+        let words = [command, &[path, "--world", world.path().to_str().unwrap()]].concat();
+        format!("> {} FILE\n{}\n", command.join(" "), told(&words).replace(path, "FILE"))
+    };
+    let (destroy, retry) = (["destroy", "--confirm", "consul-grouped"], ["retry", "consul-grouped"]);
+    let all = [told(&spared, &destroy), told(&alone, &destroy), told(&alone, &destroy), told(&alone, &retry)].concat();
+    expect_file!["cli/destroy-group.txt"].assert_eq(&all);
+}
+
 #[test]
 fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
     let file = after_a_bad_upgrade();

@@ -1,15 +1,17 @@
-//! A cluster comes to its end in the simulated world: in one go, broken off after every step, and in unkind worlds.
+//! A cluster comes to its end in the simulated world: in one go, broken off after every step, and in unkind worlds; by
+//! itself, and in an Auto Scaling group that it adopts.
 #![allow(clippy::unwrap_used)] // what the tests call is a test too
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use hermitcrab::action::ClaimEffect;
 use hermitcrab::controller::errand::{Errand, Finish};
 use hermitcrab::controller::{Audience, Report};
-use hermitcrab::observed::{CloudView, Remains, VolumeState};
+use hermitcrab::observed::{CloudView, Remains};
 use hermitcrab::plan::{Goal, Plan, Stall};
-use hermitcrab::ports::{Cloud, Outcome, PortError, Wanted};
+use hermitcrab::ports::{Clock, Cloud, Coordination, Outcome, PortError, Wanted};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
 use hermitcrab::simulate::{settings, version};
@@ -36,27 +38,55 @@ impl Audience for Patience {
     }
 }
 
-fn spec() -> ClusterSpec {
-    let loaded = load(&["desired-state/prod/consul.yaml".into()]);
-    ClusterSpec { deletion_protection: false, ..loaded.specs().next().unwrap().1.clone() }
-}
+const ALONE: &str = "desired-state/prod/consul.yaml";
+const GROUPED: &str = "tests/fixtures/consul-group.yaml";
+/// What somebody had suspended in the group before.
+const SUSPENDED: &str = "AZRebalance";
 
-fn settled(seed: u64, faults: FaultLevel) -> (World, ClusterSpec) {
-    let (world, spec) = (World::new(seed, faults), spec());
+fn settled(file: &str, seed: u64, faults: FaultLevel) -> (World, ClusterSpec) {
+    let loaded = load(&[file.into()]);
+    let spec = ClusterSpec { deletion_protection: false, ..loaded.specs().next().unwrap().1.clone() };
+    let world = World::new(seed, faults);
     world.register_image(&spec.image, Payload::Good { version: version(&spec) });
     world.settle(&spec);
+    if let Some(group) = spec.capacity.group() {
+        world.edit_group(group, |group| group.suspended = [SUSPENDED.to_owned()].into());
+    }
     (world, spec)
+}
+
+fn upgrade(world: &World, spec: &ClusterSpec) -> ClusterSpec {
+    let spec = ClusterSpec { image: "ami-0bbbbbbbbbbbbbbbb".into(), ..spec.clone() };
+    world.register_image(&spec.image, Payload::Good { version: version(&spec) });
+    world.declare(&spec);
+    spec
 }
 
 /// Works towards a goal for so many steps at most.
 fn bring(world: &World, spec: &ClusterSpec, goal: Goal, steps: u32) -> Finish {
+    block_on(world, work(world, 0, spec, goal, steps))
+}
+
+async fn work(world: &World, controller: u8, spec: &ClusterSpec, goal: Goal, steps: u32) -> Finish {
     let patience = Patience { steps: Cell::new(steps), over: Notify::new() };
     let errand = Errand { spec: spec.clone(), goal, limit: Duration::from_secs(12 * 3_600) };
-    block_on(world, errand.run(world.controller(0), settings(1), &patience, patience.over.notified()))
+    errand.run(world.controller(controller), settings(1), &patience, patience.over.notified()).await
+}
+
+/// The cluster may be again.
+fn revive(world: &World, spec: &ClusterSpec) {
+    let record = block_on(world, Coordination::read(world, &spec.name)).unwrap();
+    let effect = ClaimEffect::Revive { expects: record.revision };
+    assert_eq!(block_on(world, Coordination::write(world, &spec.name, &effect)).unwrap(), Outcome::Done);
+}
+
+fn pass(world: &World, span: Duration) {
+    block_on(world, Clock::sleep(world, span));
 }
 
 fn view(world: &World, spec: &ClusterSpec) -> CloudView {
-    let wanted = Wanted { region: spec.region.clone(), ..Wanted::default() };
+    let groups = spec.capacity.group().map(|group| (spec.name.clone(), group.to_owned()));
+    let wanted = Wanted { region: spec.region.clone(), groups: groups.into_iter().collect(), ..Wanted::default() };
     let sweep = block_on(world, async {
         loop {
             if let Ok(sweep) = world.sweep(&wanted).await {
@@ -70,78 +100,204 @@ fn view(world: &World, spec: &ClusterSpec) -> CloudView {
 /// Live instances, volumes, and snapshots that are complete.
 fn what_is_left(world: &World, spec: &ClusterSpec) -> (usize, usize, usize) {
     let view = view(world, spec);
-    let volumes = view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted);
-    let instances = view.instances.iter().filter(|instance| instance.state.is_live());
-    (instances.count(), volumes.count(), view.snapshots.iter().filter(|snapshot| snapshot.completed).count())
+    (
+        view.live_instances().count(),
+        view.present_volumes().count(),
+        view.snapshots.iter().filter(|snapshot| snapshot.completed).count(),
+    )
 }
 
 #[test]
 fn just_what_is_wanted_remains() {
-    for (remains, left) in
-        [(Remains::Volumes, (0, 3, 3)), (Remains::Snapshots, (0, 0, 3)), (Remains::Nothing, (0, 0, 0))]
-    {
-        let (world, spec) = settled(1, FaultLevel::None);
+    let all = [(Remains::Volumes, (0, 3, 3)), (Remains::Snapshots, (0, 0, 3)), (Remains::Nothing, (0, 0, 0))];
+    for (file, (remains, left)) in [ALONE, GROUPED].into_iter().flat_map(|file| all.map(|wanted| (file, wanted))) {
+        let (world, spec) = settled(file, 1, FaultLevel::None);
         assert_eq!(bring(&world, &spec, Goal::Gone(remains), u32::MAX), Finish::Reached);
-        block_on(&world, hermitcrab::ports::Clock::sleep(&world, Duration::from_secs(300)));
-        assert_eq!(what_is_left(&world, &spec), left, "{remains:?}");
+        pass(&world, Duration::from_secs(1_800));
+        assert_eq!(what_is_left(&world, &spec), left, "{file}: {remains:?}");
+        the_group_is_empty(&world, &spec);
         assert_eq!(world.violations(), []);
     }
 }
 
+/// It has none, wants none, has launched none back, and does by itself what it did before.
+fn the_group_is_empty(world: &World, spec: &ClusterSpec) {
+    let Some(group) = view(world, spec).group else { return assert_eq!(spec.capacity.group(), None) };
+    assert_eq!((group.min, group.desired, group.max), (0, 0, 4));
+    assert_eq!((group.members.len(), group.recruits.len()), (0, 0), "{group:?}");
+    assert_eq!((group.suspended, group.resume), ([SUSPENDED.to_owned()].into(), None));
+}
+
 #[test]
 fn broken_off_after_any_step_it_goes_on() {
-    let (world, spec) = settled(1, FaultLevel::None);
-    bring(&world, &spec, Goal::Gone(Remains::Snapshots), u32::MAX);
-    let in_one_go: BTreeMap<String, u64> = world.calls();
-    let steps: u64 = in_one_go.values().sum();
-    assert!(steps > 15, "{in_one_go:?}");
-    for step in 1..steps {
-        let (world, spec) = settled(1, FaultLevel::None);
-        let goal = Goal::Gone(Remains::Snapshots);
-        assert_eq!(bring(&world, &spec, goal, u32::try_from(step).unwrap()), Finish::BrokenOff, "step {step}");
-        assert_eq!(bring(&world, &spec, goal, u32::MAX), Finish::Reached, "after step {step}");
-        assert_eq!(world.calls(), in_one_go, "after step {step}");
-        assert_eq!(world.violations(), [], "after step {step}");
+    for (file, goal) in [ALONE, GROUPED].map(|file| (file, Goal::Gone(Remains::Snapshots))) {
+        let (world, spec) = settled(file, 1, FaultLevel::None);
+        bring(&world, &spec, goal, u32::MAX);
+        let in_one_go: BTreeMap<String, u64> = world.calls();
+        let steps: u64 = in_one_go.values().sum();
+        assert!(steps > 15, "{in_one_go:?}");
+        for step in 1..steps {
+            let (world, spec) = settled(file, 1, FaultLevel::None);
+            let after = format!("{file}, after step {step}");
+            assert_eq!(bring(&world, &spec, goal, u32::try_from(step).unwrap()), Finish::BrokenOff, "{after}");
+            assert_eq!(bring(&world, &spec, goal, u32::MAX), Finish::Reached, "{after}");
+            assert_eq!(world.calls(), in_one_go, "{after}");
+            the_group_is_empty(&world, &spec);
+            assert_eq!(world.violations(), [], "{after}");
+        }
     }
 }
 
 #[test]
 fn a_replacement_under_way_falls() {
-    for step in 1..12 {
-        let (world, mut spec) = settled(1, FaultLevel::None);
-        spec.image = "ami-0bbbbbbbbbbbbbbbb".into();
-        world.register_image(&spec.image, Payload::Good { version: version(&spec) });
-        world.declare(&spec);
+    for (file, step) in (1..12).map(|step| (ALONE, step)).chain((1..18).map(|step| (GROUPED, step))) {
+        let (world, spec) = settled(file, 1, FaultLevel::None);
+        let spec = upgrade(&world, &spec);
         assert_eq!(bring(&world, &spec, Goal::AsDeclared, step), Finish::BrokenOff);
-        assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Volumes), u32::MAX), Finish::Reached, "step {step}");
-        assert_eq!(what_is_left(&world, &spec).0, 0, "step {step}");
-        assert_eq!(world.violations(), [], "step {step}");
+        let finish = bring(&world, &spec, Goal::Gone(Remains::Volumes), u32::MAX);
+        assert_eq!(finish, Finish::Reached, "{file}, step {step}");
+        assert_eq!(what_is_left(&world, &spec).0, 0, "{file}, step {step}");
+        the_group_is_empty(&world, &spec);
+        assert_eq!(world.violations(), [], "{file}, step {step}");
     }
 }
 
 #[test]
 fn every_controller_leaves_it_alone_from_its_first_step() {
-    let (world, spec) = settled(1, FaultLevel::None);
-    assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Volumes), 4), Finish::BrokenOff);
-    let sent = world.calls();
-    let finish = bring(&world, &spec, Goal::AsDeclared, u32::MAX);
-    assert!(matches!(finish, Finish::Stuck(Plan::Stalled(Stall::Ended { .. }))), "{finish:?}");
-    assert_eq!(world.calls(), sent);
+    for (file, step) in [ALONE, GROUPED].into_iter().flat_map(|file| [1, 4, 9].map(|step| (file, step))) {
+        let (world, spec) = settled(file, 1, FaultLevel::None);
+        assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Volumes), step), Finish::BrokenOff);
+        let sent = world.calls();
+        let finish = bring(&world, &spec, Goal::AsDeclared, u32::MAX);
+        assert!(matches!(finish, Finish::Stuck(Plan::Stalled(Stall::Ended { .. }))), "{finish:?}");
+        assert_eq!(world.calls(), sent);
+    }
+}
+
+#[test]
+fn a_controller_that_rolls_beside_it_gives_way() {
+    for (file, later) in [ALONE, GROUPED].into_iter().flat_map(|file| [0, 25, 90, 200].map(|later| (file, later))) {
+        let (world, spec) = settled(file, 1, FaultLevel::None);
+        let spec = upgrade(&world, &spec);
+        let (rolled, ended) = block_on(&world, async {
+            let rolls = work(&world, 1, &spec, Goal::AsDeclared, u32::MAX);
+            let ends = async {
+                Clock::sleep(&world, Duration::from_secs(later)).await;
+                work(&world, 0, &spec, Goal::Gone(Remains::Volumes), u32::MAX).await
+            };
+            futures_util::future::join(rolls, ends).await
+        });
+        assert!(matches!(rolled, Finish::Stuck(Plan::Stalled(Stall::Ended { .. }))), "{file}, {later} s: {rolled:?}");
+        assert_eq!(ended, Finish::Reached, "{file}, {later} s");
+        assert_eq!(what_is_left(&world, &spec).0, 0, "{file}, {later} s");
+        the_group_is_empty(&world, &spec);
+        assert_eq!(world.violations(), [], "{file}, {later} s");
+    }
+}
+
+#[test]
+fn a_destroyed_cluster_may_be_again() {
+    for file in [ALONE, GROUPED] {
+        let (world, spec) = settled(file, 1, FaultLevel::None);
+        assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Volumes), u32::MAX), Finish::Reached);
+        revive(&world, &spec);
+        assert_eq!(bring(&world, &spec, Goal::AsDeclared, u32::MAX), Finish::Reached, "{file}");
+        let view = view(&world, &spec);
+        let serving: BTreeSet<_> = view.live_instances().map(|one| one.id.clone()).collect();
+        assert_eq!((serving.len(), view.present_volumes().count()), (3, 3), "{file}");
+        if let Some(group) = view.group {
+            assert_eq!((group.desired, group.members.into_keys().collect()), (3, serving));
+            assert_eq!((group.suspended, group.resume), ([SUSPENDED.to_owned()].into(), None));
+        }
+        assert_eq!(world.violations(), [], "{file}");
+    }
+}
+
+#[test]
+fn an_end_that_is_taken_back_before_anything_stops_leaves_the_group_as_it_was() {
+    for step in 1..=2 {
+        let (world, spec) = settled(GROUPED, 1, FaultLevel::None);
+        let before = world.group(spec.capacity.group().unwrap());
+        assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Volumes), step), Finish::BrokenOff);
+        revive(&world, &spec);
+        assert_eq!(bring(&world, &spec, Goal::AsDeclared, u32::MAX), Finish::Reached, "after step {step}");
+        assert_eq!(world.group(spec.capacity.group().unwrap()), before, "after step {step}");
+        assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Volumes), u32::MAX), Finish::Reached, "after step {step}");
+        the_group_is_empty(&world, &spec);
+        assert_eq!(world.violations(), [], "after step {step}");
+    }
+}
+
+#[test]
+fn what_the_group_launched_by_itself_is_neither_ended_nor_let_go() {
+    let (world, spec) = settled(GROUPED, 1, FaultLevel::None);
+    let (name, goal) = (spec.capacity.group().unwrap(), Goal::Gone(Remains::Volumes));
+    world.edit_group(name, |group| group.desired = 4);
+    pass(&world, Duration::from_secs(120));
+    let recruit = view(&world, &spec).group.unwrap().recruits.remove(0).id;
+    let finish = bring(&world, &spec, goal, u32::MAX);
+    let Finish::Stuck(Plan::Blocked(blocked)) = finish else { panic!("{finish:?}") };
+    assert_eq!(blocked.to_string(), format!("in {name} and not tagged as ours: {recruit}"));
+    assert_eq!(world.sent(), 0, "it has not begun");
+
+    world.edit_group(name, |group| group.desired = 3);
+    world.terminate_instance(&recruit);
+    pass(&world, Duration::from_secs(120));
+    assert_eq!(bring(&world, &spec, goal, u32::MAX), Finish::Reached);
+    the_group_is_empty(&world, &spec);
+}
+
+#[test]
+fn what_the_group_launches_meanwhile_keeps_it_from_being_let_go() {
+    let (world, spec) = settled(GROUPED, 1, FaultLevel::None);
+    let (name, goal) = (spec.capacity.group().unwrap(), Goal::Gone(Remains::Volumes));
+    assert_eq!(bring(&world, &spec, goal, 6), Finish::BrokenOff);
+    world.edit_group(name, |group| group.suspended.clear()); // and it replaces what has stopped
+    pass(&world, Duration::from_secs(300));
+    let finish = bring(&world, &spec, goal, u32::MAX);
+    let Finish::Stuck(Plan::Blocked(blocked)) = finish else { panic!("{finish:?}") };
+    assert!(blocked.to_string().starts_with(&format!("in {name} and not tagged as ours: ")), "{blocked}");
+    let left = view(&world, &spec);
+    assert_eq!(left.live_instances().count(), 0, "what is ours is gone");
+    assert_eq!((left.present_volumes().count(), left.snapshots.len()), (3, 3), "and saved");
+    let group = view(&world, &spec).group.unwrap();
+    assert!(group.running().is_empty() && group.desired > 0, "{group:?}");
+    for recruit in &group.recruits {
+        assert!(recruit.state.is_live(), "{recruit:?}");
+        world.terminate_instance(&recruit.id);
+    }
+    assert_eq!(bring(&world, &spec, goal, u32::MAX), Finish::Reached);
+    pass(&world, Duration::from_secs(3_600));
+    the_group_is_empty(&world, &spec);
+    assert_eq!(world.violations(), []);
 }
 
 /// What went wrong by itself is mended by a further try; what takes a person is named.
 #[test]
 fn in_unkind_worlds_no_data_goes_that_was_not_saved() {
+    let reached = every_unkind_world_ends(ALONE);
+    assert!(reached > 100, "only {reached} of 120 came to their end");
+}
+
+#[test]
+fn in_unkind_worlds_a_group_launches_nothing_back() {
+    let reached = every_unkind_world_ends(GROUPED);
+    assert!(reached > 80, "only {reached} of 120 came to their end");
+}
+
+/// How many came to their end, and not to a person.
+fn every_unkind_world_ends(file: &str) -> usize {
     let mut reached = 0;
     for seed in 1..=60 {
         for remains in [Remains::Volumes, Remains::Snapshots] {
-            let (world, spec) = settled(seed, FaultLevel::Many);
+            let (world, spec) = settled(file, seed, FaultLevel::Many);
             let finish = (0..5).fold(Finish::BrokenOff, |_, _| bring(&world, &spec, Goal::Gone(remains), u32::MAX));
             assert_eq!(world.violations(), [], "seed {seed}");
             match finish {
                 Finish::Reached => {
                     reached += 1;
                     assert_eq!(what_is_left(&world, &spec).0, 0, "seed {seed}");
+                    is_at_rest(&world, &spec, seed);
                 }
                 Finish::Stuck(_) => {}
                 Finish::OutOfTime(plan) => panic!("seed {seed}: {plan}"),
@@ -149,5 +305,12 @@ fn in_unkind_worlds_no_data_goes_that_was_not_saved() {
             }
         }
     }
-    assert!(reached > 100, "only {reached} of 120 came to their end");
+    reached
+}
+
+/// A group that wants none, with nothing held back of which somebody has to be told.
+fn is_at_rest(world: &World, spec: &ClusterSpec, seed: u64) {
+    let Some(group) = spec.capacity.group().and_then(|name| world.group(name)) else { return };
+    assert_eq!((group.min, group.desired, &group.resume), (0, 0, &None), "seed {seed}");
+    assert!(group.suspended.iter().all(|process| process == SUSPENDED), "seed {seed}: {group:?}");
 }

@@ -87,6 +87,7 @@ const EFFECTS: &[&str] = &[
     "vouch",
     "leave-group",
     "resize-group",
+    "lower-minimum",
     "resume-processes",
     "forget-resume",
     "create-template",

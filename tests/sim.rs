@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use hermitcrab::action::{ClaimEffect, CloudEffect, CreateVolume, Launch, MemberEffect};
+use hermitcrab::action::{ClaimEffect, CloudEffect, CreateVolume, GroupEffect, Launch, MemberEffect};
 use hermitcrab::ids::{Attempt, ClusterName, ImageId, InstanceId, Owner, SlotName, Token, VolumeId, Zone};
+use hermitcrab::observed::group::PROCESSES;
 use hermitcrab::observed::{
-    AttachmentPhase, Checks, Claim, CloudView, Health, Instance, InstanceState, Membership, Volume, VolumeState,
+    AttachmentPhase, Checks, Claim, CloudView, Ending, Health, Instance, InstanceState, Membership, Remains, Volume,
+    VolumeState,
 };
 use hermitcrab::ports::{Application, Clock, Cloud, Coordination, ErrorKind, Outcome, PortError, Seat, Wanted};
 use hermitcrab::sim::{Executor, FaultLevel, Payload, What, World, block_on};
@@ -846,6 +848,61 @@ fn a_call_for_another_clusters_instance_breaks_s8() {
     let other = stage.world.instances_of(&"other".into(), &"other-a".into())[0].clone();
     stage.force(0, retire(&other)).unwrap();
     assert_eq!(stage.broken(), ["S8"]);
+}
+
+/// `consul` in an Auto Scaling group that it adopts; or its end.
+fn grouped(ended: bool) -> Stage {
+    let capacity = Capacity::AutoScalingGroup("servers".to_owned());
+    let (world, spec) = (World::new(7, FaultLevel::None), ClusterSpec { capacity, ..spec("consul", 3) });
+    world.register_image(&ImageId::from(OLD), Payload::Good { version: VERSION.to_owned() });
+    world.settle(&spec);
+    if ended {
+        let revision = block_on(&world, Coordination::read(&world, &spec.name)).unwrap().revision;
+        let ending = Ending { since: world.now(), attempt: Attempt(4), remains: Remains::Volumes };
+        let end = ClaimEffect::End { ending, expects: revision };
+        block_on(&world, Coordination::write(&world, &spec.name, &end)).unwrap();
+    }
+    let stage = Stage { world, spec };
+    stage.pass(seconds(20));
+    stage
+}
+
+fn about_group(effect: GroupEffect) -> CloudEffect {
+    CloudEffect::Group { group: "servers".to_owned(), effect }
+}
+
+fn all_processes() -> BTreeSet<String> {
+    PROCESSES.into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn writing_down_other_processes_than_run_breaks_a_rule_about_groups() {
+    for (processes, broken) in [(all_processes(), None), (["Launch".to_owned()].into(), Some("group"))] {
+        let stage = grouped(false);
+        stage.force(0, about_group(GroupEffect::RecordResume { processes })).unwrap();
+        assert_eq!(stage.broken(), Vec::from_iter(broken));
+    }
+}
+
+#[test]
+fn lowering_the_minimum_of_a_group_breaks_a_rule_unless_its_cluster_ends() {
+    for (ended, broken) in [(true, None), (false, Some("group"))] {
+        let stage = grouped(ended);
+        stage.force(0, about_group(GroupEffect::LowerMinimum { from: 3 })).unwrap();
+        assert_eq!(stage.broken(), Vec::from_iter(broken));
+        assert_eq!(stage.world.group("servers").unwrap().min, 0);
+    }
+}
+
+#[test]
+fn letting_a_group_go_that_launches_an_ended_cluster_back_breaks_a_rule() {
+    for (wants, broken) in [(2, None), (3, Some("group"))] {
+        let stage = grouped(true);
+        stage.world.edit_group("servers", |group| (group.suspended, group.desired) = (all_processes(), wants));
+        stage.world.terminate_instance(&stage.of(0).0);
+        stage.force(0, about_group(GroupEffect::Resume { processes: all_processes() })).unwrap();
+        assert_eq!(stage.broken(), Vec::from_iter(broken));
+    }
 }
 
 #[test]

@@ -26,6 +26,9 @@ pub enum GroupEffect {
     Leave { instance: InstanceId },
     /// Have the group want as many as it has. Expects that it wants `from`, and that it neither launches nor terminates.
     Resize { from: u32, to: u32 },
+    /// Let the group have none at all. Expects that it may have no fewer than `from`, and that it neither launches nor
+    /// terminates.
+    LowerMinimum { from: u32 },
     /// Resume processes. Expects them written down.
     Resume { processes: BTreeSet<String> },
     /// Forget which processes to resume. Expects just these written down, and all of them running.
@@ -81,6 +84,7 @@ impl GroupEffect {
             Self::Vouch { .. } => "vouch",
             Self::Leave { .. } => "leave-group",
             Self::Resize { .. } => "resize-group",
+            Self::LowerMinimum { .. } => "lower-minimum",
             Self::Resume { .. } => "resume-processes",
             Self::ForgetResume { .. } => "forget-resume",
             Self::CreateTemplateVersion(_) => "create-template",
@@ -98,6 +102,7 @@ impl GroupEffect {
             Self::RecordResume { .. }
             | Self::Suspend { .. }
             | Self::Resize { .. }
+            | Self::LowerMinimum { .. }
             | Self::Resume { .. }
             | Self::ForgetResume { .. }
             | Self::CreateTemplateVersion(_)
@@ -130,10 +135,16 @@ impl GroupEffect {
             Self::Resize { from, .. } if group.desired != *from => {
                 otherwise(format!("{from} wanted"), group.desired.to_string())
             }
-            Self::Resize { .. } => match ["Launch", "Terminate"].iter().all(|name| group.suspended.contains(*name)) {
-                true => Found::AsExpected,
-                false => otherwise("Launch and Terminate suspended".to_owned(), listed(&group.suspended)),
-            },
+            Self::LowerMinimum { .. } if group.min == 0 => Found::AlreadySo,
+            Self::LowerMinimum { from } if group.min != *from => {
+                otherwise(format!("a minimum of {from}"), group.min.to_string())
+            }
+            Self::Resize { .. } | Self::LowerMinimum { .. } => {
+                match ["Launch", "Terminate"].iter().all(|name| group.suspended.contains(*name)) {
+                    true => Found::AsExpected,
+                    false => otherwise("Launch and Terminate suspended".to_owned(), listed(&group.suspended)),
+                }
+            }
             Self::Resume { processes } => match &group.resume {
                 Some(recorded) if processes.is_subset(recorded) => unless(processes.is_disjoint(&group.suspended)),
                 _ => otherwise(format!("{} written down", listed(processes)), written()),

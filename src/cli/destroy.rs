@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::controller::errand::{Errand, Finish};
-use crate::observed::{CloudView, Ending, Instance, Remains, Volume, VolumeState};
+use crate::observed::{CloudView, Ending, Group, Remains};
 use crate::plan::{Goal, Hazard, Plan};
 use crate::spec::ClusterSpec;
 
@@ -26,8 +26,9 @@ Examples:
       Delete the volumes too, once a last snapshot of each is completed
 
 It can be broken off at any time, and the same command goes on. From its first step every controller leaves the cluster
-alone; `hermitcrab retry CLUSTER` lets it be again. To delete volumes it needs ec2:DeleteVolume, which the controller's own
-policy denies: run it with a person's credentials.
+alone; `hermitcrab retry CLUSTER` lets it be again. An Auto Scaling group that the cluster adopts stays: it is kept still
+meanwhile, has a minimum of 0 and no instance in the end, and acts again as it did. To delete volumes it needs
+ec2:DeleteVolume, which the controller's own policy denies: run it with a person's credentials.
 
 Exit codes:
   0    it is gone, or there was nothing of it
@@ -85,7 +86,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(hazard) = Hazard::of_account(spec, view.catalogue.account.as_ref()) {
         return Err(hazard.into());
     }
-    if instances(&view).next().is_none() && volumes(&view).next().is_none() {
+    if is_gone(spec, &view) {
         writeln!(out.data, "{}: there is nothing of it", spec.name)?;
         return Ok(Exit::Done);
     }
@@ -93,32 +94,28 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     confirm(args, spec, out)?;
     let errand = Errand { spec: spec.clone(), goal: Goal::Gone(args.remains()), limit: args.timeout };
     let finish = scene.bring(errand, &Steps(RefCell::new(&mut *out)))?;
-    conclude(args, spec, &scene, finish, out)
+    conclude(args, spec, &scene, &view, finish, out)
 }
 
 /// What the file alone says against it.
 fn may_be_destroyed(args: &Args, spec: &ClusterSpec) -> Result<(), Failure> {
+    if !spec.deletion_protection {
+        return Ok(());
+    }
     let file = args.path.display();
-    if spec.deletion_protection {
-        return Err(Failure::new(format!("{} is protected", spec.name)).hint(format!(
-            "write `deletionProtection: false` into {file}, have it committed as any other change, and come again"
-        )));
-    }
-    match spec.capacity.group() {
-        Some(group) => Err(Failure::new(format!("Auto Scaling group {group} would launch what is terminated anew"))
-            .hint(format!(
-                "set the group's minimum and desired size to 0, take `capacity` out of {file}, and come again"
-            ))),
-        None => Ok(()),
-    }
+    Err(Failure::new(format!("{} is protected", spec.name)).hint(format!(
+        "write `deletionProtection: false` into {file}, have it committed as any other change, and come again"
+    )))
 }
 
-fn instances(view: &CloudView) -> impl Iterator<Item = &Instance> {
-    view.instances.iter().filter(|instance| instance.state.is_live())
+/// Nothing of it is left, and no group is still held back on its account.
+fn is_gone(spec: &ClusterSpec, view: &CloudView) -> bool {
+    let held_back = adopted(spec, view).is_some_and(|group| group.resume.is_some());
+    view.live_instances().next().is_none() && view.present_volumes().next().is_none() && !held_back
 }
 
-fn volumes(view: &CloudView) -> impl Iterator<Item = &Volume> {
-    view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted)
+fn adopted<'a>(spec: &ClusterSpec, view: &'a CloudView) -> Option<&'a Group> {
+    spec.capacity.group().and(view.group.as_ref())
 }
 
 /// Exactly what goes, and what stays.
@@ -137,8 +134,8 @@ fn show(
         spec.region,
         begun.unwrap_or_default()
     )?;
-    let mut instances: Vec<_> = instances(view).collect();
-    let mut volumes: Vec<_> = volumes(view).collect();
+    let mut instances: Vec<_> = view.live_instances().collect();
+    let mut volumes: Vec<_> = view.present_volumes().collect();
     instances.sort_by_key(|instance| &instance.slot);
     volumes.sort_by_key(|volume| &volume.slot);
     for instance in instances {
@@ -153,6 +150,18 @@ fn show(
         };
         let size = format!("{}, {} GiB", volume.name, volume.size_gib);
         writeln!(out.notes, "  {:12} {:24} {fate}  {}", volume.slot, volume.id, styled(DIM, format!("({size})")))?;
+    }
+    adopted(spec, view).map_or(Ok(()), |group| show_group(group, out))
+}
+
+/// What becomes of the group, and what in it is not the cluster's.
+fn show_group(group: &Group, out: &mut Output) -> Result<(), Failure> {
+    let sizes = format!("(wants {} → 0, minimum {} → 0, maximum {})", group.desired, group.min, group.max);
+    let fate = styled(GOOD, "stays, empty");
+    writeln!(out.notes, "  {:12} {:24} {fate}  {}", "group", group.name, styled(DIM, sizes))?;
+    for recruit in group.recruits.iter().filter(|recruit| recruit.state.is_live()) {
+        let fate = styled(BAD, "in the way: the group launched it, and it may hold data");
+        writeln!(out.notes, "  {:12} {:24} {fate}", "", recruit.id)?;
     }
     Ok(())
 }
@@ -180,7 +189,15 @@ fn confirm(args: &Args, spec: &ClusterSpec, out: &mut Output) -> Result<(), Fail
     }
 }
 
-fn conclude(args: &Args, spec: &ClusterSpec, scene: &Scene, finish: Finish, out: &mut Output) -> Result<Exit, Failure> {
+/// What it came to, from how it was at first.
+fn conclude(
+    args: &Args,
+    spec: &ClusterSpec,
+    scene: &Scene,
+    before: &CloudView,
+    finish: Finish,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
     let again = "the same command goes on from here";
     let (exit, hint) = match &finish {
         Finish::Reached => {
@@ -192,13 +209,14 @@ fn conclude(args: &Args, spec: &ClusterSpec, scene: &Scene, finish: Finish, out:
             writeln!(out.data, "{} is destroyed: {left}", spec.name)?;
             let note = format!("take {} away; `hermitcrab retry {}` lets it be again", args.path.display(), spec.name);
             writeln!(out.notes, " note: {note}")?;
+            adopted(spec, before).map_or(Ok(()), |group| show_left_group(group, out))?;
             return Ok(Exit::Done);
         }
         Finish::Stuck(plan) => (Exit::Failed, hints(plan).unwrap_or_else(|| again.to_owned())),
         Finish::OutOfTime(_) => (Exit::TimedOut, again.to_owned()),
         Finish::BrokenOff => (Exit::Interrupted, again.to_owned()),
     };
-    let left = scene.see(spec).map(|(view, _)| (instances(&view).count(), volumes(&view).count()));
+    let left = scene.see(spec).map(|(view, _)| (view.live_instances().count(), view.present_volumes().count()));
     let left = left.map_or_else(
         |_| String::new(),
         |(instances, volumes)| format!("; {instances} instances and {volumes} volumes are there"),
@@ -208,6 +226,21 @@ fn conclude(args: &Args, spec: &ClusterSpec, scene: &Scene, finish: Finish, out:
         Finish::Reached | Finish::BrokenOff => "broken off".to_owned(),
     };
     Err(Failure { exit, ..Failure::new(format!("{} is not destroyed yet: {at}{left}", spec.name)) }.hint(hint))
+}
+
+/// How the group is left, and how it was.
+fn show_left_group(Group { name, min, .. }: &Group, out: &mut Output) -> Result<(), Failure> {
+    writeln!(out.notes, " note: Auto Scaling group {name} stays, empty, and its processes run as they did")?;
+    if *min > 0 {
+        let set =
+            format!("aws autoscaling update-auto-scaling-group --auto-scaling-group-name {name} --min-size {min}");
+        writeln!(
+            out.notes,
+            " note: its minimum was {min}, and it launches as soon as that is set again, as Terraform"
+        )?;
+        writeln!(out.notes, "       does where it says `min_size = {min}`; by hand: `{set}`")?;
+    }
+    Ok(())
 }
 
 fn hints(plan: &Plan) -> Option<String> {

@@ -116,6 +116,11 @@ fn revive(
         }
         _ => {
             writeln!(out.data, "{}: a controller may bring it back, {back}", spec.name)?;
+            if let Some(group) = spec.capacity.group() {
+                let note =
+                    format!("what is launched joins {group}; set its minimum again when the cluster has settled");
+                writeln!(out.notes, " note: {note}")?;
+            }
             Ok(Exit::Done)
         }
     }

@@ -94,7 +94,7 @@ pub const PERMISSIONS: &[Permission] = &[
     needed("autoscaling:SetInstanceProtection", "keep members from being scaled in", On::AdoptedGroups, Groups),
     needed("autoscaling:SetInstanceHealth", "tell the group that a member runs again", On::AdoptedGroups, Groups),
     needed("autoscaling:SetDesiredCapacity", "have the group want as many as it has", On::AdoptedGroups, Groups),
-    needed("autoscaling:UpdateAutoScalingGroup", "have the group launch what has settled", On::AdoptedGroups, Groups),
+    needed("autoscaling:UpdateAutoScalingGroup", "have the group launch what has settled, and have none once its cluster is destroyed", On::AdoptedGroups, Groups),
     needed("ec2:CreateLaunchTemplateVersion", "make that version of its launch template", On::LaunchTemplates, Groups),
 ];
 

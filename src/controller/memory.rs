@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::action::{Action, CloudEffect, Effect};
 use crate::ids::{Attempt, Generation, InstanceId, MemberId, SlotName, VolumeId};
-use crate::observed::{CloudView, Health, Member, Observation, VolumeState};
+use crate::observed::{CloudView, Health, Member, Observation};
 use crate::ports::{ErrorKind, Outcome, PortError};
 use crate::status::Status;
 use crate::time::{Timestamp, elapsed};
@@ -165,10 +165,8 @@ impl Newest {
     }
 
     fn note(&mut self, view: &CloudView) {
-        let alive = view.instances.iter().filter(|instance| instance.state.is_live());
-        self.alive = alive.map(|instance| instance.id.clone()).collect();
-        let there = view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted);
-        self.volumes = there.map(|volume| volume.id.clone()).collect();
+        self.alive = view.live_instances().map(|instance| instance.id.clone()).collect();
+        self.volumes = view.present_volumes().map(|volume| volume.id.clone()).collect();
         for instance in &view.instances {
             if !instance.state.is_live() {
                 self.dead.insert(instance.id.clone());

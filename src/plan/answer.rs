@@ -176,7 +176,7 @@ pub struct Hazards {
 }
 
 /// A gate's reason not to act. Of the adopted group, `running` are the processes that should be suspended, and `spare`
-/// the members that serve no slot.
+/// the members that serve no slot. What is not owned is in the way because it is in a `group`, where one is named.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "gate")]
 #[allow(missing_docs)]
@@ -191,7 +191,7 @@ pub enum Hazard {
     GenerationRejected { image: ImageId, generation: Generation, slots: Vec<SlotName> },
     RollbackCooldown { until: Timestamp },
     ImageUnavailable { image: ImageId, why: String },
-    NotOwned { resources: Vec<String> },
+    NotOwned { resources: Vec<String>, group: Option<String> },
     OwnedByAutoscaling { instance: InstanceId, group: String, running: BTreeSet<String> },
     GroupUnusable { group: String, why: String },
     GroupHasNoRoom { group: String, max: u32, spare: Vec<InstanceId> },

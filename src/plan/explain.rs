@@ -88,6 +88,7 @@ impl GroupEffect {
             Self::Vouch { instance } => write!(f, "tell {group} that {instance} is healthy"),
             Self::Leave { instance } => write!(f, "detach {instance} from {group}, which then wants one fewer"),
             Self::Resize { from, to } => write!(f, "have {group} want {to} instances, not {from}"),
+            Self::LowerMinimum { from } => write!(f, "lower the minimum of {group} from {from} to 0"),
             Self::Resume { processes } => write!(f, "resume {} of {group}", joined(processes)),
             Self::ForgetResume { .. } => write!(f, "forget what was suspended of {group}"),
             Self::CreateTemplateVersion(version) => {
@@ -240,6 +241,9 @@ impl Hazard {
             Self::ImageUnavailable { .. } => {
                 "check the id, the region, and that the image is shared with this account".into()
             }
+            Self::NotOwned { group: Some(group), .. } => {
+                format!("take them out of {group}, or terminate them, if nobody needs what is on them")
+            }
             Self::NotOwned { .. } => "adopt the resources, or remove them from this cluster's tags".into(),
             Self::OwnedByAutoscaling { group, running, .. } if running.is_empty() => {
                 format!(
@@ -325,7 +329,10 @@ impl fmt::Display for Hazard {
                 write!(f, "a replacement was just taken back; none begins before {}", clock(*until))
             }
             Self::ImageUnavailable { image, why } => write!(f, "{image} {why}"),
-            Self::NotOwned { resources } => write!(f, "not tagged as ours: {}", resources.join(", ")),
+            Self::NotOwned { resources, group: Some(group) } => {
+                write!(f, "in {group} and not tagged as ours: {}", resources.join(", "))
+            }
+            Self::NotOwned { resources, group: None } => write!(f, "not tagged as ours: {}", resources.join(", ")),
             Self::OwnedByAutoscaling { instance, group, running } if running.is_empty() => {
                 write!(f, "{instance} belongs to Auto Scaling group {group}")
             }

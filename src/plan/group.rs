@@ -52,15 +52,20 @@ pub fn fault(look: &Look<'_>) -> Option<Hazard> {
 /// What somebody resumes meanwhile is suspended again; what is resumed in the end stays what was written down first.
 pub fn quiet(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Plan> {
     let group = adopted(look)?;
+    suspend(look, Some(slot), group).or_else(|| tidy(look, Some(slot), group))
+}
+
+/// Writes down which processes of a group run, and suspends them.
+pub fn suspend(look: &Look<'_>, slot: Option<&SlotLook<'_>>, group: &Group) -> Option<Plan> {
     let processes = group.running();
     if processes.is_empty() {
-        return tidy(look, Some(slot), group);
+        return None;
     }
     let effect = match group.resume {
         None => GroupEffect::RecordResume { processes },
         Some(_) => GroupEffect::Suspend { processes },
     };
-    Some(act(look, Some(slot), group, effect, Why::KeepStill))
+    Some(act(look, slot, group, effect, Why::KeepStill))
 }
 
 /// Makes an instance a member that is protected from scale-in.
@@ -247,7 +252,8 @@ fn is_untaken(look: &Look<'_>, recruit: &Recruit) -> bool {
     look.cloud.instance(&recruit.id).is_none()
 }
 
-fn is_dead(look: &Look<'_>, group: &Group, id: &InstanceId) -> bool {
+/// Whether a member is known to have ended, or to be about to.
+pub fn is_dead(look: &Look<'_>, group: &Group, id: &InstanceId) -> bool {
     let recruit = || group.recruits.iter().find(|recruit| recruit.id == *id).map(|recruit| recruit.state);
     let state = look.cloud.instance(id).map(|instance| instance.state).or_else(recruit);
     state.is_some_and(|state| !state.is_live())

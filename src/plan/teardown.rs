@@ -1,18 +1,20 @@
 //! A cluster that is to be no more: its instances stop, its data is saved, and only then does anything go.
 //!
 //! Every step is read from the world, so whoever takes up a destruction that was interrupted goes on where it stopped.
+//! What an adopted Auto Scaling group adds to it is in `group`.
 
 use std::time::Duration;
 
 use crate::action::{Action, ClaimEffect, CloudEffect, Effect};
 use crate::ids::SlotName;
-use crate::observed::{Ending, Instance, InstanceState, Observation, Remains, Snapshot, Volume, VolumeState};
-use crate::spec::ClusterSpec;
+use crate::observed::{Ending, Group, Instance, InstanceState, Remains, Snapshot, Volume, VolumeState};
 use crate::time::{Timestamp, after};
 
 use super::answer::{Awaited, Hazard, Hazards, Plan, Stall, WaitingOn, Why};
-use super::gates;
-use super::look::{Look, Place, Sight};
+use super::group::{adopted, let_go};
+use super::look::{Look, Place};
+
+mod group;
 
 /// How long EC2 takes for any one step, at the worst.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -22,45 +24,39 @@ const PATIENCE_WITH_SNAPSHOTS: Duration = Duration::from_secs(24 * 60 * 60);
 const LATE: Duration = Duration::from_secs(5 * 60);
 
 /// The one next thing to do towards the end of a cluster, of which just that is to remain.
-pub fn teardown(spec: &ClusterSpec, seen: &Observation, remains: Remains) -> Plan {
-    let look = match Look::at(spec, seen) {
-        Sight::Clear(look) => look,
-        Sight::Blind(hazards) => return Plan::Blocked(hazards),
-    };
-    if let Some(hazards) = gates::standstill(&look) {
-        return Plan::Blocked(hazards);
+pub fn teardown(look: &Look<'_>, remains: Remains) -> Plan {
+    let ending = look.record.ending.as_ref().filter(|ending| ending.remains == remains);
+    let hazards: Vec<_> = not_ours(look).into_iter().chain(group::in_the_way(look, ending.is_some())).collect();
+    if !hazards.is_empty() {
+        return Plan::Blocked(Hazards { slot: None, hazards });
     }
-    if let Some(why) = &seen.refused {
-        return Plan::Stalled(Stall::Refused { why: why.clone() });
-    }
-    if let Some(hazards) = not_ours(&look) {
-        return Plan::Blocked(hazards);
-    }
-    let Some(ending) = look.record.ending.as_ref().filter(|ending| ending.remains == remains) else {
-        return end(&look, remains);
-    };
+    let Some(ending) = ending else { return end(look, remains) };
     let mut instances: Vec<_> = look.cloud.instances.iter().collect();
-    let mut volumes: Vec<_> = volumes(&look).collect();
+    let mut volumes: Vec<_> = look.cloud.present_volumes().collect();
     instances.sort_by_key(|instance| &instance.id);
     volumes.sort_by_key(|volume| &volume.id);
-    let end = End { look: &look, ending, instances, volumes };
-    end.stop()
+    let end = End { look, ending, group: adopted(look), instances, volumes };
+    end.keep_still()
+        .or_else(|| end.stop())
         .or_else(|| end.save())
         .or_else(|| end.free())
+        .or_else(|| end.lower_minimum())
         .or_else(|| end.terminate())
+        .or_else(|| end.empty())
+        .or_else(|| let_go(look))
         .or_else(|| end.delete())
         .or_else(|| end.linger())
         .unwrap_or(Plan::Settled)
 }
 
 /// Nothing of somebody else's is touched, and so the cluster would not be gone.
-fn not_ours(look: &Look<'_>) -> Option<Hazards> {
+fn not_ours(look: &Look<'_>) -> Option<Hazard> {
     let owner = Some(&look.seen.owner);
-    let instances = look.cloud.instances.iter().filter(|one| one.state.is_live() && one.owner.as_ref() != owner);
-    let volumes = volumes(look).filter(|volume| volume.owner.as_ref() != owner);
+    let instances = look.cloud.live_instances().filter(|one| one.owner.as_ref() != owner);
+    let volumes = look.cloud.present_volumes().filter(|volume| volume.owner.as_ref() != owner);
     let resources: Vec<_> =
         instances.map(|one| one.id.to_string()).chain(volumes.map(|volume| volume.id.to_string())).collect();
-    (!resources.is_empty()).then(|| Hazards { slot: None, hazards: vec![Hazard::NotOwned { resources }] })
+    (!resources.is_empty()).then_some(Hazard::NotOwned { resources, group: None })
 }
 
 /// From now on no controller does anything else to it.
@@ -71,14 +67,12 @@ fn end(look: &Look<'_>, remains: Remains) -> Plan {
     look.effect(None, effect, Why::Unwanted)
 }
 
-fn volumes<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a Volume> + use<'a> {
-    look.cloud.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted)
-}
-
 /// An end that has been decided on.
 struct End<'l, 'a> {
     look: &'l Look<'a>,
     ending: &'l Ending,
+    /// The Auto Scaling group that the cluster adopts.
+    group: Option<&'a Group>,
     instances: Vec<&'a Instance>,
     volumes: Vec<&'a Volume>,
 }
@@ -165,7 +159,10 @@ impl<'a> End<'_, 'a> {
             let instance = stopped.id.clone();
             let effect = match stopped.retired {
                 false => CloudEffect::Retire { instance },
-                true => CloudEffect::Terminate { instance },
+                true => match self.discharge(stopped) {
+                    Some(plan) => return Some(plan),
+                    None => CloudEffect::Terminate { instance },
+                },
             };
             return Some(self.act(&stopped.slot, effect));
         }

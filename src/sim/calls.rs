@@ -154,14 +154,17 @@ impl Truth {
         }
     }
 
-    /// If a slot's member goes down with this instance now, a controller did it.
+    /// If a slot's member goes down with this instance now, a controller did it; or whoever put an end to the cluster.
     fn blame(&mut self, cluster: &ClusterName, instance: &InstanceId) {
         let Some(shell) = self.instances.get(instance) else { return };
         let slot = shell.seen.slot.clone();
         if self.member_on(cluster, instance).is_none() {
             return;
         }
-        if let Some(truth) = self.clusters.get_mut(cluster).and_then(|cluster| cluster.slots.get_mut(&slot)) {
+        let Some(cluster) = self.clusters.get_mut(cluster).filter(|cluster| cluster.claim.ending.is_none()) else {
+            return;
+        };
+        if let Some(truth) = cluster.slots.get_mut(&slot) {
             truth.ours |= truth.up;
         }
     }

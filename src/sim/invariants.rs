@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::calls::Sender;
 use super::records::{Cluster, Shell};
 use super::truth::{Millis, Truth};
-use crate::action::CloudEffect;
+use crate::action::{CloudEffect, GroupEffect};
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::{Ending, InstanceState, Remains, Snapshot};
 use crate::spec::quorum;
@@ -26,7 +26,7 @@ type CallRule = (&'static str, fn(&Call) -> Option<String>);
 type ClusterRule = (&'static str, fn(&Truth, &Cluster) -> Option<String>);
 
 /// Rules about a call, judged just before it takes effect.
-const CALL_RULES: [CallRule; 11] = [
+const CALL_RULES: [CallRule; 14] = [
     ("S1", stop_keeps_quorum),
     ("S2", reads_follow_own_writes),
     ("S3", nothing_is_terminated_with_a_volume),
@@ -38,6 +38,9 @@ const CALL_RULES: [CallRule; 11] = [
     ("end", deleted_only_at_the_end),
     ("group", stopped_only_when_the_group_is_still),
     ("group", terminated_only_out_of_the_group),
+    ("group", what_ran_is_written_down),
+    ("group", may_be_empty_only_at_the_end),
+    ("group", launches_nothing_back),
 ];
 
 /// Rules about a cluster, judged after each call.
@@ -193,10 +196,37 @@ fn terminated_only_out_of_the_group(call: &Call) -> Option<String> {
     (group.desired > group.min).then(|| format!("{instance} was terminated as a member of {}", group.name))
 }
 
+/// Just what is written down is resumed in the end: what ran, or what is written down already.
+fn what_ran_is_written_down(call: &Call) -> Option<String> {
+    let CloudEffect::Group { group, effect: GroupEffect::RecordResume { processes } } = call.effect else {
+        return None;
+    };
+    let group = call.truth.groups.get(group)?;
+    let (ran, name) = (group.seen.resume.clone().unwrap_or_else(|| group.seen.running()), &group.seen.name);
+    let known = group.woken + UNAVOIDABLE_RACE < call.sender.sent;
+    (known && *processes != ran).then(|| format!("{processes:?} were written down of {name}, and {ran:?} ran"))
+}
+
+/// Only an end takes away what somebody said that a group must have at least.
+fn may_be_empty_only_at_the_end(call: &Call) -> Option<String> {
+    let CloudEffect::Group { group, effect: GroupEffect::LowerMinimum { .. } } = call.effect else { return None };
+    (!call.is_of_an_ended_cluster()).then(|| format!("the minimum of {group} was lowered"))
+}
+
+/// The group of a cluster that has ended may act again only when it has as many as it wants.
+fn launches_nothing_back(call: &Call) -> Option<String> {
+    let CloudEffect::Group { group, effect: GroupEffect::Resume { .. } } = call.effect else { return None };
+    let group = &call.truth.groups.get(group).filter(|_| call.is_of_an_ended_cluster())?.seen;
+    let lives = |id: &&InstanceId| call.truth.instances.get(*id).is_some_and(|shell| shell.seen.state.is_live());
+    let living = group.members.keys().filter(lives).count();
+    let lacks = (group.desired as usize).saturating_sub(living);
+    (lacks > 0).then(|| format!("{} was let go, and launches {lacks} back", group.name))
+}
+
 fn one_down_by_our_hand(_: &Truth, cluster: &Cluster) -> Option<String> {
     let down = cluster.slots.iter().filter(|(_, truth)| truth.ours && !truth.up);
     let down: Vec<&str> = down.map(|(slot, _)| &**slot).collect();
-    (down.len() > 1 && cluster.claim.ending.is_none()).then(|| format!("{} are down by our hand", down.join(" and ")))
+    (down.len() > 1).then(|| format!("{} are down by our hand", down.join(" and ")))
 }
 
 /// At most one live replacement in a slot, and one in a cluster.

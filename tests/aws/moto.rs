@@ -7,12 +7,12 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use hermitcrab::action::{CloudEffect, CreateVolume, Launch};
+use hermitcrab::action::{CloudEffect, CreateVolume, GroupEffect, Launch};
 use hermitcrab::cloud::permissions::{Allowed, needed_for};
 use hermitcrab::ids::{Attempt, Generation, ImageId, InstanceId, Owner, SlotName, Token, VolumeId};
-use hermitcrab::observed::{AttachmentPhase, CloudView, Instance, InstanceState, Volume, VolumeState};
+use hermitcrab::observed::{AttachmentPhase, CloudView, Group, Instance, InstanceState, Volume, VolumeState};
 use hermitcrab::ports::{Cloud, ErrorKind, Outcome};
-use hermitcrab::spec::ClusterSpec;
+use hermitcrab::spec::{Capacity, ClusterSpec};
 use libtest_mimic::Trial;
 
 use crate::endpoint::Asked;
@@ -103,6 +103,7 @@ pub fn trial() -> Trial {
 /// A cluster in moto, and the adapter.
 struct Stage {
     ec2: aws_sdk_ec2::Client,
+    autoscaling: aws_sdk_autoscaling::Client,
     aws: hermitcrab::cloud::aws::Aws<TestClock>,
     clock: TestClock,
     spec: ClusterSpec,
@@ -165,7 +166,7 @@ async fn prepare() -> Stage {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .load()
         .await;
-    let ec2 = aws_sdk_ec2::Client::new(&config);
+    let (ec2, autoscaling) = (aws_sdk_ec2::Client::new(&config), aws_sdk_autoscaling::Client::new(&config));
     let image = ec2.register_image().name("v1").root_device_name("/dev/sda1").send().await.unwrap();
     let subnets = ec2.describe_subnets().send().await.unwrap();
     let mut spec = spec();
@@ -176,7 +177,7 @@ async fn prepare() -> Stage {
     }
     let clock = TestClock::at("2026-11-23T00:00:00Z");
     let (aws, slot) = (open(&clock, None).await, spec.slots[0].name.clone());
-    Stage { ec2, aws, clock, spec, slot }
+    Stage { ec2, autoscaling, aws, clock, spec, slot }
 }
 
 async fn every_effect() {
@@ -198,6 +199,7 @@ async fn every_effect() {
     refuse_strangers(&stage, &new).await;
     ask(&stage).await;
     adopt(&stage).await;
+    empty_a_group(&stage).await;
     let expected = ["ok", "InvalidAMIID.NotFound", "DryRunOperation"];
     let calls = stage.aws.calls();
     assert!(calls.keys().all(|(_, code)| expected.contains(&code.as_str())), "{calls:?}");
@@ -392,4 +394,57 @@ async fn adopt(stage: &Stage) {
     let adopted = view.instance(&id).unwrap();
     assert_eq!((&adopted.slot, &adopted.generation), (&slot.name, &None));
     assert!(view.volumes.iter().any(|seen| seen.id == volume && seen.slot == slot.name));
+}
+
+const GROUP: &str = "consul-servers";
+
+/// A group of one instance, which it has launched by itself, is left with none, as at the end of its cluster.
+async fn empty_a_group(stage: &Stage) {
+    make_a_group(stage).await;
+    let seen = the_group(stage).await;
+    assert_eq!((seen.min, seen.desired, seen.max, seen.members.len()), (1, 1, 4, 1));
+    let instance = seen.recruits[0].id.clone();
+    let change =
+        async |effect: GroupEffect| stage.change(&CloudEffect::Group { group: GROUP.to_owned(), effect }).await;
+    let lower = |from| GroupEffect::LowerMinimum { from };
+    assert!(is_changed(&change(lower(1)).await), "it may still launch");
+    let processes = seen.running();
+    let steps = [
+        GroupEffect::RecordResume { processes: processes.clone() },
+        GroupEffect::Suspend { processes: processes.clone() },
+        lower(1),
+        GroupEffect::Leave { instance },
+    ];
+    for effect in &steps {
+        if let GroupEffect::LowerMinimum { .. } = effect {
+            assert!(is_changed(&change(lower(2)).await), "it is another minimum");
+        }
+        assert_eq!(change(effect.clone()).await, Outcome::Done, "{effect:?}");
+        assert_eq!(change(effect.clone()).await, Outcome::AlreadySo, "{effect:?}");
+    }
+    assert_eq!(change(GroupEffect::Resize { from: 1, to: 0 }).await, Outcome::AlreadySo);
+    assert_eq!(change(GroupEffect::Resume { processes: processes.clone() }).await, Outcome::Done);
+    assert_eq!(change(GroupEffect::ForgetResume { processes: processes.clone() }).await, Outcome::Done);
+    let left = the_group(stage).await;
+    assert_eq!((left.min, left.desired, left.max, left.members.len()), (0, 0, 4, 0));
+    assert_eq!((left.running(), left.resume, left.launches), (processes, None, seen.launches));
+}
+
+async fn make_a_group(stage: &Stage) {
+    let data = aws_sdk_ec2::types::RequestLaunchTemplateData::builder().image_id(&*stage.spec.image);
+    let data = data.instance_type("m7i.large".into()).build();
+    stage.ec2.create_launch_template().launch_template_name(GROUP).launch_template_data(data).send().await.unwrap();
+    let template = aws_sdk_autoscaling::types::LaunchTemplateSpecification::builder().launch_template_name(GROUP);
+    let group = stage.autoscaling.create_auto_scaling_group().auto_scaling_group_name(GROUP);
+    let group = group.launch_template(template.version("1").build()).min_size(1).max_size(4).desired_capacity(1);
+    group.vpc_zone_identifier(&stage.spec.slots[0].subnet).send().await.unwrap();
+}
+
+async fn the_group(stage: &Stage) -> Group {
+    let spec = ClusterSpec { capacity: Capacity::AutoScalingGroup(GROUP.to_owned()), ..stage.spec.clone() };
+    stage.clock.pass(Duration::from_secs(60));
+    let mut wanted = wanted(&spec);
+    wanted.groups.insert(spec.name.clone(), GROUP.to_owned());
+    let sweep = stage.aws.sweep(&wanted).await.unwrap_or_else(|error| panic!("{}", error.source));
+    sweep.cluster(&spec.name).group.clone().unwrap()
 }

@@ -43,7 +43,7 @@ pub(super) fn not_owned(q: &Question<'_, '_>) -> Finding {
     let volumes = q.slot.present().filter(|(_, volume)| !ours(&volume.owner)).map(|(_, volume)| volume.id.to_string());
     let resources: Vec<_> = instances.chain(volumes).collect();
     let value = format!("not ours: {}", listed(&resources));
-    let hazard = (!resources.is_empty()).then_some(Hazard::NotOwned { resources });
+    let hazard = (!resources.is_empty()).then_some(Hazard::NotOwned { resources, group: None });
     finding(value, format!("all tagged hermitcrab:owner={owner}"), hazard)
 }
 

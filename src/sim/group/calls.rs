@@ -127,6 +127,7 @@ impl GroupTruth {
                 seen.members.entry(instance.clone()).and_modify(|member| member.healthy = true);
             }
             GroupEffect::Resize { to, .. } => seen.desired = *to,
+            GroupEffect::LowerMinimum { .. } => seen.min = 0,
             GroupEffect::CreateTemplateVersion(version) => self.add_version(version),
             GroupEffect::UseTemplateVersion { to, .. } => {
                 let make = self.versions.get(*to as usize - 1).cloned();

@@ -34,14 +34,14 @@ impl Rig {
     }
 
     /// Live instances, and volumes, of whatever cluster.
-    async fn what_is_there(&self) -> (usize, usize) {
+    pub(super) async fn what_is_there(&self) -> (usize, usize) {
         let there = self.inventory().await;
         let live = there.instances.iter().filter(|one| !["terminated", "shutting-down"].contains(&&*one.state));
         let volumes = there.volumes.iter().filter(|volume| !tag(&volume.tags, "cluster").is_empty());
         (live.count(), volumes.count())
     }
 
-    async fn snapshots(&self) -> usize {
+    pub(super) async fn snapshots(&self) -> usize {
         let told = self.person.call("DescribeSnapshots", &[("Owner.1", "self")]).await.unwrap();
         told.matches("hermitcrab:attempt").count()
     }

@@ -34,7 +34,9 @@ pub(super) fn operation(effect: &GroupEffect) -> Operation {
         GroupEffect::Resume { .. } => operation::RESUME_PROCESSES,
         GroupEffect::ForgetResume { .. } => operation::DELETE_GROUP_TAGS,
         GroupEffect::CreateTemplateVersion(_) => operation::CREATE_LAUNCH_TEMPLATE_VERSION,
-        GroupEffect::UseTemplateVersion { .. } => operation::UPDATE_AUTO_SCALING_GROUP,
+        GroupEffect::LowerMinimum { .. } | GroupEffect::UseTemplateVersion { .. } => {
+            operation::UPDATE_AUTO_SCALING_GROUP
+        }
     }
 }
 
@@ -81,6 +83,10 @@ impl<C: Clock> Change<'_, C> {
             GroupEffect::Resize { to, .. } => {
                 let call = groups.set_desired_capacity().auto_scaling_group_name(name).honor_cooldown(false);
                 let call = call.desired_capacity((*to).try_into().unwrap_or(i32::MAX));
+                self.send(operation, call.send()).await?;
+            }
+            GroupEffect::LowerMinimum { .. } => {
+                let call = groups.update_auto_scaling_group().auto_scaling_group_name(name).min_size(0);
                 self.send(operation, call.send()).await?;
             }
             GroupEffect::CreateTemplateVersion(version) => {
