@@ -485,6 +485,7 @@ mod tests {
             suspend: false,
             freeze: false,
             deletion_protection: true,
+            origin: None,
         }
     }
 }

@@ -33,7 +33,7 @@ pub fn teardown(spec: &ClusterSpec, seen: &Observation, remains: Remains) -> Pla
     if let Some(why) = &seen.refused {
         return Plan::Stalled(Stall::Refused { why: why.clone() });
     }
-    if let Some(hazards) = not_ours(&look) {
+    if let Some(hazards) = not_ours(&look, remains) {
         return Plan::Blocked(hazards);
     }
     let Some(ending) = look.record.ending.as_ref().filter(|ending| ending.remains == remains) else {
@@ -49,17 +49,19 @@ pub fn teardown(spec: &ClusterSpec, seen: &Observation, remains: Remains) -> Pla
         .or_else(|| end.free())
         .or_else(|| end.terminate())
         .or_else(|| end.delete())
+        .or_else(|| end.delete_copies())
         .or_else(|| end.linger())
         .unwrap_or(Plan::Settled)
 }
 
 /// Nothing of somebody else's is touched, and so the cluster would not be gone.
-fn not_ours(look: &Look<'_>) -> Option<Hazards> {
+fn not_ours(look: &Look<'_>, remains: Remains) -> Option<Hazards> {
     let owner = Some(&look.seen.owner);
     let instances = look.cloud.instances.iter().filter(|one| one.state.is_live() && one.owner.as_ref() != owner);
     let volumes = volumes(look).filter(|volume| volume.owner.as_ref() != owner);
-    let resources: Vec<_> =
-        instances.map(|one| one.id.to_string()).chain(volumes.map(|volume| volume.id.to_string())).collect();
+    let copies = copies(look, remains).filter(|copy| copy.owner.as_ref() != owner);
+    let resources = instances.map(|one| one.id.to_string()).chain(volumes.map(|volume| volume.id.to_string()));
+    let resources: Vec<_> = resources.chain(copies.map(|copy| copy.id.to_string())).collect();
     (!resources.is_empty()).then(|| Hazards { slot: None, hazards: vec![Hazard::NotOwned { resources }] })
 }
 
@@ -73,6 +75,12 @@ fn end(look: &Look<'_>, remains: Remains) -> Plan {
 
 fn volumes<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a Volume> + use<'a> {
     look.cloud.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted)
+}
+
+/// The snapshots that it began with, where nothing is to remain. Those that were taken to save data are kept in any case.
+fn copies<'a>(look: &Look<'a>, remains: Remains) -> impl Iterator<Item = &'a Snapshot> + use<'a> {
+    let copies = look.cloud.snapshots.iter().filter(|snapshot| snapshot.copy_of.is_some());
+    copies.filter(move |_| remains == Remains::Nothing)
 }
 
 /// An end that has been decided on.
@@ -185,6 +193,20 @@ impl<'a> End<'_, 'a> {
             return Some(self.wait(&volume.slot, what, self.ending.since, PATIENCE_WITH_SNAPSHOTS));
         }
         Some(self.act(&volume.slot, CloudEffect::DeleteVolume { volume: volume.id.clone() }))
+    }
+
+    /// EC2 takes a snapshot away only when it is done with it.
+    fn delete_copies(&self) -> Option<Plan> {
+        let is_done = |copy: &Snapshot| copy.completed || copy.failed;
+        let copy = copies(self.look, self.ending.remains).max_by_key(|copy| is_done(copy))?;
+        if is_done(copy) {
+            let effect = Effect::Cloud(CloudEffect::DeleteSnapshot { snapshot: copy.id.clone() });
+            return Some(self.look.effect(None, effect, Why::Unwanted));
+        }
+        let what = Awaited::VolumeCopied { volume: copy.volume.clone(), snapshot: copy.id.clone() };
+        let since = copy.begun.unwrap_or(self.ending.since);
+        let worry_at = after(since, PATIENCE_WITH_SNAPSHOTS);
+        Some(Plan::Wait(WaitingOn { slot: None, what, since, worry_at }))
     }
 
     /// A replacement fell when the end was decided on, and its launch may have been on the way.
