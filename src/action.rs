@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, Owner, SlotName, Token, VolumeId, VolumeName, Zone,
+    Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, Owner, SlotName, SnapshotId, Token, VolumeId,
+    VolumeName, Zone,
 };
 use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains};
 use crate::spec::{ClusterSpec, SlotSpec};
@@ -44,7 +45,7 @@ pub enum Effect {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CloudEffect {
-    /// Make a blank volume. Expects that none was made with the same token.
+    /// Make a volume, blank or from a snapshot. Expects that none was made with the same token.
     CreateVolume(CreateVolume),
     /// Start an instance from an image. Expects that none was launched with the same token.
     Launch(Box<Launch>),
@@ -57,6 +58,13 @@ pub enum CloudEffect {
     /// Snapshot a volume whose instance is stopped.
     #[allow(missing_docs)]
     Snapshot { volume: VolumeId, attempt: Attempt },
+    /// Snapshot a volume of another cluster, which may be in use, to begin a slot of this copy of it with. Expects that the
+    /// slot has no such snapshot.
+    #[allow(missing_docs)]
+    CopyVolume { volume: VolumeId, of: ClusterName, name: VolumeName },
+    /// Delete a snapshot that this copy of a cluster began with.
+    #[allow(missing_docs)]
+    DeleteSnapshot { snapshot: SnapshotId },
     /// Detach a volume. Expects it attached to exactly that instance, which is stopped or terminated.
     #[allow(missing_docs)]
     Detach { volume: VolumeId, instance: InstanceId, device: String },
@@ -108,7 +116,7 @@ pub struct Recruitment {
     pub volumes: BTreeMap<VolumeName, VolumeId>,
 }
 
-/// A blank volume for a slot that never had one.
+/// A volume for a slot that never had one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
@@ -119,6 +127,9 @@ pub struct CreateVolume {
     pub size_gib: u32,
     pub volume_type: String,
     pub encrypted: bool,
+    /// What it begins with; blank where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotId>,
     pub owner: Owner,
     /// The slots that have ever been initialised, this one included.
     pub slots: BTreeSet<SlotName>,
@@ -238,6 +249,8 @@ impl CloudEffect {
             Self::Stop { .. } => "stop",
             Self::Start { .. } => "start",
             Self::Snapshot { .. } => "snapshot",
+            Self::CopyVolume { .. } => "copy-volume",
+            Self::DeleteSnapshot { .. } => "delete-snapshot",
             Self::Detach { .. } => "detach",
             Self::Attach { .. } => "attach",
             Self::Terminate { .. } => "terminate",
@@ -268,6 +281,8 @@ impl CloudEffect {
             Self::CreateVolume(_)
             | Self::Launch(_)
             | Self::Snapshot { .. }
+            | Self::CopyVolume { .. }
+            | Self::DeleteSnapshot { .. }
             | Self::Reject { .. }
             | Self::Forgive { .. }
             | Self::Settle { .. }
@@ -280,11 +295,13 @@ impl CloudEffect {
     pub fn volume(&self) -> Option<&VolumeId> {
         match self {
             Self::Snapshot { volume, .. }
+            | Self::CopyVolume { volume, .. }
             | Self::Detach { volume, .. }
             | Self::Attach { volume, .. }
             | Self::DeleteVolume { volume } => Some(volume),
             Self::CreateVolume(_)
             | Self::Launch(_)
+            | Self::DeleteSnapshot { .. }
             | Self::Stop { .. }
             | Self::Start { .. }
             | Self::Terminate { .. }

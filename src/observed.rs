@@ -83,7 +83,7 @@ pub struct CloudView {
     pub instances: Vec<Instance>,
     /// Every managed data volume.
     pub volumes: Vec<Volume>,
-    /// Snapshots taken before a replacement.
+    /// Snapshots taken before a replacement, and those that a copy begins with.
     pub snapshots: Vec<Snapshot>,
     /// The Auto Scaling group that the spec adopts; none where it adopts none, or where there is no such group.
     pub group: Option<Group>,
@@ -130,6 +130,10 @@ pub struct Image {
     pub state: String,
     /// E.g. `x86_64`.
     pub architecture: String,
+    /// Its guest cuts a copied volume off from the cluster that it was copied from, or else refuses it: from the tag
+    /// `hermitcrab-guest` with the value `isolates-copies`.
+    #[serde(default)]
+    pub isolates_copies: bool,
 }
 
 /// An EC2 instance.
@@ -316,7 +320,7 @@ pub enum AttachmentPhase {
     Busy,
 }
 
-/// A snapshot taken before a replacement.
+/// A snapshot of a volume.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
@@ -324,8 +328,21 @@ pub struct Snapshot {
     pub id: SnapshotId,
     #[allow(missing_docs)]
     pub volume: VolumeId,
-    /// From `hermitcrab:attempt`: the replacement that it was taken for.
+    /// From `hermitcrab:attempt`: the replacement that it was taken for; 0 for one that a copy begins with.
     pub attempt: Attempt,
+    /// From `hermitcrab:owner`.
+    #[serde(default)]
+    pub owner: Option<Owner>,
+    /// From `hermitcrab:copy-of`: it was taken to make a volume of a throw-away copy from, of a volume of that cluster. No
+    /// other snapshot is ever deleted.
+    #[serde(default)]
+    pub copy_of: Option<ClusterName>,
+    /// When it was begun, as far as EC2 tells.
+    #[serde(default)]
+    pub begun: Option<Timestamp>,
+    /// The size of its volume.
+    #[serde(default)]
+    pub size_gib: u32,
     /// It can never be used.
     pub failed: bool,
     /// All of its data is safe, whatever becomes of the volume.

@@ -149,6 +149,8 @@ pub struct Wanted {
     pub instance_types: BTreeSet<String>,
     /// Auto Scaling groups that specs adopt, for the cluster of each.
     pub groups: BTreeMap<ClusterName, String>,
+    /// The snapshots that throw-away copies of clusters begin with. Only rehearsals have any.
+    pub copies: bool,
 }
 
 /// Where a slot's member can be reached.

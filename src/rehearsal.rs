@@ -1,10 +1,10 @@
 //! A rehearsal: a throw-away copy of a cluster goes the way that the cluster is to go, and is destroyed whatever comes of it.
 //!
-//! The copy is created at the image that runs now, given canary data by way of the application, brought to the new image by
-//! the same controller, and asked for its data. A copy's name says of which cluster it is one and since when, so that what a
-//! crash has left is found by its tags alone.
+//! The copy is created at the image that runs now, blank or with the cluster's data, given canary data by way of the
+//! application, brought to the new image by the same controller, and asked for its data. A copy's name says of which cluster
+//! it is one and since when, so that what a crash has left is found by its tags alone.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
@@ -18,18 +18,24 @@ use crate::ids::{ClusterName, ImageId};
 use crate::observed::Remains;
 use crate::plan::Goal;
 use crate::ports::{Application, Clock, Coordination, Outside};
-use crate::spec::{self, Approval, ClusterSpec};
+use crate::spec::{self, Approval, ClusterSpec, Origin};
 use crate::time::{Timestamp, elapsed};
 
+mod changes;
 mod report;
 mod watch;
 
+pub use changes::{Changes, NoSource, Source, UnknownZone};
 pub use report::Report;
 
 use watch::Watch;
 
 /// Between a cluster's name and the time, in the name of a copy.
 const MARK: &str = "-rehearsal-";
+/// The time in it.
+const FORMAT: &str = "%Y%m%dt%H%M%Sz";
+/// Instance tags by which a guest takes a volume that is not its own.
+const ADOPT: [&str; 2] = ["hermitcrab-adopt", "hermitcrab-adopt-from"];
 /// The longest name that a cluster may have.
 const LONGEST: usize = 63;
 /// How often a canary is written.
@@ -46,6 +52,8 @@ pub struct Rehearsal {
     pub original: ClusterName,
     /// The copy, as it is to be in the end.
     pub copy: ClusterSpec,
+    /// In what it differs from the cluster because somebody wants it to, in words.
+    pub changed: Vec<String>,
     /// The image that it is created at.
     pub from: ImageId,
     /// What it may cost.
@@ -65,7 +73,7 @@ pub struct Budget {
 
 /// A name for a copy of a cluster that is made now.
 pub fn name(original: &ClusterName, now: Timestamp) -> ClusterName {
-    let time = now.strftime("%Y%m%dt%H%M%Sz").to_string();
+    let time = now.strftime(FORMAT).to_string();
     let room = LONGEST - MARK.len() - time.len();
     let original: String = original.chars().take(room).collect();
     format!("{}{MARK}{time}", original.trim_end_matches('-')).as_str().into()
@@ -74,24 +82,15 @@ pub fn name(original: &ClusterName, now: Timestamp) -> ClusterName {
 /// When a copy of that cluster was made, by its name; none if it is no copy of it.
 pub fn made_at(original: &ClusterName, name: &ClusterName) -> Option<Timestamp> {
     let time = name.rsplit_once(MARK)?.1;
-    let digits: String = time.chars().filter(char::is_ascii_digit).collect();
-    let part = |from: usize, to: usize| digits.get(from..to);
-    let text = format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        part(0, 4)?,
-        part(4, 6)?,
-        part(6, 8)?,
-        part(8, 10)?,
-        part(10, 12)?,
-        part(12, 14)?
-    );
-    let at = text.parse().ok()?;
+    let at = jiff::civil::DateTime::strptime(FORMAT, time).ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
     (self::name(original, at) == *name).then_some(at)
 }
 
 /// A cluster like that one, in which nothing has to be agreed to or waited for, and of which nothing is kept.
 pub fn copy(original: &ClusterSpec, name: ClusterName) -> ClusterSpec {
     let mut copy = ClusterSpec { name, suspend: false, freeze: false, deletion_protection: false, ..original.clone() };
+    copy.origin = Some(Origin { cluster: original.name.clone(), seed: None });
+    copy.instance.tags.retain(|key, _| !ADOPT.contains(&&**key));
     (copy.rollout.windows, copy.rollout.approval, copy.rollout.approved) = (Vec::new(), Approval::Never, None);
     copy.rollout.rehearsal = spec::Rehearsal::Optional;
     for volume in &mut copy.volumes {
@@ -178,7 +177,10 @@ pub(crate) struct Log {
     last: Option<Timestamp>,
     /// Acknowledged and missed at some look, and after what.
     lost: BTreeMap<String, String>,
-    trouble: Option<String>,
+    /// Why the last write that failed did.
+    refused: Option<String>,
+    /// What speaks against the image, beside what was lost.
+    finding: Option<String>,
 }
 
 enum Never {}
@@ -190,22 +192,21 @@ impl<O: Outside> Clients<'_, O> {
         while self.log.borrow().written.len() < WRITTEN_BEFORE {
             self.write().await;
             if self.outside.clock().now() > until {
-                let why = self.log.borrow().trouble.clone().unwrap_or_default();
-                self.log.borrow_mut().trouble = Some(format!("the copy takes no data: {why}"));
+                let mut log = self.log.borrow_mut();
+                let why = log.refused.take().unwrap_or_else(|| "it is too slow".to_owned());
+                log.finding = Some(format!("the copy takes no data: {why}"));
                 return false;
             }
         }
-        let mut log = self.log.borrow_mut();
-        (log.trouble, log.longest_stall) = (None, Duration::ZERO);
+        self.log.borrow_mut().longest_stall = Duration::ZERO;
         true
     }
 
     /// Writes on and on, and asks for everything after each slot.
     async fn go_on(&self) -> Never {
-        let seen = Cell::new(0);
         loop {
             self.write().await;
-            if let Some(slot) = self.watch.released_since(&seen) {
+            if let Some(slot) = self.watch.released() {
                 self.look(&slot).await;
             }
             self.outside.clock().sleep(WRITE_EVERY).await;
@@ -227,7 +228,7 @@ impl<O: Outside> Clients<'_, O> {
                 log.last = Some(now);
                 log.written.insert(key, value);
             }
-            Err(error) => log.trouble = Some(crate::controller::chain(&error)),
+            Err(error) => log.refused = Some(crate::controller::chain(&error)),
         }
     }
 
@@ -245,7 +246,7 @@ impl<O: Outside> Clients<'_, O> {
                 }
                 Err(error) if self.outside.clock().now() > until => {
                     let why = crate::controller::chain(&error);
-                    self.log.borrow_mut().trouble = Some(format!("nobody gives the data back: {why}"));
+                    self.log.borrow_mut().finding = Some(format!("nobody gives the data back: {why}"));
                     return;
                 }
                 Err(_) => self.outside.clock().sleep(WRITE_EVERY).await,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeName, Zone};
+use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeId, VolumeName, Zone};
 
 pub mod load;
 pub mod raw;
@@ -51,6 +51,33 @@ pub struct ClusterSpec {
     pub freeze: bool,
     /// `destroy` is refused.
     pub deletion_protection: bool,
+    /// What it is a throw-away copy of. No file says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// The instance tag that names the cluster whose data a copy begins with. The guest takes a volume of that cluster only to cut
+/// it off from there; one that does not know the tag refuses it.
+pub const COPY_OF: &str = "hermitcrab-copy-of";
+
+/// What a throw-away copy of a cluster is a copy of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    #[allow(missing_docs)]
+    pub cluster: ClusterName,
+    /// The one slot that begins with data; none where all begin with blank volumes.
+    pub seed: Option<Seed>,
+}
+
+/// A slot whose volumes begin as copies. The others begin blank, and are given the data by their peers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seed {
+    #[allow(missing_docs)]
+    pub slot: SlotName,
+    /// For each of its volumes the original's volume that it is a copy of.
+    pub volumes: BTreeMap<VolumeName, VolumeId>,
 }
 
 /// The application, by kind.

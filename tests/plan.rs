@@ -55,13 +55,13 @@ macro_rules! variants {
 
 variants! { awaited, AWAITED, Awaited:
 Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch
-Joined Left Recruit SnapshotCompleted NothingLate }
+Joined Left Recruit SnapshotCompleted VolumeCopied NothingLate }
 variants! { why, WHY, Why:
 Outdated Lost New Interrupted NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded Proven Forming WouldPrune Memory
 Tags KeepStill OutOfStep LetGo TemplateBehind Unwanted }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable Contested Refused InstanceStopped Held RollbackFailed
-ClaimForUndeclared NotFormed NothingToHealWith Ended }
+ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed }
 variants! { rank, RANK, Rank: Unhealthy Maintenance NonVoter Follower Leader }
 
 /// Every effect's name, as it is part of the interface.

@@ -1,23 +1,26 @@
 //! Rehearsals in the simulated world: what is found, and that nothing is left behind whatever comes of them.
 #![allow(clippy::unwrap_used)] // what the tests call is a test too
 
-use std::cell::Cell;
-use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
-use hermitcrab::controller::{Audience, Report as Told};
+use hermitcrab::action::CloudEffect;
+use hermitcrab::controller::errand::{Errand, Finish};
+use hermitcrab::controller::{Audience, Report as Told, seats};
 use hermitcrab::ids::{ClusterName, ImageId};
-use hermitcrab::observed::{ClaimRecord, VolumeState};
-use hermitcrab::ports::{Clock, Cloud, Coordination, Outcome, PortError, Wanted};
-use hermitcrab::rehearsal::{Budget, Rehearsal, Report, copy, name};
+use hermitcrab::observed::{ClaimRecord, CloudView, Health, Membership, Remains, VolumeState};
+use hermitcrab::plan::Goal;
+use hermitcrab::ports::{Application, Clock, Cloud, Coordination, Outcome, PortError, Wanted};
+use hermitcrab::rehearsal::{Budget, Changes, NoSource, Rehearsal, Report, Source, UnknownZone, copy, name};
 use hermitcrab::sim::executor::block_on;
-use hermitcrab::sim::{FaultLevel, Payload, What, World};
-use hermitcrab::simulate::{Line, Stage, settings, version};
+use hermitcrab::sim::{FaultLevel, Payload, World};
+use hermitcrab::simulate::{settings, version};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
 use hermitcrab::time::after;
+
+#[path = "rehearse/required.rs"]
+mod required;
 
 const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
 
@@ -37,24 +40,51 @@ const GENEROUS: Budget = Budget { member_down: None, write_stall: None, part: Du
 
 /// Rehearses an image of which members do that, in a world where the cluster itself runs; stops after so long.
 fn rehearse(payload: Payload, budget: Budget, stop_after: Duration) -> (Report, World) {
+    rehearse_changed(payload, budget, stop_after, |_, _| Changes::default())
+}
+
+/// The same, of a copy in which something is otherwise.
+fn rehearse_changed(
+    payload: Payload,
+    budget: Budget,
+    stop_after: Duration,
+    changes: impl FnOnce(&World, &ClusterSpec) -> Changes,
+) -> (Report, World) {
     let (world, spec) = (World::new(1, FaultLevel::None), spec());
     world.register_image(&spec.image, Payload::Good { version: version(&spec) });
     world.settle(&spec);
+    world.advance_to(after(world.now(), Duration::from_secs(60)));
     let to = ClusterSpec { image: ImageId::from(NEW), ..spec.clone() };
-    let copy = copy(&to, name(&spec.name, world.now()));
+    let mut copy = copy(&to, name(&spec.name, world.now()));
     world.register_image(&copy.image, payload);
+    let changed = changes(&world, &spec).make(&mut copy).unwrap();
     world.declare(&copy);
-    let rehearsal = Rehearsal { original: spec.name.clone(), copy, from: spec.image.clone(), budget };
+    let rehearsal = Rehearsal { original: spec.name.clone(), copy, changed, from: spec.image.clone(), budget };
     let stop = Clock::sleep(&world, stop_after);
     let report = block_on(&world, rehearsal.run(world.controller(0), || settings(1), &Nobody, stop));
     (report, world)
 }
 
+fn view(world: &World, name: &ClusterName) -> Arc<CloudView> {
+    let wanted = Wanted { region: spec().region, copies: true, ..Wanted::default() };
+    block_on(world, world.sweep(&wanted)).unwrap().cluster(name)
+}
+
+fn members(world: &World, spec: &ClusterSpec) -> Membership {
+    let seats = seats(&view(world, &spec.name));
+    block_on(world, world.membership(spec, &seats)).unwrap()
+}
+
+/// The data of one of its followers.
+fn with_data(world: &World, spec: &ClusterSpec) -> Changes {
+    let data = Source::find(spec, &view(world, &spec.name), &members(world, spec)).unwrap();
+    Changes { data: Some(data), ..Changes::default() }
+}
+
 /// Nothing of the copy is there, and the cluster itself is as it was.
 fn nothing_is_left(report: &Report, world: &World) {
     let seen = |name: &ClusterName| {
-        let wanted = Wanted { region: spec().region, ..Wanted::default() };
-        let view = block_on(world, world.sweep(&wanted)).unwrap().cluster(name);
+        let view = view(world, name);
         let instances = view.instances.iter().filter(|instance| instance.state.is_live()).count();
         let volumes = view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted).count();
         (instances, volumes, view.snapshots.len())
@@ -117,133 +147,150 @@ fn one_that_is_broken_off_leaves_nothing_either() {
     }
 }
 
-/// Somebody's desired state, which requires rehearsals, and the simulated world that every command looks at.
-struct Desk {
-    folder: tempfile::TempDir,
+#[test]
+fn one_with_data_passes_and_fails_as_one_without() {
+    let (report, world) = rehearse_changed(good(), GENEROUS, NEVER, with_data);
+    assert!(report.passed && report.writes_lost == 0, "{report:?}");
+    assert_eq!(report.changed, ["data of consul-b"]);
+    nothing_is_left(&report, &world);
+    let (report, world) = rehearse_changed(Payload::LosesData, GENEROUS, NEVER, with_data);
+    assert!(!report.passed && report.writes_lost >= 20, "{report:?}");
+    nothing_is_left(&report, &world);
+    let (report, world) = rehearse_changed(Payload::NeverJoins, GENEROUS, NEVER, with_data);
+    assert!(!report.passed && report.findings[0].contains("has failed in rehearsal-consul-"), "{report:?}");
+    nothing_is_left(&report, &world);
 }
 
-const OLD: &str = "ami-0aaaaaaaaaaaaaaaa";
-const FILE: &str = "consul.yaml";
-
-impl Desk {
-    fn new() -> Self {
-        let desk = Self { folder: tempfile::tempdir().unwrap() };
-        let text = fs::read_to_string("desired-state/prod/consul.yaml").unwrap();
-        fs::write(desk.file(), text.replace("  rollout:\n", "  rollout:\n    rehearsal: required\n")).unwrap();
-        assert_eq!(desk.once().0, Some(0));
-        desk
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join(FILE)
-    }
-
-    fn edit(&self, from: &str, to: &str) {
-        let text = fs::read_to_string(self.file()).unwrap();
-        assert!(text.contains(from), "{from} is not in the file");
-        fs::write(self.file(), text.replace(from, to)).unwrap();
-    }
-
-    /// The exit code, and what was said on stdout and on stderr.
-    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
-        command.current_dir(self.folder.path()).args(arguments).args(["--world", "world.json"]);
-        let output = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
-    }
-
-    fn once(&self) -> (Option<i32>, String, String) {
-        self.run(&["run", FILE, "--once", "--speed", "400", "--log-level", "error"])
-    }
-
-    fn rehearse(&self, more: &[&str]) -> (Option<i32>, String, String) {
-        self.run(&[&["rehearse", FILE], more].concat())
-    }
-
-    fn explained(&self) -> String {
-        self.run(&["explain", "consul-prod", FILE]).1
+#[test]
+fn one_with_data_that_is_broken_off_leaves_no_snapshot() {
+    for after in [0, 2, 5, 20, 60, 90, 95, 100, 110, 200, 400, 800] {
+        let (report, world) = rehearse_changed(good(), GENEROUS, Duration::from_secs(after), with_data);
+        assert!(report.broken_off && !report.passed, "{after}: {report:?}");
+        nothing_is_left(&report, &world);
     }
 }
 
 #[test]
-fn a_file_that_requires_it_is_rolled_out_once_its_rehearsal_has_passed() {
-    let desk = Desk::new();
-    desk.edit(OLD, NEW);
-    let (code, said, _) = desk.once();
-    assert_eq!((code, said.as_str()), (Some(5), "consul-prod: waits for a person\n"));
-    assert!(desk.explained().contains("not-rehearsed: ami-0bbbbbbbbbbbbbbbb (v1-"), "{}", desk.explained());
+fn a_copy_with_data_has_the_clusters_data_and_nothing_to_do_with_the_cluster() {
+    let (world, spec) = (World::new(3, FaultLevel::None), spec());
+    world.register_image(&spec.image, good());
+    world.settle(&spec);
+    world.advance_to(after(world.now(), Duration::from_secs(60)));
+    let own = seats(&view(&world, &spec.name));
+    block_on(&world, world.write_canary(&spec, &own, "of-the-cluster", "data")).unwrap();
+    let before = members(&world, &spec);
+    let mut copy = copy(&spec, name(&spec.name, world.now()));
+    with_data(&world, &spec).make(&mut copy).unwrap();
+    world.declare(&copy);
+    let bring = |goal| {
+        let errand = Errand { spec: copy.clone(), goal, limit: Duration::from_secs(3_600) };
+        block_on(&world, errand.run(world.controller(0), settings(1), &Nobody, std::future::pending()))
+    };
+    assert_eq!(bring(Goal::AsDeclared), Finish::Reached);
+    let theirs = seats(&view(&world, &copy.name));
+    let found = block_on(&world, world.canaries(&copy, &theirs)).unwrap();
+    assert_eq!(found.get("of-the-cluster").map(String::as_str), Some("data"));
+    let (original, copied) = (members(&world, &spec), members(&world, &copy));
+    assert_eq!((original.leader, original.members.len()), (before.leader, 3));
+    assert_eq!(copied.members.len(), 3);
+    let ids = |members: Vec<hermitcrab::observed::Member>| members.into_iter().map(|member| member.id);
+    assert!(ids(copied.members).all(|id| !ids(original.members.clone()).any(|other| other == id)), "a member of both");
+    assert_eq!(bring(Goal::Gone(Remains::Nothing)), Finish::Reached);
+    assert_eq!(view(&world, &copy.name).snapshots, []);
+    assert_eq!(world.violations(), []);
+}
 
-    let (code, said, _) = desk.rehearse(&["--instance-type", "t3.small"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("ami-0aaaaaaaaaaaaaaaa → ami-0bbbbbbbbbbbbbbbb: passed"), "{said}");
-    assert!(said.contains("recorded     for v1-") && said.contains(", in world.json"), "{said}");
-    let explained = desk.explained();
-    assert!(explained.contains("✓ not-rehearsed"), "{explained}");
-    assert!(explained.contains(" ago from ami-0aaaaaaaaaaaaaaaa, on t3.small instead of m7i.large"), "{explained}");
+/// What a crash leaves before the first volume is made.
+#[test]
+fn a_snapshot_that_is_left_alone_is_found_and_swept() {
+    let (world, spec) = (World::new(1, FaultLevel::None), spec());
+    world.register_image(&spec.image, good());
+    world.settle(&spec);
+    let copy = copy(&spec, name(&spec.name, world.now()));
+    world.declare(&copy);
+    let volume = view(&world, &spec.name).volumes[0].id.clone();
+    let effect = CloudEffect::CopyVolume { volume, of: spec.name.clone(), name: "data".into() };
+    block_on(&world, Cloud::change(&world, &copy, Some(&copy.slots[0].name), &effect)).unwrap();
+    let found = |copies| {
+        let wanted = Wanted { region: spec.region.clone(), copies, ..Wanted::default() };
+        block_on(&world, world.sweep(&wanted)).unwrap().clusters.contains_key(&copy.name)
+    };
+    assert_eq!((found(true), found(false)), (true, false));
+    let errand = Errand { spec: copy.clone(), goal: Goal::Gone(Remains::Nothing), limit: Duration::from_secs(3_600) };
+    let finish = block_on(&world, errand.run(world.controller(0), settings(1), &Nobody, std::future::pending()));
+    assert_eq!((finish, found(true)), (Finish::Reached, false));
+    assert_eq!(world.violations(), []);
+}
 
-    let (code, said, _) = desk.once();
-    assert_eq!((code, said.as_str()), (Some(0), "consul-prod: settled\n"));
-    let (code, said, _) = desk.rehearse(&[]);
+#[test]
+fn data_is_taken_of_a_healthy_follower_alone() {
+    let (world, spec) = (World::new(1, FaultLevel::None), spec());
+    world.register_image(&spec.image, good());
+    world.settle(&spec);
+    world.advance_to(after(world.now(), Duration::from_secs(60)));
+    let (view, members) = (view(&world, &spec.name), members(&world, &spec));
+    let leader = members.leader.clone().unwrap();
+    let found = Source::find(&spec, &view, &members).unwrap();
+    assert_ne!(members.of_slot(&found.slot).unwrap().id, leader);
+    let mut ill = members.clone();
+    for member in ill.members.iter_mut().filter(|member| member.slot.as_ref() == Some(&found.slot)) {
+        member.health = Health::Unhealthy("serf failed".to_owned());
+    }
+    let other = Source::find(&spec, &view, &ill).unwrap();
+    assert!(other.slot != found.slot && ill.of_slot(&other.slot).unwrap().id != leader, "{other:?}");
+    ill.members.iter_mut().for_each(|member| member.voter = member.id == leader);
+    assert_eq!(Source::find(&spec, &view, &ill), Err(NoSource::NoFollower(spec.name.clone())));
+    let without = CloudView { volumes: Vec::new(), ..CloudView::clone(&view) };
+    let missing = NoSource::NoVolume { slot: found.slot, volume: "data".into() };
+    assert_eq!(Source::find(&spec, &without, &members), Err(missing));
+}
+
+#[test]
+fn a_copy_may_be_put_elsewhere_and_says_so() {
+    let spec = spec();
+    let mut copy = copy(&spec, name(&spec.name, "2026-01-05T09:00:00Z".parse().unwrap()));
+    let subnets = [("us-east-1b".into(), "subnet-0elsewhere".to_owned())].into();
+    let (instance_type, security_groups) = (Some("t3.small".to_owned()), ["sg-0other".to_owned()].into());
+    let changes = Changes { instance_type, subnets, security_groups, data: None };
+    let told = changes.make(&mut copy).unwrap();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].starts_with("instance type ") && told[0].ends_with(" → t3.small"), "{told:?}");
+    assert!(told[1].starts_with("subnet in us-east-1b subnet-") && told[1].ends_with(" → subnet-0elsewhere"));
+    assert!(told[2].starts_with("security groups sg-") && told[2].ends_with(" → sg-0other"), "{told:?}");
+    assert_eq!(changes.make(&mut copy).unwrap(), [""; 0], "nothing is otherwise any more");
+    let moved: Vec<_> = copy.slots.iter().filter(|slot| slot.subnet == "subnet-0elsewhere").collect();
+    assert!(moved.len() == 1 && &*moved[0].zone == "us-east-1b", "{moved:?}");
+    let nowhere = Changes { subnets: [("us-east-1f".into(), "subnet-1".to_owned())].into(), ..Changes::default() };
+    let unknown: UnknownZone = nowhere.make(&mut copy).unwrap_err();
     assert_eq!(
-        (code, said.as_str()),
-        (Some(0), "consul-prod: nothing is new, it has settled on ami-0bbbbbbbbbbbbbbbb\n")
+        unknown.to_string(),
+        "consul-prod has no slot in us-east-1f; its zones are us-east-1a, us-east-1b, us-east-1c"
     );
 }
 
 #[test]
-fn one_that_fails_is_recorded_too_and_says_why_nothing_happens() {
-    let desk = Desk::new();
-    assert_eq!(desk.rehearse(&["--image", NEW]).0, Some(0));
-    let (code, said, _) = desk.rehearse(&["--image", NEW, "--payload", "loses-data", "-o", "json"]);
-    assert_eq!(code, Some(1), "{said}");
-    let told: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((&told["recorded"], &told["passed"]), (&true.into(), &false.into()));
-
-    desk.edit(OLD, NEW);
-    let (code, said, _) = desk.once();
-    assert_eq!((code, said.as_str()), (Some(5), "consul-prod: waits for a person\n"));
-    let explained = desk.explained();
-    assert!(explained.contains(told["generation"].as_str().unwrap()), "{explained}");
-    assert!(explained.contains("acknowledged writes were missing"), "{explained}");
-    assert!(explained.contains("hint: try it on a copy: `hermitcrab rehearse FILE --image ami-0bb"), "{explained}");
-}
-
-#[test]
-fn settings_alone_are_rehearsed_from_another_image() {
-    let desk = Desk::new();
-    desk.edit(OLD, NEW);
-    assert_eq!((desk.rehearse(&[]).0, desk.once().0), (Some(0), Some(0)));
-    desk.edit("type: m7i.large", "type: m7i.xlarge");
-    let (code, said, trouble) = desk.rehearse(&[]);
-    assert_eq!((code, said.as_str()), (Some(1), ""));
-    assert!(trouble.contains("would begin as it is to end") && trouble.contains("--from AMI"), "{trouble}");
-    assert_eq!(desk.once().0, Some(5));
-    let (code, said, _) = desk.rehearse(&["--from", OLD]);
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(desk.once().0, Some(0));
-}
-
-/// A slot that has arrived does not keep the way of the others from being rehearsed.
-#[test]
-fn in_the_middle_of_a_rollout_it_begins_where_the_slots_to_come_are() {
-    let desk = Desk::new();
-    let (world, seen) = (World::new(1, FaultLevel::None), Cell::new(false));
-    world.register_image(&spec().image, good());
-    world.register_image(&NEW.into(), good());
-    world.settle(&spec());
-    let mut hear = |line: &Line| {
-        let Line::World { event, .. } = line else { return };
-        seen.set(seen.get() || matches!(&event.what, What::Action { action, .. } if action == "release"));
+fn the_command_says_what_is_otherwise_in_the_copy() {
+    let rehearse = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+        command.args(["rehearse", "desired-state/prod/consul.yaml", "--image", NEW, "--cloud", "simulated"]).args(more);
+        let output = command.output().unwrap();
+        let said = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), said(output.stdout), said(output.stderr))
     };
-    let limit = after(world.now(), Duration::from_secs(3_600));
-    let new = ClusterSpec { image: NEW.into(), ..spec() };
-    assert!(Stage::new(&world, new, 1).run_until(limit, &mut hear, &mut || seen.get()));
-    world.save(&desk.folder.path().join("world.json")).unwrap();
-
-    desk.edit(OLD, NEW);
-    assert_eq!(desk.once().0, Some(5));
-    let (code, said, _) = desk.rehearse(&[]);
-    assert!(said.contains("ami-0aaaaaaaaaaaaaaaa → ami-0bbbbbbbbbbbbbbbb: passed"), "{said}");
-    assert_eq!((code, desk.once().0), (Some(0), Some(0)));
+    let (code, report, notes) = rehearse(&["--with-data", "--subnet", "us-east-1b=subnet-0e15e"]);
+    let changed = |line: &&str| line.trim_start().starts_with("changed");
+    let (in_report, in_notes) = (report.lines().find(changed).unwrap(), notes.lines().find(changed).unwrap());
+    for line in [in_report, in_notes] {
+        let words = ["subnet in us-east-1b subnet-", " → subnet-0e15e; data of consul-"];
+        assert!(words.iter().all(|words| line.contains(words)), "{line}");
+    }
+    assert_eq!(code, Some(0), "{report}{notes}");
+    for (more, words) in [
+        (["--subnet", "us-east-1f=subnet-1"], "consul-prod has no slot in us-east-1f; its zones are us-east-1a, "),
+        (["--subnet", "subnet-1"], "write the zone and the subnet, as in"),
+        (["--security-group", "default"], "the id of a security group begins with `sg-`"),
+    ] {
+        let (code, _, said) = rehearse(&more);
+        assert!(code != Some(0) && said.contains(words), "{said}");
+    }
 }

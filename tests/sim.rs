@@ -79,6 +79,7 @@ fn spec(name: &str, slots: usize) -> ClusterSpec {
         suspend: false,
         freeze: false,
         deletion_protection: true,
+        origin: None,
     }
 }
 
@@ -626,6 +627,7 @@ fn a_new_cluster_forms_when_all_its_members_are_there() {
             size_gib: 20,
             volume_type: "gp3".to_owned(),
             encrypted: true,
+            snapshot: None,
             owner: Owner::from("hermitcrab"),
             slots: BTreeSet::from([slot.name.clone()]),
         });
@@ -839,6 +841,20 @@ fn terminating_the_old_shell_before_the_new_one_is_proven_breaks_s7() {
     stage.act(number, retire(&old));
     stage.force(number, terminate(&old)).unwrap();
     assert_eq!(stage.broken(), ["S7"]);
+}
+
+/// Neither what was saved before a replacement, nor what a copy begins with while it is wanted.
+#[test]
+fn a_snapshot_deleted_out_of_turn_breaks_the_end() {
+    let stage = Stage::settled();
+    let volume = stage.of(0).1;
+    let saved = CloudEffect::Snapshot { volume: volume.clone(), attempt: Attempt(7) };
+    let copied = CloudEffect::CopyVolume { volume, of: "prod".into(), name: "data".into() };
+    for taken in [saved, copied] {
+        let Outcome::Snapshotted(snapshot) = stage.act(0, taken) else { panic!("no snapshot was taken") };
+        stage.force(0, CloudEffect::DeleteSnapshot { snapshot }).unwrap();
+    }
+    assert_eq!(stage.broken(), ["end", "end"]);
 }
 
 #[test]

@@ -7,6 +7,8 @@ if [[ -e ${HERMITCRAB_CONF:=/etc/hermitcrab/guest.conf} ]]; then
     . "$HERMITCRAB_CONF"
 fi
 : "${HERMITCRAB_METADATA:=http://169.254.169.254}"
+# What cuts a copied volume off from where it comes from. The application brings it, beside this file.
+: "${HERMITCRAB_ISOLATE:=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/isolate}"
 : "${HERMITCRAB_WAIT:=0}" "${HERMITCRAB_SAY_EVERY:=60}" "${HERMITCRAB_POLL:=2}"
 
 say() { echo "hermitcrab: $*" >&2; }
@@ -77,6 +79,13 @@ optional_tag() {
     echo "$value"
 }
 
+# told PATH: a metadata value that must come to be there, and is a plain name.
+told() {
+    await "$1 of the instance's metadata" is_told "$1"
+    plain "$1 of the instance's metadata" "$value"
+    echo "$value"
+}
+
 # plain WHAT VALUE: refuses what could not be a name, before it gets into a path or a file.
 plain() {
     [[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || refuse "$1 is no plain name: '$2'"
@@ -111,3 +120,14 @@ stamp_read() {
 
 # stamp_ours VOLUME: the line that `stamp_read` has to give.
 stamp_ours() { stamp_text "$cluster" "$slot" "$1" | tr '\n' ' ' | sed 's/ $//'; }
+
+# is_copy CLUSTER VOLUME STAMP: whether a volume with that stamp is a copy of that other cluster's.
+is_copy() { [[ -n $1 && $1 != "$cluster" && $3 == "cluster $1 slot "*" volume $2" ]]; }
+
+# take_copy VOLUME ROOT: isolates a copied volume, and stamps it then. So whatever is stamped as the slot's can be started on,
+# and what was cut short begins anew.
+take_copy() {
+    "$HERMITCRAB_ISOLATE" "$1" "$2" || fail "the copied volume $1 was not cut off from where it comes from"
+    sync --file-system "$2"
+    stamp_write "$2" "$1"
+}

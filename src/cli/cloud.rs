@@ -315,9 +315,9 @@ impl View for Simulated {
     }
 }
 
-/// The clusters in a spec's region that there is anything of.
+/// The clusters in a spec's region that there is anything of, a snapshot that a copy began with included.
 async fn names(cloud: &impl Cloud, spec: &ClusterSpec) -> Result<Vec<ClusterName>, PortError> {
-    let wanted = Wanted { region: spec.region.clone(), ..Wanted::default() };
+    let wanted = Wanted { region: spec.region.clone(), copies: true, ..Wanted::default() };
     Ok(cloud.sweep(&wanted).await?.clusters.into_keys().collect())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cloud::permissions::{Grant, policy};
+use crate::cloud::permissions::{Grant, Task, policy};
 use crate::sim::OWNER;
 
 use super::desired::Desired;
@@ -14,10 +14,12 @@ Examples:
       The policy for a controller of these clusters; attach it to the role that it runs with
   hermitcrab iam-policy desired-state/prod --kms-key arn:aws:kms:us-east-1:123456789012:key/…
       The same, where volumes are encrypted with a key of your own
+  hermitcrab iam-policy desired-state/prod --rehearse > rehearse.json
+      The policy for whoever rehearses them, for another role: it changes and deletes copies alone
   aws iam put-role-policy --role-name hermitcrab --policy-name hermitcrab --policy-document file://policy.json
       Attach it
 
-docs/running-on-aws.md says what each permission is for. Deleting a volume or a snapshot is denied outright, and so is
+docs/running-on-aws.md says what each permission is for. In the controller's policy, deleting a volume or a snapshot is denied outright, and so is
 making anything ours that is not: `adopt` is for a person, with a person's credentials.";
 
 /// Print the least IAM policy that the controller needs for the declared clusters
@@ -27,6 +29,9 @@ pub struct Args {
     /// Desired-state files, or folders of them
     #[arg(value_name = "PATH", default_value = "desired-state")]
     paths: Vec<PathBuf>,
+    /// Print the policy for rehearsals of these clusters instead
+    #[arg(long)]
+    rehearse: bool,
     /// The value of the `hermitcrab:owner` tag on what the controller may touch
     #[arg(long, value_name = "NAME", default_value = OWNER)]
     owner: String,
@@ -44,7 +49,9 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(&args.paths, out)?;
-    let grant = Grant { owner: &args.owner, partition: &args.partition, kms_keys: &args.kms_key, roles: &args.role };
+    let task = if args.rehearse { Task::Rehearse } else { Task::Control };
+    let Args { owner, partition, kms_key, role, .. } = args;
+    let grant = Grant { task, owner, partition, kms_keys: kms_key, roles: role };
     out.json(&policy(&desired.specs, &grant))?;
     Ok(desired.exit())
 }

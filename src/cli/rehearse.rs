@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::controller::errand::{Errand, Finish};
-use crate::ids::ImageId;
-use crate::observed::{CloudView, Remains, Volume, VolumeState};
-use crate::plan::{Goal, Hazard};
-use crate::rehearsal::{self, Budget, Rehearsal, Report};
+use crate::ids::{ImageId, Zone};
+use crate::observed::{CloudView, Reading};
+use crate::plan::Hazard;
+use crate::rehearsal::{self, Budget, Changes, Rehearsal, Report, Source};
 use crate::spec::ClusterSpec;
-use crate::time::{Human, elapsed};
 
 use super::cloud::{self, Scene};
 use super::desired::Desired;
@@ -23,6 +21,7 @@ use super::steps::Steps;
 use super::{Exit, Failure, Output};
 
 mod record;
+mod sweep;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,14 +31,22 @@ Examples:
       Try another image
   hermitcrab rehearse desired-state/prod/consul.yaml --image ami-0bbb… --max-down 90s --max-stall 10s -o markdown
       The same, judged by what it costs, for a comment on a pull request
+  hermitcrab rehearse desired-state/prod/consul.yaml --image ami-0bbb… --with-data --subnet us-east-1a=subnet-0aaa… \
+        --subnet us-east-1b=subnet-0bbb… --subnet us-east-1c=subnet-0ccc… --security-group sg-0aaa…
+      Try it on a copy of the data, in a network from which the cluster cannot be reached
   hermitcrab rehearse desired-state --sweep --older-than 2h
       Destroy the copies that a crash has left
   hermitcrab rehearse desired-state/prod/consul.yaml --image ami-0bbb… --cloud simulated --payload loses-data
       See one fail, without an AWS account
 
-The copy is named after the cluster, with the time; its slots are named `rehearsal-…`, it takes no snapshots, and waits for
-no window and no approval. It starts with blank volumes: the data of the cluster is not copied. It is destroyed in any case,
-after Ctrl-C too. That needs ec2:DeleteVolume, which the controller's own policy denies.
+The copy is named after the cluster, with the time; its slots are named `rehearsal-…`, it takes no snapshots before a
+replacement, and waits for no window and no approval. It is destroyed in any case, after Ctrl-C too. That needs
+ec2:DeleteVolume, which the controller's own policy denies.
+
+It starts with blank volumes, unless `--with-data` is given: then one of its members begins with a snapshot of a healthy
+follower's volumes, and the others are given the data by it. The image's guest cuts that member off from the cluster before
+it starts; an image that does not say that it does is refused (images/README.md). That needs ec2:CreateSnapshot on the
+cluster's volumes and ec2:DeleteSnapshot too, and time for the snapshot within `--timeout`.
 
 What comes of it is recorded for the cluster, beside its claim (`--claims`), and replaces what was recorded of the same
 generation. A file that says `rehearsal: required` is not rolled out before a rehearsal of it has passed.
@@ -62,6 +69,15 @@ pub struct Args {
     /// The copy's instance type
     #[arg(long, value_name = "TYPE")]
     instance_type: Option<String>,
+    /// The copy's subnet in a zone, e.g. `us-east-1a=subnet-0aaa…`; may be given for each
+    #[arg(long = "subnet", value_name = "ZONE=SUBNET", value_parser = subnet)]
+    subnets: Vec<(Zone, String)>,
+    /// A security group of the copy, instead of the cluster's; may be given several times
+    #[arg(long = "security-group", value_name = "GROUP", value_parser = security_group)]
+    security_groups: Vec<String>,
+    /// Begin with a copy of the cluster's data
+    #[arg(long)]
+    with_data: bool,
     /// The longest that any member may be down, e.g. `90s`
     #[arg(long, value_name = "SPAN", value_parser = span)]
     max_down: Option<Duration>,
@@ -75,7 +91,7 @@ pub struct Args {
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     output: Format,
     /// Destroy copies that were left behind, instead of making one
-    #[arg(long, conflicts_with_all = ["from", "image", "max_down", "max_stall"])]
+    #[arg(long, conflicts_with_all = ["from", "image", "max_down", "max_stall", "with_data"])]
     sweep: bool,
     /// Of those only the ones that are at least so old
     #[arg(long, value_name = "SPAN", default_value = "2h", value_parser = span, requires = "sweep")]
@@ -103,7 +119,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(std::slice::from_ref(&args.path), out)?;
     let scene = args.cloud.open(&desired.specs)?;
     if args.sweep {
-        return sweep(args, &scene, out);
+        return sweep::sweep(args, &scene, out);
     }
     let [spec] = scene.specs.as_slice() else {
         return Err(Failure::new(format!("{} declares several clusters", args.path.display()))
@@ -122,13 +138,19 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return nothing_new(args, spec, &view, out);
     }
     let mut copy = rehearsal::copy(spec, rehearsal::name(&spec.name, scene.now()));
-    copy.instance.instance_type = args.instance_type.clone().unwrap_or(copy.instance.instance_type);
+    let changed = args
+        .changes(&scene, spec, &from)?
+        .make(&mut copy)
+        .map_err(|unknown| Failure::new(unknown).hint("`--subnet ZONE=SUBNET` names a zone of the file's slots"))?;
     scene.announce(&copy, args.payload);
     writeln!(out.notes, "{}: a copy of {} at {from}, to be brought to {}", copy.name, spec.name, copy.image)?;
+    if !changed.is_empty() {
+        writeln!(out.notes, "changed: {}", changed.join("; "))?;
+    }
     let budget = Budget { member_down: args.max_down, write_stall: args.max_stall, part: args.timeout };
-    let rehearsal = Rehearsal { original: spec.name.clone(), copy, from, budget };
+    let rehearsal = Rehearsal { original: spec.name.clone(), copy, changed, from, budget };
     let report = scene.rehearse(&rehearsal, &Steps(RefCell::new(&mut *out)))?;
-    let record = record::record(&scene, spec, &rehearsal, &report);
+    let record = record::record(&scene, spec, &report);
     match args.output {
         Format::Text => write!(out.data, "{}{}", report.text(), record.text(&args.cloud))?,
         Format::Markdown => write!(out.data, "{}{}", report.markdown(), record.markdown(&args.cloud))?,
@@ -142,10 +164,60 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     })
 }
 
+impl Args {
+    /// In what the copy is to differ.
+    fn changes(&self, scene: &Scene, spec: &ClusterSpec, from: &ImageId) -> Result<Changes, Failure> {
+        Ok(Changes {
+            instance_type: self.instance_type.clone(),
+            subnets: self.subnets.iter().cloned().collect(),
+            security_groups: self.security_groups.iter().cloned().collect(),
+            data: if self.with_data { Some(source(scene, spec, from)?) } else { None },
+        })
+    }
+}
+
+/// Whose data the copy begins with. Nothing is copied for an image whose guest would let it reach the cluster.
+fn source(scene: &Scene, spec: &ClusterSpec, from: &ImageId) -> Result<Source, Failure> {
+    let seen = scene.look(&ClusterSpec { image: from.clone(), ..spec.clone() });
+    let (view, membership) = match (&seen.cloud, &seen.membership) {
+        (Reading::Seen { value: view, .. }, Reading::Seen { value: membership, .. }) => (view, membership),
+        (Reading::Unknown { why }, _) | (_, Reading::Unknown { why }) => {
+            return Err(Failure::new(format!("nobody says whose data to copy: {why}"))
+                .hint("`hermitcrab doctor` shows what can be reached, and what is allowed"));
+        }
+    };
+    if !view.catalogue.images.get(from).is_some_and(|image| image.isolates_copies) {
+        return Err(Failure::new(format!(
+            "{from} does not say that its guest cuts copied data off from {}",
+            spec.name
+        ))
+        .hint("images of images/ say so by a tag; images/README.md has what others must do first"));
+    }
+    Source::find(spec, view, membership)
+        .map_err(|none| Failure::new(none).hint("rehearse it when the cluster is well, or without `--with-data`"))
+}
+
+fn subnet(text: &str) -> Result<(Zone, String), String> {
+    match text.split_once('=') {
+        Some((zone, subnet)) if !zone.is_empty() && subnet.starts_with("subnet-") => {
+            Ok((zone.into(), subnet.to_owned()))
+        }
+        _ => Err("write the zone and the subnet, as in `us-east-1a=subnet-0aaa1111aaaa1111a`".to_owned()),
+    }
+}
+
+fn security_group(text: &str) -> Result<String, String> {
+    match text.starts_with("sg-") {
+        true => Ok(text.to_owned()),
+        false => Err("the id of a security group begins with `sg-`".to_owned()),
+    }
+}
+
 /// There is nowhere to go from where the copy would begin.
 fn nothing_new(args: &Args, spec: &ClusterSpec, view: &CloudView, out: &mut Output) -> Result<Exit, Failure> {
     let (name, image, wanted) = (&spec.name, &spec.image, Some(spec.generation()));
-    let is_settled = there(view).next().is_some() && there(view).all(|volume| volume.generation == wanted);
+    let is_settled =
+        view.present_volumes().next().is_some() && view.present_volumes().all(|volume| volume.generation == wanted);
     if !is_settled {
         return Err(Failure::new(format!(
             "a copy of {name} would begin as it is to end: at {image}, as the file says"
@@ -159,13 +231,9 @@ fn nothing_new(args: &Args, spec: &ClusterSpec, view: &CloudView, out: &mut Outp
     Ok(Exit::Done)
 }
 
-fn there(view: &CloudView) -> impl Iterator<Item = &Volume> {
-    view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted)
-}
-
 /// The image that all slots have settled on, but for those that have arrived already.
 fn running(spec: &ClusterSpec, view: &CloudView) -> Result<ImageId, Failure> {
-    let mut images: Vec<_> = there(view).filter_map(|volume| volume.image.clone()).collect();
+    let mut images: Vec<_> = view.present_volumes().filter_map(|volume| volume.image.clone()).collect();
     images.sort();
     images.dedup();
     if images.len() > 1 {
@@ -181,38 +249,4 @@ fn running(spec: &ClusterSpec, view: &CloudView) -> Result<ImageId, Failure> {
                 .hint("finish its rollout first, or name the image to begin with: `--from AMI`"))
         }
     }
-}
-
-/// Destroys what rehearsals of these clusters have left, if it is old enough.
-fn sweep(args: &Args, scene: &Scene, out: &mut Output) -> Result<Exit, Failure> {
-    let mut left = false;
-    for spec in &scene.specs {
-        for name in scene.clusters(spec)? {
-            let Some(made) = rehearsal::made_at(&spec.name, &name) else { continue };
-            let (copy, age) = (rehearsal::copy(spec, name), elapsed(scene.now(), made));
-            let (view, _) = scene.see(&copy)?;
-            let is_gone = view.instances.iter().all(|instance| !instance.state.is_live())
-                && view.volumes.iter().all(|volume| volume.state == VolumeState::Deleted);
-            if is_gone {
-                continue;
-            }
-            if age < args.older_than {
-                writeln!(out.data, "{}: left alone, as it is {} old", copy.name, Human(age))?;
-                continue;
-            }
-            let errand = Errand { spec: copy.clone(), goal: Goal::Gone(Remains::Nothing), limit: args.timeout };
-            match scene.bring(errand, &Steps(RefCell::new(&mut *out)))? {
-                Finish::Reached => {
-                    scene.forget(&copy)?;
-                    writeln!(out.data, "{}: destroyed", copy.name)?;
-                }
-                Finish::Stuck(plan) | Finish::OutOfTime(plan) => {
-                    left = true;
-                    writeln!(out.data, "{}: not destroyed yet: {plan}", copy.name)?;
-                }
-                Finish::BrokenOff => return Ok(Exit::Interrupted),
-            }
-        }
-    }
-    Ok(if left { Exit::Error } else { Exit::Done })
 }

@@ -144,8 +144,19 @@ fn needs(spec: &ClusterSpec, needed_by: NeededBy) -> bool {
     }
 }
 
+/// What is to be done with the clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Keep them at their images.
+    Control,
+    /// Make throw-away copies of them, data included, and destroy these. Nothing is done to the clusters themselves.
+    Rehearse,
+}
+
 /// Whom a policy is for, beside the clusters.
 pub struct Grant<'a> {
+    #[allow(missing_docs)]
+    pub task: Task,
     /// The value of `hermitcrab:owner` on what the controller may touch.
     pub owner: &'a str,
     /// `aws`, `aws-cn` or `aws-us-gov`.
@@ -156,27 +167,41 @@ pub struct Grant<'a> {
     pub roles: &'a [String],
 }
 
-/// The least that a controller of these clusters can do its work with, as an IAM policy document.
+/// What a task takes.
+fn granted(specs: &[ClusterSpec], task: Task) -> impl Iterator<Item = &'static Permission> + '_ {
+    PERMISSIONS.iter().filter(move |permission| match (task, permission.needed_by) {
+        (Task::Rehearse, Groups) => false,
+        (Task::Rehearse, Snapshots) => true,
+        (_, needed_by) => specs.iter().any(|spec| needs(spec, needed_by)),
+    })
+}
+
+/// The least that a task can be done with, as an IAM policy document.
 pub fn policy(specs: &[ClusterSpec], grant: &Grant<'_>) -> Value {
     let mut statements = Vec::new();
-    let groups: BTreeSet<On> = needed_for(specs).map(|permission| permission.on).collect();
+    let groups: BTreeSet<On> = granted(specs, grant.task).map(|permission| permission.on).collect();
     for on in groups {
-        let actions: Vec<_> = needed_for(specs).filter(|p| p.on == on).map(|p| p.action).collect();
+        let actions: Vec<_> = granted(specs, grant.task).filter(|p| p.on == on).map(|p| p.action).collect();
         statements.extend(allow(on, &actions, specs, grant));
     }
     if !grant.kms_keys.is_empty() {
         statements.extend(use_keys(grant));
     }
     let scope = Scope { specs, grant };
-    statements.extend(recruit(&scope));
-    statements.extend(never(&scope.groups()));
+    match grant.task {
+        Task::Control => {
+            statements.extend(recruit(&scope));
+            statements.extend(never(&scope.groups()));
+        }
+        Task::Rehearse => statements.extend(clear_away(&scope)),
+    }
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
 /// The statements that allow some actions on what they are needed on.
 fn allow(on: On, actions: &[&str], specs: &[ClusterSpec], grant: &Grant<'_>) -> Vec<Value> {
     let scope = Scope { specs, grant };
-    let is_ours = json!({ "StringEquals": { "aws:ResourceTag/hermitcrab:owner": grant.owner } });
+    let is_ours = scope.is_ours();
     let made_ours = json!({ "StringEquals": { "aws:RequestTag/hermitcrab:owner": grant.owner } });
     match on {
         On::Everything => vec![statement("Look", actions, json!("*"), None)],
@@ -192,7 +217,7 @@ fn allow(on: On, actions: &[&str], specs: &[ClusterSpec], grant: &Grant<'_>) -> 
             statement("LaunchFrom", actions, scope.launched_from(), None),
         ],
         On::NewSnapshots => vec![
-            statement("CopyOurVolumes", actions, scope.ec2(&["volume"]), Some(is_ours)),
+            statement("CopyOurVolumes", actions, scope.ec2(&["volume"]), Some(scope.bears_our_tag())),
             statement("MakeSnapshotsAsOurs", actions, scope.snapshots(), Some(made_ours)),
         ],
         On::OurTags => {
@@ -242,6 +267,18 @@ fn recruit(scope: &Scope<'_>) -> Option<Value> {
     (!groups.is_empty()).then(taken)
 }
 
+/// What a rehearsal has made, and nothing else. A copy's snapshot may be deleted, and one that was taken of the cluster not.
+fn clear_away(scope: &Scope<'_>) -> [Value; 3] {
+    let mut a_copys = scope.is_ours();
+    a_copys["Null"] = json!({ "aws:ResourceTag/hermitcrab:copy-of": "false" });
+    let [_, take_over] = never(&[]);
+    [
+        statement("DeleteVolumesOfCopies", &["ec2:DeleteVolume"], scope.ec2(&["volume"]), Some(scope.is_ours())),
+        statement("DeleteSnapshotsOfCopies", &["ec2:DeleteSnapshot"], scope.snapshots(), Some(a_copys)),
+        take_over,
+    ]
+}
+
 /// No data volume is ever deleted, and nothing that is not ours is made ours: that is `adopt`, and a person's to do;
 /// but for what an adopted group has launched.
 fn never(groups: &[String]) -> [Value; 2] {
@@ -270,6 +307,19 @@ struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    fn bears_our_tag(&self) -> Value {
+        json!({ "StringEquals": { "aws:ResourceTag/hermitcrab:owner": self.grant.owner } })
+    }
+
+    /// What may be changed: whoever rehearses changes copies alone.
+    fn is_ours(&self) -> Value {
+        let mut ours = self.bears_our_tag();
+        if self.grant.task == Task::Rehearse {
+            ours["StringLike"] = json!({ "aws:ResourceTag/hermitcrab:cluster": "*-rehearsal-*" });
+        }
+        ours
+    }
+
     /// The one account that every cluster names, or any.
     fn account(&self) -> &str {
         let accounts: BTreeSet<_> = self.specs.iter().map(|spec| spec.account.as_deref()).collect();
@@ -347,7 +397,11 @@ mod tests {
     fn policy_of(path: &str) -> Value {
         let loaded = crate::spec::load::load(&[path.into()]);
         let specs: Vec<_> = loaded.specs().map(|(_, spec)| spec.clone()).collect();
-        policy(&specs, &Grant { owner: "hermitcrab", partition: "aws", kms_keys: &[], roles: &[] })
+        policy(&specs, &grant(Task::Control))
+    }
+
+    fn grant(task: Task) -> Grant<'static> {
+        Grant { task, owner: "hermitcrab", partition: "aws", kms_keys: &[], roles: &[] }
     }
 
     fn statements(policy: &Value) -> &Vec<Value> {
@@ -392,6 +446,34 @@ mod tests {
         let launched = json!({ "aws:ResourceTag/aws:autoscaling:groupName": ["consul-servers"] });
         assert_eq!(by_sid("TakeWhatGroupsLaunched")["Condition"]["StringEquals"], launched);
         assert_eq!(by_sid("NeverTakeOver")["Condition"]["StringNotEquals"], launched);
+    }
+
+    #[test]
+    fn whoever_rehearses_changes_copies_and_nothing_of_the_clusters() {
+        let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
+        let specs: Vec<_> = loaded.specs().map(|(_, spec)| spec.clone()).collect();
+        let policy = policy(&specs, &grant(Task::Rehearse));
+        let statements = statements(&policy);
+        let tagged =
+            |statement: &&Value| !statement["Condition"]["StringEquals"]["aws:ResourceTag/hermitcrab:owner"].is_null();
+        let of_clusters: Vec<_> = statements
+            .iter()
+            .filter(tagged)
+            .filter(|statement| statement["Condition"]["StringLike"].is_null())
+            .map(|statement| statement["Sid"].as_str().unwrap())
+            .collect();
+        assert_eq!(of_clusters, ["CopyOurVolumes"], "what else may be done to more than copies");
+        let deletes = statements.iter().find(|statement| statement["Action"] == json!(["ec2:DeleteSnapshot"])).unwrap();
+        assert_eq!(
+            deletes["Condition"],
+            json!({
+                "StringEquals": { "aws:ResourceTag/hermitcrab:owner": "hermitcrab" },
+                "StringLike": { "aws:ResourceTag/hermitcrab:cluster": "*-rehearsal-*" },
+                "Null": { "aws:ResourceTag/hermitcrab:copy-of": "false" },
+            })
+        );
+        let denied: Vec<_> = statements.iter().filter(|s| s["Effect"] == "Deny").map(|s| &s["Sid"]).collect();
+        assert_eq!(denied, ["NeverTakeOver"]);
     }
 
     #[test]

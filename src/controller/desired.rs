@@ -486,6 +486,7 @@ mod tests {
             suspend: false,
             freeze: false,
             deletion_protection: true,
+            origin: None,
         }
     }
 }

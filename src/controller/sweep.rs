@@ -33,6 +33,7 @@ struct Wants {
     image: ImageId,
     instance_type: String,
     group: Option<String>,
+    copies: bool,
 }
 
 struct Latest {
@@ -86,6 +87,7 @@ impl Region {
             images: wanted.values().map(|wants| wants.image.clone()).collect(),
             instance_types: wanted.values().map(|wants| wants.instance_type.clone()).collect(),
             groups: wanted.iter().filter_map(|(name, wants)| Some((name.clone(), wants.group.clone()?))).collect(),
+            copies: wanted.values().any(|wants| wants.copies),
         }
     }
 }
@@ -93,12 +95,14 @@ impl Region {
 impl Wants {
     fn of(spec: &ClusterSpec) -> Self {
         let group = spec.capacity.group().map(str::to_owned);
-        Self { image: spec.image.clone(), instance_type: spec.instance.instance_type.clone(), group }
+        let (image, instance_type) = (spec.image.clone(), spec.instance.instance_type.clone());
+        Self { image, instance_type, group, copies: spec.origin.is_some() }
     }
 
     fn are_among(&self, cluster: &ClusterName, wanted: &Wanted) -> bool {
         wanted.images.contains(&self.image)
             && wanted.instance_types.contains(&self.instance_type)
             && wanted.groups.get(cluster) == self.group.as_ref()
+            && (wanted.copies || !self.copies)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::action::Action;
-use crate::ids::{Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, VolumeId, VolumeName, Zone};
+use crate::ids::{Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, SnapshotId, VolumeId, VolumeName, Zone};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
@@ -155,6 +155,11 @@ pub enum Awaited {
     SnapshotCompleted {
         volume: VolumeId,
     },
+    /// A snapshot of another cluster's volume must have all of it.
+    VolumeCopied {
+        volume: VolumeId,
+        snapshot: SnapshotId,
+    },
     /// A launch may have been on its way when the cluster's end was decided on.
     NothingLate {
         until: Timestamp,
@@ -248,6 +253,8 @@ pub enum Stall {
     VolumeElsewhere { slot: SlotName, volume: VolumeId, zone: Zone, declared: Zone },
     /// An instance that is not one of the slot's has a volume of it.
     VolumeTaken { slot: SlotName, volume: VolumeId, by: InstanceId },
+    /// The snapshot that a slot was to begin with can never be used.
+    CopyFailed { slot: SlotName, volume: VolumeId, snapshot: SnapshotId },
     /// A volume is of no use as it is.
     VolumeUnusable { slot: SlotName, volume: VolumeId, why: String },
     /// Several instances claim one slot, and not all of them are ours to sort out.

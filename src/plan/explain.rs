@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::action::{Action, ClaimEffect, CloudEffect, Effect, GroupEffect, MemberEffect};
+use crate::action::{Action, ClaimEffect, CloudEffect, CreateVolume, Effect, GroupEffect, MemberEffect};
 use crate::time::Human;
 
 use super::answer::{Awaited, Hazard, Hazards, Plan, Stall, Unproven, WaitingOn, Why};
@@ -55,13 +55,18 @@ impl fmt::Display for Effect {
 impl fmt::Display for CloudEffect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CreateVolume(volume) => {
-                write!(f, "create blank volume {} of {} GiB in {}", volume.name, volume.size_gib, volume.zone)
+            Self::CreateVolume(CreateVolume { name, size_gib, zone, snapshot: None, .. }) => {
+                write!(f, "create blank volume {name} of {size_gib} GiB in {zone}")
+            }
+            Self::CreateVolume(CreateVolume { name, size_gib, zone, snapshot: Some(snapshot), .. }) => {
+                write!(f, "create volume {name} of {size_gib} GiB in {zone} from {snapshot}")
             }
             Self::Launch(launch) => write!(f, "launch {} from {}", launch.instance_type, launch.image),
             Self::Stop { instance } => write!(f, "stop {instance}"),
             Self::Start { instance } => write!(f, "start {instance}"),
             Self::Snapshot { volume, .. } => write!(f, "snapshot {volume}"),
+            Self::CopyVolume { volume, of, .. } => write!(f, "snapshot {volume} of {of} to begin with"),
+            Self::DeleteSnapshot { snapshot } => write!(f, "delete {snapshot}"),
             Self::Detach { volume, instance, .. } => write!(f, "detach {volume} from {instance}"),
             Self::Attach { volume, instance, device } => write!(f, "attach {volume} to {instance} as {device}"),
             Self::Terminate { instance } => write!(f, "terminate {instance}"),
@@ -160,6 +165,9 @@ impl fmt::Display for Awaited {
             Self::Left { instance, group } => write!(f, "{instance} to be let go by {group}"),
             Self::Recruit { group } => write!(f, "{group} to launch another instance"),
             Self::SnapshotCompleted { volume } => write!(f, "the last snapshot of {volume} to be completed"),
+            Self::VolumeCopied { volume, snapshot } => {
+                write!(f, "{snapshot}, the copy of {volume}, to be completed")
+            }
             Self::NothingLate { until } => {
                 write!(f, "{}: a launch may have been on its way when the end began", clock(*until))
             }
@@ -401,6 +409,7 @@ impl Stall {
             Self::VolumeTaken { volume, by, .. } => {
                 format!("detach {volume} from {by} when whoever attached it is done")
             }
+            Self::CopyFailed { .. } => "try again: this copy is destroyed, and its snapshot with it".into(),
             Self::VolumeUnusable { .. } => "look at the volume in EC2; nothing is done to it meanwhile".into(),
             Self::Contested { slot, .. } => {
                 format!("leave one instance tagged for {slot}, and take the tags off the others")
@@ -433,6 +442,7 @@ impl Stall {
             Self::VolumeMissing { .. } => "VolumeMissing",
             Self::VolumeElsewhere { .. } => "VolumeElsewhere",
             Self::VolumeTaken { .. } => "VolumeTaken",
+            Self::CopyFailed { .. } => "CopyFailed",
             Self::VolumeUnusable { .. } => "VolumeUnusable",
             Self::Contested { .. } => "Contested",
             Self::Refused { .. } => "Refused",
@@ -458,6 +468,9 @@ impl fmt::Display for Stall {
             }
             Self::VolumeTaken { slot, volume, by } => {
                 write!(f, "{volume} of {slot} is attached to {by}, which is not one of the slot's instances")
+            }
+            Self::CopyFailed { slot, volume, snapshot } => {
+                write!(f, "{slot} was to begin with a copy of {volume}, and EBS could not make {snapshot}")
             }
             Self::VolumeUnusable { slot, volume, why } => write!(f, "{volume} of {slot} is {why}"),
             Self::Contested { slot, instances } => write!(f, "several instances claim {slot}: {}", joined(instances)),

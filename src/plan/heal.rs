@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, InstanceId, SlotName, VolumeName};
-use crate::observed::Instance;
+use crate::observed::{Instance, Snapshot};
+use crate::spec::Origin;
 
 use super::answer::{Awaited, Hazards, Plan, Stall, Why};
 use super::gates;
@@ -15,10 +16,16 @@ use super::replacement;
 use super::standing::{Standing, Unclear, standing};
 
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
+/// A copy of a large volume takes hours.
+const PATIENCE_WITH_COPIES: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What to do about the slots that are not as they should be. What can be done comes before what must be waited for,
 /// and that before what needs a person: one slot's trouble does not keep another from being healed.
 pub fn repair(look: &Look<'_>) -> Option<Plan> {
+    // Before there is the data that the others are given by their peers, they would begin a cluster without it.
+    if let Some(plan) = seed(look) {
+        return Some(plan);
+    }
     let plans = look.slots.iter().filter_map(|slot| for_slot(look, slot));
     let urgency = |plan: &Plan| match plan {
         // A slot that has lost everything comes before one whose replacement was interrupted to give way to it.
@@ -82,12 +89,27 @@ fn wait_for<'a>(look: &Look<'a>, slot: &SlotLook<'a>, unclear: Unclear<'a>) -> P
     look.wait(slot, what, since, PATIENCE)
 }
 
-/// A blank volume, only ever for a slot of which nobody has any memory.
+/// The volumes of the slot that begins with another cluster's data.
+fn seed(look: &Look<'_>) -> Option<Plan> {
+    let seed = look.spec.origin.as_ref()?.seed.as_ref()?;
+    let slot = look.slot(&seed.slot)?;
+    match standing(look, slot) {
+        Standing::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
+        _ => None,
+    }
+}
+
+/// A volume, only ever for a slot of which nobody has any memory. It is blank, unless the slot begins with a copy.
 fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -> Plan {
     let hazards = gates::repair_refusals(look, slot, &look.spec.image);
     let wanted = look.spec.volumes.iter().find(|volume| lacking.contains(&volume.name));
     let (Some(volume), true) = (wanted, hazards.is_empty()) else {
         return Plan::Blocked(Hazards { slot: Some(slot.spec.name.clone()), hazards });
+    };
+    let copy = match content(look, slot, &volume.name) {
+        Content::Blank => None,
+        Content::Copy(copy) => Some(copy),
+        Content::Outstanding(plan) => return *plan,
     };
     let mut slots: std::collections::BTreeSet<SlotName> = known_slots(look);
     slots.insert(slot.spec.name.clone());
@@ -95,13 +117,48 @@ fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -
         token: replacement::token(&[&look.spec.name, &slot.spec.name, &volume.name, &slot.spec.zone, "volume"]),
         name: volume.name.clone(),
         zone: slot.spec.zone.clone(),
-        size_gib: volume.size_gib,
+        size_gib: copy.map_or(volume.size_gib, |snapshot| volume.size_gib.max(snapshot.size_gib)),
         volume_type: volume.volume_type.clone(),
         encrypted: volume.encrypted,
+        snapshot: copy.map(|snapshot| snapshot.id.clone()),
         owner: look.seen.owner.clone(),
         slots,
     };
     look.act(slot, CloudEffect::CreateVolume(create), Why::New)
+}
+
+/// What a new volume has on it.
+enum Content<'a> {
+    Blank,
+    /// What a snapshot has, of another cluster's volume.
+    Copy(&'a Snapshot),
+    /// The same, but that snapshot is still to be taken, or to be completed, or came to nothing.
+    Outstanding(Box<Plan>),
+}
+
+fn content<'a>(look: &Look<'a>, slot: &SlotLook<'_>, name: &VolumeName) -> Content<'a> {
+    let origin = look.spec.origin.as_ref();
+    let seed = |origin: &'a Origin| origin.seed.as_ref().filter(|seed| seed.slot == slot.spec.name);
+    let source = origin.and_then(|origin| Some((&origin.cluster, seed(origin)?.volumes.get(name)?)));
+    let Some((of, volume)) = source else { return Content::Blank };
+    let copies =
+        look.cloud.snapshots.iter().filter(|snapshot| snapshot.volume == *volume && snapshot.copy_of.is_some());
+    let plan = match copies.max_by_key(|copy| (copy.completed, !copy.failed)) {
+        Some(copy) if copy.completed => return Content::Copy(copy),
+        Some(copy) if copy.failed => {
+            let (slot, volume, snapshot) = (slot.spec.name.clone(), volume.clone(), copy.id.clone());
+            Plan::Stalled(Stall::CopyFailed { slot, volume, snapshot })
+        }
+        Some(copy) => {
+            let what = Awaited::VolumeCopied { volume: volume.clone(), snapshot: copy.id.clone() };
+            look.wait(slot, what, copy.begun.unwrap_or(look.now), PATIENCE_WITH_COPIES)
+        }
+        None => {
+            let effect = CloudEffect::CopyVolume { volume: volume.clone(), of: of.clone(), name: name.clone() };
+            look.act(slot, effect, Why::New)
+        }
+    };
+    Content::Outstanding(Box::new(plan))
 }
 
 /// Makes every volume of ours know every slot that has one. Somebody else's are not written to.

@@ -26,7 +26,8 @@ const LATE: Duration = Duration::from_secs(5 * 60);
 /// The one next thing to do towards the end of a cluster, of which just that is to remain.
 pub fn teardown(look: &Look<'_>, remains: Remains) -> Plan {
     let ending = look.record.ending.as_ref().filter(|ending| ending.remains == remains);
-    let hazards: Vec<_> = not_ours(look).into_iter().chain(group::in_the_way(look, ending.is_some())).collect();
+    let hazards: Vec<_> =
+        not_ours(look, remains).into_iter().chain(group::in_the_way(look, ending.is_some())).collect();
     if !hazards.is_empty() {
         return Plan::Blocked(Hazards { slot: None, hazards });
     }
@@ -45,17 +46,19 @@ pub fn teardown(look: &Look<'_>, remains: Remains) -> Plan {
         .or_else(|| end.empty())
         .or_else(|| let_go(look))
         .or_else(|| end.delete())
+        .or_else(|| end.delete_copies())
         .or_else(|| end.linger())
         .unwrap_or(Plan::Settled)
 }
 
 /// Nothing of somebody else's is touched, and so the cluster would not be gone.
-fn not_ours(look: &Look<'_>) -> Option<Hazard> {
+fn not_ours(look: &Look<'_>, remains: Remains) -> Option<Hazard> {
     let owner = Some(&look.seen.owner);
     let instances = look.cloud.live_instances().filter(|one| one.owner.as_ref() != owner);
     let volumes = look.cloud.present_volumes().filter(|volume| volume.owner.as_ref() != owner);
-    let resources: Vec<_> =
-        instances.map(|one| one.id.to_string()).chain(volumes.map(|volume| volume.id.to_string())).collect();
+    let copies = copies(look, remains).filter(|copy| copy.owner.as_ref() != owner);
+    let resources = instances.map(|one| one.id.to_string()).chain(volumes.map(|volume| volume.id.to_string()));
+    let resources: Vec<_> = resources.chain(copies.map(|copy| copy.id.to_string())).collect();
     (!resources.is_empty()).then_some(Hazard::NotOwned { resources, group: None })
 }
 
@@ -65,6 +68,12 @@ fn end(look: &Look<'_>, remains: Remains) -> Plan {
     let ending = look.record.ending.clone().map_or_else(fresh, |begun| Ending { remains, ..begun });
     let effect = Effect::Claim(ClaimEffect::End { ending, expects: look.record.revision });
     look.effect(None, effect, Why::Unwanted)
+}
+
+/// The snapshots that it began with, where nothing is to remain. Those that were taken to save data are kept in any case.
+fn copies<'a>(look: &Look<'a>, remains: Remains) -> impl Iterator<Item = &'a Snapshot> + use<'a> {
+    let copies = look.cloud.snapshots.iter().filter(|snapshot| snapshot.copy_of.is_some());
+    copies.filter(move |_| remains == Remains::Nothing)
 }
 
 /// An end that has been decided on.
@@ -182,6 +191,20 @@ impl<'a> End<'_, 'a> {
             return Some(self.wait(&volume.slot, what, self.ending.since, PATIENCE_WITH_SNAPSHOTS));
         }
         Some(self.act(&volume.slot, CloudEffect::DeleteVolume { volume: volume.id.clone() }))
+    }
+
+    /// EC2 takes a snapshot away only when it is done with it.
+    fn delete_copies(&self) -> Option<Plan> {
+        let is_done = |copy: &Snapshot| copy.completed || copy.failed;
+        let copy = copies(self.look, self.ending.remains).max_by_key(|copy| is_done(copy))?;
+        if is_done(copy) {
+            let effect = Effect::Cloud(CloudEffect::DeleteSnapshot { snapshot: copy.id.clone() });
+            return Some(self.look.effect(None, effect, Why::Unwanted));
+        }
+        let what = Awaited::VolumeCopied { volume: copy.volume.clone(), snapshot: copy.id.clone() };
+        let since = copy.begun.unwrap_or(self.ending.since);
+        let worry_at = after(since, PATIENCE_WITH_SNAPSHOTS);
+        Some(Plan::Wait(WaitingOn { slot: None, what, since, worry_at }))
     }
 
     /// A replacement fell when the end was decided on, and its launch may have been on the way.

@@ -22,6 +22,8 @@ pub struct Report {
     pub copy: ClusterName,
     pub from: ImageId,
     pub to: ImageId,
+    /// In what the copy differed from the cluster, because somebody wanted it to.
+    pub changed: Vec<String>,
     /// Nothing speaks against the image.
     pub passed: bool,
     /// It was told to stop; then nothing is proven.
@@ -46,6 +48,7 @@ impl Report {
             copy: rehearsal.copy.name.clone(),
             from: rehearsal.from.clone(),
             to: rehearsal.copy.image.clone(),
+            changed: rehearsal.changed.clone(),
             passed: true,
             broken_off: false,
             findings: Vec::new(),
@@ -83,22 +86,21 @@ impl Report {
         self.member_down_seconds = downs.iter().map(|(slot, down)| (slot.clone(), down.as_secs_f64())).collect();
         self.longest_write_stall_seconds = log.longest_stall.as_secs_f64();
         (self.writes_acknowledged, self.writes_lost) = (log.written.len(), log.lost.len());
-        self.findings.extend(log.trouble.iter().filter(|why| why.contains("data")).cloned());
+        log.finding.iter().for_each(|finding| self.finds(finding.clone()));
         if let Some(after) = log.lost.values().next() {
             let (lost, all) = (self.writes_lost, self.writes_acknowledged);
-            self.findings.push(format!("{lost} of {all} acknowledged writes were missing, first after {after}"));
+            self.finds(format!("{lost} of {all} acknowledged writes were missing, first after {after}"));
         }
         let over = |limit: Option<Duration>, took: Duration| limit.filter(|limit| took > *limit);
         for (slot, down) in downs {
             if let Some(limit) = over(budget.member_down, *down) {
-                self.findings.push(format!("{slot} was down for {}, and may be for {}", Human(*down), Human(limit)));
+                self.finds(format!("{slot} was down for {}, and may be for {}", Human(*down), Human(limit)));
             }
         }
         if let Some(limit) = over(budget.write_stall, log.longest_stall) {
             let took = Human(log.longest_stall);
-            self.findings.push(format!("nothing could be written for {took}, and that may take {}", Human(limit)));
+            self.finds(format!("nothing could be written for {took}, and that may take {}", Human(limit)));
         }
-        self.passed = self.findings.is_empty();
     }
 
     fn verdict(&self) -> &'static str {
@@ -109,17 +111,19 @@ impl Report {
         }
     }
 
-    fn rows(&self) -> [(&'static str, String); 6] {
+    fn rows(&self) -> Vec<(&'static str, String)> {
         let span = |seconds: f64| Human(Duration::from_secs_f64(seconds)).to_string();
         let downs = self.member_down_seconds.iter().map(|(slot, down)| format!("{slot} {}", span(*down)));
-        [
+        let changed = (!self.changed.is_empty()).then(|| ("changed", self.changed.join("; ")));
+        let rows = [
             ("creation", span(self.create_seconds)),
             ("rollout", span(self.roll_seconds)),
             ("end", span(self.destroy_seconds)),
             ("member down", downs.collect::<Vec<_>>().join(", ")),
             ("writes", format!("{} acknowledged, {} lost", self.writes_acknowledged, self.writes_lost)),
             ("write stall", span(self.longest_write_stall_seconds)),
-        ]
+        ];
+        changed.into_iter().chain(rows).collect()
     }
 
     /// For a terminal.

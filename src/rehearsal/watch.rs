@@ -16,8 +16,8 @@ use crate::time::{Timestamp, elapsed};
 pub(super) struct Watch<'a> {
     audience: &'a dyn Audience,
     seats: RefCell<Vec<Seat>>,
-    /// Slots that were released, in their order.
-    released: RefCell<Vec<SlotName>>,
+    /// The slot that was released last, until somebody asks.
+    released: RefCell<Option<SlotName>>,
     /// Since when each member has been down without a break, and the longest that it was.
     downs: RefCell<BTreeMap<SlotName, Down>>,
     /// The clocks run.
@@ -39,19 +39,16 @@ impl<'a> Watch<'a> {
     /// Counts from now on: until then the members of a new cluster were down because there were none.
     pub(super) fn begin(&self) {
         self.counts.set(true);
-        self.released.borrow_mut().clear();
+        self.released.take();
     }
 
     pub(super) fn seats(&self) -> Vec<Seat> {
         self.seats.borrow().clone()
     }
 
-    /// The slot that is through since that many were.
-    pub(super) fn released_since(&self, known: &Cell<usize>) -> Option<String> {
-        let released = self.released.borrow();
-        let last = released.last().filter(|_| released.len() > known.get())?;
-        known.set(released.len());
-        Some(last.to_string())
+    /// The slot that is through since this was asked last.
+    pub(super) fn released(&self) -> Option<SlotName> {
+        self.released.take()
     }
 
     /// The longest that each member was down.
@@ -91,7 +88,7 @@ impl Audience for Watch<'_> {
         if let (Plan::Act(action, _), Ok(Outcome::Done)) = (report.plan, outcome)
             && let (Effect::Claim(ClaimEffect::Release { .. }), Some(slot)) = (&action.effect, &action.slot)
         {
-            self.released.borrow_mut().push(slot.clone());
+            self.released.replace(Some(slot.clone()));
         }
     }
 }

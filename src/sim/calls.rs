@@ -7,7 +7,7 @@ use super::invariants;
 use super::records::Disk;
 use super::truth::{Millis, Truth};
 use crate::action::{ClaimEffect, CloudEffect, Effect};
-use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId};
+use crate::ids::{Attempt, ClusterName, ImageId, InstanceId, SlotName, VolumeId};
 use crate::observed::{Instance, InstanceState, Snapshot, VolumeState};
 use crate::ports::{ErrorKind, Outcome, PortError};
 
@@ -42,7 +42,7 @@ pub(super) struct Sender {
 
 impl Truth {
     /// What an adapter finds when it looks before it sends: nothing that speaks against it, or the outcome.
-    pub(super) fn check(&self, effect: &CloudEffect) -> Result<Option<Outcome>, Refusal> {
+    pub(super) fn check(&self, cluster: &ClusterName, effect: &CloudEffect) -> Result<Option<Outcome>, Refusal> {
         use InstanceState::{Stopped, Terminated};
         Ok(match effect {
             CloudEffect::Detach { volume, instance, .. } => match &self.disk(volume)?.seen.state {
@@ -74,6 +74,11 @@ impl Truth {
                     cluster.snapshots.iter().any(same)
                 });
                 taken.then_some(Outcome::AlreadySo)
+            }
+            CloudEffect::CopyVolume { volume, .. } => {
+                let same = |copy: &Snapshot| copy.volume == *volume && copy.copy_of.is_some();
+                let has_one = self.clusters.get(cluster).is_some_and(|cluster| cluster.snapshots.iter().any(same));
+                has_one.then_some(Outcome::AlreadySo)
             }
             CloudEffect::Group { group, effect } => self.check_group(group, effect)?,
             _ => None, // EC2 itself refuses what does not fit
@@ -119,7 +124,11 @@ impl Truth {
                 self.stop_instance(instance)
             }
             CloudEffect::Start { instance } => self.start_instance(instance),
-            CloudEffect::Snapshot { volume, attempt } => Ok(self.create_snapshot(volume, *attempt)),
+            CloudEffect::Snapshot { volume, attempt } => self.create_snapshot(cluster, volume, *attempt, None),
+            CloudEffect::CopyVolume { volume, of, .. } => {
+                self.create_snapshot(cluster, volume, Attempt::default(), Some(of.clone()))
+            }
+            CloudEffect::DeleteSnapshot { snapshot } => self.delete_snapshot(snapshot),
             CloudEffect::Detach { volume, instance, .. } => self.detach_volume(volume, instance),
             CloudEffect::Attach { volume, instance, device } => self.attach_volume(volume, instance, device),
             CloudEffect::Terminate { instance } => {

@@ -164,6 +164,15 @@ impl Consul {
         self.processes.insert(member, process);
     }
 
+    /// A process that has just started has a log and no peers: it founds its cluster by itself, with all that is in the log.
+    pub(super) fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
+        let Some(process) = self.processes.get(member).filter(|_| !self.formed) else { return };
+        self.formed = true;
+        (self.index, self.index_at) = (process.from, now);
+        self.servers.insert(member.clone(), Server::new(process, true, now));
+        self.lose_leader(now, rng);
+    }
+
     /// A process is gone without a leave. Gossip notices after 5–7 s.
     pub(super) fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Left> {
         self.replicate(now);

@@ -3,10 +3,11 @@
 use super::Payload;
 use super::consul::Process;
 use super::latency;
-use super::records::{Shell, Stamp};
+use super::records::{Cluster, Shell, Stamp};
 use super::truth::{Tick, Truth};
 use crate::ids::{ClusterName, InstanceId, MemberId, VolumeId, VolumeName};
 use crate::observed::{AttachmentPhase, InstanceState, VolumeState};
+use crate::spec::COPY_OF;
 
 impl Truth {
     /// The guest is up, and looks for its volumes.
@@ -49,7 +50,11 @@ impl Truth {
             return;
         };
         let shell = shell.clone();
-        if self.member_on(&shell.cluster, id).is_some() || !self.stamps_fit(&shell) {
+        if self.member_on(&shell.cluster, id).is_some() {
+            return;
+        }
+        self.isolate_copies(&shell);
+        if !self.stamps_fit(&shell) {
             return;
         }
         self.format_blanks(&shell);
@@ -62,6 +67,18 @@ impl Truth {
     pub(super) fn member_on(&self, cluster: &ClusterName, id: &InstanceId) -> Option<MemberId> {
         let processes = &self.clusters.get(cluster)?.consul.processes;
         processes.iter().find(|(_, process)| process.instance == *id).map(|(member, _)| member.clone())
+    }
+
+    /// A copy of another cluster's volume is cut off from that cluster, and stamped anew, if the instance says so.
+    fn isolate_copies(&mut self, shell: &Shell) {
+        let Some(of) = shell.seen.tags.get(COPY_OF) else { return };
+        for (name, id) in &shell.volumes {
+            let is_copy = |stamp: &Stamp| *of == *stamp.cluster && stamp.volume == *name;
+            let Some(disk) = self.volumes.get_mut(id).filter(|disk| disk.stamp.as_ref().is_some_and(is_copy)) else {
+                continue;
+            };
+            (disk.stamp, disk.member, disk.alone) = (Some(Stamp::new(shell, name)), None, true);
+        }
     }
 
     fn stamps_fit(&mut self, shell: &Shell) -> bool {
@@ -101,8 +118,9 @@ impl Truth {
         let Some(disk) = self.volumes.get_mut(&home) else { return };
         let member = disk.member.get_or_insert(fresh).clone();
         let (from, payload) = (disk.applied, self.images.get(&shell.seen.image).cloned().unwrap_or_default());
-        let canaries = disk.canaries.at_start(&payload);
+        let (canaries, alone) = (disk.canaries.at_start(&payload), std::mem::take(&mut disk.alone));
         self.recognise(shell, &member, from);
+        self.keep_apart(shell, &member);
         let process = Process {
             name: shell.seen.slot.clone(),
             instance: shell.seen.id.clone(),
@@ -116,7 +134,10 @@ impl Truth {
             canaries,
         };
         if let Some(cluster) = self.clusters.get_mut(&shell.cluster) {
-            cluster.consul.start(member, process);
+            cluster.consul.start(member.clone(), process);
+            if alone {
+                cluster.consul.begin_alone(&member, self.now, &mut self.rng);
+            }
         }
         self.stir(&shell.cluster);
     }
@@ -133,6 +154,18 @@ impl Truth {
             self.violate(cluster, "identity", format!("{slot} came back as another member"));
         } else if from < knew {
             self.violate(cluster, "data", format!("{slot} came back with {from} of {knew} entries"));
+        }
+    }
+
+    /// No member of one cluster ever calls those of another.
+    fn keep_apart(&mut self, shell: &Shell, member: &MemberId) {
+        let other = |(name, cluster): &(&ClusterName, &Cluster)| {
+            **name != shell.cluster && cluster.consul.servers.contains_key(member)
+        };
+        if let Some((other, _)) = self.clusters.iter().find(other) {
+            let other = other.clone();
+            let slot = &shell.seen.slot;
+            self.violate(&shell.cluster, "S5", format!("{slot} started as a member of {other}"));
         }
     }
 

@@ -26,7 +26,7 @@ type CallRule = (&'static str, fn(&Call) -> Option<String>);
 type ClusterRule = (&'static str, fn(&Truth, &Cluster) -> Option<String>);
 
 /// Rules about a call, judged just before it takes effect.
-const CALL_RULES: [CallRule; 14] = [
+const CALL_RULES: [CallRule; 15] = [
     ("S1", stop_keeps_quorum),
     ("S2", reads_follow_own_writes),
     ("S3", nothing_is_terminated_with_a_volume),
@@ -36,6 +36,7 @@ const CALL_RULES: [CallRule; 14] = [
     ("S7", terminated_only_when_retired),
     ("S8", only_what_is_ours),
     ("end", deleted_only_at_the_end),
+    ("end", only_its_own_copies_are_deleted),
     ("group", stopped_only_when_the_group_is_still),
     ("group", terminated_only_out_of_the_group),
     ("group", what_ran_is_written_down),
@@ -81,6 +82,7 @@ impl Call<'_> {
                 | CloudEffect::Detach { .. }
                 | CloudEffect::Terminate { .. }
                 | CloudEffect::DeleteVolume { .. }
+                | CloudEffect::DeleteSnapshot { .. }
         )
     }
 
@@ -171,6 +173,15 @@ fn deleted_only_at_the_end(call: &Call) -> Option<String> {
         Remains::Nothing => true,
     });
     (!fine).then(|| format!("{volume} was deleted"))
+}
+
+/// Of snapshots only those go that the cluster began with, and only if nothing of it is to remain.
+fn only_its_own_copies_are_deleted(call: &Call) -> Option<String> {
+    let CloudEffect::DeleteSnapshot { snapshot } = call.effect else { return None };
+    let began_with = |copy: &Snapshot| copy.id == *snapshot && copy.copy_of.is_some();
+    let ended = call.cluster.claim.ending.as_ref().is_some_and(|ending| ending.remains == Remains::Nothing);
+    let fine = ended && call.cluster.snapshots.iter().any(began_with);
+    (!fine).then(|| format!("{snapshot} was deleted"))
 }
 
 /// The cluster that a call is sent for is the one that it changes.

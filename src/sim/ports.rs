@@ -49,7 +49,7 @@ impl Cloud for World {
         let takes = if slow { latency::RUN_INSTANCES } else { latency::API };
         let doing = format!("{} for {}", effect.name(), slot.map_or(&**cluster, |slot| &**slot));
         let look = |truth: &mut Truth, sender| {
-            let found = truth.check(effect)?;
+            let found = truth.check(&spec.name, effect)?;
             if let Some(outcome) = &found {
                 truth.record(sender, cluster, slot, &Effect::Cloud(effect.clone()), &Ok(outcome.clone()));
             }

@@ -52,6 +52,9 @@ pub(super) struct Disk {
     /// The canary data on it, but for what a running member has not left there yet.
     #[serde(default)]
     pub canaries: Canaries,
+    /// The next server on it knows of no other.
+    #[serde(default)]
+    pub alone: bool,
     /// How often it was formatted.
     pub formatted: u32,
     /// Attaching fails although the volume is fine: its KMS key may not be used.

@@ -112,6 +112,7 @@ impl Truth {
             size_gib: volume.size_gib,
             volume_type: volume.volume_type.clone(),
             encrypted: volume.encrypted,
+            snapshot: None,
             owner: Owner::from(OWNER),
             slots: spec.slots.iter().map(|slot| slot.name.clone()).collect(),
         };

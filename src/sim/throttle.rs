@@ -31,11 +31,14 @@ impl Bucket {
         match effect {
             CloudEffect::Launch(_) | CloudEffect::Start { .. } => Self::RunInstances,
             CloudEffect::Terminate { .. } => Self::TerminateInstances,
-            CloudEffect::CreateVolume(_) | CloudEffect::Snapshot { .. } => Self::CreateVolume,
+            CloudEffect::CreateVolume(_) | CloudEffect::Snapshot { .. } | CloudEffect::CopyVolume { .. } => {
+                Self::CreateVolume
+            }
             CloudEffect::Stop { .. }
             | CloudEffect::Detach { .. }
             | CloudEffect::Attach { .. }
-            | CloudEffect::DeleteVolume { .. } => Self::Change,
+            | CloudEffect::DeleteVolume { .. }
+            | CloudEffect::DeleteSnapshot { .. } => Self::Change,
             CloudEffect::Retire { .. }
             | CloudEffect::Reject { .. }
             | CloudEffect::Forgive { .. }

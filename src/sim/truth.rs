@@ -43,6 +43,9 @@ pub(super) struct Truth {
     pub created: BTreeMap<String, Spent<CreateVolume, VolumeId>>,
     pub instances: BTreeMap<InstanceId, Shell>,
     pub volumes: BTreeMap<VolumeId, Disk>,
+    /// What each snapshot holds.
+    #[serde(default)]
+    pub saved: BTreeMap<SnapshotId, Disk>,
     pub clusters: BTreeMap<ClusterName, Cluster>,
     #[serde(default)]
     pub groups: BTreeMap<String, GroupTruth>,
@@ -110,6 +113,7 @@ impl Truth {
             created: BTreeMap::new(),
             instances: BTreeMap::new(),
             volumes: BTreeMap::new(),
+            saved: BTreeMap::new(),
             clusters: BTreeMap::new(),
             groups: BTreeMap::new(),
             buckets: BTreeMap::new(),

@@ -22,7 +22,8 @@ impl Truth {
             let exact = self.exact_view(&name, &catalogue);
             let view = if self.faults.reads_are_stale(self.now) { self.stale_view(&name, exact) } else { exact };
             let view = asked_for(view, wanted.groups.get(&name));
-            if !view.instances.is_empty() || !view.volumes.is_empty() || view.group.is_some() {
+            let copies = wanted.copies && view.snapshots.iter().any(|snapshot| snapshot.copy_of.is_some());
+            if !view.instances.is_empty() || !view.volumes.is_empty() || view.group.is_some() || copies {
                 clusters.insert(name, view);
             }
         }
@@ -139,7 +140,7 @@ impl Cluster {
 }
 
 fn available_image() -> Image {
-    Image { state: "available".to_owned(), architecture: "x86_64".to_owned() }
+    Image { state: "available".to_owned(), architecture: "x86_64".to_owned(), isolates_copies: true }
 }
 
 /// Graviton families bear a `g` after their number, as in `m7g.large`.

@@ -93,8 +93,14 @@ impl Truth {
             return Ok(Outcome::Created(spent.made.clone()));
         }
         let id = VolumeId::from(self.new_id("vol"));
+        let blank = Disk::blank(cluster, slot, wanted, id.clone());
+        let disk = match wanted.snapshot.as_ref().map(|snapshot| self.saved.get(snapshot)) {
+            None => blank,
+            Some(Some(saved)) => blank.with(saved),
+            Some(None) => return Err(Refusal::new(ErrorKind::NotFound, "InvalidSnapshot.NotFound")),
+        };
         self.created.insert(key, Spent { request: wanted.clone(), made: id.clone(), at: self.now });
-        self.volumes.insert(id.clone(), Disk::blank(cluster, slot, wanted, id.clone()));
+        self.volumes.insert(id.clone(), disk);
         if let Some(known) = self.clusters.get_mut(cluster) {
             known.volumes.insert(id.clone());
         }
@@ -182,17 +188,59 @@ impl Truth {
         self.changed(name);
     }
 
-    /// `CreateSnapshot`; EC2 has no token for it.
-    pub(super) fn create_snapshot(&mut self, volume: &VolumeId, attempt: Attempt) -> Outcome {
+    /// `CreateSnapshot`; EC2 has no token for it. It holds what the volume holds at this moment, though that is in use.
+    pub(super) fn create_snapshot(
+        &mut self,
+        cluster: &ClusterName,
+        volume: &VolumeId,
+        attempt: Attempt,
+        copy_of: Option<ClusterName>,
+    ) -> Result<Outcome, Refusal> {
+        let saved = self.content(volume)?;
         let id = SnapshotId::from(self.new_id("snap"));
-        let Some(name) = self.volumes.get(volume).map(|disk| disk.cluster.clone()) else { return Outcome::AlreadySo };
-        if let Some(cluster) = self.clusters.get_mut(&name) {
-            let (failed, completed) = (false, false);
-            cluster.snapshots.push(Snapshot { id: id.clone(), volume: volume.clone(), attempt, failed, completed });
+        let snapshot = Snapshot {
+            id: id.clone(),
+            volume: volume.clone(),
+            attempt,
+            owner: saved.seen.owner.clone(),
+            copy_of,
+            begun: Some(self.timestamp(self.now)),
+            size_gib: saved.seen.size_gib,
+            failed: false,
+            completed: false,
+        };
+        self.saved.insert(id.clone(), saved);
+        if let Some(cluster) = self.clusters.get_mut(cluster) {
+            cluster.snapshots.push(snapshot);
         }
-        self.schedule(SNAPSHOT_TAKES, Tick::Snapshot(name.clone(), id.clone()));
+        self.schedule(SNAPSHOT_TAKES, Tick::Snapshot(cluster.clone(), id.clone()));
+        self.changed(cluster);
+        Ok(Outcome::Snapshotted(id))
+    }
+
+    /// A volume, with what the member that runs on it has written there so far.
+    fn content(&self, id: &VolumeId) -> Result<Disk, Refusal> {
+        let mut disk = self.disk(id)?.clone();
+        let consul = self.clusters.get(&disk.cluster).map(|cluster| &cluster.consul);
+        let process = consul.zip(disk.member.as_ref()).and_then(|(consul, member)| consul.processes.get(member));
+        if let Some((consul, process)) = consul.zip(process) {
+            (disk.applied, disk.canaries) = (consul.applied(process, self.now), process.canaries.clone());
+        }
+        Ok(disk)
+    }
+
+    /// `DeleteSnapshot`.
+    pub(super) fn delete_snapshot(&mut self, id: &SnapshotId) -> Result<Outcome, Refusal> {
+        let (name, cluster) = self
+            .clusters
+            .iter_mut()
+            .find(|(_, cluster)| cluster.snapshots.iter().any(|snapshot| snapshot.id == *id))
+            .ok_or_else(|| Refusal::new(ErrorKind::NotFound, "InvalidSnapshot.NotFound"))?;
+        cluster.snapshots.retain(|snapshot| snapshot.id != *id);
+        self.saved.remove(id);
+        let name = name.clone();
         self.changed(&name);
-        Outcome::Snapshotted(id)
+        Ok(Outcome::Done)
     }
 
     pub(super) fn disk(&self, id: &VolumeId) -> Result<&Disk, Refusal> {
@@ -215,6 +263,12 @@ impl Disk {
             VolumeState::InUse(at) => Some(&at.instance),
             _ => None,
         }
+    }
+
+    /// The same, with what a snapshot holds.
+    fn with(self, saved: &Self) -> Self {
+        let Self { stamp, member, applied, canaries, formatted, .. } = saved.clone();
+        Self { stamp, member, applied, canaries, formatted, ..self }
     }
 
     pub(super) fn blank(cluster: &ClusterName, slot: &SlotName, wanted: &CreateVolume, id: VolumeId) -> Self {
@@ -243,6 +297,7 @@ impl Disk {
             member: None,
             applied: 0,
             canaries: Canaries::default(),
+            alone: false,
             formatted: 0,
             key_revoked: false,
         }

@@ -56,5 +56,6 @@ pub fn wanted(spec: &ClusterSpec) -> Wanted {
         images: [spec.image.clone()].into(),
         instance_types: [spec.instance.instance_type.clone()].into(),
         groups: BTreeMap::new(),
+        copies: false,
     }
 }

@@ -1,6 +1,8 @@
 //! What Consul is started with: on whose volume, as whom, with which secrets, and when it may begin a cluster.
 
 use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -8,10 +10,13 @@ use crate::Case;
 use crate::guest::{Guest, STAMP};
 use crate::tools::{TREE, consul, run};
 
-pub const CASES: [Case; 7] = [
+pub const CASES: [Case; 10] = [
     ("consul_is_configured_as_the_slot", consul_is_configured_as_the_slot),
     ("consul_is_not_configured_without_its_volume", consul_is_not_configured_without_its_volume),
     ("a_server_that_lost_its_log_begins_no_cluster", a_server_that_lost_its_log_begins_no_cluster),
+    ("of_a_copy_only_rafts_log_stays", of_a_copy_only_rafts_log_stays),
+    ("a_copy_without_a_log_is_refused", a_copy_without_a_log_is_refused),
+    ("a_real_consul_on_a_copy_knows_nobody", a_real_consul_on_a_copy_knows_nobody),
     ("secrets_are_taken_from_files", secrets_are_taken_from_files),
     ("a_real_consul_takes_the_configuration", a_real_consul_takes_the_configuration),
     ("a_busy_metadata_service_has_no_say", a_busy_metadata_service_has_no_say),
@@ -78,6 +83,93 @@ fn a_server_that_lost_its_log_begins_no_cluster() {
     fs::create_dir(guest.mount().join("raft")).unwrap();
     fs::write(guest.mount().join("raft/raft.db"), "").unwrap();
     assert_eq!(expects(), Some(3.into()));
+}
+
+/// What lies on the volume of a server that ran.
+fn used() -> Guest {
+    let guest = stamped();
+    let write = |name: &str| {
+        let path = guest.mount().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    };
+    for name in ["node-id", "serf/local.snapshot", "serf/remote.snapshot", "services/a", "checks/b", "lost+found/c"] {
+        write(name);
+    }
+    ["raft/raft.db", "raft/snapshots/2-1-1/state.bin"].iter().for_each(|name| write(name));
+    guest
+}
+
+fn of_a_copy_only_rafts_log_stays() {
+    let guest = used();
+    let names = |folder: &str| {
+        let entries = fs::read_dir(guest.mount().join(folder)).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let ended = guest.isolate("data");
+        assert!(ended.well, "{}", ended.log);
+        assert_eq!(names(""), [".hermitcrab", "lost+found", "node-id", "raft"]);
+        assert_eq!(names("raft"), ["peers.info", "peers.json", "raft.db", "snapshots"]);
+        let id = fs::read_to_string(guest.mount().join("node-id")).unwrap().trim().to_owned();
+        let peers: Value =
+            serde_json::from_str(&fs::read_to_string(guest.mount().join("raft/peers.json")).unwrap()).unwrap();
+        assert_eq!(peers, json!([{ "id": id, "address": "10.0.1.7:8300", "non_voter": false }]));
+        ids.push(id);
+    }
+    assert!(ids[0] != ids[1] && ids.iter().all(|id| id.len() == 36), "{ids:?}");
+
+    let other = used();
+    assert!(other.isolate("logs").well);
+    assert!(other.mount().join("serf/local.snapshot").exists(), "another volume than Consul's is left as it is");
+}
+
+fn a_copy_without_a_log_is_refused() {
+    let guest = used();
+    fs::remove_file(guest.mount().join("raft/raft.db")).unwrap();
+    let ended = guest.isolate("data");
+    assert!(!ended.well && ended.log.contains("REFUSED: the copied volume has no Raft log"), "{}", ended.log);
+    assert!(guest.mount().join("node-id").exists());
+}
+
+/// It leads, and so its log has no other server any more: not even itself, as it was before.
+fn a_real_consul_on_a_copy_knows_nobody() {
+    let Some(consul) = consul() else { return };
+    let guest = stamped();
+    let log = run_consul(&consul, &guest, "live-1", "127.215.0.1", "1");
+    assert!(!log.contains("peers.json"), "{log}");
+    // Consul throws away a peers.json that it finds without this file.
+    fs::remove_file(guest.mount().join("raft/peers.info")).unwrap();
+    guest.metadata.set("local-ipv4", "127.215.0.2");
+    let ended = guest.isolate("data");
+    assert!(ended.well, "{}", ended.log);
+    let log = run_consul(&consul, &guest, "consul-a", "127.215.0.2", "3");
+    assert!(log.contains("deleted peers.json file after successful recovery"), "{log}");
+    assert!(!log.contains("127.215.0.1:"), "{log}");
+}
+
+/// Runs a server on the guest's volume until it leads, and returns what it said.
+fn run_consul(consul: &str, guest: &Guest, name: &str, address: &str, servers: &str) -> String {
+    let path = guest.path(&format!("consul-{address}.log"));
+    let mut command = Command::new(consul);
+    command.args(["agent", "-server", "-node", name, "-bind", address, "-client", address]);
+    command.args(["-bootstrap-expect", servers, "-hcl", "ports { dns = -1 serf_wan = -1 }", "-data-dir"]);
+    let mut server = command.arg(guest.mount()).stdout(fs::File::create(&path).unwrap()).spawn().unwrap();
+    let begun = Instant::now();
+    let log = loop {
+        let log = fs::read_to_string(&path).unwrap();
+        if log.contains("cluster leadership acquired") || begun.elapsed() > Duration::from_secs(60) {
+            break log;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(log.contains("cluster leadership acquired"), "{log}");
+    log
 }
 
 fn secrets_are_taken_from_files() {

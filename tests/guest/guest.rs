@@ -129,15 +129,22 @@ impl Guest {
     }
 
     pub fn begin_configure(&self) -> Running {
-        // As it lies on the image: beside what it shares with the others.
+        self.begin(self.installed("consul-configure").to_str().unwrap(), &[])
+    }
+
+    /// Cuts the mounted volume off, as if it were a copied one of that name.
+    pub fn isolate(&self, volume: &str) -> Ended {
+        self.begin(self.installed("isolate").to_str().unwrap(), &[volume, self.mount().to_str().unwrap()]).end()
+    }
+
+    /// One of Consul's scripts, as it lies on the image: beside what it shares with the others.
+    fn installed(&self, script: &str) -> PathBuf {
         let lib = self.path("lib");
-        if !lib.exists() {
-            fs::create_dir(&lib).unwrap();
-            for file in ["images/guest/guest.sh", "images/consul/common/files/consul-configure"] {
-                fs::copy(format!("{TREE}/{file}"), lib.join(file.rsplit('/').next().unwrap())).unwrap();
-            }
+        fs::create_dir_all(&lib).unwrap();
+        for file in ["images/guest/guest.sh", &format!("images/consul/common/files/{script}")] {
+            fs::copy(format!("{TREE}/{file}"), lib.join(file.rsplit('/').next().unwrap())).unwrap();
         }
-        self.begin(lib.join("consul-configure").to_str().unwrap(), &[])
+        lib.join(script)
     }
 
     /// Starts a script of the tree.

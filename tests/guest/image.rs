@@ -108,7 +108,7 @@ fn consul_needs_its_volume_and_configuration() {
 fn shellcheck_finds_nothing() {
     let mut scripts = vec![format!("{TREE}/tests/rig/boot.sh")];
     scripts_below(&Path::new(TREE).join("images"), &mut scripts);
-    for name in ["guest.sh", "hermitcrab-volumes", "consul-configure", "consul-secrets", "install.sh"] {
+    for name in ["guest.sh", "hermitcrab-volumes", "consul-configure", "consul-secrets", "isolate", "install.sh"] {
         assert!(scripts.iter().any(|script| script.ends_with(&format!("/{name}"))), "{name} is not among {scripts:?}");
     }
     let output =

@@ -9,8 +9,8 @@ use hermitcrab::ids::{Generation, ImageId};
 use hermitcrab::observed::Remains;
 use hermitcrab::plan::Goal;
 use hermitcrab::spec::{
-    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Rehearsal, Rollout, Scheme,
-    SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
+    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Origin, Rehearsal, Rollout,
+    Scheme, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
 };
 use hermitcrab::time::{Timestamp, after, before};
 use serde::Deserialize;
@@ -77,6 +77,8 @@ pub struct Desired {
     group: Option<String>,
     /// Slots that are no longer declared.
     undeclared: Vec<String>,
+    /// It is a copy of a cluster `prod`, and its first slot begins with that one's `vol-prod-data`, and so on.
+    copy: bool,
     /// The cluster is to be no more, and this is to remain.
     destroy: Option<Remains>,
 }
@@ -140,7 +142,14 @@ impl Desired {
             suspend: self.suspend,
             freeze: self.freeze,
             deletion_protection: true,
+            origin: self.copy.then(|| self.origin(volumes)),
         }
+    }
+
+    fn origin(&self, volumes: usize) -> Origin {
+        let of = |name: &str| (name.into(), format!("vol-prod-{name}").as_str().into());
+        let volumes = ["data", "logs"].into_iter().take(volumes).map(of).collect();
+        Origin { cluster: "prod".into(), seed: Some(Seed { slot: "a".into(), volumes }) }
     }
 
     fn rollout(&self) -> Rollout {

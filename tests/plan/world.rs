@@ -277,7 +277,14 @@ impl World {
                 "arm64" => ("available", "arm64"),
                 state => (state, "x86_64"),
             };
-            (id.as_str().into(), hermitcrab::observed::Image { state: state.into(), architecture: architecture.into() })
+            (
+                id.as_str().into(),
+                hermitcrab::observed::Image {
+                    state: state.into(),
+                    architecture: architecture.into(),
+                    isolates_copies: false,
+                },
+            )
         };
         let types = [spec, &self.settled_on].map(|s| (s.instance.instance_type.clone(), ["x86_64".to_owned()].into()));
         Catalogue {

@@ -21,4 +21,8 @@ export CONSUL_MOUNT
 if [[ -z "$(ls -A "$CONSUL_MOUNT")" ]]; then
     stamp_write "$CONSUL_MOUNT" data
 fi
+of="$(optional_tag hermitcrab-copy-of)"
+if is_copy "$of" data "$(stamp_read "$CONSUL_MOUNT")"; then
+    take_copy data "$CONSUL_MOUNT"
+fi
 "$lib/consul-configure"

@@ -78,6 +78,9 @@ impl Rig {
         for (name, payload) in ["v1", "v2", "bad"].into_iter().zip(payloads) {
             let image = person.make("RegisterImage", &[("Name", name)], "imageId").await;
             hypervisor.image(&image, payload);
+            let tag =
+                [("ResourceId.1", &*image), ("Tag.1.Key", "hermitcrab-guest"), ("Tag.1.Value", "isolates-copies")];
+            person.call("CreateTags", &tag).await.unwrap();
             images.push(image);
         }
         let seat = |number: usize| {

@@ -2,7 +2,7 @@
 //! Consul server with the volume as its data directory, and ends it with the instance.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -38,8 +38,8 @@ pub struct Hypervisor {
     images: RefCell<BTreeMap<String, Payload>>,
     booting: RefCell<BTreeMap<String, Boot>>,
     running: RefCell<BTreeMap<String, Running>>,
-    /// What autopilot said last.
-    seen: RefCell<Vec<Server>>,
+    /// What autopilot said last, for each cluster.
+    seen: RefCell<BTreeMap<String, Vec<Server>>>,
 }
 
 struct Running {
@@ -64,6 +64,8 @@ impl Hypervisor {
             running: RefCell::default(),
             seen: RefCell::default(),
         });
+        let copies = Rc::downgrade(&hypervisor);
+        hypervisor.proxy.when_copied(move |from, to| copies.upgrade().unwrap().copy(from, to));
         let (runs, watches) = (hypervisor.clone(), hypervisor.clone());
         tokio::task::spawn_local(async move {
             loop {
@@ -92,22 +94,51 @@ impl Hypervisor {
         running.values().filter(|one| one.stopping.is_none()).map(|one| one.guest.address.clone()).collect()
     }
 
+    /// Where those of one cluster can be reached.
+    pub fn addresses_of(&self, cluster: &str) -> Vec<String> {
+        let running = self.running.borrow();
+        let its = running.values().filter(|one| one.stopping.is_none() && one.guest.cluster == cluster);
+        its.map(|one| one.guest.address.clone()).collect()
+    }
+
+    /// The clusters that any server runs of.
+    pub fn clusters(&self) -> BTreeSet<String> {
+        self.running.borrow().values().map(|one| one.guest.cluster.clone()).collect()
+    }
+
+    /// What the servers whose slots are meant have said so far.
+    pub fn said(&self, is_meant: impl Fn(&str) -> bool) -> String {
+        let logs = fs::read_dir(&self.dir).unwrap().map(|entry| entry.unwrap().path());
+        let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        let its = logs.filter(|path| is_meant(&path.file_name().unwrap().to_string_lossy()));
+        its.map(|path| fs::read_to_string(path).unwrap()).collect()
+    }
+
     /// What autopilot said last of all servers.
     pub fn servers(&self) -> Vec<Server> {
-        self.seen.borrow().clone()
+        self.seen.borrow().values().flatten().cloned().collect()
     }
 
     /// The slot whose server leads, as far as its peers said last.
     pub fn leader(&self) -> Option<String> {
-        self.seen.borrow().iter().find(|server| server.leader).map(|server| server.name.clone())
+        self.servers().into_iter().find(|server| server.leader).map(|server| server.name)
     }
 
     /// How often any server has come to lead.
     pub fn elections(&self) -> usize {
-        let logs = fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.path());
-        let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
-        let said = logs.filter_map(|path| fs::read_to_string(path).ok());
-        said.map(|log| log.matches("cluster leadership acquired").count()).sum()
+        self.said(|_| true).matches("cluster leadership acquired").count()
+    }
+
+    /// Copies what is on a volume or in a snapshot, as it is at one moment: whoever writes there stands still meanwhile.
+    fn copy(&self, from: &str, to: &str) {
+        let running = self.running.borrow();
+        let writer = running.values().find(|one| one.guest.volume == from);
+        writer.iter().for_each(|one| one.process.signal(Signal::Stop));
+        let (source, target) = (self.dir.join(from), self.dir.join(to));
+        fs::create_dir_all(&source).unwrap();
+        let copied = std::process::Command::new("cp").arg("--archive").arg(source).arg(target).status().unwrap();
+        writer.iter().for_each(|one| one.process.signal(Signal::Cont));
+        assert!(copied.success(), "{from} was not copied to {to}");
     }
 
     /// The node id that lies on a volume.
@@ -188,7 +219,7 @@ impl Hypervisor {
 
     fn serve(&self, guest: Guest, own: &Path, now: Instant) {
         let log = log_of(&self.dir, &guest);
-        let process = consul::start(&self.image, &guest, own, &self.addresses(), &log);
+        let process = consul::start(&self.image, &guest, own, &self.addresses_of(&guest.cluster), &log);
         self.truth.note(format!("the server of {} starts on {} at {}", guest.slot, guest.instance, guest.address));
         self.set_guest(&guest.instance, true);
         let running =
@@ -204,15 +235,20 @@ impl Hypervisor {
 
     /// Has servers find each other, and sees who is well.
     async fn watch(&self) {
-        let addresses = self.addresses();
-        for (name, address) in self.looking_for_peers() {
-            for peer in addresses.iter().filter(|peer| **peer != address) {
-                if !self.api.sees(peer, &name, &address).await {
+        for Guest { cluster, slot, address, .. } in self.looking_for_peers() {
+            for peer in self.addresses_of(&cluster).iter().filter(|peer| **peer != address) {
+                if !self.api.sees(peer, &slot, &address).await {
                     self.api.join(&address, peer).await;
                 }
             }
         }
-        let mut servers = Vec::new();
+        for cluster in self.clusters() {
+            self.watch_one(cluster).await;
+        }
+    }
+
+    async fn watch_one(&self, cluster: String) {
+        let (addresses, mut servers) = (self.addresses_of(&cluster), Vec::new());
         for address in &addresses {
             servers = self.api.servers(address).await;
             if !servers.is_empty() {
@@ -230,12 +266,12 @@ impl Hypervisor {
             }
         }
         if !servers.is_empty() {
-            *self.seen.borrow_mut() = servers;
+            self.seen.borrow_mut().insert(cluster, servers);
         }
     }
 
     /// Servers for which it is time to look for their peers again.
-    fn looking_for_peers(&self) -> Vec<(String, String)> {
+    fn looking_for_peers(&self) -> Vec<Guest> {
         let now = Instant::now();
         let mut running = self.running.borrow_mut();
         let due = running.values_mut().filter(|one| one.stopping.is_none() && one.joins_at <= now);
@@ -243,7 +279,7 @@ impl Hypervisor {
             // One that has been there for long was found long ago.
             let pause = if now.duration_since(one.started) < Duration::from_secs(120) { JOIN_EVERY } else { PATIENCE };
             one.joins_at = now + pause;
-            (one.guest.slot.clone(), one.guest.address.clone())
+            one.guest.clone()
         })
         .collect()
     }

@@ -37,12 +37,16 @@ pub struct Proxy {
     earlier: RefCell<BTreeMap<String, Vec<(Instant, String)>>>,
     changes: Cell<u32>,
     hook: RefCell<Option<Hook>>,
+    copier: RefCell<Option<Copier>>,
     /// One call at a time, so that what is checked is still so when it is sent. moto itself has no such order.
     turn: tokio::sync::Mutex<()>,
 }
 
 /// Called after each change that a controller has made, with its number, before it is answered.
 type Hook = Box<dyn FnMut(u32)>;
+
+/// Called when what is on a volume goes to a snapshot, or back from one to a new volume, with the ids of both.
+type Copier = Box<dyn Fn(&str, &str)>;
 
 /// A call, to be counted. When it came, what it was about and how it was answered is in the truth's log.
 #[derive(Clone, Debug)]
@@ -74,6 +78,7 @@ impl Proxy {
             earlier: RefCell::default(),
             changes: Cell::default(),
             hook: RefCell::default(),
+            copier: RefCell::default(),
             turn: tokio::sync::Mutex::default(),
         });
         tokio::task::spawn_local(server::serve(listener, proxy.clone()));
@@ -83,6 +88,11 @@ impl Proxy {
     /// Calls back after each change that a controller makes.
     pub fn after_changes(&self, hook: impl FnMut(u32) + 'static) {
         *self.hook.borrow_mut() = Some(Box::new(hook));
+    }
+
+    /// Calls back to have data copied.
+    pub fn when_copied(&self, copier: impl Fn(&str, &str) + 'static) {
+        *self.copier.borrow_mut() = Some(Box::new(copier));
     }
 
     /// Every call so far.
@@ -249,12 +259,28 @@ impl Proxy {
             .and_then(|node| node.text().map(str::to_owned))
         });
         let made = made.unwrap_or_default();
+        self.copied(request, body, &made);
         if fault == Some(&Fault::DeadKey)
             && let Some(machine) = self.world.borrow_mut().machines.get_mut(&made)
         {
             machine.doomed = Some("Client.InvalidKMSKey.InvalidState");
         }
         self.tokens.borrow_mut().spend(request, body, &made);
+    }
+
+    /// What is on a volume goes with its snapshot, and what is in a snapshot with a volume that is made from it.
+    fn copied(&self, request: &Request, body: &str, volume: &str) {
+        let copier = self.copier.borrow();
+        let Some(copier) = copier.as_ref() else { return };
+        let snapshot = xml::parse(body).and_then(|document| {
+            let node = document.descendants().find(|node| node.has_tag_name("snapshotId"))?;
+            node.text().map(str::to_owned)
+        });
+        match (request.action.as_str(), snapshot) {
+            ("CreateSnapshot", Some(snapshot)) => copier(request.param("VolumeId"), &snapshot),
+            ("CreateVolume", Some(snapshot)) => copier(&snapshot, volume),
+            _ => {}
+        }
     }
 
     /// Sends a call on as it came.

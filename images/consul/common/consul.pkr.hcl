@@ -120,6 +120,8 @@ source "amazon-ebs" "consul" {
     Name           = "consul-${var.consul_version}"
     consul-version = var.consul_version
     source-ami     = "{{ .SourceAMI }}"
+    # What has to be so before its instances are given a copy of a cluster's data.
+    hermitcrab-guest = "isolates-copies"
   }
 }
 

@@ -38,7 +38,7 @@ program() {
 
 files() {
     DESTDIR="$root" bash "$GUEST/install.sh"
-    install -D --mode 0755 --target-directory "$root/usr/local/lib/hermitcrab" "$here"/files/consul-{configure,secrets}
+    install -D --mode 0755 --target-directory "$root/usr/local/lib/hermitcrab" "$here"/files/{consul-configure,consul-secrets,isolate}
     install -D --mode 0644 --target-directory "$root/etc/systemd/system" "$here"/files/*.service
     install -D --mode 0644 "$here/files/volumes" "$root/etc/hermitcrab/volumes"
     install -D --mode 0644 "$here/files/consul.json" "$root/etc/consul.d/00-image.json"

@@ -11,7 +11,7 @@ use crate::controller::chain;
 use crate::ids::Generation;
 use crate::observed::{Rehearsed, Verdict};
 use crate::ports::Outcome;
-use crate::rehearsal::{Rehearsal, Report};
+use crate::rehearsal::Report;
 use crate::spec::{self, ClusterSpec};
 
 /// How often it is tried, should somebody else write at the same time.
@@ -42,7 +42,7 @@ struct NotRecorded {
 }
 
 /// Writes it down for the cluster itself, as its spec would have it.
-pub fn record(scene: &Scene, spec: &ClusterSpec, rehearsal: &Rehearsal, report: &Report) -> Record {
+pub fn record(scene: &Scene, spec: &ClusterSpec, report: &Report) -> Record {
     let generation = spec.generation();
     if report.broken_off {
         return Record { generation, kept: Kept::Nothing };
@@ -53,7 +53,7 @@ pub fn record(scene: &Scene, spec: &ClusterSpec, rehearsal: &Rehearsal, report: 
         to: report.to.clone(),
         at: scene.now(),
         copy: report.copy.clone(),
-        unlike: unlike(spec, &rehearsal.copy),
+        unlike: report.changed.clone(),
         verdict: verdict(report),
     };
     let mut kept = Kept::Failed(Failure::new("somebody else has written to its claim record each time"));
@@ -84,13 +84,6 @@ fn verdict(report: &Report) -> Verdict {
     }
     let short = |finding: &String| finding.chars().take(LONGEST).collect();
     Verdict::Failed { findings: report.findings.iter().take(FINDINGS).map(short).collect() }
-}
-
-/// In what the copy is not what the cluster is, where it matters to what a rehearsal shows.
-fn unlike(spec: &ClusterSpec, copy: &ClusterSpec) -> Vec<String> {
-    let (ours, its) = (&spec.instance.instance_type, &copy.instance.instance_type);
-    let other_type = (ours != its).then(|| format!("on {its} instead of {ours}"));
-    other_type.into_iter().collect()
 }
 
 /// The report as programs read it, with what became of it.
@@ -151,7 +144,7 @@ fn place(cloud: &cloud::Args) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearsal::{Budget, copy, name};
+    use crate::rehearsal::{Budget, Changes, Rehearsal, copy, name};
     use crate::sim::{FaultLevel, World};
 
     const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
@@ -165,10 +158,11 @@ mod tests {
         let spec = ClusterSpec { image: NEW.into(), ..old.clone() };
         let scene = Scene::simulated(vec![spec.clone()], world, None);
         let mut copy = copy(&spec, name(&spec.name, scene.now()));
-        copy.instance.instance_type = "t3.small".to_owned();
+        let changes = Changes { instance_type: Some("t3.small".to_owned()), ..Changes::default() };
+        let changed = changes.make(&mut copy).unwrap();
         let part = std::time::Duration::from_secs(3_600);
         let budget = Budget { member_down: None, write_stall: None, part };
-        (scene, spec, Rehearsal { original: old.name, copy, from: old.image, budget })
+        (scene, spec, Rehearsal { original: old.name, copy, changed, from: old.image, budget })
     }
 
     fn report(rehearsal: &Rehearsal, broken_off: bool, findings: &[String]) -> Report {
@@ -179,6 +173,7 @@ mod tests {
             to: rehearsal.copy.image.clone(),
             passed: findings.is_empty(),
             broken_off,
+            changed: rehearsal.changed.clone(),
             findings: findings.to_vec(),
             create_seconds: 0.0,
             roll_seconds: 0.0,
@@ -199,14 +194,14 @@ mod tests {
     fn it_is_written_down_for_the_cluster_as_it_is_to_be_and_not_for_the_copy() {
         let (scene, spec, rehearsal) = scene();
         let before = known(&scene, &spec).0;
-        let kept = record(&scene, &spec, &rehearsal, &report(&rehearsal, false, &[])).kept;
+        let kept = record(&scene, &spec, &report(&rehearsal, false, &[])).kept;
         assert!(matches!(kept, Kept::Written));
         let (revision, known) = known(&scene, &spec);
         let [rehearsed] = &known[..] else { panic!("{known:?}") };
         assert_eq!(revision, before + 1);
         assert_eq!(rehearsed.generation, spec.generation());
         assert_ne!(rehearsed.generation, rehearsal.copy.generation());
-        assert_eq!(rehearsed.unlike, ["on t3.small instead of m7i.large"]);
+        assert_eq!(rehearsed.unlike, ["instance type m7i.large → t3.small"]);
         assert_eq!(rehearsed.verdict, Verdict::Passed);
     }
 
@@ -214,7 +209,7 @@ mod tests {
     fn of_what_speaks_against_an_image_enough_is_kept_and_no_more() {
         let (scene, spec, rehearsal) = scene();
         let findings: Vec<_> = (0..9).map(|nth| format!("{nth}{}", "ü".repeat(999))).collect();
-        record(&scene, &spec, &rehearsal, &report(&rehearsal, false, &findings));
+        record(&scene, &spec, &report(&rehearsal, false, &findings));
         let Verdict::Failed { findings } = known(&scene, &spec).1.remove(0).verdict else { panic!("it passed") };
         assert_eq!(findings.iter().map(|finding| finding.chars().count()).collect::<Vec<_>>(), [LONGEST; FINDINGS]);
     }
@@ -222,17 +217,17 @@ mod tests {
     #[test]
     fn one_that_was_broken_off_leaves_what_was_known() {
         let (scene, spec, rehearsal) = scene();
-        record(&scene, &spec, &rehearsal, &report(&rehearsal, false, &[]));
+        record(&scene, &spec, &report(&rehearsal, false, &[]));
         let before = known(&scene, &spec);
         let broken_off = report(&rehearsal, true, &["the rollout did not come to its end: broken off".to_owned()]);
-        assert!(matches!(record(&scene, &spec, &rehearsal, &broken_off).kept, Kept::Nothing));
+        assert!(matches!(record(&scene, &spec, &broken_off).kept, Kept::Nothing));
         assert_eq!(known(&scene, &spec), before);
     }
 
     #[test]
     fn a_write_of_which_no_answer_came_is_not_made_twice() {
         let (scene, spec, rehearsal) = scene();
-        record(&scene, &spec, &rehearsal, &report(&rehearsal, false, &[]));
+        record(&scene, &spec, &report(&rehearsal, false, &[]));
         let (revision, known_before) = known(&scene, &spec);
         assert!(write(&scene, &spec, &known_before[0]).unwrap());
         assert_eq!(known(&scene, &spec).0, revision);
@@ -242,7 +237,7 @@ mod tests {
     fn what_cannot_be_written_is_an_error_where_the_file_requires_it() {
         let (scene, spec, rehearsal) = scene();
         let mut spec = ClusterSpec { name: "nowhere".into(), ..spec };
-        let made = |spec: &ClusterSpec| record(&scene, spec, &rehearsal, &report(&rehearsal, false, &[]));
+        let made = |spec: &ClusterSpec| record(&scene, spec, &report(&rehearsal, false, &[]));
         let (optional, required) = (made(&spec), made(&spec));
         assert!(optional.conclude(&spec).is_ok());
         spec.rollout.rehearsal = spec::Rehearsal::Required;

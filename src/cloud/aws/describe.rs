@@ -1,7 +1,8 @@
 //! One look at a region: everything that bears our tag, and what is true around it.
 //!
 //! Two calls for each thousand things (instances and volumes), a third for their status while that is waited for and every
-//! ten seconds ([`statuses`]), and a few more every minute for what moves slowly ([`facts`]). Snapshots matter only while a volume is on its way, and are asked for then.
+//! ten seconds ([`statuses`]), and a few more every minute for what moves slowly ([`facts`]). Snapshots matter only while a volume is on
+//! its way, and to a rehearsal, and are asked for then.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,12 +48,15 @@ impl<C: Clock> Aws<C> {
         let groups = self.adopted_groups(region, wanted, &mut instances).await?;
         let named = names_of_images(&instances, &volumes);
         let moving = moving_volumes(&instances, &volumes);
-        let (statuses, snapshots, facts) = tokio::try_join!(
+        let (statuses, mut snapshots, copies, facts) = tokio::try_join!(
             self.statuses(region, &instances),
             self.snapshots_of(region, &moving),
+            async { if wanted.copies { self.copies(region).await } else { Ok(Vec::new()) } },
             self.facts(region, wanted, named),
         )?;
-        Ok(Seen { instances, volumes, groups, statuses, snapshots, facts })
+        // One whose volume is on its way besides was found already.
+        snapshots.retain(|snapshot| !copies.iter().any(|copy| copy.snapshot_id() == snapshot.snapshot_id()));
+        Ok(Seen { instances, volumes, groups, statuses, snapshots, copies, facts })
     }
 }
 
@@ -63,6 +67,8 @@ struct Seen {
     groups: Vec<groups::Adopted>,
     statuses: BTreeMap<InstanceId, Status>,
     snapshots: Vec<types::Snapshot>,
+    /// Asked for only where they are wanted.
+    copies: Vec<types::Snapshot>,
     facts: facts::Known,
 }
 
@@ -118,6 +124,11 @@ fn arrange(region: &Region, begun: Timestamp, seen: &Seen) -> Result<Sweep, Puzz
             && let Some(view) = clusters.get_mut(&cluster)
         {
             view.snapshots.push(snapshot);
+        }
+    }
+    for copy in &seen.copies {
+        if let Some((cluster, copy)) = legible(convert::snapshot(copy), copy.snapshot_id(), &mut odd)? {
+            clusters.entry(cluster).or_default().snapshots.push(copy);
         }
     }
     for adopted in &seen.groups {

@@ -50,6 +50,7 @@ operations! {
     CREATE_VOLUME = "ec2" "CreateVolume" Create;
     DELETE_VOLUME = "ec2" "DeleteVolume" Change;
     CREATE_SNAPSHOT = "ec2" "CreateSnapshot" Create;
+    DELETE_SNAPSHOT = "ec2" "DeleteSnapshot" Change;
     CREATE_TAGS = "ec2" "CreateTags" Tag;
     DELETE_TAGS = "ec2" "DeleteTags" Tag;
     DESCRIBE_AUTO_SCALING_GROUPS = "autoscaling" "DescribeAutoScalingGroups" Look;
@@ -77,6 +78,6 @@ mod tests {
     fn every_call_is_in_the_policy_but_those_that_need_no_permission_or_a_person() {
         let missing = ALL.iter().filter(|call| !PERMISSIONS.iter().any(|known| known.action == call.action()));
         let missing: Vec<_> = missing.map(|call| call.name).collect();
-        assert_eq!(missing, ["GetCallerIdentity", "DeleteVolume", "ModifyInstanceAttribute"]);
+        assert_eq!(missing, ["GetCallerIdentity", "DeleteVolume", "DeleteSnapshot", "ModifyInstanceAttribute"]);
     }
 }

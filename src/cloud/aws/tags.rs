@@ -26,6 +26,12 @@ pub const RETIRED: &str = "hermitcrab:retired";
 pub const IMAGE: &str = "hermitcrab:image";
 /// The generation that failed on a volume.
 pub const REJECTED: &str = "hermitcrab:rejected";
+/// The cluster of the volume that a copy's snapshot was taken of.
+pub const COPY_OF: &str = "hermitcrab:copy-of";
+/// On an image: what its guest does.
+pub const GUEST: &str = "hermitcrab-guest";
+/// The value of that: a copied volume is cut off from the cluster that it was copied from, or refused.
+pub const ISOLATES_COPIES: &str = "isolates-copies";
 /// The slots that have ever been initialised, separated by spaces.
 pub const SLOTS: &str = "hermitcrab:slots";
 /// The Auto Scaling group of an instance; AWS writes it.

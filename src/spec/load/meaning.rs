@@ -61,6 +61,7 @@ pub fn of(root: &Node, found: &FoundFile, report: &mut Report, user_data: &mut O
         suspend: boolean(&spec.suspend, false),
         freeze: boolean(&spec.freeze, false),
         deletion_protection: boolean(&spec.deletion_protection, true),
+        origin: None,
     })
 }
 

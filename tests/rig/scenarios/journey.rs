@@ -1,5 +1,6 @@
 //! The two ends of the journey: a rehearsal before a rollout, and a cluster's destruction. Both with a person's credentials.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,11 +24,26 @@ pub fn all(stage: &Stage) -> Vec<Trial> {
         stage.scenario("journey::an_image_that_never_joins_is_found_out", 3, an_image_that_never_joins),
         stage.scenario("journey::a_rehearsal_is_interrupted", 3, an_interrupted_one),
         stage.scenario("journey::what_a_killed_rehearsal_leaves_is_swept", 3, a_killed_one),
+        stage.scenario("journey::one_with_data_reaches_nothing", 3, one_with_data),
         stage.scenario("journey::a_cluster_is_destroyed", 3, a_cluster_is_destroyed),
     ]
 }
 
 impl Rig {
+    /// The Raft servers of the cluster and its term, as each of its own servers has them; and a key that is in it.
+    async fn state_of(&self, address: &str) -> (BTreeSet<String>, String, Option<String>) {
+        let get = async |path: &str| {
+            let answer = reqwest::get(consul::url(address, path)).await.unwrap();
+            if answer.status().is_success() { answer.text().await.ok() } else { None }
+        };
+        let raft: serde_json::Value =
+            serde_json::from_str(&get("operator/raft/configuration?stale").await.unwrap()).unwrap();
+        let servers = raft["Servers"].as_array().unwrap().iter().map(|server| server["Address"].to_string());
+        let stats: serde_json::Value = serde_json::from_str(&get("agent/self").await.unwrap()).unwrap();
+        let term = stats["Stats"]["raft"]["term"].to_string();
+        (servers.collect(), term, get("kv/of-the-cluster?raw&stale").await)
+    }
+
     fn rehearse(&self, image: &str, arguments: &[&str]) -> Controller {
         let images = ["--from", &self.v1, "--image", image];
         self.command(PERSON, "rehearse", "desired-state/consul.yaml", &[&images, arguments].concat())
@@ -39,6 +55,10 @@ impl Rig {
         let live = there.instances.iter().filter(|one| !["terminated", "shutting-down"].contains(&&*one.state));
         let volumes = there.volumes.iter().filter(|volume| !tag(&volume.tags, "cluster").is_empty());
         (live.count(), volumes.count())
+    }
+
+    fn elections_of_the_cluster(&self) -> usize {
+        self.hypervisor.said(|slot| !is_of_a_copy(slot)).matches("cluster leadership acquired").count()
     }
 
     pub(super) async fn snapshots(&self) -> usize {
@@ -139,6 +159,59 @@ async fn a_killed_one(rig: Rc<Rig>) {
     let ended = sweep("1s").ended(LIMIT).await;
     assert!(ended.code == Some(0) && ended.said.contains(": destroyed"), "{}", ended.said);
     rig.nothing_is_left().await;
+}
+
+/// Real servers begin with the data of others that run, and neither side ever hears of the other.
+async fn one_with_data(rig: Rc<Rig>) {
+    rig.settled_on(&rig.v1).await;
+    let own = rig.hypervisor.addresses_of(CLUSTER);
+    let http = reqwest::Client::new();
+    http.put(consul::url(&own[0], "kv/of-the-cluster")).body("data").send().await.unwrap().error_for_status().unwrap();
+    let mut before = Vec::new();
+    for address in &own {
+        let has_it = async || Some(rig.state_of(address).await).filter(|(.., data)| data.as_deref() == Some("data"));
+        before.push(until("every server to have the data", LIMIT, has_it).await);
+    }
+    let (leader, elections) = (rig.hypervisor.leader(), rig.elections_of_the_cluster());
+
+    rig.desire(&rig.v2, &[]);
+    let rehearsal = rig.rehearse(&rig.v2, &["--with-data"]);
+    let copy = async || rig.hypervisor.clusters().into_iter().find(|cluster| cluster != CLUSTER);
+    let copy = until("a server of the copy to run", LIMIT, copy).await;
+    let whole = async || {
+        let addresses = rig.hypervisor.addresses_of(&copy);
+        let mut with_data = 0;
+        for address in &addresses {
+            let answer = http.get(consul::url(address, "kv/of-the-cluster?raw&stale")).send().await.ok()?;
+            with_data += usize::from(answer.status().is_success() && answer.text().await.ok()? == "data");
+        }
+        (with_data == 3).then_some(addresses)
+    };
+    let copies = until("every server of the copy to have the cluster's data", LIMIT, whole).await;
+    assert!(copies.iter().all(|address| !own.contains(address)), "{copies:?}");
+    let ended = rehearsal.ended(LIMIT).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert!(ended.said.contains("changed      data of consul-"), "{}", ended.said);
+
+    assert_eq!(rig.hypervisor.addresses_of(CLUSTER), own);
+    for (address, before) in own.iter().zip(before) {
+        assert_eq!(rig.state_of(address).await, before, "{address}");
+    }
+    assert_eq!((rig.hypervisor.leader(), rig.elections_of_the_cluster()), (leader, elections));
+    let (theirs, its) = (rig.hypervisor.said(is_of_a_copy), rig.hypervisor.said(|slot| !is_of_a_copy(slot)));
+    assert!(theirs.contains("deleted peers.json file after successful recovery"), "it recovered nothing");
+    assert!(!its.contains("rehearsal-consul-"), "the cluster has heard of its copy");
+    assert!(copies.iter().all(|address| !its.contains(&format!("{address}:"))), "the cluster has heard of its copy");
+    assert!(own.iter().all(|address| !theirs.contains(&format!("{address}:"))), "the copy has called the cluster");
+
+    assert_eq!(rig.what_is_there().await, (3, 3), "the cluster's own");
+    let told = rig.person.call("DescribeSnapshots", &[("Owner.1", "self")]).await.unwrap();
+    assert!(!told.contains("hermitcrab:copy-of"), "{told}");
+    while rig.truth.excuse("was deleted").is_some() {}
+}
+
+fn is_of_a_copy(slot: &str) -> bool {
+    slot.starts_with("rehearsal-")
 }
 
 async fn a_cluster_is_destroyed(rig: Rc<Rig>) {

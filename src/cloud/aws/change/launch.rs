@@ -16,7 +16,7 @@ use super::super::operation::{CREATE_VOLUME, DESCRIBE_VOLUMES, Operation, RUN_IN
 use super::super::tags::{self, Tags};
 use super::{ALREADY_SO, Change, Halt};
 use crate::action::{CreateVolume, Launch};
-use crate::ids::{ClusterName, SlotName, Token};
+use crate::ids::{ClusterName, SlotName, SnapshotId, Token};
 use crate::ports::{Clock, ErrorKind, Outcome};
 
 /// The longest token that EC2 takes.
@@ -67,7 +67,10 @@ impl<C: Clock> Change<'_, C> {
         ours.extend(tags::slots(&wanted.slots));
         let call = self.region.ec2.create_volume().client_token(&*wanted.token);
         let call = call.availability_zone(&*wanted.zone).size(wanted.size_gib.try_into().unwrap_or(i32::MAX));
-        let call = call.volume_type(VolumeType::from(wanted.volume_type.as_str())).encrypted(wanted.encrypted);
+        let call = call.volume_type(VolumeType::from(wanted.volume_type.as_str()));
+        let call = call.set_snapshot_id(wanted.snapshot.as_ref().map(SnapshotId::to_string));
+        // What comes of an encrypted snapshot is encrypted, and EC2 would refuse to be told otherwise.
+        let call = call.set_encrypted((wanted.encrypted || wanted.snapshot.is_none()).then_some(wanted.encrypted));
         let call = call.tag_specifications(specification(ResourceType::Volume, &ours));
         let answer = self.send(CREATE_VOLUME, call.send()).await?;
         let nameless =

@@ -6,13 +6,13 @@ use super::super::convert::volume_state;
 use super::super::describe::filter;
 use super::super::error::Failure;
 use super::super::operation::{
-    ATTACH_VOLUME, CREATE_SNAPSHOT, DELETE_VOLUME, DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUMES, DETACH_VOLUME,
+    ATTACH_VOLUME, CREATE_SNAPSHOT, DELETE_SNAPSHOT, DELETE_VOLUME, DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUMES, DETACH_VOLUME,
 };
 use super::super::tags::{self, Tags};
 use super::instances::{state, word};
 use super::launch::specification;
-use super::{ALREADY_SO, Change, Halt, halt, puzzling};
-use crate::ids::{Attempt, InstanceId, VolumeId};
+use super::{ALREADY_SO, Change, Halt, halt, not_shown, puzzling};
+use crate::ids::{Attempt, ClusterName, InstanceId, SnapshotId, VolumeId, VolumeName};
 use crate::observed::{AttachmentPhase, InstanceState, VolumeState};
 use crate::ports::{Clock, ErrorKind, Outcome};
 
@@ -128,10 +128,61 @@ impl<C: Clock> Change<'_, C> {
         let call = call.description(format!("{id} of {slot} at attempt {attempt}"));
         let call = call.tag_specifications(specification(ResourceType::Snapshot, &all));
         let answer = self.send(CREATE_SNAPSHOT, call.send()).await?;
-        let nameless =
-            || Failure::ours(CREATE_SNAPSHOT, ErrorKind::Unknown, "unexpected-answer", "a snapshot without an id");
-        Ok(Outcome::Snapshotted(answer.snapshot_id().ok_or_else(nameless)?.into()))
+        began(answer.snapshot_id())
     }
+
+    /// Of a volume of another cluster, which nothing is done to. It may be in use: what is on it is then as after a crash.
+    pub(super) async fn copy_volume(
+        &self,
+        id: &VolumeId,
+        of: &ClusterName,
+        name: &VolumeName,
+    ) -> Result<Outcome, Halt> {
+        let slot = self.the_slot(CREATE_SNAPSHOT)?;
+        let answer = self.look(DESCRIBE_VOLUMES, self.region.ec2.describe_volumes().volume_ids(&**id).send()).await?;
+        let volume = answer.volumes().first().ok_or_else(|| not_shown(DESCRIBE_VOLUMES, id))?;
+        let theirs = Tags::of(volume.tags());
+        for (key, value) in [(tags::CLUSTER, &**of), (tags::VOLUME, &**name)] {
+            if theirs.get(key) != Some(value) {
+                return halt(format!("{id} to bear {key}={value}"), theirs.get(key).unwrap_or("no such tag"));
+            }
+        }
+        let mut all = tags::place(&self.spec.name, slot);
+        all.insert(tags::COPY_OF.to_owned(), of.to_string());
+        let mut wanted = vec![filter("volume-id", [&**id])];
+        wanted.extend(all.iter().map(|(key, value)| filter(&format!("tag:{key}"), [value])));
+        let call = self.region.ec2.describe_snapshots().owner_ids("self").set_filters(Some(wanted));
+        if !self.look(DESCRIBE_SNAPSHOTS, call.send()).await?.snapshots().is_empty() {
+            return Err(ALREADY_SO);
+        }
+        all.insert(tags::OWNER.to_owned(), self.aws.owner.to_string());
+        all.insert(tags::VOLUME.to_owned(), name.to_string());
+        all.insert("Name".to_owned(), format!("{slot} {name}"));
+        let call = self.region.ec2.create_snapshot().volume_id(&**id);
+        let call = call.description(format!("{id} of {of}, for {}", self.spec.name));
+        let call = call.tag_specifications(specification(ResourceType::Snapshot, &all));
+        began(self.send(CREATE_SNAPSHOT, call.send()).await?.snapshot_id())
+    }
+
+    /// One that this copy of a cluster began with, and no other.
+    pub(super) async fn delete_snapshot(&self, id: &SnapshotId) -> Result<Outcome, Halt> {
+        let call = self.region.ec2.describe_snapshots().owner_ids("self").filters(filter("snapshot-id", [&**id]));
+        let answer = self.look(DESCRIBE_SNAPSHOTS, call.send()).await?;
+        let Some(snapshot) = answer.snapshots().first() else { return Err(ALREADY_SO) };
+        let seen = Tags::of(snapshot.tags());
+        self.is_ours(id, &seen, None)?;
+        if seen.get(tags::COPY_OF).is_none() {
+            return halt(format!("{id} to bear {}", tags::COPY_OF), "no such tag");
+        }
+        self.send(DELETE_SNAPSHOT, self.region.ec2.delete_snapshot().snapshot_id(&**id).send()).await?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn began(snapshot: Option<&str>) -> Result<Outcome, Halt> {
+    let nameless =
+        || Failure::ours(CREATE_SNAPSHOT, ErrorKind::Unknown, "unexpected-answer", "a snapshot without an id");
+    Ok(Outcome::Snapshotted(snapshot.ok_or_else(nameless)?.into()))
 }
 
 fn where_is(volume: &types::Volume, id: &VolumeId) -> Result<VolumeState, Failure> {

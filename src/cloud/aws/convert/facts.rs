@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{self, AvailabilityZoneState, VolumeStatusInfoStatus};
 
+use super::super::tags::{self, Tags};
 use crate::ids::{ImageId, VolumeId, Zone};
 use crate::observed::Image;
 
@@ -11,7 +12,8 @@ use crate::observed::Image;
 pub(in super::super) fn image(seen: &types::Image) -> Option<(ImageId, Image)> {
     let state = seen.state().map_or("", types::ImageState::as_str).to_owned();
     let architecture = seen.architecture().map_or("", types::ArchitectureValues::as_str).to_owned();
-    Some((seen.image_id()?.into(), Image { state, architecture }))
+    let isolates_copies = Tags::of(seen.tags()).get(tags::GUEST) == Some(tags::ISOLATES_COPIES);
+    Some((seen.image_id()?.into(), Image { state, architecture, isolates_copies }))
 }
 
 /// An instance type, and the architectures that it runs.

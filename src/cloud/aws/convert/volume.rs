@@ -32,12 +32,16 @@ pub(in super::super) fn volume(seen: &types::Volume, remarks: &Remarks) -> Resul
         rejected: tags.name(tags::REJECTED),
         state: volume_state(seen)?,
         zone: given(seen.availability_zone(), "zone")?.into(),
-        size_gib: seen.size().and_then(|size| u32::try_from(size).ok()).unwrap_or_default(),
+        size_gib: size(seen.size()),
         impaired: remarks.impaired.get(&id).cloned(),
         modifying: remarks.modifying.contains(&id),
         id,
     };
     Ok((cluster, volume))
+}
+
+fn size(gib: Option<i32>) -> u32 {
+    gib.and_then(|gib| u32::try_from(gib).ok()).unwrap_or_default()
 }
 
 /// Where a volume stands. One that may be attached to several instances is refused, whether or not it is.
@@ -94,13 +98,17 @@ fn attachments(seen: &types::Volume) -> Result<Vec<Attachment>, Unreadable> {
     Ok(found)
 }
 
-/// A snapshot that was taken before a replacement, and the cluster whose tag it bears.
+/// A snapshot, and the cluster whose tag it bears.
 pub(in super::super) fn snapshot(seen: &types::Snapshot) -> Result<(ClusterName, Snapshot), Unreadable> {
     let tags = Tags::of(seen.tags());
     let snapshot = Snapshot {
         id: given(seen.snapshot_id(), "id")?.into(),
         volume: given(seen.volume_id(), "volume")?.into(),
         attempt: tags.attempt()?,
+        owner: tags.name(tags::OWNER),
+        copy_of: tags.name(tags::COPY_OF),
+        begun: seen.start_time().and_then(timestamp),
+        size_gib: size(seen.volume_size()),
         failed: seen.state() == Some(&SnapshotState::Error),
         completed: seen.state() == Some(&SnapshotState::Completed),
     };

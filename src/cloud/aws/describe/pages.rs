@@ -83,6 +83,18 @@ impl<C: Clock> Aws<C> {
         .await
     }
 
+    /// The snapshots that throw-away copies of clusters begin with.
+    pub(super) async fn copies(&self, region: &Region) -> Result<Vec<types::Snapshot>, Failure> {
+        all(async |token| {
+            let filters = vec![filter("tag-key", [tags::COPY_OF])];
+            let call = region.ec2.describe_snapshots().owner_ids("self").set_filters(Some(filters));
+            let call = call.max_results(LARGEST_PAGE).set_next_token(token);
+            let page = self.ask(region, DESCRIBE_SNAPSHOTS, || call.clone().send()).await?;
+            Ok((page.snapshots.unwrap_or_default(), page.next_token))
+        })
+        .await
+    }
+
     /// Volumes in trouble, whoever's they are: few, and the call cannot be told to find ours.
     pub(super) async fn impaired_volumes(&self, region: &Region) -> Result<Vec<types::VolumeStatusItem>, Failure> {
         all(async |token| {
