@@ -4,12 +4,13 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::time::Duration;
 
 use hermitcrab::action::ClaimEffect;
 use hermitcrab::controller::errand::{Errand, Finish};
 use hermitcrab::controller::{Audience, Report};
-use hermitcrab::observed::{CloudView, Remains};
+use hermitcrab::observed::{CloudView, InstanceState, Remains};
 use hermitcrab::plan::{Goal, Plan, Stall};
 use hermitcrab::ports::{Clock, Cloud, Coordination, Outcome, PortError, Wanted};
 use hermitcrab::sim::executor::block_on;
@@ -211,6 +212,36 @@ fn a_destroyed_cluster_may_be_again() {
         }
         assert_eq!(world.violations(), [], "{file}");
     }
+}
+
+/// Not in the middle: its stopped instances and their replacements would be there side by side.
+#[test]
+fn a_half_destroyed_cluster_is_not_brought_back_before_it_has_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("world.json");
+    let mut brought_back = BTreeMap::new();
+    for step in 1.. {
+        let (world, spec) = settled(ALONE, 1, FaultLevel::None);
+        let finish = bring(&world, &spec, Goal::Gone(Remains::Volumes), step);
+        let stopped = view(&world, &spec).live_instances().any(|one| one.state != InstanceState::Running);
+        world.save(&saved).unwrap();
+        let mut retry = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+        let output = retry.args(["retry", &spec.name, ALONE, "--world"]).arg(&saved).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), !stopped, "after step {step}: {error}");
+        assert_eq!(error.contains("consul-prod is half destroyed: i-"), stopped, "after step {step}: {error}");
+        if !stopped {
+            let world = World::load(&saved).unwrap();
+            assert_eq!(bring(&world, &spec, Goal::AsDeclared, u32::MAX), Finish::Reached, "after step {step}");
+            assert_eq!(world.violations(), [], "after step {step}");
+        }
+        brought_back.insert(step, !stopped);
+        if finish == Finish::Reached {
+            break;
+        }
+    }
+    let both = brought_back.values().collect::<BTreeSet<_>>();
+    assert!(both.len() == 2, "{brought_back:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::action::{ClaimEffect, CloudEffect, Effect};
 use crate::ids::{Generation, SlotName, VolumeId};
-use crate::observed::{ClaimRecord, CloudView, Ending, Remains};
+use crate::observed::{ClaimRecord, CloudView, Ending, InstanceState, Remains};
 use crate::plan::Hazard;
 use crate::ports::Outcome;
 use crate::spec::ClusterSpec;
@@ -58,6 +58,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(hazard.into());
     }
     if let Some(ending) = &record.ending {
+        half_destroyed(spec, &view)?;
         return revive(args, &scene, spec, &record, ending, out);
     }
     let marked: Vec<_> = marked(&view).collect();
@@ -93,7 +94,17 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// A cluster that was destroyed, or half so, may be again.
+/// Brought back in the middle, a cluster would have its stopped instances and their replacements side by side.
+fn half_destroyed(spec: &ClusterSpec, view: &CloudView) -> Result<(), Failure> {
+    let Some(instance) = view.live_instances().find(|instance| instance.state != InstanceState::Running) else {
+        return Ok(());
+    };
+    let (name, id) = (&spec.name, &instance.id);
+    Err(Failure::new(format!("{name} is half destroyed: {id} is there, and does not run"))
+        .hint("finish with `hermitcrab destroy FILE`, which keeps its volumes, and retry then"))
+}
+
+/// A cluster that was destroyed, or is to be, may be again.
 fn revive(
     args: &Args,
     scene: &cloud::Scene,
