@@ -20,6 +20,11 @@ pub fn before(then: Timestamp, span: Duration) -> Timestamp {
     then.checked_sub(span).unwrap_or(Timestamp::MIN)
 }
 
+/// An instant to the second, as fractions tell a person nothing: `2026-01-05T09:00:20Z`.
+pub fn clock(instant: Timestamp) -> String {
+    instant.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// A span as a person writes it: `45s`, `2m 5s`, `1h 30m`, `3d 4h`. Parts of a second are rounded.
 #[derive(Clone, Copy, Debug)]
 pub struct Human(pub Duration);

@@ -13,6 +13,7 @@ use crate::controller::errand::{Errand, Finish};
 use crate::controller::{Audience, Controller, Report};
 use crate::ids::{ClusterName, ImageId, SlotName};
 use crate::observed::{ClaimRecord, CloudView, Observation, Reading};
+use crate::plan::Hazard;
 use crate::ports::{Clock, Cloud, Coordination, Outcome, PortError, Wanted};
 use crate::rehearsal::{self, Rehearsal};
 use crate::sim::executor::block_on;
@@ -192,11 +193,16 @@ impl Scene {
         self.cloud.look(spec)
     }
 
-    /// What a command that changes something needs to have seen, or why it was not.
+    /// What a command that changes something needs to have seen, in the account that the file is for; or why not.
     pub fn see(&self, spec: &ClusterSpec) -> Result<(Arc<CloudView>, ClaimRecord), Failure> {
         let seen = self.look(spec);
         match (seen.cloud, seen.claim) {
-            (Reading::Seen { value: view, .. }, Reading::Seen { value: record, .. }) => Ok((view, record)),
+            (Reading::Seen { value: view, .. }, Reading::Seen { value: record, .. }) => {
+                match Hazard::of_account(spec, view.catalogue.account.as_ref()) {
+                    None => Ok((view, record)),
+                    Some(hazard) => Err(hazard.into()),
+                }
+            }
             (Reading::Unknown { why }, _) | (_, Reading::Unknown { why }) => {
                 Err(Failure::new(why).hint("`hermitcrab doctor` shows what can be reached, and what is allowed"))
             }

@@ -9,6 +9,7 @@ use crate::controller::errand::{Errand, Finish};
 use crate::observed::{CloudView, Ending, Group, Remains};
 use crate::plan::{Goal, Hazard, Plan};
 use crate::spec::ClusterSpec;
+use crate::time::clock;
 
 use super::cloud::{self, Scene};
 use super::desired::Desired;
@@ -83,9 +84,6 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let scene = args.cloud.open(std::slice::from_ref(declared))?;
     let spec = scene.specs.first().unwrap_or(declared);
     let (view, record) = scene.see(spec)?;
-    if let Some(hazard) = Hazard::of_account(spec, view.catalogue.account.as_ref()) {
-        return Err(hazard.into());
-    }
     if is_gone(spec, &view) {
         writeln!(out.data, "{}: there is nothing of it", spec.name)?;
         return Ok(Exit::Done);
@@ -126,7 +124,7 @@ fn show(
     remains: Remains,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let begun = ended.map(|ending| format!(", begun at {}", ending.since.strftime("%Y-%m-%dT%H:%M:%SZ")));
+    let begun = ended.map(|ending| format!(", begun at {}", clock(ending.since)));
     writeln!(
         out.notes,
         "{} ({}), to be destroyed{}:",

@@ -9,7 +9,6 @@ use clap::ValueEnum;
 
 use crate::ids::{ImageId, Zone};
 use crate::observed::{CloudView, Reading};
-use crate::plan::Hazard;
 use crate::rehearsal::{self, Budget, Changes, Rehearsal, Report, Source};
 use crate::spec::ClusterSpec;
 
@@ -130,9 +129,6 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             .hint("rehearse it from a file without `capacity`"));
     }
     let (view, _) = scene.see(spec)?;
-    if let Some(hazard) = Hazard::of_account(spec, view.catalogue.account.as_ref()) {
-        return Err(hazard.into());
-    }
     let from = args.from.clone().map_or_else(|| running(spec, &view), Ok)?;
     if from == spec.image {
         return nothing_new(args, spec, &view, out);

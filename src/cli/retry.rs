@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use crate::action::{ClaimEffect, CloudEffect, Effect};
 use crate::ids::{Generation, SlotName, VolumeId};
 use crate::observed::{ClaimRecord, CloudView, Ending, InstanceState, Remains};
-use crate::plan::Hazard;
 use crate::ports::Outcome;
 use crate::spec::ClusterSpec;
 
@@ -54,9 +53,6 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let scene = args.cloud.open(std::slice::from_ref(declared))?;
     let spec = scene.specs.first().unwrap_or(declared);
     let (view, record) = scene.see(spec)?;
-    if let Some(hazard) = Hazard::of_account(spec, view.catalogue.account.as_ref()) {
-        return Err(hazard.into());
-    }
     if let Some(ending) = &record.ending {
         half_destroyed(spec, &view)?;
         return revive(args, &scene, spec, &record, ending, out);

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::plan::plan;
 use crate::spec::{ClusterSpec, quorum};
 use crate::status::{Condition, ConditionKind, Phase, SlotStatus, Status, Truth, status};
+use crate::time::clock;
 
 use super::cloud;
 use super::desired::Desired;
@@ -148,7 +149,7 @@ fn header(status: &Status) -> String {
         "{name}{environment}: {phase}, {} of {} on {image}; {margin}\n  at {}\n",
         progress.updated,
         progress.total,
-        status.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        clock(status.at),
     )
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::action::{Action, ClaimEffect, CloudEffect, CreateVolume, Effect, GroupEffect, MemberEffect};
-use crate::time::Human;
+use crate::time::{Human, clock};
 
 use super::answer::{Awaited, Hazard, Hazards, Plan, Stall, Unproven, WaitingOn, Why};
 
@@ -501,9 +501,4 @@ impl fmt::Display for Stall {
 
 fn joined<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// An instant to the second: fractions tell a person nothing.
-fn clock(instant: crate::time::Timestamp) -> String {
-    instant.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -9,6 +9,7 @@ use super::super::tags::{self, Tags};
 use super::{ALREADY_SO, Change, Halt};
 use crate::ids::{Attempt, Generation, ImageId, InstanceId, SlotName, VolumeId};
 use crate::ports::{Clock, Outcome};
+use crate::time::clock;
 
 impl<C: Clock> Change<'_, C> {
     /// The tag says when. A second one is not written over the first.
@@ -17,7 +18,7 @@ impl<C: Clock> Change<'_, C> {
         if Tags::of(instance.tags()).get(tags::RETIRED).is_some() {
             return Err(ALREADY_SO);
         }
-        let now = self.aws.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let now = clock(self.aws.clock.now());
         self.write(vec![id.to_string()], &[(tags::RETIRED.to_owned(), now)].into()).await
     }
 
