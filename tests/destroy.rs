@@ -214,6 +214,18 @@ fn a_destroyed_cluster_may_be_again() {
     }
 }
 
+/// Of which nothing was to remain: another one is founded in its place, once EC2 has stopped showing the old instances.
+#[test]
+fn a_destroyed_cluster_may_begin_anew() {
+    let (world, spec) = settled(ALONE, 1, FaultLevel::None);
+    assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Nothing), u32::MAX), Finish::Reached);
+    revive(&world, &spec);
+    assert!(matches!(bring(&world, &spec, Goal::AsDeclared, u32::MAX), Finish::Stuck(Plan::Stalled(_))));
+    pass(&world, Duration::from_secs(2 * 3_600));
+    assert_eq!(bring(&world, &spec, Goal::AsDeclared, u32::MAX), Finish::Reached);
+    assert_eq!((what_is_left(&world, &spec), world.violations()), ((3, 3, 0), Vec::new()));
+}
+
 /// Not in the middle: its stopped instances and their replacements would be there side by side.
 #[test]
 fn a_half_destroyed_cluster_is_not_brought_back_before_it_has_gone() {

@@ -123,6 +123,11 @@ fn revive(
         }
         _ => {
             writeln!(out.data, "{}: a controller may bring it back, {back}", spec.name)?;
+            if ending.remains != Remains::Volumes {
+                let when =
+                    "that begins when EC2 shows its old instances and volumes no more, an hour or so after their end";
+                writeln!(out.notes, " note: {when}")?;
+            }
             if let Some(group) = spec.capacity.group() {
                 let note =
                     format!("what is launched joins {group}; set its minimum again when the cluster has settled");

@@ -124,6 +124,11 @@ pub(super) fn at_least(version: &str, major: u32, minor: u32) -> bool {
 }
 
 impl Consul {
+    /// Nobody yet, and as many are expected.
+    pub(super) fn anew(&self) -> Self {
+        Self { expect: self.expect, ..Self::default() }
+    }
+
     /// The log's length.
     pub(super) fn index(&self, now: Millis) -> u64 {
         let growing = self.leader.is_some() && self.election.is_none();

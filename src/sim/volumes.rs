@@ -178,7 +178,19 @@ impl Truth {
             return Ok(changed("available", format!("{found:?}")));
         }
         self.volume_moves(id, VolumeState::Deleted, SHOWN_DELETED);
+        self.begin_anew(id);
         Ok(Outcome::Done)
+    }
+
+    /// With its last volume a cluster is gone: servers that begin in its place found another.
+    fn begin_anew(&mut self, last: &VolumeId) {
+        let Some(name) = self.volumes.get(last).map(|disk| disk.cluster.clone()) else { return };
+        let Some(cluster) = self.clusters.get_mut(&name) else { return };
+        let is_left = |id| self.volumes.get(id).is_some_and(|disk| disk.seen.state != VolumeState::Deleted);
+        if !cluster.volumes.iter().any(is_left) && cluster.consul.processes.is_empty() {
+            cluster.consul = cluster.consul.anew();
+            cluster.slots.values_mut().for_each(|slot| (slot.member, slot.applied) = (None, 0));
+        }
     }
 
     /// A snapshot has everything that it was taken for.
