@@ -147,6 +147,17 @@ fn one_that_is_broken_off_leaves_nothing_either() {
     }
 }
 
+/// The group stays as it is, and has no copy.
+#[test]
+fn a_copy_is_in_no_group() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+    command.args(["rehearse", "tests/fixtures/consul-group.yaml", "--image", NEW, "--cloud", "simulated"]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("changed      instances of its own, not of consul-servers\n"), "{said}");
+}
+
 #[test]
 fn one_with_data_passes_and_fails_as_one_without() {
     let (report, world) = rehearse_changed(good(), GENEROUS, NEVER, with_data);

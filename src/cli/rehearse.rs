@@ -39,7 +39,8 @@ Examples:
       See one fail, without an AWS account
 
 The copy is named after the cluster, with the time; its slots are named `rehearsal-…`, it takes no snapshots before a
-replacement, and waits for no window and no approval. It is destroyed in any case, after Ctrl-C too. That needs
+replacement, and waits for no window and no approval. It is in no Auto Scaling group, should the cluster have adopted one. It is
+destroyed in any case, after Ctrl-C too. That needs
 ec2:DeleteVolume, which the controller's own policy denies.
 
 It starts with blank volumes, unless `--with-data` is given: then one of its members begins with a snapshot of a healthy
@@ -124,20 +125,17 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(Failure::new(format!("{} declares several clusters", args.path.display()))
             .hint("name the file of the one that is meant"));
     };
-    if let Some(group) = spec.capacity.group() {
-        return Err(Failure::new(format!("{} adopts Auto Scaling group {group}, which has no copy", spec.name))
-            .hint("rehearse it from a file without `capacity`"));
-    }
     let (view, _) = scene.see(spec)?;
     let from = args.from.clone().map_or_else(|| running(spec, &view), Ok)?;
     if from == spec.image {
         return nothing_new(args, spec, &view, out);
     }
     let mut copy = rehearsal::copy(spec, rehearsal::name(&spec.name, scene.now()));
-    let changed = args
+    let mut changed = args
         .changes(&scene, spec, &from)?
         .make(&mut copy)
         .map_err(|unknown| Failure::new(unknown).hint("`--subnet ZONE=SUBNET` names a zone of the file's slots"))?;
+    changed.extend(spec.capacity.group().map(|group| format!("instances of its own, not of {group}")));
     scene.announce(&copy, args.payload);
     writeln!(out.notes, "{}: a copy of {} at {from}, to be brought to {}", copy.name, spec.name, copy.image)?;
     if !changed.is_empty() {

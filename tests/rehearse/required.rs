@@ -51,7 +51,7 @@ impl Desk {
     }
 
     fn once(&self) -> (Option<i32>, String, String) {
-        self.run(&["run", FILE, "--once", "--speed", "400", "--log-level", "error"])
+        self.run(&["run", FILE, "--once", "--speed", "100", "--log-level", "error"])
     }
 
     fn rehearse(&self, more: &[&str]) -> (Option<i32>, String, String) {
