@@ -25,7 +25,7 @@
 //! | [`observed`] | what was seen at one moment: plain data | `ids`, `time` |
 //! | [`action`] | one effect, fully specified: plans say it, ports do it | the three rows above; with them it is *data* |
 //! | [`ports`] | traits [`Cloud`](ports::Cloud), [`Application`](ports::Application), [`Coordination`](ports::Coordination), [`Clock`](ports::Clock), and how they fail | data |
-//! | [`plan`] | the decision: `look` arranges; `replacement`, `heal`, `upkeep`, `select` answer, `group` beside them where an Auto Scaling group is adopted; `gates` refuse; `explain` words it; `forecast` looks ahead | data |
+//! | [`plan`] | the decision: `look` arranges; `replacement`, `heal`, `upkeep`, `select` answer, `group` beside them where an Auto Scaling group is adopted; `teardown` ends a cluster; `gates` refuse; `explain` words it; `forecast` looks ahead | data |
 //! | [`status`] | conditions, phase, progress | data, `plan` |
 //! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
 //! | [`controller`] | the pass and the loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), files (`desired`, `wake`) | everything above |
@@ -70,6 +70,10 @@
 //!
 //! **Architecture invariant:** whatever the simulated world does, no safety rule breaks and every run ends in a named
 //! answer: `sim/invariants.rs` judges from the truth after each step, `tests/chaos.rs` and `simulate --seeds` try it.
+//!
+//! **Architecture invariant:** a copy of a cluster is another cluster, with its own name, claim and members, and what is deleted at
+//! its end is its own. That a copied volume never brings its old self along is for the guest to see to, before it stamps it:
+//! `tests/guest/volumes.rs`, and in the rig `journey::one_with_data_reaches_nothing`.
 //!
 //! # Where a new thing goes
 //!
