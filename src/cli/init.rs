@@ -44,7 +44,7 @@ Exit codes:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The file to write, `-` for stdout; left out, desired-state/<name>.yaml
+    /// The file to write, `-` for stdout; left out, desired-state/NAME.yaml
     #[arg(value_name = "FILE")]
     path: Option<PathBuf>,
     /// What `terraform output -json` wrote; `-` reads stdin. Flags win over it
