@@ -106,6 +106,11 @@ impl CloudView {
     pub fn present_volumes(&self) -> impl Iterator<Item = &Volume> {
         self.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted)
     }
+
+    /// The snapshots that a throw-away copy of a cluster began with.
+    pub fn copies(&self) -> impl Iterator<Item = &Snapshot> {
+        self.snapshots.iter().filter(|snapshot| snapshot.copy_of.is_some())
+    }
 }
 
 /// Facts about a region that every cluster in it shares.

@@ -231,7 +231,7 @@ fn slots(look: &Look<'_>) -> Vec<SlotStatus> {
 
 fn orphans(look: &Look<'_>) -> Vec<String> {
     let undeclared = |slot: &SlotName| look.slot(slot).is_none();
-    let instances = look.cloud.instances.iter().filter(|i| i.state.is_live() && undeclared(&i.slot));
+    let instances = look.cloud.live_instances().filter(|instance| undeclared(&instance.slot));
     let volumes = look.cloud.volumes.iter().filter(|volume| undeclared(&volume.slot));
     let strays = group::strays(look).map(|recruit| recruit.id.to_string());
     let instances = instances.map(|instance| instance.id.to_string());

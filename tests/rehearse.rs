@@ -8,7 +8,7 @@ use hermitcrab::action::CloudEffect;
 use hermitcrab::controller::errand::{Errand, Finish};
 use hermitcrab::controller::{Audience, Report as Told, seats};
 use hermitcrab::ids::{ClusterName, ImageId};
-use hermitcrab::observed::{ClaimRecord, CloudView, Health, Membership, Remains, VolumeState};
+use hermitcrab::observed::{ClaimRecord, CloudView, Health, Membership, Remains};
 use hermitcrab::plan::Goal;
 use hermitcrab::ports::{Application, Clock, Cloud, Coordination, Outcome, PortError, Wanted};
 use hermitcrab::rehearsal::{Budget, Changes, NoSource, Rehearsal, Report, Source, UnknownZone, copy, name};
@@ -85,8 +85,8 @@ fn with_data(world: &World, spec: &ClusterSpec) -> Changes {
 fn nothing_is_left(report: &Report, world: &World) {
     let seen = |name: &ClusterName| {
         let view = view(world, name);
-        let instances = view.instances.iter().filter(|instance| instance.state.is_live()).count();
-        let volumes = view.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted).count();
+        let instances = view.live_instances().count();
+        let volumes = view.present_volumes().count();
         (instances, volumes, view.snapshots.len())
     };
     assert_eq!(seen(&report.copy), (0, 0, 0));

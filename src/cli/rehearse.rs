@@ -40,8 +40,7 @@ Examples:
 
 The copy is named after the cluster, with the time; its slots are named `rehearsal-…`, it takes no snapshots before a
 replacement, and waits for no window and no approval. It is in no Auto Scaling group, should the cluster have adopted one. It is
-destroyed in any case, after Ctrl-C too. That needs
-ec2:DeleteVolume, which the controller's own policy denies.
+destroyed in any case, after Ctrl-C too. That needs ec2:DeleteVolume, which the controller's own policy denies.
 
 It starts with blank volumes, unless `--with-data` is given: then one of its members begins with a snapshot of a healthy
 follower's volumes, and the others are given the data by it. The image's guest cuts that member off from the cluster before

@@ -191,7 +191,7 @@ pub fn policy(specs: &[ClusterSpec], grant: &Grant<'_>) -> Value {
     match grant.task {
         Task::Control => {
             statements.extend(recruit(&scope));
-            statements.extend(never(&scope.groups()));
+            statements.extend([never_delete_data(), never_take_over(&scope.groups())]);
         }
         Task::Rehearse => statements.extend(clear_away(&scope)),
     }
@@ -271,22 +271,20 @@ fn recruit(scope: &Scope<'_>) -> Option<Value> {
 fn clear_away(scope: &Scope<'_>) -> [Value; 3] {
     let mut a_copys = scope.is_ours();
     a_copys["Null"] = json!({ "aws:ResourceTag/hermitcrab:copy-of": "false" });
-    let [_, take_over] = never(&[]);
     [
         statement("DeleteVolumesOfCopies", &["ec2:DeleteVolume"], scope.ec2(&["volume"]), Some(scope.is_ours())),
         statement("DeleteSnapshotsOfCopies", &["ec2:DeleteSnapshot"], scope.snapshots(), Some(a_copys)),
-        take_over,
+        never_take_over(&[]),
     ]
 }
 
-/// No data volume is ever deleted, and nothing that is not ours is made ours: that is `adopt`, and a person's to do;
-/// but for what an adopted group has launched.
-fn never(groups: &[String]) -> [Value; 2] {
-    let deny = |sid: &str, actions: &[&str], condition: Option<Value>| {
-        let mut statement = statement(sid, actions, json!("*"), condition);
-        statement["Effect"] = json!("Deny");
-        statement
-    };
+/// No data volume is ever deleted.
+fn never_delete_data() -> Value {
+    deny("NeverDeleteData", &NEVER, None)
+}
+
+/// Nothing that is not ours is made ours: that is `adopt`, and a person's to do; but for what an adopted group has launched.
+fn never_take_over(groups: &[String]) -> Value {
     let mut owner_alone = json!({
         "ForAnyValue:StringEquals": { "aws:TagKeys": "hermitcrab:owner" },
         "Null": { "ec2:CreateAction": "true" },
@@ -294,10 +292,13 @@ fn never(groups: &[String]) -> [Value; 2] {
     if !groups.is_empty() {
         owner_alone["StringNotEquals"] = json!({ "aws:ResourceTag/aws:autoscaling:groupName": groups });
     }
-    [
-        deny("NeverDeleteData", &NEVER, None),
-        deny("NeverTakeOver", &["ec2:CreateTags", "ec2:DeleteTags"], Some(owner_alone)),
-    ]
+    deny("NeverTakeOver", &["ec2:CreateTags", "ec2:DeleteTags"], Some(owner_alone))
+}
+
+fn deny(sid: &str, actions: &[&str], condition: Option<Value>) -> Value {
+    let mut statement = statement(sid, actions, json!("*"), condition);
+    statement["Effect"] = json!("Deny");
+    statement
 }
 
 /// How resources are named, as narrowly as the specs allow.

@@ -14,10 +14,9 @@ use super::look::{Look, Place, SlotLook};
 use super::rehearsal;
 use super::replacement;
 use super::standing::{Standing, Unclear, standing};
+use super::teardown::PATIENCE_WITH_SNAPSHOTS;
 
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// A copy of a large volume takes hours.
-const PATIENCE_WITH_COPIES: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What to do about the slots that are not as they should be. What can be done comes before what must be waited for,
 /// and that before what needs a person: one slot's trouble does not keep another from being healed.
@@ -141,8 +140,7 @@ fn content<'a>(look: &Look<'a>, slot: &SlotLook<'_>, name: &VolumeName) -> Conte
     let seed = |origin: &'a Origin| origin.seed.as_ref().filter(|seed| seed.slot == slot.spec.name);
     let source = origin.and_then(|origin| Some((&origin.cluster, seed(origin)?.volumes.get(name)?)));
     let Some((of, volume)) = source else { return Content::Blank };
-    let copies =
-        look.cloud.snapshots.iter().filter(|snapshot| snapshot.volume == *volume && snapshot.copy_of.is_some());
+    let copies = look.cloud.copies().filter(|copy| copy.volume == *volume);
     let plan = match copies.max_by_key(|copy| (copy.completed, !copy.failed)) {
         Some(copy) if copy.completed => return Content::Copy(copy),
         Some(copy) if copy.failed => {
@@ -151,7 +149,7 @@ fn content<'a>(look: &Look<'a>, slot: &SlotLook<'_>, name: &VolumeName) -> Conte
         }
         Some(copy) => {
             let what = Awaited::VolumeCopied { volume: volume.clone(), snapshot: copy.id.clone() };
-            look.wait(slot, what, copy.begun.unwrap_or(look.now), PATIENCE_WITH_COPIES)
+            look.wait(slot, what, copy.begun.unwrap_or(look.now), PATIENCE_WITH_SNAPSHOTS)
         }
         None => {
             let effect = CloudEffect::CopyVolume { volume: volume.clone(), of: of.clone(), name: name.clone() };

@@ -122,12 +122,10 @@ impl<'a> Look<'a> {
             VolumeState::Deleted => Place::Unusable("deleted"),
             VolumeState::Error => Place::Unusable("in state error"),
             VolumeState::Shared(_) => Place::Unusable("attached to several instances at once"),
-            VolumeState::Available => {
-                match self.cloud.instances.iter().find(|i| i.state.is_live() && listed_by(&i.id)) {
-                    Some(holder) => Place::Unclear(format!("{} is available, yet {} lists it", volume.id, holder.id)),
-                    None => Place::Free,
-                }
-            }
+            VolumeState::Available => match self.cloud.live_instances().find(|instance| listed_by(&instance.id)) {
+                Some(holder) => Place::Unclear(format!("{} is available, yet {} lists it", volume.id, holder.id)),
+                None => Place::Free,
+            },
             VolumeState::InUse(attachment) => match attachment.phase {
                 AttachmentPhase::Attaching => Place::Attaching { to: &attachment.instance, since: attachment.since },
                 AttachmentPhase::Detaching | AttachmentPhase::Busy => {

@@ -19,7 +19,7 @@ mod group;
 /// How long EC2 takes for any one step, at the worst.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// A copy of a large volume takes hours.
-const PATIENCE_WITH_SNAPSHOTS: Duration = Duration::from_secs(24 * 60 * 60);
+pub const PATIENCE_WITH_SNAPSHOTS: Duration = Duration::from_secs(24 * 60 * 60);
 /// EC2 refuses a launch that was signed longer ago, so nothing of a replacement that fell can turn up after this.
 const LATE: Duration = Duration::from_secs(5 * 60);
 
@@ -72,8 +72,7 @@ fn end(look: &Look<'_>, remains: Remains) -> Plan {
 
 /// The snapshots that it began with, where nothing is to remain. Those that were taken to save data are kept in any case.
 fn copies<'a>(look: &Look<'a>, remains: Remains) -> impl Iterator<Item = &'a Snapshot> + use<'a> {
-    let copies = look.cloud.snapshots.iter().filter(|snapshot| snapshot.copy_of.is_some());
-    copies.filter(move |_| remains == Remains::Nothing)
+    look.cloud.copies().filter(move |_| remains == Remains::Nothing)
 }
 
 /// An end that has been decided on.

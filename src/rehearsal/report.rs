@@ -42,7 +42,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn of(rehearsal: &Rehearsal) -> Self {
+    pub(crate) fn of(rehearsal: &Rehearsal) -> Self {
         Self {
             cluster: rehearsal.original.clone(),
             copy: rehearsal.copy.name.clone(),

@@ -22,7 +22,7 @@ impl Truth {
             let exact = self.exact_view(&name, &catalogue);
             let view = if self.faults.reads_are_stale(self.now) { self.stale_view(&name, exact) } else { exact };
             let view = asked_for(view, wanted.groups.get(&name));
-            let copies = wanted.copies && view.snapshots.iter().any(|snapshot| snapshot.copy_of.is_some());
+            let copies = wanted.copies && view.copies().next().is_some();
             if !view.instances.is_empty() || !view.volumes.is_empty() || view.group.is_some() || copies {
                 clusters.insert(name, view);
             }

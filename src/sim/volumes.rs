@@ -4,7 +4,7 @@ use super::calls::{Refusal, changed};
 use super::canaries::Canaries;
 use super::cloud::TOKEN_LIFE;
 use super::latency;
-use super::records::{Disk, Spent};
+use super::records::{Cluster, Disk, Spent};
 use super::truth::{Millis, Tick, Truth};
 use crate::action::CreateVolume;
 use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, SnapshotId, VolumeId};
@@ -185,9 +185,11 @@ impl Truth {
     /// With its last volume a cluster is gone: servers that begin in its place found another.
     fn begin_anew(&mut self, last: &VolumeId) {
         let Some(name) = self.volumes.get(last).map(|disk| disk.cluster.clone()) else { return };
-        let Some(cluster) = self.clusters.get_mut(&name) else { return };
-        let is_left = |id| self.volumes.get(id).is_some_and(|disk| disk.seen.state != VolumeState::Deleted);
-        if !cluster.volumes.iter().any(is_left) && cluster.consul.processes.is_empty() {
+        let bare = |cluster: &Cluster| {
+            cluster.consul.processes.is_empty() && cluster.volumes.iter().all(|id| self.disk(id).is_err())
+        };
+        let is_gone = self.clusters.get(&name).is_some_and(bare);
+        if let Some(cluster) = self.clusters.get_mut(&name).filter(|_| is_gone) {
             cluster.consul = cluster.consul.anew();
             cluster.slots.values_mut().for_each(|slot| (slot.member, slot.applied) = (None, 0));
         }

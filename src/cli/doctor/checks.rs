@@ -164,7 +164,7 @@ fn image(id: &ImageId, view: &CloudView) -> Check {
 
 /// What serves a slot, by its tags.
 fn serving(slot: &SlotSpec, view: &CloudView, seen: &Observation) -> Check {
-    let live: Vec<&Instance> = view.instances.iter().filter(|i| i.slot == slot.name && i.state.is_live()).collect();
+    let live: Vec<&Instance> = view.live_instances().filter(|instance| instance.slot == slot.name).collect();
     let volumes: Vec<_> = view.volumes.iter().filter(|volume| volume.slot == slot.name).collect();
     let what = slot.name.to_string();
     let owners = live.iter().map(|i| &i.owner).chain(volumes.iter().map(|volume| &volume.owner));

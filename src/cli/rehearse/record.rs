@@ -166,23 +166,7 @@ mod tests {
     }
 
     fn report(rehearsal: &Rehearsal, broken_off: bool, findings: &[String]) -> Report {
-        Report {
-            cluster: rehearsal.original.clone(),
-            copy: rehearsal.copy.name.clone(),
-            from: rehearsal.from.clone(),
-            to: rehearsal.copy.image.clone(),
-            passed: findings.is_empty(),
-            broken_off,
-            changed: rehearsal.changed.clone(),
-            findings: findings.to_vec(),
-            create_seconds: 0.0,
-            roll_seconds: 0.0,
-            destroy_seconds: 0.0,
-            member_down_seconds: Default::default(),
-            longest_write_stall_seconds: 0.0,
-            writes_acknowledged: 0,
-            writes_lost: 0,
-        }
+        Report { passed: findings.is_empty(), broken_off, findings: findings.to_vec(), ..Report::of(rehearsal) }
     }
 
     fn known(scene: &Scene, spec: &ClusterSpec) -> (u64, Vec<Rehearsed>) {

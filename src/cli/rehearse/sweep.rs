@@ -23,7 +23,7 @@ pub fn sweep(args: &Args, scene: &Scene, out: &mut Output) -> Result<Exit, Failu
             let (view, _) = scene.see(&copy)?;
             let is_gone = view.live_instances().next().is_none()
                 && view.present_volumes().next().is_none()
-                && view.snapshots.iter().all(|snapshot| snapshot.copy_of.is_none());
+                && view.copies().next().is_none();
             if is_gone {
                 continue;
             }

@@ -1,6 +1,6 @@
 //! What time it is at AWS: the date that every answer bears, a refusal too.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_sts::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -16,6 +16,12 @@ const DOING: &str = "ask what time it is";
 #[derive(Clone, Debug, Default)]
 struct Heard(Arc<Mutex<Option<String>>>);
 
+impl Heard {
+    fn date(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Intercept for Heard {
     fn name(&self) -> &'static str {
         "Heard"
@@ -28,7 +34,7 @@ impl Intercept for Heard {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date").map(str::to_owned);
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = date;
+        *self.date() = date;
         Ok(())
     }
 }
@@ -40,7 +46,7 @@ impl<C: Clock> Aws<C> {
         let (call, heard) = (region.sts.get_caller_identity(), Heard::default());
         let ask = || call.clone().customize().interceptor(heard.clone()).send();
         let answer = self.ask(&region, operation::GET_CALLER_IDENTITY, ask).await;
-        let date = heard.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let date = heard.date().take();
         match (date.and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(&date).ok()), answer) {
             (Some(time), _) => Ok(time),
             (None, Err(failure)) => Err(failure.while_doing(DOING)),

@@ -73,21 +73,17 @@ impl<C: Clock> Aws<C> {
             return Ok(Vec::new());
         }
         let named = (volumes.len() <= MOST_VALUES).then(|| filter("volume-id", volumes));
-        all(async |token| {
-            let filters = named.iter().cloned().chain([ours()]).collect();
-            let call = region.ec2.describe_snapshots().owner_ids("self").set_filters(Some(filters));
-            let call = call.max_results(LARGEST_PAGE).set_next_token(token);
-            let page = self.ask(region, DESCRIBE_SNAPSHOTS, || call.clone().send()).await?;
-            Ok((page.snapshots.unwrap_or_default(), page.next_token))
-        })
-        .await
+        self.snapshots(region, named.into_iter().chain([ours()]).collect()).await
     }
 
     /// The snapshots that throw-away copies of clusters begin with.
     pub(super) async fn copies(&self, region: &Region) -> Result<Vec<types::Snapshot>, Failure> {
+        self.snapshots(region, vec![filter("tag-key", [tags::COPY_OF])]).await
+    }
+
+    async fn snapshots(&self, region: &Region, which: Vec<types::Filter>) -> Result<Vec<types::Snapshot>, Failure> {
         all(async |token| {
-            let filters = vec![filter("tag-key", [tags::COPY_OF])];
-            let call = region.ec2.describe_snapshots().owner_ids("self").set_filters(Some(filters));
+            let call = region.ec2.describe_snapshots().owner_ids("self").set_filters(Some(which.clone()));
             let call = call.max_results(LARGEST_PAGE).set_next_token(token);
             let page = self.ask(region, DESCRIBE_SNAPSHOTS, || call.clone().send()).await?;
             Ok((page.snapshots.unwrap_or_default(), page.next_token))
