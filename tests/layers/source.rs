@@ -102,6 +102,81 @@ pub fn without(text: &str, parts: &[Part]) -> String {
     code
 }
 
+/// One comment: all the lines of it that stand below each other.
+pub struct Comment<'a> {
+    /// The number of its first line, from 1.
+    pub line: usize,
+    /// The first line, without the marker.
+    pub text: &'a str,
+    /// Whether it documents something that is no function.
+    pub names_a_thing: bool,
+}
+
+/// Lists the comments of a source text. Lines with one marker below each other are one comment.
+pub fn comments(text: &str) -> Vec<Comment<'_>> {
+    let mut comments = Vec::new();
+    let mut at = 0;
+    let mut last: Option<(&str, usize)> = None; // the marker of the line comment above, and its line
+    while let Some(first) = text[at..].chars().next() {
+        let within_word = text[..at].ends_with(is_word);
+        let Some((part, length)) = part_at(&text[at..], within_word) else {
+            at += first.len_utf8();
+            continue;
+        };
+        if part == Part::Comment {
+            let (line, whole) = (text[..at].matches('\n').count() + 1, &text[at..at + length]);
+            let marker = marker(whole);
+            let alone = text[..at].rsplit('\n').next().is_some_and(|before| before.trim().is_empty());
+            if !(alone && last == Some((marker, line - 1))) {
+                let first_line = whole[marker.len()..].lines().next().unwrap_or_default();
+                let names_a_thing = marker == "///" && !is_function(after_docs(&text[at..]));
+                comments.push(Comment { line, text: first_line, names_a_thing });
+            }
+            last = (alone && marker != "/*").then_some((marker, line));
+        }
+        at += length;
+    }
+    comments
+}
+
+/// The marker that a comment begins with.
+fn marker(comment: &str) -> &'static str {
+    ["///", "//!", "//"].into_iter().find(|marker| comment.starts_with(marker)).unwrap_or("/*")
+}
+
+/// The text without the comments and attributes that it begins with.
+fn after_docs(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    loop {
+        let length = match part_at(rest, false) {
+            Some((Part::Comment, length)) => length,
+            _ if rest.starts_with("#[") => attribute(rest),
+            _ => return rest,
+        };
+        rest = rest[length..].trim_start();
+    }
+}
+
+/// How long the attribute is that the text begins with.
+fn attribute(text: &str) -> usize {
+    let (mut at, mut depth) = (0, 0);
+    while let Some(character) = text[at..].chars().next() {
+        let literal = part_at(&text[at..], false).map(|(_, length)| length);
+        depth += i32::from(character == '[') - i32::from(character == ']');
+        at += literal.unwrap_or(character.len_utf8());
+        if character == ']' && depth == 0 {
+            break;
+        }
+    }
+    at
+}
+
+/// Whether an item is a function, by its first words.
+fn is_function(item: &str) -> bool {
+    let words = item.split_whitespace().take_while(|word| !word.contains(['{', ';', '=', ',']));
+    words.map(|word| word.trim_start_matches("pub(")).take(6).any(|word| word == "fn")
+}
+
 /// The comment or literal that the text begins with, and how long it is.
 fn part_at(text: &str, within_word: bool) -> Option<(Part, usize)> {
     let until = |from: usize, end: &str| text[from..].find(end).map_or(text.len(), |at| from + at + end.len());
