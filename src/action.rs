@@ -34,7 +34,6 @@ pub struct Action {
 /// An effect, by the port that carries it out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum Effect {
     Cloud(CloudEffect),
     Member(MemberEffect),
@@ -50,62 +49,45 @@ pub enum CloudEffect {
     /// Start an instance from an image. Expects that none was launched with the same token.
     Launch(Box<Launch>),
     /// Stop a running instance; its volumes stay attached.
-    #[allow(missing_docs)]
     Stop { instance: InstanceId },
     /// Start a stopped instance again.
-    #[allow(missing_docs)]
     Start { instance: InstanceId },
     /// Snapshot a volume whose instance is stopped.
-    #[allow(missing_docs)]
     Snapshot { volume: VolumeId, attempt: Attempt },
     /// Snapshot a volume of another cluster, which may be in use, to begin a slot of this copy of it with. Expects that the
     /// slot has no such snapshot.
-    #[allow(missing_docs)]
     CopyVolume { volume: VolumeId, of: ClusterName, name: VolumeName },
     /// Delete a snapshot that this copy of a cluster began with.
-    #[allow(missing_docs)]
     DeleteSnapshot { snapshot: SnapshotId },
     /// Detach a volume. Expects it attached to exactly that instance, which is stopped or terminated.
-    #[allow(missing_docs)]
     Detach { volume: VolumeId, instance: InstanceId, device: String },
     /// Attach a volume. Expects it `available`.
-    #[allow(missing_docs)]
     Attach { volume: VolumeId, instance: InstanceId, device: String },
     /// Terminate an instance. Expects it marked retired, with no data volume attached.
-    #[allow(missing_docs)]
     Terminate { instance: InstanceId },
     /// Mark an instance as no longer needed.
-    #[allow(missing_docs)]
     Retire { instance: InstanceId },
     /// Record on a slot's volumes that a generation failed there.
-    #[allow(missing_docs)]
     Reject { volumes: BTreeSet<VolumeId>, generation: Generation, attempt: Attempt },
     /// Take the record of that failure away again, because a person says so. Expects just that generation recorded.
-    #[allow(missing_docs)]
     Forgive { volumes: BTreeSet<VolumeId>, generation: Generation },
     /// Record on a slot's volumes what proved itself there.
-    #[allow(missing_docs)]
     Settle { volumes: BTreeSet<VolumeId>, generation: Generation, image: ImageId, attempt: Attempt },
     /// Record on volumes which slots have ever been initialised.
-    #[allow(missing_docs)]
     RecordSlots { volumes: BTreeSet<VolumeId>, slots: BTreeSet<SlotName> },
     /// Set an instance's declared tags in place.
-    #[allow(missing_docs)]
     Tag { instance: InstanceId, tags: BTreeMap<String, String> },
     /// Make an instance that the adopted group launched by itself one of the slot's. Expects that it bears no tag of ours.
     Recruit(Recruitment),
     /// Delete a volume for good. Expects it `available`.
-    #[allow(missing_docs)]
     DeleteVolume { volume: VolumeId },
     /// A call about the adopted Auto Scaling group.
-    #[allow(missing_docs)]
     Group { group: String, effect: GroupEffect },
 }
 
 /// What makes an instance that a group launched one of a slot's: the tags that a launch would have given it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Recruitment {
     pub instance: InstanceId,
     pub owner: Owner,
@@ -119,7 +101,6 @@ pub struct Recruitment {
 /// A volume for a slot that never had one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct CreateVolume {
     pub token: Token,
     pub name: VolumeName,
@@ -138,7 +119,6 @@ pub struct CreateVolume {
 /// An instance to launch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Launch {
     /// Made from cluster, slot, generation, attempt and subnet.
     pub token: Token,
@@ -186,7 +166,6 @@ impl Launch {
 /// A request to the application.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum MemberEffect {
     /// Move leadership from one member to another. Expects the first to lead.
     TransferLeadership { from: MemberId, to: MemberId },
@@ -199,7 +178,6 @@ pub enum MemberEffect {
 #[serde(rename_all = "camelCase")]
 pub enum ClaimEffect {
     /// Claim a slot, or claim it anew with a further attempt.
-    #[allow(missing_docs)]
     Claim { claim: Claim, expects: u64 },
     /// Give the slot up: it is settled again.
     Release {
@@ -211,13 +189,10 @@ pub enum ClaimEffect {
         taken_back: bool,
     },
     /// Let the cluster be no more: from now on nothing else is done to it, and a claim falls.
-    #[allow(missing_docs)]
     End { ending: Ending, expects: u64 },
     /// Take that back.
-    #[allow(missing_docs)]
     Revive { expects: u64 },
     /// Write down what a rehearsal came to, in place of an earlier one of the same generation.
-    #[allow(missing_docs)]
     Rehearsed { rehearsed: Rehearsed, expects: u64 },
 }
 

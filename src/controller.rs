@@ -58,7 +58,6 @@ pub trait Audience {
 }
 
 /// What a pass reports.
-#[allow(missing_docs)]
 pub struct Report<'a> {
     pub spec: &'a ClusterSpec,
     pub seen: &'a Observation,
@@ -113,7 +112,7 @@ impl Attended {
 }
 
 impl<O: Outside, A: Audience> Controller<O, A> {
-    #[allow(missing_docs)]
+    /// Makes a controller that has seen nothing yet.
     pub fn new(outside: O, audience: A, settings: Settings) -> Self {
         Self { outside, audience, settings, sweeper: Sweeper::default() }
     }

@@ -67,11 +67,9 @@ impl Http {
 pub enum Unusable {
     /// A file cannot be read.
     #[error("cannot read {path}")]
-    #[allow(missing_docs)]
     File { path: String, source: std::io::Error },
     /// A file does not hold what it should.
     #[error("{path} holds no {what}")]
-    #[allow(missing_docs)]
     Content { path: String, what: &'static str },
     /// A certificate and its key do not fit, or are of a kind that is not known.
     #[error("the certificates cannot be used")]

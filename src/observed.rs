@@ -145,7 +145,6 @@ pub struct Image {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Instance {
-    #[allow(missing_docs)]
     pub id: InstanceId,
     /// From `hermitcrab:slot`.
     pub slot: SlotName,
@@ -157,7 +156,6 @@ pub struct Instance {
     pub attempt: Attempt,
     /// `hermitcrab:retired` is set: proven superseded, or never needed. Only then may it be terminated.
     pub retired: bool,
-    #[allow(missing_docs)]
     pub state: InstanceState,
     /// Why EC2 moved it to that state, e.g. `Server.InsufficientInstanceCapacity`.
     pub state_reason: Option<String>,
@@ -167,21 +165,15 @@ pub struct Instance {
     pub launched_at: Timestamp,
     /// EC2's status checks.
     pub checks: Checks,
-    #[allow(missing_docs)]
     pub image: ImageId,
     /// E.g. `m7i.large`.
     pub instance_type: String,
-    #[allow(missing_docs)]
     pub zone: Zone,
-    #[allow(missing_docs)]
     pub subnet: String,
     /// Its private address, once it has one.
     pub address: Option<IpAddr>,
-    #[allow(missing_docs)]
     pub iam_instance_profile: Option<String>,
-    #[allow(missing_docs)]
     pub security_groups: BTreeSet<String>,
-    #[allow(missing_docs)]
     pub key_name: Option<String>,
     /// From `hermitcrab:user-data`: a digest, set at launch. Absent on an adopted instance.
     pub user_data: Option<String>,
@@ -198,7 +190,6 @@ pub struct Instance {
 /// An instance's life cycle, in EC2's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum InstanceState {
     Pending,
     Running,
@@ -218,7 +209,6 @@ impl InstanceState {
 /// EC2's system and instance status checks, taken together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum Checks {
     Ok,
     Initializing,
@@ -231,7 +221,6 @@ pub enum Checks {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Device {
-    #[allow(missing_docs)]
     pub volume: VolumeId,
     /// E.g. `/dev/sdf`.
     pub device: String,
@@ -253,7 +242,6 @@ pub struct ScheduledEvent {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
-    #[allow(missing_docs)]
     pub id: VolumeId,
     /// From `hermitcrab:slot`.
     pub slot: SlotName,
@@ -271,11 +259,8 @@ pub struct Volume {
     pub attempt: Attempt,
     /// From `hermitcrab:rejected`: a generation that failed here.
     pub rejected: Option<Generation>,
-    #[allow(missing_docs)]
     pub state: VolumeState,
-    #[allow(missing_docs)]
     pub zone: Zone,
-    #[allow(missing_docs)]
     pub size_gib: u32,
     /// EBS reports I/O trouble, with what it says.
     pub impaired: Option<String>,
@@ -286,7 +271,6 @@ pub struct Volume {
 /// A volume's life cycle, as the volume view tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum VolumeState {
     Creating,
     Available,
@@ -303,11 +287,8 @@ pub enum VolumeState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attachment {
-    #[allow(missing_docs)]
     pub instance: InstanceId,
-    #[allow(missing_docs)]
     pub device: String,
-    #[allow(missing_docs)]
     pub phase: AttachmentPhase,
     /// When attaching was asked for.
     pub since: Timestamp,
@@ -316,7 +297,6 @@ pub struct Attachment {
 /// Where an attachment stands, in EC2's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum AttachmentPhase {
     Attaching,
     Attached,
@@ -329,9 +309,7 @@ pub enum AttachmentPhase {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
-    #[allow(missing_docs)]
     pub id: SnapshotId,
-    #[allow(missing_docs)]
     pub volume: VolumeId,
     /// From `hermitcrab:attempt`: the replacement that it was taken for; 0 for one that a copy begins with.
     pub attempt: Attempt,
@@ -380,7 +358,6 @@ impl Membership {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
-    #[allow(missing_docs)]
     pub id: MemberId,
     /// The declared slot whose name it bears; none for a stranger.
     pub slot: Option<SlotName>,
@@ -388,7 +365,6 @@ pub struct Member {
     pub address: Option<IpAddr>,
     /// Its vote counts.
     pub voter: bool,
-    #[allow(missing_docs)]
     pub health: Health,
     /// Since when its peers have found it as it is. They may forget with every new leader, so nothing that acts rests
     /// on it; a command that only looks has no timers of its own and shows this.
@@ -402,7 +378,6 @@ pub struct Member {
 /// Whether a member is well. Not knowing is a third answer, and it blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum Health {
     Healthy,
     Unhealthy(String),
@@ -458,7 +433,6 @@ pub struct Rehearsed {
     pub copy: ClusterName,
     /// In what the copy was not as the cluster is, for a person to read.
     pub unlike: Vec<String>,
-    #[allow(missing_docs)]
     pub verdict: Verdict,
 }
 
@@ -469,14 +443,12 @@ pub enum Verdict {
     /// Nothing speaks against the generation.
     Passed,
     /// This does.
-    #[allow(missing_docs)]
     Failed { findings: Vec<String> },
 }
 
 /// A person wants a cluster to be no more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Ending {
     pub since: Timestamp,
     /// Marks the last snapshots, so that none is taken twice.
@@ -501,7 +473,6 @@ pub enum Remains {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Claim {
-    #[allow(missing_docs)]
     pub slot: SlotName,
     /// Names the launch; part of its token.
     pub attempt: Attempt,

@@ -95,22 +95,14 @@ impl<T: Clock> Clock for std::rc::Rc<T> {
 
 /// The four ports together.
 pub trait Outside {
-    #[allow(missing_docs)]
     type Cloud: Cloud;
-    #[allow(missing_docs)]
     type Application: Application;
-    #[allow(missing_docs)]
     type Coordination: Coordination;
-    #[allow(missing_docs)]
     type Clock: Clock;
 
-    #[allow(missing_docs)]
     fn cloud(&self) -> &Self::Cloud;
-    #[allow(missing_docs)]
     fn application(&self) -> &Self::Application;
-    #[allow(missing_docs)]
     fn coordination(&self) -> &Self::Coordination;
-    #[allow(missing_docs)]
     fn clock(&self) -> &Self::Clock;
 }
 
@@ -155,7 +147,6 @@ pub struct Wanted {
 
 /// Where a slot's member can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Seat {
     pub slot: SlotName,
     pub instance: InstanceId,
@@ -176,7 +167,6 @@ pub enum Outcome {
     /// There was nothing left to do.
     AlreadySo,
     /// The world was not as the effect expects, so nothing was sent: look again, no alarm.
-    #[allow(missing_docs)]
     Changed { expected: String, found: String },
 }
 

@@ -70,7 +70,6 @@ pub const DEFAULT_VERSION: &str = "1.20.1";
 /// How unkind a world is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum FaultLevel {
     #[default]
     None,
@@ -83,7 +82,6 @@ pub enum FaultLevel {
 #[serde(rename_all = "kebab-case")]
 pub enum Payload {
     /// They run this version, and well.
-    #[allow(missing_docs)]
     Good { version: String },
     /// Their process never starts.
     NeverJoins,

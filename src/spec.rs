@@ -64,7 +64,6 @@ pub const COPY_OF: &str = "hermitcrab-copy-of";
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Origin {
-    #[allow(missing_docs)]
     pub cluster: ClusterName,
     /// The one slot that begins with data; none where all begin with blank volumes.
     pub seed: Option<Seed>,
@@ -74,7 +73,6 @@ pub struct Origin {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seed {
-    #[allow(missing_docs)]
     pub slot: SlotName,
     /// For each of its volumes the original's volume that it is a copy of.
     pub volumes: BTreeMap<VolumeName, VolumeId>,
@@ -105,7 +103,6 @@ pub struct ConsulSpec {
     /// A PEM file with the controller's own certificate, and one with its key: both or neither.
     #[serde(skip_serializing)]
     pub client_cert_file: Option<String>,
-    #[allow(missing_docs)]
     #[serde(skip_serializing)]
     pub client_key_file: Option<String>,
     /// A file that holds the ACL token; read again when it changes.
@@ -120,7 +117,6 @@ pub struct ConsulSpec {
 /// The scheme of an HTTP address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
 pub enum Scheme {
     Http,
     Https,
@@ -282,9 +278,9 @@ pub struct Rollout {
     pub windows: Vec<Window>,
 }
 
+/// The order of launching the replacement and stopping the old instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum Strategy {
     /// The replacement is launched and checked before the old instance stops.
     Surge,
@@ -292,9 +288,9 @@ pub enum Strategy {
     Recreate,
 }
 
+/// The reaction to a member that is not back in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum OnFailure {
     /// Give the volumes back to the old instance.
     Rollback,
@@ -302,9 +298,9 @@ pub enum OnFailure {
     Hold,
 }
 
+/// The slots that a person has to agree to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum Approval {
     /// Nobody is asked.
     Never,

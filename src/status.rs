@@ -14,7 +14,6 @@ use crate::time::Timestamp;
 /// One cluster as reported.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Status {
     pub cluster: ClusterName,
     pub environment: String,
@@ -39,7 +38,6 @@ pub struct Status {
 /// Derived from the plan, for display only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum Phase {
     Settled,
     Replacing,
@@ -55,7 +53,6 @@ pub enum Phase {
 /// How far a rollout is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Progress {
     pub updated: usize,
     pub total: usize,
@@ -64,7 +61,6 @@ pub struct Progress {
 /// One slot as reported.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct SlotStatus {
     pub slot: SlotName,
     pub zone: Zone,
@@ -93,7 +89,6 @@ impl SlotStatus {
 /// A member's role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum Role {
     Leader,
     Voter,
@@ -104,7 +99,6 @@ pub enum Role {
 /// A named fact, in the manner of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Condition {
     #[serde(rename = "type")]
     pub kind: ConditionKind,
@@ -116,8 +110,8 @@ pub struct Condition {
     pub last_transition: Timestamp,
 }
 
+/// The conditions that a status reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[allow(missing_docs)]
 pub enum ConditionKind {
     /// The world is as the spec wants it, and every member is a healthy voter.
     Ready,
@@ -133,8 +127,8 @@ pub enum ConditionKind {
     AwaitingApproval,
 }
 
+/// Whether a condition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[allow(missing_docs)]
 pub enum Truth {
     True,
     False,

@@ -5,7 +5,6 @@
 //! but for what only the machine can give: root, loop devices, and a mount namespace.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Real programs take real time, and a test may panic.
-#![allow(missing_docs)]
 
 use std::process::ExitCode;
 

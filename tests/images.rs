@@ -3,7 +3,6 @@
 //! `tests/tools/fetch.sh` brings Packer and moto. Without them these tests say so and pass; with `HERMITCRAB_RIG=required`
 //! they fail. moto has no guests, so nothing is installed on what is built: tests/guest.rs tries the scripts themselves.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Real programs take real time, and a test may panic.
-#![allow(missing_docs)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -7,6 +7,8 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "layers/documented.rs"]
+mod documented;
 #[path = "layers/prose.rs"]
 mod prose;
 #[path = "layers/source.rs"]

@@ -10,7 +10,6 @@ use crate::observed::{Group, GroupMember, Launches};
 /// A call about an Auto Scaling group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum GroupEffect {
     /// Write down on the group which processes run. Expects nothing written down.
     RecordResume { processes: BTreeSet<String> },
@@ -42,7 +41,6 @@ pub enum GroupEffect {
 /// A version of a launch template, whole: nothing is taken from an earlier version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct NewTemplateVersion {
     /// Made from cluster, template, generation and the newest version before it.
     pub token: Token,
@@ -61,7 +59,6 @@ pub struct NewTemplateVersion {
 
 /// A group held against what a call expects of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Found {
     /// The call may be sent.
     AsExpected,

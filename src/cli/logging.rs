@@ -21,7 +21,6 @@ pub enum Format {
 
 /// The least important lines that are written.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-#[allow(missing_docs)]
 pub enum Level {
     Off,
     Error,

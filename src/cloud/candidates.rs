@@ -7,7 +7,6 @@ use crate::observed::InstanceState;
 
 /// An instance that may be adopted.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct Candidate {
     pub id: InstanceId,
     pub state: InstanceState,
@@ -26,7 +25,6 @@ pub struct Candidate {
 
 /// A volume that is attached to such an instance.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct CandidateVolume {
     pub id: VolumeId,
     pub device: String,

@@ -48,7 +48,6 @@ pub enum On {
 /// Which clusters an action is needed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeededBy {
-    #[allow(missing_docs)]
     EveryCluster,
     /// Those with a volume that is copied before it moves.
     Snapshots,
@@ -112,7 +111,6 @@ const fn needed(action: &'static str, why: &'static str, on: On, needed_by: Need
 
 /// What became of asking for one action.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Asked {
     pub action: &'static str,
     pub why: &'static str,
@@ -122,7 +120,6 @@ pub struct Asked {
 /// Whether an action is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allowed {
-    #[allow(missing_docs)]
     Yes,
     /// No, with what was said.
     No(String),
@@ -155,7 +152,6 @@ pub enum Task {
 
 /// Whom a policy is for, beside the clusters.
 pub struct Grant<'a> {
-    #[allow(missing_docs)]
     pub task: Task,
     /// The value of `hermitcrab:owner` on what the controller may touch.
     pub owner: &'a str,

@@ -28,7 +28,7 @@ struct Ended {
 }
 
 impl<O: Outside + 'static, A: Audience + 'static> Fleet<O, A> {
-    #[allow(missing_docs)]
+    /// Makes a fleet without a cluster.
     pub fn new(controller: Controller<O, A>) -> Self {
         Self { controller: Rc::new(controller), attended: BTreeMap::new(), passes: FuturesUnordered::new() }
     }

@@ -25,11 +25,9 @@ pub struct Answer {
 pub enum Silence {
     /// Nothing, or not all of an answer, came in time.
     #[error("{from} does not answer")]
-    #[allow(missing_docs)]
     None { from: String, source: reqwest::Error },
     /// More came than any right answer has.
     #[error("{from} answers without end: more than {} MiB", LONGEST >> 20)]
-    #[allow(missing_docs)]
     Endless { from: String },
 }
 

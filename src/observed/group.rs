@@ -26,7 +26,6 @@ pub const PROCESSES: [&str; 8] = [
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
-    #[allow(missing_docs)]
     pub name: String,
     /// It never wants fewer instances.
     pub min: u32,
@@ -59,7 +58,6 @@ impl Group {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupMember {
-    #[allow(missing_docs)]
     pub lifecycle: Lifecycle,
     /// The group takes it for healthy. One that it does not is replaced as soon as the processes run.
     pub healthy: bool,
@@ -108,7 +106,6 @@ pub struct Template {
 /// A version of a launch template.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct TemplateVersion {
     pub number: u64,
     pub make: Make,
@@ -117,7 +114,6 @@ pub struct TemplateVersion {
 /// What makes an instance what it is, but for its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Make {
     pub image: ImageId,
     pub instance_type: String,
@@ -131,7 +127,6 @@ pub struct Make {
 /// An instance that a group has launched by itself, and that serves no slot yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Recruit {
     pub id: InstanceId,
     pub state: InstanceState,

@@ -32,7 +32,6 @@ pub enum Plan {
 /// Why an action is taken.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum Why {
     /// The slot's instance differs from the spec, and this is the slot's place in the order.
     Outdated { drifts: Vec<Drift>, rank: Rank },
@@ -93,7 +92,6 @@ pub struct WaitingOn {
 /// What has to happen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum Awaited {
     Running {
         instance: InstanceId,
@@ -184,7 +182,6 @@ pub struct Hazards {
 /// the members that serve no slot. What is not owned is in the way because it is in a `group`, where one is named.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "gate")]
-#[allow(missing_docs)]
 pub enum Hazard {
     Frozen,
     KillSwitch { why: String },
@@ -224,7 +221,6 @@ pub enum Hazard {
 /// Why a rehearsal does not count for a slot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum Unproven {
     /// There is none of that generation.
     Never,
@@ -245,7 +241,6 @@ impl Hazard {
 /// A state out of which only a person can help.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum Stall {
     /// A volume that should exist is not there. Never a new one in its place.
     VolumeMissing { slot: SlotName, volumes: Vec<VolumeName> },

@@ -12,7 +12,6 @@ use crate::spec::{ClusterSpec, SlotSpec};
 /// A named difference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Drift {
     pub field: Field,
     pub is: String,
@@ -23,7 +22,6 @@ pub struct Drift {
 /// by the same rule as one that we launched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum Field {
     Image,
     InstanceType,

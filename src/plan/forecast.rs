@@ -50,7 +50,6 @@ pub struct Forecast {
 /// What is to come for one slot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct SlotForecast {
     pub slot: SlotName,
     pub zone: Zone,
@@ -73,7 +72,6 @@ pub struct SlotForecast {
 /// Why something happens to a slot, and when.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub enum Reason {
     /// Its replacement has begun.
     UnderWay,
@@ -104,7 +102,6 @@ pub struct Step {
 /// Healthy voters before, during and after, and how many are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Quorum {
     pub before: usize,
     pub during: usize,

@@ -19,7 +19,6 @@ const STALE_AT_MOST: Duration = Duration::from_secs(5 * 60);
 
 /// One cluster at one moment.
 #[derive(Debug)]
-#[allow(missing_docs)]
 pub struct Look<'a> {
     pub spec: &'a ClusterSpec,
     pub rules: Rules,
@@ -36,7 +35,6 @@ pub struct Look<'a> {
 
 /// What belongs to one slot.
 #[derive(Debug)]
-#[allow(missing_docs)]
 pub struct SlotLook<'a> {
     pub spec: &'a SlotSpec,
     /// Dead ones too, for as long as EC2 shows them.
@@ -73,10 +71,8 @@ pub enum Place<'a> {
     /// Attached, in both views.
     On(&'a InstanceId),
     /// On its way to an instance.
-    #[allow(missing_docs)]
     Attaching { to: &'a InstanceId, since: Timestamp },
     /// On its way off an instance.
-    #[allow(missing_docs)]
     Detaching { from: &'a InstanceId, since: Timestamp },
     /// Being made.
     Creating,

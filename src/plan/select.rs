@@ -17,7 +17,6 @@ use super::upkeep;
 /// A slot's place in the order, first to last: a slot whose loss costs the cluster least goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum Rank {
     /// Its member is not healthy, so nothing is lost by replacing it and perhaps something is mended.
     Unhealthy,
@@ -32,7 +31,6 @@ pub enum Rank {
 
 /// An outdated slot.
 #[derive(Debug)]
-#[allow(missing_docs)]
 pub struct Candidate<'l, 'a> {
     pub slot: &'l SlotLook<'a>,
     pub instance: &'a Instance,

@@ -10,7 +10,6 @@ use super::look::{Look, Place, SlotLook};
 
 /// Where a slot stands while nobody claims it.
 #[derive(Debug)]
-#[allow(missing_docs)]
 pub enum Standing<'a> {
     /// It was never initialised, and these volumes are still to be made.
     Blank { lacking: Vec<VolumeName> },
@@ -32,7 +31,6 @@ pub enum Standing<'a> {
 
 /// What is on its way.
 #[derive(Debug)]
-#[allow(missing_docs)]
 pub enum Unclear<'a> {
     Volume { volume: &'a VolumeId, place: Place<'a> },
     Instance(&'a Instance),

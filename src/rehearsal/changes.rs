@@ -9,7 +9,6 @@ use crate::spec::{COPY_OF, ClusterSpec, Origin, Seed};
 /// What is wanted otherwise. What is not said stays as it is in the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    #[allow(missing_docs)]
     pub instance_type: Option<String>,
     /// The subnet of the slots in a zone.
     pub subnets: BTreeMap<Zone, String>,
@@ -21,7 +20,6 @@ pub struct Changes {
 
 /// A slot of the cluster, and its volumes.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct Source {
     pub slot: SlotName,
     pub volumes: BTreeMap<VolumeName, VolumeId>,
@@ -30,7 +28,6 @@ pub struct Source {
 /// A subnet was given for a zone that the cluster has no slot in.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("{cluster} has no slot in {zone}; its zones are {zones}")]
-#[allow(missing_docs)]
 pub struct UnknownZone {
     pub cluster: ClusterName,
     pub zone: Zone,
@@ -39,7 +36,6 @@ pub struct UnknownZone {
 
 /// Why there is no data to begin with.
 #[derive(Debug, PartialEq, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum NoSource {
     #[error("{0} has no healthy voter that does not lead, and so nobody whose data could be copied")]
     NoFollower(ClusterName),

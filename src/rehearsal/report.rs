@@ -15,7 +15,6 @@ use super::{Budget, Log, Rehearsal};
 /// What a rehearsal came to. Times are in seconds of the cloud's clock.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct Report {
     pub cluster: ClusterName,
     /// The copy's name.

@@ -17,7 +17,6 @@ pub struct Event {
 /// What happened, by `kind`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum What {
     /// A cluster as it is at the beginning.
     World { cluster: ClusterName, slots: Vec<SlotLine> },
@@ -69,7 +68,6 @@ pub enum What {
 
 /// A slot in the `world` line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct SlotLine {
     pub slot: SlotName,
     pub zone: Zone,
@@ -83,7 +81,6 @@ pub struct SlotLine {
 /// Whether a slot's member is a healthy voter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum UpDown {
     Up,
     Down,

@@ -23,10 +23,12 @@ pub(super) mod seed {
     use fastrand::Rng;
     use serde::{Deserialize, Deserializer, Serializer};
 
+    /// Writes the state of the generator.
     pub fn serialize<S: Serializer>(rng: &Rng, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(rng.get_seed())
     }
 
+    /// Goes on from a written state.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rng, D::Error> {
         u64::deserialize(deserializer).map(Rng::with_seed)
     }
@@ -38,6 +40,7 @@ pub(super) mod pairs {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    /// Writes a map as a list of pairs.
     pub fn serialize<S: Serializer, K: Serialize, V: Serialize>(
         map: &BTreeMap<K, V>,
         serializer: S,
@@ -45,6 +48,7 @@ pub(super) mod pairs {
         serializer.collect_seq(map)
     }
 
+    /// Reads such a list.
     pub fn deserialize<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
     where
         D: Deserializer<'de>,

@@ -26,7 +26,6 @@ pub enum Line {
         #[serde(skip_serializing_if = "Option::is_none")]
         cluster: Option<ClusterName>,
         #[serde(flatten)]
-        #[allow(missing_docs)]
         event: Event,
         /// Why the controller did it, for an action.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,9 +42,7 @@ pub enum Line {
 pub struct Answer {
     /// Simulated seconds since the world began.
     pub t: f64,
-    #[allow(missing_docs)]
     pub kind: AnswerKind,
-    #[allow(missing_docs)]
     pub cluster: ClusterName,
     /// The slot that it is about, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,7 +60,6 @@ pub struct Answer {
 /// The kind of an answer; the `kind` of its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
 pub enum AnswerKind {
     Wait,
     Blocked,
@@ -73,7 +69,6 @@ pub enum AnswerKind {
 
 /// The last line of a transcript.
 #[derive(Clone, Debug, Serialize)]
-#[allow(missing_docs)]
 pub struct Summary {
     /// When the last answer was given, in simulated seconds since the world began.
     pub t: f64,

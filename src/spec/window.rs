@@ -22,9 +22,9 @@ pub struct Window {
     crontab: Crontab,
 }
 
+/// The two kinds of windows: changes may begin in one, and may not in the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
 pub enum WindowKind {
     /// Changes may begin only in a window of this kind, if there is any.
     Allow,

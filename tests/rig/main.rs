@@ -8,7 +8,6 @@
 //! `HERMITCRAB_RIG=required` makes a missing server a failure; `HERMITCRAB_RIG_SCALE` scales what EC2 takes.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Real servers take real time, and a test may panic.
-#![allow(missing_docs)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;

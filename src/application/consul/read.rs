@@ -38,7 +38,6 @@ pub enum Unusable {
     #[error(
         "the servers are of datacenter {found}, and the spec says {expected}: correct `datacenter`, if these are the right ones"
     )]
-    #[allow(missing_docs)]
     OtherDatacenter { expected: String, found: String },
 }
 

@@ -8,7 +8,6 @@ use serde::Deserialize;
 /// `GET /v1/operator/autopilot/health`: what the leader's autopilot thinks of every server. It looks every 2 s.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[allow(missing_docs)]
 pub struct Health {
     /// `null` for a moment after every change of leader or of the raft configuration.
     pub servers: Option<Vec<ServerHealth>>,
@@ -17,7 +16,6 @@ pub struct Health {
 /// One server in [`Health`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[allow(missing_docs)]
 pub struct ServerHealth {
     #[serde(rename = "ID")]
     pub id: String,
@@ -44,7 +42,6 @@ pub struct ServerHealth {
 /// `GET /v1/operator/autopilot/configuration`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[allow(missing_docs)]
 pub struct Autopilot {
     pub cleanup_dead_servers: bool,
     /// Absent before 1.7.
@@ -55,7 +52,6 @@ pub struct Autopilot {
 /// `GET /v1/operator/raft/configuration`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[allow(missing_docs)]
 pub struct Raft {
     pub servers: Option<Vec<RaftServer>>,
 }
@@ -63,7 +59,6 @@ pub struct Raft {
 /// One server in [`Raft`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[allow(missing_docs)]
 pub struct RaftServer {
     #[serde(rename = "ID")]
     pub id: String,
@@ -78,7 +73,6 @@ pub struct RaftServer {
 /// One agent in `GET /v1/agent/members`: what gossip says of it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[allow(missing_docs)]
 pub struct Gossip {
     pub name: String,
     pub addr: String,
@@ -90,7 +84,6 @@ pub struct Gossip {
 /// What an agent says of itself.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs)]
 pub struct Tags {
     /// `consul` for a server, `node` for a client.
     pub role: String,
@@ -104,7 +97,6 @@ pub struct Tags {
 /// One entry in `GET /v1/kv/<prefix>?recurse`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[allow(missing_docs)]
 pub struct Entry {
     pub key: String,
     /// In base64; `null` if it is empty.

@@ -33,7 +33,6 @@ const OFF: Duration = Duration::from_secs(30);
 pub struct Check {
     /// What was looked at.
     pub what: String,
-    #[allow(missing_docs)]
     pub verdict: Verdict,
     /// What was found.
     pub found: String,
@@ -44,7 +43,6 @@ pub struct Check {
 /// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
 pub enum Verdict {
     Good,
     Bad,

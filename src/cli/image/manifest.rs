@@ -32,7 +32,6 @@ struct Build {
 
 /// Why a manifest names no image for a region.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum ManifestError {
     #[error("it is no manifest of Packer")]
     NotAManifest(#[source] serde_json::Error),

@@ -57,7 +57,6 @@ pub struct Read {
 
 /// Why a text holds no outputs at all.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum TerraformError {
     #[error("this is not what `terraform output -json` writes")]
     NotOutputs(#[source] serde_json::Error),

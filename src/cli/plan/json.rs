@@ -196,7 +196,6 @@ pub struct VolumeMove {
 /// Healthy voters.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
 pub struct QuorumReport {
     pub before: usize,
     /// While the member is down.

@@ -23,7 +23,6 @@ const SMALLEST_PAGE: i32 = 5;
 
 /// Whose the credentials are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Identity {
     pub account: String,
     pub arn: String,

@@ -24,6 +24,7 @@ pub struct Node {
     pub value: Rc<Value>,
 }
 
+/// A node of a YAML document.
 #[derive(Debug)]
 pub enum Value {
     Scalar { text: String, plain: bool },
@@ -31,6 +32,7 @@ pub enum Value {
     Map(Vec<Entry>),
 }
 
+/// A key of a mapping, with its value.
 #[derive(Debug)]
 pub struct Entry {
     pub key: String,
