@@ -1,6 +1,7 @@
 //! What was seen at one moment: plain data, possibly partial or old, and dated.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -206,6 +207,20 @@ impl InstanceState {
     }
 }
 
+/// Writes EC2's word for the state.
+impl fmt::Display for InstanceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+        })
+    }
+}
+
 /// EC2's system and instance status checks, taken together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -283,6 +298,23 @@ pub enum VolumeState {
     Error,
 }
 
+/// Writes where a volume stands, for a person to read, e.g. `attached to i-1 at /dev/sdf`.
+impl fmt::Display for VolumeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Creating => f.pad("creating"),
+            Self::Available => f.pad("available"),
+            Self::InUse(at) => {
+                let preposition = if at.phase == AttachmentPhase::Detaching { "from" } else { "to" };
+                write!(f, "{} {preposition} {} at {}", at.phase, at.instance, at.device)
+            }
+            Self::Shared(_) => f.pad("attached to several instances"),
+            Self::Deleted => f.pad("deleted"),
+            Self::Error => f.pad("in state error"),
+        }
+    }
+}
+
 /// Which instance has a volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -303,6 +335,18 @@ pub enum AttachmentPhase {
     Detaching,
     /// Asked to detach, but the guest still uses it.
     Busy,
+}
+
+/// Writes EC2's word for the phase.
+impl fmt::Display for AttachmentPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Attaching => "attaching",
+            Self::Attached => "attached",
+            Self::Detaching => "detaching",
+            Self::Busy => "busy",
+        })
+    }
 }
 
 /// A snapshot of a volume.

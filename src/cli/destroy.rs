@@ -137,7 +137,7 @@ fn show(
     instances.sort_by_key(|instance| &instance.slot);
     volumes.sort_by_key(|volume| &volume.slot);
     for instance in instances {
-        let state = format!("{:?}", instance.state).to_lowercase();
+        let state = instance.state;
         writeln!(out.notes, "  {:12} {:24} {}  ({state})", instance.slot, instance.id, styled(BAD, "terminated"))?;
     }
     for volume in volumes {

@@ -170,7 +170,7 @@ fn table(status: &Status, wide: bool) -> String {
             format!(" {}", slot.slot),
             slot.zone.to_string(),
             or_dash(slot.instance.as_ref().map(ToString::to_string)),
-            or_dash(slot.state.map(state)),
+            or_dash(slot.state.map(|state| state.to_string())),
             format!("{mark} {}", or_dash(slot.image.as_ref().map(ToString::to_string))),
             slot.role.to_string(),
             health,
@@ -182,20 +182,6 @@ fn table(status: &Status, wide: bool) -> String {
         table.add_row(row);
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
-/// EC2's word.
-fn state(state: crate::observed::InstanceState) -> String {
-    use crate::observed::InstanceState::{Pending, Running, ShuttingDown, Stopped, Stopping, Terminated};
-    match state {
-        Pending => "pending",
-        Running => "running",
-        Stopping => "stopping",
-        Stopped => "stopped",
-        ShuttingDown => "shutting-down",
-        Terminated => "terminated",
-    }
-    .to_owned()
 }
 
 fn note(slot: &SlotStatus) -> String {
