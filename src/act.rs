@@ -1,26 +1,23 @@
 //! Carries out one action. There are no decisions here: one match, and one check of age.
 
-use std::time::Duration;
-
 use crate::action::{Action, Effect};
+use crate::limits::Limits;
 use crate::ports::{Application, Clock, Cloud, Coordination, Outcome, Outside, PortError, Seat};
 use crate::spec::ClusterSpec;
 use crate::time::{Human, Timestamp, elapsed};
 
-/// A decision is sent within this time or not at all: a controller that was paused must not act on what it once saw.
-pub const DECISION_LIFE: Duration = Duration::from_secs(5);
-
-/// Carries out an action that was decided at `decided`.
+/// Carries out an action that was decided at `decided`, unless that is too long ago.
 pub async fn execute<O: Outside>(
     outside: &O,
     spec: &ClusterSpec,
     seats: &[Seat],
     action: &Action,
     decided: Timestamp,
+    limits: &Limits,
 ) -> Result<Outcome, PortError> {
     let age = elapsed(outside.clock().now(), decided);
-    if age > DECISION_LIFE {
-        let expected = format!("a decision at most {} old", Human(DECISION_LIFE));
+    if age > limits.decision {
+        let expected = format!("a decision at most {} old", Human(limits.decision));
         return Ok(Outcome::Changed { expected, found: format!("one that is {} old", Human(age)) });
     }
     match &action.effect {
@@ -32,6 +29,8 @@ pub async fn execute<O: Outside>(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::action::CloudEffect;
     use crate::sim::executor::block_on;
@@ -48,18 +47,18 @@ mod tests {
         let effect = Effect::Cloud(CloudEffect::Stop { instance });
         let action = Action { cluster: spec.name.clone(), slot: None, effect };
         let decided = before(world.now(), age);
-        let outcome = block_on(&world, execute(&world, spec, &[], &action, decided)).unwrap();
+        let outcome = block_on(&world, execute(&world, spec, &[], &action, decided, &Limits::DEFAULT)).unwrap();
         (outcome, world.calls().get("stop").copied().unwrap_or(0))
     }
 
     #[test]
     fn a_fresh_decision_is_sent() {
-        assert_eq!(stop_decided(DECISION_LIFE), (Outcome::Done, 1));
+        assert_eq!(stop_decided(Limits::DEFAULT.decision), (Outcome::Done, 1));
     }
 
     #[test]
     fn a_decision_that_somebody_slept_on_is_not() {
-        let (outcome, sent) = stop_decided(DECISION_LIFE + Duration::from_secs(1));
+        let (outcome, sent) = stop_decided(Limits::DEFAULT.decision + Duration::from_secs(1));
         assert!(matches!(outcome, Outcome::Changed { .. }), "{outcome:?}");
         assert_eq!(sent, 0);
     }

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::act;
 use crate::ids::Owner;
+use crate::limits::Limits;
 use crate::observed::{CloudView, InstanceState, Observation, Reading};
 use crate::plan::{Goal, Plan, towards};
 use crate::ports::{Application, Clock, Coordination, Outcome, Outside, PortError, Seat};
@@ -72,6 +73,7 @@ pub struct Controller<O, A> {
     outside: O,
     audience: A,
     settings: Settings,
+    limits: Limits,
     sweeper: Sweeper,
 }
 
@@ -114,7 +116,12 @@ impl Attended {
 impl<O: Outside, A: Audience> Controller<O, A> {
     /// Makes a controller that has seen nothing yet.
     pub fn new(outside: O, audience: A, settings: Settings) -> Self {
-        Self { outside, audience, settings, sweeper: Sweeper::default() }
+        Self { outside, audience, settings, limits: Limits::DEFAULT, sweeper: Sweeper::default() }
+    }
+
+    /// Decides by other limits.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// What it looks at and acts on.
@@ -161,7 +168,7 @@ impl<O: Outside, A: Audience> Controller<O, A> {
     /// One pass: observe, plan, report, act at most once. Answers when to come back.
     async fn pass(&self, goal: Goal, spec: &ClusterSpec, memory: &mut Memory, backoff: &mut Backoff) -> Duration {
         let (seen, seats) = self.observe(spec, memory).await;
-        let plan = towards(goal, spec, &seen);
+        let plan = towards(goal, spec, &seen, &self.limits);
         let status = status(spec, &seen, &plan, memory.status.as_ref());
         let is_new = memory.status.as_ref().is_none_or(|before| before.answer != status.answer);
         if !failed_to_look(&seen) {
@@ -171,7 +178,7 @@ impl<O: Outside, A: Audience> Controller<O, A> {
         self.audience.planned(&report);
         let pause = match &plan {
             Plan::Act(action, _) if !self.settings.observe_only => {
-                let outcome = act::execute(&self.outside, spec, &seats, action, seen.now).await;
+                let outcome = act::execute(&self.outside, spec, &seats, action, seen.now, &self.limits).await;
                 self.audience.acted(&report, &outcome);
                 memory.wrote(self.outside.clock().now(), action, &outcome);
                 backoff.after(&outcome)

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
 /// Declares a name: cheap to clone, ordered, printed and stored as the bare string.
 macro_rules! name {
@@ -109,6 +110,19 @@ name! {
 name! {
     /// A client token: the same call sent twice has the effect of one.
     Token
+}
+
+impl Token {
+    /// Makes the token of a call from the parts that make it another call: the same parts give the same token, and it is
+    /// short enough for EC2 (64 characters).
+    pub fn of(parts: &[&str]) -> Self {
+        Self::from(format!("hermitcrab-{}", digest(parts.join("\n").as_bytes())))
+    }
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Counts the launches made for a cluster. It never goes back, so no token is ever used for two

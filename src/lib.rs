@@ -21,6 +21,7 @@
 //! | module | is | may import |
 //! |---|---|---|
 //! | [`ids`], [`time`] | names as types; instants | nothing |
+//! | [`limits`] | every waiting limit with its reason, as one value | nothing |
 //! | [`spec`] | desired state: as meant, as written (`raw`), read (`load`), and given another image (`splice`) | `ids`, `time` |
 //! | [`observed`] | what was seen at one moment: plain data | `ids`, `time` |
 //! | [`action`] | one effect, fully specified: plans say it, ports do it | the three rows above; with them it is *data* |
@@ -95,6 +96,8 @@
 // Modules in reading order.
 pub mod ids;
 pub mod time;
+
+pub mod limits;
 
 pub mod spec;
 

@@ -3,6 +3,7 @@
 //! [`towards`] has no I/O, no clock, no chance and no way to fail. It asks its questions in one fixed order and gives the
 //! first answer that it finds; the next pass asks again from a fresh look.
 
+use crate::limits::Limits;
 use crate::observed::{Observation, Remains};
 use crate::spec::ClusterSpec;
 
@@ -11,6 +12,7 @@ pub mod look;
 
 pub mod drift;
 pub mod standing;
+pub mod steps;
 
 pub mod replacement;
 
@@ -28,7 +30,7 @@ pub mod teardown;
 pub mod explain;
 pub mod forecast;
 
-pub use answer::{Awaited, Hazard, Hazards, Plan, Stall, Unproven, WaitingOn, Why};
+pub use answer::{Awaited, Hazard, Hazards, Plan, Rank, Stall, Unproven, WaitingOn, Why};
 pub use look::{Look, Sight};
 
 /// What is wanted of a cluster.
@@ -41,8 +43,8 @@ pub enum Goal {
 }
 
 /// The one next thing to do towards a goal, or why there is none.
-pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation) -> Plan {
-    let look = match Look::at(spec, seen) {
+pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation, limits: &Limits) -> Plan {
+    let look = match Look::within(limits, spec, seen) {
         Sight::Clear(look) => look,
         Sight::Blind(hazards) => return Plan::Blocked(hazards),
     };
@@ -61,9 +63,9 @@ pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation) -> Plan {
     }
 }
 
-/// The one next thing to do for a cluster that is to be as declared.
+/// The one next thing to do for a cluster that is to be as declared, by the limits that a controller runs with.
 pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
-    towards(Goal::AsDeclared, spec, seen)
+    towards(Goal::AsDeclared, spec, seen, &Limits::DEFAULT)
 }
 
 /// Finishing and healing come before every gate on upgrades: a gate that blocked repair would deadlock.

@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeId, VolumeName, Zone};
+use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeId, VolumeName, Zone, digest};
 
 pub mod load;
 pub mod raw;
@@ -362,11 +361,6 @@ impl ClusterSpec {
     pub fn quorum(&self) -> usize {
         quorum(self.slots.len())
     }
-}
-
-/// The first 16 hexadecimal digits of the SHA-256 of `bytes`.
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

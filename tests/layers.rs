@@ -9,29 +9,33 @@ use std::path::Path;
 
 #[path = "layers/documented.rs"]
 mod documented;
+#[path = "layers/floors.rs"]
+mod floors;
 #[path = "layers/prose.rs"]
 mod prose;
 #[path = "layers/source.rs"]
 mod source;
 
+use floors::Floors;
 use source::{Part, imports, names_package, says, without, without_tests};
 
 /// What each module of the crate may import beside itself.
 #[rustfmt::skip]
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     // data
     ("ids",          &[]),
     ("time",         &[]),
+    ("limits",       &[]),
     ("spec",         &["ids", "time"]),
     ("observed",     &["ids", "time"]),
     ("action",       &["ids", "time", "spec", "observed"]),
     // decisions
-    ("plan",         &["ids", "time", "spec", "observed", "action"]),
-    ("status",       &["ids", "time", "spec", "observed", "action", "plan"]),
+    ("plan",         &["ids", "time", "limits", "spec", "observed", "action"]),
+    ("status",       &["ids", "time", "limits", "spec", "observed", "action", "plan"]),
     // effects
     ("ports",        &["ids", "time", "spec", "observed", "action"]),
-    ("act",          &["ids", "time", "spec", "observed", "action", "plan", "ports"]),
-    ("controller",   &["ids", "time", "spec", "observed", "action", "plan", "status", "ports", "act"]),
+    ("act",          &["ids", "time", "limits", "spec", "observed", "action", "plan", "ports"]),
+    ("controller",   &["ids", "time", "limits", "spec", "observed", "action", "plan", "status", "ports", "act"]),
     // adapters
     ("clock",        &["ids", "time", "spec", "observed", "action", "ports"]),
     ("http",         &["ports"]),
@@ -40,13 +44,54 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("coordination", &["ids", "time", "spec", "observed", "action", "ports", "http"]),
     ("sim",          &["ids", "time", "spec", "observed", "action", "ports"]),
     // people
-    ("rehearsal",    &["ids", "time", "spec", "observed", "action", "plan", "ports", "controller"]),
-    ("simulate",     &["ids", "time", "spec", "observed", "action", "plan", "status", "ports", "act", "controller", "sim"]),
+    ("rehearsal",    &["ids", "time", "limits", "spec", "observed", "action", "plan", "ports", "controller"]),
+    ("simulate",     &["ids", "time", "limits", "spec", "observed", "action", "plan", "status", "ports", "act", "controller", "sim"]),
     ("cli",          ANYTHING),
     ("lib",          ANYTHING),
     ("main",         ANYTHING),
 ];
 const ANYTHING: &[&str] = &["*"];
+
+/// The floors inside `plan`, from the ground up. Decisions that a person reads top-down stand at the end.
+#[rustfmt::skip]
+const PLAN: Floors = Floors { module: "plan", rows: &[
+    // words
+    ("drift",             &[]),
+    ("steps",             &[]),
+    ("answer",            &["drift"]),
+    ("explain",           &["answer"]),
+    // the world, arranged
+    ("look",              &["answer"]),
+    ("standing",          &["answer", "look"]),
+    ("group",             &["answer", "drift", "look", "standing"]),
+    // gates
+    ("rehearsal",         &["answer", "look"]),
+    ("approval",          &["drift", "look", "standing"]),
+    ("gates/question",    &["answer", "look"]),
+    ("gates/membership",  &["answer", "look", "gates/question"]),
+    ("gates/cloud",       &["answer", "look", "gates/question"]),
+    ("gates/group",       &["answer", "group", "gates/question"]),
+    ("gates/intent",      &["answer", "approval", "rehearsal", "standing", "steps", "gates/question"]),
+    ("gates",             &["answer", "look", "gates/question", "gates/membership", "gates/cloud", "gates/group", "gates/intent"]),
+    // answers
+    ("upkeep",            &["answer", "drift", "group", "look", "standing"]),
+    ("select",            &["answer", "drift", "gates", "group", "look", "standing", "upkeep"]),
+    ("heal",              &["answer", "gates", "group", "look", "rehearsal", "standing"]),
+    ("replacement/under_way", &["answer", "look"]),
+    ("replacement/proof",     &["look"]),
+    ("replacement/shells",    &["answer", "gates", "group", "look", "replacement/under_way"]),
+    ("replacement/forward",   &["answer", "gates", "group", "heal", "select", "replacement/under_way", "replacement/proof", "replacement/shells"]),
+    ("replacement/back",      &["answer", "replacement/under_way", "replacement/proof", "replacement/shells"]),
+    ("replacement",       &["answer", "drift", "group", "heal", "look", "standing", "replacement/under_way", "replacement/proof",
+                            "replacement/shells", "replacement/forward", "replacement/back"]),
+    ("teardown/end",      &["answer", "look"]),
+    ("teardown/group",    &["answer", "group", "look", "teardown/end"]),
+    ("teardown",          &["answer", "group", "look", "teardown/end", "teardown/group"]),
+    ("forecast",          &["answer", "drift", "group", "look", "select", "standing", "steps"]),
+]};
+
+/// Every module that has floors.
+const FLOORS: [Floors; 1] = [PLAN];
 
 /// Where each package may be named: a module stands for its file and for everything below it. `*` ends a family.
 const PACKAGES: [(&str, &[&str]); 13] = [
@@ -112,6 +157,74 @@ fn each_kind_of_violation_is_found() {
         assert!(violations.contains(&format!("{file}: {violation}")), "{file}: {text}\n{violations:#?}");
     }
     assert_eq!(check("src/ids.rs", "// Names.\n"), ["src/ids.rs: does not begin with a //! line"]);
+}
+
+/// Shows the tables beside what the files really import: `cargo test --test layers -- --nocapture`.
+#[test]
+fn every_file_keeps_to_its_floor() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut violations = Vec::new();
+    for (layer, allowed) in LAYERS {
+        println!("{layer:13} may import {}", allowed.join(", "));
+    }
+    for floors in FLOORS {
+        println!("\ninside {}, from the ground up:", floors.module);
+        violations.extend(floors.faults());
+        let mut imports = std::collections::BTreeMap::new();
+        for_each_source(&root.join("src").join(floors.module), &mut |path| {
+            let file = path.strip_prefix(root).unwrap().to_str().unwrap();
+            let text = fs::read_to_string(path).unwrap();
+            violations.extend(floors.check(file, &text));
+            imports.insert(file.to_owned(), floors.imports(file, &text));
+        });
+        for (row, _) in floors.rows {
+            match imports.get(&format!("src/{}/{row}.rs", floors.module)) {
+                Some(found) => println!("{row:22} imports {}", Vec::from_iter(found.iter().cloned()).join(", ")),
+                None => violations.push(format!("{}: the row {row} has no file", floors.module)),
+            }
+        }
+    }
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
+}
+
+#[test]
+fn a_file_that_leaves_its_floor_is_found() {
+    for (file, text, violation) in [
+        ("src/plan/look.rs", "use super::heal;", "imports heal, which floor look may not"),
+        ("src/plan/look.rs", "use super::Plan;", "imports plan, which floor look may not"),
+        ("src/plan/look.rs", "fn f() { crate::plan::heal::repair() }", "imports heal, which floor look may not"),
+        (
+            "src/plan/drift.rs",
+            "use crate::{ids::Zone, plan::{answer::{Plan, Why}, look}};",
+            "imports look, which floor drift may not",
+        ),
+        (
+            "src/plan/gates/cloud.rs",
+            "use super::{Finding, question::finding};",
+            "imports gates, which floor gates/cloud may not",
+        ),
+        (
+            "src/plan/gates/cloud.rs",
+            "use super::super::heal as other;",
+            "imports heal, which floor gates/cloud may not",
+        ),
+        ("src/plan/gates.rs", "use self::intent::frozen;", ""),
+        ("src/plan/answer.rs", "pub mod look;", ""),
+        ("src/plan/haste.rs", "", "is on no floor of plan: add it to the table in tests/layers.rs"),
+    ] {
+        let found = PLAN.check(file, text);
+        let expected = if violation.is_empty() { vec![] } else { vec![format!("{file}: {violation}")] };
+        assert!(expected.iter().all(|expected| found.contains(expected)), "{file}: {text}\n{found:#?}");
+        assert_eq!(found.is_empty(), violation.is_empty(), "{file}: {text}\n{found:#?}");
+    }
+}
+
+#[test]
+fn a_circle_in_a_table_of_floors_is_found() {
+    let circle = Floors { module: "plan", rows: &[("look", &["heal"]), ("heal", &["look"])] };
+    assert_eq!(circle.faults(), ["plan: look may not import heal, which does not stand above it"]);
+    let twice = Floors { module: "plan", rows: &[("look", &[]), ("look", &[])] };
+    assert_eq!(twice.faults(), ["plan: look has two rows"]);
 }
 
 #[test]

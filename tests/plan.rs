@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
 use hermitcrab::action::Effect;
+use hermitcrab::limits::Limits;
 use hermitcrab::observed::Observation;
 use hermitcrab::plan::gates::GATES;
-use hermitcrab::plan::select::Rank;
-use hermitcrab::plan::{Awaited, Goal, Hazard, Look, Plan, Stall, Why, towards};
+use hermitcrab::plan::{Awaited, Goal, Hazard, Look, Plan, Rank, Stall, Why, towards};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::{Human, Timestamp, elapsed};
 
@@ -105,7 +105,7 @@ fn every_word_of_the_planner_is_said_in_some_case() {
     let mut said: BTreeSet<String> = BTreeSet::new();
     for (_, goal, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
         let mut say = |kind: &str, name: &str| said.insert(format!("{kind} {name}"));
-        match towards(goal, &spec, &seen) {
+        match towards(goal, &spec, &seen, &Limits::DEFAULT) {
             Plan::Settled => say("plan", "Settled"),
             Plan::Act(action, because) => {
                 if let Why::Outdated { rank: place, .. } = &because {
@@ -154,7 +154,7 @@ fn an_answer_does_not_depend_on_the_order_in_which_things_are_listed() {
             view.instances.reverse();
             view.volumes.reverse();
         }
-        assert_eq!(towards(goal, &spec, &seen), towards(goal, &spec, &turned));
+        assert_eq!(towards(goal, &spec, &seen, &Limits::DEFAULT), towards(goal, &spec, &turned, &Limits::DEFAULT));
     }
 }
 
@@ -198,7 +198,7 @@ fn asked_for(spec: &ClusterSpec, seen: &Observation) -> Option<hermitcrab::ids::
 
 /// The planner's answer with everything that a person or a port gets to see.
 fn answer(goal: Goal, spec: &ClusterSpec, seen: &Observation) -> String {
-    let plan = towards(goal, spec, seen);
+    let plan = towards(goal, spec, seen, &Limits::DEFAULT);
     let mut told = format!("{plan}\n");
     match &plan {
         Plan::Settled => {}

@@ -12,6 +12,7 @@ use crate::cloud::permissions::Asked;
 use crate::controller::errand::{Errand, Finish};
 use crate::controller::{Audience, Controller, Report};
 use crate::ids::{ClusterName, ImageId, SlotName};
+use crate::limits::Limits;
 use crate::observed::{ClaimRecord, CloudView, Observation, Reading};
 use crate::plan::Hazard;
 use crate::ports::{Clock, Cloud, Coordination, Outcome, PortError, Wanted};
@@ -273,7 +274,8 @@ impl View for Simulated {
     }
 
     fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure> {
-        let outcome = block_on(&self.world, act::execute(&self.world, spec, &[], action, self.world.now()));
+        let outcome =
+            block_on(&self.world, act::execute(&self.world, spec, &[], action, self.world.now(), &Limits::DEFAULT));
         self.keep()?;
         outcome.map_err(Failure::new)
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::action::Action;
-use crate::ids::{Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, SnapshotId, VolumeId, VolumeName, Zone};
+use crate::action::{Action, Effect};
+use crate::ids::{
+    ClusterName, Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, SnapshotId, VolumeId, VolumeName, Zone,
+};
 use crate::spec::ClusterSpec;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, after};
 
 use super::drift::Drift;
-use super::select::Rank;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,23 @@ pub enum Plan {
     Blocked(Hazards),
     /// A human must act.
     Stalled(Stall),
+}
+
+impl Plan {
+    /// An action on a cluster, for a slot where it is for one.
+    pub(super) fn act(cluster: &ClusterName, slot: Option<&SlotName>, effect: Effect, why: Why) -> Self {
+        Self::Act(Action { cluster: cluster.clone(), slot: slot.cloned(), effect }, why)
+    }
+
+    /// A wait that a person should look at when it takes longer than it may.
+    pub(super) fn wait(slot: Option<&SlotName>, what: Awaited, since: Timestamp, limit: Duration) -> Self {
+        Self::Wait(WaitingOn { slot: slot.cloned(), what, since, worry_at: after(since, limit) })
+    }
+
+    /// Refusals that stand in the way of a slot, or of the whole cluster.
+    pub(super) fn blocked(slot: Option<&SlotName>, hazards: Vec<Hazard>) -> Self {
+        Self::Blocked(Hazards { slot: slot.cloned(), hazards })
+    }
 }
 
 /// Why an action is taken.
@@ -73,6 +91,23 @@ pub enum Why {
     TemplateBehind,
     /// Somebody wants the cluster to be no more.
     Unwanted,
+}
+
+/// A slot's place in the order, first to last: a slot whose loss costs the cluster least goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rank {
+    /// A slot whose member is not healthy, so nothing is lost by replacing it and perhaps something is mended.
+    Unhealthy,
+    /// A slot whose instance AWS is going to take down anyway.
+    Maintenance,
+    /// A slot whose member has a vote that does not count.
+    NonVoter,
+    /// A slot whose member follows the leader, and counts.
+    Follower,
+    /// The leader's slot. Disrupting the leader costs an election, so it happens once, last, and after a transfer where
+    /// one is offered.
+    Leader,
 }
 
 /// Something that finishes by itself.

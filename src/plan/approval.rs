@@ -1,7 +1,7 @@
 //! Approval: what a person agrees to, as an id that changes when it would no longer be the same thing.
 
-use crate::ids::PlanId;
-use crate::spec::{Approval, ClusterSpec, digest};
+use crate::ids::{PlanId, digest};
+use crate::spec::{Approval, ClusterSpec};
 
 use super::drift::drifts;
 use super::look::{Look, SlotLook};

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::action::{Action, ClaimEffect, CloudEffect, CreateVolume, Effect, GroupEffect, MemberEffect};
 use crate::time::{Human, clock};
 
-use super::answer::{Awaited, Hazard, Hazards, Plan, Stall, Unproven, WaitingOn, Why};
+use super::answer::{Awaited, Hazard, Hazards, Plan, Rank, Stall, Unproven, WaitingOn, Why};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,6 +132,18 @@ impl fmt::Display for Why {
             Self::TemplateBehind => f.write_str("what the group launches is not what has settled here"),
             Self::Unwanted => f.write_str("the cluster is to be no more"),
         }
+    }
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unhealthy => "unhealthy, so first",
+            Self::Maintenance => "maintenance is announced",
+            Self::NonVoter => "non-voter",
+            Self::Follower => "follower",
+            Self::Leader => "leader, so last",
+        })
     }
 }
 

@@ -13,26 +13,9 @@ mod cloud;
 mod group;
 mod intent;
 mod membership;
+pub mod question;
 
-/// What a gate is asked.
-pub struct Question<'l, 'a> {
-    /// The cluster at this moment.
-    pub look: &'l Look<'a>,
-    /// The slot whose instance would be replaced.
-    pub slot: &'l SlotLook<'a>,
-    /// The image that it would get.
-    pub image: &'l ImageId,
-}
-
-/// What a gate answers.
-pub struct Finding {
-    /// What was found, to be read by a person.
-    pub value: String,
-    /// What the gate wants.
-    pub wants: String,
-    /// Why it refuses, if it does.
-    pub hazard: Option<Hazard>,
-}
+pub use question::{Finding, Question};
 
 /// One row of the table.
 pub struct Gate {
@@ -133,18 +116,4 @@ pub fn findings<'t>(
 
 fn refusals(question: &Question<'_, '_>, guards: Guards) -> Vec<Hazard> {
     GATES.iter().filter(|gate| gate.guards >= guards).filter_map(|gate| (gate.ask)(question).hazard).collect()
-}
-
-/// The finding of a gate that either has nothing to say against it, or refuses.
-fn finding(value: impl Into<String>, wants: impl Into<String>, hazard: Option<Hazard>) -> Finding {
-    Finding { value: value.into(), wants: wants.into(), hazard }
-}
-
-/// Names in a row, or `none`.
-fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
-    match items.is_empty() {
-        true => "none".to_owned(),
-        false => items.join(", "),
-    }
 }

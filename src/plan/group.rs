@@ -10,22 +10,14 @@
 //! comes after a rollback, a dropped claim and healing alike, and once in a rollout. Between two slots of a rollout the
 //! group stays as it is: a late `ResumeProcesses` must not meet a stopped member.
 
-use std::time::Duration;
-
 use crate::action::{CloudEffect, Effect, GroupEffect, NewTemplateVersion};
-use crate::ids::{ImageId, InstanceId};
+use crate::ids::{ImageId, InstanceId, Token};
 use crate::observed::{Group, Instance, Launches, Lifecycle, Recruit, Template, TemplateVersion};
 
-use super::answer::{Awaited, Hazard, Hazards, Plan, Why};
+use super::answer::{Awaited, Hazard, Plan, Why};
 use super::drift;
 use super::look::{Look, SlotLook};
-use super::replacement;
 use super::standing::{Standing, standing};
-
-/// A group notices a lost instance within a minute or two, and launches at once.
-const RECRUITS_WITHIN: Duration = Duration::from_secs(5 * 60);
-/// Attaching and detaching take seconds; a lifecycle hook may make it an hour.
-const MEMBERSHIP_PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// The adopted group, if there is one.
 pub fn adopted<'a>(look: &Look<'a>) -> Option<&'a Group> {
@@ -75,13 +67,12 @@ pub fn enlist(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, why: &W
     let effect = match group.members.get(&instance.id) {
         None if group.desired < group.max => GroupEffect::Join { instance: id() },
         None => {
-            let hazards = vec![no_room(look, group)];
-            return Some(Plan::Blocked(Hazards { slot: Some(slot.spec.name.clone()), hazards }));
+            return Some(look.blocked(slot, vec![no_room(look, group)]));
         }
         Some(member) => match member.lifecycle {
             Lifecycle::Joining => {
                 let what = Awaited::Joined { instance: id(), group: group.name.clone() };
-                return Some(look.wait(slot, what, instance.state_since, MEMBERSHIP_PATIENCE));
+                return Some(look.wait(slot, what, instance.state_since, look.limits.group_change));
             }
             Lifecycle::InService if !member.protected => GroupEffect::Protect { instance: id() },
             Lifecycle::InService | Lifecycle::Standby | Lifecycle::Leaving => return None,
@@ -102,11 +93,11 @@ pub fn discharge(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, why:
         Lifecycle::InService | Lifecycle::Standby => None,
         Lifecycle::Joining => {
             let what = Awaited::Joined { instance: id, group: name };
-            Some(look.wait(slot, what, instance.state_since, MEMBERSHIP_PATIENCE))
+            Some(look.wait(slot, what, instance.state_since, look.limits.group_change))
         }
         Lifecycle::Leaving => {
             let what = Awaited::Left { instance: id, group: name };
-            Some(look.wait(slot, what, instance.state_since, MEMBERSHIP_PATIENCE))
+            Some(look.wait(slot, what, instance.state_since, look.limits.group_change))
         }
     }
 }
@@ -192,9 +183,9 @@ pub fn about_to_launch(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) ->
     let lost_at = slot.instances.iter().filter(|i| !i.state.is_live()).map(|i| i.state_since).max()?;
     let launches = !group.suspended.contains("Launch") && (alive(look, group) as u32) < group.desired;
     let right = drift::of_make(look.spec, image, &template.version.make).is_empty();
-    let in_time = crate::time::elapsed(look.now, lost_at) < RECRUITS_WITHIN;
+    let in_time = crate::time::elapsed(look.now, lost_at) < look.limits.group_launch;
     let what = Awaited::Recruit { group: group.name.clone() };
-    (launches && right && in_time).then(|| look.wait(slot, what, lost_at, RECRUITS_WITHIN))
+    (launches && right && in_time).then(|| look.wait(slot, what, lost_at, look.limits.group_launch))
 }
 
 /// Instances that the group has launched and that no replacement has taken, dead ones left out.
@@ -277,7 +268,7 @@ fn new_version(look: &Look<'_>, template: &Template) -> NewTemplateVersion {
     let wanted = &look.spec.instance;
     let latest = template.latest.number.to_string();
     NewTemplateVersion {
-        token: replacement::token(&[&look.spec.name, &template.id, &look.generation, &latest]),
+        token: Token::of(&[&look.spec.name, &template.id, &look.generation, &latest]),
         template: template.id.clone(),
         image: look.spec.image.clone(),
         instance_type: wanted.instance_type.clone(),
@@ -292,5 +283,5 @@ fn new_version(look: &Look<'_>, template: &Template) -> NewTemplateVersion {
 
 fn act(look: &Look<'_>, slot: Option<&SlotLook<'_>>, group: &Group, effect: GroupEffect, why: Why) -> Plan {
     let effect = CloudEffect::Group { group: group.name.clone(), effect };
-    look.effect(slot, Effect::Cloud(effect), why)
+    look.effect(slot.map(|slot| &slot.spec.name), Effect::Cloud(effect), why)
 }

@@ -1,22 +1,16 @@
 //! A broken slot: give it back what it has lost, one slot at a time. No gate on upgrades applies here.
 
-use std::time::Duration;
-
 use crate::action::{CloudEffect, CreateVolume, Effect};
-use crate::ids::{Generation, ImageId, InstanceId, SlotName, VolumeName};
+use crate::ids::{Generation, ImageId, InstanceId, SlotName, Token, VolumeName};
 use crate::observed::{Instance, Snapshot};
 use crate::spec::Origin;
 
-use super::answer::{Awaited, Hazards, Plan, Stall, Why};
+use super::answer::{Awaited, Plan, Stall, Why};
 use super::gates;
 use super::group;
 use super::look::{Look, Place, SlotLook};
 use super::rehearsal;
-use super::replacement;
 use super::standing::{Standing, Unclear, standing};
-use super::teardown::PATIENCE_WITH_SNAPSHOTS;
-
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// What to do about the slots that are not as they should be. What can be done comes before what must be waited for,
 /// and that before what needs a person: one slot's trouble does not keep another from being healed.
@@ -85,7 +79,7 @@ fn wait_for<'a>(look: &Look<'a>, slot: &SlotLook<'a>, unclear: Unclear<'a>) -> P
             }
         },
     };
-    look.wait(slot, what, since, PATIENCE)
+    look.wait(slot, what, since, look.limits.slot)
 }
 
 /// The volumes of the slot that begins with another cluster's data.
@@ -103,7 +97,7 @@ fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -
     let hazards = gates::repair_refusals(look, slot, &look.spec.image);
     let wanted = look.spec.volumes.iter().find(|volume| lacking.contains(&volume.name));
     let (Some(volume), true) = (wanted, hazards.is_empty()) else {
-        return Plan::Blocked(Hazards { slot: Some(slot.spec.name.clone()), hazards });
+        return look.blocked(slot, hazards);
     };
     let copy = match content(look, slot, &volume.name) {
         Content::Blank => None,
@@ -113,7 +107,7 @@ fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -
     let mut slots: std::collections::BTreeSet<SlotName> = known_slots(look);
     slots.insert(slot.spec.name.clone());
     let create = CreateVolume {
-        token: replacement::token(&[&look.spec.name, &slot.spec.name, &volume.name, &slot.spec.zone, "volume"]),
+        token: Token::of(&[&look.spec.name, &slot.spec.name, &volume.name, &slot.spec.zone, "volume"]),
         name: volume.name.clone(),
         zone: slot.spec.zone.clone(),
         size_gib: copy.map_or(volume.size_gib, |snapshot| volume.size_gib.max(snapshot.size_gib)),
@@ -149,7 +143,7 @@ fn content<'a>(look: &Look<'a>, slot: &SlotLook<'_>, name: &VolumeName) -> Conte
         }
         Some(copy) => {
             let what = Awaited::VolumeCopied { volume: volume.clone(), snapshot: copy.id.clone() };
-            look.wait(slot, what, copy.begun.unwrap_or(look.now), PATIENCE_WITH_SNAPSHOTS)
+            look.wait(slot, what, copy.begun.unwrap_or(look.now), look.limits.snapshot)
         }
         None => {
             let effect = CloudEffect::CopyVolume { volume: volume.clone(), of: of.clone(), name: name.clone() };
@@ -211,7 +205,7 @@ fn claim_lost(
 ) -> Plan {
     let hazards = gates::repair_refusals(look, slot, &image);
     if !hazards.is_empty() {
-        return Plan::Blocked(Hazards { slot: Some(slot.spec.name.clone()), hazards });
+        return look.blocked(slot, hazards);
     }
     // Its volumes alone say nothing: they are made, and known to the others, before its first instance is.
     let proven = slot.present().any(|(_, volume)| volume.generation.is_some());

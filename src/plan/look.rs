@@ -3,24 +3,23 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::action::{Action, ClaimEffect, CloudEffect, Effect};
+use crate::action::{ClaimEffect, CloudEffect, Effect};
 use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
+use crate::limits::Limits;
 use crate::observed::{
     AttachmentPhase, Claim, ClaimRecord, CloudView, Health, Instance, Member, Membership, Observation, Reading, Volume,
     VolumeState,
 };
 use crate::spec::{ClusterSpec, Rules, SlotSpec, VolumeSpec};
-use crate::time::{Timestamp, after, elapsed};
+use crate::time::{Timestamp, elapsed};
 
-use super::answer::{Awaited, Hazard, Hazards, Plan, WaitingOn, Why};
-
-/// EC2's views agree within seconds, and after five minutes at the worst.
-const STALE_AT_MOST: Duration = Duration::from_secs(5 * 60);
+use super::answer::{Awaited, Hazard, Hazards, Plan, Why};
 
 /// One cluster at one moment.
 #[derive(Debug)]
 pub struct Look<'a> {
     pub spec: &'a ClusterSpec,
+    pub limits: &'a Limits,
     pub rules: Rules,
     pub generation: Generation,
     pub seen: &'a Observation,
@@ -83,8 +82,13 @@ pub enum Place<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// Arranges what was seen.
+    /// Arranges what was seen, for a reader who has no limits of his own.
     pub fn at(spec: &'a ClusterSpec, seen: &'a Observation) -> Sight<'a> {
+        Self::within(&Limits::DEFAULT, spec, seen)
+    }
+
+    /// Arranges what was seen, to be judged by those limits.
+    pub fn within(limits: &'a Limits, spec: &'a ClusterSpec, seen: &'a Observation) -> Sight<'a> {
         let (cloud, record) = match (&seen.cloud, &seen.claim) {
             (Reading::Seen { value: cloud, .. }, Reading::Seen { value: record, .. }) => (cloud, record),
             (cloud, claim) => {
@@ -100,7 +104,7 @@ impl<'a> Look<'a> {
         let slots = spec.slots.iter().map(|slot| SlotLook::new(spec, slot, cloud, membership)).collect();
         let (rules, generation) = (spec.application.rules(), spec.generation());
         let now = seen.now;
-        Sight::Clear(Box::new(Self { spec, rules, generation, seen, now, cloud, record, membership, slots }))
+        Sight::Clear(Box::new(Self { spec, limits, rules, generation, seen, now, cloud, record, membership, slots }))
     }
 
     /// The look at a declared slot.
@@ -140,7 +144,7 @@ impl<'a> Look<'a> {
     pub fn taken_by(&self, slot: &SlotLook<'_>, volume: &'a Volume) -> Option<&'a InstanceId> {
         let VolumeState::InUse(attachment) = &volume.state else { return None };
         let stranger = slot.instance(&attachment.instance).is_none();
-        (stranger && elapsed(self.now, attachment.since) > STALE_AT_MOST).then_some(&attachment.instance)
+        (stranger && elapsed(self.now, attachment.since) > self.limits.late).then_some(&attachment.instance)
     }
 
     /// A number that no launch of this cluster has ever had.
@@ -157,13 +161,12 @@ impl<'a> Look<'a> {
 
     /// A change for a slot.
     pub fn act(&self, slot: &SlotLook<'_>, effect: CloudEffect, why: Why) -> Plan {
-        self.effect(Some(slot), Effect::Cloud(effect), why)
+        self.effect(Some(&slot.spec.name), Effect::Cloud(effect), why)
     }
 
     /// A change through any port.
-    pub fn effect(&self, slot: Option<&SlotLook<'_>>, effect: Effect, why: Why) -> Plan {
-        let slot = slot.map(|slot| slot.spec.name.clone());
-        Plan::Act(Action { cluster: self.spec.name.clone(), slot, effect }, why)
+    pub fn effect(&self, slot: Option<&SlotName>, effect: Effect, why: Why) -> Plan {
+        Plan::act(&self.spec.name, slot, effect, why)
     }
 
     /// Claims a slot, to bring it to a generation with a launch of that number, or with what the group has launched.
@@ -188,13 +191,17 @@ impl<'a> Look<'a> {
             since: self.now,
         };
         let effect = ClaimEffect::Claim { claim, expects: self.record.revision };
-        self.effect(Some(slot), Effect::Claim(effect), why)
+        self.effect(Some(&slot.spec.name), Effect::Claim(effect), why)
+    }
+
+    /// Refusals that stand in the way of a slot.
+    pub fn blocked(&self, slot: &SlotLook<'_>, hazards: Vec<Hazard>) -> Plan {
+        Plan::blocked(Some(&slot.spec.name), hazards)
     }
 
     /// Waiting for a slot.
     pub fn wait(&self, slot: &SlotLook<'_>, what: Awaited, since: Timestamp, patience: Duration) -> Plan {
-        let slot = Some(slot.spec.name.clone());
-        Plan::Wait(WaitingOn { slot, what, since, worry_at: after(since, patience) })
+        Plan::wait(Some(&slot.spec.name), what, since, patience)
     }
 }
 

@@ -11,42 +11,21 @@
 //! Which way it goes is read off the world too. A generation that the slot's volumes carry as *rejected* is being
 //! taken back; a claim for something the spec no longer wants is dropped as long as no data has moved.
 
-use std::time::Duration;
+use crate::observed::{Instance, InstanceState};
 
-use crate::action::{ClaimEffect, Effect};
-use crate::ids::VolumeId;
-use crate::observed::{Claim, Instance, InstanceState};
-
-use super::answer::{Hazard, Plan, Stall, Why};
+use super::answer::{Plan, Stall, Why};
 use super::drift::drifts;
 use super::group;
-use super::look::{Look, Place, SlotLook};
+use super::look::Look;
 use super::standing;
 
 mod back;
 mod forward;
 mod proof;
 mod shells;
+mod under_way;
 
-pub use shells::token;
-
-/// How long a state change of an instance may take before it is worth a person's attention.
-const INSTANCE_PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// The same for a volume: attaching takes seconds, and 90 s is where EBS's own driver gives up.
-const VOLUME_PATIENCE: Duration = Duration::from_secs(90);
-/// How long EC2 goes on showing a terminated instance. Absence means nothing before that.
-const TERMINATED_SHOWN: Duration = Duration::from_secs(60 * 60);
-
-/// A replacement under way: the claim and what it is about.
-struct Replacement<'l, 'a> {
-    look: &'l Look<'a>,
-    slot: &'l SlotLook<'a>,
-    claim: &'a Claim,
-    /// The instance to be replaced, if the claim names one and EC2 shows it.
-    old: Option<&'a Instance>,
-    /// The instance launched under this claim's attempt, if EC2 shows it.
-    new: Option<&'a Instance>,
-}
+use under_way::Replacement;
 
 /// If a slot is claimed, the next thing to do about it.
 pub fn finish(look: &Look<'_>) -> Option<Plan> {
@@ -129,27 +108,5 @@ impl<'a> Replacement<'_, 'a> {
     /// be on its way: then nothing new begins for as long as EC2 would accept it.
     fn drop_it(&self) -> Plan {
         self.discard_new(Why::Superseded).unwrap_or_else(|| self.release(self.new.is_none(), Why::Superseded))
-    }
-
-    /// Gives the slot up. After a replacement that was `taken_back` there is a pause.
-    fn release(&self, taken_back: bool, why: Why) -> Plan {
-        let mut initialised = self.look.record.initialised.clone();
-        initialised.insert(self.slot.spec.name.clone());
-        let effect = ClaimEffect::Release { expects: self.look.record.revision, initialised, taken_back };
-        self.look.effect(Some(self.slot), Effect::Claim(effect), why)
-    }
-
-    /// The slot's volumes that are not (wholly) at that instance, each with where it is.
-    fn elsewhere(&self, id: &crate::ids::InstanceId) -> Vec<(&'a str, &'a VolumeId, Place<'a>)> {
-        self.slot
-            .present()
-            .map(|(spec, volume)| (spec.device.as_str(), &volume.id, self.look.place(volume)))
-            .filter(|(_, _, place)| *place != Place::On(id))
-            .collect()
-    }
-
-    /// Blocked, with all the reasons.
-    fn blocked(&self, hazards: Vec<Hazard>) -> Plan {
-        Plan::Blocked(super::Hazards { slot: Some(self.slot.spec.name.clone()), hazards })
     }
 }

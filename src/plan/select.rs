@@ -1,33 +1,14 @@
 //! Which outdated slot goes next, and whether it may.
 
-use std::fmt;
-
-use serde::Serialize;
-
 use crate::observed::{Health, Instance, Member};
 
-use super::answer::{Hazards, Plan, Why};
+use super::answer::{Plan, Rank, Why};
 use super::drift::{Drift, drifts};
 use super::gates;
 use super::group;
 use super::look::{Look, SlotLook};
 use super::standing::{Standing, standing};
 use super::upkeep;
-
-/// A slot's place in the order, first to last: a slot whose loss costs the cluster least goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rank {
-    /// Its member is not healthy, so nothing is lost by replacing it and perhaps something is mended.
-    Unhealthy,
-    /// AWS is going to take the instance down anyway.
-    Maintenance,
-    /// Its vote does not count.
-    NonVoter,
-    Follower,
-    /// Disrupting the leader costs an election, so it happens once, last, and after a transfer where one is offered.
-    Leader,
-}
 
 /// An outdated slot.
 #[derive(Debug)]
@@ -68,12 +49,12 @@ fn rank(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Rank {
 pub fn begin(look: &Look<'_>) -> Plan {
     let Some(next) = order(look).into_iter().next() else {
         let at_rest = upkeep::outstanding(look).or_else(|| group::follow(look)).or_else(|| group::let_go(look));
-        let unusable = || group::fault(look).map(|hazard| Plan::Blocked(Hazards { slot: None, hazards: vec![hazard] }));
+        let unusable = || group::fault(look).map(|hazard| Plan::blocked(None, vec![hazard]));
         return at_rest.or_else(unusable).unwrap_or(Plan::Settled);
     };
     let hazards = gates::upgrade_refusals(look, next.slot);
     if !hazards.is_empty() {
-        let blocked = || Plan::Blocked(Hazards { slot: Some(next.slot.spec.name.clone()), hazards });
+        let blocked = || look.blocked(next.slot, hazards);
         return group::let_go(look).unwrap_or_else(blocked);
     }
     let why = Why::Outdated { drifts: next.drifts, rank: next.rank };
@@ -89,16 +70,4 @@ pub fn successor<'a>(look: &Look<'a>, leaving: &SlotLook<'a>) -> Option<&'a Memb
         others.filter(|slot| slot.member.and_then(|m| m.lag).is_some_and(|lag| lag <= look.rules.lag_limit));
     let outdated = |slot: &&SlotLook<'a>| candidate(look, slot).is_some();
     caught_up.min_by_key(outdated).and_then(|slot| slot.member)
-}
-
-impl fmt::Display for Rank {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Unhealthy => "unhealthy, so first",
-            Self::Maintenance => "maintenance is announced",
-            Self::NonVoter => "non-voter",
-            Self::Follower => "follower",
-            Self::Leader => "leader, so last",
-        })
-    }
 }

@@ -1,19 +1,14 @@
 //! Small things that disturb nobody: memory on the volumes, the pruning limit, declared tags, who is in the group.
 
-use std::time::Duration;
-
 use crate::action::{CloudEffect, Effect, MemberEffect};
 use crate::observed::{Instance, Pruning, Volume};
 use crate::time::{Timestamp, after, before};
 
-use super::answer::{Awaited, Plan, Stall, WaitingOn, Why};
+use super::answer::{Awaited, Plan, Stall, Why};
 use super::drift::{drifts, tags_differ};
 use super::group;
 use super::look::{Look, SlotLook};
 use super::standing::{Standing, standing};
-
-/// How long the members of a new cluster may take to find each other.
-const FORMATION: Duration = Duration::from_secs(10 * 60);
 
 /// The first thing to keep up, if there is one. Every slot is serving when this is asked.
 pub fn keep(look: &Look<'_>) -> Option<Plan> {
@@ -49,11 +44,10 @@ fn form(look: &Look<'_>) -> Option<Plan> {
         return None;
     }
     let since = look.cloud.instances.iter().map(|instance| instance.launched_at).max().unwrap_or(look.now);
-    let worry_at = after(since, FORMATION);
-    if look.now >= worry_at {
+    if look.now >= after(since, look.limits.formation) {
         return Some(Plan::Stalled(Stall::NotFormed { missing }));
     }
-    Some(Plan::Wait(WaitingOn { slot: None, what: Awaited::Formation { missing }, since, worry_at }))
+    Some(Plan::wait(None, Awaited::Formation { missing }, since, look.limits.formation))
 }
 
 /// Records on a slot's volumes what has proved itself there. An adopted slot, or one of a cluster that has just
@@ -77,7 +71,7 @@ pub fn outstanding(look: &Look<'_>) -> Option<Plan> {
     let why_not = "it is not a healthy voter".to_owned();
     Some(if slot.is_healthy_voter() {
         let until = steady_at(look, slot);
-        look.wait(slot, Awaited::Bake { until }, before(until, bake), bake + FORMATION)
+        look.wait(slot, Awaited::Bake { until }, before(until, bake), bake + look.limits.formation)
     } else if look.now < after(instance.launched_at, limit) {
         look.wait(slot, Awaited::MemberBack { why_not }, instance.launched_at, limit)
     } else {

@@ -21,6 +21,56 @@ pub fn imports(code: &str, depth: usize) -> Vec<String> {
     modules
 }
 
+/// Every path that the code of a module names, from the crate's root: `crate::`, `self::` and `super::` are resolved, and
+/// a `use` group is several paths. A child that is declared with `mod` is named by that.
+pub fn paths<'a>(code: &'a str, module: &[&'a str]) -> Vec<Vec<&'a str>> {
+    let mut all = Vec::new();
+    for root in ["crate::", "hermitcrab::"] {
+        for at in places(code, root) {
+            read_path(&code[at + root.len()..], &mut Vec::new(), &mut all);
+        }
+    }
+    for at in places(code, "self::") {
+        read_path(&code[at + "self::".len()..], &mut module.to_vec(), &mut all);
+    }
+    for at in places(code, "mod ") {
+        read_path(&code[at + "mod ".len()..], &mut module.to_vec(), &mut all);
+    }
+    for at in places(code, "super::").filter(|at| !code[..*at].ends_with("::")) {
+        let (mut rest, mut base) = (&code[at..], module.to_vec());
+        while let Some(above) = rest.strip_prefix("super::") {
+            base.pop();
+            rest = above;
+        }
+        read_path(rest, &mut base, &mut all);
+    }
+    all
+}
+
+/// Reads a path, or a group of them, that continues `base`. Answers with the text after it.
+fn read_path<'a>(text: &'a str, base: &mut Vec<&'a str>, all: &mut Vec<Vec<&'a str>>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(group) = text.strip_prefix('{') {
+        let mut rest = group.trim_start();
+        while !rest.is_empty() && !rest.starts_with('}') {
+            rest = read_path(rest, base, all);
+            rest = rest[rest.find([',', '}']).unwrap_or(rest.len())..].trim_start_matches(',').trim_start();
+        }
+        return rest.strip_prefix('}').unwrap_or(rest);
+    }
+    let name = first_name(text);
+    let mut rest = &text[name.len()..];
+    base.push(name);
+    match rest.strip_prefix("::") {
+        Some(further) if further.starts_with(|first| is_word(first) || first == '{') => {
+            rest = read_path(further, base, all);
+        }
+        _ => all.push(base.clone()),
+    }
+    base.pop();
+    rest
+}
+
 /// The first name of each member of a `use` group whose opening brace was read.
 fn group_heads(group: &str) -> Vec<&str> {
     let mut heads = vec![first_name(group)];

@@ -17,6 +17,7 @@ use crate::cloud::permissions::Asked;
 use crate::controller::errand::{Errand, Finish};
 use crate::controller::{Audience, Controller, Settings};
 use crate::ids::{ClusterName, Owner};
+use crate::limits::Limits;
 use crate::observed::Observation;
 use crate::ports::{Clock, Coordination, Outcome, Outside, PortError};
 use crate::rehearsal::{Rehearsal, Report};
@@ -57,7 +58,7 @@ impl View for Actual {
 
     fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure> {
         let outside = self.controller.outside();
-        let acted = act::execute(outside, spec, &[], action, outside.clock().now());
+        let acted = act::execute(outside, spec, &[], action, outside.clock().now(), &Limits::DEFAULT);
         self.runtime.block_on(acted).map_err(Failure::new)
     }
 

@@ -365,7 +365,7 @@ fn steps(slot: &SlotForecast) -> Vec<StepReport> {
         (false, Some(last)) if index > last => slot.quorum.after,
         (false, _) => slot.quorum.before,
     };
-    let report = |(index, step): (usize, &crate::plan::forecast::Step)| StepReport {
+    let report = |(index, step): (usize, &crate::plan::steps::Step)| StepReport {
         id: format!("{}/{}-{}", slot.slot, index + 1, step.action),
         action: step.action.to_owned(),
         destructive: step.destructive,

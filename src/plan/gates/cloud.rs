@@ -1,17 +1,12 @@
 //! Gates about EC2: images, ownership, volumes, zones, announced maintenance.
 
-use std::time::Duration;
-
 use crate::ids::ImageId;
 use crate::observed::Instance;
 use crate::plan::answer::Hazard;
 use crate::plan::look::Look;
 use crate::time::{Human, after, elapsed};
 
-use super::{Finding, Question, finding, listed};
-
-/// A member whose maintenance begins within this time counts as one that may be lost.
-const EVENT_HORIZON: Duration = Duration::from_secs(2 * 60 * 60);
+use super::question::{Finding, Question, finding, listed};
 
 /// The new image must be there to launch, and that of the instance that serves, if one does, to go back to.
 pub(super) fn image_unavailable(q: &Question<'_, '_>) -> Finding {
@@ -98,7 +93,7 @@ pub(super) fn zone_impaired(q: &Question<'_, '_>) -> Finding {
 
 /// Maintenance of *another* slot's instance: that one would be down beside ours.
 pub(super) fn scheduled_event(q: &Question<'_, '_>) -> Finding {
-    let horizon = after(q.look.now, EVENT_HORIZON);
+    let horizon = after(q.look.now, q.look.limits.maintenance);
     let others = q.look.slots.iter().filter(|slot| slot.spec.name != q.slot.spec.name);
     let event =
         others.flat_map(|slot| slot.live().map(move |instance| (slot, instance))).find_map(|(slot, instance)| {
@@ -109,7 +104,7 @@ pub(super) fn scheduled_event(q: &Question<'_, '_>) -> Finding {
         || "none".to_owned(),
         |(slot, event)| format!("{slot}: {} in {}", event.code, Human(elapsed(event.not_before, q.look.now))),
     );
-    let wants = format!("none within {} in another slot", Human(EVENT_HORIZON));
+    let wants = format!("none within {} in another slot", Human(q.look.limits.maintenance));
     let hazard = event.map(|(slot, event)| Hazard::ScheduledEvent {
         slot,
         code: event.code.clone(),

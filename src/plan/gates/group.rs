@@ -6,7 +6,7 @@ use crate::observed::{Group, Instance, Lifecycle};
 use crate::plan::answer::Hazard;
 use crate::plan::group::{adopted, alive, fault, has_room, no_room, recruit_for};
 
-use super::{Finding, Question, finding, listed};
+use super::question::{Finding, Question, finding, listed};
 
 /// A group replaces a stopped instance at once, and would so undo what we do. One that was adopted must have been kept
 /// from it before its member is touched.

@@ -1,24 +1,16 @@
 //! Gates about what people want and what we remember: switches, windows, approval, the claim, fresh readings.
 
-use std::time::Duration;
-
 use crate::observed::{Reading, Verdict};
 use crate::plan::answer::Hazard;
 use crate::plan::approval;
-use crate::plan::forecast;
 use crate::plan::rehearsal;
 use crate::plan::standing::{Standing, standing};
+use crate::plan::steps;
 use crate::spec::Rehearsal;
 use crate::spec::window::{Opening, opening};
 use crate::time::{Human, Timestamp, after, elapsed};
 
-use super::{Finding, Question, finding, listed};
-
-/// After a replacement was taken back, no new one begins for as long as EC2 would still accept a request that was
-/// signed before: a paused controller's late call could hit the old shell, which is in use again, or launch one more.
-const ROLLBACK_COOLDOWN: Duration = Duration::from_secs(5 * 60);
-/// A reading older than this is no ground for a decision.
-const FRESH: Duration = Duration::from_secs(30);
+use super::question::{Finding, Question, finding, listed};
 
 pub(super) fn frozen(q: &Question<'_, '_>) -> Finding {
     let frozen = q.look.spec.freeze;
@@ -49,8 +41,8 @@ pub(super) fn suspended(q: &Question<'_, '_>) -> Finding {
 pub(super) fn outside_window(q: &Question<'_, '_>) -> Finding {
     let claimed = q.look.record.held.as_ref().is_some_and(|claim| claim.slot == q.slot.spec.name);
     let needs = match claimed {
-        true => forecast::span_from_stop(q.look.spec),
-        false => forecast::replacement_span(q.look.spec),
+        true => steps::span_from_stop(q.look.spec),
+        false => steps::replacement_span(q.look.spec),
     };
     let wants = format!("{} in an open window", Human(needs));
     match opening(&q.look.spec.rollout.windows, q.look.now) {
@@ -108,10 +100,12 @@ pub(super) fn generation_rejected(q: &Question<'_, '_>) -> Finding {
     finding(value, "failed nowhere", hazard)
 }
 
+/// After a replacement was taken back, no new one begins for as long as EC2 would still accept a request that was signed
+/// before: a paused controller's late call could hit the old instance, which is in use again, or launch one more.
 pub(super) fn rollback_cooldown(q: &Question<'_, '_>) -> Finding {
-    let wants = format!("none in the last {}", Human(ROLLBACK_COOLDOWN));
+    let wants = format!("none in the last {}", Human(q.look.limits.late));
     let Some(at) = q.look.record.taken_back_at else { return finding("never taken back", wants, None) };
-    let until = after(at, ROLLBACK_COOLDOWN);
+    let until = after(at, q.look.limits.late);
     let hazard = (q.look.now < until).then_some(Hazard::RollbackCooldown { until });
     finding(format!("taken back {} ago", Human(elapsed(q.look.now, at))), wants, hazard)
 }
@@ -146,13 +140,13 @@ pub(super) fn stale_observation(q: &Question<'_, '_>) -> Finding {
                 Some(format!("{source} was read before the slot was claimed"))
             }
             Some(wrote) if begun < wrote => Some(format!("{source} was read before our last write")),
-            _ if age > FRESH => Some(format!("{source} was read {} ago", Human(age))),
+            _ if age > q.look.limits.fresh => Some(format!("{source} was read {} ago", Human(age))),
             _ => None,
         }
     });
     let why = stale.or_else(|| seen.regressions.first().cloned());
     let value = why.clone().unwrap_or_else(|| "all read after our last write".to_owned());
-    let wants = format!("read after our last write, at most {} ago", Human(FRESH));
+    let wants = format!("read after our last write, at most {} ago", Human(q.look.limits.fresh));
     finding(value, wants, why.map(|why| Hazard::StaleObservation { why, unread: false }))
 }
 

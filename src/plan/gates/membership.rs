@@ -9,7 +9,7 @@ use crate::plan::answer::Hazard;
 use crate::plan::look::SlotLook;
 use crate::time::{Human, after, elapsed};
 
-use super::{Finding, Question, finding, listed};
+use super::question::{Finding, Question, finding, listed};
 
 /// The other slots, each with its member if it has one.
 fn others<'q, 'a>(q: &'q Question<'_, 'a>) -> impl Iterator<Item = (&'q SlotName, Option<&'a Member>)> {

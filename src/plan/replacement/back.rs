@@ -5,8 +5,8 @@ use crate::observed::{Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::time::{after, elapsed};
 
-use super::Replacement;
 use super::proof::{Outstanding, Wanted, outstanding};
+use super::under_way::Replacement;
 
 impl<'a> Replacement<'_, 'a> {
     pub(super) fn back(&self) -> Plan {

@@ -7,8 +7,8 @@ use crate::plan::{gates, group, heal, select};
 use crate::spec::{OnFailure, Strategy};
 use crate::time::{Timestamp, after, elapsed};
 
-use super::Replacement;
 use super::proof::{Outstanding, Wanted, outstanding};
+use super::under_way::Replacement;
 
 impl<'a> Replacement<'_, 'a> {
     pub(super) fn forward(&self) -> Plan {
@@ -71,7 +71,7 @@ impl<'a> Replacement<'_, 'a> {
         }
         let to = select::successor(self.look, self.slot)?;
         let effect = MemberEffect::TransferLeadership { from: leader.id.clone(), to: to.id.clone() };
-        Some(self.look.effect(Some(self.slot), Effect::Member(effect), Why::Leads))
+        Some(self.look.effect(Some(&self.slot.spec.name), Effect::Member(effect), Why::Leads))
     }
 
     /// Every volume is at the new instance: the member has to prove itself, then the old shell goes.

@@ -2,8 +2,6 @@
 //!
 //! Each function answers `None` when its part is done, and the plan for its next move otherwise.
 
-use std::time::Duration;
-
 use crate::action::{ClaimEffect, CloudEffect, Effect, Launch, Recruitment};
 use crate::ids::{InstanceId, Token};
 use crate::observed::{Checks, Claim, Instance, InstanceState};
@@ -12,16 +10,7 @@ use crate::plan::look::Place;
 use crate::plan::{gates, group};
 use crate::time::{after, elapsed};
 
-use super::{INSTANCE_PATIENCE, Replacement, TERMINATED_SHOWN, VOLUME_PATIENCE};
-
-/// Launches tried in a row before a longer pause: BOSH's figure.
-const TRIES: u32 = 3;
-/// The longer pause.
-const NEXT_ROUND: Duration = Duration::from_secs(30 * 60);
-/// A fresh instance is shown within a couple of seconds as a rule, and five minutes at the worst.
-const SHOWN_WITHIN: Duration = Duration::from_secs(5 * 60);
-/// How long status checks may take before the instance is given up.
-const CHECKS_PATIENCE: Duration = Duration::from_secs(15 * 60);
+use super::under_way::Replacement;
 
 impl<'a> Replacement<'_, 'a> {
     /// Brings the new instance to running, with its status checks passed.
@@ -39,9 +28,14 @@ impl<'a> Replacement<'_, 'a> {
             (InstanceState::Pending, _) => Some(self.until_running(new)),
             (InstanceState::Running, Checks::Ok) => None,
             (InstanceState::Running, Checks::Initializing | Checks::Unknown)
-                if elapsed(self.look.now, new.launched_at) < CHECKS_PATIENCE =>
+                if elapsed(self.look.now, new.launched_at) < self.look.limits.checks =>
             {
-                Some(self.look.wait(self.slot, Awaited::Checks { instance: id() }, new.launched_at, CHECKS_PATIENCE))
+                Some(self.look.wait(
+                    self.slot,
+                    Awaited::Checks { instance: id() },
+                    new.launched_at,
+                    self.look.limits.checks,
+                ))
             }
             (InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped, _) => {
                 self.discard_new(Why::LaunchFailed { reason: reason(new) })
@@ -56,8 +50,13 @@ impl<'a> Replacement<'_, 'a> {
             return self.try_again("its launch token was used before".to_owned());
         }
         match &self.look.seen.launched {
-            Some((sent, instance, at)) if *sent == attempt && elapsed(self.look.now, *at) < SHOWN_WITHIN => {
-                self.look.wait(self.slot, Awaited::Running { instance: instance.clone() }, *at, INSTANCE_PATIENCE)
+            Some((sent, instance, at)) if *sent == attempt && elapsed(self.look.now, *at) < self.look.limits.late => {
+                self.look.wait(
+                    self.slot,
+                    Awaited::Running { instance: instance.clone() },
+                    *at,
+                    self.look.limits.instance,
+                )
             }
             _ => self.launch(),
         }
@@ -69,7 +68,7 @@ impl<'a> Replacement<'_, 'a> {
             return self.blocked(hazards);
         }
         let (spec, slot, claim) = (self.look.spec, self.slot.spec, self.claim);
-        let token = token(&[&spec.name, &slot.name, &claim.generation, &claim.attempt.to_string(), &slot.subnet]);
+        let token = Token::of(&[&spec.name, &slot.name, &claim.generation, &claim.attempt.to_string(), &slot.subnet]);
         let launch = Launch {
             image: claim.image.clone(),
             generation: claim.generation.clone(),
@@ -86,7 +85,7 @@ impl<'a> Replacement<'_, 'a> {
         let recruits = group::adopted(self.look).map(|group| group.recruits.as_slice()).unwrap_or_default();
         match recruits.iter().find(|recruit| recruit.id == *id) {
             Some(recruit) if recruit.state.is_live() => {}
-            None if elapsed(self.look.now, self.claim.since) < SHOWN_WITHIN => {
+            None if elapsed(self.look.now, self.claim.since) < self.look.limits.late => {
                 return self.disagreement(format!("{id} is not shown as one that the group launched"));
             }
             Some(_) | None => return self.try_again(format!("{id} is gone again")),
@@ -108,19 +107,24 @@ impl<'a> Replacement<'_, 'a> {
 
     /// The launch came to nothing: a further attempt under the same claim, or a longer pause first.
     fn try_again(&self, reason: String) -> Plan {
-        let again_at = after(self.claim.since, NEXT_ROUND);
-        if self.claim.tries + 1 >= TRIES && self.look.now < again_at {
-            return self.look.wait(self.slot, Awaited::NextLaunch { reason }, self.claim.since, NEXT_ROUND);
+        let again_at = after(self.claim.since, self.look.limits.next_launches);
+        if self.claim.tries + 1 >= self.look.limits.launches && self.look.now < again_at {
+            return self.look.wait(
+                self.slot,
+                Awaited::NextLaunch { reason },
+                self.claim.since,
+                self.look.limits.next_launches,
+            );
         }
         let claim = Claim {
             attempt: self.look.next_attempt(),
-            tries: if self.claim.tries + 1 >= TRIES { 0 } else { self.claim.tries + 1 },
+            tries: if self.claim.tries + 1 >= self.look.limits.launches { 0 } else { self.claim.tries + 1 },
             since: self.look.now,
             recruit: group::recruit_for(self.look, self.slot, &self.claim.image).map(|recruit| recruit.id.clone()),
             ..self.claim.clone()
         };
         let effect = ClaimEffect::Claim { claim, expects: self.look.record.revision };
-        self.look.effect(Some(self.slot), Effect::Claim(effect), Why::LaunchFailed { reason })
+        self.look.effect(Some(&self.slot.spec.name), Effect::Claim(effect), Why::LaunchFailed { reason })
     }
 
     /// Empties a stopped (or dead) instance: snapshot where asked for, then detach, one volume at a time.
@@ -128,7 +132,7 @@ impl<'a> Replacement<'_, 'a> {
         if shell.state == InstanceState::ShuttingDown && self.slot.any_at(self.look, &shell.id) {
             // Terminating detaches its volumes; asked meanwhile, EC2 refuses.
             let what = Awaited::Terminated { instance: shell.id.clone() };
-            return Some(self.look.wait(self.slot, what, shell.state_since, INSTANCE_PATIENCE));
+            return Some(self.look.wait(self.slot, what, shell.state_since, self.look.limits.instance));
         }
         for (spec, volume) in self.slot.present() {
             let effect = match self.look.place(volume) {
@@ -147,7 +151,7 @@ impl<'a> Replacement<'_, 'a> {
                 }
                 Place::Detaching { since, .. } => {
                     let what = Awaited::VolumeFree { volume: volume.id.clone() };
-                    return Some(self.look.wait(self.slot, what, since, VOLUME_PATIENCE));
+                    return Some(self.look.wait(self.slot, what, since, self.look.limits.volume));
                 }
                 Place::Unclear(detail) => return Some(self.disagreement(detail)),
                 Place::On(_) | Place::Free | Place::Creating | Place::Attaching { .. } | Place::Unusable(_) => continue,
@@ -168,14 +172,14 @@ impl<'a> Replacement<'_, 'a> {
             }
             Place::Attaching { to, since } => {
                 let what = Awaited::VolumeAttached { volume: volume(), instance: to.clone() };
-                self.look.wait(self.slot, what, since, VOLUME_PATIENCE)
+                self.look.wait(self.slot, what, since, self.look.limits.volume)
             }
             Place::Detaching { since, .. } => {
-                self.look.wait(self.slot, Awaited::VolumeFree { volume: volume() }, since, VOLUME_PATIENCE)
+                self.look.wait(self.slot, Awaited::VolumeFree { volume: volume() }, since, self.look.limits.volume)
             }
             Place::Creating => {
                 let what = Awaited::VolumeCreated { volume: volume() };
-                self.look.wait(self.slot, what, self.claim.since, VOLUME_PATIENCE)
+                self.look.wait(self.slot, what, self.claim.since, self.look.limits.volume)
             }
             Place::On(at) => self.disagreement(format!("{} is attached to {at}", volume())),
             Place::Unclear(detail) => self.disagreement(detail),
@@ -233,25 +237,25 @@ impl<'a> Replacement<'_, 'a> {
 
     /// An instance that is named and not shown: not found is not gone, until EC2 would have stopped showing it.
     pub(super) fn unseen(&self, id: &crate::ids::InstanceId, since: crate::time::Timestamp) -> Option<Plan> {
-        if elapsed(self.look.now, since) > TERMINATED_SHOWN {
+        if elapsed(self.look.now, since) > self.look.limits.terminated_shown {
             return None;
         }
         let detail = format!("{id} is not shown, and that does not mean that it is gone");
-        Some(self.look.wait(self.slot, Awaited::ViewsAgree { detail }, since, INSTANCE_PATIENCE))
+        Some(self.look.wait(self.slot, Awaited::ViewsAgree { detail }, since, self.look.limits.instance))
     }
 
     pub(super) fn until_running(&self, shell: &Instance) -> Plan {
         let what = Awaited::Running { instance: shell.id.clone() };
-        self.look.wait(self.slot, what, shell.launched_at, INSTANCE_PATIENCE)
+        self.look.wait(self.slot, what, shell.launched_at, self.look.limits.instance)
     }
 
     pub(super) fn until_stopped(&self, shell: &Instance) -> Plan {
         let what = Awaited::Stopped { instance: shell.id.clone() };
-        self.look.wait(self.slot, what, shell.state_since, INSTANCE_PATIENCE)
+        self.look.wait(self.slot, what, shell.state_since, self.look.limits.instance)
     }
 
     pub(super) fn disagreement(&self, detail: String) -> Plan {
-        self.look.wait(self.slot, Awaited::ViewsAgree { detail }, self.claim.since, INSTANCE_PATIENCE)
+        self.look.wait(self.slot, Awaited::ViewsAgree { detail }, self.claim.since, self.look.limits.instance)
     }
 }
 
@@ -261,10 +265,4 @@ fn reason(instance: &Instance) -> String {
         (None, Checks::Impaired(why)) => format!("{}: status checks: {why}", instance.id),
         (None, _) => format!("{} is not running with its status checks passed", instance.id),
     }
-}
-
-/// A client token: short enough for EC2 (64 characters), the same for the same parts.
-pub fn token(parts: &[&str]) -> Token {
-    let joined = parts.join("\n");
-    Token::from(format!("hermitcrab-{}", crate::spec::digest(joined.as_bytes())))
 }

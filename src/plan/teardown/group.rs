@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 
 use crate::action::{CloudEffect, Effect, GroupEffect};
 use crate::observed::{Group, Instance, InstanceState, Lifecycle};
-use crate::plan::answer::{Awaited, Hazard, Hazards, Plan, Why};
+use crate::plan::answer::{Awaited, Hazard, Plan, Why};
 use crate::plan::group::{adopted, fault, is_dead, suspend};
 use crate::plan::look::Look;
 
-use super::{End, PATIENCE};
+use super::end::End;
 
 /// Groups that would undo the end, and members that are not ours. The second are in the way of a beginning, and of all
 /// else for as long as the group was not touched; later, only of its being empty.
@@ -55,7 +55,7 @@ impl End<'_, '_> {
             };
             let instance = self.first(joins)?;
             let what = Awaited::Joined { instance: instance.id.clone(), group: group.name.clone() };
-            Some(self.wait(&instance.slot, what, instance.state_since, PATIENCE))
+            Some(self.wait(&instance.slot, what, instance.state_since, self.look.limits.group_change))
         })
     }
 
@@ -78,14 +78,14 @@ impl End<'_, '_> {
             Lifecycle::Joining => Awaited::Joined { instance: id, group: name },
             Lifecycle::Leaving => Awaited::Left { instance: id, group: name },
         };
-        Some(self.wait(&instance.slot, what, instance.state_since, PATIENCE))
+        Some(self.wait(&instance.slot, what, instance.state_since, self.look.limits.group_change))
     }
 
     /// The group has none, and wants none.
     pub(super) fn empty(&self) -> Option<Plan> {
         let group = self.group?;
         if let Some(hazard) = not_ours(self.look, group) {
-            return Some(Plan::Blocked(Hazards { slot: None, hazards: vec![hazard] }));
+            return Some(Plan::blocked(None, vec![hazard]));
         }
         let from = group.desired;
         (from > 0).then(|| self.change(group, GroupEffect::Resize { from, to: 0 }))

@@ -146,7 +146,7 @@ impl GroupTruth {
             iam_instance_profile: version.iam_instance_profile.clone(),
             security_groups: version.security_groups.clone(),
             key_name: version.key_name.clone(),
-            user_data: version.user_data.as_ref().map(|text| crate::spec::digest(text.as_bytes())),
+            user_data: version.user_data.as_ref().map(|text| crate::ids::digest(text.as_bytes())),
         };
         self.versions.push(make.clone());
         let number = self.versions.len() as u64;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::find::{FoundFile, cause};
 use super::{LoadedFile, Report, meaning, names, shape, tree};
 use crate::ids::ClusterName;
-use crate::spec::{ClusterSpec, digest};
+use crate::ids::digest;
+use crate::spec::ClusterSpec;
 
 /// More than any desired-state file needs; what is larger was put there by mistake.
 const LARGEST_FILE: usize = 256 * 1024;

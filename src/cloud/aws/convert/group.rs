@@ -136,7 +136,7 @@ fn make(seen: &LaunchTemplateVersion) -> Make {
 
 fn user_data(seen: &LaunchTemplateVersion) -> Option<String> {
     let text = seen.launch_template_data()?.user_data().filter(|text| !text.is_empty())?;
-    Some(crate::spec::digest(&base64::decode(text).unwrap_or_else(|_| text.as_bytes().to_vec())))
+    Some(crate::ids::digest(&base64::decode(text).unwrap_or_else(|_| text.as_bytes().to_vec())))
 }
 
 /// Its user data is that of the version which the group launched it from: EC2 does not list user data.
@@ -208,7 +208,7 @@ mod tests {
             let group = adopted_group(&seen(named), &[], &versions).unwrap();
             let Launches::Template(template) = group.launches else { panic!("{:?}", group.launches) };
             assert_eq!((template.version.number, template.latest.number, template.pinned), (number, 5, pinned));
-            assert_eq!(template.latest.make.user_data, Some(crate::spec::digest(b"hello")));
+            assert_eq!(template.latest.make.user_data, Some(crate::ids::digest(b"hello")));
         }
     }
 

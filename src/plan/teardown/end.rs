@@ -1,0 +1,166 @@
+//! The end of a cluster that has been decided on, step by step: nothing is deleted before it was stopped and saved.
+
+use std::time::Duration;
+
+use crate::action::{CloudEffect, Effect};
+use crate::ids::SlotName;
+use crate::observed::{Ending, Group, Instance, InstanceState, Remains, Snapshot, Volume, VolumeState};
+use crate::plan::answer::{Awaited, Plan, Stall, Why};
+use crate::plan::look::{Look, Place};
+use crate::time::{Timestamp, after};
+
+/// The snapshots that it began with, where nothing is to remain. Those that were taken to save data are kept in any case.
+pub(super) fn copies<'a>(look: &Look<'a>, remains: Remains) -> impl Iterator<Item = &'a Snapshot> + use<'a> {
+    look.cloud.copies().filter(move |_| remains == Remains::Nothing)
+}
+
+/// An end that has been decided on.
+pub(super) struct End<'l, 'a> {
+    pub(super) look: &'l Look<'a>,
+    pub(super) ending: &'l Ending,
+    /// The Auto Scaling group that the cluster adopts.
+    pub(super) group: Option<&'a Group>,
+    pub(super) instances: Vec<&'a Instance>,
+    pub(super) volumes: Vec<&'a Volume>,
+}
+
+impl<'a> End<'_, 'a> {
+    /// Every instance stopped: all at once, for nobody is left to serve.
+    pub(super) fn stop(&self) -> Option<Plan> {
+        if let Some(running) = self.first(|instance| instance.state == InstanceState::Running) {
+            return Some(self.act(&running.slot, CloudEffect::Stop { instance: running.id.clone() }));
+        }
+        let turning = self.first(|one| matches!(one.state, InstanceState::Pending | InstanceState::Stopping))?;
+        let instance = turning.id.clone();
+        let what = match turning.state {
+            InstanceState::Pending => Awaited::Running { instance },
+            _ => Awaited::Stopped { instance },
+        };
+        Some(self.wait(&turning.slot, what, turning.state_since, self.look.limits.instance))
+    }
+
+    /// Of every volume a last snapshot, from when nothing wrote to it any more.
+    pub(super) fn save(&self) -> Option<Plan> {
+        if self.ending.remains == Remains::Nothing {
+            return None;
+        }
+        let volume = self.volumes.iter().find(|volume| self.last_snapshot(volume).is_none())?;
+        if volume.state == VolumeState::Creating {
+            let what = Awaited::VolumeCreated { volume: volume.id.clone() };
+            return Some(self.wait(&volume.slot, what, self.ending.since, self.look.limits.instance));
+        }
+        let effect = CloudEffect::Snapshot { volume: volume.id.clone(), attempt: self.ending.attempt };
+        Some(self.act(&volume.slot, effect))
+    }
+
+    fn last_snapshot(&self, volume: &Volume) -> Option<&'a Snapshot> {
+        let last = |snapshot: &&Snapshot| {
+            snapshot.volume == volume.id && snapshot.attempt == self.ending.attempt && !snapshot.failed
+        };
+        self.look.cloud.snapshots.iter().find(last)
+    }
+
+    /// No volume at any instance.
+    pub(super) fn free(&self) -> Option<Plan> {
+        self.volumes.iter().find_map(|volume| {
+            let id = volume.id.clone();
+            let (what, since) = match self.look.place(volume) {
+                Place::Free => return None,
+                Place::On(at) => return Some(self.detach(volume, at)),
+                Place::Attaching { to, since } => (Awaited::VolumeAttached { volume: id, instance: to.clone() }, since),
+                Place::Detaching { since, .. } => (Awaited::VolumeFree { volume: id }, since),
+                Place::Creating => (Awaited::VolumeCreated { volume: id }, self.ending.since),
+                Place::Unclear(detail) => match self.stranger(volume) {
+                    Some(stalled) => return Some(stalled),
+                    None => (Awaited::ViewsAgree { detail }, self.ending.since),
+                },
+                Place::Unusable(why) => {
+                    let (slot, why) = (volume.slot.clone(), why.to_owned());
+                    return Some(Plan::Stalled(Stall::VolumeUnusable { slot, volume: id, why }));
+                }
+            };
+            Some(self.wait(&volume.slot, what, since, self.look.limits.instance))
+        })
+    }
+
+    fn detach(&self, volume: &Volume, from: &crate::ids::InstanceId) -> Plan {
+        let held_by = self.look.cloud.instance(from);
+        if let Some(dying) = held_by.filter(|one| one.state == InstanceState::ShuttingDown) {
+            let what = Awaited::Terminated { instance: dying.id.clone() };
+            return self.wait(&volume.slot, what, dying.state_since, self.look.limits.instance);
+        }
+        let VolumeState::InUse(at) = &volume.state else { unreachable!("it is on {from}") };
+        let (volume_id, device) = (volume.id.clone(), at.device.clone());
+        self.act(&volume.slot, CloudEffect::Detach { volume: volume_id, instance: from.clone(), device })
+    }
+
+    /// Something that is not the cluster's has a volume of it.
+    fn stranger(&self, volume: &Volume) -> Option<Plan> {
+        let VolumeState::InUse(at) = &volume.state else { return None };
+        let (slot, volume, by) = (volume.slot.clone(), volume.id.clone(), at.instance.clone());
+        self.look.cloud.instance(&by).is_none().then_some(Plan::Stalled(Stall::VolumeTaken { slot, volume, by }))
+    }
+
+    pub(super) fn terminate(&self) -> Option<Plan> {
+        if let Some(stopped) = self.first(|instance| instance.state == InstanceState::Stopped) {
+            let instance = stopped.id.clone();
+            let effect = match stopped.retired {
+                false => CloudEffect::Retire { instance },
+                true => match self.discharge(stopped) {
+                    Some(plan) => return Some(plan),
+                    None => CloudEffect::Terminate { instance },
+                },
+            };
+            return Some(self.act(&stopped.slot, effect));
+        }
+        let dying = self.first(|instance| instance.state == InstanceState::ShuttingDown)?;
+        let what = Awaited::Terminated { instance: dying.id.clone() };
+        Some(self.wait(&dying.slot, what, dying.state_since, self.look.limits.instance))
+    }
+
+    pub(super) fn delete(&self) -> Option<Plan> {
+        let volume = match self.ending.remains {
+            Remains::Volumes => None,
+            Remains::Snapshots | Remains::Nothing => self.volumes.first(),
+        }?;
+        let unsaved = |snapshot: &Snapshot| !snapshot.completed;
+        if self.ending.remains == Remains::Snapshots && self.last_snapshot(volume).is_none_or(unsaved) {
+            let what = Awaited::SnapshotCompleted { volume: volume.id.clone() };
+            return Some(self.wait(&volume.slot, what, self.ending.since, self.look.limits.snapshot));
+        }
+        Some(self.act(&volume.slot, CloudEffect::DeleteVolume { volume: volume.id.clone() }))
+    }
+
+    /// EC2 takes a snapshot away only when it is done with it.
+    pub(super) fn delete_copies(&self) -> Option<Plan> {
+        let is_done = |copy: &Snapshot| copy.completed || copy.failed;
+        let copy = copies(self.look, self.ending.remains).max_by_key(|copy| is_done(copy))?;
+        if is_done(copy) {
+            let effect = Effect::Cloud(CloudEffect::DeleteSnapshot { snapshot: copy.id.clone() });
+            return Some(self.look.effect(None, effect, Why::Unwanted));
+        }
+        let what = Awaited::VolumeCopied { volume: copy.volume.clone(), snapshot: copy.id.clone() };
+        let since = copy.begun.unwrap_or(self.ending.since);
+        Some(Plan::wait(None, what, since, self.look.limits.snapshot))
+    }
+
+    /// A replacement fell when the end was decided on, and its launch may have been on the way.
+    pub(super) fn linger(&self) -> Option<Plan> {
+        let fell = self.look.record.taken_back_at.filter(|fell| *fell >= self.ending.since)?;
+        let until = after(fell, self.look.limits.late);
+        let what = Awaited::NothingLate { until };
+        (self.look.now < until).then(|| Plan::wait(None, what, fell, self.look.limits.late))
+    }
+
+    pub(super) fn first(&self, is: impl Fn(&Instance) -> bool) -> Option<&'a Instance> {
+        self.instances.iter().copied().find(|instance| is(instance))
+    }
+
+    pub(super) fn act(&self, slot: &SlotName, effect: CloudEffect) -> Plan {
+        self.look.effect(Some(slot), Effect::Cloud(effect), Why::Unwanted)
+    }
+
+    pub(super) fn wait(&self, slot: &SlotName, what: Awaited, since: Timestamp, limit: Duration) -> Plan {
+        Plan::wait(Some(slot), what, since, limit)
+    }
+}
