@@ -1,7 +1,9 @@
-//! What the world tells: the transcript of `simulate -o jsonl`. Its names are an interface.
+//! Events of the world: the transcript of `simulate -o jsonl`. Their names are an interface.
+#![allow(missing_docs)] // of fields whose name and type say it
 
 use serde::{Deserialize, Serialize};
 
+use super::judge::Rule;
 use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId, Zone};
 
 /// One line of the transcript.
@@ -9,12 +11,12 @@ use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId, Zone};
 pub struct Event {
     /// Simulated seconds since the world began.
     pub t: f64,
-    /// What happened.
+    /// The event itself.
     #[serde(flatten)]
     pub what: What,
 }
 
-/// What happened, by `kind`.
+/// An event, by `kind`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum What {
@@ -34,7 +36,7 @@ pub enum What {
         volume: Option<VolumeId>,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         image: Option<ImageId>,
-        /// What it came to, when that is not plain success: `already-so`, `changed: …`, or the kind of failure.
+        /// The outcome of the call, when that is not plain success: `already-so`, `changed: …`, or the kind of failure.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         outcome: Option<String>,
     },
@@ -91,10 +93,11 @@ pub enum UpDown {
 pub struct Violation {
     /// Simulated seconds since the world began.
     pub t: f64,
-    /// Whose rule.
+    /// The cluster that it is broken for.
     pub cluster: ClusterName,
-    /// `S1` … `S7` of the design, or `identity`, `data` or `group`.
-    pub invariant: String,
-    /// What was seen.
+    /// The rule that does not hold.
+    #[serde(rename = "invariant")]
+    pub rule: Rule,
+    /// The observation that breaks it.
     pub detail: String,
 }

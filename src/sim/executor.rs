@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use super::truth::{EPOCH, Millis};
-use super::{World, millis};
-use crate::time::{Timestamp, elapsed};
+use super::World;
+use super::time::{Millis, millis, moment};
+use super::turn;
+use crate::time::Timestamp;
 
 /// A controller, as the executor runs it.
 pub type Task = Pin<Box<dyn Future<Output = ()>>>;
@@ -56,7 +57,7 @@ impl Executor {
     /// An executor for controllers that `factory` makes: anew after each crash, with nothing remembered. From now on
     /// the world may ask for crashes and pauses.
     pub fn new(world: &World, factory: impl Fn(u8) -> Task + 'static) -> Self {
-        world.truth.borrow_mut().faults.crashable = true;
+        world.state.borrow_mut().faults.crashable = true;
         Self { world: world.clone(), factory: Box::new(factory), seats: BTreeMap::new() }
     }
 
@@ -84,7 +85,7 @@ impl Executor {
 
     /// Runs until `done` says so, which is asked after every step, or until it is `deadline`. Says whether it was done.
     pub fn run_until(&mut self, deadline: Timestamp, done: &mut dyn FnMut() -> bool) -> bool {
-        let deadline = millis(elapsed(deadline, EPOCH));
+        let deadline = moment(deadline);
         loop {
             let now = self.world.now_millis();
             let ready = self.seats.iter().find(|(_, seat)| seat.is_ready(now)).map(|(index, _)| *index);
@@ -99,17 +100,16 @@ impl Executor {
                 return false;
             }
             let next = self.next(now).map_or(deadline, |next| next.min(deadline));
-            self.world.truth.borrow_mut().advance_to(next);
+            turn::advance_to(&mut self.world.state.borrow_mut(), next);
             self.honour_pauses();
         }
     }
 
     /// The next moment at which anything happens.
     fn next(&self, now: Millis) -> Option<Millis> {
-        let truth = self.world.truth.borrow();
-        let sleeper = truth.sleepers.first_key_value().map(|((at, _), _)| *at);
+        let state = self.world.state.borrow();
         let returns = self.seats.values().map(|seat| seat.absent_until).filter(|at| *at > now);
-        [sleeper, truth.next_due(), returns.min()].into_iter().flatten().min()
+        [state.sleepers.next(), state.due.next(), returns.min()].into_iter().flatten().min()
     }
 
     fn poll(&mut self, index: u8) {
@@ -120,7 +120,7 @@ impl Executor {
         let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
         seat.finished = polled == Poll::Ready(());
         seat.task = Some(task);
-        let dies = self.world.truth.borrow_mut().controllers.entry(index).or_default().dies.take();
+        let dies = self.world.state.borrow_mut().controllers.entry(index).or_default().dies.take();
         if let Some(back) = dies {
             seat.crash(back);
         }
@@ -129,8 +129,8 @@ impl Executor {
 
     fn honour_pauses(&mut self) {
         for (index, seat) in &mut self.seats {
-            let mut truth = self.world.truth.borrow_mut();
-            if let Some(until) = truth.controllers.get_mut(index).and_then(|known| known.paused.take()) {
+            let mut state = self.world.state.borrow_mut();
+            if let Some(until) = state.controllers.get_mut(index).and_then(|known| known.paused.take()) {
                 seat.absent_until = seat.absent_until.max(until);
             }
         }
@@ -161,9 +161,9 @@ pub fn block_on<T>(world: &World, future: impl Future<Output = T>) -> T {
             return value;
         }
         while !ready.0.swap(false, Ordering::Relaxed) {
-            let next = world.truth.borrow().sleepers.first_key_value().map(|((at, _), _)| *at);
+            let next = world.state.borrow().sleepers.next();
             let Some(next) = next else { panic!("the future waits for something that is not the world's clock") };
-            world.truth.borrow_mut().advance_to(next);
+            turn::advance_to(&mut world.state.borrow_mut(), next);
         }
     }
 }

@@ -7,14 +7,15 @@
 
 use fastrand::Rng;
 
-use super::truth::Millis;
+use super::ec2::Span;
+use super::time::Millis;
 
 /// A distribution by its quantiles: per cent and milliseconds, from 0 to 100 per cent, straight lines between.
-pub(super) struct Quantiles(&'static [(u64, Millis)]);
+pub struct Quantiles(&'static [(u64, Millis)]);
 
 impl Quantiles {
-    /// One draw.
-    pub(super) fn draw(&self, rng: &mut Rng) -> Millis {
+    /// Draws one.
+    pub fn draw(&self, rng: &mut Rng) -> Millis {
         let at = rng.u64(0..=10_000);
         let pairs = self.0.iter().zip(self.0.iter().skip(1));
         for ((low, from), (high, to)) in pairs {
@@ -27,29 +28,48 @@ impl Quantiles {
 }
 
 /// Most EC2 calls.
-pub(super) const API: Quantiles = Quantiles(&[(0, 100), (50, 200), (95, 600), (100, 1_000)]);
+pub const API: Quantiles = Quantiles(&[(0, 100), (50, 200), (95, 600), (100, 1_000)]);
 /// `RunInstances` and `StartInstances`.
-pub(super) const RUN_INSTANCES: Quantiles = Quantiles(&[(0, 1_000), (50, 1_800), (90, 4_800), (100, 5_000)]);
-/// `pending` to `running`.
-pub(super) const PENDING: Quantiles = Quantiles(&[(0, 12_000), (50, 17_200), (90, 17_800), (100, 30_000)]);
-/// `running` to a guest that can mount.
-pub(super) const BOOT: Quantiles = Quantiles(&[(0, 3_000), (50, 3_200), (90, 5_600), (100, 9_000)]);
-/// `running` to status checks `ok`.
-pub(super) const CHECKS: Quantiles = Quantiles(&[(0, 20_000), (50, 45_000), (100, 90_000)]);
-/// `stopping` to `stopped`.
-pub(super) const STOP: Quantiles = Quantiles(&[(0, 10_000), (50, 20_000), (90, 40_000), (100, 60_000)]);
-/// `shutting-down` to `terminated`.
-pub(super) const SHUT_DOWN: Quantiles = Quantiles(&[(0, 15_000), (50, 30_000), (100, 90_000)]);
-/// `creating` to `available`.
-pub(super) const CREATE: Quantiles = Quantiles(&[(0, 1_000), (100, 3_000)]);
-/// `attaching` to `attached`.
-pub(super) const ATTACH: Quantiles = Quantiles(&[(0, 1_000), (50, 2_000), (100, 5_000)]);
-/// `detaching` to `available`.
-pub(super) const DETACH: Quantiles = Quantiles(&[(0, 2_000), (50, 5_000), (95, 12_000), (100, 20_000)]);
+pub const RUN_INSTANCES: Quantiles = Quantiles(&[(0, 1_000), (50, 1_800), (90, 4_800), (100, 5_000)]);
 /// Volumes attached to the member's process started.
-pub(super) const MOUNT: Quantiles = Quantiles(&[(0, 1_000), (50, 2_000), (100, 5_000)]);
+pub const MOUNT: Quantiles = Quantiles(&[(0, 1_000), (50, 2_000), (100, 5_000)]);
 /// One call to the application or to the claim store, in the same region.
-pub(super) const NEARBY: Quantiles = Quantiles(&[(0, 4), (50, 15), (95, 80), (100, 300)]);
+pub const NEARBY: Quantiles = Quantiles(&[(0, 4), (50, 15), (95, 80), (100, 300)]);
+/// `pending` to `running`.
+const PENDING: Quantiles = Quantiles(&[(0, 12_000), (50, 17_200), (90, 17_800), (100, 30_000)]);
+/// `running` to a guest that can mount.
+const BOOT: Quantiles = Quantiles(&[(0, 3_000), (50, 3_200), (90, 5_600), (100, 9_000)]);
+/// `running` to status checks `ok`.
+const CHECKS: Quantiles = Quantiles(&[(0, 20_000), (50, 45_000), (100, 90_000)]);
+/// `stopping` to `stopped`.
+const STOP: Quantiles = Quantiles(&[(0, 10_000), (50, 20_000), (90, 40_000), (100, 60_000)]);
+/// `shutting-down` to `terminated`.
+const SHUT_DOWN: Quantiles = Quantiles(&[(0, 15_000), (50, 30_000), (100, 90_000)]);
+/// `creating` to `available`.
+const CREATE: Quantiles = Quantiles(&[(0, 1_000), (100, 3_000)]);
+/// `attaching` to `attached`.
+const ATTACH: Quantiles = Quantiles(&[(0, 1_000), (50, 2_000), (100, 5_000)]);
+/// `detaching` to `available`.
+const DETACH: Quantiles = Quantiles(&[(0, 2_000), (50, 5_000), (95, 12_000), (100, 20_000)]);
+/// From a change of a group or of a member of it, to the group's noticing it.
+const NOTICES: std::ops::RangeInclusive<Millis> = 10_000..=40_000;
+
+/// Draws how long a change of state takes.
+pub fn draw(span: Span, rng: &mut Rng) -> Millis {
+    let quantiles = match span {
+        Span::Pending => PENDING,
+        Span::Boot => BOOT,
+        Span::Checks => CHECKS,
+        Span::Stop => STOP,
+        Span::ShutDown => SHUT_DOWN,
+        Span::Create => CREATE,
+        Span::Attach => ATTACH,
+        Span::Detach => DETACH,
+        Span::Notice => return rng.u64(NOTICES),
+        Span::Exactly(span) => return span,
+    };
+    quantiles.draw(rng)
+}
 
 #[cfg(test)]
 mod tests {

@@ -5,28 +5,28 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::truth::Millis;
+use super::time::Millis;
 
 /// The world's clock follows the real one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     speed: f64,
     origin: Instant,
     from: Millis,
 }
 
 impl Pace {
-    pub(super) fn new(speed: f64, from: Millis) -> Self {
+    pub fn new(speed: f64, from: Millis) -> Self {
         Self { speed: speed.max(0.001), origin: Instant::now(), from }
     }
 
     /// What the world's clock should show now.
-    pub(super) fn now(&self) -> Millis {
+    pub fn now(&self) -> Millis {
         self.from + (self.origin.elapsed().as_secs_f64() * self.speed * 1_000.0) as Millis
     }
 
     /// Waits until the world's clock should show `until`.
-    pub(super) async fn wait_until(&self, until: Millis) {
+    pub async fn wait_until(&self, until: Millis) {
         let ahead = until.saturating_sub(self.from) as f64 / 1_000.0 / self.speed;
         let at = self.origin + Duration::from_secs_f64(ahead);
         tokio::time::sleep_until(at).await;

@@ -1,4 +1,4 @@
-//! The four ports: each call takes its time, and meets its fate.
+//! The ports: each call takes its time, and meets its fate.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,12 +8,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::calls::{Refusal, Sender};
+use super::World;
+use super::ec2::{Bucket, Call};
 use super::event::What;
 use super::latency::{self, Quantiles};
-use super::throttle::Bucket;
-use super::truth::{Millis, Truth};
-use super::{CrashPoint, World, millis};
+use super::time::{Millis, instant, millis};
+use super::turn;
+use super::unkind::faults::CallFate;
+use super::unkind::interfere;
+use super::words::{CrashPoint, Refusal};
+use super::world::{Sender, State};
 use crate::action::{ClaimEffect, CloudEffect, Effect, MemberEffect};
 use crate::ids::{ClusterName, SlotName};
 use crate::observed::{ClaimRecord, Membership, Sweep};
@@ -27,11 +31,11 @@ const SIGNATURE_LIFE: Millis = 300_000;
 impl Cloud for World {
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
         let begun = self.now_millis();
-        self.read("describe instances and volumes", &latency::API, |truth| {
-            let pages = 3 + (truth.instances.len() + truth.volumes.len()) as u64 / 1_000;
-            truth.take(Bucket::Describe, pages)?;
-            let sweep = truth.sweep(begun, wanted);
-            let swept = &mut truth.controllers.entry(self.controller).or_default().swept;
+        self.read("describe instances and volumes", &latency::API, |state| {
+            let pages = 3 + (state.region.instances.len() + state.region.volumes.len()) as u64 / 1_000;
+            state.region.take(state.now, Bucket::Describe, pages)?;
+            let sweep = state.sweep(begun, wanted);
+            let swept = &mut state.controllers.entry(self.controller).or_default().swept;
             *swept = (*swept).max(Some(begun));
             Ok(sweep)
         })
@@ -48,16 +52,16 @@ impl Cloud for World {
         let slow = matches!(effect, CloudEffect::Launch(_) | CloudEffect::Start { .. });
         let takes = if slow { latency::RUN_INSTANCES } else { latency::API };
         let doing = format!("{} for {}", effect.name(), slot.map_or(&**cluster, |slot| &**slot));
-        let look = |truth: &mut Truth, sender| {
-            let found = truth.check(&spec.name, effect)?;
+        let look = |state: &mut State, sender| {
+            let found = state.region.check(cluster, effect)?;
             if let Some(outcome) = &found {
-                truth.record(sender, cluster, slot, &Effect::Cloud(effect.clone()), &Ok(outcome.clone()));
+                state.record(sender, cluster, slot, &Effect::Cloud(effect.clone()), &Ok(outcome.clone()));
             }
             Ok(found)
         };
-        let send = |truth: &mut Truth, sender| {
-            truth.take(Bucket::of(effect), 1)?;
-            truth.apply(sender, cluster, slot, effect)
+        let send = |state: &mut State, sender| {
+            state.region.take(state.now, Bucket::of(effect), 1)?;
+            state.apply(sender, Call { cluster, slot, effect })
         };
         self.mutate(&doing, &takes, look, send).await
     }
@@ -65,14 +69,14 @@ impl Cloud for World {
 
 impl Application for World {
     async fn membership(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<Membership, PortError> {
-        self.read("ask the members of each other", &latency::NEARBY, |truth| truth.membership(&spec.name, seats)).await
+        self.read("ask the members of each other", &latency::NEARBY, |state| state.membership(&spec.name, seats)).await
     }
 
     async fn change(&self, spec: &ClusterSpec, seats: &[Seat], effect: &MemberEffect) -> Result<Outcome, PortError> {
         let named = Effect::Member(effect.clone());
-        let send = |truth: &mut Truth, sender| {
-            let result = truth.change_member(&spec.name, seats, effect);
-            truth.record(sender, &spec.name, None, &named, &result);
+        let send = |state: &mut State, sender| {
+            let result = state.change_member(&spec.name, seats, effect);
+            state.record(sender, &spec.name, None, &named, &result);
             result
         };
         self.mutate(named.name(), &latency::NEARBY, |_, _| Ok(None), send).await
@@ -80,41 +84,39 @@ impl Application for World {
 
     async fn write_canary(&self, spec: &ClusterSpec, seats: &[Seat], key: &str, value: &str) -> Result<(), PortError> {
         canary_key(key)?;
-        let send = |truth: &mut Truth, _| {
-            truth.write_canary(&spec.name, seats, key, value)?;
+        let send = |state: &mut State, _| {
+            state.write_canary(&spec.name, seats, key, value)?;
             Ok(Outcome::Done)
         };
         self.mutate("write a canary", &latency::NEARBY, |_, _| Ok(None), send).await.map(drop)
     }
 
     async fn canaries(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<BTreeMap<String, String>, PortError> {
-        self.read("read the canary data", &latency::NEARBY, |truth| truth.canaries(&spec.name, seats)).await
+        self.read("read the canary data", &latency::NEARBY, |state| state.canaries(&spec.name, seats)).await
     }
 }
 
 impl Coordination for World {
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
-        self.read("read the claim", &latency::NEARBY, |truth| {
-            truth.store_answers()?;
-            Ok(truth.clusters.get(cluster).map(|known| known.claim.clone()).unwrap_or_default())
+        self.read("read the claim", &latency::NEARBY, |state| {
+            state.claims.answers(state.now)?;
+            Ok(state.claims.get(cluster).cloned().unwrap_or_default())
         })
         .await
     }
 
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError> {
-        let send = |truth: &mut Truth, sender| {
-            truth.store_answers()?;
-            truth.write_claim(sender, cluster, effect)
+        let send = |state: &mut State, sender| {
+            state.claims.answers(state.now)?;
+            state.write_claim(sender, cluster, effect)
         };
         self.mutate("write the claim", &latency::NEARBY, |_, _| Ok(None), send).await
     }
 
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {
-        self.read("remove the claim", &latency::NEARBY, |truth| {
-            truth.store_answers()?;
-            if let Some(known) = truth.clusters.get_mut(cluster) {
-                known.claim = ClaimRecord::default();
-            }
+        self.read("remove the claim", &latency::NEARBY, |state| {
+            state.claims.answers(state.now)?;
+            state.claims.forget(cluster);
             Ok(())
         })
         .await
@@ -123,13 +125,12 @@ impl Coordination for World {
 
 impl Clock for World {
     fn now(&self) -> Timestamp {
-        let now = self.now_millis();
-        self.truth.borrow().timestamp(now)
+        instant(self.now_millis())
     }
 
     async fn sleep(&self, span: Duration) {
         let span = millis(span);
-        match self.with(|truth| truth.draw_crash_waiting(span)) {
+        match self.with(|state| state.faults.draw_crash_waiting(state.now, &mut state.chance, span)) {
             None => self.nap(span).await,
             Some(part) => {
                 self.nap(part).await;
@@ -142,84 +143,100 @@ impl Clock for World {
 impl World {
     async fn nap(&self, span: Millis) {
         let until = self.now_millis() + span;
-        let pace = self.truth.borrow().pace;
+        let pace = self.state.borrow().pace;
         match pace {
             Some(pace) => {
                 pace.wait_until(until).await;
-                self.truth.borrow_mut().advance_to(until);
+                turn::advance_to(&mut self.state.borrow_mut(), until);
             }
-            None => Nap { truth: self.truth.clone(), until, key: None }.await,
+            None => Nap { state: self.state.clone(), until, key: None }.await,
         }
     }
 
-    /// The controller's process is dead from here on.
+    /// Ends the controller's process: nothing runs from here on.
     async fn die(&self, at: &str) {
-        self.with(|truth| truth.crash(self.controller, at));
+        self.with(|state| state.crash(self.controller, at));
         std::future::pending::<()>().await;
     }
 
-    /// A call that changes nothing.
+    /// Makes a call that changes nothing.
     async fn read<T>(
         &self,
         doing: &str,
         takes: &Quantiles,
-        answer: impl FnOnce(&mut Truth) -> Result<T, Refusal>,
+        answer: impl FnOnce(&mut State) -> Result<T, Refusal>,
     ) -> Result<T, PortError> {
-        let (before, after) = self.with(|truth| halves(takes.draw(&mut truth.rng)));
+        let (before, after) = self.with(|state| halves(takes.draw(&mut state.chance.rng)));
         self.nap(before).await;
-        let result = self.with(|truth| match truth.draw_fate(doing, false).refused {
+        let result = self.with(|state| match state.draw_fate(doing, false).refused {
             Some(kind) => Err(Refusal::new(kind, "injected")),
-            None => answer(truth),
+            None => answer(state),
         });
         self.nap(after).await;
         result.map_err(|refusal| refusal.while_doing(doing))
     }
 
-    /// A call that changes something: looks first, then sends.
+    /// Makes a call that changes something: looks first, then sends.
     async fn mutate(
         &self,
         doing: &str,
         takes: &Quantiles,
-        look: impl FnOnce(&mut Truth, Sender) -> Result<Option<Outcome>, Refusal>,
-        send: impl FnOnce(&mut Truth, Sender) -> Result<Outcome, Refusal>,
+        look: impl FnOnce(&mut State, Sender) -> Result<Option<Outcome>, Refusal>,
+        send: impl FnOnce(&mut State, Sender) -> Result<Outcome, Refusal>,
     ) -> Result<Outcome, PortError> {
-        let (before, after, fate) = self.with(|truth| {
-            let (before, after) = halves(takes.draw(&mut truth.rng));
-            (before, after, truth.draw_fate(doing, true))
+        let (before, after, fate) = self.with(|state| {
+            let (before, after) = halves(takes.draw(&mut state.chance.rng));
+            (before, after, state.draw_fate(doing, true))
         });
         let sender = Sender { controller: self.controller, sent: self.now_millis() };
         self.nap(before / 2).await;
-        if let Some(known) = self.with(|truth| look(truth, sender)).map_err(|refusal| refusal.while_doing(doing))? {
+        if let Some(known) = self.with(|state| look(state, sender)).map_err(|refusal| refusal.while_doing(doing))? {
             self.nap(after).await;
             return Ok(known);
         }
-        let fate = self.with(|truth| truth.arranged_fate(fate, doing));
-        if fate.crash == Some(CrashPoint::BeforeSend) {
-            self.die("before-send").await;
-        }
-        if let Some(span) = fate.pause {
-            self.with(|truth| truth.pause_controller(self.controller, truth.now + span));
-        }
+        let fate = self.with(|state| state.arranged_fate(fate, doing));
+        self.meet_before_effect(&fate).await;
         self.nap(before / 2).await;
         let result = match fate.refused {
             Some(kind) => Err(Refusal::new(kind, "injected")),
             None if self.now_millis() - sender.sent > SIGNATURE_LIFE => {
                 Err(Refusal::new(ErrorKind::Unreachable, "RequestExpired"))
             }
-            None => self.with(|truth| send(truth, sender)),
+            None => self.with(|state| send(state, sender)),
         };
+        let result = self.meet_after_effect(&fate, after, result).await;
+        result.map_err(|refusal| refusal.while_doing(doing))
+    }
+
+    /// Lets a controller die or stand still before its call takes effect.
+    async fn meet_before_effect(&self, fate: &CallFate) {
+        if fate.crash == Some(CrashPoint::BeforeSend) {
+            self.die("before-send").await;
+        }
+        if let Some(span) = fate.pause {
+            self.with(|state| interfere::pause_controller(state, self.controller, state.now + span));
+        }
+    }
+
+    /// Lets a controller die before or after it hears the answer, or never hear it.
+    async fn meet_after_effect(
+        &self,
+        fate: &CallFate,
+        takes: Millis,
+        result: Result<Outcome, Refusal>,
+    ) -> Result<Outcome, Refusal> {
         if fate.crash == Some(CrashPoint::AfterEffect) {
             self.die("after-effect").await;
         }
         if let Some(silence) = fate.lost {
             self.nap(silence).await;
-            return Err(Refusal::new(ErrorKind::Unreachable, "no answer").while_doing(doing));
+            return Err(Refusal::new(ErrorKind::Unreachable, "no answer"));
         }
-        self.nap(after).await;
+        self.nap(takes).await;
         if fate.crash == Some(CrashPoint::AfterAnswer) {
-            self.with(|truth| truth.crash(self.controller, "after-answer"));
+            self.with(|state| state.crash(self.controller, "after-answer"));
         }
-        result.map_err(|refusal| refusal.while_doing(doing))
+        result
     }
 }
 
@@ -227,24 +244,40 @@ fn halves(span: Millis) -> (Millis, Millis) {
     (span / 2, span - span / 2)
 }
 
-impl Truth {
-    fn store_answers(&self) -> Result<(), Refusal> {
-        let down = self.now < self.faults.store_down_until;
-        if down { Err(Refusal::new(ErrorKind::Unreachable, "the claim store does not answer")) } else { Ok(()) }
+impl State {
+    /// Draws the fate of a call, and tells of it.
+    fn draw_fate(&mut self, doing: &str, mutating: bool) -> CallFate {
+        let fate = self.faults.draw_fate(self.now, &mut self.chance, mutating);
+        match fate.refused {
+            Some(ErrorKind::Throttled) => self.fault(None, "throttled", doing.to_owned()),
+            Some(_) => self.fault(None, "refused", doing.to_owned()),
+            None if fate.lost.is_some() => self.fault(None, "answer-lost", doing.to_owned()),
+            None => {}
+        }
+        fate
     }
 
-    /// A controller dies now and comes back after a while.
+    /// Adds what was arranged for a mutating call that is sent now.
+    fn arranged_fate(&mut self, fate: CallFate, doing: &str) -> CallFate {
+        let Some(accident) = self.faults.arranged.next() else { return fate };
+        if let Some(name) = accident.fault() {
+            self.fault(None, name, doing.to_owned());
+        }
+        accident.befall(fate)
+    }
+
+    /// Lets a controller die now and come back after a while.
     fn crash(&mut self, controller: u8, at: &str) {
-        let back = self.now + self.rng.u64(1_000..=30_000);
+        let back = self.now + self.chance.rng.u64(1_000..=30_000);
         self.controllers.entry(controller).or_default().dies = Some(back);
         self.faults.last = Some(self.now);
         self.tell(What::Crash { controller, at: at.to_owned() });
     }
 }
 
-/// Waits until the world's clock shows a certain time. Whoever advances the clock wakes it.
+/// A wait until the world's clock shows a certain time. The clock wakes it.
 struct Nap {
-    truth: Rc<RefCell<Truth>>,
+    state: Rc<RefCell<State>>,
     until: Millis,
     key: Option<u64>,
 }
@@ -254,20 +287,20 @@ impl Future for Nap {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let nap = &mut *self;
-        let mut truth = nap.truth.borrow_mut();
-        if truth.now >= nap.until {
+        let mut state = nap.state.borrow_mut();
+        if state.now >= nap.until {
             return Poll::Ready(());
         }
-        let key = *nap.key.get_or_insert_with(|| truth.next_sleeper());
-        truth.sleepers.insert((nap.until, key), context.waker().clone());
+        let key = *nap.key.get_or_insert_with(|| state.sleepers.number());
+        state.sleepers.set(nap.until, key, context.waker().clone());
         Poll::Pending
     }
 }
 
 impl Drop for Nap {
     fn drop(&mut self) {
-        if let (Some(key), Ok(mut truth)) = (self.key, self.truth.try_borrow_mut()) {
-            truth.sleepers.remove(&(self.until, key));
+        if let (Some(key), Ok(mut state)) = (self.key, self.state.try_borrow_mut()) {
+            state.sleepers.remove(self.until, key);
         }
     }
 }

@@ -1,60 +1,55 @@
-//! A world in a file.
+//! A world in a file, with the version of its format.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::truth::Truth;
+use serde::{Deserialize, Serialize};
+
+use super::world::State;
+
+/// The version of the format. Count it up whenever what is stored changes its shape.
+const VERSION: u32 = 2;
+
+/// The content of a file.
+#[derive(Serialize)]
+struct Stored<'a> {
+    version: u32,
+    world: &'a State,
+}
+
+/// The same, as it is read.
+#[derive(Deserialize)]
+struct Read {
+    world: State,
+}
+
+/// The part that a file of any version has. The first version had no such field.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(default = "first")]
+    version: u32,
+}
+
+fn first() -> u32 {
+    1
+}
 
 /// Writes the world whole or not at all.
-pub(super) fn save(truth: &Truth, path: &Path) -> io::Result<()> {
+pub fn save(state: &State, path: &Path) -> io::Result<()> {
     let beside = path.with_extension("new");
-    fs::write(&beside, serde_json::to_vec(truth)?)?;
+    fs::write(&beside, serde_json::to_vec(&Stored { version: VERSION, world: state })?)?;
     fs::rename(&beside, path)
 }
 
 /// Reads a world that was saved.
-pub(super) fn load(path: &Path) -> io::Result<Truth> {
-    Ok(serde_json::from_slice(&fs::read(path)?)?)
-}
-
-/// A generator of chance is stored as where it stands.
-pub(super) mod seed {
-    use fastrand::Rng;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    /// Writes the state of the generator.
-    pub fn serialize<S: Serializer>(rng: &Rng, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(rng.get_seed())
+pub fn load(path: &Path) -> io::Result<State> {
+    let text = fs::read(path)?;
+    let Header { version: found } = serde_json::from_slice(&text)?;
+    if found != VERSION {
+        let error = format!("its format is version {found}, and this hermitcrab reads version {VERSION}: make it anew");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, error));
     }
-
-    /// Goes on from a written state.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rng, D::Error> {
-        u64::deserialize(deserializer).map(Rng::with_seed)
-    }
-}
-
-/// A map whose keys are not text is stored as a list of pairs.
-pub(super) mod pairs {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    /// Writes a map as a list of pairs.
-    pub fn serialize<S: Serializer, K: Serialize, V: Serialize>(
-        map: &BTreeMap<K, V>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map)
-    }
-
-    /// Reads such a list.
-    pub fn deserialize<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
-    where
-        D: Deserializer<'de>,
-        K: Deserialize<'de> + Ord,
-        V: Deserialize<'de>,
-    {
-        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
-    }
+    let Read { world } = serde_json::from_slice(&text)?;
+    Ok(world)
 }

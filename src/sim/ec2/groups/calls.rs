@@ -1,25 +1,28 @@
-//! Calls about a group: what an adapter checks before it sends one, and what Auto Scaling then does.
+//! Calls about a group: the adapter's check before it sends one, and what Auto Scaling then does.
 
 use crate::action::{Found, GroupEffect, NewTemplateVersion, Recruitment};
 use crate::ids::{ClusterName, InstanceId, SlotName};
 use crate::observed::{GroupMember, InstanceState, Launches, Lifecycle, Make, TemplateVersion};
 use crate::ports::{ErrorKind, Outcome};
-use crate::sim::calls::{Refusal, changed};
-use crate::sim::truth::Truth;
+use crate::sim::words::{Refusal, changed};
 
-use super::GroupTruth;
+use super::{Happened, Region, ScalingGroup};
 
-impl Truth {
-    fn group(&self, name: &str) -> Result<&GroupTruth, Refusal> {
+impl Region {
+    fn group(&self, name: &str) -> Result<&ScalingGroup, Refusal> {
         self.groups.get(name).ok_or_else(|| invalid(&format!("AutoScalingGroup name not found - {name}")))
     }
 
-    /// What speaks against a call, or makes it unnecessary.
-    pub(in crate::sim) fn check_group(&self, name: &str, effect: &GroupEffect) -> Result<Option<Outcome>, Refusal> {
+    /// Finds what speaks against a call, or makes it unnecessary.
+    pub(in crate::sim::ec2) fn check_group(
+        &self,
+        name: &str,
+        effect: &GroupEffect,
+    ) -> Result<Option<Outcome>, Refusal> {
         Ok(match (effect.expects(&self.group(name)?.seen), effect) {
             (Found::AlreadySo, _) => Some(Outcome::AlreadySo),
             (Found::Otherwise { expected, found }, _) => Some(changed(expected, found)),
-            (Found::AsExpected, GroupEffect::Join { instance }) => match self.shell(instance)?.seen.state {
+            (Found::AsExpected, GroupEffect::Join { instance }) => match self.machine(instance)?.seen.state {
                 InstanceState::Running => None,
                 other => Some(changed("running", format!("{other:?}"))),
             },
@@ -27,14 +30,14 @@ impl Truth {
         })
     }
 
-    /// What Auto Scaling does with a call.
-    pub(in crate::sim) fn send_to_group(&mut self, name: &str, effect: &GroupEffect) -> Result<Outcome, Refusal> {
+    /// Carries out a call as Auto Scaling does.
+    pub(in crate::sim::ec2) fn send_to_group(&mut self, name: &str, effect: &GroupEffect) -> Result<Outcome, Refusal> {
         let group = self.group(name)?;
         let seen = &group.seen;
         match effect {
             GroupEffect::Join { instance } => {
                 let free = self.group_with(instance).is_none();
-                if !free || self.shell(instance)?.seen.state != InstanceState::Running || seen.desired >= seen.max {
+                if !free || self.machine(instance)?.seen.state != InstanceState::Running || seen.desired >= seen.max {
                     return Err(invalid(&format!("{instance} cannot be attached")));
                 }
                 self.regroup(instance, Some(name));
@@ -62,48 +65,48 @@ impl Truth {
         Ok(Outcome::Done)
     }
 
-    /// The tag that Auto Scaling sets and takes away.
+    /// Sets or takes away the tag that is Auto Scaling's own.
     fn regroup(&mut self, id: &InstanceId, group: Option<&str>) {
-        if let Some(shell) = self.instances.get_mut(id) {
-            shell.seen.auto_scaling_group = group.map(str::to_owned);
+        if let Some(machine) = self.instances.get_mut(id) {
+            machine.seen.auto_scaling_group = group.map(str::to_owned);
         }
     }
 
-    /// `CreateTags` on an instance that a group has launched: it becomes one of the slot's.
-    pub(in crate::sim) fn recruit_instance(
+    /// `CreateTags` on an instance that a group has launched: the instance becomes one of the slot's.
+    pub(in crate::sim::ec2) fn recruit_instance(
         &mut self,
         name: &ClusterName,
         slot: &SlotName,
         wanted: &Recruitment,
     ) -> Result<Outcome, Refusal> {
-        let tags = self.clusters.get(name).map(|cluster| cluster.declared.tags.clone()).unwrap_or_default();
-        self.shell(&wanted.instance)?;
-        let Some(shell) = self.instances.get_mut(&wanted.instance) else { return Ok(Outcome::AlreadySo) };
-        if !shell.seen.slot.is_empty() {
-            let same = shell.seen.slot == *slot && shell.seen.attempt == wanted.attempt;
-            let found = || changed("no slot's", format!("{} of {}", shell.seen.attempt, shell.seen.slot));
+        let tags = self.clusters.get(name).map(|holdings| holdings.tags.clone()).unwrap_or_default();
+        self.machine(&wanted.instance)?;
+        let Some(machine) = self.instances.get_mut(&wanted.instance) else { return Ok(Outcome::AlreadySo) };
+        if !machine.seen.slot.is_empty() {
+            let same = machine.seen.slot == *slot && machine.seen.attempt == wanted.attempt;
+            let found = || changed("no slot's", format!("{} of {}", machine.seen.attempt, machine.seen.slot));
             return Ok(if same { Outcome::AlreadySo } else { found() });
         }
-        if !shell.seen.state.is_live() {
-            return Ok(changed("pending or running", format!("{:?}", shell.seen.state)));
+        if !machine.seen.state.is_live() {
+            return Ok(changed("pending or running", format!("{:?}", machine.seen.state)));
         }
-        shell.seen.slot = slot.clone();
-        shell.seen.owner = Some(wanted.owner.clone());
-        shell.seen.generation = Some(wanted.generation.clone());
-        shell.seen.attempt = wanted.attempt;
-        shell.seen.user_data = wanted.user_data_digest.clone();
-        shell.seen.tags = tags;
-        shell.volumes = wanted.volumes.clone();
-        if let Some(cluster) = self.clusters.get_mut(name) {
-            cluster.instances.insert(wanted.instance.clone());
+        machine.seen.slot = slot.clone();
+        machine.seen.owner = Some(wanted.owner.clone());
+        machine.seen.generation = Some(wanted.generation.clone());
+        machine.seen.attempt = wanted.attempt;
+        machine.seen.user_data = wanted.user_data_digest.clone();
+        machine.seen.tags = tags;
+        machine.volumes = wanted.volumes.clone();
+        if let Some(holdings) = self.clusters.get_mut(name) {
+            holdings.instances.insert(wanted.instance.clone());
         }
         self.changed(name);
-        self.guest_looks(&wanted.instance);
+        self.happens(Happened::GuestLooks(wanted.instance.clone()));
         Ok(Outcome::Done)
     }
 }
 
-impl GroupTruth {
+impl ScalingGroup {
     fn take_effect(&mut self, effect: &GroupEffect) {
         let seen = &mut self.seen;
         match effect {

@@ -1,15 +1,16 @@
-//! EC2's request buckets (reference/reliability.md 2.7), shared with whoever else is in the account.
+//! EC2's request buckets (reference/reliability.md 2.7), shared with everybody else in the account.
 
 use serde::{Deserialize, Serialize};
 
-use super::calls::Refusal;
-use super::truth::{Millis, Truth};
+use super::Region;
 use crate::action::CloudEffect;
 use crate::ports::ErrorKind;
+use crate::sim::time::Millis;
+use crate::sim::words::Refusal;
 
-/// Which calls share a bucket.
+/// A bucket, and so the calls that share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) enum Bucket {
+pub enum Bucket {
     Describe,
     Change,
     RunInstances,
@@ -19,7 +20,7 @@ pub(super) enum Bucket {
     AutoScaling,
 }
 
-/// What is left in a bucket, in thousandths of a request.
+/// The content of a bucket, in thousandths of a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Level {
     left: u64,
@@ -27,7 +28,8 @@ pub(super) struct Level {
 }
 
 impl Bucket {
-    pub(super) fn of(effect: &CloudEffect) -> Self {
+    /// Finds the bucket of a call.
+    pub fn of(effect: &CloudEffect) -> Self {
         match effect {
             CloudEffect::Launch(_) | CloudEffect::Start { .. } => Self::RunInstances,
             CloudEffect::Terminate { .. } => Self::TerminateInstances,
@@ -50,7 +52,7 @@ impl Bucket {
         }
     }
 
-    /// Capacity, and refill a second.
+    /// Gives the capacity, and the refill a second.
     fn size(self) -> (u64, u64) {
         match self {
             Self::Describe => (100, 20),
@@ -63,12 +65,11 @@ impl Bucket {
     }
 }
 
-impl Truth {
-    /// Takes so many requests from a bucket. A noisy neighbour leaves a tenth of the refill.
-    pub(super) fn take(&mut self, bucket: Bucket, requests: u64) -> Result<(), Refusal> {
+impl Region {
+    /// Takes requests from a bucket. A noisy neighbour leaves a tenth of the refill.
+    pub fn take(&mut self, now: Millis, bucket: Bucket, requests: u64) -> Result<(), Refusal> {
         let (capacity, refill) = bucket.size();
-        let now = self.now;
-        let noisy = now < self.faults.noisy_until;
+        let noisy = now < self.noisy_until;
         let level = self.buckets.entry(bucket).or_insert(Level { left: capacity * 1_000, at: now });
         let (refill, capacity) = if noisy { (refill / 10, capacity / 10) } else { (refill, capacity) };
         level.left = (level.left + (now - level.at) * refill).min(capacity * 1_000);

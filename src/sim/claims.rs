@@ -1,0 +1,63 @@
+//! The claim store: a record of each cluster, replaced with compare-and-set.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::{Millis, instant};
+use super::words::{Refusal, changed};
+use crate::action::ClaimEffect;
+use crate::ids::ClusterName;
+use crate::observed::ClaimRecord;
+use crate::ports::{ErrorKind, Outcome};
+
+/// The claim records of all clusters.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Claims {
+    records: BTreeMap<ClusterName, ClaimRecord>,
+    /// The store does not answer until then.
+    pub down_until: Millis,
+}
+
+impl Claims {
+    /// Makes a cluster known, with nothing claimed.
+    pub fn declare(&mut self, cluster: &ClusterName) {
+        self.records.entry(cluster.clone()).or_default();
+    }
+
+    /// Puts a record there, whatever is there.
+    pub fn put(&mut self, cluster: &ClusterName, record: ClaimRecord) {
+        self.records.insert(cluster.clone(), record);
+    }
+
+    /// Removes a cluster's record. The cluster stays known, with nothing claimed.
+    pub fn forget(&mut self, cluster: &ClusterName) {
+        if let Some(record) = self.records.get_mut(cluster) {
+            *record = ClaimRecord::default();
+        }
+    }
+
+    /// Finds a cluster's record, whether or not the store answers.
+    pub fn get(&self, cluster: &ClusterName) -> Option<&ClaimRecord> {
+        self.records.get(cluster)
+    }
+
+    /// Says whether the store answers.
+    pub fn answers(&self, now: Millis) -> Result<(), Refusal> {
+        let down = now < self.down_until;
+        if down { Err(Refusal::new(ErrorKind::Unreachable, "the claim store does not answer")) } else { Ok(()) }
+    }
+
+    /// Replaces a record if it has the revision that the effect expects.
+    pub fn write(&mut self, now: Millis, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, Refusal> {
+        let Some(record) = self.records.get_mut(cluster) else {
+            return Err(Refusal::new(ErrorKind::NotFound, "no such cluster in this world"));
+        };
+        if record.revision != effect.expects() {
+            let found = format!("revision {}", record.revision);
+            return Ok(changed(format!("revision {}", effect.expects()), found));
+        }
+        *record = effect.apply(record, instant(now));
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,178 @@
+//! EC2, EBS and Auto Scaling: one region's state, the calls that change it, and what then is due.
+//!
+//! Nothing here draws chance or knows how long anything takes. A transition says what has [`Happened`]: among that,
+//! what has begun, and what kind of [`Span`] it takes. The world draws the span, and comes back with what is
+//! [`Due`]. So the same transitions can be enumerated, in whatever order things come to be due.
+//!
+//! Absent on purpose: partial pages. Of an Auto Scaling group that no spec adopts only this is known: it terminates an
+//! instance that has stopped.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::{Millis, instant};
+use super::words::{Payload, Refusal};
+use crate::action::{CloudEffect, CreateVolume, Launch};
+use crate::ids::{Attempt, ClusterName, ImageId, InstanceId, SlotName, SnapshotId, VolumeId, Zone};
+use crate::ports::{ErrorKind, Outcome};
+use crate::spec::ClusterSpec;
+use crate::time::Timestamp;
+
+mod check;
+mod groups;
+mod happened;
+mod instances;
+mod records;
+mod snapshots;
+mod tags;
+mod throttle;
+mod view;
+mod volumes;
+
+pub use groups::ScalingGroup;
+pub use happened::{Due, Happened, Span};
+pub use records::{Disk, Machine};
+pub use throttle::Bucket;
+pub use view::{Moments, OLDEST};
+
+use records::{Holdings, Spent, Subnet, ZoneState};
+use throttle::Level;
+use view::Answered;
+
+/// Everything that EC2 knows.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Region {
+    /// Images, with what members do on them.
+    pub images: BTreeMap<ImageId, Payload>,
+    pub instances: BTreeMap<InstanceId, Machine>,
+    pub volumes: BTreeMap<VolumeId, Disk>,
+    pub groups: BTreeMap<String, ScalingGroup>,
+    /// The resources that bear each cluster's tag.
+    pub clusters: BTreeMap<ClusterName, Holdings>,
+    /// Others in the account use up the request buckets until then.
+    pub noisy_until: Millis,
+    snapshots: BTreeMap<SnapshotId, Disk>,
+    zones: BTreeMap<Zone, ZoneState>,
+    subnets: BTreeMap<String, Subnet>,
+    launched: BTreeMap<String, Spent<Launch, InstanceId>>,
+    created: BTreeMap<String, Spent<CreateVolume, VolumeId>>,
+    buckets: BTreeMap<Bucket, Level>,
+    #[serde(skip)]
+    answered: Option<Answered>,
+    /// The moment of the present transition.
+    #[serde(skip)]
+    now: Millis,
+    /// What has happened in the present transition so far.
+    #[serde(skip)]
+    happened: Vec<Happened>,
+}
+
+/// A call that changes something.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    pub cluster: &'a ClusterName,
+    pub slot: Option<&'a SlotName>,
+    pub effect: &'a CloudEffect,
+}
+
+/// A call that EC2 accepted.
+pub struct Done {
+    pub outcome: Outcome,
+    pub happened: Vec<Happened>,
+}
+
+/// Makes an id that nothing has yet, e.g. of the prefix "vol".
+pub type Fresh<'a> = &'a mut dyn FnMut(&str) -> String;
+
+impl Region {
+    /// Makes a cluster known, or known anew after its spec changed.
+    pub fn declare(&mut self, spec: &ClusterSpec) {
+        for slot in &spec.slots {
+            self.subnet(&slot.subnet);
+        }
+        let holdings = self.clusters.entry(spec.name.clone()).or_default();
+        holdings.tags = spec.instance.tags.clone();
+        holdings.group = spec.capacity.group().map(str::to_owned);
+        self.found_group(spec);
+    }
+
+    /// Carries out a call, or refuses it as EC2 would.
+    pub fn call(&mut self, now: Millis, call: Call, fresh: Fresh) -> Result<Done, Refusal> {
+        self.now = now;
+        let outcome = self.carry_out(call, fresh)?;
+        Ok(Done { outcome, happened: std::mem::take(&mut self.happened) })
+    }
+
+    /// Lets happen what is due. A turn that has passed since makes it void.
+    pub fn tick(&mut self, now: Millis, due: Due) -> Vec<Happened> {
+        self.at(now, |region| match due {
+            Due::Instance(id, turn) => region.instance_turns(&id, turn),
+            Due::Booted(id, turn) => region.instance_booted(&id, turn),
+            Due::Checked(id, turn) => region.instance_checked(&id, turn),
+            Due::Mounts(id, turn) => region.guest_mounts(id, turn),
+            Due::Volume(id, turn) => region.volume_turns(&id, turn),
+            Due::Snapshot(cluster, id) => region.snapshot_completes(&cluster, &id),
+            Due::Group(name) => region.group_acts(&name),
+        })
+    }
+
+    /// Changes something that no call of ours changes, and says what follows from it.
+    pub fn at(&mut self, now: Millis, change: impl FnOnce(&mut Self)) -> Vec<Happened> {
+        self.now = now;
+        change(self);
+        std::mem::take(&mut self.happened)
+    }
+
+    fn carry_out(&mut self, call: Call, fresh: Fresh) -> Result<Outcome, Refusal> {
+        let slot = || call.slot.ok_or_else(|| Refusal::new(ErrorKind::Invalid, "the call names no slot"));
+        match call.effect {
+            CloudEffect::CreateVolume(wanted) => self.create_volume(call.cluster, slot()?, wanted, fresh),
+            CloudEffect::Launch(launch) => self.run_instances(call.cluster, slot()?, launch, fresh),
+            CloudEffect::Stop { instance } => self.stop_instance(instance),
+            CloudEffect::Start { instance } => self.start_instance(instance),
+            CloudEffect::Terminate { instance } => self.terminate_instance(instance),
+            CloudEffect::Snapshot { volume, attempt } => {
+                self.create_snapshot(call.cluster, volume, *attempt, None, fresh)
+            }
+            CloudEffect::CopyVolume { volume, of, .. } => {
+                self.create_snapshot(call.cluster, volume, Attempt::default(), Some(of.clone()), fresh)
+            }
+            CloudEffect::DeleteSnapshot { snapshot } => self.delete_snapshot(snapshot),
+            CloudEffect::Detach { volume, instance, .. } => self.detach_volume(volume, instance),
+            CloudEffect::Attach { volume, instance, device } => self.attach_volume(volume, instance, device),
+            CloudEffect::DeleteVolume { volume } => self.delete_volume(volume),
+            CloudEffect::Recruit(wanted) => self.recruit_instance(call.cluster, slot()?, wanted),
+            CloudEffect::Group { group, effect } => self.send_to_group(group, effect),
+            CloudEffect::Retire { instance } => self.tag_instance(instance, |seen| seen.retired = true),
+            CloudEffect::Tag { instance, tags } => self.tag_instance(instance, |seen| seen.tags = tags.clone()),
+            CloudEffect::Reject { volumes, generation, attempt } => self.reject(volumes, generation, *attempt),
+            CloudEffect::Forgive { volumes, generation } => self.forgive(volumes, generation),
+            CloudEffect::Settle { volumes, generation, image, attempt } => {
+                self.settle(volumes, generation, image, *attempt)
+            }
+            CloudEffect::RecordSlots { volumes, slots } => {
+                self.tag_volumes(volumes, |disk| disk.seen.slots = slots.clone())
+            }
+        }
+    }
+
+    fn happens(&mut self, happened: Happened) {
+        self.happened.push(happened);
+    }
+
+    fn begins(&mut self, due: Due, span: Span) {
+        self.happens(Happened::Begun(due, span));
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        instant(self.now)
+    }
+
+    /// Notes that EC2 would now say something else of a cluster.
+    pub fn changed(&mut self, cluster: &ClusterName) {
+        if let Some(holdings) = self.clusters.get_mut(cluster) {
+            holdings.shown.outdate();
+        }
+    }
+}

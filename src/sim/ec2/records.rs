@@ -1,0 +1,106 @@
+//! The records of the region: instances, volumes, tokens, zones and subnets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::view::Shown;
+use crate::ids::{ClusterName, InstanceId, VolumeId, VolumeName};
+use crate::observed::{AttachmentPhase, Instance, Snapshot, Volume, VolumeState};
+use crate::sim::content::{Content, Stamp};
+use crate::sim::time::Millis;
+
+/// An instance, with what EC2 does not say of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Machine {
+    /// The exact answer to a reader.
+    pub seen: Instance,
+    pub cluster: ClusterName,
+    /// The volumes that its guest waits for.
+    pub volumes: BTreeMap<VolumeName, VolumeId>,
+    /// The number of changes of its state.
+    pub turn: u32,
+    pub booted: bool,
+    /// The instance had its slot's volumes when they were recorded as settled.
+    pub settled: bool,
+    /// The member has been a healthy voter since the instance got the volumes that it has.
+    pub proven: bool,
+    /// Somebody other than a controller terminated it, or deleted a volume of it.
+    pub interfered: bool,
+    /// The reason for which the launch will fail.
+    pub doomed: Option<String>,
+}
+
+/// A data volume, with what EC2 does not say of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Disk {
+    /// The exact answer to a reader.
+    pub seen: Volume,
+    pub cluster: ClusterName,
+    /// The number of changes of its state.
+    pub turn: u32,
+    pub delete_on_termination: bool,
+    pub content: Content,
+    /// The KMS key may not be used: attaching fails although the volume is fine.
+    pub key_revoked: bool,
+}
+
+/// A token that was used, with the request that it came with and what that made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spent<R, I> {
+    pub request: R,
+    pub made: I,
+    pub at: Millis,
+}
+
+/// A zone's troubles.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ZoneState {
+    pub no_capacity_until: Millis,
+    pub impaired_until: Millis,
+}
+
+/// The addresses of a subnet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Subnet {
+    pub number: u8,
+    pub given: u16,
+    pub free: u32,
+}
+
+/// The resources that bear one cluster's tag.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Holdings {
+    pub instances: BTreeSet<InstanceId>,
+    pub volumes: BTreeSet<VolumeId>,
+    pub snapshots: Vec<Snapshot>,
+    /// The declared tags of its instances.
+    pub tags: BTreeMap<String, String>,
+    /// The Auto Scaling group that is adopted.
+    pub group: Option<String>,
+    pub shown: Shown,
+}
+
+impl Machine {
+    /// Makes the stamp that its guest writes on a volume.
+    pub fn stamp(&self, volume: &VolumeName) -> Stamp {
+        Stamp { cluster: self.cluster.clone(), slot: self.seen.slot.clone(), volume: volume.clone() }
+    }
+}
+
+impl Disk {
+    /// Names the instance that has the volume, in whatever phase.
+    pub fn holder(&self) -> Option<&InstanceId> {
+        match &self.seen.state {
+            VolumeState::InUse(at) => Some(&at.instance),
+            _ => None,
+        }
+    }
+
+    pub fn is_attached_to(&self, instance: &InstanceId) -> bool {
+        match &self.seen.state {
+            VolumeState::InUse(at) => at.instance == *instance && at.phase == AttachmentPhase::Attached,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! EBS snapshots: they hold what their volume held at the moment of the call.
+
+use super::{Disk, Due, Fresh, Region, Span};
+use crate::ids::{Attempt, ClusterName, SnapshotId, VolumeId};
+use crate::observed::Snapshot;
+use crate::ports::{ErrorKind, Outcome};
+use crate::sim::time::Millis;
+use crate::sim::words::Refusal;
+
+/// A snapshot of a small volume is completed after a minute and a half.
+const SNAPSHOT_TAKES: Millis = 90_000;
+
+impl Region {
+    /// `CreateSnapshot`; EC2 has no token for it. A volume may be in use, and its snapshot holds what was written so far.
+    pub(super) fn create_snapshot(
+        &mut self,
+        cluster: &ClusterName,
+        volume: &VolumeId,
+        attempt: Attempt,
+        copy_of: Option<ClusterName>,
+        fresh: Fresh,
+    ) -> Result<Outcome, Refusal> {
+        let saved = self.disk(volume)?.clone();
+        let id = SnapshotId::from(fresh("snap"));
+        let snapshot = Snapshot {
+            id: id.clone(),
+            volume: volume.clone(),
+            attempt,
+            owner: saved.seen.owner.clone(),
+            copy_of,
+            begun: Some(self.timestamp()),
+            size_gib: saved.seen.size_gib,
+            failed: false,
+            completed: false,
+        };
+        self.snapshots.insert(id.clone(), saved);
+        if let Some(holdings) = self.clusters.get_mut(cluster) {
+            holdings.snapshots.push(snapshot);
+        }
+        self.begins(Due::Snapshot(cluster.clone(), id.clone()), Span::Exactly(SNAPSHOT_TAKES));
+        self.changed(cluster);
+        Ok(Outcome::Snapshotted(id))
+    }
+
+    /// Completes a snapshot.
+    pub(super) fn snapshot_completes(&mut self, name: &ClusterName, id: &SnapshotId) {
+        let snapshots = self.clusters.get_mut(name).into_iter().flat_map(|holdings| &mut holdings.snapshots);
+        snapshots.filter(|snapshot| snapshot.id == *id).for_each(|snapshot| snapshot.completed = true);
+        self.changed(name);
+    }
+
+    /// `DeleteSnapshot`.
+    pub(super) fn delete_snapshot(&mut self, id: &SnapshotId) -> Result<Outcome, Refusal> {
+        let (name, holdings) = self
+            .clusters
+            .iter_mut()
+            .find(|(_, holdings)| holdings.snapshots.iter().any(|snapshot| snapshot.id == *id))
+            .ok_or_else(missing)?;
+        holdings.snapshots.retain(|snapshot| snapshot.id != *id);
+        self.snapshots.remove(id);
+        let name = name.clone();
+        self.changed(&name);
+        Ok(Outcome::Done)
+    }
+
+    /// Finds the volume as it was when the snapshot was taken.
+    pub(super) fn saved(&self, id: &SnapshotId) -> Result<&Disk, Refusal> {
+        self.snapshots.get(id).ok_or_else(missing)
+    }
+}
+
+fn missing() -> Refusal {
+    Refusal::new(ErrorKind::NotFound, "InvalidSnapshot.NotFound")
+}

@@ -1,0 +1,176 @@
+//! The answers of `Describe*`: exact, or each part as old as whoever asks is made to believe.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Region;
+use crate::ids::{ClusterName, InstanceId};
+use crate::observed::{Catalogue, CloudView, Image, Instance};
+use crate::ports::Wanted;
+use crate::sim::time::Millis;
+
+/// No answer is older than 20 s.
+pub const OLDEST: Millis = 20_000;
+
+/// The answers of late about one cluster.
+#[derive(Serialize, Deserialize)]
+pub struct Shown {
+    /// Something changed since the last answer was kept.
+    outdated: bool,
+    /// Earlier answers, oldest first.
+    versions: VecDeque<Version>,
+    #[serde(skip)]
+    exact: Option<Arc<CloudView>>,
+}
+
+/// The exact answer of one moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Version {
+    at: Millis,
+    view: Arc<CloudView>,
+}
+
+/// The last catalogue, with the question that it answers. Kept so that unchanged views can be shared.
+pub(super) struct Answered {
+    wanted: Wanted,
+    catalogue: Arc<Catalogue>,
+}
+
+/// The moments from which the parts of a stale answer are.
+#[derive(Clone, Copy, Debug)]
+pub struct Moments {
+    pub instances: Millis,
+    pub volumes: Millis,
+    /// The tag index: an instance that is younger is missing.
+    pub tags: Millis,
+    pub group: Option<Millis>,
+}
+
+impl Region {
+    /// Lists the facts of the region: the same `Arc` as before if nothing changed, so that views can be shared.
+    pub fn catalogue(&mut self, now: Millis, wanted: &Wanted) -> Arc<Catalogue> {
+        let impaired = self.zones.iter().filter(|(_, state)| state.impaired_until > now);
+        let impaired: BTreeMap<_, _> =
+            impaired.map(|(zone, _)| (zone.clone(), "increased error rates".to_owned())).collect();
+        // Every image there is: those that are wanted, and those that instances and volumes name.
+        let images: BTreeMap<_, _> = self.images.keys().map(|image| (image.clone(), available_image())).collect();
+        if let Some(Answered { wanted: asked, catalogue: known }) = &self.answered
+            && asked == wanted
+            && known.impaired_zones == impaired
+            && known.images.len() == images.len()
+        {
+            return known.clone();
+        }
+        let instance_types = wanted.instance_types.iter().map(|kind| (kind.clone(), architectures(kind))).collect();
+        let catalogue = Arc::new(Catalogue { account: None, images, instance_types, impaired_zones: impaired });
+        self.answered = Some(Answered { wanted: wanted.clone(), catalogue: catalogue.clone() });
+        catalogue
+    }
+
+    /// Forgets the last catalogue, because an image was taken away.
+    pub fn forget_catalogue(&mut self) {
+        self.answered = None;
+    }
+
+    /// Answers exactly what is so of a cluster. The answer is built anew only after a change.
+    pub fn exact_view(&mut self, name: &ClusterName, catalogue: &Arc<Catalogue>) -> Arc<CloudView> {
+        let Some(holdings) = self.clusters.get(name) else { return Arc::default() };
+        if let Some(view) = holdings.shown.exact.as_ref().filter(|view| Arc::ptr_eq(&view.catalogue, catalogue)) {
+            return view.clone();
+        }
+        let view = Arc::new(CloudView { catalogue: catalogue.clone(), ..self.look(name) });
+        if let Some(holdings) = self.clusters.get_mut(name) {
+            holdings.shown.exact = Some(view.clone());
+        }
+        view
+    }
+
+    fn look(&self, name: &ClusterName) -> CloudView {
+        let Some(holdings) = self.clusters.get(name) else { return CloudView::default() };
+        let machines = holdings.instances.iter().filter_map(|id| self.instances.get(id));
+        let disks = holdings.volumes.iter().filter_map(|id| self.volumes.get(id));
+        CloudView {
+            instances: machines.map(|machine| machine.seen.clone()).collect(),
+            volumes: disks.map(|disk| disk.seen.clone()).collect(),
+            snapshots: holdings.snapshots.clone(),
+            group: self.group_of(name),
+            catalogue: Arc::default(),
+        }
+    }
+
+    /// Keeps the answers of this moment, for as long as a stale answer may repeat them.
+    pub fn keep_answers(&mut self, now: Millis) {
+        let outdated = self.clusters.iter().filter(|(_, holdings)| holdings.shown.outdated);
+        let outdated: Vec<ClusterName> = outdated.map(|(name, _)| name.clone()).collect();
+        for name in outdated {
+            let view = Arc::new(self.look(&name));
+            if let Some(holdings) = self.clusters.get_mut(&name) {
+                holdings.shown.keep(now, view);
+            }
+        }
+    }
+
+    /// Answers with instances, volumes and group each as they were at a moment of their own. Nothing if that is just
+    /// what is so now.
+    pub fn stale_view(&self, name: &ClusterName, exact: &CloudView, moments: Moments) -> Option<CloudView> {
+        let shown = &self.clusters.get(name)?.shown;
+        let (old_instances, old_volumes) = (shown.version(moments.instances)?, shown.version(moments.volumes)?);
+        let indexed: BTreeSet<&InstanceId> =
+            shown.version(moments.tags).map(|view| view.instances.iter().map(|i| &i.id).collect()).unwrap_or_default();
+        let seen: Vec<Instance> =
+            old_instances.instances.iter().filter(|instance| indexed.contains(&instance.id)).cloned().collect();
+        let group = moments.group.and_then(|at| shown.version(at)).and_then(|view| view.group.clone());
+        if seen == exact.instances && old_volumes.volumes == exact.volumes && group == exact.group {
+            return None;
+        }
+        Some(CloudView {
+            instances: seen,
+            volumes: old_volumes.volumes.clone(),
+            snapshots: old_volumes.snapshots.clone(),
+            group,
+            catalogue: exact.catalogue.clone(),
+        })
+    }
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self { outdated: true, versions: VecDeque::new(), exact: None }
+    }
+}
+
+impl Shown {
+    /// Notes that EC2 would now say something else.
+    pub(super) fn outdate(&mut self) {
+        self.outdated = true;
+        self.exact = None;
+    }
+
+    fn keep(&mut self, now: Millis, view: Arc<CloudView>) {
+        self.outdated = false;
+        self.versions.push_back(Version { at: now, view });
+        while self.versions.get(1).is_some_and(|second| second.at + OLDEST < now) {
+            self.versions.pop_front();
+        }
+    }
+
+    /// Finds the answer of that moment, or else the oldest one.
+    fn version(&self, at: Millis) -> Option<&CloudView> {
+        let known = self.versions.iter().rev().find(|version| version.at <= at);
+        known.or_else(|| self.versions.front()).map(|version| &*version.view)
+    }
+}
+
+fn available_image() -> Image {
+    Image { state: "available".to_owned(), architecture: "x86_64".to_owned(), isolates_copies: true }
+}
+
+/// Graviton families bear a `g` after their number, as in `m7g.large`.
+fn architectures(instance_type: &str) -> BTreeSet<String> {
+    let family = instance_type.split('.').next().unwrap_or_default();
+    let attributes = family.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let word = if attributes.contains('g') { "arm64" } else { "x86_64" };
+    BTreeSet::from([word.to_owned()])
+}

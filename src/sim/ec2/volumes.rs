@@ -1,0 +1,249 @@
+//! EBS volumes: they move from one state to the next as EC2 has them do.
+
+use super::instances::TOKEN_LIFE;
+use super::records::Spent;
+use super::{Disk, Due, Fresh, Happened, Region, Span};
+use crate::action::CreateVolume;
+use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeId};
+use crate::observed::{Attachment, AttachmentPhase, Device, InstanceState, Volume, VolumeState};
+use crate::ports::{ErrorKind, Outcome};
+use crate::sim::content::Content;
+use crate::sim::time::Millis;
+use crate::sim::words::{Refusal, changed};
+
+/// Deleted volumes are shown for about a minute.
+const SHOWN_DELETED: Millis = 60_000;
+/// Data volumes an instance can have (Nitro: 28 shared with network interfaces and the root volume).
+const ATTACHMENT_LIMIT: usize = 26;
+
+impl Region {
+    /// Frees a volume because its instance is gone.
+    pub(super) fn release(&mut self, id: &VolumeId) {
+        let Some(disk) = self.volumes.get_mut(id) else { return };
+        disk.turn += 1;
+        let deleted = disk.delete_on_termination;
+        disk.seen.state = if deleted { VolumeState::Deleted } else { VolumeState::Available };
+        let cluster = disk.cluster.clone();
+        self.drop_device(id);
+        if deleted {
+            self.volume_vanishes(id);
+            self.happens(Happened::DeletedWithInstance(cluster.clone(), id.clone()));
+        }
+        self.changed(&cluster);
+    }
+
+    /// Shows a deleted volume for a minute longer.
+    fn volume_vanishes(&mut self, id: &VolumeId) {
+        let turn = self.volumes.get(id).map_or(0, |disk| disk.turn);
+        self.begins(Due::Volume(id.clone(), turn), Span::Exactly(SHOWN_DELETED));
+    }
+
+    fn drop_device(&mut self, volume: &VolumeId) {
+        let Some(cluster) = self.volumes.get(volume).map(|disk| disk.cluster.clone()) else { return };
+        for machine in self.instances.values_mut() {
+            if machine.seen.devices.iter().any(|device| device.volume == *volume) {
+                machine.seen.devices.retain(|device| device.volume != *volume);
+                machine.proven = false;
+            }
+        }
+        self.changed(&cluster);
+    }
+
+    /// Brings a volume to its next state.
+    pub(super) fn volume_turns(&mut self, id: &VolumeId, turn: u32) {
+        let Some(disk) = self.volumes.get_mut(id).filter(|disk| disk.turn == turn) else { return };
+        let cluster = disk.cluster.clone();
+        match &mut disk.seen.state {
+            VolumeState::Creating => disk.seen.state = VolumeState::Available,
+            VolumeState::InUse(at) if at.phase == AttachmentPhase::Attaching => {
+                at.phase = AttachmentPhase::Attached;
+                let (instance, device) = (at.instance.clone(), at.device.clone());
+                let device = Device { volume: id.clone(), device, delete_on_termination: disk.delete_on_termination };
+                self.attached(&instance, device);
+            }
+            VolumeState::InUse(_) => {
+                disk.seen.state = VolumeState::Available;
+                self.drop_device(id);
+            }
+            VolumeState::Deleted => {
+                if let Some(holdings) = self.clusters.get_mut(&cluster) {
+                    holdings.volumes.remove(id);
+                }
+                self.volumes.remove(id);
+            }
+            _ => {}
+        }
+        self.changed(&cluster);
+    }
+
+    /// `CreateVolume`.
+    pub(super) fn create_volume(
+        &mut self,
+        cluster: &ClusterName,
+        slot: &SlotName,
+        wanted: &CreateVolume,
+        fresh: Fresh,
+    ) -> Result<Outcome, Refusal> {
+        let key = format!("{}/{}", wanted.zone, wanted.token);
+        if let Some(spent) = self.created.get(&key).filter(|spent| self.now - spent.at < TOKEN_LIFE) {
+            if spent.request != *wanted {
+                return Err(Refusal::new(ErrorKind::TokenSpent, "IdempotentParameterMismatch"));
+            }
+            return Ok(Outcome::Created(spent.made.clone()));
+        }
+        let id = VolumeId::from(fresh("vol"));
+        let mut disk = Disk::blank(cluster, slot, wanted, id.clone());
+        if let Some(snapshot) = &wanted.snapshot {
+            disk.content = Content { alone: false, ..self.saved(snapshot)?.content.clone() };
+        }
+        self.created.insert(key, Spent { request: wanted.clone(), made: id.clone(), at: self.now });
+        self.volumes.insert(id.clone(), disk);
+        if let Some(holdings) = self.clusters.get_mut(cluster) {
+            holdings.volumes.insert(id.clone());
+        }
+        self.begins(Due::Volume(id.clone(), 0), Span::Create);
+        self.changed(cluster);
+        Ok(Outcome::Created(id))
+    }
+
+    /// `AttachVolume`.
+    pub(super) fn attach_volume(&mut self, id: &VolumeId, to: &InstanceId, device: &str) -> Result<Outcome, Refusal> {
+        if let Some(outcome) = self.cannot_attach(id, to, device)? {
+            return Ok(outcome);
+        }
+        let since = self.timestamp();
+        let (instance, device) = (to.clone(), device.to_owned());
+        let attachment = Attachment { instance, device, phase: AttachmentPhase::Attaching, since };
+        self.volume_moves(id, VolumeState::InUse(attachment), Span::Attach);
+        Ok(Outcome::Done)
+    }
+
+    /// Finds what speaks against attaching a volume, in EC2's order.
+    fn cannot_attach(&self, id: &VolumeId, to: &InstanceId, device: &str) -> Result<Option<Outcome>, Refusal> {
+        let invalid = |text: &str| Err(Refusal::new(ErrorKind::Invalid, text));
+        let (machine, disk) = (self.machine(to)?, self.disk(id)?);
+        if disk.holder() == Some(to) {
+            return Ok(Some(Outcome::AlreadySo));
+        }
+        if disk.seen.state != VolumeState::Available {
+            return Ok(Some(changed("available", format!("{:?}", disk.seen.state))));
+        }
+        if disk.seen.zone != machine.seen.zone {
+            return invalid("InvalidVolume.ZoneMismatch");
+        }
+        if !matches!(machine.seen.state, InstanceState::Running | InstanceState::Stopped) {
+            return Ok(Some(changed("running or stopped", format!("{:?}", machine.seen.state))));
+        }
+        if disk.key_revoked {
+            return Err(Refusal::new(ErrorKind::Denied, "CustomerKeyHasBeenRevoked"));
+        }
+        if machine.seen.devices.iter().any(|taken| taken.device == device) {
+            return invalid("Attachment point is already in use");
+        }
+        if machine.seen.devices.len() >= ATTACHMENT_LIMIT {
+            return invalid("AttachmentLimitExceeded");
+        }
+        Ok(None)
+    }
+
+    /// `DetachVolume`, without force.
+    pub(super) fn detach_volume(&mut self, id: &VolumeId, from: &InstanceId) -> Result<Outcome, Refusal> {
+        let mut attachment = match &self.disk(id)?.seen.state {
+            VolumeState::Available => return Ok(Outcome::AlreadySo),
+            VolumeState::InUse(at) if at.instance == *from => at.clone(),
+            other => return Ok(changed(format!("attached to {from}"), format!("{other:?}"))),
+        };
+        if attachment.phase == AttachmentPhase::Detaching {
+            return Ok(Outcome::AlreadySo);
+        }
+        if self.machine(from).is_ok_and(|machine| machine.seen.state == InstanceState::ShuttingDown) {
+            return Ok(changed("stopped or terminated", "shutting-down".to_owned()));
+        }
+        attachment.phase = AttachmentPhase::Detaching;
+        self.volume_moves(id, VolumeState::InUse(attachment), Span::Detach);
+        Ok(Outcome::Done)
+    }
+
+    fn volume_moves(&mut self, id: &VolumeId, to: VolumeState, span: Span) {
+        let Some(disk) = self.volumes.get_mut(id) else { return };
+        disk.turn += 1;
+        disk.seen.state = to;
+        let (turn, cluster) = (disk.turn, disk.cluster.clone());
+        self.begins(Due::Volume(id.clone(), turn), span);
+        self.changed(&cluster);
+    }
+
+    /// `DeleteVolume`.
+    pub(super) fn delete_volume(&mut self, id: &VolumeId) -> Result<Outcome, Refusal> {
+        let disk = self.disk(id)?;
+        if disk.seen.state != VolumeState::Available {
+            return Ok(changed("available", format!("{:?}", disk.seen.state)));
+        }
+        let cluster = disk.cluster.clone();
+        self.volume_moves(id, VolumeState::Deleted, Span::Exactly(SHOWN_DELETED));
+        self.happens(Happened::VolumeDeleted(cluster));
+        Ok(Outcome::Done)
+    }
+
+    /// Deletes a volume wherever it is. EC2 deletes only what is not attached; this is the accident that it does not
+    /// prevent.
+    pub fn lose_volume(&mut self, id: &VolumeId) {
+        let Some(disk) = self.volumes.get_mut(id) else { return };
+        let holder = disk.holder().cloned();
+        disk.turn += 1;
+        disk.seen.state = VolumeState::Deleted;
+        self.volume_vanishes(id);
+        self.drop_device(id);
+        let Some(holder) = holder else { return };
+        if let Some(machine) = self.instances.get_mut(&holder) {
+            machine.interfered = true;
+        }
+        self.happens(Happened::GuestDown(holder));
+    }
+
+    pub fn disk(&self, id: &VolumeId) -> Result<&Disk, Refusal> {
+        let found = self.volumes.get(id).filter(|disk| disk.seen.state != VolumeState::Deleted);
+        found.ok_or_else(|| Refusal::new(ErrorKind::NotFound, "InvalidVolume.NotFound"))
+    }
+
+    /// Says whether nothing is left of a cluster's volumes but what is still shown as deleted.
+    pub fn has_no_volumes(&self, cluster: &ClusterName) -> bool {
+        let volumes = self.clusters.get(cluster).into_iter().flat_map(|holdings| &holdings.volumes);
+        volumes.into_iter().all(|id| self.disk(id).is_err())
+    }
+
+    pub fn is_attached(&self, volume: &VolumeId, to: &InstanceId) -> bool {
+        self.volumes.get(volume).is_some_and(|disk| disk.is_attached_to(to))
+    }
+
+    fn attached(&mut self, id: &InstanceId, device: Device) {
+        let Some(machine) = self.instances.get_mut(id) else { return };
+        machine.seen.devices.push(device);
+        machine.proven = false;
+        self.happens(Happened::GuestLooks(id.clone()));
+    }
+}
+
+impl Disk {
+    /// The volume that a call asks for, with nothing on it.
+    pub fn blank(cluster: &ClusterName, slot: &SlotName, wanted: &CreateVolume, id: VolumeId) -> Self {
+        let seen = Volume {
+            id,
+            slot: slot.clone(),
+            name: wanted.name.clone(),
+            owner: Some(wanted.owner.clone()),
+            slots: wanted.slots.clone(),
+            generation: None,
+            image: None,
+            attempt: Attempt(0),
+            rejected: None,
+            state: VolumeState::Creating,
+            zone: wanted.zone.clone(),
+            size_gib: wanted.size_gib,
+            impaired: None,
+            modifying: false,
+        };
+        let (turn, delete_on_termination, key_revoked) = (0, false, false);
+        Self { seen, cluster: cluster.clone(), turn, delete_on_termination, content: Content::default(), key_revoked }
+    }
+}

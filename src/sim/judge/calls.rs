@@ -1,0 +1,202 @@
+//! Rules about a call, judged just before it takes effect.
+
+use super::{Facts, GroupFacts, InstanceFacts, Objection, Rule, Sent};
+use crate::action::{CloudEffect, GroupEffect};
+use crate::ids::InstanceId;
+use crate::observed::{Ending, InstanceState, Remains, Snapshot};
+use crate::sim::time::Millis;
+use crate::spec::quorum;
+
+/// A change that is younger than this when a call is sent may not have been known to its sender.
+const UNAVOIDABLE_RACE: Millis = 15_000;
+
+/// A call about to take effect.
+pub(super) struct Call<'a> {
+    pub facts: &'a Facts,
+    pub sent: &'a Sent,
+    pub effect: &'a CloudEffect,
+}
+
+const RULES: [(Rule, fn(&Call) -> Option<String>); 15] = [
+    (Rule::Quorum, stop_keeps_quorum),
+    (Rule::FreshReadings, reads_follow_own_writes),
+    (Rule::VolumesConserved, nothing_is_terminated_with_a_volume),
+    (Rule::DetachedWhenDown, detached_only_when_down),
+    (Rule::OwnVolumes, volumes_meet_only_their_slot),
+    (Rule::OldOutlivesProof, old_outlives_proof),
+    (Rule::OldOutlivesProof, terminated_only_when_retired),
+    (Rule::OwnResources, only_what_is_ours),
+    (Rule::DeletedAtTheEnd, deleted_only_at_the_end),
+    (Rule::DeletedAtTheEnd, only_its_own_copies_are_deleted),
+    (Rule::GroupHeldStill, stopped_only_when_the_group_is_still),
+    (Rule::GroupHeldStill, terminated_only_out_of_the_group),
+    (Rule::GroupHeldStill, what_ran_is_written_down),
+    (Rule::GroupHeldStill, may_be_empty_only_at_the_end),
+    (Rule::GroupHeldStill, launches_nothing_back),
+];
+
+pub(super) fn objections(call: &Call) -> Vec<Objection> {
+    RULES.iter().filter_map(|(rule, judge)| judge(call).map(|detail| (*rule, detail))).collect()
+}
+
+impl Call<'_> {
+    fn instance(&self) -> Option<&InstanceFacts> {
+        self.facts.instances.get(self.effect.instance()?)
+    }
+
+    /// Says whether the call takes something down, or away.
+    fn disrupts(&self) -> bool {
+        matches!(
+            self.effect,
+            CloudEffect::Stop { .. }
+                | CloudEffect::Detach { .. }
+                | CloudEffect::Terminate { .. }
+                | CloudEffect::DeleteVolume { .. }
+                | CloudEffect::DeleteSnapshot { .. }
+        )
+    }
+
+    /// Says whether the sender may not have known of a change at that moment.
+    fn is_race(&self, changed: Millis) -> bool {
+        changed + UNAVOIDABLE_RACE >= self.sent.at
+    }
+}
+
+/// Allows to stop a healthy voter only if the others of the declared number are a quorum.
+fn stop_keeps_quorum(call: &Call) -> Option<String> {
+    let CloudEffect::Stop { instance } = call.effect else { return None };
+    let slot = &call.instance()?.slot;
+    let own = call.facts.slots.get(slot)?;
+    if own.healthy_on.as_ref() != Some(instance) || call.facts.has_ended() {
+        return None;
+    }
+    if !own.up || call.is_race(own.since) {
+        return None; // it has only just become one, and the sender could not know
+    }
+    let others = call.facts.declared.iter().filter(|other| *other != slot);
+    let others = others.filter_map(|other| call.facts.slots.get(other));
+    let others = others.filter(|other| other.was_up && (other.up || call.is_race(other.since))).count();
+    let needed = quorum(call.facts.declared.len());
+    (others < needed).then(|| format!("{instance} of {slot} was stopped with {others} other healthy voters"))
+}
+
+/// Allows nothing disruptive before the world was looked at again after the sender's own last write.
+fn reads_follow_own_writes(call: &Call) -> Option<String> {
+    let wrote = call.sent.wrote?;
+    let looked = call.sent.looked.is_some_and(|looked| looked >= wrote);
+    (call.disrupts() && !looked).then(|| format!("{} rests on an old sweep", call.effect.name()))
+}
+
+fn nothing_is_terminated_with_a_volume(call: &Call) -> Option<String> {
+    let CloudEffect::Terminate { instance } = call.effect else { return None };
+    call.facts.holds_volume(instance).then(|| format!("{instance} was terminated with a data volume attached"))
+}
+
+fn detached_only_when_down(call: &Call) -> Option<String> {
+    let CloudEffect::Detach { volume, .. } = call.effect else { return None };
+    let found = call.instance()?.state;
+    let down = matches!(found, InstanceState::Stopped | InstanceState::Terminated);
+    (!down).then(|| format!("{volume} was detached from an instance that is {found:?}"))
+}
+
+fn volumes_meet_only_their_slot(call: &Call) -> Option<String> {
+    let CloudEffect::Attach { volume, instance, .. } = call.effect else { return None };
+    let (met, to) = (call.facts.volumes.get(volume)?, call.instance()?);
+    let own = met.cluster == to.cluster && met.slot == to.slot;
+    (!own).then(|| format!("{volume} of {} was attached to {instance} of {}", met.slot, to.slot))
+}
+
+/// Lets an instance that had settled go only when another has its slot's volumes and has proved itself with them.
+fn old_outlives_proof(call: &Call) -> Option<String> {
+    let CloudEffect::Terminate { instance } = call.effect else { return None };
+    let old = call.instance().filter(|old| old.settled && !old.interfered)?;
+    let proven = |(id, other): (&InstanceId, &InstanceFacts)| {
+        id != instance
+            && other.serves
+            && other.slot == old.slot
+            && other.proven
+            && other.volumes.iter().all(|volume| call.facts.is_attached(volume, id))
+    };
+    let is_missed = !call.facts.instances.iter().any(proven) && !call.facts.has_ended();
+    is_missed.then(|| format!("{instance} of {} was terminated before another was proven", old.slot))
+}
+
+fn terminated_only_when_retired(call: &Call) -> Option<String> {
+    let CloudEffect::Terminate { instance } = call.effect else { return None };
+    (!call.instance()?.retired).then(|| format!("{instance} was terminated without being retired"))
+}
+
+/// Lets data go only with its cluster, and only if the person who ended the cluster said so; after a copy, if one is to
+/// stay.
+fn deleted_only_at_the_end(call: &Call) -> Option<String> {
+    let CloudEffect::DeleteVolume { volume } = call.effect else { return None };
+    let saved = |ending: &Ending| {
+        let last = |taken: &Snapshot| taken.volume == *volume && taken.attempt == ending.attempt && taken.completed;
+        call.facts.snapshots.iter().any(last)
+    };
+    let fine = call.facts.ending.as_ref().is_some_and(|ending| match ending.remains {
+        Remains::Volumes => false,
+        Remains::Snapshots => saved(ending),
+        Remains::Nothing => true,
+    });
+    (!fine).then(|| format!("{volume} was deleted"))
+}
+
+/// Of snapshots lets only those go that the cluster began with, and only if nothing of it is to remain.
+fn only_its_own_copies_are_deleted(call: &Call) -> Option<String> {
+    let CloudEffect::DeleteSnapshot { snapshot } = call.effect else { return None };
+    let began_with = |copy: &Snapshot| copy.id == *snapshot && copy.copy_of.is_some();
+    let ended = call.facts.ending.as_ref().is_some_and(|ending| ending.remains == Remains::Nothing);
+    let fine = ended && call.facts.snapshots.iter().any(began_with);
+    (!fine).then(|| format!("{snapshot} was deleted"))
+}
+
+/// Allows a call only about an instance of the cluster that it is sent for.
+fn only_what_is_ours(call: &Call) -> Option<String> {
+    let instance = call.instance()?;
+    let id = call.effect.instance()?;
+    (instance.cluster != call.facts.cluster).then(|| format!("{id} belongs to {}", instance.cluster))
+}
+
+/// Allows to stop a member of the adopted group only while none of the group's processes runs.
+fn stopped_only_when_the_group_is_still(call: &Call) -> Option<String> {
+    let CloudEffect::Stop { instance } = call.effect else { return None };
+    let group = call.facts.group_with(instance)?;
+    let (running, name) = (group.seen.running(), &group.seen.name);
+    let known = !call.is_race(group.resumed);
+    (known && !running.is_empty()).then(|| format!("{instance} was stopped while {running:?} of {name} ran"))
+}
+
+/// Allows to terminate a member only if its group may have no fewer, because it would replace the member otherwise.
+fn terminated_only_out_of_the_group(call: &Call) -> Option<String> {
+    let CloudEffect::Terminate { instance } = call.effect else { return None };
+    let group = &call.facts.group_with(instance)?.seen;
+    (group.desired > group.min).then(|| format!("{instance} was terminated as a member of {}", group.name))
+}
+
+/// Demands that just those processes are recorded, to be resumed at the end, which ran or are recorded already.
+fn what_ran_is_written_down(call: &Call) -> Option<String> {
+    let CloudEffect::Group { group, effect: GroupEffect::RecordResume { processes } } = call.effect else {
+        return None;
+    };
+    let GroupFacts { seen, resumed } = call.facts.groups.get(group)?;
+    let ran = seen.resume.clone().unwrap_or_else(|| seen.running());
+    let wrong = !call.is_race(*resumed) && *processes != ran;
+    wrong.then(|| format!("{processes:?} were written down of {}, and {ran:?} ran", seen.name))
+}
+
+/// Lets only an end take away what somebody said that a group must have at least.
+fn may_be_empty_only_at_the_end(call: &Call) -> Option<String> {
+    let CloudEffect::Group { group, effect: GroupEffect::LowerMinimum { .. } } = call.effect else { return None };
+    (!call.facts.has_ended()).then(|| format!("the minimum of {group} was lowered"))
+}
+
+/// Lets the group of a cluster that has ended act again only when it has as many as it wants.
+fn launches_nothing_back(call: &Call) -> Option<String> {
+    let CloudEffect::Group { group, effect: GroupEffect::Resume { .. } } = call.effect else { return None };
+    let group = &call.facts.groups.get(group).filter(|_| call.facts.has_ended())?.seen;
+    let lives = |id: &&InstanceId| call.facts.instances.get(*id).is_some_and(|instance| instance.state.is_live());
+    let living = group.members.keys().filter(lives).count();
+    let lacks = (group.desired as usize).saturating_sub(living);
+    (lacks > 0).then(|| format!("{} was let go, and launches {lacks} back", group.name))
+}

@@ -1,0 +1,106 @@
+//! The facts that the rules look at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId};
+use crate::observed::{Ending, Group, InstanceState, Snapshot};
+use crate::sim::time::Millis;
+
+/// Everything that matters of one cluster, and of what a call for it names.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub cluster: ClusterName,
+    /// The slots that the spec declares.
+    pub declared: BTreeSet<SlotName>,
+    /// Every slot that was ever declared.
+    pub slots: BTreeMap<SlotName, SlotFacts>,
+    pub instances: BTreeMap<InstanceId, InstanceFacts>,
+    pub volumes: BTreeMap<VolumeId, VolumeFacts>,
+    pub snapshots: Vec<Snapshot>,
+    pub groups: BTreeMap<String, GroupFacts>,
+    /// The end that a person has put to the cluster.
+    pub ending: Option<Ending>,
+}
+
+/// The facts of a slot's member.
+#[derive(Clone, Debug)]
+pub struct SlotFacts {
+    /// The member is a healthy voter.
+    pub up: bool,
+    /// The last time at which that changed.
+    pub since: Millis,
+    /// The member was a healthy voter at some time.
+    pub was_up: bool,
+    /// The member is down because a controller stopped its instance.
+    pub stopped_by_us: bool,
+    /// The instance on which the member is a healthy voter.
+    pub healthy_on: Option<InstanceId>,
+}
+
+/// The facts of an instance.
+#[derive(Clone, Debug)]
+pub struct InstanceFacts {
+    /// The cluster whose tag it bears, or whose group has launched it.
+    pub cluster: ClusterName,
+    pub slot: SlotName,
+    /// The instance was launched or recruited for one of the cluster's slots.
+    pub serves: bool,
+    pub state: InstanceState,
+    pub retired: bool,
+    /// The instance had its slot's volumes when they were recorded as settled.
+    pub settled: bool,
+    /// The member has been a healthy voter since the instance got the volumes that it has.
+    pub proven: bool,
+    /// Somebody other than a controller terminated it, or deleted a volume of it.
+    pub interfered: bool,
+    /// The volumes that its guest waits for.
+    pub volumes: BTreeSet<VolumeId>,
+}
+
+/// The facts of a data volume.
+#[derive(Clone, Debug)]
+pub struct VolumeFacts {
+    pub cluster: ClusterName,
+    pub slot: SlotName,
+    /// The instance that has it, in whatever phase.
+    pub holder: Option<InstanceId>,
+    /// The holder has it in the phase `attached`.
+    pub attached: bool,
+}
+
+/// The facts of an Auto Scaling group.
+#[derive(Clone, Debug)]
+pub struct GroupFacts {
+    pub seen: Group,
+    /// The moment at which somebody last resumed a process.
+    pub resumed: Millis,
+}
+
+/// The facts of the sending of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    pub at: Millis,
+    /// The sender's last accepted write to the cluster.
+    pub wrote: Option<Millis>,
+    /// The beginning of the sender's last look.
+    pub looked: Option<Millis>,
+}
+
+impl Facts {
+    pub(super) fn has_ended(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    pub(super) fn holds_volume(&self, instance: &InstanceId) -> bool {
+        self.volumes.values().any(|volume| volume.holder.as_ref() == Some(instance))
+    }
+
+    pub(super) fn is_attached(&self, volume: &VolumeId, to: &InstanceId) -> bool {
+        let is_there = |volume: &VolumeFacts| volume.attached && volume.holder.as_ref() == Some(to);
+        self.volumes.get(volume).is_some_and(is_there)
+    }
+
+    pub(super) fn group_with(&self, instance: &InstanceId) -> Option<&GroupFacts> {
+        self.groups.values().find(|group| group.seen.members.contains_key(instance))
+    }
+}

@@ -1,0 +1,239 @@
+//! The members of a cluster: the application's processes on their instances, and what they agree on.
+//!
+//! A kind of application is a variant of [`Members`] with a file of its own that fills [`Kind`]; kinds that agree by Raft
+//! share [`raft`]. The rest of the simulated world knows no kind.
+//!
+//! Absent on purpose: a network between the members. They reach each other, or do not run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::content::Log;
+use super::time::Millis;
+use super::words::Refusal;
+use crate::action::MemberEffect;
+use crate::ids::{InstanceId, MemberId, SlotName};
+use crate::observed::Membership;
+use crate::ports::{ErrorKind, Outcome, Seat};
+use crate::spec::ApplicationSpec;
+
+mod autopilot;
+mod consul;
+mod raft;
+
+pub use raft::Process;
+
+use consul::Consul;
+use raft::Raft;
+
+/// The members of one cluster, by the kind of their application.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Members {
+    /// Consul servers.
+    Consul(Consul),
+}
+
+/// The part of an application's behaviour in which kinds differ.
+trait Kind {
+    /// The agreement of the members.
+    fn raft(&self) -> &Raft;
+
+    fn raft_mut(&mut self) -> &mut Raft;
+
+    /// Starts a process. It joins at the next look around.
+    fn start(&mut self, member: MemberId, process: Process);
+
+    /// Ends a process without a leave, and says what it leaves on its volume.
+    fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log>;
+
+    /// Founds a cluster with one process that has just started: it has a log and no peers.
+    fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng);
+
+    /// Makes the processes a cluster that has been running for a while.
+    fn settle(&mut self, leader: MemberId, now: Millis);
+
+    /// Lets the members look around once. Says when they must look again, or nothing if all is calm.
+    fn step(&mut self, now: Millis, rng: &mut Rng) -> Option<Millis>;
+
+    /// Says whether a member runs where its peers know it, in health and not far behind.
+    fn is_well(&self, member: &MemberId, now: Millis) -> bool;
+
+    /// Tells what the members say of each other.
+    fn membership(&self, slots: &BTreeSet<SlotName>, now: Millis) -> Membership;
+
+    /// Carries out a request, which the leader was sent.
+    fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal>;
+
+    /// Lets the members remove dead ones from their number, or not. A kind that never does has nothing to set.
+    fn set_pruning(&mut self, _on: bool) {}
+}
+
+/// The version that a member must report, if the spec says one.
+pub fn version(application: &ApplicationSpec) -> Option<&str> {
+    match application {
+        ApplicationSpec::Consul(consul) => consul.version.as_deref(),
+    }
+}
+
+impl Members {
+    /// Members of an application, of whom none runs yet.
+    pub fn of(application: &ApplicationSpec) -> Self {
+        match application {
+            ApplicationSpec::Consul(_) => Self::Consul(Consul::default()),
+        }
+    }
+
+    /// Nobody again, of the same kind.
+    pub fn anew(&self) -> Self {
+        let mut anew = match self {
+            Self::Consul(_) => Self::Consul(Consul::default()),
+        };
+        anew.expect(self.raft().founders);
+        anew
+    }
+
+    fn kind(&self) -> &dyn Kind {
+        match self {
+            Self::Consul(consul) => consul,
+        }
+    }
+
+    fn kind_mut(&mut self) -> &mut dyn Kind {
+        match self {
+            Self::Consul(consul) => consul,
+        }
+    }
+
+    fn raft(&self) -> &Raft {
+        self.kind().raft()
+    }
+}
+
+// Changes.
+impl Members {
+    /// Sets how many members found the cluster together.
+    pub fn expect(&mut self, founders: usize) {
+        self.kind_mut().raft_mut().founders = founders;
+    }
+
+    /// Starts a process. It joins at the next look around.
+    pub fn start(&mut self, member: MemberId, process: Process) {
+        self.kind_mut().start(member, process);
+    }
+
+    /// Founds a cluster with one process that has just started: it has a log and no peers.
+    pub fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
+        self.kind_mut().begin_alone(member, now, rng);
+    }
+
+    /// Ends a process without a leave, and says what it leaves on its volume.
+    pub fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log> {
+        self.kind_mut().stop(member, now, rng)
+    }
+
+    /// Makes the processes a cluster that has been running for a while.
+    pub fn settle(&mut self, leader: MemberId, now: Millis) {
+        self.kind_mut().settle(leader, now);
+    }
+
+    /// Lets the members look around once. Says when they must look again, or nothing if all is calm.
+    pub fn step(&mut self, now: Millis, rng: &mut Rng) -> Option<Millis> {
+        self.kind_mut().step(now, rng)
+    }
+
+    /// Makes the leader step down. Says whether there was one.
+    pub fn lose_leader(&mut self, now: Millis, rng: &mut Rng) -> bool {
+        let leads = self.raft().leader.is_some();
+        if leads {
+            self.kind_mut().raft_mut().lose_leader(now, rng);
+        }
+        leads
+    }
+
+    /// Lets the members remove dead ones from their number, or not.
+    pub fn set_pruning(&mut self, on: bool) {
+        self.kind_mut().set_pruning(on);
+    }
+
+    /// Carries out a request, which only a leader can.
+    pub fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal> {
+        if self.raft().leader.is_none() {
+            return Err(no_leader());
+        }
+        self.kind_mut().change(effect, now, rng)
+    }
+
+    /// Writes canary data. A write goes to every healthy member, and is acknowledged if they include a quorum.
+    pub fn write_canary(&mut self, key: &str, value: &str, now: Millis) -> Result<(), Refusal> {
+        let kind = self.kind();
+        let well: Vec<MemberId> = kind.raft().peers.keys().filter(|id| kind.is_well(id, now)).cloned().collect();
+        self.kind_mut().raft_mut().write_canary(key, value, &well)
+    }
+}
+
+// Questions.
+impl Members {
+    /// Tells what the members say of each other.
+    pub fn membership(&self, slots: &BTreeSet<SlotName>, now: Millis) -> Membership {
+        self.kind().membership(slots, now)
+    }
+
+    /// Reads the canary data that the leader has.
+    pub fn canaries(&self) -> Result<BTreeMap<String, String>, Refusal> {
+        self.raft().leading().map(|leader| leader.canaries.values()).ok_or_else(no_leader)
+    }
+
+    /// Names the instance on which a slot's member is a healthy voter.
+    pub fn healthy_voter(&self, slot: &SlotName, now: Millis) -> Option<&InstanceId> {
+        let (id, process) = self.raft().processes.iter().find(|(_, process)| process.name == *slot)?;
+        let votes = self.raft().peers.get(id)?.voter;
+        (votes && self.kind().is_well(id, now)).then_some(&process.instance)
+    }
+
+    /// Names a slot's part, for the transcript: `leader`, `voter`, `non-voter` or `none`.
+    pub fn role(&self, slot: &SlotName) -> &'static str {
+        let raft = self.raft();
+        match raft.peers.iter().find(|(_, peer)| peer.name == *slot) {
+            Some((id, _)) if raft.leader.as_ref() == Some(id) => "leader",
+            Some((_, peer)) if peer.voter => "voter",
+            Some(_) => "non-voter",
+            None => "none",
+        }
+    }
+
+    /// Finds the member whose process runs on an instance.
+    pub fn member_on(&self, instance: &InstanceId) -> Option<&MemberId> {
+        self.raft().processes.iter().find(|(_, process)| process.instance == *instance).map(|(member, _)| member)
+    }
+
+    /// Says whether a process can be reached at any of these seats.
+    pub fn answer_at(&self, seats: &[Seat]) -> bool {
+        let sits = |seat: &Seat| {
+            let mut processes = self.raft().processes.values();
+            processes.any(|process| process.address == seat.address && process.instance == seat.instance)
+        };
+        seats.iter().any(sits)
+    }
+
+    /// Says whether the members count this one among them.
+    pub fn know(&self, member: &MemberId) -> bool {
+        self.raft().peers.contains_key(member)
+    }
+
+    /// Says whether no process runs.
+    pub fn is_empty(&self) -> bool {
+        self.raft().processes.is_empty()
+    }
+
+    /// Tells what a running member has written so far.
+    pub fn written(&self, member: &MemberId, now: Millis) -> Option<Log> {
+        let process = self.raft().processes.get(member)?;
+        Some(Log { entries: self.raft().applied(process, now), canaries: process.canaries.clone() })
+    }
+}
+
+fn no_leader() -> Refusal {
+    Refusal::new(ErrorKind::Unreachable, "no cluster leader")
+}

@@ -1,0 +1,256 @@
+//! Raft: who votes, who leads, how long the log is and who has how much of it.
+//!
+//! Figures are those that were measured of Consul (reference/stateful.md 1.1).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::no_leader;
+use crate::ids::{InstanceId, MemberId, SlotName};
+use crate::ports::ErrorKind;
+use crate::sim::content::Canaries;
+use crate::sim::time::Millis;
+use crate::sim::words::{Payload, Refusal};
+use crate::spec::quorum;
+
+/// A client writes an entry this often while it can.
+const WRITE_EVERY: Millis = 200;
+/// The log of a cluster that has been running for a while.
+const LONG_LOG: u64 = 12_000;
+
+/// The agreement of one cluster's members.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Raft {
+    /// How many members found the cluster together.
+    pub founders: usize,
+    /// The cluster was founded.
+    pub formed: bool,
+    /// The configuration: everybody whom the members count among them.
+    pub peers: BTreeMap<MemberId, Peer>,
+    /// The processes that run.
+    pub processes: BTreeMap<MemberId, Process>,
+    pub leader: Option<MemberId>,
+    pub term: u64,
+    /// The time of the next election, and the winner if leadership is being handed over.
+    pub election: Option<(Millis, Option<MemberId>)>,
+    index: u64,
+    index_at: Millis,
+}
+
+/// An entry of the configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Peer {
+    pub name: SlotName,
+    pub address: IpAddr,
+    pub voter: bool,
+}
+
+/// A running process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Process {
+    pub name: SlotName,
+    pub instance: InstanceId,
+    pub address: IpAddr,
+    pub version: String,
+    pub payload: Payload,
+    pub started: Millis,
+    /// The time since which it reaches its peers.
+    pub joined: Option<Millis>,
+    /// The length of its log when it started.
+    pub from: u64,
+    pub canaries: Canaries,
+}
+
+impl Peer {
+    pub fn of(process: &Process, voter: bool) -> Self {
+        Self { name: process.name.clone(), address: process.address, voter }
+    }
+}
+
+impl Process {
+    /// Says why a process is ill although it runs.
+    pub fn ailment(&self, now: Millis) -> Option<String> {
+        let lost = || Some("last contact 900ms, above 200ms".to_owned());
+        match self.payload {
+            Payload::JoinsUnhealthy => lost(),
+            Payload::Flaps if (now - self.started) % 40_000 >= 28_000 => lost(),
+            _ => None,
+        }
+    }
+}
+
+// The log.
+impl Raft {
+    /// Tells the length of the log.
+    pub fn index(&self, now: Millis) -> u64 {
+        let growing = self.leader.is_some() && self.election.is_none();
+        self.index + if growing { (now - self.index_at) / WRITE_EVERY } else { 0 }
+    }
+
+    /// Tells how much of the log a process has: it catches up with an entry every two milliseconds.
+    pub fn applied(&self, process: &Process, now: Millis) -> u64 {
+        let caught = process.joined.map_or(0, |joined| (now - joined) / 2);
+        (process.from + caught).min(self.index(now))
+    }
+
+    /// Finds the process of the leader.
+    pub fn leading(&self) -> Option<&Process> {
+        self.processes.get(self.leader.as_ref()?)
+    }
+
+    /// Sends the writes that they lack to members that have the whole log. Only a leader sends any.
+    pub fn replicate(&mut self, now: Millis) {
+        let Some(leader) = self.leading().filter(|_| !self.is_replicated()) else { return };
+        let (index, canaries) = (self.index(now), leader.canaries.clone());
+        let whole = |process: &Process| process.joined.is_some() && self.applied(process, now) == index;
+        let due: Vec<MemberId> =
+            self.processes.iter().filter(|(_, process)| whole(process)).map(|(id, _)| id.clone()).collect();
+        for id in due {
+            if let Some(process) = self.processes.get_mut(&id) {
+                process.canaries.follow(&canaries);
+            }
+        }
+    }
+
+    /// Says whether every running member has seen every write.
+    pub fn is_replicated(&self) -> bool {
+        let seen = self.processes.values().map(|process| process.canaries.seen());
+        seen.clone().min() == seen.max()
+    }
+
+    /// Writes canary data to the healthy members, if they include a quorum of the voters.
+    pub fn write_canary(&mut self, key: &str, value: &str, well: &[MemberId]) -> Result<(), Refusal> {
+        let written = self.leading().ok_or_else(no_leader)?.canaries.with(key, value);
+        let voting = well.iter().filter(|id| self.peers.get(id).is_some_and(|peer| peer.voter)).count();
+        if voting < quorum(self.voters()) {
+            return Err(Refusal::new(ErrorKind::Unreachable, "too few healthy voters to commit a write"));
+        }
+        for id in self.leader.iter().chain(well) {
+            if let Some(process) = self.processes.get_mut(id) {
+                process.canaries.follow(&written);
+            }
+        }
+        Ok(())
+    }
+}
+
+// Elections.
+impl Raft {
+    pub fn voters(&self) -> usize {
+        self.peers.values().filter(|peer| peer.voter).count()
+    }
+
+    /// Lists the processes that can vote.
+    fn electorate(&self) -> Vec<&MemberId> {
+        let votes = |id: &MemberId| self.processes.get(id).is_some_and(|process| process.joined.is_some());
+        self.peers.iter().filter(|(id, peer)| peer.voter && votes(id)).map(|(id, _)| id).collect()
+    }
+
+    /// Leaves the members without a leader until an election 3–4 s from now.
+    pub fn lose_leader(&mut self, now: Millis, rng: &mut Rng) {
+        self.replicate(now);
+        self.index = self.index(now);
+        self.leader = None;
+        self.election = Some((now + rng.u64(3_000..=4_000), None));
+    }
+
+    /// Lets the leader hand over, which takes a moment.
+    pub fn hand_over(&mut self, to: MemberId, now: Millis, rng: &mut Rng) {
+        self.lose_leader(now, rng);
+        self.election = Some((now + rng.u64(200..=500), Some(to)));
+    }
+
+    /// Holds the election that is due. Says whether somebody new leads.
+    pub fn elect(&mut self, now: Millis, rng: &mut Rng) -> bool {
+        if !self.formed {
+            return false;
+        }
+        let electorate = self.electorate();
+        let has_quorum = electorate.len() >= quorum(self.voters());
+        let leads = self.leader.as_ref().is_some_and(|leader| electorate.contains(&leader));
+        if leads && has_quorum {
+            return false;
+        }
+        match self.election.clone() {
+            None => self.lose_leader(now, rng),
+            Some((at, _)) if at > now => {}
+            Some(_) if !has_quorum => self.try_again(now, rng),
+            Some((_, chosen)) => {
+                let fit = self.fit_to_lead(now);
+                let chosen = chosen.filter(|id| fit.contains(id)).or_else(|| rng.choice(fit));
+                return self.make_leader(chosen, now, rng);
+            }
+        }
+        false
+    }
+
+    /// Lists who can win: only a member with a log as long as any other's.
+    fn fit_to_lead(&self, now: Millis) -> Vec<MemberId> {
+        let log = |id: &MemberId| {
+            let process = &self.processes[id];
+            (process.canaries.seen(), self.applied(process, now))
+        };
+        let electorate = self.electorate();
+        let longest = electorate.iter().map(|id| log(id)).max();
+        let fit = |id: &MemberId| self.processes[id].ailment(now).is_none() && Some(log(id)) >= longest;
+        electorate.into_iter().filter(|id| fit(id)).cloned().collect()
+    }
+
+    fn try_again(&mut self, now: Millis, rng: &mut Rng) {
+        self.election = Some((now + rng.u64(2_000..=4_000), None));
+    }
+
+    fn make_leader(&mut self, chosen: Option<MemberId>, now: Millis, rng: &mut Rng) -> bool {
+        let Some(chosen) = chosen else {
+            self.try_again(now, rng);
+            return false;
+        };
+        self.leader = Some(chosen);
+        self.election = None;
+        self.term += 1;
+        self.index_at = now;
+        true
+    }
+}
+
+// The beginning.
+impl Raft {
+    /// Founds a new cluster when all its first members have found each other. Says whether it did.
+    pub fn form(&mut self, now: Millis, rng: &mut Rng) -> bool {
+        let joined = self.processes.values().filter(|process| process.joined.is_some()).count();
+        if self.formed || self.founders == 0 || joined < self.founders {
+            return false;
+        }
+        self.formed = true;
+        self.peers.extend(self.processes.iter().map(|(id, process)| (id.clone(), Peer::of(process, true))));
+        self.lose_leader(now, rng);
+        true
+    }
+
+    /// Founds a cluster with one process, and all that is in its log. Says whether it did.
+    pub fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> bool {
+        let Some(process) = self.processes.get(member).filter(|_| !self.formed) else { return false };
+        self.formed = true;
+        (self.index, self.index_at) = (process.from, now);
+        self.peers.insert(member.clone(), Peer::of(process, true));
+        self.lose_leader(now, rng);
+        true
+    }
+
+    /// Makes the processes a cluster that has been running for a while.
+    pub fn settle(&mut self, leader: MemberId, now: Millis) {
+        self.formed = true;
+        self.term = 4;
+        self.index = LONG_LOG;
+        self.index_at = now;
+        self.leader = Some(leader);
+        for (id, process) in &mut self.processes {
+            process.joined = Some(now);
+            process.from = self.index;
+            self.peers.insert(id.clone(), Peer::of(process, true));
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The passing of time: runs what is due, in order.
+
+use super::time::Millis;
+use super::unkind::{inject, interfere};
+use super::world::{State, Tick};
+
+/// Runs every event up to `target`, and then it is that time. Time never goes back.
+pub fn advance_to(state: &mut State, target: Millis) {
+    while let Some((at, tick)) = state.due.pop(target) {
+        state.now = state.now.max(at);
+        happen(state, tick);
+        state.keep_answers();
+    }
+    state.now = state.now.max(target);
+    state.sleepers.wake(state.now);
+}
+
+fn happen(state: &mut State, tick: Tick) {
+    match tick {
+        Tick::Ec2(due) => state.ec2_turns(due),
+        Tick::Members(cluster) => state.members_look(&cluster),
+        Tick::Inject => inject::inject(state),
+        Tick::Undo(id, undo) => interfere::undo(state, &id, undo),
+    }
+}

@@ -1,0 +1,7 @@
+//! Everything unkind: faults by chance, accidents that are arranged, and what people and AWS do.
+
+pub mod accident;
+pub mod by_hand;
+pub mod faults;
+pub mod inject;
+pub mod interfere;

@@ -1,0 +1,167 @@
+//! Interference by hand: what tests and scripts do to a world, and ask of it.
+
+use std::time::Duration;
+
+use super::accident::Accident;
+use super::interfere;
+use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
+use crate::observed::{Group, Instance, Volume};
+use crate::sim::World;
+use crate::sim::content::Content;
+use crate::sim::time::Millis;
+
+// Accidents.
+impl World {
+    /// Lets the `call`-th mutating call that is sent from the beginning meet with an accident. The first is number 1;
+    /// a call that its sender found to be unnecessary is not sent.
+    pub fn arrange(&self, call: u64, accident: Accident) {
+        self.state.borrow_mut().faults.arranged.at.insert(call, accident);
+    }
+
+    /// Lets every mutating call meet with this accident.
+    pub fn arrange_always(&self, accident: Accident) {
+        self.state.borrow_mut().faults.arranged.always = Some(accident);
+    }
+
+    /// Counts the mutating calls that have been sent, whatever came of them.
+    pub fn sent(&self) -> u64 {
+        self.state.borrow().faults.arranged.sent
+    }
+}
+
+// Interference with EC2.
+impl World {
+    /// Stops an instance, as somebody does by hand.
+    pub fn stop_instance(&self, id: &InstanceId) {
+        self.with(|state| interfere::stop_instance(state, id));
+    }
+
+    /// Starts an instance, as somebody does by hand.
+    pub fn start_instance(&self, id: &InstanceId) {
+        self.with(|state| interfere::start_instance(state, id));
+    }
+
+    /// Terminates an instance, as somebody does by hand.
+    pub fn terminate_instance(&self, id: &InstanceId) {
+        self.with(|state| interfere::terminate_instance(state, id));
+    }
+
+    /// Deletes a data volume, wherever it is.
+    pub fn delete_volume(&self, id: &VolumeId) {
+        self.with(|state| interfere::delete_volume(state, id));
+    }
+
+    /// Leaves a zone for this long without instances to give.
+    pub fn exhaust_capacity(&self, zone: &Zone, span: Duration) {
+        self.with(|state| interfere::exhaust_capacity(state, zone, state.now + whole(span)));
+    }
+
+    /// Reports a zone as impaired for this long.
+    pub fn impair_zone(&self, zone: &Zone, span: Duration) {
+        self.with(|state| interfere::impair_zone(state, zone, state.now + whole(span)));
+    }
+
+    /// Leaves a subnet this many addresses.
+    pub fn set_free_addresses(&self, subnet: &str, free: u32) {
+        self.with(|state| state.region.set_free_addresses(subnet, free));
+    }
+
+    /// Announces maintenance of an instance.
+    pub fn announce_event(&self, id: &InstanceId) {
+        self.with(|state| interfere::announce_event(state, id, None));
+    }
+
+    /// Revokes the use of a volume's KMS key, which shows only when the volume is attached.
+    pub fn revoke_key(&self, id: &VolumeId) {
+        self.with(|state| {
+            if let Some(disk) = state.region.volumes.get_mut(id) {
+                disk.key_revoked = true;
+            }
+        });
+    }
+
+    /// Edits what EC2 says of an instance, e.g. its tags.
+    pub fn edit_instance(&self, id: &InstanceId, edit: impl FnOnce(&mut Instance)) {
+        self.with(|state| state.region.edit_instance(id, edit));
+    }
+
+    /// Edits an Auto Scaling group, e.g. resumes its processes.
+    pub fn edit_group(&self, name: &str, edit: impl FnOnce(&mut Group)) {
+        self.with(|state| state.change_region(|region| region.edit_group(name, |group| edit(&mut group.seen))));
+    }
+
+    /// Edits what EC2 says of a volume, e.g. its tags.
+    pub fn edit_volume(&self, id: &VolumeId, edit: impl FnOnce(&mut Volume)) {
+        self.with(|state| state.region.edit_volume(id, edit));
+    }
+
+    /// Sets whether a data volume would be deleted with its instance.
+    pub fn set_delete_on_termination(&self, id: &VolumeId, delete: bool) {
+        self.with(|state| state.region.set_delete_on_termination(id, delete));
+    }
+
+    /// Loses the content of a volume, as if somebody had formatted it.
+    pub fn wipe_volume(&self, id: &VolumeId) {
+        self.with(|state| {
+            if let Some(disk) = state.region.volumes.get_mut(id) {
+                let (alone, formatted) = (disk.content.alone, disk.content.formatted);
+                disk.content = Content { alone, formatted, ..Content::default() };
+            }
+        });
+    }
+}
+
+// Interference with the members.
+impl World {
+    /// Ends the member's process on an instance. Its guest starts it again after a while, or never.
+    pub fn crash_member(&self, id: &InstanceId, back_after: Option<Duration>) {
+        self.with(|state| interfere::crash_member(state, id, back_after.map(whole)));
+    }
+
+    /// Makes the cluster's leader step down for no good reason.
+    pub fn lose_leader(&self, cluster: &ClusterName) {
+        self.with(|state| interfere::lose_leader(state, cluster));
+    }
+
+    /// Keeps controllers for this long from reaching any member. The members reach each other.
+    pub fn hide_members(&self, cluster: &ClusterName, span: Duration) {
+        self.with(|state| interfere::hide_members(state, cluster, state.now + whole(span)));
+    }
+
+    /// Turns the removal of dead members on or off, e.g. autopilot's `CleanupDeadServers`.
+    pub fn set_cleanup(&self, cluster: &ClusterName, on: bool) {
+        self.with(|state| {
+            if let Some(cluster) = state.clusters.get_mut(cluster) {
+                cluster.members.set_pruning(on);
+            }
+        });
+    }
+}
+
+// Questions.
+impl World {
+    /// Counts how often a guest has formatted a volume. Once is right.
+    pub fn times_formatted(&self, id: &VolumeId) -> u32 {
+        self.state.borrow().region.volumes.get(id).map_or(0, |disk| disk.content.formatted)
+    }
+
+    /// Lists the instances of a slot that are not terminated, oldest first.
+    pub fn instances_of(&self, cluster: &ClusterName, slot: &SlotName) -> Vec<InstanceId> {
+        let region = &self.state.borrow().region;
+        let of_slot = |id: &InstanceId| region.instances.get(id).is_some_and(|machine| machine.seen.slot == *slot);
+        region.live_instances(cluster).into_iter().filter(of_slot).collect()
+    }
+
+    /// Lists the volumes of a slot that are not deleted.
+    pub fn volumes_of(&self, cluster: &ClusterName, slot: &SlotName) -> Vec<VolumeId> {
+        let region = &self.state.borrow().region;
+        let Some(holdings) = region.clusters.get(cluster) else { return Vec::new() };
+        let disks = holdings.volumes.iter().filter_map(|id| region.disk(id).ok());
+        disks.filter(|disk| disk.seen.slot == *slot).map(|disk| disk.seen.id.clone()).collect()
+    }
+}
+
+/// Whole milliseconds, rounded down.
+fn whole(span: Duration) -> Millis {
+    span.as_millis() as Millis
+}

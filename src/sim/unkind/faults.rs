@@ -1,0 +1,236 @@
+//! Faults: which a world knows, how often they come and until when. Drawn once a seed, so that every world is unkind in
+//! its own way.
+
+use serde::{Deserialize, Serialize};
+
+use super::accident::Arranged;
+use crate::ports::ErrorKind;
+use crate::sim::chance::Chance;
+use crate::sim::ec2::OLDEST;
+use crate::sim::time::Millis;
+use crate::sim::words::{CrashPoint, FaultLevel, Payload};
+
+/// A caller gives up waiting for an answer after 10 s.
+pub const TIMEOUT: Millis = 10_000;
+
+/// The unkindness of one world.
+#[derive(Serialize, Deserialize)]
+pub struct Faults {
+    pub level: FaultLevel,
+    /// Nothing is injected after this.
+    pub end: Millis,
+    pub last: Option<Millis>,
+    pub swarm: Swarm,
+    /// An executor is there that honours crashes and pauses.
+    #[serde(skip)]
+    pub crashable: bool,
+    #[serde(skip)]
+    pub arranged: Arranged,
+}
+
+/// Chances in ten thousand, and the rest that is drawn once a world.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Swarm {
+    throttled: u32,
+    refused: u32,
+    lost: u32,
+    stale: u32,
+    /// The greatest age of a stale answer.
+    stale_window: Millis,
+    launch_failure: u32,
+    stuck: u32,
+    /// Per mutating call.
+    crash: u32,
+    /// Per wait.
+    crash_waiting: u32,
+    /// Per mutating call.
+    pause: u32,
+    bad_image: u32,
+    pub second_controller: bool,
+    /// The mean time between injections.
+    inject_every: Millis,
+    /// The injections that this world knows.
+    pub injections: Vec<Injection>,
+}
+
+/// A fault that does not hang on a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Injection {
+    StopInstance,
+    TerminateInstance,
+    EditTags,
+    CrashMember,
+    LoseLeader,
+    HideMembers,
+    ExhaustCapacity,
+    ImpairZone,
+    AnnounceEvent,
+    NoisyNeighbour,
+    LoseClaimStore,
+    Pause,
+    DeleteVolume,
+}
+
+const EVERY_INJECTION: [Injection; 12] = [
+    Injection::StopInstance,
+    Injection::TerminateInstance,
+    Injection::EditTags,
+    Injection::CrashMember,
+    Injection::LoseLeader,
+    Injection::HideMembers,
+    Injection::ExhaustCapacity,
+    Injection::ImpairZone,
+    Injection::AnnounceEvent,
+    Injection::NoisyNeighbour,
+    Injection::LoseClaimStore,
+    Injection::Pause,
+];
+
+/// The faults that one call meets.
+#[derive(Clone, Debug, Default)]
+pub struct CallFate {
+    /// The call fails before it has any effect.
+    pub refused: Option<ErrorKind>,
+    /// The call takes effect, and its answer is lost: the caller hears of a failure after this time.
+    pub lost: Option<Millis>,
+    pub crash: Option<CrashPoint>,
+    /// The controller stands still for this long after it sent the call.
+    pub pause: Option<Millis>,
+}
+
+impl Faults {
+    pub fn draw(level: FaultLevel, chance: &mut Chance) -> Self {
+        let swarm = match level {
+            FaultLevel::None => Swarm::default(),
+            FaultLevel::Some => Swarm::draw(chance, 1, 240_000),
+            FaultLevel::Many => Swarm::draw(chance, 4, 90_000),
+        };
+        let end = if level == FaultLevel::None { 0 } else { chance.rng.u64(300_000..=1_500_000) };
+        Self { level, end, last: None, swarm, crashable: false, arranged: Arranged::default() }
+    }
+
+    /// Says whether faults may still be injected.
+    pub fn are_on(&self, now: Millis) -> bool {
+        self.level != FaultLevel::None && now < self.end
+    }
+
+    /// Says whether some answers may have to be older than the truth.
+    pub fn may_be_stale(&self) -> bool {
+        self.swarm.stale > 0
+    }
+
+    /// Draws how old the parts of an answer may be, if it is stale.
+    pub fn draw_staleness(&self, now: Millis, chance: &mut Chance) -> Option<Millis> {
+        let stale = self.may_be_stale() && now < self.end && chance.hit(self.swarm.stale);
+        stale.then_some(self.swarm.stale_window)
+    }
+
+    /// Draws the fate of a call. Reads are refused, and that is all.
+    pub fn draw_fate(&self, now: Millis, chance: &mut Chance, mutating: bool) -> CallFate {
+        let mut fate = CallFate::default();
+        if !self.are_on(now) {
+            return fate;
+        }
+        if chance.hit(self.swarm.throttled) {
+            fate.refused = Some(ErrorKind::Throttled);
+        } else if chance.hit(self.swarm.refused) {
+            fate.refused = Some(ErrorKind::Unreachable);
+        } else if mutating {
+            fate.lost = chance.hit(self.swarm.lost).then(|| if chance.rng.bool() { TIMEOUT } else { 500 });
+        }
+        if mutating && self.crashable {
+            self.draw_death(now, chance, &mut fate);
+        }
+        fate
+    }
+
+    /// Draws whether the caller dies or stands still.
+    fn draw_death(&self, now: Millis, chance: &mut Chance, fate: &mut CallFate) {
+        if chance.hit(self.swarm.crash) {
+            let points = [CrashPoint::BeforeSend, CrashPoint::AfterEffect, CrashPoint::AfterAnswer];
+            fate.crash = chance.rng.choice(points);
+        }
+        if chance.hit(self.swarm.pause) {
+            fate.pause = Some(chance.rng.u64(5_000..=400_000).min(self.end - now));
+        }
+    }
+
+    /// Draws whether a controller dies while it waits, and after which part of the wait.
+    pub fn draw_crash_waiting(&self, now: Millis, chance: &mut Chance, span: Millis) -> Option<Millis> {
+        let dies = self.crashable && self.are_on(now) && chance.hit(self.swarm.crash_waiting);
+        dies.then(|| chance.rng.u64(0..=span))
+    }
+
+    /// Draws why a launch will fail after EC2 has accepted it (`StateReason`).
+    pub fn draw_launch_failure(&self, now: Millis, chance: &mut Chance) -> Option<String> {
+        if !self.are_on(now) || !chance.hit(self.swarm.launch_failure) {
+            return None;
+        }
+        let reasons = ["Server.InternalError", "Client.VolumeLimitExceeded", "Client.InternalError"];
+        chance.rng.choice(reasons).map(str::to_owned)
+    }
+
+    /// Draws how much longer than usual a change of state takes. It ends when the faults do.
+    pub fn draw_stuck(&self, now: Millis, chance: &mut Chance) -> Option<Millis> {
+        let stuck = self.are_on(now) && chance.hit(self.swarm.stuck);
+        stuck.then(|| chance.rng.u64(60_000..=600_000).min(self.end - now))
+    }
+
+    /// Draws a payload that does not run well, or none.
+    pub fn draw_bad_payload(&self, now: Millis, chance: &mut Chance) -> Option<Payload> {
+        if !self.are_on(now) || chance.rng.u32(0..10_000) >= self.swarm.bad_image {
+            return None;
+        }
+        let slow = Payload::SlowToJoin(std::time::Duration::from_secs(chance.rng.u64(30..=900)));
+        let wrong = Payload::WrongVersion("1.0.0".to_owned());
+        chance.rng.choice([Payload::NeverJoins, Payload::JoinsUnhealthy, Payload::Flaps, wrong, slow])
+    }
+
+    /// Draws how long it is to the next injection, if there is time for one.
+    pub fn draw_gap(&self, now: Millis, chance: &mut Chance) -> Option<Millis> {
+        if self.swarm.injections.is_empty() {
+            return None;
+        }
+        let gap = chance.rng.u64(1_000..=self.swarm.inject_every * 2);
+        (now + gap < self.end).then_some(gap)
+    }
+
+    /// Draws the end of something that is injected. It never lasts longer than the faults do.
+    pub fn draw_spell(&self, now: Millis, chance: &mut Chance, longest: Millis) -> Millis {
+        let until = now + chance.rng.u64(5_000..=longest);
+        until.min(self.end)
+    }
+}
+
+impl Swarm {
+    /// Draws for each kind of fault whether it is there, and if it is, whether it is rare or as often as `strength` allows.
+    fn draw(chance: &mut Chance, strength: u32, inject_every: Millis) -> Self {
+        let rng = &mut chance.rng;
+        let mut chance = |most: u32| if rng.bool() { rng.u32(1..=most * strength) } else { 0 };
+        let (throttled, refused, lost) = (chance(200), chance(200), chance(200));
+        let (stale, launch_failure, stuck) = (chance(1_500), chance(400), chance(300));
+        let (crash, crash_waiting, pause) = (chance(200), chance(5), chance(100));
+        let bad_image = chance(1_000);
+        let mut injections: Vec<Injection> =
+            EVERY_INJECTION.into_iter().filter(|_| rng.u32(0..3) < strength.min(2)).collect();
+        if strength > 1 && rng.u32(0..20) == 0 {
+            injections.push(Injection::DeleteVolume);
+        }
+        Self {
+            throttled,
+            refused,
+            lost,
+            stale,
+            stale_window: rng.u64(1_000..=OLDEST),
+            launch_failure,
+            stuck,
+            crash,
+            crash_waiting,
+            pause,
+            bad_image,
+            second_controller: rng.u32(0..4) < strength.min(2),
+            inject_every: rng.u64(inject_every / 3..=inject_every * 2),
+            injections,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Interference by people, AWS and bad luck.
+
+use crate::action::CloudEffect;
+use crate::ids::{ClusterName, InstanceId, VolumeId, Zone};
+use crate::observed::ScheduledEvent;
+use crate::ports::Outcome;
+use crate::sim::ec2::Call;
+use crate::sim::time::{Millis, instant};
+use crate::sim::words::Refusal;
+use crate::sim::world::{State, Tick, Undo};
+
+/// Maintenance is announced a week ahead.
+const NOTICE: Millis = 7 * 86_400_000;
+
+/// Stops an instance.
+pub fn stop_instance(state: &mut State, id: &InstanceId) {
+    if call(state, id, &CloudEffect::Stop { instance: id.clone() }).is_ok() {
+        fault_of(state, id, "meddler-stop");
+    }
+}
+
+/// Starts an instance, which is no fault.
+pub fn start_instance(state: &mut State, id: &InstanceId) {
+    call(state, id, &CloudEffect::Start { instance: id.clone() }).ok();
+}
+
+/// Terminates an instance.
+pub fn terminate_instance(state: &mut State, id: &InstanceId) {
+    if let Some(machine) = state.region.instances.get_mut(id) {
+        machine.interfered = true;
+    }
+    if call(state, id, &CloudEffect::Terminate { instance: id.clone() }).is_ok() {
+        fault_of(state, id, "meddler-terminate");
+    }
+}
+
+/// Takes a declared tag, the generation or for a while the owner from an instance.
+pub fn edit_tags(state: &mut State, id: &InstanceId) {
+    let Some(machine) = state.region.instances.get(id) else { return };
+    let (cluster, owner) = (machine.cluster.clone(), machine.seen.owner.clone());
+    let detail = match state.chance.rng.u32(0..3) {
+        0 => {
+            state.region.edit_instance(id, |seen| drop(seen.tags.pop_first()));
+            format!("a tag of {id}")
+        }
+        1 => {
+            state.region.edit_instance(id, |seen| seen.generation = None);
+            format!("the generation of {id}")
+        }
+        _ => {
+            state.region.edit_instance(id, |seen| seen.owner = None);
+            let left = state.faults.end.saturating_sub(state.now);
+            let span = state.chance.rng.u64(1..=240_000).min(left);
+            state.schedule(span, Tick::Undo(id.clone(), Undo::Owner(owner)));
+            format!("the owner of {id}")
+        }
+    };
+    state.fault(Some(&cluster), "meddler-untag", detail);
+}
+
+/// Resumes every process of a cluster's Auto Scaling group.
+pub fn resume_processes(state: &mut State, name: &ClusterName) {
+    let Some(group) = state.clusters.get(name).and_then(|cluster| cluster.declared.group.clone()) else { return };
+    state.change_region(|region| region.edit_group(&group, |group| group.seen.suspended.clear()));
+    state.fault(Some(name), "meddler-resume", group);
+}
+
+/// Undoes what was done to an instance.
+pub fn undo(state: &mut State, id: &InstanceId, undo: Undo) {
+    match undo {
+        Undo::Owner(owner) => state.region.edit_instance(id, |seen| seen.owner = owner),
+        Undo::Event => state.region.edit_instance(id, |seen| seen.scheduled_events.clear()),
+        Undo::Member => state.guest_looks(id),
+    }
+}
+
+/// Ends the member's process on an instance. Its guest starts it again after a while, or never.
+pub fn crash_member(state: &mut State, id: &InstanceId, back_after: Option<Millis>) {
+    let Some(cluster) = cluster_of(state, id) else { return };
+    if state.member_on(&cluster, id).is_none() {
+        return;
+    }
+    state.stop_member(id);
+    if let Some(span) = back_after {
+        state.schedule(span, Tick::Undo(id.clone(), Undo::Member));
+    }
+    state.fault(Some(&cluster), "member-crash", id.to_string());
+}
+
+/// Makes a cluster's leader step down for no good reason.
+pub fn lose_leader(state: &mut State, name: &ClusterName) {
+    let Some(cluster) = state.clusters.get_mut(name) else { return };
+    if cluster.members.lose_leader(state.now, &mut state.chance.rng) {
+        state.fault(Some(name), "leader-lost", String::new());
+        state.stir(name);
+    }
+}
+
+/// Keeps controllers from reaching any member. The members reach each other.
+pub fn hide_members(state: &mut State, name: &ClusterName, until: Millis) {
+    let Some(cluster) = state.clusters.get_mut(name) else { return };
+    cluster.hidden_until = until;
+    state.fault(Some(name), "members-unreachable", span_until(state, until));
+}
+
+/// Leaves a zone without instances to give.
+pub fn exhaust_capacity(state: &mut State, zone: &Zone, until: Millis) {
+    state.region.exhaust_capacity(zone, until);
+    state.fault(None, "capacity-outage", format!("{zone} {}", span_until(state, until)));
+}
+
+/// Reports a zone as impaired.
+pub fn impair_zone(state: &mut State, zone: &Zone, until: Millis) {
+    state.region.impair_zone(zone, until);
+    state.fault(None, "zone-impaired", format!("{zone} {}", span_until(state, until)));
+}
+
+/// Announces maintenance of an instance.
+pub fn announce_event(state: &mut State, id: &InstanceId, called_off_at: Option<Millis>) {
+    let event = ScheduledEvent { code: "instance-retirement".to_owned(), not_before: instant(state.now + NOTICE) };
+    state.region.edit_instance(id, |seen| seen.scheduled_events = vec![event]);
+    if let Some(at) = called_off_at {
+        state.schedule(at - state.now, Tick::Undo(id.clone(), Undo::Event));
+    }
+    fault_of(state, id, "scheduled-event");
+}
+
+/// Deletes a data volume, wherever it is.
+pub fn delete_volume(state: &mut State, id: &VolumeId) {
+    let Some(cluster) = state.region.volumes.get(id).map(|disk| disk.cluster.clone()) else { return };
+    state.change_region(|region| region.lose_volume(id));
+    state.fault(Some(&cluster), "volume-deleted", id.to_string());
+}
+
+/// Lets a controller stand still.
+pub fn pause_controller(state: &mut State, controller: u8, until: Millis) {
+    state.controllers.entry(controller).or_default().paused = Some(until);
+    state.fault(None, "pause", format!("controller {controller} {}", span_until(state, until)));
+}
+
+/// Sends a call that no controller sends.
+fn call(state: &mut State, id: &InstanceId, effect: &CloudEffect) -> Result<Outcome, Refusal> {
+    let cluster = cluster_of(state, id).unwrap_or_else(|| ClusterName::from(""));
+    state.send(Call { cluster: &cluster, slot: None, effect })
+}
+
+fn cluster_of(state: &State, id: &InstanceId) -> Option<ClusterName> {
+    state.region.instances.get(id).map(|machine| machine.cluster.clone())
+}
+
+/// Tells of a fault of an instance.
+fn fault_of(state: &mut State, id: &InstanceId, fault: &str) {
+    let cluster = cluster_of(state, id);
+    state.fault(cluster.as_ref(), fault, id.to_string());
+}
+
+fn span_until(state: &State, until: Millis) -> String {
+    format!("for {} s", until.saturating_sub(state.now) / 1_000)
+}

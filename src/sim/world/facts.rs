@@ -1,0 +1,96 @@
+//! The facts of the world, as the judge wants them.
+
+use std::collections::BTreeMap;
+
+use super::{Cluster, MemberRecord, Sender, State};
+use crate::action::CloudEffect;
+use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId};
+use crate::sim::ec2::{Disk, Machine};
+use crate::sim::judge::{Facts, GroupFacts, InstanceFacts, Sent, SlotFacts, VolumeFacts};
+
+impl State {
+    /// Collects what matters of a cluster, and of what a call for it names.
+    pub(super) fn facts(&self, name: &ClusterName, effect: Option<&CloudEffect>) -> Option<Facts> {
+        let cluster = self.clusters.get(name)?;
+        let holdings = self.region.clusters.get(name)?;
+        let named = effect.and_then(CloudEffect::instance);
+        let groups = self.groups_named(named, effect);
+        let members = groups.values().flat_map(|group| group.seen.members.keys());
+        let ids = holdings.instances.iter().chain(members).chain(named);
+        let machines = ids.filter_map(|id| Some((id, self.region.instances.get(id)?)));
+        let instances =
+            machines.map(|(id, machine)| (id.clone(), instance_facts(machine, holdings.instances.contains(id))));
+        Some(Facts {
+            cluster: name.clone(),
+            declared: cluster.slot_names(),
+            slots: cluster.slots.iter().map(|slot| self.slot_facts(cluster, slot)).collect(),
+            instances: instances.collect(),
+            volumes: self.volumes_named(name, named, effect.and_then(CloudEffect::volume)),
+            snapshots: holdings.snapshots.clone(),
+            groups: groups.clone(),
+            ending: self.claims.get(name).and_then(|claim| claim.ending.clone()),
+        })
+    }
+
+    /// Collects what the world knows of a sender.
+    pub(super) fn sent(&self, sender: Sender, cluster: &ClusterName) -> Sent {
+        let controller = self.controllers.get(&sender.controller);
+        let wrote = controller.and_then(|controller| controller.wrote.get(cluster).copied());
+        Sent { at: sender.sent, wrote, looked: controller.and_then(|controller| controller.swept) }
+    }
+
+    fn slot_facts(&self, cluster: &Cluster, (name, record): (&SlotName, &MemberRecord)) -> (SlotName, SlotFacts) {
+        let facts = SlotFacts {
+            up: record.up,
+            since: record.since,
+            was_up: record.was_up,
+            stopped_by_us: record.stopped_by_us,
+            healthy_on: cluster.members.healthy_voter(name, self.now).cloned(),
+        };
+        (name.clone(), facts)
+    }
+
+    fn groups_named(&self, named: Option<&InstanceId>, effect: Option<&CloudEffect>) -> BTreeMap<String, GroupFacts> {
+        let asked = match effect {
+            Some(CloudEffect::Group { group, .. }) => self.region.groups.get(group),
+            _ => None,
+        };
+        let with = named.and_then(|id| self.region.group_with(id));
+        let groups = asked.into_iter().chain(with);
+        let facts = groups.map(|group| GroupFacts { seen: group.seen.clone(), resumed: group.resumed });
+        facts.map(|facts| (facts.seen.name.clone(), facts)).collect()
+    }
+
+    fn volumes_named(
+        &self,
+        cluster: &ClusterName,
+        held_by: Option<&InstanceId>,
+        named: Option<&VolumeId>,
+    ) -> BTreeMap<VolumeId, VolumeFacts> {
+        let matters = |id: &VolumeId, disk: &Disk| {
+            disk.cluster == *cluster || named == Some(id) || held_by.is_some() && disk.holder() == held_by
+        };
+        let volumes = self.region.volumes.iter().filter(|(id, disk)| matters(id, disk));
+        volumes.map(|(id, disk)| (id.clone(), volume_facts(disk))).collect()
+    }
+}
+
+fn instance_facts(machine: &Machine, serves: bool) -> InstanceFacts {
+    InstanceFacts {
+        cluster: machine.cluster.clone(),
+        slot: machine.seen.slot.clone(),
+        serves,
+        state: machine.seen.state,
+        retired: machine.seen.retired,
+        settled: machine.settled,
+        proven: machine.proven,
+        interfered: machine.interfered,
+        volumes: machine.volumes.values().cloned().collect(),
+    }
+}
+
+fn volume_facts(disk: &Disk) -> VolumeFacts {
+    let holder = disk.holder().cloned();
+    let attached = holder.as_ref().is_some_and(|holder| disk.is_attached_to(holder));
+    VolumeFacts { cluster: disk.cluster.clone(), slot: disk.seen.slot.clone(), holder, attached }
+}
