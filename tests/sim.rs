@@ -1237,7 +1237,8 @@ fn a_world_of_another_version_is_refused() {
         std::fs::write(&path, saved.to_string()).unwrap();
         World::load(&path).map(drop).unwrap_err().to_string()
     };
-    let text = |version: u32| format!("its format is version {version}, and this hermitcrab reads version 2: make it anew");
+    let text =
+        |version: u32| format!("its format is version {version}, and this hermitcrab reads version 2: make it anew");
     saved["version"] = 3.into();
     assert_eq!(refused(&saved), text(3));
     saved.as_object_mut().unwrap().remove("version");

@@ -1,5 +1,4 @@
 //! Events of the world: the transcript of `simulate -o jsonl`. Their names are an interface.
-#![allow(missing_docs)] // of fields whose name and type say it
 
 use serde::{Deserialize, Serialize};
 
