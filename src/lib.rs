@@ -26,7 +26,7 @@
 //! | [`observed`] | what was seen at one moment: plain data | `ids`, `time` |
 //! | [`action`] | one effect, fully specified: plans say it, ports do it | the three rows above; with them it is *data* |
 //! | [`ports`] | traits [`Cloud`](ports::Cloud), [`Application`](ports::Application), [`Coordination`](ports::Coordination), [`Clock`](ports::Clock), and how they fail | data |
-//! | [`plan`] | the decision: `look` arranges; `replacement`, `heal`, `upkeep`, `select` answer, `group` beside them where an Auto Scaling group is adopted; `teardown` ends a cluster; `gates` refuse; `explain` words it; `forecast` looks ahead | data |
+//! | [`plan`] | the decision: `look` arranges; `steps` are lists; `replacement`, `heal`, `maintenance`, `select` answer, `group` beside them where an Auto Scaling group is adopted; `teardown` ends a cluster; `gates` refuse; `explain` words it; `forecast` looks ahead | data |
 //! | [`status`] | conditions, phase, progress | data, `plan` |
 //! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
 //! | [`controller`] | the pass and the loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), files (`desired`, `wake`) | everything above |
@@ -78,11 +78,13 @@
 //!
 //! # Where a new thing goes
 //!
-//! - A **gate**: a row in [`plan::gates::GATES`], its function below `plan/gates/`, its words in `plan/explain.rs`, a row in
+//! - A **gate**: a row in [`plan::gates::GATES`], its function below `plan/gates/`, its name in `plan/gates/name.rs`, its words in `plan/explain/hazards.rs`, a row in
 //!   `docs/gates.md`, a case `tests/plan/gate-….yaml`. Tests fail until all of them are there.
 //! - An **application**: a variant of [`spec::ApplicationSpec`] with its [`Rules`](spec::Rules), and an adapter below
 //!   `application/` that fills [`ports::Application`]. The planner stays as it is.
 //! - A **cloud**: one that fills [`ports::Cloud`], below `cloud/`, chosen in `cli/cloud.rs`.
+//! - A **strategy**: a list in [`plan::steps`], a variant of [`spec::Strategy`] and its word in `spec/raw.rs` and `spec/load/rollout.rs`, a row in
+//!   `docs/desired-state.md`.
 //! - A **command**: a file in `cli/` and a line in [`cli`].
 //! - A **field**: `spec/raw.rs` as written, `spec.rs` as meant, a check in `spec/load/`, `docs/desired-state.md`.
 //!

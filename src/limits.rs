@@ -1,50 +1,53 @@
 //! How long each thing may take before something else is decided, as one value with a reason for each field.
 //!
 //! The planner is given its limits, so that a test or an explorer can change them. [`Limits::DEFAULT`] is for everybody
-//! else. What a cluster's own file says (bake time, join deadline, windows) is no limit of this kind, and is in its spec.
+//! else. What a cluster's own file says (bake time, join deadline, windows) is no limit of this kind, and is in its
+//! spec.
 
 use std::time::Duration;
 
 /// Every waiting limit of the planner, and of the sending of what it has decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest that EC2 takes to show a change, or to carry out a request: its views agree within seconds as a rule, and it
-    /// refuses a request that was signed longer ago than this (`RequestExpired`). So an instance that was launched is
-    /// waited for this long, a volume at a stranger is believed after it, and for this long after a replacement was taken
-    /// back, or fell at the end of its cluster, nothing begins that a late call could hit.
+    /// The longest that EC2 takes to show a change, or to carry out a request: its views agree within seconds as a
+    /// rule, and it refuses a request that was signed longer ago than this (`RequestExpired`). So an instance that was
+    /// launched is waited for this long, a volume at a stranger is believed after it, and for this long after a
+    /// replacement was taken back, or fell at the end of its cluster, nothing begins that a late call could hit.
     pub late: Duration,
     /// The greatest age of a reading: an older one is no ground for a decision.
     pub fresh: Duration,
     /// The greatest age of a decision that is sent: a controller that was paused must not act on what it once saw.
     pub decision: Duration,
-    /// The time for which EC2 goes on showing a terminated instance. An instance that is not shown may still be there before that.
+    /// The time for which EC2 goes on showing a terminated instance. An instance that is not shown may still be there
+    /// before that.
     pub terminated_shown: Duration,
-    /// The longest that an instance should take to start, stop or terminate before a person should look at it. A guest that does not
-    /// shut down is forced to within this time.
+    /// The longest that an instance should take to start, stop or terminate before a person should look at it. A guest
+    /// that does not shut down is forced to within this time.
     pub instance: Duration,
-    /// The longest that a volume should take to attach, detach or be created: attaching takes seconds, and EBS's own driver gives up
-    /// after 90 s.
+    /// The longest that a volume should take to attach, detach or be created: attaching takes seconds, and EBS's own
+    /// driver gives up after 90 s.
     pub volume: Duration,
-    /// The longest that a slot which nobody claims should be in between two states, whichever of its parts is the slow one.
+    /// The longest that a slot which nobody claims should be in between two states, whichever of its parts is the slow
+    /// one.
     pub slot: Duration,
     /// The longest that a snapshot should take: a large volume is copied for hours.
     pub snapshot: Duration,
-    /// The longest that status checks may take before the new instance is given up: they run once a minute, and a boot that takes
-    /// longer than this has failed.
+    /// The longest that status checks may take before the new instance is given up: they run once a minute, and a boot
+    /// that takes longer than this has failed.
     pub checks: Duration,
     /// The number of launches that are tried in a row before a longer pause: BOSH's figure.
     pub launches: u32,
     /// The longer pause. Capacity that is missing comes back in tens of minutes, not in seconds.
     pub next_launches: Duration,
-    /// The longest that an Auto Scaling group may take to launch an instance in place of one that it lost. It notices within a
-    /// minute or two, and launches at once.
+    /// The longest that an Auto Scaling group may take to launch an instance in place of one that it lost. It notices
+    /// within a minute or two, and launches at once.
     pub group_launch: Duration,
     /// The longest that attaching to or detaching from a group should take: seconds, unless a lifecycle hook waits.
     pub group_change: Duration,
     /// The longest that the members of a new cluster may take to find each other before a person should look at them.
     pub formation: Duration,
-    /// The time before announced maintenance of another slot's instance in which it counts: that member may be lost at any moment, and a
-    /// replacement should be over before.
+    /// The time before announced maintenance of another slot's instance in which it counts: that member may be lost at
+    /// any moment, and a replacement should be over before.
     pub maintenance: Duration,
 }
 

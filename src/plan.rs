@@ -1,7 +1,7 @@
-//! What to do next with one cluster, decided on data alone.
+//! The decision what to do next with one cluster, made on data alone.
 //!
-//! [`towards`] has no I/O, no clock, no chance and no way to fail. It asks its questions in one fixed order and gives the
-//! first answer that it finds; the next pass asks again from a fresh look.
+//! [`towards`] has no I/O, no clock, no chance and no way to fail. It asks its questions in one fixed order and gives
+//! the first answer that it finds; the next pass asks again from a fresh look.
 
 use crate::limits::Limits;
 use crate::observed::{Observation, Remains};
@@ -11,14 +11,14 @@ pub mod answer;
 pub mod look;
 
 pub mod drift;
-pub mod standing;
+pub mod slot_state;
 pub mod steps;
 
 pub mod replacement;
 
 pub mod group;
 pub mod heal;
-pub mod upkeep;
+pub mod maintenance;
 
 pub mod approval;
 pub mod gates;
@@ -31,22 +31,22 @@ pub mod explain;
 pub mod forecast;
 
 pub use answer::{Awaited, Hazard, Hazards, Plan, Rank, Stall, Unproven, WaitingOn, Why};
-pub use look::{Look, Sight};
+pub use look::{Arranged, Look};
 
-/// What is wanted of a cluster.
+/// The goal for a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// That it is as its spec says.
+    /// The cluster is as its spec says.
     AsDeclared,
-    /// That it is no more, and what is to be left of it.
+    /// The cluster is deleted, but for what is to remain.
     Gone(Remains),
 }
 
-/// The one next thing to do towards a goal, or why there is none.
+/// Decides on the one next thing to do towards a goal, or says why there is none.
 pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation, limits: &Limits) -> Plan {
     let look = match Look::within(limits, spec, seen) {
-        Sight::Clear(look) => look,
-        Sight::Blind(hazards) => return Plan::Blocked(hazards),
+        Arranged::Look(look) => look,
+        Arranged::Unseen(hazards) => return Plan::Blocked(hazards),
     };
     if let Some(hazards) = gates::standstill(&look) {
         return Plan::Blocked(hazards);
@@ -63,15 +63,17 @@ pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation, limits: &Limi
     }
 }
 
-/// The one next thing to do for a cluster that is to be as declared, by the limits that a controller runs with.
+/// Decides on the one next thing to do for a cluster that is to be as declared, by the limits that a controller runs
+/// with.
 pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
     towards(Goal::AsDeclared, spec, seen, &Limits::DEFAULT)
 }
 
-/// Finishing and healing come before every gate on upgrades: a gate that blocked repair would deadlock.
+/// Keeps a cluster as declared. Finishing and healing come before every gate on upgrades: a gate that blocked repair
+/// would deadlock.
 fn keep_up(look: &Look<'_>) -> Plan {
     replacement::finish(look)
         .or_else(|| heal::repair(look))
-        .or_else(|| upkeep::keep(look))
+        .or_else(|| maintenance::keep_up(look))
         .unwrap_or_else(|| select::begin(look))
 }

@@ -1,15 +1,23 @@
-//! What the controller reports of a cluster: conditions, phase, slots, progress. Pure, like the plan.
+//! The report of a cluster by the controller: conditions, phase, slots, progress. Pure, like the plan.
 
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::ids::{ClusterName, Generation, ImageId, InstanceId, SlotName, VolumeId, Zone};
-use crate::observed::{Health, InstanceState, Observation};
+use crate::observed::{Health, InstanceState, Member, Observation};
 use crate::plan::drift::drifts;
-use crate::plan::{Hazard, Look, Plan, group};
+use crate::plan::look::SlotLook;
+use crate::plan::steps::Step;
+use crate::plan::{Hazard, Look, Plan, group, replacement};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
+
+mod conditions;
+
+pub use conditions::{Condition, ConditionKind, ConditionStatus};
+
+use conditions::Ground;
 
 /// One cluster as reported.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,7 +28,7 @@ pub struct Status {
     /// The moment that all of this was true of.
     pub at: Timestamp,
     pub phase: Phase,
-    /// What the spec wants.
+    /// The image that the spec wants.
     pub image: ImageId,
     pub generation: Generation,
     pub progress: Progress,
@@ -28,7 +36,7 @@ pub struct Status {
     pub conditions: Vec<Condition>,
     /// The plan's answer in words.
     pub answer: String,
-    /// What a person can do, where there is something.
+    /// Advice to a person, where there is any.
     pub hints: Vec<String>,
     /// Resources that bear the cluster's tag and no declared slot's, and instances that the adopted group launched and
     /// that no slot needs. Nothing is done to them.
@@ -50,7 +58,7 @@ pub enum Phase {
     Stalled,
 }
 
-/// How far a rollout is.
+/// The part of a rollout that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
@@ -68,21 +76,75 @@ pub struct SlotStatus {
     pub instance: Option<InstanceId>,
     pub state: Option<InstanceState>,
     pub image: Option<ImageId>,
-    /// It is what the spec wants.
+    /// The instance is as the spec wants it.
     pub current: bool,
     pub volumes: Vec<VolumeId>,
     pub role: Role,
-    pub health: String,
+    pub health: MemberHealth,
     /// The slot is claimed: its replacement is under way.
     pub claimed: bool,
+    /// The step at which that replacement stands, e.g. `attach`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
     /// The spec's generation failed here.
     pub rejected: bool,
 }
 
 impl SlotStatus {
-    /// Whether its member counts towards the quorum.
+    /// Says whether the slot's member counts towards the quorum.
     pub fn is_healthy_voter(&self) -> bool {
-        matches!(self.role, Role::Leader | Role::Voter) && self.health == "healthy"
+        matches!(self.role, Role::Leader | Role::Voter) && self.health == MemberHealth::Healthy
+    }
+}
+
+/// The health of a slot's member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub enum MemberHealth {
+    /// The slot has no member.
+    NoMember,
+    Healthy,
+    /// The reason in the application's words.
+    Unhealthy(String),
+    /// The reason why nobody can say.
+    Unknown(String),
+}
+
+impl MemberHealth {
+    /// The word for it, without the reason.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NoMember => "no member",
+            Self::Healthy => "healthy",
+            Self::Unhealthy(_) => "unhealthy",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for MemberHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMember | Self::Healthy => f.write_str(self.word()),
+            Self::Unhealthy(why) | Self::Unknown(why) => write!(f, "{}: {why}", self.word()),
+        }
+    }
+}
+
+impl From<MemberHealth> for String {
+    fn from(health: MemberHealth) -> Self {
+        health.to_string()
+    }
+}
+
+impl From<Option<&Member>> for MemberHealth {
+    fn from(member: Option<&Member>) -> Self {
+        match member.map(|member| &member.health) {
+            None => Self::NoMember,
+            Some(Health::Healthy) => Self::Healthy,
+            Some(Health::Unhealthy(why)) => Self::Unhealthy(why.clone()),
+            Some(Health::Unknown(why)) => Self::Unknown(why.clone()),
+        }
     }
 }
 
@@ -96,51 +158,12 @@ pub enum Role {
     Unknown,
 }
 
-/// A named fact, in the manner of Kubernetes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Condition {
-    #[serde(rename = "type")]
-    pub kind: ConditionKind,
-    pub status: Truth,
-    /// One CamelCase word; part of the interface.
-    pub reason: String,
-    pub message: String,
-    /// When `status` last changed, as far as this reporter saw.
-    pub last_transition: Timestamp,
-}
-
-/// The conditions that a status reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum ConditionKind {
-    /// The world is as the spec wants it, and every member is a healthy voter.
-    Ready,
-    /// Something is being done, or waited for.
-    Reconciling,
-    /// A person must act.
-    Stalled,
-    /// Upgrades are suspended, or everything is frozen.
-    Suspended,
-    /// Healthy voters are a quorum of the declared number.
-    QuorumHealthy,
-    /// Somebody has to agree.
-    AwaitingApproval,
-}
-
-/// Whether a condition holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Truth {
-    True,
-    False,
-    Unknown,
-}
-
 /// Reports a cluster; `previous` dates the conditions that have not changed.
 pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Option<&Status>) -> Status {
-    let look = Look::at(spec, seen).clear();
+    let look = Look::at(spec, seen).look();
     let slots: Vec<_> = look.as_ref().map(|look| slots(look)).unwrap_or_default();
     let progress = Progress { updated: slots.iter().filter(|slot| slot.current).count(), total: spec.slots.len() };
-    let mut conditions = conditions(spec, seen, plan, look.as_ref());
+    let mut conditions = Ground { spec, seen, plan, look: look.as_ref() }.conditions();
     for condition in &mut conditions {
         let before = previous.and_then(|p| p.conditions.iter().find(|before| before.kind == condition.kind));
         if let Some(before) = before.filter(|before| before.status == condition.status) {
@@ -158,13 +181,13 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
         slots,
         conditions,
         answer: plan.to_string(),
-        hints: hints(plan),
+        hints: hints(plan, seen.now),
         orphans: look.as_ref().map(|look| orphans(look)).unwrap_or_default(),
     }
 }
 
 impl Status {
-    /// The condition of that kind.
+    /// The condition of that kind, e.g. `Ready`.
     pub fn condition(&self, kind: ConditionKind) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.kind == kind)
     }
@@ -189,38 +212,37 @@ fn phase(plan: &Plan, look: Option<&Look<'_>>) -> Phase {
 }
 
 fn slots(look: &Look<'_>) -> Vec<SlotStatus> {
-    look.slots
-        .iter()
-        .map(|slot| {
-            let holder = slot.live().find(|instance| slot.all_on(look, &instance.id));
-            let instance = holder.or_else(|| slot.live().max_by_key(|instance| instance.attempt));
-            let role = match slot.member {
-                None => Role::Unknown,
-                Some(member) if look.leads(&member.id) => Role::Leader,
-                Some(member) if member.voter => Role::Voter,
-                Some(_) => Role::NonVoter,
-            };
-            let health = match slot.member.map(|member| &member.health) {
-                None => "no member".to_owned(),
-                Some(Health::Healthy) => "healthy".to_owned(),
-                Some(Health::Unhealthy(why)) => format!("unhealthy: {why}"),
-                Some(Health::Unknown(why)) => format!("unknown: {why}"),
-            };
-            SlotStatus {
-                slot: slot.spec.name.clone(),
-                zone: slot.spec.zone.clone(),
-                instance: instance.map(|instance| instance.id.clone()),
-                state: instance.map(|instance| instance.state),
-                image: instance.map(|instance| instance.image.clone()),
-                current: holder.is_some_and(|holder| drifts(look.spec, slot.spec, holder).is_empty()),
-                volumes: slot.present().map(|(_, volume)| volume.id.clone()).collect(),
-                role,
-                health,
-                claimed: look.record.held.as_ref().is_some_and(|claim| claim.slot == slot.spec.name),
-                rejected: slot.rejected(&look.generation),
-            }
-        })
-        .collect()
+    let claimed = look.record.held.as_ref().map(|claim| &claim.slot);
+    let step = replacement::step(look);
+    let report = |slot: &SlotLook<'_>| {
+        let holder = slot.live().find(|instance| slot.all_on(look, &instance.id));
+        let instance = holder.or_else(|| slot.live().max_by_key(|instance| instance.attempt));
+        let claimed = claimed == Some(&slot.spec.name);
+        SlotStatus {
+            slot: slot.spec.name.clone(),
+            zone: slot.spec.zone.clone(),
+            instance: instance.map(|instance| instance.id.clone()),
+            state: instance.map(|instance| instance.state),
+            image: instance.map(|instance| instance.image.clone()),
+            current: holder.is_some_and(|holder| drifts(look.spec, slot.spec, holder).is_empty()),
+            volumes: slot.present().map(|(_, volume)| volume.id.clone()).collect(),
+            role: role(look, slot),
+            health: slot.member.into(),
+            claimed,
+            step: step.filter(|_| claimed),
+            rejected: slot.rejected(&look.generation),
+        }
+    };
+    look.slots.iter().map(report).collect()
+}
+
+fn role(look: &Look<'_>, slot: &SlotLook<'_>) -> Role {
+    match slot.member {
+        None => Role::Unknown,
+        Some(member) if look.leads(&member.id) => Role::Leader,
+        Some(member) if member.voter => Role::Voter,
+        Some(_) => Role::NonVoter,
+    }
 }
 
 fn orphans(look: &Look<'_>) -> Vec<String> {
@@ -232,93 +254,12 @@ fn orphans(look: &Look<'_>) -> Vec<String> {
     instances.chain(volumes.map(|volume| volume.id.to_string())).chain(strays).collect()
 }
 
-fn hints(plan: &Plan) -> Vec<String> {
+fn hints(plan: &Plan, now: Timestamp) -> Vec<String> {
     match plan {
         Plan::Blocked(hazards) => hazards.hazards.iter().filter_map(Hazard::hint).collect(),
         Plan::Stalled(stall) => vec![stall.hint()],
-        Plan::Settled | Plan::Act(..) | Plan::Wait(_) => Vec::new(),
-    }
-}
-
-fn conditions(spec: &ClusterSpec, seen: &Observation, plan: &Plan, look: Option<&Look<'_>>) -> Vec<Condition> {
-    let condition = |kind, status, reason: &str, message: String| Condition {
-        kind,
-        status,
-        reason: reason.to_owned(),
-        message,
-        last_transition: seen.now,
-    };
-    let answer = plan.to_string();
-    let (needed, healthy) =
-        (spec.quorum(), look.map(|look| look.slots.iter().filter(|slot| slot.is_healthy_voter()).count()));
-    let all_healthy = healthy == Some(spec.slots.len());
-    let ready = match plan {
-        Plan::Settled if all_healthy => condition(ConditionKind::Ready, Truth::True, "Settled", answer.clone()),
-        Plan::Settled => {
-            let message = format!("{} of {} members are healthy voters", healthy.unwrap_or(0), spec.slots.len());
-            condition(ConditionKind::Ready, Truth::False, "MembersUnhealthy", message)
-        }
-        Plan::Act(..) | Plan::Wait(_) | Plan::Blocked(_) | Plan::Stalled(_) => {
-            condition(ConditionKind::Ready, Truth::False, reason(plan), answer.clone())
-        }
-    };
-    let reconciling = match plan {
-        Plan::Act(..) | Plan::Wait(_) => Truth::True,
-        Plan::Settled | Plan::Blocked(_) | Plan::Stalled(_) => Truth::False,
-    };
-    let needs_person = |hazard: &Hazard| matches!(hazard, Hazard::GenerationRejected { .. });
-    let (stalled, why) = match plan {
-        Plan::Stalled(stall) => (Truth::True, stall.reason()),
-        Plan::Blocked(blocked) if blocked.hazards.iter().any(needs_person) => (Truth::True, "GenerationRejected"),
-        Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Blocked(_) => (Truth::False, "NotStalled"),
-    };
-    let (suspended, switch) = match (spec.freeze, spec.suspend) {
-        (true, _) => (Truth::True, "Frozen"),
-        (false, true) => (Truth::True, "Suspended"),
-        (false, false) => (Truth::False, "NotSuspended"),
-    };
-    let quorum = match (look.and_then(|look| look.membership), healthy) {
-        (Some(_), Some(healthy)) => {
-            let message = format!("{healthy} healthy voters of {} declared; quorum is {needed}", spec.slots.len());
-            let truth = if healthy >= needed { Truth::True } else { Truth::False };
-            condition(
-                ConditionKind::QuorumHealthy,
-                truth,
-                if healthy >= needed { "Quorum" } else { "NoQuorum" },
-                message,
-            )
-        }
-        _ => {
-            let message = "the members could not be asked".to_owned();
-            condition(ConditionKind::QuorumHealthy, Truth::Unknown, "NotKnown", message)
-        }
-    };
-    let approval = match plan {
-        Plan::Blocked(blocked) => blocked.hazards.iter().find(|h| matches!(h, Hazard::ApprovalRequired { .. })),
-        Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Stalled(_) => None,
-    };
-    let awaiting = match approval {
-        Some(hazard) => condition(ConditionKind::AwaitingApproval, Truth::True, "ApprovalRequired", hazard.to_string()),
-        None => condition(ConditionKind::AwaitingApproval, Truth::False, "NotNeeded", String::new()),
-    };
-    vec![
-        ready,
-        condition(ConditionKind::Reconciling, reconciling, reason(plan), answer.clone()),
-        condition(ConditionKind::Stalled, stalled, why, if stalled == Truth::True { answer } else { String::new() }),
-        condition(ConditionKind::Suspended, suspended, switch, String::new()),
-        quorum,
-        awaiting,
-    ]
-}
-
-/// The plan's answer in one CamelCase word.
-fn reason(plan: &Plan) -> &str {
-    match plan {
-        Plan::Settled => "Settled",
-        Plan::Act(..) => "Acting",
-        Plan::Wait(_) => "Waiting",
-        Plan::Blocked(_) => "Blocked",
-        Plan::Stalled(stall) => stall.reason(),
+        Plan::Wait(waiting) => waiting.overdue(now).into_iter().collect(),
+        Plan::Settled | Plan::Act(..) => Vec::new(),
     }
 }
 

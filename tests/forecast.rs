@@ -43,7 +43,7 @@ fn the_documentation_has_a_row_for_each_gate_under_what_it_guards() {
     let text = std::fs::read_to_string("docs/gates.md").unwrap();
     let documented = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let mut documented: Vec<_> = documented.collect();
-    let mut gates: Vec<_> = GATES.iter().map(|gate| gate.name).collect();
+    let mut gates: Vec<_> = GATES.iter().map(|gate| gate.name.as_str()).collect();
     documented.sort_unstable();
     gates.sort_unstable();
     assert_eq!(documented, gates);
@@ -56,10 +56,10 @@ fn announced(scenario: &Scenario) -> Vec<(String, String)> {
     world.declare(&spec);
     let scene = Scene::simulated(vec![spec.clone()], world, None);
     let seen = scene.look(&spec);
-    let look = Look::at(&spec, &seen).clear().unwrap();
+    let look = Look::at(&spec, &seen).look().unwrap();
     let slots = forecast(&look).slots;
     let steps =
-        slots.iter().flat_map(|slot| slot.steps.iter().map(|step| (slot.slot.to_string(), step.action.to_owned())));
+        slots.iter().flat_map(|slot| slot.steps.iter().map(|step| (slot.slot.to_string(), step.step.to_string())));
     steps.collect()
 }
 

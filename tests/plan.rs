@@ -7,14 +7,17 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use expect_test::expect_file;
 use hermitcrab::action::Effect;
 use hermitcrab::limits::Limits;
 use hermitcrab::observed::Observation;
-use hermitcrab::plan::gates::GATES;
+use hermitcrab::plan::gates::{GATES, GateName};
+use hermitcrab::plan::steps::{SURGE, Step};
 use hermitcrab::plan::{Awaited, Goal, Hazard, Look, Plan, Rank, Stall, Why, towards};
 use hermitcrab::spec::ClusterSpec;
+use hermitcrab::status::status;
 use hermitcrab::time::{Human, Timestamp, elapsed};
 
 #[path = "plan/case.rs"]
@@ -115,13 +118,16 @@ fn every_word_of_the_planner_is_said_in_some_case() {
                 say("effect", action.effect.name())
             }
             Plan::Wait(waiting) => say("awaited", awaited(&waiting.what)),
-            Plan::Blocked(hazards) => hazards.hazards.iter().fold(true, |_, hazard| say("gate", hazard.gate())),
+            Plan::Blocked(hazards) => {
+                hazards.hazards.iter().fold(true, |_, hazard| say("gate", hazard.gate().as_str()))
+            }
             Plan::Stalled(reason) => say("stall", stall(&reason)),
         };
     }
     // A claimed slot is always finished first, so this one is a second lock on the same door.
-    let never_alone = "claim-held";
-    let gates: Vec<_> = GATES.iter().map(|gate| gate.name).filter(|name| *name != never_alone).collect();
+    let never_alone = GateName::ClaimHeld;
+    let gates: Vec<_> =
+        GATES.iter().map(|gate| gate.name).filter(|name| *name != never_alone).map(GateName::as_str).collect();
     let lists = [
         ("plan", &["Settled"][..]),
         ("why", WHY),
@@ -192,7 +198,7 @@ fn moments(path: &Path) -> Vec<(String, Goal, ClusterSpec, Observation)> {
 
 /// The approval that is asked for.
 fn asked_for(spec: &ClusterSpec, seen: &Observation) -> Option<hermitcrab::ids::PlanId> {
-    let look = Look::at(spec, seen).clear().unwrap();
+    let look = Look::at(spec, seen).look().unwrap();
     look.slots.iter().find_map(|slot| hermitcrab::plan::approval::needed(&look, slot))
 }
 
@@ -273,12 +279,54 @@ fn anonymous(path: &Path, told: &str) -> String {
 #[test]
 fn while_one_slot_is_claimed_the_gate_refuses_every_other() {
     let (_, _, spec, seen) = moments(&Path::new(CASES).join("gate-claim-held.yaml")).remove(0);
-    let look = Look::at(&spec, &seen).clear().unwrap();
+    let look = Look::at(&spec, &seen).look().unwrap();
     let refuses = |slot| {
         let mut findings = hermitcrab::plan::gates::findings(&look, slot, &spec.image);
-        findings.any(|(gate, finding)| gate.name == "claim-held" && finding.hazard.is_some())
+        findings.any(|(gate, finding)| gate.name == GateName::ClaimHeld && finding.hazard.is_some())
     };
     assert_eq!(look.slots.iter().map(refuses).collect::<Vec<_>>(), [true, false, true]);
+}
+
+/// A test or an explorer may wait less long than a controller does.
+#[test]
+fn a_limit_that_is_changed_changes_the_decision() {
+    let (_, goal, spec, seen) = moments(&Path::new(CASES).join("gate-rollback-cooldown.yaml")).remove(0);
+    let closed = |limits: &Limits| match towards(goal, &spec, &seen, limits) {
+        Plan::Blocked(blocked) => blocked.hazards.iter().map(Hazard::gate).collect(),
+        _ => Vec::new(),
+    };
+    assert_eq!(closed(&Limits::default()), [GateName::RollbackCooldown]);
+    assert_eq!(closed(&Limits { late: Duration::ZERO, ..Limits::DEFAULT }), []);
+}
+
+#[test]
+fn a_wait_that_lasts_longer_than_it_should_says_so() {
+    let (_, goal, spec, seen) = moments(&Path::new(CASES).join("volume-in-the-making.yaml")).remove(0);
+    let Plan::Wait(waiting) = towards(goal, &spec, &seen, &Limits::DEFAULT) else { panic!("it does not wait") };
+    assert_eq!(waiting.overdue(waiting.since), None);
+    let told = waiting.overdue(waiting.worry_at).unwrap();
+    let expected = "this takes longer than expected: it began at 2026-01-05T12:00:00Z and should have been over by 2026-01-05T12:10:00Z";
+    assert_eq!(told, expected);
+}
+
+/// A step is one value for the planner, the forecast and the status.
+#[test]
+fn the_status_names_the_step_at_which_a_replacement_stands() {
+    let steps: Vec<_> = moments(&Path::new(CASES).join("surge.yaml"))
+        .into_iter()
+        .filter_map(|(_, goal, spec, seen)| {
+            let plan = towards(goal, &spec, &seen, &Limits::DEFAULT);
+            let status = status(&spec, &seen, &plan, None);
+            let step = status.slots.iter().find_map(|slot| slot.step)?;
+            if let Plan::Act(action, _) = &plan {
+                assert_eq!(action.effect.name(), step.name());
+            }
+            Some(step)
+        })
+        .collect();
+    assert!(steps.is_sorted_by_key(|step| SURGE.iter().position(|of| of == step)), "{steps:?}");
+    assert_eq!(steps.first(), Some(&Step::Launch));
+    assert_eq!(steps.last(), Some(&Step::Release));
 }
 
 /// Before a member of the adopted group is stopped its processes are seen suspended; the gate is a second lock.
@@ -287,7 +335,7 @@ fn a_member_of_a_group_that_is_not_still_is_not_touched() {
     let moments = moments(&Path::new(CASES).join("group.yaml"));
     let refuses = |when: &str| {
         let (_, _, spec, seen) = moments.iter().find(|(told, ..)| told.contains(when)).unwrap();
-        let look = Look::at(spec, seen).clear().unwrap();
+        let look = Look::at(spec, seen).look().unwrap();
         let findings = hermitcrab::plan::gates::findings(&look, &look.slots[1], &spec.image);
         let hazards: Vec<_> = findings.filter_map(|(_, finding)| finding.hazard).map(|h| h.to_string()).collect();
         hazards.into_iter().find(|text| text.contains("belongs to"))
@@ -301,7 +349,7 @@ fn a_member_of_a_group_that_is_not_still_is_not_touched() {
 #[test]
 fn every_hazard_bears_the_name_of_its_gate() {
     for (_, _, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
-        let Some(look) = Look::at(&spec, &seen).clear() else { continue };
+        let Some(look) = Look::at(&spec, &seen).look() else { continue };
         for slot in &look.slots {
             let findings = hermitcrab::plan::gates::findings(&look, slot, &spec.image);
             let mismatched = |(gate, finding): (&hermitcrab::plan::gates::Gate, hermitcrab::plan::gates::Finding)| {

@@ -10,7 +10,7 @@ use crate::ids::SlotName;
 use crate::observed::Observation;
 use crate::plan::gates::{Guards, findings};
 use crate::plan::look::SlotLook;
-use crate::plan::{Look, Plan, Sight, Stall, plan, select};
+use crate::plan::{Look, Plan, Stall, plan, replacement, select};
 use crate::spec::ClusterSpec;
 
 use super::cloud;
@@ -121,9 +121,12 @@ fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Expla
             Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Stalled(_) => Vec::new(),
         },
     };
+    if let Plan::Wait(waiting) = &answer {
+        explanation.next.hint = waiting.overdue(seen.now);
+    }
     if let Plan::Stalled(Stall::Ended { .. }) = answer {
         explanation.why_this_slot = "it has been put an end to, so no gate matters any more".to_owned();
-    } else if let Sight::Clear(look) = Look::at(spec, seen)
+    } else if let Some(look) = Look::at(spec, seen).look()
         && let Some((slot, why)) = subject(&look, asked)
     {
         let image = look.record.held.as_ref().filter(|claim| claim.slot == slot.spec.name).map(|claim| &claim.image);
@@ -141,7 +144,8 @@ fn subject<'l, 'a>(look: &'l Look<'a>, asked: Option<&str>) -> Option<(&'l SlotL
     }
     let claimed = look.record.held.as_ref().and_then(|claim| look.slot(&claim.slot));
     if let Some(slot) = claimed {
-        return Some((slot, "it is claimed: its replacement is under way".to_owned()));
+        let at = replacement::step(look).map(|step| format!(" at the step `{step}`")).unwrap_or_default();
+        return Some((slot, format!("it is claimed: its replacement is under way{at}")));
     }
     if let Some(next) = select::order(look).into_iter().next() {
         let drifts = next.drifts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -153,8 +157,8 @@ fn subject<'l, 'a>(look: &'l Look<'a>, asked: Option<&str>) -> Option<(&'l SlotL
 
 fn gates(look: &Look<'_>, slot: &SlotLook<'_>, image: &crate::ids::ImageId) -> Vec<GateReport> {
     let report = |(gate, finding): (&'static crate::plan::gates::Gate, crate::plan::gates::Finding)| GateReport {
-        gate: gate.name,
-        guards: match gate.guards {
+        gate: gate.name.as_str(),
+        guards: match gate.guards() {
             Guards::Upgrade => "upgrade",
             Guards::Repair => "repair",
             Guards::Everything => "everything",

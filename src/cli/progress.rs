@@ -61,7 +61,7 @@ fn message(slot: &SlotStatus, status: &Status) -> String {
     let image = slot.image.as_ref().map_or_else(|| "no instance".to_owned(), ToString::to_string);
     let mark = if slot.current { "✓" } else { "→" };
     let doing = if slot.claimed { status.answer.as_str() } else { "" };
-    format!("{image} {mark}  {:<9} {:<10} {doing}", slot.role, slot.health.split(':').next().unwrap_or_default())
+    format!("{image} {mark}  {:<9} {:<10} {doing}", slot.role, slot.health.word())
 }
 
 /// Writes to stderr without tearing the progress lines apart.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::plan::plan;
 use crate::spec::{ClusterSpec, quorum};
-use crate::status::{Condition, ConditionKind, Phase, SlotStatus, Status, Truth, status};
+use crate::status::{Condition, ConditionKind, ConditionStatus, Phase, SlotStatus, Status, status};
 use crate::time::clock;
 
 use super::cloud;
@@ -94,7 +94,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn is_stalled(status: &Status) -> bool {
-    status.condition(ConditionKind::Stalled).is_some_and(|condition| condition.status == Truth::True)
+    status.condition(ConditionKind::Stalled).is_some_and(|condition| condition.status == ConditionStatus::True)
 }
 
 fn screen(status: &Status, wide: bool) -> String {
@@ -137,7 +137,8 @@ fn header(status: &Status) -> String {
     let environment = if status.environment.is_empty() { String::new() } else { format!(" ({})", status.environment) };
     let (progress, total) = (status.progress, status.progress.total);
     let needed = quorum(total);
-    let known = status.condition(ConditionKind::QuorumHealthy).is_some_and(|quorum| quorum.status != Truth::Unknown);
+    let known =
+        status.condition(ConditionKind::QuorumHealthy).is_some_and(|quorum| quorum.status != ConditionStatus::Unknown);
     let healthy = status.slots.iter().filter(|slot| slot.is_healthy_voter()).count();
     let margin = match (known, healthy.checked_sub(needed)) {
         (false, _) => "healthy voters not known".to_owned(),
@@ -165,7 +166,7 @@ fn table(status: &Status, wide: bool) -> String {
     for slot in &status.slots {
         let mark = if slot.current { "✓" } else { "→" };
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-        let health = cut(&slot.health, wide);
+        let health = cut(&slot.health.to_string(), wide);
         let mut row = vec![
             format!(" {}", slot.slot),
             slot.zone.to_string(),
@@ -200,8 +201,8 @@ fn cut(text: &str, wide: bool) -> String {
 /// Whether a condition is not as one would wish.
 fn is_remarkable(condition: &Condition) -> bool {
     let wished = match condition.kind {
-        ConditionKind::Ready | ConditionKind::QuorumHealthy => Truth::True,
-        ConditionKind::Stalled | ConditionKind::Suspended | ConditionKind::AwaitingApproval => Truth::False,
+        ConditionKind::Ready | ConditionKind::QuorumHealthy => ConditionStatus::True,
+        ConditionKind::Stalled | ConditionKind::Suspended | ConditionKind::AwaitingApproval => ConditionStatus::False,
         ConditionKind::Reconciling => return false,
     };
     condition.status != wished

@@ -3,18 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::action::{Action, Effect};
-use crate::ids::{
-    ClusterName, Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, SnapshotId, VolumeId, VolumeName, Zone,
-};
-use crate::spec::ClusterSpec;
+use crate::ids::{ClusterName, Generation, InstanceId, SlotName, SnapshotId, VolumeId, VolumeName, Zone};
 use crate::time::{Timestamp, after};
 
 use super::drift::Drift;
 
-/// What to do next.
+mod hazard;
+
+pub use hazard::{Hazard, Hazards, Unproven};
+
+/// The next thing to do.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a plan that nobody reads changes nothing"]
 pub enum Plan {
@@ -47,15 +46,14 @@ impl Plan {
     }
 }
 
-/// Why an action is taken.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// The reason for which an action is taken.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Why {
     /// The slot's instance differs from the spec, and this is the slot's place in the order.
     Outdated { drifts: Vec<Drift>, rank: Rank },
     /// The slot has lost its instance.
     Lost,
-    /// The slot has never had one.
+    /// The slot has never had an instance.
     New,
     /// A replacement of the slot has begun, and nobody claims it.
     Interrupted { instance: InstanceId },
@@ -79,23 +77,22 @@ pub enum Why {
     WouldPrune { down_to: usize, declared: usize },
     /// The memory on the volumes is behind what was seen.
     Memory,
-    /// Declared tags differ; they are mended in place.
+    /// Declared tags differ, and are set in place.
     Tags,
     /// The adopted group could end or add an instance while a slot is claimed.
     KeepStill,
-    /// The adopted group counts its members otherwise than it should.
+    /// The adopted group does not count its members as it should.
     OutOfStep,
     /// Nothing is under way, so the adopted group may act by itself again.
     LetGo,
-    /// What the adopted group launches by itself is not what the cluster has settled on.
+    /// The adopted group launches by itself another thing than the cluster has settled on.
     TemplateBehind,
-    /// Somebody wants the cluster to be no more.
+    /// Somebody wants the cluster to be deleted.
     Unwanted,
 }
 
 /// A slot's place in the order, first to last: a slot whose loss costs the cluster least goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// A slot whose member is not healthy, so nothing is lost by replacing it and perhaps something is mended.
     Unhealthy,
@@ -111,22 +108,20 @@ pub enum Rank {
 }
 
 /// Something that finishes by itself.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WaitingOn {
     /// The slot that is waited for, where it is one.
     pub slot: Option<SlotName>,
-    /// What has to happen.
+    /// The thing that has to happen.
     pub what: Awaited,
-    /// Since when, as far as the world tells.
+    /// The moment since which it is waited for, as far as the world tells.
     pub since: Timestamp,
-    /// When to worry.
+    /// The moment from which on the wait takes longer than it should.
     pub worry_at: Timestamp,
 }
 
-/// What has to happen.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// The thing that has to happen.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Awaited {
     Running {
         instance: InstanceId,
@@ -175,7 +170,7 @@ pub enum Awaited {
         instance: InstanceId,
         group: String,
     },
-    /// The adopted group must have let the instance go.
+    /// The adopted group must have detached the instance.
     Left {
         instance: InstanceId,
         group: String,
@@ -203,79 +198,8 @@ pub enum Awaited {
     },
 }
 
-/// Reasons not to act; never empty.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Hazards {
-    /// The slot that would have been next.
-    pub slot: Option<SlotName>,
-    /// All of them, in the order of the gates.
-    pub hazards: Vec<Hazard>,
-}
-
-/// A gate's reason not to act. Of the adopted group, `running` are the processes that should be suspended, and `spare`
-/// the members that serve no slot. What is not owned is in the way because it is in a `group`, where one is named.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "gate")]
-pub enum Hazard {
-    Frozen,
-    KillSwitch { why: String },
-    WrongAccount { found: String, wanted: String },
-    Suspended,
-    OutsideWindow { opens: Option<Timestamp>, closes: Option<Timestamp> },
-    ApprovalRequired { plan: PlanId, given: Option<PlanId> },
-    NotRehearsed { image: ImageId, generation: Generation, why: Unproven },
-    GenerationRejected { image: ImageId, generation: Generation, slots: Vec<SlotName> },
-    RollbackCooldown { until: Timestamp },
-    ImageUnavailable { image: ImageId, why: String },
-    NotOwned { resources: Vec<String>, group: Option<String> },
-    OwnedByAutoscaling { instance: InstanceId, group: String, running: BTreeSet<String> },
-    GroupUnusable { group: String, why: String },
-    GroupHasNoRoom { group: String, max: u32, spare: Vec<InstanceId> },
-    GroupChanging { group: String, why: String },
-    NoLeader,
-    MembersMissing { missing: Vec<SlotName>, strangers: Vec<MemberId> },
-    MemberNotVoter { slots: Vec<SlotName> },
-    MemberUnhealthy { members: Vec<(SlotName, String)> },
-    QuorumWouldBeLost { healthy_after: usize, quorum: usize },
-    Lagging { members: Vec<(SlotName, u64)> },
-    Unstable { slots: Vec<SlotName>, until: Option<Timestamp> },
-    AutopilotWouldPrune { down_to: usize, declared: usize },
-    AnotherReplacement { slots: Vec<SlotName> },
-    ClaimHeld { slot: SlotName },
-    VolumeMissing { slot: SlotName, volumes: Vec<VolumeName> },
-    VolumeImpaired { volume: VolumeId, why: String },
-    VolumeModifying { volume: VolumeId },
-    ZoneImpaired { zone: Zone, why: String },
-    ScheduledEvent { slot: SlotName, code: String, not_before: Timestamp },
-    DeleteOnTermination { volume: VolumeId, instance: InstanceId },
-    StaleObservation { why: String, unread: bool },
-    UnknownHealth { why: String },
-}
-
-/// Why a rehearsal does not count for a slot.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Unproven {
-    /// There is none of that generation.
-    Never,
-    /// The latest one failed.
-    Failed { at: Timestamp, finding: String },
-    /// It began with another image than the slot runs, so it went another way.
-    Otherwise { from: ImageId, runs: ImageId },
-}
-
-impl Hazard {
-    /// The credentials are for another account than the file's, if it names one.
-    pub fn of_account(spec: &ClusterSpec, found: Option<&String>) -> Option<Self> {
-        let (found, wanted) = found.zip(spec.account.as_ref()).filter(|(found, wanted)| found != wanted)?;
-        Some(Self::WrongAccount { found: found.clone(), wanted: wanted.clone() })
-    }
-}
-
-/// A state out of which only a person can help.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// A state that only a person can end.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Stall {
     /// A volume that should exist is not there. Never a new one in its place.
     VolumeMissing { slot: SlotName, volumes: Vec<VolumeName> },

@@ -5,7 +5,7 @@ use crate::spec::{Approval, ClusterSpec};
 
 use super::drift::drifts;
 use super::look::{Look, SlotLook};
-use super::standing::{Standing, standing};
+use super::slot_state::{SlotState, slot_state};
 
 /// The approval that replacing `slot` next would need, if any.
 ///
@@ -40,8 +40,8 @@ pub fn plan_id(look: &Look<'_>, scope: &str) -> PlanId {
 
 /// Whether some slot is already what the spec wants.
 fn canary_settled(look: &Look<'_>) -> bool {
-    look.slots.iter().any(|slot| match standing(look, slot) {
-        Standing::Serving(instance) => drifts(look.spec, slot.spec, instance).is_empty(),
+    look.slots.iter().any(|slot| match slot_state(look, slot) {
+        SlotState::Serving(instance) => drifts(look.spec, slot.spec, instance).is_empty(),
         _ => false,
     })
 }

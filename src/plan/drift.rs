@@ -1,27 +1,23 @@
-//! In what way an instance differs from what the spec wants it to be.
+//! The differences between an instance and its spec.
 
 use std::collections::BTreeSet;
 use std::fmt;
-
-use serde::Serialize;
 
 use crate::ids::ImageId;
 use crate::observed::{Instance, Make};
 use crate::spec::{ClusterSpec, SlotSpec};
 
 /// A named difference.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
     pub field: Field,
     pub is: String,
     pub wanted: String,
 }
 
-/// What differs. The facts themselves are compared, not a tag that we once set, so an adopted instance is judged
-/// by the same rule as one that we launched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// The field that differs. The facts themselves are compared, not a tag that we once set, so an adopted instance is
+/// judged by the same rule as one that we launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
     Image,
     InstanceType,
@@ -32,7 +28,7 @@ pub enum Field {
     UserData,
 }
 
-/// What is compared, of whatever has it.
+/// The facts that are compared.
 struct Facts<'a> {
     image: &'a ImageId,
     instance_type: &'a String,

@@ -1,26 +1,24 @@
-//! What is still to come: the steps in their order, how long a member is down, how long it all takes, what it calls.
+//! The future of a cluster, as far as its spec asks for one: the steps in their order, how long a member is down, how
+//! long all of it takes, and its calls.
 //!
-//! The steps are the planner's own, in the order in which it takes them while nothing goes wrong; a test runs a whole
-//! rollout and compares. The spans are medians of published figures and say "about".
+//! The steps are the planner's own lists less what is done, as they are taken while nothing goes wrong.
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::ids::{ImageId, InstanceId, SlotName, VolumeId, VolumeName, Zone};
-use crate::observed::{Instance, InstanceState, Launches};
+use crate::observed::{Instance, Launches};
 
 use super::answer::Rank;
 use super::drift::Drift;
 use super::group;
 use super::look::{Look, SlotLook};
+use super::replacement::Replacement;
 use super::select;
-use super::standing::{Standing, standing};
-use super::steps::{CALL, Step, call, filling, replacement};
+use super::slot_state::{SlotState, slot_state};
+use super::steps::{self, CREATE, HEAL, KEEP_GROUP_STILL, RESUME_GROUP, Scope, Step, TimedStep, timed};
 
-/// What is still to come.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// Everything that is still to come.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Forecast {
     /// One for each slot that something will happen to, in order.
     pub slots: Vec<SlotForecast>,
@@ -30,9 +28,8 @@ pub struct Forecast {
     pub calls: usize,
 }
 
-/// What is to come for one slot.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// Everything that is to come for one slot.
+#[derive(Clone, Debug, PartialEq)]
 pub struct SlotForecast {
     pub slot: SlotName,
     pub zone: Zone,
@@ -45,20 +42,19 @@ pub struct SlotForecast {
     pub to: ImageId,
     /// The volumes that move, or are made.
     pub volumes: Vec<(VolumeName, Option<VolumeId>)>,
-    pub steps: Vec<Step>,
+    pub steps: Vec<TimedStep>,
     pub quorum: Quorum,
     pub member_down: Duration,
     pub total: Duration,
     pub calls: usize,
 }
 
-/// Why something happens to a slot, and when.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// The reason for which something happens to a slot.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
-    /// Its replacement has begun.
+    /// The replacement has begun.
     UnderWay,
-    /// It has lost its instance, or never had one.
+    /// The slot has lost its instance, or never had one.
     Empty,
     Outdated {
         rank: Rank,
@@ -67,8 +63,7 @@ pub enum Reason {
 }
 
 /// Healthy voters before, during and after, and how many are needed.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quorum {
     pub before: usize,
     pub during: usize,
@@ -79,15 +74,14 @@ pub struct Quorum {
 
 /// Forecasts everything that the spec asks for and the world does not show, whatever gates are closed now.
 pub fn forecast(look: &Look<'_>) -> Forecast {
-    let claimed = look.record.held.as_ref().and_then(|claim| look.slot(&claim.slot));
-    let is_claimed = |slot: &SlotLook<'_>| claimed.is_some_and(|claimed| claimed.spec.name == slot.spec.name);
-    let under_way = claimed.map(|slot| under_way(look, slot));
+    let replacement = Replacement::of(look);
+    let is_claimed = |slot: &SlotLook<'_>| replacement.as_ref().is_some_and(|r| r.slot.spec.name == slot.spec.name);
+    let under_way = replacement.as_ref().map(|replacement| under_way(look, replacement));
     let empty = look.slots.iter().filter(|slot| !is_claimed(slot)).filter_map(|slot| filled(look, slot));
     let outdated = select::order(look).into_iter().filter(|next| !is_claimed(next.slot)).map(|next| {
-        let leads = next.rank == Rank::Leader && can_hand_over(look, next.slot);
+        let transfers = next.rank == Rank::Leader && can_hand_over(look, next.slot);
         let reason = Reason::Outdated { rank: next.rank, drifts: next.drifts };
-        let steps = replacement(look.spec, next.slot.volumes.iter().any(|(v, _)| v.snapshot_before_replace), leads);
-        slot_forecast(look, next.slot, reason, (Some(next.instance), None), steps)
+        slot_forecast(look, next.slot, reason, (Some(next.instance), None), replacing(look, transfers))
     });
     let mut slots: Vec<_> = under_way.into_iter().chain(empty).chain(outdated).collect();
     keep_group_still(look, &mut slots);
@@ -98,78 +92,72 @@ pub fn forecast(look: &Look<'_>) -> Forecast {
     }
 }
 
-/// The adopted group is kept still from the first slot's claim on, and let go after the last slot.
+/// Adds the steps that keep the adopted group still from the first slot's claim on, and those that let it act again
+/// after the last slot.
 fn keep_group_still(look: &Look<'_>, slots: &mut [SlotForecast]) {
     let Some(group) = group::adopted(look) else { return };
-    let simple = |action| call(action, CALL, false);
-    if let Some(first) = slots.first_mut()
-        && !group.running().is_empty()
-    {
-        let after_claim = first.steps.iter().position(|step| step.action == "claim").map_or(0, |claim| claim + 1);
-        let record = group.resume.is_none().then_some("record-resume");
-        let quiet = record.into_iter().chain(["suspend-processes"]).map(simple);
-        first.add(after_claim, quiet.collect());
+    let still_runs = !group.running().is_empty();
+    let may_resume = group.resume.is_some() || still_runs;
+    let is_behind = matches!(&group.launches, Launches::Template(template) if !group::is_up_to_date(look, template));
+    let is_taken = |step: &Step| match step {
+        Step::RecordResume => still_runs && group.resume.is_none(),
+        Step::SuspendProcesses => still_runs,
+        Step::CreateTemplate | Step::UseTemplate => is_behind,
+        _ => may_resume,
+    };
+    let taken = |list: &[Step]| list.iter().copied().filter(is_taken).map(undisturbing).collect();
+    if let Some(first) = slots.first_mut() {
+        let after_claim = first.steps.iter().position(|step| step.step == Step::Claim).map_or(0, |claim| claim + 1);
+        first.add(after_claim, taken(KEEP_GROUP_STILL));
     }
     if let Some(last) = slots.last_mut() {
-        let let_go = group.resume.is_some() || !group.running().is_empty();
-        let behind = matches!(&group.launches, Launches::Template(template) if !group::follows(look, template));
-        let template = behind.then_some(["create-template", "use-template"]);
-        let let_go = let_go.then_some(["resume-processes", "forget-resume"]);
-        let steps = template.into_iter().chain(let_go).flatten().map(simple);
-        last.add(last.steps.len(), steps.collect());
+        last.add(last.steps.len(), taken(RESUME_GROUP));
     }
 }
 
+/// A step that leaves every member up.
+fn undisturbing(step: Step) -> TimedStep {
+    TimedStep { step, takes: step.takes(), down: false }
+}
+
 impl SlotForecast {
-    fn add(&mut self, at: usize, steps: Vec<Step>) {
+    fn add(&mut self, at: usize, steps: Vec<TimedStep>) {
         self.total += steps.iter().map(|step| step.takes).sum::<Duration>();
-        self.calls += steps.iter().filter(|step| step.ec2).count();
+        self.calls += steps.iter().filter(|step| step.step.is_ec2_call()).count();
         self.steps.splice(at..at, steps);
     }
 }
 
-/// Whether leadership can be moved away from a slot's member, and there is somebody to move it to.
+/// Says whether leadership can be moved away from a slot's member, and there is somebody to move it to.
 fn can_hand_over(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     look.membership.is_some_and(|membership| membership.can_transfer) && select::successor(look, slot).is_some()
 }
 
-/// A claimed slot: what has been done already is left out.
-fn under_way<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotForecast {
-    let claim = look.record.held.as_ref();
-    let old = claim.and_then(|claim| slot.instance(claim.old.as_ref()?));
-    let new =
-        claim.and_then(|claim| slot.live().find(|i| i.attempt == claim.attempt && Some(&i.id) != claim.old.as_ref()));
-    let stopped = old.is_none_or(|old| old.state >= InstanceState::Stopping);
-    let moved = new.is_some_and(|new| slot.all_on(look, &new.id));
-    let member = |instance: &Instance| group::adopted(look).and_then(|group| group.members.get(&instance.id));
-    let done = |action: &str| match action {
-        "claim" => true,
-        "launch" => new.is_some(),
-        "transfer-leadership" | "stop" => stopped,
-        "snapshot" | "detach" => moved || slot.present().all(|(_, v)| look.place(v) == super::look::Place::Free),
-        "attach" => moved,
-        "join-group" => new.is_some_and(|new| member(new).is_some()),
-        "protect" => new.is_some_and(|new| member(new).is_some_and(|member| member.protected)),
-        "retire" => old.is_some_and(|old| old.retired),
-        "leave-group" => old.is_some_and(|old| old.retired && member(old).is_none()),
-        _ => false,
-    };
-    let leads = slot.member.is_some_and(|member| look.leads(&member.id)) && can_hand_over(look, slot);
-    let mut steps = match old {
-        Some(_) => replacement(look.spec, slot.volumes.iter().any(|(v, _)| v.snapshot_before_replace), leads),
-        None => filling(look.spec, 0),
-    };
-    steps.retain(|step| !done(step.action));
-    slot_forecast(look, slot, Reason::UnderWay, (old, new), steps)
+/// The steps of one whole replacement.
+fn replacing(look: &Look<'_>, transfers: bool) -> Vec<TimedStep> {
+    timed(steps::replacing(look.spec.rollout.strategy), look.spec, Scope { transfers, lacking: 0 })
 }
 
-fn filled<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<SlotForecast> {
-    let to_make = match standing(look, slot) {
-        Standing::Blank { lacking } => lacking.len(),
-        Standing::Vacant { .. } => 0,
+/// Forecasts the claimed slot, without what is done.
+fn under_way(look: &Look<'_>, replacement: &Replacement<'_, '_>) -> SlotForecast {
+    let slot = replacement.slot;
+    let leads = slot.member.is_some_and(|member| look.leads(&member.id)) && can_hand_over(look, slot);
+    let mut steps = match replacement.old {
+        Some(_) => replacing(look, leads),
+        None => timed(HEAL, look.spec, Scope::default()),
+    };
+    steps.retain(|step| !replacement.is_done(step.step));
+    slot_forecast(look, slot, Reason::UnderWay, (replacement.old, replacement.live_new()), steps)
+}
+
+/// Forecasts a slot that has no instance.
+fn filled(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<SlotForecast> {
+    let steps = match slot_state(look, slot) {
+        SlotState::Blank { lacking } => timed(CREATE, look.spec, Scope { transfers: false, lacking: lacking.len() }),
+        SlotState::Vacant { .. } => timed(HEAL, look.spec, Scope::default()),
         _ => return None,
     };
-    Some(slot_forecast(look, slot, Reason::Empty, (None, None), filling(look.spec, to_make)))
+    Some(slot_forecast(look, slot, Reason::Empty, (None, None), steps))
 }
 
 fn slot_forecast(
@@ -177,11 +165,12 @@ fn slot_forecast(
     slot: &SlotLook<'_>,
     reason: Reason,
     (old, new): (Option<&Instance>, Option<&Instance>),
-    steps: Vec<Step>,
+    steps: Vec<TimedStep>,
 ) -> SlotForecast {
     let healthy = look.slots.iter().filter(|slot| slot.is_healthy_voter()).count();
     let own = usize::from(slot.is_healthy_voter());
     let declared = look.spec.slots.len();
+    let claim = look.record.held.as_ref().filter(|claim| claim.slot == slot.spec.name);
     SlotForecast {
         slot: slot.spec.name.clone(),
         zone: slot.spec.zone.clone(),
@@ -189,13 +178,7 @@ fn slot_forecast(
         old: old.map(|old| old.id.clone()),
         new: new.map(|new| new.id.clone()),
         from: old.map(|old| old.image.clone()),
-        to: look
-            .record
-            .held
-            .as_ref()
-            .filter(|c| c.slot == slot.spec.name)
-            .map_or(&look.spec.image, |c| &c.image)
-            .clone(),
+        to: claim.map_or(&look.spec.image, |claim| &claim.image).clone(),
         volumes: slot.volumes.iter().map(|(v, there)| (v.name.clone(), there.map(|there| there.id.clone()))).collect(),
         quorum: Quorum {
             before: healthy,
@@ -206,7 +189,7 @@ fn slot_forecast(
         },
         member_down: steps.iter().filter(|step| step.down).map(|step| step.takes).sum(),
         total: steps.iter().map(|step| step.takes).sum(),
-        calls: steps.iter().filter(|step| step.ec2).count(),
+        calls: steps.iter().filter(|step| step.step.is_ec2_call()).count(),
         steps,
     }
 }

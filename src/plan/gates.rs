@@ -13,24 +13,35 @@ mod cloud;
 mod group;
 mod intent;
 mod membership;
+pub mod name;
 pub mod question;
 
+pub use name::GateName;
 pub use question::{Finding, Question};
 
 /// One row of the table.
 pub struct Gate {
-    /// Its stable name, part of the interface.
-    pub name: &'static str,
-    /// What it guards.
-    pub guards: Guards,
-    /// The question.
-    pub ask: fn(&Question<'_, '_>) -> Finding,
+    /// The stable name, part of the interface.
+    pub name: GateName,
+    /// The question, by what it stands before.
+    pub ask: Ask,
 }
 
-/// What a gate stands before. Each includes the ones after it.
+/// A gate's question. What stands before everything is asked of the cluster, everything else of one slot.
+pub enum Ask {
+    /// Asked before anything is done to the cluster.
+    Everything(fn(&Look<'_>) -> Finding),
+    /// Asked before a lost member is brought back too.
+    Repair(fn(&Question<'_, '_>) -> Finding),
+    /// Asked before a change that somebody wants: the beginning of a replacement, and the step that takes its member
+    /// down.
+    Upgrade(fn(&Question<'_, '_>) -> Finding),
+}
+
+/// The changes that a gate stands before. Each includes the ones after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Guards {
-    /// Only a change that somebody wants: beginning a replacement, and the step that takes its member down.
+    /// Only a change that somebody wants.
     Upgrade,
     /// Bringing a lost member back too.
     Repair,
@@ -38,62 +49,85 @@ pub enum Guards {
     Everything,
 }
 
+impl Gate {
+    /// The changes that the gate stands before.
+    pub fn guards(&self) -> Guards {
+        match self.ask {
+            Ask::Everything(_) => Guards::Everything,
+            Ask::Repair(_) => Guards::Repair,
+            Ask::Upgrade(_) => Guards::Upgrade,
+        }
+    }
+
+    /// Asks the gate about a slot.
+    fn finding(&self, question: &Question<'_, '_>) -> Finding {
+        match self.ask {
+            Ask::Everything(ask) => ask(question.look),
+            Ask::Repair(ask) | Ask::Upgrade(ask) => ask(question),
+        }
+    }
+}
+
 /// Every gate.
+#[rustfmt::skip]
 pub const GATES: &[Gate] = &[
-    Gate { name: "frozen", guards: Guards::Everything, ask: intent::frozen },
-    Gate { name: "kill-switch", guards: Guards::Everything, ask: intent::kill_switch },
-    Gate { name: "wrong-account", guards: Guards::Everything, ask: intent::wrong_account },
-    Gate { name: "stale-observation", guards: Guards::Everything, ask: intent::stale_observation },
-    Gate { name: "suspended", guards: Guards::Upgrade, ask: intent::suspended },
-    Gate { name: "outside-window", guards: Guards::Upgrade, ask: intent::outside_window },
-    Gate { name: "approval-required", guards: Guards::Upgrade, ask: intent::approval_required },
-    Gate { name: "not-rehearsed", guards: Guards::Upgrade, ask: intent::not_rehearsed },
-    Gate { name: "generation-rejected", guards: Guards::Upgrade, ask: intent::generation_rejected },
-    Gate { name: "rollback-cooldown", guards: Guards::Upgrade, ask: intent::rollback_cooldown },
-    Gate { name: "claim-held", guards: Guards::Upgrade, ask: intent::claim_held },
-    Gate { name: "another-replacement", guards: Guards::Upgrade, ask: intent::another_replacement },
-    Gate { name: "image-unavailable", guards: Guards::Repair, ask: cloud::image_unavailable },
-    Gate { name: "not-owned", guards: Guards::Repair, ask: cloud::not_owned },
-    Gate { name: "owned-by-autoscaling", guards: Guards::Repair, ask: group::owned_by_autoscaling },
-    Gate { name: "group-unusable", guards: Guards::Repair, ask: group::group_unusable },
-    Gate { name: "group-has-no-room", guards: Guards::Repair, ask: group::group_has_no_room },
-    Gate { name: "group-changing", guards: Guards::Upgrade, ask: group::group_changing },
-    Gate { name: "volume-missing", guards: Guards::Upgrade, ask: cloud::volume_missing },
-    Gate { name: "volume-impaired", guards: Guards::Repair, ask: cloud::volume_impaired },
-    Gate { name: "volume-modifying", guards: Guards::Upgrade, ask: cloud::volume_modifying },
-    Gate { name: "delete-on-termination", guards: Guards::Upgrade, ask: cloud::delete_on_termination },
-    Gate { name: "zone-impaired", guards: Guards::Upgrade, ask: cloud::zone_impaired },
-    Gate { name: "scheduled-event", guards: Guards::Upgrade, ask: cloud::scheduled_event },
-    Gate { name: "unknown-health", guards: Guards::Upgrade, ask: membership::unknown_health },
-    Gate { name: "no-leader", guards: Guards::Upgrade, ask: membership::no_leader },
-    Gate { name: "members-missing", guards: Guards::Upgrade, ask: membership::members_missing },
-    Gate { name: "member-not-voter", guards: Guards::Upgrade, ask: membership::member_not_voter },
-    Gate { name: "member-unhealthy", guards: Guards::Upgrade, ask: membership::member_unhealthy },
-    Gate { name: "quorum-would-be-lost", guards: Guards::Upgrade, ask: membership::quorum_would_be_lost },
-    Gate { name: "lagging", guards: Guards::Upgrade, ask: membership::lagging },
-    Gate { name: "unstable", guards: Guards::Upgrade, ask: membership::unstable },
-    Gate { name: "autopilot-would-prune", guards: Guards::Upgrade, ask: membership::autopilot_would_prune },
+    Gate { name: GateName::Frozen, ask: Ask::Everything(intent::frozen) },
+    Gate { name: GateName::KillSwitch, ask: Ask::Everything(intent::kill_switch) },
+    Gate { name: GateName::WrongAccount, ask: Ask::Everything(intent::wrong_account) },
+    Gate { name: GateName::StaleObservation, ask: Ask::Everything(intent::stale_observation) },
+    Gate { name: GateName::Suspended, ask: Ask::Upgrade(intent::suspended) },
+    Gate { name: GateName::OutsideWindow, ask: Ask::Upgrade(intent::outside_window) },
+    Gate { name: GateName::ApprovalRequired, ask: Ask::Upgrade(intent::approval_required) },
+    Gate { name: GateName::NotRehearsed, ask: Ask::Upgrade(intent::not_rehearsed) },
+    Gate { name: GateName::GenerationRejected, ask: Ask::Upgrade(intent::generation_rejected) },
+    Gate { name: GateName::RollbackCooldown, ask: Ask::Upgrade(intent::rollback_cooldown) },
+    Gate { name: GateName::ClaimHeld, ask: Ask::Upgrade(intent::claim_held) },
+    Gate { name: GateName::AnotherReplacement, ask: Ask::Upgrade(intent::another_replacement) },
+    Gate { name: GateName::ImageUnavailable, ask: Ask::Repair(cloud::image_unavailable) },
+    Gate { name: GateName::NotOwned, ask: Ask::Repair(cloud::not_owned) },
+    Gate { name: GateName::OwnedByAutoscaling, ask: Ask::Repair(group::owned_by_autoscaling) },
+    Gate { name: GateName::GroupUnusable, ask: Ask::Repair(group::group_unusable) },
+    Gate { name: GateName::GroupHasNoRoom, ask: Ask::Repair(group::group_has_no_room) },
+    Gate { name: GateName::GroupChanging, ask: Ask::Upgrade(group::group_changing) },
+    Gate { name: GateName::VolumeMissing, ask: Ask::Upgrade(cloud::volume_missing) },
+    Gate { name: GateName::VolumeImpaired, ask: Ask::Repair(cloud::volume_impaired) },
+    Gate { name: GateName::VolumeModifying, ask: Ask::Upgrade(cloud::volume_modifying) },
+    Gate { name: GateName::DeleteOnTermination, ask: Ask::Upgrade(cloud::delete_on_termination) },
+    Gate { name: GateName::ZoneImpaired, ask: Ask::Upgrade(cloud::zone_impaired) },
+    Gate { name: GateName::ScheduledEvent, ask: Ask::Upgrade(cloud::scheduled_event) },
+    Gate { name: GateName::UnknownHealth, ask: Ask::Upgrade(membership::unknown_health) },
+    Gate { name: GateName::NoLeader, ask: Ask::Upgrade(membership::no_leader) },
+    Gate { name: GateName::MembersMissing, ask: Ask::Upgrade(membership::members_missing) },
+    Gate { name: GateName::MemberNotVoter, ask: Ask::Upgrade(membership::member_not_voter) },
+    Gate { name: GateName::MemberUnhealthy, ask: Ask::Upgrade(membership::member_unhealthy) },
+    Gate { name: GateName::QuorumWouldBeLost, ask: Ask::Upgrade(membership::quorum_would_be_lost) },
+    Gate { name: GateName::Lagging, ask: Ask::Upgrade(membership::lagging) },
+    Gate { name: GateName::Unstable, ask: Ask::Upgrade(membership::unstable) },
+    Gate { name: GateName::AutopilotWouldPrune, ask: Ask::Upgrade(membership::autopilot_would_prune) },
 ];
 
-/// Why nothing at all may be done, if that is so.
+/// Finds why nothing at all may be done, if that is so.
 pub fn standstill(look: &Look<'_>) -> Option<Hazards> {
-    let slot = look.slots.first()?;
-    let hazards = refusals(&Question { look, slot, image: &look.spec.image }, Guards::Everything);
+    let refusal = |gate: &Gate| match gate.ask {
+        Ask::Everything(ask) => ask(look).hazard,
+        Ask::Repair(_) | Ask::Upgrade(_) => None,
+    };
+    let hazards: Vec<_> = GATES.iter().filter_map(refusal).collect();
     (!hazards.is_empty()).then_some(Hazards { slot: None, hazards })
 }
 
-/// Why a slot must not be given back what it lost.
+/// Lists why a slot must not be given back what it lost.
 pub fn repair_refusals(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Vec<Hazard> {
     refusals(&Question { look, slot, image }, Guards::Repair)
 }
 
-/// Why a slot's replacement must not begin, or its member not be taken down.
+/// Lists why a slot's replacement must not begin, or its member not be taken down.
 pub fn upgrade_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
     refusals(&Question { look, slot, image: &look.spec.image }, Guards::Upgrade)
 }
 
-/// Why a replacement's new member, given up as unhealthy, must not be stopped after all. Should it have become well
-/// since, it is a member like any other; and as long as nobody can say, nobody may stop it.
+/// Lists why a replacement's new member, given up as unhealthy, must not be stopped after all. Should it have become
+/// well since, it is a member like any other; and as long as nobody can say, nobody may stop it.
 pub fn taking_back_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
     let question = Question { look, slot, image: &look.spec.image };
     let quorum = || membership::quorum_would_be_lost(&question).hazard.into_iter().collect();
@@ -105,15 +139,15 @@ pub fn taking_back_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard>
     }
 }
 
-/// Every gate's answer about replacing a slot: what `explain` shows.
+/// Asks every gate about replacing a slot, as `explain` shows it.
 pub fn findings<'t>(
     look: &'t Look<'_>,
     slot: &'t SlotLook<'_>,
     image: &'t ImageId,
 ) -> impl Iterator<Item = (&'static Gate, Finding)> + 't {
-    GATES.iter().map(move |gate| (gate, (gate.ask)(&Question { look, slot, image })))
+    GATES.iter().map(move |gate| (gate, gate.finding(&Question { look, slot, image })))
 }
 
 fn refusals(question: &Question<'_, '_>, guards: Guards) -> Vec<Hazard> {
-    GATES.iter().filter(|gate| gate.guards >= guards).filter_map(|gate| (gate.ask)(question).hazard).collect()
+    GATES.iter().filter(|gate| gate.guards() >= guards).filter_map(|gate| gate.finding(question).hazard).collect()
 }

@@ -10,21 +10,26 @@
 //! comes after a rollback, a dropped claim and healing alike, and once in a rollout. Between two slots of a rollout the
 //! group stays as it is: a late `ResumeProcesses` must not meet a stopped member.
 
+use std::collections::BTreeSet;
+
 use crate::action::{CloudEffect, Effect, GroupEffect, NewTemplateVersion};
 use crate::ids::{ImageId, InstanceId, Token};
-use crate::observed::{Group, Instance, Launches, Lifecycle, Recruit, Template, TemplateVersion};
+use crate::observed::{
+    Group, GroupMember, Instance, InstanceState, Launches, Lifecycle, Recruit, Template, TemplateVersion,
+};
+use crate::time::elapsed;
 
 use super::answer::{Awaited, Hazard, Plan, Why};
 use super::drift;
 use super::look::{Look, SlotLook};
-use super::standing::{Standing, standing};
+use super::slot_state::{SlotState, slot_state};
 
 /// The adopted group, if there is one.
 pub fn adopted<'a>(look: &Look<'a>) -> Option<&'a Group> {
     look.spec.capacity.group().and(look.cloud.group.as_ref())
 }
 
-/// Why the adopted group cannot be worked with, if that is so.
+/// Finds why the adopted group cannot be worked with, if that is so.
 pub fn fault(look: &Look<'_>) -> Option<Hazard> {
     let name = look.spec.capacity.group()?;
     let why = match &look.cloud.group {
@@ -40,50 +45,60 @@ pub fn fault(look: &Look<'_>) -> Option<Hazard> {
     Some(Hazard::GroupUnusable { group: name.to_owned(), why })
 }
 
-/// Keeps the group from acting while a slot is claimed. Done when none of its processes runs and it counts right.
-/// What somebody resumes meanwhile is suspended again; what is resumed in the end stays what was written down first.
-pub fn quiet(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Plan> {
-    let group = adopted(look)?;
-    suspend(look, Some(slot), group).or_else(|| tidy(look, Some(slot), group))
+/// Writes down which of the group's processes run, before a claimed slot is touched. Somebody may resume some
+/// meanwhile; what is resumed in the end stays what was written down first.
+pub fn record_resume(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Plan> {
+    record(look, Some(slot), adopted(look)?)
 }
 
-/// Writes down which processes of a group run, and suspends them.
+/// Keeps the group from acting while a slot is claimed. Done when none of its processes runs and it counts right.
+pub fn keep_still(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Plan> {
+    let group = adopted(look)?;
+    suspend(look, Some(slot), group).or_else(|| correct_size(look, Some(slot), group))
+}
+
+/// Writes down which processes of a group run, unless that is written down.
+pub fn record(look: &Look<'_>, slot: Option<&SlotLook<'_>>, group: &Group) -> Option<Plan> {
+    let processes = group.running();
+    let is_due = group.resume.is_none() && !processes.is_empty();
+    is_due.then(|| act(look, slot, group, GroupEffect::RecordResume { processes }, Why::KeepStill))
+}
+
+/// Suspends the processes of a group that run.
 pub fn suspend(look: &Look<'_>, slot: Option<&SlotLook<'_>>, group: &Group) -> Option<Plan> {
     let processes = group.running();
-    if processes.is_empty() {
-        return None;
-    }
-    let effect = match group.resume {
-        None => GroupEffect::RecordResume { processes },
-        Some(_) => GroupEffect::Suspend { processes },
-    };
-    Some(act(look, slot, group, effect, Why::KeepStill))
+    (!processes.is_empty()).then(|| act(look, slot, group, GroupEffect::Suspend { processes }, Why::KeepStill))
 }
 
-/// Makes an instance a member that is protected from scale-in.
-pub fn enlist(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, why: &Why) -> Option<Plan> {
+/// Attaches an instance to the group, and waits until it is in service there.
+pub fn attach(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, why: &Why) -> Option<Plan> {
     let group = adopted(look)?;
     let id = || instance.id.clone();
-    let effect = match group.members.get(&instance.id) {
-        None if group.desired < group.max => GroupEffect::Join { instance: id() },
-        None => {
-            return Some(look.blocked(slot, vec![no_room(look, group)]));
+    match group.members.get(&instance.id).map(|member| member.lifecycle) {
+        None if group.desired < group.max => {
+            Some(act(look, Some(slot), group, GroupEffect::Join { instance: id() }, why.clone()))
         }
-        Some(member) => match member.lifecycle {
-            Lifecycle::Joining => {
-                let what = Awaited::Joined { instance: id(), group: group.name.clone() };
-                return Some(look.wait(slot, what, instance.state_since, look.limits.group_change));
-            }
-            Lifecycle::InService if !member.protected => GroupEffect::Protect { instance: id() },
-            Lifecycle::InService | Lifecycle::Standby | Lifecycle::Leaving => return None,
-        },
-    };
-    Some(act(look, Some(slot), group, effect, why.clone()))
+        None => Some(look.blocked(slot, vec![no_room(look, group)])),
+        Some(Lifecycle::Joining) => {
+            let what = Awaited::Joined { instance: id(), group: group.name.clone() };
+            Some(look.wait(slot, what, instance.state_since, look.limits.group_change))
+        }
+        Some(Lifecycle::InService | Lifecycle::Standby | Lifecycle::Leaving) => None,
+    }
 }
 
-/// Has an instance leave, so that the group does not miss it when it is terminated. A group that has as few as it may
-/// have keeps it: then it is dead to the group, and leaves when its successor has joined.
-pub fn discharge(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, why: &Why) -> Option<Plan> {
+/// Protects a member of the group from scale-in.
+pub fn protect(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, why: &Why) -> Option<Plan> {
+    let group = adopted(look)?;
+    let member = group.members.get(&instance.id)?;
+    let is_due = member.lifecycle == Lifecycle::InService && !member.protected;
+    let effect = GroupEffect::Protect { instance: instance.id.clone() };
+    is_due.then(|| act(look, Some(slot), group, effect, why.clone()))
+}
+
+/// Detaches an instance, so that the group does not miss it when it is terminated. A group that has as few as it may
+/// have keeps it: then it is dead to the group, and is detached when its successor has joined.
+pub fn detach(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, why: &Why) -> Option<Plan> {
     let group = adopted(look)?;
     let (id, name) = (instance.id.clone(), group.name.clone());
     match group.members.get(&instance.id)?.lifecycle {
@@ -102,44 +117,59 @@ pub fn discharge(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, why:
     }
 }
 
-/// Every serving instance belongs to the group, and none of them may be scaled in.
-pub fn keep(look: &Look<'_>) -> Option<Plan> {
+/// Attaches every serving instance to the group, and protects each from scale-in.
+pub fn attach_serving(look: &Look<'_>) -> Option<Plan> {
     let group = adopted(look)?;
-    look.slots.iter().find_map(|slot| match standing(look, slot) {
-        Standing::Serving(instance) if instance.owner.as_ref() == Some(&look.seen.owner) => {
+    look.slots.iter().find_map(|slot| match slot_state(look, slot) {
+        SlotState::Serving(instance) if instance.owner.as_ref() == Some(&look.seen.owner) => {
             let elsewhere = instance.auto_scaling_group.as_ref().is_some_and(|name| *name != group.name);
             let stays_out = !group.members.contains_key(&instance.id) && (elsewhere || group.desired >= group.max);
-            if stays_out { None } else { enlist(look, slot, instance, &Why::OutOfStep) }
+            let why = &Why::OutOfStep;
+            let join = || attach(look, slot, instance, why).or_else(|| protect(look, slot, instance, why));
+            if stays_out { None } else { join() }
         }
         _ => None,
     })
 }
 
-/// Nothing is under way, and nothing begins: the group may act by itself again.
-pub fn let_go(look: &Look<'_>) -> Option<Plan> {
+/// Lets the group act by itself again, because nothing is under way, and nothing begins.
+pub fn resume(look: &Look<'_>) -> Option<Plan> {
+    resume_processes(look).or_else(|| forget_resume(look))
+}
+
+/// Resumes what was written down, once the group counts right and takes no serving member for unhealthy.
+pub fn resume_processes(look: &Look<'_>) -> Option<Plan> {
     let group = adopted(look)?;
     let recorded = group.resume.as_ref()?;
     if group.running().is_empty()
-        && let Some(plan) = tidy(look, None, group)
+        && let Some(plan) = correct_size(look, None, group)
     {
         return Some(plan);
     }
-    let suspended: std::collections::BTreeSet<_> = recorded.intersection(&group.suspended).cloned().collect();
-    let effect = match (taken_for_ill(look, group), suspended.is_empty()) {
-        (Some(instance), false) => GroupEffect::Vouch { instance },
-        (None, false) => GroupEffect::Resume { processes: suspended },
-        (_, true) => GroupEffect::ForgetResume { processes: recorded.clone() },
+    let processes: BTreeSet<_> = recorded.intersection(&group.suspended).cloned().collect();
+    let effect = match marked_unhealthy(look, group) {
+        _ if processes.is_empty() => return None,
+        Some(instance) => GroupEffect::Vouch { instance },
+        None => GroupEffect::Resume { processes },
     };
     Some(act(look, None, group, effect, Why::LetGo))
 }
 
-/// Every slot has settled on what the spec wants: so shall what the group launches. Not before, or a bad image would
-/// get there.
-pub fn follow(look: &Look<'_>) -> Option<Plan> {
+/// Deletes the record of what to resume, once all of that runs.
+pub fn forget_resume(look: &Look<'_>) -> Option<Plan> {
+    let group = adopted(look)?;
+    let recorded = group.resume.as_ref().filter(|recorded| recorded.is_disjoint(&group.suspended))?;
+    let effect = GroupEffect::ForgetResume { processes: recorded.clone() };
+    Some(act(look, None, group, effect, Why::LetGo))
+}
+
+/// Makes the group launch what the spec wants, once every slot has settled on it. Before that a bad image would get
+/// there.
+pub fn update_template(look: &Look<'_>) -> Option<Plan> {
     let group = adopted(look)?;
     let Launches::Template(template) = &group.launches else { return None };
     let behind = |slot: &SlotLook<'_>| slot.present().any(|(_, v)| v.generation.as_ref() != Some(&look.generation));
-    if look.slots.iter().any(behind) || follows(look, template) {
+    if look.slots.iter().any(behind) || is_up_to_date(look, template) {
         return None;
     }
     let right = [&template.version, &template.latest].into_iter().find(|version| is_wanted(look, version));
@@ -154,8 +184,8 @@ pub fn follow(look: &Look<'_>) -> Option<Plan> {
     Some(act(look, None, group, effect, Why::TemplateBehind))
 }
 
-/// Whether the group launches what the spec wants, and goes on to whatever becomes of the template.
-pub fn follows(look: &Look<'_>, template: &Template) -> bool {
+/// Says whether the group launches what the spec wants, and goes on to whatever becomes of the template.
+pub fn is_up_to_date(look: &Look<'_>, template: &Template) -> bool {
     template.pinned && is_wanted(look, &template.version)
 }
 
@@ -166,7 +196,7 @@ pub fn recruit_for<'a>(look: &Look<'a>, slot: &SlotLook<'_>, image: &ImageId) ->
     let fits = |recruit: &&Recruit| {
         let here = recruit.zone == slot.spec.zone && recruit.subnet == slot.spec.subnet;
         let counts = group.members.get(&recruit.id).is_some_and(|member| member.lifecycle != Lifecycle::Leaving);
-        let runs = recruit.state <= crate::observed::InstanceState::Running;
+        let runs = recruit.state <= InstanceState::Running;
         is_untaken(look, recruit)
             && here
             && counts
@@ -176,14 +206,14 @@ pub fn recruit_for<'a>(look: &Look<'a>, slot: &SlotLook<'_>, image: &ImageId) ->
     group.recruits.iter().filter(fits).min_by_key(|recruit| (recruit.launched_at, &recruit.id))
 }
 
-/// The group is about to launch what the slot needs: it comes first for a while, or there would be two.
+/// Waits for a group that is about to launch what the slot needs: it comes first for a while, or there would be two.
 pub fn about_to_launch(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Option<Plan> {
     let group = adopted(look)?;
     let Launches::Template(template) = &group.launches else { return None };
     let lost_at = slot.instances.iter().filter(|i| !i.state.is_live()).map(|i| i.state_since).max()?;
     let launches = !group.suspended.contains("Launch") && (alive(look, group) as u32) < group.desired;
     let right = drift::of_make(look.spec, image, &template.version.make).is_empty();
-    let in_time = crate::time::elapsed(look.now, lost_at) < look.limits.group_launch;
+    let in_time = elapsed(look.now, lost_at) < look.limits.group_launch;
     let what = Awaited::Recruit { group: group.name.clone() };
     (launches && right && in_time).then(|| look.wait(slot, what, lost_at, look.limits.group_launch))
 }
@@ -196,7 +226,7 @@ pub fn strays<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'a Recruit> +
     recruits.iter().filter(move |recruit| spare(recruit) && is_untaken(look, recruit))
 }
 
-/// Whether one more may join. Attaching always raises what the group wants, but the group is made to want no more
+/// Says whether one more may join. Attaching always raises what the group wants, but the group is made to want no more
 /// than it has before that, where it may.
 pub fn has_room(look: &Look<'_>, group: &Group) -> bool {
     let alive = alive(look, group) as u32;
@@ -204,30 +234,31 @@ pub fn has_room(look: &Look<'_>, group: &Group) -> bool {
     wants < group.max
 }
 
-/// The group takes no more.
+/// Refuses because the group takes no more.
 pub fn no_room(look: &Look<'_>, group: &Group) -> Hazard {
-    let spare = strays(look).map(|recruit| recruit.id.clone()).collect();
-    Hazard::GroupHasNoRoom { group: group.name.clone(), max: group.max, spare }
+    let spare: Vec<_> = strays(look).map(|recruit| recruit.id.clone()).collect();
+    let (group, max) = (group.name.clone(), group.max);
+    if spare.is_empty() { Hazard::GroupFull { group, max } } else { Hazard::GroupFullOfSpares { group, max, spare } }
 }
 
-/// How many members live, and stay.
+/// Counts the members that live, and stay.
 pub fn alive(look: &Look<'_>, group: &Group) -> usize {
-    let stays = |(id, member): &(&InstanceId, &crate::observed::GroupMember)| {
+    let stays = |(id, member): &(&InstanceId, &GroupMember)| {
         member.lifecycle != Lifecycle::Leaving && !is_dead(look, group, id)
     };
     group.members.iter().filter(stays).count()
 }
 
-/// Our dead leave a group that cannot notice them, and it is made to want what it has: so that it neither launches nor
-/// terminates anything when it is let go.
-fn tidy(look: &Look<'_>, slot: Option<&SlotLook<'_>>, group: &Group) -> Option<Plan> {
+/// Detaches our dead from a group that cannot notice them, and makes it want what it has, so that it neither launches
+/// nor terminates anything when it may act again.
+fn correct_size(look: &Look<'_>, slot: Option<&SlotLook<'_>>, group: &Group) -> Option<Plan> {
     let ours = |id: &&InstanceId| look.cloud.instance(id).is_some_and(|instance| !instance.state.is_live());
     let counts = |id: &&InstanceId| group.members.get(*id).is_some_and(|m| m.lifecycle == Lifecycle::InService);
     let effect = match group.members.keys().filter(ours).find(counts) {
         Some(dead) if group.desired > group.min => GroupEffect::Leave { instance: dead.clone() },
         Some(_) => return None,
         None => {
-            let changing = |m: &crate::observed::GroupMember| m.lifecycle != Lifecycle::InService;
+            let changing = |m: &GroupMember| m.lifecycle != Lifecycle::InService;
             let to = alive(look, group) as u32;
             if to == group.desired || to < group.min || to > group.max || group.members.values().any(changing) {
                 return None;
@@ -238,22 +269,23 @@ fn tidy(look: &Look<'_>, slot: Option<&SlotLook<'_>>, group: &Group) -> Option<P
     Some(act(look, slot, group, effect, Why::OutOfStep))
 }
 
-/// It bears no tag of ours in the other view either, which may be the newer one.
+/// Says whether an instance bears no tag of ours in the other view either, which may be the newer one.
 fn is_untaken(look: &Look<'_>, recruit: &Recruit) -> bool {
     look.cloud.instance(&recruit.id).is_none()
 }
 
-/// Whether a member is known to have ended, or to be about to.
+/// Says whether a member is known to have ended, or to be about to.
 pub fn is_dead(look: &Look<'_>, group: &Group, id: &InstanceId) -> bool {
     let recruit = || group.recruits.iter().find(|recruit| recruit.id == *id).map(|recruit| recruit.state);
     let state = look.cloud.instance(id).map(|instance| instance.state).or_else(recruit);
     state.is_some_and(|state| !state.is_live())
 }
 
-/// A serving member that the group would replace as soon as it may: it saw it stopped, before that was taken back.
-fn taken_for_ill(look: &Look<'_>, group: &Group) -> Option<InstanceId> {
-    look.slots.iter().find_map(|slot| match standing(look, slot) {
-        Standing::Serving(instance) => {
+/// A serving member that the group would replace as soon as it may: the group saw it stopped, before that was taken
+/// back.
+fn marked_unhealthy(look: &Look<'_>, group: &Group) -> Option<InstanceId> {
+    look.slots.iter().find_map(|slot| match slot_state(look, slot) {
+        SlotState::Serving(instance) => {
             group.members.get(&instance.id).filter(|member| !member.healthy).map(|_| instance.id.clone())
         }
         _ => None,

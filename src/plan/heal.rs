@@ -1,4 +1,6 @@
-//! A broken slot: give it back what it has lost, one slot at a time. No gate on upgrades applies here.
+//! A broken slot is given back what it has lost, one slot at a time. No gate on upgrades applies here.
+
+use std::collections::BTreeSet;
 
 use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, InstanceId, SlotName, Token, VolumeName};
@@ -8,12 +10,12 @@ use crate::spec::Origin;
 use super::answer::{Awaited, Plan, Stall, Why};
 use super::gates;
 use super::group;
-use super::look::{Look, Place, SlotLook};
+use super::look::{Look, SlotLook};
 use super::rehearsal;
-use super::standing::{Standing, Unclear, standing};
+use super::slot_state::{Moving, SlotState, slot_state};
 
-/// What to do about the slots that are not as they should be. What can be done comes before what must be waited for,
-/// and that before what needs a person: one slot's trouble does not keep another from being healed.
+/// Decides what to do about the slots that are not as they should be. What can be done comes before what must be waited
+/// for, and that before what needs a person: one slot's trouble does not keep another from being healed.
 pub fn repair(look: &Look<'_>) -> Option<Plan> {
     // Before there is the data that the others are given by their peers, they would begin a cluster without it.
     if let Some(plan) = seed(look) {
@@ -31,68 +33,60 @@ pub fn repair(look: &Look<'_>) -> Option<Plan> {
     let claims = |plan: &Plan| matches!(plan, Plan::Act(action, _) if matches!(action.effect, Effect::Claim(_)));
     let first = plans.min_by_key(urgency)?;
     // The volumes must know of a slot before anything is written to it.
-    match claims(&first) {
-        true => record_slots(look).or(Some(first)),
-        false => Some(first),
-    }
+    if claims(&first) { record_slots(look).or(Some(first)) } else { Some(first) }
 }
 
 /// Whether a slot other than this one has lost its instance, and could be healed now if the claim were free.
 pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
-    others.into_iter().any(|other| match standing(look, other) {
-        Standing::Vacant { shell } => matches!(fill(look, other, shell), Plan::Act(..)),
+    others.into_iter().any(|other| match slot_state(look, other) {
+        SlotState::Vacant { left } => matches!(fill(look, other, left), Plan::Act(..)),
         _ => false,
     })
 }
 
 fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
     let name = || slot.spec.name.clone();
-    match standing(look, slot) {
-        Standing::Serving(_) => None,
-        Standing::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
-        Standing::Vacant { shell } => Some(fill(look, slot, shell)),
-        Standing::Interrupted { old, new } => Some(claim_again(look, slot, old, new)),
-        Standing::Down(instance) => {
+    match slot_state(look, slot) {
+        SlotState::Serving(_) => None,
+        SlotState::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
+        SlotState::Vacant { left } => Some(fill(look, slot, left)),
+        SlotState::Interrupted { old, new } => Some(claim_again(look, slot, old, new)),
+        SlotState::Down(instance) => {
             Some(Plan::Stalled(Stall::InstanceStopped { slot: name(), instance: instance.id.clone() }))
         }
-        Standing::Contested(instances) => Some(Plan::Stalled(Stall::Contested { slot: name(), instances })),
-        Standing::Unsound(stall) => Some(Plan::Stalled(stall)),
-        Standing::Unclear(unclear) => Some(wait_for(look, slot, unclear)),
+        SlotState::Contested(instances) => Some(Plan::Stalled(Stall::Contested { slot: name(), instances })),
+        SlotState::Unsound(stall) => Some(Plan::Stalled(stall)),
+        SlotState::Moving(moving) => Some(wait_for(look, slot, moving)),
     }
 }
 
-fn wait_for<'a>(look: &Look<'a>, slot: &SlotLook<'a>, unclear: Unclear<'a>) -> Plan {
-    let (what, since) = match unclear {
-        Unclear::Instance(instance) if instance.state == crate::observed::InstanceState::Stopping => {
-            (Awaited::Stopped { instance: instance.id.clone() }, instance.state_since)
+fn wait_for(look: &Look<'_>, slot: &SlotLook<'_>, moving: Moving<'_>) -> Plan {
+    let (what, since) = match moving {
+        Moving::Attaching { volume, to, since } => {
+            (Awaited::VolumeAttached { volume: volume.clone(), instance: to.clone() }, since)
         }
-        Unclear::Instance(instance) => (Awaited::Running { instance: instance.id.clone() }, instance.launched_at),
-        Unclear::Views(detail) => (Awaited::ViewsAgree { detail }, look.now),
-        Unclear::Volume { volume, place } => match place {
-            Place::Attaching { to, since } => {
-                (Awaited::VolumeAttached { volume: volume.clone(), instance: to.clone() }, since)
-            }
-            Place::Detaching { since, .. } => (Awaited::VolumeFree { volume: volume.clone() }, since),
-            Place::Creating | Place::Free | Place::On(_) | Place::Unclear(_) | Place::Unusable(_) => {
-                (Awaited::VolumeCreated { volume: volume.clone() }, look.now)
-            }
-        },
+        Moving::Detaching { volume, since } => (Awaited::VolumeFree { volume: volume.clone() }, since),
+        Moving::Creating { volume } => (Awaited::VolumeCreated { volume: volume.clone() }, look.now),
+        Moving::Starting(instance) => (Awaited::Running { instance: instance.id.clone() }, instance.launched_at),
+        Moving::Stopping(instance) => (Awaited::Stopped { instance: instance.id.clone() }, instance.state_since),
+        Moving::Views(detail) => (Awaited::ViewsAgree { detail }, look.now),
     };
     look.wait(slot, what, since, look.limits.slot)
 }
 
-/// The volumes of the slot that begins with another cluster's data.
+/// Creates the volumes of the slot that begins with another cluster's data.
 fn seed(look: &Look<'_>) -> Option<Plan> {
     let seed = look.spec.origin.as_ref()?.seed.as_ref()?;
     let slot = look.slot(&seed.slot)?;
-    match standing(look, slot) {
-        Standing::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
+    match slot_state(look, slot) {
+        SlotState::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
         _ => None,
     }
 }
 
-/// A volume, only ever for a slot of which nobody has any memory. It is blank, unless the slot begins with a copy.
+/// Creates a volume, only ever for a slot of which nobody has any memory: a blank one, unless the slot begins with a
+/// copy.
 fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -> Plan {
     let hazards = gates::repair_refusals(look, slot, &look.spec.image);
     let wanted = look.spec.volumes.iter().find(|volume| lacking.contains(&volume.name));
@@ -104,7 +98,7 @@ fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -
         Content::Copy(copy) => Some(copy),
         Content::Outstanding(plan) => return *plan,
     };
-    let mut slots: std::collections::BTreeSet<SlotName> = known_slots(look);
+    let mut slots: BTreeSet<SlotName> = known_slots(look);
     slots.insert(slot.spec.name.clone());
     let create = CreateVolume {
         token: Token::of(&[&look.spec.name, &slot.spec.name, &volume.name, &slot.spec.zone, "volume"]),
@@ -120,12 +114,13 @@ fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -
     look.act(slot, CloudEffect::CreateVolume(create), Why::New)
 }
 
-/// What a new volume has on it.
+/// The data that a new volume begins with.
 enum Content<'a> {
+    /// No data.
     Blank,
-    /// What a snapshot has, of another cluster's volume.
+    /// A snapshot's data, of another cluster's volume.
     Copy(&'a Snapshot),
-    /// The same, but that snapshot is still to be taken, or to be completed, or came to nothing.
+    /// A snapshot's data, but that snapshot is still to be taken, or to be completed, or came to nothing.
     Outstanding(Box<Plan>),
 }
 
@@ -156,7 +151,7 @@ fn content<'a>(look: &Look<'a>, slot: &SlotLook<'_>, name: &VolumeName) -> Conte
 /// Makes every volume of ours know every slot that has one. Somebody else's are not written to.
 fn record_slots(look: &Look<'_>) -> Option<Plan> {
     let slots = known_slots(look);
-    let behind: std::collections::BTreeSet<_> = look
+    let behind: BTreeSet<_> = look
         .cloud
         .volumes
         .iter()
@@ -170,36 +165,36 @@ fn record_slots(look: &Look<'_>) -> Option<Plan> {
     Some(look.effect(None, Effect::Cloud(effect), Why::Memory))
 }
 
-fn known_slots(look: &Look<'_>) -> std::collections::BTreeSet<SlotName> {
+fn known_slots(look: &Look<'_>) -> BTreeSet<SlotName> {
     let recorded = look.cloud.volumes.iter().flat_map(|volume| volume.slots.iter().chain([&volume.slot]));
     recorded.chain(&look.record.initialised).cloned().collect()
 }
 
-/// A slot that has lost its instance, or never had one, is given another: one that the group has launched for want of
-/// it, or will launch in a moment, or one of ours.
-fn fill(look: &Look<'_>, slot: &SlotLook<'_>, shell: Option<&Instance>) -> Plan {
+/// Gives a slot that has lost its instance, or never had one, another: one that the group has launched for want of it,
+/// or will launch in a moment, or one of ours.
+fn fill(look: &Look<'_>, slot: &SlotLook<'_>, left: Option<&Instance>) -> Plan {
     let Some(remedy) = remedy(look, slot) else {
         let (slot, generation) = (slot.spec.name.clone(), look.generation.clone());
         return Plan::Stalled(Stall::NothingToHealWith { slot, generation });
     };
-    // What the group launches is what settled last. If that is outdated, it is replaced in its turn.
+    // The group launches what settled last. If that is outdated, it is replaced in its turn.
     let targets = [Some(remedy.clone()), settled(look, slot)];
     let recruit = |target: &(Generation, ImageId)| {
         group::recruit_for(look, slot, &target.1).map(|recruit| (target.clone(), recruit.id.clone()))
     };
     if let Some((target, recruit)) = targets.iter().flatten().find_map(recruit) {
-        return claim_lost(look, slot, shell, target, Some(recruit));
+        return claim_lost(look, slot, left, target, Some(recruit));
     }
     let about_to = |target: &(Generation, ImageId)| group::about_to_launch(look, slot, &target.1);
     let awaited = targets.iter().flatten().find_map(about_to);
-    awaited.unwrap_or_else(|| claim_lost(look, slot, shell, remedy, None))
+    awaited.unwrap_or_else(|| claim_lost(look, slot, left, remedy, None))
 }
 
-/// Claims a slot to give it an instance. A shell that is left is kept until that one has proved itself.
+/// Claims a slot to give it an instance. An instance that is left is kept until the new one has proved itself.
 fn claim_lost(
     look: &Look<'_>,
     slot: &SlotLook<'_>,
-    shell: Option<&Instance>,
+    left: Option<&Instance>,
     (generation, image): (Generation, ImageId),
     recruit: Option<InstanceId>,
 ) -> Plan {
@@ -207,15 +202,15 @@ fn claim_lost(
     if !hazards.is_empty() {
         return look.blocked(slot, hazards);
     }
-    // Its volumes alone say nothing: they are made, and known to the others, before its first instance is.
+    // The slot's volumes alone say nothing: they are made, and known to the others, before its first instance is.
     let proven = slot.present().any(|(_, volume)| volume.generation.is_some());
     let had_one = proven || look.record.initialised.contains(&slot.spec.name);
     let why = if had_one { Why::Lost } else { Why::New };
-    look.claim(slot, shell, look.next_attempt(), (generation, image), recruit, why)
+    look.claim(slot, left, look.next_attempt(), (generation, image), recruit, why)
 }
 
-/// What to heal a slot with: the spec's image, or the last one that settled here if the spec's was rejected, wherever
-/// that was. One that is still to be rehearsed is kept from data as well, as long as there is another.
+/// Chooses what to heal a slot with: the spec's image, or the last one that settled here if the spec's was rejected,
+/// wherever that was. An image that is still to be rehearsed is kept from data as well, as long as there is another.
 pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
     if look.slots.iter().any(|slot| slot.rejected(&look.generation)) {
         return settled(look, slot);
@@ -225,15 +220,15 @@ pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, Image
     Some(kept_away.unwrap_or_else(wanted))
 }
 
-/// What settled last in a slot, if it was not rejected there.
+/// The generation and image that settled last in a slot, if they were not rejected there.
 fn settled(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
     let image = slot.present().find_map(|(_, volume)| volume.image.clone())?;
     let generation = look.spec.generation_on(&image);
     (!slot.rejected(&generation)).then_some((generation, image))
 }
 
-/// Takes an interrupted replacement under a claim again, made from what the instances say of themselves. It is then
-/// finished, taken back or dropped, as any other.
+/// Takes an interrupted replacement under a claim again, made from what the instances say of themselves. The
+/// replacement is then finished, taken back or given up, as any other.
 fn claim_again(look: &Look<'_>, slot: &SlotLook<'_>, old: Option<&Instance>, new: &Instance) -> Plan {
     let generation = new.generation.clone().unwrap_or_else(|| look.generation.clone());
     let why = Why::Interrupted { instance: new.id.clone() };

@@ -26,85 +26,92 @@ pub struct Look<'a> {
     pub now: Timestamp,
     pub cloud: &'a CloudView,
     pub record: &'a ClaimRecord,
-    /// `None` where the members could not be asked.
+    /// The members, unless they could not be asked.
     pub membership: Option<&'a Membership>,
-    /// One for each declared slot, in the order of the spec.
+    /// The declared slots, in the order of the spec.
     pub slots: Vec<SlotLook<'a>>,
 }
 
-/// What belongs to one slot.
+/// Everything that belongs to one slot.
 #[derive(Debug)]
 pub struct SlotLook<'a> {
     pub spec: &'a SlotSpec,
-    /// Dead ones too, for as long as EC2 shows them.
+    /// The instances, dead ones too for as long as EC2 shows them.
     pub instances: Vec<&'a Instance>,
-    /// For each declared volume the one that is there.
+    /// The declared volumes, each with the volume that is there.
     pub volumes: Vec<(&'a VolumeSpec, Option<&'a Volume>)>,
     pub member: Option<&'a Member>,
 }
 
-/// Whether there is anything to decide on.
+/// An observation, arranged or not.
 #[derive(Debug)]
-pub enum Sight<'a> {
-    /// There is.
-    Clear(Box<Look<'a>>),
-    /// Something was not seen that nothing can be decided without.
-    Blind(Hazards),
+pub enum Arranged<'a> {
+    /// Enough was seen to decide on.
+    Look(Box<Look<'a>>),
+    /// Something was not seen without which nothing can be decided.
+    Unseen(Hazards),
 }
 
-impl<'a> Sight<'a> {
+impl<'a> Arranged<'a> {
     /// The look, if there is one.
-    pub fn clear(self) -> Option<Look<'a>> {
+    pub fn look(self) -> Option<Look<'a>> {
         match self {
-            Self::Clear(look) => Some(*look),
-            Self::Blind(_) => None,
+            Self::Look(look) => Some(*look),
+            Self::Unseen(_) => None,
         }
     }
 }
 
-/// Where a volume is, when the volume view and the instance view agree.
+/// The place of a volume, by the volume view and the instance view.
 #[derive(Debug, PartialEq)]
 pub enum Place<'a> {
     /// Attached to nothing, in both views.
     Free,
-    /// Attached, in both views.
-    On(&'a InstanceId),
+    /// Attached to an instance as a device, in both views.
+    On { instance: &'a InstanceId, device: &'a str },
     /// On its way to an instance.
     Attaching { to: &'a InstanceId, since: Timestamp },
     /// On its way off an instance.
     Detaching { from: &'a InstanceId, since: Timestamp },
     /// Being made.
     Creating,
-    /// The two views do not agree, which is common for a while.
+    /// Seen differently by the two views, which is common for a while; in words.
     Unclear(String),
-    /// It cannot be used as it is.
+    /// Of no use as it is, e.g. `in state error`.
     Unusable(&'static str),
+}
+
+impl Place<'_> {
+    /// Says whether the volume is attached to that instance, in both views.
+    pub fn is_on(&self, id: &InstanceId) -> bool {
+        matches!(self, Self::On { instance, .. } if *instance == id)
+    }
 }
 
 impl<'a> Look<'a> {
     /// Arranges what was seen, for a reader who has no limits of his own.
-    pub fn at(spec: &'a ClusterSpec, seen: &'a Observation) -> Sight<'a> {
+    pub fn at(spec: &'a ClusterSpec, seen: &'a Observation) -> Arranged<'a> {
         Self::within(&Limits::DEFAULT, spec, seen)
     }
 
     /// Arranges what was seen, to be judged by those limits.
-    pub fn within(limits: &'a Limits, spec: &'a ClusterSpec, seen: &'a Observation) -> Sight<'a> {
+    pub fn within(limits: &'a Limits, spec: &'a ClusterSpec, seen: &'a Observation) -> Arranged<'a> {
         let (cloud, record) = match (&seen.cloud, &seen.claim) {
             (Reading::Seen { value: cloud, .. }, Reading::Seen { value: record, .. }) => (cloud, record),
             (cloud, claim) => {
                 let unread = [("the cloud", why(cloud)), ("the claim", why(claim))];
                 let hazards = unread.into_iter().filter_map(|(source, why)| {
                     let why = format!("{source} could not be read: {}", why?);
-                    Some(Hazard::StaleObservation { why, unread: true })
+                    Some(Hazard::Unread { why })
                 });
-                return Sight::Blind(Hazards { slot: None, hazards: hazards.collect() });
+                return Arranged::Unseen(Hazards { slot: None, hazards: hazards.collect() });
             }
         };
         let membership = seen.membership.seen();
         let slots = spec.slots.iter().map(|slot| SlotLook::new(spec, slot, cloud, membership)).collect();
         let (rules, generation) = (spec.application.rules(), spec.generation());
         let now = seen.now;
-        Sight::Clear(Box::new(Self { spec, limits, rules, generation, seen, now, cloud, record, membership, slots }))
+        Arranged::Look(Box::new(Self { spec, limits, rules, generation, seen, now, cloud, record, membership, slots }))
     }
 
     /// The look at a declared slot.
@@ -112,7 +119,7 @@ impl<'a> Look<'a> {
         self.slots.iter().find(|slot| slot.spec.name == *name)
     }
 
-    /// Where a volume is, if both views agree.
+    /// Finds where a volume is, if both views agree.
     pub fn place(&self, volume: &'a Volume) -> Place<'a> {
         let listed_by = |id: &InstanceId| {
             self.cloud.instance(id).is_some_and(|instance| instance.devices.iter().any(|d| d.volume == volume.id))
@@ -131,7 +138,9 @@ impl<'a> Look<'a> {
                 AttachmentPhase::Detaching | AttachmentPhase::Busy => {
                     Place::Detaching { from: &attachment.instance, since: attachment.since }
                 }
-                AttachmentPhase::Attached if listed_by(&attachment.instance) => Place::On(&attachment.instance),
+                AttachmentPhase::Attached if listed_by(&attachment.instance) => {
+                    Place::On { instance: &attachment.instance, device: &attachment.device }
+                }
                 AttachmentPhase::Attached => Place::Unclear(format!(
                     "{} is attached to {}, which does not list it",
                     volume.id, attachment.instance
@@ -140,7 +149,8 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Who has a volume that is not an instance of its slot, if somebody has had it for longer than any view is stale.
+    /// Finds the instance that has a volume and is none of its slot's, if it has had it for longer than any view is
+    /// stale.
     pub fn taken_by(&self, slot: &SlotLook<'_>, volume: &'a Volume) -> Option<&'a InstanceId> {
         let VolumeState::InUse(attachment) = &volume.state else { return None };
         let stranger = slot.instance(&attachment.instance).is_none();
@@ -154,17 +164,17 @@ impl<'a> Look<'a> {
         instances.chain(volumes).max().unwrap_or_default().max(self.record.last_attempt).next()
     }
 
-    /// Whether that member leads.
+    /// Says whether that member leads.
     pub fn leads(&self, member: &MemberId) -> bool {
         self.membership.and_then(|membership| membership.leader.as_ref()) == Some(member)
     }
 
-    /// A change for a slot.
+    /// Plans a change for a slot.
     pub fn act(&self, slot: &SlotLook<'_>, effect: CloudEffect, why: Why) -> Plan {
         self.effect(Some(&slot.spec.name), Effect::Cloud(effect), why)
     }
 
-    /// A change through any port.
+    /// Plans a change through any port.
     pub fn effect(&self, slot: Option<&SlotName>, effect: Effect, why: Why) -> Plan {
         Plan::act(&self.spec.name, slot, effect, why)
     }
@@ -194,12 +204,12 @@ impl<'a> Look<'a> {
         self.effect(Some(&slot.spec.name), Effect::Claim(effect), why)
     }
 
-    /// Refusals that stand in the way of a slot.
+    /// Blocks a slot, with all the reasons.
     pub fn blocked(&self, slot: &SlotLook<'_>, hazards: Vec<Hazard>) -> Plan {
         Plan::blocked(Some(&slot.spec.name), hazards)
     }
 
-    /// Waiting for a slot.
+    /// Waits for a slot.
     pub fn wait(&self, slot: &SlotLook<'_>, what: Awaited, since: Timestamp, patience: Duration) -> Plan {
         Plan::wait(Some(&slot.spec.name), what, since, patience)
     }
@@ -242,6 +252,12 @@ impl<'a> SlotLook<'a> {
         self.instances.iter().copied().find(|instance| instance.id == *id)
     }
 
+    /// The instance that was launched under a claim's attempt, dead or alive.
+    pub fn launched_under(&self, claim: &Claim) -> Option<&'a Instance> {
+        let is_new = |i: &&Instance| i.attempt == claim.attempt && Some(&i.id) != claim.old.as_ref();
+        self.instances.iter().copied().find(is_new)
+    }
+
     /// The ids of the volumes that are there.
     pub fn volume_ids(&self) -> BTreeSet<VolumeId> {
         self.present().map(|(_, volume)| volume.id.clone()).collect()
@@ -257,29 +273,31 @@ impl<'a> SlotLook<'a> {
         self.volumes.iter().filter_map(|(spec, volume)| volume.map(|volume| (*spec, volume)))
     }
 
-    /// Whether every declared volume is attached to that instance, in both views.
+    /// Says whether every declared volume is attached to that instance, in both views.
     pub fn all_on(&self, look: &Look<'a>, id: &InstanceId) -> bool {
-        self.volumes.iter().all(|(_, volume)| volume.is_some_and(|volume| look.place(volume) == Place::On(id)))
+        self.volumes.iter().all(|(_, volume)| volume.is_some_and(|volume| look.place(volume).is_on(id)))
     }
 
-    /// Whether any of the slot's volumes is at, or on its way to or from, that instance.
+    /// Says whether any of the slot's volumes is at, or on its way to or from, that instance.
     pub fn any_at(&self, look: &Look<'a>, id: &InstanceId) -> bool {
         let lists = |volume: &Volume| {
             look.cloud.instance(id).is_some_and(|instance| instance.devices.iter().any(|d| d.volume == volume.id))
         };
         self.present().any(|(_, volume)| match look.place(volume) {
-            Place::On(at) | Place::Attaching { to: at, .. } | Place::Detaching { from: at, .. } => at == id,
+            Place::On { instance: at, .. } | Place::Attaching { to: at, .. } | Place::Detaching { from: at, .. } => {
+                at == id
+            }
             Place::Unclear(_) => true,
             Place::Free | Place::Creating | Place::Unusable(_) => lists(volume),
         })
     }
 
-    /// Whether the slot's member is a healthy voter.
+    /// Says whether the slot's member is a healthy voter.
     pub fn is_healthy_voter(&self) -> bool {
         self.member.is_some_and(|member| member.voter && member.health == Health::Healthy)
     }
 
-    /// The generation that failed here, if one did.
+    /// Says whether that generation failed here.
     pub fn rejected(&self, generation: &Generation) -> bool {
         self.present().any(|(_, volume)| volume.rejected.as_ref() == Some(generation))
     }

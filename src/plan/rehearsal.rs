@@ -1,4 +1,4 @@
-//! Rehearsal: what a throw-away copy has shown of the generation that is wanted, and for which slots that counts.
+//! The rehearsals: what a throw-away copy has shown of the generation that is wanted, and for which slots that counts.
 
 use crate::observed::{Rehearsed, Verdict};
 use crate::spec::Rehearsal;
@@ -11,10 +11,11 @@ pub fn latest<'a>(look: &Look<'a>) -> Option<&'a Rehearsed> {
     look.record.rehearsed.iter().rfind(|rehearsed| rehearsed.generation == look.generation)
 }
 
-/// Why the spec's generation is not proven for a slot, where the spec requires that it is.
+/// Finds why the spec's generation is not proven for a slot, where the spec requires that it is.
 ///
-/// It is by a rehearsal that went the slot's way: from the image that the slot runs, or has settled on. A slot that is at
-/// the new image already, with other settings, has no way of its own to go from, so for it any image will do.
+/// A generation is proven by a rehearsal that went the slot's way: from the image that the slot runs, or has settled
+/// on. A slot that is at the new image already, with other settings, has no way of its own to go from, so for it any
+/// image will do.
 pub fn unproven(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Unproven> {
     if look.spec.rollout.rehearsal == Rehearsal::Optional {
         return None;
@@ -27,5 +28,5 @@ pub fn unproven(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Unproven> {
     let serving = slot.live().filter(|instance| slot.any_at(look, &instance.id)).map(|instance| &instance.image);
     let settled = slot.present().filter_map(|(_, volume)| volume.image.as_ref());
     let runs = serving.chain(settled).find(|image| **image != rehearsed.from && **image != rehearsed.to)?;
-    Some(Unproven::Otherwise { from: rehearsed.from.clone(), runs: runs.clone() })
+    Some(Unproven::FromOtherImage { from: rehearsed.from.clone(), runs: runs.clone() })
 }

@@ -1,4 +1,4 @@
-//! The claimed slot: finish its replacement, take it back, or drop it, whichever the world says it is at.
+//! The claimed slot: its replacement is finished, taken back, or given up, whichever the world says it is at.
 //!
 //! ```text
 //! surge     launch ─ running, checks ─ gates ─ leadership away ─ STOP old ─┐
@@ -8,46 +8,146 @@
 //!           ─ bake ─ retire old ─ terminate old ─ volumes carry the generation ─ release the claim
 //! ```
 //!
-//! Which way it goes is read off the world too. A generation that the slot's volumes carry as *rejected* is being
-//! taken back; a claim for something the spec no longer wants is dropped as long as no data has moved.
+//! The lists in `steps` say in which order. Which list is in force is read off the world too. A generation that the
+//! slot's volumes carry as *rejected* is being taken back; a claim for something the spec no longer wants is given up
+//! as long as no data has moved.
 
+use crate::ids::Generation;
 use crate::observed::{Instance, InstanceState};
 
 use super::answer::{Plan, Stall, Why};
 use super::drift::drifts;
 use super::group;
-use super::look::Look;
-use super::standing;
+use super::heal;
+use super::look::{Look, Place};
+use super::slot_state;
+use super::steps::{self, GIVE_UP, HEAL, KEEP_GROUP_STILL, Step, TAKE_BACK};
 
 mod back;
+mod deadline;
 mod forward;
+mod instances;
+mod launch;
 mod proof;
-mod shells;
 mod under_way;
 
-use under_way::Replacement;
+pub use under_way::Replacement;
 
-/// If a slot is claimed, the next thing to do about it.
-pub fn finish(look: &Look<'_>) -> Option<Plan> {
-    let claim = look.record.held.as_ref()?;
-    let Some(slot) = look.slot(&claim.slot) else {
-        return Some(Plan::Stalled(Stall::ClaimForUndeclared { slot: claim.slot.clone() }));
-    };
-    let old = claim.old.as_ref().and_then(|id| slot.instance(id));
-    let is_new = |instance: &&Instance| instance.attempt == claim.attempt && Some(&instance.id) != claim.old.as_ref();
-    let new = slot.instances.iter().copied().find(is_new);
-    let replacement = Replacement { look, slot, claim, old, new };
-    Some(replacement.sound().or_else(|| replacement.quiet()).unwrap_or_else(|| match () {
-        () if slot.rejected(&claim.generation) => replacement.back(),
-        () if replacement.is_superseded() => replacement.drop_it(),
-        () => replacement.forward(),
-    }))
+/// The way that a replacement goes.
+#[derive(Clone, Copy, PartialEq)]
+enum Course {
+    /// To the new instance.
+    Forward,
+    /// To the old instance again.
+    Back,
+    /// To an end before any data has moved.
+    GivenUp,
 }
 
-impl<'a> Replacement<'_, 'a> {
-    /// A reason why nothing at all can be done in this slot.
-    fn sound(&self) -> Option<Plan> {
-        if let Some(stall) = standing::fault(self.look, self.slot) {
+/// Decides on the next thing to do about the claimed slot, if one is claimed.
+pub fn finish(look: &Look<'_>) -> Option<Plan> {
+    let claim = look.record.held.as_ref()?;
+    let undeclared = || Plan::Stalled(Stall::ClaimForUndeclared { slot: claim.slot.clone() });
+    Some(Replacement::of(look).map_or_else(undeclared, |replacement| replacement.next().1))
+}
+
+/// Finds the step at which the claimed slot's replacement stands, if it stands at one.
+pub fn step(look: &Look<'_>) -> Option<Step> {
+    Replacement::of(look)?.next().0
+}
+
+impl Replacement<'_, '_> {
+    /// Finds the first step that is outstanding, and the plan for it.
+    fn next(&self) -> (Option<Step>, Plan) {
+        if let Some(plan) = self.blocked_by_fault() {
+            return (None, plan);
+        }
+        let course = self.course();
+        if let Some((step, plan)) = self.first_of(self.before(course), course) {
+            return (Some(step), plan);
+        }
+        let (is_moving, list) = self.steps(course);
+        if is_moving && let Some(plan) = self.past_deadline() {
+            return (None, plan);
+        }
+        match self.first_of(list, course) {
+            Some((step, plan)) => (Some(step), plan),
+            None => (None, self.disagreement("nothing is left to do, and the slot is still claimed".to_owned())),
+        }
+    }
+
+    /// Reads off the world which way the replacement goes.
+    fn course(&self) -> Course {
+        if self.slot.rejected(&self.claim.generation) {
+            Course::Back
+        } else if self.is_superseded() {
+            Course::GivenUp
+        } else {
+            Course::Forward
+        }
+    }
+
+    /// Lists the steps that come before any other. Where the claim is given up and nothing was launched, the group may
+    /// go on.
+    fn before(&self, course: Course) -> &'static [Step] {
+        if course == Course::GivenUp && self.new.is_none() { &[] } else { KEEP_GROUP_STILL }
+    }
+
+    /// Lists the steps of a course, and says whether they move the volumes forward. Once every volume is at the new
+    /// instance, no step before the proof is asked for again.
+    fn steps(&self, course: Course) -> (bool, &'static [Step]) {
+        let replaces = self.claim.old.is_some();
+        let forward = if replaces { steps::replacing(self.look.spec.rollout.strategy) } else { HEAL };
+        match course {
+            Course::Back => (false, TAKE_BACK),
+            Course::GivenUp => (false, GIVE_UP),
+            Course::Forward if self.holder().is_some() => (false, steps::from_proof(forward)),
+            Course::Forward => (true, forward),
+        }
+    }
+
+    fn first_of(&self, list: &[Step], course: Course) -> Option<(Step, Plan)> {
+        list.iter().find_map(|step| Some((*step, self.outstanding(*step, course)?)))
+    }
+
+    /// Says what is outstanding of a step: the plan for its next move, or nothing where the step is done or not needed.
+    fn outstanding(&self, step: Step, course: Course) -> Option<Plan> {
+        match (step, course) {
+            (Step::RecordResume, _) => group::record_resume(self.look, self.slot),
+            (Step::SuspendProcesses, _) => group::keep_still(self.look, self.slot),
+            (_, Course::Forward) => self.forward(step),
+            (_, Course::Back) => self.back(step),
+            (Step::Release, Course::GivenUp) => Some(self.abandon()),
+            (_, Course::GivenUp) => self.discard_by(step, self.new?, &Why::Superseded),
+        }
+    }
+
+    /// Says whether a step on the way forward is done, as far as its call goes: a forecast leaves it out.
+    pub fn is_done(&self, step: Step) -> bool {
+        let (look, slot) = (self.look, self.slot);
+        let member = |instance: &Instance| group::adopted(look).and_then(|group| group.members.get(&instance.id));
+        let (old, new) = (self.old, self.live_new());
+        match step {
+            Step::Claim => true,
+            Step::Launch => new.is_some(),
+            Step::Transfer | Step::Stop => {
+                old.is_none_or(|old| !matches!(old.state, InstanceState::Pending | InstanceState::Running))
+            }
+            Step::Snapshot | Step::Detach => {
+                self.holder().is_some() || slot.present().all(|(_, volume)| look.place(volume) == Place::Free)
+            }
+            Step::Attach => self.holder().is_some(),
+            Step::JoinGroup => new.is_some_and(|new| member(new).is_some()),
+            Step::Protect => new.is_some_and(|new| member(new).is_some_and(|member| member.protected)),
+            Step::Retire => old.is_some_and(|old| old.retired),
+            Step::LeaveGroup => old.is_some_and(|old| old.retired && member(old).is_none()),
+            _ => false,
+        }
+    }
+
+    /// Finds the reason why nothing at all can be done in this slot, if there is one.
+    fn blocked_by_fault(&self) -> Option<Plan> {
+        if let Some(stall) = slot_state::fault(self.look, self.slot) {
             return Some(Plan::Stalled(stall));
         }
         let known = |instance: &Instance| {
@@ -57,7 +157,7 @@ impl<'a> Replacement<'_, 'a> {
         let is_served = |by: &&Instance| self.slot.all_on(self.look, &by.id);
         match strangers.as_slice() {
             [] => None,
-            // It was claimed on an old look: somebody has given the slot an instance since.
+            // The slot was claimed on an old look: somebody has given it an instance since.
             [one] if self.claim.old.is_none() && self.new.is_none() && is_served(one) => {
                 Some(self.release(true, Why::Superseded))
             }
@@ -68,45 +168,40 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// Keeps the adopted group from acting. Where the claim is to be given up and nothing was launched, there is no need.
-    fn quiet(&self) -> Option<Plan> {
-        let is_idle = self.new.is_none() && self.is_superseded() && !self.slot.rejected(&self.claim.generation);
-        if is_idle { None } else { group::quiet(self.look, self.slot) }
-    }
-
-    /// Whether what was claimed is not wanted any more, and no data has moved yet. Once it has, the replacement is
-    /// finished (or taken back) before the direction changes. A slot that has lost its instance comes before one that
-    /// only has an outdated one: the gates would keep this one from going on, and the claim that one from being healed.
+    /// Says whether what was claimed is not wanted any more, and no data has moved yet. Once data has moved, the
+    /// replacement is finished (or taken back) before the direction changes. A slot that has lost its instance comes
+    /// before one that only has an outdated one: the gates would keep this one from going on, and the claim that one
+    /// from being healed.
     fn is_superseded(&self) -> bool {
         match self.old {
             Some(old) => {
                 let untouched = old.state == InstanceState::Running && self.slot.all_on(self.look, &old.id);
-                let unwanted = self.claim.generation != self.look.generation || self.old_will_do(old);
-                untouched && (unwanted || super::heal::is_needed_beside(self.look, self.slot))
+                let unwanted = self.claim.generation != self.look.generation || self.old_is_current(old);
+                untouched && (unwanted || heal::is_needed_beside(self.look, self.slot))
             }
             None if self.claim.old.is_some() => false,
             None => {
                 let moved = self.new.is_some_and(|new| self.slot.any_at(self.look, &new.id));
-                // What the group has launched is a slot's instance like any other, and if outdated is replaced as one.
+                // An instance that the group has launched is a slot's instance like any other, and if outdated is
+                // replaced as one.
                 let launched_for_it = self.claim.recruit.is_none();
                 !moved && launched_for_it && self.claim.generation != self.healing_generation()
             }
         }
     }
 
-    fn old_will_do(&self, old: &Instance) -> bool {
+    fn old_is_current(&self, old: &Instance) -> bool {
         drifts(self.look.spec, self.slot.spec, old).is_empty()
     }
 
-    /// What a lost slot should be healed with as things are now.
-    fn healing_generation(&self) -> crate::ids::Generation {
-        super::heal::remedy(self.look, self.slot)
-            .map_or_else(|| self.look.generation.clone(), |(generation, _)| generation)
+    /// Finds the generation that a lost slot should be healed with as things are now.
+    fn healing_generation(&self) -> Generation {
+        heal::remedy(self.look, self.slot).map_or_else(|| self.look.generation.clone(), |(generation, _)| generation)
     }
 
-    /// Gets rid of what was launched, and gives the slot up. Where no launch was seen, another controller's may still
-    /// be on its way: then nothing new begins for as long as EC2 would accept it.
-    fn drop_it(&self) -> Plan {
-        self.discard_new(Why::Superseded).unwrap_or_else(|| self.release(self.new.is_none(), Why::Superseded))
+    /// Gives the slot up. Where no launch was seen, another controller's may still be on its way: then nothing new
+    /// begins for as long as EC2 would accept it.
+    fn abandon(&self) -> Plan {
+        self.release(self.new.is_none(), Why::Superseded)
     }
 }

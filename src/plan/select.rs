@@ -1,4 +1,4 @@
-//! Which outdated slot goes next, and whether it may.
+//! The choice of the outdated slot that goes next, if it may.
 
 use crate::observed::{Health, Instance, Member};
 
@@ -7,8 +7,8 @@ use super::drift::{Drift, drifts};
 use super::gates;
 use super::group;
 use super::look::{Look, SlotLook};
-use super::standing::{Standing, standing};
-use super::upkeep;
+use super::maintenance;
+use super::slot_state::{SlotState, slot_state};
 
 /// An outdated slot.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Candidate<'l, 'a> {
     pub rank: Rank,
 }
 
-/// Every outdated slot, in the order in which they are replaced as things are now. Asked again before each one.
+/// Lists every outdated slot, in the order in which they are replaced as things are now. Asked again before each one.
 pub fn order<'l, 'a>(look: &'l Look<'a>) -> Vec<Candidate<'l, 'a>> {
     let mut candidates: Vec<_> = look.slots.iter().filter_map(|slot| candidate(look, slot)).collect();
     candidates.sort_by_key(|candidate| candidate.rank);
@@ -27,7 +27,7 @@ pub fn order<'l, 'a>(look: &'l Look<'a>) -> Vec<Candidate<'l, 'a>> {
 }
 
 fn candidate<'l, 'a>(look: &Look<'a>, slot: &'l SlotLook<'a>) -> Option<Candidate<'l, 'a>> {
-    let Standing::Serving(instance) = standing(look, slot) else { return None };
+    let SlotState::Serving(instance) = slot_state(look, slot) else { return None };
     let drifts = drifts(look.spec, slot.spec, instance);
     if drifts.is_empty() {
         return None;
@@ -45,25 +45,31 @@ fn rank(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Rank {
     }
 }
 
-/// Nothing is under way and nothing is broken: begin with the right slot, unless there is a reason not to.
+/// The things that are still to be done when no slot is outdated, in this order.
+const AT_REST: [fn(&Look<'_>) -> Option<Plan>; 4] =
+    [maintenance::outstanding, group::update_template, group::resume, blocked_by_unusable_group];
+
+fn blocked_by_unusable_group(look: &Look<'_>) -> Option<Plan> {
+    group::fault(look).map(|hazard| Plan::blocked(None, vec![hazard]))
+}
+
+/// Begins with the right slot, unless there is a reason not to. Nothing is under way and nothing is broken.
 pub fn begin(look: &Look<'_>) -> Plan {
     let Some(next) = order(look).into_iter().next() else {
-        let at_rest = upkeep::outstanding(look).or_else(|| group::follow(look)).or_else(|| group::let_go(look));
-        let unusable = || group::fault(look).map(|hazard| Plan::blocked(None, vec![hazard]));
-        return at_rest.or_else(unusable).unwrap_or(Plan::Settled);
+        return AT_REST.iter().find_map(|ask| ask(look)).unwrap_or(Plan::Settled);
     };
     let hazards = gates::upgrade_refusals(look, next.slot);
     if !hazards.is_empty() {
         let blocked = || look.blocked(next.slot, hazards);
-        return group::let_go(look).unwrap_or_else(blocked);
+        return group::resume(look).unwrap_or_else(blocked);
     }
     let why = Why::Outdated { drifts: next.drifts, rank: next.rank };
     let target = (look.generation.clone(), look.spec.image.clone());
     look.claim(next.slot, Some(next.instance), look.next_attempt(), target, None, why)
 }
 
-/// Who should lead in place of a slot's member: a healthy, caught-up voter, on the desired image if there is one,
-/// so that leadership moves only once in a rollout.
+/// Chooses who should lead in place of a slot's member: a healthy, caught-up voter, on the desired image if there is
+/// one, so that leadership moves only once in a rollout.
 pub fn successor<'a>(look: &Look<'a>, leaving: &SlotLook<'a>) -> Option<&'a Member> {
     let others = look.slots.iter().filter(|slot| slot.spec.name != leaving.spec.name && slot.is_healthy_voter());
     let caught_up =

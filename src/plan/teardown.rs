@@ -1,25 +1,26 @@
-//! A cluster that is to be no more: its instances stop, its data is saved, and only then does anything go.
+//! A cluster is deleted: its instances stop, its data is saved, and only then does anything go.
 //!
 //! Every step is read from the world, so whoever takes up a destruction that was interrupted goes on where it stopped.
-//! What an adopted Auto Scaling group adds to it is in `group`.
+//! The part that an adopted Auto Scaling group adds is in `auto_scaling`.
 
 use crate::action::{ClaimEffect, Effect};
 use crate::observed::{Ending, Remains};
 
 use super::answer::{Hazard, Plan, Why};
-use super::group::{adopted, let_go};
+use super::group::{self, adopted};
 use super::look::Look;
+use super::steps::{Step, TEAR_DOWN};
 
+mod auto_scaling;
 mod end;
-mod group;
 
 use end::{End, copies};
 
-/// The one next thing to do towards the end of a cluster, of which just that is to remain.
+/// Decides on the one next thing to do towards the end of a cluster, of which just that is to remain.
 pub fn teardown(look: &Look<'_>, remains: Remains) -> Plan {
     let ending = look.record.ending.as_ref().filter(|ending| ending.remains == remains);
     let hazards: Vec<_> =
-        not_ours(look, remains).into_iter().chain(group::in_the_way(look, ending.is_some())).collect();
+        not_ours(look, remains).into_iter().chain(auto_scaling::in_the_way(look, ending.is_some())).collect();
     if !hazards.is_empty() {
         return Plan::blocked(None, hazards);
     }
@@ -29,21 +30,34 @@ pub fn teardown(look: &Look<'_>, remains: Remains) -> Plan {
     instances.sort_by_key(|instance| &instance.id);
     volumes.sort_by_key(|volume| &volume.id);
     let end = End { look, ending, group: adopted(look), instances, volumes };
-    end.keep_still()
-        .or_else(|| end.stop())
-        .or_else(|| end.save())
-        .or_else(|| end.free())
-        .or_else(|| end.lower_minimum())
-        .or_else(|| end.terminate())
-        .or_else(|| end.empty())
-        .or_else(|| let_go(look))
-        .or_else(|| end.delete())
-        .or_else(|| end.delete_copies())
-        .or_else(|| end.linger())
-        .unwrap_or(Plan::Settled)
+    TEAR_DOWN.iter().find_map(|step| end.outstanding(*step)).unwrap_or(Plan::Settled)
 }
 
-/// Nothing of somebody else's is touched, and so the cluster would not be gone.
+impl End<'_, '_> {
+    /// Says what is outstanding of one step: the plan for its next move, or nothing where it is done or not needed.
+    fn outstanding(&self, step: Step) -> Option<Plan> {
+        match step {
+            Step::RecordResume => self.record_resume(),
+            Step::SuspendProcesses => self.keep_still(),
+            Step::Stop => self.stop(),
+            Step::Snapshot => self.snapshot(),
+            Step::Detach => self.detach(),
+            Step::LowerMinimum => self.lower_minimum(),
+            Step::Retire => self.retire(),
+            Step::LeaveGroup => self.leave_group(),
+            Step::Terminate => self.terminate(),
+            Step::ResizeGroup => self.resize_group(),
+            Step::ResumeProcesses => group::resume_processes(self.look),
+            Step::ForgetResume => group::forget_resume(self.look),
+            Step::DeleteVolume => self.delete_volume(),
+            Step::DeleteSnapshot => self.delete_copies(),
+            Step::OutlastLaunches => self.outlast_launches(),
+            _ => None,
+        }
+    }
+}
+
+/// Refuses because of what is somebody else's: that is not touched, and so the cluster would not be gone.
 fn not_ours(look: &Look<'_>, remains: Remains) -> Option<Hazard> {
     let owner = Some(&look.seen.owner);
     let instances = look.cloud.live_instances().filter(|one| one.owner.as_ref() != owner);
@@ -51,10 +65,10 @@ fn not_ours(look: &Look<'_>, remains: Remains) -> Option<Hazard> {
     let copies = copies(look, remains).filter(|copy| copy.owner.as_ref() != owner);
     let resources = instances.map(|one| one.id.to_string()).chain(volumes.map(|volume| volume.id.to_string()));
     let resources: Vec<_> = resources.chain(copies.map(|copy| copy.id.to_string())).collect();
-    (!resources.is_empty()).then_some(Hazard::NotOwned { resources, group: None })
+    (!resources.is_empty()).then_some(Hazard::NotOwned { resources })
 }
 
-/// From now on no controller does anything else to it.
+/// Records the end: from now on no controller does anything else to the cluster.
 fn end(look: &Look<'_>, remains: Remains) -> Plan {
     let fresh = || Ending { since: look.now, attempt: look.next_attempt(), remains };
     let ending = look.record.ending.clone().map_or_else(fresh, |begun| Ending { remains, ..begun });

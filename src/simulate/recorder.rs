@@ -219,7 +219,7 @@ fn answer(report: &Report<'_>, t: f64) -> Option<Answer> {
         Plan::Settled => (AnswerKind::Settled, None, Vec::new()),
         Plan::Wait(waiting) => (AnswerKind::Wait, waiting.slot.clone(), Vec::new()),
         Plan::Blocked(blocked) => {
-            let gates = blocked.hazards.iter().map(|hazard| hazard.gate()).collect();
+            let gates = blocked.hazards.iter().map(|hazard| hazard.gate().as_str()).collect();
             (AnswerKind::Blocked, blocked.slot.clone(), gates)
         }
         Plan::Stalled(stall) => (AnswerKind::Stalled, None, vec![stall.reason()]),

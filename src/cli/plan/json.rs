@@ -263,7 +263,7 @@ impl ClusterPlan {
     /// Plans and forecasts, once.
     pub fn new(spec: &ClusterSpec, seen: &Observation) -> Self {
         let answer = plan(spec, seen);
-        let look = Look::at(spec, seen).clear();
+        let look = Look::at(spec, seen).look();
         let to_come = look.as_ref().map(forecast).unwrap_or_default();
         let hazards = match &answer {
             Plan::Blocked(blocked) => blocked.hazards.iter().map(HazardReport::new).collect(),
@@ -321,7 +321,7 @@ impl Next {
 impl HazardReport {
     /// A hazard in words.
     pub fn new(hazard: &Hazard) -> Self {
-        Self { gate: hazard.gate().to_owned(), message: hazard.to_string(), hint: hazard.hint() }
+        Self { gate: hazard.gate().to_string(), message: hazard.to_string(), hint: hazard.hint() }
     }
 }
 
@@ -365,10 +365,10 @@ fn steps(slot: &SlotForecast) -> Vec<StepReport> {
         (false, Some(last)) if index > last => slot.quorum.after,
         (false, _) => slot.quorum.before,
     };
-    let report = |(index, step): (usize, &crate::plan::steps::Step)| StepReport {
-        id: format!("{}/{}-{}", slot.slot, index + 1, step.action),
-        action: step.action.to_owned(),
-        destructive: step.destructive,
+    let report = |(index, step): (usize, &crate::plan::steps::TimedStep)| StepReport {
+        id: format!("{}/{}-{}", slot.slot, index + 1, step.step),
+        action: step.step.to_string(),
+        destructive: step.step.is_destructive(),
         takes_seconds: seconds(step.takes),
         member_down: step.down,
         healthy_voters: voters(index, step.down),

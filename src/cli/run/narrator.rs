@@ -10,7 +10,7 @@ use crate::cli::progress::Progress;
 use crate::controller::verdict::{Judge, Verdict};
 use crate::controller::{Audience, Report, chain};
 use crate::ids::ClusterName;
-use crate::plan::{Hazard, Plan};
+use crate::plan::Plan;
 use crate::ports::{Outcome, PortError};
 
 pub(super) struct Narrator {
@@ -42,7 +42,8 @@ impl Audience for Narrator {
             match report.plan {
                 Plan::Stalled(_) => tracing::warn!(%cluster, answer, hints = report.status.hints.join("; "), "stalled"),
                 Plan::Blocked(blocked) => {
-                    let gates = blocked.hazards.iter().map(Hazard::gate).collect::<Vec<_>>().join(", ");
+                    let gates =
+                        blocked.hazards.iter().map(|hazard| hazard.gate().as_str()).collect::<Vec<_>>().join(", ");
                     tracing::warn!(%cluster, answer, gates, hints = report.status.hints.join("; "), "blocked");
                 }
                 Plan::Settled => tracing::info!(%cluster, answer, "settled"),

@@ -1,6 +1,6 @@
 //! Gates about EC2: images, ownership, volumes, zones, announced maintenance.
 
-use crate::ids::ImageId;
+use crate::ids::{ImageId, Owner, VolumeId};
 use crate::observed::Instance;
 use crate::plan::answer::Hazard;
 use crate::plan::look::Look;
@@ -8,7 +8,7 @@ use crate::time::{Human, after, elapsed};
 
 use super::question::{Finding, Question, finding, listed};
 
-/// The new image must be there to launch, and that of the instance that serves, if one does, to go back to.
+/// Refuses unless the new image is there to launch, and that of the instance that serves, if one does, to go back to.
 pub(super) fn image_unavailable(q: &Question<'_, '_>) -> Finding {
     let old = q.slot.live().filter(|instance| q.slot.all_on(q.look, &instance.id)).map(|instance| &instance.image);
     let fault = [q.image].into_iter().chain(old).find_map(|image| Some((image, fault_of(q.look, image)?)));
@@ -33,12 +33,12 @@ fn fault_of(look: &Look<'_>, id: &ImageId) -> Option<String> {
 
 pub(super) fn not_owned(q: &Question<'_, '_>) -> Finding {
     let owner = &q.look.seen.owner;
-    let ours = |tag: &Option<crate::ids::Owner>| tag.as_ref() == Some(owner);
+    let ours = |tag: &Option<Owner>| tag.as_ref() == Some(owner);
     let instances = q.slot.live().filter(|instance| !ours(&instance.owner)).map(|instance| instance.id.to_string());
     let volumes = q.slot.present().filter(|(_, volume)| !ours(&volume.owner)).map(|(_, volume)| volume.id.to_string());
     let resources: Vec<_> = instances.chain(volumes).collect();
     let value = format!("not ours: {}", listed(&resources));
-    let hazard = (!resources.is_empty()).then_some(Hazard::NotOwned { resources, group: None });
+    let hazard = (!resources.is_empty()).then_some(Hazard::NotOwned { resources });
     finding(value, format!("all tagged hermitcrab:owner={owner}"), hazard)
 }
 
@@ -72,7 +72,7 @@ pub(super) fn volume_modifying(q: &Question<'_, '_>) -> Finding {
 
 pub(super) fn delete_on_termination(q: &Question<'_, '_>) -> Finding {
     let doomed = q.slot.live().find_map(|instance: &Instance| {
-        let ours = |id: &crate::ids::VolumeId| q.slot.present().any(|(_, volume)| volume.id == *id);
+        let ours = |id: &VolumeId| q.slot.present().any(|(_, volume)| volume.id == *id);
         let device = instance.devices.iter().find(|d| d.delete_on_termination && ours(&d.volume))?;
         Some((device.volume.clone(), instance.id.clone()))
     });
@@ -81,7 +81,7 @@ pub(super) fn delete_on_termination(q: &Question<'_, '_>) -> Finding {
     finding(value, "off for every data volume", hazard)
 }
 
-/// An impaired zone may take a member at any moment, whichever slot it is in.
+/// Refuses while a zone is impaired: it may take a member at any moment, whichever slot it is in.
 pub(super) fn zone_impaired(q: &Question<'_, '_>) -> Finding {
     let impaired = q.look.slots.iter().find_map(|slot| {
         let why = q.look.cloud.catalogue.impaired_zones.get(&slot.spec.zone)?;
@@ -91,7 +91,7 @@ pub(super) fn zone_impaired(q: &Question<'_, '_>) -> Finding {
     finding(value, "no zone of the cluster impaired", impaired.map(|(zone, why)| Hazard::ZoneImpaired { zone, why }))
 }
 
-/// Maintenance of *another* slot's instance: that one would be down beside ours.
+/// Refuses while maintenance of *another* slot's instance is announced: that one would be down beside ours.
 pub(super) fn scheduled_event(q: &Question<'_, '_>) -> Finding {
     let horizon = after(q.look.now, q.look.limits.maintenance);
     let others = q.look.slots.iter().filter(|slot| slot.spec.name != q.slot.spec.name);

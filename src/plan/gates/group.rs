@@ -8,28 +8,25 @@ use crate::plan::group::{adopted, alive, fault, has_room, no_room, recruit_for};
 
 use super::question::{Finding, Question, finding, listed};
 
-/// A group replaces a stopped instance at once, and would so undo what we do. One that was adopted must have been kept
-/// from it before its member is touched.
+/// Refuses an instance of a group that replaces a stopped instance at once, and would so undo what we do. A group that
+/// was adopted must have been kept from it before its member is touched.
 pub(super) fn owned_by_autoscaling(q: &Question<'_, '_>) -> Finding {
     let wants = "in no Auto Scaling group that was not adopted, or is not kept still";
     let owned = q.slot.live().find_map(|instance| {
         let group = group_of(q, instance)?;
-        let running = match q.look.spec.capacity.group() {
-            Some(name) if name == group => kept_from(q),
-            _ => Some(BTreeSet::new()),
-        };
-        Some((instance, group, running?))
+        let is_adopted = q.look.spec.capacity.group() == Some(group);
+        let running = if is_adopted { processes_that_should_rest(q)? } else { BTreeSet::new() };
+        Some((instance, group, is_adopted, running))
     });
-    let value = owned.as_ref().map_or_else(
-        || "in no group".to_owned(),
-        |(instance, group, running)| format!("{} is in {group}; running: {}", instance.id, listed(running)),
-    );
-    let hazard = owned.map(|(instance, group, running)| Hazard::OwnedByAutoscaling {
-        instance: instance.id.clone(),
-        group: group.to_owned(),
-        running,
-    });
-    finding(value, wants, hazard)
+    let Some((instance, group, is_adopted, running)) = owned else { return finding("in no group", wants, None) };
+    let value = format!("{} is in {group}; running: {}", instance.id, listed(&running));
+    let (instance, group) = (instance.id.clone(), group.to_owned());
+    let hazard = if is_adopted {
+        Hazard::GroupNotStill { instance, group, running }
+    } else {
+        Hazard::OwnedByAutoscaling { instance, group }
+    };
+    finding(value, wants, Some(hazard))
 }
 
 /// The group that an instance belongs to, by its own tag or by the group's list.
@@ -39,13 +36,14 @@ fn group_of<'a>(q: &Question<'_, 'a>, instance: &'a Instance) -> Option<&'a str>
 }
 
 /// The processes of the adopted group that run although the slot is claimed, if any do.
-fn kept_from(q: &Question<'_, '_>) -> Option<BTreeSet<String>> {
+fn processes_that_should_rest(q: &Question<'_, '_>) -> Option<BTreeSet<String>> {
     let claimed = q.look.record.held.as_ref().is_some_and(|claim| claim.slot == q.slot.spec.name);
     let running = adopted(q.look).map(Group::running).unwrap_or_default();
     (claimed && !running.is_empty()).then_some(running)
 }
 
-/// The adopted group must be there, launch in every slot's zone, and launch from something that can follow the spec.
+/// Refuses unless the adopted group is there, launches in every slot's zone, and launches from something that can
+/// follow the spec.
 pub(super) fn group_unusable(q: &Question<'_, '_>) -> Finding {
     let wants = "there, with one launch template, and in every slot's zone";
     let Some(name) = q.look.spec.capacity.group() else { return finding("none adopted", wants, None) };
@@ -54,13 +52,14 @@ pub(super) fn group_unusable(q: &Question<'_, '_>) -> Finding {
     finding(value, wants, hazard)
 }
 
-/// A replacement is a member beside all others for a while. One that the group launched is a member already.
+/// Refuses unless one more member has room: a replacement is a member beside all others for a while. One that the group
+/// launched is a member already.
 pub(super) fn group_has_no_room(q: &Question<'_, '_>) -> Finding {
     let wants = "room for one member more";
     let Some(group) = adopted(q.look) else { return finding("none adopted", wants, None) };
     let claim = q.look.record.held.as_ref().filter(|claim| claim.slot == q.slot.spec.name);
     let has_joined = claim.is_some_and(|claim| {
-        let new = q.slot.live().find(|i| i.attempt == claim.attempt && Some(&i.id) != claim.old.as_ref());
+        let new = q.slot.launched_under(claim).filter(|new| new.state.is_live());
         claim.recruit.is_some() || new.is_some_and(|new| group.members.contains_key(&new.id))
     });
     let recruited = q.slot.live().next().is_none() && recruit_for(q.look, q.slot, q.image).is_some();
@@ -69,7 +68,7 @@ pub(super) fn group_has_no_room(q: &Question<'_, '_>) -> Finding {
     finding(value, wants, refuses.then(|| no_room(q.look, group)))
 }
 
-/// A group that is busy with its own members is left to it.
+/// Refuses while the group is busy with its own members.
 pub(super) fn group_changing(q: &Question<'_, '_>) -> Finding {
     let wants = "as many as it wants, all in service and healthy";
     let Some(group) = adopted(q.look) else { return finding("none adopted", wants, None) };

@@ -3,8 +3,9 @@
 use crate::observed::{Reading, Verdict};
 use crate::plan::answer::Hazard;
 use crate::plan::approval;
+use crate::plan::look::Look;
 use crate::plan::rehearsal;
-use crate::plan::standing::{Standing, standing};
+use crate::plan::slot_state::{SlotState, slot_state};
 use crate::plan::steps;
 use crate::spec::Rehearsal;
 use crate::spec::window::{Opening, opening};
@@ -12,23 +13,23 @@ use crate::time::{Human, Timestamp, after, elapsed};
 
 use super::question::{Finding, Question, finding, listed};
 
-pub(super) fn frozen(q: &Question<'_, '_>) -> Finding {
-    let frozen = q.look.spec.freeze;
+pub(super) fn frozen(look: &Look<'_>) -> Finding {
+    let frozen = look.spec.freeze;
     finding(format!("freeze: {frozen}"), "freeze: false", frozen.then_some(Hazard::Frozen))
 }
 
-pub(super) fn kill_switch(q: &Question<'_, '_>) -> Finding {
-    let thrown = q.look.seen.kill_switch.clone();
+pub(super) fn kill_switch(look: &Look<'_>) -> Finding {
+    let thrown = look.seen.kill_switch.clone();
     let value = thrown.clone().unwrap_or_else(|| "not thrown".to_owned());
     finding(value, "not thrown", thrown.map(|why| Hazard::KillSwitch { why }))
 }
 
-/// A guard that the file asks for: the same names may exist in many accounts.
-pub(super) fn wrong_account(q: &Question<'_, '_>) -> Finding {
-    let (found, wanted) = (q.look.cloud.catalogue.account.as_ref(), q.look.spec.account.as_ref());
+/// Refuses credentials for another account than the file asks for: the same names may exist in many accounts.
+pub(super) fn wrong_account(look: &Look<'_>) -> Finding {
+    let (found, wanted) = (look.cloud.catalogue.account.as_ref(), look.spec.account.as_ref());
     let value = found.map_or_else(|| "a cloud without accounts".to_owned(), |found| format!("account {found}"));
     let wants = wanted.map_or_else(|| "any account".to_owned(), |wanted| format!("account {wanted}"));
-    finding(value, wants, Hazard::of_account(q.look.spec, found))
+    finding(value, wants, Hazard::of_account(look.spec, found))
 }
 
 pub(super) fn suspended(q: &Question<'_, '_>) -> Finding {
@@ -36,25 +37,23 @@ pub(super) fn suspended(q: &Question<'_, '_>) -> Finding {
     finding(format!("suspend: {suspended}"), "suspend: false", suspended.then_some(Hazard::Suspended))
 }
 
-/// A replacement is not begun unless it is expected to fit into what is left of the window, nor is its member taken down
-/// unless the rest of it is. Once that has happened it always finishes.
+/// Refuses a replacement that would not fit: it is not begun unless it is expected to fit into what is left of the
+/// window, nor is its member taken down unless the rest of it is. Once that has happened it always finishes.
 pub(super) fn outside_window(q: &Question<'_, '_>) -> Finding {
     let claimed = q.look.record.held.as_ref().is_some_and(|claim| claim.slot == q.slot.spec.name);
-    let needs = match claimed {
-        true => steps::span_from_stop(q.look.spec),
-        false => steps::replacement_span(q.look.spec),
-    };
+    let spec = q.look.spec;
+    let needs = if claimed { steps::span_from_stop(spec) } else { steps::replacement_span(spec) };
     let wants = format!("{} in an open window", Human(needs));
     match opening(&q.look.spec.rollout.windows, q.look.now) {
         Opening::Open { until: None } => finding("always open", wants, None),
         Opening::Open { until: Some(until) } => {
             let left = elapsed(until, q.look.now);
-            let hazard = (left < needs).then_some(Hazard::OutsideWindow { opens: None, closes: Some(until) });
+            let hazard = (left < needs).then_some(Hazard::WindowTooShort { closes: until });
             finding(format!("open for {}", Human(left)), wants, hazard)
         }
         Opening::Closed { from } => {
             let value = from.map_or_else(|| "closed".to_owned(), |from| format!("closed until {from}"));
-            finding(value, wants, Some(Hazard::OutsideWindow { opens: from, closes: None }))
+            finding(value, wants, Some(Hazard::OutsideWindow { opens: from }))
         }
     }
 }
@@ -89,7 +88,7 @@ pub(super) fn not_rehearsed(q: &Question<'_, '_>) -> Finding {
     finding(value, wants, why.map(|why| Hazard::NotRehearsed { image, generation, why }))
 }
 
-/// A generation that failed in one slot is not tried in another.
+/// Refuses a generation that failed in one slot, in every other.
 pub(super) fn generation_rejected(q: &Question<'_, '_>) -> Finding {
     let generation = &q.look.generation;
     let rejecting = q.look.slots.iter().filter(|slot| slot.rejected(generation));
@@ -100,7 +99,7 @@ pub(super) fn generation_rejected(q: &Question<'_, '_>) -> Finding {
     finding(value, "failed nowhere", hazard)
 }
 
-/// After a replacement was taken back, no new one begins for as long as EC2 would still accept a request that was signed
+/// Refuses a new replacement after one was taken back, for as long as EC2 would still accept a request that was signed
 /// before: a paused controller's late call could hit the old instance, which is in use again, or launch one more.
 pub(super) fn rollback_cooldown(q: &Question<'_, '_>) -> Finding {
     let wants = format!("none in the last {}", Human(q.look.limits.late));
@@ -118,36 +117,36 @@ pub(super) fn claim_held(q: &Question<'_, '_>) -> Finding {
 
 pub(super) fn another_replacement(q: &Question<'_, '_>) -> Finding {
     let others = q.look.slots.iter().filter(|slot| slot.spec.name != q.slot.spec.name);
-    let busy = others.filter(|slot| !matches!(standing(q.look, slot), Standing::Serving(_)));
+    let busy = others.filter(|slot| !matches!(slot_state(q.look, slot), SlotState::Serving(_)));
     let slots: Vec<_> = busy.map(|slot| slot.spec.name.clone()).collect();
     let value = format!("slots without one serving instance: {}", listed(&slots));
     let hazard = (!slots.is_empty()).then_some(Hazard::AnotherReplacement { slots });
     finding(value, "every other slot served", hazard)
 }
 
-/// No decision rests on a reading that began before our last write to this cluster, or that is old, or that
+/// Refuses a decision on a reading that began before our last write to this cluster, or that is old, or that
 /// contradicts what was seen before.
-pub(super) fn stale_observation(q: &Question<'_, '_>) -> Finding {
-    let seen = q.look.seen;
+pub(super) fn stale_observation(look: &Look<'_>) -> Finding {
+    let seen = look.seen;
     let readings = [("the cloud", begun(&seen.cloud)), ("the claim", begun(&seen.claim))];
     let membership = begun(&seen.membership).map(|begun| ("the membership", Some(begun)));
     let stale = readings.into_iter().chain(membership).find_map(|(source, begun)| {
         let begun = begun?;
-        let age = elapsed(q.look.now, begun);
-        let claimed = q.look.record.held.as_ref().map(|claim| claim.since);
+        let age = elapsed(look.now, begun);
+        let claimed = look.record.held.as_ref().map(|claim| claim.since);
         match seen.wrote {
             _ if source == "the cloud" && claimed.is_some_and(|since| begun < since) => {
                 Some(format!("{source} was read before the slot was claimed"))
             }
             Some(wrote) if begun < wrote => Some(format!("{source} was read before our last write")),
-            _ if age > q.look.limits.fresh => Some(format!("{source} was read {} ago", Human(age))),
+            _ if age > look.limits.fresh => Some(format!("{source} was read {} ago", Human(age))),
             _ => None,
         }
     });
     let why = stale.or_else(|| seen.regressions.first().cloned());
     let value = why.clone().unwrap_or_else(|| "all read after our last write".to_owned());
-    let wants = format!("read after our last write, at most {} ago", Human(q.look.limits.fresh));
-    finding(value, wants, why.map(|why| Hazard::StaleObservation { why, unread: false }))
+    let wants = format!("read after our last write, at most {} ago", Human(look.limits.fresh));
+    finding(value, wants, why.map(|why| Hazard::StaleObservation { why }))
 }
 
 fn begun<T>(reading: &Reading<T>) -> Option<Timestamp> {

@@ -4,7 +4,7 @@
 //! that its peers have already dropped, is the first to be replaced.
 
 use crate::ids::{MemberId, SlotName};
-use crate::observed::{Health, Member, Pruning};
+use crate::observed::{Health, Member, Pruning, Reading};
 use crate::plan::answer::Hazard;
 use crate::plan::look::SlotLook;
 use crate::time::{Human, after, elapsed};
@@ -17,15 +17,15 @@ fn others<'q, 'a>(q: &'q Question<'_, 'a>) -> impl Iterator<Item = (&'q SlotName
     q.look.slots.iter().filter(other).map(|slot| (&slot.spec.name, slot.member))
 }
 
-/// Whether the slot's own member already counts for nothing, so that replacing it cannot make things worse.
+/// Says whether the slot's own member already counts for nothing, so that replacing it cannot make things worse.
 fn is_repair(q: &Question<'_, '_>) -> bool {
     q.slot.member.is_none_or(|member| matches!(member.health, Health::Unhealthy(_)))
 }
 
 pub(super) fn unknown_health(q: &Question<'_, '_>) -> Finding {
     let why = match &q.look.seen.membership {
-        crate::observed::Reading::Unknown { why } => Some(format!("the members could not be asked: {why}")),
-        crate::observed::Reading::Seen { .. } => {
+        Reading::Unknown { why } => Some(format!("the members could not be asked: {why}")),
+        Reading::Seen { .. } => {
             let own = [(&q.slot.spec.name, q.slot.member)].into_iter();
             let unknown = own.chain(others(q)).find_map(|(slot, member)| match member.map(|member| &member.health) {
                 Some(Health::Unknown(why)) => Some(format!("{slot}: {why}")),
@@ -46,7 +46,7 @@ pub(super) fn no_leader(q: &Question<'_, '_>) -> Finding {
     finding(listed(leader), "a leader", hazard)
 }
 
-/// The members must be the declared ones: not fewer, and nobody else.
+/// Refuses unless the members are the declared ones: not fewer, and nobody else.
 pub(super) fn members_missing(q: &Question<'_, '_>) -> Finding {
     let missing: Vec<_> = others(q).filter(|(_, member)| member.is_none()).map(|(slot, _)| slot.clone()).collect();
     let members = q.look.membership.map(|membership| membership.members.as_slice()).unwrap_or_default();
@@ -72,7 +72,8 @@ pub(super) fn member_not_voter(q: &Question<'_, '_>) -> Finding {
     finding(value, "none of the others", (!slots.is_empty()).then_some(Hazard::MemberNotVoter { slots }))
 }
 
-/// One unhealthy member is enough reason not to take down a healthy one; it is none against replacing an unhealthy one.
+/// Refuses while another member is unhealthy: reason enough not to take down a healthy one, and no reason against
+/// replacing an unhealthy one.
 pub(super) fn member_unhealthy(q: &Question<'_, '_>) -> Finding {
     let ill = others(q).filter_map(|(slot, member)| match member.map(|member| &member.health) {
         Some(Health::Unhealthy(why)) => Some((slot.clone(), why.clone())),
@@ -84,8 +85,9 @@ pub(super) fn member_unhealthy(q: &Question<'_, '_>) -> Finding {
     finding(value, "none of the others", refuses.then_some(Hazard::MemberUnhealthy { members }))
 }
 
-/// Healthy voters among the others must still be a quorum of the *declared* number: of 3 two, of 4 three, of 5 three.
-/// Of 1 or 2 members none can be missed, so such a cluster is created and healed, and never upgraded.
+/// Refuses unless the healthy voters among the others are still a quorum of the *declared* number: of 3 two, of 4
+/// three, of 5 three. Of 1 or 2 members none can be missed, so such a cluster is created and healed, and never
+/// upgraded.
 pub(super) fn quorum_would_be_lost(q: &Question<'_, '_>) -> Finding {
     let healthy = |member: &&Member| member.voter && member.health == Health::Healthy;
     let healthy_after = others(q).filter_map(|(_, member)| member).filter(healthy).count();
@@ -105,7 +107,8 @@ pub(super) fn lagging(q: &Question<'_, '_>) -> Finding {
     finding(value, wants, (!members.is_empty()).then_some(Hazard::Lagging { members }))
 }
 
-/// Our own timer, because the application's starts over with every new leader.
+/// Refuses until every other member has been healthy for a while, by our own timer: the application's starts over with
+/// every new leader.
 pub(super) fn unstable(q: &Question<'_, '_>) -> Finding {
     let (now, span) = (q.look.now, q.look.rules.stabilization);
     // Others that are ill have a gate of their own, which lets a member that is ill itself be replaced.
@@ -126,7 +129,8 @@ pub(super) fn unstable(q: &Question<'_, '_>) -> Finding {
     finding(value, wants, (!slots.is_empty()).then_some(Hazard::Unstable { slots, until }))
 }
 
-/// An application that drops a stopped member shrinks its quorum, and then looks healthy with too few.
+/// Refuses while the application would drop a stopped member: it shrinks its quorum, and then looks healthy with too
+/// few.
 pub(super) fn autopilot_would_prune(q: &Question<'_, '_>) -> Finding {
     let declared = q.look.spec.slots.len();
     let pruning = q.look.membership.map(|membership| membership.pruning);

@@ -1,32 +1,37 @@
-//! Whether a member has proved itself on an instance, and if not, what is outstanding.
+//! The proof that a member is back on an instance, and what is missing of it.
 
 use std::time::Duration;
 
 use crate::ids::MemberId;
-use crate::observed::{Health, Instance, InstanceState};
+use crate::observed::{Health, Instance, InstanceState, Member};
 use crate::plan::look::{Look, SlotLook};
 use crate::time::{Timestamp, after};
 
-/// Who has to be back, and where.
+/// The member that has to be back, and where.
 pub(super) struct Wanted<'a> {
     pub(super) instance: &'a Instance,
-    /// The identity that it must come back with.
+    /// The identity that the member must come back with.
     pub(super) member: Option<&'a MemberId>,
 }
 
-/// What is outstanding.
+/// The part of a proof that is missing.
 pub(super) enum Outstanding {
-    /// The member is not back as itself, healthy and caught up.
+    /// The member is not back as itself, healthy and caught up; in words.
     NotBack(String),
-    /// Whether it is cannot be said, so nothing may be done about it, however long it takes.
+    /// Whether the member is back cannot be said, so nothing may be done about it, however long that takes; in words.
     NotKnown(String),
-    /// It is, and has to stay so.
-    Until { since: Timestamp, until: Timestamp },
+    /// The member is back, and has to stay so.
+    Until {
+        /// The moment at which it came back.
+        since: Timestamp,
+        /// The moment at which it will have proved itself.
+        until: Timestamp,
+    },
 }
 
-/// What is missing of: same identity, at the instance's address, voter, healthy, caught up, on the expected version,
-/// for so long.
-pub(super) fn outstanding(
+/// Says what is missing of: same identity, at the instance's address, voter, healthy, caught up, on the expected
+/// version, for that span.
+pub(super) fn missing_proof(
     look: &Look<'_>,
     slot: &SlotLook<'_>,
     wanted: &Wanted<'_>,
@@ -43,47 +48,48 @@ pub(super) fn outstanding(
 
 fn not_back(look: &Look<'_>, slot: &SlotLook<'_>, wanted: &Wanted<'_>) -> Option<Outstanding> {
     let (back, known) = (Outstanding::NotBack, Outstanding::NotKnown);
-    let instance = wanted.instance;
-    if instance.state != InstanceState::Running {
-        return Some(back(format!("{} is not running", instance.id)));
+    if wanted.instance.state != InstanceState::Running {
+        return Some(back(format!("{} is not running", wanted.instance.id)));
     }
     let Some(membership) = look.membership else {
         return Some(known("the members could not be asked".to_owned()));
     };
     if membership.leader.is_none() {
-        // Without one nobody vouches for anybody: the fault may well be with the others.
+        // Without a leader nobody vouches for anybody: the fault may well be with the others.
         return Some(known("there is no leader".to_owned()));
     }
     let Some(member) = slot.member else {
         return Some(back("it is not among the members".to_owned()));
     };
-    if let Some(id) = wanted.member
-        && member.id != *id
-    {
-        return Some(back(format!("it came back as {}, not as {id}: its data is not what it was", member.id)));
-    }
-    if member.address != instance.address {
-        return Some(back("its peers still have its old address".to_owned()));
-    }
-    match &member.health {
-        Health::Healthy => {}
-        Health::Unhealthy(why) => return Some(back(why.clone())),
-        Health::Unknown(why) => return Some(known(why.clone())),
-    }
-    if !member.voter {
-        return Some(back("it has no vote yet".to_owned()));
-    }
-    match member.lag {
-        Some(lag) if lag <= look.rules.lag_limit => {}
-        Some(lag) => return Some(back(format!("it is {lag} log entries behind"))),
-        None => return Some(known("how far it is behind is not known".to_owned())),
-    }
-    // A version is expected only of what the spec describes: a member that is healed or rolled back on an earlier
-    // image runs what that image brought.
-    match (&look.rules.version, &member.version) {
-        (Some(expected), found) if instance.image == look.spec.image && found.as_ref() != Some(expected) => {
-            Some(back(format!("it runs version {}, not {expected}", found.as_deref().unwrap_or("unknown"))))
+    not_itself(member, wanted).map(back).or_else(|| not_well(look, member)).or_else(|| {
+        // A version is expected only of what the spec describes: a member that is healed or rolled back on an earlier
+        // image runs what that image brought.
+        let expected = look.rules.version.as_ref().filter(|_| wanted.instance.image == look.spec.image)?;
+        let found = member.version.as_deref().unwrap_or("unknown");
+        (member.version.as_ref() != Some(expected)).then(|| back(format!("it runs version {found}, not {expected}")))
+    })
+}
+
+/// Says in what a member is not the one that is wanted, at the place where it is wanted.
+fn not_itself(member: &Member, wanted: &Wanted<'_>) -> Option<String> {
+    match wanted.member {
+        Some(id) if member.id != *id => {
+            Some(format!("it came back as {}, not as {id}: its data is not what it was", member.id))
         }
+        _ if member.address != wanted.instance.address => Some("its peers still have its old address".to_owned()),
         _ => None,
+    }
+}
+
+/// Says what is missing of a member that is healthy, counts and is caught up.
+fn not_well(look: &Look<'_>, member: &Member) -> Option<Outstanding> {
+    let (back, known) = (Outstanding::NotBack, Outstanding::NotKnown);
+    match (&member.health, member.lag) {
+        (Health::Unhealthy(why), _) => Some(back(why.clone())),
+        (Health::Unknown(why), _) => Some(known(why.clone())),
+        (Health::Healthy, _) if !member.voter => Some(back("it has no vote yet".to_owned())),
+        (Health::Healthy, Some(lag)) if lag <= look.rules.lag_limit => None,
+        (Health::Healthy, Some(lag)) => Some(back(format!("it is {lag} log entries behind"))),
+        (Health::Healthy, None) => Some(known("how far it is behind is not known".to_owned())),
     }
 }

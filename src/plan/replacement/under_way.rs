@@ -1,23 +1,42 @@
 //! A replacement under way: the claim, its slot, and the instances that it is about.
 
 use crate::action::{ClaimEffect, Effect};
-use crate::ids::{InstanceId, VolumeId};
 use crate::observed::{Claim, Instance};
-use crate::plan::answer::{Hazard, Plan, Why};
-use crate::plan::look::{Look, Place, SlotLook};
+use crate::plan::answer::{Awaited, Hazard, Plan, Why};
+use crate::plan::look::{Look, SlotLook};
+use crate::time::Timestamp;
 
 /// A replacement under way: the claim and what it is about.
-pub(super) struct Replacement<'l, 'a> {
+pub struct Replacement<'l, 'a> {
     pub(super) look: &'l Look<'a>,
-    pub(super) slot: &'l SlotLook<'a>,
+    /// The claimed slot.
+    pub slot: &'l SlotLook<'a>,
     pub(super) claim: &'a Claim,
     /// The instance to be replaced, if the claim names one and EC2 shows it.
-    pub(super) old: Option<&'a Instance>,
-    /// The instance launched under this claim's attempt, if EC2 shows it.
+    pub old: Option<&'a Instance>,
+    /// The instance launched under this claim's attempt, if EC2 shows it, dead or alive.
     pub(super) new: Option<&'a Instance>,
 }
 
-impl<'a> Replacement<'_, 'a> {
+impl<'l, 'a> Replacement<'l, 'a> {
+    /// The replacement of the claimed slot, if one is claimed and declared.
+    pub fn of(look: &'l Look<'a>) -> Option<Self> {
+        let claim = look.record.held.as_ref()?;
+        let slot = look.slot(&claim.slot)?;
+        let old = claim.old.as_ref().and_then(|id| slot.instance(id));
+        Some(Self { look, slot, claim, old, new: slot.launched_under(claim) })
+    }
+
+    /// The new instance, if EC2 shows it alive.
+    pub fn live_new(&self) -> Option<&'a Instance> {
+        self.new.filter(|new| new.state.is_live())
+    }
+
+    /// The new instance, if it is alive and every volume is at it.
+    pub(super) fn holder(&self) -> Option<&'a Instance> {
+        self.live_new().filter(|new| self.slot.all_on(self.look, &new.id))
+    }
+
     /// Gives the slot up. After a replacement that was `taken_back` there is a pause.
     pub(super) fn release(&self, taken_back: bool, why: Why) -> Plan {
         let mut initialised = self.look.record.initialised.clone();
@@ -26,17 +45,28 @@ impl<'a> Replacement<'_, 'a> {
         self.look.effect(Some(&self.slot.spec.name), Effect::Claim(effect), why)
     }
 
-    /// The slot's volumes that are not (wholly) at that instance, each with where it is.
-    pub(super) fn elsewhere(&self, id: &InstanceId) -> Vec<(&'a str, &'a VolumeId, Place<'a>)> {
-        self.slot
-            .present()
-            .map(|(spec, volume)| (spec.device.as_str(), &volume.id, self.look.place(volume)))
-            .filter(|(_, _, place)| *place != Place::On(id))
-            .collect()
-    }
-
     /// Blocked, with all the reasons.
     pub(super) fn blocked(&self, hazards: Vec<Hazard>) -> Plan {
         self.look.blocked(self.slot, hazards)
+    }
+
+    /// Waits for an instance to run.
+    pub(super) fn until_running(&self, instance: &Instance) -> Plan {
+        self.until(Awaited::Running { instance: instance.id.clone() }, instance.launched_at)
+    }
+
+    /// Waits for an instance to stop.
+    pub(super) fn until_stopped(&self, instance: &Instance) -> Plan {
+        self.until(Awaited::Stopped { instance: instance.id.clone() }, instance.state_since)
+    }
+
+    /// Waits for EC2's views to agree.
+    pub(super) fn disagreement(&self, detail: String) -> Plan {
+        self.until(Awaited::ViewsAgree { detail }, self.claim.since)
+    }
+
+    /// Waits for something that takes an instance no longer than its limit.
+    pub(super) fn until(&self, what: Awaited, since: Timestamp) -> Plan {
+        self.look.wait(self.slot, what, since, self.look.limits.instance)
     }
 }

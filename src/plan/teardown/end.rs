@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::action::{CloudEffect, Effect};
-use crate::ids::SlotName;
+use crate::ids::{InstanceId, SlotName};
 use crate::observed::{Ending, Group, Instance, InstanceState, Remains, Snapshot, Volume, VolumeState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::look::{Look, Place};
 use crate::time::{Timestamp, after};
 
-/// The snapshots that it began with, where nothing is to remain. Those that were taken to save data are kept in any case.
+/// The snapshots that the cluster began with, where nothing is to remain. Those that were taken to save data are kept
+/// in any case.
 pub(super) fn copies<'a>(look: &Look<'a>, remains: Remains) -> impl Iterator<Item = &'a Snapshot> + use<'a> {
     look.cloud.copies().filter(move |_| remains == Remains::Nothing)
 }
@@ -25,7 +26,7 @@ pub(super) struct End<'l, 'a> {
 }
 
 impl<'a> End<'_, 'a> {
-    /// Every instance stopped: all at once, for nobody is left to serve.
+    /// Stops every instance, all at once: nobody is left to serve.
     pub(super) fn stop(&self) -> Option<Plan> {
         if let Some(running) = self.first(|instance| instance.state == InstanceState::Running) {
             return Some(self.act(&running.slot, CloudEffect::Stop { instance: running.id.clone() }));
@@ -39,8 +40,8 @@ impl<'a> End<'_, 'a> {
         Some(self.wait(&turning.slot, what, turning.state_since, self.look.limits.instance))
     }
 
-    /// Of every volume a last snapshot, from when nothing wrote to it any more.
-    pub(super) fn save(&self) -> Option<Plan> {
+    /// Takes a last snapshot of every volume, once nothing writes to it any more.
+    pub(super) fn snapshot(&self) -> Option<Plan> {
         if self.ending.remains == Remains::Nothing {
             return None;
         }
@@ -60,17 +61,17 @@ impl<'a> End<'_, 'a> {
         self.look.cloud.snapshots.iter().find(last)
     }
 
-    /// No volume at any instance.
-    pub(super) fn free(&self) -> Option<Plan> {
+    /// Detaches every volume from whatever has it.
+    pub(super) fn detach(&self) -> Option<Plan> {
         self.volumes.iter().find_map(|volume| {
             let id = volume.id.clone();
             let (what, since) = match self.look.place(volume) {
                 Place::Free => return None,
-                Place::On(at) => return Some(self.detach(volume, at)),
+                Place::On { instance, device } => return Some(self.detach_from(volume, instance, device)),
                 Place::Attaching { to, since } => (Awaited::VolumeAttached { volume: id, instance: to.clone() }, since),
                 Place::Detaching { since, .. } => (Awaited::VolumeFree { volume: id }, since),
                 Place::Creating => (Awaited::VolumeCreated { volume: id }, self.ending.since),
-                Place::Unclear(detail) => match self.stranger(volume) {
+                Place::Unclear(detail) => match self.taken(volume) {
                     Some(stalled) => return Some(stalled),
                     None => (Awaited::ViewsAgree { detail }, self.ending.since),
                 },
@@ -83,42 +84,48 @@ impl<'a> End<'_, 'a> {
         })
     }
 
-    fn detach(&self, volume: &Volume, from: &crate::ids::InstanceId) -> Plan {
-        let held_by = self.look.cloud.instance(from);
+    fn detach_from(&self, volume: &Volume, instance: &InstanceId, device: &str) -> Plan {
+        let held_by = self.look.cloud.instance(instance);
         if let Some(dying) = held_by.filter(|one| one.state == InstanceState::ShuttingDown) {
-            let what = Awaited::Terminated { instance: dying.id.clone() };
-            return self.wait(&volume.slot, what, dying.state_since, self.look.limits.instance);
+            return self.until_terminated(dying);
         }
-        let VolumeState::InUse(at) = &volume.state else { unreachable!("it is on {from}") };
-        let (volume_id, device) = (volume.id.clone(), at.device.clone());
-        self.act(&volume.slot, CloudEffect::Detach { volume: volume_id, instance: from.clone(), device })
+        let (volume_id, device) = (volume.id.clone(), device.to_owned());
+        self.act(&volume.slot, CloudEffect::Detach { volume: volume_id, instance: instance.clone(), device })
     }
 
-    /// Something that is not the cluster's has a volume of it.
-    fn stranger(&self, volume: &Volume) -> Option<Plan> {
+    fn until_terminated(&self, dying: &Instance) -> Plan {
+        let what = Awaited::Terminated { instance: dying.id.clone() };
+        self.wait(&dying.slot, what, dying.state_since, self.look.limits.instance)
+    }
+
+    /// Stalled, because something that is not the cluster's has a volume of it.
+    fn taken(&self, volume: &Volume) -> Option<Plan> {
         let VolumeState::InUse(at) = &volume.state else { return None };
         let (slot, volume, by) = (volume.slot.clone(), volume.id.clone(), at.instance.clone());
         self.look.cloud.instance(&by).is_none().then_some(Plan::Stalled(Stall::VolumeTaken { slot, volume, by }))
     }
 
-    pub(super) fn terminate(&self) -> Option<Plan> {
-        if let Some(stopped) = self.first(|instance| instance.state == InstanceState::Stopped) {
-            let instance = stopped.id.clone();
-            let effect = match stopped.retired {
-                false => CloudEffect::Retire { instance },
-                true => match self.discharge(stopped) {
-                    Some(plan) => return Some(plan),
-                    None => CloudEffect::Terminate { instance },
-                },
-            };
-            return Some(self.act(&stopped.slot, effect));
-        }
-        let dying = self.first(|instance| instance.state == InstanceState::ShuttingDown)?;
-        let what = Awaited::Terminated { instance: dying.id.clone() };
-        Some(self.wait(&dying.slot, what, dying.state_since, self.look.limits.instance))
+    /// Marks the next instance that goes.
+    pub(super) fn retire(&self) -> Option<Plan> {
+        let stopped = self.stopped().filter(|stopped| !stopped.retired)?;
+        Some(self.act(&stopped.slot, CloudEffect::Retire { instance: stopped.id.clone() }))
     }
 
-    pub(super) fn delete(&self) -> Option<Plan> {
+    /// Terminates the stopped instances, one after the other, and waits for the last.
+    pub(super) fn terminate(&self) -> Option<Plan> {
+        if let Some(stopped) = self.stopped() {
+            return Some(self.act(&stopped.slot, CloudEffect::Terminate { instance: stopped.id.clone() }));
+        }
+        Some(self.until_terminated(self.first(|instance| instance.state == InstanceState::ShuttingDown)?))
+    }
+
+    /// The next instance that goes.
+    pub(super) fn stopped(&self) -> Option<&'a Instance> {
+        self.first(|instance| instance.state == InstanceState::Stopped)
+    }
+
+    /// Deletes every volume that is not to remain, once its last snapshot has all of it.
+    pub(super) fn delete_volume(&self) -> Option<Plan> {
         let volume = match self.ending.remains {
             Remains::Volumes => None,
             Remains::Snapshots | Remains::Nothing => self.volumes.first(),
@@ -131,7 +138,7 @@ impl<'a> End<'_, 'a> {
         Some(self.act(&volume.slot, CloudEffect::DeleteVolume { volume: volume.id.clone() }))
     }
 
-    /// EC2 takes a snapshot away only when it is done with it.
+    /// Deletes the snapshots that a copy began with. EC2 deletes a snapshot only when it is done with it.
     pub(super) fn delete_copies(&self) -> Option<Plan> {
         let is_done = |copy: &Snapshot| copy.completed || copy.failed;
         let copy = copies(self.look, self.ending.remains).max_by_key(|copy| is_done(copy))?;
@@ -144,8 +151,8 @@ impl<'a> End<'_, 'a> {
         Some(Plan::wait(None, what, since, self.look.limits.snapshot))
     }
 
-    /// A replacement fell when the end was decided on, and its launch may have been on the way.
-    pub(super) fn linger(&self) -> Option<Plan> {
+    /// Waits for a launch that may have been on its way: a replacement fell when the end was decided on.
+    pub(super) fn outlast_launches(&self) -> Option<Plan> {
         let fell = self.look.record.taken_back_at.filter(|fell| *fell >= self.ending.since)?;
         let until = after(fell, self.look.limits.late);
         let what = Awaited::NothingLate { until };

@@ -8,46 +8,49 @@
 //! It may act again only when it wants none, so that it launches nothing back. What it had launched before is nobody's
 //! that we know, and may hold data: it is neither terminated nor let go, and the end waits for whoever knows it.
 
-use std::collections::BTreeSet;
-
 use crate::action::{CloudEffect, Effect, GroupEffect};
 use crate::observed::{Group, Instance, InstanceState, Lifecycle};
 use crate::plan::answer::{Awaited, Hazard, Plan, Why};
-use crate::plan::group::{adopted, fault, is_dead, suspend};
+use crate::plan::group::{adopted, fault, is_dead, record, suspend};
 use crate::plan::look::Look;
 
 use super::end::End;
 
-/// Groups that would undo the end, and members that are not ours. The second are in the way of a beginning, and of all
-/// else for as long as the group was not touched; later, only of its being empty.
+/// Finds groups that would undo the end, and members of the adopted group that are not ours. Such members forbid the
+/// beginning, and everything else for as long as the group was not touched; later they only keep it from being emptied.
 pub(super) fn in_the_way<'l>(look: &'l Look<'_>, begun: bool) -> impl Iterator<Item = Hazard> + 'l {
     let untouched = adopted(look).filter(|group| !begun || group.resume.is_none());
     not_adopted(look).into_iter().chain(untouched.and_then(|group| not_ours(look, group)))
 }
 
-/// A group that was not adopted, or is not shown, replaces what stops.
+/// Refuses because of a group that was not adopted, or is not shown: it replaces what stops.
 fn not_adopted(look: &Look<'_>) -> Option<Hazard> {
     let seen = adopted(look).map(|group| group.name.as_str());
     let elsewhere = |one: &&Instance| one.auto_scaling_group.is_some() && one.auto_scaling_group.as_deref() != seen;
     let instance = look.cloud.live_instances().find(elsewhere)?;
     let group = instance.auto_scaling_group.clone()?;
-    match look.spec.capacity.group() == Some(&group) {
-        true => fault(look),
-        false => Some(Hazard::OwnedByAutoscaling { instance: instance.id.clone(), group, running: BTreeSet::new() }),
+    if look.spec.capacity.group() == Some(&group) {
+        return fault(look);
     }
+    Some(Hazard::OwnedByAutoscaling { instance: instance.id.clone(), group })
 }
 
-/// Members of the adopted group that live, or may, and bear no tag of ours.
+/// Refuses because of members of the adopted group that live, or may, and bear no tag of ours.
 fn not_ours(look: &Look<'_>, group: &Group) -> Option<Hazard> {
     let foreign = group.members.keys().filter(|id| look.cloud.instance(id).is_none() && !is_dead(look, group, id));
     let resources: Vec<_> = foreign.map(ToString::to_string).collect();
-    (!resources.is_empty()).then(|| Hazard::NotOwned { resources, group: Some(group.name.clone()) })
+    (!resources.is_empty()).then(|| Hazard::StrangersInGroup { resources, group: group.name.clone() })
 }
 
 impl End<'_, '_> {
-    /// The group does nothing by itself until it is empty. Whoever was on his way in has come in.
+    /// Writes down which of the group's processes run.
+    pub(super) fn record_resume(&self) -> Option<Plan> {
+        record(self.look, None, self.filled_group()?)
+    }
+
+    /// Keeps the group from acting until it is empty. Whoever was on his way in has come in.
     pub(super) fn keep_still(&self) -> Option<Plan> {
-        let group = self.group.filter(|group| !self.is_empty(group))?;
+        let group = self.filled_group()?;
         suspend(self.look, None, group).or_else(|| {
             let joins = |one: &Instance| {
                 let member = group.members.get(&one.id);
@@ -59,15 +62,21 @@ impl End<'_, '_> {
         })
     }
 
-    /// Nobody leaves a group that has as few as it may have.
+    /// The adopted group, unless it is empty.
+    fn filled_group(&self) -> Option<&Group> {
+        self.group.filter(|group| !self.is_empty(group))
+    }
+
+    /// Lowers the group's minimum: no instance can be detached from a group that has as few as it may have.
     pub(super) fn lower_minimum(&self) -> Option<Plan> {
         let group = self.group.filter(|group| group.min > 0)?;
         Some(self.change(group, GroupEffect::LowerMinimum { from: group.min }))
     }
 
-    /// Has an instance leave the group before it is terminated. A group that wants none does not miss it.
-    pub(super) fn discharge(&self, instance: &Instance) -> Option<Plan> {
-        let group = self.group?;
+    /// Detaches the next instance that goes from the group, before it is terminated. A group that wants none does not
+    /// miss it.
+    pub(super) fn leave_group(&self) -> Option<Plan> {
+        let (group, instance) = (self.group?, self.stopped()?);
         let (id, name) = (instance.id.clone(), group.name.clone());
         let what = match group.members.get(&id)?.lifecycle {
             Lifecycle::InService | Lifecycle::Standby if group.desired == 0 => return None,
@@ -81,8 +90,8 @@ impl End<'_, '_> {
         Some(self.wait(&instance.slot, what, instance.state_since, self.look.limits.group_change))
     }
 
-    /// The group has none, and wants none.
-    pub(super) fn empty(&self) -> Option<Plan> {
+    /// Makes the group want no instance, once it has none.
+    pub(super) fn resize_group(&self) -> Option<Plan> {
         let group = self.group?;
         if let Some(hazard) = not_ours(self.look, group) {
             return Some(Plan::blocked(None, vec![hazard]));

@@ -1,4 +1,4 @@
-//! Small things that disturb nobody: memory on the volumes, the pruning limit, declared tags, who is in the group.
+//! Maintenance that disturbs nobody: memory on the volumes, the pruning limit, declared tags, who is in the group.
 
 use crate::action::{CloudEffect, Effect, MemberEffect};
 use crate::observed::{Instance, Pruning, Volume};
@@ -8,15 +8,14 @@ use super::answer::{Awaited, Plan, Stall, Why};
 use super::drift::{drifts, tags_differ};
 use super::group;
 use super::look::{Look, SlotLook};
-use super::standing::{Standing, standing};
+use super::slot_state::{SlotState, slot_state};
 
-/// The first thing to keep up, if there is one. Every slot is serving when this is asked.
-pub fn keep(look: &Look<'_>) -> Option<Plan> {
-    guard_membership(look)
-        .or_else(|| form(look))
-        .or_else(|| remember(look))
-        .or_else(|| mend_tags(look))
-        .or_else(|| group::keep(look))
+/// The things that are kept up, in this order.
+const UPKEEP: [fn(&Look<'_>) -> Option<Plan>; 5] = [guard_membership, form, remember, mend_tags, group::attach_serving];
+
+/// Decides on the first thing to keep up, if there is one. Every slot is serving when this is asked.
+pub fn keep_up(look: &Look<'_>) -> Option<Plan> {
+    UPKEEP.iter().find_map(|ask| ask(look))
 }
 
 /// Keeps the application from pruning a stopped member, where the spec lets us.
@@ -32,7 +31,7 @@ fn guard_membership(look: &Look<'_>) -> Option<Plan> {
     }
 }
 
-/// A new cluster is not settled before all of its members have found each other.
+/// Waits for all members of a new cluster to find each other: it is not settled before.
 fn form(look: &Look<'_>) -> Option<Plan> {
     if look.cloud.volumes.iter().any(|volume| volume.generation.is_some()) {
         return None;
@@ -64,7 +63,8 @@ fn remember(look: &Look<'_>) -> Option<Plan> {
     Some(look.act(slot, effect, Why::Memory))
 }
 
-/// What is still to be recorded when nothing else is to be done: a cluster is not settled before its volumes say so.
+/// Waits for what is still to be recorded when nothing else is to be done: a cluster is not settled before its volumes
+/// say so.
 pub fn outstanding(look: &Look<'_>) -> Option<Plan> {
     let (slot, instance) = unrecorded(look).next()?;
     let (bake, limit) = (look.spec.rollout.bake_time, look.spec.rollout.join_deadline);
@@ -102,8 +102,8 @@ fn mend_tags(look: &Look<'_>) -> Option<Plan> {
 
 /// The serving instances that are ours to touch, each with its slot.
 fn serving<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = (&'l SlotLook<'a>, &'a Instance)> {
-    look.slots.iter().filter_map(|slot| match standing(look, slot) {
-        Standing::Serving(instance) if instance.owner.as_ref() == Some(&look.seen.owner) => Some((slot, instance)),
+    look.slots.iter().filter_map(|slot| match slot_state(look, slot) {
+        SlotState::Serving(instance) if instance.owner.as_ref() == Some(&look.seen.owner) => Some((slot, instance)),
         _ => None,
     })
 }

@@ -1,0 +1,85 @@
+//! Effects in words.
+
+use std::fmt;
+
+use crate::action::{ClaimEffect, CloudEffect, CreateVolume, Effect, GroupEffect, MemberEffect};
+
+use super::words::joined;
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cloud(effect) => effect.fmt(f),
+            Self::Member(MemberEffect::TransferLeadership { from, to }) => {
+                write!(f, "move leadership from {from} to {to}")
+            }
+            Self::Member(MemberEffect::SetPruning { down_to }) => {
+                write!(f, "keep members from being pruned below {down_to}")
+            }
+            Self::Claim(ClaimEffect::Claim { claim, .. }) => match &claim.old {
+                Some(old) => write!(f, "claim the slot to replace {old} (attempt {})", claim.attempt),
+                None => write!(f, "claim the slot to give it an instance (attempt {})", claim.attempt),
+            },
+            Self::Claim(ClaimEffect::Release { .. }) => f.write_str("release the claim"),
+            Self::Claim(ClaimEffect::End { .. }) => f.write_str("put an end to the cluster"),
+            Self::Claim(ClaimEffect::Revive { .. }) => f.write_str("let the cluster be again"),
+            Self::Claim(ClaimEffect::Rehearsed { rehearsed, .. }) => {
+                write!(f, "write down what the rehearsal of {} came to", rehearsed.to)
+            }
+        }
+    }
+}
+
+impl fmt::Display for CloudEffect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateVolume(CreateVolume { name, size_gib, zone, snapshot: None, .. }) => {
+                write!(f, "create blank volume {name} of {size_gib} GiB in {zone}")
+            }
+            Self::CreateVolume(CreateVolume { name, size_gib, zone, snapshot: Some(snapshot), .. }) => {
+                write!(f, "create volume {name} of {size_gib} GiB in {zone} from {snapshot}")
+            }
+            Self::Launch(launch) => write!(f, "launch {} from {}", launch.instance_type, launch.image),
+            Self::Stop { instance } => write!(f, "stop {instance}"),
+            Self::Start { instance } => write!(f, "start {instance}"),
+            Self::Snapshot { volume, .. } => write!(f, "snapshot {volume}"),
+            Self::CopyVolume { volume, of, .. } => write!(f, "snapshot {volume} of {of} to begin with"),
+            Self::DeleteSnapshot { snapshot } => write!(f, "delete {snapshot}"),
+            Self::Detach { volume, instance, .. } => write!(f, "detach {volume} from {instance}"),
+            Self::Attach { volume, instance, device } => write!(f, "attach {volume} to {instance} as {device}"),
+            Self::Terminate { instance } => write!(f, "terminate {instance}"),
+            Self::Retire { instance } => write!(f, "mark {instance} retired"),
+            Self::Reject { generation, .. } => write!(f, "mark {generation} rejected here"),
+            Self::Forgive { generation, .. } => write!(f, "forget that {generation} was rejected here"),
+            Self::Settle { generation, .. } => write!(f, "record that {generation} settled here"),
+            Self::RecordSlots { slots, .. } => write!(f, "record on the volumes that {} slots exist", slots.len()),
+            Self::Tag { instance, .. } => write!(f, "set the declared tags of {instance}"),
+            Self::Recruit(recruitment) => write!(f, "take {}, which the group launched", recruitment.instance),
+            Self::DeleteVolume { volume } => write!(f, "delete {volume}"),
+            Self::Group { group, effect } => effect.told(f, group),
+        }
+    }
+}
+
+impl GroupEffect {
+    fn told(&self, f: &mut fmt::Formatter<'_>, group: &str) -> fmt::Result {
+        match self {
+            Self::RecordResume { processes } => write!(f, "write down on {group} that {} run", joined(processes)),
+            Self::Suspend { processes } => write!(f, "suspend {} of {group}", joined(processes)),
+            Self::Join { instance } => write!(f, "attach {instance} to {group}"),
+            Self::Protect { instance } => write!(f, "protect {instance} from scale-in of {group}"),
+            Self::Vouch { instance } => write!(f, "tell {group} that {instance} is healthy"),
+            Self::Leave { instance } => write!(f, "detach {instance} from {group}, which then wants one fewer"),
+            Self::Resize { from, to } => write!(f, "have {group} want {to} instances, not {from}"),
+            Self::LowerMinimum { from } => write!(f, "lower the minimum of {group} from {from} to 0"),
+            Self::Resume { processes } => write!(f, "resume {} of {group}", joined(processes)),
+            Self::ForgetResume { .. } => write!(f, "forget what was suspended of {group}"),
+            Self::CreateTemplateVersion(version) => {
+                write!(f, "make a version of {} from {} for {group}", version.template, version.image)
+            }
+            Self::UseTemplateVersion { template, to, .. } => {
+                write!(f, "let {group} launch from version {to} of {template}")
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Refusals in words, with what a person can do about each.
+
+use std::fmt;
+
+use crate::plan::answer::{Hazard, Unproven};
+use crate::plan::gates::name::GateName;
+use crate::time::clock;
+
+use super::words::joined;
+
+impl Hazard {
+    /// The gate that refuses.
+    pub fn gate(&self) -> GateName {
+        match self {
+            Self::Frozen => GateName::Frozen,
+            Self::KillSwitch { .. } => GateName::KillSwitch,
+            Self::WrongAccount { .. } => GateName::WrongAccount,
+            Self::Unread { .. } | Self::StaleObservation { .. } => GateName::StaleObservation,
+            Self::Suspended => GateName::Suspended,
+            Self::OutsideWindow { .. } | Self::WindowTooShort { .. } => GateName::OutsideWindow,
+            Self::ApprovalRequired { .. } => GateName::ApprovalRequired,
+            Self::NotRehearsed { .. } => GateName::NotRehearsed,
+            Self::GenerationRejected { .. } => GateName::GenerationRejected,
+            Self::RollbackCooldown { .. } => GateName::RollbackCooldown,
+            Self::ClaimHeld { .. } => GateName::ClaimHeld,
+            Self::AnotherReplacement { .. } => GateName::AnotherReplacement,
+            Self::ImageUnavailable { .. } => GateName::ImageUnavailable,
+            Self::NotOwned { .. } | Self::StrangersInGroup { .. } => GateName::NotOwned,
+            Self::OwnedByAutoscaling { .. } | Self::GroupNotStill { .. } => GateName::OwnedByAutoscaling,
+            Self::GroupUnusable { .. } => GateName::GroupUnusable,
+            Self::GroupFull { .. } | Self::GroupFullOfSpares { .. } => GateName::GroupHasNoRoom,
+            Self::GroupChanging { .. } => GateName::GroupChanging,
+            Self::VolumeMissing { .. } => GateName::VolumeMissing,
+            Self::VolumeImpaired { .. } => GateName::VolumeImpaired,
+            Self::VolumeModifying { .. } => GateName::VolumeModifying,
+            Self::DeleteOnTermination { .. } => GateName::DeleteOnTermination,
+            Self::ZoneImpaired { .. } => GateName::ZoneImpaired,
+            Self::ScheduledEvent { .. } => GateName::ScheduledEvent,
+            Self::UnknownHealth { .. } => GateName::UnknownHealth,
+            Self::NoLeader => GateName::NoLeader,
+            Self::MembersMissing { .. } => GateName::MembersMissing,
+            Self::MemberNotVoter { .. } => GateName::MemberNotVoter,
+            Self::MemberUnhealthy { .. } => GateName::MemberUnhealthy,
+            Self::QuorumWouldBeLost { .. } => GateName::QuorumWouldBeLost,
+            Self::Lagging { .. } => GateName::Lagging,
+            Self::Unstable { .. } => GateName::Unstable,
+            Self::AutopilotWouldPrune { .. } => GateName::AutopilotWouldPrune,
+        }
+    }
+
+    /// Says whether the hazard will not clear before a person does something about it.
+    pub fn takes_person(&self) -> bool {
+        let may_clear = matches!(self, Self::Unread { .. } | Self::UnknownHealth { .. });
+        !may_clear && self.hint().is_some()
+    }
+
+    /// Says what a person can do about it, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Frozen => "set `freeze: false` to let anything happen again".into(),
+            Self::KillSwitch { .. } => "remove the kill switch to let anything happen again".into(),
+            Self::WrongAccount { wanted, .. } => format!("use credentials of account {wanted}, or correct `account`"),
+            Self::Suspended => "set `suspend: false` to go on with upgrades".into(),
+            Self::ApprovalRequired { plan, .. } => {
+                format!("review the plan, then set `approved: {plan}` under `rollout`")
+            }
+            Self::NotRehearsed { image, why: Unproven::FromOtherImage { runs, .. }, .. } => {
+                format!("try it from there too: `hermitcrab rehearse FILE --from {runs} --image {image}`")
+            }
+            Self::NotRehearsed { image, .. } => format!("try it on a copy: `hermitcrab rehearse FILE --image {image}`"),
+            Self::GenerationRejected { .. } => "commit another image (or other instance settings)".into(),
+            Self::ImageUnavailable { .. } => {
+                "check the id, the region, and that the image is shared with this account".into()
+            }
+            Self::StrangersInGroup { group, .. } => {
+                format!("take them out of {group}, or terminate them, if nobody needs what is on them")
+            }
+            Self::NotOwned { .. } => "adopt the resources, or remove them from this cluster's tags".into(),
+            Self::OwnedByAutoscaling { group, .. } => {
+                format!(
+                    "adopt {group} with `capacity`, or take the instance out of it: it would replace one that stops"
+                )
+            }
+            Self::GroupUnusable { .. } => "mend the group, or take `capacity` out of the file".into(),
+            Self::GroupFull { group, max } => {
+                format!("raise the maximum of {group} to at least {}", max + 1)
+            }
+            Self::GroupFullOfSpares { group, spare, .. } => {
+                format!("take {} out of {group}: no slot needs what the group has launched there", joined(spare))
+            }
+            Self::QuorumWouldBeLost { quorum, .. } if *quorum <= 1 => {
+                "a cluster of one cannot be upgraded without being down; declare three slots".into()
+            }
+            Self::MembersMissing { strangers, .. } if !strangers.is_empty() => {
+                "remove the members that are not declared, or declare their slots".into()
+            }
+            Self::AutopilotWouldPrune { declared, .. } => {
+                format!("set `manageAutopilot: true`, or set autopilot's MinQuorum to {declared} yourself")
+            }
+            Self::VolumeMissing { .. } => "find the volume; a new one is never made in its place".into(),
+            Self::DeleteOnTermination { .. } => "turn DeleteOnTermination off for the volume at that instance".into(),
+            Self::ClaimHeld { slot } => format!("declare {slot} again until its replacement is finished"),
+            Self::Unread { .. } | Self::UnknownHealth { .. } => {
+                "`hermitcrab doctor` shows what can be reached, and what is allowed".into()
+            }
+            Self::OutsideWindow { .. }
+            | Self::WindowTooShort { .. }
+            | Self::RollbackCooldown { .. }
+            | Self::NoLeader
+            | Self::MembersMissing { .. }
+            | Self::MemberNotVoter { .. }
+            | Self::MemberUnhealthy { .. }
+            | Self::QuorumWouldBeLost { .. }
+            | Self::Lagging { .. }
+            | Self::Unstable { .. }
+            | Self::AnotherReplacement { .. }
+            | Self::VolumeImpaired { .. }
+            | Self::VolumeModifying { .. }
+            | Self::ZoneImpaired { .. }
+            | Self::ScheduledEvent { .. }
+            | Self::GroupNotStill { .. }
+            | Self::GroupChanging { .. }
+            | Self::StaleObservation { .. } => return None,
+        })
+    }
+}
+
+impl fmt::Display for Hazard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frozen => f.write_str("the cluster is frozen"),
+            Self::KillSwitch { why } => write!(f, "the kill switch is thrown: {why}"),
+            Self::WrongAccount { found, wanted } => {
+                write!(f, "the credentials belong to account {found}, and the cluster to {wanted}")
+            }
+            Self::Suspended => f.write_str("upgrades are suspended"),
+            Self::OutsideWindow { opens: Some(opens) } => {
+                write!(f, "outside the change window, which opens at {}", clock(*opens))
+            }
+            Self::WindowTooShort { closes } => {
+                write!(f, "the change window closes at {}, before the replacement could be finished", clock(*closes))
+            }
+            Self::OutsideWindow { opens: None } => f.write_str("outside the change window"),
+            Self::ApprovalRequired { plan, given: None } => write!(f, "{plan} is not approved"),
+            Self::ApprovalRequired { plan, given: Some(given) } => {
+                write!(f, "{plan} is not approved; the approval is for {given}")
+            }
+            Self::NotRehearsed { image, generation, why } => match why {
+                Unproven::Never => write!(f, "{image} ({generation}) has not been rehearsed"),
+                Unproven::Failed { at, finding } => {
+                    write!(f, "the rehearsal of {image} ({generation}) at {} failed: {finding}", clock(*at))
+                }
+                Unproven::FromOtherImage { from, runs } => {
+                    write!(f, "{image} ({generation}) has been rehearsed from {from}, and the slot runs {runs}")
+                }
+            },
+            Self::GenerationRejected { image, generation, slots } => {
+                write!(f, "{image} ({generation}) has failed in {}", joined(slots))
+            }
+            Self::RollbackCooldown { until } => {
+                write!(f, "a replacement was just taken back; none begins before {}", clock(*until))
+            }
+            Self::ImageUnavailable { image, why } => write!(f, "{image} {why}"),
+            Self::StrangersInGroup { group, resources } => {
+                write!(f, "in {group} and not tagged as ours: {}", resources.join(", "))
+            }
+            Self::NotOwned { resources } => write!(f, "not tagged as ours: {}", resources.join(", ")),
+            Self::OwnedByAutoscaling { instance, group } => {
+                write!(f, "{instance} belongs to Auto Scaling group {group}")
+            }
+            Self::GroupNotStill { instance, group, running } => {
+                write!(f, "{instance} belongs to Auto Scaling group {group}, of which {} run", joined(running))
+            }
+            Self::GroupUnusable { group, why } => write!(f, "Auto Scaling group {group} {why}"),
+            Self::GroupFull { group, max } | Self::GroupFullOfSpares { group, max, .. } => {
+                write!(f, "Auto Scaling group {group} takes at most {max} instances, so none can be added")
+            }
+            Self::GroupChanging { group, why } => write!(f, "Auto Scaling group {group} {why}"),
+            Self::NoLeader => f.write_str("there is no leader"),
+            Self::MembersMissing { missing, strangers } => {
+                let part =
+                    |what, names: String| if names.is_empty() { String::new() } else { format!("{what}: {names}") };
+                let parts = [part("not among the members", joined(missing)), part("not declared", joined(strangers))];
+                f.write_str(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; "))
+            }
+            Self::MemberNotVoter { slots } => write!(f, "without a vote: {}", joined(slots)),
+            Self::MemberUnhealthy { members } => {
+                let ill: Vec<_> = members.iter().map(|(slot, why)| format!("{slot} is unhealthy ({why})")).collect();
+                f.write_str(&ill.join(", "))
+            }
+            Self::QuorumWouldBeLost { healthy_after, quorum } => {
+                write!(f, "{healthy_after} healthy voters would remain, and the quorum is {quorum}")
+            }
+            Self::Lagging { members } => {
+                let behind: Vec<_> =
+                    members.iter().map(|(slot, lag)| format!("{slot} is {lag} log entries behind")).collect();
+                f.write_str(&behind.join(", "))
+            }
+            Self::Unstable { slots, until: None } => write!(f, "not healthy for long enough: {}", joined(slots)),
+            Self::Unstable { slots, until: Some(until) } => {
+                write!(f, "not healthy for long enough: {} (until {})", joined(slots), clock(*until))
+            }
+            Self::AutopilotWouldPrune { down_to, declared } => {
+                write!(f, "a stopped member would be pruned: the limit is {down_to}, not {declared}")
+            }
+            Self::AnotherReplacement { slots } => write!(f, "not served by one instance: {}", joined(slots)),
+            Self::ClaimHeld { slot } => write!(f, "the claim is held for {slot}"),
+            Self::VolumeMissing { slot, volumes } => write!(f, "{slot} lacks its volume {}", joined(volumes)),
+            Self::VolumeImpaired { volume, why } => write!(f, "{volume} is impaired: {why}"),
+            Self::VolumeModifying { volume } => write!(f, "{volume} is being modified"),
+            Self::ZoneImpaired { zone, why } => write!(f, "{zone} is impaired: {why}"),
+            Self::ScheduledEvent { slot, code, not_before } => {
+                write!(f, "{slot} has {code} announced for {}", clock(*not_before))
+            }
+            Self::DeleteOnTermination { volume, instance } => {
+                write!(f, "{volume} would be deleted with {instance}")
+            }
+            Self::Unread { why } | Self::StaleObservation { why } => {
+                write!(f, "what was seen is no ground for a decision: {why}")
+            }
+            Self::UnknownHealth { why } => write!(f, "health is not known: {why}"),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Reasons for acting and for waiting in words.
+
+use std::fmt;
+
+use crate::plan::answer::{Awaited, Rank, Why};
+use crate::time::{Human, clock};
+
+use super::words::joined;
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outdated { drifts, rank } => write!(f, "{}; {rank}", joined(drifts)),
+            Self::Lost => f.write_str("it has lost its instance"),
+            Self::New => f.write_str("it has never had one"),
+            Self::Interrupted { instance } => write!(f, "{instance} was launched for it, and nobody claims it"),
+            Self::NextStep => f.write_str("next step"),
+            Self::Leads => f.write_str("it leads, and leadership goes before the leader"),
+            Self::LaunchFailed { reason } => write!(f, "the launch came to nothing: {reason}"),
+            Self::NotBackInTime { limit } => write!(f, "its member was not back within {}", Human(*limit)),
+            Self::TakenBack => f.write_str("the replacement is being taken back"),
+            Self::Superseded => f.write_str("it is not wanted any more, or not now, and no data has moved"),
+            Self::Forming => f.write_str("it can prove itself only when the others are there"),
+            Self::Proven => f.write_str("the new member has proved itself"),
+            Self::WouldPrune { down_to, declared } => {
+                write!(f, "stopped members would be pruned down to {down_to} of {declared}")
+            }
+            Self::Memory => f.write_str("the volumes' memory is behind"),
+            Self::Tags => f.write_str("tags differ"),
+            Self::KeepStill => f.write_str("the group could end or add an instance meanwhile"),
+            Self::OutOfStep => f.write_str("the group is to count just what serves"),
+            Self::LetGo => f.write_str("nothing is under way, so the group may act again"),
+            Self::TemplateBehind => f.write_str("what the group launches is not what has settled here"),
+            Self::Unwanted => f.write_str("the cluster is to be no more"),
+        }
+    }
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unhealthy => "unhealthy, so first",
+            Self::Maintenance => "maintenance is announced",
+            Self::NonVoter => "non-voter",
+            Self::Follower => "follower",
+            Self::Leader => "leader, so last",
+        })
+    }
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running { instance } => write!(f, "{instance} to run"),
+            Self::Checks { instance } => write!(f, "{instance} to pass its status checks"),
+            Self::Stopped { instance } => write!(f, "{instance} to stop"),
+            Self::Terminated { instance } => write!(f, "{instance} to terminate"),
+            Self::VolumeFree { volume } => write!(f, "{volume} to detach"),
+            Self::VolumeAttached { volume, instance } => write!(f, "{volume} to attach to {instance}"),
+            Self::VolumeCreated { volume } => write!(f, "{volume} to be created"),
+            Self::ViewsAgree { detail } => write!(f, "EC2's views to agree: {detail}"),
+            Self::MemberBack { why_not } => write!(f, "its member to be back: {why_not}"),
+            Self::Bake { until } => write!(f, "its new member to stay healthy until {}", clock(*until)),
+            Self::Steady { until } => write!(f, "its member to stay healthy until {}", clock(*until)),
+            Self::Formation { missing } => {
+                write!(f, "the members to find each other; outstanding: {}", joined(missing))
+            }
+            Self::Joined { instance, group } => write!(f, "{instance} to be in service in {group}"),
+            Self::Left { instance, group } => write!(f, "{instance} to be let go by {group}"),
+            Self::Recruit { group } => write!(f, "{group} to launch another instance"),
+            Self::SnapshotCompleted { volume } => write!(f, "the last snapshot of {volume} to be completed"),
+            Self::VolumeCopied { volume, snapshot } => {
+                write!(f, "{snapshot}, the copy of {volume}, to be completed")
+            }
+            Self::NothingLate { until } => {
+                write!(f, "{}: a launch may have been on its way when the end began", clock(*until))
+            }
+            Self::NextLaunch { reason } => write!(f, "a later launch, after several came to nothing: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! States that only a person can end in words, with what the person can do.
+
+use std::fmt;
+
+use crate::plan::answer::Stall;
+use crate::time::clock;
+
+use super::words::joined;
+
+impl Stall {
+    /// Says what a person can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::VolumeMissing { .. } => {
+                "find the volume and tag it again, or restore it from a snapshot; a new one is never made in its place"
+                    .into()
+            }
+            Self::VolumeElsewhere { .. } => "correct the slot's zone: a volume cannot leave its own".into(),
+            Self::VolumeTaken { volume, by, .. } => {
+                format!("detach {volume} from {by} when whoever attached it is done")
+            }
+            Self::CopyFailed { .. } => "try again: this copy is destroyed, and its snapshot with it".into(),
+            Self::VolumeUnusable { .. } => "look at the volume in EC2; nothing is done to it meanwhile".into(),
+            Self::Contested { slot, .. } => {
+                format!("leave one instance tagged for {slot}, and take the tags off the others")
+            }
+            Self::Refused { .. } => {
+                "mend what it says; it is tried again after five minutes, or at once after a commit".into()
+            }
+            Self::InstanceStopped { instance, .. } => {
+                format!("start {instance} again, or terminate it to have it replaced")
+            }
+            Self::Held { .. } => "mend the member, or commit another image".into(),
+            Self::RollbackFailed { instance, .. } => {
+                format!("look at {instance}: both instances and all volumes are kept")
+            }
+            Self::Ended { .. } => {
+                "finish with `hermitcrab destroy`, and take its file away; or bring it back with `hermitcrab retry`"
+                    .into()
+            }
+            Self::ClaimForUndeclared { slot } => format!("declare {slot} again until its replacement is finished"),
+            Self::NotFormed { .. } => {
+                "mend the members; an instance that is terminated is replaced from the image that is committed".into()
+            }
+            Self::NothingToHealWith { .. } => "commit an image that works".into(),
+        }
+    }
+
+    /// The stable name of the reason.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::VolumeMissing { .. } => "VolumeMissing",
+            Self::VolumeElsewhere { .. } => "VolumeElsewhere",
+            Self::VolumeTaken { .. } => "VolumeTaken",
+            Self::CopyFailed { .. } => "CopyFailed",
+            Self::VolumeUnusable { .. } => "VolumeUnusable",
+            Self::Contested { .. } => "Contested",
+            Self::Refused { .. } => "Refused",
+            Self::InstanceStopped { .. } => "InstanceStopped",
+            Self::Held { .. } => "Held",
+            Self::RollbackFailed { .. } => "RollbackFailed",
+            Self::Ended { .. } => "Ended",
+            Self::ClaimForUndeclared { .. } => "ClaimForUndeclared",
+            Self::NotFormed { .. } => "NotFormed",
+            Self::NothingToHealWith { .. } => "NothingToHealWith",
+        }
+    }
+}
+
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::VolumeMissing { slot, volumes } => {
+                write!(f, "{slot} had a volume {} and it is not there", joined(volumes))
+            }
+            Self::VolumeElsewhere { slot, volume, zone, declared } => {
+                write!(f, "{volume} of {slot} lies in {zone}, and the slot is declared in {declared}")
+            }
+            Self::VolumeTaken { slot, volume, by } => {
+                write!(f, "{volume} of {slot} is attached to {by}, which is not one of the slot's instances")
+            }
+            Self::CopyFailed { slot, volume, snapshot } => {
+                write!(f, "{slot} was to begin with a copy of {volume}, and EBS could not make {snapshot}")
+            }
+            Self::VolumeUnusable { slot, volume, why } => write!(f, "{volume} of {slot} is {why}"),
+            Self::Contested { slot, instances } => write!(f, "several instances claim {slot}: {}", joined(instances)),
+            Self::Refused { why } => f.write_str(why),
+            Self::InstanceStopped { slot, instance } => write!(f, "{instance} of {slot} is stopped, and not by us"),
+            Self::Held { slot, generation, why_not } => {
+                write!(f, "{slot} did not come back on {generation}: {why_not}")
+            }
+            Self::RollbackFailed { slot, instance, why_not } => {
+                write!(f, "{slot} did not come back on its old instance {instance} either: {why_not}")
+            }
+            Self::Ended { since } => write!(f, "somebody put an end to it at {}", clock(*since)),
+            Self::ClaimForUndeclared { slot } => {
+                write!(f, "a replacement of {slot} is under way, and the spec no longer declares it")
+            }
+            Self::NotFormed { missing } => {
+                write!(f, "the members have not found each other; outstanding: {}", joined(missing))
+            }
+            Self::NothingToHealWith { slot, generation } => {
+                write!(
+                    f,
+                    "{slot} has lost its instance, and {generation} and what ran before it are both rejected there"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The deadline of a member that does not come back, and what happens when it has passed: the replacement is taken
+//! back, or held for a person.
+
+use crate::action::CloudEffect;
+use crate::observed::{Instance, InstanceState, VolumeState};
+use crate::plan::answer::{Plan, Stall, Why};
+use crate::plan::{gates, heal};
+use crate::spec::OnFailure;
+use crate::time::{Timestamp, after};
+
+use super::proof::{Outstanding, Wanted, missing_proof};
+use super::under_way::Replacement;
+
+impl<'a> Replacement<'_, 'a> {
+    /// Says what the member at the new instance has not proved yet.
+    pub(super) fn missing_proof(&self, new: &'a Instance) -> Option<Outstanding> {
+        let wanted = Wanted { instance: new, member: self.claim.member.as_ref() };
+        missing_proof(self.look, self.slot, &wanted, self.look.spec.rollout.bake_time)
+    }
+
+    /// Rejects what was claimed, or holds it for a person, once the member has been expected for too long.
+    pub(super) fn past_deadline(&self) -> Option<Plan> {
+        if !self.is_late() {
+            return None;
+        }
+        let old_is_there = self.old.is_some_and(|old| old.state == InstanceState::Stopped && !old.retired);
+        let old_is_gone = self.claim.old.is_none() || self.old.is_some_and(|old| !old.state.is_live());
+        let is_unwanted = self.claim.generation != self.look.generation;
+        let can_go_back = old_is_there || (old_is_gone && (is_unwanted || self.has_settled_on_another()));
+        match self.look.spec.rollout.on_failure {
+            OnFailure::Rollback if can_go_back => Some(self.reject()),
+            // Held for a person to look at: whoever has committed something else since has looked.
+            OnFailure::Hold if can_go_back && is_unwanted => Some(self.reject()),
+            OnFailure::Rollback | OnFailure::Hold => self.hold(),
+        }
+    }
+
+    /// Says whether the member's deadline has passed.
+    pub(super) fn is_late(&self) -> bool {
+        let limit = self.look.spec.rollout.join_deadline;
+        self.expected_since().is_some_and(|since| self.look.now >= after(since, limit))
+    }
+
+    /// Finds since when the member is expected back, as the world tells it: since its volumes are at the new instance.
+    /// Before that it can't come back, and how long a move takes says nothing of the image: the move may take as long
+    /// again. While there is no instance to move them to, the old one's stop counts.
+    pub(super) fn expected_since(&self) -> Option<Timestamp> {
+        let given = self.given_since();
+        match self.old {
+            Some(old) if old.state == InstanceState::Stopped => Some(match given {
+                Some(given) => given.max(old.state_since),
+                None if self.new.is_some_and(|new| new.state == InstanceState::Running) => {
+                    after(old.state_since, self.look.spec.rollout.join_deadline)
+                }
+                None => old.state_since,
+            }),
+            Some(old) if old.state.is_live() => None,
+            Some(_) | None => given,
+        }
+    }
+
+    /// Finds when the new instance was given a volume last.
+    fn given_since(&self) -> Option<Timestamp> {
+        let new = self.new?;
+        let at_new = self.slot.present().filter_map(|(_, volume)| match &volume.state {
+            VolumeState::InUse(attachment) => (attachment.instance == new.id).then_some(attachment.since),
+            _ => None,
+        });
+        at_new.max()
+    }
+
+    /// Says whether the slot ran another generation before, with which it can be healed.
+    fn has_settled_on_another(&self) -> bool {
+        self.slot.present().any(|(_, v)| v.image.is_some() && v.generation.as_ref() != Some(&self.claim.generation))
+    }
+
+    fn reject(&self) -> Plan {
+        let effect = CloudEffect::Reject {
+            volumes: self.slot.volume_ids(),
+            generation: self.claim.generation.clone(),
+            attempt: self.claim.attempt,
+        };
+        self.look.act(self.slot, effect, Why::NotBackInTime { limit: self.look.spec.rollout.join_deadline })
+    }
+
+    /// Stalled, once the new instance has the volumes; before that the move goes on, late as it is.
+    fn hold(&self) -> Option<Plan> {
+        let new = self.new.filter(|new| self.slot.all_on(self.look, &new.id))?;
+        match self.missing_proof(new)? {
+            Outstanding::NotBack(why_not) => {
+                let (slot, generation) = (self.slot.spec.name.clone(), self.claim.generation.clone());
+                Some(Plan::Stalled(Stall::Held { slot, generation, why_not }))
+            }
+            Outstanding::NotKnown(_) | Outstanding::Until { .. } => None,
+        }
+    }
+
+    /// Blocked by what forbids taking the member down again, be it that nobody can say whether it is well.
+    pub(super) fn blocked_from_taking_back(&self) -> Option<Plan> {
+        let hazards = gates::taking_back_refusals(self.look, self.slot);
+        (!hazards.is_empty()).then(|| self.blocked(hazards))
+    }
+
+    /// Says whether a member that has its volumes cannot prove itself before others are given back theirs: those of a
+    /// new cluster, or those without which there is no leader to vouch for it. The claim then moves on, and nothing is
+    /// forgotten: what the instances say of themselves is enough to take it up again.
+    pub(super) fn waits_for_others(&self) -> bool {
+        let volumes = &self.look.cloud.volumes;
+        let forming = self.claim.old.is_none() && volumes.iter().all(|volume| volume.generation.is_none());
+        let led = self.look.membership.is_some_and(|membership| membership.leader.is_some());
+        (self.look.rules.forms_together && forming) || (!led && heal::is_needed_beside(self.look, self.slot))
+    }
+}

@@ -1,0 +1,145 @@
+//! An instance that loses the slot's volumes, or gets them.
+//!
+//! Each function answers `None` when its part is done, and the plan for its next move otherwise.
+
+use crate::action::CloudEffect;
+use crate::ids::InstanceId;
+use crate::observed::{Instance, InstanceState, Snapshot, Volume};
+use crate::plan::answer::{Awaited, Plan, Why};
+use crate::plan::look::Place;
+use crate::plan::steps::{DISCARD, Step};
+use crate::plan::{gates, group};
+use crate::spec::VolumeSpec;
+use crate::time::{Timestamp, elapsed};
+
+use super::under_way::Replacement;
+
+/// A volume that has to leave an instance.
+enum Leaving<'a> {
+    /// Still attached to the instance, in both views.
+    Attached(&'a VolumeSpec, &'a Volume),
+    /// On its way off an instance, since then.
+    Detaching(&'a Volume, Timestamp),
+    /// Seen in one place by one view and in another by the other; in words.
+    Unclear(String),
+}
+
+impl<'a> Replacement<'_, 'a> {
+    /// Takes one step of discarding an instance that is not needed any more.
+    pub(super) fn discard_by(&self, step: Step, instance: &Instance, why: &Why) -> Option<Plan> {
+        let holds = self.slot.any_at(self.look, &instance.id);
+        let id = || instance.id.clone();
+        match step {
+            Step::Stop if holds => self.stop_given_up(instance, why),
+            Step::Detach if holds => self.detach(instance, why),
+            Step::Retire if instance.state.is_live() && !instance.retired => {
+                Some(self.look.act(self.slot, CloudEffect::Retire { instance: id() }, why.clone()))
+            }
+            Step::LeaveGroup if instance.state.is_live() => group::detach(self.look, self.slot, instance, why),
+            Step::Terminate if instance.state.is_live() => {
+                Some(self.look.act(self.slot, CloudEffect::Terminate { instance: id() }, why.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Discards a live instance. Done when EC2 says that the instance is shutting down.
+    pub(super) fn discard(&self, instance: &Instance, why: &Why) -> Option<Plan> {
+        let live = Some(instance).filter(|instance| instance.state.is_live())?;
+        DISCARD.iter().find_map(|step| self.discard_by(*step, live, why))
+    }
+
+    /// Stops an instance that was given up because its member was not healthy. Should the member have become healthy
+    /// since, it is a member like any other, and is not taken down if the others could not do without it.
+    fn stop_given_up(&self, instance: &Instance, why: &Why) -> Option<Plan> {
+        match instance.state {
+            InstanceState::Running => {
+                let hazards = gates::taking_back_refusals(self.look, self.slot);
+                let stop =
+                    || self.look.act(self.slot, CloudEffect::Stop { instance: instance.id.clone() }, why.clone());
+                Some(if hazards.is_empty() { stop() } else { self.blocked(hazards) })
+            }
+            InstanceState::Pending => Some(self.until_running(instance)),
+            InstanceState::Stopping => Some(self.until_stopped(instance)),
+            InstanceState::Stopped | InstanceState::ShuttingDown | InstanceState::Terminated => None,
+        }
+    }
+
+    /// Snapshots the volume that is to be detached next, where its spec wants one and this replacement has taken none.
+    pub(super) fn snapshot(&self, instance: &Instance, why: &Why) -> Option<Plan> {
+        let Leaving::Attached(spec, volume) = self.next_to_leave(instance)? else { return None };
+        let attempt = self.claim.attempt;
+        let is_of_it = |s: &Snapshot| s.volume == volume.id && s.attempt == attempt && !s.failed;
+        if !spec.snapshot_before_replace || self.look.cloud.snapshots.iter().any(is_of_it) {
+            return None;
+        }
+        let effect = CloudEffect::Snapshot { volume: volume.id.clone(), attempt };
+        Some(self.look.act(self.slot, effect, why.clone()))
+    }
+
+    /// Detaches the volumes of a stopped (or dead) instance, one at a time. Terminating detaches them too: asked
+    /// meanwhile, EC2 refuses.
+    pub(super) fn detach(&self, instance: &Instance, why: &Why) -> Option<Plan> {
+        if instance.state == InstanceState::ShuttingDown && self.slot.any_at(self.look, &instance.id) {
+            return Some(self.until(Awaited::Terminated { instance: instance.id.clone() }, instance.state_since));
+        }
+        Some(match self.next_to_leave(instance)? {
+            Leaving::Attached(spec, volume) => {
+                let (volume, instance, device) = (volume.id.clone(), instance.id.clone(), spec.device.clone());
+                self.look.act(self.slot, CloudEffect::Detach { volume, instance, device }, why.clone())
+            }
+            Leaving::Detaching(volume, since) => {
+                let what = Awaited::VolumeFree { volume: volume.id.clone() };
+                self.look.wait(self.slot, what, since, self.look.limits.volume)
+            }
+            Leaving::Unclear(detail) => self.disagreement(detail),
+        })
+    }
+
+    /// The first volume that has not left an instance, or of which that cannot be said.
+    fn next_to_leave(&self, instance: &Instance) -> Option<Leaving<'a>> {
+        self.slot.present().find_map(|(spec, volume)| match self.look.place(volume) {
+            Place::On { instance: at, .. } => (*at == instance.id).then_some(Leaving::Attached(spec, volume)),
+            Place::Detaching { since, .. } => Some(Leaving::Detaching(volume, since)),
+            Place::Unclear(detail) => Some(Leaving::Unclear(detail)),
+            Place::Free | Place::Creating | Place::Attaching { .. } | Place::Unusable(_) => None,
+        })
+    }
+
+    /// Attaches to an instance every volume that is free, and waits for those on their way.
+    pub(super) fn attach(&self, instance: &Instance, why: &Why) -> Option<Plan> {
+        let mut placed = self.slot.present().map(|(spec, volume)| (spec, volume, self.look.place(volume)));
+        let (spec, volume, place) = placed.find(|(_, _, place)| !place.is_on(&instance.id))?;
+        let id = || volume.id.clone();
+        let limit = self.look.limits.volume;
+        Some(match place {
+            Place::Free => {
+                let (instance, device) = (instance.id.clone(), spec.device.clone());
+                self.look.act(self.slot, CloudEffect::Attach { volume: id(), instance, device }, why.clone())
+            }
+            Place::Attaching { to, since } => {
+                let what = Awaited::VolumeAttached { volume: id(), instance: to.clone() };
+                self.look.wait(self.slot, what, since, limit)
+            }
+            Place::Detaching { since, .. } => {
+                self.look.wait(self.slot, Awaited::VolumeFree { volume: id() }, since, limit)
+            }
+            Place::Creating => {
+                self.look.wait(self.slot, Awaited::VolumeCreated { volume: id() }, self.claim.since, limit)
+            }
+            Place::On { instance: at, .. } => self.disagreement(format!("{} is attached to {at}", volume.id)),
+            Place::Unclear(detail) => self.disagreement(detail),
+            Place::Unusable(why) => self.disagreement(format!("{} is {why}", volume.id)),
+        })
+    }
+
+    /// Waits for an instance that the claim names and EC2 does not show: not found is not gone, until EC2 would have
+    /// stopped showing it.
+    pub(super) fn wait_until_shown(&self, id: &InstanceId, since: Timestamp) -> Option<Plan> {
+        if elapsed(self.look.now, since) > self.look.limits.terminated_shown {
+            return None;
+        }
+        let detail = format!("{id} is not shown, and that does not mean that it is gone");
+        Some(self.until(Awaited::ViewsAgree { detail }, since))
+    }
+}

@@ -1,0 +1,126 @@
+//! The new instance: launched or taken over, running, and with its status checks passed.
+
+use crate::action::{ClaimEffect, CloudEffect, Effect, Launch, Recruitment};
+use crate::ids::{InstanceId, Token, VolumeId, VolumeName};
+use crate::observed::{Checks, Claim, Instance, InstanceState};
+use crate::plan::answer::{Awaited, Plan, Why};
+use crate::plan::{gates, group};
+use crate::time::{after, elapsed};
+
+use super::under_way::Replacement;
+
+impl Replacement<'_, '_> {
+    /// Brings the new instance to running, with its status checks passed.
+    pub(super) fn launch(&self) -> Option<Plan> {
+        let Some(new) = self.new else {
+            return Some(match &self.claim.recruit {
+                Some(recruit) => self.recruit(recruit),
+                None => self.launch_unless_sent(),
+            });
+        };
+        let limit = self.look.limits.checks;
+        match (new.state, &new.checks) {
+            (InstanceState::Terminated | InstanceState::ShuttingDown, _) => Some(self.try_again(reason(new))),
+            _ if new.retired => self.discard(new, &Why::LaunchFailed { reason: reason(new) }),
+            (InstanceState::Pending, _) => Some(self.until_running(new)),
+            (InstanceState::Running, Checks::Ok) => None,
+            (InstanceState::Running, Checks::Initializing | Checks::Unknown)
+                if elapsed(self.look.now, new.launched_at) < limit =>
+            {
+                let what = Awaited::Checks { instance: new.id.clone() };
+                Some(self.look.wait(self.slot, what, new.launched_at, limit))
+            }
+            (InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped, _) => {
+                self.discard(new, &Why::LaunchFailed { reason: reason(new) })
+            }
+        }
+    }
+
+    /// Waits for the instance whose id EC2 has answered, and launches where there is none. The id in EC2's answer is
+    /// the truth: only if that instance never shows is the same call sent again.
+    fn launch_unless_sent(&self) -> Plan {
+        let attempt = self.claim.attempt;
+        if self.look.seen.spent == Some(attempt) {
+            return self.try_again("its launch token was used before".to_owned());
+        }
+        match &self.look.seen.launched {
+            Some((sent, instance, at)) if *sent == attempt && elapsed(self.look.now, *at) < self.look.limits.late => {
+                self.until(Awaited::Running { instance: instance.clone() }, *at)
+            }
+            _ => self.launch_from_spec(),
+        }
+    }
+
+    fn launch_from_spec(&self) -> Plan {
+        let hazards = gates::repair_refusals(self.look, self.slot, &self.claim.image);
+        if !hazards.is_empty() {
+            return self.blocked(hazards);
+        }
+        let (spec, slot, claim) = (self.look.spec, self.slot.spec, self.claim);
+        let token = Token::of(&[&spec.name, &slot.name, &claim.generation, &claim.attempt.to_string(), &slot.subnet]);
+        let launch = Launch {
+            image: claim.image.clone(),
+            generation: claim.generation.clone(),
+            attempt: claim.attempt,
+            volumes: self.named_volumes(),
+            ..Launch::declared(spec, slot, self.look.seen.owner.clone(), token)
+        };
+        self.look.act(self.slot, CloudEffect::Launch(Box::new(launch)), Why::NextStep)
+    }
+
+    /// Takes the instance that the group has launched. The claim names it, and nothing else is launched in its place as
+    /// long as it may be there.
+    fn recruit(&self, id: &InstanceId) -> Plan {
+        let recruits = group::adopted(self.look).map(|group| group.recruits.as_slice()).unwrap_or_default();
+        match recruits.iter().find(|recruit| recruit.id == *id) {
+            Some(recruit) if recruit.state.is_live() => {}
+            None if elapsed(self.look.now, self.claim.since) < self.look.limits.late => {
+                return self.disagreement(format!("{id} is not shown as one that the group launched"));
+            }
+            Some(_) | None => return self.try_again(format!("{id} is gone again")),
+        }
+        let hazards = gates::repair_refusals(self.look, self.slot, &self.claim.image);
+        if !hazards.is_empty() {
+            return self.blocked(hazards);
+        }
+        let recruitment = Recruitment {
+            instance: id.clone(),
+            owner: self.look.seen.owner.clone(),
+            generation: self.claim.generation.clone(),
+            attempt: self.claim.attempt,
+            user_data_digest: self.look.spec.instance.user_data_digest(),
+            volumes: self.named_volumes(),
+        };
+        self.look.act(self.slot, CloudEffect::Recruit(recruitment), Why::NextStep)
+    }
+
+    fn named_volumes(&self) -> std::collections::BTreeMap<VolumeName, VolumeId> {
+        self.slot.present().map(|(_, volume)| (volume.name.clone(), volume.id.clone())).collect()
+    }
+
+    /// Claims a further attempt after a launch that came to nothing, or waits for a longer pause first.
+    fn try_again(&self, reason: String) -> Plan {
+        let (limits, since) = (self.look.limits, self.claim.since);
+        let is_last = self.claim.tries + 1 >= limits.launches;
+        if is_last && self.look.now < after(since, limits.next_launches) {
+            return self.look.wait(self.slot, Awaited::NextLaunch { reason }, since, limits.next_launches);
+        }
+        let claim = Claim {
+            attempt: self.look.next_attempt(),
+            tries: if is_last { 0 } else { self.claim.tries + 1 },
+            since: self.look.now,
+            recruit: group::recruit_for(self.look, self.slot, &self.claim.image).map(|recruit| recruit.id.clone()),
+            ..self.claim.clone()
+        };
+        let effect = ClaimEffect::Claim { claim, expects: self.look.record.revision };
+        self.look.effect(Some(&self.slot.spec.name), Effect::Claim(effect), Why::LaunchFailed { reason })
+    }
+}
+
+fn reason(instance: &Instance) -> String {
+    match (&instance.state_reason, &instance.checks) {
+        (Some(reason), _) => format!("{}: {reason}", instance.id),
+        (None, Checks::Impaired(why)) => format!("{}: status checks: {why}", instance.id),
+        (None, _) => format!("{} is not running with its status checks passed", instance.id),
+    }
+}
