@@ -11,6 +11,7 @@ use crate::ids::{
     Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, Owner, SlotName, SnapshotId, VolumeId, VolumeName,
     Zone,
 };
+use crate::spec::Lag;
 use crate::time::Timestamp;
 
 pub mod group;
@@ -407,14 +408,14 @@ pub struct Member {
     pub slot: Option<SlotName>,
     /// Where its peers find it.
     pub address: Option<IpAddr>,
-    /// Its vote counts.
-    pub voter: bool,
+    /// A member whose vote or copy is needed, e.g. a voter or an in-sync replica. Arithmetic asks this.
+    pub counts: bool,
     pub health: Health,
     /// Since when its peers have found it as it is. They may forget with every new leader, so nothing that acts rests
     /// on it; a command that only looks has no timers of its own and shows this.
     pub stable_since: Option<Timestamp>,
-    /// How many log entries it lies behind the leader; unknown if the application does not say.
-    pub lag: Option<u64>,
+    /// How far it lies behind the leader; unknown if the application does not say.
+    pub lag: Option<Lag>,
     /// What it says it runs.
     pub version: Option<String>,
 }

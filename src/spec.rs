@@ -10,12 +10,14 @@ use serde::Serialize;
 
 use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeId, VolumeName, Zone, digest};
 
+pub mod application;
 pub mod load;
 pub mod raw;
 pub mod render;
 pub mod splice;
 pub mod window;
 
+pub use application::{ApplicationSpec, ConsulSpec, Lag, LeaderGoes, PruningGuard, Rules, Scheme};
 pub use window::{Window, WindowKind};
 
 /// One cluster as it should be.
@@ -75,98 +77,6 @@ pub struct Seed {
     pub slot: SlotName,
     /// For each of its volumes the original's volume that it is a copy of.
     pub volumes: BTreeMap<VolumeName, VolumeId>,
-}
-
-/// The application, by kind.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ApplicationSpec {
-    /// HashiCorp Consul servers.
-    Consul(ConsulSpec),
-}
-
-/// How to reach Consul servers and what to expect of them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ConsulSpec {
-    /// The Consul datacenter.
-    pub datacenter: String,
-    /// `http` or `https`.
-    pub scheme: Scheme,
-    /// The HTTP API's port.
-    pub port: u16,
-    /// A PEM file with the CA that signed the servers' certificates. Where it lies differs from machine to machine,
-    /// so it is no part of what a plan is identified by.
-    #[serde(skip_serializing)]
-    pub ca_file: Option<String>,
-    /// A PEM file with the controller's own certificate, and one with its key: both or neither.
-    #[serde(skip_serializing)]
-    pub client_cert_file: Option<String>,
-    #[serde(skip_serializing)]
-    pub client_key_file: Option<String>,
-    /// A file that holds the ACL token; read again when it changes.
-    #[serde(skip_serializing)]
-    pub token_file: Option<String>,
-    /// The version that a member on the desired image must report.
-    pub version: Option<String>,
-    /// Let the controller set autopilot's `MinQuorum` to the declared number of servers.
-    pub manage_autopilot: bool,
-}
-
-/// The scheme of an HTTP address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scheme {
-    Http,
-    Https,
-}
-
-/// What an application is like, as data: all that the planner knows of its kind.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rules {
-    /// Disrupt the leader last, and move leadership away first where the members offer it.
-    pub leader_last: bool,
-    /// How far a member's log may lie behind the leader's and still count as caught up, in entries.
-    pub lag_limit: u64,
-    /// For how long every member must have been healthy, by our own timer, before one is disrupted.
-    /// Consul's autopilot forgets its own timers at a change of leader, so twice its 10 s.
-    pub stabilization: Duration,
-    /// The controller may raise the number of members below which the application must not prune.
-    pub manage_pruning: bool,
-    /// A new cluster has no leader until all of its first members are there.
-    pub forms_together: bool,
-    /// What a member on the desired image must report.
-    pub version: Option<String>,
-}
-
-impl ApplicationSpec {
-    /// The word for the kind of application, as in the desired-state file.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Consul(_) => "consul",
-        }
-    }
-
-    /// The same, whatever version its members report.
-    pub fn of_any_version(&self) -> Self {
-        match self {
-            Self::Consul(consul) => Self::Consul(ConsulSpec { version: None, ..consul.clone() }),
-        }
-    }
-
-    /// What this application is like.
-    pub fn rules(&self) -> Rules {
-        match self {
-            Self::Consul(consul) => Rules {
-                leader_last: true,
-                lag_limit: 250,
-                stabilization: Duration::from_secs(20),
-                manage_pruning: consul.manage_autopilot,
-                forms_together: true,
-                version: consul.version.clone(),
-            },
-        }
-    }
 }
 
 /// What every instance of the cluster is.
@@ -357,9 +267,9 @@ impl ClusterSpec {
         self.slots.iter().find(|slot| slot.name == *name)
     }
 
-    /// Voters needed of the declared number of members.
-    pub fn quorum(&self) -> usize {
-        quorum(self.slots.len())
+    /// Says how many of the declared members have to be healthy for the application to work.
+    pub fn needed(&self) -> usize {
+        (self.application.rules().needed)(self.slots.len())
     }
 }
 

@@ -91,8 +91,8 @@ pub struct SlotStatus {
 }
 
 impl SlotStatus {
-    /// Says whether the slot's member counts towards the quorum.
-    pub fn is_healthy_voter(&self) -> bool {
+    /// Says whether the slot's member counts, and is healthy.
+    pub fn counts_as_healthy(&self) -> bool {
         matches!(self.role, Role::Leader | Role::Voter) && self.health == MemberHealth::Healthy
     }
 }
@@ -240,7 +240,7 @@ fn role(look: &Look<'_>, slot: &SlotLook<'_>) -> Role {
     match slot.member {
         None => Role::Unknown,
         Some(member) if look.leads(&member.id) => Role::Leader,
-        Some(member) if member.voter => Role::Voter,
+        Some(member) if member.counts => Role::Voter,
         Some(_) => Role::NonVoter,
     }
 }

@@ -71,7 +71,7 @@ async fn seen(
 }
 
 fn all_well(membership: &Membership) -> bool {
-    let well = |member: &hermitcrab::observed::Member| member.voter && member.health == Health::Healthy;
+    let well = |member: &hermitcrab::observed::Member| member.counts && member.health == Health::Healthy;
     membership.leader.is_some() && membership.members.len() == 3 && membership.members.iter().all(well)
 }
 

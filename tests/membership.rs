@@ -11,7 +11,7 @@ use hermitcrab::controller::chain;
 use hermitcrab::ids::InstanceId;
 use hermitcrab::observed::{Health, Membership};
 use hermitcrab::ports::{Application, ErrorKind, PortError, Seat};
-use hermitcrab::spec::{ApplicationSpec, ClusterSpec, ConsulSpec};
+use hermitcrab::spec::{ApplicationSpec, ClusterSpec, ConsulSpec, Lag};
 use serde_json::json;
 
 #[path = "http/server.rs"]
@@ -63,8 +63,11 @@ fn told(membership: &Membership) -> String {
     for member in &membership.members {
         let slot = member.slot.as_ref().map_or("no slot", |slot| slot);
         let address = member.address.map_or("nowhere".to_owned(), |address| address.to_string());
-        let vote = if member.voter { "voter" } else { "no vote" };
-        let lag = member.lag.map_or("?".to_owned(), |lag| lag.to_string());
+        let vote = if member.counts { "voter" } else { "no vote" };
+        let lag = member.lag.map_or("?".to_owned(), |lag| match lag {
+            Lag::Entries(entries) => entries.to_string(),
+            Lag::Bytes(_) | Lag::Age(_) => panic!("Consul counts entries"),
+        });
         let version = member.version.as_deref().unwrap_or("?");
         let health = match &member.health {
             Health::Healthy => "healthy".to_owned(),

@@ -13,10 +13,10 @@ use expect_test::expect_file;
 use hermitcrab::action::Effect;
 use hermitcrab::limits::Limits;
 use hermitcrab::observed::Observation;
-use hermitcrab::plan::gates::{GATES, GateName};
+use hermitcrab::plan::gates::{self, GATES, GateName};
 use hermitcrab::plan::steps::{SURGE, Step};
-use hermitcrab::plan::{Awaited, Goal, Hazard, Look, Plan, Rank, Stall, Why, towards};
-use hermitcrab::spec::ClusterSpec;
+use hermitcrab::plan::{Awaited, Goal, Hazard, Look, Plan, Rank, Stall, Why, select, towards};
+use hermitcrab::spec::{ClusterSpec, LeaderGoes, Rules};
 use hermitcrab::status::status;
 use hermitcrab::time::{Human, Timestamp, elapsed};
 
@@ -65,7 +65,7 @@ Tags KeepStill OutOfStep LetGo TemplateBehind Unwanted }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable Contested Refused InstanceStopped Held RollbackFailed
 ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed }
-variants! { rank, RANK, Rank: Unhealthy Maintenance NonVoter Follower Leader }
+variants! { rank, RANK, Rank: Unhealthy Maintenance LeaderFirst NonVoter Follower LeaderLast }
 
 /// Every effect's name, as it is part of the interface.
 const EFFECTS: &[&str] = &[
@@ -128,18 +128,65 @@ fn every_word_of_the_planner_is_said_in_some_case() {
     let never_alone = GateName::ClaimHeld;
     let gates: Vec<_> =
         GATES.iter().map(|gate| gate.name).filter(|name| *name != never_alone).map(GateName::as_str).collect();
+    // No kind has a leader that goes first, so the test of its place in the order is one of its own.
+    let ranks: Vec<_> = RANK.iter().copied().filter(|name| *name != "LeaderFirst").collect();
     let lists = [
         ("plan", &["Settled"][..]),
         ("why", WHY),
         ("awaited", AWAITED),
         ("stall", STALL),
-        ("rank", RANK),
+        ("rank", &ranks),
         ("effect", EFFECTS),
         ("gate", &gates),
     ];
     let all = lists.iter().flat_map(|(kind, names)| names.iter().map(move |name| format!("{kind} {name}")));
     let unsaid: Vec<_> = all.filter(|word| !said.contains(word)).collect();
     assert_eq!(unsaid, [""; 0], "no case in {CASES} says this");
+}
+
+/// The first moment of a case, with an application that is like this.
+fn with_rules<T>(case: &str, change: impl Fn(&mut Rules), ask: impl Fn(&Look<'_>) -> T) -> T {
+    let (_, _, spec, seen) = moments(&Path::new(CASES).join(case)).remove(0);
+    let mut look = Look::at(&spec, &seen).look().unwrap();
+    change(&mut look.rules);
+    ask(&look)
+}
+
+#[test]
+fn gates_about_what_an_application_does_not_have_are_not_asked() {
+    let ask = |look: &Look<'_>| -> Vec<&str> {
+        let findings = gates::findings(look, &look.slots[0], &look.spec.image);
+        let not_asked = findings.filter(|(_, finding)| finding.value == "not asked of this application");
+        not_asked
+            .inspect(|(_, finding)| assert!(finding.hazard.is_none()))
+            .map(|(gate, _)| gate.name.as_str())
+            .collect()
+    };
+    let asked_of_all = with_rules("gate-no-leader.yaml", |_| (), ask);
+    assert_eq!(asked_of_all, [""; 0]);
+    let without = |rules: &mut Rules| (rules.leader, rules.pruning) = (None, None);
+    assert_eq!(with_rules("gate-no-leader.yaml", without, ask), ["no-leader", "would-be-pruned"]);
+}
+
+#[test]
+fn a_leader_goes_last_or_first_or_like_any_other() {
+    let order = |look: &Look<'_>| -> Vec<String> {
+        select::order(look).iter().map(|next| format!("{} {}", next.slot.spec.name, next.rank)).collect()
+    };
+    let with = |leader| with_rules("surge.yaml", move |rules| rules.leader = leader, order);
+    assert_eq!(with(Some(LeaderGoes::Last)), ["b follower", "c follower", "a leader, so last"]);
+    assert_eq!(with(Some(LeaderGoes::First)), ["a leader, so first", "b follower", "c follower"]);
+    assert_eq!(with(None), ["a follower", "b follower", "c follower"]);
+}
+
+#[test]
+fn quorum_is_what_the_application_needs_of_the_declared() {
+    let gate = |look: &Look<'_>| {
+        let mut findings = gates::findings(look, &look.slots[0], &look.spec.image);
+        findings.find(|(gate, _)| gate.name == GateName::QuorumWouldBeLost).unwrap().1.hazard.is_some()
+    };
+    assert!(!with_rules("surge.yaml", |_| (), gate), "two of three are enough");
+    assert!(with_rules("surge.yaml", |rules| rules.needed = |declared| declared, gate), "all three are needed");
 }
 
 #[test]

@@ -249,7 +249,7 @@ fn data_is_taken_of_a_healthy_follower_alone() {
     }
     let other = Source::find(&spec, &view, &ill).unwrap();
     assert!(other.slot != found.slot && ill.of_slot(&other.slot).unwrap().id != leader, "{other:?}");
-    ill.members.iter_mut().for_each(|member| member.voter = member.id == leader);
+    ill.members.iter_mut().for_each(|member| member.counts = member.id == leader);
     assert_eq!(Source::find(&spec, &view, &ill), Err(NoSource::NoFollower(spec.name.clone())));
     let without = CloudView { volumes: Vec::new(), ..CloudView::clone(&view) };
     let missing = NoSource::NoVolume { slot: found.slot, volume: "data".into() };

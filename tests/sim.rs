@@ -156,7 +156,7 @@ impl Stage {
 
     fn is_well(&self, number: usize) -> bool {
         let member = self.membership().of_slot(&self.slot(number)).cloned();
-        member.is_some_and(|member| member.voter && member.health == Health::Healthy)
+        member.is_some_and(|member| member.counts && member.health == Health::Healthy)
     }
 
     /// The number of a slot whose member does not lead.
@@ -486,7 +486,7 @@ fn a_pruned_member_comes_back_as_a_non_voter_and_is_promoted() {
         stage.pass(seconds(1));
         stage.membership().of_slot(&stage.slot(number)).cloned()
     });
-    assert!(!came.unwrap().voter);
+    assert!(!came.unwrap().counts);
     stage.pass(seconds(25));
     assert!(stage.is_well(number));
 }
@@ -503,7 +503,7 @@ fn before_1_9_a_new_address_costs_the_vote_for_a_while_and_since_then_it_does_no
         let voted = (0..60).find_map(|_| {
             stage.pass(Duration::from_millis(300));
             let member = stage.membership().of_slot(&stage.slot(number)).cloned().unwrap();
-            (member.address == address).then_some(member.voter)
+            (member.address == address).then_some(member.counts)
         });
         assert_eq!(voted, Some(keeps_vote), "{version}");
         stage.pass(seconds(25));
@@ -1351,7 +1351,7 @@ async fn rolls(world: World, spec: ClusterSpec) {
         let seats: Vec<Seat> = view.instances.iter().filter(running).map(seat).collect();
         let Ok(membership) = world.membership(&spec, &seats).await else { continue };
         let well = |slot: &SlotName| {
-            membership.of_slot(slot).is_some_and(|member| member.voter && member.health == Health::Healthy)
+            membership.of_slot(slot).is_some_and(|member| member.counts && member.health == Health::Healthy)
         };
         calm = if spec.slots.iter().all(|slot| well(&slot.name)) { calm + 1 } else { 0 };
         let Some((slot, effect)) = next_move(&spec, &view, &membership, calm > 5, attempt) else { continue };

@@ -139,7 +139,7 @@ fn header(status: &Status) -> String {
     let needed = quorum(total);
     let known =
         status.condition(ConditionKind::QuorumHealthy).is_some_and(|quorum| quorum.status != ConditionStatus::Unknown);
-    let healthy = status.slots.iter().filter(|slot| slot.is_healthy_voter()).count();
+    let healthy = status.slots.iter().filter(|slot| slot.counts_as_healthy()).count();
     let margin = match (known, healthy.checked_sub(needed)) {
         (false, _) => "healthy voters not known".to_owned(),
         (true, Some(margin)) => format!("healthy voters {healthy} of {total}, {needed} needed, {margin} may fail"),

@@ -122,7 +122,7 @@ impl Memory {
             .seen()
             .into_iter()
             .flat_map(|membership| &membership.members)
-            .filter(|member| member.voter && member.health == Health::Healthy)
+            .filter(|member| member.counts && member.health == Health::Healthy)
             .filter_map(|member| Some((member.slot.clone()?, member)))
             .collect();
         let asked = seen.membership.seen().and(self.asked);
@@ -189,10 +189,11 @@ mod tests {
     use super::*;
     use crate::ids::Owner;
     use crate::observed::{ClaimRecord, Instance, Membership, Pruning, Reading};
+    use crate::spec::Lag;
     use crate::time::after;
 
     /// One instance in that state, and its member, seen at that second.
-    fn seen(second: u64, state: &str, voter: bool, health: Health) -> Observation {
+    fn seen(second: u64, state: &str, counts: bool, health: Health) -> Observation {
         let now = after(Timestamp::UNIX_EPOCH, Duration::from_secs(second));
         let instance: Instance = serde_json::from_value(serde_json::json!({
             "id": "i-a", "slot": "a", "owner": "us", "generation": null, "attempt": 1, "retired": false,
@@ -202,8 +203,8 @@ mod tests {
             "tags": {}, "devices": [], "autoScalingGroup": null, "scheduledEvents": [],
         }))
         .unwrap();
-        let (id, slot, lag) = ("m-a".into(), Some("a".into()), Some(0));
-        let member = Member { id, slot, address: None, voter, health, stable_since: None, lag, version: None };
+        let (id, slot, lag) = ("m-a".into(), Some("a".into()), Some(Lag::Entries(0)));
+        let member = Member { id, slot, address: None, counts, health, stable_since: None, lag, version: None };
         let (members, leader, can_transfer) = (vec![member], None, true);
         let membership = Membership { members, leader, can_transfer, pruning: Pruning::Never };
         Observation {

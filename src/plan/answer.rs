@@ -98,13 +98,15 @@ pub enum Rank {
     Unhealthy,
     /// A slot whose instance AWS is going to take down anyway.
     Maintenance,
-    /// A slot whose member has a vote that does not count.
+    /// The leader's slot, where the leader of this kind of application goes first.
+    LeaderFirst,
+    /// A slot whose member does not count, e.g. one without a vote.
     NonVoter,
     /// A slot whose member follows the leader, and counts.
     Follower,
-    /// The leader's slot. Disrupting the leader costs an election, so it happens once, last, and after a transfer where
-    /// one is offered.
-    Leader,
+    /// The leader's slot, where the leader goes last. Disrupting the leader costs an election, so it happens once, last,
+    /// and after a transfer where one is offered.
+    LeaderLast,
 }
 
 /// Something that finishes by itself.

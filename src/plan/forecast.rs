@@ -79,7 +79,7 @@ pub fn forecast(look: &Look<'_>) -> Forecast {
     let under_way = replacement.as_ref().map(|replacement| under_way(look, replacement));
     let empty = look.slots.iter().filter(|slot| !is_claimed(slot)).filter_map(|slot| filled(look, slot));
     let outdated = select::order(look).into_iter().filter(|next| !is_claimed(next.slot)).map(|next| {
-        let transfers = next.rank == Rank::Leader && can_hand_over(look, next.slot);
+        let transfers = next.rank == Rank::LeaderLast && can_hand_over(look, next.slot);
         let reason = Reason::Outdated { rank: next.rank, drifts: next.drifts };
         slot_forecast(look, next.slot, reason, (Some(next.instance), None), replacing(look, transfers))
     });
@@ -167,8 +167,8 @@ fn slot_forecast(
     (old, new): (Option<&Instance>, Option<&Instance>),
     steps: Vec<TimedStep>,
 ) -> SlotForecast {
-    let healthy = look.slots.iter().filter(|slot| slot.is_healthy_voter()).count();
-    let own = usize::from(slot.is_healthy_voter());
+    let healthy = look.slots.iter().filter(|slot| slot.counts_as_healthy()).count();
+    let own = usize::from(slot.counts_as_healthy());
     let declared = look.spec.slots.len();
     let claim = look.record.held.as_ref().filter(|claim| claim.slot == slot.spec.name);
     SlotForecast {
@@ -184,7 +184,7 @@ fn slot_forecast(
             before: healthy,
             during: if steps.iter().any(|step| step.down) { healthy - own } else { healthy },
             after: (healthy - own + 1).min(declared),
-            needed: look.spec.quorum(),
+            needed: look.needed(),
             declared,
         },
         member_down: steps.iter().filter(|step| step.down).map(|step| step.takes).sum(),

@@ -103,7 +103,7 @@ pub const GATES: &[Gate] = &[
     Gate { name: GateName::QuorumWouldBeLost, ask: Ask::Upgrade(membership::quorum_would_be_lost) },
     Gate { name: GateName::Lagging, ask: Ask::Upgrade(membership::lagging) },
     Gate { name: GateName::Unstable, ask: Ask::Upgrade(membership::unstable) },
-    Gate { name: GateName::AutopilotWouldPrune, ask: Ask::Upgrade(membership::autopilot_would_prune) },
+    Gate { name: GateName::WouldBePruned, ask: Ask::Upgrade(membership::would_be_pruned) },
 ];
 
 /// Finds why nothing at all may be done, if that is so.
@@ -133,7 +133,7 @@ pub fn taking_back_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard>
     let quorum = || membership::quorum_would_be_lost(&question).hazard.into_iter().collect();
     match (look.membership, slot.member.map(|member| &member.health)) {
         (None, _) => membership::unknown_health(&question).hazard.into_iter().collect(),
-        (Some(membership), _) if membership.leader.is_none() => vec![Hazard::NoLeader],
+        (Some(_), _) if !look.is_led() => vec![Hazard::NoLeader],
         (Some(_), Some(Health::Healthy | Health::Unknown(_))) => quorum(),
         (Some(_), Some(Health::Unhealthy(_)) | None) => Vec::new(),
     }

@@ -164,6 +164,17 @@ impl<'a> Look<'a> {
         instances.chain(volumes).max().unwrap_or_default().max(self.record.last_attempt).next()
     }
 
+    /// Says how many of the declared members have to be healthy for the application to work.
+    pub fn needed(&self) -> usize {
+        (self.rules.needed)(self.spec.slots.len())
+    }
+
+    /// Says whether the members answer and somebody leads them, where the application has a leader. Without one nobody
+    /// vouches for the health of the others.
+    pub fn is_led(&self) -> bool {
+        self.membership.is_some_and(|membership| membership.leader.is_some() || self.rules.leader.is_none())
+    }
+
     /// Says whether that member leads.
     pub fn leads(&self, member: &MemberId) -> bool {
         self.membership.and_then(|membership| membership.leader.as_ref()) == Some(member)
@@ -292,9 +303,9 @@ impl<'a> SlotLook<'a> {
         })
     }
 
-    /// Says whether the slot's member is a healthy voter.
-    pub fn is_healthy_voter(&self) -> bool {
-        self.member.is_some_and(|member| member.voter && member.health == Health::Healthy)
+    /// Says whether the slot's member counts, and is healthy.
+    pub fn counts_as_healthy(&self) -> bool {
+        self.member.is_some_and(|member| member.counts && member.health == Health::Healthy)
     }
 
     /// Says whether that generation failed here.

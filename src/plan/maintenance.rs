@@ -20,10 +20,11 @@ pub fn keep_up(look: &Look<'_>) -> Option<Plan> {
 
 /// Keeps the application from pruning a stopped member, where the spec lets us.
 fn guard_membership(look: &Look<'_>) -> Option<Plan> {
-    let membership = look.membership.filter(|membership| membership.leader.is_some())?;
+    let membership = look.membership.filter(|_| look.is_led())?;
+    let guard = look.rules.pruning.as_ref()?;
     let declared = look.spec.slots.len();
     match membership.pruning {
-        Pruning::DownTo(down_to) if down_to < declared && look.rules.manage_pruning => {
+        Pruning::DownTo(down_to) if down_to < declared && guard.managed => {
             let effect = Effect::Member(MemberEffect::SetPruning { down_to: declared });
             Some(look.effect(None, effect, Why::WouldPrune { down_to, declared }))
         }
@@ -36,9 +37,12 @@ fn form(look: &Look<'_>) -> Option<Plan> {
     if look.cloud.volumes.iter().any(|volume| volume.generation.is_some()) {
         return None;
     }
-    let led = look.membership.is_some_and(|membership| membership.leader.is_some());
-    let missing: Vec<_> =
-        look.slots.iter().filter(|slot| !led || !slot.is_healthy_voter()).map(|slot| slot.spec.name.clone()).collect();
+    let missing: Vec<_> = look
+        .slots
+        .iter()
+        .filter(|slot| !look.is_led() || !slot.counts_as_healthy())
+        .map(|slot| slot.spec.name.clone())
+        .collect();
     if missing.is_empty() {
         return None;
     }
@@ -52,7 +56,7 @@ fn form(look: &Look<'_>) -> Option<Plan> {
 /// Records on a slot's volumes what has proved itself there. An adopted slot, or one of a cluster that has just
 /// formed, comes to its memory this way.
 fn remember(look: &Look<'_>) -> Option<Plan> {
-    let steady = |slot: &SlotLook<'_>| slot.is_healthy_voter() && look.now >= steady_at(look, slot);
+    let steady = |slot: &SlotLook<'_>| slot.counts_as_healthy() && look.now >= steady_at(look, slot);
     let (slot, instance) = unrecorded(look).find(|(slot, _)| steady(slot))?;
     let effect = CloudEffect::Settle {
         volumes: slot.volume_ids(),
@@ -69,7 +73,7 @@ pub fn outstanding(look: &Look<'_>) -> Option<Plan> {
     let (slot, instance) = unrecorded(look).next()?;
     let (bake, limit) = (look.spec.rollout.bake_time, look.spec.rollout.join_deadline);
     let why_not = "it is not a healthy voter".to_owned();
-    Some(if slot.is_healthy_voter() {
+    Some(if slot.counts_as_healthy() {
         let until = steady_at(look, slot);
         look.wait(slot, Awaited::Bake { until }, before(until, bake), bake + look.limits.formation)
     } else if look.now < after(instance.launched_at, limit) {

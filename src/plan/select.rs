@@ -1,6 +1,7 @@
 //! The choice of the outdated slot that goes next, if it may.
 
 use crate::observed::{Health, Instance, Member};
+use crate::spec::LeaderGoes;
 
 use super::answer::{Plan, Rank, Why};
 use super::drift::{Drift, drifts};
@@ -38,9 +39,10 @@ fn candidate<'l, 'a>(look: &Look<'a>, slot: &'l SlotLook<'a>) -> Option<Candidat
 fn rank(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Rank {
     match slot.member {
         Some(Member { health: Health::Unhealthy(_), .. }) | None => Rank::Unhealthy,
-        Some(member) if look.rules.leader_last && look.leads(&member.id) => Rank::Leader,
+        Some(member) if look.leads(&member.id) && look.rules.leader == Some(LeaderGoes::Last) => Rank::LeaderLast,
         _ if !instance.scheduled_events.is_empty() => Rank::Maintenance,
-        Some(member) if !member.voter => Rank::NonVoter,
+        Some(member) if look.leads(&member.id) && look.rules.leader == Some(LeaderGoes::First) => Rank::LeaderFirst,
+        Some(member) if !member.counts => Rank::NonVoter,
         Some(_) => Rank::Follower,
     }
 }
@@ -71,9 +73,9 @@ pub fn begin(look: &Look<'_>) -> Plan {
 /// Chooses who should lead in place of a slot's member: a healthy, caught-up voter, on the desired image if there is
 /// one, so that leadership moves only once in a rollout.
 pub fn successor<'a>(look: &Look<'a>, leaving: &SlotLook<'a>) -> Option<&'a Member> {
-    let others = look.slots.iter().filter(|slot| slot.spec.name != leaving.spec.name && slot.is_healthy_voter());
+    let others = look.slots.iter().filter(|slot| slot.spec.name != leaving.spec.name && slot.counts_as_healthy());
     let caught_up =
-        others.filter(|slot| slot.member.and_then(|m| m.lag).is_some_and(|lag| lag <= look.rules.lag_limit));
+        others.filter(|slot| slot.member.and_then(|m| m.lag).is_some_and(|lag| !lag.exceeds(&look.rules.lag_limit)));
     let outdated = |slot: &&SlotLook<'a>| candidate(look, slot).is_some();
     caught_up.min_by_key(outdated).and_then(|slot| slot.member)
 }

@@ -100,7 +100,7 @@ impl Source {
         let follows = |slot: &&SlotName| {
             let member = membership.of_slot(slot);
             member.is_some_and(|member| {
-                member.voter && member.health == Health::Healthy && membership.leader.as_ref() != Some(&member.id)
+                member.counts && member.health == Health::Healthy && membership.leader.as_ref() != Some(&member.id)
             })
         };
         let slot = spec.slots.iter().map(|slot| &slot.name).find(follows);

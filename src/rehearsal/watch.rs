@@ -61,7 +61,7 @@ impl<'a> Watch<'a> {
         let mut downs = self.downs.borrow_mut();
         for slot in &spec.slots {
             let member = membership.of_slot(&slot.name);
-            let is_up = member.is_some_and(|member| member.voter && member.health == Health::Healthy);
+            let is_up = member.is_some_and(|member| member.counts && member.health == Health::Healthy);
             let down = downs.entry(slot.name.clone()).or_default();
             let since = down.since.unwrap_or(seen.now);
             if !is_up || down.since.is_some() {

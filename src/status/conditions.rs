@@ -128,7 +128,7 @@ impl Ground<'_, '_> {
             let message = "the members could not be asked".to_owned();
             return self.condition(kind, ConditionStatus::Unknown, "NotKnown", message);
         };
-        let (needed, declared) = (self.spec.quorum(), self.spec.slots.len());
+        let (needed, declared) = (self.spec.needed(), self.spec.slots.len());
         let message = format!("{healthy} healthy voters of {declared} declared; quorum is {needed}");
         let (status, reason) =
             if healthy >= needed { (ConditionStatus::True, "Quorum") } else { (ConditionStatus::False, "NoQuorum") };
@@ -148,7 +148,7 @@ impl Ground<'_, '_> {
     }
 
     fn healthy_voters(&self) -> Option<usize> {
-        self.look.map(|look| look.slots.iter().filter(|slot| slot.is_healthy_voter()).count())
+        self.look.map(|look| look.slots.iter().filter(|slot| slot.counts_as_healthy()).count())
     }
 }
 

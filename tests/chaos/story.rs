@@ -205,7 +205,7 @@ impl Story {
             });
             let member = membership.of_slot(slot).map(|member| MemberEnd {
                 id: made_before.then(|| member.id.clone()),
-                well: member.voter && member.health == Health::Healthy,
+                well: member.counts && member.health == Health::Healthy,
                 version: member.version.clone(),
             });
             SlotEnd { images: live.iter().map(|i| i.image.clone()).collect(), volumes: volumes.collect(), member }

@@ -53,8 +53,8 @@ impl World {
             self.place(&id, "attached", &instance, "1m ago".into());
         }
         let member = json!({
-            "id": format!("m-{slot}"), "slot": slot, "address": address(&instance), "voter": true,
-            "health": "healthy", "stableSince": "1h ago", "lag": 0, "version": "1.20.1",
+            "id": format!("m-{slot}"), "slot": slot, "address": address(&instance), "counts": true,
+            "health": "healthy", "stableSince": "1h ago", "lag": { "entries": 0 }, "version": "1.20.1",
         });
         self.things.insert(format!("m-{slot}"), member);
     }
@@ -93,8 +93,8 @@ impl World {
                     "zone": zone(slot_of(name)), "sizeGib": 20, "impaired": null, "modifying": false,
                 }),
                 Some("m") => json!({
-                    "id": name, "slot": slot_of(name), "address": null, "voter": true, "health": "healthy",
-                    "stableSince": null, "lag": 0, "version": "1.20.1",
+                    "id": name, "slot": slot_of(name), "address": null, "counts": true, "health": "healthy",
+                    "stableSince": null, "lag": { "entries": 0 }, "version": "1.20.1",
                 }),
                 Some("snap") => json!({
                     "id": name, "volume": name.replacen("snap", "vol", 1), "attempt": self.next_attempt, "failed": false,

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::wire::{Autopilot, Gossip, Raft, RaftServer, ServerHealth};
 use crate::ids::{MemberId, SlotName};
 use crate::observed::{Health, Member, Membership, Pruning};
-use crate::spec::{ClusterSpec, ConsulSpec, quorum};
+use crate::spec::{ClusterSpec, ConsulSpec, Lag, quorum};
 use crate::time::Timestamp;
 
 /// Everything that was asked, as it was answered.
@@ -124,13 +124,13 @@ fn member(spec: &ClusterSpec, answers: &Answers, server: &RaftServer, leader: &R
     Member {
         slot: spec.slot(&slot).map(|_| slot),
         address: address(server),
-        voter: server.voter,
+        counts: server.voter,
         health: match leader {
             Ok(leader) => health(answers, server, verdict, leader),
             Err(why) => Health::Unknown(why.clone()),
         },
         stable_since: verdict.and_then(|verdict| stable_since(&verdict.stable_since)),
-        lag: leader.as_ref().ok().and_then(|_| lag(answers, verdict?)),
+        lag: leader.as_ref().ok().and_then(|_| lag(answers, verdict?)).map(Lag::Entries),
         version: version.map(str::to_owned),
         id,
     }

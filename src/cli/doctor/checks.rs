@@ -11,7 +11,7 @@ use crate::observed::{CloudView, Health, Instance, InstanceState, Membership, Ob
 use crate::plan::Look;
 use crate::plan::gates::{self, GateName};
 use crate::ports::PortError;
-use crate::spec::{ClusterSpec, SlotSpec};
+use crate::spec::{ClusterSpec, PruningGuard, SlotSpec};
 use crate::time::{Human, Timestamp, elapsed};
 
 /// The gates that are about what EC2 shows.
@@ -199,7 +199,7 @@ fn serving(slot: &SlotSpec, view: &CloudView, seen: &Observation) -> Check {
 fn members(spec: &ClusterSpec, membership: &Membership) -> Vec<Check> {
     let declared = spec.slots.len();
     let is_well = |slot: &&SlotSpec| {
-        membership.of_slot(&slot.name).is_some_and(|member| member.voter && member.health == Health::Healthy)
+        membership.of_slot(&slot.name).is_some_and(|member| member.counts && member.health == Health::Healthy)
     };
     let well = spec.slots.iter().filter(is_well).count();
     let found = format!("{well} of {declared} declared members are healthy voters");
@@ -216,19 +216,24 @@ fn members(spec: &ClusterSpec, membership: &Membership) -> Vec<Check> {
         let hint = "declare their slots, or remove them from the cluster";
         checks.push(Check::bad("strangers", strangers.join(", "), hint));
     }
-    checks.push(match membership.pruning {
+    if let Some(guard) = &spec.application.rules().pruning {
+        checks.push(pruning(guard, membership.pruning, declared));
+    }
+    checks
+}
+
+/// Says whether the application would drop a member that is only being replaced.
+fn pruning(guard: &PruningGuard, found: Pruning, declared: usize) -> Check {
+    match found {
         Pruning::Never => Check::good("pruning", "stopped members are never pruned"),
         Pruning::DownTo(limit) if limit >= declared => Check::good("pruning", format!("never below {limit} members")),
-        Pruning::DownTo(limit) if spec.application.rules().manage_pruning => {
+        Pruning::DownTo(limit) if guard.managed => {
             Check::good("pruning", format!("down to {limit} members; the controller will raise that to {declared}"))
         }
-        Pruning::DownTo(limit) => Check::bad(
-            "pruning",
-            format!("stopped members are pruned down to {limit} of {declared}"),
-            format!("set `manageAutopilot: true`, or autopilot's MinQuorum to {declared} yourself"),
-        ),
-    });
-    checks
+        Pruning::DownTo(limit) => {
+            Check::bad("pruning", format!("stopped members are pruned down to {limit} of {declared}"), guard.remedy)
+        }
+    }
 }
 
 /// What the gates about EC2 say of each slot. What people want just now (windows, approval) is no matter of health.

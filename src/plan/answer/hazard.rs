@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::ids::{Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, VolumeId, VolumeName, Zone};
-use crate::spec::ClusterSpec;
+use crate::spec::{ClusterSpec, Lag};
 use crate::time::Timestamp;
 
 /// Reasons not to act; never empty.
@@ -120,7 +120,7 @@ pub enum Hazard {
     },
     /// The members that are behind, each with by how much.
     Lagging {
-        members: Vec<(SlotName, u64)>,
+        members: Vec<(SlotName, Lag)>,
     },
     /// The members that have not been healthy for long enough. When they will have been is not known of one that is
     /// unhealthy now.
@@ -128,10 +128,12 @@ pub enum Hazard {
         slots: Vec<SlotName>,
         until: Option<Timestamp>,
     },
-    /// The number of members below which the application prunes none, and the declared number.
-    AutopilotWouldPrune {
+    /// The number of members below which the application prunes none, the declared number, and the hint of the
+    /// application's kind.
+    WouldBePruned {
         down_to: usize,
         declared: usize,
+        remedy: &'static str,
     },
     /// The other slots that are not served by one instance.
     AnotherReplacement {

@@ -44,7 +44,7 @@ impl Hazard {
             Self::QuorumWouldBeLost { .. } => GateName::QuorumWouldBeLost,
             Self::Lagging { .. } => GateName::Lagging,
             Self::Unstable { .. } => GateName::Unstable,
-            Self::AutopilotWouldPrune { .. } => GateName::AutopilotWouldPrune,
+            Self::WouldBePruned { .. } => GateName::WouldBePruned,
         }
     }
 
@@ -94,9 +94,7 @@ impl Hazard {
             Self::MembersMissing { strangers, .. } if !strangers.is_empty() => {
                 "remove the members that are not declared, or declare their slots".into()
             }
-            Self::AutopilotWouldPrune { declared, .. } => {
-                format!("set `manageAutopilot: true`, or set autopilot's MinQuorum to {declared} yourself")
-            }
+            Self::WouldBePruned { remedy, .. } => (*remedy).into(),
             Self::VolumeMissing { .. } => "find the volume; a new one is never made in its place".into(),
             Self::DeleteOnTermination { .. } => "turn DeleteOnTermination off for the volume at that instance".into(),
             Self::ClaimHeld { slot } => format!("declare {slot} again until its replacement is finished"),
@@ -192,15 +190,14 @@ impl fmt::Display for Hazard {
                 write!(f, "{healthy_after} healthy voters would remain, and the quorum is {quorum}")
             }
             Self::Lagging { members } => {
-                let behind: Vec<_> =
-                    members.iter().map(|(slot, lag)| format!("{slot} is {lag} log entries behind")).collect();
+                let behind: Vec<_> = members.iter().map(|(slot, lag)| format!("{slot} is {lag} behind")).collect();
                 f.write_str(&behind.join(", "))
             }
             Self::Unstable { slots, until: None } => write!(f, "not healthy for long enough: {}", joined(slots)),
             Self::Unstable { slots, until: Some(until) } => {
                 write!(f, "not healthy for long enough: {} (until {})", joined(slots), clock(*until))
             }
-            Self::AutopilotWouldPrune { down_to, declared } => {
+            Self::WouldBePruned { down_to, declared, .. } => {
                 write!(f, "a stopped member would be pruned: the limit is {down_to}, not {declared}")
             }
             Self::AnotherReplacement { slots } => write!(f, "not served by one instance: {}", joined(slots)),

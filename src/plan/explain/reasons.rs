@@ -43,7 +43,8 @@ impl fmt::Display for Rank {
             Self::Maintenance => "maintenance is announced",
             Self::NonVoter => "non-voter",
             Self::Follower => "follower",
-            Self::Leader => "leader, so last",
+            Self::LeaderFirst => "leader, so first",
+            Self::LeaderLast => "leader, so last",
         })
     }
 }

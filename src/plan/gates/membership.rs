@@ -9,7 +9,7 @@ use crate::plan::answer::Hazard;
 use crate::plan::look::SlotLook;
 use crate::time::{Human, after, elapsed};
 
-use super::question::{Finding, Question, finding, listed};
+use super::question::{Finding, Question, finding, listed, not_asked};
 
 /// The other slots, each with its member if it has one.
 fn others<'q, 'a>(q: &'q Question<'_, 'a>) -> impl Iterator<Item = (&'q SlotName, Option<&'a Member>)> {
@@ -41,6 +41,9 @@ pub(super) fn unknown_health(q: &Question<'_, '_>) -> Finding {
 }
 
 pub(super) fn no_leader(q: &Question<'_, '_>) -> Finding {
+    if q.look.rules.leader.is_none() {
+        return not_asked();
+    }
     let leader = q.look.membership.and_then(|membership| membership.leader.clone());
     let hazard = leader.is_none().then_some(Hazard::NoLeader);
     finding(listed(leader), "a leader", hazard)
@@ -66,7 +69,7 @@ pub(super) fn members_missing(q: &Question<'_, '_>) -> Finding {
 }
 
 pub(super) fn member_not_voter(q: &Question<'_, '_>) -> Finding {
-    let without = others(q).filter(|(_, member)| member.is_some_and(|member| !member.voter));
+    let without = others(q).filter(|(_, member)| member.is_some_and(|member| !member.counts));
     let slots: Vec<_> = without.map(|(slot, _)| slot.clone()).collect();
     let value = format!("without a vote: {}", listed(&slots));
     finding(value, "none of the others", (!slots.is_empty()).then_some(Hazard::MemberNotVoter { slots }))
@@ -89,9 +92,9 @@ pub(super) fn member_unhealthy(q: &Question<'_, '_>) -> Finding {
 /// three, of 5 three. Of 1 or 2 members none can be missed, so such a cluster is created and healed, and never
 /// upgraded.
 pub(super) fn quorum_would_be_lost(q: &Question<'_, '_>) -> Finding {
-    let healthy = |member: &&Member| member.voter && member.health == Health::Healthy;
+    let healthy = |member: &&Member| member.counts && member.health == Health::Healthy;
     let healthy_after = others(q).filter_map(|(_, member)| member).filter(healthy).count();
-    let quorum = q.look.spec.quorum();
+    let quorum = q.look.needed();
     let refuses = healthy_after < quorum;
     let value = format!("{healthy_after} healthy voters would remain");
     let wants = format!("at least {quorum} of {}", q.look.spec.slots.len());
@@ -101,9 +104,9 @@ pub(super) fn quorum_would_be_lost(q: &Question<'_, '_>) -> Finding {
 pub(super) fn lagging(q: &Question<'_, '_>) -> Finding {
     let limit = q.look.rules.lag_limit;
     let behind = others(q).filter_map(|(slot, member)| Some((slot.clone(), member?.lag?)));
-    let members: Vec<_> = behind.filter(|(_, lag)| *lag > limit).collect();
+    let members: Vec<_> = behind.filter(|(_, lag)| lag.exceeds(&limit)).collect();
     let value = format!("behind: {}", listed(members.iter().map(|(slot, lag)| format!("{slot} by {lag}"))));
-    let wants = format!("the others at most {limit} entries behind");
+    let wants = format!("the others at most {limit} behind");
     finding(value, wants, (!members.is_empty()).then_some(Hazard::Lagging { members }))
 }
 
@@ -131,7 +134,8 @@ pub(super) fn unstable(q: &Question<'_, '_>) -> Finding {
 
 /// Refuses while the application would drop a stopped member: it shrinks its quorum, and then looks healthy with too
 /// few.
-pub(super) fn autopilot_would_prune(q: &Question<'_, '_>) -> Finding {
+pub(super) fn would_be_pruned(q: &Question<'_, '_>) -> Finding {
+    let Some(guard) = &q.look.rules.pruning else { return not_asked() };
     let declared = q.look.spec.slots.len();
     let pruning = q.look.membership.map(|membership| membership.pruning);
     let (value, hazard) = match pruning {
@@ -139,7 +143,7 @@ pub(super) fn autopilot_would_prune(q: &Question<'_, '_>) -> Finding {
         Some(Pruning::Never) => ("never prunes".to_owned(), None),
         Some(Pruning::DownTo(down_to)) => (
             format!("prunes down to {down_to}"),
-            (down_to < declared).then_some(Hazard::AutopilotWouldPrune { down_to, declared }),
+            (down_to < declared).then_some(Hazard::WouldBePruned { down_to, declared, remedy: guard.remedy }),
         ),
     };
     finding(value, format!("never, or down to {declared}"), hazard)

@@ -55,7 +55,7 @@ gate_names! {
     QuorumWouldBeLost = "quorum-would-be-lost",
     Lagging = "lagging",
     Unstable = "unstable",
-    AutopilotWouldPrune = "autopilot-would-prune",
+    WouldBePruned = "would-be-pruned",
 }
 
 impl fmt::Display for GateName {

@@ -29,6 +29,11 @@ pub(super) fn finding(value: impl Into<String>, wants: impl Into<String>, hazard
     Finding { value: value.into(), wants: wants.into(), hazard }
 }
 
+/// Makes the finding of a gate about something that the application does not have.
+pub(super) fn not_asked() -> Finding {
+    finding("not asked of this application", "nothing", None)
+}
+
 /// Lists names in a row, or says `none`.
 pub(super) fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();

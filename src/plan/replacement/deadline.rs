@@ -107,7 +107,7 @@ impl<'a> Replacement<'_, 'a> {
     pub(super) fn waits_for_others(&self) -> bool {
         let volumes = &self.look.cloud.volumes;
         let forming = self.claim.old.is_none() && volumes.iter().all(|volume| volume.generation.is_none());
-        let led = self.look.membership.is_some_and(|membership| membership.leader.is_some());
-        (self.look.rules.forms_together && forming) || (!led && heal::is_needed_beside(self.look, self.slot))
+        let forming_together = self.look.rules.forms_together && forming;
+        forming_together || (!self.look.is_led() && heal::is_needed_beside(self.look, self.slot))
     }
 }

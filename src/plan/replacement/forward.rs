@@ -5,6 +5,7 @@ use crate::observed::{Instance, InstanceState, Volume};
 use crate::plan::answer::{Awaited, Plan, Why};
 use crate::plan::steps::Step;
 use crate::plan::{gates, group, select};
+use crate::spec::LeaderGoes;
 use crate::time::elapsed;
 
 use super::proof::Outstanding;
@@ -44,7 +45,8 @@ impl<'a> Replacement<'_, 'a> {
     fn transfer(&self) -> Option<Plan> {
         self.old_in(&[InstanceState::Running]).filter(|old| self.slot.any_at(self.look, &old.id))?;
         let (membership, leader) = (self.look.membership?, self.slot.member?);
-        if !self.look.rules.leader_last || !membership.can_transfer || !self.look.leads(&leader.id) {
+        let goes_last = self.look.rules.leader == Some(LeaderGoes::Last);
+        if !goes_last || !membership.can_transfer || !self.look.leads(&leader.id) {
             return None;
         }
         if let Some(refused) = self.refused() {

@@ -51,10 +51,10 @@ fn not_back(look: &Look<'_>, slot: &SlotLook<'_>, wanted: &Wanted<'_>) -> Option
     if wanted.instance.state != InstanceState::Running {
         return Some(back(format!("{} is not running", wanted.instance.id)));
     }
-    let Some(membership) = look.membership else {
+    if look.membership.is_none() {
         return Some(known("the members could not be asked".to_owned()));
-    };
-    if membership.leader.is_none() {
+    }
+    if !look.is_led() {
         // Without a leader nobody vouches for anybody: the fault may well be with the others.
         return Some(known("there is no leader".to_owned()));
     }
@@ -87,9 +87,9 @@ fn not_well(look: &Look<'_>, member: &Member) -> Option<Outstanding> {
     match (&member.health, member.lag) {
         (Health::Unhealthy(why), _) => Some(back(why.clone())),
         (Health::Unknown(why), _) => Some(known(why.clone())),
-        (Health::Healthy, _) if !member.voter => Some(back("it has no vote yet".to_owned())),
-        (Health::Healthy, Some(lag)) if lag <= look.rules.lag_limit => None,
-        (Health::Healthy, Some(lag)) => Some(back(format!("it is {lag} log entries behind"))),
+        (Health::Healthy, _) if !member.counts => Some(back("it has no vote yet".to_owned())),
+        (Health::Healthy, Some(lag)) if !lag.exceeds(&look.rules.lag_limit) => None,
+        (Health::Healthy, Some(lag)) => Some(back(format!("it is {lag} behind"))),
         (Health::Healthy, None) => Some(known("how far it is behind is not known".to_owned())),
     }
 }

@@ -16,6 +16,7 @@ use crate::ports::{ErrorKind, Outcome};
 use crate::sim::content::Log;
 use crate::sim::time::{Millis, instant};
 use crate::sim::words::{Payload, Refusal, changed};
+use crate::spec::Lag;
 
 /// Autopilot looks at health this often (raft-autopilot `run.go`).
 const JUDGE_EVERY: Millis = 2_000;
@@ -307,10 +308,10 @@ impl Consul {
             id: id.clone(),
             slot: slots.contains(&peer.name).then(|| peer.name.clone()),
             address: Some(peer.address),
-            voter: peer.voter,
+            counts: peer.voter,
             health,
             stable_since: opinion.map(|opinion| instant(opinion.stable_since)),
-            lag: known.map(|process| self.raft.index(now) - self.raft.applied(process, now)),
+            lag: known.map(|process| Lag::Entries(self.raft.index(now) - self.raft.applied(process, now))),
             version: process.map(|process| process.version.clone()),
         }
     }

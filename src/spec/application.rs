@@ -1,0 +1,133 @@
+//! What runs on the instances, by kind, and what a kind is like as data.
+//!
+//! Nothing outside of a kind's own file and its adapter matches on the kind: the planner asks its [`Rules`].
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Human;
+
+mod consul;
+
+pub use consul::{ConsulSpec, Scheme};
+
+/// The application, by kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ApplicationSpec {
+    /// HashiCorp Consul servers.
+    Consul(ConsulSpec),
+}
+
+/// What an application is like, as data: all that the planner knows of its kind.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// How many of the declared members have to be healthy for the application to work, e.g. [`quorum`](super::quorum).
+    pub needed: fn(usize) -> usize,
+    /// When the leader is replaced; none where no member leads.
+    pub leader: Option<LeaderGoes>,
+    /// How far a member may lie behind the leader and still count as caught up.
+    pub lag_limit: Lag,
+    /// For how long every member must have been healthy, by our own timer, before one is disrupted.
+    pub stabilization: Duration,
+    /// How the application is kept from dropping a stopped member; none where it never drops one.
+    pub pruning: Option<PruningGuard>,
+    /// A new cluster has no leader until all of its first members are there.
+    pub forms_together: bool,
+    /// The version that a member on the desired image must report.
+    pub version: Option<String>,
+}
+
+/// When the leader's slot is replaced, in the order of a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaderGoes {
+    /// Before every other healthy member, without a transfer: whoever leads next leads on.
+    First,
+    /// After all others, and after leadership has moved away where the members offer that.
+    Last,
+}
+
+/// How an application that drops failed members by itself is kept from dropping one that is only being replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PruningGuard {
+    /// The controller may raise the number of members below which the application drops none.
+    pub managed: bool,
+    /// The hint for a person, where the controller may not.
+    pub remedy: &'static str,
+}
+
+/// How far a member lies behind the leader, in the unit that its application counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lag {
+    /// Entries of a log.
+    Entries(u64),
+    /// Bytes of a log.
+    Bytes(u64),
+    /// The time since the member had everything.
+    Age(Duration),
+}
+
+impl Lag {
+    /// Whether it is more than a limit. A lag in another unit than the limit cannot be compared, so it counts as more.
+    pub fn exceeds(&self, limit: &Self) -> bool {
+        match (self, limit) {
+            (Self::Entries(lag), Self::Entries(limit)) | (Self::Bytes(lag), Self::Bytes(limit)) => lag > limit,
+            (Self::Age(lag), Self::Age(limit)) => lag > limit,
+            (Self::Entries(_) | Self::Bytes(_) | Self::Age(_), _) => true,
+        }
+    }
+}
+
+impl fmt::Display for Lag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entries(1) => f.write_str("1 entry"),
+            Self::Entries(count) => write!(f, "{count} entries"),
+            Self::Bytes(1) => f.write_str("1 byte"),
+            Self::Bytes(count) => write!(f, "{count} bytes"),
+            Self::Age(age) => write!(f, "{}", Human(*age)),
+        }
+    }
+}
+
+impl ApplicationSpec {
+    /// Says the kind's word, as in the desired-state file.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Consul(_) => "consul",
+        }
+    }
+
+    /// Gives the same application, whatever version its members report.
+    pub fn of_any_version(&self) -> Self {
+        match self {
+            Self::Consul(consul) => Self::Consul(ConsulSpec { version: None, ..consul.clone() }),
+        }
+    }
+
+    /// Says what the application is like.
+    pub fn rules(&self) -> Rules {
+        match self {
+            Self::Consul(consul) => consul.rules(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lag_is_compared_in_its_own_unit_and_says_it() {
+        let minute = Lag::Age(Duration::from_secs(60));
+        assert!(!Lag::Entries(250).exceeds(&Lag::Entries(250)));
+        assert!(Lag::Entries(251).exceeds(&Lag::Entries(250)));
+        assert!(Lag::Age(Duration::from_secs(61)).exceeds(&minute));
+        assert!(Lag::Bytes(0).exceeds(&minute), "nobody can say how many bytes a minute is");
+        let said = [Lag::Entries(250), Lag::Entries(1), Lag::Bytes(16), minute].map(|lag| lag.to_string());
+        assert_eq!(said, ["250 entries", "1 entry", "16 bytes", "1m"]);
+    }
+}
