@@ -37,6 +37,7 @@ const MESSAGES: &[&str] = &[
     "belongs in `rollout`",
     "its fields are",
     "missing field",
+    "no kind in `application`",
     "unknown apiVersion",
     "unknown kind `cluster`",
     "unknown strategy",
@@ -89,7 +90,7 @@ const MESSAGES: &[&str] = &[
     // Slots.
     "no slots",
     "10 slots",
-    "an even number of slots",
+    "slots tolerate no more failures than",
     "two slots with the name",
     "cannot lie in two zones",
     "losing this zone would cost the quorum",

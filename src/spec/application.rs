@@ -1,17 +1,40 @@
 //! What runs on the instances, by kind, and what a kind is like as data.
 //!
-//! Nothing outside of a kind's own file and its adapter matches on the kind: the planner asks its [`Rules`].
+//! A kind has a file of its own below this one, with its fields as written and as meant, its rules and its limits. This
+//! file chooses among the kinds, and so does the kind's adapter; everybody else asks for the [`Rules`].
 
 use std::fmt;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::load::meaning::Meaning;
 use crate::time::Human;
 
 mod consul;
 
 pub use consul::{ConsulSpec, Scheme};
+
+/// The largest number of slots that any kind takes.
+pub(super) const MOST_SLOTS: usize = consul::SLOTS.most;
+
+/// What runs on the instances: one kind of application.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields, rename = "Application", transform = exactly_one)]
+pub struct Written {
+    /// HashiCorp Consul servers.
+    #[schemars(required)]
+    pub consul: Option<consul::Written>,
+}
+
+/// Makes a schema of kinds ask for one of them, and for no second.
+fn exactly_one(schema: &mut Schema) {
+    schema.remove("required");
+    schema.insert("minProperties".to_owned(), 1.into());
+    schema.insert("maxProperties".to_owned(), 1.into());
+}
 
 /// The application, by kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,6 +42,18 @@ pub use consul::{ConsulSpec, Scheme};
 pub enum ApplicationSpec {
     /// HashiCorp Consul servers.
     Consul(ConsulSpec),
+}
+
+/// How many slots make sense with a kind of application.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotLimits {
+    /// How many members of a declared number have to be healthy. A number that tolerates no more failures than the one
+    /// below it is warned about.
+    pub needed: fn(usize) -> usize,
+    /// The largest number.
+    pub most: usize,
+    /// The hint for a person who declares more.
+    pub why_no_more: &'static str,
 }
 
 /// What an application is like, as data: all that the planner knows of its kind.
@@ -90,6 +125,20 @@ impl fmt::Display for Lag {
             Self::Bytes(count) => write!(f, "{count} bytes"),
             Self::Age(age) => write!(f, "{}", Human(*age)),
         }
+    }
+}
+
+impl Written {
+    /// Says which kind is meant and how. A file that has no kind, or several, was reported for its shape.
+    pub(super) fn meant(&self, meaning: &mut Meaning<'_, '_>) -> Option<ApplicationSpec> {
+        let Self { consul } = self;
+        consul.as_ref()?.meant(meaning).map(ApplicationSpec::Consul)
+    }
+
+    /// Says how many slots make sense, if a kind is written.
+    pub(super) fn slots(&self) -> Option<SlotLimits> {
+        let Self { consul } = self;
+        consul.as_ref().map(|_| consul::SLOTS)
     }
 }
 

@@ -1,6 +1,6 @@
 //! From paths to specs: every file is read whatever is wrong with the others, and all problems are reported at once.
 //!
-//! A file passes four desks, each of which reports all that it sees: its bytes (`read`), its syntax (`tree`), its
+//! A file passes four stages, each of which reports all that it sees: its bytes (`read`), its syntax (`tree`), its
 //! shape (`shape`: which fields, of which type) and its meaning (`meaning`). Only then are files compared.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ mod tree;
 
 mod shape;
 
-mod meaning;
+pub(in crate::spec) mod meaning;
 
 mod instance;
 mod rollout;

@@ -13,6 +13,8 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use super::application;
+
 /// A scalar as written, with its place; `None` where it was left out.
 pub type Text = Option<Spanned<String>>;
 
@@ -75,7 +77,7 @@ pub struct Spec {
     pub image: Text,
     /// What runs on the instances.
     #[schemars(required)]
-    pub application: Option<Application>,
+    pub application: Option<application::Written>,
     /// What every instance is.
     #[schemars(required)]
     pub instance: Option<Instance>,
@@ -88,7 +90,7 @@ pub struct Spec {
     #[schemars(required, extend("minItems" = 1))]
     pub volumes: Option<Vec<Volume>>,
     /// The seats of the cluster, one a member. An odd number is best: 3, 5 or 7.
-    #[schemars(required, extend("minItems" = 1, "maxItems" = 9))]
+    #[schemars(required, extend("minItems" = 1, "maxItems" = application::MOST_SLOTS))]
     pub slots: Option<Vec<Slot>>,
     /// How a change is carried out.
     #[serde(default)]
@@ -106,59 +108,6 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = true))]
     pub deletion_protection: Text,
-}
-
-/// What runs on the instances.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub struct Application {
-    /// HashiCorp Consul servers.
-    #[schemars(required)]
-    pub consul: Option<Consul>,
-}
-
-/// How to reach Consul servers, with what to expect of them.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(deny_unknown_fields)]
-pub struct Consul {
-    /// The Consul datacenter.
-    #[serde(default)]
-    #[schemars(with = "String", extend("default" = "dc1"))]
-    pub datacenter: Text,
-    /// The scheme of the HTTP API.
-    #[serde(default)]
-    #[schemars(with = "String", extend("enum" = ["http", "https"], "default" = "http"))]
-    pub scheme: Text,
-    /// The port of the HTTP API. Left out: 8500 for http, 8501 for https.
-    #[serde(default)]
-    #[schemars(with = "u16", extend("minimum" = 1))]
-    pub port: Text,
-    /// A PEM file with the CA that signed the servers' certificates, relative to this file.
-    #[serde(default)]
-    #[schemars(with = "String")]
-    pub ca_file: Text,
-    /// A PEM file with the controller's own certificate, for servers that ask for one; relative to this file.
-    #[serde(default)]
-    #[schemars(with = "String")]
-    pub client_cert_file: Text,
-    /// A PEM file with the key of `clientCertFile`, relative to this file.
-    #[serde(default)]
-    #[schemars(with = "String")]
-    pub client_key_file: Text,
-    /// A file that holds the ACL token, relative to this file; read again when it changes.
-    #[serde(default)]
-    #[schemars(with = "String")]
-    pub token_file: Text,
-    /// The version that a member on the desired image must report, e.g. `1.20.1`.
-    #[serde(default)]
-    #[schemars(with = "String", extend("pattern" = "^[0-9]+\\.[0-9]+\\.[0-9]+"))]
-    pub version: Text,
-    /// Let the controller set autopilot's `MinQuorum` to the declared number of servers.
-    #[serde(default)]
-    #[schemars(with = "bool", extend("default" = false))]
-    pub manage_autopilot: Text,
 }
 
 /// What every instance of the cluster is. A difference in anything but tags replaces the instances.

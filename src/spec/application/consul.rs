@@ -1,11 +1,64 @@
-//! Consul servers in a desired-state file: how to reach them, and what to expect of them.
+//! Consul servers in a desired-state file: as written, as meant, and what they are like.
 
 use std::time::Duration;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Lag, LeaderGoes, PruningGuard, Rules};
+use super::{Lag, LeaderGoes, PruningGuard, Rules, SlotLimits};
+use crate::spec::load::meaning::{Meaning, boolean, written};
 use crate::spec::quorum;
+use crate::spec::raw::Text;
+
+/// How many Consul servers make sense.
+pub(super) const SLOTS: SlotLimits = SlotLimits {
+    needed: quorum,
+    most: 9,
+    why_no_more: "each further voter makes every write slower; add non-voting members outside of this cluster instead",
+};
+
+/// How to reach Consul servers, with what to expect of them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields, rename = "Consul")]
+pub struct Written {
+    /// The Consul datacenter.
+    #[serde(default)]
+    #[schemars(with = "String", extend("default" = "dc1"))]
+    pub datacenter: Text,
+    /// The scheme of the HTTP API.
+    #[serde(default)]
+    #[schemars(with = "String", extend("enum" = ["http", "https"], "default" = "http"))]
+    pub scheme: Text,
+    /// The port of the HTTP API. Left out: 8500 for http, 8501 for https.
+    #[serde(default)]
+    #[schemars(with = "u16", extend("minimum" = 1))]
+    pub port: Text,
+    /// A PEM file with the CA that signed the servers' certificates, relative to this file.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub ca_file: Text,
+    /// A PEM file with the controller's own certificate, for servers that ask for one; relative to this file.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub client_cert_file: Text,
+    /// A PEM file with the key of `clientCertFile`, relative to this file.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub client_key_file: Text,
+    /// A file that holds the ACL token, relative to this file; read again when it changes.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub token_file: Text,
+    /// The version that a member on the desired image must report, e.g. `1.20.1`.
+    #[serde(default)]
+    #[schemars(with = "String", extend("pattern" = "^[0-9]+\\.[0-9]+\\.[0-9]+"))]
+    pub version: Text,
+    /// Let the controller set autopilot's `MinQuorum` to the declared number of servers.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = false))]
+    pub manage_autopilot: Text,
+}
 
 /// How to reach Consul servers and what to expect of them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,11 +97,36 @@ pub enum Scheme {
     Https,
 }
 
+impl Written {
+    /// Says what is meant, or reports why that cannot be said.
+    pub(super) fn meant(&self, meaning: &mut Meaning<'_, '_>) -> Option<ConsulSpec> {
+        let scheme = match written(&self.scheme) {
+            Some("https") => Scheme::Https,
+            _ => Scheme::Http,
+        };
+        let version = meaning.version(&self.version);
+        let default_port = if scheme == Scheme::Https { 8501 } else { 8500 };
+        let port = meaning.port(&self.port, default_port);
+        meaning.both(("clientCertFile", &self.client_cert_file), ("clientKeyFile", &self.client_key_file))?;
+        Some(ConsulSpec {
+            datacenter: written(&self.datacenter).unwrap_or("dc1").to_owned(),
+            scheme,
+            port: port?,
+            ca_file: meaning.beside(&self.ca_file),
+            client_cert_file: meaning.beside(&self.client_cert_file),
+            client_key_file: meaning.beside(&self.client_key_file),
+            token_file: meaning.beside(&self.token_file),
+            version,
+            manage_autopilot: boolean(&self.manage_autopilot, false),
+        })
+    }
+}
+
 impl ConsulSpec {
     /// Says what Consul servers are like.
     pub(super) fn rules(&self) -> Rules {
         Rules {
-            needed: quorum,
+            needed: SLOTS.needed,
             leader: Some(LeaderGoes::Last),
             // Autopilot's `MaxTrailingLogs`, by default.
             lag_limit: Lag::Entries(250),

@@ -15,10 +15,15 @@ use super::tree::Node;
 use super::{Report, rollout};
 use crate::ids::{ClusterName, ImageId};
 use crate::spec::raw::{self, Text};
-use crate::spec::{ApplicationSpec, Capacity, ClusterSpec, ConsulSpec, Scheme};
+use crate::spec::{Capacity, ClusterSpec};
 
-/// What the file means; the user data is handed out beside it, because it matters even if the file is broken.
-pub fn of(root: &Node, found: &FoundFile, report: &mut Report, user_data: &mut Option<String>) -> Option<ClusterSpec> {
+/// Says what the file means; the user data is handed out beside it, because it matters even if the file is broken.
+pub(super) fn of(
+    root: &Node,
+    found: &FoundFile,
+    report: &mut Report,
+    user_data: &mut Option<String>,
+) -> Option<ClusterSpec> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::FirstWins,
         merge_keys: MergeKeyPolicy::AsOrdinary,
@@ -39,12 +44,13 @@ pub fn of(root: &Node, found: &FoundFile, report: &mut Report, user_data: &mut O
     let region = meaning.region(&spec.region);
     let account = meaning.account(&spec.account);
     let image = meaning.image(&spec.image);
-    let application = meaning.consul(&spec.application.unwrap_or_default().consul.unwrap_or_default());
+    let written = spec.application.unwrap_or_default();
+    let application = written.meant(&mut meaning);
     let instance = meaning.instance(&spec.instance.unwrap_or_default());
     *user_data = instance.as_ref().and_then(|instance| instance.user_data.clone());
     let capacity = meaning.capacity(&spec.capacity.unwrap_or_default());
     let volumes = meaning.volumes(&spec.volumes);
-    let slots = meaning.slots(&spec.slots, region.as_deref());
+    let slots = meaning.slots(&spec.slots, written.slots(), region.as_deref());
     let rollout = rollout::of(&mut meaning, &spec.rollout.unwrap_or_default());
     Some(ClusterSpec {
         name: ClusterName::from(name?),
@@ -52,7 +58,7 @@ pub fn of(root: &Node, found: &FoundFile, report: &mut Report, user_data: &mut O
         region: region?,
         account,
         image: image?,
-        application: ApplicationSpec::Consul(application?),
+        application: application?,
         instance: instance?,
         capacity: capacity?,
         volumes: volumes?,
@@ -67,8 +73,8 @@ pub fn of(root: &Node, found: &FoundFile, report: &mut Report, user_data: &mut O
 
 /// What the checks of one file share.
 pub struct Meaning<'r, 'a> {
-    pub report: &'r mut Report<'a>,
-    pub root: &'r Node,
+    pub(super) report: &'r mut Report<'a>,
+    pub(super) root: &'r Node,
     /// The folder that relative paths begin in.
     pub folder: &'r Path,
 }
@@ -112,34 +118,17 @@ impl Meaning<'_, '_> {
         self.valid(text, is_image, |image| format!("`{image}` is no image id"), hint).map(ImageId::from)
     }
 
-    fn consul(&mut self, raw: &raw::Consul) -> Option<ConsulSpec> {
-        let scheme = match written(&raw.scheme) {
-            Some("https") => Scheme::Https,
-            _ => Scheme::Http,
-        };
-        let version = self.valid(
-            &raw.version,
+    /// A version as members report it.
+    pub(in crate::spec) fn version(&mut self, text: &Text) -> Option<String> {
+        self.valid(
+            text,
             is_version,
             |version| format!("`{version}` is no version"),
             |version| match version.strip_prefix('v') {
                 Some(bare) => format!("leave out the `v`: `{bare}`"),
                 None => "give it as members report it, e.g. `1.20.1`".to_owned(),
             },
-        );
-        let default_port = if scheme == Scheme::Https { 8501 } else { 8500 };
-        let port = self.port(&raw.port, default_port);
-        self.both(("clientCertFile", &raw.client_cert_file), ("clientKeyFile", &raw.client_key_file))?;
-        Some(ConsulSpec {
-            datacenter: written(&raw.datacenter).unwrap_or("dc1").to_owned(),
-            scheme,
-            port: port?,
-            ca_file: self.beside(&raw.ca_file),
-            client_cert_file: self.beside(&raw.client_cert_file),
-            client_key_file: self.beside(&raw.client_key_file),
-            token_file: self.beside(&raw.token_file),
-            version,
-            manage_autopilot: boolean(&raw.manage_autopilot, false),
-        })
+        )
     }
 
     /// A group's name is what `CreateAutoScalingGroup` takes: 1 to 255 characters, none of them a control character or `:`.
@@ -158,8 +147,8 @@ impl Meaning<'_, '_> {
         .map(Capacity::AutoScalingGroup)
     }
 
-    /// Two fields of which neither is of use alone.
-    fn both(&mut self, one: (&str, &Text), other: (&str, &Text)) -> Option<()> {
+    /// Reports one of two fields that are of use only together.
+    pub(in crate::spec) fn both(&mut self, one: (&str, &Text), other: (&str, &Text)) -> Option<()> {
         let (text, given, missing) = match (one, other) {
             ((given, Some(text)), (missing, None)) | ((missing, None), (given, Some(text))) => (text, given, missing),
             ((_, Some(_)), (_, Some(_))) | ((_, None), (_, None)) => return Some(()),
@@ -170,7 +159,8 @@ impl Meaning<'_, '_> {
         None
     }
 
-    fn port(&mut self, text: &Text, default: u16) -> Option<u16> {
+    /// Reads a port.
+    pub(in crate::spec) fn port(&mut self, text: &Text, default: u16) -> Option<u16> {
         let Some(text) = text else { return Some(default) };
         let port = text.value.parse::<u16>().ok().filter(|port| *port > 0);
         if port.is_none() {
@@ -181,8 +171,8 @@ impl Meaning<'_, '_> {
         port
     }
 
-    /// A path as seen from where the controller runs: what is written is relative to the file.
-    fn beside(&self, text: &Text) -> Option<String> {
+    /// Gives a path as seen from where the controller runs. As written, a path is relative to the file.
+    pub(in crate::spec) fn beside(&self, text: &Text) -> Option<String> {
         written(text).map(|path| self.folder.join(path).to_string_lossy().into_owned())
     }
 

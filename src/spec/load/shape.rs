@@ -49,6 +49,9 @@ impl<'r> Checker<'r, '_> {
                 (None, rest) => self.node(rest, &entry.node, &label, entry.key_bytes.clone()),
             }
         }
+        if schema["maxProperties"] == 1 {
+            self.exactly_one(schema, entries, name, at.clone());
+        }
         for field in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
             // A field that is there but misspelt is not missing too.
             let meant = |entry: &Entry| {
@@ -62,8 +65,29 @@ impl<'r> Checker<'r, '_> {
         }
     }
 
+    /// Holds a mapping to one of its fields: a part that comes in kinds, such as `application`.
+    fn exactly_one(&mut self, schema: &Json, entries: &[Entry], name: &str, at: Range<usize>) {
+        let kinds = fields(schema);
+        let mut known = entries.iter().filter(|entry| kinds.contains(&&*entry.key));
+        match (known.next(), known.next()) {
+            (Some(_), None) => {}
+            (Some(first), Some(second)) => {
+                self.report
+                    .error(second.key_bytes.clone(), format!("a second kind in {name}, after `{}`", first.key))
+                    .hint(format!("keep exactly one of {}", list(&kinds)));
+            }
+            // A kind that is there but misspelt is not missing too.
+            (None, _) if entries.iter().any(|entry| nearest(&entry.key, &kinds).is_some()) => {}
+            (None, _) => {
+                self.report
+                    .error(at, format!("no kind in {name}"))
+                    .hint(format!("add exactly one of {}", list(&kinds)));
+            }
+        }
+    }
+
     fn unknown_field(&mut self, schema: &Json, entry: &Entry, name: &str) {
-        let fields: Vec<&str> = schema["properties"].as_object().into_iter().flatten().map(|(key, _)| &**key).collect();
+        let fields = fields(schema);
         let hint = match (nearest(&entry.key, &fields), home_of(&entry.key, "", self.root, self.root)) {
             (Some(field), _) => format!("did you mean `{field}`?"),
             (None, Some(home)) => format!("`{}` belongs in `{home}`", entry.key),
@@ -121,6 +145,11 @@ impl<'r> Checker<'r, '_> {
         };
         self.report.error(node.bytes.clone(), format!("{name} should be {expected}, but is {found}")).hint(hint);
     }
+}
+
+/// The names of a mapping's fields.
+fn fields(schema: &Json) -> Vec<&str> {
+    schema["properties"].as_object().into_iter().flatten().map(|(key, _)| &**key).collect()
 }
 
 /// Which part of the file has such a field, somewhere below the part `name` that `schema` describes.
@@ -211,4 +240,44 @@ fn unknown(schema: &Json, key: &str) -> bool {
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::super::tree;
+    use super::*;
+
+    /// What is said of a file, with lines and columns, if an application were of one of two kinds.
+    fn said(text: &str) -> Vec<String> {
+        let kind = json!({ "type": "object", "properties": { "port": { "type": "integer" } } });
+        let kinds = json!({
+            "type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
+            "properties": { "consul": kind, "etcd": kind },
+        });
+        let schema = json!({ "type": "object", "properties": { "application": kinds } });
+        let mut report = Report::new(Path::new("file.yaml"), text);
+        let document = tree::parse(&mut report);
+        check(document.root.as_ref().unwrap(), &schema, &mut report);
+        let problem = |problem: &crate::spec::load::Problem| {
+            let place = problem.place.as_ref().unwrap();
+            let hint = problem.hint.as_deref().unwrap_or_default();
+            format!("{}:{} {}; {hint}", place.line, place.column, problem.message)
+        };
+        report.problems.iter().map(problem).collect()
+    }
+
+    #[test]
+    fn an_application_is_of_exactly_one_kind() {
+        assert_eq!(said("application: { etcd: { port: 1 } }"), [""; 0]);
+        let none = "1:1 no kind in `application`; add exactly one of `consul`, `etcd`";
+        assert_eq!(said("application: {}"), [none]);
+        let two = "3:3 a second kind in `application`, after `etcd`; keep exactly one of `consul`, `etcd`";
+        assert_eq!(said("application:\n  etcd: {}\n  consul: {}"), [two]);
+        let misspelt = "2:3 unknown field `ectd` in `application`; did you mean `etcd`?";
+        assert_eq!(said("application:\n  ectd: {}"), [misspelt]);
+    }
 }

@@ -1,22 +1,33 @@
 //! The meaning of `slots`: how many, and spread over which zones.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde_saphyr::Spanned;
 
 use super::meaning::{Meaning, bytes};
 use super::names;
 use crate::ids::{SlotName, Zone};
-use crate::spec::{SlotSpec, quorum, raw};
+use crate::spec::application::SlotLimits;
+use crate::spec::{SlotSpec, raw};
 
 impl Meaning<'_, '_> {
-    /// What `slots` means.
-    pub fn slots(&mut self, raw: &Option<Vec<raw::Slot>>, region: Option<&str>) -> Option<Vec<SlotSpec>> {
+    /// Says what `slots` means. Where the kind of application is not known, their number is not judged.
+    pub fn slots(
+        &mut self,
+        raw: &Option<Vec<raw::Slot>>,
+        limits: Option<SlotLimits>,
+        region: Option<&str>,
+    ) -> Option<Vec<SlotSpec>> {
         let raw = raw.as_ref()?;
-        self.count_slots(raw.len());
+        if raw.is_empty() {
+            self.report.error(self.at(), "no slots").hint("declare at least one; three is a good start");
+        } else if let Some(limits) = limits {
+            self.count_slots(raw.len(), &limits);
+            self.spread(raw, &limits);
+        }
         self.unique(raw.iter().map(|slot| &slot.name), "slots", "name");
         self.one_zone_a_subnet(raw);
-        self.spread(raw);
         let slots: Vec<_> = raw.iter().map(|slot| self.slot(slot, region)).collect();
         slots.into_iter().collect()
     }
@@ -41,26 +52,29 @@ impl Meaning<'_, '_> {
         Some(SlotSpec { name: SlotName::from(name?), zone: Zone::from(zone?), subnet: subnet? })
     }
 
-    fn count_slots(&mut self, count: usize) {
-        let at = self.root.key(&["spec", "slots"]);
-        match count {
-            0 => drop(self.report.error(at, "no slots").hint("declare one to nine; three is a good start")),
-            10.. => drop(self.report.error(at, format!("{count} slots; at most nine make sense")).hint(
-                "each further voter makes every write slower; add non-voting members outside of this cluster instead",
-            )),
-            _ if count.is_multiple_of(2) => {
-                let tolerance = count - quorum(count);
-                let (fewer, more) = (count - 1, count + 1);
-                self.report
-                    .warning(at, format!("an even number of slots: {count} tolerate no more failures than {fewer}"))
-                    .label(format!("{count} members tolerate {tolerance} failed"))
-                    .hint(format!("declare {fewer} or {more} slots"));
-            }
-            _ => {}
+    /// The place of the word `slots`.
+    fn at(&self) -> Option<Range<usize>> {
+        self.root.key(&["spec", "slots"])
+    }
+
+    fn count_slots(&mut self, count: usize, limits: &SlotLimits) {
+        let most = limits.most;
+        if count > most {
+            let message = format!("{count} slots; at most {most} make sense");
+            self.report.error(self.at(), message).hint(limits.why_no_more);
+            return;
+        }
+        let (fewer, more) = (count - 1, count + 1);
+        let tolerance = tolerated(count, limits);
+        if fewer > 0 && tolerated(fewer, limits) >= tolerance {
+            self.report
+                .warning(self.at(), format!("{count} slots tolerate no more failures than {fewer}"))
+                .label(format!("{count} members tolerate {tolerance} failed"))
+                .hint(format!("declare {fewer} or {more} slots"));
         }
     }
 
-    /// A subnet lies in one zone.
+    /// Reports a subnet that is said to lie in two zones.
     fn one_zone_a_subnet(&mut self, raw: &[raw::Slot]) {
         let mut zones: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
         for slot in raw {
@@ -81,12 +95,12 @@ impl Meaning<'_, '_> {
     }
 
     /// Warns where the loss of one zone would cost the quorum although the slots could be spread.
-    fn spread(&mut self, raw: &[raw::Slot]) {
+    fn spread(&mut self, raw: &[raw::Slot], limits: &SlotLimits) {
         let mut zones: BTreeMap<&str, Vec<&Spanned<String>>> = BTreeMap::new();
         for zone in raw.iter().filter_map(|slot| slot.zone.as_ref()) {
             zones.entry(&zone.value).or_default().push(zone);
         }
-        let tolerance = raw.len() - quorum(raw.len()).min(raw.len());
+        let tolerance = tolerated(raw.len(), limits);
         for (zone, slots) in zones.into_iter().filter(|(_, slots)| slots.len() > tolerance.max(1)) {
             self.report
                 .warning(bytes(slots[1]), format!("{} of {} slots are in zone `{zone}`", slots.len(), raw.len()))
@@ -94,4 +108,9 @@ impl Meaning<'_, '_> {
                 .hint("spread the slots over more zones");
         }
     }
+}
+
+/// Says how many of a number of members may fail.
+fn tolerated(count: usize, limits: &SlotLimits) -> usize {
+    count.saturating_sub((limits.needed)(count))
 }
