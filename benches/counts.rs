@@ -136,7 +136,7 @@ impl Cloud for Counting {
 
 impl Outside for Counting {
     type Cloud = Self;
-    type Application = World;
+    type Members = World;
     type Coordination = World;
     type Clock = World;
 
@@ -144,7 +144,7 @@ impl Outside for Counting {
         self
     }
 
-    fn application(&self) -> &World {
+    fn members(&self) -> &World {
         &self.world
     }
 

@@ -2,7 +2,7 @@
 
 use crate::action::{Action, Effect};
 use crate::limits::Limits;
-use crate::ports::{Application, Clock, Cloud, Coordination, Outcome, Outside, PortError, Seat};
+use crate::ports::{Clock, Cloud, Coordination, Members, Outcome, Outside, PortError, Seat};
 use crate::spec::ClusterSpec;
 use crate::time::{Human, Timestamp, elapsed};
 
@@ -22,7 +22,7 @@ pub async fn execute<O: Outside>(
     }
     match &action.effect {
         Effect::Cloud(effect) => outside.cloud().change(spec, action.slot.as_ref(), effect).await,
-        Effect::Member(effect) => outside.application().change(spec, seats, effect).await,
+        Effect::Member(effect) => outside.members().change(spec, seats, effect).await,
         Effect::Claim(effect) => outside.coordination().write(&action.cluster, effect).await,
     }
 }

@@ -1,10 +1,10 @@
-//! What runs on the instances, by kind: each spec says which, and the next kind is one more variant here.
+//! The adapters to applications, by kind: each has a folder below this file, and this file chooses among them.
 
 use std::collections::BTreeMap;
 
 use crate::action::MemberEffect;
 use crate::observed::Membership;
-use crate::ports::{Application, Outcome, PortError, Seat};
+use crate::ports::{Canaries, Members, Outcome, PortError, Seat};
 use crate::spec::{ApplicationSpec, ClusterSpec};
 
 pub mod consul;
@@ -17,28 +17,39 @@ pub struct Applications {
     consul: Consul,
 }
 
-impl Application for Applications {
+impl Applications {
+    /// Gives the port to the canaries of an application, unless its kind has none.
+    pub fn canaries_of(&self, application: &ApplicationSpec) -> Option<&Self> {
+        match application {
+            ApplicationSpec::Consul(_) => Some(self),
+        }
+    }
+}
+
+impl Members for Applications {
     async fn membership(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<Membership, PortError> {
         match &spec.application {
-            ApplicationSpec::Consul(how) => self.consul.membership(spec, how, seats).await,
+            ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.membership().await,
         }
     }
 
     async fn change(&self, spec: &ClusterSpec, seats: &[Seat], effect: &MemberEffect) -> Result<Outcome, PortError> {
         match &spec.application {
-            ApplicationSpec::Consul(how) => self.consul.change(spec, how, seats, effect).await,
+            ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.change(effect).await,
         }
     }
+}
 
+impl Canaries for Applications {
     async fn write_canary(&self, spec: &ClusterSpec, seats: &[Seat], key: &str, value: &str) -> Result<(), PortError> {
         match &spec.application {
-            ApplicationSpec::Consul(how) => self.consul.write_canary(spec, how, seats, key, value).await,
+            ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.write_canary(key, value).await,
         }
     }
 
     async fn canaries(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<BTreeMap<String, String>, PortError> {
         match &spec.application {
-            ApplicationSpec::Consul(how) => self.consul.canaries(spec, how, seats).await,
+            ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.canaries().await,
         }
     }
 }

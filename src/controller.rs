@@ -15,7 +15,7 @@ use crate::ids::Owner;
 use crate::limits::Limits;
 use crate::observed::{CloudView, InstanceState, Observation, Reading};
 use crate::plan::{Goal, Plan, towards};
-use crate::ports::{Application, Clock, Coordination, Outcome, Outside, PortError, Seat};
+use crate::ports::{Clock, Coordination, Members, Outcome, Outside, PortError, Seat};
 use crate::spec::ClusterSpec;
 use crate::status::{Status, status};
 use crate::time::{Timestamp, before};
@@ -204,11 +204,9 @@ impl<O: Outside, A: Audience> Controller<O, A> {
         };
         let seats = cloud.seen().map(|view| seats(view)).unwrap_or_default();
         let begun = clock.now();
-        let (record, membership) = future::join(
-            self.outside.coordination().read(&spec.name),
-            self.outside.application().membership(spec, &seats),
-        )
-        .await;
+        let (record, membership) =
+            future::join(self.outside.coordination().read(&spec.name), self.outside.members().membership(spec, &seats))
+                .await;
         let mut seen = Observation {
             now: clock.now(),
             wrote: memory.wrote,

@@ -15,6 +15,7 @@ use reqwest::{Method, RequestBuilder, Url, redirect};
 use crate::ports::ErrorKind;
 
 mod answer;
+pub mod consul;
 mod tls;
 
 pub use answer::{Answer, Refused, Silence, Unreadable};
@@ -121,7 +122,12 @@ impl Server {
         Ok(Self { client: client.clone(), base, credential })
     }
 
-    /// Its host, without the port.
+    /// Gives the whole address, e.g. `https://10.0.0.1:8501/`.
+    pub fn address(&self) -> &str {
+        self.base.as_str()
+    }
+
+    /// Gives the host, without the port.
     pub fn host(&self) -> &str {
         self.base.host_str().unwrap_or_default().trim_matches(['[', ']'])
     }

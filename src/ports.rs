@@ -1,4 +1,5 @@
-//! What the controller needs from outside, and how it may fail. Adapters and the simulated world fill these in.
+//! The ports: what the controller and rehearsals need from outside, and how that may fail. Adapters and the simulated
+//! world fill them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,18 +9,18 @@ use std::time::Duration;
 use crate::action::{ClaimEffect, CloudEffect, MemberEffect};
 use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, SnapshotId, VolumeId};
 use crate::observed::{ClaimRecord, Membership, Sweep};
-use crate::spec::ClusterSpec;
+use crate::spec::{ApplicationSpec, ClusterSpec};
 use crate::time::Timestamp;
 
 /// The instances and volumes of the whole fleet.
 #[allow(async_fn_in_trait)] // one thread, no `Send`
 pub trait Cloud {
-    /// Every managed instance, volume and snapshot of one region, whatever the number of clusters: paginated, filtered
-    /// by tag; and each wanted group with its members. The catalogue has what is wanted, and the images that instances
-    /// and volumes in the sweep name.
+    /// Reads every managed instance, volume and snapshot of one region, whatever the number of clusters: paginated,
+    /// filtered by tag; and each wanted group with its members. The catalogue has what is wanted, and the images that
+    /// instances and volumes in the sweep name.
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError>;
 
-    /// One mutating call. What the effect expects is checked before it is sent.
+    /// Makes one mutating call. What the effect expects is checked before it is sent.
     async fn change(
         &self,
         spec: &ClusterSpec,
@@ -28,22 +29,26 @@ pub trait Cloud {
     ) -> Result<Outcome, PortError>;
 }
 
-/// What runs on the instances.
+/// The members of the application that runs on the instances.
 #[allow(async_fn_in_trait)]
-pub trait Application {
-    /// What the members say of each other now. Never from a cache.
+pub trait Members {
+    /// Asks what the members say of each other now. Never answers from a cache.
     async fn membership(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<Membership, PortError>;
 
-    /// One request to the application.
+    /// Sends one request to the application.
     async fn change(&self, spec: &ClusterSpec, seats: &[Seat], effect: &MemberEffect) -> Result<Outcome, PortError>;
+}
 
+/// Data that a rehearsal writes into the application and reads back. Some kinds of application have no place for it.
+#[allow(async_fn_in_trait)]
+pub trait Canaries {
     /// Stores a canary as a client would store its data, in a place that is ours alone. Ok only if the application has
     /// acknowledged it. After an error it may be stored, or may be later, so a key is given one value and no other.
     /// `Invalid` if [`canary_key`] refuses the key.
     async fn write_canary(&self, spec: &ClusterSpec, seats: &[Seat], key: &str, value: &str) -> Result<(), PortError>;
 
-    /// Every canary that the application has now, by key. Each one that was acknowledged before is there, unless the
-    /// application has lost it: the reading is never stale, and fails where that cannot be had.
+    /// Reads every canary that the application has now, by key. Each one that was acknowledged before is there, unless
+    /// the application has lost it: the reading is never stale, and fails where that cannot be had.
     async fn canaries(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<BTreeMap<String, String>, PortError>;
 }
 
@@ -62,23 +67,23 @@ pub fn canary_key(key: &str) -> Result<(), PortError> {
 /// The claim record of each cluster, written with compare-and-set.
 #[allow(async_fn_in_trait)]
 pub trait Coordination {
-    /// The record as of now; a cluster that was never claimed has the default one.
+    /// Reads the record as of now; a cluster that was never claimed has the default one.
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError>;
 
     /// Replaces the record if it still has the revision that the effect expects.
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError>;
 
-    /// Removes the record of a cluster of which nothing is left, and that will never be again.
+    /// Removes the record of a cluster that is gone for good.
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError>;
 }
 
 /// Time, which only comes in through here.
 #[allow(async_fn_in_trait)]
 pub trait Clock {
-    /// The time now. Readings are dated with it.
+    /// Reads the time. Observations are dated with it.
     fn now(&self) -> Timestamp;
 
-    /// Waits so long.
+    /// Waits for a span of time.
     async fn sleep(&self, span: Duration);
 }
 
@@ -93,23 +98,40 @@ impl<T: Clock> Clock for std::rc::Rc<T> {
     }
 }
 
-/// The four ports together.
+/// Everything that the controller needs from outside.
 pub trait Outside {
+    /// Instances and volumes.
     type Cloud: Cloud;
-    type Application: Application;
+    /// The members of each cluster.
+    type Members: Members;
+    /// The claim records.
     type Coordination: Coordination;
+    /// The time.
     type Clock: Clock;
 
+    /// Gives the port to instances and volumes.
     fn cloud(&self) -> &Self::Cloud;
-    fn application(&self) -> &Self::Application;
+    /// Gives the port to the members.
+    fn members(&self) -> &Self::Members;
+    /// Gives the port to the claim records.
     fn coordination(&self) -> &Self::Coordination;
+    /// Gives the clock.
     fn clock(&self) -> &Self::Clock;
 }
 
+/// Everything that a rehearsal needs from outside.
+pub trait OutsideWithCanaries: Outside {
+    /// Data to write and to read back.
+    type Canaries: Canaries;
+
+    /// Gives the port to the canaries of an application, unless its kind has none.
+    fn canaries_of(&self, application: &ApplicationSpec) -> Option<&Self::Canaries>;
+}
+
 /// One thing that fills every port, such as the simulated world.
-impl<T: Cloud + Application + Coordination + Clock> Outside for T {
+impl<T: Cloud + Members + Coordination + Clock> Outside for T {
     type Cloud = T;
-    type Application = T;
+    type Members = T;
     type Coordination = T;
     type Clock = T;
 
@@ -117,7 +139,7 @@ impl<T: Cloud + Application + Coordination + Clock> Outside for T {
         self
     }
 
-    fn application(&self) -> &T {
+    fn members(&self) -> &T {
         self
     }
 
@@ -130,7 +152,7 @@ impl<T: Cloud + Application + Coordination + Clock> Outside for T {
     }
 }
 
-/// Where a sweep should look, and what it should look up beside the fleet.
+/// The scope of a sweep: a region, and what to look up beside the fleet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// The region, e.g. `us-east-1`.
@@ -145,7 +167,7 @@ pub struct Wanted {
     pub copies: bool,
 }
 
-/// Where a slot's member can be reached.
+/// The place where a slot's member can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seat {
     pub slot: SlotName,
@@ -153,18 +175,18 @@ pub struct Seat {
     pub address: IpAddr,
 }
 
-/// What a mutating call came to.
+/// The outcome of a mutating call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It took effect.
+    /// The call took effect.
     Done,
-    /// It took effect and launched this.
+    /// The call took effect and launched this instance.
     Launched(InstanceId),
-    /// It took effect and created this.
+    /// The call took effect and created this volume.
     Created(VolumeId),
-    /// It took effect and began this.
+    /// The call took effect and began this snapshot.
     Snapshotted(SnapshotId),
-    /// There was nothing left to do.
+    /// Nothing was left to do.
     AlreadySo,
     /// The world was not as the effect expects, so nothing was sent: look again, no alarm.
     Changed { expected: String, found: String },
@@ -174,9 +196,9 @@ pub enum Outcome {
 #[derive(Debug, thiserror::Error)]
 #[error("{doing}")]
 pub struct PortError {
-    /// What was being done to what, e.g. `launch an instance for consul-a`.
+    /// The deed and its object, e.g. `launch an instance for consul-a`.
     pub doing: String,
-    /// What follows from it. Text never decides.
+    /// The consequence. Text never decides.
     pub kind: ErrorKind,
     /// The port's own account.
     #[source]
@@ -194,7 +216,7 @@ impl PortError {
     }
 }
 
-/// What a failure means for what happens next.
+/// The meaning of a failure for what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorKind {
     /// Too many calls: come back later.
@@ -211,7 +233,7 @@ pub enum ErrorKind {
     TokenSpent,
     /// No answer, or a server's error: the effect may or may not have happened. The same call may be sent again.
     Unreachable,
-    /// A code that we do not know: hold.
+    /// An unknown code: hold.
     Unknown,
 }
 

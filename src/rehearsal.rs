@@ -17,7 +17,7 @@ use crate::controller::{Audience, Settings};
 use crate::ids::{ClusterName, ImageId};
 use crate::observed::Remains;
 use crate::plan::Goal;
-use crate::ports::{Application, Clock, Coordination, Outside};
+use crate::ports::{Canaries, Clock, Coordination, OutsideWithCanaries};
 use crate::spec::{self, Approval, Capacity, ClusterSpec, Origin};
 use crate::time::{Timestamp, elapsed};
 
@@ -106,7 +106,7 @@ pub fn copy(original: &ClusterSpec, name: ClusterName) -> ClusterSpec {
 
 impl Rehearsal {
     /// Goes all the way, or until `stop` comes; the copy is destroyed in any case.
-    pub async fn run<O: Outside + Clone>(
+    pub async fn run<O: OutsideWithCanaries + Clone>(
         &self,
         outside: O,
         settings: impl Fn() -> Settings,
@@ -131,7 +131,10 @@ impl Rehearsal {
         report.create_seconds = took.as_secs_f64();
         report.takes("the copy was not created", &finish);
         if finish == Finish::Reached {
-            let clients = Clients { outside: &outside, spec: &self.copy, watch: &watch, log: RefCell::default() };
+            let canaries = outside.canaries_of(&self.copy.application);
+            report.without_canaries = canaries.is_none();
+            let log = RefCell::default();
+            let clients = Clients { clock: outside.clock(), canaries, spec: &self.copy, watch: &watch, log };
             if clients.load().await {
                 watch.begin();
                 let roll = bring(self.copy.clone(), Goal::AsDeclared, stop.left_future());
@@ -159,9 +162,10 @@ impl Rehearsal {
     }
 }
 
-/// Clients of the copy.
-struct Clients<'a, O> {
-    outside: &'a O,
+/// Clients of the copy, which do nothing where its application keeps no canaries.
+struct Clients<'a, C, T> {
+    clock: &'a T,
+    canaries: Option<&'a C>,
     spec: &'a ClusterSpec,
     watch: &'a Watch<'a>,
     log: RefCell<Log>,
@@ -186,13 +190,14 @@ pub(crate) struct Log {
 
 enum Never {}
 
-impl<O: Outside> Clients<'_, O> {
-    /// The first data. Whether there is any.
+impl<C: Canaries, T: Clock> Clients<'_, C, T> {
+    /// Writes the first data, and says whether the rollout may begin.
     async fn load(&self) -> bool {
-        let until = crate::time::after(self.outside.clock().now(), ASKED_FOR);
+        let Some(canaries) = self.canaries else { return true };
+        let until = crate::time::after(self.clock.now(), ASKED_FOR);
         while self.log.borrow().written.len() < WRITTEN_BEFORE {
-            self.write().await;
-            if self.outside.clock().now() > until {
+            self.write(canaries).await;
+            if self.clock.now() > until {
                 let mut log = self.log.borrow_mut();
                 let why = log.refused.take().unwrap_or_else(|| "it is too slow".to_owned());
                 log.finding = Some(format!("the copy takes no data: {why}"));
@@ -206,21 +211,23 @@ impl<O: Outside> Clients<'_, O> {
     /// Writes on and on, and asks for everything after each slot.
     async fn go_on(&self) -> Never {
         loop {
-            self.write().await;
+            if let Some(canaries) = self.canaries {
+                self.write(canaries).await;
+            }
             if let Some(slot) = self.watch.released() {
                 self.look(&slot).await;
             }
-            self.outside.clock().sleep(WRITE_EVERY).await;
+            self.clock.sleep(WRITE_EVERY).await;
         }
     }
 
-    async fn write(&self) {
+    async fn write(&self, canaries: &C) {
         let number = self.log.borrow().sent;
         self.log.borrow_mut().sent += 1;
         // One value to a key: a write that nobody acknowledged may still land.
         let (key, value) = (format!("{number:06}"), format!("{} {number}", self.spec.name));
-        let written = self.outside.application().write_canary(self.spec, &self.watch.seats(), &key, &value).await;
-        let now = self.outside.clock().now();
+        let written = canaries.write_canary(self.spec, &self.watch.seats(), &key, &value).await;
+        let now = self.clock.now();
         let mut log = self.log.borrow_mut();
         match written {
             Ok(()) => {
@@ -235,22 +242,23 @@ impl<O: Outside> Clients<'_, O> {
 
     /// Asks for everything that was acknowledged before.
     async fn look(&self, after: &str) {
+        let Some(canaries) = self.canaries else { return };
         let wanted = self.log.borrow().written.clone();
-        let until = crate::time::after(self.outside.clock().now(), ASKED_FOR);
+        let until = crate::time::after(self.clock.now(), ASKED_FOR);
         loop {
-            match self.outside.application().canaries(self.spec, &self.watch.seats()).await {
+            match canaries.canaries(self.spec, &self.watch.seats()).await {
                 Ok(found) => {
                     let lost = wanted.iter().filter(|(key, value)| found.get(*key) != Some(value));
                     let lost = lost.map(|(key, _)| (key.clone(), after.to_owned()));
                     self.log.borrow_mut().lost.extend(lost);
                     return;
                 }
-                Err(error) if self.outside.clock().now() > until => {
+                Err(error) if self.clock.now() > until => {
                     let why = crate::controller::chain(&error);
                     self.log.borrow_mut().finding = Some(format!("nobody gives the data back: {why}"));
                     return;
                 }
-                Err(_) => self.outside.clock().sleep(WRITE_EVERY).await,
+                Err(_) => self.clock.sleep(WRITE_EVERY).await,
             }
         }
     }

@@ -12,7 +12,7 @@ use hermitcrab::application::Applications;
 use hermitcrab::coordination::{Claims, Credentials, Place};
 use hermitcrab::ids::{Attempt, ClusterName, InstanceId, MemberId};
 use hermitcrab::observed::{ClaimRecord, Health, Membership, Pruning, Verdict};
-use hermitcrab::ports::{Application, Clock, Coordination, ErrorKind, Outcome, Seat};
+use hermitcrab::ports::{Canaries, Clock, Coordination, ErrorKind, Members, Outcome, Seat};
 use hermitcrab::spec::{ApplicationSpec, ClusterSpec};
 
 #[path = "claims/claim.rs"]

@@ -13,7 +13,7 @@ use hermitcrab::application::Applications;
 use hermitcrab::controller::chain;
 use hermitcrab::ids::{InstanceId, MemberId};
 use hermitcrab::observed::Membership;
-use hermitcrab::ports::{Application, ErrorKind, Outcome, PortError, Seat};
+use hermitcrab::ports::{Canaries, ErrorKind, Members, Outcome, PortError, Seat};
 use hermitcrab::spec::{ApplicationSpec, ClusterSpec, ConsulSpec, Scheme};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -191,7 +191,7 @@ fn a_controller_that_stands_by_takes_over_when_the_lease_is_free() {
     block_on(async {
         let clock = Hand::new();
         let (claims, script, asked) = consul(&clock).await;
-        let entry = json!([{ "ModifyIndex": 7, "Value": "aGVy", "Session": "s0" }]);
+        let entry = json!([{ "Key": "hermitcrab/lease", "ModifyIndex": 7, "Value": "aGVy", "Session": "s0" }]);
         says(&script, "GET /v1/kv/hermitcrab/lease", 200, entry);
         let free = async {
             for looks in 1..=3 {
@@ -201,7 +201,12 @@ fn a_controller_that_stands_by_takes_over_when_the_lease_is_free() {
                 }
             }
             assert_eq!(count(&asked, "PUT"), 0);
-            says(&script, "GET /v1/kv/hermitcrab/lease", 200, json!([{ "ModifyIndex": 8, "Value": null }]));
+            says(
+                &script,
+                "GET /v1/kv/hermitcrab/lease",
+                200,
+                json!([{ "Key": "hermitcrab/lease", "ModifyIndex": 8, "Value": null }]),
+            );
             loop {
                 clock.advance(1);
                 tokio::task::yield_now().await;

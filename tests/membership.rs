@@ -10,7 +10,7 @@ use hermitcrab::application::Applications;
 use hermitcrab::controller::chain;
 use hermitcrab::ids::InstanceId;
 use hermitcrab::observed::{Health, Membership};
-use hermitcrab::ports::{Application, ErrorKind, PortError, Seat};
+use hermitcrab::ports::{ErrorKind, Members, PortError, Seat};
 use hermitcrab::spec::{ApplicationSpec, ClusterSpec, ConsulSpec, Lag};
 use serde_json::json;
 

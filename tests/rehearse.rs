@@ -10,7 +10,7 @@ use hermitcrab::controller::{Audience, Report as Told, seats};
 use hermitcrab::ids::{ClusterName, ImageId};
 use hermitcrab::observed::{ClaimRecord, CloudView, Health, Membership, Remains};
 use hermitcrab::plan::Goal;
-use hermitcrab::ports::{Application, Clock, Cloud, Coordination, Outcome, PortError, Wanted};
+use hermitcrab::ports::{Canaries, Clock, Cloud, Coordination, Members, Outcome, PortError, Wanted};
 use hermitcrab::rehearsal::{Budget, Changes, NoSource, Rehearsal, Report, Source, UnknownZone, copy, name};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};

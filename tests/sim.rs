@@ -13,7 +13,7 @@ use hermitcrab::observed::{
     AttachmentPhase, Checks, Claim, CloudView, Ending, Health, Instance, InstanceState, Membership, Remains, Volume,
     VolumeState,
 };
-use hermitcrab::ports::{Application, Clock, Cloud, Coordination, ErrorKind, Outcome, PortError, Seat, Wanted};
+use hermitcrab::ports::{Canaries, Clock, Cloud, Coordination, ErrorKind, Members, Outcome, PortError, Seat, Wanted};
 use hermitcrab::sim::{Executor, FaultLevel, Payload, What, World, block_on};
 use hermitcrab::spec::*;
 use hermitcrab::time::{Timestamp, after, elapsed};
@@ -268,7 +268,7 @@ impl Stage {
     /// No member is pruned.
     fn keeps_members(&self) {
         let (seats, effect) = (self.seats(), MemberEffect::SetPruning { down_to: 3 });
-        block_on(&self.world, Application::change(&self.world, &self.spec, &seats, &effect)).unwrap();
+        block_on(&self.world, Members::change(&self.world, &self.spec, &seats, &effect)).unwrap();
     }
 
     /// Has a slot's member lead.
@@ -276,7 +276,7 @@ impl Stage {
         let (membership, seats) = (self.membership(), self.seats());
         let to = membership.of_slot(&self.slot(number)).unwrap().id.clone();
         let effect = MemberEffect::TransferLeadership { from: membership.leader.unwrap(), to: to.clone() };
-        block_on(&self.world, Application::change(&self.world, &self.spec, &seats, &effect)).unwrap();
+        block_on(&self.world, Members::change(&self.world, &self.spec, &seats, &effect)).unwrap();
         self.pass(seconds(1));
         assert_eq!(self.membership().leader, Some(to));
     }
@@ -455,7 +455,7 @@ fn a_stopped_follower_is_pruned_unless_that_is_forbidden() {
         let seats = stage.seats();
         if down_to > 0 {
             let effect = MemberEffect::SetPruning { down_to };
-            let set = || block_on(&stage.world, Application::change(&stage.world, &stage.spec, &seats, &effect));
+            let set = || block_on(&stage.world, Members::change(&stage.world, &stage.spec, &seats, &effect));
             assert_eq!([set().unwrap(), set().unwrap()], [Outcome::Done, Outcome::AlreadySo]);
         }
         let number = stage.follower();
@@ -497,7 +497,7 @@ fn before_1_9_a_new_address_costs_the_vote_for_a_while_and_since_then_it_does_no
         let stage = Stage::settled_on(World::new(7, FaultLevel::None), version);
         let (number, seats) = (stage.follower(), stage.seats());
         let effect = MemberEffect::SetPruning { down_to: 3 };
-        block_on(&stage.world, Application::change(&stage.world, &stage.spec, &seats, &effect)).unwrap();
+        block_on(&stage.world, Members::change(&stage.world, &stage.spec, &seats, &effect)).unwrap();
         let (_, new) = stage.moves_to_a_new_shell(number, 4);
         let address = stage.instance(&new).address;
         let voted = (0..60).find_map(|_| {
@@ -577,7 +577,7 @@ fn leadership_moves_only_from_who_has_it_and_only_where_the_version_offers_it() 
         let id = |number: usize| membership.of_slot(&stage.slot(number)).unwrap().id.clone();
         let effect = MemberEffect::TransferLeadership { from: id(from), to: id(to) };
         let seats = stage.seats();
-        block_on(&stage.world, Application::change(&stage.world, &stage.spec, &seats, &effect))
+        block_on(&stage.world, Members::change(&stage.world, &stage.spec, &seats, &effect))
     };
     let stage = Stage::settled();
     let to = stage.follower();

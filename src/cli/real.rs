@@ -68,8 +68,8 @@ mod world {
     use crate::cloud::aws::{Aws, Options};
     use crate::coordination::Claims;
     use crate::ids::Owner;
-    use crate::ports::Outside;
-    use crate::spec::ClusterSpec;
+    use crate::ports::{Outside, OutsideWithCanaries};
+    use crate::spec::{ApplicationSpec, ClusterSpec};
 
     type Clock = Rc<SystemClock>;
 
@@ -100,7 +100,7 @@ mod world {
 
     impl Outside for Rc<Real> {
         type Cloud = Aws<Clock>;
-        type Application = Applications;
+        type Members = Applications;
         type Coordination = Claims<Clock>;
         type Clock = Clock;
 
@@ -108,7 +108,7 @@ mod world {
             &self.aws
         }
 
-        fn application(&self) -> &Applications {
+        fn members(&self) -> &Applications {
             &self.applications
         }
 
@@ -118,6 +118,14 @@ mod world {
 
         fn clock(&self) -> &Clock {
             &self.clock
+        }
+    }
+
+    impl OutsideWithCanaries for Rc<Real> {
+        type Canaries = Applications;
+
+        fn canaries_of(&self, application: &ApplicationSpec) -> Option<&Applications> {
+            self.applications.canaries_of(application)
         }
     }
 }

@@ -1,18 +1,18 @@
 //! Claims in Consul's key-value store, below one prefix: `<prefix>/claims/<cluster>`, written with `?cas=`.
 //!
-//! It may be the very Consul that is rolled: while a leader is elected a claim can be neither read nor written, and
+//! This may be the very Consul that is rolled: while a leader is elected a claim can be neither read nor written, and
 //! nothing is done meanwhile. Reads are consistent, so no claim is ever older than the last write.
 
-use std::cell::Cell;
+use std::error::Error;
+use std::rc::Rc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::place::{Credentials, Remote};
 use super::{changed, stored};
 use crate::action::ClaimEffect;
-use crate::http::{self, Answer, Http, Server, Silence, Tls, Trust};
+use crate::http::consul::{Entry, LastAnswer, Servers, read, succeeded};
+use crate::http::{Answer, Http, Server, Silence, Tls, Trust};
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, ErrorKind, Outcome, PortError};
@@ -20,9 +20,6 @@ use crate::ports::{Clock, Coordination, ErrorKind, Outcome, PortError};
 mod session;
 
 pub use session::Session;
-
-/// The header that lets us in.
-const TOKEN: &str = "X-Consul-Token";
 
 /// Claims in Consul.
 pub struct Consul<C> {
@@ -33,24 +30,15 @@ pub struct Consul<C> {
 /// The way to the servers.
 #[derive(Clone)]
 struct Link {
-    http: std::rc::Rc<Http>,
+    http: Rc<Http>,
     trust: Trust,
     token_file: Option<String>,
     remote: Remote,
-    /// The server that answered last.
-    last: Cell<usize>,
-}
-
-/// A refusal of the token, with the next step.
-#[derive(Debug, thiserror::Error)]
-#[error("the token is not enough: give it {rules}")]
-struct NotEnough {
-    rules: String,
-    source: http::Refused,
+    last: LastAnswer,
 }
 
 impl<C: Clock + Clone> Consul<C> {
-    /// Looks whether the files can be used, and asks nobody yet.
+    /// Checks that the files can be used, and asks nobody yet.
     pub fn open(remote: &Remote, credentials: &Credentials, clock: C) -> Result<Self, PortError> {
         let encrypted = remote.servers.iter().any(|server| server.starts_with("https:"));
         let tls = || Tls {
@@ -59,7 +47,7 @@ impl<C: Clock + Clone> Consul<C> {
             shared_name: None,
         };
         let trust = if encrypted { Trust::Tls(tls()) } else { Trust::Plain };
-        let (http, token_file, last) = (std::rc::Rc::default(), credentials.token_file.clone(), Cell::new(0));
+        let (http, token_file, last) = (Rc::default(), credentials.token_file.clone(), LastAnswer::default());
         let link = Link { http, trust, token_file, remote: remote.clone(), last };
         link.servers("reach the claims")?;
         Ok(Self { link, clock })
@@ -71,13 +59,12 @@ impl<C: Clock> Consul<C> {
         format!("{}/claims/{cluster}", self.link.remote.prefix)
     }
 
-    /// The record, and the index to compare with when it is replaced: 0 if there is none.
+    /// Reads the record, and the index to compare with when it is replaced: 0 if there is none.
     async fn load(&self, cluster: &ClusterName) -> Result<(ClaimRecord, u64), PortError> {
         let key = self.key(cluster);
         let doing = format!("read the claim {key} in Consul");
         let Some(entry) = self.link.entry(&doing, &key).await? else { return Ok((ClaimRecord::default(), 0)) };
-        let invalid =
-            |error: Box<dyn std::error::Error + Send + Sync>| PortError::new(&doing, ErrorKind::Invalid, error);
+        let invalid = |error: Box<dyn Error + Send + Sync>| PortError::new(&doing, ErrorKind::Invalid, error);
         let bytes = entry.bytes().map_err(|error| invalid(error.into()))?;
         let record = stored::decode(cluster, &bytes).map_err(|error| invalid(error.into()))?;
         Ok((record, entry.modify_index))
@@ -113,25 +100,8 @@ impl<C: Clock> Coordination for Consul<C> {
     }
 }
 
-/// One entry of the store.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Entry {
-    modify_index: u64,
-    /// In base64.
-    value: Option<String>,
-    /// Of the session that has locked it.
-    session: Option<String>,
-}
-
-impl Entry {
-    fn bytes(&self) -> Result<Vec<u8>, base64::DecodeError> {
-        STANDARD.decode(self.value.as_deref().unwrap_or_default())
-    }
-}
-
 impl Link {
-    /// An entry of the store as of now, if there is one.
+    /// Reads an entry of the store as of now, if there is one.
     async fn entry(&self, doing: &str, key: &str) -> Result<Option<Entry>, PortError> {
         let path = format!("/v1/kv/{key}");
         let answer = self.send(doing, async |server: &Server| server.get(&path, &[("consistent", "")]).await).await?;
@@ -142,68 +112,37 @@ impl Link {
         Ok(entries.pop())
     }
 
-    /// A call that answers whether it did anything.
+    /// Makes a call that answers whether it did anything.
     async fn put(&self, doing: &str, path: &str, query: &[(&str, &str)], body: Vec<u8>) -> Result<bool, PortError> {
         let path = format!("/v1/{path}");
         let put = async |server: &Server| server.put(&path, query, body.clone()).await;
         self.json(doing, self.send(doing, put).await?)
     }
 
-    fn json<T: serde::de::DeserializeOwned>(&self, doing: &str, answer: Answer) -> Result<T, PortError> {
-        let answer = self.succeeded(doing, answer)?;
-        answer.json().map_err(|error| PortError::new(doing, ErrorKind::Unknown, error))
+    fn json<T: DeserializeOwned>(&self, doing: &str, answer: Answer) -> Result<T, PortError> {
+        read(doing, &self.succeeded(doing, answer)?)
     }
 
-    /// Asks one server after the other until one has an answer of its own. A server's error is none: most come from one
-    /// that has lost its leader.
+    /// Asks one server after the other until one has an answer of its own.
     async fn send(
         &self,
         doing: &str,
         request: impl AsyncFn(&Server) -> Result<Answer, Silence>,
     ) -> Result<Answer, PortError> {
-        let servers = self.servers(doing)?;
-        let mut trouble = PortError::new(doing, ErrorKind::Invalid, "no server is named");
-        for nth in 0..servers.len() {
-            let nth = (self.last.get() + nth) % servers.len();
-            match request(&servers[nth]).await {
-                Ok(answer) if answer.trouble() == Some(ErrorKind::Unreachable) => {
-                    trouble = PortError::new(doing, ErrorKind::Unreachable, answer.refused());
-                }
-                Ok(answer) => {
-                    self.last.set(nth);
-                    return Ok(answer);
-                }
-                Err(silence) => trouble = PortError::new(doing, ErrorKind::Unreachable, silence),
-            }
-        }
-        Err(trouble)
+        self.servers(doing)?.in_turn(&self.last, doing, request).await
     }
 
     fn succeeded(&self, doing: &str, answer: Answer) -> Result<Answer, PortError> {
-        match answer.trouble() {
-            None => Ok(answer),
-            Some(ErrorKind::Denied) => {
-                let prefix = &self.remote.prefix;
-                let node = session::NODE;
-                let rules = format!(
-                    "`key_prefix \"{prefix}/\" {{ policy = \"write\" }}`, `node \"{node}\" {{ policy = \"write\" }}` and \
-                     `session \"{node}\" {{ policy = \"write\" }}`"
-                );
-                let source = NotEnough { rules, source: answer.refused() };
-                Err(PortError::new(doing, ErrorKind::Denied, source))
-            }
-            Some(kind) => Err(PortError::new(doing, kind, answer.refused())),
-        }
+        let (prefix, node) = (&self.remote.prefix, session::NODE);
+        let rules = format!(
+            "`key_prefix \"{prefix}/\" {{ policy = \"write\" }}`, `node \"{node}\" {{ policy = \"write\" }}` and \
+             `session \"{node}\" {{ policy = \"write\" }}`"
+        );
+        succeeded(doing, answer, &rules)
     }
 
-    fn servers(&self, doing: &str) -> Result<Vec<Server>, PortError> {
-        let open = || {
-            let client = self.http.client(&self.trust)?;
-            let token = self.token_file.as_deref().map(http::secret).transpose()?;
-            let credential = token.map(|token| (TOKEN, token));
-            let servers = self.remote.servers.iter();
-            servers.map(|server| Server::new(&client, server, credential.clone())).collect::<Result<_, _>>()
-        };
-        open().map_err(|error: http::Unusable| PortError::new(doing, ErrorKind::Invalid, error))
+    fn servers(&self, doing: &str) -> Result<Servers, PortError> {
+        let servers = Servers::open(&self.http, &self.trust, self.token_file.as_deref(), &self.remote.servers);
+        servers.map_err(|error| PortError::new(doing, ErrorKind::Invalid, error))
     }
 }

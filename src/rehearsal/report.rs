@@ -38,6 +38,9 @@ pub struct Report {
     pub longest_write_stall_seconds: f64,
     pub writes_acknowledged: usize,
     pub writes_lost: usize,
+    /// Nothing was written, because this kind of application keeps no canaries.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_canaries: bool,
 }
 
 impl Report {
@@ -58,6 +61,7 @@ impl Report {
             longest_write_stall_seconds: 0.0,
             writes_acknowledged: 0,
             writes_lost: 0,
+            without_canaries: false,
         }
     }
 
@@ -96,6 +100,11 @@ impl Report {
                 self.finds(format!("{slot} was down for {}, and may be for {}", Human(*down), Human(limit)));
             }
         }
+        if self.without_canaries && budget.write_stall.is_some() {
+            self.finds(
+                "how long nothing can be written is not known, because this application keeps no canaries".into(),
+            );
+        }
         if let Some(limit) = over(budget.write_stall, log.longest_stall) {
             let took = Human(log.longest_stall);
             self.finds(format!("nothing could be written for {took}, and that may take {}", Human(limit)));
@@ -119,10 +128,15 @@ impl Report {
             ("rollout", span(self.roll_seconds)),
             ("end", span(self.destroy_seconds)),
             ("member down", downs.collect::<Vec<_>>().join(", ")),
-            ("writes", format!("{} acknowledged, {} lost", self.writes_acknowledged, self.writes_lost)),
-            ("write stall", span(self.longest_write_stall_seconds)),
         ];
-        changed.into_iter().chain(rows).collect()
+        let writes = match self.without_canaries {
+            true => vec![("writes", "none, because this application keeps no canaries".to_owned())],
+            false => vec![
+                ("writes", format!("{} acknowledged, {} lost", self.writes_acknowledged, self.writes_lost)),
+                ("write stall", span(self.longest_write_stall_seconds)),
+            ],
+        };
+        changed.into_iter().chain(rows).chain(writes).collect()
     }
 
     /// For a terminal.

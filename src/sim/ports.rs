@@ -21,8 +21,11 @@ use super::world::{Sender, State};
 use crate::action::{ClaimEffect, CloudEffect, Effect, MemberEffect};
 use crate::ids::{ClusterName, SlotName};
 use crate::observed::{ClaimRecord, Membership, Sweep};
-use crate::ports::{Application, Clock, Cloud, Coordination, ErrorKind, Outcome, PortError, Seat, Wanted, canary_key};
-use crate::spec::ClusterSpec;
+use crate::ports::{
+    Canaries, Clock, Cloud, Coordination, ErrorKind, Members, Outcome, OutsideWithCanaries, PortError, Seat, Wanted,
+    canary_key,
+};
+use crate::spec::{ApplicationSpec, ClusterSpec};
 use crate::time::Timestamp;
 
 /// EC2 refuses a request that was signed longer ago (`RequestExpired`).
@@ -67,7 +70,7 @@ impl Cloud for World {
     }
 }
 
-impl Application for World {
+impl Members for World {
     async fn membership(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<Membership, PortError> {
         self.read("ask the members of each other", &latency::NEARBY, |state| state.membership(&spec.name, seats)).await
     }
@@ -81,7 +84,9 @@ impl Application for World {
         };
         self.mutate(named.name(), &latency::NEARBY, |_, _| Ok(None), send).await
     }
+}
 
+impl Canaries for World {
     async fn write_canary(&self, spec: &ClusterSpec, seats: &[Seat], key: &str, value: &str) -> Result<(), PortError> {
         canary_key(key)?;
         let send = |state: &mut State, _| {
@@ -93,6 +98,14 @@ impl Application for World {
 
     async fn canaries(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<BTreeMap<String, String>, PortError> {
         self.read("read the canary data", &latency::NEARBY, |state| state.canaries(&spec.name, seats)).await
+    }
+}
+
+impl OutsideWithCanaries for World {
+    type Canaries = Self;
+
+    fn canaries_of(&self, _: &ApplicationSpec) -> Option<&Self> {
+        Some(self)
     }
 }
 

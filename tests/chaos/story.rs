@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hermitcrab::ids::{Generation, ImageId, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
 use hermitcrab::observed::{GroupMember, Health, InstanceState, Launches, Lifecycle};
-use hermitcrab::ports::{Application, Clock, Cloud, Seat, Wanted};
+use hermitcrab::ports::{Clock, Cloud, Members, Seat, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, What, World, block_on};
 use hermitcrab::simulate::{Ending, Line, Scenario, Stage, story};
 use hermitcrab::spec::ClusterSpec;

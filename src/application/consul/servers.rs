@@ -1,23 +1,25 @@
 //! Asking: every server who leads, then one for the rest, and another if that one falls silent.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::net::SocketAddr;
 
 use futures_util::future;
 use serde::de::DeserializeOwned;
 
 use super::read::Answers;
 use super::wire::Health;
-use crate::http::{self, Answer, Http, Server, Silence, Tls, Trust};
+use crate::http::consul::{self, LastAnswer, nobody};
+use crate::http::{Answer, Http, Server, Silence, Tls, Trust};
 use crate::ports::{ErrorKind, PortError, Seat};
 use crate::spec::{ClusterSpec, ConsulSpec, Scheme};
 
-/// The header that lets us in. The parameter of the same purpose would end in logs.
-const TOKEN: &str = "X-Consul-Token";
-/// So many servers are asked for the whole picture, and as many for what they remember, before it is given up: a look that
-/// takes half a minute is too old to act on.
+/// How many servers are asked for the whole picture, and how many for what they remember. More would take half a minute,
+/// and such a look is too old to act on.
 const TRIES: usize = 2;
-/// What a token needs in order to look.
-const TO_LOOK: &str = "give it `operator = \"read\"` and `node_prefix \"\" { policy = \"read\" }`";
+/// The rules that a token needs in order to look.
+const TO_LOOK: &str = "`operator = \"read\"` and `node_prefix \"\" { policy = \"read\" }`";
 
 pub(super) const HEALTH: &str = "/v1/operator/autopilot/health";
 pub(super) const AUTOPILOT: &str = "/v1/operator/autopilot/configuration";
@@ -25,73 +27,46 @@ const RAFT: &str = "/v1/operator/raft/configuration";
 const GOSSIP: &str = "/v1/agent/members";
 const LEADER: &str = "/v1/status/leader";
 
-/// The servers of one cluster, wherever one may sit.
+/// The servers of one cluster, at the seats that are taken.
 pub(super) struct Servers {
     cluster: String,
-    all: Vec<Server>,
-}
-
-/// A refusal of the token, with the next step.
-#[derive(Debug, thiserror::Error)]
-#[error("the token is not enough: {next}")]
-struct NotEnough {
-    next: &'static str,
-    source: http::Refused,
+    all: consul::Servers,
 }
 
 impl Servers {
-    /// Reads certificates and token, and asks nobody yet.
+    /// Reads certificates and token, and asks nobody yet. `Unreachable` if no seat is taken.
     pub(super) fn open(http: &Http, spec: &ClusterSpec, how: &ConsulSpec, seats: &[Seat]) -> Result<Self, PortError> {
-        let unusable = |error: http::Unusable| {
-            PortError::new(format!("ask the Consul servers of {}", spec.name), ErrorKind::Invalid, error)
+        let failed = |kind, source: Box<dyn Error + Send + Sync>| {
+            PortError::new(format!("ask the Consul servers of {}", spec.name), kind, source)
         };
-        let client = http.client(&trust(how)).map_err(unusable)?;
-        let token = how.token_file.as_deref().map(http::secret).transpose().map_err(unusable)?;
-        let credential = token.map(|token| (TOKEN, token));
+        let addresses: BTreeSet<_> = seats.iter().map(|seat| seat.address).collect();
+        if addresses.is_empty() {
+            return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
+        }
         let scheme = if how.scheme == Scheme::Https { "https" } else { "http" };
-        let mut addresses: Vec<_> = seats.iter().map(|seat| seat.address).collect();
-        addresses.sort();
-        addresses.dedup();
-        let base = |address| format!("{scheme}://{}", std::net::SocketAddr::new(address, how.port));
-        let open = |address| Server::new(&client, &base(address), credential.clone());
-        let all = addresses.into_iter().map(open).collect::<Result<_, _>>().map_err(unusable)?;
+        let base = |address| format!("{scheme}://{}", SocketAddr::new(address, how.port));
+        let all = consul::Servers::open(http, &trust(how), how.token_file.as_deref(), addresses.into_iter().map(base));
+        let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
         Ok(Self { cluster: spec.name.to_string(), all })
     }
 
-    /// What is being done to whom.
+    /// Says what is being done to which servers.
     pub(super) fn doing(&self, verb: &str) -> String {
         let hosts: Vec<_> = self.all.iter().map(Server::host).collect();
-        let at = if hosts.is_empty() { "" } else { " at " };
-        format!("{verb} the Consul servers of {}{at}{}", self.cluster, hosts.join(", "))
+        format!("{verb} the Consul servers of {} at {}", self.cluster, hosts.join(", "))
     }
 
-    /// Has a server come first where they are asked in turn.
-    pub(super) fn prefer(&mut self, host: &str) {
-        self.all.sort_by_key(|server| server.host() != host);
-    }
-
-    /// Asks one after the other until one has an answer of its own, be it a refusal. A server's error is none: most come
-    /// from one that has lost its leader.
-    pub(super) async fn any(
+    /// Asks one server after the other until one has an answer of its own.
+    pub(super) async fn in_turn(
         &self,
-        doing: impl Fn() -> String,
+        last: &LastAnswer,
+        doing: &str,
         request: impl AsyncFn(&Server) -> Result<Answer, Silence>,
     ) -> Result<Answer, PortError> {
-        let mut trouble = Vec::new();
-        for server in &self.all {
-            let error = match request(server).await {
-                Ok(answer) if answer.trouble() == Some(ErrorKind::Unreachable) => {
-                    PortError::new(doing(), ErrorKind::Unreachable, answer.refused())
-                }
-                Ok(answer) => return Ok(answer),
-                Err(silence) => PortError::new(doing(), ErrorKind::Unreachable, silence),
-            };
-            trouble.push((server, error));
-        }
-        Err(nobody(doing(), trouble))
+        self.all.in_turn(last, doing, request).await
     }
 
-    /// Everything that can be known of them now.
+    /// Asks for everything that can be known of the servers now.
     pub(super) async fn ask(&self) -> Result<Answers, PortError> {
         let (live, leaders) = self.live().await?;
         let mut trouble = None;
@@ -115,7 +90,7 @@ impl Servers {
         remembered.ok_or_else(|| trouble.unwrap_or_else(silent))
     }
 
-    /// The servers that answer, and whom each sees lead: those that see the same as most others come first.
+    /// Finds the servers that answer, and whom each sees lead. Servers that see the same as most others come first.
     pub(super) async fn live(&self) -> Result<(Vec<&Server>, Vec<(String, String)>), PortError> {
         let asked = self.all.iter().map(|server| async move { (server, self.view(server).await) });
         let mut live = Vec::new();
@@ -127,7 +102,7 @@ impl Servers {
             }
         }
         if live.is_empty() {
-            return Err(nobody(self.doing("ask"), trouble));
+            return Err(nobody(&self.doing("ask"), trouble));
         }
         let seen = |wanted: &String| live.iter().filter(|(_, view)| view == wanted).count();
         let mut live: Vec<_> = live.iter().map(|(server, view)| (seen(view), *server, view.clone())).collect();
@@ -136,11 +111,11 @@ impl Servers {
         Ok((live.into_iter().map(|(_, server, _)| server).collect(), leaders))
     }
 
-    /// The leader among servers, if it sits where we know; else any of them, which will pass on what it is asked.
+    /// Picks the leader, if it sits at a known seat; else any server, which will pass on what it is asked.
     pub(super) fn best<'a>(live: &[&'a Server], leaders: &[(String, String)]) -> Option<&'a Server> {
         let (_, view) = leaders.first()?;
         let is_leader = |server: &&&Server| {
-            let address = view.parse::<std::net::SocketAddr>().ok();
+            let address = view.parse::<SocketAddr>().ok();
             address.is_some_and(|address| server.host() == address.ip().to_string())
         };
         live.iter().find(is_leader).or_else(|| live.first()).copied()
@@ -150,7 +125,7 @@ impl Servers {
         self.json(self.heard(server.glance(LEADER).await)?)
     }
 
-    /// What a server says while there is a leader: it asks that one.
+    /// Asks a server for all that it can say while there is a leader, which it asks in turn.
     async fn whole(&self, server: &Server, leaders: &[(String, String)]) -> Result<Answers, PortError> {
         let (health, raft, autopilot, gossip) = future::join4(
             server.get(HEALTH, &[]),
@@ -168,8 +143,8 @@ impl Servers {
         })
     }
 
-    /// What a server remembers while there is none. One that has heard no leader since it started, as before a cluster
-    /// has formed, will not tell even that.
+    /// Asks a server for what it remembers while there is no leader. One that has heard no leader since it started, as
+    /// before a cluster has formed, will not tell even that.
     async fn leaderless(&self, server: &Server, leaders: &[(String, String)]) -> Result<Answers, PortError> {
         let stale = [("stale", "")];
         let (raft, autopilot, gossip) =
@@ -190,8 +165,8 @@ impl Servers {
         })
     }
 
-    /// Autopilot answers 429 when any server is unhealthy. Newer versions use it for too many requests as well, without
-    /// the verdicts.
+    /// Reads autopilot's verdicts. Autopilot answers 429 when any server is unhealthy; newer versions use 429 for too
+    /// many requests as well, without the verdicts.
     fn health(&self, answer: Result<Answer, Silence>) -> Result<Health, PortError> {
         match answer {
             Ok(answer) if answer.status == 429 => match answer.json() {
@@ -203,53 +178,22 @@ impl Servers {
     }
 
     fn heard(&self, answer: Result<Answer, Silence>) -> Result<Answer, PortError> {
-        succeeded(answer, TO_LOOK, || self.doing("ask"))
+        heard(&self.doing("ask"), answer, TO_LOOK)
     }
 
     fn json<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, PortError> {
-        answer.json().map_err(|error| PortError::new(self.doing("ask"), ErrorKind::Unknown, error))
+        consul::read(&self.doing("ask"), &answer)
     }
 }
 
-/// What went wrong with each of them. One that answers, though not as it should, says more than one that is silent.
-fn nobody(doing: String, mut trouble: Vec<(&Server, PortError)>) -> PortError {
-    if let Some(spoke) = trouble.iter().position(|(_, error)| error.kind != ErrorKind::Unreachable) {
-        return trouble.swap_remove(spoke).1;
-    }
-    let root = |error: &PortError| {
-        let mut cause: &dyn std::error::Error = &*error.source;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        cause.to_string()
-    };
-    let told = |(server, error): &(&Server, PortError)| match root(error) {
-        text if text.starts_with(server.host()) => text,
-        text => format!("{}: {text}", server.host()),
-    };
-    let each: Vec<_> = trouble.iter().map(told).collect();
-    let why = if each.is_empty() { "no running instance has an address".to_owned() } else { each.join("; ") };
-    PortError::new(doing, ErrorKind::Unreachable, why)
+/// Takes an answer that is a success, or says what follows from a refusal or from silence.
+pub(super) fn heard(doing: &str, answer: Result<Answer, Silence>, rules: &str) -> Result<Answer, PortError> {
+    let answer = answer.map_err(|silence| PortError::new(doing, ErrorKind::Unreachable, silence))?;
+    consul::succeeded(doing, answer, rules)
 }
 
-/// An answer that is a success, or what follows from its not being one.
-pub(super) fn succeeded(
-    answer: Result<Answer, Silence>,
-    rules: &'static str,
-    doing: impl Fn() -> String,
-) -> Result<Answer, PortError> {
-    let answer = answer.map_err(|silence| PortError::new(doing(), ErrorKind::Unreachable, silence))?;
-    match answer.trouble() {
-        None => Ok(answer),
-        Some(ErrorKind::Denied) => {
-            let source = NotEnough { next: rules, source: answer.refused() };
-            Err(PortError::new(doing(), ErrorKind::Denied, source))
-        }
-        Some(kind) => Err(PortError::new(doing(), kind, answer.refused())),
-    }
-}
-
-/// Servers' certificates are for their address, or as Consul makes them for `server.<datacenter>.consul`.
+/// Says how servers are trusted. Their certificates are for their address or, as Consul makes them, for
+/// `server.<datacenter>.consul`.
 fn trust(how: &ConsulSpec) -> Trust {
     match how.scheme {
         Scheme::Http => Trust::Plain,

@@ -94,15 +94,6 @@ pub struct Tags {
     pub build: String,
 }
 
-/// One entry in `GET /v1/kv/<prefix>?recurse`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Entry {
-    pub key: String,
-    /// In base64; `null` if it is empty.
-    pub value: Option<String>,
-}
-
 impl Gossip {
     /// The status in Consul's words.
     pub fn status(&self) -> &'static str {

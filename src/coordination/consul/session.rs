@@ -18,9 +18,9 @@ use crate::time::{Timestamp, after, elapsed};
 /// The node that sessions belong to, and its address: one that leads nowhere (RFC 5737).
 pub(super) const NODE: &str = "hermitcrab";
 const ADDRESS: &str = "192.0.2.1";
-/// A session that is not renewed for so long may be over. Consul waits for up to twice as long; we do not.
+/// How long a session lasts that is not renewed. Consul waits for up to twice as long; we do not.
 const TTL: Duration = Duration::from_secs(15);
-/// How often it is renewed: two renewals may fail.
+/// How often a session is renewed: two renewals may fail.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// How soon a renewal that failed is tried again. An election takes 3–4 s.
 const RETRY: Duration = Duration::from_secs(1);
@@ -34,8 +34,16 @@ pub struct Session<C> {
     id: String,
     /// When the last renewal that succeeded was sent.
     renewed: Cell<Timestamp>,
-    /// Consul said that it is over.
+    /// Consul said that the session is over.
     over: Cell<bool>,
+}
+
+/// The answer to a request for the lease.
+enum Acquired<C> {
+    /// The lease is ours.
+    Held(Session<C>),
+    /// Somebody else has the lease, or Consul holds it back after somebody lost it: why, for a person to read.
+    TakenBy(String),
 }
 
 impl<C: Clock + Clone> Consul<C> {
@@ -44,8 +52,8 @@ impl<C: Clock + Clone> Consul<C> {
         let mut told = None;
         loop {
             let why = match self.try_acquire(holder).await {
-                Ok(Ok(session)) => return Ok(session),
-                Ok(Err(other)) => other,
+                Ok(Acquired::Held(session)) => return Ok(session),
+                Ok(Acquired::TakenBy(other)) => other,
                 // An election, or a network that will be back.
                 Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => error.to_string(),
                 Err(error) => return Err(error),
@@ -58,21 +66,21 @@ impl<C: Clock + Clone> Consul<C> {
         }
     }
 
-    /// The lease, or who has it.
-    async fn try_acquire(&self, holder: &str) -> Result<Result<Session<C>, String>, PortError> {
+    /// Takes the lease, if nobody has it.
+    async fn try_acquire(&self, holder: &str) -> Result<Acquired<C>, PortError> {
         let (doing, key) = (format!("take the lease {} in Consul", self.lease()), self.lease());
         if let Some(entry) = self.link.entry(&doing, &key).await?.filter(|entry| entry.session.is_some()) {
             let other = entry.bytes().unwrap_or_default();
-            return Ok(Err(format!("{} is active", String::from_utf8_lossy(&other))));
+            return Ok(Acquired::TakenBy(format!("{} is active", String::from_utf8_lossy(&other))));
         }
         let session = self.begin(&doing, holder).await?;
         let query = [("acquire", session.id.as_str())];
         if self.link.put(&doing, &format!("kv/{key}"), &query, holder.as_bytes().to_vec()).await? {
-            return Ok(Ok(session));
+            return Ok(Acquired::Held(session));
         }
         session.release().await;
         // Consul lets nobody have it for a while after a holder was lost.
-        Ok(Err("it was lost by another a moment ago".to_owned()))
+        Ok(Acquired::TakenBy("another lost it a moment ago".to_owned()))
     }
 
     async fn begin(&self, doing: &str, holder: &str) -> Result<Session<C>, PortError> {
