@@ -1,5 +1,5 @@
-//! How Consul servers are reached, and what happens when they are not: silence, refusals, redirects, tokens, TLS; and how
-//! they are asked for a change. The servers are played, and say what they are told to.
+//! How Consul servers are reached, and what happens when they are not: silence, refusals, redirects, tokens, TLS. The
+//! servers are played, and say what they are told to. Below this file: how they are asked for a change, and for canaries.
 #![allow(clippy::unwrap_used)] // what the tests call is a test too
 
 use std::collections::BTreeMap;
@@ -11,14 +11,18 @@ use std::sync::{Arc, Mutex};
 use hermitcrab::action::MemberEffect;
 use hermitcrab::application::Applications;
 use hermitcrab::controller::chain;
-use hermitcrab::ids::{InstanceId, MemberId};
+use hermitcrab::ids::InstanceId;
 use hermitcrab::observed::Membership;
 use hermitcrab::ports::{Canaries, ErrorKind, Members, Outcome, PortError, Seat};
-use hermitcrab::spec::{ApplicationSpec, ClusterSpec, ConsulSpec, Scheme};
+use hermitcrab::spec::{ClusterSpec, ConsulSpec, Scheme};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+#[path = "http/canaries.rs"]
+mod canaries;
+#[path = "http/changes.rs"]
+mod changes;
 #[path = "http/server.rs"]
 mod server;
 #[path = "http/tls.rs"]
@@ -28,7 +32,6 @@ use server::{Asked, Recorded, Script};
 use tls::Ca;
 
 const LEADER: &str = "GET /v1/status/leader";
-const AUTOPILOT: &str = "/v1/operator/autopilot/configuration";
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
@@ -54,8 +57,7 @@ impl Cluster {
     }
 
     fn consul(&mut self) -> &mut ConsulSpec {
-        let ApplicationSpec::Consul(consul) = &mut self.spec.application;
-        consul
+        self.spec.application.consul_mut().unwrap()
     }
 
     fn seats(&self) -> Vec<Seat> {
@@ -269,246 +271,5 @@ fn tls_trusts_the_own_ca_only_and_shows_the_own_certificate() {
 
         fs::write(path("own.key"), "no key").unwrap();
         fails(cluster.ask().await.unwrap_err(), ErrorKind::Invalid, &["own.key holds no private key"]);
-    });
-}
-
-fn transfer(from: u8, to: u8) -> MemberEffect {
-    let id = |nth: u8| {
-        let (first, middle) = (nth.to_string().repeat(8), ["aaaa-4aaa-8aaa", "bbbb-4bbb-8bbb", "cccc-4ccc-8ccc"]);
-        MemberId::from(format!("{first}-{}-00000000000{nth}", middle[usize::from(nth) - 1]))
-    };
-    MemberEffect::TransferLeadership { from: id(from), to: id(to) }
-}
-
-const TRANSFER: &str = "POST /v1/operator/raft/transfer-leader";
-
-#[test]
-fn leadership_is_moved_by_asking_the_leader() {
-    block_on(async {
-        let mut recorded = calm();
-        recorded.script.insert(TRANSFER.to_owned(), (200, json!({ "Success": true })));
-        let (port, asked) = recorded.serve().await;
-        assert_eq!(Cluster::at(port).change(&transfer(3, 1)).await.unwrap(), Outcome::Done);
-        let asked = asked.lock().unwrap();
-        let sent: Vec<_> = asked.iter().filter(|(_, call, _, _)| call.starts_with("POST")).collect();
-        assert_eq!((sent.len(), sent[0].0), (1, address(3)));
-        assert_eq!(sent[0].1, format!("{TRANSFER}?id=11111111-aaaa-4aaa-8aaa-000000000001"));
-    });
-}
-
-#[test]
-fn leadership_that_has_moved_meanwhile_is_left_where_it_is() {
-    block_on(async {
-        let (port, asked) = calm().serve().await;
-        let cluster = Cluster::at(port);
-        assert_eq!(cluster.change(&transfer(1, 3)).await.unwrap(), Outcome::AlreadySo);
-        let outcome = cluster.change(&transfer(1, 2)).await.unwrap();
-        assert!(matches!(outcome, Outcome::Changed { .. }), "{outcome:?}");
-        assert!(!asked.lock().unwrap().iter().any(|(_, call, _, _)| call.starts_with("POST")));
-    });
-}
-
-#[test]
-fn servers_that_do_not_offer_to_move_leadership_are_not_asked_again() {
-    block_on(async {
-        let (port, _) = calm().serve().await;
-        let cluster = Cluster::at(port);
-        assert!(cluster.ask().await.unwrap().can_transfer);
-        let outcome = cluster.change(&transfer(3, 1)).await.unwrap();
-        assert!(matches!(outcome, Outcome::Changed { .. }), "{outcome:?}");
-        assert!(!cluster.ask().await.unwrap().can_transfer);
-    });
-}
-
-#[test]
-fn pruning_is_set_without_touching_anything_else() {
-    block_on(async {
-        let mut recorded = calm();
-        recorded.body(AUTOPILOT)["FromTheFuture"] = json!({ "kept": [1, null] });
-        let mut wanted = recorded.body(AUTOPILOT).clone();
-        wanted["MinQuorum"] = json!(5);
-        let index = wanted["ModifyIndex"].clone();
-        recorded.script.insert(format!("PUT {AUTOPILOT}"), (200, json!(true)));
-        let (port, asked) = recorded.serve().await;
-        let outcome = Cluster::at(port).change(&MemberEffect::SetPruning { down_to: 5 }).await.unwrap();
-        assert_eq!(outcome, Outcome::Done);
-        let asked = asked.lock().unwrap();
-        let (_, call, _, body) = asked.iter().find(|(_, call, _, _)| call.starts_with("PUT")).unwrap();
-        assert_eq!(*call, format!("PUT {AUTOPILOT}?cas={index}"));
-        assert_eq!(serde_json::from_str::<Value>(body).unwrap(), wanted);
-    });
-}
-
-#[test]
-fn pruning_that_somebody_else_sets_at_the_same_time_is_looked_at_again() {
-    block_on(async {
-        let mut recorded = calm();
-        recorded.script.insert(format!("PUT {AUTOPILOT}"), (200, json!(false)));
-        let (port, asked) = recorded.serve().await;
-        let outcome = Cluster::at(port).change(&MemberEffect::SetPruning { down_to: 5 }).await.unwrap();
-        assert!(matches!(outcome, Outcome::Changed { .. }), "{outcome:?}");
-        let outcome = Cluster::at(port).change(&MemberEffect::SetPruning { down_to: 3 }).await.unwrap();
-        assert_eq!(outcome, Outcome::AlreadySo);
-        assert_eq!(asked.lock().unwrap().iter().filter(|(_, call, _, _)| call.starts_with("PUT")).count(), 1);
-    });
-}
-
-#[test]
-fn a_token_that_may_only_look_is_told_what_a_change_takes() {
-    block_on(async {
-        let mut recorded = calm();
-        recorded.script.insert(format!("PUT {AUTOPILOT}"), (403, json!("Permission denied")));
-        recorded.script.insert(TRANSFER.to_owned(), (403, json!("Permission denied")));
-        let (port, _) = recorded.serve().await;
-        for effect in [MemberEffect::SetPruning { down_to: 5 }, transfer(3, 1)] {
-            let error = Cluster::at(port).change(&effect).await.unwrap_err();
-            fails(error, ErrorKind::Denied, &["operator = \"write\""]);
-        }
-    });
-}
-
-const CANARY: &str = "PUT /v1/kv/hermitcrab-canary/roll/1";
-const CANARIES: &str = "GET /v1/kv/hermitcrab-canary/?recurse&consistent";
-const ONE_KEY: &str = "GET /v1/kv/hermitcrab-canary/?consistent";
-const TO_WRITE: &str = "give it `key_prefix \"hermitcrab-canary/\" { policy = \"write\" }`";
-
-/// Three servers, each with a script of its own.
-async fn each_answers(scripts: [&[(&str, (u16, Value))]; 3]) -> (Cluster, Asked) {
-    let (port, listeners) = server::listen(&[address(1), address(2), address(3)]).await;
-    let asked = Asked::default();
-    for (listener, script) in listeners.into_iter().zip(scripts) {
-        let script = script.iter().map(|(call, answer)| ((*call).to_owned(), answer.clone())).collect();
-        tokio::spawn(server::serve(listener, Arc::new(Mutex::new(script)), asked.clone()));
-    }
-    (Cluster::at(port), asked)
-}
-
-/// Who was asked for what since the last time.
-fn calls(asked: &Asked) -> Vec<(IpAddr, String)> {
-    asked.lock().unwrap().drain(..).map(|(whom, call, _, _)| (whom, call)).collect()
-}
-
-fn leaderless() -> (u16, Value) {
-    (500, json!("No cluster leader"))
-}
-
-#[test]
-fn a_canary_is_written_with_the_token_of_the_spec_and_acknowledged() {
-    block_on(async {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "secret\n").unwrap();
-        let (mut cluster, asked) = each_answers([&[(CANARY, (200, json!(true)))], &[], &[]]).await;
-        cluster.consul().token_file = Some(file.path().to_str().unwrap().to_owned());
-        cluster.write("roll/1", "one").await.unwrap();
-        let asked = asked.lock().unwrap().clone();
-        assert_eq!(asked, [(address(1), CANARY.to_owned(), Some("secret".to_owned()), "one".to_owned())]);
-    });
-}
-
-#[test]
-fn a_canary_that_a_server_does_not_confirm_is_not_acknowledged() {
-    block_on(async {
-        for (answer, kind, says) in [
-            ((200, json!(false)), ErrorKind::Unknown, "127.77.0.1 answers 200: false"),
-            ((200, json!({ "hello": "world" })), ErrorKind::Unknown, "cannot be understood"),
-            ((429, json!("Too Many Requests")), ErrorKind::Throttled, "429: Too Many Requests"),
-            ((413, json!("Request body too large")), ErrorKind::Invalid, "413: Request body too large"),
-        ] {
-            let (cluster, _) = each_answers([&[(CANARY, answer)], &[], &[]]).await;
-            let doing = "write canary roll/1 to the Consul servers of consul-prod at 127.77.0.1";
-            fails(cluster.write("roll/1", "one").await.unwrap_err(), kind, &[doing, says]);
-        }
-    });
-}
-
-#[test]
-fn a_server_without_a_leader_is_passed_over_and_not_asked_first_again() {
-    block_on(async {
-        let (good, list) = ((CANARY, (200, json!(true))), (CANARIES, (200, json!([]))));
-        let ill: &[_] = &[(CANARY, leaderless()), (CANARIES, leaderless())];
-        let (cluster, asked) = each_answers([ill, &[good, list], &[]]).await;
-        cluster.write("roll/1", "one").await.unwrap();
-        let call = CANARY.to_owned();
-        assert_eq!(calls(&asked), [(address(1), call.clone()), (address(2), call.clone())]);
-        cluster.write("roll/1", "one").await.unwrap();
-        cluster.canaries().await.unwrap();
-        assert_eq!(calls(&asked), [(address(2), call), (address(2), CANARIES.to_owned())]);
-    });
-}
-
-#[test]
-fn where_no_server_has_a_leader_nothing_is_acknowledged_and_nothing_is_read() {
-    block_on(async {
-        let ill: &[_] = &[(CANARY, leaderless()), (CANARIES, leaderless())];
-        let (cluster, asked) = each_answers([ill, ill, ill]).await;
-        let says = ["127.77.0.1 answers 500: No cluster leader; 127.77.0.2 answers 500: No cluster leader; 127.77.0.3"];
-        fails(cluster.write("roll/1", "one").await.unwrap_err(), ErrorKind::Unreachable, &says);
-        fails(cluster.canaries().await.unwrap_err(), ErrorKind::Unreachable, &says);
-        assert_eq!(calls(&asked).len(), 6);
-        drop(cluster);
-        let nobody = Cluster::at(8500).applications.canaries(&Cluster::at(8500).spec, &[]).await.unwrap_err();
-        fails(nobody, ErrorKind::Unreachable, &["no running instance has an address"]);
-    });
-}
-
-/// What Consul 1.8.7 listed, with an empty value and the folder that its own user interface makes.
-fn listed() -> Value {
-    json!([
-        { "LockIndex": 0, "Key": "hermitcrab-canary/", "Flags": 0, "Value": null, "CreateIndex": 17, "ModifyIndex": 17 },
-        { "LockIndex": 0, "Key": "hermitcrab-canary/a/0001", "Flags": 0, "Value": "b25l", "CreateIndex": 15, "ModifyIndex": 15 },
-        { "LockIndex": 0, "Key": "hermitcrab-canary/b:2", "Flags": 0, "Value": null, "CreateIndex": 16, "ModifyIndex": 16 },
-        { "LockIndex": 0, "Key": "hermitcrab-canary/c", "Flags": 0, "Value": "w7w=", "CreateIndex": 18, "ModifyIndex": 18 }
-    ])
-}
-
-#[test]
-fn canaries_are_read_by_key_from_a_consistent_list() {
-    block_on(async {
-        let (cluster, asked) = each_answers([&[(CANARIES, (200, listed()))], &[], &[]]).await;
-        let wanted =
-            [("a/0001", "one"), ("b:2", ""), ("c", "ü")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-        assert_eq!(cluster.canaries().await.unwrap(), BTreeMap::from(wanted));
-        assert_eq!(calls(&asked), [(address(1), CANARIES.to_owned())]);
-    });
-}
-
-#[test]
-fn a_value_that_is_not_text_is_named() {
-    block_on(async {
-        for value in ["/w==", "???"] {
-            let mut list = listed();
-            list[3]["Value"] = json!(value);
-            let (cluster, _) = each_answers([&[(CANARIES, (200, list))], &[], &[]]).await;
-            let says = ["the value of hermitcrab-canary/c is not text", "delete that key"];
-            fails(cluster.canaries().await.unwrap_err(), ErrorKind::Unknown, &says);
-        }
-    });
-}
-
-#[test]
-fn no_canaries_are_told_from_a_token_that_may_not_read_them() {
-    block_on(async {
-        let (cluster, asked) = each_answers([&[], &[], &[]]).await;
-        assert_eq!(cluster.canaries().await.unwrap(), BTreeMap::new());
-        assert_eq!(calls(&asked), [CANARIES, ONE_KEY].map(|call| (address(1), call.to_owned())));
-
-        let denied = (403, json!("rpc error making call: Permission denied"));
-        let (cluster, _) = each_answers([&[(ONE_KEY, denied.clone()), (CANARY, denied.clone())], &[], &[]]).await;
-        fails(cluster.canaries().await.unwrap_err(), ErrorKind::Denied, &["read the canary data", TO_WRITE]);
-        fails(cluster.write("roll/1", "one").await.unwrap_err(), ErrorKind::Denied, &["write canary roll/1", TO_WRITE]);
-        let (cluster, _) = each_answers([&[(CANARIES, denied)], &[], &[]]).await;
-        fails(cluster.canaries().await.unwrap_err(), ErrorKind::Denied, &[TO_WRITE]);
-    });
-}
-
-#[test]
-fn a_key_that_would_lie_elsewhere_is_refused_before_anything_is_sent() {
-    block_on(async {
-        let (cluster, asked) = each_answers([&[], &[], &[]]).await;
-        for key in ["", "/", "a/", "a//b", ".", "..", "a/../../vault", "a%2fb", "a?dc=dc2", "a#b", "a b", "ü", "a\n"] {
-            let error = cluster.write(key, "one").await.unwrap_err();
-            fails(error, ErrorKind::Invalid, &["name a canary `", "use letters, digits"]);
-        }
-        assert_eq!(calls(&asked), []);
     });
 }

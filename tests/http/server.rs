@@ -34,6 +34,7 @@ impl Recorded {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/consul/{phase}.json"));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut file: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
+        file.remove("story").unwrap();
         let leaders = serde_json::from_value(file.remove("leaders").unwrap()).unwrap();
         let script = file
             .into_iter()
