@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::ports::Clock;
 use crate::time::{Timestamp, after};
 
-/// The wall clock, which never goes back: a decision must not look younger than it is because somebody set the time.
-/// Where the wall clock is ahead (set forward, or this process's machine was suspended) it is followed.
+/// The wall clock, made to go forward only: a decision must not look younger than it is because somebody set the time.
+/// A wall clock that is ahead (it was set forward, or this process's machine was suspended) is followed.
 #[derive(Clone, Debug)]
 pub struct SystemClock {
     started: (Instant, Timestamp),
@@ -16,7 +16,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock that shows the time.
+    /// Starts a clock that shows the time.
     pub fn start() -> Self {
         let now = Timestamp::now();
         Self { started: (Instant::now(), now), latest: Cell::new(now) }
@@ -36,7 +36,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time to show: what has passed since the start, or the wall clock where that is ahead, and never less than before.
+/// Picks the time to show: the steady time since the start, or the wall clock where that is ahead, and never an earlier time
+/// than before.
 fn latest(shown: Timestamp, steady: Timestamp, wall: Timestamp) -> Timestamp {
     shown.max(steady).max(wall)
 }

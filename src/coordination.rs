@@ -1,4 +1,4 @@
-//! Where the claim of each cluster is kept, and which controller is the active one.
+//! The claim of each cluster, and the lease of the active controller: where both are kept.
 //!
 //! The claims are [`ports::Coordination`](crate::ports::Coordination): one small record a cluster, written with
 //! compare-and-set. Safety rests on that alone. The lease is there to save work: it keeps a second controller from
@@ -22,9 +22,9 @@ pub use place::{Credentials, Place};
 
 /// The claims of all clusters, kept in one place.
 pub enum Claims<C> {
-    /// In a directory.
+    /// Claims in a directory.
     Local(Local<C>),
-    /// In Consul.
+    /// Claims in Consul.
     Consul(Consul<C>),
 }
 
@@ -38,8 +38,8 @@ impl<C: Clock + Clone> Claims<C> {
         }
     }
 
-    /// Waits until no other controller is active, and tells of whom it waits for. `holder` is how others will know this
-    /// one, e.g. host and process. Fails only where waiting is of no use.
+    /// Waits until no other controller is active, and logs which one it waits for. `holder` is the name by which others
+    /// will know this controller, e.g. host and process. Fails only where waiting is of no use.
     pub async fn acquire(&self, holder: &str) -> Result<Held<C>, PortError> {
         match self {
             Self::Local(local) => local.acquire(holder).await.map(Held::Local),
@@ -71,7 +71,7 @@ impl<C: Clock> Coordination for Claims<C> {
     }
 }
 
-/// A record that a write did not expect.
+/// Reports a record that a write did not expect.
 fn changed(expected: u64, found: u64) -> Outcome {
     Outcome::Changed { expected: format!("revision {expected}"), found: format!("revision {found}") }
 }

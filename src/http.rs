@@ -1,6 +1,6 @@
 //! HTTP to servers that a cluster is made of: short requests, and nothing that a library would do by itself.
 //!
-//! No redirects are followed: a member that sends us elsewhere is not to be believed, and the token is for it alone. No
+//! No redirects are followed: a member that sends us elsewhere cannot be trusted, and the token is for that member alone. No
 //! proxy is taken from the environment: members are neighbours, and a proxy would answer for one that is dead. Nothing
 //! is retried: whoever asks has other members to ask, and looks again anyway.
 
@@ -23,7 +23,7 @@ pub use tls::{Tls, Trust};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long an answer may take that a server has at hand.
+/// How long an answer may take that a server has ready.
 const GLANCE: Duration = Duration::from_secs(2);
 /// How long any other request may take altogether.
 const TOTAL: Duration = Duration::from_secs(5);
@@ -31,15 +31,14 @@ const TOTAL: Duration = Duration::from_secs(5);
 /// thousands of clusters' connections open.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Every client there is: one for each way to trust servers. A client is made again when a file that it rests on has
-/// other content.
+/// All clients, one for each way to trust servers. A client is made again when one of its files has other content.
 #[derive(Default)]
 pub struct Http {
     clients: RefCell<BTreeMap<Trust, (tls::Material, reqwest::Client)>>,
 }
 
 impl Http {
-    /// The client for servers that are trusted in this way. Its files are read each time.
+    /// Gives the client for servers that are trusted in this way. Its files are read each time.
     pub fn client(&self, trust: &Trust) -> Result<Client, Unusable> {
         let material = trust.read()?;
         if let Some((known, client)) = self.clients.borrow().get(trust)
@@ -63,13 +62,13 @@ impl Http {
     }
 }
 
-/// Why nothing can be asked at all: files that are missing or wrong on this machine.
+/// A fault of this machine's files, because of which nothing can be asked at all.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// A file cannot be read.
     #[error("cannot read {path}")]
     File { path: String, source: std::io::Error },
-    /// A file does not hold what it should.
+    /// A file has no such content, e.g. no private key.
     #[error("{path} holds no {what}")]
     Content { path: String, what: &'static str },
     /// A certificate and its key do not fit, or are of a kind that is not known.
@@ -81,12 +80,12 @@ pub enum Unusable {
     /// The client cannot be made.
     #[error("the HTTP client cannot be made")]
     Client(#[source] reqwest::Error),
-    /// An address that is none.
+    /// A text is no HTTP address.
     #[error("`{0}` is no HTTP address")]
     Address(String),
 }
 
-/// The text in a file that holds a secret, without the line's end. It is never shown.
+/// Reads a secret from a file, without the line's end. A secret is never shown.
 pub fn secret(path: &str) -> Result<Secret, Unusable> {
     let text = fs::read_to_string(path).map_err(|source| Unusable::File { path: path.to_owned(), source })?;
     let content = || Unusable::Content { path: path.to_owned(), what: "token" };
@@ -106,7 +105,7 @@ pub struct Secret(HeaderValue);
 #[derive(Clone, Debug)]
 pub struct Client(reqwest::Client);
 
-/// One server, with the header that lets us in.
+/// One server, with the header that proves who we are.
 #[derive(Clone, Debug)]
 pub struct Server {
     client: Client,
@@ -115,7 +114,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server at `base`, e.g. `https://10.0.0.1:8501`. `credential` is a header that is sent with each request.
+    /// Makes the server at `base`, e.g. `https://10.0.0.1:8501`. `credential` is a header that is sent with each request.
     pub fn new(client: &Client, base: &str, credential: Option<(&'static str, Secret)>) -> Result<Self, Unusable> {
         let base =
             Url::parse(base).ok().filter(|url| url.has_host()).ok_or_else(|| Unusable::Address(base.to_owned()))?;
@@ -132,27 +131,27 @@ impl Server {
         self.base.host_str().unwrap_or_default().trim_matches(['[', ']'])
     }
 
-    /// Reads what a server has at hand, and gives up sooner: one that hangs must not hold up what others say.
+    /// Reads something that a server has ready, and gives up sooner: a server that hangs must not hold up the others.
     pub async fn glance(&self, path: &str) -> Result<Answer, Silence> {
         Answer::receive(self.host(), self.request(Method::GET, path, &[]).timeout(GLANCE)).await
     }
 
-    /// Reads.
+    /// Sends a GET, which reads.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Silence> {
         Answer::receive(self.host(), self.request(Method::GET, path, query)).await
     }
 
-    /// Writes.
+    /// Sends a PUT, which writes.
     pub async fn put(&self, path: &str, query: &[(&str, &str)], body: Vec<u8>) -> Result<Answer, Silence> {
         Answer::receive(self.host(), self.request(Method::PUT, path, query).body(body)).await
     }
 
-    /// Removes.
+    /// Sends a DELETE, which removes.
     pub async fn delete(&self, path: &str) -> Result<Answer, Silence> {
         Answer::receive(self.host(), self.request(Method::DELETE, path, &[])).await
     }
 
-    /// Asks for something to be done.
+    /// Sends a POST, which asks for something to be done.
     pub async fn post(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Silence> {
         Answer::receive(self.host(), self.request(Method::POST, path, query)).await
     }
@@ -174,7 +173,7 @@ impl Server {
     }
 }
 
-/// What a status other than success means for what happens next. Text never decides.
+/// Says what follows from a status other than success. Text never decides.
 fn kind(status: u16) -> ErrorKind {
     match status {
         401 | 403 => ErrorKind::Denied,

@@ -23,16 +23,16 @@
 //! | [`ids`], [`time`] | names as types; instants | nothing |
 //! | [`limits`] | every waiting limit with its reason, as one value | nothing |
 //! | [`spec`] | desired state: as meant, as written (`raw`), read (`load`), and given another image (`splice`) | `ids`, `time` |
-//! | [`observed`] | what was seen at one moment: plain data | `ids`, `time` |
+//! | [`observed`] | what was seen at one moment: plain data | `ids`, `time`, `spec` |
 //! | [`action`] | one effect, fully specified: plans say it, ports do it | the three rows above; with them it is *data* |
-//! | [`ports`] | traits [`Cloud`](ports::Cloud), [`Application`](ports::Application), [`Coordination`](ports::Coordination), [`Clock`](ports::Clock), and how they fail | data |
+//! | [`ports`] | traits [`Cloud`](ports::Cloud), [`Members`](ports::Members), [`Canaries`](ports::Canaries), [`Coordination`](ports::Coordination), [`Clock`](ports::Clock), and how they fail | data |
 //! | [`plan`] | the decision: `look` arranges; `steps` are lists; `replacement`, `heal`, `maintenance`, `select` answer, `group` beside them where an Auto Scaling group is adopted; `teardown` ends a cluster; `gates` refuse; `explain` words it; `forecast` looks ahead | data |
 //! | [`status`] | conditions, phase, progress | data, `plan` |
 //! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
 //! | [`controller`] | the pass and the loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), files (`desired`, `wake`) | everything above |
 //! | [`cloud`] | EC2 (`aws`), and what must be allowed in an AWS account (`permissions`) | data, `ports` |
 //! | [`clock`] | the machine's clock | data, `ports` |
-//! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means | `ports` |
+//! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means; Consul's own conventions (`consul`) | `ports` |
 //! | [`application`] | what runs on the instances: `consul` asks its servers, and reads their answers | data, `ports`, `http` |
 //! | [`coordination`] | the claims and the lease, in a directory (`local`) or in `consul` | data, `ports`, `http` |
 //! | [`sim`] | the simulated world, which fills every port | data, `ports` |
@@ -80,8 +80,11 @@
 //!
 //! - A **gate**: a row in [`plan::gates::GATES`], its function below `plan/gates/`, its name in `plan/gates/name.rs`, its words in `plan/explain/hazards.rs`, a row in
 //!   `docs/gates.md`, a case `tests/plan/gate-….yaml`. Tests fail until all of them are there.
-//! - An **application**: a variant of [`spec::ApplicationSpec`] with its [`Rules`](spec::Rules), and an adapter below
-//!   `application/` that fills [`ports::Application`]. The planner stays as it is.
+//! - An **application**: `spec/application/KIND.rs` with the kind's fields as written and as meant, its [`Rules`](spec::Rules)
+//!   and its limits; the adapter in `application/KIND.rs` and below; and a line for each choice among the kinds in
+//!   `spec/application.rs`, `application.rs`, and `sim/` (a simulated world plays the kind, or says that it cannot). Then the
+//!   generated `schema/cluster.v1.json` (`hermitcrab schema`), and `docs/desired-state.md`. The planner stays as it is: it asks
+//!   the rules.
 //! - A **cloud**: one that fills [`ports::Cloud`], below `cloud/`, chosen in `cli/cloud.rs`.
 //! - A **strategy**: a list in [`plan::steps`], a variant of [`spec::Strategy`] and its word in `spec/raw.rs` and `spec/load/rollout.rs`, a row in
 //!   `docs/desired-state.md`.

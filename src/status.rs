@@ -33,6 +33,8 @@ pub struct Status {
     pub generation: Generation,
     pub progress: Progress,
     pub slots: Vec<SlotStatus>,
+    /// The number of declared members that have to be healthy, e.g. 2 of 3.
+    pub needed: usize,
     pub conditions: Vec<Condition>,
     /// The plan's answer in words.
     pub answer: String,
@@ -179,6 +181,7 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
         generation: spec.generation(),
         progress,
         slots,
+        needed: spec.needed(),
         conditions,
         answer: plan.to_string(),
         hints: hints(plan, seen.now),

@@ -13,7 +13,7 @@ use hermitcrab::coordination::{Claims, Credentials, Place};
 use hermitcrab::ids::{Attempt, ClusterName, InstanceId, MemberId};
 use hermitcrab::observed::{ClaimRecord, Health, Membership, Pruning, Verdict};
 use hermitcrab::ports::{Canaries, Clock, Coordination, ErrorKind, Members, Outcome, Seat};
-use hermitcrab::spec::{ApplicationSpec, ClusterSpec};
+use hermitcrab::spec::ClusterSpec;
 
 #[path = "claims/claim.rs"]
 mod claiming;
@@ -37,7 +37,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 fn spec() -> ClusterSpec {
     let loaded = hermitcrab::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
     let mut spec = loaded.specs().next().unwrap().1.clone();
-    let ApplicationSpec::Consul(consul) = &mut spec.application;
+    let consul = spec.application.consul_mut().unwrap();
     consul.port = 8500;
     spec
 }

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use expect_test::{expect, expect_file};
 use hermitcrab::cli::validate;
-use hermitcrab::spec::ApplicationSpec;
 use hermitcrab::spec::load::{Loaded, Severity, load};
 use hermitcrab::spec::{raw, render};
 
@@ -308,7 +307,7 @@ fn what_is_left_out_has_a_default_and_paths_begin_beside_the_file() {
 
     // Where these lie is no part of what a plan is identified by, so they are not written above.
     let staging = specs.iter().find(|spec| *spec.name == *"consul-staging").unwrap();
-    let ApplicationSpec::Consul(consul) = &staging.application;
+    let consul = staging.application.consul().unwrap();
     assert_eq!(consul.ca_file.as_deref(), Some("desired-state/staging/secrets/ca.pem"));
     assert_eq!(consul.token_file.as_deref(), Some("desired-state/staging/secrets/token"));
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::ids::ImageId;
 use crate::spec::load::{Loaded, load};
 use crate::spec::splice::{self, SpliceError, Spliced};
-use crate::spec::{ApplicationSpec, ClusterSpec, render};
+use crate::spec::{ClusterSpec, render};
 
 use super::desired::unknown;
 use super::{Exit, Failure, Output, file, image};
@@ -157,8 +157,7 @@ fn tell(
 
 /// A member that reports another version than the file wants does not count as back.
 fn remind(spec: &ClusterSpec, out: &mut Output) -> Result<(), Failure> {
-    let ApplicationSpec::Consul(consul) = &spec.application;
-    if let Some(version) = &consul.version {
+    if let Some(version) = spec.application.rules().version {
         writeln!(
             out.notes,
             "note: the file wants version {version} of its members; if the image has another, change `version` in the same commit"

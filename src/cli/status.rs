@@ -8,7 +8,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::plan::plan;
-use crate::spec::{ClusterSpec, quorum};
+use crate::spec::ClusterSpec;
 use crate::status::{Condition, ConditionKind, ConditionStatus, Phase, SlotStatus, Status, status};
 use crate::time::clock;
 
@@ -136,7 +136,7 @@ fn header(status: &Status) -> String {
     let name = styled(NAME, &status.cluster);
     let environment = if status.environment.is_empty() { String::new() } else { format!(" ({})", status.environment) };
     let (progress, total) = (status.progress, status.progress.total);
-    let needed = quorum(total);
+    let needed = status.needed;
     let known =
         status.condition(ConditionKind::QuorumHealthy).is_some_and(|quorum| quorum.status != ConditionStatus::Unknown);
     let healthy = status.slots.iter().filter(|slot| slot.counts_as_healthy()).count();

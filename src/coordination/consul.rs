@@ -84,7 +84,8 @@ impl<C: Clock> Coordination for Consul<C> {
         let key = self.key(cluster);
         let body = stored::encode(cluster, &effect.apply(&found, self.clock.now()));
         let doing = format!("write the claim {key} in Consul");
-        // A server that falls silent may have written it: the next one then finds another index, and so does a look.
+        // A server that falls silent may have written the claim: the next server then finds another index, and so does a
+        // look.
         if self.link.put(&doing, &format!("kv/{key}"), &[("cas", &index.to_string())], body).await? {
             return Ok(Outcome::Done);
         }

@@ -1,7 +1,7 @@
 //! The lease that one active controller holds.
 //!
-//! Whoever has it polls [`Held::lost`] for as long as it works, because that is what renews it, and asks
-//! [`Held::is_held`] before each action, because a process that slept does not know that it did.
+//! Its holder polls [`Held::lost`] for as long as it works, because that renews the lease, and asks [`Held::is_held`]
+//! before each action, because a process that slept does not know that it did.
 
 use std::future;
 
@@ -18,7 +18,7 @@ pub enum Held<C> {
 }
 
 impl<C: Clock> Held<C> {
-    /// Whether it is certain that nobody else has it. Not to be waited for: it looks at the clock alone.
+    /// Says whether it is certain that nobody else has the lease. The answer comes at once, from the clock alone.
     pub fn is_held(&self) -> bool {
         match self {
             Self::Local(_) => true,
@@ -26,7 +26,7 @@ impl<C: Clock> Held<C> {
         }
     }
 
-    /// Renews the lease, and ends when it is lost for good. Dropping it and calling again goes on where it was.
+    /// Renews the lease, and ends when the lease is lost for good. A call that was dropped is gone on with by the next.
     pub async fn lost(&self) {
         match self {
             Self::Local(_) => future::pending().await,
@@ -34,8 +34,8 @@ impl<C: Clock> Held<C> {
         }
     }
 
-    /// Gives the lease up, so that another need not wait for it to expire. Dropped instead, a lock is free at once
-    /// and a session when it has expired.
+    /// Gives the lease up, so that nobody has to wait for it to expire. A lock that is only dropped is free at once too,
+    /// a session not before it has expired.
     pub async fn release(self) {
         match self {
             Self::Local(lock) => drop(lock),

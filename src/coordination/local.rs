@@ -16,16 +16,16 @@ use crate::time::{Human, after};
 
 use super::{changed, stored};
 
-/// How long a write waits for other processes. They hold the lock for as long as a small file takes to be written; one
+/// How long a write waits for other processes. Each holds the lock for as long as a small file takes to be written; one
 /// that was stopped in the middle must not stop this one too.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it tries.
+/// How often a write tries to get the lock.
 const TRY_EVERY: Duration = Duration::from_millis(20);
 
 /// How often a controller that stands by tries to become the active one.
 const STAND_BY: Duration = Duration::from_secs(1);
 
-/// The lease: the operating system gives it back when the file is closed, however that comes.
+/// The lease, which the operating system gives back when the file is closed, for whatever reason.
 pub struct Lock {
     _file: File,
 }
@@ -52,7 +52,7 @@ impl<C: Clock> Local<C> {
         let doing = || format!("take the lease in {}", path.display());
         let mut known = None;
         loop {
-            // Opened anew each time, in case somebody has removed it.
+            // The file is opened anew each time, in case somebody has removed it.
             let mut options = File::options();
             let file = options.create(true).truncate(false).read(true).write(true).open(&path);
             let mut file = file.map_err(|error| failed(doing(), error))?;
@@ -90,7 +90,7 @@ impl<C: Clock> Local<C> {
         }
     }
 
-    /// Puts a file in the place of another. After a crash at any point one or the other is there, whole.
+    /// Puts a file in the place of another. After a crash at any point either the old or the new one is there, whole.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let new = path.with_extension("json.new");
         let mut file = File::create(&new)?;
@@ -154,12 +154,12 @@ impl<C: Clock> Coordination for Local<C> {
     }
 }
 
-/// What follows from a file that cannot be used.
+/// Says what follows from a file that cannot be used.
 fn failed(doing: String, error: io::Error) -> PortError {
     let kind = match error.kind() {
         Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Denied,
         Io::NotADirectory | Io::IsADirectory | Io::AlreadyExists => ErrorKind::Invalid,
-        // A full disk, or one that does not answer: it may well be written next time.
+        // A full disk, or one that does not answer: the next write may well succeed.
         _ => ErrorKind::Unreachable,
     };
     PortError::new(doing, kind, error)

@@ -1,10 +1,10 @@
-//! Where claims are to be kept, as a person writes it, and what is needed to get there.
+//! The place of claims, as a person writes it, and what is needed to get there.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// A directory, or `consul+http://HOST:PORT,…/PREFIX` (`consul+https://…`).
+/// A place for claims: a directory, or `consul+http://HOST:PORT,…/PREFIX` (`consul+https://…`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A directory on a local disk. Every controller that uses it runs on this machine.
@@ -13,27 +13,28 @@ pub enum Place {
     Consul(Remote),
 }
 
-/// Where in which Consul.
+/// A place in a Consul's key-value store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
     /// The servers' or agents' addresses, each with scheme and port. They are asked in turn until one answers.
     pub servers: Vec<String>,
-    /// What every key begins with, without a slash at either end.
+    /// The beginning of every key, without a slash at either end, e.g. `hermitcrab`.
     pub prefix: String,
 }
 
 /// Files that open the way to Consul. They are read again with every call; a directory needs none.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
-    /// Holds the ACL token.
+    /// The file with the ACL token.
     pub token_file: Option<String>,
-    /// PEM: the only CAs that are trusted; without it, the system's are. Certificates must bear the hosts as written.
+    /// The PEM file with the only CAs that are trusted; without one, the system's are. Certificates must bear the hosts as
+    /// written.
     pub ca_file: Option<String>,
-    /// PEM: our own certificate, and its key.
+    /// The PEM files with our own certificate, and with its key.
     pub own_files: Option<(String, String)>,
 }
 
-/// What every key begins with, unless the place says otherwise.
+/// The beginning of every key, unless the place says another.
 const PREFIX: &str = "hermitcrab";
 
 impl FromStr for Place {

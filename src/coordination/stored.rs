@@ -16,7 +16,7 @@ struct Stored<R> {
     record: R,
 }
 
-/// Why what is stored cannot be taken for a claim record.
+/// The reason why something stored cannot be taken for a claim record.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
     #[error("it is no claim record; {NEXT}")]
@@ -31,7 +31,7 @@ pub(super) enum Broken {
 
 const NEXT: &str = "restore it, or remove it once no slot of the cluster is half replaced";
 
-/// The record as bytes to store.
+/// Writes a record as bytes to store.
 pub(super) fn encode(cluster: &ClusterName, record: &ClaimRecord) -> Vec<u8> {
     let stored = Stored { format: FORMAT, cluster: cluster.clone(), record };
     let mut bytes = serde_json::to_vec_pretty(&stored).unwrap_or_default(); // a record has nothing that can fail
@@ -39,7 +39,7 @@ pub(super) fn encode(cluster: &ClusterName, record: &ClaimRecord) -> Vec<u8> {
     bytes
 }
 
-/// The record that was stored. What is broken is never taken for a cluster without a claim.
+/// Reads a record that was stored. A broken one is never taken for a cluster without a claim.
 pub(super) fn decode(cluster: &ClusterName, bytes: &[u8]) -> Result<ClaimRecord, Broken> {
     let stored: Stored<ClaimRecord> = serde_json::from_slice(bytes).map_err(Broken::Json)?;
     if stored.format != FORMAT {

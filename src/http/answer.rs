@@ -1,13 +1,13 @@
-//! What a server said, or that it said nothing.
+//! A server's answer, or its silence.
 
 use serde::de::DeserializeOwned;
 
 use super::kind;
 use crate::ports::ErrorKind;
 
-/// No answer is longer. A cluster of ten thousand agents lists itself in half of it.
+/// The longest answer that is read, in bytes. A cluster of ten thousand agents lists itself in half of it.
 const LONGEST: usize = 16 << 20;
-/// How much of an error's text is shown.
+/// The number of characters of an error's text that are shown.
 const SHOWN: usize = 200;
 
 /// A whole answer, whatever its status.
@@ -20,10 +20,10 @@ pub struct Answer {
     body: Vec<u8>,
 }
 
-/// There was no answer: what was asked for may or may not have happened.
+/// Silence of a server. The request may or may not have taken effect.
 #[derive(Debug, thiserror::Error)]
 pub enum Silence {
-    /// Nothing, or not all of an answer, came in time.
+    /// No answer, or not all of one, came in time.
     #[error("{from} does not answer")]
     None { from: String, source: reqwest::Error },
     /// More came than any right answer has.
@@ -31,7 +31,7 @@ pub enum Silence {
     Endless { from: String },
 }
 
-/// A status that was not hoped for.
+/// An answer whose status is no success.
 #[derive(Debug, thiserror::Error)]
 #[error("{from} answers {status}{}{text}", if text.is_empty() { "" } else { ": " })]
 pub struct Refused {
@@ -62,19 +62,19 @@ impl Answer {
         Ok(Self { from: from.to_owned(), status: response.status().as_u16(), body })
     }
 
-    /// What its status means for what happens next, unless it is a success.
+    /// Says what follows from the status, unless that is a success.
     pub fn trouble(&self) -> Option<ErrorKind> {
         (!(200..300).contains(&self.status)).then(|| kind(self.status))
     }
 
-    /// The answer as a refusal, to be shown. Its text is cut short, and has no line breaks.
+    /// Gives the answer as a refusal, to be shown. Its text is cut short, and has no line breaks.
     pub fn refused(&self) -> Refused {
         let text = String::from_utf8_lossy(&self.body);
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         Refused { from: self.from.clone(), status: self.status, text: line.chars().take(SHOWN).collect() }
     }
 
-    /// The answer as what it should be.
+    /// Reads the answer as JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Unreadable> {
         serde_json::from_slice(&self.body).map_err(|source| Unreadable { from: self.from.clone(), source })
     }

@@ -49,7 +49,7 @@ impl Servers {
         Ok(Self { all: addresses.into_iter().map(|address| open(address.as_ref())).collect::<Result<_, _>>()? })
     }
 
-    /// Every server, in the order of the addresses.
+    /// Lists every server, in the order of the addresses.
     pub fn iter(&self) -> impl Iterator<Item = &Server> {
         self.all.iter()
     }
@@ -131,7 +131,7 @@ pub struct Entry {
     pub key: String,
     /// The index to compare with when the entry is replaced.
     pub modify_index: u64,
-    /// In base64; `null` if it is empty.
+    /// The value in base64; `null` if it is empty.
     value: Option<String>,
     /// The session that has locked it.
     pub session: Option<String>,

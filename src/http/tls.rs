@@ -1,4 +1,4 @@
-//! Whom to trust, and who we say we are.
+//! Trust between us and the servers: which certificates are believed, and which one is shown.
 
 use std::fs;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use rustls::{
 
 use super::Unusable;
 
-/// How servers are trusted, and how they know us.
+/// The way in which servers are trusted, and know us.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trust {
-    /// They are not: nothing is encrypted.
+    /// No trust: nothing is encrypted.
     Plain,
-    /// By their certificates.
+    /// Trust by certificates.
     Tls(Tls),
 }
 
-/// How certificates are checked, and which one is ours.
+/// The files by which certificates are checked, and our own one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tls {
     /// A PEM file with the only CAs that are trusted; without one, the system's are.
@@ -36,7 +36,7 @@ pub struct Tls {
     pub shared_name: Option<String>,
 }
 
-/// What the files hold.
+/// The content of the files.
 #[derive(PartialEq)]
 pub(super) struct Material {
     ca: Option<Vec<u8>>,
@@ -100,7 +100,7 @@ fn content(path: &str, what: &'static str) -> Unusable {
     Unusable::Content { path: path.to_owned(), what }
 }
 
-/// The usual check, with one name more: a certificate that is for another address may be for the shared name.
+/// The usual check of a certificate, with one name more: one that is for another address may be for the shared name.
 #[derive(Debug)]
 struct Verifier {
     inner: Arc<WebPkiServerVerifier>,

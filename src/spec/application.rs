@@ -143,6 +143,20 @@ impl Written {
 }
 
 impl ApplicationSpec {
+    /// Gives the fields of Consul servers, if the application is of that kind.
+    pub fn consul(&self) -> Option<&ConsulSpec> {
+        match self {
+            Self::Consul(consul) => Some(consul),
+        }
+    }
+
+    /// Gives the same fields to be changed.
+    pub fn consul_mut(&mut self) -> Option<&mut ConsulSpec> {
+        match self {
+            Self::Consul(consul) => Some(consul),
+        }
+    }
+
     /// Says the kind's word, as in the desired-state file.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -29,10 +29,10 @@ mod volumes;
 mod names;
 mod quantity;
 
-/// All that was found below some paths.
+/// The files that were found below some paths.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
-    /// Every desired-state file, readable or not.
+    /// Every desired-state file, readable or not, by its path.
     pub files: BTreeMap<PathBuf, LoadedFile>,
     /// Problems that belong to no file: an unreadable folder, a loop of symbolic links, a path that does not exist.
     pub problems: Vec<Problem>,
@@ -41,54 +41,54 @@ pub struct Loaded {
 /// One file as it was read.
 #[derive(Clone, Debug)]
 pub struct LoadedFile {
-    /// Where it was found.
+    /// The path at which it was found.
     pub path: PathBuf,
     /// A digest of all bytes that matter: those of the file and of its user data.
     pub digest: String,
-    /// The text; what is no UTF-8 is replaced. Places of problems are places in it.
+    /// The text; bytes that are no UTF-8 are replaced. Places of problems are places in it.
     pub text: Arc<str>,
     /// The cluster's name, where it could be read although the file may be broken.
     pub name: Option<ClusterName>,
-    /// What the file means; `None` exactly if one of its problems is an error.
+    /// The meaning of the file; `None` exactly if one of its problems is an error.
     pub spec: Option<ClusterSpec>,
-    /// In the order of the file.
+    /// The problems, in the order of the file.
     pub problems: Vec<Problem>,
 }
 
 /// Something wrong with a file, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Whether the file can be used all the same.
+    /// The severity: whether the file can be used all the same.
     pub severity: Severity,
     /// The file or folder.
     pub path: PathBuf,
-    /// Where in the file, if it is in one place.
+    /// The place in the file, if there is one.
     pub place: Option<Place>,
-    /// What is wrong: lower case, no final stop.
+    /// The mistake: lower case, no final stop.
     pub message: String,
-    /// A word to the place.
+    /// A remark on the place.
     pub label: Option<String>,
     /// The next step.
     pub hint: Option<String>,
 }
 
-/// Whether a file with such a problem can be used.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// It cannot.
+    /// The file cannot be used.
     Error,
-    /// It can, but somebody should look.
+    /// The file can be used, but somebody should look.
     Warning,
 }
 
 /// A place in a file's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// In characters, counted from 1.
+    /// The column in characters, counted from 1.
     pub column: usize,
-    /// The same in bytes; never more than the rest of the line.
+    /// The range in bytes; never more than the rest of the line.
     pub bytes: Range<usize>,
 }
 
@@ -116,23 +116,23 @@ pub fn check(path: &Path, text: &str) -> Loaded {
     Loaded { files: [(file.path.clone(), file)].into(), problems: Vec::new() }
 }
 
-/// The bytes that the image is written with in a text that can be used, with its quotes if it has any.
+/// Finds the bytes that the image is written with in a text that can be used, with its quotes if it has any.
 pub(super) fn image_in(text: &str) -> Option<Range<usize>> {
     tree::image_in(text)
 }
 
-/// Why a text is no image's id, as a next step; `None` if it is one. Whether there is such an image is EC2's to say.
+/// Says why a text is no image's id, as a next step; `None` if it is one. EC2 alone knows whether there is such an image.
 pub fn why_no_image(text: &str) -> Option<String> {
     names::image_hint(text)
 }
 
 impl Loaded {
-    /// The files that can be used.
+    /// Lists the files that can be used.
     pub fn specs(&self) -> impl Iterator<Item = (&Path, &ClusterSpec)> {
         self.files.values().filter_map(|file| Some((file.path.as_path(), file.spec.as_ref()?)))
     }
 
-    /// All problems, ordered by path and line.
+    /// Lists all problems, ordered by path and line.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         let mut problems: Vec<_> =
             self.problems.iter().chain(self.files.values().flat_map(|file| &file.problems)).collect();
@@ -140,13 +140,13 @@ impl Loaded {
         problems.into_iter()
     }
 
-    /// Whether any file, or any path, cannot be used.
+    /// Says whether any file, or any path, cannot be used.
     pub fn has_errors(&self) -> bool {
         self.problems().any(|problem| problem.severity == Severity::Error)
     }
 }
 
-/// Two files that declare one cluster are both refused: nothing says which of them is meant.
+/// Refuses two files that declare one cluster, because nothing says which of them is meant.
 fn refuse_shared_names(files: &mut BTreeMap<PathBuf, LoadedFile>) {
     let mut named: BTreeMap<ClusterName, Vec<PathBuf>> = BTreeMap::new();
     for file in files.values() {
@@ -178,7 +178,7 @@ fn refuse_shared_name(file: &mut LoadedFile, name: &ClusterName, others: &str) {
     file.spec = None;
 }
 
-/// Two clusters that adopt one Auto Scaling group are both refused: each would undo what the other does to it.
+/// Refuses two clusters that adopt one Auto Scaling group, because each would undo what the other does to it.
 fn refuse_shared_groups(files: &mut BTreeMap<PathBuf, LoadedFile>) {
     let mut adopted: BTreeMap<(String, String), Vec<PathBuf>> = BTreeMap::new();
     for (path, file) in files.iter() {
@@ -202,7 +202,7 @@ fn refuse_shared_groups(files: &mut BTreeMap<PathBuf, LoadedFile>) {
     }
 }
 
-/// Collects what is wrong with one file.
+/// The problems of one file, as they are collected.
 struct Report<'a> {
     path: &'a Path,
     text: &'a str,
@@ -250,19 +250,19 @@ impl Problem {
         self
     }
 
-    /// Where it begins; what concerns the whole file comes first.
+    /// Says where the problem begins; a problem of the whole file comes first.
     fn start(&self) -> Option<usize> {
         self.place.as_ref().map(|place| place.bytes.start)
     }
 }
 
-/// Text without control characters: what a file says must not steer a terminal.
+/// Takes control characters out of a text: a file must not steer a terminal.
 fn harmless(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 impl Place {
-    /// The place of `bytes` in `text`, cut to the line that it begins in.
+    /// Finds the place of `bytes` in `text`, cut to the line that it begins in.
     pub(super) fn new(text: &str, bytes: Range<usize>) -> Self {
         let start = text.floor_char_boundary(bytes.start.min(text.len()));
         let end = text.ceil_char_boundary(bytes.end.clamp(start, text.len()));

@@ -18,13 +18,13 @@ use super::application;
 /// A scalar as written, with its place; `None` where it was left out.
 pub type Text = Option<Spanned<String>>;
 
-/// The JSON schema of a desired-state file. Draft 7, because that is what the YAML language server understands.
+/// Gives the JSON schema of a desired-state file. It is of draft 7, because the YAML language server understands that.
 pub fn schema() -> serde_json::Value {
     let settings = SchemaSettings::draft07().with_transform(RecursiveTransform(drop_null_default));
     settings.into_generator().into_root_schema_for::<Cluster>().to_value()
 }
 
-/// What is left out is not null: an editor should not offer to write `null`.
+/// Takes a default of `null` away: a field that is left out is not null, and an editor should not offer to write `null`.
 fn drop_null_default(schema: &mut Schema) {
     if schema.get("default").is_some_and(serde_json::Value::is_null) {
         schema.remove("default");

@@ -1,4 +1,4 @@
-//! What the servers' answers come to: one [`Membership`], decided on data alone.
+//! From the servers' answers to one [`Membership`], decided on data alone.
 //!
 //! Three sources must agree before a server counts as healthy: raft (who votes, and where), autopilot (who is well) and
 //! gossip (who is there, under which name and id). Autopilot's word makes a server *unhealthy*; where it says *healthy*
@@ -13,14 +13,16 @@ use crate::observed::{Health, Member, Membership, Pruning};
 use crate::spec::{ClusterSpec, ConsulSpec, Lag, quorum};
 use crate::time::Timestamp;
 
-/// Everything that was asked, as it was answered.
+/// The answers to everything that was asked.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
-    /// Who leads, as each server that answered sees it: server, and the leader's address, empty if it sees none.
+    /// The leader as each server that answered sees it: the server's host, and the leader's address, e.g.
+    /// `10.0.0.1:8300`; empty if the server sees none.
     pub leaders: Vec<(String, String)>,
-    /// Autopilot's verdicts; none if no leader could be asked. They are empty until a new leader has looked.
+    /// Autopilot's verdicts; none if no leader could be asked. The list is empty until a new leader has looked.
     pub health: Option<Vec<ServerHealth>>,
-    /// From the leader, or if there is none as an answering server remembers it; empty if none knows any.
+    /// Raft's configuration: the leader's, or without a leader what an answering server remembers; empty if none knows
+    /// any.
     pub raft: Raft,
     /// Autopilot's settings, if anybody knew.
     pub autopilot: Option<Autopilot>,
@@ -28,7 +30,7 @@ pub struct Answers {
     pub gossip: Vec<Gossip>,
 }
 
-/// Why answers that came with a success say nothing.
+/// The reason why answers that came with a success say nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// Consul filters lists by what the token may see, and answers 200.
@@ -41,8 +43,8 @@ pub enum Unusable {
     OtherDatacenter { expected: String, found: String },
 }
 
-/// What the answers come to. Without a leader that two servers agree on there is none, and nobody's health is known:
-/// each of them may be on the wrong side of a split.
+/// Makes one membership of the answers. A leader that two servers do not agree on counts for none, and then nobody's
+/// health is known: each server may be on the wrong side of a split.
 pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Result<Membership, Unusable> {
     let Some(somebody) = answers.gossip.first() else { return Err(Unusable::NothingToSee) };
     let found = &somebody.tags.dc;
@@ -52,7 +54,7 @@ pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Re
     let leader = leader(spec.slots.len(), answers);
     let mut members: Vec<Member> =
         servers(answers).iter().map(|server| member(spec, answers, server, &leader)).collect();
-    // Of two that bear one slot's name, the one that gossip knows by it comes first.
+    // Of two members that bear one slot's name, the one that gossip knows by that name comes first.
     members.sort_by_key(|member| {
         let named =
             member.slot.as_ref().is_some_and(|slot| names(answers, &member.id).any(|(name, _)| *name == **slot));
@@ -70,12 +72,12 @@ pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Re
     })
 }
 
-/// The version that the leader runs.
+/// Finds the version that the leader runs.
 pub(super) fn leader_version(answers: &Answers) -> Option<&str> {
     answers.health.as_ref()?.iter().find(|verdict| verdict.leader).map(|verdict| verdict.version.as_str())
 }
 
-/// Moving leadership came with 1.15.
+/// Says whether servers of a version can move leadership, which came with 1.15.
 fn offers_transfer(version: &str) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (1, 15)
@@ -85,9 +87,9 @@ fn servers(answers: &Answers) -> &[RaftServer] {
     answers.raft.servers.as_deref().unwrap_or_default()
 }
 
-/// The leader, or why there is none to go by. Of `declared` members two must see it, and a quorum if any sees another: a
-/// leader that was cut off goes on for a moment, and a server goes on naming one that died for some seconds. A quorum
-/// outvotes a replacement that founded a cluster of its own, or nothing could ever be said of the true one.
+/// Finds the leader, or says why there is none to go by. Of `declared` members two must see the leader, and a quorum if any
+/// member sees another: a leader that was cut off goes on for a moment, and a server names a dead leader for some seconds.
+/// A quorum outvotes a replacement that founded a cluster of its own, or nothing could ever be said of the true one.
 fn leader(declared: usize, answers: &Answers) -> Result<&RaftServer, String> {
     let Some(health) = &answers.health else { return Err("no leader to ask".to_owned()) };
     let Some(leader) = servers(answers).iter().find(|server| server.leader) else {
@@ -113,7 +115,7 @@ fn member(spec: &ClusterSpec, answers: &Answers, server: &RaftServer, leader: &R
     let id = MemberId::from(server.id.as_str());
     let verdict = answers.health.iter().flatten().find(|verdict| verdict.id == server.id);
     let gossip = names(answers, &id).next();
-    // Raft finds a node's name by its address. One that has just come back with another is `(unknown)` for a moment.
+    // Raft finds a node's name by its address. A node that has just come back with another one is `(unknown)` for a moment.
     let name = match (server.node.as_str(), gossip) {
         ("(unknown)", Some((name, _))) => name,
         (name, _) => name,
@@ -148,14 +150,15 @@ fn health(answers: &Answers, server: &RaftServer, verdict: Option<&ServerHealth>
     }
 }
 
-/// How others do not fit to what raft says.
+/// The way in which another source does not fit to raft.
 enum Misfit {
-    /// It is not there.
+    /// The server is not there.
     Gone(String),
-    /// They cannot both be right, or not both be up to date.
+    /// Both sources cannot be right, or cannot be up to date.
     Unclear(String),
 }
 
+/// Finds how gossip and raft do not fit about one server.
 fn misfit(answers: &Answers, server: &RaftServer) -> Option<Misfit> {
     let id = MemberId::from(server.id.as_str());
     let others = servers(answers).iter().filter(|other| other.id != server.id);
@@ -181,7 +184,7 @@ fn misfit(answers: &Answers, server: &RaftServer) -> Option<Misfit> {
     (server.node != *name).then(|| Misfit::Unclear(format!("raft calls it {}, gossip {name}", server.node)))
 }
 
-/// A server that does not see the leader that the others see.
+/// Finds that a server does not see the leader that the others see.
 fn estranged(answers: &Answers, server: &RaftServer, leader: &RaftServer) -> Option<Misfit> {
     let host = address(server)?.to_string();
     let (_, view) = answers.leaders.iter().find(|(at, view)| *at == host && *view != leader.address)?;
@@ -192,7 +195,7 @@ fn estranged(answers: &Answers, server: &RaftServer, leader: &RaftServer) -> Opt
 const ALIVE: u8 = 1;
 const LEFT: u8 = 3;
 
-/// The servers that gossip knows by an id, with their names: those that are alive first.
+/// Lists the servers that gossip knows by an id, with their names. Living ones come first.
 fn names<'a>(answers: &'a Answers, id: &MemberId) -> impl Iterator<Item = (&'a String, &'a Gossip)> + use<'a> {
     let id = id.to_string();
     let servers = answers.gossip.iter().filter(move |agent| agent.tags.role == "consul" && agent.tags.id == id);
@@ -200,7 +203,7 @@ fn names<'a>(answers: &'a Answers, id: &MemberId) -> impl Iterator<Item = (&'a S
     alive.into_iter().chain(others).map(|agent| (&agent.name, agent))
 }
 
-/// Why autopilot may call a server unhealthy: it does not say.
+/// Guesses why autopilot calls a server unhealthy, because autopilot does not say.
 fn ailment(answers: &Answers, verdict: &ServerHealth) -> String {
     match (verdict.serf_status.as_str(), lag(answers, verdict)) {
         ("alive", None) => "the leader does not reach it".to_owned(),
@@ -215,7 +218,7 @@ fn lag(answers: &Answers, verdict: &ServerHealth) -> Option<u64> {
     (verdict.last_term > 0).then(|| leader.last_index.saturating_sub(verdict.last_index))
 }
 
-/// Autopilot writes year 1 for what never was.
+/// Reads since when a server has been stable. Autopilot writes year 1 for a server that never was.
 fn stable_since(text: &str) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().filter(|since| *since >= Timestamp::UNIX_EPOCH)
 }

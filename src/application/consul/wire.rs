@@ -25,16 +25,16 @@ pub struct ServerHealth {
     pub version: String,
     #[serde(default)]
     pub leader: bool,
-    /// How long ago the leader heard of it, as Go writes a duration; `-1ns` if it did not.
+    /// The time since the leader heard of the server, as Go writes a duration, e.g. `27.29ms`; `-1ns` if it never did.
     #[serde(default)]
     pub last_contact: String,
-    /// 0 if it was not reached.
+    /// The last term in the server's log; 0 if the leader did not reach the server.
     #[serde(default)]
     pub last_term: u64,
     #[serde(default)]
     pub last_index: u64,
     pub healthy: bool,
-    /// Year 1 if it was never healthy.
+    /// The instant since which the server has been healthy or not; year 1 if it was never healthy.
     #[serde(default)]
     pub stable_since: String,
 }
@@ -44,7 +44,7 @@ pub struct ServerHealth {
 #[serde(rename_all = "PascalCase")]
 pub struct Autopilot {
     pub cleanup_dead_servers: bool,
-    /// Absent before 1.7.
+    /// The number of servers below which none is pruned; absent before 1.7.
     #[serde(default)]
     pub min_quorum: usize,
 }
@@ -62,15 +62,15 @@ pub struct Raft {
 pub struct RaftServer {
     #[serde(rename = "ID")]
     pub id: String,
-    /// Found in gossip by the address; `(unknown)` where nobody there has it.
+    /// The name, which Consul finds in gossip by the address; `(unknown)` where nobody there has that address.
     pub node: String,
-    /// With the port, e.g. `10.0.0.1:8300`.
+    /// The address with the port, e.g. `10.0.0.1:8300`.
     pub address: String,
     pub leader: bool,
     pub voter: bool,
 }
 
-/// One agent in `GET /v1/agent/members`: what gossip says of it.
+/// One agent as gossip knows it, in `GET /v1/agent/members`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Gossip {
@@ -81,7 +81,7 @@ pub struct Gossip {
     pub status: u8,
 }
 
-/// What an agent says of itself.
+/// An agent's word on itself.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Tags {
@@ -95,7 +95,7 @@ pub struct Tags {
 }
 
 impl Gossip {
-    /// The status in Consul's words.
+    /// Says the status in Consul's words.
     pub fn status(&self) -> &'static str {
         match self.status {
             1 => "alive",

@@ -206,7 +206,7 @@ fn members(spec: &ClusterSpec, membership: &Membership) -> Vec<Check> {
     let mut checks = vec![match (well == declared, &membership.leader) {
         (_, None) => Check::bad("members", format!("{found}; there is no leader"), "mend the cluster first"),
         (false, Some(_)) => {
-            let hint = "mend the others first; their node names must be the slots'";
+            let hint = "mend the others first; their names must be the slots'";
             Check::bad("members", found, hint)
         }
         (true, Some(_)) => Check::good("members", found),

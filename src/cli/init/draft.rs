@@ -175,8 +175,7 @@ mod tests {
             taken.take(text(Field::Datacenter, nasty)).unwrap();
             let loaded = check(Path::new("x.yaml"), &compose(&taken.exemplified(), Path::new("x.yaml")));
             let (_, spec) = loaded.specs().next().unwrap();
-            let crate::spec::ApplicationSpec::Consul(consul) = &spec.application;
-            assert_eq!(consul.datacenter, nasty);
+            assert_eq!(spec.application.consul().unwrap().datacenter, nasty);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::http::Server;
 use crate::ports::{Clock, ErrorKind, PortError};
 use crate::time::{Timestamp, after, elapsed};
 
-/// The node that sessions belong to, and its address: one that leads nowhere (RFC 5737).
+/// The node that sessions belong to, and its address, which leads nowhere (RFC 5737).
 pub(super) const NODE: &str = "hermitcrab";
 const ADDRESS: &str = "192.0.2.1";
 /// How long a session lasts that is not renewed. Consul waits for up to twice as long; we do not.
@@ -32,7 +32,7 @@ pub struct Session<C> {
     link: Link,
     clock: C,
     id: String,
-    /// When the last renewal that succeeded was sent.
+    /// The instant at which the last renewal that succeeded was sent.
     renewed: Cell<Timestamp>,
     /// Consul said that the session is over.
     over: Cell<bool>,
@@ -79,7 +79,7 @@ impl<C: Clock + Clone> Consul<C> {
             return Ok(Acquired::Held(session));
         }
         session.release().await;
-        // Consul lets nobody have it for a while after a holder was lost.
+        // Consul holds the key back for a while after a holder was lost.
         Ok(Acquired::TakenBy("another lost it a moment ago".to_owned()))
     }
 
@@ -123,7 +123,7 @@ impl<C: Clock> Session<C> {
         !self.over.get() && elapsed(self.clock.now(), self.renewed.get()) < TTL
     }
 
-    /// Renews until that has failed for too long, or Consul says that the session is over.
+    /// Renews the session until that has failed for too long, or Consul says that the session is over.
     pub(in crate::coordination) async fn lost(&self) {
         let mut next = after(self.renewed.get(), RENEW_EVERY);
         while self.is_held() {
@@ -162,7 +162,7 @@ impl<C: Clock> Session<C> {
         let path = format!("session/destroy/{}", self.id);
         let doing = "give up the lease in Consul";
         let lease = format!("kv/{}/lease", self.link.remote.prefix);
-        // Released first, or Consul would hold the key back as if its holder had been lost.
+        // The key is released first, or Consul would hold it back as if its holder had been lost.
         let released = self.link.put(doing, &lease, &[("release", &self.id)], Vec::new()).await;
         let ended = self.link.put(doing, &path, &[], Vec::new()).await;
         if let Err(error) = released.and(ended) {

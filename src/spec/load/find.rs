@@ -1,4 +1,4 @@
-//! Which files lie at or below a path.
+//! The files that lie at or below a path.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,12 +15,12 @@ pub struct FoundFile {
     pub environment: String,
 }
 
-/// What has been found so far.
+/// The files that have been found so far.
 #[derive(Debug, Default)]
 pub struct Found {
     pub files: Vec<FoundFile>,
     pub problems: Vec<Problem>,
-    /// Folders made canonical, with file names: what one search finds, another does not find again.
+    /// The paths of files, with their folders made canonical: a file that one search finds is not found by another.
     seen: BTreeSet<PathBuf>,
 }
 
@@ -109,7 +109,7 @@ impl Found {
     }
 }
 
-/// What the system said, in our style.
+/// Words an error of the operating system's in our style.
 pub fn cause(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
@@ -119,7 +119,7 @@ fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// Sorted, because the order of a folder is chance.
+/// Lists a folder's entries, sorted, because the order of a folder is chance.
 fn sorted_entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths =
         fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;

@@ -10,13 +10,14 @@ use super::{names, read};
 use crate::spec::InstanceSpec;
 use crate::spec::raw::{self, Text};
 
-/// EC2 takes no more, before it is encoded.
+/// The largest user data that EC2 takes, in bytes before it is encoded.
 const LARGEST_USER_DATA: usize = 16 * 1024;
-/// EC2 takes 50 tags on an instance; twenty are kept for our own, of which each volume has one.
+/// The number of tags that a file may declare. EC2 takes 50 on an instance; twenty are kept for our own, of which each
+/// volume has one.
 const MOST_TAGS: usize = 30;
 
 impl Meaning<'_, '_> {
-    /// What `instance` means.
+    /// Says what `instance` means.
     pub fn instance(&mut self, raw: &raw::Instance) -> Option<InstanceSpec> {
         let is_type = |text: &str| {
             text.split_once('.').is_some_and(|(family, size)| names::is_id(family, "") && names::is_id(size, ""))

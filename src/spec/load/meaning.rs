@@ -1,7 +1,7 @@
 //! The meaning of a file that can be read: defaults filled in, values checked one by one and against each other.
 //!
-//! Each check takes what is written and gives what is meant, or `None` after it has reported why not. What is
-//! missing altogether or of the wrong type, `shape` has reported already.
+//! Each check takes what is written and gives what is meant, or `None` after it has reported why not. A field that is
+//! missing altogether or of the wrong type was reported by `shape` already.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -71,7 +71,7 @@ pub(super) fn of(
     })
 }
 
-/// What the checks of one file share.
+/// The things that the checks of one file share.
 pub struct Meaning<'r, 'a> {
     pub(super) report: &'r mut Report<'a>,
     pub(super) root: &'r Node,
@@ -80,7 +80,7 @@ pub struct Meaning<'r, 'a> {
 }
 
 impl Meaning<'_, '_> {
-    /// A name that can stand in a host name.
+    /// Reads a name that can stand in a host name.
     pub fn label(&mut self, text: &Text, what: &str) -> Option<String> {
         let message = |name: &str| format!("`{name}` is no {what} name");
         self.valid(text, names::is_label, message, |_| LABEL_HINT.to_owned())
@@ -118,7 +118,7 @@ impl Meaning<'_, '_> {
         self.valid(text, is_image, |image| format!("`{image}` is no image id"), hint).map(ImageId::from)
     }
 
-    /// A version as members report it.
+    /// Reads a version as members report it.
     pub(in crate::spec) fn version(&mut self, text: &Text) -> Option<String> {
         self.valid(
             text,
@@ -131,7 +131,8 @@ impl Meaning<'_, '_> {
         )
     }
 
-    /// A group's name is what `CreateAutoScalingGroup` takes: 1 to 255 characters, none of them a control character or `:`.
+    /// Reads a group's name as `CreateAutoScalingGroup` takes it: 1 to 255 characters, none of them a control character or
+    /// `:`.
     fn capacity(&mut self, raw: &raw::Capacity) -> Option<Capacity> {
         let Some(_) = &raw.auto_scaling_group else { return Some(Capacity::Instances) };
         let is_name = |name: &str| {
@@ -176,7 +177,7 @@ impl Meaning<'_, '_> {
         written(text).map(|path| self.folder.join(path).to_string_lossy().into_owned())
     }
 
-    /// Reports all that is used a second time.
+    /// Reports every text that is used a second time.
     pub fn unique<'t>(&mut self, texts: impl Iterator<Item = &'t Text>, things: &str, field: &str) {
         let mut first: BTreeMap<&str, u64> = BTreeMap::new();
         for text in texts.flatten() {
@@ -191,7 +192,7 @@ impl Meaning<'_, '_> {
         }
     }
 
-    /// A quantity, or a report of what to write instead.
+    /// Reads a quantity, or reports what to write instead.
     pub fn quantity<T>(&mut self, text: &Text, read: fn(&str) -> Result<T, String>, what: &str) -> Option<T> {
         let text = text.as_ref()?;
         match read(&text.value) {
@@ -203,7 +204,7 @@ impl Meaning<'_, '_> {
         }
     }
 
-    /// The text if it is valid; else a report with a message and a hint about it.
+    /// Gives the text if it is valid, or reports a message and a hint about it.
     pub fn valid(
         &mut self,
         text: &Text,
@@ -225,17 +226,17 @@ fn is_version(text: &str) -> bool {
     core.split('.').count() == 3 && core.split('.').all(|part| part.parse::<u32>().is_ok())
 }
 
-/// What is written, if anything is.
+/// Gives what is written, if anything is.
 pub fn written(text: &Text) -> Option<&str> {
     text.as_ref().map(|text| text.value.as_str())
 }
 
-/// What a boolean says.
+/// Reads a boolean.
 pub fn boolean(text: &Text, default: bool) -> bool {
     written(text).map_or(default, |text| text.eq_ignore_ascii_case("true"))
 }
 
-/// Where a value is written.
+/// Finds where a value is written.
 pub fn bytes<T>(spanned: &Spanned<T>) -> Range<usize> {
     let span = spanned.referenced.span();
     let start = span.byte_offset().unwrap_or_default() as usize;

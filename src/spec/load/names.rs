@@ -1,16 +1,16 @@
-//! What names and ids look like, with a hint for those that do not.
+//! The form of names and ids, with a hint for texts that do not have it.
 
-/// Whether it can stand in a host name: the slot's name is the member's node name.
+/// Says whether a text can stand in a host name: the slot's name is the member's node name.
 pub fn is_label(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=63).contains(&text.len()) && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
-/// What to say of a name that is no label.
+/// The hint for a name that is no label.
 pub const LABEL_HINT: &str =
     "use lower-case letters, digits and `-`, at most 63, beginning and ending with a letter or a digit";
 
-/// Why a text is no image id; `None` if it is one.
+/// Says why a text is no image id; `None` if it is one.
 pub fn image_hint(text: &str) -> Option<String> {
     const LITERAL: &str = "give a literal id, `ami-` and 17 hexadecimal digits: what is committed is what runs";
     let lower = text.to_ascii_lowercase();
@@ -30,19 +30,19 @@ pub fn image_hint(text: &str) -> Option<String> {
     }
 }
 
-/// Whether it is `prefix` and 8 or 17 hexadecimal digits, as EC2 forms its ids.
+/// Says whether a text is `prefix` and 8 or 17 hexadecimal digits, as EC2 forms its ids.
 fn is_hex_id(text: &str, prefix: &str) -> bool {
     let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     text.strip_prefix(prefix).is_some_and(|digits| matches!(digits.len(), 8 | 17) && digits.chars().all(hex))
 }
 
-/// Whether it is `prefix` and something after it. EC2 checks the rest.
+/// Says whether a text is `prefix` and something after it. EC2 checks the rest.
 pub fn is_id(text: &str, prefix: &str) -> bool {
     let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     text.strip_prefix(prefix).is_some_and(|id| !id.is_empty() && id.chars().all(rest))
 }
 
-/// Whether it looks like `us-east-1` or `us-gov-west-1`.
+/// Says whether a text looks like `us-east-1` or `us-gov-west-1`.
 pub fn is_region(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
     let word = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase());
@@ -58,7 +58,7 @@ pub fn is_region(text: &str) -> bool {
     }
 }
 
-/// Whether a zone is one of the region: `us-east-1a`, or a local zone such as `us-east-1-bos-1a`.
+/// Says whether a zone is one of the region: `us-east-1a`, or a local zone such as `us-east-1-bos-1a`.
 pub fn is_zone_of(zone: &str, region: &str) -> bool {
     let Some(rest) = zone.strip_prefix(region) else { return false };
     match rest.strip_prefix('-') {
@@ -67,7 +67,7 @@ pub fn is_zone_of(zone: &str, region: &str) -> bool {
     }
 }
 
-/// The word that was probably meant: at most a third of it is wrong.
+/// Finds the word that was probably meant: at most a third of it is wrong.
 pub fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let lower = word.to_lowercase();
     let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());

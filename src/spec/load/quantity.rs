@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// `60s`, `10m`, `1h30m`; or what to write instead.
+/// Reads a duration such as `60s`, `10m` or `1h30m`, or says what to write instead.
 pub fn duration(text: &str) -> Result<Duration, String> {
     const HINT: &str = "write a number and a unit (`s`, `m`, `h`, `d`), e.g. `60s`, `10m` or `1h30m`";
     if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
@@ -30,7 +30,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `20GiB` or `1TiB`, in GiB; or what to write instead. 64 TiB is the most that EBS offers.
+/// Reads a size such as `20GiB` or `1TiB`, in GiB, or says what to write instead. 64 TiB is the most that EBS offers.
 pub fn size_gib(text: &str) -> Result<u32, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let factor = match unit {

@@ -11,7 +11,7 @@ use crate::ids::ClusterName;
 use crate::ids::digest;
 use crate::spec::ClusterSpec;
 
-/// More than any desired-state file needs; what is larger was put there by mistake.
+/// The largest file that is read, in bytes. It is more than any desired-state file needs; a larger file is there by mistake.
 const LARGEST_FILE: usize = 256 * 1024;
 
 /// Reads one file and reports all that is wrong with it.
@@ -35,7 +35,7 @@ pub fn content(found: &FoundFile, bytes: &[u8], schema: &serde_json::Value) -> L
     if check_encoding(&mut report, bytes) {
         let document = tree::parse(&mut report);
         name = document.name().map(|(name, _)| ClusterName::from(name)).filter(|name| names::is_label(name));
-        // Of a file that breaks off nobody can say what it lacks.
+        // Nobody can say what a file lacks that breaks off.
         if let Some(root) = document.root.as_ref().filter(|_| document.complete) {
             shape::check(root, schema, &mut report);
             spec = meaning::of(root, found, &mut report, &mut user_data);
@@ -68,7 +68,7 @@ fn unreadable(report: &mut Report, error: &io::Error) {
     };
 }
 
-/// Whether the bytes are text that is worth a further look.
+/// Says whether the bytes are text that is worth a further look.
 fn check_encoding(report: &mut Report, bytes: &[u8]) -> bool {
     if let Err(error) = std::str::from_utf8(bytes) {
         let start = error.valid_up_to();
@@ -82,8 +82,8 @@ fn check_encoding(report: &mut Report, bytes: &[u8]) -> bool {
     !report.has_errors()
 }
 
-/// The bytes of a regular file, or `FileTooLarge` if there are more than `limit`. A pipe would keep us waiting, so
-/// nothing but a regular file is opened.
+/// Reads the bytes of a regular file, or fails with `FileTooLarge` if there are more than `limit`. A pipe would keep us
+/// waiting, so nothing but a regular file is opened.
 pub fn at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a regular file"));

@@ -10,12 +10,13 @@ use crate::spec::window::{Opening, Window, WindowKind, opening};
 use crate::spec::{Approval, OnFailure, Rehearsal, Rollout, Strategy};
 use crate::time::{Human, Timestamp};
 
-/// A window that stays open longer is a mistake, or no window.
+/// The longest window. One that stays open longer is a mistake, or no window.
 const LONGEST_WINDOW: Duration = Duration::from_secs(7 * 86_400);
-/// 2025-01-01: schedules repeat, so whether one ever fires can be asked of any instant. No clock is needed.
+/// An instant in seconds, 2025-01-01. Schedules repeat, so any instant will do to ask whether one ever fires, and no clock
+/// is needed.
 const SOME_INSTANT: i64 = 1_735_689_600;
 
-/// What `rollout` means.
+/// Says what `rollout` means.
 pub fn of(meaning: &mut Meaning, raw: &raw::Rollout) -> Option<Rollout> {
     let bake_time = positive(meaning, &raw.bake_time, Duration::from_secs(60), "bakeTime");
     let join_deadline = positive(meaning, &raw.join_deadline, Duration::from_secs(600), "joinDeadline");

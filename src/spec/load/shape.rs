@@ -23,7 +23,7 @@ struct Checker<'r, 'a> {
 }
 
 impl<'r> Checker<'r, '_> {
-    /// `name` is what the node is called, `at` is where to say what it lacks.
+    /// Checks a node. `name` is what the node is called, `at` is where to say what it lacks.
     fn node(&mut self, schema: &'r Json, node: &Node, name: &str, at: Range<usize>) {
         let schema = resolve(schema, self.root);
         match (schema["type"].as_str().unwrap_or_default(), &*node.value) {
@@ -53,7 +53,7 @@ impl<'r> Checker<'r, '_> {
             self.exactly_one(schema, entries, name, at.clone());
         }
         for field in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
-            // A field that is there but misspelt is not missing too.
+            // A field that is there but misspelt is not missing as well.
             let meant = |entry: &Entry| {
                 entry.key == field || unknown(schema, &entry.key) && nearest(&entry.key, &[field]).is_some()
             };
@@ -76,7 +76,7 @@ impl<'r> Checker<'r, '_> {
                     .error(second.key_bytes.clone(), format!("a second kind in {name}, after `{}`", first.key))
                     .hint(format!("keep exactly one of {}", list(&kinds)));
             }
-            // A kind that is there but misspelt is not missing too.
+            // A kind that is there but misspelt is not missing as well.
             (None, _) if entries.iter().any(|entry| nearest(&entry.key, &kinds).is_some()) => {}
             (None, _) => {
                 self.report
@@ -147,12 +147,12 @@ impl<'r> Checker<'r, '_> {
     }
 }
 
-/// The names of a mapping's fields.
+/// Lists the names of a mapping's fields.
 fn fields(schema: &Json) -> Vec<&str> {
     schema["properties"].as_object().into_iter().flatten().map(|(key, _)| &**key).collect()
 }
 
-/// Which part of the file has such a field, somewhere below the part `name` that `schema` describes.
+/// Finds the part of the file that has such a field, somewhere below the part `name` that `schema` describes.
 fn home_of(field: &str, name: &str, schema: &Json, root: &Json) -> Option<String> {
     let schema = resolve(schema, root);
     let Some(fields) = schema["properties"].as_object() else {
@@ -164,7 +164,7 @@ fn home_of(field: &str, name: &str, schema: &Json, root: &Json) -> Option<String
     fields.iter().find_map(|(name, schema)| home_of(field, name, schema, root))
 }
 
-/// What a `$ref` leads to. schemars wraps one in `allOf` where a description stands beside it.
+/// Follows a `$ref`. schemars wraps one in `allOf` where a description stands beside it.
 fn resolve<'j>(schema: &'j Json, root: &'j Json) -> &'j Json {
     let reference = schema.get("$ref").or_else(|| schema["allOf"][0].get("$ref"));
     match reference.and_then(Json::as_str).and_then(|path| root.pointer(path.trim_start_matches('#'))) {
@@ -173,7 +173,7 @@ fn resolve<'j>(schema: &'j Json, root: &'j Json) -> &'j Json {
     }
 }
 
-/// Where to say what an item lacks: at its first key.
+/// Finds where to say what an item lacks: at its first key.
 fn start_of(node: &Node) -> Range<usize> {
     match &*node.value {
         Value::Map(entries) => entries.first().map_or(node.bytes.clone(), |entry| entry.key_bytes.clone()),
@@ -190,7 +190,7 @@ fn kind(value: &Value) -> String {
     }
 }
 
-/// What YAML 1.2 takes a scalar without quotes for.
+/// Says what YAML 1.2 takes a scalar without quotes for.
 fn plain_type(text: &str) -> &'static str {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => "empty",
@@ -215,7 +215,7 @@ fn plain_type(text: &str) -> &'static str {
     }
 }
 
-/// The words that were booleans before YAML 1.2.
+/// Says whether a text was a boolean before YAML 1.2.
 fn is_old_boolean(text: &str) -> bool {
     matches!(&*text.to_lowercase(), "yes" | "no" | "on" | "off" | "y" | "n")
 }
@@ -224,7 +224,7 @@ fn list(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// The first words of a field's description.
+/// Gives the first words of a field's description.
 fn about(field: &Json, root: &Json) -> String {
     let text = field["description"].as_str().or(resolve(field, root)["description"].as_str()).unwrap_or_default();
     let end = ["; ", ". ", ": ", ", e.g."].iter().filter_map(|stop| text.find(stop)).min().unwrap_or(text.len());
@@ -251,7 +251,7 @@ mod tests {
     use super::super::tree;
     use super::*;
 
-    /// What is said of a file, with lines and columns, if an application were of one of two kinds.
+    /// Says what is reported of a file, with lines and columns, if an application were of one of two kinds.
     fn said(text: &str) -> Vec<String> {
         let kind = json!({ "type": "object", "properties": { "port": { "type": "integer" } } });
         let kinds = json!({

@@ -52,7 +52,7 @@ impl Meaning<'_, '_> {
         Some(SlotSpec { name: SlotName::from(name?), zone: Zone::from(zone?), subnet: subnet? })
     }
 
-    /// The place of the word `slots`.
+    /// Finds the place of the word `slots`.
     fn at(&self) -> Option<Range<usize>> {
         self.root.key(&["spec", "slots"])
     }

@@ -12,9 +12,9 @@ use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanErr
 
 use super::Report;
 
-/// How many aliases a file may use. With so few, no nesting of them can grow large.
+/// The number of aliases that a file may use. With so few, no nesting of them can grow large.
 const MOST_ALIASES: usize = 16;
-/// Our own format needs six.
+/// The deepest nesting that is read. Our own format needs six.
 const DEEPEST: usize = 32;
 
 /// A node with the place where it is written.
@@ -40,11 +40,11 @@ pub struct Entry {
     pub node: Node,
 }
 
-/// What could be read of a file.
+/// The part of a file that could be read.
 pub struct Document {
     /// `None` if there is nothing in the file.
     pub root: Option<Node>,
-    /// Whether the reading came to the end.
+    /// The reading came to the end.
     pub complete: bool,
 }
 
@@ -55,23 +55,23 @@ pub fn parse(report: &mut Report) -> Document {
         .document()
 }
 
-/// `metadata.name` in a text whose problems are known already.
+/// Finds `metadata.name` in a text whose problems are known already.
 pub fn name_in(text: &str) -> Option<(String, Range<usize>)> {
     parse(&mut Report::new(Path::new(""), text)).name().map(|(name, bytes)| (name.to_owned(), bytes))
 }
 
-/// Where `spec.image` is written in a text whose problems are known already.
+/// Finds where `spec.image` is written in a text whose problems are known already.
 pub fn image_in(text: &str) -> Option<Range<usize>> {
     parse(&mut Report::new(Path::new(""), text)).scalar(&["spec", "image"]).map(|(_, bytes)| bytes)
 }
 
 impl Document {
-    /// `metadata.name`, wherever the reading came to.
+    /// Finds `metadata.name`, as far as the reading came.
     pub fn name(&self) -> Option<(&str, Range<usize>)> {
         self.scalar(&["metadata", "name"])
     }
 
-    /// The scalar at the end of a path of keys.
+    /// Finds the scalar at the end of a path of keys.
     fn scalar(&self, path: &[&str]) -> Option<(&str, Range<usize>)> {
         let node = &self.root.as_ref()?.entry(path)?.node;
         match &*node.value {
@@ -82,7 +82,7 @@ impl Document {
 }
 
 impl Node {
-    /// The entry at the end of a path of keys.
+    /// Finds the entry at the end of a path of keys.
     pub fn entry(&self, path: &[&str]) -> Option<&Entry> {
         let Value::Map(entries) = &*self.value else { return None };
         let (first, rest) = path.split_first()?;
@@ -90,7 +90,7 @@ impl Node {
         if rest.is_empty() { Some(entry) } else { entry.node.entry(rest) }
     }
 
-    /// Where the last key of a path is written.
+    /// Finds where the last key of a path is written.
     pub fn key(&self, path: &[&str]) -> Option<Range<usize>> {
         self.entry(path).map(|entry| entry.key_bytes.clone())
     }
@@ -127,7 +127,7 @@ impl<'a> Reader<'_, 'a> {
         Document { root, complete: self.complete }
     }
 
-    /// The next event; `None` at the end, and for good after an error.
+    /// Reads the next event; `None` at the end, and for good after an error.
     fn next(&mut self) -> Option<(Event<'a>, Span)> {
         if !self.complete {
             return None;
@@ -141,7 +141,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// The node that begins with `event`; `None` if it ends a collection instead.
+    /// Reads the node that begins with `event`; `None` if the event ends a collection instead.
     fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Option<Node> {
         let bytes = self.offset(span);
         if depth > DEEPEST {

@@ -7,7 +7,7 @@ use crate::spec::VolumeSpec;
 use crate::spec::raw;
 
 impl Meaning<'_, '_> {
-    /// What `volumes` means.
+    /// Says what `volumes` means.
     pub fn volumes(&mut self, raw: &Option<Vec<raw::Volume>>) -> Option<Vec<VolumeSpec>> {
         let raw = raw.as_ref()?;
         if raw.is_empty() {
