@@ -273,7 +273,7 @@ fn of_a_cluster_that_was_put_an_end_to_explain_shows_no_gates() {
         expect![[r#"
             consul-prod: it has been put an end to, so no gate matters any more
 
-            stalled: somebody put an end to it at 2026-01-05T09:05:00Z
+            stalled: somebody ordered its destruction at 2026-01-05T09:05:00Z
               hint: finish with `hermitcrab destroy`, and take its file away; or bring it back with `hermitcrab retry`
             exit 0
         "#]],

@@ -21,10 +21,10 @@ impl fmt::Display for Effect {
                 None => write!(f, "claim the slot to give it an instance (attempt {})", claim.attempt),
             },
             Self::Claim(ClaimEffect::Release { .. }) => f.write_str("release the claim"),
-            Self::Claim(ClaimEffect::End { .. }) => f.write_str("put an end to the cluster"),
-            Self::Claim(ClaimEffect::Revive { .. }) => f.write_str("let the cluster be again"),
+            Self::Claim(ClaimEffect::End { .. }) => f.write_str("record that the cluster is to be destroyed"),
+            Self::Claim(ClaimEffect::Revive { .. }) => f.write_str("record that the cluster may run again"),
             Self::Claim(ClaimEffect::Rehearsed { rehearsed, .. }) => {
-                write!(f, "write down what the rehearsal of {} came to", rehearsed.to)
+                write!(f, "record the result of the rehearsal of {}", rehearsed.to)
             }
         }
     }
@@ -64,7 +64,7 @@ impl fmt::Display for CloudEffect {
 impl GroupEffect {
     fn told(&self, f: &mut fmt::Formatter<'_>, group: &str) -> fmt::Result {
         match self {
-            Self::RecordResume { processes } => write!(f, "write down on {group} that {} run", joined(processes)),
+            Self::RecordResume { processes } => write!(f, "record on {group} that {} run", joined(processes)),
             Self::Suspend { processes } => write!(f, "suspend {} of {group}", joined(processes)),
             Self::Join { instance } => write!(f, "attach {instance} to {group}"),
             Self::Protect { instance } => write!(f, "protect {instance} from scale-in of {group}"),
@@ -73,7 +73,7 @@ impl GroupEffect {
             Self::Resize { from, to } => write!(f, "have {group} want {to} instances, not {from}"),
             Self::LowerMinimum { from } => write!(f, "lower the minimum of {group} from {from} to 0"),
             Self::Resume { processes } => write!(f, "resume {} of {group}", joined(processes)),
-            Self::ForgetResume { .. } => write!(f, "forget what was suspended of {group}"),
+            Self::ForgetResume { .. } => write!(f, "delete the record of what was suspended of {group}"),
             Self::CreateTemplateVersion(version) => {
                 write!(f, "make a version of {} from {} for {group}", version.template, version.image)
             }

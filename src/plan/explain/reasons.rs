@@ -11,15 +11,17 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Outdated { drifts, rank } => write!(f, "{}; {rank}", joined(drifts)),
-            Self::Lost => f.write_str("it has lost its instance"),
-            Self::New => f.write_str("it has never had one"),
+            Self::Lost => f.write_str("its instance is gone"),
+            Self::New => f.write_str("the slot is new"),
             Self::Interrupted { instance } => write!(f, "{instance} was launched for it, and nobody claims it"),
             Self::NextStep => f.write_str("next step"),
             Self::Leads => f.write_str("it leads, and leadership goes before the leader"),
-            Self::LaunchFailed { reason } => write!(f, "the launch came to nothing: {reason}"),
+            Self::LaunchFailed { reason } => write!(f, "the launch failed: {reason}"),
             Self::NotBackInTime { limit } => write!(f, "its member was not back within {}", Human(*limit)),
             Self::TakenBack => f.write_str("the replacement is being taken back"),
-            Self::Superseded => f.write_str("it is not wanted any more, or not now, and no data has moved"),
+            Self::Superseded => {
+                f.write_str("the spec no longer asks for it, or another slot comes first; no data has moved")
+            }
             Self::Forming => f.write_str("it can prove itself only when the others are there"),
             Self::Proven => f.write_str("the new member has proved itself"),
             Self::WouldPrune { down_to, declared } => {
@@ -28,10 +30,10 @@ impl fmt::Display for Why {
             Self::Memory => f.write_str("the volumes' memory is behind"),
             Self::Tags => f.write_str("tags differ"),
             Self::KeepStill => f.write_str("the group could end or add an instance meanwhile"),
-            Self::OutOfStep => f.write_str("the group is to count just what serves"),
+            Self::OutOfStep => f.write_str("the group should count exactly the instances that serve"),
             Self::LetGo => f.write_str("nothing is under way, so the group may act again"),
-            Self::TemplateBehind => f.write_str("what the group launches is not what has settled here"),
-            Self::Unwanted => f.write_str("the cluster is to be no more"),
+            Self::TemplateBehind => f.write_str("the group does not launch what has settled here"),
+            Self::Unwanted => f.write_str("the cluster is being destroyed"),
         }
     }
 }
@@ -67,7 +69,7 @@ impl fmt::Display for Awaited {
                 write!(f, "the members to find each other; outstanding: {}", joined(missing))
             }
             Self::Joined { instance, group } => write!(f, "{instance} to be in service in {group}"),
-            Self::Left { instance, group } => write!(f, "{instance} to be let go by {group}"),
+            Self::Left { instance, group } => write!(f, "{instance} to be detached from {group}"),
             Self::Recruit { group } => write!(f, "{group} to launch another instance"),
             Self::SnapshotCompleted { volume } => write!(f, "the last snapshot of {volume} to be completed"),
             Self::VolumeCopied { volume, snapshot } => {
@@ -76,7 +78,7 @@ impl fmt::Display for Awaited {
             Self::NothingLate { until } => {
                 write!(f, "{}: a launch may have been on its way when the end began", clock(*until))
             }
-            Self::NextLaunch { reason } => write!(f, "a later launch, after several came to nothing: {reason}"),
+            Self::NextLaunch { reason } => write!(f, "a later launch, after several failed: {reason}"),
         }
     }
 }

@@ -25,7 +25,7 @@ impl Stall {
                 format!("leave one instance tagged for {slot}, and take the tags off the others")
             }
             Self::Refused { .. } => {
-                "mend what it says; it is tried again after five minutes, or at once after a commit".into()
+                "correct what was refused; it is tried again after five minutes, or at once after a commit".into()
             }
             Self::InstanceStopped { instance, .. } => {
                 format!("start {instance} again, or terminate it to have it replaced")
@@ -92,7 +92,7 @@ impl fmt::Display for Stall {
             Self::RollbackFailed { slot, instance, why_not } => {
                 write!(f, "{slot} did not come back on its old instance {instance} either: {why_not}")
             }
-            Self::Ended { since } => write!(f, "somebody put an end to it at {}", clock(*since)),
+            Self::Ended { since } => write!(f, "somebody ordered its destruction at {}", clock(*since)),
             Self::ClaimForUndeclared { slot } => {
                 write!(f, "a replacement of {slot} is under way, and the spec no longer declares it")
             }
@@ -100,10 +100,7 @@ impl fmt::Display for Stall {
                 write!(f, "the members have not found each other; outstanding: {}", joined(missing))
             }
             Self::NothingToHealWith { slot, generation } => {
-                write!(
-                    f,
-                    "{slot} has lost its instance, and {generation} and what ran before it are both rejected there"
-                )
+                write!(f, "{slot} has no instance, and {generation} and what ran before it are both rejected there")
             }
         }
     }

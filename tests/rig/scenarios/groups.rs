@@ -68,7 +68,7 @@ async fn a_cluster_in_one_is_destroyed(rig: Rc<Rig>) {
     assert!(killed.said().contains("(wants 3 → 0, minimum 3 → 0, maximum 4)"), "{}", killed.said());
     assert_eq!(seen(&rig).await.texts("MinSize"), ["0"]);
     let daemon = rig.controller("rig", &[]).ended(LIMIT).await;
-    assert!(daemon.code == Some(3) && daemon.said.contains("put an end to it"), "{}", daemon.said);
+    assert!(daemon.code == Some(3) && daemon.said.contains("ordered its destruction"), "{}", daemon.said);
 
     let ended = destroy().ended(LIMIT).await;
     assert_eq!(ended.code, Some(0), "{}", ended.said);

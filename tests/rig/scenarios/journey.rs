@@ -229,7 +229,7 @@ async fn a_cluster_is_destroyed(rig: Rc<Rig>) {
     killed.ended(Duration::from_secs(10)).await;
 
     let daemon = rig.controller("rig", &[]).ended(LIMIT).await;
-    assert!(daemon.code == Some(3) && daemon.said.contains("put an end to it"), "{}", daemon.said);
+    assert!(daemon.code == Some(3) && daemon.said.contains("ordered its destruction"), "{}", daemon.said);
     assert_eq!(rig.effects().len(), 0, "a controller leaves it alone");
 
     let ended = destroy().ended(LIMIT).await;
