@@ -12,6 +12,7 @@ use crate::ids::{
     Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, Owner, SlotName, SnapshotId, Token, VolumeId,
     VolumeName, Zone,
 };
+use crate::make::{Make, UserData};
 use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains};
 use crate::spec::{ClusterSpec, SlotSpec};
 
@@ -93,7 +94,7 @@ pub struct Recruitment {
     pub owner: Owner,
     pub generation: Generation,
     pub attempt: Attempt,
-    pub user_data_digest: Option<String>,
+    pub user_data: UserData,
     /// The slot's volumes, so that the guest knows which to wait for.
     pub volumes: BTreeMap<VolumeName, VolumeId>,
 }
@@ -122,15 +123,12 @@ pub struct CreateVolume {
 pub struct Launch {
     /// Made from cluster, slot, generation, attempt and subnet.
     pub token: Token,
-    pub image: ImageId,
-    pub instance_type: String,
+    #[serde(flatten)]
+    pub make: Make,
+    /// The user data itself, of which the make has the digest.
+    pub user_data_text: Option<String>,
     pub zone: Zone,
     pub subnet: String,
-    pub iam_instance_profile: Option<String>,
-    pub security_groups: BTreeSet<String>,
-    pub key_name: Option<String>,
-    pub user_data: Option<String>,
-    pub user_data_digest: Option<String>,
     pub tags: BTreeMap<String, String>,
     pub owner: Owner,
     pub generation: Generation,
@@ -140,21 +138,15 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// What an instance in a slot is by its spec alone: the first attempt on the desired image, with no volumes yet.
+    /// Describes an instance in a slot by its spec alone: the first attempt on the desired image, with no volumes yet.
     pub fn declared(spec: &ClusterSpec, slot: &SlotSpec, owner: Owner, token: Token) -> Self {
-        let instance = &spec.instance;
         Self {
             token,
-            image: spec.image.clone(),
-            instance_type: instance.instance_type.clone(),
+            make: spec.make(),
+            user_data_text: spec.instance.user_data.clone(),
             zone: slot.zone.clone(),
             subnet: slot.subnet.clone(),
-            iam_instance_profile: instance.iam_instance_profile.clone(),
-            security_groups: instance.security_groups.clone(),
-            key_name: instance.key_name.clone(),
-            user_data: instance.user_data.clone(),
-            user_data_digest: instance.user_data_digest(),
-            tags: instance.tags.clone(),
+            tags: spec.instance.tags.clone(),
             owner,
             generation: spec.generation(),
             attempt: Attempt::default(),

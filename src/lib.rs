@@ -99,6 +99,7 @@
 
 // Modules in reading order.
 pub mod ids;
+pub mod make;
 pub mod time;
 
 pub mod limits;

@@ -18,7 +18,7 @@ use crate::ids::{ClusterName, ImageId};
 use crate::observed::Remains;
 use crate::plan::Goal;
 use crate::ports::{Canaries, Clock, Coordination, OutsideWithCanaries};
-use crate::spec::{self, Approval, Capacity, ClusterSpec, Origin};
+use crate::spec::{self, Approval, Capacity, ClusterSpec, Original};
 use crate::time::{Timestamp, elapsed};
 
 mod changes;
@@ -90,7 +90,7 @@ pub fn made_at(original: &ClusterName, name: &ClusterName) -> Option<Timestamp> 
 pub fn copy(original: &ClusterSpec, name: ClusterName) -> ClusterSpec {
     let mut copy = ClusterSpec { name, suspend: false, freeze: false, deletion_protection: false, ..original.clone() };
     copy.capacity = Capacity::Instances;
-    copy.origin = Some(Origin { cluster: original.name.clone(), seed: None });
+    copy.origin = Some(Original { cluster: original.name.clone(), seed: None });
     copy.instance.tags.retain(|key, _| !ADOPT.contains(&&**key));
     (copy.rollout.windows, copy.rollout.approval, copy.rollout.approved) = (Vec::new(), Approval::Never, None);
     copy.rollout.rehearsal = spec::Rehearsal::Optional;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeId, VolumeName, Zone, digest};
+use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeId, VolumeName, Zone};
+use crate::make::{Make, UserData};
 
 pub mod application;
 pub mod load;
@@ -54,7 +55,7 @@ pub struct ClusterSpec {
     pub deletion_protection: bool,
     /// What it is a throw-away copy of. No file says so.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
+    pub origin: Option<Original>,
 }
 
 /// The instance tag that names the cluster whose data a copy begins with. The guest takes a volume of that cluster only to cut
@@ -64,7 +65,7 @@ pub const COPY_OF: &str = "hermitcrab-copy-of";
 /// What a throw-away copy of a cluster is a copy of.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Origin {
+pub struct Original {
     pub cluster: ClusterName,
     /// The one slot that begins with data; none where all begin with blank volumes.
     pub seed: Option<Seed>,
@@ -96,14 +97,6 @@ pub struct InstanceSpec {
     pub user_data: Option<String>,
     /// Tags beside our own. A difference is mended in place; it never replaces an instance.
     pub tags: BTreeMap<String, String>,
-}
-
-impl InstanceSpec {
-    /// A short digest of the user data, as kept in the `hermitcrab:user-data` tag of an instance: EC2 does not
-    /// list user data with instances.
-    pub fn user_data_digest(&self) -> Option<String> {
-        self.user_data.as_ref().map(|text| digest(text.as_bytes()))
-    }
 }
 
 /// Who else has a hand in the instances.
@@ -242,24 +235,33 @@ pub fn quorum(voters: usize) -> usize {
 }
 
 impl ClusterSpec {
-    /// What makes an instance of this cluster what it is, hashed: image, type, profile, security groups, key
-    /// and user data. Tags are left out, because they are mended in place; so is the subnet, because it is the
-    /// slot's.
-    pub fn generation(&self) -> Generation {
-        self.generation_on(&self.image)
+    /// Gives the make of every instance of this cluster.
+    pub fn make(&self) -> Make {
+        self.make_on(&self.image)
     }
 
-    /// The generation of an instance that differs from the spec in nothing but its image.
+    /// Gives the make of an instance that differs from the spec in nothing but its image.
+    pub fn make_on(&self, image: &ImageId) -> Make {
+        let instance = &self.instance;
+        Make {
+            image: image.clone(),
+            instance_type: instance.instance_type.clone(),
+            iam_instance_profile: instance.iam_instance_profile.clone(),
+            security_groups: instance.security_groups.clone(),
+            key_name: instance.key_name.clone(),
+            user_data: UserData::of(instance.user_data.as_deref()),
+        }
+    }
+
+    /// Hashes the make of every instance of this cluster. Tags are left out, because they are mended in place; so is the
+    /// subnet, because it is the slot's.
+    pub fn generation(&self) -> Generation {
+        self.make().generation()
+    }
+
+    /// Hashes the make of an instance that differs from the spec in nothing but its image.
     pub fn generation_on(&self, image: &ImageId) -> Generation {
-        let parts = serde_json::json!([
-            image,
-            self.instance.instance_type,
-            self.instance.iam_instance_profile,
-            self.instance.security_groups,
-            self.instance.key_name,
-            self.instance.user_data_digest(),
-        ]);
-        Generation::from(format!("v1-{}", digest(parts.to_string().as_bytes())))
+        self.make_on(image).generation()
     }
 
     /// The declared slot of that name.

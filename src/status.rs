@@ -206,7 +206,7 @@ fn phase(plan: &Plan, look: Option<&Look<'_>>) -> Phase {
             Some(claim) if look.and_then(|l| l.slot(&claim.slot)).is_some_and(|s| s.rejected(&claim.generation)) => {
                 Phase::RollingBack
             }
-            Some(claim) if claim.old.is_none() => Phase::Healing,
+            Some(claim) if claim.old().is_none() => Phase::Healing,
             Some(_) => Phase::Replacing,
             None if matches!(plan, Plan::Act(..)) => Phase::Reconciling,
             None => Phase::Waiting,
@@ -219,15 +219,15 @@ fn slots(look: &Look<'_>) -> Vec<SlotStatus> {
     let step = replacement::step(look);
     let report = |slot: &SlotLook<'_>| {
         let holder = slot.live().find(|instance| slot.all_on(look, &instance.id));
-        let instance = holder.or_else(|| slot.live().max_by_key(|instance| instance.attempt));
+        let instance = holder.or_else(|| slot.live().max_by_key(|instance| instance.attempt()));
         let claimed = claimed == Some(&slot.spec.name);
         SlotStatus {
             slot: slot.spec.name.clone(),
             zone: slot.spec.zone.clone(),
             instance: instance.map(|instance| instance.id.clone()),
             state: instance.map(|instance| instance.state),
-            image: instance.map(|instance| instance.image.clone()),
-            current: holder.is_some_and(|holder| drifts(look.spec, slot.spec, holder).is_empty()),
+            image: instance.map(|instance| instance.make.image.clone()),
+            current: holder.is_some_and(|holder| drifts(&look.make, slot.spec, holder).is_empty()),
             volumes: slot.present().map(|(_, volume)| volume.id.clone()).collect(),
             role: role(look, slot),
             health: slot.member.into(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hermitcrab::action::ClaimEffect;
 use hermitcrab::controller::errand::{Errand, Finish};
 use hermitcrab::controller::{Audience, Report};
-use hermitcrab::observed::{CloudView, InstanceState, Remains};
+use hermitcrab::observed::{CloudView, InstanceState, Process, Remains, SnapshotState};
 use hermitcrab::plan::{Goal, Plan, Stall};
 use hermitcrab::ports::{Clock, Cloud, Coordination, Outcome, PortError, Wanted};
 use hermitcrab::sim::executor::block_on;
@@ -42,7 +42,7 @@ impl Audience for Patience {
 const ALONE: &str = "desired-state/prod/consul.yaml";
 const GROUPED: &str = "tests/fixtures/consul-group.yaml";
 /// What somebody had suspended in the group before.
-const SUSPENDED: &str = "AZRebalance";
+const SUSPENDED: Process = Process::AzRebalance;
 
 fn settled(file: &str, seed: u64, faults: FaultLevel) -> (World, ClusterSpec) {
     let loaded = load(&[file.into()]);
@@ -51,7 +51,7 @@ fn settled(file: &str, seed: u64, faults: FaultLevel) -> (World, ClusterSpec) {
     world.register_image(&spec.image, Payload::Good { version: version(&spec) });
     world.settle(&spec);
     if let Some(group) = spec.capacity.group() {
-        world.edit_group(group, |group| group.suspended = [SUSPENDED.to_owned()].into());
+        world.edit_group(group, |group| group.suspended = [SUSPENDED].into());
     }
     (world, spec)
 }
@@ -104,7 +104,7 @@ fn what_is_left(world: &World, spec: &ClusterSpec) -> (usize, usize, usize) {
     (
         view.live_instances().count(),
         view.present_volumes().count(),
-        view.snapshots.iter().filter(|snapshot| snapshot.completed).count(),
+        view.snapshots.iter().filter(|snapshot| snapshot.state == SnapshotState::Completed).count(),
     )
 }
 
@@ -126,7 +126,7 @@ fn the_group_is_empty(world: &World, spec: &ClusterSpec) {
     let Some(group) = view(world, spec).group else { return assert_eq!(spec.capacity.group(), None) };
     assert_eq!((group.min, group.desired, group.max), (0, 0, 4));
     assert_eq!((group.members.len(), group.recruits.len()), (0, 0), "{group:?}");
-    assert_eq!((group.suspended, group.resume), ([SUSPENDED.to_owned()].into(), None));
+    assert_eq!((group.suspended, group.resume), ([SUSPENDED].into(), None));
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_destroyed_cluster_may_be_again() {
         assert_eq!((serving.len(), view.present_volumes().count()), (3, 3), "{file}");
         if let Some(group) = view.group {
             assert_eq!((group.desired, group.members.into_keys().collect()), (3, serving));
-            assert_eq!((group.suspended, group.resume), ([SUSPENDED.to_owned()].into(), None));
+            assert_eq!((group.suspended, group.resume), ([SUSPENDED].into(), None));
         }
         assert_eq!(world.violations(), [], "{file}");
     }
@@ -355,5 +355,5 @@ fn every_unkind_world_ends(file: &str) -> usize {
 fn is_at_rest(world: &World, spec: &ClusterSpec, seed: u64) {
     let Some(group) = spec.capacity.group().and_then(|name| world.group(name)) else { return };
     assert_eq!((group.min, group.desired, &group.resume), (0, 0, &None), "seed {seed}");
-    assert!(group.suspended.iter().all(|process| process == SUSPENDED), "seed {seed}: {group:?}");
+    assert!(group.suspended.iter().all(|process| *process == SUSPENDED), "seed {seed}: {group:?}");
 }

@@ -21,31 +21,32 @@ use source::{Part, imports, names_package, says, without, without_tests};
 
 /// What each module of the crate may import beside itself.
 #[rustfmt::skip]
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     // data
     ("ids",          &[]),
     ("time",         &[]),
     ("limits",       &[]),
-    ("spec",         &["ids", "time"]),
-    ("observed",     &["ids", "time", "spec"]),
-    ("action",       &["ids", "time", "spec", "observed"]),
+    ("make",         &["ids"]),
+    ("spec",         &["ids", "time", "make"]),
+    ("observed",     &["ids", "time", "make", "spec"]),
+    ("action",       &["ids", "time", "make", "spec", "observed"]),
     // decisions
-    ("plan",         &["ids", "time", "limits", "spec", "observed", "action"]),
-    ("status",       &["ids", "time", "limits", "spec", "observed", "action", "plan"]),
+    ("plan",         &["ids", "time", "limits", "make", "spec", "observed", "action"]),
+    ("status",       &["ids", "time", "limits", "make", "spec", "observed", "action", "plan"]),
     // effects
-    ("ports",        &["ids", "time", "spec", "observed", "action"]),
-    ("act",          &["ids", "time", "limits", "spec", "observed", "action", "plan", "ports"]),
-    ("controller",   &["ids", "time", "limits", "spec", "observed", "action", "plan", "status", "ports", "act"]),
+    ("ports",        &["ids", "time", "make", "spec", "observed", "action"]),
+    ("act",          &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "ports"]),
+    ("controller",   &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "status", "ports", "act"]),
     // adapters
-    ("clock",        &["ids", "time", "spec", "observed", "action", "ports"]),
+    ("clock",        &["ids", "time", "make", "spec", "observed", "action", "ports"]),
     ("http",         &["ports"]),
-    ("cloud",        &["ids", "time", "spec", "observed", "action", "ports"]),
-    ("application",  &["ids", "time", "spec", "observed", "action", "ports", "http"]),
-    ("coordination", &["ids", "time", "spec", "observed", "action", "ports", "http"]),
-    ("sim",          &["ids", "time", "spec", "observed", "action", "ports"]),
+    ("cloud",        &["ids", "time", "make", "spec", "observed", "action", "ports"]),
+    ("application",  &["ids", "time", "make", "spec", "observed", "action", "ports", "http"]),
+    ("coordination", &["ids", "time", "make", "spec", "observed", "action", "ports", "http"]),
+    ("sim",          &["ids", "time", "make", "spec", "observed", "action", "ports"]),
     // people
-    ("rehearsal",    &["ids", "time", "limits", "spec", "observed", "action", "plan", "ports", "controller"]),
-    ("simulate",     &["ids", "time", "limits", "spec", "observed", "action", "plan", "status", "ports", "act", "controller", "sim"]),
+    ("rehearsal",    &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "ports", "controller"]),
+    ("simulate",     &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "controller", "sim"]),
     ("cli",          ANYTHING),
     ("lib",          ANYTHING),
     ("main",         ANYTHING),

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use hermitcrab::action::{ClaimEffect, CloudEffect, CreateVolume, GroupEffect, Launch, MemberEffect};
 use hermitcrab::ids::{Attempt, ClusterName, ImageId, InstanceId, Owner, SlotName, Token, VolumeId, Zone};
-use hermitcrab::observed::group::PROCESSES;
 use hermitcrab::observed::{
-    AttachmentPhase, Checks, Claim, CloudView, Ending, Health, Instance, InstanceState, Membership, Remains, Volume,
-    VolumeState,
+    AttachmentPhase, Checks, Claim, CloudView, Ending, Health, Instance, InstanceState, Membership, Process, Purpose,
+    Remains, Volume, VolumeState,
 };
 use hermitcrab::ports::{Canaries, Clock, Cloud, Coordination, ErrorKind, Members, Outcome, PortError, Seat, Wanted};
 use hermitcrab::sim::{Executor, FaultLevel, Payload, What, World, block_on};
@@ -188,15 +187,10 @@ impl Stage {
         let volumes = self.world.volumes_of(&self.spec.name, &slot.name);
         Launch {
             token: Token::from(format!("{}-{attempt}", slot.name)),
-            image: ImageId::from(NEW),
-            instance_type: "m7i.large".to_owned(),
+            make: self.spec.make_on(&ImageId::from(NEW)),
+            user_data_text: None,
             zone: slot.zone.clone(),
             subnet: slot.subnet.clone(),
-            iam_instance_profile: None,
-            security_groups: BTreeSet::new(),
-            key_name: None,
-            user_data: None,
-            user_data_digest: None,
             tags: BTreeMap::new(),
             owner: Owner::from("hermitcrab"),
             generation: self.spec.generation_on(&ImageId::from(NEW)),
@@ -383,7 +377,7 @@ fn a_token_is_spent_when_its_instance_is_gone_or_it_was_used_for_something_else(
     let stage = Stage::settled();
     let first = stage.launches(0, 4);
     let mut other = stage.launch(0, 4);
-    other.instance_type = "m7i.xlarge".to_owned();
+    other.make.instance_type = "m7i.xlarge".to_owned();
     let refused = stage.try_do(0, CloudEffect::Launch(Box::new(other))).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::TokenSpent);
     stage.world.terminate_instance(&first);
@@ -395,7 +389,7 @@ fn a_token_is_spent_when_its_instance_is_gone_or_it_was_used_for_something_else(
 fn an_unknown_image_an_empty_zone_and_a_full_subnet_refuse_a_launch() {
     let stage = Stage::settled();
     let mut launch = stage.launch(0, 4);
-    launch.image = ImageId::from("ami-unheard-of");
+    launch.make.image = ImageId::from("ami-unheard-of");
     let kind = |launch: Launch| stage.try_do(0, CloudEffect::Launch(Box::new(launch))).unwrap_err().kind;
     assert_eq!(kind(launch), ErrorKind::NotFound);
     stage.world.exhaust_capacity(&stage.spec.slots[0].zone, seconds(60));
@@ -696,7 +690,7 @@ fn a_claim_is_written_only_over_the_revision_that_was_read() {
         slot: stage.slot(0),
         attempt: Attempt(4),
         tries: 0,
-        old: None,
+        purpose: Purpose::Fill,
         member: None,
         generation: stage.spec.generation(),
         image: ImageId::from(NEW),
@@ -887,13 +881,13 @@ fn about_group(effect: GroupEffect) -> CloudEffect {
     CloudEffect::Group { group: "servers".to_owned(), effect }
 }
 
-fn all_processes() -> BTreeSet<String> {
-    PROCESSES.into_iter().map(str::to_owned).collect()
+fn all_processes() -> BTreeSet<Process> {
+    Process::ALL.into()
 }
 
 #[test]
 fn writing_down_other_processes_than_run_breaks_a_rule_about_groups() {
-    for (processes, broken) in [(all_processes(), None), (["Launch".to_owned()].into(), Some("group"))] {
+    for (processes, broken) in [(all_processes(), None), ([Process::Launch].into(), Some("group"))] {
         let stage = grouped(false);
         stage.force(0, about_group(GroupEffect::RecordResume { processes })).unwrap();
         assert_eq!(stage.broken(), Vec::from_iter(broken));
@@ -1372,7 +1366,7 @@ fn next_move(
     let leads = |slot: &&SlotSpec| membership.of_slot(&slot.name).map(|m| &m.id) == membership.leader.as_ref();
     let live = |slot: &SlotSpec, image: &str| {
         let mut live = view.instances.iter().filter(|instance| instance.slot == slot.name && instance.state.is_live());
-        live.find(|instance| &*instance.image == image).cloned()
+        live.find(|instance| &*instance.make.image == image).cloned()
     };
     let mut slots: Vec<&SlotSpec> = spec.slots.iter().collect();
     slots.sort_by_key(|slot| (live(slot, NEW).is_none(), live(slot, OLD).is_some(), leads(slot)));
@@ -1390,15 +1384,10 @@ fn next_move(
     let effect = match (old, new) {
         (old, None) if calm || old.is_none() => CloudEffect::Launch(Box::new(Launch {
             token: Token::from(format!("{}-{attempt}", slot.name)),
-            image: ImageId::from(NEW),
-            instance_type: "m7i.large".to_owned(),
+            make: spec.make_on(&ImageId::from(NEW)),
+            user_data_text: None,
             zone: slot.zone.clone(),
             subnet: slot.subnet.clone(),
-            iam_instance_profile: None,
-            security_groups: BTreeSet::new(),
-            key_name: None,
-            user_data: None,
-            user_data_digest: None,
             tags: BTreeMap::new(),
             owner: Owner::from("hermitcrab"),
             generation: spec.generation_on(&ImageId::from(NEW)),

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ImageId, InstanceId, Owner, Token};
-use crate::observed::{Group, GroupMember, Launches};
+use crate::ids::{InstanceId, Owner, Token};
+use crate::make::Make;
+use crate::observed::{Group, GroupMember, Launches, Process};
 
 /// A call about an Auto Scaling group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum GroupEffect {
     /// Write down on the group which processes run. Expects nothing written down.
-    RecordResume { processes: BTreeSet<String> },
+    RecordResume { processes: BTreeSet<Process> },
     /// Suspend processes. Expects that it is written down which ones to resume.
-    Suspend { processes: BTreeSet<String> },
+    Suspend { processes: BTreeSet<Process> },
     /// Count an instance as a member; the group then wants one more. Expects that it runs and is in no group.
     Join { instance: InstanceId },
     /// Protect a member from scale-in.
@@ -29,9 +30,9 @@ pub enum GroupEffect {
     /// terminates.
     LowerMinimum { from: u32 },
     /// Resume processes. Expects them written down.
-    Resume { processes: BTreeSet<String> },
+    Resume { processes: BTreeSet<Process> },
     /// Forget which processes to resume. Expects just these written down, and all of them running.
-    ForgetResume { processes: BTreeSet<String> },
+    ForgetResume { processes: BTreeSet<Process> },
     /// Make a version of the group's launch template. Expects that none was made with the same token.
     CreateTemplateVersion(Box<NewTemplateVersion>),
     /// Let the group launch from another version. Expects that it launches from `from`.
@@ -46,12 +47,9 @@ pub struct NewTemplateVersion {
     pub token: Token,
     /// `lt-…`.
     pub template: String,
-    pub image: ImageId,
-    pub instance_type: String,
-    pub iam_instance_profile: Option<String>,
-    pub security_groups: BTreeSet<String>,
-    pub key_name: Option<String>,
-    pub user_data: Option<String>,
+    pub make: Make,
+    /// The user data itself, of which the make has the digest.
+    pub user_data_text: Option<String>,
     /// The declared tags of instances.
     pub tags: BTreeMap<String, String>,
     pub owner: Owner,
@@ -137,7 +135,7 @@ impl GroupEffect {
                 otherwise(format!("a minimum of {from}"), group.min.to_string())
             }
             Self::Resize { .. } | Self::LowerMinimum { .. } => {
-                match ["Launch", "Terminate"].iter().all(|name| group.suspended.contains(*name)) {
+                match [Process::Launch, Process::Terminate].iter().all(|process| group.suspended.contains(process)) {
                     true => Found::AsExpected,
                     false => otherwise("Launch and Terminate suspended".to_owned(), listed(&group.suspended)),
                 }
@@ -162,6 +160,7 @@ impl GroupEffect {
     }
 }
 
-fn listed(processes: &BTreeSet<String>) -> String {
-    if processes.is_empty() { "none".to_owned() } else { processes.iter().cloned().collect::<Vec<_>>().join(" ") }
+fn listed(processes: &BTreeSet<Process>) -> String {
+    let names: Vec<_> = processes.iter().map(|process| process.name()).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(" ") }
 }

@@ -208,9 +208,9 @@ fn security_group(text: &str) -> Result<String, String> {
 
 /// There is nowhere to go from where the copy would begin.
 fn nothing_new(args: &Args, spec: &ClusterSpec, view: &CloudView, out: &mut Output) -> Result<Exit, Failure> {
-    let (name, image, wanted) = (&spec.name, &spec.image, Some(spec.generation()));
+    let (name, image, wanted) = (&spec.name, &spec.image, spec.generation());
     let is_settled =
-        view.present_volumes().next().is_some() && view.present_volumes().all(|volume| volume.generation == wanted);
+        view.present_volumes().next().is_some() && view.present_volumes().all(|volume| volume.carries(&wanted));
     if !is_settled {
         return Err(Failure::new(format!(
             "a copy of {name} would begin as it is to end: at {image}, as the file says"
@@ -226,7 +226,8 @@ fn nothing_new(args: &Args, spec: &ClusterSpec, view: &CloudView, out: &mut Outp
 
 /// The image that all slots have settled on, but for those that have arrived already.
 fn running(spec: &ClusterSpec, view: &CloudView) -> Result<ImageId, Failure> {
-    let mut images: Vec<_> = view.present_volumes().filter_map(|volume| volume.image.clone()).collect();
+    let mut images: Vec<_> =
+        view.present_volumes().filter_map(|volume| volume.settled.as_ref()?.image.clone()).collect();
     images.sort();
     images.dedup();
     if images.len() > 1 {

@@ -1,8 +1,9 @@
 //! Instances that may be adopted, as they are: plain data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::ids::{ImageId, InstanceId, VolumeId, Zone};
+use crate::ids::{InstanceId, VolumeId, Zone};
+use crate::make::Make;
 use crate::observed::InstanceState;
 
 /// An instance that may be adopted.
@@ -12,12 +13,9 @@ pub struct Candidate {
     pub state: InstanceState,
     pub zone: Zone,
     pub subnet: String,
-    pub image: ImageId,
-    pub instance_type: String,
-    pub security_groups: BTreeSet<String>,
-    pub iam_instance_profile: Option<String>,
-    pub key_name: Option<String>,
-    /// All of them, ours and AWS's too.
+    /// With user data that nobody knows: EC2 does not list it with instances.
+    pub make: Make,
+    /// All of its tags, ours and AWS's too.
     pub tags: BTreeMap<String, String>,
     pub volumes: Vec<CandidateVolume>,
     pub auto_scaling_group: Option<String>,

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::action::{Action, CloudEffect, Effect};
-use crate::ids::{Attempt, Generation, InstanceId, MemberId, SlotName, VolumeId};
-use crate::observed::{CloudView, Health, Member, Observation};
+use crate::ids::{Generation, InstanceId, MemberId, SlotName, VolumeId};
+use crate::observed::{CloudView, Health, LastLaunch, LaunchAnswer, Member, Observation};
 use crate::ports::{ErrorKind, Outcome, PortError};
 use crate::status::Status;
 use crate::time::{Timestamp, elapsed};
@@ -19,10 +19,8 @@ const BELIEVED_AFTER: Duration = Duration::from_secs(60);
 pub(super) struct Memory {
     /// When we last wrote to this cluster, or may have.
     pub(super) wrote: Option<Timestamp>,
-    /// The answer to our last launch.
-    pub(super) launched: Option<(Attempt, InstanceId, Timestamp)>,
-    /// The attempt whose token EC2 will not honour any more.
-    pub(super) spent: Option<Attempt>,
+    /// Our last launch that EC2 gave a clear answer to.
+    pub(super) last_launch: Option<LastLaunch>,
     /// What was refused in a way that takes a person, and when.
     refused: Option<(Timestamp, String)>,
     /// What was reported last.
@@ -75,11 +73,12 @@ impl Memory {
             self.newest.deleted.insert(volume.clone());
         }
         let Effect::Cloud(CloudEffect::Launch(launch)) = &action.effect else { return };
-        match outcome {
-            Ok(Outcome::Launched(instance)) => self.launched = Some((launch.attempt, instance.clone(), now)),
-            Err(error) if error.kind == ErrorKind::TokenSpent => self.spent = Some(launch.attempt),
-            Ok(_) | Err(_) => {}
-        }
+        let answer = match outcome {
+            Ok(Outcome::Launched(instance)) => LaunchAnswer::Launched(instance.clone()),
+            Err(error) if error.kind == ErrorKind::TokenSpent => LaunchAnswer::TokenSpent,
+            Ok(_) | Err(_) => return,
+        };
+        self.last_launch = Some(LastLaunch { attempt: launch.attempt, at: now, answer });
     }
 
     /// What was refused lately.
@@ -217,8 +216,7 @@ mod tests {
             membership: Reading::Seen { begun: now, value: membership },
             claim: Reading::Seen { begun: now, value: ClaimRecord::default() },
             steady: BTreeMap::new(),
-            launched: None,
-            spent: None,
+            last_launch: None,
             refused: None,
             regressions: Vec::new(),
             kill_switch: None,

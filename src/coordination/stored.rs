@@ -58,6 +58,7 @@ pub(super) fn decode(cluster: &ClusterName, bytes: &[u8]) -> Result<ClaimRecord,
 mod tests {
     use super::*;
     use crate::ids::Attempt;
+    use crate::observed::Purpose;
 
     fn name() -> ClusterName {
         ClusterName::from("consul-prod")
@@ -76,6 +77,28 @@ mod tests {
         let record = decode(&name(), bytes).unwrap();
         assert_eq!((record.revision, record.rehearsed.len()), (7, 0));
         assert!(!String::from_utf8(encode(&name(), &record)).unwrap().contains("rehearsed"));
+    }
+
+    /// The claims in it are spelled as every version has stored them.
+    #[test]
+    fn a_claim_that_an_older_version_stored_is_read_and_stored_as_it_was() {
+        let stored = |old: &str| {
+            format!(
+                r#"{{"format":1,"cluster":"consul-prod","record":{{"revision":9,"held":{{"slot":"consul-b","attempt":4,
+                "tries":1,"old":{old},"member":"6c1c5a30","generation":"v1-0123456789abcdef",
+                "image":"ami-0aa11bb22cc33dd44","since":"2026-01-05T12:00:00Z"}},"lastAttempt":4,
+                "initialised":["consul-a","consul-b"],"takenBackAt":null}}}}"#
+            )
+        };
+        let replaced = Purpose::Replace { old: "i-0123".into() };
+        for (old, purpose) in [(r#""i-0123""#, replaced), ("null", Purpose::Fill)] {
+            let record = decode(&name(), stored(old).as_bytes()).unwrap();
+            let claim = record.held.as_ref().unwrap();
+            assert_eq!((&claim.purpose, &*claim.slot, claim.attempt), (&purpose, "consul-b", Attempt(4)));
+            assert_eq!((claim.tries, claim.member.as_deref(), &claim.recruit), (1, Some("6c1c5a30"), &None));
+            let json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+            assert_eq!(json(&encode(&name(), &record)), json(stored(old).as_bytes()));
+        }
     }
 
     #[test]

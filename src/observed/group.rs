@@ -1,56 +1,97 @@
 //! An Auto Scaling group that a spec adopts, as it was seen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ImageId, InstanceId, Zone};
+use crate::ids::{InstanceId, Zone};
+use crate::make::Make;
 use crate::time::Timestamp;
 
 use super::InstanceState;
 
-/// The processes of a group that could undo a replacement: any of them may end or add an instance.
+/// A process of a group that could undo a replacement: any of them may end or add an instance.
 /// (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html>)
-pub const PROCESSES: [&str; 8] = [
-    "AZRebalance",
-    "AlarmNotification",
-    "HealthCheck",
-    "InstanceRefresh",
-    "Launch",
-    "ReplaceUnhealthy",
-    "ScheduledActions",
-    "Terminate",
-];
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Process {
+    #[serde(rename = "AZRebalance")]
+    AzRebalance,
+    AlarmNotification,
+    HealthCheck,
+    InstanceRefresh,
+    Launch,
+    ReplaceUnhealthy,
+    ScheduledActions,
+    Terminate,
+}
+
+impl Process {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::AzRebalance,
+        Self::AlarmNotification,
+        Self::HealthCheck,
+        Self::InstanceRefresh,
+        Self::Launch,
+        Self::ReplaceUnhealthy,
+        Self::ScheduledActions,
+        Self::Terminate,
+    ];
+
+    /// Gives AWS's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AzRebalance => "AZRebalance",
+            Self::AlarmNotification => "AlarmNotification",
+            Self::HealthCheck => "HealthCheck",
+            Self::InstanceRefresh => "InstanceRefresh",
+            Self::Launch => "Launch",
+            Self::ReplaceUnhealthy => "ReplaceUnhealthy",
+            Self::ScheduledActions => "ScheduledActions",
+            Self::Terminate => "Terminate",
+        }
+    }
+
+    /// Finds the process of that name. AWS has others, which undo nothing.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|process| process.name() == name)
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
 
 /// An Auto Scaling group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
     pub name: String,
-    /// It never wants fewer instances.
+    /// The fewest instances that it may want.
     pub min: u32,
-    /// It never takes more.
+    /// The most that it takes.
     pub max: u32,
-    /// How many it wants now.
+    /// The number that it wants now.
     pub desired: u32,
-    /// Where it launches.
+    /// The zones in which it launches, e.g. `us-east-1a`.
     pub zones: BTreeSet<Zone>,
-    /// The processes of [`PROCESSES`] that are suspended.
-    pub suspended: BTreeSet<String>,
-    /// From its tag `hermitcrab:resume`: the processes that ran before they were suspended for a replacement.
-    pub resume: Option<BTreeSet<String>>,
+    pub suspended: BTreeSet<Process>,
+    /// The processes that ran before they were suspended for a replacement, from the group's tag `hermitcrab:resume`.
+    pub resume: Option<BTreeSet<Process>>,
     /// Every instance that it counts as its own, dead ones too until it notices.
     pub members: BTreeMap<InstanceId, GroupMember>,
-    /// What it launches.
     pub launches: Launches,
-    /// Members that bear no tag of ours: the group launched them by itself.
+    /// The members that bear no tag of ours: the group launched them by itself.
     pub recruits: Vec<Recruit>,
 }
 
 impl Group {
-    /// The processes of [`PROCESSES`] that run.
-    pub fn running(&self) -> BTreeSet<String> {
-        PROCESSES.into_iter().filter(|process| !self.suspended.contains(*process)).map(str::to_owned).collect()
+    /// Lists the processes that run.
+    pub fn running(&self) -> BTreeSet<Process> {
+        Process::ALL.into_iter().filter(|process| !self.suspended.contains(process)).collect()
     }
 }
 
@@ -59,19 +100,18 @@ impl Group {
 #[serde(rename_all = "camelCase")]
 pub struct GroupMember {
     pub lifecycle: Lifecycle,
-    /// The group takes it for healthy. One that it does not is replaced as soon as the processes run.
+    /// The group takes it for healthy. An unhealthy one is replaced as soon as the processes run.
     pub healthy: bool,
-    /// It is protected from scale-in.
+    /// Scale-in leaves it alone.
     pub protected: bool,
 }
 
-/// Where a member stands, from AWS's longer list of lifecycle states.
+/// The life cycle of a member, shorter than AWS's own list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lifecycle {
     /// On its way in: `Pending`, `Pending:Wait` …
     Joining,
-    /// It counts.
     InService,
     /// Set aside by somebody.
     Standby,
@@ -79,13 +119,13 @@ pub enum Lifecycle {
     Leaving,
 }
 
-/// What a group launches by itself.
+/// The origin of the instances that a group launches by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Launches {
-    /// From one launch template.
+    /// One launch template.
     Template(Box<Template>),
-    /// From something that cannot be kept as the spec wants it, with what it is.
+    /// Something that cannot be kept as the spec wants it, e.g. `a launch configuration`.
     Otherwise(String),
 }
 
@@ -93,7 +133,7 @@ pub enum Launches {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Template {
-    /// `lt-…`.
+    /// E.g. `lt-0a1b2c3d`.
     pub id: String,
     /// The version that the group launches from.
     pub version: TemplateVersion,
@@ -111,19 +151,6 @@ pub struct TemplateVersion {
     pub make: Make,
 }
 
-/// What makes an instance what it is, but for its place.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Make {
-    pub image: ImageId,
-    pub instance_type: String,
-    pub iam_instance_profile: Option<String>,
-    pub security_groups: BTreeSet<String>,
-    pub key_name: Option<String>,
-    /// A digest, as in [`InstanceSpec::user_data_digest`](crate::spec::InstanceSpec::user_data_digest).
-    pub user_data: Option<String>,
-}
-
 /// An instance that a group has launched by itself, and that serves no slot yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -133,6 +160,6 @@ pub struct Recruit {
     pub launched_at: Timestamp,
     pub zone: Zone,
     pub subnet: String,
-    /// Its user data is that of the template version which it was launched from.
+    /// With the user data of the template version that it was launched from.
     pub make: Make,
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use crate::action::{Action, Effect};
 use crate::ids::{ClusterName, Generation, InstanceId, SlotName, SnapshotId, VolumeId, VolumeName, Zone};
+use crate::make::Drift;
 use crate::time::{Timestamp, after};
-
-use super::drift::Drift;
 
 mod hazard;
 

@@ -41,7 +41,7 @@ pub fn plan_id(look: &Look<'_>, scope: &str) -> PlanId {
 /// Whether some slot is already what the spec wants.
 fn canary_settled(look: &Look<'_>) -> bool {
     look.slots.iter().any(|slot| match slot_state(look, slot) {
-        SlotState::Serving(instance) => drifts(look.spec, slot.spec, instance).is_empty(),
+        SlotState::Serving(instance) => drifts(&look.make, slot.spec, instance).is_empty(),
         _ => false,
     })
 }

@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use crate::ids::{ImageId, InstanceId, SlotName, VolumeId, VolumeName, Zone};
+use crate::make::Drift;
 use crate::observed::{Instance, Launches};
 
 use super::answer::Rank;
-use super::drift::Drift;
 use super::group;
 use super::look::{Look, SlotLook};
 use super::replacement::Replacement;
@@ -177,7 +177,7 @@ fn slot_forecast(
         reason,
         old: old.map(|old| old.id.clone()),
         new: new.map(|new| new.id.clone()),
-        from: old.map(|old| old.image.clone()),
+        from: old.map(|old| old.make.image.clone()),
         to: claim.map_or(&look.spec.image, |claim| &claim.image).clone(),
         volumes: slot.volumes.iter().map(|(v, there)| (v.name.clone(), there.map(|there| there.id.clone()))).collect(),
         quorum: Quorum {

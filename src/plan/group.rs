@@ -14,13 +14,13 @@ use std::collections::BTreeSet;
 
 use crate::action::{CloudEffect, Effect, GroupEffect, NewTemplateVersion};
 use crate::ids::{ImageId, InstanceId, Token};
+use crate::make::{Make, differences};
 use crate::observed::{
-    Group, GroupMember, Instance, InstanceState, Launches, Lifecycle, Recruit, Template, TemplateVersion,
+    Group, GroupMember, Instance, InstanceState, Launches, Lifecycle, Process, Recruit, Template, TemplateVersion,
 };
 use crate::time::elapsed;
 
 use super::answer::{Awaited, Hazard, Plan, Why};
-use super::drift;
 use super::look::{Look, SlotLook};
 use super::slot_state::{SlotState, slot_state};
 
@@ -168,7 +168,7 @@ pub fn forget_resume(look: &Look<'_>) -> Option<Plan> {
 pub fn update_template(look: &Look<'_>) -> Option<Plan> {
     let group = adopted(look)?;
     let Launches::Template(template) = &group.launches else { return None };
-    let behind = |slot: &SlotLook<'_>| slot.present().any(|(_, v)| v.generation.as_ref() != Some(&look.generation));
+    let behind = |slot: &SlotLook<'_>| slot.present().any(|(_, volume)| !volume.carries(&look.generation));
     if look.slots.iter().any(behind) || is_up_to_date(look, template) {
         return None;
     }
@@ -197,11 +197,7 @@ pub fn recruit_for<'a>(look: &Look<'a>, slot: &SlotLook<'_>, image: &ImageId) ->
         let here = recruit.zone == slot.spec.zone && recruit.subnet == slot.spec.subnet;
         let counts = group.members.get(&recruit.id).is_some_and(|member| member.lifecycle != Lifecycle::Leaving);
         let runs = recruit.state <= InstanceState::Running;
-        is_untaken(look, recruit)
-            && here
-            && counts
-            && runs
-            && drift::of_make(look.spec, image, &recruit.make).is_empty()
+        is_untaken(look, recruit) && here && counts && runs && is_made_from(look, image, &recruit.make)
     };
     group.recruits.iter().filter(fits).min_by_key(|recruit| (recruit.launched_at, &recruit.id))
 }
@@ -211,8 +207,8 @@ pub fn about_to_launch(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) ->
     let group = adopted(look)?;
     let Launches::Template(template) = &group.launches else { return None };
     let lost_at = slot.instances.iter().filter(|i| !i.state.is_live()).map(|i| i.state_since).max()?;
-    let launches = !group.suspended.contains("Launch") && (alive(look, group) as u32) < group.desired;
-    let right = drift::of_make(look.spec, image, &template.version.make).is_empty();
+    let launches = !group.suspended.contains(&Process::Launch) && (alive(look, group) as u32) < group.desired;
+    let right = is_made_from(look, image, &template.version.make);
     let in_time = elapsed(look.now, lost_at) < look.limits.group_launch;
     let what = Awaited::Recruit { group: group.name.clone() };
     (launches && right && in_time).then(|| look.wait(slot, what, lost_at, look.limits.group_launch))
@@ -293,7 +289,13 @@ fn marked_unhealthy(look: &Look<'_>, group: &Group) -> Option<InstanceId> {
 }
 
 fn is_wanted(look: &Look<'_>, version: &TemplateVersion) -> bool {
-    drift::of_make(look.spec, &look.spec.image, &version.make).is_empty()
+    differences(&version.make, &look.make).is_empty()
+}
+
+/// Says whether a make is the one that the spec would launch from that image.
+fn is_made_from(look: &Look<'_>, image: &ImageId, make: &Make) -> bool {
+    let wanted = Make { image: image.clone(), ..look.make.clone() };
+    differences(make, &wanted).is_empty()
 }
 
 fn new_version(look: &Look<'_>, template: &Template) -> NewTemplateVersion {
@@ -302,12 +304,8 @@ fn new_version(look: &Look<'_>, template: &Template) -> NewTemplateVersion {
     NewTemplateVersion {
         token: Token::of(&[&look.spec.name, &template.id, &look.generation, &latest]),
         template: template.id.clone(),
-        image: look.spec.image.clone(),
-        instance_type: wanted.instance_type.clone(),
-        iam_instance_profile: wanted.iam_instance_profile.clone(),
-        security_groups: wanted.security_groups.clone(),
-        key_name: wanted.key_name.clone(),
-        user_data: wanted.user_data.clone(),
+        make: look.make.clone(),
+        user_data_text: wanted.user_data.clone(),
         tags: wanted.tags.clone(),
         owner: look.seen.owner.clone(),
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, InstanceId, SlotName, Token, VolumeName};
-use crate::observed::{Instance, Snapshot};
-use crate::spec::Origin;
+use crate::observed::{Instance, Snapshot, SnapshotState};
+use crate::spec::Original;
 
 use super::answer::{Awaited, Plan, Stall, Why};
 use super::gates;
@@ -126,17 +126,18 @@ enum Content<'a> {
 
 fn content<'a>(look: &Look<'a>, slot: &SlotLook<'_>, name: &VolumeName) -> Content<'a> {
     let origin = look.spec.origin.as_ref();
-    let seed = |origin: &'a Origin| origin.seed.as_ref().filter(|seed| seed.slot == slot.spec.name);
+    let seed = |origin: &'a Original| origin.seed.as_ref().filter(|seed| seed.slot == slot.spec.name);
     let source = origin.and_then(|origin| Some((&origin.cluster, seed(origin)?.volumes.get(name)?)));
     let Some((of, volume)) = source else { return Content::Blank };
     let copies = look.cloud.copies().filter(|copy| copy.volume == *volume);
-    let plan = match copies.max_by_key(|copy| (copy.completed, !copy.failed)) {
-        Some(copy) if copy.completed => return Content::Copy(copy),
-        Some(copy) if copy.failed => {
+    let best = copies.max_by_key(|copy| copy.state);
+    let plan = match best.map(|copy| (copy, copy.state)) {
+        Some((copy, SnapshotState::Completed)) => return Content::Copy(copy),
+        Some((copy, SnapshotState::Failed)) => {
             let (slot, volume, snapshot) = (slot.spec.name.clone(), volume.clone(), copy.id.clone());
             Plan::Stalled(Stall::CopyFailed { slot, volume, snapshot })
         }
-        Some(copy) => {
+        Some((copy, SnapshotState::Pending)) => {
             let what = Awaited::VolumeCopied { volume: volume.clone(), snapshot: copy.id.clone() };
             look.wait(slot, what, copy.begun.unwrap_or(look.now), look.limits.snapshot)
         }
@@ -203,7 +204,7 @@ fn claim_lost(
         return look.blocked(slot, hazards);
     }
     // The slot's volumes alone say nothing: they are made, and known to the others, before its first instance is.
-    let proven = slot.present().any(|(_, volume)| volume.generation.is_some());
+    let proven = slot.present().any(|(_, volume)| volume.settled.is_some());
     let had_one = proven || look.record.initialised.contains(&slot.spec.name);
     let why = if had_one { Why::Lost } else { Why::New };
     look.claim(slot, left, look.next_attempt(), (generation, image), recruit, why)
@@ -222,7 +223,7 @@ pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, Image
 
 /// The generation and image that settled last in a slot, if they were not rejected there.
 fn settled(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
-    let image = slot.present().find_map(|(_, volume)| volume.image.clone())?;
+    let image = slot.present().find_map(|(_, volume)| volume.settled.as_ref()?.image.clone())?;
     let generation = look.spec.generation_on(&image);
     (!slot.rejected(&generation)).then_some((generation, image))
 }
@@ -230,9 +231,9 @@ fn settled(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)
 /// Takes an interrupted replacement under a claim again, made from what the instances say of themselves. The
 /// replacement is then finished, taken back or given up, as any other.
 fn claim_again(look: &Look<'_>, slot: &SlotLook<'_>, old: Option<&Instance>, new: &Instance) -> Plan {
-    let generation = new.generation.clone().unwrap_or_else(|| look.generation.clone());
+    let generation = new.generation().cloned().unwrap_or_else(|| look.generation.clone());
     let why = Why::Interrupted { instance: new.id.clone() };
     // One that the group may have launched was launched with no token of ours, which could be sent again for it.
     let recruit = group::adopted(look).filter(|group| group.members.contains_key(&new.id)).map(|_| new.id.clone());
-    look.claim(slot, old, new.attempt, (generation, new.image.clone()), recruit, why)
+    look.claim(slot, old, new.attempt().unwrap_or_default(), (generation, new.make.image.clone()), recruit, why)
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::action::{ClaimEffect, CloudEffect, Effect};
 use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
 use crate::limits::Limits;
+use crate::make::Make;
 use crate::observed::{
-    AttachmentPhase, Claim, ClaimRecord, CloudView, Health, Instance, Member, Membership, Observation, Reading, Volume,
-    VolumeState,
+    AttachmentPhase, Claim, ClaimRecord, CloudView, Health, Instance, Member, Membership, Observation, Purpose,
+    Reading, Volume, VolumeState,
 };
 use crate::spec::{ClusterSpec, Rules, SlotSpec, VolumeSpec};
 use crate::time::{Timestamp, elapsed};
@@ -21,6 +22,9 @@ pub struct Look<'a> {
     pub spec: &'a ClusterSpec,
     pub limits: &'a Limits,
     pub rules: Rules,
+    /// The make that the spec wants.
+    pub make: Make,
+    /// The generation of that make.
     pub generation: Generation,
     pub seen: &'a Observation,
     pub now: Timestamp,
@@ -109,9 +113,22 @@ impl<'a> Look<'a> {
         };
         let membership = seen.membership.seen();
         let slots = spec.slots.iter().map(|slot| SlotLook::new(spec, slot, cloud, membership)).collect();
-        let (rules, generation) = (spec.application.rules(), spec.generation());
+        let (rules, make) = (spec.application.rules(), spec.make());
+        let generation = make.generation();
         let now = seen.now;
-        Arranged::Look(Box::new(Self { spec, limits, rules, generation, seen, now, cloud, record, membership, slots }))
+        Arranged::Look(Box::new(Self {
+            spec,
+            limits,
+            rules,
+            make,
+            generation,
+            seen,
+            now,
+            cloud,
+            record,
+            membership,
+            slots,
+        }))
     }
 
     /// The look at a declared slot.
@@ -159,7 +176,7 @@ impl<'a> Look<'a> {
 
     /// A number that no launch of this cluster has ever had.
     pub fn next_attempt(&self) -> Attempt {
-        let instances = self.cloud.instances.iter().map(|instance| instance.attempt);
+        let instances = self.cloud.instances.iter().filter_map(Instance::attempt);
         let volumes = self.cloud.volumes.iter().map(|volume| volume.attempt);
         instances.chain(volumes).max().unwrap_or_default().max(self.record.last_attempt).next()
     }
@@ -204,7 +221,7 @@ impl<'a> Look<'a> {
             slot: slot.spec.name.clone(),
             attempt,
             tries: 0,
-            old: old.map(|instance| instance.id.clone()),
+            purpose: Purpose::of(old.map(|instance| instance.id.clone())),
             member: slot.member.map(|member| member.id.clone()),
             generation,
             image,
@@ -265,7 +282,7 @@ impl<'a> SlotLook<'a> {
 
     /// The instance that was launched under a claim's attempt, dead or alive.
     pub fn launched_under(&self, claim: &Claim) -> Option<&'a Instance> {
-        let is_new = |i: &&Instance| i.attempt == claim.attempt && Some(&i.id) != claim.old.as_ref();
+        let is_new = |i: &&Instance| claim.launched(i);
         self.instances.iter().copied().find(is_new)
     }
 

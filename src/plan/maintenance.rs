@@ -34,7 +34,7 @@ fn guard_membership(look: &Look<'_>) -> Option<Plan> {
 
 /// Waits for all members of a new cluster to find each other: it is not settled before.
 fn form(look: &Look<'_>) -> Option<Plan> {
-    if look.cloud.volumes.iter().any(|volume| volume.generation.is_some()) {
+    if look.cloud.volumes.iter().any(|volume| volume.settled.is_some()) {
         return None;
     }
     let missing: Vec<_> = look
@@ -61,8 +61,8 @@ fn remember(look: &Look<'_>) -> Option<Plan> {
     let effect = CloudEffect::Settle {
         volumes: slot.volume_ids(),
         generation: look.generation.clone(),
-        image: instance.image.clone(),
-        attempt: instance.attempt,
+        image: instance.make.image.clone(),
+        attempt: instance.attempt().unwrap_or_default(),
     };
     Some(look.act(slot, effect, Why::Memory))
 }
@@ -85,9 +85,9 @@ pub fn outstanding(look: &Look<'_>) -> Option<Plan> {
 
 /// Slots that serve what the spec wants, and whose volumes do not know it.
 fn unrecorded<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = (&'l SlotLook<'a>, &'a Instance)> {
-    let behind = |volume: &Volume| volume.generation.as_ref() != Some(&look.generation);
+    let behind = |volume: &Volume| !volume.carries(&look.generation);
     serving(look).filter(move |(slot, instance)| {
-        let current = drifts(look.spec, slot.spec, instance).is_empty();
+        let current = drifts(&look.make, slot.spec, instance).is_empty();
         current && slot.present().any(|(_, volume)| behind(volume))
     })
 }

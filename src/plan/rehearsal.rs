@@ -25,8 +25,8 @@ pub fn unproven(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Unproven> {
         let finding = findings.first().cloned().unwrap_or_default();
         return Some(Unproven::Failed { at: rehearsed.at, finding });
     }
-    let serving = slot.live().filter(|instance| slot.any_at(look, &instance.id)).map(|instance| &instance.image);
-    let settled = slot.present().filter_map(|(_, volume)| volume.image.as_ref());
+    let serving = slot.live().filter(|instance| slot.any_at(look, &instance.id)).map(|instance| &instance.make.image);
+    let settled = slot.present().filter_map(|(_, volume)| volume.settled.as_ref()?.image.as_ref());
     let runs = serving.chain(settled).find(|image| **image != rehearsed.from && **image != rehearsed.to)?;
     Some(Unproven::FromOtherImage { from: rehearsed.from.clone(), runs: runs.clone() })
 }

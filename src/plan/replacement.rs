@@ -13,7 +13,7 @@
 //! as long as no data has moved.
 
 use crate::ids::Generation;
-use crate::observed::{Instance, InstanceState};
+use crate::observed::{Instance, InstanceState, Purpose};
 
 use super::answer::{Plan, Stall, Why};
 use super::drift::drifts;
@@ -96,7 +96,7 @@ impl Replacement<'_, '_> {
     /// Lists the steps of a course, and says whether they move the volumes forward. Once every volume is at the new
     /// instance, no step before the proof is asked for again.
     fn steps(&self, course: Course) -> (bool, &'static [Step]) {
-        let replaces = self.claim.old.is_some();
+        let replaces = self.claim.old().is_some();
         let forward = if replaces { steps::replacing(self.look.spec.rollout.strategy) } else { HEAL };
         match course {
             Course::Back => (false, TAKE_BACK),
@@ -151,14 +151,14 @@ impl Replacement<'_, '_> {
             return Some(Plan::Stalled(stall));
         }
         let known = |instance: &Instance| {
-            Some(&instance.id) == self.claim.old.as_ref() || Some(&instance.id) == self.new.map(|new| &new.id)
+            Some(&instance.id) == self.claim.old() || Some(&instance.id) == self.new.map(|new| &new.id)
         };
         let strangers: Vec<_> = self.slot.live().filter(|instance| !known(instance) && !instance.retired).collect();
         let is_served = |by: &&Instance| self.slot.all_on(self.look, &by.id);
         match strangers.as_slice() {
             [] => None,
             // The slot was claimed on an old look: somebody has given it an instance since.
-            [one] if self.claim.old.is_none() && self.new.is_none() && is_served(one) => {
+            [one] if self.claim.purpose == Purpose::Fill && self.new.is_none() && is_served(one) => {
                 Some(self.release(true, Why::Superseded))
             }
             _ => {
@@ -179,7 +179,7 @@ impl Replacement<'_, '_> {
                 let unwanted = self.claim.generation != self.look.generation || self.old_is_current(old);
                 untouched && (unwanted || heal::is_needed_beside(self.look, self.slot))
             }
-            None if self.claim.old.is_some() => false,
+            None if self.claim.old().is_some() => false,
             None => {
                 let moved = self.new.is_some_and(|new| self.slot.any_at(self.look, &new.id));
                 // An instance that the group has launched is a slot's instance like any other, and if outdated is
@@ -191,7 +191,7 @@ impl Replacement<'_, '_> {
     }
 
     fn old_is_current(&self, old: &Instance) -> bool {
-        drifts(self.look.spec, self.slot.spec, old).is_empty()
+        drifts(&self.look.make, self.slot.spec, old).is_empty()
     }
 
     /// Finds the generation that a lost slot should be healed with as things are now.

@@ -1,10 +1,11 @@
 //! The choice of the outdated slot that goes next, if it may.
 
+use crate::make::Drift;
 use crate::observed::{Health, Instance, Member};
 use crate::spec::LeaderGoes;
 
 use super::answer::{Plan, Rank, Why};
-use super::drift::{Drift, drifts};
+use super::drift::drifts;
 use super::gates;
 use super::group;
 use super::look::{Look, SlotLook};
@@ -29,7 +30,7 @@ pub fn order<'l, 'a>(look: &'l Look<'a>) -> Vec<Candidate<'l, 'a>> {
 
 fn candidate<'l, 'a>(look: &Look<'a>, slot: &'l SlotLook<'a>) -> Option<Candidate<'l, 'a>> {
     let SlotState::Serving(instance) = slot_state(look, slot) else { return None };
-    let drifts = drifts(look.spec, slot.spec, instance);
+    let drifts = drifts(&look.make, slot.spec, instance);
     if drifts.is_empty() {
         return None;
     }

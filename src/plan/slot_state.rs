@@ -92,7 +92,7 @@ pub fn fault<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Stall> {
 /// Classifies a slot whose volumes are all there, in its zone, and either free or attached.
 fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
     let mut live: Vec<_> = slot.live().collect();
-    live.sort_by_key(|instance| instance.attempt);
+    live.sort_by_key(|instance| instance.attempt());
     let free = slot.present().all(|(_, volume)| look.place(volume) == Place::Free);
     match live.as_slice() {
         [] if free => SlotState::Vacant { left: None },
@@ -110,7 +110,7 @@ fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
         },
         [new] if launched_by_us(look, new) && is_newer(slot, new) => SlotState::Interrupted { old: None, new },
         [left] if is_ours(look, left) => SlotState::Vacant { left: Some(left) },
-        [old, new] if launched_by_us(look, new) && is_ours(look, old) && old.attempt < new.attempt => {
+        [old, new] if launched_by_us(look, new) && is_ours(look, old) && old.attempt() < new.attempt() => {
             SlotState::Interrupted { old: Some(old), new }
         }
         _ => SlotState::Contested(live.iter().map(|instance| instance.id.clone()).collect()),
@@ -119,7 +119,7 @@ fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
 
 /// Says whether an instance was launched after whatever settled or failed last on the slot's volumes.
 fn is_newer(slot: &SlotLook<'_>, instance: &Instance) -> bool {
-    slot.present().all(|(_, volume)| volume.attempt < instance.attempt)
+    slot.present().all(|(_, volume)| Some(volume.attempt) < instance.attempt())
 }
 
 fn is_ours(look: &Look<'_>, instance: &Instance) -> bool {
@@ -127,7 +127,7 @@ fn is_ours(look: &Look<'_>, instance: &Instance) -> bool {
 }
 
 fn launched_by_us(look: &Look<'_>, instance: &Instance) -> bool {
-    is_ours(look, instance) && instance.generation.is_some()
+    is_ours(look, instance) && instance.generation().is_some()
 }
 
 /// Says whether a slot has ever been initialised. Any memory of it counts: the claim record, the volumes of other
@@ -137,8 +137,7 @@ pub fn initialised(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     let name: &SlotName = &slot.spec.name;
     look.record.initialised.contains(name)
         || look.cloud.volumes.iter().any(|volume| {
-            (volume.slot != *name && volume.slots.contains(name))
-                || (volume.slot == *name && volume.generation.is_some())
+            (volume.slot != *name && volume.slots.contains(name)) || (volume.slot == *name && volume.settled.is_some())
         })
         || !slot.instances.is_empty()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{ClusterName, SlotName, VolumeId, VolumeName, Zone};
 use crate::observed::{CloudView, Health, Membership, Volume, VolumeState};
-use crate::spec::{COPY_OF, ClusterSpec, Origin, Seed};
+use crate::spec::{COPY_OF, ClusterSpec, Original, Seed};
 
 /// What is wanted otherwise. What is not said stays as it is in the cluster.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +87,7 @@ fn move_zone(copy: &mut ClusterSpec, zone: &Zone, subnet: &str) -> Result<Option
 /// The first slot begins with the data. All instances bear the tag, because tags are the cluster's; a blank volume is blank
 /// whatever it says.
 fn begin_with(copy: &mut ClusterSpec, source: &Source) {
-    if let (Some(Origin { cluster, seed }), Some(first)) = (&mut copy.origin, copy.slots.first()) {
+    if let (Some(Original { cluster, seed }), Some(first)) = (&mut copy.origin, copy.slots.first()) {
         *seed = Some(Seed { slot: first.name.clone(), volumes: source.volumes.clone() });
         copy.instance.tags.insert(COPY_OF.to_owned(), cluster.to_string());
     }

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::time::{Millis, instant};
 use super::words::{Payload, Refusal};
 use crate::action::{CloudEffect, CreateVolume, Launch};
-use crate::ids::{Attempt, ClusterName, ImageId, InstanceId, SlotName, SnapshotId, VolumeId, Zone};
+use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, SnapshotId, VolumeId, Zone};
+use crate::observed::SnapshotPurpose;
 use crate::ports::{ErrorKind, Outcome};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
@@ -133,10 +134,12 @@ impl Region {
             CloudEffect::Start { instance } => self.start_instance(instance),
             CloudEffect::Terminate { instance } => self.terminate_instance(instance),
             CloudEffect::Snapshot { volume, attempt } => {
-                self.create_snapshot(call.cluster, volume, *attempt, None, fresh)
+                let purpose = SnapshotPurpose::Backup { attempt: *attempt };
+                self.create_snapshot(call.cluster, volume, purpose, fresh)
             }
             CloudEffect::CopyVolume { volume, of, .. } => {
-                self.create_snapshot(call.cluster, volume, Attempt::default(), Some(of.clone()), fresh)
+                let purpose = SnapshotPurpose::Copy { of: of.clone() };
+                self.create_snapshot(call.cluster, volume, purpose, fresh)
             }
             CloudEffect::DeleteSnapshot { snapshot } => self.delete_snapshot(snapshot),
             CloudEffect::Detach { volume, instance, .. } => self.detach_volume(volume, instance),

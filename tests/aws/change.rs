@@ -7,6 +7,7 @@ use expect_test::expect_file;
 use hermitcrab::action::{CloudEffect, Launch};
 use hermitcrab::cloud::aws::{Aws, Options};
 use hermitcrab::ids::{Attempt, InstanceId, Owner, SlotName, Token, VolumeId};
+use hermitcrab::make::{Make, UserData};
 use hermitcrab::ports::{Cloud, ErrorKind, Outcome, PortError};
 use hermitcrab::spec::ClusterSpec;
 use libtest_mimic::Trial;
@@ -71,15 +72,10 @@ impl Stage {
         let (spec, slot) = (&self.spec, self.spec.slot(&self.slot).unwrap());
         Launch {
             token: Token::from("hermitcrab-0011223344556677"),
-            image: spec.image.clone(),
-            instance_type: spec.instance.instance_type.clone(),
+            make: Make { key_name: None, user_data: UserData::Digest("fedcba9876543210".to_owned()), ..spec.make() },
+            user_data_text: Some("#!/bin/sh\n".to_owned()),
             zone: slot.zone.clone(),
             subnet: slot.subnet.clone(),
-            iam_instance_profile: spec.instance.iam_instance_profile.clone(),
-            security_groups: spec.instance.security_groups.clone(),
-            key_name: None,
-            user_data: Some("#!/bin/sh\n".to_owned()),
-            user_data_digest: Some("fedcba9876543210".to_owned()),
             tags: spec.instance.tags.clone(),
             owner: Owner::from(OWNER),
             generation: spec.generation(),

@@ -10,7 +10,11 @@ use std::time::Duration;
 use hermitcrab::action::{CloudEffect, CreateVolume, GroupEffect, Launch};
 use hermitcrab::cloud::permissions::{Allowed, needed_for};
 use hermitcrab::ids::{Attempt, Generation, ImageId, InstanceId, Owner, SlotName, SnapshotId, Token, VolumeId};
-use hermitcrab::observed::{AttachmentPhase, CloudView, Group, Instance, InstanceState, Volume, VolumeState};
+use hermitcrab::make::{Make, UserData};
+use hermitcrab::observed::{
+    AttachmentPhase, CloudView, Group, Instance, InstanceState, Origin, Settled, SnapshotPurpose, SnapshotState,
+    Volume, VolumeState,
+};
 use hermitcrab::ports::{Cloud, ErrorKind, Outcome, Wanted};
 use hermitcrab::spec::{Capacity, ClusterSpec};
 use libtest_mimic::Trial;
@@ -138,15 +142,16 @@ impl Stage {
         let (spec, slot) = (&self.spec, self.spec.slot(&self.slot).unwrap());
         Launch {
             token: Token::from(format!("hermitcrab-{attempt}")),
-            image: spec.image.clone(),
-            instance_type: spec.instance.instance_type.clone(),
+            make: Make {
+                iam_instance_profile: None,
+                security_groups: [].into(),
+                key_name: None,
+                user_data: UserData::Digest("0123456789abcdef".to_owned()),
+                ..spec.make()
+            },
+            user_data_text: Some("#!/bin/sh\necho hello\n".to_owned()),
             zone: slot.zone.clone(),
             subnet: slot.subnet.clone(),
-            iam_instance_profile: None,
-            security_groups: [].into(),
-            key_name: None,
-            user_data: Some("#!/bin/sh\necho hello\n".to_owned()),
-            user_data_digest: Some("0123456789abcdef".to_owned()),
             tags: spec.instance.tags.clone(),
             owner: Owner::from(OWNER),
             generation: spec.generation(),
@@ -231,16 +236,17 @@ async fn make_a_volume(stage: &Stage) -> VolumeId {
 
 async fn launch(stage: &Stage, attempt: u32, volume: &VolumeId) -> InstanceId {
     let launch = stage.launch(attempt, volume);
-    let nothing = Launch { image: ImageId::from("ami-00000000000000000"), ..launch.clone() };
+    let mut nothing = launch.clone();
+    nothing.make.image = ImageId::from("ami-00000000000000000");
     let refused = stage.try_change(&CloudEffect::Launch(Box::new(nothing))).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::NotFound, "{}", refused.source);
     let Outcome::Launched(id) = stage.change(&CloudEffect::Launch(Box::new(launch))).await else {
         panic!("nothing was launched")
     };
     let seen = stage.instance(&id).await;
-    assert_eq!((seen.state, &seen.slot, seen.attempt), (InstanceState::Running, &stage.slot, Attempt(attempt)));
-    assert_eq!(seen.generation, Some(stage.spec.generation()));
-    assert_eq!(seen.user_data.as_deref(), Some("0123456789abcdef"));
+    assert_eq!((seen.state, &seen.slot, seen.attempt()), (InstanceState::Running, &stage.slot, Some(Attempt(attempt))));
+    assert_eq!(seen.generation(), Some(&stage.spec.generation()));
+    assert_eq!(seen.make.user_data, UserData::Digest("0123456789abcdef".to_owned()));
     assert_eq!(seen.tags.get("team").map(String::as_str), Some("platform"));
     assert!(seen.devices.is_empty(), "the root volume is no data volume");
     assert!(seen.address.is_some() && !seen.retired);
@@ -280,7 +286,7 @@ async fn remember(stage: &Stage, instance: &InstanceId, volume: &VolumeId) {
         assert_eq!(stage.change(&effect).await, Outcome::AlreadySo);
     }
     let seen = stage.volume().await;
-    assert_eq!((seen.generation, seen.image), (Some(generation), Some(stage.spec.image.clone())));
+    assert_eq!(seen.settled, Some(Settled { generation, image: Some(stage.spec.image.clone()) }));
     assert_eq!((seen.rejected.as_ref(), seen.attempt, seen.slots.len()), (Some(&bad), Attempt(1), 3));
     assert_eq!(stage.instance(instance).await.tags["team"], "data");
     let forgive = CloudEffect::Forgive { volumes: volumes.into(), generation: bad };
@@ -310,7 +316,7 @@ async fn move_over(stage: &Stage, old: &InstanceId, new: &InstanceId, volume: &V
     assert_eq!(stage.change(&snapshot).await, Outcome::AlreadySo);
     let seen = stage.view().await.snapshots;
     assert_eq!(seen.len(), 1);
-    assert_eq!((&seen[0].id, &seen[0].volume, seen[0].attempt), (&snapshot_id, volume, Attempt(2)));
+    assert_eq!((&seen[0].id, seen[0].backs_up(volume, Attempt(2))), (&snapshot_id, true));
     assert_eq!(stage.change(&detach).await, Outcome::Done);
     assert_eq!(stage.change(&detach).await, Outcome::AlreadySo);
     assert_eq!(stage.volume().await.state, VolumeState::Available);
@@ -357,8 +363,9 @@ async fn copy(stage: &Stage, volume: &VolumeId) {
     };
     let [snapshot] = &seen().await[..] else { panic!("there is one") };
     assert_eq!((&snapshot.id, &snapshot.volume, snapshot.size_gib), (&id, volume, 20));
-    assert_eq!((snapshot.copy_of.as_deref(), &snapshot.owner), (Some("consul-prod"), &Some(Owner::from(OWNER))));
-    assert!(snapshot.completed && snapshot.begun.is_some(), "{snapshot:?}");
+    assert_eq!(snapshot.purpose, SnapshotPurpose::Copy { of: "consul-prod".into() });
+    assert_eq!((snapshot.state, &snapshot.owner), (SnapshotState::Completed, &Some(Owner::from(OWNER))));
+    assert!(snapshot.begun.is_some(), "{snapshot:?}");
     let declared = &spec.volumes[0];
     let create = CloudEffect::CreateVolume(CreateVolume {
         token: Token::from("hermitcrab-copied"),
@@ -448,7 +455,7 @@ async fn adopt(stage: &Stage) {
     assert_eq!(refused.kind, ErrorKind::Invalid, "it is another slot's");
     let view = stage.view().await;
     let adopted = view.instance(&id).unwrap();
-    assert_eq!((&adopted.slot, &adopted.generation), (&slot.name, &None));
+    assert_eq!((&adopted.slot, &adopted.origin), (&slot.name, &Origin::Adopted));
     assert!(view.volumes.iter().any(|seen| seen.id == volume && seen.slot == slot.name));
 }
 

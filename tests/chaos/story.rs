@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hermitcrab::ids::{Generation, ImageId, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
-use hermitcrab::observed::{GroupMember, Health, InstanceState, Launches, Lifecycle};
+use hermitcrab::observed::{GroupMember, Health, InstanceState, Launches, Lifecycle, Process};
 use hermitcrab::ports::{Clock, Cloud, Members, Seat, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, What, World, block_on};
 use hermitcrab::simulate::{Ending, Line, Scenario, Stage, story};
@@ -84,8 +84,8 @@ pub struct GroupEnd {
     pub members: usize,
     /// Members that serve no slot, are not in service, not healthy, or may be scaled in.
     pub amiss: usize,
-    pub suspended: BTreeSet<String>,
-    pub resume: Option<BTreeSet<String>>,
+    pub suspended: BTreeSet<Process>,
+    pub resume: Option<BTreeSet<Process>>,
     pub launches: Option<ImageId>,
 }
 
@@ -197,7 +197,7 @@ impl Story {
                 let end = VolumeEnd {
                     id: made_before.then(|| volume.id.clone()),
                     on_live_instance: listed(&volume.id),
-                    generation: volume.generation.clone(),
+                    generation: volume.settled.as_ref().map(|settled| settled.generation.clone()),
                     rejected: volume.rejected.clone(),
                     formatted: world.times_formatted(&volume.id),
                 };
@@ -208,7 +208,7 @@ impl Story {
                 well: member.counts && member.health == Health::Healthy,
                 version: member.version.clone(),
             });
-            SlotEnd { images: live.iter().map(|i| i.image.clone()).collect(), volumes: volumes.collect(), member }
+            SlotEnd { images: live.iter().map(|i| i.make.image.clone()).collect(), volumes: volumes.collect(), member }
         };
         spec.slots.iter().map(|slot| (slot.name.clone(), end(&slot.name))).collect()
     }

@@ -2,7 +2,7 @@
 
 use hermitcrab::action::ClaimEffect;
 use hermitcrab::ids::{Generation, ImageId, SlotName};
-use hermitcrab::observed::{Claim, ClaimRecord, Rehearsed, Verdict};
+use hermitcrab::observed::{Claim, ClaimRecord, Purpose, Rehearsed, Verdict};
 use hermitcrab::time::Timestamp;
 
 /// Claims slot `b` under the attempt after the record's last.
@@ -11,7 +11,7 @@ pub fn claim(record: &ClaimRecord) -> ClaimEffect {
         slot: SlotName::from("consul-b"),
         attempt: record.last_attempt.next(),
         tries: 0,
-        old: None,
+        purpose: Purpose::Fill,
         member: None,
         generation: Generation::from("v1-0123456789abcdef"),
         image: ImageId::from("ami-0aa11bb22cc33dd44"),

@@ -9,8 +9,8 @@ use hermitcrab::ids::{Generation, ImageId};
 use hermitcrab::observed::Remains;
 use hermitcrab::plan::Goal;
 use hermitcrab::spec::{
-    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Origin, Rehearsal, Rollout,
-    Scheme, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
+    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Original, Rehearsal,
+    Rollout, Scheme, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
 };
 use hermitcrab::time::{Timestamp, after, before};
 use serde::Deserialize;
@@ -146,10 +146,10 @@ impl Desired {
         }
     }
 
-    fn origin(&self, volumes: usize) -> Origin {
+    fn origin(&self, volumes: usize) -> Original {
         let of = |name: &str| (name.into(), format!("vol-prod-{name}").as_str().into());
         let volumes = ["data", "logs"].into_iter().take(volumes).map(of).collect();
-        Origin { cluster: "prod".into(), seed: Some(Seed { slot: "a".into(), volumes }) }
+        Original { cluster: "prod".into(), seed: Some(Seed { slot: "a".into(), volumes }) }
     }
 
     fn rollout(&self) -> Rollout {

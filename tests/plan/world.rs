@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use hermitcrab::ids::ImageId;
-use hermitcrab::observed::{Catalogue, CloudView, Group, Observation, Reading};
+use hermitcrab::ids::{Attempt, ImageId};
+use hermitcrab::observed::{Catalogue, CloudView, Group, LastLaunch, LaunchAnswer, Observation, Reading};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::Timestamp;
 use serde_json::{Map, Value, json};
@@ -97,7 +97,7 @@ impl World {
                     "stableSince": null, "lag": { "entries": 0 }, "version": "1.20.1",
                 }),
                 Some("snap") => json!({
-                    "id": name, "volume": name.replacen("snap", "vol", 1), "attempt": self.next_attempt, "failed": false,
+                    "id": name, "volume": name.replacen("snap", "vol", 1), "attempt": self.next_attempt, "state": "pending",
                 }),
                 Some("rehearsal") => json!({
                     "generation": format!("gen({})", spec.image), "from": "ami-a", "to": spec.image, "at": "1h ago",
@@ -193,12 +193,17 @@ impl World {
             claim: reading(&get("claims"), read(record)),
             steady: self.steady(&things),
             refused: read(get("refused")),
-            launched: None,
-            spent: read(get("spent")),
+            last_launch: self.spent(&get("spent")),
             regressions: things.get("regressions").cloned().map(read).unwrap_or_default(),
             kill_switch: read(get("killSwitch")),
             owner: "us".into(),
         }
+    }
+
+    /// Our last launch, if EC2 would not honour the token of that attempt.
+    fn spent(&self, attempt: &Value) -> Option<LastLaunch> {
+        let attempt: Option<Attempt> = read(attempt.clone());
+        Some(LastLaunch { attempt: attempt?, at: now(), answer: LaunchAnswer::TokenSpent })
     }
 
     /// The adopted group: every settled instance in service and protected, room for one more, `ami-a` in its template.
@@ -219,7 +224,7 @@ impl World {
         let mut group = merged(default, said);
         for list in ["suspended", "resume"] {
             if group[list] == "all" {
-                group[list] = json!(hermitcrab::observed::group::PROCESSES);
+                group[list] = json!(hermitcrab::observed::Process::ALL);
             }
         }
         group["members"].as_object_mut().unwrap().retain(|_, member| !member.is_null());
@@ -280,7 +285,7 @@ impl World {
             (
                 id.as_str().into(),
                 hermitcrab::observed::Image {
-                    state: state.into(),
+                    state: read(json!(state)),
                     architecture: architecture.into(),
                     isolates_copies: false,
                 },

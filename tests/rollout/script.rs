@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hermitcrab::cli::cloud::Scene;
 use hermitcrab::ids::{InstanceId, SlotName, VolumeId, VolumeName};
-use hermitcrab::observed::Launches;
+use hermitcrab::observed::{Launches, Process};
 use hermitcrab::plan::{Hazard, Plan, plan};
 use hermitcrab::ports::{Clock, Cloud, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, What, World, block_on};
@@ -191,9 +191,9 @@ impl Script {
         let group = self.world.group(&self.group()).unwrap();
         let Launches::Template(template) = &group.launches else { panic!("no template") };
         let mut told = format!("wants {}, launches {}\n", group.desired, template.version.make.image);
-        let joined = |processes: &BTreeSet<String>| match processes.is_empty() {
+        let joined = |processes: &BTreeSet<Process>| match processes.is_empty() {
             true => "none".to_owned(),
-            false => processes.iter().cloned().collect::<Vec<_>>().join(" "),
+            false => processes.iter().map(|process| process.name()).collect::<Vec<_>>().join(" "),
         };
         told.push_str(&format!("  suspended: {}\n", joined(&group.suspended)));
         told.extend(group.resume.iter().map(|resume| format!("  to resume: {}\n", joined(resume))));

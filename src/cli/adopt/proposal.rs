@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cloud::candidates::{Candidate, CandidateVolume};
 use crate::ids::{InstanceId, SlotName, VolumeId, VolumeName};
+use crate::make::{self, Field};
 use crate::observed::InstanceState;
 use crate::spec::{ClusterSpec, SlotSpec, VolumeSpec};
 
@@ -99,23 +100,9 @@ fn foreign(id: &str, tags: &BTreeMap<String, String>, wanted: &[(&str, &str)]) -
 }
 
 fn differences(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Vec<String> {
-    let said = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-    let list = |groups: &std::collections::BTreeSet<String>| groups.iter().cloned().collect::<Vec<_>>().join(", ");
-    let wanted = &spec.instance;
-    let mut compared = vec![
-        ("image", candidate.image.to_string(), spec.image.to_string()),
-        ("type", candidate.instance_type.clone(), wanted.instance_type.clone()),
-        ("subnet", candidate.subnet.clone(), slot.subnet.clone()),
-        ("profile", said(&candidate.iam_instance_profile), said(&wanted.iam_instance_profile)),
-        ("key", said(&candidate.key_name), said(&wanted.key_name)),
-    ];
-    if !wanted.security_groups.is_empty() {
-        compared.push(("security groups", list(&candidate.security_groups), list(&wanted.security_groups)));
-    }
-    let differs = compared.into_iter().filter(|(_, is, wanted)| is != wanted);
-    let mut differences: Vec<_> = differs
-        .map(|(what, is, wanted)| format!("{what} {is}, declared {wanted}: replaced at the first rollout"))
-        .collect();
+    let mut drifts = make::differences(&candidate.make, &spec.make());
+    drifts.extend(make::drift(Field::Subnet, &candidate.subnet, &slot.subnet, Clone::clone));
+    let mut differences: Vec<_> = drifts.iter().map(|drift| format!("{drift} at the first rollout")).collect();
     if let Some(group) = &candidate.auto_scaling_group {
         differences.push(format!(
             "it belongs to Auto Scaling group {group}: nothing is replaced before the group is adopted, or left"
@@ -127,6 +114,7 @@ fn differences(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::make::{Make, UserData};
 
     fn spec() -> ClusterSpec {
         let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
@@ -149,11 +137,7 @@ mod tests {
             state: InstanceState::Running,
             zone: spec.slots[0].zone.clone(),
             subnet: spec.slots[0].subnet.clone(),
-            image: spec.image.clone(),
-            instance_type: spec.instance.instance_type.clone(),
-            security_groups: spec.instance.security_groups.clone(),
-            iam_instance_profile: spec.instance.iam_instance_profile.clone(),
-            key_name: spec.instance.key_name.clone(),
+            make: Make { user_data: UserData::Unknown, ..spec.make() },
             tags: BTreeMap::new(),
             volumes: spec.volumes.iter().map(volume).collect(),
             auto_scaling_group: None,
@@ -201,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_image_that_differs_is_said_and_no_obstacle() {
-        let proposal = proposed(|candidate| candidate.image = "ami-0ffffffffffffffff".into());
+        let proposal = proposed(|candidate| candidate.make.image = "ami-0ffffffffffffffff".into());
         assert!(proposal.obstacles.is_empty());
         assert!(proposal.differences[0].starts_with("image ami-0ffffffffffffffff"), "{proposal:?}");
     }

@@ -152,7 +152,7 @@ fn account(spec: &ClusterSpec, view: &CloudView) -> Check {
 
 fn image(id: &ImageId, view: &CloudView) -> Check {
     match view.catalogue.images.get(id) {
-        Some(image) if image.state == "available" => Check::good("image", format!("{id} ({})", image.architecture)),
+        Some(image) if image.state.is_available() => Check::good("image", format!("{id} ({})", image.architecture)),
         Some(image) => Check::bad("image", format!("{id} is {}", image.state), "commit an image that is available"),
         None => {
             let hint = "check the id, the region, and that the image is shared with this account";
@@ -184,7 +184,7 @@ fn serving(slot: &SlotSpec, view: &CloudView, seen: &Observation) -> Check {
             let found = format!("{} does not run", one.id);
             Check::bad(what, found, "start it, or terminate it to have it replaced; unless a replacement is under way")
         }
-        ([one], _) => Check::good(what, format!("{} ({}) with {ids}", one.id, one.image)),
+        ([one], _) => Check::good(what, format!("{} ({}) with {ids}", one.id, one.make.image)),
         (several, _) => {
             let several = several.iter().map(|i| i.id.to_string()).collect::<Vec<_>>().join(", ");
             Check::bad(

@@ -383,7 +383,7 @@ impl ReasonReport {
             Reason::Empty => (ReasonKind::Empty, None, Vec::new()),
             Reason::Outdated { rank, drifts } => (ReasonKind::Outdated, Some(rank.to_string()), drifts),
         };
-        let report = |drift: crate::plan::drift::Drift| DriftReport {
+        let report = |drift: crate::make::Drift| DriftReport {
             field: drift.field.to_string(),
             from: drift.is,
             to: drift.wanted,

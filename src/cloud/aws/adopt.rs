@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{
-    self, EbsInstanceBlockDeviceSpecification, InstanceBlockDeviceMappingSpecification, InstanceType, Placement,
+    self, EbsInstanceBlockDeviceSpecification, InstanceBlockDeviceMappingSpecification, Placement,
 };
 
 use super::convert;
@@ -13,6 +13,7 @@ use super::operation::{CREATE_TAGS, DESCRIBE_INSTANCES, DESCRIBE_VOLUMES, MODIFY
 use super::{Aws, Region, tags};
 use crate::cloud::candidates::{Candidate, CandidateVolume};
 use crate::ids::{InstanceId, SlotName, VolumeId, VolumeName};
+use crate::make::UserData;
 use crate::ports::{Clock, ErrorKind, PortError};
 use crate::spec::ClusterSpec;
 
@@ -145,11 +146,7 @@ fn candidate(seen: &types::Instance, volumes: &[types::Volume]) -> Result<Candid
         state: convert::life_cycle(seen).map_err(puzzling)?,
         zone: seen.placement().and_then(Placement::availability_zone).unwrap_or_default().into(),
         subnet: seen.subnet_id().unwrap_or_default().to_owned(),
-        image: seen.image_id().unwrap_or_default().into(),
-        instance_type: seen.instance_type().map_or("", InstanceType::as_str).to_owned(),
-        security_groups: convert::security_groups(seen),
-        iam_instance_profile: convert::profile_name(seen),
-        key_name: seen.key_name().filter(|name| !name.is_empty()).map(str::to_owned),
+        make: convert::make(seen, UserData::Unknown).map_err(puzzling)?,
         tags: tags::Tags::of(seen.tags()).all(),
         volumes: mapped.collect(),
         auto_scaling_group: convert::group(seen),

@@ -19,7 +19,7 @@ mod volume;
 
 pub(super) use facts::{architectures, image, impaired_volume, impaired_zone};
 pub(super) use group::{RESUME, adopted_group, joined};
-pub(super) use instance::{group, instance, life_cycle, profile_name, root_device, security_groups};
+pub(super) use instance::{group, instance, life_cycle, make, root_device};
 pub(super) use status::{Status, status};
 pub(super) use volume::{Remarks, snapshot, volume, volume_state};
 

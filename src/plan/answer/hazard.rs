@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::ids::{Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, VolumeId, VolumeName, Zone};
+use crate::observed::Process;
 use crate::spec::{ClusterSpec, Lag};
 use crate::time::Timestamp;
 
@@ -77,7 +78,7 @@ pub enum Hazard {
     GroupNotStill {
         instance: InstanceId,
         group: String,
-        running: BTreeSet<String>,
+        running: BTreeSet<Process>,
     },
     /// The adopted group, and what is wrong with it, e.g. `does not launch in us-east-1c, where c is`.
     GroupUnusable {

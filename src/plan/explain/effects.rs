@@ -16,7 +16,7 @@ impl fmt::Display for Effect {
             Self::Member(MemberEffect::SetPruning { down_to }) => {
                 write!(f, "keep members from being pruned below {down_to}")
             }
-            Self::Claim(ClaimEffect::Claim { claim, .. }) => match &claim.old {
+            Self::Claim(ClaimEffect::Claim { claim, .. }) => match claim.old() {
                 Some(old) => write!(f, "claim the slot to replace {old} (attempt {})", claim.attempt),
                 None => write!(f, "claim the slot to give it an instance (attempt {})", claim.attempt),
             },
@@ -39,7 +39,7 @@ impl fmt::Display for CloudEffect {
             Self::CreateVolume(CreateVolume { name, size_gib, zone, snapshot: Some(snapshot), .. }) => {
                 write!(f, "create volume {name} of {size_gib} GiB in {zone} from {snapshot}")
             }
-            Self::Launch(launch) => write!(f, "launch {} from {}", launch.instance_type, launch.image),
+            Self::Launch(launch) => write!(f, "launch {} from {}", launch.make.instance_type, launch.make.image),
             Self::Stop { instance } => write!(f, "stop {instance}"),
             Self::Start { instance } => write!(f, "start {instance}"),
             Self::Snapshot { volume, .. } => write!(f, "snapshot {volume}"),
@@ -75,7 +75,7 @@ impl GroupEffect {
             Self::Resume { processes } => write!(f, "resume {} of {group}", joined(processes)),
             Self::ForgetResume { .. } => write!(f, "delete the record of what was suspended of {group}"),
             Self::CreateTemplateVersion(version) => {
-                write!(f, "make a version of {} from {} for {group}", version.template, version.image)
+                write!(f, "make a version of {} from {} for {group}", version.template, version.make.image)
             }
             Self::UseTemplateVersion { template, to, .. } => {
                 write!(f, "let {group} launch from version {to} of {template}")

@@ -10,7 +10,7 @@ use super::question::{Finding, Question, finding, listed};
 
 /// Refuses unless the new image is there to launch, and that of the instance that serves, if one does, to go back to.
 pub(super) fn image_unavailable(q: &Question<'_, '_>) -> Finding {
-    let old = q.slot.live().filter(|instance| q.slot.all_on(q.look, &instance.id)).map(|instance| &instance.image);
+    let old = q.slot.live().filter(|instance| q.slot.all_on(q.look, &instance.id)).map(|instance| &instance.make.image);
     let fault = [q.image].into_iter().chain(old).find_map(|image| Some((image, fault_of(q.look, image)?)));
     let value =
         fault.as_ref().map_or_else(|| format!("{} is available", q.image), |(image, why)| format!("{image} {why}"));
@@ -22,7 +22,7 @@ fn fault_of(look: &Look<'_>, id: &ImageId) -> Option<String> {
     let Some(image) = look.cloud.catalogue.images.get(id) else {
         return Some("does not exist, or may not be seen".to_owned());
     };
-    if image.state != "available" {
+    if !image.state.is_available() {
         return Some(format!("is {}", image.state));
     }
     let instance_type = &look.spec.instance.instance_type;

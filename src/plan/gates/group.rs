@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::observed::{Group, Instance, Lifecycle};
+use crate::observed::{Group, Instance, Lifecycle, Process};
 use crate::plan::answer::Hazard;
 use crate::plan::group::{adopted, alive, fault, has_room, no_room, recruit_for};
 
@@ -36,7 +36,7 @@ fn group_of<'a>(q: &Question<'_, 'a>, instance: &'a Instance) -> Option<&'a str>
 }
 
 /// The processes of the adopted group that run although the slot is claimed, if any do.
-fn processes_that_should_rest(q: &Question<'_, '_>) -> Option<BTreeSet<String>> {
+fn processes_that_should_rest(q: &Question<'_, '_>) -> Option<BTreeSet<Process>> {
     let claimed = q.look.record.held.as_ref().is_some_and(|claim| claim.slot == q.slot.spec.name);
     let running = adopted(q.look).map(Group::running).unwrap_or_default();
     (claimed && !running.is_empty()).then_some(running)

@@ -28,7 +28,7 @@ impl<'a> Replacement<'_, 'a> {
     /// Attaches the volumes to the old instance. One that is gone cannot be restored: the slot is then released, and
     /// healed like any lost one.
     fn refill_old(&self) -> Option<Plan> {
-        let named = self.claim.old.as_ref()?;
+        let named = self.claim.old()?;
         match self.old {
             None => self.wait_until_shown(named, self.claim.since),
             Some(old) if old.state.is_live() => self.attach(old, &Why::TakenBack),

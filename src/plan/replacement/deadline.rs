@@ -2,7 +2,7 @@
 //! back, or held for a person.
 
 use crate::action::CloudEffect;
-use crate::observed::{Instance, InstanceState, VolumeState};
+use crate::observed::{Instance, InstanceState, Settled, VolumeState};
 use crate::plan::answer::{Plan, Stall, Why};
 use crate::plan::{gates, heal};
 use crate::spec::OnFailure;
@@ -24,7 +24,7 @@ impl<'a> Replacement<'_, 'a> {
             return None;
         }
         let old_is_there = self.old.is_some_and(|old| old.state == InstanceState::Stopped && !old.retired);
-        let old_is_gone = self.claim.old.is_none() || self.old.is_some_and(|old| !old.state.is_live());
+        let old_is_gone = self.claim.old().is_none() || self.old.is_some_and(|old| !old.state.is_live());
         let is_unwanted = self.claim.generation != self.look.generation;
         let can_go_back = old_is_there || (old_is_gone && (is_unwanted || self.has_settled_on_another()));
         match self.look.spec.rollout.on_failure {
@@ -71,7 +71,8 @@ impl<'a> Replacement<'_, 'a> {
 
     /// Says whether the slot ran another generation before, with which it can be healed.
     fn has_settled_on_another(&self) -> bool {
-        self.slot.present().any(|(_, v)| v.image.is_some() && v.generation.as_ref() != Some(&self.claim.generation))
+        let another = |settled: &Settled| settled.image.is_some() && settled.generation != self.claim.generation;
+        self.slot.present().any(|(_, volume)| volume.settled.as_ref().is_some_and(another))
     }
 
     fn reject(&self) -> Plan {
@@ -106,7 +107,7 @@ impl<'a> Replacement<'_, 'a> {
     /// forgotten: what the instances say of themselves is enough to take it up again.
     pub(super) fn waits_for_others(&self) -> bool {
         let volumes = &self.look.cloud.volumes;
-        let forming = self.claim.old.is_none() && volumes.iter().all(|volume| volume.generation.is_none());
+        let forming = self.claim.old().is_none() && volumes.iter().all(|volume| volume.settled.is_none());
         let forming_together = self.look.rules.forms_together && forming;
         forming_together || (!self.look.is_led() && heal::is_needed_beside(self.look, self.slot))
     }

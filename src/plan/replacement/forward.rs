@@ -60,7 +60,7 @@ impl<'a> Replacement<'_, 'a> {
     /// Stops the old instance. This is the one step that takes a member down, so all gates are asked again on a fresh
     /// look.
     fn stop_old(&self) -> Option<Plan> {
-        let named = self.claim.old.as_ref()?;
+        let named = self.claim.old()?;
         let Some(old) = self.old else { return self.wait_until_shown(named, self.claim.since) };
         match old.state {
             // The volumes have moved and somebody started the instance again: it serves nothing, and goes when the new
@@ -116,7 +116,7 @@ impl<'a> Replacement<'_, 'a> {
     }
 
     fn discard_old(&self, step: Step) -> Option<Plan> {
-        let named = self.claim.old.as_ref()?;
+        let named = self.claim.old()?;
         match self.old {
             Some(old) => self.discard_by(step, old, &Why::Proven),
             None => self.wait_until_shown(named, self.new?.launched_at),
@@ -125,7 +125,7 @@ impl<'a> Replacement<'_, 'a> {
 
     /// Records on the volumes what has proved itself.
     fn settle(&self) -> Option<Plan> {
-        let behind = |volume: &Volume| volume.generation.as_ref() != Some(&self.claim.generation);
+        let behind = |volume: &Volume| !volume.carries(&self.claim.generation);
         if !self.slot.present().any(|(_, volume)| behind(volume)) {
             return None;
         }
@@ -133,7 +133,7 @@ impl<'a> Replacement<'_, 'a> {
             volumes: self.slot.volume_ids(),
             generation: self.claim.generation.clone(),
             image: self.claim.image.clone(),
-            attempt: self.new?.attempt,
+            attempt: self.new?.attempt().unwrap_or_default(),
         };
         Some(self.look.act(self.slot, effect, Why::Proven))
     }

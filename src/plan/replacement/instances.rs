@@ -69,7 +69,7 @@ impl<'a> Replacement<'_, 'a> {
     pub(super) fn snapshot(&self, instance: &Instance, why: &Why) -> Option<Plan> {
         let Leaving::Attached(spec, volume) = self.next_to_leave(instance)? else { return None };
         let attempt = self.claim.attempt;
-        let is_of_it = |s: &Snapshot| s.volume == volume.id && s.attempt == attempt && !s.failed;
+        let is_of_it = |snapshot: &Snapshot| snapshot.backs_up(&volume.id, attempt);
         if !spec.snapshot_before_replace || self.look.cloud.snapshots.iter().any(is_of_it) {
             return None;
         }

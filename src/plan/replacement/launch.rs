@@ -2,7 +2,8 @@
 
 use crate::action::{ClaimEffect, CloudEffect, Effect, Launch, Recruitment};
 use crate::ids::{InstanceId, Token, VolumeId, VolumeName};
-use crate::observed::{Checks, Claim, Instance, InstanceState};
+use crate::make::Make;
+use crate::observed::{Checks, Claim, Instance, InstanceState, LaunchAnswer};
 use crate::plan::answer::{Awaited, Plan, Why};
 use crate::plan::{gates, group};
 use crate::time::{after, elapsed};
@@ -40,14 +41,15 @@ impl Replacement<'_, '_> {
     /// the truth: only if that instance never shows is the same call sent again.
     fn launch_unless_sent(&self) -> Plan {
         let attempt = self.claim.attempt;
-        if self.look.seen.spent == Some(attempt) {
-            return self.try_again("its launch token was used before".to_owned());
-        }
-        match &self.look.seen.launched {
-            Some((sent, instance, at)) if *sent == attempt && elapsed(self.look.now, *at) < self.look.limits.late => {
-                self.until(Awaited::Running { instance: instance.clone() }, *at)
+        let Some(sent) = self.look.seen.last_launch.as_ref().filter(|sent| sent.attempt == attempt) else {
+            return self.launch_from_spec();
+        };
+        match &sent.answer {
+            LaunchAnswer::TokenSpent => self.try_again("its launch token was used before".to_owned()),
+            LaunchAnswer::Launched(instance) if elapsed(self.look.now, sent.at) < self.look.limits.late => {
+                self.until(Awaited::Running { instance: instance.clone() }, sent.at)
             }
-            _ => self.launch_from_spec(),
+            LaunchAnswer::Launched(_) => self.launch_from_spec(),
         }
     }
 
@@ -59,7 +61,7 @@ impl Replacement<'_, '_> {
         let (spec, slot, claim) = (self.look.spec, self.slot.spec, self.claim);
         let token = Token::of(&[&spec.name, &slot.name, &claim.generation, &claim.attempt.to_string(), &slot.subnet]);
         let launch = Launch {
-            image: claim.image.clone(),
+            make: Make { image: claim.image.clone(), ..self.look.make.clone() },
             generation: claim.generation.clone(),
             attempt: claim.attempt,
             volumes: self.named_volumes(),
@@ -88,7 +90,7 @@ impl Replacement<'_, '_> {
             owner: self.look.seen.owner.clone(),
             generation: self.claim.generation.clone(),
             attempt: self.claim.attempt,
-            user_data_digest: self.look.spec.instance.user_data_digest(),
+            user_data: self.look.make.user_data.clone(),
             volumes: self.named_volumes(),
         };
         self.look.act(self.slot, CloudEffect::Recruit(recruitment), Why::NextStep)

@@ -64,7 +64,7 @@ fn not_back(look: &Look<'_>, slot: &SlotLook<'_>, wanted: &Wanted<'_>) -> Option
     not_itself(member, wanted).map(back).or_else(|| not_well(look, member)).or_else(|| {
         // A version is expected only of what the spec describes: a member that is healed or rolled back on an earlier
         // image runs what that image brought.
-        let expected = look.rules.version.as_ref().filter(|_| wanted.instance.image == look.spec.image)?;
+        let expected = look.rules.version.as_ref().filter(|_| wanted.instance.make.image == look.spec.image)?;
         let found = member.version.as_deref().unwrap_or("unknown");
         (member.version.as_ref() != Some(expected)).then(|| back(format!("it runs version {found}, not {expected}")))
     })

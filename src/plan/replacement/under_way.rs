@@ -23,7 +23,7 @@ impl<'l, 'a> Replacement<'l, 'a> {
     pub fn of(look: &'l Look<'a>) -> Option<Self> {
         let claim = look.record.held.as_ref()?;
         let slot = look.slot(&claim.slot)?;
-        let old = claim.old.as_ref().and_then(|id| slot.instance(id));
+        let old = claim.old().and_then(|id| slot.instance(id));
         Some(Self { look, slot, claim, old, new: slot.launched_under(claim) })
     }
 

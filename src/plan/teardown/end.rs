@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::action::{CloudEffect, Effect};
 use crate::ids::{InstanceId, SlotName};
-use crate::observed::{Ending, Group, Instance, InstanceState, Remains, Snapshot, Volume, VolumeState};
+use crate::observed::{Ending, Group, Instance, InstanceState, Remains, Snapshot, SnapshotState, Volume, VolumeState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::look::{Look, Place};
 use crate::time::{Timestamp, after};
@@ -55,9 +55,7 @@ impl<'a> End<'_, 'a> {
     }
 
     fn last_snapshot(&self, volume: &Volume) -> Option<&'a Snapshot> {
-        let last = |snapshot: &&Snapshot| {
-            snapshot.volume == volume.id && snapshot.attempt == self.ending.attempt && !snapshot.failed
-        };
+        let last = |snapshot: &&Snapshot| snapshot.backs_up(&volume.id, self.ending.attempt);
         self.look.cloud.snapshots.iter().find(last)
     }
 
@@ -130,7 +128,7 @@ impl<'a> End<'_, 'a> {
             Remains::Volumes => None,
             Remains::Snapshots | Remains::Nothing => self.volumes.first(),
         }?;
-        let unsaved = |snapshot: &Snapshot| !snapshot.completed;
+        let unsaved = |snapshot: &Snapshot| snapshot.state != SnapshotState::Completed;
         if self.ending.remains == Remains::Snapshots && self.last_snapshot(volume).is_none_or(unsaved) {
             let what = Awaited::SnapshotCompleted { volume: volume.id.clone() };
             return Some(self.wait(&volume.slot, what, self.ending.since, self.look.limits.snapshot));
@@ -140,7 +138,7 @@ impl<'a> End<'_, 'a> {
 
     /// Deletes the snapshots that a copy began with. EC2 deletes a snapshot only when it is done with it.
     pub(super) fn delete_copies(&self) -> Option<Plan> {
-        let is_done = |copy: &Snapshot| copy.completed || copy.failed;
+        let is_done = |copy: &Snapshot| copy.state != SnapshotState::Pending;
         let copy = copies(self.look, self.ending.remains).max_by_key(|copy| is_done(copy))?;
         if is_done(copy) {
             let effect = Effect::Cloud(CloudEffect::DeleteSnapshot { snapshot: copy.id.clone() });

@@ -16,11 +16,11 @@ impl Region {
                 VolumeState::Available => Some(Outcome::AlreadySo),
                 VolumeState::InUse(at) if at.instance == *instance => match self.instances.get(instance) {
                     Some(machine) if !matches!(machine.seen.state, Stopped | Terminated) => {
-                        Some(changed("stopped or terminated", format!("{:?}", machine.seen.state)))
+                        Some(changed("stopped or terminated", machine.seen.state.to_string()))
                     }
                     _ => None,
                 },
-                other => Some(changed(format!("attached to {instance}"), format!("{other:?}"))),
+                other => Some(changed(format!("attached to {instance}"), other.to_string())),
             },
             CloudEffect::Terminate { instance } => {
                 let machine = self.machine(instance)?;
@@ -36,14 +36,12 @@ impl Region {
             }
             CloudEffect::Snapshot { volume, attempt } => {
                 let disk = self.disk(volume)?;
-                let taken = self.clusters.get(&disk.cluster).is_some_and(|cluster| {
-                    let same = |taken: &Snapshot| taken.volume == *volume && taken.attempt == *attempt && !taken.failed;
-                    cluster.snapshots.iter().any(same)
-                });
+                let same = |taken: &Snapshot| taken.backs_up(volume, *attempt);
+                let taken = self.clusters.get(&disk.cluster).is_some_and(|cluster| cluster.snapshots.iter().any(same));
                 taken.then_some(Outcome::AlreadySo)
             }
             CloudEffect::CopyVolume { volume, .. } => {
-                let same = |copy: &Snapshot| copy.volume == *volume && copy.copy_of.is_some();
+                let same = |copy: &Snapshot| copy.volume == *volume && copy.is_copy();
                 let has_one = self.clusters.get(cluster).is_some_and(|cluster| cluster.snapshots.iter().any(same));
                 has_one.then_some(Outcome::AlreadySo)
             }

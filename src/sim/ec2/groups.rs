@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{Due, Fresh, Happened, Machine, Region, Span};
 use crate::action::Launch;
 use crate::ids::{Attempt, ClusterName, Generation, InstanceId, Owner, SlotName, Token, Zone};
+use crate::make::Make;
 use crate::observed::{
-    Group, GroupMember, InstanceState, Launches, Lifecycle, Make, Recruit, Template, TemplateVersion,
+    Group, GroupMember, InstanceState, Launches, Lifecycle, Origin, Process, Recruit, Template, TemplateVersion,
 };
 use crate::ports::ErrorKind;
 use crate::sim::time::Millis;
@@ -73,15 +74,7 @@ impl Region {
 
     fn recruit(&self, id: &InstanceId) -> Option<Recruit> {
         let seen = &self.instances.get(id)?.seen;
-        let make = Make {
-            image: seen.image.clone(),
-            instance_type: seen.instance_type.clone(),
-            iam_instance_profile: seen.iam_instance_profile.clone(),
-            security_groups: seen.security_groups.clone(),
-            key_name: seen.key_name.clone(),
-            user_data: seen.user_data.clone(),
-        };
-        let (zone, subnet) = (seen.zone.clone(), seen.subnet.clone());
+        let (zone, subnet, make) = (seen.zone.clone(), seen.subnet.clone(), seen.make.clone());
         Some(Recruit { id: id.clone(), state: seen.state, launched_at: seen.launched_at, zone, subnet, make })
     }
 
@@ -128,14 +121,14 @@ impl Region {
             group.seen.members = members;
         }
         ended.iter().for_each(|id| self.group_terminates(name, &group.cluster, id));
-        if group.runs("Launch") {
+        if group.runs(Process::Launch) {
             self.lacks_any(name);
         }
     }
 
     /// Looks at each member, and lists those that the group terminates.
     fn members_to_end(&self, group: &Group, members: &mut BTreeMap<InstanceId, GroupMember>) -> Vec<InstanceId> {
-        let runs = |process: &str| !group.suspended.contains(process);
+        let runs = |process: Process| !group.suspended.contains(&process);
         let mut ended = Vec::<InstanceId>::new();
         for (id, member) in members.iter_mut() {
             let state = self.instances.get(id).map(|machine| machine.seen.state);
@@ -144,14 +137,14 @@ impl Region {
                 Lifecycle::Joining if running => member.lifecycle = Lifecycle::InService,
                 // An instance that does not come up is terminated, whatever is suspended.
                 Lifecycle::Joining if state != Some(InstanceState::Pending) => ended.push(id.clone()),
-                Lifecycle::InService if !running && runs("HealthCheck") => member.healthy = false,
+                Lifecycle::InService if !running && runs(Process::HealthCheck) => member.healthy = false,
                 _ => {}
             }
         }
-        if runs("ReplaceUnhealthy") && runs("Terminate") {
+        if runs(Process::ReplaceUnhealthy) && runs(Process::Terminate) {
             ended.extend(members.iter().filter(|(_, member)| !member.healthy).map(|(id, _)| id.clone()));
         }
-        if runs("Terminate") {
+        if runs(Process::Terminate) {
             let stays = |id: &&InstanceId| !ended.contains(id);
             let surplus = members.keys().filter(stays).count().saturating_sub(group.desired as usize);
             let open: Vec<_> = members.iter().filter(|(id, m)| stays(id) && !m.protected).collect();
@@ -197,7 +190,7 @@ impl Region {
         let address = self.give_address(subnet);
         let (no_slot, now) = (SlotName::from(""), self.timestamp());
         let mut machine = Machine::launched(&launch, &group.cluster, &no_slot, id.clone(), address, now);
-        (machine.seen.owner, machine.seen.generation) = (None, None);
+        (machine.seen.owner, machine.seen.origin) = (None, Origin::Adopted);
         machine.seen.auto_scaling_group = Some(name.to_owned());
         self.instances.insert(id.clone(), machine);
         self.begins(Due::Instance(id.clone(), 0), Span::Pending);
@@ -219,14 +212,7 @@ impl Region {
 impl ScalingGroup {
     /// The group that a spec adopts, with room for one instance more than there are slots.
     fn of(spec: &ClusterSpec, name: &str) -> Self {
-        let make = Make {
-            image: spec.image.clone(),
-            instance_type: spec.instance.instance_type.clone(),
-            iam_instance_profile: spec.instance.iam_instance_profile.clone(),
-            security_groups: spec.instance.security_groups.clone(),
-            key_name: spec.instance.key_name.clone(),
-            user_data: spec.instance.user_data_digest(),
-        };
+        let make = spec.make();
         let version = TemplateVersion { number: 1, make: make.clone() };
         let latest = version.clone();
         let template = Template { id: format!("lt-{name}"), version, pinned: true, latest };
@@ -247,8 +233,8 @@ impl ScalingGroup {
         Self { seen, cluster: spec.name.clone(), resumed: 0, places, versions, made }
     }
 
-    fn runs(&self, process: &str) -> bool {
-        !self.seen.suspended.contains(process)
+    fn runs(&self, process: Process) -> bool {
+        !self.seen.suspended.contains(&process)
     }
 }
 
@@ -256,15 +242,10 @@ impl ScalingGroup {
 fn launch_of(make: &Make, zone: &Zone, subnet: &str) -> Launch {
     Launch {
         token: Token::from(""),
-        image: make.image.clone(),
-        instance_type: make.instance_type.clone(),
+        make: make.clone(),
+        user_data_text: None,
         zone: zone.clone(),
         subnet: subnet.to_owned(),
-        iam_instance_profile: make.iam_instance_profile.clone(),
-        security_groups: make.security_groups.clone(),
-        key_name: make.key_name.clone(),
-        user_data: None,
-        user_data_digest: make.user_data.clone(),
         tags: BTreeMap::new(),
         owner: Owner::from(OWNER),
         generation: Generation::from(""),

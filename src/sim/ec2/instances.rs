@@ -6,7 +6,7 @@ use super::records::{Spent, Subnet};
 use super::{Due, Fresh, Happened, Machine, Region, Span};
 use crate::action::Launch;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
-use crate::observed::{Checks, Instance, InstanceState};
+use crate::observed::{Checks, Instance, InstanceState, Origin};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::time::Millis;
 use crate::sim::words::{Refusal, changed};
@@ -154,7 +154,7 @@ impl Region {
     }
 
     pub(super) fn can_launch(&mut self, launch: &Launch) -> Result<(), Refusal> {
-        if !self.images.contains_key(&launch.image) {
+        if !self.images.contains_key(&launch.make.image) {
             return Err(Refusal::new(ErrorKind::NotFound, "InvalidAMIID.NotFound"));
         }
         self.has_capacity(&launch.zone)?;
@@ -207,7 +207,7 @@ impl Region {
         match self.machine(id)?.seen.state {
             InstanceState::Running => {}
             InstanceState::Stopping | InstanceState::Stopped => return Ok(Outcome::AlreadySo),
-            other => return Ok(changed("running", format!("{other:?}"))),
+            other => return Ok(changed("running", other.to_string())),
         }
         self.happens(Happened::GuestDown(id.clone()));
         let turn = self.come_to(id, InstanceState::Stopping);
@@ -221,7 +221,7 @@ impl Region {
         match machine.seen.state {
             InstanceState::Stopped => {}
             InstanceState::Pending | InstanceState::Running => return Ok(Outcome::AlreadySo),
-            other => return Ok(changed("stopped", format!("{other:?}"))),
+            other => return Ok(changed("stopped", other.to_string())),
         }
         self.has_capacity(&machine.seen.zone)?;
         let turn = self.come_to(id, InstanceState::Pending);
@@ -272,23 +272,17 @@ impl Machine {
             id,
             slot: slot.clone(),
             owner: Some(launch.owner.clone()),
-            generation: Some(launch.generation.clone()),
-            attempt: launch.attempt,
+            origin: Origin::Launched { attempt: launch.attempt, generation: Some(launch.generation.clone()) },
             retired: false,
             state: InstanceState::Pending,
             state_reason: None,
             state_since: now,
             launched_at: now,
             checks: Checks::Unknown,
-            image: launch.image.clone(),
-            instance_type: launch.instance_type.clone(),
+            make: launch.make.clone(),
             zone: launch.zone.clone(),
             subnet: launch.subnet.clone(),
             address: Some(address),
-            iam_instance_profile: launch.iam_instance_profile.clone(),
-            security_groups: launch.security_groups.clone(),
-            key_name: launch.key_name.clone(),
-            user_data: launch.user_data_digest.clone(),
             tags: launch.tags.clone(),
             devices: Vec::new(),
             auto_scaling_group: None,

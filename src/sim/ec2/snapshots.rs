@@ -1,8 +1,8 @@
 //! EBS snapshots: they hold what their volume held at the moment of the call.
 
 use super::{Disk, Due, Fresh, Region, Span};
-use crate::ids::{Attempt, ClusterName, SnapshotId, VolumeId};
-use crate::observed::Snapshot;
+use crate::ids::{ClusterName, SnapshotId, VolumeId};
+use crate::observed::{Snapshot, SnapshotPurpose, SnapshotState};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::time::Millis;
 use crate::sim::words::Refusal;
@@ -16,8 +16,7 @@ impl Region {
         &mut self,
         cluster: &ClusterName,
         volume: &VolumeId,
-        attempt: Attempt,
-        copy_of: Option<ClusterName>,
+        purpose: SnapshotPurpose,
         fresh: Fresh,
     ) -> Result<Outcome, Refusal> {
         let saved = self.disk(volume)?.clone();
@@ -25,13 +24,11 @@ impl Region {
         let snapshot = Snapshot {
             id: id.clone(),
             volume: volume.clone(),
-            attempt,
+            purpose,
             owner: saved.seen.owner.clone(),
-            copy_of,
             begun: Some(self.timestamp()),
             size_gib: saved.seen.size_gib,
-            failed: false,
-            completed: false,
+            state: SnapshotState::Pending,
         };
         self.snapshots.insert(id.clone(), saved);
         if let Some(holdings) = self.clusters.get_mut(cluster) {
@@ -45,7 +42,7 @@ impl Region {
     /// Completes a snapshot.
     pub(super) fn snapshot_completes(&mut self, name: &ClusterName, id: &SnapshotId) {
         let snapshots = self.clusters.get_mut(name).into_iter().flat_map(|holdings| &mut holdings.snapshots);
-        snapshots.filter(|snapshot| snapshot.id == *id).for_each(|snapshot| snapshot.completed = true);
+        snapshots.filter(|snapshot| snapshot.id == *id).for_each(|snapshot| snapshot.state = SnapshotState::Completed);
         self.changed(name);
     }
 

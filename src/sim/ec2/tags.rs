@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Disk, Region};
 use crate::ids::{Attempt, Generation, ImageId, InstanceId, VolumeId};
-use crate::observed::{Instance, Volume};
+use crate::observed::{Instance, Settled, Volume};
 use crate::ports::Outcome;
 use crate::sim::words::Refusal;
 
@@ -45,8 +45,7 @@ impl Region {
             machine.settled |= machine.seen.devices.iter().any(|device| volumes.contains(&device.volume));
         }
         self.tag_volumes(volumes, |disk| {
-            disk.seen.generation = Some(generation.clone());
-            disk.seen.image = Some(image.clone());
+            disk.seen.settled = Some(Settled { generation: generation.clone(), image: Some(image.clone()) });
             disk.seen.attempt = attempt;
         })
     }

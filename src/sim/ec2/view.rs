@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Region;
 use crate::ids::{ClusterName, InstanceId};
-use crate::observed::{Catalogue, CloudView, Image, Instance};
+use crate::observed::{Catalogue, CloudView, Image, ImageState, Instance};
 use crate::ports::Wanted;
 use crate::sim::time::Millis;
 
@@ -164,7 +164,7 @@ impl Shown {
 }
 
 fn available_image() -> Image {
-    Image { state: "available".to_owned(), architecture: "x86_64".to_owned(), isolates_copies: true }
+    Image { state: ImageState::Available, architecture: "x86_64".to_owned(), isolates_copies: true }
 }
 
 /// Graviton families bear a `g` after their number, as in `m7g.large`.

@@ -126,13 +126,13 @@ impl Region {
             return Ok(Some(Outcome::AlreadySo));
         }
         if disk.seen.state != VolumeState::Available {
-            return Ok(Some(changed("available", format!("{:?}", disk.seen.state))));
+            return Ok(Some(changed("available", disk.seen.state.to_string())));
         }
         if disk.seen.zone != machine.seen.zone {
             return invalid("InvalidVolume.ZoneMismatch");
         }
         if !matches!(machine.seen.state, InstanceState::Running | InstanceState::Stopped) {
-            return Ok(Some(changed("running or stopped", format!("{:?}", machine.seen.state))));
+            return Ok(Some(changed("running or stopped", machine.seen.state.to_string())));
         }
         if disk.key_revoked {
             return Err(Refusal::new(ErrorKind::Denied, "CustomerKeyHasBeenRevoked"));
@@ -151,7 +151,7 @@ impl Region {
         let mut attachment = match &self.disk(id)?.seen.state {
             VolumeState::Available => return Ok(Outcome::AlreadySo),
             VolumeState::InUse(at) if at.instance == *from => at.clone(),
-            other => return Ok(changed(format!("attached to {from}"), format!("{other:?}"))),
+            other => return Ok(changed(format!("attached to {from}"), other.to_string())),
         };
         if attachment.phase == AttachmentPhase::Detaching {
             return Ok(Outcome::AlreadySo);
@@ -177,7 +177,7 @@ impl Region {
     pub(super) fn delete_volume(&mut self, id: &VolumeId) -> Result<Outcome, Refusal> {
         let disk = self.disk(id)?;
         if disk.seen.state != VolumeState::Available {
-            return Ok(changed("available", format!("{:?}", disk.seen.state)));
+            return Ok(changed("available", disk.seen.state.to_string()));
         }
         let cluster = disk.cluster.clone();
         self.volume_moves(id, VolumeState::Deleted, Span::Exactly(SHOWN_DELETED));
@@ -233,8 +233,7 @@ impl Disk {
             name: wanted.name.clone(),
             owner: Some(wanted.owner.clone()),
             slots: wanted.slots.clone(),
-            generation: None,
-            image: None,
+            settled: None,
             attempt: Attempt(0),
             rejected: None,
             state: VolumeState::Creating,

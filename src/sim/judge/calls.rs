@@ -3,7 +3,7 @@
 use super::{Facts, GroupFacts, InstanceFacts, Objection, Rule, Sent};
 use crate::action::{CloudEffect, GroupEffect};
 use crate::ids::InstanceId;
-use crate::observed::{Ending, InstanceState, Remains, Snapshot};
+use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState};
 use crate::sim::time::Millis;
 use crate::spec::quorum;
 
@@ -131,8 +131,8 @@ fn terminated_only_when_retired(call: &Call) -> Option<String> {
 fn deleted_only_at_the_end(call: &Call) -> Option<String> {
     let CloudEffect::DeleteVolume { volume } = call.effect else { return None };
     let saved = |ending: &Ending| {
-        let last = |taken: &Snapshot| taken.volume == *volume && taken.attempt == ending.attempt && taken.completed;
-        call.facts.snapshots.iter().any(last)
+        let last = |taken: &&Snapshot| taken.backs_up(volume, ending.attempt);
+        call.facts.snapshots.iter().filter(last).any(|taken| taken.state == SnapshotState::Completed)
     };
     let fine = call.facts.ending.as_ref().is_some_and(|ending| match ending.remains {
         Remains::Volumes => false,
@@ -145,7 +145,7 @@ fn deleted_only_at_the_end(call: &Call) -> Option<String> {
 /// Of snapshots lets only those go that the cluster began with, and only if nothing of it is to remain.
 fn only_its_own_copies_are_deleted(call: &Call) -> Option<String> {
     let CloudEffect::DeleteSnapshot { snapshot } = call.effect else { return None };
-    let began_with = |copy: &Snapshot| copy.id == *snapshot && copy.copy_of.is_some();
+    let began_with = |copy: &Snapshot| copy.id == *snapshot && copy.is_copy();
     let ended = call.facts.ending.as_ref().is_some_and(|ending| ending.remains == Remains::Nothing);
     let fine = ended && call.facts.snapshots.iter().any(began_with);
     (!fine).then(|| format!("{snapshot} was deleted"))

@@ -2,7 +2,8 @@
 
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId, VolumeId, Zone};
-use crate::observed::ScheduledEvent;
+use crate::make::UserData;
+use crate::observed::{Instance, Origin, ScheduledEvent};
 use crate::ports::Outcome;
 use crate::sim::ec2::Call;
 use crate::sim::time::{Millis, instant};
@@ -44,7 +45,7 @@ pub fn edit_tags(state: &mut State, id: &InstanceId) {
             format!("a tag of {id}")
         }
         1 => {
-            state.region.edit_instance(id, |seen| seen.generation = None);
+            state.region.edit_instance(id, forget_generation);
             format!("the generation of {id}")
         }
         _ => {
@@ -56,6 +57,14 @@ pub fn edit_tags(state: &mut State, id: &InstanceId) {
         }
     };
     state.fault(Some(&cluster), "meddler-untag", detail);
+}
+
+/// Takes the tag with its generation from an instance. Nobody can then say which user data it was launched with.
+fn forget_generation(seen: &mut Instance) {
+    if let Origin::Launched { generation, .. } = &mut seen.origin {
+        *generation = None;
+    }
+    seen.make.user_data = UserData::Unknown;
 }
 
 /// Resumes every process of a cluster's Auto Scaling group.

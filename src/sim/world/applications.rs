@@ -123,7 +123,7 @@ impl State {
             slot: slot.clone(),
             zone: zone.clone(),
             instance: machine.map(|machine| machine.seen.id.clone()),
-            image: machine.map(|machine| machine.seen.image.clone()),
+            image: machine.map(|machine| machine.seen.make.image.clone()),
             volumes: disks.map(|disk| disk.seen.id.clone()).collect(),
             role: cluster.members.role(slot).to_owned(),
         }

@@ -155,7 +155,7 @@ impl Named {
 
 fn image_of(effect: &CloudEffect) -> Option<ImageId> {
     match effect {
-        CloudEffect::Launch(launch) => Some(launch.image.clone()),
+        CloudEffect::Launch(launch) => Some(launch.make.image.clone()),
         CloudEffect::Settle { image, .. } => Some(image.clone()),
         _ => None,
     }

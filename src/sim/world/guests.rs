@@ -20,7 +20,7 @@ impl State {
         let whole = |machine: &&Machine| self.region.has_all_volumes(machine);
         let Some(machine) = self.region.instances.get(id).filter(whole) else { return };
         let turn = machine.turn;
-        let patience = match self.region.images.get(&machine.seen.image) {
+        let patience = match self.region.images.get(&machine.seen.make.image) {
             Some(Payload::SlowToJoin(span)) => span.as_millis() as u64,
             _ => 0,
         };
@@ -34,7 +34,7 @@ impl State {
         if self.member_on(&machine.cluster, id).is_some() {
             return;
         }
-        let payload = self.region.images.get(&machine.seen.image);
+        let payload = self.region.images.get(&machine.seen.make.image);
         let guest = Guest { cluster: &machine.cluster, slot: &machine.seen.slot, tags: &machine.seen.tags, payload };
         let mounted = guest.mount(self.contents(&machine));
         self.write_contents(&machine, mounted.contents);
@@ -84,7 +84,7 @@ impl State {
             instance: machine.seen.id.clone(),
             address,
             version: self.version_on(machine),
-            payload: self.region.images.get(&machine.seen.image).cloned().unwrap_or_default(),
+            payload: self.region.images.get(&machine.seen.make.image).cloned().unwrap_or_default(),
             started: self.now,
             joined: None,
             from: starts.log.entries,
@@ -125,7 +125,7 @@ impl State {
 
     pub(super) fn version_on(&self, machine: &Machine) -> String {
         let declared = || self.clusters.get(&machine.cluster).and_then(|cluster| cluster.declared.version.clone());
-        match self.region.images.get(&machine.seen.image) {
+        match self.region.images.get(&machine.seen.make.image) {
             Some(Payload::Good { version } | Payload::WrongVersion(version)) => version.clone(),
             _ => declared().unwrap_or_else(|| DEFAULT_VERSION.to_owned()),
         }

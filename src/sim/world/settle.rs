@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Cluster, State};
 use crate::action::{CreateVolume, Launch};
 use crate::ids::{Attempt, InstanceId, MemberId, Owner, Token, VolumeId, VolumeName};
-use crate::observed::{Attachment, AttachmentPhase, Checks, ClaimRecord, Device, InstanceState, VolumeState};
+use crate::observed::{Attachment, AttachmentPhase, Checks, ClaimRecord, Device, InstanceState, Settled, VolumeState};
 use crate::sim::content::{Content, Log};
 use crate::sim::ec2::{Disk, Machine};
 use crate::sim::members::{Process, version};
@@ -83,7 +83,7 @@ impl State {
             instance: machine.seen.id.clone(),
             address,
             version: self.version_on(&machine),
-            payload: self.region.images.get(&machine.seen.image).cloned().unwrap_or_default(),
+            payload: self.region.images.get(&machine.seen.make.image).cloned().unwrap_or_default(),
             started: self.now,
             joined: None,
             from: 0,
@@ -104,8 +104,7 @@ impl State {
         let (instance, device) = (settling.instance.clone(), volume.device.clone());
         let (phase, since) = (AttachmentPhase::Attached, instant(self.now));
         disk.seen.state = VolumeState::InUse(Attachment { instance, device, phase, since });
-        disk.seen.generation = Some(spec.generation());
-        disk.seen.image = Some(spec.image.clone());
+        disk.seen.settled = Some(Settled { generation: spec.generation(), image: Some(spec.image.clone()) });
         disk.seen.attempt = settling.attempt;
         let (stamp, member) = (Some(machine.stamp(&volume.name)), Some(settling.member.clone()));
         disk.content = Content { stamp, member, formatted: 1, ..Content::default() };

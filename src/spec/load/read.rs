@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use super::find::{FoundFile, cause};
 use super::{LoadedFile, Report, meaning, names, shape, tree};
-use crate::ids::ClusterName;
-use crate::ids::digest;
+use crate::ids::{ClusterName, digest};
 use crate::spec::ClusterSpec;
 
 /// The largest file that is read, in bytes. It is more than any desired-state file needs; a larger file is there by mistake.

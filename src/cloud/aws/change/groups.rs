@@ -18,7 +18,7 @@ use super::launch::METADATA_HOPS;
 use super::{ALREADY_SO, Change, Halt, halt, not_shown, puzzling};
 use crate::action::{Found, GroupEffect, NewTemplateVersion, Recruitment};
 use crate::ids::InstanceId;
-use crate::observed::InstanceState;
+use crate::observed::{InstanceState, Process};
 use crate::ports::{Clock, Outcome};
 
 /// The call that an effect comes to.
@@ -44,7 +44,7 @@ impl<C: Clock> Change<'_, C> {
     pub(super) async fn change_group(&self, name: &str, effect: &GroupEffect) -> Result<Outcome, Halt> {
         self.is_as_expected(name, effect).await?;
         let (groups, operation) = (&self.region.autoscaling, operation(effect));
-        let (ids, processes) = (|id: &InstanceId| vec![id.to_string()], |names: &BTreeSet<String>| sorted(names));
+        let (ids, processes) = (|id: &InstanceId| vec![id.to_string()], |names: &BTreeSet<Process>| sorted(names));
         match effect {
             GroupEffect::RecordResume { processes } => {
                 let tag = resume_tag(name).value(convert::joined(processes)).propagate_at_launch(false).build();
@@ -129,7 +129,7 @@ impl<C: Clock> Change<'_, C> {
         match (state, convert::group(&instance)) {
             (InstanceState::Running, None) => Ok(()),
             (InstanceState::Running, Some(group)) => halt(format!("{id} in no group"), group),
-            (other, _) => halt(format!("{id} running"), format!("{other:?}")),
+            (other, _) => halt(format!("{id} running"), other.to_string()),
         }
     }
 
@@ -159,8 +159,8 @@ impl<C: Clock> Change<'_, C> {
     }
 }
 
-fn sorted(names: &BTreeSet<String>) -> Vec<String> {
-    names.iter().cloned().collect()
+fn sorted(processes: &BTreeSet<Process>) -> Vec<String> {
+    processes.iter().map(ToString::to_string).collect()
 }
 
 fn resume_tag(group: &str) -> aws_sdk_autoscaling::types::builders::TagBuilder {
@@ -177,7 +177,7 @@ fn recruit_tags(
     all.insert(tags::OWNER.to_owned(), wanted.owner.to_string());
     all.insert(tags::GENERATION.to_owned(), wanted.generation.to_string());
     all.insert(tags::ATTEMPT.to_owned(), wanted.attempt.to_string());
-    all.extend(wanted.user_data_digest.iter().map(|digest| (tags::USER_DATA.to_owned(), digest.clone())));
+    all.extend(wanted.user_data.digest().map(|digest| (tags::USER_DATA.to_owned(), digest.clone())));
     all.extend(wanted.volumes.iter().map(|(name, id)| (tags::volume_of_guest(name), id.to_string())));
     all
 }
@@ -197,16 +197,15 @@ fn template_data(version: &NewTemplateVersion) -> RequestLaunchTemplateData {
         .resource_type(ResourceType::Instance)
         .set_tags(Some(tags::written(&all)))
         .build();
-    let groups = sorted(&version.security_groups);
+    let make = &version.make;
+    let groups: Vec<_> = make.security_groups.iter().cloned().collect();
     RequestLaunchTemplateData::builder()
-        .image_id(&*version.image)
-        .instance_type(InstanceType::from(version.instance_type.as_str()))
-        .set_iam_instance_profile(
-            version.iam_instance_profile.as_ref().map(|name| Profile::builder().name(name).build()),
-        )
+        .image_id(&*make.image)
+        .instance_type(InstanceType::from(make.instance_type.as_str()))
+        .set_iam_instance_profile(make.iam_instance_profile.as_ref().map(|name| Profile::builder().name(name).build()))
         .set_security_group_ids((!groups.is_empty()).then_some(groups))
-        .set_key_name(version.key_name.clone())
-        .set_user_data(version.user_data.as_ref().map(base64::encode))
+        .set_key_name(make.key_name.clone())
+        .set_user_data(version.user_data_text.as_ref().map(base64::encode))
         .metadata_options(metadata)
         .instance_initiated_shutdown_behavior(ShutdownBehavior::Stop)
         .tag_specifications(tags)

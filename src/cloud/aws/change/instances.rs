@@ -22,7 +22,7 @@ impl<C: Clock> Change<'_, C> {
         match state(&instance, id)? {
             InstanceState::Running => {}
             InstanceState::Stopping | InstanceState::Stopped => return Err(ALREADY_SO),
-            other => return halt(format!("{id} to be running"), word(other)),
+            other => return halt(format!("{id} to be running"), other.to_string()),
         }
         self.send(STOP_INSTANCES, self.region.ec2.stop_instances().instance_ids(&**id).send()).await?;
         Ok(Outcome::Done)
@@ -33,7 +33,7 @@ impl<C: Clock> Change<'_, C> {
         match state(&instance, id)? {
             InstanceState::Stopped => {}
             InstanceState::Pending | InstanceState::Running => return Err(ALREADY_SO),
-            other => return halt(format!("{id} to be stopped"), word(other)),
+            other => return halt(format!("{id} to be stopped"), other.to_string()),
         }
         self.send(START_INSTANCES, self.region.ec2.start_instances().instance_ids(&**id).send()).await?;
         Ok(Outcome::Done)
@@ -85,16 +85,4 @@ fn empty(id: &InstanceId, instance: &types::Instance, attached: &[types::Volume]
 
 pub(super) fn state(instance: &types::Instance, id: &InstanceId) -> Result<InstanceState, Failure> {
     life_cycle(instance).map_err(|unknown| puzzling(DESCRIBE_INSTANCES, id, &unknown))
-}
-
-/// EC2's word for a state.
-pub(super) fn word(state: InstanceState) -> &'static str {
-    match state {
-        InstanceState::Pending => "pending",
-        InstanceState::Running => "running",
-        InstanceState::Stopping => "stopping",
-        InstanceState::Stopped => "stopped",
-        InstanceState::ShuttingDown => "shutting-down",
-        InstanceState::Terminated => "terminated",
-    }
 }

@@ -92,20 +92,21 @@ pub(in super::super) fn run_instances(
         .http_put_response_hop_limit(METADATA_HOPS)
         .instance_metadata_tags(InstanceMetadataTagsState::Enabled) // the guest reads there which volumes are its own
         .build();
-    let profile = launch.iam_instance_profile.as_ref();
-    let groups = launch.security_groups.iter().cloned().collect::<Vec<_>>();
-    let user_data = launch.user_data.as_ref().map(base64::encode);
+    let make = &launch.make;
+    let profile = make.iam_instance_profile.as_ref();
+    let groups = make.security_groups.iter().cloned().collect::<Vec<_>>();
+    let user_data = launch.user_data_text.as_ref().map(base64::encode);
     ec2.run_instances()
         .client_token(&*launch.token)
         .min_count(1)
         .max_count(1)
-        .image_id(&*launch.image)
-        .instance_type(InstanceType::from(launch.instance_type.as_str()))
+        .image_id(&*make.image)
+        .instance_type(InstanceType::from(make.instance_type.as_str()))
         .placement(Placement::builder().availability_zone(&*launch.zone).build())
         .subnet_id(&launch.subnet)
         .set_security_group_ids((!groups.is_empty()).then_some(groups))
         .set_iam_instance_profile(profile.map(|name| IamInstanceProfileSpecification::builder().name(name).build()))
-        .set_key_name(launch.key_name.clone())
+        .set_key_name(make.key_name.clone())
         .set_user_data(user_data)
         .metadata_options(metadata)
         // A member that shuts its host down must not so terminate it.
@@ -121,7 +122,7 @@ fn instance_tags(cluster: &ClusterName, slot: &SlotName, launch: &Launch) -> BTr
     all.insert(tags::OWNER.to_owned(), launch.owner.to_string());
     all.insert(tags::GENERATION.to_owned(), launch.generation.to_string());
     all.insert(tags::ATTEMPT.to_owned(), launch.attempt.to_string());
-    all.extend(launch.user_data_digest.iter().map(|digest| (tags::USER_DATA.to_owned(), digest.clone())));
+    all.extend(launch.make.user_data.digest().map(|digest| (tags::USER_DATA.to_owned(), digest.clone())));
     all.extend(launch.volumes.iter().map(|(name, id)| (tags::volume_of_guest(name), id.to_string())));
     all
 }
@@ -156,9 +157,9 @@ fn unlike(
     launch: &Launch,
 ) -> Option<(String, String, String)> {
     let facts = [
-        ("image", instance.image_id(), &*launch.image),
+        ("image", instance.image_id(), &*launch.make.image),
         ("subnet", instance.subnet_id(), &launch.subnet),
-        ("type", instance.instance_type().map(InstanceType::as_str), &launch.instance_type),
+        ("type", instance.instance_type().map(InstanceType::as_str), &launch.make.instance_type),
         ("zone", instance.placement().and_then(Placement::availability_zone), &launch.zone),
     ];
     let none = || "none".to_owned();

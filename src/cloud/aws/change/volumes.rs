@@ -9,7 +9,7 @@ use super::super::operation::{
     ATTACH_VOLUME, CREATE_SNAPSHOT, DELETE_SNAPSHOT, DELETE_VOLUME, DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUMES, DETACH_VOLUME,
 };
 use super::super::tags::{self, Tags};
-use super::instances::{state, word};
+use super::instances::state;
 use super::launch::specification;
 use super::{ALREADY_SO, Change, Halt, halt, not_shown, puzzling};
 use crate::ids::{Attempt, ClusterName, InstanceId, SnapshotId, VolumeId, VolumeName};
@@ -30,11 +30,11 @@ impl<C: Clock> Change<'_, C> {
                     return halt(format!("{id} at {device}"), format!("at {}", at.device));
                 }
             }
-            other => return halt(format!("{id} attached to {from}"), said(&other)),
+            other => return halt(format!("{id} attached to {from}"), other.to_string()),
         }
         match state(&self.instance(from).await?, from)? {
             InstanceState::Stopped | InstanceState::Terminated => {}
-            other => return halt(format!("{from} stopped or terminated"), word(other)),
+            other => return halt(format!("{from} stopped or terminated"), other.to_string()),
         }
         let call = self.region.ec2.detach_volume().volume_id(&**id).instance_id(&**from).device(device);
         self.send(DETACH_VOLUME, call.send()).await?;
@@ -48,12 +48,12 @@ impl<C: Clock> Change<'_, C> {
             VolumeState::InUse(at) if at.instance == *to && at.phase != AttachmentPhase::Detaching => {
                 return Err(ALREADY_SO);
             }
-            other => return halt(format!("{id} available"), said(&other)),
+            other => return halt(format!("{id} available"), other.to_string()),
         }
         let instance = self.instance(to).await?;
         match state(&instance, to)? {
             InstanceState::Running | InstanceState::Stopped => {}
-            other => return halt(format!("{to} running or stopped"), word(other)),
+            other => return halt(format!("{to} running or stopped"), other.to_string()),
         }
         self.fits(id, &volume, to, &instance, device)?;
         let call = self.region.ec2.attach_volume().volume_id(&**id).instance_id(&**to).device(device);
@@ -94,7 +94,7 @@ impl<C: Clock> Change<'_, C> {
         match where_is(&self.volume(id).await?, id)? {
             VolumeState::Available => {}
             VolumeState::Deleted => return Err(ALREADY_SO),
-            other => return halt(format!("{id} available"), said(&other)),
+            other => return halt(format!("{id} available"), other.to_string()),
         }
         self.send(DELETE_VOLUME, self.region.ec2.delete_volume().volume_id(&**id).send()).await?;
         Ok(Outcome::Done)
@@ -107,9 +107,9 @@ impl<C: Clock> Change<'_, C> {
             VolumeState::Available => {}
             VolumeState::InUse(at) => match state(&self.instance(&at.instance).await?, &at.instance)? {
                 InstanceState::Stopped | InstanceState::Terminated => {}
-                other => return halt(format!("{} stopped or terminated", at.instance), word(other)),
+                other => return halt(format!("{} stopped or terminated", at.instance), other.to_string()),
             },
-            other => return halt(format!("{id} available or attached"), said(&other)),
+            other => return halt(format!("{id} available or attached"), other.to_string()),
         }
         let number = attempt.to_string();
         let call = self.region.ec2.describe_snapshots().owner_ids("self").filters(filter("volume-id", [&**id]));
@@ -187,16 +187,4 @@ fn began(snapshot: Option<&str>) -> Result<Outcome, Halt> {
 
 fn where_is(volume: &types::Volume, id: &VolumeId) -> Result<VolumeState, Failure> {
     volume_state(volume).map_err(|unknown| puzzling(DESCRIBE_VOLUMES, id, &unknown))
-}
-
-/// Where a volume stands, for a person.
-fn said(state: &VolumeState) -> String {
-    match state {
-        VolumeState::Creating => "creating".to_owned(),
-        VolumeState::Available => "available".to_owned(),
-        VolumeState::InUse(at) => format!("{:?} at {}", at.phase, at.instance).to_lowercase(),
-        VolumeState::Shared(_) => "attached to several instances".to_owned(),
-        VolumeState::Deleted => "deleted".to_owned(),
-        VolumeState::Error => "in state error".to_owned(),
-    }
 }

@@ -6,14 +6,29 @@ use aws_sdk_ec2::types::{self, AvailabilityZoneState, VolumeStatusInfoStatus};
 
 use super::super::tags::{self, Tags};
 use crate::ids::{ImageId, VolumeId, Zone};
-use crate::observed::Image;
+use crate::observed::{Image, ImageState};
 
 /// An image. What EC2 does not say of it is empty, and so fits nothing.
 pub(in super::super) fn image(seen: &types::Image) -> Option<(ImageId, Image)> {
-    let state = seen.state().map_or("", types::ImageState::as_str).to_owned();
+    let state = image_state(seen.state());
     let architecture = seen.architecture().map_or("", types::ArchitectureValues::as_str).to_owned();
     let isolates_copies = Tags::of(seen.tags()).get(tags::GUEST) == Some(tags::ISOLATES_COPIES);
     Some((seen.image_id()?.into(), Image { state, architecture, isolates_copies }))
+}
+
+fn image_state(word: Option<&types::ImageState>) -> ImageState {
+    use types::ImageState as Word;
+    match word {
+        Some(Word::Pending) => ImageState::Pending,
+        Some(Word::Available) => ImageState::Available,
+        Some(Word::Invalid) => ImageState::Invalid,
+        Some(Word::Deregistered) => ImageState::Deregistered,
+        Some(Word::Transient) => ImageState::Transient,
+        Some(Word::Failed) => ImageState::Failed,
+        Some(Word::Error) => ImageState::Error,
+        Some(Word::Disabled) => ImageState::Disabled,
+        Some(_) | None => ImageState::Unknown,
+    }
 }
 
 /// An instance type, and the architectures that it runs.

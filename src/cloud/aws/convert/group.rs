@@ -6,10 +6,10 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance, LifecycleState};
 use aws_sdk_ec2::types::{self, LaunchTemplateVersion};
 use aws_smithy_types::base64;
 
-use super::{Unreadable, foreign, given, life_cycle, profile_name, security_groups, timestamp};
+use super::{Unreadable, foreign, given, instance, life_cycle, timestamp};
 use crate::ids::InstanceId;
-use crate::observed::group::PROCESSES;
-use crate::observed::{Group, GroupMember, Launches, Lifecycle, Make, Recruit, Template, TemplateVersion};
+use crate::make::{Make, UserData};
+use crate::observed::{Group, GroupMember, Launches, Lifecycle, Process, Recruit, Template, TemplateVersion};
 
 /// The tag on a group that says which processes to resume, separated by commas.
 pub(in super::super) const RESUME: &str = "hermitcrab:resume";
@@ -30,7 +30,7 @@ pub(in super::super) fn adopted_group(
         max: number(seen.max_size(), "maximum")?,
         desired: number(seen.desired_capacity(), "desired capacity")?,
         zones: seen.availability_zones().iter().map(|zone| zone.as_str().into()).collect(),
-        suspended: suspended.filter(|name| PROCESSES.contains(name)).map(str::to_owned).collect(),
+        suspended: suspended.filter_map(Process::named).collect(),
         resume: resume.map(|tag| processes(tag.value().unwrap_or_default())),
         members,
         launches: launches(seen, versions)?,
@@ -39,12 +39,12 @@ pub(in super::super) fn adopted_group(
 }
 
 /// As the tag on the group has them.
-pub(in super::super) fn joined(processes: &BTreeSet<String>) -> String {
-    processes.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+pub(in super::super) fn joined(processes: &BTreeSet<Process>) -> String {
+    processes.iter().map(|process| process.name()).collect::<Vec<_>>().join(",")
 }
 
-fn processes(value: &str) -> BTreeSet<String> {
-    value.split(',').map(str::trim).filter(|name| PROCESSES.contains(name)).map(str::to_owned).collect()
+fn processes(value: &str) -> BTreeSet<Process> {
+    value.split(',').map(str::trim).filter_map(Process::named).collect()
 }
 
 fn number(value: Option<i32>, field: &str) -> Result<u32, Unreadable> {
@@ -119,7 +119,7 @@ fn make(seen: &LaunchTemplateVersion) -> Make {
             iam_instance_profile: None,
             security_groups: BTreeSet::new(),
             key_name: None,
-            user_data: None,
+            user_data: UserData::Absent,
         };
     };
     let profile = data.iam_instance_profile();
@@ -134,9 +134,10 @@ fn make(seen: &LaunchTemplateVersion) -> Make {
     }
 }
 
-fn user_data(seen: &LaunchTemplateVersion) -> Option<String> {
-    let text = seen.launch_template_data()?.user_data().filter(|text| !text.is_empty())?;
-    Some(crate::ids::digest(&base64::decode(text).unwrap_or_else(|_| text.as_bytes().to_vec())))
+fn user_data(seen: &LaunchTemplateVersion) -> UserData {
+    let text = seen.launch_template_data().and_then(|data| data.user_data()).filter(|text| !text.is_empty());
+    let decoded = |text: &str| base64::decode(text).unwrap_or_else(|_| text.as_bytes().to_vec());
+    text.map_or(UserData::Absent, |text| UserData::Digest(crate::ids::digest(&decoded(text))))
 }
 
 /// Its user data is that of the version which the group launched it from: EC2 does not list user data.
@@ -155,14 +156,7 @@ fn recruit(
         launched_at: seen.launch_time().and_then(timestamp).ok_or_else(nameless)?,
         zone: given(seen.placement().and_then(types::Placement::availability_zone), "zone")?.into(),
         subnet: seen.subnet_id().unwrap_or_default().to_owned(),
-        make: Make {
-            image: given(seen.image_id(), "image")?.into(),
-            instance_type: given(seen.instance_type().map(types::InstanceType::as_str), "type")?.to_owned(),
-            iam_instance_profile: profile_name(seen),
-            security_groups: security_groups(seen),
-            key_name: seen.key_name().filter(|name| !name.is_empty()).map(str::to_owned),
-            user_data: from.and_then(user_data),
-        },
+        make: instance::make(seen, from.map_or(UserData::Absent, user_data))?,
     })
 }
 
@@ -208,7 +202,7 @@ mod tests {
             let group = adopted_group(&seen(named), &[], &versions).unwrap();
             let Launches::Template(template) = group.launches else { panic!("{:?}", group.launches) };
             assert_eq!((template.version.number, template.latest.number, template.pinned), (number, 5, pinned));
-            assert_eq!(template.latest.make.user_data, Some(crate::ids::digest(b"hello")));
+            assert_eq!(template.latest.make.user_data, UserData::Digest(crate::ids::digest(b"hello")));
         }
     }
 

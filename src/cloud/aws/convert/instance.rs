@@ -8,8 +8,9 @@ use jiff::tz::TimeZone;
 
 use super::super::tags::{self, Tags};
 use super::{Status, Unreadable, address, foreign, given, timestamp};
-use crate::ids::{ClusterName, InstanceId};
-use crate::observed::{Device, Instance, InstanceState};
+use crate::ids::{ClusterName, Generation, InstanceId};
+use crate::make::{Make, UserData};
+use crate::observed::{Device, Instance, InstanceState, Origin};
 use crate::time::Timestamp;
 
 /// An instance, and the cluster whose tag it bears. Where EC2 does not tell when it came to its state, `first_seen` says
@@ -32,26 +33,23 @@ pub(in super::super) fn instance(
         _ => transition(seen.state_transition_reason()).unwrap_or_else(|| first_seen(&id, state)),
     };
     let status = status.cloned().unwrap_or_default();
+    let generation: Option<Generation> = tags.name(tags::GENERATION);
+    // The digest is set at a launch, together with the generation; an adopted instance has neither.
+    let user_data = generation.as_ref().map_or(UserData::Unknown, |_| UserData::tagged(tags.name(tags::USER_DATA)));
     let instance = Instance {
         slot: tags.required(tags::SLOT)?,
         owner: tags.name(tags::OWNER),
-        generation: tags.name(tags::GENERATION),
-        attempt: tags.attempt()?,
+        origin: Origin::of(generation.clone(), tags.attempt()?),
         retired: tags.get(tags::RETIRED).is_some(),
         state,
         state_reason: seen.state_reason().and_then(reason),
         state_since,
         launched_at,
         checks: status.checks,
-        image: given(seen.image_id(), "image")?.into(),
-        instance_type: given(seen.instance_type().map(types::InstanceType::as_str), "type")?.to_owned(),
+        make: make(seen, user_data)?,
         zone: given(seen.placement().and_then(types::Placement::availability_zone), "zone")?.into(),
         subnet: seen.subnet_id().unwrap_or_default().to_owned(),
         address: seen.private_ip_address().filter(|text| !text.is_empty()).map(address).transpose()?,
-        iam_instance_profile: profile_name(seen),
-        security_groups: security_groups(seen),
-        key_name: seen.key_name().filter(|name| !name.is_empty()).map(str::to_owned),
-        user_data: tags.name(tags::USER_DATA),
         tags: tags.others(),
         devices: devices(seen)?,
         auto_scaling_group: group(seen),
@@ -59,6 +57,18 @@ pub(in super::super) fn instance(
         id,
     };
     Ok((cluster, instance))
+}
+
+/// The make of an instance, with user data that is told by something else than EC2's description of it.
+pub(in super::super) fn make(seen: &types::Instance, user_data: UserData) -> Result<Make, Unreadable> {
+    Ok(Make {
+        image: given(seen.image_id(), "image")?.into(),
+        instance_type: given(seen.instance_type().map(types::InstanceType::as_str), "type")?.to_owned(),
+        iam_instance_profile: profile_name(seen),
+        security_groups: security_groups(seen),
+        key_name: seen.key_name().filter(|name| !name.is_empty()).map(str::to_owned),
+        user_data,
+    })
 }
 
 /// Where an instance stands.
@@ -76,13 +86,13 @@ pub(in super::super) fn life_cycle(seen: &types::Instance) -> Result<InstanceSta
 }
 
 /// The name at the end of the profile's ARN, `arn:aws:iam::123456789012:instance-profile/path/name`.
-pub(in super::super) fn profile_name(seen: &types::Instance) -> Option<String> {
+fn profile_name(seen: &types::Instance) -> Option<String> {
     let arn = seen.iam_instance_profile()?.arn()?;
     arn.rsplit('/').next().map(str::to_owned)
 }
 
 /// Those of the primary network interface, which are the instance's own. Further interfaces may have others.
-pub(in super::super) fn security_groups(seen: &types::Instance) -> BTreeSet<String> {
+fn security_groups(seen: &types::Instance) -> BTreeSet<String> {
     let primary = seen.network_interfaces().iter().find(|interface| {
         interface.attachment().and_then(types::InstanceNetworkInterfaceAttachment::device_index) == Some(0)
     });

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::types::{self, SnapshotState, VolumeAttachmentState, VolumeState as Word};
+use aws_sdk_ec2::types::{self, VolumeAttachmentState, VolumeState as Word};
 
 use super::super::tags::{self, Tags};
 use super::{Unreadable, foreign, given, timestamp};
 use crate::ids::{ClusterName, VolumeId};
-use crate::observed::{Attachment, AttachmentPhase, Snapshot, Volume, VolumeState};
+use crate::observed::{
+    Attachment, AttachmentPhase, Settled, Snapshot, SnapshotPurpose, SnapshotState, Volume, VolumeState,
+};
 
 /// What EBS says of volumes elsewhere than in the volume view.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,8 +28,7 @@ pub(in super::super) fn volume(seen: &types::Volume, remarks: &Remarks) -> Resul
         name: tags.required(tags::VOLUME)?,
         owner: tags.name(tags::OWNER),
         slots: tags.slots(),
-        generation: tags.name(tags::GENERATION),
-        image: tags.name(tags::IMAGE),
+        settled: tags.name(tags::GENERATION).map(|generation| Settled { generation, image: tags.name(tags::IMAGE) }),
         attempt: tags.attempt()?,
         rejected: tags.name(tags::REJECTED),
         state: volume_state(seen)?,
@@ -104,13 +105,15 @@ pub(in super::super) fn snapshot(seen: &types::Snapshot) -> Result<(ClusterName,
     let snapshot = Snapshot {
         id: given(seen.snapshot_id(), "id")?.into(),
         volume: given(seen.volume_id(), "volume")?.into(),
-        attempt: tags.attempt()?,
+        purpose: SnapshotPurpose::of(tags.name(tags::COPY_OF), tags.attempt()?),
         owner: tags.name(tags::OWNER),
-        copy_of: tags.name(tags::COPY_OF),
         begun: seen.start_time().and_then(timestamp),
         size_gib: size(seen.volume_size()),
-        failed: seen.state() == Some(&SnapshotState::Error),
-        completed: seen.state() == Some(&SnapshotState::Completed),
+        state: match seen.state() {
+            Some(types::SnapshotState::Error) => SnapshotState::Failed,
+            Some(types::SnapshotState::Completed) => SnapshotState::Completed,
+            Some(_) | None => SnapshotState::Pending,
+        },
     };
     Ok((tags.required(tags::CLUSTER)?, snapshot))
 }

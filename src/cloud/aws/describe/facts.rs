@@ -81,7 +81,7 @@ impl<C: Clock> Aws<C> {
     async fn images(&self, region: &Region, ids: &BTreeSet<ImageId>) -> Result<BTreeMap<ImageId, Image>, Failure> {
         let now = self.clock.now();
         let life = |images: &BTreeMap<ImageId, Option<Image>>| {
-            let there = |image: &Option<Image>| image.as_ref().is_some_and(|image| image.state == "available");
+            let there = |image: &Option<Image>| image.as_ref().is_some_and(|image| image.state.is_available());
             if ids.iter().all(|id| images.get(id).is_some_and(there)) { LIFE } else { LIFE_OF_ABSENCE }
         };
         let known = region.facts.images.young(now, life).filter(|images| ids.iter().all(|id| images.contains_key(id)));

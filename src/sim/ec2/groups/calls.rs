@@ -2,7 +2,7 @@
 
 use crate::action::{Found, GroupEffect, NewTemplateVersion, Recruitment};
 use crate::ids::{ClusterName, InstanceId, SlotName};
-use crate::observed::{GroupMember, InstanceState, Launches, Lifecycle, Make, TemplateVersion};
+use crate::observed::{GroupMember, InstanceState, Launches, Lifecycle, Origin, TemplateVersion};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::words::{Refusal, changed};
 
@@ -24,7 +24,7 @@ impl Region {
             (Found::Otherwise { expected, found }, _) => Some(changed(expected, found)),
             (Found::AsExpected, GroupEffect::Join { instance }) => match self.machine(instance)?.seen.state {
                 InstanceState::Running => None,
-                other => Some(changed("running", format!("{other:?}"))),
+                other => Some(changed("running", other.to_string())),
             },
             (Found::AsExpected, _) => None,
         })
@@ -83,18 +83,18 @@ impl Region {
         self.machine(&wanted.instance)?;
         let Some(machine) = self.instances.get_mut(&wanted.instance) else { return Ok(Outcome::AlreadySo) };
         if !machine.seen.slot.is_empty() {
-            let same = machine.seen.slot == *slot && machine.seen.attempt == wanted.attempt;
-            let found = || changed("no slot's", format!("{} of {}", machine.seen.attempt, machine.seen.slot));
+            let attempt = machine.seen.attempt().unwrap_or_default();
+            let same = machine.seen.slot == *slot && attempt == wanted.attempt;
+            let found = || changed("no slot's", format!("{attempt} of {}", machine.seen.slot));
             return Ok(if same { Outcome::AlreadySo } else { found() });
         }
         if !machine.seen.state.is_live() {
-            return Ok(changed("pending or running", format!("{:?}", machine.seen.state)));
+            return Ok(changed("pending or running", machine.seen.state.to_string()));
         }
         machine.seen.slot = slot.clone();
         machine.seen.owner = Some(wanted.owner.clone());
-        machine.seen.generation = Some(wanted.generation.clone());
-        machine.seen.attempt = wanted.attempt;
-        machine.seen.user_data = wanted.user_data_digest.clone();
+        machine.seen.origin = Origin::Launched { attempt: wanted.attempt, generation: Some(wanted.generation.clone()) };
+        machine.seen.make.user_data = wanted.user_data.clone();
         machine.seen.tags = tags;
         machine.volumes = wanted.volumes.clone();
         if let Some(holdings) = self.clusters.get_mut(name) {
@@ -143,14 +143,7 @@ impl ScalingGroup {
     }
 
     fn add_version(&mut self, version: &NewTemplateVersion) {
-        let make = Make {
-            image: version.image.clone(),
-            instance_type: version.instance_type.clone(),
-            iam_instance_profile: version.iam_instance_profile.clone(),
-            security_groups: version.security_groups.clone(),
-            key_name: version.key_name.clone(),
-            user_data: version.user_data.as_ref().map(|text| crate::ids::digest(text.as_bytes())),
-        };
+        let make = version.make.clone();
         self.versions.push(make.clone());
         let number = self.versions.len() as u64;
         self.made.insert(version.token.clone(), number);

@@ -1,0 +1,162 @@
+//! The claim record: the one thing about a cluster that is written with compare-and-set.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, SlotName};
+use crate::time::Timestamp;
+
+use super::Instance;
+
+/// The record of one cluster, as every controller of it reads and writes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClaimRecord {
+    /// A number that changes with every write; a write names the revision that it replaces.
+    pub revision: u64,
+    /// The claim, while a slot may be disrupted.
+    pub held: Option<Claim>,
+    /// The highest attempt ever made for this cluster.
+    pub last_attempt: Attempt,
+    /// The slots that have ever been initialised: a second memory beside the volumes' tags.
+    pub initialised: BTreeSet<SlotName>,
+    /// The time at which a replacement was last taken back, or dropped while a launch may have been on its way. For a
+    /// while after it no new one begins.
+    pub taken_back_at: Option<Timestamp>,
+    /// The end of the cluster, from the moment that a person wants it. Nothing else is done to the cluster then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+    /// The verdicts of the latest rehearsals, one for each generation, the newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rehearsed: Vec<Rehearsed>,
+}
+
+/// "This slot may be disrupted, to this end." A claim has no expiry and is no lease: whoever plans, only the claimed slot
+/// may be touched, and the claim moves only when that slot is settled again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    pub slot: SlotName,
+    /// The number of the launch, which is a part of its token.
+    pub attempt: Attempt,
+    /// The number of launches that were tried under this claim before this one.
+    pub tries: u32,
+    #[serde(flatten)]
+    pub purpose: Purpose,
+    /// The member that must come back as itself; none where nobody knows of one.
+    pub member: Option<MemberId>,
+    /// The generation that the slot is brought to.
+    pub generation: Generation,
+    /// The image of that generation.
+    pub image: ImageId,
+    /// The instance that takes the place, where the adopted group has launched one by itself. Then nothing else is launched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recruit: Option<InstanceId>,
+    /// The time of the claim to this attempt.
+    pub since: Timestamp,
+}
+
+impl Claim {
+    /// Gives the instance that is replaced, if one is.
+    pub fn old(&self) -> Option<&InstanceId> {
+        match &self.purpose {
+            Purpose::Replace { old } => Some(old),
+            Purpose::Fill => None,
+        }
+    }
+
+    /// Says whether that instance was launched, or recruited, under this attempt.
+    pub fn launched(&self, instance: &Instance) -> bool {
+        instance.attempt() == Some(self.attempt) && Some(&instance.id) != self.old()
+    }
+}
+
+/// The end to which a slot is claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredPurpose", into = "StoredPurpose")]
+pub enum Purpose {
+    /// Another instance takes the place of this one.
+    Replace { old: InstanceId },
+    /// The slot is given an instance, because it has lost its own or never had one.
+    Fill,
+}
+
+/// A purpose as records have always had it.
+#[derive(Serialize, Deserialize)]
+struct StoredPurpose {
+    old: Option<InstanceId>,
+}
+
+impl Purpose {
+    /// Names the purpose of a claim about a slot that has this instance, or none.
+    pub fn of(old: Option<InstanceId>) -> Self {
+        old.map_or(Self::Fill, |old| Self::Replace { old })
+    }
+}
+
+impl From<StoredPurpose> for Purpose {
+    fn from(stored: StoredPurpose) -> Self {
+        Self::of(stored.old)
+    }
+}
+
+impl From<Purpose> for StoredPurpose {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Replace { old } => Self { old: Some(old) },
+            Purpose::Fill => Self { old: None },
+        }
+    }
+}
+
+/// The end of a cluster, as a person wants it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ending {
+    pub since: Timestamp,
+    /// The number on the last snapshots, so that none is taken twice.
+    pub attempt: Attempt,
+    pub remains: Remains,
+}
+
+/// The data that is left of a cluster that is destroyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remains {
+    /// The volumes, and a last snapshot of each.
+    Volumes,
+    /// The last snapshots alone.
+    Snapshots,
+    /// No data at all.
+    Nothing,
+}
+
+/// The verdict on a generation that was tried on a throw-away copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rehearsed {
+    /// The generation that the cluster itself would be brought to.
+    pub generation: Generation,
+    /// The image that the copy was created at.
+    pub from: ImageId,
+    /// The image of that generation.
+    pub to: ImageId,
+    /// The time at which the rehearsal was over.
+    pub at: Timestamp,
+    /// The name of the copy, e.g. `consul-prod-rehearsal-1767609000`.
+    pub copy: ClusterName,
+    /// The differences between the copy and the cluster, for a person to read.
+    pub unlike: Vec<String>,
+    pub verdict: Verdict,
+}
+
+/// The proof that a rehearsal has given. One that was broken off proves nothing, and has none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// Nothing speaks against the generation.
+    Passed,
+    /// These findings do.
+    Failed { findings: Vec<String> },
+}

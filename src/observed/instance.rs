@@ -1,0 +1,182 @@
+//! Instances, as EC2 shows them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Attempt, Generation, InstanceId, Owner, SlotName, VolumeId, Zone};
+use crate::make::Make;
+use crate::time::Timestamp;
+
+/// An EC2 instance that bears the tag of a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Instance {
+    pub id: InstanceId,
+    /// From the tag `hermitcrab:slot`, e.g. `consul-a`.
+    pub slot: SlotName,
+    /// From the tag `hermitcrab:owner`, e.g. `hermitcrab`.
+    pub owner: Option<Owner>,
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// The tag `hermitcrab:retired` is set: the instance is proven superseded, or was never needed. No other is terminated.
+    pub retired: bool,
+    pub state: InstanceState,
+    /// The cause of that state, as EC2 gives it, e.g. `Server.InsufficientInstanceCapacity`.
+    pub state_reason: Option<String>,
+    /// The time since which it is in that state, as far as EC2 tells.
+    pub state_since: Timestamp,
+    /// The time of its last start.
+    pub launched_at: Timestamp,
+    pub checks: Checks,
+    #[serde(flatten)]
+    pub make: Make,
+    /// E.g. `us-east-1a`.
+    pub zone: Zone,
+    /// E.g. `subnet-0a1b2c3d`.
+    pub subnet: String,
+    /// The private address, once EC2 has given it one.
+    pub address: Option<IpAddr>,
+    /// The tags that are neither ours nor AWS's own.
+    pub tags: BTreeMap<String, String>,
+    /// The attached data volumes, as the instance view has them.
+    pub devices: Vec<Device>,
+    /// The Auto Scaling group that it belongs to, adopted or not, from the tag `aws:autoscaling:groupName`.
+    pub auto_scaling_group: Option<String>,
+    /// The maintenance that AWS has announced.
+    pub scheduled_events: Vec<ScheduledEvent>,
+}
+
+impl Instance {
+    /// Gives the number of its launch, if a controller launched it.
+    pub fn attempt(&self) -> Option<Attempt> {
+        match self.origin {
+            Origin::Adopted => None,
+            Origin::Launched { attempt, .. } => Some(attempt),
+        }
+    }
+
+    /// Gives the generation that it was launched as, if it was and still says so.
+    pub fn generation(&self) -> Option<&Generation> {
+        match &self.origin {
+            Origin::Adopted => None,
+            Origin::Launched { generation, .. } => generation.as_ref(),
+        }
+    }
+}
+
+/// The way in which an instance became one of a slot's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "LaunchTags", into = "LaunchTags")]
+pub enum Origin {
+    /// A person made it, and `adopt` gave it its tags.
+    Adopted,
+    /// A controller launched it, or recruited it from the adopted group.
+    Launched {
+        /// From the tag `hermitcrab:attempt`.
+        attempt: Attempt,
+        /// From the tag `hermitcrab:generation`; none where somebody has removed that tag.
+        generation: Option<Generation>,
+    },
+}
+
+/// The two tags that tell an origin.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LaunchTags {
+    generation: Option<Generation>,
+    #[serde(default)]
+    attempt: Attempt,
+}
+
+impl Origin {
+    /// Reads the origin off its two tags. An attempt that is not there counts as the attempt 0, which no launch has.
+    pub fn of(generation: Option<Generation>, attempt: Attempt) -> Self {
+        match (&generation, attempt) {
+            (None, Attempt(0)) => Self::Adopted,
+            (Some(_), _) | (None, _) => Self::Launched { attempt, generation },
+        }
+    }
+}
+
+impl From<LaunchTags> for Origin {
+    fn from(tags: LaunchTags) -> Self {
+        Self::of(tags.generation, tags.attempt)
+    }
+}
+
+impl From<Origin> for LaunchTags {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Adopted => Self { generation: None, attempt: Attempt(0) },
+            Origin::Launched { attempt, generation } => Self { generation, attempt },
+        }
+    }
+}
+
+/// The life cycle of an instance, in EC2's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    Pending,
+    Running,
+    Stopping,
+    Stopped,
+    ShuttingDown,
+    Terminated,
+}
+
+impl InstanceState {
+    /// Says whether it is neither terminated nor irrevocably on its way there.
+    pub fn is_live(self) -> bool {
+        !matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+}
+
+impl fmt::Display for InstanceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+        })
+    }
+}
+
+/// EC2's system and instance status checks, taken together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Checks {
+    Ok,
+    Initializing,
+    /// A check fails, e.g. `instance reachability failed`.
+    Impaired(String),
+    /// EC2 does not answer, or with a word that we do not know.
+    Unknown,
+}
+
+/// A data volume as its instance shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Device {
+    pub volume: VolumeId,
+    /// E.g. `/dev/sdf`.
+    pub device: String,
+    /// EC2 would delete the volume with the instance.
+    pub delete_on_termination: bool,
+}
+
+/// Announced maintenance of an instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduledEvent {
+    /// E.g. `instance-retirement`.
+    pub code: String,
+    /// The earliest time that it may happen.
+    pub not_before: Timestamp,
+}

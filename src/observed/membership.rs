@@ -1,0 +1,82 @@
+//! The members of the application, as they describe each other.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{MemberId, SlotName};
+use crate::spec::Lag;
+use crate::time::Timestamp;
+
+/// The members of one cluster, and who leads them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Membership {
+    /// Everyone that the cluster now admits to, failed ones included.
+    pub members: Vec<Member>,
+    /// The member that leads, if there is one.
+    pub leader: Option<MemberId>,
+    /// The members offer to move leadership on request.
+    pub can_transfer: bool,
+    pub pruning: Pruning,
+}
+
+impl Membership {
+    /// Finds the member that sits in a slot.
+    pub fn of_slot(&self, slot: &SlotName) -> Option<&Member> {
+        self.members.iter().find(|member| member.slot.as_ref() == Some(slot))
+    }
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    pub id: MemberId,
+    /// The declared slot whose name it bears; none for a stranger.
+    pub slot: Option<SlotName>,
+    /// The address at which its peers find it.
+    pub address: Option<IpAddr>,
+    /// The vote or copy of the member is needed: a voter, or an in-sync replica. Arithmetic asks this.
+    pub counts: bool,
+    pub health: Health,
+    /// The time since which its peers have found it as it is. They may forget with every new leader, so nothing that acts
+    /// rests on it; a command that only looks has no timers of its own and shows this.
+    pub stable_since: Option<Timestamp>,
+    /// The distance to the leader; none if the application does not say.
+    pub lag: Option<Lag>,
+    /// The version that it reports, e.g. `1.20.1`.
+    pub version: Option<String>,
+}
+
+/// The health of a member. Not knowing is a third answer, and it blocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    Healthy,
+    /// Something is wrong, e.g. `failed`.
+    Unhealthy(String),
+    /// Nobody can say, e.g. because the member could not be asked.
+    Unknown(String),
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Healthy => f.pad("healthy"),
+            Self::Unhealthy(why) => write!(f, "unhealthy: {why}"),
+            Self::Unknown(why) => write!(f, "unknown: {why}"),
+        }
+    }
+}
+
+/// The way in which an application drops failed members from its membership, and so shrinks its quorum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pruning {
+    /// A failed member stays in the membership.
+    Never,
+    /// A failed member is dropped, as long as at least this many remain.
+    DownTo(usize),
+}

@@ -1,0 +1,74 @@
+//! Facts about a region that every cluster in it shares.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ImageId, Zone};
+
+/// The facts that were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Catalogue {
+    /// The account that the credentials belong to; none in a cloud without accounts, such as a simulated world.
+    pub account: Option<String>,
+    /// The images that were asked for and exist.
+    pub images: BTreeMap<ImageId, Image>,
+    /// The instance types that were asked for, and the processor architectures that each runs, e.g. `x86_64`.
+    pub instance_types: BTreeMap<String, BTreeSet<String>>,
+    /// The availability zones that AWS reports as impaired, with its words.
+    pub impaired_zones: BTreeMap<Zone, String>,
+}
+
+/// An AMI.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    pub state: ImageState,
+    /// E.g. `x86_64`.
+    pub architecture: String,
+    /// The guest cuts a copied volume off from the cluster that it was copied from, or else refuses it: from the tag
+    /// `hermitcrab-guest` with the value `isolates-copies`.
+    #[serde(default)]
+    pub isolates_copies: bool,
+}
+
+/// The life cycle of an image, in EC2's words. Instances can be launched from an available one alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageState {
+    Pending,
+    Available,
+    Invalid,
+    Deregistered,
+    Transient,
+    Failed,
+    Error,
+    Disabled,
+    /// EC2 says nothing, or a word that we do not know.
+    Unknown,
+}
+
+impl ImageState {
+    /// Says whether an instance can be launched from an image in that state.
+    pub fn is_available(self) -> bool {
+        self == Self::Available
+    }
+}
+
+impl fmt::Display for ImageState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pending => "pending",
+            Self::Available => "available",
+            Self::Invalid => "invalid",
+            Self::Deregistered => "deregistered",
+            Self::Transient => "transient",
+            Self::Failed => "failed",
+            Self::Error => "error",
+            Self::Disabled => "disabled",
+            Self::Unknown => "in a state that is not known",
+        })
+    }
+}
