@@ -10,13 +10,15 @@ use hermitcrab::controller::{Audience, Report as Told, seats};
 use hermitcrab::ids::{ClusterName, ImageId};
 use hermitcrab::observed::{ClaimRecord, CloudView, Health, Membership, Remains};
 use hermitcrab::plan::Goal;
-use hermitcrab::ports::{Canaries, Clock, Cloud, Coordination, Members, Outcome, PortError, Wanted};
+use hermitcrab::ports::{
+    Canaries, Clock, Cloud, Coordination, Members, Outcome, Outside, OutsideWithCanaries, PortError, Wanted,
+};
 use hermitcrab::rehearsal::{Budget, Changes, NoSource, Rehearsal, Report, Source, UnknownZone, copy, name};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
 use hermitcrab::simulate::{settings, version};
-use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
+use hermitcrab::spec::{ApplicationSpec, ClusterSpec};
 use hermitcrab::time::after;
 
 #[path = "rehearse/required.rs"]
@@ -50,6 +52,17 @@ fn rehearse_changed(
     stop_after: Duration,
     changes: impl FnOnce(&World, &ClusterSpec) -> Changes,
 ) -> (Report, World) {
+    rehearse_in(|world| world, payload, budget, stop_after, changes)
+}
+
+/// The same, with ports that `outside` makes of the world's.
+fn rehearse_in<O: OutsideWithCanaries + Clone>(
+    outside: impl FnOnce(World) -> O,
+    payload: Payload,
+    budget: Budget,
+    stop_after: Duration,
+    changes: impl FnOnce(&World, &ClusterSpec) -> Changes,
+) -> (Report, World) {
     let (world, spec) = (World::new(1, FaultLevel::None), spec());
     world.register_image(&spec.image, Payload::Good { version: version(&spec) });
     world.settle(&spec);
@@ -61,7 +74,7 @@ fn rehearse_changed(
     world.declare(&copy);
     let rehearsal = Rehearsal { original: spec.name.clone(), copy, changed, from: spec.image.clone(), budget };
     let stop = Clock::sleep(&world, stop_after);
-    let report = block_on(&world, rehearsal.run(world.controller(0), || settings(1), &Nobody, stop));
+    let report = block_on(&world, rehearsal.run(outside(world.controller(0)), || settings(1), &Nobody, stop));
     (report, world)
 }
 
@@ -108,6 +121,53 @@ fn a_good_image_passes() {
     assert!(report.writes_acknowledged > 1_000 && report.writes_lost == 0, "{report:?}");
     assert!(report.member_down_seconds.values().all(|down| (10.0..120.0).contains(down)), "{report:?}");
     nothing_is_left(&report, &world);
+}
+
+/// A world whose application keeps no canaries.
+#[derive(Clone)]
+struct WithoutCanaries(World);
+
+impl Outside for WithoutCanaries {
+    type Cloud = World;
+    type Members = World;
+    type Coordination = World;
+    type Clock = World;
+
+    fn cloud(&self) -> &World {
+        &self.0
+    }
+
+    fn members(&self) -> &World {
+        &self.0
+    }
+
+    fn coordination(&self) -> &World {
+        &self.0
+    }
+
+    fn clock(&self) -> &World {
+        &self.0
+    }
+}
+
+impl OutsideWithCanaries for WithoutCanaries {
+    type Canaries = World;
+
+    fn canaries_of(&self, _: &ApplicationSpec) -> Option<&World> {
+        None
+    }
+}
+
+#[test]
+fn an_application_without_canaries_is_rehearsed_and_the_report_says_so() {
+    let rehearse = |budget| rehearse_in(WithoutCanaries, good(), budget, NEVER, |_, _| Changes::default());
+    let (report, world) = rehearse(GENEROUS);
+    assert!(report.passed && report.writes_acknowledged == 0, "{report:?}");
+    assert!(report.text().contains("none, because this application keeps no canaries"), "{}", report.text());
+    assert_eq!(report.member_down_seconds.len(), 3, "members are watched all the same");
+    nothing_is_left(&report, &world);
+    let (report, _) = rehearse(Budget { write_stall: Some(Duration::from_secs(1)), ..GENEROUS });
+    assert!(!report.passed && report.findings[0].contains("is not known"), "{report:?}");
 }
 
 #[test]
