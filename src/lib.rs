@@ -51,7 +51,7 @@
 //!
 //! **Architecture invariant:** a pass changes at most one thing, because [`Plan::Act`](plan::Plan::Act) holds one
 //! [`Action`](action::Action). What is decided rests on readings begun after our last write; the world counts
-//! the contrary as a violation: `tests/sim.rs::stopping_without_looking_again_breaks_s2`.
+//! the contrary as a violation: `tests/sim/rules.rs::stopping_without_looking_again_breaks_s2`.
 //!
 //! **Architecture invariant:** nothing that is needed after a crash is kept in memory. `controller/memory.rs` may delay
 //! an action and never hasten one. `tests/chaos.rs::a_crash_at_any_point_of_any_call_of_a_surge_changes_nothing` and its
@@ -70,7 +70,7 @@
 //! replaced in `controller/desired.rs`, never removed; the tests below it say so one by one.
 //!
 //! **Architecture invariant:** whatever the simulated world does, no safety rule breaks and every run ends in a named
-//! answer: `sim/invariants.rs` judges from the truth after each step, `tests/chaos.rs` and `simulate --seeds` try it.
+//! answer: `sim/judge.rs` judges from the truth after each step, `tests/chaos.rs` and `simulate --seeds` try it.
 //!
 //! **Architecture invariant:** a copy of a cluster is another cluster, with its own name, claim and members, and what is deleted at
 //! its end is its own. That a copied volume never brings its old self along is for the guest to see to, before it stamps it:

@@ -100,8 +100,80 @@ const PLAN: Floors = Floors { module: "plan", rows: &[
     ("forecast",              &["answer", "drift", "group", "look", "replacement", "select", "slot_state", "steps"]),
 ]};
 
+/// The floors inside `sim`, from the ground up. No room knows another one: only the world knows them all.
+#[rustfmt::skip]
+const SIM: Floors = Floors { module: "sim", rows: &[
+    // words
+    ("time",              &[]),
+    ("chance",            &[]),
+    ("words",             &[]),
+    ("content",           &["words"]),
+    // EC2: the state, then the calls that change it
+    ("ec2/happened",      &["time"]),
+    ("ec2/shown",         &["time"]),
+    ("ec2/throttle",      &["time", "words"]),
+    ("ec2/group",         &["time"]),
+    ("ec2/records",       &["time", "content", "ec2/shown"]),
+    ("ec2/region",        &["time", "words", "ec2/happened", "ec2/shown", "ec2/throttle", "ec2/group", "ec2/records"]),
+    ("ec2/check",         &["words", "ec2/region"]),
+    ("ec2/tags",          &["words", "ec2/records", "ec2/region"]),
+    ("ec2/instances",     &["time", "words", "ec2/happened", "ec2/records", "ec2/region"]),
+    ("ec2/volumes",       &["time", "words", "content", "ec2/happened", "ec2/records", "ec2/region"]),
+    ("ec2/snapshots",     &["time", "words", "ec2/happened", "ec2/records", "ec2/region"]),
+    ("ec2/groups",        &["time", "words", "ec2/happened", "ec2/group", "ec2/records", "ec2/region"]),
+    ("ec2/group_calls",   &["words", "ec2/happened", "ec2/group", "ec2/region"]),
+    ("ec2/view",          &["time", "ec2/shown", "ec2/region"]),
+    ("ec2",               &["time", "words", "ec2/happened", "ec2/shown", "ec2/throttle", "ec2/group", "ec2/records", "ec2/region",
+                            "ec2/check", "ec2/tags", "ec2/instances", "ec2/volumes", "ec2/snapshots", "ec2/groups", "ec2/group_calls",
+                            "ec2/view"]),
+    // members: what kinds share, then each kind
+    ("members/raft",      &["time", "words", "content"]),
+    ("members/kind",      &["time", "words", "content", "members/raft"]),
+    ("members/gossip",    &["time", "members/raft"]),
+    ("members/autopilot", &["time", "members/raft", "members/gossip"]),
+    ("members/consul",    &["time", "words", "content", "members/raft", "members/kind", "members/gossip", "members/autopilot"]),
+    ("members",           &["time", "words", "content", "members/raft", "members/kind", "members/gossip", "members/autopilot",
+                            "members/consul"]),
+    // the other rooms
+    ("claims",            &["time", "words"]),
+    ("guest",             &["words", "content"]),
+    ("judge/rule",        &[]),
+    ("judge/facts",       &["time"]),
+    ("judge/calls",       &["time", "judge/rule", "judge/facts"]),
+    ("judge/clusters",    &["judge/rule", "judge/facts"]),
+    ("judge",             &["judge/rule", "judge/facts", "judge/calls", "judge/clusters"]),
+    // chance, latency and the transcript
+    ("event",             &["judge"]),
+    ("transcript",        &["time", "judge", "event"]),
+    ("latency",           &["time", "ec2"]),
+    ("pace",              &["time"]),
+    ("unkind/fate",       &["time", "words"]),
+    ("unkind/accident",   &["time", "words", "unkind/fate"]),
+    ("unkind/faults",     &["time", "chance", "words", "ec2", "unkind/fate", "unkind/accident"]),
+    // the world
+    ("world/state",       &["time", "chance", "words", "ec2", "members", "claims", "judge", "event", "transcript", "latency", "pace",
+                            "unkind/faults"]),
+    ("world/applications", &["words", "event", "world/state"]),
+    ("world/calls",       &["words", "ec2", "judge", "event", "world/state"]),
+    ("world/facts",       &["ec2", "judge", "world/state"]),
+    ("world/guests",      &["words", "content", "ec2", "members", "guest", "judge", "latency", "world/state"]),
+    ("world/reads",       &["time", "ec2", "world/state"]),
+    ("world/settle",      &["time", "words", "content", "ec2", "members", "world/state"]),
+    ("world",             &["world/state", "world/applications", "world/calls", "world/facts", "world/guests", "world/reads", "world/settle"]),
+    // whoever moves it
+    ("unkind/interfere",  &["time", "words", "ec2", "world"]),
+    ("unkind/inject",     &["unkind/faults", "world", "unkind/interfere"]),
+    ("turn",              &["time", "world", "unkind/interfere", "unkind/inject"]),
+    ("store",             &["world"]),
+    ("handle",            &["time", "words", "ec2", "event", "transcript", "pace", "world", "turn", "store"]),
+    ("unkind/by_hand",    &["time", "content", "unkind/accident", "unkind/interfere", "handle"]),
+    ("unkind",            &["unkind/fate", "unkind/accident", "unkind/faults", "unkind/interfere", "unkind/inject", "unkind/by_hand"]),
+    ("ports",             &["time", "words", "ec2", "event", "latency", "unkind/fate", "world", "unkind/interfere", "turn", "handle"]),
+    ("executor",          &["time", "turn", "handle"]),
+]};
+
 /// Every module that has floors.
-const FLOORS: [Floors; 1] = [PLAN];
+const FLOORS: [Floors; 2] = [PLAN, SIM];
 
 /// Where each package may be named: a module stands for its file and for everything below it. `*` ends a family.
 const PACKAGES: [(&str, &[&str]); 13] = [
@@ -223,8 +295,19 @@ fn a_file_that_leaves_its_floor_is_found() {
         ("src/plan/gates.rs", "use self::intent::frozen;", ""),
         ("src/plan/answer.rs", "pub mod look;", ""),
         ("src/plan/haste.rs", "", "is on no floor of plan: add it to the table in tests/layers.rs"),
+        (
+            "src/sim/ec2/volumes.rs",
+            "use crate::sim::members::Members;",
+            "imports members, which floor ec2/volumes may not",
+        ),
+        (
+            "src/sim/members/raft.rs",
+            "use super::super::world::State;",
+            "imports world, which floor members/raft may not",
+        ),
+        ("src/sim/judge/calls.rs", "use crate::sim::ec2::Machine;", "imports ec2, which floor judge/calls may not"),
     ] {
-        let found = PLAN.check(file, text);
+        let found = if file.starts_with("src/sim") { SIM.check(file, text) } else { PLAN.check(file, text) };
         let expected = if violation.is_empty() { vec![] } else { vec![format!("{file}: {violation}")] };
         assert!(expected.iter().all(|expected| found.contains(expected)), "{file}: {text}\n{found:#?}");
         assert_eq!(found.is_empty(), violation.is_empty(), "{file}: {text}\n{found:#?}");

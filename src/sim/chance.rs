@@ -12,6 +12,7 @@ pub struct Chance {
 }
 
 impl Chance {
+    /// Begins with a seed.
     pub fn new(seed: u64) -> Self {
         Self { rng: Rng::with_seed(seed), ids: 0 }
     }

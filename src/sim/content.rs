@@ -17,7 +17,7 @@ pub struct Content {
     pub log: Log,
     /// The next server on it knows of no other.
     pub alone: bool,
-    /// How often the volume was formatted. Once is right.
+    /// The number of times that the volume was formatted. Once is right.
     pub formatted: u32,
 }
 

@@ -7,67 +7,33 @@
 //! Absent on purpose: partial pages. Of an Auto Scaling group that no spec adopts only this is known: it terminates an
 //! instance that has stopped.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-
-use super::time::{Millis, instant};
-use super::words::{Payload, Refusal};
-use crate::action::{CloudEffect, CreateVolume, Launch};
-use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, SnapshotId, VolumeId, Zone};
+use super::time::Millis;
+use super::words::Refusal;
+use crate::action::CloudEffect;
+use crate::ids::{ClusterName, SlotName};
 use crate::observed::SnapshotPurpose;
 use crate::ports::{ErrorKind, Outcome};
-use crate::spec::ClusterSpec;
-use crate::time::Timestamp;
 
 mod check;
+mod group;
+mod group_calls;
 mod groups;
 mod happened;
 mod instances;
 mod records;
+mod region;
+mod shown;
 mod snapshots;
 mod tags;
 mod throttle;
 mod view;
 mod volumes;
 
-pub use groups::ScalingGroup;
 pub use happened::{Due, Happened, Span};
 pub use records::{Disk, Machine};
+pub use region::{Fresh, Region};
+pub use shown::{Moments, OLDEST};
 pub use throttle::Bucket;
-pub use view::{Moments, OLDEST};
-
-use records::{Holdings, Spent, Subnet, ZoneState};
-use throttle::Level;
-use view::Answered;
-
-/// Everything that EC2 knows.
-#[derive(Default, Serialize, Deserialize)]
-pub struct Region {
-    /// Images, with what members do on them.
-    pub images: BTreeMap<ImageId, Payload>,
-    pub instances: BTreeMap<InstanceId, Machine>,
-    pub volumes: BTreeMap<VolumeId, Disk>,
-    pub groups: BTreeMap<String, ScalingGroup>,
-    /// The resources that bear each cluster's tag.
-    pub clusters: BTreeMap<ClusterName, Holdings>,
-    /// Others in the account use up the request buckets until then.
-    pub noisy_until: Millis,
-    snapshots: BTreeMap<SnapshotId, Disk>,
-    zones: BTreeMap<Zone, ZoneState>,
-    subnets: BTreeMap<String, Subnet>,
-    launched: BTreeMap<String, Spent<Launch, InstanceId>>,
-    created: BTreeMap<String, Spent<CreateVolume, VolumeId>>,
-    buckets: BTreeMap<Bucket, Level>,
-    #[serde(skip)]
-    answered: Option<Answered>,
-    /// The moment of the present transition.
-    #[serde(skip)]
-    now: Millis,
-    /// What has happened in the present transition so far.
-    #[serde(skip)]
-    happened: Vec<Happened>,
-}
 
 /// A call that changes something.
 #[derive(Clone, Copy)]
@@ -83,21 +49,7 @@ pub struct Done {
     pub happened: Vec<Happened>,
 }
 
-/// Makes an id that nothing has yet, e.g. of the prefix "vol".
-pub type Fresh<'a> = &'a mut dyn FnMut(&str) -> String;
-
 impl Region {
-    /// Makes a cluster known, or known anew after its spec changed.
-    pub fn declare(&mut self, spec: &ClusterSpec) {
-        for slot in &spec.slots {
-            self.subnet(&slot.subnet);
-        }
-        let holdings = self.clusters.entry(spec.name.clone()).or_default();
-        holdings.tags = spec.instance.tags.clone();
-        holdings.group = spec.capacity.group().map(str::to_owned);
-        self.found_group(spec);
-    }
-
     /// Carries out a call, or refuses it as EC2 would.
     pub fn call(&mut self, now: Millis, call: Call, fresh: Fresh) -> Result<Done, Refusal> {
         self.now = now;
@@ -116,13 +68,6 @@ impl Region {
             Due::Snapshot(cluster, id) => region.snapshot_completes(&cluster, &id),
             Due::Group(name) => region.group_acts(&name),
         })
-    }
-
-    /// Changes something that no call of ours changes, and says what follows from it.
-    pub fn at(&mut self, now: Millis, change: impl FnOnce(&mut Self)) -> Vec<Happened> {
-        self.now = now;
-        change(self);
-        std::mem::take(&mut self.happened)
     }
 
     fn carry_out(&mut self, call: Call, fresh: Fresh) -> Result<Outcome, Refusal> {
@@ -157,25 +102,6 @@ impl Region {
             CloudEffect::RecordSlots { volumes, slots } => {
                 self.tag_volumes(volumes, |disk| disk.seen.slots = slots.clone())
             }
-        }
-    }
-
-    fn happens(&mut self, happened: Happened) {
-        self.happened.push(happened);
-    }
-
-    fn begins(&mut self, due: Due, span: Span) {
-        self.happens(Happened::Begun(due, span));
-    }
-
-    fn timestamp(&self) -> Timestamp {
-        instant(self.now)
-    }
-
-    /// Notes that EC2 would now say something else of a cluster.
-    pub fn changed(&mut self, cluster: &ClusterName) {
-        if let Some(holdings) = self.clusters.get_mut(cluster) {
-            holdings.shown.outdate();
         }
     }
 }

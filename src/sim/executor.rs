@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use super::World;
+use super::handle::World;
 use super::time::{Millis, millis, moment};
 use super::turn;
 use crate::time::Timestamp;
@@ -28,7 +28,7 @@ struct Seat {
     task: Option<Task>,
     ready: Arc<Ready>,
     waker: Waker,
-    /// It is dead or paused until then.
+    /// The time until which it is dead or paused.
     absent_until: Millis,
     finished: bool,
 }

@@ -2,100 +2,15 @@
 //!
 //! The facts are a copy of what matters, so any model of the world can be judged that can tell them.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 use crate::action::CloudEffect;
 
 mod calls;
 mod clusters;
 mod facts;
+mod rule;
 
 pub use facts::{Facts, GroupFacts, InstanceFacts, Sent, SlotFacts, VolumeFacts};
-
-/// A safety rule. The serialised name is short and stable, e.g. "S1".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Rule {
-    /// Never more than one member down by our hand, and never fewer healthy voters than a quorum of the declared.
-    #[serde(rename = "S1")]
-    Quorum,
-    /// Each disruptive call rests on readings that began after the sender's last write.
-    #[serde(rename = "S2")]
-    FreshReadings,
-    /// No data volume is lost, and no instance is terminated that has one.
-    #[serde(rename = "S3")]
-    VolumesConserved,
-    /// A data volume is detached only from an instance that is stopped or terminated.
-    #[serde(rename = "S4")]
-    DetachedWhenDown,
-    /// A volume meets only instances of its own slot, and a member only its own cluster.
-    #[serde(rename = "S5")]
-    OwnVolumes,
-    /// At most one live replacement in a slot, and one in a cluster.
-    #[serde(rename = "S6")]
-    OneReplacement,
-    /// The old instance outlives the proof of the new one, and is terminated only once it is retired.
-    #[serde(rename = "S7")]
-    OldOutlivesProof,
-    /// A call changes only what belongs to the cluster that it is sent for.
-    #[serde(rename = "S8")]
-    OwnResources,
-    /// Data are deleted only at the end of their cluster, and only as somebody has said.
-    #[serde(rename = "end")]
-    DeletedAtTheEnd,
-    /// An adopted group is held still while its members are replaced, and then goes on as before.
-    #[serde(rename = "group")]
-    GroupHeldStill,
-    /// A member that comes back is who it was.
-    #[serde(rename = "identity")]
-    SameMember,
-    /// A member that comes back knows what it knew.
-    #[serde(rename = "data")]
-    SameData,
-}
-
-impl Rule {
-    /// Gives the short name, which outputs use, e.g. "S1".
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Quorum => "S1",
-            Self::FreshReadings => "S2",
-            Self::VolumesConserved => "S3",
-            Self::DetachedWhenDown => "S4",
-            Self::OwnVolumes => "S5",
-            Self::OneReplacement => "S6",
-            Self::OldOutlivesProof => "S7",
-            Self::OwnResources => "S8",
-            Self::DeletedAtTheEnd => "end",
-            Self::GroupHeldStill => "group",
-            Self::SameMember => "identity",
-            Self::SameData => "data",
-        }
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Quorum => "only one member is down by our hand, and the others are a quorum of the declared",
-            Self::FreshReadings => "a disruptive call rests on readings that began after the sender's last write",
-            Self::VolumesConserved => "no data volume is lost, and no instance is terminated that has one",
-            Self::DetachedWhenDown => "a data volume is detached only from an instance that is stopped or terminated",
-            Self::OwnVolumes => "a volume meets only instances of its own slot, and a member only its own cluster",
-            Self::OneReplacement => "a slot has one live replacement at most, and so has a cluster",
-            Self::OldOutlivesProof => "the old instance is retired and terminated only after the new one was proven",
-            Self::OwnResources => "a call changes only what belongs to its cluster",
-            Self::DeletedAtTheEnd => "data are deleted only at the end of their cluster, as somebody has said",
-            Self::GroupHeldStill => "an adopted group is held still during a replacement, and then goes on as before",
-            Self::SameMember => "a member that comes back is who it was",
-            Self::SameData => "a member that comes back knows what it knew",
-        })
-    }
-}
-
-/// A rule that is broken, with what was seen.
-pub type Objection = (Rule, String);
+pub use rule::{Objection, Rule};
 
 /// Lists what speaks against a call, should it be accepted.
 pub fn judge_call(facts: &Facts, sent: &Sent, effect: &CloudEffect) -> Vec<Objection> {

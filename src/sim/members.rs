@@ -1,7 +1,7 @@
 //! The members of a cluster: the application's processes on their instances, and what they agree on.
 //!
 //! A kind of application is a variant of [`Members`] with a file of its own that fills [`Kind`]; kinds that agree by Raft
-//! share [`raft`]. The rest of the simulated world knows no kind.
+//! share `raft`. The rest of the simulated world knows no kind.
 //!
 //! Absent on purpose: a network between the members. They reach each other, or do not run.
 
@@ -16,58 +16,26 @@ use super::words::Refusal;
 use crate::action::MemberEffect;
 use crate::ids::{InstanceId, MemberId, SlotName};
 use crate::observed::Membership;
-use crate::ports::{ErrorKind, Outcome, Seat};
+use crate::ports::{Outcome, Seat};
 use crate::spec::ApplicationSpec;
 
 mod autopilot;
 mod consul;
+mod gossip;
+mod kind;
 mod raft;
 
 pub use raft::Process;
 
 use consul::Consul;
-use raft::Raft;
+use kind::Kind;
+use raft::{Raft, no_leader};
 
 /// The members of one cluster, by the kind of their application.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Members {
     /// Consul servers.
     Consul(Consul),
-}
-
-/// The part of an application's behaviour in which kinds differ.
-trait Kind {
-    /// The agreement of the members.
-    fn raft(&self) -> &Raft;
-
-    fn raft_mut(&mut self) -> &mut Raft;
-
-    /// Starts a process. It joins at the next look around.
-    fn start(&mut self, member: MemberId, process: Process);
-
-    /// Ends a process without a leave, and says what it leaves on its volume.
-    fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log>;
-
-    /// Founds a cluster with one process that has just started: it has a log and no peers.
-    fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng);
-
-    /// Makes the processes a cluster that has been running for a while.
-    fn settle(&mut self, leader: MemberId, now: Millis);
-
-    /// Lets the members look around once. Says when they must look again, or nothing if all is calm.
-    fn step(&mut self, now: Millis, rng: &mut Rng) -> Option<Millis>;
-
-    /// Says whether a member runs where its peers know it, in health and not far behind.
-    fn is_well(&self, member: &MemberId, now: Millis) -> bool;
-
-    /// Tells what the members say of each other.
-    fn membership(&self, slots: &BTreeSet<SlotName>, now: Millis) -> Membership;
-
-    /// Carries out a request, which the leader was sent.
-    fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal>;
-
-    /// Lets the members remove dead ones from their number, or not. A kind that never does has nothing to set.
-    fn set_pruning(&mut self, _on: bool) {}
 }
 
 /// The version that a member must report, if the spec says one.
@@ -232,8 +200,4 @@ impl Members {
         let process = self.raft().processes.get(member)?;
         Some(Log { entries: self.raft().applied(process, now), canaries: process.canaries.clone() })
     }
-}
-
-fn no_leader() -> Refusal {
-    Refusal::new(ErrorKind::Unreachable, "no cluster leader")
 }

@@ -16,11 +16,12 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Begins now, at a moment of the world.
     pub fn new(speed: f64, from: Millis) -> Self {
         Self { speed: speed.max(0.001), origin: Instant::now(), from }
     }
 
-    /// What the world's clock should show now.
+    /// Tells what the world's clock should show now.
     pub fn now(&self) -> Millis {
         self.from + (self.origin.elapsed().as_secs_f64() * self.speed * 1_000.0) as Millis
     }

@@ -8,13 +8,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::World;
 use super::ec2::{Bucket, Call};
 use super::event::What;
+use super::handle::World;
 use super::latency::{self, Quantiles};
 use super::time::{Millis, instant, millis};
 use super::turn;
-use super::unkind::faults::CallFate;
+use super::unkind::fate::CallFate;
 use super::unkind::interfere;
 use super::words::{CrashPoint, Refusal};
 use super::world::{Sender, State};
@@ -36,7 +36,7 @@ impl Cloud for World {
         let begun = self.now_millis();
         self.read("describe instances and volumes", &latency::API, |state| {
             let pages = 3 + (state.region.instances.len() + state.region.volumes.len()) as u64 / 1_000;
-            state.region.take(state.now, Bucket::Describe, pages)?;
+            state.region.buckets.take(state.now, Bucket::Describe, pages)?;
             let sweep = state.sweep(begun, wanted);
             let swept = &mut state.controllers.entry(self.controller).or_default().swept;
             *swept = (*swept).max(Some(begun));
@@ -63,7 +63,7 @@ impl Cloud for World {
             Ok(found)
         };
         let send = |state: &mut State, sender| {
-            state.region.take(state.now, Bucket::of(effect), 1)?;
+            state.region.buckets.take(state.now, Bucket::of(effect), 1)?;
             state.apply(sender, Call { cluster, slot, effect })
         };
         self.mutate(&doing, &takes, look, send).await

@@ -24,6 +24,7 @@ pub fn seconds(now: Millis) -> f64 {
 }
 
 impl Transcript {
+    /// Adds an event.
     pub fn tell(&mut self, now: Millis, what: What) {
         self.events.push(Event { t: seconds(now), what });
     }

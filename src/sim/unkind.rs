@@ -2,6 +2,7 @@
 
 pub mod accident;
 pub mod by_hand;
+pub mod fate;
 pub mod faults;
 pub mod inject;
 pub mod interfere;

@@ -11,7 +11,7 @@ pub const OWNER: &str = "hermitcrab";
 /// The version that members run where nothing else is said.
 pub const DEFAULT_VERSION: &str = "1.20.1";
 
-/// How unkind a world is.
+/// The unkindness of a world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultLevel {
@@ -73,6 +73,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Refuses a call, in the words of whoever refuses it.
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
     }

@@ -1,6 +1,6 @@
 //! The look of an adapter before it sends a call: nothing that speaks against it, or the outcome.
 
-use super::Region;
+use super::region::Region;
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::{InstanceState, Snapshot, VolumeState};

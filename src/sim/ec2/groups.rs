@@ -2,44 +2,25 @@
 //!
 //! Absent on purpose: balance between zones, alarms, schedules, instance refreshes, lifecycle hooks, standby.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Due, Fresh, Happened, Machine, Region, Span};
+use super::group::ScalingGroup;
+use super::happened::{Due, Happened, Span};
+use super::records::Machine;
+use super::region::{Fresh, Region};
 use crate::action::Launch;
 use crate::ids::{Attempt, ClusterName, Generation, InstanceId, Owner, SlotName, Token, Zone};
 use crate::make::Make;
-use crate::observed::{
-    Group, GroupMember, InstanceState, Launches, Lifecycle, Origin, Process, Recruit, Template, TemplateVersion,
-};
+use crate::observed::{Group, GroupMember, InstanceState, Launches, Lifecycle, Origin, Process, Recruit};
 use crate::ports::ErrorKind;
 use crate::sim::time::Millis;
 use crate::sim::words::{OWNER, Refusal};
 use crate::spec::ClusterSpec;
 
-mod calls;
-
 /// A launch that failed is tried again after a minute.
 const TRIES_AGAIN: Millis = 60_000;
 /// From attached to in service.
 const JOINS: Millis = 5_000;
-
-/// A group, with what Auto Scaling does not say of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ScalingGroup {
-    /// The exact answer to a reader, but for the recruits.
-    pub seen: Group,
-    pub cluster: ClusterName,
-    /// The moment at which somebody last resumed a process.
-    pub resumed: Millis,
-    /// A subnet for each zone.
-    places: BTreeMap<Zone, String>,
-    /// Every version of its launch template, the first one first.
-    versions: Vec<Make>,
-    /// Versions by the token that they were made with.
-    made: BTreeMap<Token, u64>,
-}
 
 impl Region {
     /// Makes the group that a spec adopts: empty, and launching what the spec says.
@@ -206,35 +187,6 @@ impl Region {
     fn group_did(&mut self, group: &str, cluster: &ClusterName, did: &'static str, id: &InstanceId) {
         let (group, cluster, instance) = (group.to_owned(), cluster.clone(), id.clone());
         self.happens(Happened::GroupDid { group, cluster, did, instance });
-    }
-}
-
-impl ScalingGroup {
-    /// The group that a spec adopts, with room for one instance more than there are slots.
-    fn of(spec: &ClusterSpec, name: &str) -> Self {
-        let make = spec.make();
-        let version = TemplateVersion { number: 1, make: make.clone() };
-        let latest = version.clone();
-        let template = Template { id: format!("lt-{name}"), version, pinned: true, latest };
-        let seen = Group {
-            name: name.to_owned(),
-            min: 0,
-            max: spec.slots.len() as u32 + 1,
-            desired: 0,
-            zones: spec.slots.iter().map(|slot| slot.zone.clone()).collect(),
-            suspended: BTreeSet::new(),
-            resume: None,
-            members: BTreeMap::new(),
-            launches: Launches::Template(Box::new(template)),
-            recruits: Vec::new(),
-        };
-        let places = spec.slots.iter().rev().map(|slot| (slot.zone.clone(), slot.subnet.clone())).collect();
-        let (versions, made) = (vec![make], BTreeMap::new());
-        Self { seen, cluster: spec.name.clone(), resumed: 0, places, versions, made }
-    }
-
-    fn runs(&self, process: Process) -> bool {
-        !self.seen.suspended.contains(&process)
     }
 }
 

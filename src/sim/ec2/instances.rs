@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::records::{Spent, Subnet};
-use super::{Due, Fresh, Happened, Machine, Region, Span};
+use super::happened::{Due, Happened, Span};
+use super::records::Machine;
+use super::records::{Spent, Subnet, TOKEN_LIFE};
+use super::region::{Fresh, Region};
 use crate::action::Launch;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
 use crate::observed::{Checks, Instance, InstanceState, Origin};
@@ -14,8 +16,6 @@ use crate::time::Timestamp;
 
 /// Terminated instances are shown for about an hour.
 const SHOWN_TERMINATED: Millis = 3_600_000;
-/// A client token is remembered for a day.
-pub(super) const TOKEN_LIFE: Millis = 24 * 3_600_000;
 
 impl Region {
     /// Brings an instance to its next state.
@@ -194,6 +194,7 @@ impl Region {
         self.subnet(subnet).free = free;
     }
 
+    /// Gives the next address of a subnet.
     pub fn give_address(&mut self, subnet: &str) -> IpAddr {
         let subnet = self.subnet(subnet);
         subnet.given = subnet.given.wrapping_add(1).max(10);
@@ -244,6 +245,7 @@ impl Region {
         Ok(Outcome::Done)
     }
 
+    /// Finds an instance.
     pub fn machine(&self, id: &InstanceId) -> Result<&Machine, Refusal> {
         self.instances.get(id).ok_or_else(|| Refusal::new(ErrorKind::NotFound, "InvalidInstanceID.NotFound"))
     }

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::view::Shown;
+use super::shown::Shown;
 use crate::ids::{ClusterName, InstanceId, VolumeId, VolumeName};
 use crate::observed::{AttachmentPhase, Instance, Snapshot, Volume, VolumeState};
 use crate::sim::content::{Content, Stamp};
 use crate::sim::time::Millis;
+
+/// A client token is remembered for a day.
+pub const TOKEN_LIFE: Millis = 24 * 3_600_000;
 
 /// An instance, with what EC2 does not say of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -97,6 +100,7 @@ impl Disk {
         }
     }
 
+    /// Says whether an instance has the volume in the phase `attached`.
     pub fn is_attached_to(&self, instance: &InstanceId) -> bool {
         match &self.seen.state {
             VolumeState::InUse(at) => at.instance == *instance && at.phase == AttachmentPhase::Attached,

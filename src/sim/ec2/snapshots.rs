@@ -1,6 +1,8 @@
 //! EBS snapshots: they hold what their volume held at the moment of the call.
 
-use super::{Disk, Due, Fresh, Region, Span};
+use super::happened::{Due, Span};
+use super::records::Disk;
+use super::region::{Fresh, Region};
 use crate::ids::{ClusterName, SnapshotId, VolumeId};
 use crate::observed::{Snapshot, SnapshotPurpose, SnapshotState};
 use crate::ports::{ErrorKind, Outcome};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Disk, Region};
+use super::records::Disk;
+use super::region::Region;
 use crate::ids::{Attempt, Generation, ImageId, InstanceId, VolumeId};
 use crate::observed::{Instance, Settled, Volume};
 use crate::ports::Outcome;

@@ -1,12 +1,21 @@
 //! EC2's request buckets (reference/reliability.md 2.7), shared with everybody else in the account.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::Region;
 use crate::action::CloudEffect;
 use crate::ports::ErrorKind;
 use crate::sim::time::Millis;
 use crate::sim::words::Refusal;
+
+/// All request buckets of the account in the region.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Buckets {
+    levels: BTreeMap<Bucket, Level>,
+    /// Others in the account use them up until then.
+    pub noisy_until: Millis,
+}
 
 /// A bucket, and so the calls that share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,7 +31,7 @@ pub enum Bucket {
 
 /// The content of a bucket, in thousandths of a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Level {
+struct Level {
     left: u64,
     at: Millis,
 }
@@ -65,12 +74,12 @@ impl Bucket {
     }
 }
 
-impl Region {
+impl Buckets {
     /// Takes requests from a bucket. A noisy neighbour leaves a tenth of the refill.
     pub fn take(&mut self, now: Millis, bucket: Bucket, requests: u64) -> Result<(), Refusal> {
         let (capacity, refill) = bucket.size();
         let noisy = now < self.noisy_until;
-        let level = self.buckets.entry(bucket).or_insert(Level { left: capacity * 1_000, at: now });
+        let level = self.levels.entry(bucket).or_insert(Level { left: capacity * 1_000, at: now });
         let (refill, capacity) = if noisy { (refill / 10, capacity / 10) } else { (refill, capacity) };
         level.left = (level.left + (now - level.at) * refill).min(capacity * 1_000);
         level.at = now;

@@ -1,52 +1,14 @@
 //! The answers of `Describe*`: exact, or each part as old as whoever asks is made to believe.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::Region;
+use super::region::Region;
+use super::shown::{Answered, Moments};
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::{Catalogue, CloudView, Image, ImageState, Instance};
 use crate::ports::Wanted;
 use crate::sim::time::Millis;
-
-/// No answer is older than 20 s.
-pub const OLDEST: Millis = 20_000;
-
-/// The answers of late about one cluster.
-#[derive(Serialize, Deserialize)]
-pub struct Shown {
-    /// Something changed since the last answer was kept.
-    outdated: bool,
-    /// Earlier answers, oldest first.
-    versions: VecDeque<Version>,
-    #[serde(skip)]
-    exact: Option<Arc<CloudView>>,
-}
-
-/// The exact answer of one moment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Version {
-    at: Millis,
-    view: Arc<CloudView>,
-}
-
-/// The last catalogue, with the question that it answers. Kept so that unchanged views can be shared.
-pub(super) struct Answered {
-    wanted: Wanted,
-    catalogue: Arc<Catalogue>,
-}
-
-/// The moments from which the parts of a stale answer are.
-#[derive(Clone, Copy, Debug)]
-pub struct Moments {
-    pub instances: Millis,
-    pub volumes: Millis,
-    /// The tag index: an instance that is younger is missing.
-    pub tags: Millis,
-    pub group: Option<Millis>,
-}
 
 impl Region {
     /// Lists the facts of the region: the same `Arc` as before if nothing changed, so that views can be shared.
@@ -132,34 +94,6 @@ impl Region {
             group,
             catalogue: exact.catalogue.clone(),
         })
-    }
-}
-
-impl Default for Shown {
-    fn default() -> Self {
-        Self { outdated: true, versions: VecDeque::new(), exact: None }
-    }
-}
-
-impl Shown {
-    /// Notes that EC2 would now say something else.
-    pub(super) fn outdate(&mut self) {
-        self.outdated = true;
-        self.exact = None;
-    }
-
-    fn keep(&mut self, now: Millis, view: Arc<CloudView>) {
-        self.outdated = false;
-        self.versions.push_back(Version { at: now, view });
-        while self.versions.get(1).is_some_and(|second| second.at + OLDEST < now) {
-            self.versions.pop_front();
-        }
-    }
-
-    /// Finds the answer of that moment, or else the oldest one.
-    fn version(&self, at: Millis) -> Option<&CloudView> {
-        let known = self.versions.iter().rev().find(|version| version.at <= at);
-        known.or_else(|| self.versions.front()).map(|version| &*version.view)
     }
 }
 

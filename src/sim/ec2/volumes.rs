@@ -1,8 +1,9 @@
 //! EBS volumes: they move from one state to the next as EC2 has them do.
 
-use super::instances::TOKEN_LIFE;
-use super::records::Spent;
-use super::{Disk, Due, Fresh, Happened, Region, Span};
+use super::happened::{Due, Happened, Span};
+use super::records::Disk;
+use super::records::{Spent, TOKEN_LIFE};
+use super::region::{Fresh, Region};
 use crate::action::CreateVolume;
 use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeId};
 use crate::observed::{Attachment, AttachmentPhase, Device, InstanceState, Volume, VolumeState};
@@ -201,6 +202,7 @@ impl Region {
         self.happens(Happened::GuestDown(holder));
     }
 
+    /// Finds a volume that is not deleted.
     pub fn disk(&self, id: &VolumeId) -> Result<&Disk, Refusal> {
         let found = self.volumes.get(id).filter(|disk| disk.seen.state != VolumeState::Deleted);
         found.ok_or_else(|| Refusal::new(ErrorKind::NotFound, "InvalidVolume.NotFound"))
@@ -212,6 +214,7 @@ impl Region {
         volumes.into_iter().all(|id| self.disk(id).is_err())
     }
 
+    /// Says whether an instance has a volume in the phase `attached`.
     pub fn is_attached(&self, volume: &VolumeId, to: &InstanceId) -> bool {
         self.volumes.get(volume).is_some_and(|disk| disk.is_attached_to(to))
     }

@@ -1,6 +1,7 @@
 //! Rules about a call, judged just before it takes effect.
 
-use super::{Facts, GroupFacts, InstanceFacts, Objection, Rule, Sent};
+use super::facts::{Facts, GroupFacts, InstanceFacts, Sent};
+use super::rule::{Objection, Rule};
 use crate::action::{CloudEffect, GroupEffect};
 use crate::ids::InstanceId;
 use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState};
@@ -71,7 +72,7 @@ fn stop_keeps_quorum(call: &Call) -> Option<String> {
         return None;
     }
     if !own.up || call.is_race(own.since) {
-        return None; // it has only just become one, and the sender could not know
+        return None; // the member has only just become one, and the sender could not know
     }
     let others = call.facts.declared.iter().filter(|other| *other != slot);
     let others = others.filter_map(|other| call.facts.slots.get(other));

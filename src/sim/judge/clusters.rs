@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Facts, Objection, Rule};
+use super::facts::Facts;
+use super::rule::{Objection, Rule};
 
 const RULES: [(Rule, fn(&Facts) -> Option<String>); 2] =
     [(Rule::Quorum, one_down_by_our_hand), (Rule::OneReplacement, one_replacement)];

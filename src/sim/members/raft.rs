@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::no_leader;
 use crate::ids::{InstanceId, MemberId, SlotName};
 use crate::ports::ErrorKind;
 use crate::sim::content::Canaries;
@@ -24,7 +23,7 @@ const LONG_LOG: u64 = 12_000;
 /// The agreement of one cluster's members.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Raft {
-    /// How many members found the cluster together.
+    /// The number of members that found the cluster together.
     pub founders: usize,
     /// The cluster was founded.
     pub formed: bool,
@@ -65,6 +64,7 @@ pub struct Process {
 }
 
 impl Peer {
+    /// Makes the entry of a process.
     pub fn of(process: &Process, voter: bool) -> Self {
         Self { name: process.name.clone(), address: process.address, voter }
     }
@@ -139,6 +139,7 @@ impl Raft {
 
 // Elections.
 impl Raft {
+    /// Counts the members that have a vote.
     pub fn voters(&self) -> usize {
         self.peers.values().filter(|peer| peer.voter).count()
     }
@@ -253,4 +254,8 @@ impl Raft {
             self.peers.insert(id.clone(), Peer::of(process, true));
         }
     }
+}
+
+pub(super) fn no_leader() -> Refusal {
+    Refusal::new(ErrorKind::Unreachable, "no cluster leader")
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::faults::{CallFate, TIMEOUT};
+use super::fate::{CallFate, TIMEOUT};
 use crate::ports::ErrorKind;
 use crate::sim::time::Millis;
 use crate::sim::words::CrashPoint;

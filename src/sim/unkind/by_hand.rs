@@ -6,8 +6,8 @@ use super::accident::Accident;
 use super::interfere;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
 use crate::observed::{Group, Instance, Volume};
-use crate::sim::World;
 use crate::sim::content::Content;
+use crate::sim::handle::World;
 use crate::sim::time::Millis;
 
 // Accidents.

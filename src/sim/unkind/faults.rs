@@ -4,14 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::accident::Arranged;
+use super::fate::{CallFate, TIMEOUT};
 use crate::ports::ErrorKind;
 use crate::sim::chance::Chance;
 use crate::sim::ec2::OLDEST;
 use crate::sim::time::Millis;
 use crate::sim::words::{CrashPoint, FaultLevel, Payload};
-
-/// A caller gives up waiting for an answer after 10 s.
-pub const TIMEOUT: Millis = 10_000;
 
 /// The unkindness of one world.
 #[derive(Serialize, Deserialize)]
@@ -86,19 +84,8 @@ const EVERY_INJECTION: [Injection; 12] = [
     Injection::Pause,
 ];
 
-/// The faults that one call meets.
-#[derive(Clone, Debug, Default)]
-pub struct CallFate {
-    /// The call fails before it has any effect.
-    pub refused: Option<ErrorKind>,
-    /// The call takes effect, and its answer is lost: the caller hears of a failure after this time.
-    pub lost: Option<Millis>,
-    pub crash: Option<CrashPoint>,
-    /// The controller stands still for this long after it sent the call.
-    pub pause: Option<Millis>,
-}
-
 impl Faults {
+    /// Draws the faults of a world.
     pub fn draw(level: FaultLevel, chance: &mut Chance) -> Self {
         let swarm = match level {
             FaultLevel::None => Swarm::default(),

@@ -34,7 +34,7 @@ fn inject_one(state: &mut State, kind: Injection) {
             interfere::hide_members(state, &cluster, until);
         }
         Injection::NoisyNeighbour => {
-            state.region.noisy_until = spell(state, 120_000);
+            state.region.buckets.noisy_until = spell(state, 120_000);
             state.fault(None, "noisy-neighbour", String::new());
         }
         Injection::LoseClaimStore => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cluster, MemberRecord, State, Tick};
+use super::state::{Cluster, MemberRecord, State, Tick};
 use crate::action::MemberEffect;
 use crate::ids::{ClusterName, SlotName, Zone};
 use crate::observed::Membership;
@@ -85,11 +85,13 @@ impl State {
         Ok(outcome)
     }
 
+    /// Writes canary data.
     pub fn write_canary(&mut self, name: &ClusterName, seats: &[Seat], key: &str, value: &str) -> Result<(), Refusal> {
         let now = self.now;
         self.reached_mut(name, seats)?.members.write_canary(key, value, now)
     }
 
+    /// Reads canary data.
     pub fn canaries(&self, name: &ClusterName, seats: &[Seat]) -> Result<BTreeMap<String, String>, Refusal> {
         self.reached(name, seats)?.members.canaries()
     }

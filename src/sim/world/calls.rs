@@ -1,22 +1,13 @@
 //! The world's side of mutating calls: whether they were right, what follows from them, and the record of them.
 
-use super::State;
+use super::state::{Sender, State};
 use crate::action::{ClaimEffect, CloudEffect, Effect};
 use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId};
 use crate::ports::Outcome;
 use crate::sim::ec2::Call;
 use crate::sim::event::What;
 use crate::sim::judge;
-use crate::sim::time::Millis;
 use crate::sim::words::Refusal;
-
-/// The sender of a call.
-#[derive(Clone, Copy, Debug)]
-pub struct Sender {
-    pub controller: u8,
-    /// The moment at which the call was sent.
-    pub sent: Millis,
-}
 
 impl State {
     /// Lets a call to EC2 take effect, or EC2 refuse it. Either way it is told and judged.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cluster, MemberRecord, Sender, State};
+use super::state::{Cluster, MemberRecord, Sender, State};
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId};
 use crate::sim::ec2::{Disk, Machine};

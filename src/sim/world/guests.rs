@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::State;
+use super::state::State;
 use crate::ids::{ClusterName, InstanceId, MemberId, VolumeName};
 use crate::sim::content::{Content, Stamp};
 use crate::sim::ec2::{Due, Machine};
@@ -12,7 +12,7 @@ use crate::sim::latency;
 use crate::sim::members::Process;
 use crate::sim::words::{DEFAULT_VERSION, Payload};
 
-use super::Tick;
+use super::state::Tick;
 
 impl State {
     /// Lets a guest mount in a moment, if all its volumes are there.

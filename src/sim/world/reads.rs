@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::State;
+use super::state::State;
 use crate::ids::ClusterName;
 use crate::observed::{CloudView, Sweep};
 use crate::ports::Wanted;

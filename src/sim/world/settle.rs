@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cluster, State};
+use super::state::{Cluster, State};
 use crate::action::{CreateVolume, Launch};
 use crate::ids::{Attempt, InstanceId, MemberId, Owner, Token, VolumeId, VolumeName};
 use crate::observed::{Attachment, AttachmentPhase, Checks, ClaimRecord, Device, InstanceState, Settled, VolumeState};

@@ -1,12 +1,14 @@
 //! Calls about a group: the adapter's check before it sends one, and what Auto Scaling then does.
 
-use crate::action::{Found, GroupEffect, NewTemplateVersion, Recruitment};
+use crate::action::{Found, GroupEffect, Recruitment};
 use crate::ids::{ClusterName, InstanceId, SlotName};
-use crate::observed::{GroupMember, InstanceState, Launches, Lifecycle, Origin, TemplateVersion};
+use crate::observed::{InstanceState, Origin};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::words::{Refusal, changed};
 
-use super::{Happened, Region, ScalingGroup};
+use super::group::ScalingGroup;
+use super::happened::Happened;
+use super::region::Region;
 
 impl Region {
     fn group(&self, name: &str) -> Result<&ScalingGroup, Refusal> {
@@ -14,11 +16,7 @@ impl Region {
     }
 
     /// Finds what speaks against a call, or makes it unnecessary.
-    pub(in crate::sim::ec2) fn check_group(
-        &self,
-        name: &str,
-        effect: &GroupEffect,
-    ) -> Result<Option<Outcome>, Refusal> {
+    pub(super) fn check_group(&self, name: &str, effect: &GroupEffect) -> Result<Option<Outcome>, Refusal> {
         Ok(match (effect.expects(&self.group(name)?.seen), effect) {
             (Found::AlreadySo, _) => Some(Outcome::AlreadySo),
             (Found::Otherwise { expected, found }, _) => Some(changed(expected, found)),
@@ -31,7 +29,7 @@ impl Region {
     }
 
     /// Carries out a call as Auto Scaling does.
-    pub(in crate::sim::ec2) fn send_to_group(&mut self, name: &str, effect: &GroupEffect) -> Result<Outcome, Refusal> {
+    pub(super) fn send_to_group(&mut self, name: &str, effect: &GroupEffect) -> Result<Outcome, Refusal> {
         let group = self.group(name)?;
         let seen = &group.seen;
         match effect {
@@ -73,7 +71,7 @@ impl Region {
     }
 
     /// `CreateTags` on an instance that a group has launched: the instance becomes one of the slot's.
-    pub(in crate::sim::ec2) fn recruit_instance(
+    pub(super) fn recruit_instance(
         &mut self,
         name: &ClusterName,
         slot: &SlotName,
@@ -103,53 +101,6 @@ impl Region {
         self.changed(name);
         self.happens(Happened::GuestLooks(wanted.instance.clone()));
         Ok(Outcome::Done)
-    }
-}
-
-impl ScalingGroup {
-    fn take_effect(&mut self, effect: &GroupEffect) {
-        let seen = &mut self.seen;
-        match effect {
-            GroupEffect::RecordResume { processes } => seen.resume = Some(processes.clone()),
-            GroupEffect::Suspend { processes } => seen.suspended.extend(processes.iter().cloned()),
-            GroupEffect::Resume { processes } => seen.suspended.retain(|process| !processes.contains(process)),
-            GroupEffect::ForgetResume { .. } => seen.resume = None,
-            GroupEffect::Join { instance } => {
-                let member = GroupMember { lifecycle: Lifecycle::Joining, healthy: true, protected: false };
-                seen.members.insert(instance.clone(), member);
-                seen.desired += 1;
-            }
-            GroupEffect::Leave { instance } => {
-                seen.members.remove(instance);
-                seen.desired -= 1;
-            }
-            GroupEffect::Protect { instance } => {
-                seen.members.entry(instance.clone()).and_modify(|member| member.protected = true);
-            }
-            GroupEffect::Vouch { instance } => {
-                seen.members.entry(instance.clone()).and_modify(|member| member.healthy = true);
-            }
-            GroupEffect::Resize { to, .. } => seen.desired = *to,
-            GroupEffect::LowerMinimum { .. } => seen.min = 0,
-            GroupEffect::CreateTemplateVersion(version) => self.add_version(version),
-            GroupEffect::UseTemplateVersion { to, .. } => {
-                let make = self.versions.get(*to as usize - 1).cloned();
-                if let (Launches::Template(template), Some(make)) = (&mut seen.launches, make) {
-                    template.version = TemplateVersion { number: *to, make };
-                    template.pinned = true;
-                }
-            }
-        }
-    }
-
-    fn add_version(&mut self, version: &NewTemplateVersion) {
-        let make = version.make.clone();
-        self.versions.push(make.clone());
-        let number = self.versions.len() as u64;
-        self.made.insert(version.token.clone(), number);
-        if let Launches::Template(template) = &mut self.seen.launches {
-            template.latest = TemplateVersion { number, make };
-        }
     }
 }
 

@@ -1,0 +1,85 @@
+//! The state of the region.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::group::ScalingGroup;
+use super::happened::{Due, Happened, Span};
+use super::records::{Disk, Holdings, Machine, Spent, Subnet, ZoneState};
+use super::shown::Answered;
+use super::throttle::Buckets;
+use crate::action::{CreateVolume, Launch};
+use crate::ids::{ClusterName, ImageId, InstanceId, SnapshotId, VolumeId, Zone};
+use crate::sim::time::{Millis, instant};
+use crate::sim::words::Payload;
+use crate::spec::ClusterSpec;
+use crate::time::Timestamp;
+
+/// Everything that EC2 knows.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Region {
+    /// Images, with what members do on them.
+    pub images: BTreeMap<ImageId, Payload>,
+    pub instances: BTreeMap<InstanceId, Machine>,
+    pub volumes: BTreeMap<VolumeId, Disk>,
+    pub groups: BTreeMap<String, ScalingGroup>,
+    /// The resources that bear each cluster's tag.
+    pub clusters: BTreeMap<ClusterName, Holdings>,
+    pub buckets: Buckets,
+    pub(super) snapshots: BTreeMap<SnapshotId, Disk>,
+    pub(super) zones: BTreeMap<Zone, ZoneState>,
+    pub(super) subnets: BTreeMap<String, Subnet>,
+    pub(super) launched: BTreeMap<String, Spent<Launch, InstanceId>>,
+    pub(super) created: BTreeMap<String, Spent<CreateVolume, VolumeId>>,
+    #[serde(skip)]
+    pub(super) answered: Option<Answered>,
+    /// The moment of the present transition.
+    #[serde(skip)]
+    pub(super) now: Millis,
+    /// The consequences of the present transition so far.
+    #[serde(skip)]
+    pub(super) happened: Vec<Happened>,
+}
+
+/// Makes an id that nothing has yet, e.g. of the prefix "vol".
+pub type Fresh<'a> = &'a mut dyn FnMut(&str) -> String;
+
+impl Region {
+    /// Makes a cluster known, or known anew after its spec changed.
+    pub fn declare(&mut self, spec: &ClusterSpec) {
+        for slot in &spec.slots {
+            self.subnet(&slot.subnet);
+        }
+        let holdings = self.clusters.entry(spec.name.clone()).or_default();
+        holdings.tags = spec.instance.tags.clone();
+        holdings.group = spec.capacity.group().map(str::to_owned);
+        self.found_group(spec);
+    }
+
+    /// Changes something that no call of ours changes, and says what follows from it.
+    pub fn at(&mut self, now: Millis, change: impl FnOnce(&mut Self)) -> Vec<Happened> {
+        self.now = now;
+        change(self);
+        std::mem::take(&mut self.happened)
+    }
+
+    pub(super) fn happens(&mut self, happened: Happened) {
+        self.happened.push(happened);
+    }
+
+    pub(super) fn begins(&mut self, due: Due, span: Span) {
+        self.happens(Happened::Begun(due, span));
+    }
+
+    pub(super) fn timestamp(&self) -> Timestamp {
+        instant(self.now)
+    }
+
+    /// Notes that EC2 would now say something else of a cluster.
+    pub fn changed(&mut self, cluster: &ClusterName) {
+        if let Some(holdings) = self.clusters.get_mut(cluster) {
+            holdings.shown.outdate();
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The handle on a world: all that is asked of it beside its ports.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::action::CloudEffect;
+use crate::ids::{ClusterName, ImageId, SlotName};
+use crate::observed::Group;
+use crate::ports::{Outcome, PortError};
+use crate::spec::ClusterSpec;
+use crate::time::Timestamp;
+
+use super::ec2::Call;
+use super::event::{Event, Violation};
+use super::pace::Pace;
+use super::time::{Millis, instant, moment};
+use super::words::{FaultLevel, Payload};
+use super::world::{MemberRecord, Sender, State};
+use super::{store, transcript, turn};
+
+/// A handle on a simulated world. Clones share the world.
+#[derive(Clone)]
+pub struct World {
+    pub(super) state: Rc<RefCell<State>>,
+    pub(super) controller: u8,
+}
+
+impl World {
+    /// Makes an empty world. The same seed gives the same chances.
+    pub fn new(seed: u64, faults: FaultLevel) -> Self {
+        Self::from_state(State::new(seed, faults))
+    }
+
+    /// Reads a world that was saved. A world of another version is refused.
+    pub fn load(path: &Path) -> io::Result<Self> {
+        store::load(path).map(Self::from_state)
+    }
+
+    fn from_state(state: State) -> Self {
+        Self { state: Rc::new(RefCell::new(state)), controller: 0 }
+    }
+
+    /// Writes the world to a file, whole or not at all. Sleeping controllers are not part of it.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        store::save(&self.state.borrow(), path)
+    }
+
+    /// Saves the world from now on after every call that changed it. A failed save ends nothing; it is logged.
+    pub fn autosave(&self, path: &Path) {
+        self.state.borrow_mut().autosave = Some(PathBuf::from(path));
+    }
+
+    /// Gives the handle of another controller. Crashes and pauses are per controller.
+    pub fn controller(&self, index: u8) -> Self {
+        self.state.borrow_mut().controllers.entry(index).or_default();
+        Self { state: self.state.clone(), controller: index }
+    }
+
+    /// Makes a cluster known, or known anew after its spec changed.
+    pub fn declare(&self, spec: &ClusterSpec) {
+        self.with(|state| {
+            let fresh = !state.clusters.contains_key(&spec.name);
+            state.declare(spec);
+            if fresh {
+                state.tell_world(&spec.name);
+            }
+        });
+    }
+
+    /// Builds a cluster as already running, proven and settled on `spec.image`, which is registered as good if
+    /// it was not registered before.
+    pub fn settle(&self, spec: &ClusterSpec) {
+        self.with(|state| state.settle(spec));
+    }
+
+    /// Makes an image exist.
+    pub fn register_image(&self, image: &ImageId, payload: Payload) {
+        self.with(|state| state.region.images.insert(image.clone(), payload));
+    }
+
+    /// Takes an image away.
+    pub fn deregister_image(&self, image: &ImageId) {
+        self.with(|state| {
+            state.region.images.remove(image);
+            state.region.forget_catalogue();
+        });
+    }
+
+    /// Draws a payload for a new image: good, or with faults perhaps a bad one.
+    pub fn draw_payload(&self, version: &str) -> Payload {
+        self.with(|state| {
+            let Some(payload) = state.faults.draw_bad_payload(state.now, &mut state.chance) else {
+                return Payload::Good { version: version.to_owned() };
+            };
+            state.fault(None, "bad-image", format!("{payload:?}"));
+            payload
+        })
+    }
+
+    /// Follows real time from now on, `speed` times as fast. Needs a tokio runtime.
+    pub fn paced(&self, speed: f64) {
+        let mut state = self.state.borrow_mut();
+        state.pace = Some(Pace::new(speed, state.now));
+    }
+
+    /// Runs everything that is due up to `at`, and then it is that time.
+    pub fn advance_to(&self, at: Timestamp) {
+        turn::advance_to(&mut self.state.borrow_mut(), moment(at));
+    }
+
+    /// Tells when the world next changes by itself.
+    pub fn next_event(&self) -> Option<Timestamp> {
+        self.state.borrow().due.next().map(instant)
+    }
+
+    /// Counts the simulated seconds since the world began: the `t` of an event that happens now.
+    pub fn seconds(&self) -> f64 {
+        self.with(|state| transcript::seconds(state.now))
+    }
+
+    /// Takes the transcript since the last time that it was taken.
+    pub fn drain_events(&self) -> Vec<Event> {
+        std::mem::take(&mut self.state.borrow_mut().transcript.events)
+    }
+
+    /// Lists every safety rule that was found broken so far.
+    pub fn violations(&self) -> Vec<Violation> {
+        self.state.borrow().transcript.violations.clone()
+    }
+
+    /// Tells when the last fault was injected.
+    pub fn last_fault(&self) -> Option<Timestamp> {
+        self.state.borrow().faults.last.map(instant)
+    }
+
+    /// Tells when the faults end. None is injected after this.
+    pub fn faults_end(&self) -> Timestamp {
+        instant(self.state.borrow().faults.end)
+    }
+
+    /// Says whether this world has a second controller in store.
+    pub fn wants_second_controller(&self) -> bool {
+        self.state.borrow().faults.swarm.second_controller
+    }
+
+    /// Finds the Auto Scaling group of that name, without what it has launched by itself.
+    pub fn group(&self, name: &str) -> Option<Group> {
+        self.state.borrow().region.groups.get(name).map(|group| group.seen.clone())
+    }
+
+    /// Counts the accepted mutating calls, by the effect's name.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.state.borrow().transcript.calls.clone()
+    }
+
+    /// Sums up for how long each slot's member was not a healthy voter, in seconds, since it first was one.
+    pub fn member_down_seconds(&self, cluster: &ClusterName) -> BTreeMap<SlotName, f64> {
+        let state = self.state.borrow();
+        let Some(known) = state.clusters.get(cluster) else { return Default::default() };
+        let down = |slot: &MemberRecord| {
+            let present = if slot.was_up && !slot.up { state.now - slot.since } else { 0 };
+            (slot.down + present) as f64 / 1_000.0
+        };
+        known.slots.iter().map(|(name, slot)| (name.clone(), down(slot))).collect()
+    }
+
+    /// Sends a call as a controller would that checks nothing first. EC2's own rules still hold.
+    pub fn send_unchecked(
+        &self,
+        cluster: &ClusterName,
+        slot: Option<&SlotName>,
+        effect: &CloudEffect,
+    ) -> Result<Outcome, PortError> {
+        self.with(|state| {
+            let sender = Sender { controller: self.controller, sent: state.now };
+            state.apply(sender, Call { cluster, slot, effect })
+        })
+        .map_err(|refusal| refusal.while_doing(effect.name()))
+    }
+
+    /// Works on the state, keeps EC2's answers, and saves.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.borrow_mut();
+        if let Some(pace) = state.pace {
+            turn::advance_to(&mut state, pace.now());
+        }
+        let result = work(&mut state);
+        state.keep_answers();
+        if let Some(path) = &state.autosave
+            && let Err(error) = store::save(&state, path)
+        {
+            tracing::warn!(%error, "the simulated world could not be saved");
+        }
+        result
+    }
+
+    pub(super) fn now_millis(&self) -> Millis {
+        let mut state = self.state.borrow_mut();
+        if let Some(pace) = state.pace {
+            turn::advance_to(&mut state, pace.now());
+        }
+        state.now
+    }
+}

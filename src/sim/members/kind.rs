@@ -1,0 +1,49 @@
+//! The difference between kinds of application, as far as the simulated world knows any.
+
+use std::collections::BTreeSet;
+
+use fastrand::Rng;
+
+use super::raft::{Process, Raft};
+use crate::action::MemberEffect;
+use crate::ids::{MemberId, SlotName};
+use crate::observed::Membership;
+use crate::ports::Outcome;
+use crate::sim::content::Log;
+use crate::sim::time::Millis;
+use crate::sim::words::Refusal;
+
+/// The part of an application's behaviour in which kinds differ.
+pub(super) trait Kind {
+    /// The agreement of the members.
+    fn raft(&self) -> &Raft;
+
+    fn raft_mut(&mut self) -> &mut Raft;
+
+    /// Starts a process. It joins at the next look around.
+    fn start(&mut self, member: MemberId, process: Process);
+
+    /// Ends a process without a leave, and says what it leaves on its volume.
+    fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log>;
+
+    /// Founds a cluster with one process that has just started: it has a log and no peers.
+    fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng);
+
+    /// Makes the processes a cluster that has been running for a while.
+    fn settle(&mut self, leader: MemberId, now: Millis);
+
+    /// Lets the members look around once. Says when they must look again, or nothing if all is calm.
+    fn step(&mut self, now: Millis, rng: &mut Rng) -> Option<Millis>;
+
+    /// Says whether a member runs where its peers know it, in health and not far behind.
+    fn is_well(&self, member: &MemberId, now: Millis) -> bool;
+
+    /// Tells what the members say of each other.
+    fn membership(&self, slots: &BTreeSet<SlotName>, now: Millis) -> Membership;
+
+    /// Carries out a request, which the leader was sent.
+    fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal>;
+
+    /// Lets the members remove dead ones from their number, or not. A kind that never does has nothing to set.
+    fn set_pruning(&mut self, _on: bool) {}
+}

@@ -1,0 +1,20 @@
+//! The fate of one call.
+
+use crate::ports::ErrorKind;
+use crate::sim::time::Millis;
+use crate::sim::words::CrashPoint;
+
+/// A caller gives up waiting for an answer after 10 s.
+pub const TIMEOUT: Millis = 10_000;
+
+/// The faults that one call meets.
+#[derive(Clone, Debug, Default)]
+pub struct CallFate {
+    /// The call fails before it has any effect.
+    pub refused: Option<ErrorKind>,
+    /// The call takes effect, and its answer is lost: the caller hears of a failure after this time.
+    pub lost: Option<Millis>,
+    pub crash: Option<CrashPoint>,
+    /// The controller stands still for this long after it sent the call.
+    pub pause: Option<Millis>,
+}

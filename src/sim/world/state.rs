@@ -1,0 +1,286 @@
+//! The state of the world: the rooms, clock and chance; and the way of what has happened in one room to the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClusterName, InstanceId, MemberId, Owner, SlotName, Zone};
+use crate::sim::chance::Chance;
+use crate::sim::claims::Claims;
+use crate::sim::ec2::{Due, Happened, Region, Span};
+use crate::sim::event::What;
+use crate::sim::judge::Rule;
+use crate::sim::latency;
+use crate::sim::members::{self, Members};
+use crate::sim::pace::Pace;
+use crate::sim::time::{Millis, Queue, Sleepers};
+use crate::sim::transcript::Transcript;
+use crate::sim::unkind::faults::Faults;
+use crate::sim::words::FaultLevel;
+use crate::spec::ClusterSpec;
+
+/// Everything there is.
+#[derive(Serialize, Deserialize)]
+pub struct State {
+    pub now: Millis,
+    pub due: Queue<Tick>,
+    pub chance: Chance,
+    pub faults: Faults,
+    pub region: Region,
+    pub claims: Claims,
+    pub clusters: BTreeMap<ClusterName, Cluster>,
+    pub controllers: BTreeMap<u8, Controller>,
+    pub transcript: Transcript,
+    #[serde(skip)]
+    pub sleepers: Sleepers,
+    #[serde(skip)]
+    pub pace: Option<Pace>,
+    #[serde(skip)]
+    pub autosave: Option<PathBuf>,
+}
+
+/// An event that is due at a certain moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Tick {
+    Ec2(Due),
+    /// The members of a cluster look around.
+    Members(ClusterName),
+    /// Chance injects a fault.
+    Inject,
+    /// Somebody undoes what was done to an instance.
+    Undo(InstanceId, Undo),
+}
+
+/// The end of an interference.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Undo {
+    /// The owner tag is put back.
+    Owner(Option<Owner>),
+    /// The announced maintenance is called off.
+    Event,
+    /// The crashed member is started again by its guest.
+    Member,
+}
+
+/// A cluster: what is declared of it, and its members.
+#[derive(Serialize, Deserialize)]
+pub struct Cluster {
+    pub declared: Declared,
+    pub members: Members,
+    /// The time of the members' next look around.
+    pub next_look: Option<Millis>,
+    /// No controller reaches any member until then.
+    pub hidden_until: Millis,
+    pub slots: BTreeMap<SlotName, MemberRecord>,
+}
+
+/// The part of a spec that matters to the model.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Declared {
+    pub slots: BTreeMap<SlotName, Zone>,
+    pub version: Option<String>,
+    /// The Auto Scaling group that is adopted.
+    pub group: Option<String>,
+}
+
+/// The history of a slot's member.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct MemberRecord {
+    /// The member is a healthy voter.
+    pub up: bool,
+    /// The last time at which that changed.
+    pub since: Millis,
+    /// The member is down because a controller stopped its instance.
+    pub stopped_by_us: bool,
+    /// The member has been a healthy voter at some time.
+    pub was_up: bool,
+    /// The time for which it has been down, without the present.
+    pub down: Millis,
+    /// The member that sits here.
+    pub member: Option<MemberId>,
+    /// The length of its log when it was last stopped.
+    pub applied: u64,
+}
+
+/// The world's knowledge of a controller.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Controller {
+    /// The beginning of the last sweep that was answered.
+    pub swept: Option<Millis>,
+    /// The time of its last accepted write to each cluster.
+    pub wrote: BTreeMap<ClusterName, Millis>,
+    /// The controller is to die now, and to come back then.
+    #[serde(skip)]
+    pub dies: Option<Millis>,
+    /// The controller is not to run before then.
+    #[serde(skip)]
+    pub paused: Option<Millis>,
+}
+
+/// The sender of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender {
+    pub controller: u8,
+    /// The moment at which the call was sent.
+    pub sent: Millis,
+}
+
+impl Cluster {
+    pub(super) fn of(spec: &ClusterSpec) -> Self {
+        let members = Members::of(&spec.application);
+        Self { declared: Declared::of(spec), members, next_look: None, hidden_until: 0, slots: BTreeMap::new() }
+    }
+
+    /// Lists the declared slots.
+    pub fn slot_names(&self) -> BTreeSet<SlotName> {
+        self.declared.slots.keys().cloned().collect()
+    }
+}
+
+impl Declared {
+    pub(super) fn of(spec: &ClusterSpec) -> Self {
+        Self {
+            slots: spec.slots.iter().map(|slot| (slot.name.clone(), slot.zone.clone())).collect(),
+            version: members::version(&spec.application).map(str::to_owned),
+            group: spec.capacity.group().map(str::to_owned),
+        }
+    }
+}
+
+impl State {
+    /// An empty world. The same seed gives the same chances.
+    pub fn new(seed: u64, level: FaultLevel) -> Self {
+        let mut chance = Chance::new(seed);
+        let faults = Faults::draw(level, &mut chance);
+        let mut state = Self {
+            now: 0,
+            due: Queue::default(),
+            chance,
+            faults,
+            region: Region::default(),
+            claims: Claims::default(),
+            clusters: BTreeMap::new(),
+            controllers: BTreeMap::new(),
+            transcript: Transcript::default(),
+            sleepers: Sleepers::default(),
+            pace: None,
+            autosave: None,
+        };
+        state.schedule_injection();
+        state
+    }
+
+    /// Makes a cluster known, or known anew after its spec changed.
+    pub fn declare(&mut self, spec: &ClusterSpec) {
+        let cluster = self.clusters.entry(spec.name.clone()).or_insert_with(|| Cluster::of(spec));
+        for slot in &spec.slots {
+            let empty = || MemberRecord { since: self.now, ..MemberRecord::default() };
+            cluster.slots.entry(slot.name.clone()).or_insert_with(empty);
+        }
+        cluster.members.expect(spec.slots.len());
+        cluster.declared = Declared::of(spec);
+        self.claims.declare(&spec.name);
+        self.region.declare(spec);
+    }
+
+    /// Puts an event on the calendar.
+    pub fn schedule(&mut self, span: Millis, tick: Tick) {
+        self.due.push(self.now + span, tick);
+    }
+
+    /// Puts the next injection on the calendar, if there is time for one.
+    pub fn schedule_injection(&mut self) {
+        if let Some(gap) = self.faults.draw_gap(self.now, &mut self.chance) {
+            self.schedule(gap, Tick::Inject);
+        }
+    }
+
+    /// Tells of an event.
+    pub fn tell(&mut self, what: What) {
+        self.transcript.tell(self.now, what);
+    }
+
+    /// Tells of a fault.
+    pub fn fault(&mut self, cluster: Option<&ClusterName>, fault: &str, detail: String) {
+        self.faults.last = Some(self.now);
+        self.tell(What::Fault { cluster: cluster.cloned(), fault: fault.to_owned(), detail });
+    }
+
+    /// Tells of a broken rule.
+    pub fn violate(&mut self, cluster: &ClusterName, rule: Rule, detail: String) {
+        self.transcript.violate(self.now, cluster, (rule, detail));
+    }
+
+    /// Keeps what EC2 has said, if some answers may have to be older than the truth.
+    pub fn keep_answers(&mut self) {
+        if self.faults.may_be_stale() {
+            self.region.keep_answers(self.now);
+        }
+    }
+
+    /// Lets happen in EC2 what is due there.
+    pub fn ec2_turns(&mut self, due: Due) {
+        let happened = self.region.tick(self.now, due);
+        self.follow(happened);
+    }
+
+    /// Changes something in EC2, and then all that follows from it.
+    pub fn change_region(&mut self, change: impl FnOnce(&mut Region)) {
+        let happened = self.region.at(self.now, change);
+        self.follow(happened);
+    }
+
+    /// Takes what has happened in EC2 to whom it concerns.
+    pub fn follow(&mut self, happened: Vec<Happened>) {
+        happened.into_iter().for_each(|one| self.follow_one(one));
+    }
+
+    fn follow_one(&mut self, happened: Happened) {
+        match happened {
+            Happened::Begun(due, span) => self.begin(due, span),
+            Happened::Launched(cluster, id) => self.perhaps_doom(&cluster, &id),
+            Happened::GuestDown(id) => self.stop_member(&id),
+            Happened::GuestLooks(id) => self.guest_looks(&id),
+            Happened::GuestMounts(id) => self.guest_mounts(&id),
+            Happened::DeletedWithInstance(cluster, volume) => {
+                self.violate(&cluster, Rule::VolumesConserved, format!("{volume} was deleted with its instance"));
+            }
+            Happened::VolumeDeleted(cluster) => self.begin_anew(&cluster),
+            Happened::GroupDid { group, cluster, did, instance } => {
+                self.tell(What::Group { cluster, group, did: did.to_owned(), instance });
+            }
+            Happened::GroupLacks(name) => {
+                let chance = &mut self.chance;
+                let launched = self.region.fill_group(self.now, &name, &mut |prefix| chance.id(prefix));
+                self.follow(launched);
+            }
+        }
+    }
+
+    /// Draws how long a change of state takes, and puts its end on the calendar.
+    fn begin(&mut self, due: Due, span: Span) {
+        let takes = latency::draw(span, &mut self.chance.rng) + self.draw_stuck(&due, span);
+        self.schedule(takes, Tick::Ec2(due));
+    }
+
+    fn draw_stuck(&mut self, due: &Due, span: Span) -> Millis {
+        let (fault, id) = match (span, due) {
+            (Span::Stop, Due::Instance(id, _)) => ("stuck-stopping", id.to_string()),
+            (Span::Attach, Due::Volume(id, _)) => ("stuck-attaching", id.to_string()),
+            (Span::Detach, Due::Volume(id, _)) => ("stuck-detaching", id.to_string()),
+            _ => return 0,
+        };
+        let Some(span) = self.faults.draw_stuck(self.now, &mut self.chance) else { return 0 };
+        self.fault(None, fault, format!("{id} for {} s", span / 1_000));
+        span
+    }
+
+    fn perhaps_doom(&mut self, cluster: &ClusterName, id: &InstanceId) {
+        let Some(reason) = self.faults.draw_launch_failure(self.now, &mut self.chance) else { return };
+        self.fault(Some(cluster), "launch-failure", reason.clone());
+        if let Some(machine) = self.region.instances.get_mut(id) {
+            machine.doomed = Some(reason);
+        }
+    }
+}

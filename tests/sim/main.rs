@@ -1,0 +1,11 @@
+//! The simulated world behaves as EC2 and Consul do, and notices when a safety rule is broken.
+#![allow(clippy::unwrap_used)] // what the tests call is a test too
+
+mod canaries;
+mod careful;
+mod ec2;
+mod faults;
+mod groups;
+mod members;
+mod rules;
+mod world;

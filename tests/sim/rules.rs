@@ -1,0 +1,163 @@
+//! The safety rules: each one fires when it is broken on purpose.
+
+use std::collections::BTreeMap;
+
+use hermitcrab::action::CloudEffect;
+use hermitcrab::ids::{Attempt, ImageId, Zone};
+use hermitcrab::observed::{InstanceState, VolumeState};
+use hermitcrab::ports::Outcome;
+use hermitcrab::sim::Payload;
+
+use crate::world::{Harness, NEW, retire, seconds, spec, stop, terminate};
+
+#[test]
+fn stopping_a_voter_that_the_quorum_needs_breaks_s1() {
+    let harness = Harness::settled();
+    harness.world.stop_instance(&harness.of(0).0);
+    harness.pass(seconds(30));
+    harness.force(1, stop(&harness.of(1).0)).unwrap();
+    assert_eq!(harness.broken(), ["S1"]);
+}
+
+#[test]
+fn stopping_a_voter_just_after_another_was_lost_is_nobodys_fault() {
+    let harness = Harness::settled();
+    harness.world.stop_instance(&harness.of(0).0);
+    harness.pass(seconds(5));
+    harness.force(1, stop(&harness.of(1).0)).unwrap();
+    assert_eq!(harness.broken(), [""; 0]);
+}
+
+#[test]
+fn two_members_down_by_our_hand_break_s1() {
+    let harness = Harness::settled();
+    harness.force(0, stop(&harness.of(0).0)).unwrap();
+    harness.pass(seconds(2));
+    harness.force(1, stop(&harness.of(1).0)).unwrap();
+    assert_eq!(harness.broken(), ["S1"]);
+}
+
+#[test]
+fn stopping_without_looking_again_breaks_s2() {
+    let harness = Harness::settled();
+    harness.view();
+    harness.launches(0, 4);
+    harness.world.send_unchecked(&harness.spec.name, Some(&harness.slot(0)), &stop(&harness.of(0).0)).unwrap();
+    assert_eq!(harness.broken(), ["S2"]);
+}
+
+#[test]
+fn terminating_with_a_volume_attached_breaks_s3_and_s7() {
+    let harness = Harness::settled();
+    let (instance, _) = harness.of(0);
+    harness.act(0, retire(&instance));
+    harness.force(0, terminate(&instance)).unwrap();
+    assert_eq!(harness.broken(), ["S3", "S7"]);
+}
+
+#[test]
+fn a_volume_deleted_with_its_instance_breaks_s3() {
+    let harness = Harness::settled();
+    let (instance, volume) = harness.of(0);
+    harness.world.set_delete_on_termination(&volume, true);
+    harness.world.terminate_instance(&instance);
+    while harness.instance(&instance).state != InstanceState::Terminated {}
+    assert_eq!(harness.volume(&volume).state, VolumeState::Deleted);
+    assert_eq!(harness.broken(), ["S3"]);
+    harness.pass(seconds(61));
+    assert!(harness.view().volumes.iter().all(|other| other.id != volume));
+}
+
+#[test]
+fn detaching_from_a_running_instance_breaks_s4() {
+    let harness = Harness::settled();
+    let (instance, volume) = harness.of(0);
+    harness.force(0, harness.detach(&volume, &instance)).unwrap();
+    assert_eq!(harness.broken(), ["S4"]);
+}
+
+#[test]
+fn a_volume_in_the_wrong_slot_breaks_s5_and_the_guest_refuses_it() {
+    let mut harness = Harness::settled();
+    for slot in &mut harness.spec.slots {
+        slot.zone = Zone::from("us-east-1a");
+    }
+    let number = harness.follower();
+    let other = (number + 1) % 3;
+    let (_, volume) = harness.of(number);
+    let mut launch = harness.launch(other, 4);
+    launch.zone = harness.volume(&volume).zone;
+    launch.volumes = BTreeMap::from([("data".into(), volume.clone())]);
+    let Outcome::Launched(foreign) = harness.act(other, CloudEffect::Launch(Box::new(launch))) else { panic!() };
+    harness.world.stop_instance(&harness.of(number).0);
+    harness.pass(seconds(90));
+    harness.view();
+    harness.act(number, harness.detach(&volume, &harness.of(number).0));
+    harness.pass(seconds(21));
+    harness.force(other, harness.attach(&volume, &foreign)).unwrap();
+    harness.pass(seconds(30));
+    assert_eq!(harness.broken(), ["S5", "S5"], "once for the call, once for the guest");
+    let address = harness.instance(&foreign).address;
+    assert!(harness.membership().members.iter().all(|member| member.address != address));
+}
+
+#[test]
+fn three_instances_in_a_slot_or_two_too_many_in_a_cluster_break_s6() {
+    let harness = Harness::settled();
+    harness.launches(0, 4);
+    harness.launches(1, 5);
+    assert_eq!(harness.broken(), ["S6"]);
+    let harness = Harness::settled();
+    harness.launches(0, 4);
+    assert_eq!(harness.broken(), [""; 0]);
+    harness.launches(0, 5);
+    assert_eq!(harness.broken(), ["S6"]);
+}
+
+#[test]
+fn terminating_the_old_instance_before_the_new_one_is_proven_breaks_s7() {
+    let harness = Harness::settled();
+    harness.world.register_image(&ImageId::from(NEW), Payload::JoinsUnhealthy);
+    let number = harness.follower();
+    let (old, _) = harness.moves_to_a_new_instance(number, 4);
+    harness.pass(seconds(60));
+    harness.act(number, retire(&old));
+    harness.force(number, terminate(&old)).unwrap();
+    assert_eq!(harness.broken(), ["S7"]);
+}
+
+/// Neither what was saved before a replacement, nor what a copy begins with while it is wanted.
+#[test]
+fn a_snapshot_deleted_out_of_turn_breaks_the_end() {
+    let harness = Harness::settled();
+    let volume = harness.of(0).1;
+    let saved = CloudEffect::Snapshot { volume: volume.clone(), attempt: Attempt(7) };
+    let copied = CloudEffect::CopyVolume { volume, of: "prod".into(), name: "data".into() };
+    for taken in [saved, copied] {
+        let Outcome::Snapshotted(snapshot) = harness.act(0, taken) else { panic!("no snapshot was taken") };
+        harness.force(0, CloudEffect::DeleteSnapshot { snapshot }).unwrap();
+    }
+    assert_eq!(harness.broken(), ["end", "end"]);
+}
+
+#[test]
+fn a_call_for_another_clusters_instance_breaks_s8() {
+    let harness = Harness::settled();
+    harness.world.settle(&spec("other", 1));
+    let other = harness.world.instances_of(&"other".into(), &"other-a".into())[0].clone();
+    harness.force(0, retire(&other)).unwrap();
+    assert_eq!(harness.broken(), ["S8"]);
+}
+
+#[test]
+fn a_member_that_lost_its_disk_comes_back_as_a_stranger_and_that_shows() {
+    let harness = Harness::settled();
+    let number = harness.follower();
+    let (old, volume) = harness.of(number);
+    harness.act(number, stop(&old));
+    harness.pass(seconds(61));
+    harness.world.wipe_volume(&volume);
+    harness.act(number, CloudEffect::Start { instance: old });
+    harness.pass(seconds(60));
+    assert_eq!(harness.broken(), ["identity"]);
+}

@@ -1,0 +1,260 @@
+//! A world with one cluster, and hands to work on it.
+#![allow(clippy::unwrap_used)] // the hands of a test, too, may panic
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hermitcrab::action::{CloudEffect, Launch, MemberEffect};
+use hermitcrab::ids::{Attempt, ClusterName, ImageId, InstanceId, MemberId, Owner, SlotName, Token, VolumeId};
+use hermitcrab::observed::{CloudView, Health, Instance, InstanceState, Membership, Volume};
+use hermitcrab::ports::{Canaries, Clock, Cloud, Members, Outcome, PortError, Seat, Wanted};
+use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
+use hermitcrab::spec::ClusterSpec;
+use hermitcrab::spec::load::load;
+use hermitcrab::time::Timestamp;
+
+/// The image that clusters are settled on, and a new one.
+pub const OLD: &str = "ami-0aa11bb22cc33dd44";
+pub const NEW: &str = "ami-0ee55ff66aa77bb88";
+pub const VERSION: &str = "1.20.1";
+
+/// Reads the cluster in `consul.yaml`, under another name and with this many of its slots.
+pub fn spec(name: &str, slots: usize) -> ClusterSpec {
+    let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sim/consul.yaml"));
+    let mut spec = load(&[file]).specs().next().unwrap().1.clone();
+    spec.name = ClusterName::from(name);
+    spec.slots.truncate(slots);
+    for slot in &mut spec.slots {
+        slot.name = SlotName::from(slot.name.replace("consul", name));
+    }
+    spec
+}
+
+pub fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+/// A world with one cluster, and hands to work on it.
+pub struct Harness {
+    pub world: World,
+    pub spec: ClusterSpec,
+}
+
+impl Harness {
+    /// `consul` with three settled members, and a new image beside the old one.
+    pub fn settled() -> Self {
+        Self::settled_on(World::new(7, FaultLevel::None), VERSION)
+    }
+
+    pub fn settled_on(world: World, version: &str) -> Self {
+        let spec = spec("consul", 3);
+        world.register_image(&ImageId::from(OLD), Payload::Good { version: version.to_owned() });
+        world.register_image(&ImageId::from(NEW), Payload::Good { version: version.to_owned() });
+        world.settle(&spec);
+        Self { world, spec }
+    }
+
+    pub fn slot(&self, number: usize) -> SlotName {
+        self.spec.slots[number].name.clone()
+    }
+
+    pub fn pass(&self, span: Duration) {
+        block_on(&self.world, self.world.sleep(span));
+    }
+
+    pub fn view(&self) -> std::sync::Arc<CloudView> {
+        let sweep = block_on(&self.world, self.world.sweep(&Wanted::default())).unwrap();
+        sweep.cluster(&self.spec.name)
+    }
+
+    pub fn instance(&self, id: &InstanceId) -> Instance {
+        self.view().instance(id).unwrap().clone()
+    }
+
+    pub fn volume(&self, id: &VolumeId) -> Volume {
+        self.view().volumes.iter().find(|volume| volume.id == *id).unwrap().clone()
+    }
+
+    /// The oldest live instance of a slot, and its volume.
+    pub fn of(&self, number: usize) -> (InstanceId, VolumeId) {
+        let slot = self.slot(number);
+        let instance = self.world.instances_of(&self.spec.name, &slot)[0].clone();
+        (instance, self.world.volumes_of(&self.spec.name, &slot)[0].clone())
+    }
+
+    pub fn seats(&self) -> Vec<Seat> {
+        let running = |instance: &&Instance| instance.state == InstanceState::Running;
+        let seat = |instance: &Instance| Seat {
+            slot: instance.slot.clone(),
+            instance: instance.id.clone(),
+            address: instance.address.unwrap(),
+        };
+        self.view().instances.iter().filter(running).map(seat).collect()
+    }
+
+    pub fn try_membership(&self) -> Result<Membership, PortError> {
+        let seats = self.seats();
+        block_on(&self.world, self.world.membership(&self.spec, &seats))
+    }
+
+    pub fn membership(&self) -> Membership {
+        self.try_membership().unwrap()
+    }
+
+    pub fn is_well(&self, number: usize) -> bool {
+        let member = self.membership().of_slot(&self.slot(number)).cloned();
+        member.is_some_and(|member| member.counts && member.health == Health::Healthy)
+    }
+
+    /// The number of a slot whose member does not lead.
+    pub fn follower(&self) -> usize {
+        let membership = self.membership();
+        let leads = |number: &usize| {
+            let member = membership.of_slot(&self.slot(*number)).unwrap();
+            Some(&member.id) == membership.leader.as_ref()
+        };
+        (0..3).find(|number| !leads(number)).unwrap()
+    }
+
+    pub fn try_do(&self, number: usize, effect: CloudEffect) -> Result<Outcome, PortError> {
+        let slot = self.slot(number);
+        block_on(&self.world, Cloud::change(&self.world, &self.spec, Some(&slot), &effect))
+    }
+
+    pub fn act(&self, number: usize, effect: CloudEffect) -> Outcome {
+        self.try_do(number, effect).unwrap()
+    }
+
+    pub fn force(&self, number: usize, effect: CloudEffect) -> Result<Outcome, PortError> {
+        self.view(); // a controller that looks, and then does not check
+        self.world.send_unchecked(&self.spec.name, Some(&self.slot(number)), &effect)
+    }
+
+    pub fn launch(&self, number: usize, attempt: u32) -> Launch {
+        let slot = &self.spec.slots[number];
+        let volumes = self.world.volumes_of(&self.spec.name, &slot.name);
+        let token = Token::from(format!("{}-{attempt}", slot.name));
+        Launch {
+            make: self.spec.make_on(&ImageId::from(NEW)),
+            generation: self.spec.generation_on(&ImageId::from(NEW)),
+            attempt: Attempt(attempt),
+            volumes: volumes.into_iter().map(|id| ("data".into(), id)).collect(),
+            ..Launch::declared(&self.spec, slot, Owner::from("hermitcrab"), token)
+        }
+    }
+
+    pub fn launches(&self, number: usize, attempt: u32) -> InstanceId {
+        let launch = CloudEffect::Launch(Box::new(self.launch(number, attempt)));
+        let Outcome::Launched(id) = self.act(number, launch) else { panic!("nothing was launched") };
+        id
+    }
+
+    pub fn attach(&self, volume: &VolumeId, instance: &InstanceId) -> CloudEffect {
+        CloudEffect::Attach { volume: volume.clone(), instance: instance.clone(), device: "/dev/sdf".to_owned() }
+    }
+
+    pub fn detach(&self, volume: &VolumeId, instance: &InstanceId) -> CloudEffect {
+        CloudEffect::Detach { volume: volume.clone(), instance: instance.clone(), device: "/dev/sdf".to_owned() }
+    }
+
+    /// Stops the old instance and moves its volume to a new one, and waits until it is there.
+    pub fn moves_to_a_new_instance(&self, number: usize, attempt: u32) -> (InstanceId, InstanceId) {
+        let (old, volume) = self.of(number);
+        let new = self.launches(number, attempt);
+        self.pass(seconds(60));
+        self.view();
+        self.act(number, stop(&old));
+        self.pass(seconds(61));
+        self.view();
+        assert_eq!(self.act(number, self.detach(&volume, &old)), Outcome::Done);
+        self.pass(seconds(21));
+        assert_eq!(self.act(number, self.attach(&volume, &new)), Outcome::Done);
+        self.pass(seconds(6));
+        (old, new)
+    }
+
+    /// Brings slots to the new image, one after the other, and writes a canary before each new member is back.
+    pub fn rolls(&self, numbers: std::ops::Range<usize>) {
+        for number in numbers {
+            let (old, _) = self.moves_to_a_new_instance(number, 4 + number as u32);
+            self.write(&format!("roll/{number}"), "meanwhile").unwrap();
+            self.pass(seconds(60));
+            assert!(self.is_well(number), "slot {number}");
+            self.act(number, retire(&old));
+            self.view();
+            assert_eq!(self.act(number, terminate(&old)), Outcome::Done);
+            self.pass(seconds(91));
+        }
+    }
+
+    pub fn write(&self, key: &str, value: &str) -> Result<(), PortError> {
+        let seats = self.seats();
+        block_on(&self.world, self.world.write_canary(&self.spec, &seats, key, value))
+    }
+
+    /// What the cluster has, as `key=value` in one line.
+    pub fn try_canaries(&self) -> Result<String, PortError> {
+        let seats = self.seats();
+        let found = block_on(&self.world, self.world.canaries(&self.spec, &seats))?;
+        Ok(found.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" "))
+    }
+
+    pub fn canaries(&self) -> String {
+        self.try_canaries().unwrap()
+    }
+
+    /// Sends a request to the members.
+    pub fn ask(&self, effect: &MemberEffect) -> Result<Outcome, PortError> {
+        let seats = self.seats();
+        block_on(&self.world, Members::change(&self.world, &self.spec, &seats, effect))
+    }
+
+    /// Keeps the members from pruning each other below this number.
+    pub fn set_pruning(&self, down_to: usize) -> Outcome {
+        self.ask(&MemberEffect::SetPruning { down_to }).unwrap()
+    }
+
+    /// Asks one member to hand leadership to another.
+    pub fn transfer(&self, from: MemberId, to: MemberId) -> Result<Outcome, PortError> {
+        self.ask(&MemberEffect::TransferLeadership { from, to })
+    }
+
+    /// Has a slot's member lead.
+    pub fn makes_leader(&self, number: usize) {
+        let membership = self.membership();
+        let to = membership.of_slot(&self.slot(number)).unwrap().id.clone();
+        self.transfer(membership.leader.unwrap(), to.clone()).unwrap();
+        self.pass(seconds(1));
+        assert_eq!(self.membership().leader, Some(to));
+    }
+
+    pub fn stops(&self, number: usize) {
+        self.world.stop_instance(&self.of(number).0);
+        self.pass(seconds(61));
+    }
+
+    pub fn starts(&self, number: usize) {
+        self.world.start_instance(&self.of(number).0);
+        self.pass(seconds(90));
+    }
+
+    pub fn broken(&self) -> Vec<String> {
+        self.world.violations().into_iter().map(|violation| violation.rule.name().to_owned()).collect()
+    }
+}
+
+pub fn start() -> Timestamp {
+    "2026-01-05T09:00:00Z".parse().unwrap()
+}
+
+pub fn stop(instance: &InstanceId) -> CloudEffect {
+    CloudEffect::Stop { instance: instance.clone() }
+}
+
+pub fn terminate(instance: &InstanceId) -> CloudEffect {
+    CloudEffect::Terminate { instance: instance.clone() }
+}
+
+pub fn retire(instance: &InstanceId) -> CloudEffect {
+    CloudEffect::Retire { instance: instance.clone() }
+}
