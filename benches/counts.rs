@@ -8,8 +8,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hermitcrab::action::CloudEffect;
+use hermitcrab::controller::Controller;
 use hermitcrab::controller::fleet::Fleet as Controlled;
-use hermitcrab::controller::{Audience, Controller, Report};
+use hermitcrab::event::Listeners;
 use hermitcrab::ids::SlotName;
 use hermitcrab::observed::{Reading, Sweep};
 use hermitcrab::plan::{Awaited, Hazard, Plan, WaitingOn, plan};
@@ -95,7 +96,7 @@ fn idle_sweeps(clusters: usize) -> u64 {
     let sweeps = Rc::new(Cell::new(0));
     let outside = Counting { world: world.clone(), sweeps: sweeps.clone() };
     let mut executor = Executor::new(&world, move |_| {
-        let mut fleet = Controlled::new(Controller::new(outside.clone(), Nobody, simulate::settings(1)));
+        let mut fleet = Controlled::new(Controller::new(outside.clone(), Listeners::default(), simulate::settings(1)));
         for spec in &specs {
             fleet.attend(spec.clone());
         }
@@ -155,13 +156,6 @@ impl Outside for Counting {
     fn clock(&self) -> &World {
         &self.world
     }
-}
-
-struct Nobody;
-
-impl Audience for Nobody {
-    fn planned(&self, _: &Report<'_>) {}
-    fn acted(&self, _: &Report<'_>, _: &Result<Outcome, PortError>) {}
 }
 
 /// The share of a rollout's time that is neither EC2, nor the members, nor the bake.

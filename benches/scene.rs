@@ -4,23 +4,27 @@
 //! cluster's is repeated under other names, and read from text anew each time, so that it shares no memory.
 #![allow(dead_code)] // each of the two benchmarks uses a part of it
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hermitcrab::action::Effect;
-use hermitcrab::controller::{Attended, Audience, Controller, Report};
+use hermitcrab::controller::{Controller, ManagedCluster};
+use hermitcrab::event::{Event, EventKind};
 use hermitcrab::observed::{CloudView, Membership, Observation, Reading, Sweep};
 use hermitcrab::plan::Plan;
-use hermitcrab::ports::{Clock, Outcome, PortError};
+use hermitcrab::ports::Clock;
 use hermitcrab::sim::{Executor, FaultLevel, Payload, World};
 use hermitcrab::simulate;
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
 use hermitcrab::time::{Timestamp, after};
+
+#[path = "../tests/shared/recorder.rs"]
+mod recorder;
+
+use recorder::Recorder;
 
 /// What a rollout goes to.
 const NEW_IMAGE: &str = "ami-0bbbbbbbbbbbbbbbb";
@@ -61,22 +65,21 @@ impl Rollout {
         let spec = ClusterSpec { image, ..from };
         world.declare(&spec);
 
-        let passes = Rc::new(RefCell::new(Vec::new()));
-        let keeper = (world.clone(), passes.clone(), spec.clone());
+        let (recorder, listeners) = Recorder::alone();
+        let made_of = (world.clone(), listeners, spec.clone());
         let mut executor = Executor::new(&world, move |_| {
-            let (world, passes, spec) = keeper.clone();
-            let controller = Controller::new(world.clone(), Keeper { world, passes }, simulate::settings(seed));
-            Box::pin(async move { controller.attend(&Attended::new(spec)).await })
+            let (world, listeners, spec) = made_of.clone();
+            let controller = Controller::new(world, listeners, simulate::settings(seed));
+            Box::pin(async move { controller.attend(&ManagedCluster::new(spec)).await })
         });
         executor.spawn(0);
         let mut changes = BTreeSet::new();
         let settled = executor.run_until(after(world.now(), LIMIT), &mut || {
             changes.extend(world.next_event());
-            passes.borrow().last().is_some_and(|pass: &Pass| pass.plan == Plan::Settled)
+            recorder.latest().is_some_and(|pass| pass.plan == Plan::Settled)
         });
         assert!(settled, "{file} did not settle");
-        drop(executor);
-        Self { spec, passes: passes.take(), changes }
+        Self { spec, passes: passes(recorder.events()), changes }
     }
 
     /// The first pass that answers so.
@@ -98,22 +101,19 @@ impl Rollout {
     }
 }
 
-/// Keeps what the controller reports.
-struct Keeper {
-    world: World,
-    passes: Rc<RefCell<Vec<Pass>>>,
-}
-
-impl Audience for Keeper {
-    fn planned(&self, report: &Report<'_>) {
-        self.passes.borrow_mut().push(Pass { seen: report.seen.clone(), plan: report.plan.clone(), acted: None });
-    }
-
-    fn acted(&self, _: &Report<'_>, _: &Result<Outcome, PortError>) {
-        if let Some(pass) = self.passes.borrow_mut().last_mut() {
-            pass.acted = Some(self.world.now());
+/// The passes that events tell of.
+fn passes(events: Vec<Event>) -> Vec<Pass> {
+    let mut passes: Vec<Pass> = Vec::new();
+    for event in events {
+        match (event.kind, passes.last_mut()) {
+            (EventKind::Planned(pass), _) => {
+                passes.push(Pass { seen: pass.seen.clone(), plan: pass.plan.clone(), acted: None });
+            }
+            (EventKind::Acted(_), Some(pass)) => pass.acted = Some(event.at),
+            _ => {}
         }
     }
+    passes
 }
 
 /// Many clusters, all at the same point.

@@ -1,6 +1,6 @@
 //! One pass over one cluster, and the loop that makes passes for as long as the cluster is attended to.
 //!
-//! A pass observes, plans, reports, and carries out at most one action. Then it says when to come back.
+//! A pass observes, plans, tells its listeners, and carries out at most one action. Then it says when to come back.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -11,94 +11,77 @@ use futures_util::future::{self, Either};
 use tokio::sync::Notify;
 
 use crate::act;
+use crate::action::Action;
+use crate::event::{Acted, EventKind, Failed, Listeners, Pass};
 use crate::ids::Owner;
 use crate::limits::Limits;
-use crate::observed::{CloudView, InstanceState, Observation, Reading};
+use crate::observed::{CloudView, Instance, InstanceState, Observation, Reading};
 use crate::plan::{Goal, Plan, towards};
-use crate::ports::{Clock, Coordination, Members, Outcome, Outside, PortError, Seat};
+use crate::ports::{Clock, Coordination, Members, Outside, PortError, Seat, chain};
 use crate::spec::ClusterSpec;
-use crate::status::{Status, status};
+use crate::status::status;
 use crate::time::{Timestamp, before};
 
-pub mod desired;
-pub mod errand;
+pub mod converge;
+pub mod convergence;
 pub mod fleet;
 mod memory;
 mod retry;
 mod sweep;
-pub mod verdict;
-pub mod wake;
 
 use memory::Memory;
 use retry::Backoff;
 use sweep::Sweeper;
 
-/// While something is under way, a sweep this old is still shared between clusters.
+/// The oldest sweep that clusters still share while something is under way.
 const SHARED_WHEN_BUSY: Duration = Duration::from_millis(900);
-/// While nothing is.
+/// The oldest sweep that clusters still share while nothing is under way.
 const SHARED_WHEN_IDLE: Duration = Duration::from_secs(10);
 
-/// What a controller needs beside the outside world.
+/// Everything that a controller needs beside the outside world.
+#[derive(Clone)]
 pub struct Settings {
-    /// The value of the `hermitcrab:owner` tag on what is ours.
+    /// The value of the `hermitcrab:owner` tag on everything that may be touched.
     pub owner: Owner,
-    /// Plan and report, but never act.
+    /// Whether to plan and report without acting.
     pub observe_only: bool,
-    /// Seeds the jitter, so that a simulated run can be replayed.
+    /// The seed of the jitter, so that a simulated run can be replayed.
     pub seed: u64,
-    /// Says why every mutation is stopped, if somebody threw the switch.
-    pub kill_switch: Box<dyn Fn() -> Option<String>>,
-}
-
-/// Who is told what happens. Told before acting, so that what is about to be done is known even if we die of it.
-pub trait Audience {
-    /// A pass has planned.
-    fn planned(&self, report: &Report<'_>);
-    /// The pass's action has been carried out, or not.
-    fn acted(&self, report: &Report<'_>, outcome: &Result<Outcome, PortError>);
-}
-
-/// What a pass reports.
-pub struct Report<'a> {
-    pub spec: &'a ClusterSpec,
-    pub seen: &'a Observation,
-    pub plan: &'a Plan,
-    pub status: &'a Status,
-    /// The answer is not the one of the pass before.
-    pub is_new: bool,
+    /// Says why nothing may be changed, if somebody threw the switch.
+    pub kill_switch: Rc<dyn Fn() -> Option<String>>,
 }
 
 /// Keeps clusters as their specs want them.
-pub struct Controller<O, A> {
+pub struct Controller<'l, O> {
     outside: O,
-    audience: A,
+    listeners: Listeners<'l>,
     settings: Settings,
     limits: Limits,
     sweeper: Sweeper,
 }
 
 /// A cluster that is attended to. Its spec may change at any time, and takes effect at the next pass.
-pub struct Attended {
+pub struct ManagedCluster {
     goal: Goal,
     spec: RefCell<Rc<ClusterSpec>>,
     nudged: Notify,
     stopping: Cell<bool>,
 }
 
-impl Attended {
-    /// It is to be as its spec says.
-    pub fn new(spec: ClusterSpec) -> Self {
+impl ManagedCluster {
+    /// Makes a cluster whose goal is to be as its spec says.
+    pub fn new(spec: impl Into<Rc<ClusterSpec>>) -> Self {
         Self::towards(Goal::AsDeclared, spec)
     }
 
-    /// It is to be as the goal says.
-    pub fn towards(goal: Goal, spec: ClusterSpec) -> Self {
-        Self { goal, spec: RefCell::new(Rc::new(spec)), nudged: Notify::new(), stopping: Cell::new(false) }
+    /// Makes a cluster with that goal.
+    pub fn towards(goal: Goal, spec: impl Into<Rc<ClusterSpec>>) -> Self {
+        Self { goal, spec: RefCell::new(spec.into()), nudged: Notify::new(), stopping: Cell::new(false) }
     }
 
     /// Gives the cluster a new spec, and has it looked at now.
-    pub fn respec(&self, spec: ClusterSpec) {
-        *self.spec.borrow_mut() = Rc::new(spec);
+    pub fn respec(&self, spec: impl Into<Rc<ClusterSpec>>) {
+        *self.spec.borrow_mut() = spec.into();
         self.nudged.notify_one();
     }
 
@@ -113,10 +96,10 @@ impl Attended {
     }
 }
 
-impl<O: Outside, A: Audience> Controller<O, A> {
-    /// Makes a controller that has seen nothing yet.
-    pub fn new(outside: O, audience: A, settings: Settings) -> Self {
-        Self { outside, audience, settings, limits: Limits::DEFAULT, sweeper: Sweeper::default() }
+impl<'l, O: Outside> Controller<'l, O> {
+    /// Makes a controller that tells these listeners everything.
+    pub fn new(outside: O, listeners: Listeners<'l>, settings: Settings) -> Self {
+        Self { outside, listeners, settings, limits: Limits::DEFAULT, sweeper: Sweeper::default() }
     }
 
     /// Decides by other limits.
@@ -124,13 +107,24 @@ impl<O: Outside, A: Audience> Controller<O, A> {
         Self { limits, ..self }
     }
 
-    /// What it looks at and acts on.
+    /// The world that it looks at and acts on.
     pub fn outside(&self) -> &O {
         &self.outside
     }
 
     /// Makes passes over a cluster until it is told to stop.
-    pub async fn attend(&self, cluster: &Attended) {
+    pub async fn attend(&self, cluster: &ManagedCluster) {
+        let nothing_ends_it = |_: &Pass| None::<()>;
+        self.attend_until(cluster, nothing_ends_it).await;
+    }
+
+    /// Makes passes over a cluster until `end` answers to one of them, which is completed before. Answers `None` if the
+    /// cluster was told to stop.
+    pub async fn attend_until<E>(
+        &self,
+        cluster: &ManagedCluster,
+        mut end: impl FnMut(&Pass) -> Option<E>,
+    ) -> Option<E> {
         let mut memory = Memory::default();
         let mut backoff = Backoff::new(self.settings.seed, &cluster.spec().name);
         let mut planned_for = cluster.spec();
@@ -141,20 +135,26 @@ impl<O: Outside, A: Audience> Controller<O, A> {
                 memory.forget_refusal();
                 planned_for = spec.clone();
             }
-            let pause = self.pass(cluster.goal, &spec, &mut memory, &mut backoff).await;
-            if cluster.stopping.get() {
-                return;
+            let (pass, pause) = self.pass(cluster.goal, spec, &mut memory, &mut backoff).await;
+            let ended = end(&pass);
+            if ended.is_some() {
+                return ended;
             }
+            if cluster.stopping.get() {
+                return None;
+            }
+            drop(pass); // The pause may be long, and what was seen may be large.
             let sleep = std::pin::pin!(self.outside.clock().sleep(pause));
             let nudge = std::pin::pin!(cluster.nudged.notified());
             if let Either::Right(_) = future::select(sleep, nudge).await {
                 backoff.reset();
             }
         }
+        None
     }
 
-    /// One look, for a command that only reports. It has no timers of its own yet, so it takes the members' word for
-    /// how long they have been healthy; nothing that acts does.
+    /// Looks once, for a command that only reports. A command has no timers of its own yet, so it takes the members' word
+    /// for how long they have been healthy; nothing that acts does.
     pub async fn look(&self, spec: &ClusterSpec) -> Observation {
         let mut memory = Memory::default();
         let (mut seen, _) = self.observe(spec, &mut memory).await;
@@ -165,32 +165,54 @@ impl<O: Outside, A: Audience> Controller<O, A> {
         seen
     }
 
-    /// One pass: observe, plan, report, act at most once. Answers when to come back.
-    async fn pass(&self, goal: Goal, spec: &ClusterSpec, memory: &mut Memory, backoff: &mut Backoff) -> Duration {
-        let (seen, seats) = self.observe(spec, memory).await;
-        let plan = towards(goal, spec, &seen, &self.limits);
-        let status = status(spec, &seen, &plan, memory.status.as_ref());
+    /// Makes one pass: observes, plans, tells, acts at most once. Answers the pass, and how long to wait after it.
+    async fn pass(
+        &self,
+        goal: Goal,
+        spec: Rc<ClusterSpec>,
+        memory: &mut Memory,
+        backoff: &mut Backoff,
+    ) -> (Rc<Pass>, Duration) {
+        let (seen, seats) = self.observe(&spec, memory).await;
+        let plan = towards(goal, &spec, &seen, &self.limits);
+        let status = Rc::new(status(&spec, &seen, &plan, memory.status.as_deref()));
         let is_new = memory.status.as_ref().is_none_or(|before| before.answer != status.answer);
-        if !failed_to_look(&seen) {
+        let has_looked = seen.cloud.seen().is_some() && seen.claim.seen().is_some();
+        if has_looked {
             memory.busy = matches!(plan, Plan::Act(..) | Plan::Wait(_));
         }
-        let report = Report { spec, seen: &seen, plan: &plan, status: &status, is_new };
-        self.audience.planned(&report);
-        let pause = match &plan {
+        memory.status = Some(status.clone());
+        let pass = Rc::new(Pass { spec, seen, plan, status, is_new });
+        self.listeners.tell(pass.seen.now, Some(&pass.spec.name), EventKind::Planned(pass.clone()));
+        let pause = match &pass.plan {
             Plan::Act(action, _) if !self.settings.observe_only => {
-                let outcome = act::execute(&self.outside, spec, &seats, action, seen.now, &self.limits).await;
-                self.audience.acted(&report, &outcome);
-                memory.wrote(self.outside.clock().now(), action, &outcome);
-                backoff.after(&outcome)
+                self.act(&pass, action, &seats, memory, backoff).await
             }
-            _ if failed_to_look(&seen) => backoff.after_failed_look(memory.busy),
-            _ => {
+            _ if has_looked => {
                 backoff.reset();
-                backoff.until_next_look(&plan, seen.now)
+                backoff.until_next_look(&pass.plan, pass.seen.now)
             }
+            _ => backoff.after_failed_look(memory.busy),
         };
-        memory.status = Some(status);
-        pause
+        (pass, pause)
+    }
+
+    /// Carries out a pass's action, and tells how that went. Answers how long to wait after it.
+    async fn act(
+        &self,
+        pass: &Pass,
+        action: &Action,
+        seats: &[Seat],
+        memory: &mut Memory,
+        backoff: &mut Backoff,
+    ) -> Duration {
+        let outcome = act::execute(&self.outside, &pass.spec, seats, action, pass.seen.now, &self.limits).await;
+        let now = self.outside.clock().now();
+        let told = outcome.as_ref().map(Clone::clone).map_err(Failed::from);
+        let acted = Acted { action: action.clone(), status: pass.status.clone(), outcome: told };
+        self.listeners.tell(now, Some(&pass.spec.name), EventKind::Acted(Rc::new(acted)));
+        memory.wrote(now, action, &outcome);
+        backoff.after(&outcome)
     }
 
     /// Looks at everything, each source after our last write to this cluster.
@@ -225,10 +247,6 @@ impl<O: Outside, A: Audience> Controller<O, A> {
     }
 }
 
-fn failed_to_look(seen: &Observation) -> bool {
-    seen.cloud.seen().is_none() || seen.claim.seen().is_none()
-}
-
 fn reading<T>(begun: Timestamp, result: Result<T, PortError>) -> Reading<T> {
     match result {
         Ok(value) => Reading::Seen { begun, value },
@@ -236,22 +254,10 @@ fn reading<T>(begun: Timestamp, result: Result<T, PortError>) -> Reading<T> {
     }
 }
 
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-/// Where members can be asked: every running instance that has an address.
+/// Lists where members can be asked: every running instance that has an address.
 pub fn seats(view: &CloudView) -> Vec<Seat> {
     let running = view.instances.iter().filter(|instance| instance.state == InstanceState::Running);
-    let seat = |instance: &crate::observed::Instance| {
+    let seat = |instance: &Instance| {
         Some(Seat { slot: instance.slot.clone(), instance: instance.id.clone(), address: instance.address? })
     };
     running.filter_map(seat).collect()

@@ -29,14 +29,16 @@
 //! | [`plan`] | the decision: `look` arranges; `steps` are lists; `replacement`, `heal`, `maintenance`, `select` answer, `group` beside them where an Auto Scaling group is adopted; `teardown` ends a cluster; `gates` refuse; `explain` words it; `forecast` looks ahead | data |
 //! | [`status`] | conditions, phase, progress | data, `plan` |
 //! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
-//! | [`controller`] | the pass and the loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), files (`desired`, `wake`) | everything above |
+//! | [`event`] | what happened, as a value, and the listeners that are told | data, `plan`, `status`, `ports` |
+//! | [`controller`] | the pass and its loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), one cluster brought to a goal (`converge`) | everything above |
+//! | [`daemon`] | where desired state comes from (`source`, `files`, `desired`), the lease, the loop, and who listens (`listeners`) | everything above |
 //! | [`cloud`] | EC2 (`aws`), and what must be allowed in an AWS account (`permissions`) | data, `ports` |
 //! | [`clock`] | the machine's clock | data, `ports` |
 //! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means; Consul's own conventions (`consul`) | `ports` |
 //! | [`application`] | what runs on the instances: `consul` asks its servers, and reads their answers | data, `ports`, `http` |
 //! | [`coordination`] | the claims and the lease, in a directory (`local`) or in `consul` | data, `ports`, `http` |
 //! | [`sim`] | the simulated world, which fills every port | data, `ports` |
-//! | [`rehearsal`] | a throw-away copy goes the way that a cluster is to go | data, `plan`, `ports`, `controller` |
+//! | [`rehearsal`] | a throw-away copy goes the way that a cluster is to go | data, `plan`, `ports`, `event`, `controller` |
 //! | [`simulate`] | a whole rollout in that world | everything above |
 //! | [`cli`] | one command, one file; chooses what fills the ports | everything |
 //!
@@ -67,7 +69,10 @@
 //! data in [`plan::gates::GATES`]; `tests/plan/heal-needs-no-healthy-cluster.yaml` shows it.
 //!
 //! **Architecture invariant:** a file that is broken, empty or gone causes no mutating call. Clusters are only added or
-//! replaced in `controller/desired.rs`, never removed; the tests below it say so one by one.
+//! replaced in `daemon/desired.rs`, never removed; the tests below it say so one by one.
+//!
+//! **Architecture invariant:** listeners never act and never delay a pass: a [`Listener`](event::Listener) is handed an event by
+//! reference and nothing else, so that it has no port to act through and no cluster to stop.
 //!
 //! **Architecture invariant:** whatever the simulated world does, no safety rule breaks and every run ends in a named
 //! answer: `sim/judge.rs` judges from the truth after each step, `tests/chaos.rs` and `simulate --seeds` try it.
@@ -87,6 +92,9 @@
 //! - A **cloud**: one that fills [`ports::Cloud`], below `cloud/`, chosen in `cli/cloud.rs`.
 //! - A **strategy**: a list in [`plan::steps`], a variant of [`spec::Strategy`] and its word in `spec/raw.rs` and `spec/load/rollout.rs`, a row in
 //!   `docs/desired-state.md`.
+//! - A **listener** (history, metrics, notifications): a file below `daemon/listeners/` that fills [`event::Listener`], a line in
+//!   `daemon/listeners.rs`, and one in `cli/run.rs`, where the daemon gets its listeners.
+//! - A **source** of desired state: a file below `daemon/` that fills [`daemon::source::Source`], and its choice in `cli/run.rs`.
 //! - A **command**: a file in `cli/` and a line in [`cli`].
 //! - A **field**: `spec/raw.rs` as written, `spec.rs` as meant, a check in `spec/load/`, `docs/desired-state.md`.
 //!
@@ -115,7 +123,10 @@ pub mod plan;
 pub mod status;
 
 pub mod act;
+pub mod event;
+
 pub mod controller;
+pub mod daemon;
 
 pub mod application;
 pub mod clock;

@@ -2,76 +2,73 @@
 //!
 //! The copy is created at the image that runs now, blank or with the cluster's data, given canary data by way of the
 //! application, brought to the new image by the same controller, and asked for its data. A copy's name says of which cluster
-//! it is one and since when, so that what a crash has left is found by its tags alone.
+//! it is one and since when, so that copies that a crash has left are found by their tags alone.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{self, Future};
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{self, FutureExt};
+use futures_util::future::{Either, FutureExt, select};
 
-use crate::controller::errand::{Errand, Finish};
-use crate::controller::{Audience, Settings};
+use crate::controller::Settings;
+use crate::controller::converge::{Conclusion, Target};
+use crate::event::Listeners;
 use crate::ids::{ClusterName, ImageId};
 use crate::observed::Remains;
 use crate::plan::Goal;
-use crate::ports::{Canaries, Clock, Coordination, OutsideWithCanaries};
+use crate::ports::{Clock, Coordination, OutsideWithCanaries, chain};
 use crate::spec::{self, Approval, Capacity, ClusterSpec, Original};
 use crate::time::{Timestamp, elapsed};
 
 mod changes;
+mod clients;
+mod measurements;
 mod report;
-mod watch;
 
 pub use changes::{Changes, NoSource, Source, UnknownZone};
-pub use report::Report;
+pub use report::{Judgement, Report};
 
-use watch::Watch;
+use clients::Clients;
+use measurements::Measurements;
 
-/// Between a cluster's name and the time, in the name of a copy.
+/// The text between a cluster's name and the time, in the name of a copy.
 const MARK: &str = "-rehearsal-";
-/// The time in it.
+/// The time in the name of a copy.
 const FORMAT: &str = "%Y%m%dt%H%M%Sz";
 /// Instance tags by which a guest takes a volume that is not its own.
 const ADOPT: [&str; 2] = ["hermitcrab-adopt", "hermitcrab-adopt-from"];
 /// The longest name that a cluster may have.
 const LONGEST: usize = 63;
-/// How often a canary is written.
-const WRITE_EVERY: Duration = Duration::from_millis(250);
-/// Canaries that are written before anything is changed.
-const WRITTEN_BEFORE: usize = 20;
-/// How long canaries are asked for, where nobody answers.
-const ASKED_FOR: Duration = Duration::from_secs(60);
 
-/// What is rehearsed.
+/// A rollout that is rehearsed.
 #[derive(Clone, Debug)]
 pub struct Rehearsal {
-    /// Of which cluster.
+    /// The cluster that the copy is made of.
     pub original: ClusterName,
     /// The copy, as it is to be in the end.
     pub copy: ClusterSpec,
-    /// In what it differs from the cluster because somebody wants it to, in words.
+    /// The differences from the cluster that somebody wants, in words, e.g. `instance type m7i.large → t3.small`.
     pub changed: Vec<String>,
-    /// The image that it is created at.
+    /// The image that the copy is created at.
     pub from: ImageId,
-    /// What it may cost.
+    /// The most that the rollout may cost.
     pub budget: Budget,
 }
 
-/// What a rollout may cost. What is not said is not judged.
+/// The most that a rollout may cost. A cost without a limit is not judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     /// The longest that any member may be down.
     pub member_down: Option<Duration>,
     /// The longest that nothing may be written.
     pub write_stall: Option<Duration>,
-    /// For each part: creation, rollout and end.
+    /// The longest that each part may take: creation, rollout and end.
     pub part: Duration,
 }
 
-/// A name for a copy of a cluster that is made now.
+/// Names a copy of a cluster that is made now, e.g. `consul-prod-rehearsal-20261123t044512z`.
 pub fn name(original: &ClusterName, now: Timestamp) -> ClusterName {
     let time = now.strftime(FORMAT).to_string();
     let room = LONGEST - MARK.len() - time.len();
@@ -79,20 +76,22 @@ pub fn name(original: &ClusterName, now: Timestamp) -> ClusterName {
     format!("{}{MARK}{time}", original.trim_end_matches('-')).as_str().into()
 }
 
-/// When a copy of that cluster was made, by its name; none if it is no copy of it.
+/// Says by a copy's name when the copy of that cluster was made; none if it is no copy of it.
 pub fn made_at(original: &ClusterName, name: &ClusterName) -> Option<Timestamp> {
     let time = name.rsplit_once(MARK)?.1;
     let at = jiff::civil::DateTime::strptime(FORMAT, time).ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
     (self::name(original, at) == *name).then_some(at)
 }
 
-/// A cluster like that one, in which nothing has to be agreed to or waited for, and of which nothing is kept.
+/// Makes a cluster like that one, in which nothing has to be agreed to or waited for, and of which nothing is kept.
 pub fn copy(original: &ClusterSpec, name: ClusterName) -> ClusterSpec {
     let mut copy = ClusterSpec { name, suspend: false, freeze: false, deletion_protection: false, ..original.clone() };
     copy.capacity = Capacity::Instances;
     copy.origin = Some(Original { cluster: original.name.clone(), seed: None });
     copy.instance.tags.retain(|key, _| !ADOPT.contains(&&**key));
-    (copy.rollout.windows, copy.rollout.approval, copy.rollout.approved) = (Vec::new(), Approval::Never, None);
+    copy.rollout.windows = Vec::new();
+    copy.rollout.approval = Approval::Never;
+    copy.rollout.approved = None;
     copy.rollout.rehearsal = spec::Rehearsal::Optional;
     for volume in &mut copy.volumes {
         volume.snapshot_before_replace = false;
@@ -109,158 +108,89 @@ impl Rehearsal {
     pub async fn run<O: OutsideWithCanaries + Clone>(
         &self,
         outside: O,
-        settings: impl Fn() -> Settings,
-        audience: &dyn Audience,
+        settings: &Settings,
+        listeners: Listeners<'_>,
         stop: impl Future<Output = ()>,
     ) -> Report {
+        let measurements = Rc::new(Measurements::default());
+        let listeners = listeners.with(measurements.clone());
+        let course = Course { rehearsal: self, outside: &outside, settings, listeners, measurements: &measurements };
         let mut report = Report::of(self);
         let stop = stop.shared();
-        let watch = Watch::new(audience);
-        let bring = async |spec: ClusterSpec, goal, stop| {
-            let begun = outside.clock().now();
-            let errand = Errand { spec, goal, limit: self.budget.part };
-            let finish = Box::pin(errand.run(outside.clone(), settings(), &watch, stop)).await;
-            (finish, elapsed(outside.clock().now(), begun))
-        };
-        let created = ClusterSpec {
-            image: self.from.clone(),
-            application: self.copy.application.of_any_version(),
-            ..self.copy.clone()
-        };
-        let (finish, took) = bring(created.clone(), Goal::AsDeclared, stop.clone().left_future()).await;
-        report.create_seconds = took.as_secs_f64();
-        report.takes("the copy was not created", &finish);
-        if finish == Finish::Reached {
-            let canaries = outside.canaries_of(&self.copy.application);
-            report.without_canaries = canaries.is_none();
-            let log = RefCell::default();
-            let clients = Clients { clock: outside.clock(), canaries, spec: &self.copy, watch: &watch, log };
-            if clients.load().await {
-                watch.begin();
-                let roll = bring(self.copy.clone(), Goal::AsDeclared, stop.left_future());
-                let ((finish, took), _) = match future::select(pin!(roll), pin!(clients.go_on())).await {
-                    future::Either::Left((rolled, writing)) => (rolled, writing),
-                    future::Either::Right((never, _)) => match never {},
-                };
-                report.roll_seconds = took.as_secs_f64();
-                report.takes("the rollout did not come to its end", &finish);
-                clients.look("the rollout").await;
-            }
-            let log = clients.log.into_inner();
-            report.counts(&log, &watch.downs(), &self.budget);
+        if course.create(&mut report, stop.clone()).await {
+            course.roll_out(&mut report, stop).await;
         }
-        let end = Goal::Gone(Remains::Nothing);
-        let (finish, took) = bring(self.copy.clone(), end, future::pending().right_future()).await;
-        report.destroy_seconds = took.as_secs_f64();
-        report.takes("the copy is not all gone", &finish);
-        if finish == Finish::Reached
-            && let Err(error) = outside.coordination().forget(&self.copy.name).await
-        {
-            report.finds(format!("its claim record is left: {}", crate::controller::chain(&error)));
-        }
+        course.destroy(&mut report).await;
         report
     }
 }
 
-/// Clients of the copy, which do nothing where its application keeps no canaries.
-struct Clients<'a, C, T> {
-    clock: &'a T,
-    canaries: Option<&'a C>,
-    spec: &'a ClusterSpec,
-    watch: &'a Watch<'a>,
-    log: RefCell<Log>,
+/// A rehearsal under way.
+struct Course<'a, O> {
+    rehearsal: &'a Rehearsal,
+    outside: &'a O,
+    settings: &'a Settings,
+    listeners: Listeners<'a>,
+    measurements: &'a Measurements,
 }
 
-/// What clients were told.
-#[derive(Debug, Default)]
-pub(crate) struct Log {
-    /// Acknowledged, by key.
-    written: BTreeMap<String, String>,
-    /// How many were sent.
-    sent: usize,
-    longest_stall: Duration,
-    last: Option<Timestamp>,
-    /// Acknowledged and missed at some look, and after what.
-    lost: BTreeMap<String, String>,
-    /// Why the last write that failed did.
-    refused: Option<String>,
-    /// What speaks against the image, beside what was lost.
-    finding: Option<String>,
+impl<O: OutsideWithCanaries + Clone> Course<'_, O> {
+    /// Creates the copy at the image that runs now. Says whether it is there.
+    async fn create(&self, report: &mut Report, stop: impl Future<Output = ()>) -> bool {
+        let copy = &self.rehearsal.copy;
+        let (image, application) = (self.rehearsal.from.clone(), copy.application.of_any_version());
+        let created = ClusterSpec { image, application, ..copy.clone() };
+        let (conclusion, took) = self.reach(created, Goal::AsDeclared, stop).await;
+        report.create_seconds = took.as_secs_f64();
+        report.concludes("the copy was not created", &conclusion);
+        conclusion == Conclusion::Reached
+    }
+
+    /// Brings the copy to the new image while clients write, and judges what they and the members went through.
+    async fn roll_out(&self, report: &mut Report, stop: impl Future<Output = ()>) {
+        let copy = &self.rehearsal.copy;
+        let canaries = self.outside.canaries_of(&copy.application);
+        report.without_canaries = canaries.is_none();
+        let clients = Clients::new(self.outside.clock(), canaries, copy, self.measurements);
+        if clients.begin().await {
+            self.measurements.begin();
+            let rollout = self.reach(copy.clone(), Goal::AsDeclared, stop);
+            let (conclusion, took) = while_others(rollout, clients.write_on()).await;
+            report.roll_seconds = took.as_secs_f64();
+            report.concludes("the rollout did not come to its end", &conclusion);
+            clients.read_all("the rollout").await;
+        }
+        report.judges(&clients.into_log(), &self.measurements.downs(), &self.rehearsal.budget);
+    }
+
+    /// Destroys everything of the copy, its claim record last.
+    async fn destroy(&self, report: &mut Report) {
+        let copy = &self.rehearsal.copy;
+        let (conclusion, took) = self.reach(copy.clone(), Goal::Gone(Remains::Nothing), future::pending()).await;
+        report.destroy_seconds = took.as_secs_f64();
+        report.concludes("the copy is not all gone", &conclusion);
+        if conclusion == Conclusion::Reached
+            && let Err(error) = self.outside.coordination().forget(&copy.name).await
+        {
+            report.finds(format!("its claim record is left: {}", chain(&error)));
+        }
+    }
+
+    /// Brings the copy to a goal. Says how that ended, and how long it took.
+    async fn reach(&self, spec: ClusterSpec, goal: Goal, stop: impl Future<Output = ()>) -> (Conclusion, Duration) {
+        let begun = self.outside.clock().now();
+        let target = Target { spec, goal, limit: self.rehearsal.budget.part };
+        let reached = target.reach(self.outside.clone(), self.settings.clone(), self.listeners.clone(), stop);
+        let conclusion = Box::pin(reached).await;
+        (conclusion, elapsed(self.outside.clock().now(), begun))
+    }
 }
 
-enum Never {}
-
-impl<C: Canaries, T: Clock> Clients<'_, C, T> {
-    /// Writes the first data, and says whether the rollout may begin.
-    async fn load(&self) -> bool {
-        let Some(canaries) = self.canaries else { return true };
-        let until = crate::time::after(self.clock.now(), ASKED_FOR);
-        while self.log.borrow().written.len() < WRITTEN_BEFORE {
-            self.write(canaries).await;
-            if self.clock.now() > until {
-                let mut log = self.log.borrow_mut();
-                let why = log.refused.take().unwrap_or_else(|| "it is too slow".to_owned());
-                log.finding = Some(format!("the copy takes no data: {why}"));
-                return false;
-            }
-        }
-        self.log.borrow_mut().longest_stall = Duration::ZERO;
-        true
-    }
-
-    /// Writes on and on, and asks for everything after each slot.
-    async fn go_on(&self) -> Never {
-        loop {
-            if let Some(canaries) = self.canaries {
-                self.write(canaries).await;
-            }
-            if let Some(slot) = self.watch.released() {
-                self.look(&slot).await;
-            }
-            self.clock.sleep(WRITE_EVERY).await;
-        }
-    }
-
-    async fn write(&self, canaries: &C) {
-        let number = self.log.borrow().sent;
-        self.log.borrow_mut().sent += 1;
-        // One value to a key: a write that nobody acknowledged may still land.
-        let (key, value) = (format!("{number:06}"), format!("{} {number}", self.spec.name));
-        let written = canaries.write_canary(self.spec, &self.watch.seats(), &key, &value).await;
-        let now = self.clock.now();
-        let mut log = self.log.borrow_mut();
-        match written {
-            Ok(()) => {
-                let stall = log.last.map_or(Duration::ZERO, |last| elapsed(now, last));
-                log.longest_stall = log.longest_stall.max(stall);
-                log.last = Some(now);
-                log.written.insert(key, value);
-            }
-            Err(error) => log.refused = Some(crate::controller::chain(&error)),
-        }
-    }
-
-    /// Asks for everything that was acknowledged before.
-    async fn look(&self, after: &str) {
-        let Some(canaries) = self.canaries else { return };
-        let wanted = self.log.borrow().written.clone();
-        let until = crate::time::after(self.clock.now(), ASKED_FOR);
-        loop {
-            match canaries.canaries(self.spec, &self.watch.seats()).await {
-                Ok(found) => {
-                    let lost = wanted.iter().filter(|(key, value)| found.get(*key) != Some(value));
-                    let lost = lost.map(|(key, _)| (key.clone(), after.to_owned()));
-                    self.log.borrow_mut().lost.extend(lost);
-                    return;
-                }
-                Err(error) if self.clock.now() > until => {
-                    let why = crate::controller::chain(&error);
-                    self.log.borrow_mut().finding = Some(format!("nobody gives the data back: {why}"));
-                    return;
-                }
-                Err(_) => self.clock.sleep(WRITE_EVERY).await,
-            }
-        }
+/// Runs the first future to its end, and the second one for as long.
+async fn while_others<T>(first: impl Future<Output = T>, second: impl Future<Output = Infallible>) -> T {
+    match select(pin!(first), pin!(second)).await {
+        Either::Left((ended, _)) => ended,
+        Either::Right((never, _)) => match never {},
     }
 }
 

@@ -3,19 +3,22 @@
 //!
 //! The controller is the real one; only what it looks at and acts on is simulated. One seed decides everything.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::controller::Settings;
-use crate::ids::{ImageId, Owner, SlotName};
+use crate::ids::{ImageId, Owner};
 use crate::sim::{DEFAULT_VERSION, FaultLevel, OWNER, Payload, World};
 use crate::spec::ClusterSpec;
 
 mod recorder;
-mod stage;
-pub mod story;
+mod simulation;
+mod summary;
+pub mod text;
+mod transcript;
 
-pub use recorder::{Answer, AnswerKind, Line, Summary};
-pub use stage::Stage;
+pub use simulation::Simulation;
+pub use summary::{Ending, Summary, Tally};
+pub use transcript::{Answer, AnswerKind, Line};
 
 /// A rollout to simulate.
 #[derive(Clone, Debug)]
@@ -24,27 +27,12 @@ pub struct Scenario {
     pub from: ClusterSpec,
     /// The image that it is brought to.
     pub image: ImageId,
-    /// What members on that image do; drawn from the seed where it is not said.
+    /// The behaviour of members on that image; drawn from the seed where it is not said.
     pub payload: Option<Payload>,
     /// Decides everything.
     pub seed: u64,
-    /// How unkind the world is.
+    /// The unkindness of the world.
     pub faults: FaultLevel,
-}
-
-/// How a simulated rollout ended.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ending {
-    /// Every slot is as the spec wants it, and stays so.
-    Settled,
-    /// It stays blocked by these gates.
-    Blocked(Vec<&'static str>),
-    /// It stays stalled for this reason.
-    Stalled(&'static str),
-    /// It is still not at an end long after the last fault.
-    Unsettled,
-    /// A safety rule was broken.
-    Violated,
 }
 
 impl Scenario {
@@ -76,52 +64,20 @@ impl Scenario {
 
     /// Runs the rollout in a world that is there already.
     pub fn run_in(&self, world: &World, tell: &mut dyn FnMut(&Line)) -> Summary {
-        let mut stage = Stage::new(world, self.to(), self.seed);
-        stage.run_to_end(tell);
-        let summary = Summary::new(self, world, &stage);
+        let mut simulation = Simulation::new(world, self.to(), self.seed);
+        simulation.run_to_end(tell);
+        let summary = Summary::new(self, world, &simulation);
         tell(&Line::Summary(summary.clone()));
         summary
     }
 }
 
-/// Settings of a controller in a simulated world.
+/// The settings of a controller in a simulated world.
 pub fn settings(seed: u64) -> Settings {
-    Settings { owner: Owner::from(OWNER), observe_only: false, seed, kill_switch: Box::new(|| None) }
+    Settings { owner: Owner::from(OWNER), observe_only: false, seed, kill_switch: Rc::new(|| None) }
 }
 
 /// The version that members report where the spec does not say one.
 pub fn version(spec: &ClusterSpec) -> String {
     spec.application.rules().version.unwrap_or_else(|| DEFAULT_VERSION.to_owned())
-}
-
-/// What many seeds came to, counted.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// How many runs ended how.
-    pub endings: BTreeMap<Ending, u64>,
-    /// The runs that must not be: the seed, and the ending.
-    pub failures: Vec<(u64, Ending)>,
-    /// Passes made, all runs together.
-    pub passes: u64,
-    /// Faults that the worlds came up with, all runs together.
-    pub faults: u64,
-    /// The longest that any member was down, and in which run.
-    pub longest_down: Option<(f64, u64, SlotName)>,
-}
-
-impl Tally {
-    /// Counts one run in.
-    pub fn add(&mut self, summary: &Summary) {
-        *self.endings.entry(summary.ending.clone()).or_default() += 1;
-        if matches!(summary.ending, Ending::Violated | Ending::Unsettled) {
-            self.failures.push((summary.seed, summary.ending.clone()));
-        }
-        self.passes += summary.passes;
-        self.faults += summary.faults;
-        for (slot, seconds) in &summary.member_down_seconds {
-            if self.longest_down.as_ref().is_none_or(|(longest, ..)| seconds > longest) {
-                self.longest_down = Some((*seconds, summary.seed, slot.clone()));
-            }
-        }
-    }
 }

@@ -5,22 +5,24 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
 
-use hermitcrab::controller::{Attended, Audience, Controller, Report};
+use hermitcrab::controller::{Controller, ManagedCluster};
+use hermitcrab::event::{Event, EventKind};
 use hermitcrab::observed::Reading;
-use hermitcrab::ports::{Clock, ErrorKind, Outcome, PortError};
+use hermitcrab::ports::{Clock, ErrorKind};
 use hermitcrab::sim::{Accident, CrashPoint, Executor, FaultLevel, World};
 use hermitcrab::simulate::{AnswerKind, Ending, Scenario, settings};
-use hermitcrab::time::{Timestamp, after};
+use hermitcrab::time::after;
 
 #[path = "chaos/files.rs"]
 mod files;
+#[path = "shared/recorder.rs"]
+mod recorder;
 #[path = "chaos/story.rs"]
 mod story;
 
+use recorder::Recorder;
 use story::{Beginning, NEW, Run, Story, THIRD, Tale};
 
 const THREE: &str = "desired-state/prod/consul.yaml";
@@ -170,8 +172,8 @@ fn two_controllers(span: Duration) {
     for story in [SURGE, ROLLED_BACK, HEALED, GROUPED, GROUP_ROLLED_BACK] {
         let reference = story.run(|_, _| {});
         for call in 1..=reference.sent {
-            let run = story.run(|world, stage| {
-                stage.join(1);
+            let run = story.run(|world, simulation| {
+                simulation.join(1);
                 world.arrange(call, Accident::Pause(span));
             });
             let what = format!("{story:?}, call {call}: paused for {span:?} while another controller goes on");
@@ -243,36 +245,36 @@ impl Run {
 #[test]
 fn after_the_end_a_thousand_further_passes_change_nothing() {
     for story in EVERY_STORY {
-        let (world, mut stage) = story.begin();
-        stays_at_its_end(&world, &mut stage);
+        let (world, mut simulation) = story.begin();
+        stays_at_its_end(&world, &mut simulation);
     }
 }
 
 #[test]
 fn a_cluster_that_waits_for_a_person_changes_nothing_meanwhile() {
-    let (world, mut stage) = SURGE.begin();
-    let spec = stage.committed();
+    let (world, mut simulation) = SURGE.begin();
+    let spec = simulation.committed();
     world.delete_volume(&world.volumes_of(&spec.name, &spec.slots[0].name)[0]);
-    assert_eq!(stays_at_its_end(&world, &mut stage), Ending::Stalled("VolumeMissing"));
+    assert_eq!(stays_at_its_end(&world, &mut simulation), Ending::Stalled("VolumeMissing"));
 
-    let (world, mut stage) = SURGE.begin();
+    let (world, mut simulation) = SURGE.begin();
     world.stop_instance(&world.instances_of(&spec.name, &spec.slots[0].name)[0]);
-    assert_eq!(stays_at_its_end(&world, &mut stage), Ending::Stalled("InstanceStopped"));
+    assert_eq!(stays_at_its_end(&world, &mut simulation), Ending::Stalled("InstanceStopped"));
 
-    let (world, mut stage) = SURGE.begin();
-    stage.commit(hermitcrab::spec::ClusterSpec { suspend: true, ..stage.committed() });
-    assert_eq!(stays_at_its_end(&world, &mut stage), Ending::Blocked(vec!["suspended"]));
+    let (world, mut simulation) = SURGE.begin();
+    simulation.commit(hermitcrab::spec::ClusterSpec { suspend: true, ..simulation.committed() });
+    assert_eq!(stays_at_its_end(&world, &mut simulation), Ending::Blocked(vec!["suspended"]));
 }
 
-fn stays_at_its_end(world: &World, stage: &mut hermitcrab::simulate::Stage) -> Ending {
-    stage.run_to_end(&mut |_| {});
-    let (ending, sent, passes) = (stage.ending(), world.sent(), stage.passes());
+fn stays_at_its_end(world: &World, simulation: &mut hermitcrab::simulate::Simulation) -> Ending {
+    simulation.run_to_end(&mut |_| {});
+    let (ending, sent, passes) = (simulation.ending(), world.sent(), simulation.passes());
     let limit = after(world.now(), Duration::from_secs(24 * 3_600));
     let mut tale = Tale::default();
-    stage.run_until(limit, &mut |line| tale.hear(line), &mut || false);
-    assert!(stage.passes() >= passes + 1_000, "only {} passes", stage.passes() - passes);
+    simulation.run_until(limit, &mut |line| tale.hear(line), &mut || false);
+    assert!(simulation.passes() >= passes + 1_000, "only {} passes", simulation.passes() - passes);
     assert_eq!(world.sent(), sent, "after {ending}:\n{}", tale.text);
-    let same = stage.latest().is_none_or(|answer| answer.kind != AnswerKind::Wait);
+    let same = simulation.latest().is_none_or(|answer| answer.kind != AnswerKind::Wait);
     assert!(same, "after {ending}:\n{}", tale.text);
     ending
 }
@@ -285,7 +287,8 @@ fn a_spec_that_is_broken_empty_or_vanished_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("consul.yaml");
     let (world, _) = SURGE.begin();
-    let mut daemon = files::daemon(&world, dir.path());
+    let (recorder, listeners) = Recorder::alone();
+    let mut daemon = files::daemon(&world, dir.path(), listeners);
     std::fs::write(&file, &good).unwrap();
     files::run_for(&mut daemon, &world, hour);
     let sent = world.sent();
@@ -301,44 +304,48 @@ fn a_spec_that_is_broken_empty_or_vanished_changes_nothing() {
     std::fs::write(&file, &upgrade).unwrap();
     files::run_for(&mut daemon, &world, hour);
     assert!(world.sent() > sent + 20, "a good file is acted on");
+    assert_eq!(told_of_files(&recorder), ["changed", "broken", "broken", "broken", "usable", "orphaned", "changed"]);
     assert_eq!(world.violations(), []);
 }
 
-/// Holds every plan against the controller's last write.
-struct Freshness {
-    world: World,
-    wrote: Rc<Cell<Option<Timestamp>>>,
-    acted: Rc<Cell<usize>>,
-}
-
-impl Audience for Freshness {
-    fn planned(&self, report: &Report<'_>) {
-        if let (Reading::Seen { begun, .. }, Some(wrote)) = (&report.seen.cloud, self.wrote.get()) {
-            assert!(*begun >= wrote, "a look begun at {begun}, and a write at {wrote}");
-        }
-    }
-
-    fn acted(&self, _: &Report<'_>, _: &Result<Outcome, PortError>) {
-        self.wrote.set(Some(self.world.now()));
-        self.acted.set(self.acted.get() + 1);
-    }
+/// The events about desired state, in words.
+fn told_of_files(recorder: &Recorder) -> Vec<&'static str> {
+    let word = |event: Event| match event.kind {
+        EventKind::DesiredChanged(_) => Some("changed"),
+        EventKind::FileBroken(_) => Some("broken"),
+        EventKind::FileUsable(_) => Some("usable"),
+        EventKind::Orphaned => Some("orphaned"),
+        _ => None,
+    };
+    recorder.events().into_iter().filter_map(word).collect()
 }
 
 #[test]
 fn no_plan_rests_on_a_look_begun_before_the_last_write() {
     let (world, _) = SURGE.begin();
     let spec = hermitcrab::spec::ClusterSpec { image: NEW.into(), ..SURGE.spec() };
-    let (wrote, acted) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(0)));
-    let (watched, counted) = (world.clone(), acted.clone());
+    let (recorder, listeners) = Recorder::alone();
+    let watched = world.clone();
     let mut executor = Executor::new(&world, move |_| {
-        let audience = Freshness { world: watched.clone(), wrote: wrote.clone(), acted: counted.clone() };
-        let controller = Controller::new(watched.clone(), audience, settings(1));
-        let cluster = Attended::new(spec.clone());
+        let controller = Controller::new(watched.clone(), listeners.clone(), settings(1));
+        let cluster = ManagedCluster::new(spec.clone());
         Box::pin(async move { controller.attend(&cluster).await })
     });
     executor.spawn(0);
     files::run_for(&mut executor, &world, Duration::from_secs(3_600));
-    assert!(acted.get() > 30, "only {} actions", acted.get());
+    let mut wrote = None;
+    for event in recorder.events() {
+        match &event.kind {
+            EventKind::Acted(_) => wrote = Some(event.at),
+            EventKind::Planned(pass) => {
+                if let (Reading::Seen { begun, .. }, Some(wrote)) = (&pass.seen.cloud, wrote) {
+                    assert!(*begun >= wrote, "a look begun at {begun}, and a write at {wrote}");
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(recorder.actions().len() > 30, "only {} actions", recorder.actions().len());
 }
 
 /// Seeds for each fixture and each level. The command line is for thousands: `simulate … --seeds 1..2000 --faults many`.

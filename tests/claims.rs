@@ -118,7 +118,7 @@ fn a_broken_file_is_an_error_that_names_it_and_stops_writes() {
         block_on(local.write(&name(), &claim(&ClaimRecord::default()))).unwrap_err(),
     ] {
         assert_eq!(error.kind, ErrorKind::Invalid);
-        let text = hermitcrab::controller::chain(&error);
+        let text = hermitcrab::ports::chain(&error);
         assert!(text.contains("consul-prod.claim.json"), "{text}");
         assert!(text.contains("restore it, or remove it"), "{text}");
     }

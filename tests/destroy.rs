@@ -2,42 +2,25 @@
 //! itself, and in an Auto Scaling group that it adopts.
 #![allow(clippy::unwrap_used)] // what the tests call is a test too
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
 
 use hermitcrab::action::ClaimEffect;
-use hermitcrab::controller::errand::{Errand, Finish};
-use hermitcrab::controller::{Audience, Report};
+use hermitcrab::controller::converge::{Conclusion, Target};
 use hermitcrab::observed::{CloudView, InstanceState, Process, Remains, SnapshotState};
 use hermitcrab::plan::{Goal, Plan, Stall};
-use hermitcrab::ports::{Clock, Cloud, Coordination, Outcome, PortError, Wanted};
+use hermitcrab::ports::{Clock, Cloud, Coordination, Outcome, Wanted};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
 use hermitcrab::simulate::{settings, version};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
-use tokio::sync::Notify;
 
-/// Tells after how many steps to stop.
-struct Patience {
-    steps: Cell<u32>,
-    over: Notify,
-}
+#[path = "shared/recorder.rs"]
+mod recorder;
 
-impl Audience for Patience {
-    fn planned(&self, _: &Report<'_>) {}
-
-    fn acted(&self, _: &Report<'_>, outcome: &Result<Outcome, PortError>) {
-        if outcome.is_ok() {
-            self.steps.set(self.steps.get().saturating_sub(1));
-            if self.steps.get() == 0 {
-                self.over.notify_one();
-            }
-        }
-    }
-}
+use recorder::Recorder;
 
 const ALONE: &str = "desired-state/prod/consul.yaml";
 const GROUPED: &str = "tests/fixtures/consul-group.yaml";
@@ -63,15 +46,15 @@ fn upgrade(world: &World, spec: &ClusterSpec) -> ClusterSpec {
     spec
 }
 
-/// Works towards a goal for so many steps at most.
-fn bring(world: &World, spec: &ClusterSpec, goal: Goal, steps: u32) -> Finish {
+/// Works towards a goal for that many steps at most.
+fn reach(world: &World, spec: &ClusterSpec, goal: Goal, steps: usize) -> Conclusion {
     block_on(world, work(world, 0, spec, goal, steps))
 }
 
-async fn work(world: &World, controller: u8, spec: &ClusterSpec, goal: Goal, steps: u32) -> Finish {
-    let patience = Patience { steps: Cell::new(steps), over: Notify::new() };
-    let errand = Errand { spec: spec.clone(), goal, limit: Duration::from_secs(12 * 3_600) };
-    errand.run(world.controller(controller), settings(1), &patience, patience.over.notified()).await
+async fn work(world: &World, controller: u8, spec: &ClusterSpec, goal: Goal, steps: usize) -> Conclusion {
+    let (recorder, listeners) = Recorder::alone();
+    let target = Target { spec: spec.clone(), goal, limit: Duration::from_secs(12 * 3_600) };
+    target.reach(world.controller(controller), settings(1), listeners, recorder.has_acted(steps)).await
 }
 
 /// The cluster may be again.
@@ -113,7 +96,7 @@ fn just_what_is_wanted_remains() {
     let all = [(Remains::Volumes, (0, 3, 3)), (Remains::Snapshots, (0, 0, 3)), (Remains::Nothing, (0, 0, 0))];
     for (file, (remains, left)) in [ALONE, GROUPED].into_iter().flat_map(|file| all.map(|wanted| (file, wanted))) {
         let (world, spec) = settled(file, 1, FaultLevel::None);
-        assert_eq!(bring(&world, &spec, Goal::Gone(remains), u32::MAX), Finish::Reached);
+        assert_eq!(reach(&world, &spec, Goal::Gone(remains), usize::MAX), Conclusion::Reached);
         pass(&world, Duration::from_secs(1_800));
         assert_eq!(what_is_left(&world, &spec), left, "{file}: {remains:?}");
         the_group_is_empty(&world, &spec);
@@ -133,15 +116,15 @@ fn the_group_is_empty(world: &World, spec: &ClusterSpec) {
 fn broken_off_after_any_step_it_goes_on() {
     for (file, goal) in [ALONE, GROUPED].map(|file| (file, Goal::Gone(Remains::Snapshots))) {
         let (world, spec) = settled(file, 1, FaultLevel::None);
-        bring(&world, &spec, goal, u32::MAX);
+        reach(&world, &spec, goal, usize::MAX);
         let in_one_go: BTreeMap<String, u64> = world.calls();
         let steps: u64 = in_one_go.values().sum();
         assert!(steps > 15, "{in_one_go:?}");
         for step in 1..steps {
             let (world, spec) = settled(file, 1, FaultLevel::None);
             let after = format!("{file}, after step {step}");
-            assert_eq!(bring(&world, &spec, goal, u32::try_from(step).unwrap()), Finish::BrokenOff, "{after}");
-            assert_eq!(bring(&world, &spec, goal, u32::MAX), Finish::Reached, "{after}");
+            assert_eq!(reach(&world, &spec, goal, usize::try_from(step).unwrap()), Conclusion::Interrupted, "{after}");
+            assert_eq!(reach(&world, &spec, goal, usize::MAX), Conclusion::Reached, "{after}");
             assert_eq!(world.calls(), in_one_go, "{after}");
             the_group_is_empty(&world, &spec);
             assert_eq!(world.violations(), [], "{after}");
@@ -154,9 +137,9 @@ fn a_replacement_under_way_falls() {
     for (file, step) in (1..12).map(|step| (ALONE, step)).chain((1..18).map(|step| (GROUPED, step))) {
         let (world, spec) = settled(file, 1, FaultLevel::None);
         let spec = upgrade(&world, &spec);
-        assert_eq!(bring(&world, &spec, Goal::AsDeclared, step), Finish::BrokenOff);
-        let finish = bring(&world, &spec, Goal::Gone(Remains::Volumes), u32::MAX);
-        assert_eq!(finish, Finish::Reached, "{file}, step {step}");
+        assert_eq!(reach(&world, &spec, Goal::AsDeclared, step), Conclusion::Interrupted);
+        let conclusion = reach(&world, &spec, Goal::Gone(Remains::Volumes), usize::MAX);
+        assert_eq!(conclusion, Conclusion::Reached, "{file}, step {step}");
         assert_eq!(what_is_left(&world, &spec).0, 0, "{file}, step {step}");
         the_group_is_empty(&world, &spec);
         assert_eq!(world.violations(), [], "{file}, step {step}");
@@ -167,10 +150,10 @@ fn a_replacement_under_way_falls() {
 fn every_controller_leaves_it_alone_from_its_first_step() {
     for (file, step) in [ALONE, GROUPED].into_iter().flat_map(|file| [1, 4, 9].map(|step| (file, step))) {
         let (world, spec) = settled(file, 1, FaultLevel::None);
-        assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Volumes), step), Finish::BrokenOff);
+        assert_eq!(reach(&world, &spec, Goal::Gone(Remains::Volumes), step), Conclusion::Interrupted);
         let sent = world.calls();
-        let finish = bring(&world, &spec, Goal::AsDeclared, u32::MAX);
-        assert!(matches!(finish, Finish::Stuck(Plan::Stalled(Stall::Ended { .. }))), "{finish:?}");
+        let conclusion = reach(&world, &spec, Goal::AsDeclared, usize::MAX);
+        assert!(matches!(conclusion, Conclusion::Stuck(Plan::Stalled(Stall::Ended { .. }))), "{conclusion:?}");
         assert_eq!(world.calls(), sent);
     }
 }
@@ -181,15 +164,18 @@ fn a_controller_that_rolls_beside_it_gives_way() {
         let (world, spec) = settled(file, 1, FaultLevel::None);
         let spec = upgrade(&world, &spec);
         let (rolled, ended) = block_on(&world, async {
-            let rolls = work(&world, 1, &spec, Goal::AsDeclared, u32::MAX);
+            let rolls = work(&world, 1, &spec, Goal::AsDeclared, usize::MAX);
             let ends = async {
                 Clock::sleep(&world, Duration::from_secs(later)).await;
-                work(&world, 0, &spec, Goal::Gone(Remains::Volumes), u32::MAX).await
+                work(&world, 0, &spec, Goal::Gone(Remains::Volumes), usize::MAX).await
             };
             futures_util::future::join(rolls, ends).await
         });
-        assert!(matches!(rolled, Finish::Stuck(Plan::Stalled(Stall::Ended { .. }))), "{file}, {later} s: {rolled:?}");
-        assert_eq!(ended, Finish::Reached, "{file}, {later} s");
+        assert!(
+            matches!(rolled, Conclusion::Stuck(Plan::Stalled(Stall::Ended { .. }))),
+            "{file}, {later} s: {rolled:?}"
+        );
+        assert_eq!(ended, Conclusion::Reached, "{file}, {later} s");
         assert_eq!(what_is_left(&world, &spec).0, 0, "{file}, {later} s");
         the_group_is_empty(&world, &spec);
         assert_eq!(world.violations(), [], "{file}, {later} s");
@@ -200,9 +186,9 @@ fn a_controller_that_rolls_beside_it_gives_way() {
 fn a_destroyed_cluster_may_be_again() {
     for file in [ALONE, GROUPED] {
         let (world, spec) = settled(file, 1, FaultLevel::None);
-        assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Volumes), u32::MAX), Finish::Reached);
+        assert_eq!(reach(&world, &spec, Goal::Gone(Remains::Volumes), usize::MAX), Conclusion::Reached);
         revive(&world, &spec);
-        assert_eq!(bring(&world, &spec, Goal::AsDeclared, u32::MAX), Finish::Reached, "{file}");
+        assert_eq!(reach(&world, &spec, Goal::AsDeclared, usize::MAX), Conclusion::Reached, "{file}");
         let view = view(&world, &spec);
         let serving: BTreeSet<_> = view.live_instances().map(|one| one.id.clone()).collect();
         assert_eq!((serving.len(), view.present_volumes().count()), (3, 3), "{file}");
@@ -218,11 +204,11 @@ fn a_destroyed_cluster_may_be_again() {
 #[test]
 fn a_destroyed_cluster_may_begin_anew() {
     let (world, spec) = settled(ALONE, 1, FaultLevel::None);
-    assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Nothing), u32::MAX), Finish::Reached);
+    assert_eq!(reach(&world, &spec, Goal::Gone(Remains::Nothing), usize::MAX), Conclusion::Reached);
     revive(&world, &spec);
-    assert!(matches!(bring(&world, &spec, Goal::AsDeclared, u32::MAX), Finish::Stuck(Plan::Stalled(_))));
+    assert!(matches!(reach(&world, &spec, Goal::AsDeclared, usize::MAX), Conclusion::Stuck(Plan::Stalled(_))));
     pass(&world, Duration::from_secs(2 * 3_600));
-    assert_eq!(bring(&world, &spec, Goal::AsDeclared, u32::MAX), Finish::Reached);
+    assert_eq!(reach(&world, &spec, Goal::AsDeclared, usize::MAX), Conclusion::Reached);
     assert_eq!((what_is_left(&world, &spec), world.violations()), ((3, 3, 0), Vec::new()));
 }
 
@@ -234,7 +220,7 @@ fn a_half_destroyed_cluster_is_not_brought_back_before_it_has_gone() {
     let mut brought_back = BTreeMap::new();
     for step in 1.. {
         let (world, spec) = settled(ALONE, 1, FaultLevel::None);
-        let finish = bring(&world, &spec, Goal::Gone(Remains::Volumes), step);
+        let conclusion = reach(&world, &spec, Goal::Gone(Remains::Volumes), step);
         let stopped = view(&world, &spec).live_instances().any(|one| one.state != InstanceState::Running);
         world.save(&saved).unwrap();
         let mut retry = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
@@ -244,11 +230,11 @@ fn a_half_destroyed_cluster_is_not_brought_back_before_it_has_gone() {
         assert_eq!(error.contains("consul-prod is half destroyed: i-"), stopped, "after step {step}: {error}");
         if !stopped {
             let world = World::load(&saved).unwrap();
-            assert_eq!(bring(&world, &spec, Goal::AsDeclared, u32::MAX), Finish::Reached, "after step {step}");
+            assert_eq!(reach(&world, &spec, Goal::AsDeclared, usize::MAX), Conclusion::Reached, "after step {step}");
             assert_eq!(world.violations(), [], "after step {step}");
         }
         brought_back.insert(step, !stopped);
-        if finish == Finish::Reached {
+        if conclusion == Conclusion::Reached {
             break;
         }
     }
@@ -261,11 +247,15 @@ fn an_end_that_is_taken_back_before_anything_stops_leaves_the_group_as_it_was() 
     for step in 1..=2 {
         let (world, spec) = settled(GROUPED, 1, FaultLevel::None);
         let before = world.group(spec.capacity.group().unwrap());
-        assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Volumes), step), Finish::BrokenOff);
+        assert_eq!(reach(&world, &spec, Goal::Gone(Remains::Volumes), step), Conclusion::Interrupted);
         revive(&world, &spec);
-        assert_eq!(bring(&world, &spec, Goal::AsDeclared, u32::MAX), Finish::Reached, "after step {step}");
+        assert_eq!(reach(&world, &spec, Goal::AsDeclared, usize::MAX), Conclusion::Reached, "after step {step}");
         assert_eq!(world.group(spec.capacity.group().unwrap()), before, "after step {step}");
-        assert_eq!(bring(&world, &spec, Goal::Gone(Remains::Volumes), u32::MAX), Finish::Reached, "after step {step}");
+        assert_eq!(
+            reach(&world, &spec, Goal::Gone(Remains::Volumes), usize::MAX),
+            Conclusion::Reached,
+            "after step {step}"
+        );
         the_group_is_empty(&world, &spec);
         assert_eq!(world.violations(), [], "after step {step}");
     }
@@ -278,15 +268,15 @@ fn what_the_group_launched_by_itself_is_neither_ended_nor_let_go() {
     world.edit_group(name, |group| group.desired = 4);
     pass(&world, Duration::from_secs(120));
     let recruit = view(&world, &spec).group.unwrap().recruits.remove(0).id;
-    let finish = bring(&world, &spec, goal, u32::MAX);
-    let Finish::Stuck(Plan::Blocked(blocked)) = finish else { panic!("{finish:?}") };
+    let conclusion = reach(&world, &spec, goal, usize::MAX);
+    let Conclusion::Stuck(Plan::Blocked(blocked)) = conclusion else { panic!("{conclusion:?}") };
     assert_eq!(blocked.to_string(), format!("in {name} and not tagged as ours: {recruit}"));
     assert_eq!(world.sent(), 0, "it has not begun");
 
     world.edit_group(name, |group| group.desired = 3);
     world.terminate_instance(&recruit);
     pass(&world, Duration::from_secs(120));
-    assert_eq!(bring(&world, &spec, goal, u32::MAX), Finish::Reached);
+    assert_eq!(reach(&world, &spec, goal, usize::MAX), Conclusion::Reached);
     the_group_is_empty(&world, &spec);
 }
 
@@ -294,11 +284,11 @@ fn what_the_group_launched_by_itself_is_neither_ended_nor_let_go() {
 fn what_the_group_launches_meanwhile_keeps_it_from_being_let_go() {
     let (world, spec) = settled(GROUPED, 1, FaultLevel::None);
     let (name, goal) = (spec.capacity.group().unwrap(), Goal::Gone(Remains::Volumes));
-    assert_eq!(bring(&world, &spec, goal, 6), Finish::BrokenOff);
+    assert_eq!(reach(&world, &spec, goal, 6), Conclusion::Interrupted);
     world.edit_group(name, |group| group.suspended.clear()); // and it replaces what has stopped
     pass(&world, Duration::from_secs(300));
-    let finish = bring(&world, &spec, goal, u32::MAX);
-    let Finish::Stuck(Plan::Blocked(blocked)) = finish else { panic!("{finish:?}") };
+    let conclusion = reach(&world, &spec, goal, usize::MAX);
+    let Conclusion::Stuck(Plan::Blocked(blocked)) = conclusion else { panic!("{conclusion:?}") };
     assert!(blocked.to_string().starts_with(&format!("in {name} and not tagged as ours: ")), "{blocked}");
     let left = view(&world, &spec);
     assert_eq!(left.live_instances().count(), 0, "what is ours is gone");
@@ -309,7 +299,7 @@ fn what_the_group_launches_meanwhile_keeps_it_from_being_let_go() {
         assert!(recruit.state.is_live(), "{recruit:?}");
         world.terminate_instance(&recruit.id);
     }
-    assert_eq!(bring(&world, &spec, goal, u32::MAX), Finish::Reached);
+    assert_eq!(reach(&world, &spec, goal, usize::MAX), Conclusion::Reached);
     pass(&world, Duration::from_secs(3_600));
     the_group_is_empty(&world, &spec);
     assert_eq!(world.violations(), []);
@@ -334,17 +324,18 @@ fn every_unkind_world_ends(file: &str) -> usize {
     for seed in 1..=60 {
         for remains in [Remains::Volumes, Remains::Snapshots] {
             let (world, spec) = settled(file, seed, FaultLevel::Many);
-            let finish = (0..5).fold(Finish::BrokenOff, |_, _| bring(&world, &spec, Goal::Gone(remains), u32::MAX));
+            let conclusion =
+                (0..5).fold(Conclusion::Interrupted, |_, _| reach(&world, &spec, Goal::Gone(remains), usize::MAX));
             assert_eq!(world.violations(), [], "seed {seed}");
-            match finish {
-                Finish::Reached => {
+            match conclusion {
+                Conclusion::Reached => {
                     reached += 1;
                     assert_eq!(what_is_left(&world, &spec).0, 0, "seed {seed}");
                     is_at_rest(&world, &spec, seed);
                 }
-                Finish::Stuck(_) => {}
-                Finish::OutOfTime(plan) => panic!("seed {seed}: {plan}"),
-                Finish::BrokenOff => panic!("seed {seed}: nobody broke it off"),
+                Conclusion::Stuck(_) => {}
+                Conclusion::OutOfTime(plan) => panic!("seed {seed}: {plan}"),
+                Conclusion::Interrupted => panic!("seed {seed}: nobody broke it off"),
             }
         }
     }

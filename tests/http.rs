@@ -10,10 +10,9 @@ use std::sync::{Arc, Mutex};
 
 use hermitcrab::action::MemberEffect;
 use hermitcrab::application::Applications;
-use hermitcrab::controller::chain;
 use hermitcrab::ids::InstanceId;
 use hermitcrab::observed::Membership;
-use hermitcrab::ports::{Canaries, ErrorKind, Members, Outcome, PortError, Seat};
+use hermitcrab::ports::{Canaries, ErrorKind, Members, Outcome, PortError, Seat, chain};
 use hermitcrab::spec::{ClusterSpec, ConsulSpec, Scheme};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -229,7 +229,7 @@ fn a_token_that_may_not_take_the_lease_is_an_error_and_not_waited_for() {
         says(&script, "PUT /v1/catalog/register", 403, json!("Permission denied"));
         let error = claims.acquire("me").await.err().unwrap();
         assert_eq!(error.kind, ErrorKind::Denied);
-        let text = hermitcrab::controller::chain(&error);
+        let text = hermitcrab::ports::chain(&error);
         assert!(text.contains(r#"`session "hermitcrab" { policy = "write" }`"#), "{text}");
     });
 }

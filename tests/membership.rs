@@ -9,10 +9,9 @@ use std::path::Path;
 
 use expect_test::{Expect, expect, expect_file};
 use hermitcrab::application::Applications;
-use hermitcrab::controller::chain;
 use hermitcrab::ids::InstanceId;
 use hermitcrab::observed::{Health, Membership};
-use hermitcrab::ports::{ErrorKind, Members, PortError, Seat};
+use hermitcrab::ports::{ErrorKind, Members, PortError, Seat, chain};
 use hermitcrab::spec::{ClusterSpec, ConsulSpec};
 use serde_json::json;
 

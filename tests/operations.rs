@@ -15,7 +15,7 @@ use hermitcrab::ids::{Attempt, InstanceId};
 use hermitcrab::observed::{Ending, Remains};
 use hermitcrab::ports::{Clock, Coordination};
 use hermitcrab::sim::{FaultLevel, Payload, What, World, block_on};
-use hermitcrab::simulate::{Line, Stage, version};
+use hermitcrab::simulate::{Line, Simulation, version};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
 use hermitcrab::time::after;
@@ -129,7 +129,7 @@ fn instance(world: &World, spec: &ClusterSpec, slot: &str) -> InstanceId {
 
 fn run_for(world: &World, spec: ClusterSpec, minutes: u64) {
     let until = after(world.now(), Duration::from_secs(60 * minutes));
-    Stage::new(world, spec, 1).run_until(until, &mut |_| {}, &mut || false);
+    Simulation::new(world, spec, 1).run_until(until, &mut |_| {}, &mut || false);
 }
 
 /// Runs the rollout until an action has been sent, and no further.
@@ -140,12 +140,12 @@ fn run_until(world: &World, spec: ClusterSpec, wanted: &str) {
         done.set(done.get() || matches!(&event.what, What::Action { action, .. } if action == wanted));
     };
     let limit = after(world.now(), Duration::from_secs(3_600));
-    assert!(Stage::new(world, spec, 1).run_until(limit, &mut hear, &mut || done.get()), "{wanted} is never sent");
+    assert!(Simulation::new(world, spec, 1).run_until(limit, &mut hear, &mut || done.get()), "{wanted} is never sent");
 }
 
 fn bad_image(spec: &ClusterSpec) -> World {
     let world = with_payload(spec, Payload::NeverJoins);
-    Stage::new(&world, upgrade(spec), 1).run_to_end(&mut |_| {});
+    Simulation::new(&world, upgrade(spec), 1).run_to_end(&mut |_| {});
     world
 }
 

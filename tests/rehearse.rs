@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hermitcrab::action::CloudEffect;
-use hermitcrab::controller::errand::{Errand, Finish};
-use hermitcrab::controller::{Audience, Report as Told, seats};
+use hermitcrab::controller::converge::{Conclusion, Target};
+use hermitcrab::controller::seats;
+use hermitcrab::event::Listeners;
 use hermitcrab::ids::{ClusterName, ImageId};
 use hermitcrab::observed::{ClaimRecord, CloudView, Health, Membership, Remains};
 use hermitcrab::plan::Goal;
-use hermitcrab::ports::{
-    Canaries, Clock, Cloud, Coordination, Members, Outcome, Outside, OutsideWithCanaries, PortError, Wanted,
-};
-use hermitcrab::rehearsal::{Budget, Changes, NoSource, Rehearsal, Report, Source, UnknownZone, copy, name};
+use hermitcrab::ports::{Canaries, Clock, Cloud, Coordination, Members, Outside, OutsideWithCanaries, Wanted};
+use hermitcrab::rehearsal::{Budget, Changes, Judgement, NoSource, Rehearsal, Report, Source, UnknownZone, copy, name};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
 use hermitcrab::simulate::{settings, version};
@@ -25,13 +24,6 @@ use hermitcrab::time::after;
 mod required;
 
 const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
-
-struct Nobody;
-
-impl Audience for Nobody {
-    fn planned(&self, _: &Told<'_>) {}
-    fn acted(&self, _: &Told<'_>, _: &Result<Outcome, PortError>) {}
-}
 
 fn spec() -> ClusterSpec {
     let loaded = load(&["desired-state/prod/consul.yaml".into()]);
@@ -74,8 +66,16 @@ fn rehearse_in<O: OutsideWithCanaries + Clone>(
     world.declare(&copy);
     let rehearsal = Rehearsal { original: spec.name.clone(), copy, changed, from: spec.image.clone(), budget };
     let stop = Clock::sleep(&world, stop_after);
-    let report = block_on(&world, rehearsal.run(outside(world.controller(0)), || settings(1), &Nobody, stop));
+    let settings = settings(1);
+    let rehearsed = rehearsal.run(outside(world.controller(0)), &settings, Listeners::default(), stop);
+    let report = block_on(&world, rehearsed);
     (report, world)
+}
+
+/// Brings a cluster to a goal.
+fn reach(world: &World, spec: &ClusterSpec, goal: Goal) -> Conclusion {
+    let target = Target { spec: spec.clone(), goal, limit: Duration::from_secs(3_600) };
+    block_on(world, target.reach(world.controller(0), settings(1), Listeners::default(), std::future::pending()))
 }
 
 fn view(world: &World, name: &ClusterName) -> Arc<CloudView> {
@@ -117,7 +117,7 @@ fn good() -> Payload {
 #[test]
 fn a_good_image_passes() {
     let (report, world) = rehearse(good(), GENEROUS, NEVER);
-    assert!(report.passed && report.findings.is_empty(), "{report:?}");
+    assert!(report.judgement == Judgement::Passed && report.findings.is_empty(), "{report:?}");
     assert!(report.writes_acknowledged > 1_000 && report.writes_lost == 0, "{report:?}");
     assert!(report.member_down_seconds.values().all(|down| (10.0..120.0).contains(down)), "{report:?}");
     nothing_is_left(&report, &world);
@@ -162,18 +162,18 @@ impl OutsideWithCanaries for WithoutCanaries {
 fn an_application_without_canaries_is_rehearsed_and_the_report_says_so() {
     let rehearse = |budget| rehearse_in(WithoutCanaries, good(), budget, NEVER, |_, _| Changes::default());
     let (report, world) = rehearse(GENEROUS);
-    assert!(report.passed && report.writes_acknowledged == 0, "{report:?}");
+    assert!(report.judgement == Judgement::Passed && report.writes_acknowledged == 0, "{report:?}");
     assert!(report.text().contains("none, because this application keeps no canaries"), "{}", report.text());
     assert_eq!(report.member_down_seconds.len(), 3, "members are watched all the same");
     nothing_is_left(&report, &world);
     let (report, _) = rehearse(Budget { write_stall: Some(Duration::from_secs(1)), ..GENEROUS });
-    assert!(!report.passed && report.findings[0].contains("is not known"), "{report:?}");
+    assert!(report.judgement == Judgement::Failed && report.findings[0].contains("is not known"), "{report:?}");
 }
 
 #[test]
 fn an_image_that_loses_data_fails() {
     let (report, world) = rehearse(Payload::LosesData, GENEROUS, NEVER);
-    assert!(!report.passed && report.writes_lost >= 20, "{report:?}");
+    assert!(report.judgement == Judgement::Failed && report.writes_lost >= 20, "{report:?}");
     assert!(report.findings[0].contains("acknowledged writes were missing"), "{report:?}");
     nothing_is_left(&report, &world);
 }
@@ -181,7 +181,10 @@ fn an_image_that_loses_data_fails() {
 #[test]
 fn an_image_that_never_joins_fails() {
     let (report, world) = rehearse(Payload::NeverJoins, GENEROUS, NEVER);
-    assert!(!report.passed && report.findings[0].contains("has failed in rehearsal-consul-"), "{report:?}");
+    assert!(
+        report.judgement == Judgement::Failed && report.findings[0].contains("has failed in rehearsal-consul-"),
+        "{report:?}"
+    );
     nothing_is_left(&report, &world);
 }
 
@@ -202,7 +205,7 @@ fn one_that_costs_more_than_it_may_fails() {
 fn one_that_is_broken_off_leaves_nothing_either() {
     for after in [0, 5, 60, 200, 400, 500, 800] {
         let (report, world) = rehearse(good(), GENEROUS, Duration::from_secs(after));
-        assert!(report.broken_off && !report.passed, "{after}: {report:?}");
+        assert!(report.judgement == Judgement::Interrupted, "{after}: {report:?}");
         nothing_is_left(&report, &world);
     }
 }
@@ -221,14 +224,17 @@ fn a_copy_is_in_no_group() {
 #[test]
 fn one_with_data_passes_and_fails_as_one_without() {
     let (report, world) = rehearse_changed(good(), GENEROUS, NEVER, with_data);
-    assert!(report.passed && report.writes_lost == 0, "{report:?}");
+    assert!(report.judgement == Judgement::Passed && report.writes_lost == 0, "{report:?}");
     assert_eq!(report.changed, ["data of consul-b"]);
     nothing_is_left(&report, &world);
     let (report, world) = rehearse_changed(Payload::LosesData, GENEROUS, NEVER, with_data);
-    assert!(!report.passed && report.writes_lost >= 20, "{report:?}");
+    assert!(report.judgement == Judgement::Failed && report.writes_lost >= 20, "{report:?}");
     nothing_is_left(&report, &world);
     let (report, world) = rehearse_changed(Payload::NeverJoins, GENEROUS, NEVER, with_data);
-    assert!(!report.passed && report.findings[0].contains("has failed in rehearsal-consul-"), "{report:?}");
+    assert!(
+        report.judgement == Judgement::Failed && report.findings[0].contains("has failed in rehearsal-consul-"),
+        "{report:?}"
+    );
     nothing_is_left(&report, &world);
 }
 
@@ -236,7 +242,7 @@ fn one_with_data_passes_and_fails_as_one_without() {
 fn one_with_data_that_is_broken_off_leaves_no_snapshot() {
     for after in [0, 2, 5, 20, 60, 90, 95, 100, 110, 200, 400, 800] {
         let (report, world) = rehearse_changed(good(), GENEROUS, Duration::from_secs(after), with_data);
-        assert!(report.broken_off && !report.passed, "{after}: {report:?}");
+        assert!(report.judgement == Judgement::Interrupted, "{after}: {report:?}");
         nothing_is_left(&report, &world);
     }
 }
@@ -253,11 +259,8 @@ fn a_copy_with_data_has_the_clusters_data_and_nothing_to_do_with_the_cluster() {
     let mut copy = copy(&spec, name(&spec.name, world.now()));
     with_data(&world, &spec).make(&mut copy).unwrap();
     world.declare(&copy);
-    let bring = |goal| {
-        let errand = Errand { spec: copy.clone(), goal, limit: Duration::from_secs(3_600) };
-        block_on(&world, errand.run(world.controller(0), settings(1), &Nobody, std::future::pending()))
-    };
-    assert_eq!(bring(Goal::AsDeclared), Finish::Reached);
+    let reach = |goal| reach(&world, &copy, goal);
+    assert_eq!(reach(Goal::AsDeclared), Conclusion::Reached);
     let theirs = seats(&view(&world, &copy.name));
     let found = block_on(&world, world.canaries(&copy, &theirs)).unwrap();
     assert_eq!(found.get("of-the-cluster").map(String::as_str), Some("data"));
@@ -266,7 +269,7 @@ fn a_copy_with_data_has_the_clusters_data_and_nothing_to_do_with_the_cluster() {
     assert_eq!(copied.members.len(), 3);
     let ids = |members: Vec<hermitcrab::observed::Member>| members.into_iter().map(|member| member.id);
     assert!(ids(copied.members).all(|id| !ids(original.members.clone()).any(|other| other == id)), "a member of both");
-    assert_eq!(bring(Goal::Gone(Remains::Nothing)), Finish::Reached);
+    assert_eq!(reach(Goal::Gone(Remains::Nothing)), Conclusion::Reached);
     assert_eq!(view(&world, &copy.name).snapshots, []);
     assert_eq!(world.violations(), []);
 }
@@ -287,9 +290,8 @@ fn a_snapshot_that_is_left_alone_is_found_and_swept() {
         block_on(&world, world.sweep(&wanted)).unwrap().clusters.contains_key(&copy.name)
     };
     assert_eq!((found(true), found(false)), (true, false));
-    let errand = Errand { spec: copy.clone(), goal: Goal::Gone(Remains::Nothing), limit: Duration::from_secs(3_600) };
-    let finish = block_on(&world, errand.run(world.controller(0), settings(1), &Nobody, std::future::pending()));
-    assert_eq!((finish, found(true)), (Finish::Reached, false));
+    let conclusion = reach(&world, &copy, Goal::Gone(Remains::Nothing));
+    assert_eq!((conclusion, found(true)), (Conclusion::Reached, false));
     assert_eq!(world.violations(), []);
 }
 

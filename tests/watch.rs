@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hermitcrab::controller::wake::Watch;
+use hermitcrab::daemon::files::watch::Watch;
 use tempfile::TempDir;
 use tokio::time::timeout;
 

@@ -9,8 +9,9 @@ use clap::ValueEnum;
 use crate::act;
 use crate::action::{Action, Effect};
 use crate::cloud::permissions::Asked;
-use crate::controller::errand::{Errand, Finish};
-use crate::controller::{Audience, Controller, Report};
+use crate::controller::Controller;
+use crate::controller::converge::{Conclusion, Target};
+use crate::event::Listeners;
 use crate::ids::{ClusterName, ImageId, SlotName};
 use crate::limits::Limits;
 use crate::observed::{ClaimRecord, CloudView, Observation, Reading};
@@ -82,8 +83,8 @@ pub struct Scene {
 trait View {
     fn look(&self, spec: &ClusterSpec) -> Observation;
     fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure>;
-    fn bring(&self, errand: Errand, audience: &dyn Audience) -> Result<Finish, Failure>;
-    fn rehearse(&self, rehearsal: &Rehearsal, audience: &dyn Audience) -> Result<rehearsal::Report, Failure>;
+    fn reach(&self, target: Target, listeners: Listeners<'_>) -> Result<Conclusion, Failure>;
+    fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>) -> Result<rehearsal::Report, Failure>;
     fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure>;
     fn clusters(&self, spec: &ClusterSpec) -> Result<Vec<ClusterName>, Failure>;
     /// Makes a spec known to a simulated world, with what members on its image do.
@@ -185,7 +186,7 @@ struct Unusable {
 impl Scene {
     /// Clusters in a simulated world, which is saved to a file after a change if there is one.
     pub fn simulated(specs: Vec<ClusterSpec>, world: World, saved: Option<&Path>) -> Self {
-        let controller = Controller::new(world.controller(0), Nobody, simulate::settings(0));
+        let controller = Controller::new(world.controller(0), Listeners::default(), simulate::settings(0));
         Self { specs, cloud: Box::new(Simulated { world, controller, saved: saved.map(Path::to_owned) }) }
     }
 
@@ -215,14 +216,14 @@ impl Scene {
         self.cloud.act(spec, &Action { cluster: spec.name.clone(), slot: slot.cloned(), effect })
     }
 
-    /// Attends to a cluster until its errand is done, or a signal comes.
-    pub fn bring(&self, errand: Errand, audience: &dyn Audience) -> Result<Finish, Failure> {
-        self.cloud.bring(errand, audience)
+    /// Brings a cluster to a target, unless a signal comes before.
+    pub fn reach(&self, target: Target, listeners: Listeners<'_>) -> Result<Conclusion, Failure> {
+        self.cloud.reach(target, listeners)
     }
 
     /// Makes a rehearsal, whole; a signal cuts it short.
-    pub fn rehearse(&self, rehearsal: &Rehearsal, audience: &dyn Audience) -> Result<rehearsal::Report, Failure> {
-        self.cloud.rehearse(rehearsal, audience)
+    pub fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>) -> Result<rehearsal::Report, Failure> {
+        self.cloud.rehearse(rehearsal, listeners)
     }
 
     /// Removes the claim record of a cluster that is gone for good.
@@ -258,7 +259,7 @@ impl Scene {
 
 struct Simulated {
     world: World,
-    controller: Controller<World, Nobody>,
+    controller: Controller<'static, World>,
     saved: Option<PathBuf>,
 }
 
@@ -280,17 +281,17 @@ impl View for Simulated {
         outcome.map_err(Failure::new)
     }
 
-    fn bring(&self, errand: Errand, audience: &dyn Audience) -> Result<Finish, Failure> {
+    fn reach(&self, target: Target, listeners: Listeners<'_>) -> Result<Conclusion, Failure> {
         let outside = self.world.controller(0);
-        let finish =
-            block_on(&self.world, errand.run(outside, simulate::settings(0), audience, std::future::pending()));
+        let reached = target.reach(outside, simulate::settings(0), listeners, std::future::pending());
+        let conclusion = block_on(&self.world, reached);
         self.keep()?;
-        Ok(finish)
+        Ok(conclusion)
     }
 
-    fn rehearse(&self, rehearsal: &Rehearsal, audience: &dyn Audience) -> Result<rehearsal::Report, Failure> {
-        let outside = self.world.controller(0);
-        let rehearsed = rehearsal.run(outside, || simulate::settings(0), audience, std::future::pending());
+    fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>) -> Result<rehearsal::Report, Failure> {
+        let (outside, settings) = (self.world.controller(0), simulate::settings(0));
+        let rehearsed = rehearsal.run(outside, &settings, listeners, std::future::pending());
         let report = block_on(&self.world, rehearsed);
         self.keep()?;
         Ok(report)
@@ -327,12 +328,4 @@ impl View for Simulated {
 async fn names(cloud: &impl Cloud, spec: &ClusterSpec) -> Result<Vec<ClusterName>, PortError> {
     let wanted = Wanted { region: spec.region.clone(), copies: true, ..Wanted::default() };
     Ok(cloud.sweep(&wanted).await?.clusters.into_keys().collect())
-}
-
-/// A look is reported to nobody.
-struct Nobody;
-
-impl Audience for Nobody {
-    fn planned(&self, _: &Report<'_>) {}
-    fn acted(&self, _: &Report<'_>, _: &Result<Outcome, PortError>) {}
 }

@@ -1,11 +1,10 @@
 //! `destroy`: shows what would go, asks for the cluster's name, and brings the cluster to its end.
 
-use std::cell::RefCell;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::controller::errand::{Errand, Finish};
+use crate::controller::converge::{Conclusion, Target};
 use crate::observed::{CloudView, Ending, Group, Remains};
 use crate::plan::{Goal, Hazard, Plan};
 use crate::spec::ClusterSpec;
@@ -90,9 +89,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     show(spec, record.ending.as_ref(), &view, args.remains(), out)?;
     confirm(args, spec, out)?;
-    let errand = Errand { spec: spec.clone(), goal: Goal::Gone(args.remains()), limit: args.timeout };
-    let finish = scene.bring(errand, &Steps(RefCell::new(&mut *out)))?;
-    conclude(args, spec, &scene, &view, finish, out)
+    let target = Target { spec: spec.clone(), goal: Goal::Gone(args.remains()), limit: args.timeout };
+    let conclusion = scene.reach(target, Steps::alone(out))?;
+    conclude(args, spec, &scene, &view, conclusion, out)
 }
 
 /// What the file alone says against it.
@@ -193,12 +192,12 @@ fn conclude(
     spec: &ClusterSpec,
     scene: &Scene,
     before: &CloudView,
-    finish: Finish,
+    conclusion: Conclusion,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let again = "the same command goes on from here";
-    let (exit, hint) = match &finish {
-        Finish::Reached => {
+    let (exit, hint) = match &conclusion {
+        Conclusion::Reached => {
             let left = match args.remains() {
                 Remains::Volumes => "its volumes and last snapshots remain",
                 Remains::Snapshots => "its last snapshots remain",
@@ -210,18 +209,18 @@ fn conclude(
             adopted(spec, before).map_or(Ok(()), |group| show_left_group(group, out))?;
             return Ok(Exit::Done);
         }
-        Finish::Stuck(plan) => (Exit::Failed, hints(plan).unwrap_or_else(|| again.to_owned())),
-        Finish::OutOfTime(_) => (Exit::TimedOut, again.to_owned()),
-        Finish::BrokenOff => (Exit::Interrupted, again.to_owned()),
+        Conclusion::Stuck(plan) => (Exit::Failed, hints(plan).unwrap_or_else(|| again.to_owned())),
+        Conclusion::OutOfTime(_) => (Exit::TimedOut, again.to_owned()),
+        Conclusion::Interrupted => (Exit::Interrupted, again.to_owned()),
     };
     let left = scene.see(spec).map(|(view, _)| (view.live_instances().count(), view.present_volumes().count()));
     let left = left.map_or_else(
         |_| String::new(),
         |(instances, volumes)| format!("; {instances} instances and {volumes} volumes are there"),
     );
-    let at = match &finish {
-        Finish::Stuck(plan) | Finish::OutOfTime(plan) => plan.to_string(),
-        Finish::Reached | Finish::BrokenOff => "broken off".to_owned(),
+    let at = match &conclusion {
+        Conclusion::Stuck(plan) | Conclusion::OutOfTime(plan) => plan.to_string(),
+        Conclusion::Reached | Conclusion::Interrupted => "broken off".to_owned(),
     };
     Err(Failure { exit, ..Failure::new(format!("{} is not destroyed yet: {at}{left}", spec.name)) }.hint(hint))
 }

@@ -7,7 +7,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::progress::Stderr;
 
-/// How the log is written.
+/// The form in which the log is written.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum Format {
     /// Pretty on a terminal, json elsewhere
@@ -53,9 +53,10 @@ pub fn start(format: Format, level: Level) {
     };
     let colored = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let log = tracing_subscriber::fmt().with_writer(Stderr::default).with_max_level(LevelFilter::from(level));
-    // It fails where somebody else has started one, who will have had a reason.
-    let _ = match pretty {
-        true => log.with_ansi(colored).with_target(false).compact().try_init(),
-        false => log.json().flatten_event(true).try_init(),
+    // Starting fails where somebody else has started a log, who will have had a reason.
+    let _ = if pretty {
+        log.with_ansi(colored).with_target(false).compact().try_init()
+    } else {
+        log.json().flatten_event(true).try_init()
     };
 }

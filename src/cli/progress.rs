@@ -3,22 +3,22 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
-use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::event::{Event, EventKind, Listener};
 use crate::ids::{ClusterName, SlotName};
 use crate::status::{SlotStatus, Status};
 
-/// The lines, if stderr is a terminal. The log has to know of them, so that the two do not overwrite each other.
+/// The lines, if stderr is a terminal. The log has to know of the lines, so that the two do not overwrite each other.
 static LINES: OnceLock<MultiProgress> = OnceLock::new();
 
 /// One line for each slot.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Progress {
-    slots: Rc<RefCell<BTreeMap<(ClusterName, SlotName), ProgressBar>>>,
+    slots: RefCell<BTreeMap<(ClusterName, SlotName), ProgressBar>>,
 }
 
 impl Progress {
@@ -31,7 +31,7 @@ impl Progress {
     }
 
     /// Shows how a cluster's slots are.
-    pub fn show(&self, status: &Status) {
+    fn show(&self, status: &Status) {
         let Some(lines) = LINES.get() else { return };
         for slot in &status.slots {
             let key = (status.cluster.clone(), slot.slot.clone());
@@ -44,8 +44,18 @@ impl Progress {
 
     /// Takes the lines off the terminal.
     pub fn end(&self) {
-        for line in self.slots.borrow().values() {
+        for line in self.slots.take().into_values() {
             line.finish_and_clear();
+        }
+    }
+}
+
+impl Listener for Progress {
+    fn hear(&self, event: &Event) {
+        match &event.kind {
+            EventKind::Planned(pass) => self.show(&pass.status),
+            EventKind::Stopped => self.end(),
+            _ => {}
         }
     }
 }

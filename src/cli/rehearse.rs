@@ -1,6 +1,5 @@
 //! `rehearse`: a throw-away copy of a cluster is created, brought to another image, judged and destroyed.
 
-use std::cell::RefCell;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::ids::{ImageId, Zone};
 use crate::observed::{CloudView, Reading};
-use crate::rehearsal::{self, Budget, Changes, Rehearsal, Report, Source};
+use crate::rehearsal::{self, Budget, Changes, Judgement, Rehearsal, Report, Source};
 use crate::spec::ClusterSpec;
 
 use super::cloud::{self, Scene};
@@ -142,7 +141,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let budget = Budget { member_down: args.max_down, write_stall: args.max_stall, part: args.timeout };
     let rehearsal = Rehearsal { original: spec.name.clone(), copy, changed, from, budget };
-    let report = scene.rehearse(&rehearsal, &Steps(RefCell::new(&mut *out)))?;
+    let report = scene.rehearse(&rehearsal, Steps::alone(out))?;
     let record = record::record(&scene, spec, &report);
     match args.output {
         Format::Text => write!(out.data, "{}{}", report.text(), record.text(&args.cloud))?,
@@ -150,10 +149,10 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Format::Json => out.json(&record.beside(&report))?,
     }
     record.conclude(spec)?;
-    Ok(match (report.passed, report.broken_off) {
-        (true, _) => Exit::Done,
-        (false, true) => Exit::Interrupted,
-        (false, false) => Exit::Error,
+    Ok(match report.judgement {
+        Judgement::Passed => Exit::Done,
+        Judgement::Failed => Exit::Error,
+        Judgement::Interrupted => Exit::Interrupted,
     })
 }
 

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::ids::ImageId;
 use crate::sim::{FaultLevel, Payload};
-use crate::simulate::{Ending, Line, Scenario, Summary, Tally, story};
+use crate::simulate::{Ending, Line, Scenario, Summary, Tally, text};
 use crate::spec::ClusterSpec;
 use crate::time::Human;
 
@@ -201,7 +201,7 @@ fn one(args: &Args, from: ClusterSpec, out: &mut Output) -> Result<Exit, Failure
 
 fn tell(format: Format, line: &Line, out: &mut dyn Write) -> Result<(), Failure> {
     match format {
-        Format::Text => writeln!(out, "{}", story::line(line))?,
+        Format::Text => writeln!(out, "{}", text::line(line))?,
         Format::Jsonl => writeln!(out, "{}", serde_json::to_string(line)?)?,
     }
     Ok(())

@@ -1,30 +1,36 @@
-//! What an errand does, told as it happens: a line for each step.
+//! The steps of one command, as they happen: a line for each action.
 
 use std::cell::RefCell;
 use std::io::Write;
+use std::rc::Rc;
 
-use crate::controller::{Audience, Report, chain};
-use crate::plan::Plan;
-use crate::ports::{Outcome, PortError};
+use crate::event::{Acted, Event, EventKind, Listener, Listeners};
+use crate::ports::Outcome;
 
 use super::Output;
 use super::output::{BAD, styled};
 
-/// Writes to the notes.
-pub struct Steps<'a>(pub RefCell<&'a mut Output>);
+/// Writes each action, and how it went, to the notes.
+pub struct Steps<'a>(RefCell<&'a mut Output>);
 
-impl Audience for Steps<'_> {
-    fn planned(&self, _: &Report<'_>) {}
+impl<'a> Steps<'a> {
+    /// Makes steps the only listener.
+    pub fn alone(out: &'a mut Output) -> Listeners<'a> {
+        Listeners::default().with(Rc::new(Self(RefCell::new(out))))
+    }
+}
 
-    fn acted(&self, report: &Report<'_>, outcome: &Result<Outcome, PortError>) {
-        let Plan::Act(action, _) = report.plan else { return };
-        let came_to = match outcome {
+impl Listener for Steps<'_> {
+    fn hear(&self, event: &Event) {
+        let EventKind::Acted(acted) = &event.kind else { return };
+        let Acted { action, outcome, .. } = &**acted;
+        let result = match outcome {
             Ok(Outcome::Changed { found, .. }) => format!("  not yet: {found}"),
             Ok(_) => String::new(),
-            Err(error) => format!("  {}: {}", styled(BAD, "failed"), chain(error)),
+            Err(failed) => format!("  {}: {}", styled(BAD, "failed"), failed.why),
         };
         let slot = action.slot.as_deref().unwrap_or_default();
-        // Whoever does not listen any more does not keep the cluster from its end.
-        let _ = writeln!(self.0.borrow_mut().notes, "  {slot:12} {}{came_to}", action.effect);
+        // A closed pipe does not keep the cluster from its end.
+        let _ = writeln!(self.0.borrow_mut().notes, "  {slot:12} {}{result}", action.effect);
     }
 }

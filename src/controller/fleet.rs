@@ -11,57 +11,57 @@ use crate::ids::ClusterName;
 use crate::ports::Outside;
 use crate::spec::ClusterSpec;
 
-use super::{Attended, Audience, Controller};
+use super::{Controller, ManagedCluster};
 
 /// The clusters that one controller attends to.
-pub struct Fleet<O, A> {
-    controller: Rc<Controller<O, A>>,
-    attended: BTreeMap<ClusterName, Rc<Attended>>,
-    passes: FuturesUnordered<LocalBoxFuture<'static, Ended>>,
+pub struct Fleet<O> {
+    controller: Rc<Controller<'static, O>>,
+    clusters: BTreeMap<ClusterName, Rc<ManagedCluster>>,
+    loops: FuturesUnordered<LocalBoxFuture<'static, Ended>>,
 }
 
-/// A cluster that is no longer attended to.
+/// The end of the attention to one cluster.
 struct Ended {
     cluster: ClusterName,
-    /// An internal assertion broke. Nothing more is done to that cluster before it gets a new spec.
-    broken: bool,
+    /// Whether an internal assertion broke. Nothing more is done to that cluster before it gets a new spec.
+    is_broken: bool,
 }
 
-impl<O: Outside + 'static, A: Audience + 'static> Fleet<O, A> {
-    /// Makes a fleet without a cluster.
-    pub fn new(controller: Controller<O, A>) -> Self {
-        Self { controller: Rc::new(controller), attended: BTreeMap::new(), passes: FuturesUnordered::new() }
+impl<O: Outside + 'static> Fleet<O> {
+    /// Makes a fleet without clusters.
+    pub fn new(controller: Controller<'static, O>) -> Self {
+        Self { controller: Rc::new(controller), clusters: BTreeMap::new(), loops: FuturesUnordered::new() }
     }
 
     /// Attends to a cluster from now on, or gives it a new spec if it is attended to already.
-    pub fn attend(&mut self, spec: ClusterSpec) {
+    pub fn attend(&mut self, spec: impl Into<Rc<ClusterSpec>>) {
+        let spec = spec.into();
         let name = spec.name.clone();
-        if let Some(attended) = self.attended.get(&name) {
-            attended.respec(spec);
+        if let Some(cluster) = self.clusters.get(&name) {
+            cluster.respec(spec);
             return;
         }
-        let attended = Rc::new(Attended::new(spec));
-        self.attended.insert(name.clone(), attended.clone());
+        let cluster = Rc::new(ManagedCluster::new(spec));
+        self.clusters.insert(name.clone(), cluster.clone());
         let controller = self.controller.clone();
-        let attention = async move { controller.attend(&attended).await };
-        let ended =
-            AssertUnwindSafe(attention).catch_unwind().map(|result| Ended { cluster: name, broken: result.is_err() });
-        self.passes.push(ended.boxed_local());
+        let attention = AssertUnwindSafe(async move { controller.attend(&cluster).await });
+        let ended = attention.catch_unwind().map(|result| Ended { cluster: name, is_broken: result.is_err() });
+        self.loops.push(ended.boxed_local());
     }
 
     /// Leaves a cluster alone, once the pass that is under way has ended. Nothing of it is changed by this.
     pub fn leave(&mut self, cluster: &ClusterName) {
-        if let Some(attended) = self.attended.remove(cluster) {
-            attended.stop();
+        if let Some(cluster) = self.clusters.remove(cluster) {
+            cluster.stop();
         }
     }
 
     /// Makes passes for ever. Answers when an internal assertion has broken for a cluster, which is then left alone.
     pub async fn run(&mut self) -> ClusterName {
         loop {
-            match self.passes.next().await {
-                Some(Ended { cluster, broken: true }) => {
-                    self.attended.remove(&cluster);
+            match self.loops.next().await {
+                Some(Ended { cluster, is_broken: true }) => {
+                    self.clusters.remove(&cluster);
                     return cluster;
                 }
                 Some(Ended { .. }) => {}
@@ -72,9 +72,9 @@ impl<O: Outside + 'static, A: Audience + 'static> Fleet<O, A> {
 
     /// Leaves every cluster alone. Calls in flight are finished first.
     pub async fn stop(&mut self) {
-        for attended in self.attended.values() {
-            attended.stop();
+        for cluster in self.clusters.values() {
+            cluster.stop();
         }
-        while self.passes.next().await.is_some() {}
+        while self.loops.next().await.is_some() {}
     }
 }

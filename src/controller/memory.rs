@@ -1,14 +1,14 @@
-//! What a controller keeps in mind between passes: nothing that it could not lose. It may delay an action, never
-//! hasten one.
+//! The controller's memory between passes: nothing that it could not lose. Memory may delay an action, and never hasten one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::action::{Action, CloudEffect, Effect};
 use crate::ids::{Generation, InstanceId, MemberId, SlotName, VolumeId};
 use crate::observed::{CloudView, Health, LastLaunch, LaunchAnswer, Member, Observation};
-use crate::ports::{ErrorKind, Outcome, PortError};
+use crate::ports::{ErrorKind, Outcome, PortError, chain};
 use crate::status::Status;
 use crate::time::{Timestamp, elapsed};
 
@@ -17,46 +17,46 @@ const BELIEVED_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct Memory {
-    /// When we last wrote to this cluster, or may have.
+    /// The moment at which we last wrote to this cluster, or may have.
     pub(super) wrote: Option<Timestamp>,
     /// Our last launch that EC2 gave a clear answer to.
     pub(super) last_launch: Option<LastLaunch>,
-    /// What was refused in a way that takes a person, and when.
+    /// The latest refusal that takes a person, and its moment.
     refused: Option<(Timestamp, String)>,
-    /// What was reported last.
-    pub(super) status: Option<Status>,
-    /// Something was under way at the last look.
+    /// The status that was reported last.
+    pub(super) status: Option<Rc<Status>>,
+    /// Whether something was under way at the last look.
     pub(super) busy: bool,
     steady: BTreeMap<SlotName, Steady>,
-    /// When the members were last asked.
+    /// The moment at which the members were last asked.
     asked: Option<Timestamp>,
     newest: Newest,
     backwards_since: Option<Timestamp>,
 }
 
-/// What was refused in a way that takes a person is tried again after so long.
+/// The time after which a refusal that takes a person is tried again.
 const REFUSED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Looks further apart than this do not show that nothing happened in between.
 const GAP: Duration = Duration::from_secs(10);
 
-/// Since when one member has been healthy at one address.
+/// A member that has been healthy at one address.
 struct Steady {
     member: MemberId,
     address: Option<IpAddr>,
     since: Timestamp,
 }
 
-/// The furthest that things were seen to have come.
+/// The furthest state in which things were seen.
 #[derive(Default)]
 struct Newest {
     /// Instances that lived: EC2 shows one for an hour after it was terminated, so it cannot be gone at once.
-    alive: std::collections::BTreeSet<InstanceId>,
-    volumes: std::collections::BTreeSet<VolumeId>,
-    /// Those that we deleted: EC2 may show them for a moment longer, or not at all.
-    deleted: std::collections::BTreeSet<VolumeId>,
-    dead: std::collections::BTreeSet<InstanceId>,
-    retired: std::collections::BTreeSet<InstanceId>,
+    alive: BTreeSet<InstanceId>,
+    volumes: BTreeSet<VolumeId>,
+    /// Volumes that we deleted: EC2 may show them for a moment longer, or not at all.
+    deleted: BTreeSet<VolumeId>,
+    dead: BTreeSet<InstanceId>,
+    retired: BTreeSet<InstanceId>,
     rejected: BTreeMap<VolumeId, Generation>,
 }
 
@@ -67,7 +67,7 @@ impl Memory {
         if let Err(error) = outcome
             && matches!(error.kind, ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Unknown)
         {
-            self.refused = Some((now, format!("{} ({})", super::chain(error), error.kind)));
+            self.refused = Some((now, format!("{} ({})", chain(error), error.kind)));
         }
         if let Effect::Cloud(CloudEffect::DeleteVolume { volume }) = &action.effect {
             self.newest.deleted.insert(volume.clone());
@@ -81,7 +81,7 @@ impl Memory {
         self.last_launch = Some(LastLaunch { attempt: launch.attempt, at: now, answer });
     }
 
-    /// What was refused lately.
+    /// The reason of a refusal that is still recent.
     pub(super) fn refused(&self, now: Timestamp) -> Option<String> {
         let (at, why) = self.refused.as_ref()?;
         (elapsed(now, *at) < REFUSED_FOR).then(|| why.clone())
@@ -91,7 +91,7 @@ impl Memory {
         self.refused = None;
     }
 
-    /// Completes an observation with what can only be said by comparing it with earlier ones.
+    /// Completes an observation with everything that only a comparison with earlier ones can say.
     pub(super) fn compare(&mut self, seen: &mut Observation) {
         self.follow_members(seen);
         seen.steady = self.steady.iter().map(|(slot, steady)| (slot.clone(), steady.since)).collect();
@@ -101,7 +101,8 @@ impl Memory {
                 (true, _) => self.backwards_since = None,
                 (false, None) => self.backwards_since = Some(seen.now),
                 (false, Some(since)) if elapsed(seen.now, since) > BELIEVED_AFTER => {
-                    (self.newest, self.backwards_since) = (Newest::default(), None);
+                    self.newest = Newest::default();
+                    self.backwards_since = None;
                 }
                 (false, Some(_)) => {}
             }
@@ -112,7 +113,7 @@ impl Memory {
         }
     }
 
-    /// A timer starts over when its member is not healthy, has another identity, or is at another address; when the
+    /// Keeps a timer for each healthy member. A timer starts over when its member is not healthy, has another identity, or is at another address; when the
     /// members cannot be asked; and when we have not looked for so long that it may have been ill meanwhile, unless its
     /// peers say that it was not.
     fn follow_members(&mut self, seen: &Observation) {

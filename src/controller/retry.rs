@@ -1,4 +1,4 @@
-//! When to come back: after a failure later and later, with jitter; otherwise when there may be something to see.
+//! The pause before the next pass: longer and longer after failures, with jitter, and else until there may be something to see.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use crate::plan::{Awaited, Hazard, Hazards, Plan};
 use crate::ports::{ErrorKind, Outcome, PortError};
 use crate::time::{Timestamp, elapsed};
 
-/// How often a state change that is under way is looked for.
+/// The pause while a change of state is under way.
 const WATCHING: Duration = Duration::from_secs(1);
-/// How often a blocked cluster is looked at.
+/// The pause of a blocked cluster.
 const BLOCKED: Duration = Duration::from_secs(5);
-/// How often a settled one is, and one that needs a person.
+/// The pause of a settled cluster, and of one that needs a person.
 const RESTING: Duration = Duration::from_secs(30);
 /// The longest pause after failures that pass by themselves.
 const LONGEST: Duration = Duration::from_secs(60);
-/// The same, while a replacement is under way: a member may be down, and nobody is spared by waiting.
+/// The longest such pause while a replacement is under way: a member may be down, and nobody is spared by waiting.
 const LONGEST_WHEN_BUSY: Duration = Duration::from_secs(5);
 
 pub(super) struct Backoff {
@@ -26,7 +26,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Each cluster has jitter of its own, so that they do not come back together.
+    /// Gives a cluster jitter of its own, so that clusters do not come back together.
     pub(super) fn new(seed: u64, cluster: &ClusterName) -> Self {
         let seed = cluster.bytes().fold(seed, |seed, byte| seed.rotate_left(5) ^ u64::from(byte));
         Self { seed, pauses: pauses(seed) }
@@ -37,7 +37,7 @@ impl Backoff {
         self.pauses = pauses(self.seed);
     }
 
-    /// The pause after an action: none if it took effect, for then there is something new to see. Something is under way.
+    /// The pause after an action: none if it took effect, because then there is something new to see.
     pub(super) fn after(&mut self, outcome: &Result<Outcome, PortError>) -> Duration {
         match outcome {
             Ok(outcome) => {

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use crate::ids::{ClusterName, ImageId};
 use crate::observed::Sweep;
-use crate::ports::{Clock, Cloud, Outside, Wanted};
+use crate::ports::{Clock, Cloud, Outside, Wanted, chain};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
@@ -20,14 +20,14 @@ pub(super) struct Sweeper {
 
 #[derive(Default)]
 struct Region {
-    /// Held while a sweep is under way; whoever waits for it then shares what it brought.
+    /// The lock that is held while a sweep is under way. A pass that waits for it shares the result.
     under_way: Mutex<()>,
     latest: RefCell<Option<Latest>>,
-    /// What each cluster wants looked up.
+    /// The things that each cluster wants looked up.
     wanted: RefCell<BTreeMap<ClusterName, Wants>>,
 }
 
-/// What one cluster wants looked up.
+/// The things that one cluster wants looked up.
 #[derive(Clone)]
 struct Wants {
     image: ImageId,
@@ -75,7 +75,7 @@ impl Region {
         let wanted = self.wanted(&spec.region);
         let begun = outside.clock().now();
         let result = outside.cloud().sweep(&wanted).await;
-        let result = result.map(Rc::new).map_err(|error| super::chain(&error));
+        let result = result.map(Rc::new).map_err(|error| chain(&error));
         *self.latest.borrow_mut() = Some(Latest { begun, result: result.clone(), wanted });
         result
     }

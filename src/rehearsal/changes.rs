@@ -1,4 +1,4 @@
-//! In what a copy differs from its cluster because somebody wants it to, and how that is told.
+//! The differences between a copy and its cluster that somebody wants, and their words.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,16 @@ use crate::ids::{ClusterName, SlotName, VolumeId, VolumeName, Zone};
 use crate::observed::{CloudView, Health, Membership, Volume, VolumeState};
 use crate::spec::{COPY_OF, ClusterSpec, Original, Seed};
 
-/// What is wanted otherwise. What is not said stays as it is in the cluster.
+/// The differences that are wanted. Everything else is as in the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
+    /// Another instance type, e.g. `t3.small`.
     pub instance_type: Option<String>,
-    /// The subnet of the slots in a zone.
+    /// The subnet of the slots in each of these zones.
     pub subnets: BTreeMap<Zone, String>,
-    /// All of them; none are the cluster's own.
+    /// All security groups of the copy; none for the cluster's own.
     pub security_groups: BTreeSet<String>,
-    /// Whose data it begins with; blank volumes if nobody's.
+    /// The slot whose data the copy begins with; none for blank volumes.
     pub data: Option<Source>,
 }
 
@@ -34,7 +35,7 @@ pub struct UnknownZone {
     pub zones: String,
 }
 
-/// Why there is no data to begin with.
+/// The reason why there is no data to begin with.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum NoSource {
     #[error("{0} has no healthy voter that does not lead, and so nobody whose data could be copied")]
@@ -44,7 +45,7 @@ pub enum NoSource {
 }
 
 impl Changes {
-    /// Makes them in a copy, and says in words what is otherwise now.
+    /// Makes the changes in a copy, and says in words what differs now.
     pub fn make(&self, copy: &mut ClusterSpec) -> Result<Vec<String>, UnknownZone> {
         let mut told = Vec::new();
         if let Some(other) = self.instance_type.as_ref().filter(|other| **other != copy.instance.instance_type) {
@@ -84,8 +85,8 @@ fn move_zone(copy: &mut ClusterSpec, zone: &Zone, subnet: &str) -> Result<Option
     Ok((!before.is_empty()).then(|| format!("subnet in {zone} {before} → {subnet}")))
 }
 
-/// The first slot begins with the data. All instances bear the tag, because tags are the cluster's; a blank volume is blank
-/// whatever it says.
+/// Lets the first slot begin with the data. All instances bear the tag, because tags are the cluster's; a blank volume is blank
+/// whatever the tag says.
 fn begin_with(copy: &mut ClusterSpec, source: &Source) {
     if let (Some(Original { cluster, seed }), Some(first)) = (&mut copy.origin, copy.slots.first()) {
         *seed = Some(Seed { slot: first.name.clone(), volumes: source.volumes.clone() });
@@ -94,8 +95,8 @@ fn begin_with(copy: &mut ClusterSpec, source: &Source) {
 }
 
 impl Source {
-    /// The first slot whose member is a healthy voter and does not lead: it has all of the data, and is missed least while its
-    /// volume is read.
+    /// Finds the first slot whose member is a healthy voter and does not lead: it has all of the data, and is missed least
+    /// while its volume is read.
     pub fn find(spec: &ClusterSpec, view: &CloudView, membership: &Membership) -> Result<Self, NoSource> {
         let follows = |slot: &&SlotName| {
             let member = membership.of_slot(slot);

@@ -1,18 +1,20 @@
-//! What a rehearsal came to.
+//! The report of a rehearsal: how each part ended, what it cost, and what speaks against the image.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
-use crate::controller::errand::Finish;
+use crate::controller::converge::Conclusion;
 use crate::ids::{ClusterName, ImageId, SlotName};
 use crate::time::Human;
 
-use super::{Budget, Log, Rehearsal};
+use super::clients::Log;
+use super::{Budget, Rehearsal};
 
-/// What a rehearsal came to. Times are in seconds of the cloud's clock.
+/// The report of a rehearsal. Times are in seconds of the cloud's clock.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -21,13 +23,11 @@ pub struct Report {
     pub copy: ClusterName,
     pub from: ImageId,
     pub to: ImageId,
-    /// In what the copy differed from the cluster, because somebody wanted it to.
+    /// The differences from the cluster that somebody wanted, e.g. `instance type m7i.large → t3.small`.
     pub changed: Vec<String>,
-    /// Nothing speaks against the image.
-    pub passed: bool,
-    /// It was told to stop; then nothing is proven.
-    pub broken_off: bool,
-    /// What speaks against it.
+    #[serde(flatten)]
+    pub judgement: Judgement,
+    /// Everything that speaks against the image.
     pub findings: Vec<String>,
     pub create_seconds: f64,
     pub roll_seconds: f64,
@@ -43,6 +43,27 @@ pub struct Report {
     pub without_canaries: bool,
 }
 
+/// The judgement on an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// Nothing speaks against the image.
+    Passed,
+    /// Something speaks against the image.
+    Failed,
+    /// The rehearsal was told to stop, so nothing is proven.
+    Interrupted,
+}
+
+/// As two fields of the report that programs read: `passed` and `brokenOff`.
+impl Serialize for Judgement {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(Some(2))?;
+        fields.serialize_entry("passed", &(*self == Self::Passed))?;
+        fields.serialize_entry("brokenOff", &(*self == Self::Interrupted))?;
+        fields.end()
+    }
+}
+
 impl Report {
     pub(crate) fn of(rehearsal: &Rehearsal) -> Self {
         Self {
@@ -51,8 +72,7 @@ impl Report {
             from: rehearsal.from.clone(),
             to: rehearsal.copy.image.clone(),
             changed: rehearsal.changed.clone(),
-            passed: true,
-            broken_off: false,
+            judgement: Judgement::Passed,
             findings: Vec::new(),
             create_seconds: 0.0,
             roll_seconds: 0.0,
@@ -65,30 +85,33 @@ impl Report {
         }
     }
 
-    /// Something speaks against the image.
-    pub(super) fn finds(&mut self, what: String) {
-        self.passed = false;
-        self.findings.push(what);
+    /// Adds a finding against the image.
+    pub(super) fn finds(&mut self, finding: String) {
+        if self.judgement == Judgement::Passed {
+            self.judgement = Judgement::Failed;
+        }
+        self.findings.push(finding);
     }
 
-    /// How a part of it ended.
-    pub(super) fn takes(&mut self, otherwise: &str, finish: &Finish) {
-        match finish {
-            Finish::Reached => {}
-            Finish::Stuck(plan) => self.finds(format!("{otherwise}: {plan}")),
-            Finish::OutOfTime(plan) => self.finds(format!("{otherwise} in time; at the end: {plan}")),
-            Finish::BrokenOff => {
-                self.broken_off = true;
-                self.finds(format!("{otherwise}: broken off"));
+    /// Adds how a part of the rehearsal ended; `failure` says what it means that it did not reach its end.
+    pub(super) fn concludes(&mut self, failure: &str, conclusion: &Conclusion) {
+        match conclusion {
+            Conclusion::Reached => {}
+            Conclusion::Stuck(plan) => self.finds(format!("{failure}: {plan}")),
+            Conclusion::OutOfTime(plan) => self.finds(format!("{failure} in time; at the end: {plan}")),
+            Conclusion::Interrupted => {
+                self.judgement = Judgement::Interrupted;
+                self.finds(format!("{failure}: broken off"));
             }
         }
     }
 
-    /// What clients and members went through.
-    pub(super) fn counts(&mut self, log: &Log, downs: &BTreeMap<SlotName, Duration>, budget: &Budget) {
+    /// Adds what clients and members went through, and judges it.
+    pub(super) fn judges(&mut self, log: &Log, downs: &BTreeMap<SlotName, Duration>, budget: &Budget) {
         self.member_down_seconds = downs.iter().map(|(slot, down)| (slot.clone(), down.as_secs_f64())).collect();
         self.longest_write_stall_seconds = log.longest_stall.as_secs_f64();
-        (self.writes_acknowledged, self.writes_lost) = (log.written.len(), log.lost.len());
+        self.writes_acknowledged = log.written.len();
+        self.writes_lost = log.lost.len();
         log.finding.iter().for_each(|finding| self.finds(finding.clone()));
         if let Some(after) = log.lost.values().next() {
             let (lost, all) = (self.writes_lost, self.writes_acknowledged);
@@ -112,10 +135,10 @@ impl Report {
     }
 
     fn verdict(&self) -> &'static str {
-        match (self.passed, self.broken_off) {
-            (true, _) => "passed",
-            (false, true) => "broken off",
-            (false, false) => "failed",
+        match self.judgement {
+            Judgement::Passed => "passed",
+            Judgement::Failed => "failed",
+            Judgement::Interrupted => "broken off",
         }
     }
 
@@ -139,7 +162,7 @@ impl Report {
         changed.into_iter().chain(rows).chain(writes).collect()
     }
 
-    /// For a terminal.
+    /// The report for a terminal.
     pub fn text(&self) -> String {
         let Self { cluster, from, to, copy, .. } = self;
         let mut text = format!("rehearsal of {cluster}, {from} → {to}: {}\n", self.verdict());
@@ -153,7 +176,7 @@ impl Report {
         text
     }
 
-    /// For a comment on a pull request. The marker in the first line names the comment that it replaces.
+    /// The report for a comment on a pull request. The marker in the first line names the comment that this one replaces.
     pub fn markdown(&self) -> String {
         let Self { cluster, from, to, .. } = self;
         let mut text = format!("<!-- hermitcrab:rehearsal:{cluster} -->\n");

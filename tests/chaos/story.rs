@@ -8,7 +8,7 @@ use hermitcrab::ids::{Generation, ImageId, InstanceId, MemberId, SlotName, Volum
 use hermitcrab::observed::{GroupMember, Health, InstanceState, Launches, Lifecycle, Process};
 use hermitcrab::ports::{Clock, Cloud, Members, Seat, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, What, World, block_on};
-use hermitcrab::simulate::{Ending, Line, Scenario, Stage, story};
+use hermitcrab::simulate::{Ending, Line, Scenario, Simulation, text};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
 use hermitcrab::time::after;
@@ -104,8 +104,8 @@ impl Story {
         load(&[PathBuf::from(self.file)]).specs().next().unwrap().1.clone()
     }
 
-    /// The world and the stage, just before the first pass.
-    pub fn begin(&self) -> (World, Stage) {
+    /// The world and the simulation, just before the first pass.
+    pub fn begin(&self) -> (World, Simulation) {
         let from = self.spec();
         let payload = match self.beginning {
             Beginning::BadUpgrade => Some(Payload::NeverJoins),
@@ -129,30 +129,30 @@ impl Story {
             let lost = world.instances_of(&from.name, &from.slots[1].name).remove(0);
             world.terminate_instance(&lost);
         }
-        let stage = Stage::new(&world, wanted, 1);
-        (world, stage)
+        let simulation = Simulation::new(&world, wanted, 1);
+        (world, simulation)
     }
 
     /// Runs to the end, after whatever `arrange` has arranged.
-    pub fn run(&self, arrange: impl FnOnce(&World, &mut Stage)) -> Run {
-        let (world, mut stage) = self.begin();
-        arrange(&world, &mut stage);
-        self.finish(&world, &mut stage, Tale::default())
+    pub fn run(&self, arrange: impl FnOnce(&World, &mut Simulation)) -> Run {
+        let (world, mut simulation) = self.begin();
+        arrange(&world, &mut simulation);
+        self.finish(&world, &mut simulation, Tale::default())
     }
 
     /// Runs until `call` mutating calls were sent, commits `image`, and runs to the end.
     pub fn run_with_another_commit(&self, call: u64, image: &ImageId) -> Run {
-        let (world, mut stage) = self.begin();
+        let (world, mut simulation) = self.begin();
         let mut tale = Tale::default();
         let limit = after(world.now(), Duration::from_secs(24 * 3_600));
-        stage.run_until(limit, &mut |line| tale.hear(line), &mut || world.sent() >= call);
-        stage.commit(ClusterSpec { image: image.clone(), ..stage.committed() });
-        self.finish(&world, &mut stage, tale)
+        simulation.run_until(limit, &mut |line| tale.hear(line), &mut || world.sent() >= call);
+        simulation.commit(ClusterSpec { image: image.clone(), ..simulation.committed() });
+        self.finish(&world, &mut simulation, tale)
     }
 
-    pub fn finish(&self, world: &World, stage: &mut Stage, mut tale: Tale) -> Run {
-        stage.run_to_end(&mut |line| tale.hear(line));
-        let (ending, effects) = (stage.ending(), tale.effects());
+    pub fn finish(&self, world: &World, simulation: &mut Simulation, mut tale: Tale) -> Run {
+        simulation.run_to_end(&mut |line| tale.hear(line));
+        let (ending, effects) = (simulation.ending(), tale.effects());
         let came = Came { ending, effects, slots: self.slots(world), group: self.group(world) };
         for violation in world.violations() {
             tale.text.push_str(&format!("{violation:?}\n"));
@@ -228,7 +228,7 @@ pub struct Tale {
 
 impl Tale {
     pub fn hear(&mut self, line: &Line) {
-        self.text.push_str(&story::line(line));
+        self.text.push_str(&text::line(line));
         self.text.push('\n');
         let Line::World { event, .. } = line else { return };
         match &event.what {

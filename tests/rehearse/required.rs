@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hermitcrab::ports::Clock;
 use hermitcrab::sim::{FaultLevel, What, World};
-use hermitcrab::simulate::{Line, Stage};
+use hermitcrab::simulate::{Line, Simulation};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::after;
 
@@ -135,7 +135,7 @@ fn in_the_middle_of_a_rollout_it_begins_where_the_slots_to_come_are() {
     };
     let limit = after(world.now(), Duration::from_secs(3_600));
     let new = ClusterSpec { image: NEW.into(), ..spec() };
-    assert!(Stage::new(&world, new, 1).run_until(limit, &mut hear, &mut || seen.get()));
+    assert!(Simulation::new(&world, new, 1).run_until(limit, &mut hear, &mut || seen.get()));
     world.save(&desk.folder.path().join("world.json")).unwrap();
 
     desk.edit(OLD, NEW);

@@ -11,7 +11,7 @@ use hermitcrab::observed::{Launches, Process};
 use hermitcrab::plan::{Hazard, Plan, plan};
 use hermitcrab::ports::{Clock, Cloud, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, What, World, block_on};
-use hermitcrab::simulate::{AnswerKind, Line, Stage, story, version};
+use hermitcrab::simulate::{AnswerKind, Line, Simulation, text, version};
 use hermitcrab::spec::load::load;
 use hermitcrab::spec::window::{Window, WindowKind};
 use hermitcrab::spec::{Approval, ClusterSpec, OnFailure};
@@ -21,7 +21,7 @@ use hermitcrab::time::after;
 /// The world of one script.
 pub struct Script {
     world: World,
-    stage: Stage,
+    simulation: Simulation,
     names: Names,
 }
 
@@ -59,7 +59,7 @@ impl Script {
             names.known.insert(volume.id.to_string(), format!("{}/{}", volume.slot, volume.name));
         }
         world.drain_events();
-        Self { stage: Stage::new(&world, spec, 1), world, names }
+        Self { simulation: Simulation::new(&world, spec, 1), world, names }
     }
 
     /// Does what a command says. Answers what happened.
@@ -72,7 +72,7 @@ impl Script {
             ["run", "until", "blocked"] => return self.run_until_blocked(),
             ["run", "until", action, "of", slot] => return self.run_until_action(action, slot),
             ["run", "for", span] => return self.run_for(span_of(span)),
-            ["crash", "controller"] => self.stage.crash(0, Duration::from_secs(5)),
+            ["crash", "controller"] => self.simulation.crash(0, Duration::from_secs(5)),
             ["stop", "instance", "of", slot] => self.world.stop_instance(&self.instance(slot)),
             ["start", "instance", "of", slot] => self.world.start_instance(&self.instance(slot)),
             ["terminate", "instance", "of", slot] => self.world.terminate_instance(&self.instance(slot)),
@@ -95,7 +95,7 @@ impl Script {
 
     fn register(&self, image: &str, what: &str) {
         let payload = match what {
-            "good" => Payload::Good { version: version(&self.stage.committed()) },
+            "good" => Payload::Good { version: version(&self.simulation.committed()) },
             "never-joins" => Payload::NeverJoins,
             "unhealthy" => Payload::JoinsUnhealthy,
             other => panic!("no such payload: {other}"),
@@ -104,7 +104,7 @@ impl Script {
     }
 
     fn commit(&self, change: &[&str]) {
-        let mut spec: ClusterSpec = self.stage.committed();
+        let mut spec: ClusterSpec = self.simulation.committed();
         match change {
             ["image", image] => spec.image = (*image).into(),
             ["suspend", yes] => spec.suspend = *yes == "true",
@@ -119,12 +119,12 @@ impl Script {
             ["without", slot] => spec.slots.retain(|declared| *declared.name != **slot),
             other => panic!("no such change: {}", other.join(" ")),
         }
-        self.stage.commit(spec);
+        self.simulation.commit(spec);
     }
 
     /// Commits the approval that is asked for.
     fn approve(&self) {
-        let mut spec = self.stage.committed();
+        let mut spec = self.simulation.committed();
         let seen = self.scene().look(&spec);
         let Plan::Blocked(hazards) = plan(&spec, &seen) else { panic!("nobody asks for approval") };
         let asked = hazards.hazards.into_iter().find_map(|hazard| match hazard {
@@ -132,19 +132,19 @@ impl Script {
             _ => None,
         });
         spec.rollout.approved = Some(asked.unwrap());
-        self.stage.commit(spec);
+        self.simulation.commit(spec);
     }
 
     fn run_to_the_end(&mut self) -> String {
         let mut told = Told::new(&mut self.names);
-        self.stage.run_to_end(&mut |line| told.hear(line));
+        self.simulation.run_to_end(&mut |line| told.hear(line));
         told.text
     }
 
     fn run_for(&mut self, span: Duration) -> String {
         let mut told = Told::new(&mut self.names);
         let until = after(self.world.now(), span);
-        self.stage.run_until(until, &mut |line| told.hear(line), &mut || false);
+        self.simulation.run_until(until, &mut |line| told.hear(line), &mut || false);
         told.text
     }
 
@@ -155,7 +155,11 @@ impl Script {
             blocked.set(matches!(line, Line::Answer(answer) if answer.kind == AnswerKind::Blocked));
         };
         let limit = after(self.world.now(), Duration::from_secs(3_600));
-        assert!(self.stage.run_until(limit, &mut hear, &mut || blocked.get()), "it is never blocked:\n{}", told.text);
+        assert!(
+            self.simulation.run_until(limit, &mut hear, &mut || blocked.get()),
+            "it is never blocked:\n{}",
+            told.text
+        );
         told.text
     }
 
@@ -169,21 +173,21 @@ impl Script {
             }
         };
         let limit = after(self.world.now(), Duration::from_secs(24 * 3_600));
-        assert!(self.stage.run_until(limit, &mut hear, &mut || done.get()), "it is never done:\n{}", told.text);
+        assert!(self.simulation.run_until(limit, &mut hear, &mut || done.get()), "it is never done:\n{}", told.text);
         told.text
     }
 
     /// The oldest live instance of a slot.
     fn instance(&self, slot: &str) -> InstanceId {
-        self.world.instances_of(&self.stage.committed().name, &slot.into()).remove(0)
+        self.world.instances_of(&self.simulation.committed().name, &slot.into()).remove(0)
     }
 
     fn volume(&self, slot: &str) -> VolumeId {
-        self.world.volumes_of(&self.stage.committed().name, &slot.into()).remove(0)
+        self.world.volumes_of(&self.simulation.committed().name, &slot.into()).remove(0)
     }
 
     fn group(&self) -> String {
-        self.stage.committed().capacity.group().unwrap().to_owned()
+        self.simulation.committed().capacity.group().unwrap().to_owned()
     }
 
     /// What the adopted group wants, has and may do.
@@ -204,11 +208,11 @@ impl Script {
     }
 
     fn scene(&self) -> Scene {
-        Scene::simulated(vec![self.stage.committed()], self.world.clone(), None)
+        Scene::simulated(vec![self.simulation.committed()], self.world.clone(), None)
     }
 
     fn status(&self) -> String {
-        let spec = self.stage.committed();
+        let spec = self.simulation.committed();
         let seen = self.scene().look(&spec);
         let status = status(&spec, &seen, &plan(&spec, &seen), None);
         let mut told = format!("{} of {} on {}\n", status.progress.updated, status.progress.total, status.image);
@@ -247,7 +251,7 @@ impl<'n> Told<'n> {
         let said = match line {
             Line::World { event, .. } if matches!(event.what, What::World { .. }) => return,
             Line::Answer(answer) if answer.kind == AnswerKind::Wait => return,
-            line => story::line(line),
+            line => text::line(line),
         };
         let said = said.trim_start().split_once(' ').map_or("", |(_, rest)| rest).trim_end();
         let said = format!("  {}\n", self.names.called(said));

@@ -7,15 +7,16 @@ use futures_util::future::{self, FutureExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Nobody, View, names};
+use super::{View, names};
 use crate::act;
 use crate::action::Action;
 use crate::cli::Failure;
 use crate::cli::real::{Args, Real};
 use crate::cli::simulate::Behaviour;
 use crate::cloud::permissions::Asked;
-use crate::controller::errand::{Errand, Finish};
-use crate::controller::{Audience, Controller, Settings};
+use crate::controller::converge::{Conclusion, Target};
+use crate::controller::{Controller, Settings};
+use crate::event::Listeners;
 use crate::ids::{ClusterName, Owner};
 use crate::limits::Limits;
 use crate::observed::Observation;
@@ -28,7 +29,7 @@ use crate::time::Timestamp;
 /// EC2 and what runs there.
 pub(super) struct Actual {
     runtime: Runtime,
-    controller: Controller<Rc<Real>, Nobody>,
+    controller: Controller<'static, Rc<Real>>,
     owner: Owner,
 }
 
@@ -37,7 +38,7 @@ impl Actual {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let outside = runtime.block_on(Real::open(args, specs.first()))?;
         let owner = Owner::from(args.owner.as_str());
-        Ok(Self { runtime, controller: Controller::new(outside, Nobody, settings(&owner)), owner })
+        Ok(Self { runtime, controller: Controller::new(outside, Listeners::default(), settings(&owner)), owner })
     }
 }
 
@@ -62,16 +63,14 @@ impl View for Actual {
         self.runtime.block_on(acted).map_err(Failure::new)
     }
 
-    fn bring(&self, errand: Errand, audience: &dyn Audience) -> Result<Finish, Failure> {
-        let outside = self.controller.outside().clone();
-        self.runtime
-            .block_on(async { Ok(Box::pin(errand.run(outside, settings(&self.owner), audience, signalled()?)).await) })
+    fn reach(&self, target: Target, listeners: Listeners<'_>) -> Result<Conclusion, Failure> {
+        let (outside, settings) = (self.controller.outside().clone(), settings(&self.owner));
+        self.runtime.block_on(async { Ok(Box::pin(target.reach(outside, settings, listeners, signalled()?)).await) })
     }
 
-    fn rehearse(&self, rehearsal: &Rehearsal, audience: &dyn Audience) -> Result<Report, Failure> {
-        let outside = self.controller.outside().clone();
-        let settings = || settings(&self.owner);
-        self.runtime.block_on(async { Ok(Box::pin(rehearsal.run(outside, settings, audience, signalled()?)).await) })
+    fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>) -> Result<Report, Failure> {
+        let (outside, settings) = (self.controller.outside().clone(), settings(&self.owner));
+        self.runtime.block_on(async { Ok(Box::pin(rehearsal.run(outside, &settings, listeners, signalled()?)).await) })
     }
 
     fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure> {

@@ -5,12 +5,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cloud::permissions::{Allowed, Asked};
-use crate::controller::chain;
 use crate::ids::ImageId;
 use crate::observed::{CloudView, Health, Instance, InstanceState, Membership, Observation, Pruning, Reading};
 use crate::plan::Look;
 use crate::plan::gates::{self, GateName};
-use crate::ports::PortError;
+use crate::ports::{PortError, chain};
 use crate::spec::{ClusterSpec, PruningGuard, SlotSpec};
 use crate::time::{Human, Timestamp, elapsed};
 

@@ -7,11 +7,10 @@ use serde::Serialize;
 use crate::action::{ClaimEffect, Effect};
 use crate::cli::Failure;
 use crate::cli::cloud::{self, Scene};
-use crate::controller::chain;
 use crate::ids::Generation;
 use crate::observed::{Rehearsed, Verdict};
-use crate::ports::Outcome;
-use crate::rehearsal::Report;
+use crate::ports::{Outcome, chain};
+use crate::rehearsal::{Judgement, Report};
 use crate::spec::{self, ClusterSpec};
 
 /// How often it is tried, should somebody else write at the same time.
@@ -44,7 +43,7 @@ struct NotRecorded {
 /// Writes it down for the cluster itself, as its spec would have it.
 pub fn record(scene: &Scene, spec: &ClusterSpec, report: &Report) -> Record {
     let generation = spec.generation();
-    if report.broken_off {
+    if report.judgement == Judgement::Interrupted {
         return Record { generation, kept: Kept::Nothing };
     }
     let rehearsed = Rehearsed {
@@ -79,7 +78,7 @@ fn write(scene: &Scene, spec: &ClusterSpec, rehearsed: &Rehearsed) -> Result<boo
 }
 
 fn verdict(report: &Report) -> Verdict {
-    if report.passed {
+    if report.judgement == Judgement::Passed {
         return Verdict::Passed;
     }
     let short = |finding: &String| finding.chars().take(LONGEST).collect();
@@ -165,8 +164,8 @@ mod tests {
         (scene, spec, Rehearsal { original: old.name, copy, changed, from: old.image, budget })
     }
 
-    fn report(rehearsal: &Rehearsal, broken_off: bool, findings: &[String]) -> Report {
-        Report { passed: findings.is_empty(), broken_off, findings: findings.to_vec(), ..Report::of(rehearsal) }
+    fn report(rehearsal: &Rehearsal, judgement: Judgement, findings: &[String]) -> Report {
+        Report { judgement, findings: findings.to_vec(), ..Report::of(rehearsal) }
     }
 
     fn known(scene: &Scene, spec: &ClusterSpec) -> (u64, Vec<Rehearsed>) {
@@ -178,7 +177,7 @@ mod tests {
     fn it_is_written_down_for_the_cluster_as_it_is_to_be_and_not_for_the_copy() {
         let (scene, spec, rehearsal) = scene();
         let before = known(&scene, &spec).0;
-        let kept = record(&scene, &spec, &report(&rehearsal, false, &[])).kept;
+        let kept = record(&scene, &spec, &report(&rehearsal, Judgement::Passed, &[])).kept;
         assert!(matches!(kept, Kept::Written));
         let (revision, known) = known(&scene, &spec);
         let [rehearsed] = &known[..] else { panic!("{known:?}") };
@@ -193,7 +192,7 @@ mod tests {
     fn of_what_speaks_against_an_image_enough_is_kept_and_no_more() {
         let (scene, spec, rehearsal) = scene();
         let findings: Vec<_> = (0..9).map(|nth| format!("{nth}{}", "ü".repeat(999))).collect();
-        record(&scene, &spec, &report(&rehearsal, false, &findings));
+        record(&scene, &spec, &report(&rehearsal, Judgement::Failed, &findings));
         let Verdict::Failed { findings } = known(&scene, &spec).1.remove(0).verdict else { panic!("it passed") };
         assert_eq!(findings.iter().map(|finding| finding.chars().count()).collect::<Vec<_>>(), [LONGEST; FINDINGS]);
     }
@@ -201,9 +200,10 @@ mod tests {
     #[test]
     fn one_that_was_broken_off_leaves_what_was_known() {
         let (scene, spec, rehearsal) = scene();
-        record(&scene, &spec, &report(&rehearsal, false, &[]));
+        record(&scene, &spec, &report(&rehearsal, Judgement::Passed, &[]));
         let before = known(&scene, &spec);
-        let broken_off = report(&rehearsal, true, &["the rollout did not come to its end: broken off".to_owned()]);
+        let broken_off =
+            report(&rehearsal, Judgement::Interrupted, &["the rollout did not come to its end: broken off".to_owned()]);
         assert!(matches!(record(&scene, &spec, &broken_off).kept, Kept::Nothing));
         assert_eq!(known(&scene, &spec), before);
     }
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_write_of_which_no_answer_came_is_not_made_twice() {
         let (scene, spec, rehearsal) = scene();
-        record(&scene, &spec, &report(&rehearsal, false, &[]));
+        record(&scene, &spec, &report(&rehearsal, Judgement::Passed, &[]));
         let (revision, known_before) = known(&scene, &spec);
         assert!(write(&scene, &spec, &known_before[0]).unwrap());
         assert_eq!(known(&scene, &spec).0, revision);
@@ -221,7 +221,7 @@ mod tests {
     fn what_cannot_be_written_is_an_error_where_the_file_requires_it() {
         let (scene, spec, rehearsal) = scene();
         let mut spec = ClusterSpec { name: "nowhere".into(), ..spec };
-        let made = |spec: &ClusterSpec| record(&scene, spec, &report(&rehearsal, false, &[]));
+        let made = |spec: &ClusterSpec| record(&scene, spec, &report(&rehearsal, Judgement::Passed, &[]));
         let (optional, required) = (made(&spec), made(&spec));
         assert!(optional.conclude(&spec).is_ok());
         spec.rollout.rehearsal = spec::Rehearsal::Required;

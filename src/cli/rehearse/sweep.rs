@@ -1,13 +1,12 @@
 //! Destroys copies that were left behind.
 
-use std::cell::RefCell;
 use std::io::Write;
 
 use super::Args;
 use crate::cli::cloud::Scene;
 use crate::cli::steps::Steps;
 use crate::cli::{Exit, Failure, Output};
-use crate::controller::errand::{Errand, Finish};
+use crate::controller::converge::{Conclusion, Target};
 use crate::observed::Remains;
 use crate::plan::Goal;
 use crate::rehearsal;
@@ -31,17 +30,17 @@ pub fn sweep(args: &Args, scene: &Scene, out: &mut Output) -> Result<Exit, Failu
                 writeln!(out.data, "{}: left alone, as it is {} old", copy.name, Human(age))?;
                 continue;
             }
-            let errand = Errand { spec: copy.clone(), goal: Goal::Gone(Remains::Nothing), limit: args.timeout };
-            match scene.bring(errand, &Steps(RefCell::new(&mut *out)))? {
-                Finish::Reached => {
+            let target = Target { spec: copy.clone(), goal: Goal::Gone(Remains::Nothing), limit: args.timeout };
+            match scene.reach(target, Steps::alone(out))? {
+                Conclusion::Reached => {
                     scene.forget(&copy)?;
                     writeln!(out.data, "{}: destroyed", copy.name)?;
                 }
-                Finish::Stuck(plan) | Finish::OutOfTime(plan) => {
+                Conclusion::Stuck(plan) | Conclusion::OutOfTime(plan) => {
                     left = true;
                     writeln!(out.data, "{}: not destroyed yet: {plan}", copy.name)?;
                 }
-                Finish::BrokenOff => return Ok(Exit::Interrupted),
+                Conclusion::Interrupted => return Ok(Exit::Interrupted),
             }
         }
     }

@@ -23,13 +23,13 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// How long to wait at most, whatever the operating system says or does not say.
+/// The longest wait, whatever the operating system says or does not say.
 const POLL: Duration = Duration::from_secs(30);
-/// So much quiet ends a burst of events: a `git checkout` or an editor's save is several.
+/// The silence that ends a burst of events: a `git checkout` or an editor's save is several.
 const QUIET: Duration = Duration::from_millis(75);
-/// A burst that never ends is cut off here.
+/// The time after which a burst that never ends is cut off.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Linux gives up on a path after as many symlinks (`path_resolution(7)`).
+/// The number of symlinks after which Linux gives up on a path (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
 /// Watches files and directories that may or may not exist. Uses real time: files change in real time even where
@@ -39,30 +39,30 @@ pub struct Watch {
     watcher: Option<RecommendedWatcher>,
     armed: BTreeSet<PathBuf>,
     bell: Arc<Bell>,
-    /// When the burst of events began that `changed` is waiting out; kept here so that `changed` may be dropped.
-    stirred: Option<Instant>,
+    /// The beginning of the burst of events that `changed` is waiting out; kept here so that `changed` may be dropped.
+    burst_began: Option<Instant>,
     poll_at: Instant,
     warned: bool,
 }
 
-/// What notify's thread rings.
+/// The bell that notify's thread rings.
 #[derive(Default)]
 struct Bell {
     rung: Notify,
-    ground: Mutex<Ground>,
+    watched: Mutex<Watched>,
 }
 
-/// What matters of all that is reported.
+/// The places of which an event matters.
 #[derive(Default)]
-struct Ground {
+struct Watched {
     /// Directories in which every entry matters that is not hidden.
     trees: BTreeSet<PathBuf>,
-    /// Single names that matter: each step of the way to a tree or a file, through every symlink.
-    steps: BTreeSet<PathBuf>,
+    /// Single names that matter: each part of the way to a tree or a file, through every symlink.
+    waypoints: BTreeSet<PathBuf>,
 }
 
 impl Watch {
-    /// Watches `paths` from now on. Where the operating system refuses, this says why once and the poll alone serves.
+    /// Watches `paths` from now on. Where the operating system refuses, the log says why once, and the poll alone serves.
     pub fn new(paths: &[PathBuf]) -> Self {
         let bell = Arc::new(Bell::default());
         let mut watch = Self {
@@ -70,7 +70,7 @@ impl Watch {
             watcher: None,
             armed: BTreeSet::new(),
             bell: Arc::clone(&bell),
-            stirred: None,
+            burst_began: None,
             poll_at: Instant::now() + POLL,
             warned: false,
         };
@@ -85,13 +85,13 @@ impl Watch {
     /// Resolves when something may have changed, or 30 seconds after it last did. Everything is armed anew by then.
     /// May be dropped while it waits: what it had noticed is not lost.
     pub async fn changed(&mut self) {
-        if self.stirred.is_none() && timeout_at(self.poll_at, self.bell.rung.notified()).await.is_ok() {
-            self.stirred = Some(Instant::now());
+        if self.burst_began.is_none() && timeout_at(self.poll_at, self.bell.rung.notified()).await.is_ok() {
+            self.burst_began = Some(Instant::now());
         }
-        if let Some(stirred) = self.stirred {
-            self.quiet(stirred + PATIENCE).await;
+        if let Some(burst_began) = self.burst_began {
+            self.quiet(burst_began + PATIENCE).await;
         }
-        self.stirred = None;
+        self.burst_began = None;
         self.poll_at = Instant::now() + POLL;
         self.rearm();
     }
@@ -106,24 +106,23 @@ impl Watch {
         }
     }
 
-    /// Watches what the paths lead to now, and nothing else. `changed` does this before it resolves; to do it once
-    /// more after a look does no harm.
-    pub fn rearm(&mut self) {
+    /// Watches the places that the paths lead to now, and nothing else.
+    fn rearm(&mut self) {
         // Everything is armed again, known or not: whether a directory is still the one that was armed cannot be
         // told from its path, nor from its inode, which is soon used again.
-        let mut round = Round { watch: self, armed: BTreeSet::new(), found: Ground::default() };
-        for path in round.watch.paths.clone() {
-            round.arm_all(&path);
+        let mut arming = Arming { watch: self, armed: BTreeSet::new(), found: Watched::default() };
+        for path in arming.watch.paths.clone() {
+            arming.arm_all(&path);
         }
-        let Round { armed, found, .. } = round;
+        let Arming { armed, found, .. } = arming;
         let stale = mem::replace(&mut self.armed, armed);
         if let Some(watcher) = &mut self.watcher {
             for directory in stale.difference(&self.armed) {
-                // Fails for a directory that is gone, which is what it is for.
+                // Fails for a directory that is gone, which does no harm.
                 let _ = watcher.unwatch(directory);
             }
         }
-        self.bell.with_ground(|ground| *ground = found);
+        self.bell.with_watched(|watched| *watched = found);
     }
 
     fn warn(&mut self, directory: &Path, error: &notify::Error) {
@@ -138,13 +137,13 @@ impl Watch {
 }
 
 /// One arming of everything.
-struct Round<'a> {
+struct Arming<'a> {
     watch: &'a mut Watch,
     armed: BTreeSet<PathBuf>,
-    found: Ground,
+    found: Watched,
 }
 
-impl Round<'_> {
+impl Arming<'_> {
     /// Arms the way to `path`, and all of it if it is a directory.
     fn arm_all(&mut self, path: &Path) {
         if let Some(end) = self.arm_way(path)
@@ -154,7 +153,7 @@ impl Round<'_> {
         }
     }
 
-    /// Arms every directory on the way to `path`, symlinks followed, as far as it exists; says where it ends.
+    /// Arms every directory on the way to `path`, symlinks followed, as far as it exists. Says where the way ends.
     fn arm_way(&mut self, path: &Path) -> Option<PathBuf> {
         let mut at = PathBuf::new();
         let mut ahead = path.to_owned();
@@ -169,7 +168,7 @@ impl Round<'_> {
                 Component::ParentDir => _ = at.pop(),
                 Component::Normal(name) => {
                     let next = at.join(name);
-                    self.note(|ground| &mut ground.steps, &next);
+                    self.note(|watched| &mut watched.waypoints, &next);
                     self.arm(&at);
                     if let Ok(target) = fs::read_link(&next) {
                         links += 1;
@@ -189,10 +188,10 @@ impl Round<'_> {
 
     /// Arms a directory, those in it, and those that its symlinks lead through.
     fn arm_tree(&mut self, directory: &Path) {
-        if !self.note(|ground| &mut ground.trees, directory) {
+        if !self.note(|watched| &mut watched.trees, directory) {
             return;
         }
-        // Before it is listed: what is made in it afterwards is reported.
+        // Armed before it is listed, so that everything that is made in it afterwards is reported.
         self.arm(directory);
         let Ok(entries) = fs::read_dir(directory) else { return };
         for entry in entries.flatten().filter(|entry| !is_hidden(&entry.path())) {
@@ -205,8 +204,8 @@ impl Round<'_> {
     }
 
     /// Notes what matters from now on; false if it was noted before.
-    fn note(&mut self, part: impl Fn(&mut Ground) -> &mut BTreeSet<PathBuf>, path: &Path) -> bool {
-        self.watch.bell.with_ground(|ground| part(ground).insert(path.to_owned()));
+    fn note(&mut self, part: impl Fn(&mut Watched) -> &mut BTreeSet<PathBuf>, path: &Path) -> bool {
+        self.watch.bell.with_watched(|watched| part(watched).insert(path.to_owned()));
         part(&mut self.found).insert(path.to_owned())
     }
 
@@ -238,10 +237,10 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 impl Bell {
-    /// Called on notify's thread.
+    /// Rings if an event matters. Called on notify's thread.
     fn hear(&self, event: notify::Result<Event>) {
         let matters = match event {
-            Ok(event) => self.with_ground(|ground| ground.concerns(&event)),
+            Ok(event) => self.with_watched(|watched| watched.concerns(&event)),
             Err(_) => true,
         };
         if matters {
@@ -249,12 +248,12 @@ impl Bell {
         }
     }
 
-    fn with_ground<T>(&self, f: impl FnOnce(&mut Ground) -> T) -> T {
-        f(&mut self.ground.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_watched<T>(&self, f: impl FnOnce(&mut Watched) -> T) -> T {
+        f(&mut self.watched.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Ground {
+impl Watched {
     /// Whether an event is a reason to look.
     fn concerns(&self, event: &Event) -> bool {
         // An overflowed queue is reported without a path: anything may have changed.
@@ -271,75 +270,9 @@ impl Ground {
 
     fn includes(&self, path: &Path) -> bool {
         let in_tree = || path.parent().is_some_and(|parent| self.trees.contains(parent)) && !is_hidden(path);
-        self.steps.contains(path) || self.trees.contains(path) || in_tree()
+        self.waypoints.contains(path) || self.trees.contains(path) || in_tree()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use notify::event::{AccessKind, AccessMode, DataChange, Flag, ModifyKind};
-
-    use super::*;
-
-    const WRITE: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
-
-    fn bell() -> Bell {
-        let bell = Bell::default();
-        bell.with_ground(|ground| {
-            ground.trees.insert("/desired".into());
-            ground.steps.extend(["/desired".into(), "/desired/..data".into(), "/elsewhere/userdata".into()]);
-        });
-        bell
-    }
-
-    /// Whether an event rings.
-    async fn rings(event: notify::Result<Event>) -> bool {
-        let bell = bell();
-        bell.hear(event);
-        timeout_at(Instant::now(), bell.rung.notified()).await.is_ok()
-    }
-
-    async fn rings_at(path: &str) -> bool {
-        rings(Ok(Event::new(WRITE).add_path(path.into()))).await
-    }
-
-    #[tokio::test]
-    async fn an_overflowed_queue_wakes_although_it_names_no_path() {
-        assert!(rings(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan))).await);
-    }
-
-    #[tokio::test]
-    async fn an_error_wakes() {
-        assert!(rings(Err(notify::Error::generic("what"))).await);
-    }
-
-    #[tokio::test]
-    async fn reading_does_not_wake() {
-        for kind in [AccessKind::Open(AccessMode::Any), AccessKind::Close(AccessMode::Read), AccessKind::Read] {
-            assert!(!rings(Ok(Event::new(EventKind::Access(kind)).add_path("/desired/a.yaml".into()))).await);
-        }
-    }
-
-    #[tokio::test]
-    async fn what_lies_in_a_tree_or_on_the_way_to_it_wakes() {
-        for path in ["/desired", "/desired/a.yaml", "/desired/..data", "/elsewhere/userdata"] {
-            assert!(rings_at(path).await, "{path}");
-        }
-    }
-
-    #[tokio::test]
-    async fn what_lies_beside_the_way_or_is_hidden_does_not_wake() {
-        for path in ["/", "/other", "/elsewhere/other", "/desired/.a.yaml.swp", "/desired/sub/unknown"] {
-            assert!(!rings_at(path).await, "{path}");
-        }
-    }
-
-    #[tokio::test]
-    async fn the_poll_alone_serves_where_nothing_can_be_watched() {
-        let mut watch = Watch::new(&[]);
-        watch.watcher = None;
-        watch.poll_at = Instant::now();
-        watch.changed().await;
-        assert!(watch.poll_at > Instant::now());
-    }
-}
+mod tests;

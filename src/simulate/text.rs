@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::sim::event::{SlotLine, UpDown, What};
 use crate::time::Human;
 
-use super::recorder::{Answer, AnswerKind, Line, Summary};
+use super::{Answer, AnswerKind, Line, Summary};
 
 /// One line of the transcript in words, without its end of line.
 pub fn line(line: &Line) -> String {

@@ -1,47 +1,45 @@
-//! Looks on: where members can be asked, which slots are through, and how long each member is down.
+//! Measures a rehearsal by its events: where members can be asked, which slots are through, how long each member is down.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::action::{ClaimEffect, Effect};
-use crate::controller::{Audience, Report, seats};
+use crate::controller::seats;
+use crate::event::{Acted, Event, EventKind, Listener};
 use crate::ids::SlotName;
 use crate::observed::{Health, Observation};
-use crate::plan::Plan;
-use crate::ports::{Outcome, PortError, Seat};
+use crate::ports::{Outcome, Seat};
 use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, elapsed};
 
-pub(super) struct Watch<'a> {
-    audience: &'a dyn Audience,
+/// Everything that is measured.
+#[derive(Debug, Default)]
+pub(super) struct Measurements {
     seats: RefCell<Vec<Seat>>,
     /// The slot that was released last, until somebody asks.
     released: RefCell<Option<SlotName>>,
-    /// Since when each member has been down without a break, and the longest that it was.
     downs: RefCell<BTreeMap<SlotName, Down>>,
-    /// The clocks run.
-    counts: Cell<bool>,
+    /// Whether the time that members are down is measured.
+    has_begun: Cell<bool>,
 }
 
+/// The time that one member was down.
 #[derive(Clone, Copy, Debug, Default)]
 struct Down {
+    /// The moment since which the member has been down without a break, if it is.
     since: Option<Timestamp>,
     longest: Duration,
 }
 
-impl<'a> Watch<'a> {
-    pub(super) fn new(audience: &'a dyn Audience) -> Self {
-        let (seats, released, downs) = (RefCell::default(), RefCell::default(), RefCell::default());
-        Self { audience, seats, released, downs, counts: Cell::new(false) }
-    }
-
-    /// Counts from now on: until then the members of a new cluster were down because there were none.
+impl Measurements {
+    /// Measures from now on: until then the members of a new cluster were down because there were none.
     pub(super) fn begin(&self) {
-        self.counts.set(true);
+        self.has_begun.set(true);
         self.released.take();
     }
 
+    /// The places where members could be asked at the last look.
     pub(super) fn seats(&self) -> Vec<Seat> {
         self.seats.borrow().clone()
     }
@@ -56,7 +54,7 @@ impl<'a> Watch<'a> {
         self.downs.borrow().iter().map(|(slot, down)| (slot.clone(), down.longest)).collect()
     }
 
-    fn follow(&self, spec: &ClusterSpec, seen: &Observation) {
+    fn measure(&self, spec: &ClusterSpec, seen: &Observation) {
         let Some(membership) = seen.membership.seen() else { return };
         let mut downs = self.downs.borrow_mut();
         for slot in &spec.slots {
@@ -70,25 +68,29 @@ impl<'a> Watch<'a> {
             down.since = (!is_up).then_some(since);
         }
     }
-}
 
-impl Audience for Watch<'_> {
-    fn planned(&self, report: &Report<'_>) {
-        self.audience.planned(report);
-        if let Some(view) = report.seen.cloud.seen() {
-            *self.seats.borrow_mut() = seats(view);
-        }
-        if self.counts.get() {
-            self.follow(report.spec, report.seen);
-        }
-    }
-
-    fn acted(&self, report: &Report<'_>, outcome: &Result<Outcome, PortError>) {
-        self.audience.acted(report, outcome);
-        if let (Plan::Act(action, _), Ok(Outcome::Done)) = (report.plan, outcome)
-            && let (Effect::Claim(ClaimEffect::Release { .. }), Some(slot)) = (&action.effect, &action.slot)
+    fn note_release(&self, Acted { action, outcome, .. }: &Acted) {
+        if let (Effect::Claim(ClaimEffect::Release { .. }), Some(slot)) = (&action.effect, &action.slot)
+            && *outcome == Ok(Outcome::Done)
         {
             self.released.replace(Some(slot.clone()));
+        }
+    }
+}
+
+impl Listener for Measurements {
+    fn hear(&self, event: &Event) {
+        match &event.kind {
+            EventKind::Planned(pass) => {
+                if let Some(view) = pass.seen.cloud.seen() {
+                    *self.seats.borrow_mut() = seats(view);
+                }
+                if self.has_begun.get() {
+                    self.measure(&pass.spec, &pass.seen);
+                }
+            }
+            EventKind::Acted(acted) => self.note_release(acted),
+            _ => {}
         }
     }
 }

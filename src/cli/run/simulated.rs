@@ -1,0 +1,112 @@
+//! The daemon on a simulated world, which is kept in a file if one is named.
+
+use std::path::PathBuf;
+
+use super::{Args, Backend};
+use crate::cli::Failure;
+use crate::cli::cloud;
+use crate::daemon::files::Files;
+use crate::daemon::source::Source;
+use crate::ids::ImageId;
+use crate::sim::{FaultLevel, Payload, World};
+use crate::simulate;
+use crate::spec::ClusterSpec;
+use crate::spec::load::Loaded;
+
+/// The arguments that only a simulated world needs.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Cloud")]
+#[group(skip)]
+pub(super) struct Simulated {
+    /// Where the simulated world is kept, after every change; implies `--cloud simulated`
+    #[arg(long, value_name = "FILE")]
+    pub(super) world: Option<PathBuf>,
+    /// Simulated seconds in a second
+    #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = speed)]
+    speed: f64,
+    /// Decides all chances of a simulated world
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Begin with nothing, so that the clusters are created, and not with each settled on its file's image
+    #[arg(long)]
+    empty: bool,
+    /// An image whose members never join, in the simulated world
+    #[arg(long, value_name = "AMI", value_parser = cloud::image)]
+    bad_image: Vec<ImageId>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
+        _ => Err("a speed is a number above 0".to_owned()),
+    }
+}
+
+/// Opens the world, and makes known to it what the files declare.
+pub(super) fn backend(args: &Args, files: Files) -> Result<Backend<World, Announced>, Failure> {
+    let simulated = &args.simulated;
+    let world = simulated.open(&files.load())?;
+    let source = Announced { files, world: world.clone(), bad_images: simulated.bad_image.clone() };
+    Ok(Backend { outside: world.controller(0), source, seed: simulated.seed })
+}
+
+impl Simulated {
+    fn open(&self, loaded: &Loaded) -> Result<World, Failure> {
+        let world = match self.world.as_deref().filter(|path| path.exists()) {
+            Some(path) => cloud::load(path)?,
+            None => self.begin(loaded),
+        };
+        if let Some(path) = &self.world {
+            cloud::save(&world, path)?;
+            world.autosave(path);
+        }
+        world.paced(self.speed);
+        Ok(world)
+    }
+
+    /// A new world, in which each cluster is settled on its file's image unless it shall be empty.
+    fn begin(&self, loaded: &Loaded) -> World {
+        let world = World::new(self.seed, FaultLevel::None);
+        for (_, spec) in loaded.specs().filter(|_| !self.empty) {
+            declare(&world, spec, &self.bad_image);
+            world.settle(spec);
+        }
+        world
+    }
+}
+
+/// Files whose clusters and images a simulated world has to know of.
+pub(super) struct Announced {
+    files: Files,
+    world: World,
+    bad_images: Vec<ImageId>,
+}
+
+impl Source for Announced {
+    fn name(&self) -> String {
+        self.files.name()
+    }
+
+    async fn changed(&mut self) {
+        self.files.changed().await;
+    }
+
+    fn load(&self) -> Loaded {
+        let loaded = self.files.load();
+        for (_, spec) in loaded.specs() {
+            declare(&self.world, spec, &self.bad_images);
+        }
+        loaded
+    }
+}
+
+/// Makes a spec known to the simulated world, with the image that it names.
+fn declare(world: &World, spec: &ClusterSpec, bad_images: &[ImageId]) {
+    let payload = if bad_images.contains(&spec.image) {
+        Payload::NeverJoins
+    } else {
+        Payload::Good { version: simulate::version(spec) }
+    };
+    world.register_image(&spec.image, payload);
+    world.declare(spec);
+}
