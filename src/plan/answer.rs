@@ -29,17 +29,17 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// An action on a cluster, for a slot where it is for one.
+    /// Makes an action on a cluster, for a slot where it is for one.
     pub(super) fn act(cluster: &ClusterName, slot: Option<&SlotName>, effect: Effect, why: Why) -> Self {
         Self::Act(Action { cluster: cluster.clone(), slot: slot.cloned(), effect }, why)
     }
 
-    /// A wait that a person should look at when it takes longer than it may.
+    /// Makes a wait that a person should look at when it takes longer than it may.
     pub(super) fn wait(slot: Option<&SlotName>, what: Awaited, since: Timestamp, limit: Duration) -> Self {
         Self::Wait(WaitingOn { slot: slot.cloned(), what, since, worry_at: after(since, limit) })
     }
 
-    /// Refusals that stand in the way of a slot, or of the whole cluster.
+    /// Collects refusals that stand in the way of a slot, or of the whole cluster.
     pub(super) fn blocked(slot: Option<&SlotName>, hazards: Vec<Hazard>) -> Self {
         Self::Blocked(Hazards { slot: slot.cloned(), hazards })
     }
@@ -103,8 +103,8 @@ pub enum Rank {
     NonVoter,
     /// A slot whose member follows the leader, and counts.
     Follower,
-    /// The leader's slot, where the leader goes last. Disrupting the leader costs an election, so it happens once, last,
-    /// and after a transfer where one is offered.
+    /// The leader's slot, where the leader goes last. Disrupting the leader costs an election, so it happens once,
+    /// last, and after a transfer where one is offered.
     LeaderLast,
 }
 
@@ -176,7 +176,7 @@ pub enum Awaited {
         instance: InstanceId,
         group: String,
     },
-    /// The adopted group has lost an instance too, and is about to launch another.
+    /// The adopted group has lost the same instance, and is about to launch another.
     Recruit {
         group: String,
     },

@@ -7,7 +7,7 @@ use super::drift::drifts;
 use super::look::{Look, SlotLook};
 use super::slot_state::{SlotState, slot_state};
 
-/// The approval that replacing `slot` next would need, if any.
+/// Finds the approval that replacing `slot` next would need, if any.
 ///
 /// The id is made from the spec (without what is only about when: `approved`, `suspend`, `freeze`), from which volumes
 /// every slot has, and from what is agreed to: one slot's instance for `everySlot`, the rest of the rollout for
@@ -25,7 +25,7 @@ pub fn needed(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<PlanId> {
     Some(plan_id(look, &scope))
 }
 
-/// The id of everything that is still to be done.
+/// Makes the id of everything that is still to be done.
 pub fn plan_id(look: &Look<'_>, scope: &str) -> PlanId {
     let mut spec: ClusterSpec = look.spec.clone();
     (spec.rollout.approved, spec.suspend, spec.freeze) = (None, false, false);
@@ -38,7 +38,7 @@ pub fn plan_id(look: &Look<'_>, scope: &str) -> PlanId {
     PlanId::from(format!("plan-{}", digest(text.as_bytes())))
 }
 
-/// Whether some slot is already what the spec wants.
+/// Says whether some slot is already what the spec wants.
 fn canary_settled(look: &Look<'_>) -> bool {
     look.slots.iter().any(|slot| match slot_state(look, slot) {
         SlotState::Serving(instance) => drifts(&look.make, slot.spec, instance).is_empty(),

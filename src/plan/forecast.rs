@@ -115,7 +115,7 @@ fn keep_group_still(look: &Look<'_>, slots: &mut [SlotForecast]) {
     }
 }
 
-/// A step that leaves every member up.
+/// Times a step that leaves every member up.
 fn undisturbing(step: Step) -> TimedStep {
     TimedStep { step, takes: step.takes(), down: false }
 }
@@ -133,7 +133,7 @@ fn can_hand_over(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     look.membership.is_some_and(|membership| membership.can_transfer) && select::successor(look, slot).is_some()
 }
 
-/// The steps of one whole replacement.
+/// Times the steps of one whole replacement.
 fn replacing(look: &Look<'_>, transfers: bool) -> Vec<TimedStep> {
     timed(steps::replacing(look.spec.rollout.strategy), look.spec, Scope { transfers, lacking: 0 })
 }

@@ -1,4 +1,4 @@
-//! The gates: a table of small questions, each of which may refuse. All are asked, and all refusals are shown.
+//! The gates: a table of small questions, each of which may refuse. Every gate is asked, and every refusal is shown.
 //!
 //! The cluster is judged as it would be *after* the slot's member has been taken down. A gate answers with what it
 //! found and what it wants, so that `explain` can show those that pass too.
@@ -50,7 +50,7 @@ pub enum Guards {
 }
 
 impl Gate {
-    /// The changes that the gate stands before.
+    /// Names the changes that the gate stands before.
     pub fn guards(&self) -> Guards {
         match self.ask {
             Ask::Everything(_) => Guards::Everything,

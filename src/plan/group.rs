@@ -24,7 +24,7 @@ use super::answer::{Awaited, Hazard, Plan, Why};
 use super::look::{Look, SlotLook};
 use super::slot_state::{SlotState, slot_state};
 
-/// The adopted group, if there is one.
+/// Finds the adopted group, if there is one.
 pub fn adopted<'a>(look: &Look<'a>) -> Option<&'a Group> {
     look.spec.capacity.group().and(look.cloud.group.as_ref())
 }
@@ -189,7 +189,7 @@ pub fn is_up_to_date(look: &Look<'_>, template: &Template) -> bool {
     template.pinned && is_wanted(look, &template.version)
 }
 
-/// The instance that the group has launched in the slot's zone and that is what the slot would be given on that
+/// Finds the instance that the group has launched in the slot's zone and that is what the slot would be given on that
 /// image; the oldest of several.
 pub fn recruit_for<'a>(look: &Look<'a>, slot: &SlotLook<'_>, image: &ImageId) -> Option<&'a Recruit> {
     let group = adopted(look)?;
@@ -214,7 +214,7 @@ pub fn about_to_launch(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) ->
     (launches && right && in_time).then(|| look.wait(slot, what, lost_at, look.limits.group_launch))
 }
 
-/// Instances that the group has launched and that no replacement has taken, dead ones left out.
+/// Lists instances that the group has launched and that no replacement has taken, dead ones left out.
 pub fn strays<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'a Recruit> + 'l {
     let claimed = look.record.held.as_ref().and_then(|claim| claim.recruit.as_ref());
     let recruits = adopted(look).map(|group| group.recruits.as_slice()).unwrap_or_default();
@@ -277,8 +277,8 @@ pub fn is_dead(look: &Look<'_>, group: &Group, id: &InstanceId) -> bool {
     state.is_some_and(|state| !state.is_live())
 }
 
-/// A serving member that the group would replace as soon as it may: the group saw it stopped, before that was taken
-/// back.
+/// Finds a serving member that the group would replace as soon as it may: the group saw it stopped, before that was
+/// taken back.
 fn marked_unhealthy(look: &Look<'_>, group: &Group) -> Option<InstanceId> {
     look.slots.iter().find_map(|slot| match slot_state(look, slot) {
         SlotState::Serving(instance) => {

@@ -36,7 +36,7 @@ pub fn repair(look: &Look<'_>) -> Option<Plan> {
     if claims(&first) { record_slots(look).or(Some(first)) } else { Some(first) }
 }
 
-/// Whether a slot other than this one has lost its instance, and could be healed now if the claim were free.
+/// Says whether a slot other than this one has lost its instance, and could be healed now if the claim were free.
 pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
     others.into_iter().any(|other| match slot_state(look, other) {
@@ -85,7 +85,7 @@ fn seed(look: &Look<'_>) -> Option<Plan> {
     }
 }
 
-/// Creates a volume, only ever for a slot of which nobody has any memory: a blank one, unless the slot begins with a
+/// Creates a volume, only ever for a slot that nothing remembers: a blank one, unless the slot begins with a
 /// copy.
 fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -> Plan {
     let hazards = gates::repair_refusals(look, slot, &look.spec.image);
@@ -221,7 +221,7 @@ pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, Image
     Some(kept_away.unwrap_or_else(wanted))
 }
 
-/// The generation and image that settled last in a slot, if they were not rejected there.
+/// Finds the generation and image that settled last in a slot, if they were not rejected there.
 fn settled(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
     let image = slot.present().find_map(|(_, volume)| volume.settled.as_ref()?.image.clone())?;
     let generation = look.spec.generation_on(&image);

@@ -57,7 +57,7 @@ pub enum Arranged<'a> {
 }
 
 impl<'a> Arranged<'a> {
-    /// The look, if there is one.
+    /// Answers with the look, if there is one.
     pub fn look(self) -> Option<Look<'a>> {
         match self {
             Self::Look(look) => Some(*look),
@@ -131,7 +131,7 @@ impl<'a> Look<'a> {
         }))
     }
 
-    /// The look at a declared slot.
+    /// Finds the look at a declared slot.
     pub fn slot(&self, name: &SlotName) -> Option<&SlotLook<'a>> {
         self.slots.iter().find(|slot| slot.spec.name == *name)
     }
@@ -166,15 +166,15 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Finds the instance that has a volume and is none of its slot's, if it has had it for longer than any view is
-    /// stale.
+    /// Finds the instance that has a slot's volume and is not one of the slot's, if it has had it for longer than any
+    /// view is stale.
     pub fn taken_by(&self, slot: &SlotLook<'_>, volume: &'a Volume) -> Option<&'a InstanceId> {
         let VolumeState::InUse(attachment) = &volume.state else { return None };
         let stranger = slot.instance(&attachment.instance).is_none();
         (stranger && elapsed(self.now, attachment.since) > self.limits.late).then_some(&attachment.instance)
     }
 
-    /// A number that no launch of this cluster has ever had.
+    /// Chooses a number that no launch of this cluster has ever had.
     pub fn next_attempt(&self) -> Attempt {
         let instances = self.cloud.instances.iter().filter_map(Instance::attempt);
         let volumes = self.cloud.volumes.iter().map(|volume| volume.attempt);
@@ -270,33 +270,33 @@ impl<'a> SlotLook<'a> {
         }
     }
 
-    /// The slot's instances that are neither dead nor dying.
+    /// Lists the slot's instances that are neither dead nor dying.
     pub fn live(&self) -> impl Iterator<Item = &'a Instance> + '_ {
         self.instances.iter().copied().filter(|instance| instance.state.is_live())
     }
 
-    /// The slot's instance of that id, dead or alive.
+    /// Finds the slot's instance of that id, dead or alive.
     pub fn instance(&self, id: &InstanceId) -> Option<&'a Instance> {
         self.instances.iter().copied().find(|instance| instance.id == *id)
     }
 
-    /// The instance that was launched under a claim's attempt, dead or alive.
+    /// Finds the instance that was launched under a claim's attempt, dead or alive.
     pub fn launched_under(&self, claim: &Claim) -> Option<&'a Instance> {
         let is_new = |i: &&Instance| claim.launched(i);
         self.instances.iter().copied().find(is_new)
     }
 
-    /// The ids of the volumes that are there.
+    /// Lists the ids of the volumes that are there.
     pub fn volume_ids(&self) -> BTreeSet<VolumeId> {
         self.present().map(|(_, volume)| volume.id.clone()).collect()
     }
 
-    /// The declared volumes that are not there.
+    /// Lists the declared volumes that are not there.
     pub fn lacking(&self) -> Vec<VolumeName> {
         self.volumes.iter().filter(|(_, there)| there.is_none()).map(|(spec, _)| spec.name.clone()).collect()
     }
 
-    /// The volumes that are there.
+    /// Lists the volumes that are there.
     pub fn present(&self) -> impl Iterator<Item = (&'a VolumeSpec, &'a Volume)> + '_ {
         self.volumes.iter().filter_map(|(spec, volume)| volume.map(|volume| (*spec, volume)))
     }

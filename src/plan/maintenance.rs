@@ -83,7 +83,7 @@ pub fn outstanding(look: &Look<'_>) -> Option<Plan> {
     })
 }
 
-/// Slots that serve what the spec wants, and whose volumes do not know it.
+/// Lists the slots that serve what the spec wants, and whose volumes do not record that.
 fn unrecorded<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = (&'l SlotLook<'a>, &'a Instance)> {
     let behind = |volume: &Volume| !volume.carries(&look.generation);
     serving(look).filter(move |(slot, instance)| {
@@ -92,7 +92,7 @@ fn unrecorded<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = (&'l SlotLook<
     })
 }
 
-/// When a healthy member will have proved itself.
+/// Says when a healthy member will have proved itself.
 fn steady_at(look: &Look<'_>, slot: &SlotLook<'_>) -> Timestamp {
     after(look.seen.steady.get(&slot.spec.name).copied().unwrap_or(look.now), look.spec.rollout.bake_time)
 }
@@ -104,7 +104,7 @@ fn mend_tags(look: &Look<'_>) -> Option<Plan> {
     })
 }
 
-/// The serving instances that are ours to touch, each with its slot.
+/// Lists the serving instances that are ours to touch, each with its slot.
 fn serving<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = (&'l SlotLook<'a>, &'a Instance)> {
     look.slots.iter().filter_map(|slot| match slot_state(look, slot) {
         SlotState::Serving(instance) if instance.owner.as_ref() == Some(&look.seen.owner) => Some((slot, instance)),

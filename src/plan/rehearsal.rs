@@ -6,7 +6,7 @@ use crate::spec::Rehearsal;
 use super::answer::Unproven;
 use super::look::{Look, SlotLook};
 
-/// The latest rehearsal of just the generation that the spec wants now.
+/// Finds the latest rehearsal of just the generation that the spec wants now.
 pub fn latest<'a>(look: &Look<'a>) -> Option<&'a Rehearsed> {
     look.record.rehearsed.iter().rfind(|rehearsed| rehearsed.generation == look.generation)
 }

@@ -119,7 +119,7 @@ pub const TEAR_DOWN: &[Step] = &[
     Step::OutlastLaunches,
 ];
 
-/// The steps that replace an instance under a strategy.
+/// Lists the steps that replace an instance under a strategy.
 pub fn replacing(strategy: Strategy) -> &'static [Step] {
     match strategy {
         Strategy::Surge => SURGE,
@@ -127,8 +127,8 @@ pub fn replacing(strategy: Strategy) -> &'static [Step] {
     }
 }
 
-/// The part of a list that is left once every volume is at the instance that is to have it. A list without a proof ends
-/// there.
+/// Cuts a list to the part that is left once every volume is at the instance that is to have it. A list without a proof
+/// ends there.
 pub fn from_proof(list: &'static [Step]) -> &'static [Step] {
     let proof = list.iter().position(|step| *step == Step::Prove).unwrap_or(list.len());
     &list[proof..]
@@ -237,7 +237,7 @@ enum Times {
 }
 
 impl Step {
-    /// The stable name, e.g. `join-group`: part of the interface of `plan -o json`.
+    /// Answers with the stable name, e.g. `join-group`: part of the interface of `plan -o json`.
     pub fn name(self) -> &'static str {
         self.facts().0
     }
@@ -252,12 +252,12 @@ impl Step {
         matches!(self, Self::Terminate | Self::DeleteVolume | Self::DeleteSnapshot)
     }
 
-    /// The span until the next step, about: medians of published figures.
+    /// Answers with the span until the next step, about: medians of published figures.
     pub fn takes(self) -> Duration {
         self.facts().2
     }
 
-    /// The table of the steps: name, port, span, and how often.
+    /// Holds the table of the steps: name, port, span, and how often.
     #[rustfmt::skip]
     const fn facts(self) -> (&'static str, Port, Duration, Times) {
         match self {
@@ -377,17 +377,17 @@ fn in_turn<'s>(list: &[Step], spec: &'s ClusterSpec, scope: Scope) -> Vec<(Step,
     steps
 }
 
-/// About how long one whole replacement takes.
+/// Says about how long one whole replacement takes.
 pub fn replacement_span(spec: &ClusterSpec) -> Duration {
     whole(spec).iter().map(|step| step.takes).sum()
 }
 
-/// About how long a replacement takes from the stop of the old instance on.
+/// Says about how long a replacement takes from the stop of the old instance on.
 pub fn span_from_stop(spec: &ClusterSpec) -> Duration {
     whole(spec).iter().skip_while(|step| step.step != Step::Stop).map(|step| step.takes).sum()
 }
 
-/// A replacement that has to move leadership too.
+/// Times a replacement that has to move leadership too.
 fn whole(spec: &ClusterSpec) -> Vec<TimedStep> {
     timed(replacing(spec.rollout.strategy), spec, Scope { transfers: true, lacking: 0 })
 }

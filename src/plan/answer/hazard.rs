@@ -185,7 +185,7 @@ pub enum Hazard {
 /// The reason for which a rehearsal does not count for a slot.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unproven {
-    /// There is none of that generation.
+    /// No rehearsal of that generation has been made.
     Never,
     /// The latest one failed.
     Failed { at: Timestamp, finding: String },

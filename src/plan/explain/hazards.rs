@@ -9,7 +9,7 @@ use crate::time::clock;
 use super::words::joined;
 
 impl Hazard {
-    /// The gate that refuses.
+    /// Names the gate that refuses.
     pub fn gate(&self) -> GateName {
         match self {
             Self::Frozen => GateName::Frozen,

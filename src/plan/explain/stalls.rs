@@ -46,7 +46,7 @@ impl Stall {
         }
     }
 
-    /// The stable name of the reason.
+    /// Answers with the stable name of the reason.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::VolumeMissing { .. } => "VolumeMissing",

@@ -84,7 +84,7 @@ impl<'a> Replacement<'_, 'a> {
         self.look.act(self.slot, effect, Why::NotBackInTime { limit: self.look.spec.rollout.join_deadline })
     }
 
-    /// Stalled, once the new instance has the volumes; before that the move goes on, late as it is.
+    /// Stalls, once the new instance has the volumes; before that the move goes on, late as it is.
     fn hold(&self) -> Option<Plan> {
         let new = self.new.filter(|new| self.slot.all_on(self.look, &new.id))?;
         match self.missing_proof(new)? {
@@ -96,7 +96,7 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// Blocked by what forbids taking the member down again, be it that nobody can say whether it is well.
+    /// Blocks on what forbids taking the member down again, also when nobody can say whether the member is well.
     pub(super) fn blocked_from_taking_back(&self) -> Option<Plan> {
         let hazards = gates::taking_back_refusals(self.look, self.slot);
         (!hazards.is_empty()).then(|| self.blocked(hazards))

@@ -36,7 +36,7 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// The old instance, if EC2 shows it in one of those states.
+    /// Answers with the old instance, if EC2 shows it in one of those states.
     fn old_in(&self, states: &[InstanceState]) -> Option<&'a Instance> {
         self.old.filter(|old| states.contains(&old.state))
     }
@@ -75,7 +75,7 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// Blocked by the gates that stand before a stop, if any of them refuses.
+    /// Blocks on the gates that stand before a stop, if any of them refuses.
     fn refused(&self) -> Option<Plan> {
         let hazards = gates::upgrade_refusals(self.look, self.slot);
         (!hazards.is_empty()).then(|| self.blocked(hazards))

@@ -96,7 +96,7 @@ impl<'a> Replacement<'_, 'a> {
         })
     }
 
-    /// The first volume that has not left an instance, or of which that cannot be said.
+    /// Finds the first volume that has not left an instance, or may not have.
     fn next_to_leave(&self, instance: &Instance) -> Option<Leaving<'a>> {
         self.slot.present().find_map(|(spec, volume)| match self.look.place(volume) {
             Place::On { instance: at, .. } => (*at == instance.id).then_some(Leaving::Attached(spec, volume)),

@@ -1,5 +1,7 @@
 //! The new instance: launched or taken over, running, and with its status checks passed.
 
+use std::collections::BTreeMap;
+
 use crate::action::{ClaimEffect, CloudEffect, Effect, Launch, Recruitment};
 use crate::ids::{InstanceId, Token, VolumeId, VolumeName};
 use crate::make::Make;
@@ -96,7 +98,7 @@ impl Replacement<'_, '_> {
         self.look.act(self.slot, CloudEffect::Recruit(recruitment), Why::NextStep)
     }
 
-    fn named_volumes(&self) -> std::collections::BTreeMap<VolumeName, VolumeId> {
+    fn named_volumes(&self) -> BTreeMap<VolumeName, VolumeId> {
         self.slot.present().map(|(_, volume)| (volume.name.clone(), volume.id.clone())).collect()
     }
 

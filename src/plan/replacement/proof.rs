@@ -18,7 +18,8 @@ pub(super) struct Wanted<'a> {
 pub(super) enum Outstanding {
     /// The member is not back as itself, healthy and caught up; in words.
     NotBack(String),
-    /// Whether the member is back cannot be said, so nothing may be done about it, however long that takes; in words.
+    /// Says whether the member is back cannot be said, so nothing may be done about it, however long that takes; in
+    /// words.
     NotKnown(String),
     /// The member is back, and has to stay so.
     Until {

@@ -19,7 +19,7 @@ pub struct Replacement<'l, 'a> {
 }
 
 impl<'l, 'a> Replacement<'l, 'a> {
-    /// The replacement of the claimed slot, if one is claimed and declared.
+    /// Finds the replacement of the claimed slot, if one is claimed and declared.
     pub fn of(look: &'l Look<'a>) -> Option<Self> {
         let claim = look.record.held.as_ref()?;
         let slot = look.slot(&claim.slot)?;
@@ -27,12 +27,12 @@ impl<'l, 'a> Replacement<'l, 'a> {
         Some(Self { look, slot, claim, old, new: slot.launched_under(claim) })
     }
 
-    /// The new instance, if EC2 shows it alive.
+    /// Answers with the new instance, if EC2 shows it alive.
     pub fn live_new(&self) -> Option<&'a Instance> {
         self.new.filter(|new| new.state.is_live())
     }
 
-    /// The new instance, if it is alive and every volume is at it.
+    /// Answers with the new instance, if it is alive and every volume is at it.
     pub(super) fn holder(&self) -> Option<&'a Instance> {
         self.live_new().filter(|new| self.slot.all_on(self.look, &new.id))
     }
@@ -45,7 +45,7 @@ impl<'l, 'a> Replacement<'l, 'a> {
         self.look.effect(Some(&self.slot.spec.name), Effect::Claim(effect), why)
     }
 
-    /// Blocked, with all the reasons.
+    /// Blocks, with all the reasons.
     pub(super) fn blocked(&self, hazards: Vec<Hazard>) -> Plan {
         self.look.blocked(self.slot, hazards)
     }

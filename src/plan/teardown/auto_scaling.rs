@@ -5,8 +5,9 @@
 //!     ─ the group wants none ─ resume what was written down ─ forget it
 //! ```
 //!
-//! It may act again only when it wants none, so that it launches nothing back. What it had launched before is nobody's
-//! that we know, and may hold data: it is neither terminated nor let go, and the end waits for whoever knows it.
+//! The group may act again only when it wants no instance, so that it launches nothing back. An instance that the group
+//! launched by itself bears no tag of ours and may hold data: such an instance is neither terminated nor detached, and
+//! the end waits until a person has decided about it.
 
 use crate::action::{CloudEffect, Effect, GroupEffect};
 use crate::observed::{Group, Instance, InstanceState, Lifecycle};
@@ -62,7 +63,7 @@ impl End<'_, '_> {
         })
     }
 
-    /// The adopted group, unless it is empty.
+    /// Answers with the adopted group, unless it is empty.
     fn filled_group(&self) -> Option<&Group> {
         self.group.filter(|group| !self.is_empty(group))
     }

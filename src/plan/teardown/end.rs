@@ -9,8 +9,8 @@ use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::look::{Look, Place};
 use crate::time::{Timestamp, after};
 
-/// The snapshots that the cluster began with, where nothing is to remain. Those that were taken to save data are kept
-/// in any case.
+/// Lists the snapshots that the cluster began with, where nothing is to remain. Those that were taken to save data are
+/// kept in any case.
 pub(super) fn copies<'a>(look: &Look<'a>, remains: Remains) -> impl Iterator<Item = &'a Snapshot> + use<'a> {
     look.cloud.copies().filter(move |_| remains == Remains::Nothing)
 }
@@ -96,7 +96,7 @@ impl<'a> End<'_, 'a> {
         self.wait(&dying.slot, what, dying.state_since, self.look.limits.instance)
     }
 
-    /// Stalled, because something that is not the cluster's has a volume of it.
+    /// Stalls, because something that is not the cluster's has a volume of it.
     fn taken(&self, volume: &Volume) -> Option<Plan> {
         let VolumeState::InUse(at) = &volume.state else { return None };
         let (slot, volume, by) = (volume.slot.clone(), volume.id.clone(), at.instance.clone());
@@ -117,7 +117,7 @@ impl<'a> End<'_, 'a> {
         Some(self.until_terminated(self.first(|instance| instance.state == InstanceState::ShuttingDown)?))
     }
 
-    /// The next instance that goes.
+    /// Finds the next instance that goes.
     pub(super) fn stopped(&self) -> Option<&'a Instance> {
         self.first(|instance| instance.state == InstanceState::Stopped)
     }
