@@ -263,11 +263,14 @@ fn every_file_keeps_to_its_floor() {
             violations.extend(floors.check(file, &text));
             imports.insert(file.to_owned(), floors.imports(file, &text));
         });
-        for (row, _) in floors.rows {
-            match imports.get(&format!("src/{}/{row}.rs", floors.module)) {
-                Some(found) => println!("{row:22} imports {}", Vec::from_iter(found.iter().cloned()).join(", ")),
-                None => violations.push(format!("{}: the row {row} has no file", floors.module)),
-            }
+        for (row, allowed) in floors.rows {
+            let Some(found) = imports.get(&format!("src/{}/{row}.rs", floors.module)) else {
+                violations.push(format!("{}: the row {row} has no file", floors.module));
+                continue;
+            };
+            println!("{row:22} imports {}", Vec::from_iter(found.iter().cloned()).join(", "));
+            let unused = allowed.iter().filter(|import| !found.contains(**import));
+            violations.extend(unused.map(|import| format!("{}: {row} need not import {import}", floors.module)));
         }
     }
     assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
