@@ -63,7 +63,7 @@ const PLAN: Floors = Floors { module: "plan", rows: &[
     ("steps",                 &[]),
     ("gates/name",            &[]),
     ("answer/hazard",         &[]),
-    ("answer",                &["drift", "answer/hazard"]),
+    ("answer",                &["answer/hazard"]),
     ("explain/words",         &[]),
     ("explain/effects",       &["explain/words"]),
     ("explain/reasons",       &["answer", "explain/words"]),
@@ -73,7 +73,7 @@ const PLAN: Floors = Floors { module: "plan", rows: &[
     // the world, arranged
     ("look",                  &["answer"]),
     ("slot_state",            &["answer", "look"]),
-    ("group",                 &["answer", "drift", "look", "slot_state"]),
+    ("group",                 &["answer", "look", "slot_state"]),
     // gates
     ("rehearsal",             &["answer", "look"]),
     ("approval",              &["drift", "look", "slot_state"]),
@@ -99,7 +99,7 @@ const PLAN: Floors = Floors { module: "plan", rows: &[
     ("teardown/end",          &["answer", "look"]),
     ("teardown/auto_scaling", &["answer", "group", "look", "teardown/end"]),
     ("teardown",              &["answer", "group", "look", "steps", "teardown/end", "teardown/auto_scaling"]),
-    ("forecast",              &["answer", "drift", "group", "look", "replacement", "select", "slot_state", "steps"]),
+    ("forecast",              &["answer", "group", "look", "replacement", "select", "slot_state", "steps"]),
 ]};
 
 /// The floors inside `sim`, from the ground up. No room knows another one: only the world knows them all.
