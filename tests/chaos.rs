@@ -15,15 +15,15 @@ use hermitcrab::sim::{Accident, CrashPoint, Executor, FaultLevel, World};
 use hermitcrab::simulate::{AnswerKind, Ending, Scenario, settings};
 use hermitcrab::time::after;
 
+#[path = "chaos/case.rs"]
+mod case;
 #[path = "chaos/files.rs"]
 mod files;
 #[path = "shared/recorder.rs"]
 mod recorder;
-#[path = "chaos/story.rs"]
-mod story;
 
+use case::{Beginning, Case, NEW, Run, THIRD, Transcript};
 use recorder::Recorder;
-use story::{Beginning, NEW, Run, Story, THIRD, Tale};
 
 const THREE: &str = "desired-state/prod/consul.yaml";
 const FIVE: &str = "tests/fixtures/consul-5.yaml";
@@ -31,19 +31,19 @@ const RECREATE: &str = "tests/fixtures/consul-recreate.yaml";
 const VOLUMES: &str = "tests/fixtures/consul-volumes.yaml";
 const GROUP: &str = "tests/fixtures/consul-group.yaml";
 
-const SURGE: Story = Story { file: THREE, beginning: Beginning::Upgrade };
-const RECREATED: Story = Story { file: RECREATE, beginning: Beginning::Upgrade };
-const SEVERAL_VOLUMES: Story = Story { file: VOLUMES, beginning: Beginning::Upgrade };
-const ROLLED_BACK: Story = Story { file: THREE, beginning: Beginning::BadUpgrade };
-const FROM_NOTHING: Story = Story { file: THREE, beginning: Beginning::Nothing };
-const HEALED: Story = Story { file: THREE, beginning: Beginning::Loss };
+const SURGE: Case = Case { file: THREE, beginning: Beginning::Upgrade };
+const RECREATED: Case = Case { file: RECREATE, beginning: Beginning::Upgrade };
+const SEVERAL_VOLUMES: Case = Case { file: VOLUMES, beginning: Beginning::Upgrade };
+const ROLLED_BACK: Case = Case { file: THREE, beginning: Beginning::BadUpgrade };
+const FROM_NOTHING: Case = Case { file: THREE, beginning: Beginning::Nothing };
+const HEALED: Case = Case { file: THREE, beginning: Beginning::Loss };
 
-const GROUPED: Story = Story { file: GROUP, beginning: Beginning::Upgrade };
-const GROUP_ROLLED_BACK: Story = Story { file: GROUP, beginning: Beginning::BadUpgrade };
-const GROUP_FROM_NOTHING: Story = Story { file: GROUP, beginning: Beginning::Nothing };
-const GROUP_HEALED: Story = Story { file: GROUP, beginning: Beginning::Loss };
+const GROUPED: Case = Case { file: GROUP, beginning: Beginning::Upgrade };
+const GROUP_ROLLED_BACK: Case = Case { file: GROUP, beginning: Beginning::BadUpgrade };
+const GROUP_FROM_NOTHING: Case = Case { file: GROUP, beginning: Beginning::Nothing };
+const GROUP_HEALED: Case = Case { file: GROUP, beginning: Beginning::Loss };
 
-const EVERY_STORY: [Story; 10] = [
+const EVERY_CASE: [Case; 10] = [
     SURGE,
     RECREATED,
     SEVERAL_VOLUMES,
@@ -82,14 +82,14 @@ impl Deviations {
     }
 }
 
-/// Lets each call of a story in turn meet with each of these accidents.
-fn each_call_meets(story: &Story, accidents: &[Accident]) {
-    let reference = story.run(|_, _| {});
+/// Lets each call of a case in turn meet with each of these accidents.
+fn each_call_meets(case: &Case, accidents: &[Accident]) {
+    let reference = case.run(|_, _| {});
     let mut deviations = Deviations::default();
     for call in 1..=reference.sent {
         for accident in accidents {
-            let run = story.run(|world, _| world.arrange(call, *accident));
-            let what = format!("{story:?}, call {call}: {accident:?}");
+            let run = case.run(|world, _| world.arrange(call, *accident));
+            let what = format!("{case:?}, call {call}: {accident:?}");
             assert!(run.accidents > reference.accidents, "{what}: it did not happen");
             if run.came != reference.came {
                 deviations.note(what, &run, &reference.came);
@@ -101,14 +101,14 @@ fn each_call_meets(story: &Story, accidents: &[Accident]) {
 
 #[test]
 fn stories_without_accidents_come_to_different_ends() {
-    let endings: Vec<_> = EVERY_STORY.iter().map(|story| story.run(|_, _| {}).came.ending).collect();
+    let endings: Vec<_> = EVERY_CASE.iter().map(|case| case.run(|_, _| {}).came.ending).collect();
     let rejected = Ending::Blocked(vec!["generation-rejected"]);
     let settled = Ending::Settled;
-    let expected = |story: &Story| match story.beginning {
+    let expected = |case: &Case| match case.beginning {
         Beginning::BadUpgrade => rejected.clone(),
         Beginning::Upgrade | Beginning::Nothing | Beginning::Loss => settled.clone(),
     };
-    assert_eq!(endings, EVERY_STORY.iter().map(expected).collect::<Vec<_>>());
+    assert_eq!(endings, EVERY_CASE.iter().map(expected).collect::<Vec<_>>());
 }
 
 #[test]
@@ -148,18 +148,18 @@ fn a_crash_at_any_point_of_any_call_about_a_group_changes_nothing() {
 
 #[test]
 fn a_call_that_is_refused_or_whose_answer_is_lost_changes_nothing() {
-    EVERY_STORY.iter().for_each(|story| each_call_meets(story, &API_FAULTS));
+    EVERY_CASE.iter().for_each(|case| each_call_meets(case, &API_FAULTS));
 }
 
 #[test]
 fn a_crash_at_every_call_still_comes_to_the_same_end() {
     let mut deviations = Deviations::default();
-    for story in EVERY_STORY {
-        let reference = story.run(|_, _| {});
+    for case in EVERY_CASE {
+        let reference = case.run(|_, _| {});
         for accident in [Accident::Crash(CrashPoint::AfterEffect), Accident::Crash(CrashPoint::AfterAnswer)] {
-            let run = story.run(|world, _| world.arrange_always(accident));
+            let run = case.run(|world, _| world.arrange_always(accident));
             if (&run.came.ending, &run.came.slots) != (&reference.came.ending, &reference.came.slots) {
-                deviations.note(format!("{story:?}, every call: {accident:?}"), &run, &reference.came);
+                deviations.note(format!("{case:?}, every call: {accident:?}"), &run, &reference.came);
             }
         }
     }
@@ -169,14 +169,14 @@ fn a_crash_at_every_call_still_comes_to_the_same_end() {
 /// A second controller works on the same cluster while the first stands still in the middle of a call.
 fn two_controllers(span: Duration) {
     let mut deviations = Deviations::default();
-    for story in [SURGE, ROLLED_BACK, HEALED, GROUPED, GROUP_ROLLED_BACK] {
-        let reference = story.run(|_, _| {});
+    for case in [SURGE, ROLLED_BACK, HEALED, GROUPED, GROUP_ROLLED_BACK] {
+        let reference = case.run(|_, _| {});
         for call in 1..=reference.sent {
-            let run = story.run(|world, simulation| {
+            let run = case.run(|world, simulation| {
                 simulation.join(1);
                 world.arrange(call, Accident::Pause(span));
             });
-            let what = format!("{story:?}, call {call}: paused for {span:?} while another controller goes on");
+            let what = format!("{case:?}, call {call}: paused for {span:?} while another controller goes on");
             assert!(run.accidents > reference.accidents, "{what}: it did not happen");
             if (&run.came.ending, &run.came.slots) != (&reference.came.ending, &reference.came.slots) {
                 deviations.note(what, &run, &reference.came);
@@ -199,12 +199,12 @@ fn two_controllers_of_which_one_stands_still_for_6_min_do_no_harm() {
 #[test]
 fn a_third_image_committed_at_any_call_is_where_it_ends() {
     let mut deviations = Deviations::default();
-    for story in [SURGE, RECREATED, ROLLED_BACK, GROUPED] {
-        let calls = story.run(|_, _| {}).sent;
+    for case in [SURGE, RECREATED, ROLLED_BACK, GROUPED] {
+        let calls = case.run(|_, _| {}).sent;
         for call in 1..=calls {
-            let run = story.run_with_another_commit(call, &THIRD.into());
+            let run = case.run_with_another_commit(call, &THIRD.into());
             if run.came.ending != Ending::Settled || !run.is_served_by(THIRD) {
-                deviations.note(format!("{story:?}, call {call}: a third image is committed"), &run, &"settled on it");
+                deviations.note(format!("{case:?}, call {call}: a third image is committed"), &run, &"settled on it");
             }
         }
     }
@@ -214,17 +214,13 @@ fn a_third_image_committed_at_any_call_is_where_it_ends() {
 #[test]
 fn the_first_image_committed_again_at_any_call_is_where_it_ends() {
     let mut deviations = Deviations::default();
-    for story in [SURGE, RECREATED, ROLLED_BACK, GROUPED] {
-        let first = story.spec().image;
-        let calls = story.run(|_, _| {}).sent;
+    for case in [SURGE, RECREATED, ROLLED_BACK, GROUPED] {
+        let first = case.spec().image;
+        let calls = case.run(|_, _| {}).sent;
         for call in 1..=calls {
-            let run = story.run_with_another_commit(call, &first);
+            let run = case.run_with_another_commit(call, &first);
             if run.came.ending != Ending::Settled || !run.is_served_by(&first) {
-                deviations.note(
-                    format!("{story:?}, call {call}: the first image is committed"),
-                    &run,
-                    &"settled on it",
-                );
+                deviations.note(format!("{case:?}, call {call}: the first image is committed"), &run, &"settled on it");
             }
         }
     }
@@ -244,8 +240,8 @@ impl Run {
 
 #[test]
 fn after_the_end_a_thousand_further_passes_change_nothing() {
-    for story in EVERY_STORY {
-        let (world, mut simulation) = story.begin();
+    for case in EVERY_CASE {
+        let (world, mut simulation) = case.begin();
         stays_at_its_end(&world, &mut simulation);
     }
 }
@@ -270,12 +266,12 @@ fn stays_at_its_end(world: &World, simulation: &mut hermitcrab::simulate::Simula
     simulation.run_to_end(&mut |_| {});
     let (ending, sent, passes) = (simulation.ending(), world.sent(), simulation.passes());
     let limit = after(world.now(), Duration::from_secs(24 * 3_600));
-    let mut tale = Tale::default();
-    simulation.run_until(limit, &mut |line| tale.hear(line), &mut || false);
+    let mut transcript = Transcript::default();
+    simulation.run_until(limit, &mut |line| transcript.hear(line), &mut || false);
     assert!(simulation.passes() >= passes + 1_000, "only {} passes", simulation.passes() - passes);
-    assert_eq!(world.sent(), sent, "after {ending}:\n{}", tale.text);
+    assert_eq!(world.sent(), sent, "after {ending}:\n{}", transcript.text);
     let same = simulation.latest().is_none_or(|answer| answer.kind != AnswerKind::Wait);
-    assert!(same, "after {ending}:\n{}", tale.text);
+    assert!(same, "after {ending}:\n{}", transcript.text);
     ending
 }
 
@@ -366,7 +362,7 @@ fn every_world_comes_to_an_end(file: &'static str) {
 }
 
 fn scenario(file: &'static str, seed: u64, faults: FaultLevel) -> Scenario {
-    let from = Story { file, beginning: Beginning::Upgrade }.spec();
+    let from = Case { file, beginning: Beginning::Upgrade }.spec();
     Scenario { from, image: NEW.into(), payload: None, seed, faults }
 }
 

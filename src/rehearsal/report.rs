@@ -152,12 +152,13 @@ impl Report {
             ("end", span(self.destroy_seconds)),
             ("member down", downs.collect::<Vec<_>>().join(", ")),
         ];
-        let writes = match self.without_canaries {
-            true => vec![("writes", "none, because this application keeps no canaries".to_owned())],
-            false => vec![
+        let writes = if self.without_canaries {
+            vec![("writes", "none, because this application keeps no canaries".to_owned())]
+        } else {
+            vec![
                 ("writes", format!("{} acknowledged, {} lost", self.writes_acknowledged, self.writes_lost)),
                 ("write stall", span(self.longest_write_stall_seconds)),
-            ],
+            ]
         };
         changed.into_iter().chain(rows).chain(writes).collect()
     }

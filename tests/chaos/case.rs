@@ -1,4 +1,4 @@
-//! What happens to a cluster when nothing goes wrong, and what it comes to when something does.
+//! Cases: how a cluster begins, and the end to which it comes whether or not something goes wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,10 +15,10 @@ use hermitcrab::time::after;
 
 /// The image that is rolled to.
 pub const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
-/// A further one.
+/// A further image.
 pub const THIRD: &str = "ami-0dddddddddddddddd";
 
-/// How a cluster begins.
+/// The beginning of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beginning {
     /// Settled, and then another image is committed.
@@ -31,12 +31,12 @@ pub enum Beginning {
     Loss,
 }
 
-/// What is done to a group once in a rollout, or once more after a pause in it.
+/// Effects on a group that are sent once in a rollout, or once more after a pause in it.
 const PER_ROLLOUT: [&str; 4] = ["record-resume", "suspend-processes", "resume-processes", "forget-resume"];
 
-/// A story that has one end.
+/// A case that has one end.
 #[derive(Clone, Copy, Debug)]
-pub struct Story {
+pub struct Case {
     pub file: &'static str,
     pub beginning: Beginning,
 }
@@ -67,7 +67,7 @@ pub struct MemberEnd {
     pub version: Option<String>,
 }
 
-/// What a run came to.
+/// The end of a run.
 #[derive(Debug, PartialEq)]
 pub struct Came {
     pub ending: Ending,
@@ -89,7 +89,7 @@ pub struct GroupEnd {
     pub launches: Option<ImageId>,
 }
 
-/// A run: what it came to, and how.
+/// A run: its end, and the way there.
 pub struct Run {
     pub came: Came,
     /// Mutating calls that were sent.
@@ -99,7 +99,7 @@ pub struct Run {
     pub transcript: String,
 }
 
-impl Story {
+impl Case {
     pub fn spec(&self) -> ClusterSpec {
         load(&[PathBuf::from(self.file)]).specs().next().unwrap().1.clone()
     }
@@ -137,27 +137,27 @@ impl Story {
     pub fn run(&self, arrange: impl FnOnce(&World, &mut Simulation)) -> Run {
         let (world, mut simulation) = self.begin();
         arrange(&world, &mut simulation);
-        self.finish(&world, &mut simulation, Tale::default())
+        self.finish(&world, &mut simulation, Transcript::default())
     }
 
     /// Runs until `call` mutating calls were sent, commits `image`, and runs to the end.
     pub fn run_with_another_commit(&self, call: u64, image: &ImageId) -> Run {
         let (world, mut simulation) = self.begin();
-        let mut tale = Tale::default();
+        let mut transcript = Transcript::default();
         let limit = after(world.now(), Duration::from_secs(24 * 3_600));
-        simulation.run_until(limit, &mut |line| tale.hear(line), &mut || world.sent() >= call);
+        simulation.run_until(limit, &mut |line| transcript.hear(line), &mut || world.sent() >= call);
         simulation.commit(ClusterSpec { image: image.clone(), ..simulation.committed() });
-        self.finish(&world, &mut simulation, tale)
+        self.finish(&world, &mut simulation, transcript)
     }
 
-    pub fn finish(&self, world: &World, simulation: &mut Simulation, mut tale: Tale) -> Run {
-        simulation.run_to_end(&mut |line| tale.hear(line));
-        let (ending, effects) = (simulation.ending(), tale.effects());
+    pub fn finish(&self, world: &World, simulation: &mut Simulation, mut transcript: Transcript) -> Run {
+        simulation.run_to_end(&mut |line| transcript.hear(line));
+        let (ending, effects) = (simulation.ending(), transcript.effects());
         let came = Came { ending, effects, slots: self.slots(world), group: self.group(world) };
         for violation in world.violations() {
-            tale.text.push_str(&format!("{violation:?}\n"));
+            transcript.text.push_str(&format!("{violation:?}\n"));
         }
-        Run { came, sent: world.sent(), accidents: tale.accidents, transcript: tale.text }
+        Run { came, sent: world.sent(), accidents: transcript.accidents, transcript: transcript.text }
     }
 
     fn group(&self, world: &World) -> Option<GroupEnd> {
@@ -218,15 +218,15 @@ fn good(spec: &ClusterSpec) -> Payload {
     Payload::Good { version: hermitcrab::simulate::version(spec) }
 }
 
-/// The transcript of a run, and what it says of effects.
+/// The transcript of a run, and the effects that it tells of.
 #[derive(Default)]
-pub struct Tale {
+pub struct Transcript {
     pub text: String,
     accidents: usize,
     done: BTreeSet<(String, String)>,
 }
 
-impl Tale {
+impl Transcript {
     pub fn hear(&mut self, line: &Line) {
         self.text.push_str(&text::line(line));
         self.text.push('\n');
