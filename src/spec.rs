@@ -17,6 +17,7 @@ pub mod raw;
 pub mod render;
 pub mod splice;
 pub mod window;
+pub mod words;
 
 pub use application::{ApplicationSpec, ConsulSpec, Lag, LeaderGoes, PruningGuard, Rules, Scheme};
 pub use window::{Window, WindowKind};

@@ -15,6 +15,9 @@ use serde_saphyr::Spanned;
 
 use super::application;
 
+use super::words::Word;
+use super::{Approval, OnFailure, Rehearsal, Strategy, WindowKind};
+
 /// A scalar as written, with its place; `None` where it was left out.
 pub type Text = Option<Spanned<String>>;
 
@@ -205,7 +208,7 @@ pub struct Slot {
 pub struct Rollout {
     /// `surge` launches and checks the replacement before the old instance stops; `recreate` stops the old one first.
     #[serde(default)]
-    #[schemars(with = "String", extend("enum" = ["surge", "recreate"], "default" = "surge"))]
+    #[schemars(with = "String", extend("enum" = Strategy::words(), "default" = Strategy::WORDS[0].0))]
     pub strategy: Text,
     /// How long a new member must stay healthy before its old instance goes, e.g. `60s`.
     #[serde(default)]
@@ -217,11 +220,11 @@ pub struct Rollout {
     pub join_deadline: Text,
     /// `rollback` gives the volumes back to the old instance; `hold` leaves all as it is and waits for a person.
     #[serde(default)]
-    #[schemars(with = "String", extend("enum" = ["rollback", "hold"], "default" = "rollback"))]
+    #[schemars(with = "String", extend("enum" = OnFailure::words(), "default" = OnFailure::WORDS[0].0))]
     pub on_failure: Text,
     /// Who has to agree: nobody, somebody after the first slot, or somebody before every slot.
     #[serde(default)]
-    #[schemars(with = "String", extend("enum" = ["never", "canary", "everySlot"], "default" = "never"))]
+    #[schemars(with = "String", extend("enum" = Approval::words(), "default" = Approval::WORDS[0].0))]
     pub approval: Text,
     /// The id of the plan that was agreed to, as printed by `plan`.
     #[serde(default)]
@@ -229,7 +232,7 @@ pub struct Rollout {
     pub approved: Text,
     /// `required`: nothing is replaced before `rehearse` has brought a throw-away copy to just that generation.
     #[serde(default)]
-    #[schemars(with = "String", extend("enum" = ["optional", "required"], "default" = "optional"))]
+    #[schemars(with = "String", extend("enum" = Rehearsal::words(), "default" = Rehearsal::WORDS[0].0))]
     pub rehearsal: Text,
     /// When a replacement may begin, if it is expected to fit in. With no windows: always. `deny` wins over `allow`.
     #[serde(default)]
@@ -243,7 +246,7 @@ pub struct Rollout {
 #[schemars(deny_unknown_fields)]
 pub struct Window {
     /// Changes may begin only in an `allow` window, if there is any, and never in a `deny` window.
-    #[schemars(required, with = "String", extend("enum" = ["allow", "deny"]))]
+    #[schemars(required, with = "String", extend("enum" = WindowKind::words()))]
     pub kind: Text,
     /// When it opens, as five cron fields: minute, hour, day of month, month, day of week.
     #[schemars(required, with = "String")]

@@ -6,8 +6,9 @@ use super::meaning::{Meaning, bytes, written};
 use super::quantity;
 use crate::ids::PlanId;
 use crate::spec::raw::{self, Text};
-use crate::spec::window::{Opening, Window, WindowKind, opening};
-use crate::spec::{Approval, OnFailure, Rehearsal, Rollout, Strategy};
+use crate::spec::window::{Opening, Window, opening};
+use crate::spec::words::Word;
+use crate::spec::{Approval, Rollout};
 use crate::time::{Human, Timestamp};
 
 /// The longest window. One that stays open longer is a mistake, or no window.
@@ -21,12 +22,8 @@ pub fn of(meaning: &mut Meaning, raw: &raw::Rollout) -> Option<Rollout> {
     let bake_time = positive(meaning, &raw.bake_time, Duration::from_secs(60), "bakeTime");
     let join_deadline = positive(meaning, &raw.join_deadline, Duration::from_secs(600), "joinDeadline");
     refuse_short_deadline(meaning, raw, bake_time, join_deadline);
-    let approval = match written(&raw.approval) {
-        Some("canary") => Approval::Canary,
-        Some("everySlot") => Approval::EverySlot,
-        _ => Approval::Never,
-    };
-    if let (Approval::Never, Some(approved)) = (approval, &raw.approved) {
+    let approval = word(&raw.approval);
+    if let (Some(Approval::Never), Some(approved)) = (approval, &raw.approved) {
         meaning
             .report
             .error(bytes(approved), "`approved` without `approval`")
@@ -35,15 +32,24 @@ pub fn of(meaning: &mut Meaning, raw: &raw::Rollout) -> Option<Rollout> {
     }
     let windows = windows(meaning, raw.windows.as_deref().unwrap_or_default());
     Some(Rollout {
-        strategy: if written(&raw.strategy) == Some("recreate") { Strategy::Recreate } else { Strategy::Surge },
+        strategy: word(&raw.strategy)?,
         bake_time: bake_time?,
         join_deadline: join_deadline?,
-        on_failure: if written(&raw.on_failure) == Some("hold") { OnFailure::Hold } else { OnFailure::Rollback },
-        approval,
+        on_failure: word(&raw.on_failure)?,
+        approval: approval?,
         approved: written(&raw.approved).map(PlanId::from),
-        rehearsal: if written(&raw.rehearsal) == Some("required") { Rehearsal::Required } else { Rehearsal::Optional },
+        rehearsal: word(&raw.rehearsal)?,
         windows: windows?,
     })
+}
+
+/// Gives the value of a word, or the default where none is written. A word that is not known means nothing: `shape` has
+/// reported it already.
+fn word<T: Word>(text: &Text) -> Option<T> {
+    match written(text) {
+        None => T::WORDS.first().map(|(_, value)| *value),
+        Some(written) => T::meant(written),
+    }
 }
 
 fn positive(meaning: &mut Meaning, text: &Text, default: Duration, field: &str) -> Option<Duration> {
@@ -89,7 +95,7 @@ fn windows(meaning: &mut Meaning, raw: &[raw::Window]) -> Option<Vec<Window>> {
 }
 
 fn window(meaning: &mut Meaning, raw: &raw::Window) -> Option<Window> {
-    let kind = if written(&raw.kind) == Some("deny") { WindowKind::Deny } else { WindowKind::Allow };
+    let kind = word(&raw.kind)?;
     let duration = window_duration(meaning, &raw.duration);
     let time_zone = time_zone(meaning, &raw.time_zone);
     let schedule = raw.schedule.as_ref()?;
