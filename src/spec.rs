@@ -25,36 +25,33 @@ pub use window::{Window, WindowKind};
 /// One cluster as it should be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClusterSpec {
-    /// Unique over all files.
+    /// Unique over all files, e.g. `consul-prod`.
     pub name: ClusterName,
     /// The folder that the file lies in, e.g. `prod`; empty if it lies at the top.
     pub environment: String,
-    /// The AWS region of everything below.
+    /// The AWS region of everything below, e.g. `us-east-1`.
     pub region: String,
-    /// Refuse to act with the credentials of any other account.
+    /// The only account whose credentials are acted with, e.g. `123456789012`; any if it is left out.
     pub account: Option<String>,
-    /// What every instance should run.
+    /// The image that every instance should run.
     pub image: ImageId,
-    /// What runs on the instances.
     pub application: ApplicationSpec,
-    /// What every instance is.
+    /// The settings of every instance, apart from its image.
     pub instance: InstanceSpec,
-    /// Who else has a hand in the instances.
     #[serde(skip_serializing_if = "Capacity::is_instances")]
     pub capacity: Capacity,
     /// The persistent volumes of every slot; at least one.
     pub volumes: Vec<VolumeSpec>,
-    /// One to nine seats.
+    /// The seats of the cluster, one a member.
     pub slots: Vec<SlotSpec>,
-    /// How a change is carried out.
     pub rollout: Rollout,
-    /// No upgrades; healing goes on.
+    /// No upgrades are made; healing goes on.
     pub suspend: bool,
-    /// Touch nothing at all.
+    /// Nothing at all is touched.
     pub freeze: bool,
     /// `destroy` is refused.
     pub deletion_protection: bool,
-    /// What it is a throw-away copy of. No file says so.
+    /// The cluster that this one is a throw-away copy of. No file says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Original>,
 }
@@ -63,7 +60,7 @@ pub struct ClusterSpec {
 /// it off from there; one that does not know the tag refuses it.
 pub const COPY_OF: &str = "hermitcrab-copy-of";
 
-/// What a throw-away copy of a cluster is a copy of.
+/// The cluster that a throw-away copy is a copy of.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Original {
@@ -81,34 +78,34 @@ pub struct Seed {
     pub volumes: BTreeMap<VolumeName, VolumeId>,
 }
 
-/// What every instance of the cluster is.
+/// The settings of every instance, as the file has them beside the image. [`ClusterSpec::make`] puts them together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceSpec {
     /// E.g. `m7i.large`.
     #[serde(rename = "type")]
     pub instance_type: String,
-    /// The name of the instance profile.
+    /// The name of the instance profile, e.g. `consul-server`.
     pub iam_instance_profile: Option<String>,
-    /// `sg-…` ids.
+    /// Ids, e.g. `sg-0a1b2c3d`.
     pub security_groups: BTreeSet<String>,
-    /// The SSH key pair.
+    /// The name of the SSH key pair, e.g. `operations`.
     pub key_name: Option<String>,
     /// The user data itself, read from `userDataFile` when the file was loaded.
     pub user_data: Option<String>,
-    /// Tags beside our own. A difference is mended in place; it never replaces an instance.
+    /// Tags beside our own. A difference is mended in place, and never replaces an instance.
     pub tags: BTreeMap<String, String>,
 }
 
-/// Who else has a hand in the instances.
+/// The one that launches and terminates instances beside the controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Capacity {
-    /// Nobody: instances are launched and terminated by the controller alone.
+    /// Nobody else.
     #[default]
     Instances,
-    /// The Auto Scaling group of that name, which is adopted: it counts them as its own, is kept from acting during a
-    /// replacement, and what it launches by itself is taken where a slot has lost its instance.
+    /// The Auto Scaling group of that name, which is adopted. The group counts the instances as its own, is kept from acting
+    /// during a replacement, and an instance that it launches by itself is taken where a slot has lost one.
     AutoScalingGroup(String),
 }
 
@@ -117,7 +114,7 @@ impl Capacity {
         *self == Self::Instances
     }
 
-    /// The name of the adopted group.
+    /// Gives the name of the adopted group.
     pub fn group(&self) -> Option<&str> {
         match self {
             Self::Instances => None,
@@ -130,18 +127,18 @@ impl Capacity {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeSpec {
-    /// Unique within the slot.
+    /// Unique within the slot, e.g. `data`.
     pub name: VolumeName,
     /// The device name at attachment, `/dev/sdf` … `/dev/sdp`.
     pub device: String,
-    /// In GiB.
+    /// The size of a volume that is made; one made from a larger snapshot is as large as that.
     pub size_gib: u32,
     /// E.g. `gp3`.
     #[serde(rename = "type")]
     pub volume_type: String,
-    /// Encrypted with the account's default key.
+    /// The volume is encrypted with the account's default key.
     pub encrypted: bool,
-    /// Take a snapshot after the old instance stopped and before the volume moves.
+    /// A snapshot is taken after the old instance has stopped and before the volume moves.
     pub snapshot_before_replace: bool,
 }
 
@@ -149,35 +146,32 @@ pub struct VolumeSpec {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SlotSpec {
-    /// Unique within the cluster; the member's node name.
+    /// Unique within the cluster, e.g. `consul-a`; the node name of the member.
     pub name: SlotName,
-    /// Where its volumes, and so its instances, live.
+    /// The zone of its volumes, and so of its instances, e.g. `us-east-1a`.
     pub zone: Zone,
-    /// The subnet of its instances, in that zone.
+    /// The subnet of its instances, in that zone, e.g. `subnet-0a1b2c3d`.
     pub subnet: String,
 }
 
-/// How a change is carried out.
+/// The way in which a change is carried out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
-    /// Replacement launched before or after the old instance stops.
     pub strategy: Strategy,
-    /// How long a new member must stay healthy before its old instance goes.
+    /// The time for which a new member must stay healthy before its old instance goes.
     pub bake_time: Duration,
-    /// How long a member may take to be back and healthy once the new instance has its volumes. To move them may take as long
-    /// again.
+    /// The time within which a member must be back and healthy once the new instance has its volumes. The move of the volumes
+    /// may take as long again.
     pub join_deadline: Duration,
-    /// What happens when that deadline has passed.
+    /// The reaction to a deadline that has passed.
     pub on_failure: OnFailure,
-    /// Who has to agree, and when.
     pub approval: Approval,
-    /// The plan that was agreed to.
+    /// The id of the plan that was agreed to.
     pub approved: Option<PlanId>,
-    /// Whether it has to be tried on a copy first.
     #[serde(skip_serializing_if = "Rehearsal::is_optional")]
     pub rehearsal: Rehearsal,
-    /// When a replacement may begin.
+    /// The times at which a replacement may begin.
     pub windows: Vec<Window>,
 }
 
@@ -195,9 +189,9 @@ pub enum Strategy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OnFailure {
-    /// Give the volumes back to the old instance.
+    /// The volumes are given back to the old instance.
     Rollback,
-    /// Stay as it is and wait for a person.
+    /// Everything stays as it is and waits for a person.
     Hold,
 }
 
@@ -213,11 +207,11 @@ pub enum Approval {
     EverySlot,
 }
 
-/// Whether a change has to be tried on a throw-away copy first.
+/// The demand that a change is tried on a throw-away copy first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Rehearsal {
-    /// It may be.
+    /// A rehearsal is possible and not needed.
     #[default]
     Optional,
     /// Nothing is replaced before a rehearsal of just that generation has passed.
@@ -230,7 +224,7 @@ impl Rehearsal {
     }
 }
 
-/// Votes needed out of `voters`: ⌊N/2⌋+1.
+/// Counts the votes needed out of `voters`: ⌊N/2⌋+1.
 pub fn quorum(voters: usize) -> usize {
     voters / 2 + 1
 }
@@ -265,7 +259,7 @@ impl ClusterSpec {
         self.make_on(image).generation()
     }
 
-    /// The declared slot of that name.
+    /// Finds the declared slot of that name.
     pub fn slot(&self, name: &SlotName) -> Option<&SlotSpec> {
         self.slots.iter().find(|slot| slot.name == *name)
     }

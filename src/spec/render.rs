@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use crate::spec::load::{Loaded, Place, Problem, Severity};
 
-/// All problems as a person reads them, an empty line after each.
+/// Writes all problems as a person reads them, an empty line after each.
 pub fn text(loaded: &Loaded, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() }.term_width(DEFAULT_TERM_WIDTH);
     loaded.problems().map(|problem| renderer.render(&[group(loaded, problem)]) + "\n\n").collect()
 }
 
-/// All problems in the shape of Terraform's `validate -json`.
+/// Writes all problems in the shape of Terraform's `validate -json`.
 pub fn json(loaded: &Loaded) -> String {
     let count = |severity| loaded.problems().filter(|problem| problem.severity == severity).count();
     let report = Report {
@@ -27,7 +27,7 @@ pub fn json(loaded: &Loaded) -> String {
     serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
 }
 
-/// All problems as GitHub workflow commands, one a line; GitHub shows them beside the changed lines.
+/// Writes all problems as GitHub workflow commands, one a line; GitHub shows them beside the changed lines.
 pub fn github(loaded: &Loaded) -> String {
     let mut out = String::new();
     for problem in loaded.problems() {
@@ -145,7 +145,7 @@ fn code<'a>(loaded: &'a Loaded, problem: &'a Problem, place: &Place) -> Option<C
     })
 }
 
-/// How many characters wide a place is.
+/// Counts the characters of a place.
 fn columns(loaded: &Loaded, problem: &Problem, place: &Place) -> usize {
     let text = loaded.files.get(&problem.path).and_then(|file| file.text.get(place.bytes.clone()));
     text.map_or(0, |text| text.chars().count())
@@ -158,12 +158,12 @@ fn word(severity: Severity) -> &'static str {
     }
 }
 
-/// The message of a workflow command: one line.
+/// Escapes the message of a workflow command, which is one line.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A property of a workflow command: colons and commas end it.
+/// Escapes a property of a workflow command, which colons and commas end.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

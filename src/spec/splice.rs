@@ -1,4 +1,4 @@
-//! Another image in a file's text, with every other byte as it was.
+//! The replacement of the image in a file's text, with every other byte as it was.
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::spec::load::{Place, check, image_in};
 pub struct Spliced {
     /// The whole text.
     pub text: String,
-    /// Where the id stands, before the change.
+    /// The place of the id, before the change.
     pub place: Place,
 }
 
-/// Why an image cannot be replaced in a text.
+/// A reason for which an image cannot be replaced in a text.
 #[derive(Debug, thiserror::Error)]
 pub enum SpliceError {
     /// An alias, an escape or a folded block: nothing there could be replaced without writing something else anew.
@@ -24,10 +24,10 @@ pub enum SpliceError {
     NotLiteral {
         /// Counted from 1.
         line: usize,
-        /// What it means all the same.
+        /// The image that is meant all the same.
         image: ImageId,
     },
-    /// An anchor: what else uses it would change too.
+    /// An anchor: every other place that uses it would change too.
     #[error("the image in line {line} is used elsewhere in the file, and that would change with it")]
     Shared {
         /// Counted from 1.
@@ -38,13 +38,13 @@ pub enum SpliceError {
     Invalid {
         /// The new image.
         image: ImageId,
-        /// What is wrong then.
+        /// The first thing that is wrong then.
         problem: String,
     },
 }
 
-/// Writes `image` in the place of the image of a file that means `spec`. What comes of it is read again, and differs from
-/// `spec` in nothing but the image.
+/// Writes `image` in the place of the image of a file that means `spec`. The result is read again, and differs from `spec`
+/// in nothing but the image.
 pub fn image(path: &Path, text: &str, spec: &ClusterSpec, image: &ImageId) -> Result<Spliced, SpliceError> {
     let written = image_in(text).unwrap_or_default();
     let line = Place::new(text, written.clone()).line;
@@ -63,7 +63,7 @@ pub fn image(path: &Path, text: &str, spec: &ClusterSpec, image: &ImageId) -> Re
     }
 }
 
-/// Where the id itself stands in what is written, within quotes if there are any.
+/// Finds the id itself in the written value, within quotes if there are any.
 fn literal(text: &str, written: &Range<usize>, id: &str) -> Option<Range<usize>> {
     let (at, _) = text.get(written.clone())?.match_indices(id).next()?;
     let start = written.start + at;

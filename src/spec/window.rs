@@ -1,4 +1,4 @@
-//! Change windows: when a replacement may begin.
+//! Change windows: the times at which a replacement may begin.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,13 +11,12 @@ use crate::time::{Timestamp, after, before};
 /// A stretch of time that returns by a schedule.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// Whether changes may begin in it, or must not.
     pub kind: WindowKind,
-    /// Five cron fields: minute, hour, day of month, month, day of week.
+    /// Five cron fields: minute, hour, day of month, month, day of week; e.g. `0 2 * * TUE`.
     pub schedule: String,
-    /// How long it stays open.
+    /// The time for which the window stays open.
     pub duration: Duration,
-    /// An IANA zone name.
+    /// An IANA zone name, e.g. `Europe/Berlin`.
     pub time_zone: String,
     crontab: Crontab,
 }
@@ -32,34 +31,34 @@ pub enum WindowKind {
     Deny,
 }
 
-/// Whether a change may begin, and until or from when.
+/// An answer to the question whether a change may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// It may. `until` is the instant at which it no longer may, where one is in sight.
+    /// A change may begin.
     Open {
-        /// The first instant at which changes may no longer begin.
+        /// The first instant at which changes may no longer begin, where one is in sight.
         until: Option<Timestamp>,
     },
-    /// It may not. `from` is the next instant at which it may, where one is in sight.
+    /// No change may begin.
     Closed {
-        /// The next instant at which changes may begin.
+        /// The next instant at which changes may begin, where one is in sight.
         from: Option<Timestamp>,
     },
 }
 
 impl Window {
-    /// A window, or what is wrong with its schedule or its time zone.
+    /// Makes a window, or says what is wrong with its schedule or its time zone.
     pub fn new(kind: WindowKind, schedule: &str, duration: Duration, time_zone: &str) -> Result<Self, String> {
         let crontab = cronexpr::parse_crontab(&format!("{schedule} {time_zone}")).map_err(|error| error.to_string())?;
         Ok(Self { kind, schedule: schedule.to_owned(), duration, time_zone: time_zone.to_owned(), crontab })
     }
 
-    /// The window's next start after `then`; `None` if it never opens again.
+    /// Finds the window's next start after `then`; `None` if the window never opens again.
     pub fn next_start(&self, then: Timestamp) -> Option<Timestamp> {
         self.crontab.find_next(MakeTimestamp(then)).ok().map(|next| next.timestamp())
     }
 
-    /// When the occurrence that covers `now` ends, if one does.
+    /// Finds the end of the occurrence that covers `now`, if one does.
     fn covers(&self, now: Timestamp) -> Option<Timestamp> {
         let mut end = None;
         let mut start = self.next_start(before(now, self.duration))?;
@@ -71,10 +70,10 @@ impl Window {
     }
 }
 
-/// How many windows in a row are followed in search of the next opening: those of a month, if they are hourly.
+/// The number of windows in a row that are followed in search of the next opening: those of a month, if they are hourly.
 const HORIZON: usize = 1024;
 
-/// Whether a change may begin at `now`: never inside a deny window; if there are allow windows, only inside one.
+/// Says whether a change may begin at `now`: never inside a deny window; if there are allow windows, only inside one.
 pub fn opening(windows: &[Window], now: Timestamp) -> Opening {
     match step(windows, now) {
         open @ Opening::Open { .. } => open,
@@ -82,7 +81,7 @@ pub fn opening(windows: &[Window], now: Timestamp) -> Opening {
     }
 }
 
-/// The first instant at or after `then` at which a change may begin.
+/// Finds the first instant at or after `then` at which a change may begin.
 fn next_opening(windows: &[Window], then: Timestamp) -> Option<Timestamp> {
     let mut then = then;
     for _ in 0..HORIZON {
@@ -94,7 +93,7 @@ fn next_opening(windows: &[Window], then: Timestamp) -> Option<Timestamp> {
     None
 }
 
-/// What the windows that cover `now` say; `from` is the next instant worth another look.
+/// Asks the windows that cover `now`; `from` is the next instant worth another look.
 fn step(windows: &[Window], now: Timestamp) -> Opening {
     let of = |kind| windows.iter().filter(move |window| window.kind == kind);
     let next = |kind| of(kind).filter_map(|window| window.next_start(now)).min();
