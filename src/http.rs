@@ -6,12 +6,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, Url, redirect};
 
+use crate::input::file;
+use crate::input::secret::Secret;
 use crate::ports::ErrorKind;
 
 mod answer;
@@ -30,6 +32,11 @@ const TOTAL: Duration = Duration::from_secs(5);
 /// How long a connection is kept for the next request: long enough for one look at a cluster, too short to hold
 /// thousands of clusters' connections open.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// The longest answer that is read, in bytes. A cluster of ten thousand agents lists itself in half of it.
+const LONG: usize = 16 << 20;
+/// The longest answer that is read of what a server has at hand, such as the leader's address, in bytes.
+const SHORT: usize = 1 << 10;
 
 /// All clients, one for each way to trust servers. A client is made again when one of its files has other content.
 #[derive(Default)]
@@ -85,21 +92,16 @@ pub enum Unusable {
     Address(String),
 }
 
-/// Reads a secret from a file, without the line's end. A secret is never shown.
+/// Reads the secret that a file holds, without the line's end: printable ASCII, so without a byte order mark too.
 pub fn secret(path: &str) -> Result<Secret, Unusable> {
-    let text = fs::read_to_string(path).map_err(|source| Unusable::File { path: path.to_owned(), source })?;
-    let content = || Unusable::Content { path: path.to_owned(), what: "token" };
-    let mut value = HeaderValue::from_str(text.trim()).map_err(|_| content())?;
-    if value.is_empty() {
-        return Err(content());
+    let unusable = |source| Unusable::File { path: path.to_owned(), source };
+    let text = file::read_text(Path::new(path), file::TOKEN).map_err(unusable)?;
+    let text = text.trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Unusable::Content { path: path.to_owned(), what: "token" });
     }
-    value.set_sensitive(true);
-    Ok(Secret(value))
+    Ok(Secret::new(text))
 }
-
-/// A secret to be sent. `Debug` hides it.
-#[derive(Clone, Debug)]
-pub struct Secret(HeaderValue);
 
 /// A client for servers that are trusted in one way.
 #[derive(Clone, Debug)]
@@ -133,27 +135,32 @@ impl Server {
 
     /// Reads something that a server has ready, and gives up sooner: a server that hangs must not hold up the others.
     pub async fn glance(&self, path: &str) -> Result<Answer, Silence> {
-        Answer::receive(self.host(), self.request(Method::GET, path, &[]).timeout(GLANCE)).await
+        self.send(self.request(Method::GET, path, &[]).timeout(GLANCE), SHORT).await
     }
 
     /// Sends a GET, which reads.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Silence> {
-        Answer::receive(self.host(), self.request(Method::GET, path, query)).await
+        self.send(self.request(Method::GET, path, query), LONG).await
     }
 
     /// Sends a PUT, which writes.
     pub async fn put(&self, path: &str, query: &[(&str, &str)], body: Vec<u8>) -> Result<Answer, Silence> {
-        Answer::receive(self.host(), self.request(Method::PUT, path, query).body(body)).await
+        self.send(self.request(Method::PUT, path, query).body(body), LONG).await
     }
 
     /// Sends a DELETE, which removes.
     pub async fn delete(&self, path: &str) -> Result<Answer, Silence> {
-        Answer::receive(self.host(), self.request(Method::DELETE, path, &[])).await
+        self.send(self.request(Method::DELETE, path, &[]), LONG).await
     }
 
     /// Sends a POST, which asks for something to be done.
     pub async fn post(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Silence> {
-        Answer::receive(self.host(), self.request(Method::POST, path, query)).await
+        self.send(self.request(Method::POST, path, query), LONG).await
+    }
+
+    async fn send(&self, request: RequestBuilder, most: usize) -> Result<Answer, Silence> {
+        let secret = self.credential.as_ref().map(|(_, secret)| secret.clone());
+        Answer::receive(self.host(), secret, request, most).await
     }
 
     fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
@@ -167,7 +174,14 @@ impl Server {
         }
         let request = self.client.0.request(method, url);
         match &self.credential {
-            Some((header, secret)) => request.header(*header, secret.0.clone()),
+            Some((header, secret)) => {
+                let value = HeaderValue::from_str(secret.reveal()).map(|mut value| {
+                    value.set_sensitive(true);
+                    value
+                });
+                // A value that no header can have makes the request fail, and is not shown.
+                request.header(*header, value.unwrap_or(HeaderValue::from_static("")))
+            }
             None => request,
         }
     }

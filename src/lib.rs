@@ -22,6 +22,7 @@
 //! |---|---|---|
 //! | [`ids`], [`time`] | names as types; instants | nothing |
 //! | [`limits`] | every waiting limit with its reason, as one value | nothing |
+//! | [`input`] | what others wrote: files of a limited size, text that steers nothing, secrets that are never shown | nothing; everybody may import it |
 //! | [`spec`] | desired state: as meant, as written (`raw`), read (`load`), and given another image (`splice`) | `ids`, `time` |
 //! | [`observed`] | what was seen at one moment: plain data | `ids`, `time`, `spec` |
 //! | [`action`] | one effect, fully specified: plans say it, ports do it | the three rows above; with them it is *data* |
@@ -107,6 +108,7 @@
 
 // Modules in reading order.
 pub mod ids;
+pub mod input;
 pub mod make;
 pub mod time;
 

@@ -143,3 +143,51 @@ fn a_directory_that_cannot_be_made_is_refused_when_it_is_opened() {
     let error = Local::open(&file.join("claims"), Wall).err().unwrap();
     assert_eq!(error.kind, ErrorKind::Invalid);
 }
+
+#[cfg(unix)]
+#[test]
+fn records_are_for_this_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("claims/below");
+    block_on(open(&directory).write(&name(), &claim(&ClaimRecord::default()))).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    for entry in fs::read_dir(&directory).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link_that_somebody_put_there() {
+    use std::os::unix::fs::symlink;
+    let directory = tempfile::tempdir().unwrap();
+    let victim = directory.path().join("victim");
+    fs::write(&victim, "theirs").unwrap();
+    let local = open(directory.path());
+    for link in ["consul-prod.claim.json.new", "consul-prod.claim.json"] {
+        symlink(&victim, directory.path().join(link)).unwrap();
+    }
+    // The record is a link to what is no record: an error, and nothing is written.
+    assert!(block_on(local.write(&name(), &claim(&ClaimRecord::default()))).is_err());
+    fs::remove_file(directory.path().join("consul-prod.claim.json")).unwrap();
+    block_on(local.write(&name(), &claim(&ClaimRecord::default()))).unwrap();
+    assert!(!fs::symlink_metadata(directory.path().join("consul-prod.claim.json")).unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "theirs");
+    fs::remove_file(directory.path().join("claims.lock")).unwrap();
+    symlink(&victim, directory.path().join("claims.lock")).unwrap();
+    assert!(Local::open(directory.path(), Wall).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_record_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = open(directory.path());
+    let path = directory.path().join("consul-prod.claim.json");
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    let error = block_on(local.read(&name())).unwrap_err();
+    assert_eq!(error.source.to_string(), "not a regular file");
+}

@@ -184,7 +184,7 @@ fn an_answer_without_end_is_given_up() {
             }
         });
         let error = Cluster::at(port).ask().await.unwrap_err();
-        fails(error, ErrorKind::Unreachable, &["127.77.0.1 answers without end: more than 16 MiB"]);
+        fails(error, ErrorKind::Unreachable, &["127.77.0.1 answers without end: more than 1 KiB"]);
     });
 }
 

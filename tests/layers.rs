@@ -24,6 +24,7 @@ use source::{Part, imports, names_package, says, without, without_tests};
 const LAYERS: [(&str, &[&str]); 25] = [
     // data
     ("ids",          &[]),
+    ("input",        &[]),
     ("time",         &[]),
     ("limits",       &[]),
     ("make",         &["ids"]),
@@ -54,6 +55,8 @@ const LAYERS: [(&str, &[&str]); 25] = [
     ("main",         ANYTHING),
 ];
 const ANYTHING: &[&str] = &["*"];
+/// What every module may import: text and bytes of others, and how to take them in.
+const COMMON: &str = "input";
 
 /// The floors inside `plan`, from the ground up. Decisions that a person reads top-down stand at the end.
 #[rustfmt::skip]
@@ -178,7 +181,7 @@ const SIM: Floors = Floors { module: "sim", rows: &[
 const FLOORS: [Floors; 2] = [PLAN, SIM];
 
 /// Where each package may be named: a module stands for its file and for everything below it. `*` ends a family.
-const PACKAGES: [(&str, &[&str]); 13] = [
+const PACKAGES: [(&str, &[&str]); 14] = [
     ("serde_saphyr", &["spec/load", "spec/raw"]),
     ("notify", &["daemon/files/watch"]),
     ("backon", &["controller/retry"]),
@@ -191,8 +194,13 @@ const PACKAGES: [(&str, &[&str]); 13] = [
     ("indicatif", &["cli"]),
     ("anstream", &["cli"]),
     ("dialoguer", &["cli/init/terminal"]),
-    ("tempfile", &["cli/file"]),
+    ("tempfile", &["cli/file", "coordination/local", "sim/store"]),
+    ("rustix", &["input/file", "coordination/local"]),
 ];
+
+/// Ways to open a file that wait for a pipe and never end with `/dev/zero`, each with the one file that may go it.
+const READERS: [(&str, &str); 3] =
+    [("fs::read(", ""), ("fs::read_to_string(", ""), ("File::open(", "coordination/local")]; // a folder, to sync it
 
 /// Modules that only decide on data: they cannot wait, fail or speak, and know no application and no SDK by name.
 const PURE: [&str; 2] = ["plan", "status"];
@@ -236,6 +244,7 @@ fn each_kind_of_violation_is_found() {
         ("src/plan/slot.rs", "async fn f() {}", "says async, which a layer that only decides may not"),
         ("src/plan.rs", "fn f() -> Result<(), E> {}", "says Result<, which a layer that only decides may not"),
         ("src/status.rs", "fn f() { tracing::info!() }", "says tracing, which a layer that only decides may not"),
+        ("src/cli/file.rs", "fn f() { fs::read(x) }", "says fs::read(: files of others are read by src/input/file"),
         ("src/plan.rs", "const X: &str = \"Consul\";", "says consul, which a layer that only decides may not"),
         ("src/plan.rs", "fn autopilot() {}", "says autopilot, which a layer that only decides may not"),
     ] {
@@ -368,7 +377,11 @@ fn check(file: &str, text: &str) -> Vec<String> {
             let depth = module.split('/').count();
             let forbidden = |import: &String| {
                 let known = LAYERS.iter().any(|(name, _)| name == import);
-                known && import != layer && *allowed != ANYTHING && !allowed.contains(&import.as_str())
+                known
+                    && import != layer
+                    && import != COMMON
+                    && *allowed != ANYTHING
+                    && !allowed.contains(&import.as_str())
             };
             let imports = imports(&code, depth).into_iter().filter(forbidden);
             violations.extend(imports.map(|import| format!("imports {import}, which layer {layer} may not")));
@@ -379,6 +392,11 @@ fn check(file: &str, text: &str) -> Vec<String> {
         if !at_home && names_package(&code, package) {
             let homes: Vec<_> = homes.iter().map(|home| format!("src/{home}")).collect();
             violations.push(format!("names {package}, which belongs in {}", homes.join(", ")));
+        }
+    }
+    for (words, home) in READERS {
+        if module != home && says(&code, words) {
+            violations.push(format!("says {words}: files of others are read by src/input/file"));
         }
     }
     if PURE.contains(&layer) {

@@ -62,7 +62,7 @@ impl Reached<'_> {
         let mut membership = read::membership(self.spec, self.how, &answers).map_err(|unusable| {
             let kind = match unusable {
                 read::Unusable::NothingToSee => ErrorKind::Denied,
-                read::Unusable::OtherDatacenter { .. } => ErrorKind::Invalid,
+                read::Unusable::OtherDatacenter { .. } | read::Unusable::TooMany => ErrorKind::Invalid,
             };
             PortError::new(self.servers.doing("ask"), kind, unusable)
         })?;

@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::Failure;
-
-/// More than any document has that we are given.
-const LARGEST: u64 = 16 * 1024 * 1024;
+use crate::input::file::{self, Refusal};
+use crate::input::text;
 
 /// What could not be done with a file.
 #[derive(Debug, thiserror::Error)]
-#[error("{} cannot be {verb}", path.display())]
+#[error("{} cannot be {verb}", text::path(path))]
 pub struct FileError {
     path: PathBuf,
     verb: &'static str,
@@ -30,16 +29,19 @@ impl FileError {
     }
 }
 
-/// The text of a file; of stdin if the path is `-`.
+/// Reads the text of a file; of stdin if the path is `-`.
 pub fn read_text(path: &Path) -> Result<String, Failure> {
-    let read = || {
-        let mut text = String::new();
-        let from: Box<dyn Read> =
-            if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(fs::File::open(path)?) };
-        from.take(LARGEST).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    read().map_err(|error: io::Error| Failure::new(FileError::new(path, "read", error)))
+    let text = if path == Path::new("-") { read_stdin() } else { file::read_text(path, file::DOCUMENT) };
+    text.map_err(|error| Failure::new(FileError::new(path, "read", error)))
+}
+
+fn read_stdin() -> io::Result<String> {
+    let mut text = String::new();
+    io::stdin().take(file::DOCUMENT as u64 + 1).read_to_string(&mut text)?;
+    if text.len() > file::DOCUMENT {
+        return Err(Refusal::TooLarge { limit: file::DOCUMENT }.into());
+    }
+    Ok(text)
 }
 
 /// Puts `text` in the place of `before`. A link stays, and the file that it leads to changes; who owns that, and who may
@@ -51,7 +53,7 @@ pub fn replace(path: &Path, before: &str, text: &str) -> Result<(), Failure> {
         let new = beside(&target, text, metadata.permissions())?;
         // Only root may give a file away; of anybody else's it becomes the writer's.
         let _ = chown(new.path(), Some(metadata.uid()), Some(metadata.gid()));
-        if fs::read(&target)? != before.as_bytes() {
+        if file::read(&target, file::DOCUMENT)? != before.as_bytes() {
             return Err(io::Error::other("it has changed meanwhile"));
         }
         new.persist(&target)?;

@@ -3,13 +3,19 @@
 //! The lock is the operating system's: it goes with the process that holds it, however that ends. It binds the processes
 //! of one machine, so the directory belongs on a local disk.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind as Io, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+use tempfile::NamedTempFile;
+
 use crate::action::ClaimEffect;
 use crate::ids::ClusterName;
+use crate::input::file::Refusal;
+use crate::input::{file, text};
 use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, ErrorKind, Outcome, PortError};
 use crate::time::{Human, after};
@@ -25,6 +31,9 @@ const TRY_EVERY: Duration = Duration::from_millis(20);
 /// How often a controller that stands by tries to become the active one.
 const STAND_BY: Duration = Duration::from_secs(1);
 
+/// The most characters of a holder's name that are shown.
+const LONGEST_HOLDER: usize = 200;
+
 /// The lease, which the operating system gives back when the file is closed, for whatever reason.
 pub struct Lock {
     _file: File,
@@ -37,10 +46,11 @@ pub struct Local<C> {
 }
 
 impl<C: Clock> Local<C> {
-    /// Opens a directory, and makes it if it does not exist. Fails where it cannot be written to.
+    /// Opens a directory, and makes it if it does not exist, for this user alone. Fails where it cannot be written to.
     pub fn open(directory: &Path, clock: C) -> Result<Self, PortError> {
         let doing = || format!("open the claims in {}", directory.display());
-        fs::create_dir_all(directory).map_err(|error| failed(doing(), error))?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.map_err(|error| failed(doing(), error))?;
         let local = Self { directory: directory.to_owned(), clock };
         local.lock_file().map_err(|error| failed(doing(), error))?;
         Ok(local)
@@ -52,10 +62,9 @@ impl<C: Clock> Local<C> {
         let doing = || format!("take the lease in {}", path.display());
         let mut known = None;
         loop {
-            // The file is opened anew each time, in case somebody has removed it.
-            let mut options = File::options();
-            let file = options.create(true).truncate(false).read(true).write(true).open(&path);
-            let mut file = file.map_err(|error| failed(doing(), error))?;
+            // Opened anew each time, in case somebody has removed the file.
+            let mut file =
+                own(File::options().read(true).write(true), &path).map_err(|error| failed(doing(), error))?;
             match file.try_lock() {
                 Ok(()) => {
                     let written = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
@@ -63,7 +72,8 @@ impl<C: Clock> Local<C> {
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(doing(), error)),
                 Err(TryLockError::WouldBlock) => {
-                    let other = fs::read_to_string(&path).unwrap_or_default();
+                    let other = file::read_text(&path, file::RECORD).unwrap_or_default();
+                    let other = text::cut(&other, LONGEST_HOLDER);
                     if known.as_ref() != Some(&other) {
                         tracing::info!(lease = %path.display(), held_by = other, "another controller is active; standing by");
                         known = Some(other);
@@ -81,7 +91,7 @@ impl<C: Clock> Local<C> {
     fn load(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
         let path = self.path(cluster);
         let doing = || format!("read the claim in {}", path.display());
-        match fs::read(&path) {
+        match file::read(&path, file::RECORD) {
             Ok(bytes) => {
                 stored::decode(cluster, &bytes).map_err(|source| PortError::new(doing(), ErrorKind::Invalid, source))
             }
@@ -92,11 +102,11 @@ impl<C: Clock> Local<C> {
 
     /// Puts a file in the place of another. After a crash at any point either the old or the new one is there, whole.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let new = path.with_extension("json.new");
-        let mut file = File::create(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
+        // A name that nobody can foresee, and a file of mode 0600.
+        let mut new = NamedTempFile::with_prefix_in(".claim-", &self.directory)?;
+        new.write_all(bytes)?;
+        new.as_file().sync_all()?;
+        new.persist(path)?;
         File::open(&self.directory)?.sync_all()
     }
 
@@ -119,7 +129,7 @@ impl<C: Clock> Local<C> {
     }
 
     fn lock_file(&self) -> io::Result<File> {
-        File::options().create(true).append(true).open(self.directory.join("claims.lock"))
+        own(File::options().append(true), &self.directory.join("claims.lock"))
     }
 }
 
@@ -154,7 +164,15 @@ impl<C: Clock> Coordination for Local<C> {
     }
 }
 
-/// Says what follows from a file that cannot be used.
+/// Opens a file of our own, and makes it if it does not exist, for this user alone. A link in its place is not followed:
+/// whoever put it there has chosen a file that is not ours to write. Nor is a pipe waited for.
+fn own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = options.create(true).mode(0o600).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Refusal::NotRegular.into()) }
+}
+
+/// Tells what follows from a file that cannot be used.
 fn failed(doing: String, error: io::Error) -> PortError {
     let kind = match error.kind() {
         Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Denied,

@@ -59,7 +59,9 @@ impl FromStr for Place {
             return Err(format!("`{prefix}` is no prefix of keys: use letters, digits, `-`, `_`, `.` and `/`"));
         }
         let server = |host: &str| match host {
-            _ if host.is_empty() || host.contains(['@', '?', '#']) || host.contains(char::is_whitespace) => {
+            // Not repeated: a password may stand before the `@`.
+            _ if rest.contains('@') => Err(format!("a host with a user or a password: {FORMS}; tokens go in a file")),
+            _ if host.is_empty() || host.contains(['?', '#']) || host.contains(char::is_whitespace) => {
                 Err(format!("`{host}` is no host: {FORMS}; tokens go in a file"))
             }
             _ if host.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with(':') && !host.ends_with(':') => {

@@ -3,12 +3,14 @@
 use serde::de::DeserializeOwned;
 
 use super::kind;
+use crate::input::secret::Secret;
+use crate::input::text;
 use crate::ports::ErrorKind;
 
-/// The longest answer that is read, in bytes. A cluster of ten thousand agents lists itself in half of it.
-const LONGEST: usize = 16 << 20;
-/// The number of characters of an error's text that are shown.
+/// The number of characters of a server's text that are shown.
 const SHOWN: usize = 200;
+/// How many bytes of it are looked at in order to show them.
+const LOOKED_AT: usize = 4 << 10;
 
 /// A whole answer, whatever its status.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     body: Vec<u8>,
+    /// The secret that was sent, which some servers repeat. No error shows it.
+    secret: Option<Secret>,
 }
 
 /// Silence of a server. The request may or may not have taken effect.
@@ -27,8 +31,8 @@ pub enum Silence {
     #[error("{from} does not answer")]
     None { from: String, source: reqwest::Error },
     /// More came than any right answer has.
-    #[error("{from} answers without end: more than {} MiB", LONGEST >> 20)]
-    Endless { from: String },
+    #[error("{from} answers without end: more than {} KiB", most >> 10)]
+    Endless { from: String, most: usize },
 }
 
 /// An answer whose status is no success.
@@ -42,24 +46,35 @@ pub struct Refused {
 
 /// An answer that is not what it should be.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer of {from} cannot be understood")]
+#[error("the answer of {from} cannot be understood: {why}")]
 pub struct Unreadable {
     from: String,
-    source: serde_json::Error,
+    /// The parser's words, which may quote the answer: cut, clean and without the secret.
+    why: String,
 }
 
 impl Answer {
-    pub(super) async fn receive(from: &str, request: reqwest::RequestBuilder) -> Result<Self, Silence> {
+    /// Waits for the whole answer, of at most `most` bytes. Of a refusal that is longer the beginning will do.
+    pub(super) async fn receive(
+        from: &str,
+        secret: Option<Secret>,
+        request: reqwest::RequestBuilder,
+        most: usize,
+    ) -> Result<Self, Silence> {
         let silence = |error: reqwest::Error| Silence::None { from: from.to_owned(), source: error.without_url() };
         let mut response = request.send().await.map_err(silence)?;
-        let mut body = Vec::new();
+        let (mut body, success) = (Vec::new(), response.status().is_success());
         while let Some(part) = response.chunk().await.map_err(silence)? {
-            if body.len() + part.len() > LONGEST {
-                return Err(Silence::Endless { from: from.to_owned() });
+            let left = most - body.len();
+            if part.len() > left && success {
+                return Err(Silence::Endless { from: from.to_owned(), most });
             }
-            body.extend_from_slice(&part);
+            body.extend_from_slice(&part[..part.len().min(left)]);
+            if part.len() > left {
+                break;
+            }
         }
-        Ok(Self { from: from.to_owned(), status: response.status().as_u16(), body })
+        Ok(Self { from: from.to_owned(), status: response.status().as_u16(), body, secret })
     }
 
     /// Says what follows from the status, unless that is a success.
@@ -67,15 +82,56 @@ impl Answer {
         (!(200..300).contains(&self.status)).then(|| kind(self.status))
     }
 
-    /// Gives the answer as a refusal, to be shown. Its text is cut short, and has no line breaks.
+    /// Gives the answer as a refusal, to be shown.
     pub fn refused(&self) -> Refused {
-        let text = String::from_utf8_lossy(&self.body);
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        Refused { from: self.from.clone(), status: self.status, text: line.chars().take(SHOWN).collect() }
+        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(LOOKED_AT)]).into_owned();
+        Refused { from: self.from.clone(), status: self.status, text: self.shown(&text) }
     }
 
     /// Reads the answer as JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Unreadable> {
-        serde_json::from_slice(&self.body).map_err(|source| Unreadable { from: self.from.clone(), source })
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Unreadable { from: self.from.clone(), why: self.shown(&error.to_string()) })
+    }
+
+    /// Text of the server's as it may be shown: without the secret, in one line that steers nothing, and short.
+    fn shown(&self, text: &str) -> String {
+        // The secret goes first: cut in the middle, it would not be recognised.
+        let text = self.secret.as_ref().map_or_else(|| text.to_owned(), |secret| secret.blank_out(text));
+        text::cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), SHOWN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "5ecret-0000-1111";
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let (from, secret) = ("10.0.0.1".to_owned(), Some(Secret::new(SECRET)));
+        Answer { from, status, body: body.as_bytes().to_vec(), secret }
+    }
+
+    #[test]
+    fn a_secret_that_a_server_repeats_is_in_no_error() {
+        let long = format!("{}{SECRET}", "x".repeat(SHOWN - 5));
+        for body in [format!("Permission denied: {SECRET}"), format!("\"tok {SECRET}\""), long] {
+            let answer = answer(403, &body);
+            let (refused, unreadable) = (answer.refused(), answer.json::<u64>().unwrap_err());
+            for told in [format!("{refused} {refused:?}"), format!("{unreadable} {unreadable:?}")] {
+                assert!(!told.contains("5ecret"), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_is_short_and_steers_nothing() {
+        let body = format!("\"\u{1b}]0;PWNED\u{7}\u{202e}\n::error::x {}\"", "A".repeat(15 << 20));
+        let answer = answer(500, &body);
+        for told in [answer.refused().to_string(), answer.json::<u64>().unwrap_err().to_string()] {
+            assert!(told.len() < 1_000, "{} bytes", told.len());
+            assert!(!told.contains(['\u{1b}', '\u{7}', '\u{202e}', '\n']), "{told:?}");
+        }
     }
 }

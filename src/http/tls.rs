@@ -1,6 +1,6 @@
 //! Trust between us and the servers: which certificates are believed, and which one is shown.
 
-use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -14,6 +14,7 @@ use rustls::{
 };
 
 use super::Unusable;
+use crate::input::file;
 
 /// The way in which servers are trusted, and know us.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +47,10 @@ pub(super) struct Material {
 impl Trust {
     pub(super) fn read(&self) -> Result<Material, Unusable> {
         let Self::Tls(tls) = self else { return Ok(Material { ca: None, own: None }) };
-        let read = |path: &String| fs::read(path).map_err(|source| Unusable::File { path: path.clone(), source });
+        let read = |path: &String| {
+            file::read(Path::new(path), file::CERTIFICATES)
+                .map_err(|source| Unusable::File { path: path.clone(), source })
+        };
         let ca = tls.ca_file.as_ref().map(read).transpose()?;
         let own = match &tls.own_files {
             Some((certificate, key)) => Some((read(certificate)?, read(key)?)),

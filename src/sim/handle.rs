@@ -161,7 +161,7 @@ impl World {
         let state = self.state.borrow();
         let Some(known) = state.clusters.get(cluster) else { return Default::default() };
         let down = |slot: &MemberRecord| {
-            let present = if slot.was_up && !slot.up { state.now - slot.since } else { 0 };
+            let present = if slot.was_up && !slot.up { state.now.saturating_sub(slot.since) } else { 0 };
             (slot.down + present) as f64 / 1_000.0
         };
         known.slots.iter().map(|(name, slot)| (name.clone(), down(slot))).collect()

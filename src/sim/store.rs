@@ -1,12 +1,13 @@
 //! A world in a file, with the version of its format.
 
-use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use super::world::State;
+use crate::input::file;
 
 /// The version of the format. Count it up whenever what is stored changes its shape.
 const VERSION: u32 = 2;
@@ -35,16 +36,18 @@ fn first() -> u32 {
     1
 }
 
-/// Writes the world whole or not at all.
+/// Writes the world whole or not at all, for this user alone: first under a name that nobody else has, in the same folder.
 pub fn save(state: &State, path: &Path) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    fs::write(&beside, serde_json::to_vec(&Stored { version: VERSION, world: state })?)?;
-    fs::rename(&beside, path)
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut beside = NamedTempFile::with_prefix_in(".world-", folder)?;
+    beside.write_all(&serde_json::to_vec(&Stored { version: VERSION, world: state })?)?;
+    beside.persist(path)?;
+    Ok(())
 }
 
 /// Reads a world that was saved.
 pub fn load(path: &Path) -> io::Result<State> {
-    let text = fs::read(path)?;
+    let text = file::read(path, file::WORLD)?;
     let Header { version: found } = serde_json::from_slice(&text)?;
     if found != VERSION {
         let error = format!("its format is version {found}, and this hermitcrab reads version {VERSION}: make it anew");

@@ -1,11 +1,13 @@
 //! Problems of desired-state files as text, as JSON and as annotations of a GitHub workflow.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use annotate_snippets::renderer::DEFAULT_TERM_WIDTH;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
+use crate::input::text;
 use crate::spec::load::{Loaded, Place, Problem, Severity};
 
 /// Writes all problems as a person reads them, an empty line after each.
@@ -24,14 +26,14 @@ pub fn json(loaded: &Loaded) -> String {
         warning_count: count(Severity::Warning),
         diagnostics: loaded.problems().map(|problem| diagnostic(loaded, problem)).collect(),
     };
-    serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
+    text::clean_json(&serde_json::to_string_pretty(&report).unwrap_or_default()) + "\n"
 }
 
 /// Writes all problems as GitHub workflow commands, one a line; GitHub shows them beside the changed lines.
 pub fn github(loaded: &Loaded) -> String {
     let mut out = String::new();
     for problem in loaded.problems() {
-        let mut properties = format!("file={}", property(&problem.path.display().to_string()));
+        let mut properties = format!("file={}", property(&text::path(&problem.path)));
         if let Some(place) = &problem.place {
             let end = place.column + columns(loaded, problem, place);
             let _ = write!(properties, ",line={},endLine={0},col={},endColumn={end}", place.line, place.column);
@@ -44,25 +46,64 @@ pub fn github(loaded: &Loaded) -> String {
     out
 }
 
+/// A longer line is not shown: nobody reads it, and each problem in it would repeat it.
+const LONGEST_LINE: usize = 2_000;
+
 fn group<'a>(loaded: &'a Loaded, problem: &'a Problem) -> Group<'a> {
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let path = problem.path.to_string_lossy();
+    let path = text::path(&problem.path);
     let title = level.primary_title(problem.message.as_str());
-    let group = match (&problem.place, loaded.files.get(&problem.path)) {
-        (Some(place), Some(file)) => title.element(
-            Snippet::source(&*file.text)
-                .path(path)
-                .annotation(AnnotationKind::Primary.span(place.bytes.clone()).label(problem.label.as_deref())),
-        ),
-        _ => title.element(Origin::path(path)),
+    let group = match (&problem.place, line(loaded, problem)) {
+        (Some(place), Some(line)) => {
+            let (shown, span) = shown(line, place.bytes.start - line.start..place.bytes.end - line.start);
+            title.element(
+                Snippet::source(shown)
+                    .path(path)
+                    .line_start(place.line)
+                    .annotation(AnnotationKind::Primary.span(span).label(problem.label.as_deref())),
+            )
+        }
+        (Some(place), None) => title.element(Origin::path(path).line(place.line).char_column(place.column)),
+        (None, _) => title.element(Origin::path(path)),
     };
     match &problem.hint {
         Some(hint) => group.element(Level::HELP.with_name("hint").message(hint.as_str())),
         None => group,
     }
+}
+
+/// A line of a file, and where it begins there.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    text: &'a str,
+    start: usize,
+}
+
+/// The line that a problem lies in, unless it is too long to be shown.
+fn line<'a>(loaded: &'a Loaded, problem: &Problem) -> Option<Line<'a>> {
+    const ENDS: [char; 2] = ['\n', '\r'];
+    let (place, file) = (problem.place.as_ref()?, loaded.files.get(&problem.path)?);
+    let (before, rest) = (file.text.get(..place.bytes.start)?, file.text.get(place.bytes.start..)?);
+    // No more is looked at than could be shown.
+    let near = before.as_bytes().iter().rev().take(LONGEST_LINE).position(|byte| b"\n\r".contains(byte));
+    let start = near.map_or(0, |near| before.len() - near);
+    let end = rest.find(ENDS).map_or(file.text.len(), |end| place.bytes.start + end);
+    let text = file.text.get(start..end).filter(|text| text.len() <= LONGEST_LINE)?;
+    Some(Line { text, start })
+}
+
+/// A line as clean text, and where a part of it is found there.
+fn shown(line: Line, part: Range<usize>) -> (String, Range<usize>) {
+    // A tab is shown as spaces.
+    let clean = |text: &str| text.split('\t').map(text::clean).collect::<Vec<_>>().join("\t");
+    let before = clean(&line.text[..part.start]);
+    let within = clean(&line.text[part.clone()]);
+    let after = clean(&line.text[part.end..]);
+    let start = before.len();
+    (format!("{before}{within}{after}"), start..start + within.len())
 }
 
 #[derive(Serialize)]
@@ -81,13 +122,13 @@ struct Diagnostic<'a> {
     summary: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
-    range: Range,
+    range: Extent,
     #[serde(skip_serializing_if = "Option::is_none")]
     snippet: Option<Code<'a>>,
 }
 
 #[derive(Serialize)]
-struct Range {
+struct Extent {
     filename: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<Position>,
@@ -95,7 +136,7 @@ struct Range {
     end: Option<Position>,
 }
 
-/// Line and column count from 1, bytes from 0.
+/// A place as a program reads it: line and column count from 1, bytes from 0.
 #[derive(Serialize)]
 struct Position {
     line: usize,
@@ -128,19 +169,18 @@ fn diagnostic<'a>(loaded: &'a Loaded, problem: &'a Problem) -> Diagnostic<'a> {
         severity: word(problem.severity),
         summary: &problem.message,
         detail: problem.hint.as_deref(),
-        range: Range { filename: problem.path.display().to_string(), start, end },
+        range: Extent { filename: problem.path.to_string_lossy().into_owned(), start, end },
         snippet: place.and_then(|place| code(loaded, problem, place)),
     }
 }
 
 fn code<'a>(loaded: &'a Loaded, problem: &'a Problem, place: &Place) -> Option<Code<'a>> {
-    let text = &loaded.files.get(&problem.path)?.text;
-    let line_start = text.get(..place.bytes.start)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = line(loaded, problem)?;
     Some(Code {
-        code: text.get(line_start..)?.lines().next().unwrap_or_default(),
+        code: line.text,
         start_line: place.line,
-        highlight_start_offset: place.bytes.start - line_start,
-        highlight_end_offset: place.bytes.end - line_start,
+        highlight_start_offset: place.bytes.start - line.start,
+        highlight_end_offset: place.bytes.end - line.start,
         label: problem.label.as_deref(),
     })
 }

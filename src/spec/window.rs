@@ -1,12 +1,13 @@
 //! Change windows: the times at which a replacement may begin.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
 use cronexpr::{Crontab, MakeTimestamp};
 use serde::{Serialize, Serializer};
 
-use crate::time::{Timestamp, after, before};
+use crate::time::{Timestamp, after, before, elapsed};
 
 /// A stretch of time that returns by a schedule.
 #[derive(Clone, Debug)]
@@ -57,57 +58,81 @@ impl Window {
     pub fn next_start(&self, then: Timestamp) -> Option<Timestamp> {
         self.crontab.find_next(MakeTimestamp(then)).ok().map(|next| next.timestamp())
     }
-
-    /// Finds the end of the occurrence that covers `now`, if one does.
-    fn covers(&self, now: Timestamp) -> Option<Timestamp> {
-        let mut end = None;
-        let mut start = self.next_start(before(now, self.duration))?;
-        while start <= now {
-            end = Some(after(start, self.duration));
-            start = self.next_start(start)?;
-        }
-        end
-    }
 }
 
-/// The number of windows in a row that are followed in search of the next opening: those of a month, if they are hourly.
-const HORIZON: usize = 1024;
+/// The number of starts of windows that are asked for at most in search of the next opening. One question takes some microseconds;
+/// an opening that is further off than all these is not in sight.
+const MOST_STARTS: usize = 4_000;
+/// The finest that schedules tell times apart.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Says whether a change may begin at `now`: never inside a deny window; if there are allow windows, only inside one.
 pub fn opening(windows: &[Window], now: Timestamp) -> Opening {
-    match step(windows, now) {
-        open @ Opening::Open { .. } => open,
-        Opening::Closed { from } => Opening::Closed { from: from.and_then(|then| next_opening(windows, then)) },
-    }
+    Search { windows, asked: Cell::new(0) }.opening(now)
 }
 
-/// Finds the first instant at or after `then` at which a change may begin.
-fn next_opening(windows: &[Window], then: Timestamp) -> Option<Timestamp> {
-    let mut then = then;
-    for _ in 0..HORIZON {
-        match step(windows, then) {
-            Opening::Open { .. } => return Some(then),
-            Opening::Closed { from } => then = from?,
+/// A search for the next opening, and the work that it has taken.
+struct Search<'w> {
+    windows: &'w [Window],
+    /// The number of starts that were asked for.
+    asked: Cell<usize>,
+}
+
+impl Search<'_> {
+    fn opening(&self, now: Timestamp) -> Opening {
+        match self.step(now) {
+            open @ Opening::Open { .. } => open,
+            Opening::Closed { from } => Opening::Closed { from: from.and_then(|then| self.next_opening(then)) },
         }
     }
-    None
-}
 
-/// Asks the windows that cover `now`; `from` is the next instant worth another look.
-fn step(windows: &[Window], now: Timestamp) -> Opening {
-    let of = |kind| windows.iter().filter(move |window| window.kind == kind);
-    let next = |kind| of(kind).filter_map(|window| window.next_start(now)).min();
-    let covering = |kind| of(kind).filter_map(|window| window.covers(now)).max();
-    if let Some(end) = covering(WindowKind::Deny) {
-        return Opening::Closed { from: Some(end) };
+    /// Finds the first instant at or after `then` at which a change may begin, if it is in sight.
+    fn next_opening(&self, mut then: Timestamp) -> Option<Timestamp> {
+        while self.asked.get() < MOST_STARTS {
+            match self.step(then) {
+                Opening::Open { .. } => return Some(then),
+                Opening::Closed { from } => then = from?,
+            }
+        }
+        None
     }
-    let deny = next(WindowKind::Deny);
-    if of(WindowKind::Allow).next().is_none() {
-        return Opening::Open { until: deny };
+
+    /// Asks the windows that cover `now`; `from` is the next instant worth another look.
+    fn step(&self, now: Timestamp) -> Opening {
+        let of = |kind| self.windows.iter().filter(move |window| window.kind == kind);
+        let next = |kind| of(kind).filter_map(|window| self.start(window, now)).min();
+        let covering = |kind| of(kind).filter_map(|window| self.covers(window, now)).max();
+        if let Some(end) = covering(WindowKind::Deny) {
+            return Opening::Closed { from: Some(end) };
+        }
+        let deny = next(WindowKind::Deny);
+        if of(WindowKind::Allow).next().is_none() {
+            return Opening::Open { until: deny };
+        }
+        match covering(WindowKind::Allow) {
+            Some(end) => Opening::Open { until: Some(deny.map_or(end, |deny| deny.min(end))) },
+            None => Opening::Closed { from: next(WindowKind::Allow) },
+        }
     }
-    match covering(WindowKind::Allow) {
-        Some(end) => Opening::Open { until: Some(deny.map_or(end, |deny| deny.min(end))) },
-        None => Opening::Closed { from: next(WindowKind::Allow) },
+
+    /// Finds the end of the occurrence that covers `now`, if one does. Of several that overlap, the last one began last: it is
+    /// found by halving, so a window that opens each minute for a week costs no more than one that opens once.
+    fn covers(&self, window: &Window, now: Timestamp) -> Option<Timestamp> {
+        let mut last = self.start(window, before(now, window.duration)).filter(|start| *start <= now)?;
+        let mut end = now;
+        while elapsed(end, last) >= MINUTE {
+            let middle = after(last, elapsed(end, last) / 2);
+            match self.start(window, middle) {
+                Some(start) if start <= now => last = start,
+                _ => end = middle,
+            }
+        }
+        Some(after(last, window.duration))
+    }
+
+    fn start(&self, window: &Window, then: Timestamp) -> Option<Timestamp> {
+        self.asked.set(self.asked.get() + 1);
+        window.next_start(then)
     }
 }
 
@@ -131,5 +156,60 @@ impl fmt::Display for Window {
             WindowKind::Deny => "deny",
         };
         write!(f, "{kind} {:?} {} for {}", self.schedule, self.time_zone, crate::time::Human(self.duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 86_400;
+
+    fn window(kind: WindowKind, schedule: &str, seconds: u64) -> Window {
+        Window::new(kind, schedule, Duration::from_secs(seconds), "UTC").unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// The end of the occurrence that covers an instant, found one start after the other.
+    fn covers_by_counting(window: &Window, now: Timestamp) -> Option<Timestamp> {
+        let mut end = None;
+        let mut start = window.next_start(before(now, window.duration))?;
+        while start <= now {
+            end = Some(after(start, window.duration));
+            start = window.next_start(start)?;
+        }
+        end
+    }
+
+    #[test]
+    fn halving_finds_what_counting_finds() {
+        let now = at("2025-01-01T00:00:00Z");
+        for schedule in
+            ["* * * * *", "*/7 3 * * *", "0 * * * *", "30 2 * * TUE", "0 0 1 * *", "0 0 29 2 *", "59 23 31 12 *"]
+        {
+            for seconds in [1, 60, 61, 3_600, 5 * 3_600, DAY, 7 * DAY] {
+                let window = window(WindowKind::Deny, schedule, seconds);
+                for step in 0..60 {
+                    let now = after(now, Duration::from_secs(step * 8_191));
+                    let windows = std::slice::from_ref(&window);
+                    let halved = Search { windows, asked: Cell::new(0) }.covers(&window, now);
+                    assert_eq!(halved, covers_by_counting(&window, now), "{schedule} for {seconds} s at {now}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_search_ends_however_many_windows_there_are() {
+        let never = |count| vec![window(WindowKind::Deny, "* * * * *", 7 * DAY); count];
+        for count in [1, 8, 32] {
+            let windows = never(count);
+            let search = Search { windows: &windows, asked: Cell::new(0) };
+            assert_eq!(search.opening(at("2025-01-01T00:00:00Z")), Opening::Closed { from: None });
+            assert!(search.asked.get() < MOST_STARTS + 20 * count, "{count} windows: {}", search.asked.get());
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::wire::{Autopilot, Gossip, Raft, RaftServer, ServerHealth};
 use crate::ids::{MemberId, SlotName};
+use crate::input::text;
 use crate::observed::{Health, Member, Membership, Pruning};
 use crate::spec::{ClusterSpec, ConsulSpec, Lag, quorum};
 use crate::time::Timestamp;
@@ -41,7 +42,15 @@ pub enum Unusable {
         "the servers are of datacenter {found}, and the spec says {expected}: correct `datacenter`, if these are the right ones"
     )]
     OtherDatacenter { expected: String, found: String },
+    /// An answer that no cluster of ours gives: each server would be compared with each other.
+    #[error("the servers list more than {MOST_SERVERS} servers of raft")]
+    TooMany,
 }
+
+/// The most servers of raft that are looked at. Consul advises against more than seven.
+const MOST_SERVERS: usize = 100;
+/// The most characters that are shown of a name that servers give.
+const LONGEST_NAME: usize = 100;
 
 /// Makes one membership of the answers. A leader that two servers do not agree on counts for none, and then nobody's
 /// health is known: each server may be on the wrong side of a split.
@@ -49,7 +58,11 @@ pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Re
     let Some(somebody) = answers.gossip.first() else { return Err(Unusable::NothingToSee) };
     let found = &somebody.tags.dc;
     if !found.eq_ignore_ascii_case(&how.datacenter) {
-        return Err(Unusable::OtherDatacenter { expected: how.datacenter.clone(), found: found.clone() });
+        let found = text::cut(found, LONGEST_NAME);
+        return Err(Unusable::OtherDatacenter { expected: how.datacenter.clone(), found });
+    }
+    if servers(answers).len().max(answers.health.as_ref().map_or(0, Vec::len)) > MOST_SERVERS {
+        return Err(Unusable::TooMany);
     }
     let leader = leader(spec.slots.len(), answers);
     let mut members: Vec<Member> =

@@ -254,6 +254,7 @@ fn file(path: &str, text: &str) -> LoadedFile {
         name: None,
         spec: None,
         problems: Vec::new(),
+        work: 0,
     }
 }
 

@@ -124,7 +124,7 @@ impl Region {
         fresh: Fresh,
     ) -> Result<Outcome, Refusal> {
         let key = format!("{}/{}", launch.zone, launch.token);
-        if let Some(spent) = self.launched.get(&key).filter(|spent| self.now - spent.at < TOKEN_LIFE) {
+        if let Some(spent) = self.launched.get(&key).filter(|spent| self.now.saturating_sub(spent.at) < TOKEN_LIFE) {
             return self.launched_before(spent, launch);
         }
         self.can_launch(launch)?;

@@ -81,7 +81,8 @@ impl Buckets {
         let noisy = now < self.noisy_until;
         let level = self.levels.entry(bucket).or_insert(Level { left: capacity * 1_000, at: now });
         let (refill, capacity) = if noisy { (refill / 10, capacity / 10) } else { (refill, capacity) };
-        level.left = (level.left + (now - level.at) * refill).min(capacity * 1_000);
+        level.left =
+            level.left.saturating_add(now.saturating_sub(level.at).saturating_mul(refill)).min(capacity * 1_000);
         level.at = now;
         if level.left < requests.min(capacity) * 1_000 || capacity == 0 {
             return Err(Refusal::new(ErrorKind::Throttled, "RequestLimitExceeded"));

@@ -86,7 +86,7 @@ impl Region {
         fresh: Fresh,
     ) -> Result<Outcome, Refusal> {
         let key = format!("{}/{}", wanted.zone, wanted.token);
-        if let Some(spent) = self.created.get(&key).filter(|spent| self.now - spent.at < TOKEN_LIFE) {
+        if let Some(spent) = self.created.get(&key).filter(|spent| self.now.saturating_sub(spent.at) < TOKEN_LIFE) {
             if spent.request != *wanted {
                 return Err(Refusal::new(ErrorKind::TokenSpent, "IdempotentParameterMismatch"));
             }

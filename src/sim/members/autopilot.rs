@@ -68,8 +68,8 @@ impl Autopilot {
     /// Keeps the phase of its rounds, which go on while nobody looks.
     pub fn skip_quiet_time(&mut self, now: Millis) {
         for (last, period) in [(&mut self.judged, JUDGE_EVERY), (&mut self.reconciled, RECONCILE_EVERY)] {
-            if now - *last >= 2 * period {
-                *last += (now - *last) / period * period;
+            if now.saturating_sub(*last) >= 2 * period {
+                *last += (now.saturating_sub(*last)) / period * period;
             }
         }
     }
@@ -82,11 +82,11 @@ impl Autopilot {
 
     /// Does the rounds that are due.
     pub fn go_round(&mut self, raft: &mut Raft, gossip: &Gossip, now: Millis) {
-        if now - self.judged >= JUDGE_EVERY {
+        if now.saturating_sub(self.judged) >= JUDGE_EVERY {
             self.judged += JUDGE_EVERY;
             self.judge(raft, gossip, now);
         }
-        if now - self.reconciled >= RECONCILE_EVERY {
+        if now.saturating_sub(self.reconciled) >= RECONCILE_EVERY {
             self.reconciled += RECONCILE_EVERY;
             self.prune(raft, gossip);
             self.promote(raft, now);
@@ -127,7 +127,7 @@ impl Autopilot {
     fn promote(&self, raft: &mut Raft, now: Millis) {
         for (id, peer) in raft.peers.iter_mut().filter(|(_, peer)| !peer.voter) {
             if let Some(opinion) = self.opinions.get(id).filter(|opinion| opinion.ill.is_none()) {
-                peer.voter = now - opinion.stable_since >= STABILIZATION;
+                peer.voter = now.saturating_sub(opinion.stable_since) >= STABILIZATION;
             }
         }
     }

@@ -85,7 +85,7 @@ impl Gossip {
     /// Says whether another address holds a process's name.
     fn is_taken(&self, process: &Process, now: Millis) -> bool {
         self.names.get(&process.name).is_some_and(|old| {
-            old.address != process.address && old.failed_since.is_none_or(|since| now - since < RECLAIM)
+            old.address != process.address && old.failed_since.is_none_or(|since| now.saturating_sub(since) < RECLAIM)
         })
     }
 

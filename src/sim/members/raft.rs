@@ -76,7 +76,7 @@ impl Process {
         let lost = || Some("last contact 900ms, above 200ms".to_owned());
         match self.payload {
             Payload::JoinsUnhealthy => lost(),
-            Payload::Flaps if (now - self.started) % 40_000 >= 28_000 => lost(),
+            Payload::Flaps if now.saturating_sub(self.started) % 40_000 >= 28_000 => lost(),
             _ => None,
         }
     }
@@ -87,12 +87,12 @@ impl Raft {
     /// Tells the length of the log.
     pub fn index(&self, now: Millis) -> u64 {
         let growing = self.leader.is_some() && self.election.is_none();
-        self.index + if growing { (now - self.index_at) / WRITE_EVERY } else { 0 }
+        self.index + if growing { now.saturating_sub(self.index_at) / WRITE_EVERY } else { 0 }
     }
 
     /// Tells how much of the log a process has: it catches up with an entry every two milliseconds.
     pub fn applied(&self, process: &Process, now: Millis) -> u64 {
-        let caught = process.joined.map_or(0, |joined| (now - joined) / 2);
+        let caught = process.joined.map_or(0, |joined| now.saturating_sub(joined) / 2);
         (process.from + caught).min(self.index(now))
     }
 

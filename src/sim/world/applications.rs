@@ -136,7 +136,7 @@ impl MemberRecord {
     /// Notes that the member began or ceased to be a healthy voter. The time before it first was one is not counted.
     fn turn(&mut self, now: u64) {
         if !self.up && self.was_up {
-            self.down += now - self.since;
+            self.down += now.saturating_sub(self.since);
         }
         self.up = !self.up;
         self.since = now;

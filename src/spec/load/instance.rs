@@ -6,12 +6,11 @@ use serde_saphyr::Spanned;
 
 use super::find::cause;
 use super::meaning::{Meaning, bytes, written};
-use super::{names, read};
+use super::names;
+use crate::input::file::{self, Refusal};
 use crate::spec::InstanceSpec;
 use crate::spec::raw::{self, Text};
 
-/// The largest user data that EC2 takes, in bytes before it is encoded.
-const LARGEST_USER_DATA: usize = 16 * 1024;
 /// The number of tags that a file may declare. EC2 takes 50 on an instance; twenty are kept for our own, of which each
 /// volume has one.
 const MOST_TAGS: usize = 30;
@@ -63,7 +62,7 @@ impl Meaning<'_, '_> {
     }
 
     fn tags(&mut self, raw: Option<&BTreeMap<String, Spanned<String>>>) -> Option<BTreeMap<String, String>> {
-        let before = self.report.problems.len();
+        let before = self.report.count();
         for (key, value) in raw.into_iter().flatten() {
             let at = self.root.key(&["spec", "instance", "tags", key]).unwrap_or(bytes(value));
             if let Some(prefix) = ["hermitcrab:", "aws:"].iter().find(|prefix| key.to_lowercase().starts_with(**prefix))
@@ -88,22 +87,29 @@ impl Meaning<'_, '_> {
                 .hint("EC2 takes 50, and the controller needs some for itself");
         }
         let tags = raw.into_iter().flatten().map(|(key, value)| (key.clone(), value.value.clone())).collect();
-        (self.report.problems.len() == before).then_some(tags)
+        (self.report.count() == before).then_some(tags)
     }
 
     fn user_data(&mut self, text: &Text) -> Option<String> {
         let text = text.as_ref()?;
-        let path = self.folder.join(&text.value);
-        let problem = match read::at_most(&path, LARGEST_USER_DATA).map(String::from_utf8) {
+        let path = self.found.folder.join(&text.value);
+        let read = file::read_below(&path, &self.found.root, file::USER_DATA);
+        let problem = match read.map(String::from_utf8) {
             Ok(Ok(user_data)) => return Some(user_data),
             Ok(Err(_)) => ("the user data is not UTF-8".to_owned(), "save the file as UTF-8"),
-            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => (
-                "the user data is larger than 16 KiB".to_owned(),
-                "EC2 takes no more; let a short script fetch the rest",
-            ),
-            Err(error) => {
-                (format!("cannot read the user data: {}", cause(&error)), "the path is relative to this file")
-            }
+            Err(error) => match Refusal::of(&error) {
+                Some(Refusal::TooLarge { .. }) => (
+                    "the user data is larger than 16 KiB".to_owned(),
+                    "EC2 takes no more; let a short script fetch the rest",
+                ),
+                Some(Refusal::LeadsOut { .. }) => (
+                    format!("cannot read the user data: {}", cause(&error)),
+                    "user data is read from the folder of desired state alone, because instances show it to whoever is on them",
+                ),
+                Some(Refusal::NotRegular) | None => {
+                    (format!("cannot read the user data: {}", cause(&error)), "the path is relative to this file")
+                }
+            },
         };
         self.report.error(bytes(text), problem.0).hint(problem.1);
         None

@@ -11,8 +11,9 @@ use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
 
 use super::find::FoundFile;
 use super::names::{self, LABEL_HINT};
+use super::report::Report;
+use super::rollout;
 use super::tree::Node;
-use super::{Report, rollout};
 use crate::ids::{ClusterName, ImageId};
 use crate::spec::raw::{self, Text};
 use crate::spec::{Capacity, ClusterSpec};
@@ -38,7 +39,7 @@ pub(super) fn of(
             return None;
         }
     };
-    let mut meaning = Meaning { report, root, folder: found.path.parent().unwrap_or(Path::new("")) };
+    let mut meaning = Meaning { report, root, found };
     let spec = file.spec.unwrap_or_default();
     let name = meaning.label(&file.metadata.unwrap_or_default().name, "cluster");
     let region = meaning.region(&spec.region);
@@ -75,8 +76,8 @@ pub(super) fn of(
 pub struct Meaning<'r, 'a> {
     pub(super) report: &'r mut Report<'a>,
     pub(super) root: &'r Node,
-    /// The folder that relative paths begin in.
-    pub folder: &'r Path,
+    /// The file, beside which relative paths begin.
+    pub(super) found: &'r FoundFile,
 }
 
 impl Meaning<'_, '_> {
@@ -174,7 +175,8 @@ impl Meaning<'_, '_> {
 
     /// Gives a path as seen from where the controller runs. As written, a path is relative to the file.
     pub(in crate::spec) fn beside(&self, text: &Text) -> Option<String> {
-        written(text).map(|path| self.folder.join(path).to_string_lossy().into_owned())
+        let folder = self.found.path.parent().unwrap_or(Path::new(""));
+        written(text).map(|path| folder.join(path).to_string_lossy().into_owned())
     }
 
     /// Reports every text that is used a second time.

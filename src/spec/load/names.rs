@@ -67,8 +67,14 @@ pub fn is_zone_of(zone: &str, region: &str) -> bool {
     }
 }
 
+/// The longest word for which another may have been meant. No word of ours is half as long.
+const LONGEST_WORD: usize = 64;
+
 /// Finds the word that was probably meant: at most a third of it is wrong.
 pub fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
     let lower = word.to_lowercase();
     let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
     let nearest = words.iter().copied().min_by_key(|other| distance(other))?;

@@ -1,35 +1,36 @@
 //! One file from its bytes to its spec.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::Path;
+use std::io;
 use std::sync::Arc;
 
 use super::find::{FoundFile, cause};
-use super::{LoadedFile, Report, meaning, names, shape, tree};
+use super::report::Report;
+use super::{LoadedFile, MOST_PROBLEMS, meaning, names, shape, tree};
 use crate::ids::{ClusterName, digest};
+use crate::input::file::{self, Refusal};
 use crate::spec::ClusterSpec;
 
-/// The largest file that is read, in bytes. It is more than any desired-state file needs; a larger file is there by mistake.
-const LARGEST_FILE: usize = 256 * 1024;
-
-/// Reads one file and reports all that is wrong with it.
-pub fn file(found: FoundFile, schema: &serde_json::Value) -> LoadedFile {
-    match at_most(&found.path, LARGEST_FILE) {
-        Ok(bytes) => content(&found, &bytes, schema),
-        Err(error) => {
-            let text: Arc<str> = Arc::from("");
-            let mut report = Report::new(&found.path, &text);
-            unreadable(&mut report, &error);
-            finish(report, None, None, Vec::new(), text.clone())
-        }
+/// Reads one file and reports what is wrong with it, at most `most` problems.
+pub fn file(found: &FoundFile, schema: &serde_json::Value, most: usize) -> LoadedFile {
+    match file::read_below(&found.at, &found.root, file::DESIRED_STATE) {
+        Ok(bytes) => content(found, &bytes, schema, most),
+        Err(error) => refused(found, |report| unreadable(report, &error)),
     }
 }
 
+/// Refuses a file without a look at it, because those before it are too large together.
+pub fn too_much(found: &FoundFile) -> LoadedFile {
+    refused(found, |report| {
+        report
+            .error(None, format!("not read: the files before it have {} MiB together", super::LARGEST_TREE >> 20))
+            .hint("one cluster needs a few KiB; are these desired-state files?");
+    })
+}
+
 /// Reports all that is wrong with a file of that content, wherever the content comes from.
-pub fn content(found: &FoundFile, bytes: &[u8], schema: &serde_json::Value) -> LoadedFile {
+pub fn content(found: &FoundFile, bytes: &[u8], schema: &serde_json::Value, most: usize) -> LoadedFile {
     let text: Arc<str> = String::from_utf8_lossy(bytes).into();
-    let mut report = Report::new(&found.path, &text);
+    let mut report = Report::new(&found.path, &text, most);
     let (mut name, mut spec, mut user_data) = (None, None, None);
     if check_encoding(&mut report, bytes) {
         let document = tree::parse(&mut report);
@@ -37,10 +38,19 @@ pub fn content(found: &FoundFile, bytes: &[u8], schema: &serde_json::Value) -> L
         // Nobody can say what a file lacks that breaks off.
         if let Some(root) = document.root.as_ref().filter(|_| document.complete) {
             shape::check(root, schema, &mut report);
-            spec = meaning::of(root, found, &mut report, &mut user_data);
+            if !report.is_full() {
+                spec = meaning::of(root, found, &mut report, &mut user_data);
+            }
         }
     }
     finish(report, name, spec, [bytes, user_data.unwrap_or_default().as_bytes()].concat(), text.clone())
+}
+
+fn refused(found: &FoundFile, say: impl FnOnce(&mut Report)) -> LoadedFile {
+    let text: Arc<str> = Arc::from("");
+    let mut report = Report::new(&found.path, &text, MOST_PROBLEMS);
+    say(&mut report);
+    finish(report, None, None, Vec::new(), text.clone())
 }
 
 fn finish(
@@ -51,21 +61,27 @@ fn finish(
     text: Arc<str>,
 ) -> LoadedFile {
     let spec = spec.filter(|_| !report.has_errors());
-    let mut problems = report.problems;
-    problems.sort_by_key(super::Problem::start);
-    LoadedFile { path: report.path.to_owned(), digest: digest(&all), text, name, spec, problems }
+    let path = report.path.to_owned();
+    let (problems, work) = report.finish();
+    LoadedFile { path, digest: digest(&all), text, name, spec, problems, work }
 }
 
 fn unreadable(report: &mut Report, error: &io::Error) {
-    match error.kind() {
-        io::ErrorKind::FileTooLarge => report
-            .error(None, format!("the file is larger than {} KiB", LARGEST_FILE / 1024))
+    match Refusal::of(error) {
+        Some(Refusal::TooLarge { limit }) => report
+            .error(None, format!("the file is larger than {} KiB", limit / 1024))
             .hint("one cluster needs a few KiB; is this a desired-state file?"),
-        _ => report
+        Some(Refusal::LeadsOut { .. }) => report
+            .error(None, format!("not read: {}", cause(error)))
+            .hint("a link must stay within the folder that was named, or what it leads to could be shown to anybody"),
+        Some(Refusal::NotRegular) | None => report
             .error(None, format!("cannot read the file: {}", cause(error)))
             .hint("it must be a regular file that this user may read"),
     };
 }
+
+/// NEL and the separators of lines and paragraphs: ends of lines in YAML 1.1, and no longer in YAML 1.2.
+const LINE_ENDS_TO_SOME: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
 /// Says whether the bytes are text that is worth a further look.
 fn check_encoding(report: &mut Report, bytes: &[u8]) -> bool {
@@ -77,17 +93,11 @@ fn check_encoding(report: &mut Report, bytes: &[u8]) -> bool {
             .hint("save the file as UTF-8");
     } else if bytes.starts_with(b"\xef\xbb\xbf") {
         report.error(0..0, "the file begins with a byte order mark").hint("save the file as UTF-8 without it");
+    } else if let Some((start, end)) = report.text.match_indices(LINE_ENDS_TO_SOME).next() {
+        report
+            .error(start..start + end.len(), "a line end that not every reader of YAML sees")
+            .label(end.escape_unicode().to_string())
+            .hint("remove it: what follows is in another line to some readers than to others");
     }
     !report.has_errors()
-}
-
-/// Reads the bytes of a regular file, or fails with `FileTooLarge` if there are more than `limit`. A pipe would keep us
-/// waiting, so nothing but a regular file is opened.
-pub fn at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }

@@ -13,6 +13,10 @@ use crate::time::{Human, Timestamp};
 
 /// The longest window. One that stays open longer is a mistake, or no window.
 const LONGEST_WINDOW: Duration = Duration::from_secs(7 * 86_400);
+/// The number of windows that a file may declare: more than a person keeps in mind. Every pass asks each of them.
+const MOST_WINDOWS: usize = 32;
+/// The most characters of a schedule: every minute of an hour, written out, has 170.
+const LONGEST_SCHEDULE: usize = 400;
 /// An instant in seconds, 2025-01-01. Schedules repeat, so any instant will do to ask whether one ever fires, and no clock
 /// is needed.
 const SOME_INSTANT: i64 = 1_735_689_600;
@@ -81,6 +85,13 @@ fn refuse_short_deadline(meaning: &mut Meaning, raw: &raw::Rollout, bake: Option
 }
 
 fn windows(meaning: &mut Meaning, raw: &[raw::Window]) -> Option<Vec<Window>> {
+    if raw.len() > MOST_WINDOWS {
+        meaning
+            .report
+            .error(meaning.root.key(&["spec", "rollout", "windows"]), format!("more than {MOST_WINDOWS} windows"))
+            .hint("let one schedule name several hours or days, e.g. `0 2 * * TUE,THU`");
+        return None;
+    }
     let windows: Vec<_> = raw.iter().map(|raw| window(meaning, raw)).collect();
     let windows: Vec<Window> = windows.into_iter().collect::<Option<_>>()?;
     let then = Timestamp::new(SOME_INSTANT, 0).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -99,6 +110,13 @@ fn window(meaning: &mut Meaning, raw: &raw::Window) -> Option<Window> {
     let duration = window_duration(meaning, &raw.duration);
     let time_zone = time_zone(meaning, &raw.time_zone);
     let schedule = raw.schedule.as_ref()?;
+    if schedule.value.len() > LONGEST_SCHEDULE {
+        meaning
+            .report
+            .error(bytes(schedule), format!("a schedule of more than {LONGEST_SCHEDULE} characters"))
+            .hint("write ranges and steps, e.g. `*/10 2-5 * * *`, or several windows");
+        return None;
+    }
     let fields = schedule.value.split_whitespace().count();
     if fields != 5 {
         meaning

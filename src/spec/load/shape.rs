@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use serde_json::Value as Json;
 
-use super::Report;
 use super::names::nearest;
+use super::report::Report;
 use super::tree::{Entry, Node, Value};
 
 /// Reports all that the schema does not allow. Patterns and limits are left out: `meaning` has better words for them.
@@ -25,6 +25,10 @@ struct Checker<'r, 'a> {
 impl<'r> Checker<'r, '_> {
     /// Checks a node. `name` is what the node is called, `at` is where to say what it lacks.
     fn node(&mut self, schema: &'r Json, node: &Node, name: &str, at: Range<usize>) {
+        if self.report.is_full() {
+            return;
+        }
+        self.report.spend(1);
         let schema = resolve(schema, self.root);
         match (schema["type"].as_str().unwrap_or_default(), &*node.value) {
             ("object", Value::Map(entries)) => self.map(schema, entries, name, at),
@@ -259,7 +263,7 @@ mod tests {
             "properties": { "consul": kind, "etcd": kind },
         });
         let schema = json!({ "type": "object", "properties": { "application": kinds } });
-        let mut report = Report::new(Path::new("file.yaml"), text);
+        let mut report = Report::new(Path::new("file.yaml"), text, 100);
         let document = tree::parse(&mut report);
         check(document.root.as_ref().unwrap(), &schema, &mut report);
         let problem = |problem: &crate::spec::load::Problem| {
@@ -267,7 +271,7 @@ mod tests {
             let hint = problem.hint.as_deref().unwrap_or_default();
             format!("{}:{} {}; {hint}", place.line, place.column, problem.message)
         };
-        report.problems.iter().map(problem).collect()
+        report.finish().0.iter().map(problem).collect()
     }
 
     #[test]

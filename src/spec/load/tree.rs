@@ -10,12 +10,14 @@ use std::rc::Rc;
 
 use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::Report;
+use super::report::Report;
 
 /// The number of aliases that a file may use. With so few, no nesting of them can grow large.
 const MOST_ALIASES: usize = 16;
 /// The deepest nesting that is read. Our own format needs six.
 const DEEPEST: usize = 32;
+/// The most items of a list and fields of a mapping. Our own format needs thirty, for tags.
+const MOST_ENTRIES: usize = 1_000;
 
 /// A node with the place where it is written.
 #[derive(Clone, Debug)]
@@ -57,12 +59,12 @@ pub fn parse(report: &mut Report) -> Document {
 
 /// Finds `metadata.name` in a text whose problems are known already.
 pub fn name_in(text: &str) -> Option<(String, Range<usize>)> {
-    parse(&mut Report::new(Path::new(""), text)).name().map(|(name, bytes)| (name.to_owned(), bytes))
+    parse(&mut Report::new(Path::new(""), text, 1)).name().map(|(name, bytes)| (name.to_owned(), bytes))
 }
 
 /// Finds where `spec.image` is written in a text whose problems are known already.
 pub fn image_in(text: &str) -> Option<Range<usize>> {
-    parse(&mut Report::new(Path::new(""), text)).scalar(&["spec", "image"]).map(|(_, bytes)| bytes)
+    parse(&mut Report::new(Path::new(""), text, 1)).scalar(&["spec", "image"]).map(|(_, bytes)| bytes)
 }
 
 impl Document {
@@ -144,6 +146,7 @@ impl<'a> Reader<'_, 'a> {
     /// Reads the node that begins with `event`; `None` if the event ends a collection instead.
     fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Option<Node> {
         let bytes = self.offset(span);
+        self.report.spend(1);
         if depth > DEEPEST {
             self.stop(bytes, "too deeply nested").hint("no field lies that deep");
             return None;
@@ -175,6 +178,10 @@ impl<'a> Reader<'_, 'a> {
         let mut nodes = Vec::new();
         while let Some((event, span)) = self.next() {
             match self.node(event, &span, depth + 1) {
+                Some(node) if nodes.len() == MOST_ENTRIES => {
+                    self.stop(node.bytes, format!("more than {MOST_ENTRIES} items in one list"))
+                        .hint("no field has that many");
+                }
                 Some(node) => nodes.push(node),
                 None => break,
             }
@@ -203,8 +210,11 @@ impl<'a> Reader<'_, 'a> {
             self.report
                 .error(entry.key_bytes, "merge keys are not read")
                 .hint("write the fields out: what a file says should be seen where it is said");
+        } else if entries.len() == MOST_ENTRIES {
+            self.stop(entry.key_bytes, format!("more than {MOST_ENTRIES} fields in one mapping"))
+                .hint("no field has that many");
         } else if let Some(first) = entries.iter().find(|other| other.key == entry.key) {
-            let line = super::Place::new(self.report.text, first.key_bytes.clone()).line;
+            let line = self.report.line(first.key_bytes.start);
             self.report
                 .error(entry.key_bytes, format!("`{}` is given twice", entry.key))
                 .label(format!("first given in line {line}"))

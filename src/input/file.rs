@@ -1,0 +1,158 @@
+//! One way to read a file: only a regular one, and only as much of it as its purpose can need.
+//!
+//! The file is opened first, without waiting, and judged by its open handle: whoever puts a pipe or a device in its place
+//! between a look and the opening gains nothing. A pipe that nobody writes to, and `/dev/zero`, are refused at once.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+const KIB: usize = 1024;
+/// A desired-state file: one cluster needs a few KiB.
+pub const DESIRED_STATE: usize = 256 * KIB;
+/// User data: EC2 takes no more, before it is encoded.
+pub const USER_DATA: usize = 16 * KIB;
+/// A token.
+pub const TOKEN: usize = 64 * KIB;
+/// Certificates, or a private key, in PEM. The CAs of a whole system fit in.
+pub const CERTIFICATES: usize = 1024 * KIB;
+/// A record of a claim, or the name of a lease's holder.
+pub const RECORD: usize = 256 * KIB;
+/// A document that a command is given: a manifest of images, Terraform's outputs, a file to edit.
+pub const DOCUMENT: usize = 16 * 1024 * KIB;
+/// A simulated world. One of a hundred clusters has 2 MiB.
+pub const WORLD: usize = 256 * 1024 * KIB;
+
+/// A reason not to read a file, beside those of the system.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// A folder, a pipe, a device or a socket.
+    #[error("not a regular file")]
+    NotRegular,
+    /// More than its purpose can need.
+    #[error("larger than {} KiB", .limit / KIB)]
+    TooLarge {
+        /// The most that is read, in bytes.
+        limit: usize,
+    },
+    /// A link, or `..`, that leads to a place where nobody said that files should be read.
+    #[error("it leads out of {}", super::text::path(.root))]
+    LeadsOut {
+        /// The folder in which files may lie.
+        root: std::path::PathBuf,
+    },
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::other(refusal)
+    }
+}
+
+impl Refusal {
+    /// The refusal that an error is, if it is one.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+/// Reads a regular file that has at most `limit` bytes.
+pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    read_open(open(path)?.0, limit)
+}
+
+/// Reads a regular file that has at most `limit` bytes and is UTF-8.
+pub fn read_text(path: &Path, limit: usize) -> io::Result<String> {
+    String::from_utf8(read(path, limit)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+}
+
+/// Reads a regular file that has at most `limit` bytes and lies below `root`, wherever links lead. `root` is canonical.
+///
+/// The place is looked at once the file is open, and must hold the file that was opened: a link that is swapped meanwhile
+/// does not smuggle another file in.
+pub fn read_below(path: &Path, root: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let (file, opened) = open(path)?;
+    let canonical = fs::canonicalize(path)?;
+    let found = fs::symlink_metadata(&canonical)?;
+    if !canonical.starts_with(root) || (found.dev(), found.ino()) != (opened.dev(), opened.ino()) {
+        return Err(Refusal::LeadsOut { root: root.to_owned() }.into());
+    }
+    read_open(file, limit)
+}
+
+fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    // A terminal that is opened must not become the one whose hang-up ends us.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(Refusal::NotRegular.into()) }
+}
+
+fn read_open(file: File, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > limit { Err(Refusal::TooLarge { limit }.into()) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    fn refused(result: io::Result<Vec<u8>>) -> String {
+        Refusal::of(&result.unwrap_err()).unwrap().to_string()
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, socket) = (dir.path().join("pipe"), dir.path().join("socket"));
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let _listener = UnixListener::bind(&socket).unwrap();
+        for path in [&pipe, Path::new("/dev/zero"), Path::new("/dev/null"), dir.path()] {
+            assert_eq!(refused(read(path, 10)), "not a regular file", "{}", path.display());
+            assert_eq!(refused(read_below(path, Path::new("/"), 10)), "not a regular file", "{}", path.display());
+        }
+        assert!(read(&socket, 10).is_err());
+    }
+
+    #[test]
+    fn no_more_is_read_than_a_purpose_needs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "x".repeat(2048)).unwrap();
+        assert_eq!(read(&path, 2048).unwrap().len(), 2048);
+        assert_eq!(refused(read(&path, 2047)), "larger than 1 KiB");
+        File::options().write(true).open(&path).unwrap().set_len(10 << 30).unwrap();
+        assert_eq!(refused(read(&path, 2048)), "larger than 2 KiB");
+    }
+
+    #[test]
+    fn links_are_followed_within_a_folder_and_not_out_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(dir.path()).unwrap().join("root");
+        fs::create_dir_all(root.join("..2025")).unwrap();
+        fs::write(root.join("..2025/file"), "inside").unwrap();
+        symlink("..2025", root.join("..data")).unwrap();
+        symlink("..data/file", root.join("file")).unwrap();
+        assert_eq!(read_below(&root.join("file"), &root, 100).unwrap(), b"inside");
+
+        fs::write(dir.path().join("secret"), "outside").unwrap();
+        symlink("../secret", root.join("link")).unwrap();
+        symlink("..", root.join("up")).unwrap();
+        for out in ["link", "../secret", "up/secret", "/proc/self/environ"] {
+            assert!(refused(read_below(&root.join(out), &root, 1 << 20)).starts_with("it leads out of "), "{out}");
+        }
+        // A name that merely begins in the same way is another folder.
+        fs::create_dir(dir.path().join("root-of-others")).unwrap();
+        fs::write(dir.path().join("root-of-others/file"), "outside").unwrap();
+        assert!(read_below(&root.join("../root-of-others/file"), &root, 100).is_err());
+    }
+}

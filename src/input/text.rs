@@ -1,0 +1,170 @@
+//! Text of others, made safe to show: on a terminal, in a log, in a comment and in a command for a workflow.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+/// Text in which every character that steers instead of showing is written as its code, e.g. `\u{1b}`: controls, line
+/// ends among them, and marks that have no width or turn the direction of writing.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if steers(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
+
+/// The same for text of several lines, which stay lines. None of them is a command to the runner of a workflow.
+pub fn clean_lines(text: &str) -> String {
+    let line = |line: &str| match line.trim_start() {
+        command if command.starts_with("::") || command.starts_with("##[") => format!("| {}", clean(command)),
+        _ => clean(line).into_owned(),
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The same for what a whole command writes: lines, tabs and our own colours stay, e.g. `\x1b[31m`.
+pub fn clean_screen(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c| steers(c) && c != '\n') {
+        return Cow::Borrowed(text);
+    }
+    let (mut clean, mut rest) = (String::with_capacity(text.len() + 16), text);
+    while let Some(c) = rest.chars().next() {
+        let length = color(rest).unwrap_or(c.len_utf8());
+        if length > 1 && c == '\u{1b}' || matches!(c, '\n' | '\t') || !steers(c) {
+            clean.push_str(&rest[..length]);
+        } else {
+            clean.extend(c.escape_default());
+        }
+        rest = &rest[length..];
+    }
+    Cow::Owned(clean)
+}
+
+/// How long the change of colour is that a text begins with.
+fn color(text: &str) -> Option<usize> {
+    let codes = text.strip_prefix("\u{1b}[")?;
+    let end = codes.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    codes[end..].starts_with('m').then_some(2 + end + 1)
+}
+
+/// Clean text of at most `most` characters of the original, with `…` in place of the rest.
+pub fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", clean(&text[..end])),
+        None => clean(text).into_owned(),
+    }
+}
+
+/// A JSON document in which such characters are written as JSON's own codes, e.g. `\u202e`: it says the same to a program,
+/// and steers no terminal that it is shown on. The line ends between its values stay.
+pub fn clean_json(document: &str) -> String {
+    let mut clean = String::with_capacity(document.len());
+    for c in document.chars() {
+        if c == '\n' || !steers(c) {
+            clean.push(c);
+        } else {
+            clean.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    clean
+}
+
+/// Text in which the user and the password of every address are left out: `http://u:p@host` is `http://[secret]@host`.
+pub fn without_passwords(text: &str) -> String {
+    let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once("://") {
+        let address =
+            &after[..after.find(|c: char| c.is_whitespace() || "'`\"\u{1b}".contains(c)).unwrap_or(after.len())];
+        let user = address.rfind('@').unwrap_or(0);
+        clean.extend([before, "://", if user > 0 { "[secret]" } else { "" }]);
+        rest = &after[user..];
+    }
+    clean + rest
+}
+
+/// The path as clean text.
+pub fn path(path: &Path) -> String {
+    clean(&path.to_string_lossy()).into_owned()
+}
+
+/// Whether a character steers a reader instead of being read.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            // Without width: soft hyphen, zero-width spaces and joiners, byte order mark, tags.
+            '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+            // Direction of writing.
+            | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            // Line ends to some readers.
+            | '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_is_written_as_its_code() {
+        for (text, shown) in [
+            ("consul-a, köln, 東京, ✓ → …", "consul-a, köln, 東京, ✓ → …"),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("a\nb\r\tc\u{85}", "a\\nb\\r\\tc\\u{85}"),
+            ("evil\u{202e}gpj", "evil\\u{202e}gpj"),
+            ("a\u{200b}b\u{feff}\u{2028}", "a\\u{200b}b\\u{feff}\\u{2028}"),
+            ("\u{e0041}", "\\u{e0041}"),
+        ] {
+            assert_eq!(clean(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_json_document_means_the_same_when_it_is_clean() {
+        let value = serde_json::json!({"a\u{202e}": ["\u{9b}31m", "\u{e0041}", "line\nend \u{1b} \" \\ 東"]});
+        let document = clean_json(&format!("{value:#}"));
+        assert!(document.contains(r"\u202e") && document.contains(r"\udb40\udc41"), "{document}");
+        assert!(!document.replace('\n', "").contains(steers));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&document).unwrap(), value);
+    }
+
+    #[test]
+    fn passwords_in_addresses_are_left_out() {
+        for (text, shown) in [
+            ("no address, but me@home", "no address, but me@home"),
+            ("invalid value 'consul+http://u:hunter2@h/x' for", "invalid value 'consul+http://[secret]@h/x' for"),
+            ("https://a/b http://u:p@ss/w@c,d@e", "https://a/b http://[secret]@e"),
+            ("http://@h", "http://@h"),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+        }
+    }
+
+    #[test]
+    fn lines_stay_lines_and_command_no_workflow() {
+        assert_eq!(clean_lines("two\n  lines\u{1b}"), "two\n  lines\\u{1b}");
+        assert_eq!(clean_lines("x\n::error::y\n  ##[group]"), "x\n| ::error::y\n| ##[group]");
+    }
+
+    #[test]
+    fn a_screen_keeps_its_lines_and_colours_alone() {
+        assert_eq!(
+            clean_screen("\u{1b}[1m\u{1b}[38;5;4mname\u{1b}[0m\tx\n"),
+            "\u{1b}[1m\u{1b}[38;5;4mname\u{1b}[0m\tx\n"
+        );
+        assert_eq!(
+            clean_screen("\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\r\u{1b}["),
+            "\\u{1b}[2J\\u{1b}]0;t\\u{7}\\u{9b}31m\\r\\u{1b}["
+        );
+    }
+
+    #[test]
+    fn long_text_is_cut_before_it_is_cleaned() {
+        assert_eq!(cut("short", 5), "short");
+        assert_eq!(cut("longer\u{1b}", 5), "longe…");
+        assert_eq!(cut(&"東".repeat(10_000), 2), "東東…");
+        assert_eq!(cut("\n\n\n", 2), "\\n\\n…");
+    }
+}
