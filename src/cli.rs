@@ -1,7 +1,7 @@
 //! The command line: which commands there are, and which file runs each.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -10,6 +10,8 @@ pub mod failure;
 pub mod logging;
 pub mod output;
 pub mod progress;
+pub mod signals;
+pub mod stderr;
 pub mod steps;
 
 pub mod cloud;
@@ -43,6 +45,8 @@ pub mod man;
 use exit::Exit;
 use failure::Failure;
 use output::Output;
+
+use crate::input::text;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -124,26 +128,45 @@ enum Command {
     Man(man::Args),
 }
 
-/// Reads the arguments and runs the command. Help, and what is wrong with the arguments, is printed here.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Failure> {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
+/// Reads the arguments, runs the command, and says what went wrong. The exit code is the command's verdict, whatever
+/// becomes of what it writes.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let (exit, mut out) = match Cli::try_parse_from(arguments) {
+        Ok(cli) => {
+            anstream::ColorChoice::write_global(cli.global.color.into());
+            logging::start(cli.global.log_format, cli.global.log_level);
+            let mut out = Output::standard();
+            (cli.command.run(&mut out), out)
+        }
         Err(error) => {
-            // clap would exit with 2, which means that changes are pending.
-            error.print()?;
-            return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Done });
+            let mut out = Output::standard();
+            (Ok(unread(&error, &mut out)), out)
         }
     };
-    anstream::ColorChoice::write_global(cli.global.color.into());
-    logging::start(cli.global.log_format, cli.global.log_level);
-    cli.command.run(&mut Output::standard())
+    let exit = match (exit, out.finish()) {
+        (Err(failure), _) | (Ok(Exit::Done), Err(failure)) => {
+            failure.print(&mut out);
+            failure.exit
+        }
+        (Ok(exit), _) => exit,
+    };
+    stderr::finish();
+    exit
+}
+
+/// Prints help, or what is wrong with the arguments. clap would exit with 2, which means that changes are pending.
+fn unread(error: &clap::Error, out: &mut Output) -> Exit {
+    let told = text::without_passwords(&error.render().ansi().to_string());
+    let (to, exit) = if error.use_stderr() { (&mut out.notes, Exit::Usage) } else { (&mut out.data, Exit::Done) };
+    let _ = write!(to, "{told}");
+    exit
 }
 
 impl Command {
     fn run(&self, out: &mut Output) -> Result<Exit, Failure> {
         match self {
             Self::Init(args) => init::run(args, out),
-            Self::Run(args) => run::run(args, out),
+            Self::Run(args) => run::run(args, out.unattended()),
             Self::Validate(args) => plain(out, |data, notes, color| validate::run(args, data, notes, color)),
             Self::Promote(args) => promote::run(args, out),
             Self::Schema(args) => plain(out, |data, notes, color| schema::run(args, data, notes, color)),
@@ -151,7 +174,7 @@ impl Command {
             Self::Status(args) => status::run(args, out),
             Self::Explain(args) => explain::run(args, out),
             Self::Retry(args) => retry::run(args, out),
-            Self::Rehearse(args) => rehearse::run(args, out),
+            Self::Rehearse(args) => rehearse::run(args, out.unattended()),
             Self::Destroy(args) => destroy::run(args, out),
             Self::Simulate(args) => simulate::run(args, out),
             Self::Doctor(args) => doctor::run(args, out),

@@ -13,6 +13,7 @@ use crate::controller::Controller;
 use crate::controller::converge::{Conclusion, Target};
 use crate::event::Listeners;
 use crate::ids::{ClusterName, ImageId, SlotName};
+use crate::input::text;
 use crate::limits::Limits;
 use crate::observed::{ClaimRecord, CloudView, Observation, Reading};
 use crate::plan::Hazard;
@@ -176,7 +177,7 @@ pub fn no_aws() -> Failure {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the world {} cannot be {verb}", path.display())]
+#[error("the world {} cannot be {verb}", text::path(path))]
 struct Unusable {
     path: PathBuf,
     verb: &'static str,

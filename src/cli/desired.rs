@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::input::text;
 use crate::spec::ClusterSpec;
 use crate::spec::load;
 use crate::spec::render;
@@ -24,7 +25,7 @@ impl Desired {
         let color = out.colors_notes();
         write!(out.notes, "{}", render::text(&loaded, color))?;
         let specs: Vec<_> = loaded.specs().map(|(_, spec)| spec.clone()).collect();
-        let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        let shown = paths.iter().map(|path| text::path(path)).collect::<Vec<_>>().join(", ");
         match (specs.is_empty(), loaded.has_errors()) {
             (true, true) => Err(Failure::new(format!("there is nothing to look at: no file of {shown} can be used"))
                 .hint("mend the problems above; `hermitcrab validate` checks files alone")),

@@ -89,6 +89,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     show(spec, record.ending.as_ref(), &view, args.remains(), out)?;
     confirm(args, spec, out)?;
+    out.unattended();
     let target = Target { spec: spec.clone(), goal: Goal::Gone(args.remains()), limit: args.timeout };
     let conclusion = scene.reach(target, Steps::alone(out))?;
     conclude(args, spec, &scene, &view, conclusion, out)

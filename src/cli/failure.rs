@@ -1,12 +1,13 @@
 //! Why a command could not do what it was asked to, and what to do about it.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 
 use crate::plan::Hazard;
 
 use super::exit::Exit;
-use super::output::{BAD, styled};
+use super::output::{BAD, Output, styled};
+use crate::input::text::clean_lines;
 
 /// An error with its causes, a hint where there is one, and the code to exit with.
 #[derive(Debug)]
@@ -30,25 +31,20 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Whoever read our output has seen enough, e.g. `hermitcrab plan | head`. That is no error.
-    pub fn is_closed_pipe(&self) -> bool {
-        self.error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    }
-
-    /// Writes the error, its causes and the hint to stderr.
-    pub fn print(&self) {
-        anstream::eprint!("{}", self.lines());
+    /// Writes the error, its causes and the hint to stderr, if anything can be written there.
+    pub fn print(&self, out: &mut Output) {
+        let _ = write!(out.notes, "{}", self.lines());
     }
 
     /// The error, its causes and the hint, a line each.
     fn lines(&self) -> String {
-        let mut lines = format!("{}: {}\n", styled(BAD, "error"), self.error);
+        let mut lines = format!("{}: {}\n", styled(BAD, "error"), clean_lines(&self.error.to_string()));
         let mut source = self.error.source();
         while let Some(cause) = source {
-            lines.push_str(&format!("  caused by: {cause}\n"));
+            lines.push_str(&format!("  caused by: {}\n", clean_lines(&cause.to_string())));
             source = cause.source();
         }
-        lines.extend(self.hint.iter().map(|hint| format!(" hint: {hint}\n")));
+        lines.extend(self.hint.iter().map(|hint| format!(" hint: {}\n", clean_lines(hint))));
         lines
     }
 }

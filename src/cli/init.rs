@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::input::text;
 use crate::spec::load::{check, load};
 use crate::spec::render;
 
@@ -245,10 +246,10 @@ fn can_be_written(path: &Path) -> Result<(), Failure> {
     if path == Path::new("-") {
         Ok(())
     } else if is_hidden || !is_yaml {
-        Err(Failure::new(format!("{} would not be found as a desired-state file", path.display()))
+        Err(Failure::new(format!("{} would not be found as a desired-state file", text::path(path)))
             .hint("give it a name that ends in `.yaml` and does not begin with a dot"))
     } else if fs::symlink_metadata(path).is_ok() {
-        Err(Failure::new(format!("{} exists already, and is left alone", path.display()))
+        Err(Failure::new(format!("{} exists already, and is left alone", text::path(path)))
             .hint("give another file; `hermitcrab promote` writes another image into one that exists"))
     } else {
         Ok(())
@@ -271,7 +272,7 @@ fn write(draft: &Draft, path: &Path, out: &mut Output) -> Result<Exit, Failure> 
     }
     refuse_second(&spec.name, path)?;
     file::create(path, &text)?;
-    let shown = path.display();
+    let shown = text::path(path);
     let another = if &*spec.image == ANOTHER[0] { ANOTHER[1] } else { ANOTHER[0] };
     let slots = if spec.slots.len() == 1 { "slot" } else { "slots" };
     writeln!(out.data, "wrote {shown}: cluster {}, {} {slots}", spec.name, spec.slots.len())?;
@@ -289,7 +290,7 @@ fn refuse_second(name: &str, path: &Path) -> Result<(), Failure> {
     let Some(folder) = all.or(path.parent()).filter(|folder| folder.is_dir()) else { return Ok(()) };
     let loaded = load(&[folder.to_owned()]);
     match loaded.files.values().find(|file| file.name.as_deref() == Some(name)) {
-        Some(file) => Err(Failure::new(format!("cluster `{name}` is declared already in {}", file.path.display()))
+        Some(file) => Err(Failure::new(format!("cluster `{name}` is declared already in {}", text::path(&file.path)))
             .hint("give this one another --name; nothing was written")),
         None => Ok(()),
     }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use clap::ValueEnum;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::progress::Stderr;
+use super::stderr::{Form, Lines};
 
 /// The form in which the log is written.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -52,7 +52,11 @@ pub fn start(format: Format, level: Level) {
         Format::Json => false,
     };
     let colored = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-    let log = tracing_subscriber::fmt().with_writer(Stderr::default).with_max_level(LevelFilter::from(level));
+    // An error of the log itself would be printed to stderr, and printing panics where stderr is what has failed.
+    let log = tracing_subscriber::fmt()
+        .with_writer(move || Lines(if pretty { Form::Line } else { Form::Json }))
+        .log_internal_errors(false)
+        .with_max_level(LevelFilter::from(level));
     // Starting fails where somebody else has started a log, who will have had a reason.
     let _ = if pretty {
         log.with_ansi(colored).with_target(false).compact().try_init()

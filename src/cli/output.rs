@@ -1,22 +1,42 @@
 //! Where a command writes: data to stdout, everything else to stderr, coloured where that is wanted.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
-/// The two streams. What is written with colours arrives without them where they are not wanted.
+use super::Failure;
+use super::stderr::{Lines, Notes};
+use crate::input::text;
+
+/// The two streams. Text that is written with colours arrives without them where they are not wanted.
+///
+/// Writing never fails: a command goes on to its end and its verdict, whoever listens. Whether data were lost is asked at
+/// the end.
 pub struct Output {
-    /// What was asked for.
+    /// The data that were asked for.
     pub data: Box<dyn Write>,
-    /// What else a person should know.
+    /// Notes of which a person should know beside the data.
     pub notes: Box<dyn Write>,
+    lost: Rc<RefCell<Option<io::Error>>>,
 }
 
 impl Output {
-    /// The process's own.
+    /// The process's own streams.
     pub fn standard() -> Self {
-        Self { data: Box::new(AutoStream::auto(io::stdout())), notes: Box::new(AutoStream::auto(io::stderr())) }
+        let lost = Rc::default();
+        let data: Box<dyn Write> = Box::new(Data { stdout: io::stdout(), lost: Rc::clone(&lost) });
+        let data = Box::new(Clean(AutoStream::new(data, AutoStream::choice(&io::stdout()))));
+        Self { data, notes: notes(Notes), lost }
+    }
+
+    /// Has notes dropped where they cannot be written at once, as lines of the log are: for commands that must go on
+    /// with what they have begun, although nobody reads what they say.
+    pub fn unattended(&mut self) -> &mut Self {
+        self.notes = notes(Lines::default());
+        self
     }
 
     /// Whether notes are coloured, for those who colour by other means.
@@ -25,9 +45,83 @@ impl Output {
     }
 
     /// Writes a value as indented JSON.
-    pub fn json(&mut self, value: &impl serde::Serialize) -> Result<(), super::Failure> {
-        writeln!(self.data, "{}", serde_json::to_string_pretty(value)?)?;
+    pub fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
+        writeln!(self.data, "{}", text::clean_json(&serde_json::to_string_pretty(value)?))?;
         Ok(())
+    }
+
+    /// Whether the data were written, once a command has come to its end. A reader who went away has seen enough, as in
+    /// `hermitcrab plan | head`; a disk that is full has kept less than was asked for.
+    pub fn finish(&mut self) -> Result<(), Failure> {
+        let _ = self.data.flush();
+        match self.lost.take() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::new(Unwritten(error)).hint("the command itself has come to its end"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn notes(writer: impl Write + 'static) -> Box<dyn Write> {
+    let raw: Box<dyn Write> = Box::new(writer);
+    Box::new(Clean(AutoStream::new(raw, AutoStream::choice(&io::stderr()))))
+}
+
+/// A stream on which nothing that others wrote steers a terminal, wherever it comes from: text goes through it in pieces
+/// that are whole characters, as `write!` hands them over.
+struct Clean<W>(W);
+
+impl<W: Write> Write for Clean<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.0.write_all(text::clean_screen(text).as_bytes())?,
+            Err(_) => self.0.write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Data that did not reach stdout.
+#[derive(Debug, thiserror::Error)]
+#[error("what was asked for could not be written to stdout")]
+struct Unwritten(#[source] io::Error);
+
+/// Stdout, until it fails; then nothing more is written, and the first error is kept.
+struct Data {
+    stdout: io::Stdout,
+    lost: Rc<RefCell<Option<io::Error>>>,
+}
+
+impl Data {
+    fn keep<T>(&self, result: io::Result<T>, otherwise: T) -> io::Result<T> {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                self.lost.borrow_mut().get_or_insert(error);
+                Ok(otherwise)
+            }
+            result => result,
+        }
+    }
+}
+
+impl Write for Data {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.lost.borrow().is_some() {
+            return Ok(bytes.len());
+        }
+        let written = self.stdout.write(bytes);
+        self.keep(written, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.stdout.flush();
+        self.keep(flushed, ())
     }
 }
 

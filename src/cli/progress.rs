@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::stderr;
 use crate::event::{Event, EventKind, Listener};
 use crate::ids::{ClusterName, SlotName};
 use crate::status::{SlotStatus, Status};
@@ -35,17 +36,20 @@ impl Progress {
         let Some(lines) = LINES.get() else { return };
         for slot in &status.slots {
             let key = (status.cluster.clone(), slot.slot.clone());
-            let mut slots = self.slots.borrow_mut();
-            let line = slots.entry(key).or_insert_with(|| lines.add(line()));
-            line.set_prefix(format!("{} {}", status.cluster, slot.slot));
-            line.set_message(message(slot, status));
+            // Not drawn by this thread: a terminal that was stopped with Ctrl-S would stop the controller too.
+            let line = self.slots.borrow_mut().entry(key).or_insert_with(|| begin(lines)).clone();
+            let (prefix, message) = (format!("{} {}", status.cluster, slot.slot), message(slot, status));
+            stderr::draw(move || {
+                line.set_prefix(prefix);
+                line.set_message(message);
+            });
         }
     }
 
     /// Takes the lines off the terminal.
     pub fn end(&self) {
         for line in self.slots.take().into_values() {
-            line.finish_and_clear();
+            stderr::draw(move || line.finish_and_clear());
         }
     }
 }
@@ -60,10 +64,13 @@ impl Listener for Progress {
     }
 }
 
-fn line() -> ProgressBar {
+/// A line that is shown as soon as the terminal takes it.
+fn begin(lines: &'static MultiProgress) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {prefix:28} {wide_msg}");
-    let line = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    line.enable_steady_tick(Duration::from_millis(250));
+    let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    let begun = line.clone();
+    stderr::draw(move || lines.add(begun).enable_steady_tick(Duration::from_millis(250)));
     line
 }
 
@@ -74,19 +81,10 @@ fn message(slot: &SlotStatus, status: &Status) -> String {
     format!("{image} {mark}  {:<9} {:<10} {doing}", slot.role, slot.health.word())
 }
 
-/// Writes to stderr without tearing the progress lines apart.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stderr;
-
-impl Write for Stderr {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match LINES.get() {
-            Some(lines) => lines.suspend(|| io::stderr().write(bytes)),
-            None => io::stderr().write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+/// Writes something to stderr without tearing the progress lines apart.
+pub fn suspended<T>(write: impl FnOnce() -> T) -> T {
+    match LINES.get() {
+        Some(lines) => lines.suspend(write),
+        None => write(),
     }
 }

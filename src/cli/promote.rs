@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::ids::ImageId;
+use crate::input::text;
 use crate::spec::load::{Loaded, load};
 use crate::spec::splice::{self, SpliceError, Spliced};
 use crate::spec::{ClusterSpec, render};
@@ -107,7 +108,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 fn chosen<'l>(args: &Args, loaded: &'l Loaded) -> Result<(&'l Path, &'l ClusterSpec), Failure> {
     let specs: Vec<_> = loaded.specs().collect();
     let names = || specs.iter().map(|(_, spec)| &*spec.name);
-    let shown = args.path.display();
+    let shown = text::path(&args.path);
     match (&args.cluster, specs.as_slice()) {
         (_, []) => Err(Failure::new(format!("no file of {shown} can be used, so nothing was changed"))
             .hint("mend the problems above; `hermitcrab validate` checks files alone")),
@@ -143,7 +144,7 @@ fn tell(
     spliced: &Spliced,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let (name, from, at) = (&spec.name, &spec.image, format!("{}:{}", path.display(), spliced.place.line));
+    let (name, from, at) = (&spec.name, &spec.image, format!("{}:{}", text::path(path), spliced.place.line));
     if to == from {
         writeln!(out.data, "{name}: the image is {to} already ({at})")?;
     } else if args.dry_run {

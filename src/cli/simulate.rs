@@ -8,6 +8,7 @@ use std::thread;
 use clap::ValueEnum;
 
 use crate::ids::ImageId;
+use crate::input::text::clean_json;
 use crate::sim::{FaultLevel, Payload};
 use crate::simulate::{Ending, Line, Scenario, Summary, Tally, text};
 use crate::spec::ClusterSpec;
@@ -124,6 +125,9 @@ impl From<Faults> for FaultLevel {
     }
 }
 
+/// The most seeds of one command: what came of each is kept until the end.
+const MOST_SEEDS: u64 = 1_000_000;
+
 /// Seeds, both ends included.
 #[derive(Clone, Copy, Debug)]
 struct Seeds {
@@ -134,9 +138,11 @@ struct Seeds {
 fn seeds(text: &str) -> Result<Seeds, String> {
     let (first, last) = text.split_once("..").ok_or("seeds are a range, e.g. `1..2000`")?;
     let number = |text: &str| text.parse().map_err(|error: ParseIntError| format!("`{text}`: {error}"));
-    match (number(first)?, number(last)?) {
-        (first, last) if first <= last => Ok(Seeds { first, last }),
-        _ => Err("the first seed comes after the last".to_owned()),
+    let (first, last): (u64, u64) = (number(first)?, number(last)?);
+    match last.checked_sub(first) {
+        None => Err("the first seed comes after the last".to_owned()),
+        Some(more) if more >= MOST_SEEDS => Err(format!("more than {MOST_SEEDS} seeds; run one part after the other")),
+        Some(_) => Ok(Seeds { first, last }),
     }
 }
 
@@ -202,7 +208,7 @@ fn one(args: &Args, from: ClusterSpec, out: &mut Output) -> Result<Exit, Failure
 fn tell(format: Format, line: &Line, out: &mut dyn Write) -> Result<(), Failure> {
     match format {
         Format::Text => writeln!(out, "{}", text::line(line))?,
-        Format::Jsonl => writeln!(out, "{}", serde_json::to_string(line)?)?,
+        Format::Jsonl => writeln!(out, "{}", clean_json(&serde_json::to_string(line)?))?,
     }
     Ok(())
 }
@@ -233,7 +239,9 @@ fn exit(ending: &Ending) -> Exit {
 /// Many worlds, on as many threads as there are cores; each is a world of its own.
 fn many(args: &Args, from: &ClusterSpec, seeds: Seeds, out: &mut Output) -> Result<Exit, Failure> {
     let threads = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-    let share = |thread: u64| (seeds.first + thread..=seeds.last).step_by(threads as usize);
+    // Counted from the first, because the last may be the largest number there is.
+    let share =
+        |thread: u64| (thread..=seeds.last - seeds.first).step_by(threads as usize).map(|more| seeds.first + more);
     let run = |seed: u64| args.scenario(from, seed).run(&mut |_| {});
     let mut summaries: Vec<Summary> = thread::scope(|scope| {
         let workers: Vec<_> =
@@ -246,7 +254,7 @@ fn many(args: &Args, from: &ClusterSpec, seeds: Seeds, out: &mut Output) -> Resu
     for summary in &summaries {
         tally.add(summary);
         if let Format::Jsonl = args.output {
-            writeln!(out.data, "{}", serde_json::to_string(&Line::Summary(summary.clone()))?)?;
+            writeln!(out.data, "{}", clean_json(&serde_json::to_string(&Line::Summary(summary.clone()))?))?;
         }
         if summary.ending == Ending::Violated || summary.ending == Ending::Unsettled {
             writeln!(out.notes, "{}", broken(summary, args))?;

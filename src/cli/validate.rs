@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use crate::input::text;
 use crate::spec::load::{Loaded, load};
 use crate::spec::render;
 
@@ -62,7 +63,7 @@ pub fn run(args: &Args, stdout: &mut dyn Write, stderr: &mut dyn Write, color: b
 
 /// A line for each file that can be used, in columns.
 fn write_good(loaded: &Loaded, stdout: &mut dyn Write) -> io::Result<()> {
-    let good: Vec<_> = loaded.specs().map(|(path, spec)| (path.display().to_string(), spec)).collect();
+    let good: Vec<_> = loaded.specs().map(|(path, spec)| (text::path(path), spec)).collect();
     let width = good.iter().map(|(path, _)| path.chars().count()).max().unwrap_or_default();
     let name_width = good.iter().map(|(_, spec)| spec.name.len()).max().unwrap_or_default();
     for (path, spec) in &good {

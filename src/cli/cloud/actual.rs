@@ -1,17 +1,17 @@
 //! EC2, seen from a command that looks and goes.
 
-use std::pin::pin;
+use std::io;
 use std::rc::Rc;
 
-use futures_util::future::{self, FutureExt};
+use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{View, names};
 use crate::act;
 use crate::action::Action;
 use crate::cli::Failure;
 use crate::cli::real::{Args, Real};
+use crate::cli::signals::Signals;
 use crate::cli::simulate::Behaviour;
 use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
@@ -43,9 +43,8 @@ impl Actual {
 }
 
 /// Ends with the first signal that asks us to.
-fn signalled() -> std::io::Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move { future::select(pin!(terminate.recv()), pin!(interrupt.recv())).map(|_| ()).await })
+fn signalled() -> io::Result<impl Future<Output = ()>> {
+    Ok(Signals::listen()?.first().map(drop))
 }
 
 fn settings(owner: &Owner) -> Settings {

@@ -36,15 +36,18 @@ fn fitting(sections: &[String], room: usize) -> usize {
 }
 
 fn head(plan: &ClusterPlan) -> String {
-    let marker = match plan.environment.is_empty() {
+    // The name of a folder must not end the comment that the marker stands in.
+    let safe = |c: char| if c.is_alphanumeric() || "-_./ ".contains(c) { c } else { '_' };
+    let environment: String = plan.environment.chars().map(safe).collect();
+    let marker = match environment.is_empty() {
         true => plan.cluster.clone(),
-        false => format!("{}/{}", plan.environment, plan.cluster),
+        false => format!("{environment}/{}", plan.cluster),
     };
     let mut head = format!("<!-- hermitcrab-plan:{marker} -->\n### {}: {}\n\n", plan.cluster, counts(plan));
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
     let terminated = &plan.totals.instances_terminated;
     let rows = [
-        ("Environment", if plan.environment.is_empty() { "–".to_owned() } else { plan.environment.clone() }),
+        ("Environment", if plan.environment.is_empty() { "–".to_owned() } else { escaped(&plan.environment) }),
         ("Account", or_dash(&plan.account)),
         ("Region", plan.region.clone()),
         ("Cluster", plan.cluster.clone()),

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::cli::progress::Stderr;
+use crate::cli::stderr::Lines;
 use crate::event::{Event, EventKind, Listener};
 use crate::spec::render;
 
@@ -15,7 +15,7 @@ impl Listener for Problems {
     fn hear(&self, event: &Event) {
         if let EventKind::ProblemsFound(loaded) = &event.kind {
             // A stderr that is closed does not keep the clusters from being looked after.
-            let _ = Stderr.write_all(render::text(loaded, self.is_colored).as_bytes());
+            let _ = Lines::default().write_all(render::text(loaded, self.is_colored).as_bytes());
         }
     }
 }

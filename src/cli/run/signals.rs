@@ -7,21 +7,27 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{Exit, Failure};
 
-/// SIGTERM and SIGINT, from now on.
+/// SIGTERM, SIGINT and SIGHUP, from now on. A terminal that hangs up asks for no less than a service manager does.
 pub(super) struct Signals {
+    hang_up: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     pub(super) fn listen() -> Result<Self, Failure> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            hang_up: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// Waits for the next signal. Answers the exit code of a process that it ends at once.
     async fn next(&mut self) -> Exit {
         tokio::select! {
             biased;
+            _ = self.hang_up.recv() => Exit::Terminated,
             _ = self.terminate.recv() => Exit::Terminated,
             _ = self.interrupt.recv() => Exit::Interrupted,
         }

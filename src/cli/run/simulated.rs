@@ -37,8 +37,8 @@ pub(super) struct Simulated {
 
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
-        _ => Err("a speed is a number above 0".to_owned()),
+        Ok(speed) if (0.001..=100_000.0).contains(&speed) => Ok(speed),
+        _ => Err("a speed is a number from 0.001 to 100000".to_owned()),
     }
 }
 

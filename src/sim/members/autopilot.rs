@@ -69,7 +69,7 @@ impl Autopilot {
     pub fn skip_quiet_time(&mut self, now: Millis) {
         for (last, period) in [(&mut self.judged, JUDGE_EVERY), (&mut self.reconciled, RECONCILE_EVERY)] {
             if now.saturating_sub(*last) >= 2 * period {
-                *last += (now.saturating_sub(*last)) / period * period;
+                *last += now.saturating_sub(*last) / period * period;
             }
         }
     }
