@@ -160,11 +160,13 @@ const SIM: Floors = Floors { module: "sim", rows: &[
                             "unkind/faults"]),
     ("world/applications", &["words", "event", "world/state"]),
     ("world/calls",       &["words", "ec2", "judge", "event", "world/state"]),
+    ("world/controllers", &["event", "unkind/fate", "world/state"]),
     ("world/facts",       &["ec2", "judge", "world/state"]),
     ("world/guests",      &["words", "content", "ec2", "members", "guest", "judge", "latency", "world/state"]),
     ("world/reads",       &["time", "ec2", "world/state"]),
     ("world/settle",      &["time", "words", "content", "ec2", "members", "world/state"]),
-    ("world",             &["world/state", "world/applications", "world/calls", "world/facts", "world/guests", "world/reads", "world/settle"]),
+    ("world",             &["world/state", "world/applications", "world/calls", "world/controllers", "world/facts", "world/guests",
+                            "world/reads", "world/settle"]),
     // whoever moves it
     ("unkind/interfere",  &["time", "words", "ec2", "world"]),
     ("unkind/inject",     &["unkind/faults", "world", "unkind/interfere"]),
@@ -173,7 +175,7 @@ const SIM: Floors = Floors { module: "sim", rows: &[
     ("handle",            &["time", "words", "ec2", "event", "transcript", "pace", "world", "turn", "store"]),
     ("unkind/by_hand",    &["time", "content", "unkind/accident", "unkind/interfere", "handle"]),
     ("unkind",            &["unkind/fate", "unkind/accident", "unkind/faults", "unkind/interfere", "unkind/inject", "unkind/by_hand"]),
-    ("ports",             &["time", "words", "ec2", "event", "latency", "unkind/fate", "world", "unkind/interfere", "turn", "handle"]),
+    ("ports",             &["time", "words", "ec2", "latency", "unkind/fate", "world", "unkind/interfere", "turn", "handle"]),
     ("executor",          &["time", "turn", "handle"]),
 ]};
 

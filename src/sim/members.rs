@@ -38,13 +38,6 @@ pub enum Members {
     Consul(Consul),
 }
 
-/// The version that a member must report, if the spec says one.
-pub fn version(application: &ApplicationSpec) -> Option<&str> {
-    match application {
-        ApplicationSpec::Consul(consul) => consul.version.as_deref(),
-    }
-}
-
 impl Members {
     /// Members of an application, of whom none runs yet.
     pub fn of(application: &ApplicationSpec) -> Self {

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::ec2::{Bucket, Call};
-use super::event::What;
 use super::handle::World;
 use super::latency::{self, Quantiles};
 use super::time::{Millis, instant, millis};
@@ -255,37 +254,6 @@ impl World {
 
 fn halves(span: Millis) -> (Millis, Millis) {
     (span / 2, span - span / 2)
-}
-
-impl State {
-    /// Draws the fate of a call, and tells of it.
-    fn draw_fate(&mut self, doing: &str, mutating: bool) -> CallFate {
-        let fate = self.faults.draw_fate(self.now, &mut self.chance, mutating);
-        match fate.refused {
-            Some(ErrorKind::Throttled) => self.fault(None, "throttled", doing.to_owned()),
-            Some(_) => self.fault(None, "refused", doing.to_owned()),
-            None if fate.lost.is_some() => self.fault(None, "answer-lost", doing.to_owned()),
-            None => {}
-        }
-        fate
-    }
-
-    /// Adds what was arranged for a mutating call that is sent now.
-    fn arranged_fate(&mut self, fate: CallFate, doing: &str) -> CallFate {
-        let Some(accident) = self.faults.arranged.next() else { return fate };
-        if let Some(name) = accident.fault() {
-            self.fault(None, name, doing.to_owned());
-        }
-        accident.befall(fate)
-    }
-
-    /// Lets a controller die now and come back after a while.
-    fn crash(&mut self, controller: u8, at: &str) {
-        let back = self.now + self.chance.rng.u64(1_000..=30_000);
-        self.controllers.entry(controller).or_default().dies = Some(back);
-        self.faults.last = Some(self.now);
-        self.tell(What::Crash { controller, at: at.to_owned() });
-    }
 }
 
 /// A wait until the world's clock shows a certain time. The clock wakes it.

@@ -2,6 +2,7 @@
 
 mod applications;
 mod calls;
+mod controllers;
 mod facts;
 mod guests;
 mod reads;

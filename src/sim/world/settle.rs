@@ -8,7 +8,7 @@ use crate::ids::{Attempt, InstanceId, MemberId, Owner, Token, VolumeId, VolumeNa
 use crate::observed::{Attachment, AttachmentPhase, Checks, ClaimRecord, Device, InstanceState, Settled, VolumeState};
 use crate::sim::content::{Content, Log};
 use crate::sim::ec2::{Disk, Machine};
-use crate::sim::members::{Process, version};
+use crate::sim::members::Process;
 use crate::sim::time::instant;
 use crate::sim::words::{DEFAULT_VERSION, OWNER, Payload};
 use crate::spec::{ClusterSpec, SlotSpec, VolumeSpec};
@@ -27,7 +27,7 @@ impl State {
     /// Builds a cluster of which every slot runs on `spec.image`, is proven there and settled.
     pub fn settle(&mut self, spec: &ClusterSpec) {
         self.declare(spec);
-        let version = version(&spec.application).unwrap_or(DEFAULT_VERSION).to_owned();
+        let version = spec.application.rules().version.unwrap_or_else(|| DEFAULT_VERSION.to_owned());
         self.region.images.entry(spec.image.clone()).or_insert(Payload::Good { version });
         let mut members = Vec::new();
         for (number, slot) in spec.slots.iter().enumerate() {

@@ -12,7 +12,7 @@ use crate::sim::ec2::{Due, Happened, Region, Span};
 use crate::sim::event::What;
 use crate::sim::judge::Rule;
 use crate::sim::latency;
-use crate::sim::members::{self, Members};
+use crate::sim::members::Members;
 use crate::sim::pace::Pace;
 use crate::sim::time::{Millis, Queue, Sleepers};
 use crate::sim::transcript::Transcript;
@@ -142,7 +142,7 @@ impl Declared {
     pub(super) fn of(spec: &ClusterSpec) -> Self {
         Self {
             slots: spec.slots.iter().map(|slot| (slot.name.clone(), slot.zone.clone())).collect(),
-            version: members::version(&spec.application).map(str::to_owned),
+            version: spec.application.rules().version,
             group: spec.capacity.group().map(str::to_owned),
         }
     }
