@@ -300,7 +300,12 @@ fn a_spec_that_is_broken_empty_or_vanished_changes_nothing() {
     std::fs::write(&file, &upgrade).unwrap();
     files::run_for(&mut daemon, &world, hour);
     assert!(world.sent() > sent + 20, "a good file is acted on");
-    assert_eq!(told_of_files(&recorder), ["changed", "broken", "broken", "broken", "usable", "orphaned", "changed"]);
+    let told = ["changed", "broken", "broken", "broken", "broken", "usable", "orphaned", "changed"];
+    assert_eq!(
+        told_of_files(&recorder),
+        told,
+        "each text breaks it in its own way, and its deletion orphans the cluster"
+    );
     assert_eq!(world.violations(), []);
 }
 
