@@ -13,12 +13,15 @@ use crate::ids::{
     VolumeName, Zone,
 };
 use crate::make::{Make, UserData};
-use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains};
 use crate::spec::{ClusterSpec, SlotSpec};
 
+mod claim;
+pub mod expects;
+pub mod facts;
 mod group;
 
-pub use group::{Found, GroupEffect, NewTemplateVersion};
+pub use claim::ClaimEffect;
+pub use group::{GroupEffect, NewTemplateVersion};
 
 /// What to do to one cluster, and for which slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,10 +57,10 @@ pub enum CloudEffect {
     /// Start a stopped instance again.
     Start { instance: InstanceId },
     /// Snapshot a volume whose instance is stopped.
-    Snapshot { volume: VolumeId, attempt: Attempt },
+    Snapshot { volume: VolumeId, slot: SlotName, attempt: Attempt },
     /// Snapshot a volume of another cluster, which may be in use, to begin a slot of this copy of it with. Expects that the
     /// slot has no such snapshot.
-    CopyVolume { volume: VolumeId, of: ClusterName, name: VolumeName },
+    CopyVolume { volume: VolumeId, of: ClusterName, slot: SlotName, name: VolumeName },
     /// Delete a snapshot that this copy of a cluster began with.
     DeleteSnapshot { snapshot: SnapshotId },
     /// Detach a volume. Expects it attached to exactly that instance, which is stopped or terminated.
@@ -91,6 +94,7 @@ pub enum CloudEffect {
 #[serde(rename_all = "camelCase")]
 pub struct Recruitment {
     pub instance: InstanceId,
+    pub slot: SlotName,
     pub owner: Owner,
     pub generation: Generation,
     pub attempt: Attempt,
@@ -104,6 +108,7 @@ pub struct Recruitment {
 #[serde(rename_all = "camelCase")]
 pub struct CreateVolume {
     pub token: Token,
+    pub slot: SlotName,
     pub name: VolumeName,
     pub zone: Zone,
     pub size_gib: u32,
@@ -123,6 +128,7 @@ pub struct CreateVolume {
 pub struct Launch {
     /// Made from cluster, slot, generation, attempt and subnet.
     pub token: Token,
+    pub slot: SlotName,
     #[serde(flatten)]
     pub make: Make,
     /// The user data itself, of which the make has the digest.
@@ -142,6 +148,7 @@ impl Launch {
     pub fn declared(spec: &ClusterSpec, slot: &SlotSpec, owner: Owner, token: Token) -> Self {
         Self {
             token,
+            slot: slot.name.clone(),
             make: spec.make(),
             user_data_text: spec.instance.user_data.clone(),
             zone: slot.zone.clone(),
@@ -164,32 +171,6 @@ pub enum MemberEffect {
     /// Keep the application from pruning below so many members.
     SetPruning { down_to: usize },
 }
-
-/// A compare-and-set of a cluster's claim record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ClaimEffect {
-    /// Claim a slot, or claim it anew with a further attempt.
-    Claim { claim: Claim, expects: u64 },
-    /// Give the slot up: it is settled again.
-    Release {
-        /// The revision that is replaced.
-        expects: u64,
-        /// Slots known to be initialised.
-        initialised: BTreeSet<SlotName>,
-        /// The replacement was taken back, or dropped while a launch may have been on its way.
-        taken_back: bool,
-    },
-    /// Let the cluster be no more: from now on nothing else is done to it, and a claim falls.
-    End { ending: Ending, expects: u64 },
-    /// Take that back.
-    Revive { expects: u64 },
-    /// Write down what a rehearsal came to, in place of an earlier one of the same generation.
-    Rehearsed { rehearsed: Rehearsed, expects: u64 },
-}
-
-/// How many generations' rehearsals are remembered.
-const REMEMBERED: usize = 8;
 
 impl Effect {
     /// The effect's stable name: what `simulate -o jsonl` prints as `action`, and what calls are counted by.
@@ -281,56 +262,5 @@ impl CloudEffect {
             | Self::Recruit(_)
             | Self::Group { .. } => None,
         }
-    }
-}
-
-impl ClaimEffect {
-    /// The revision that the record must have for this effect to apply.
-    pub fn expects(&self) -> u64 {
-        match self {
-            Self::Claim { expects, .. }
-            | Self::Release { expects, .. }
-            | Self::End { expects, .. }
-            | Self::Revive { expects }
-            | Self::Rehearsed { expects, .. } => *expects,
-        }
-    }
-
-    /// The record after this effect at `now`. Every `Coordination` writes just this.
-    pub fn apply(&self, record: &ClaimRecord, now: crate::time::Timestamp) -> ClaimRecord {
-        let mut next = ClaimRecord { revision: record.revision + 1, ..record.clone() };
-        match self {
-            Self::Claim { claim, .. } => {
-                next.last_attempt = next.last_attempt.max(claim.attempt);
-                next.held = Some(claim.clone());
-            }
-            Self::Release { initialised, taken_back, .. } => {
-                next.held = None;
-                next.initialised.extend(initialised.iter().cloned());
-                if *taken_back {
-                    next.taken_back_at = Some(now);
-                }
-            }
-            Self::End { ending, .. } => {
-                if next.held.take().is_some() {
-                    next.taken_back_at = Some(now); // a launch may be on its way
-                }
-                next.last_attempt = next.last_attempt.max(ending.attempt);
-                next.ending = Some(ending.clone());
-            }
-            Self::Revive { .. } => {
-                let kept = next.ending.take().is_none_or(|ending| ending.remains == Remains::Volumes);
-                if !kept {
-                    next.initialised.clear(); // there is no data that a blank volume could stand in for
-                }
-            }
-            Self::Rehearsed { rehearsed, .. } => {
-                next.rehearsed.retain(|earlier| earlier.generation != rehearsed.generation);
-                next.rehearsed.push(rehearsed.clone());
-                let forgotten = next.rehearsed.len().saturating_sub(REMEMBERED);
-                next.rehearsed.drain(..forgotten);
-            }
-        }
-        next
     }
 }

@@ -19,6 +19,12 @@ mod fetch;
 mod fixture;
 #[path = "aws/moto.rs"]
 mod moto;
+#[path = "aws/moto_adoption.rs"]
+mod moto_adoption;
+#[path = "aws/moto_copies.rs"]
+mod moto_copies;
+#[path = "aws/moto_server.rs"]
+mod moto_server;
 #[path = "tools/moto.rs"]
 mod server;
 #[path = "aws/sweep.rs"]
@@ -46,12 +52,12 @@ fn in_child() -> ExitCode {
     child.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_CONFIG_FILE", "/dev/null");
     child.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null").env_remove("AWS_SESSION_TOKEN").env_remove("AWS_PROFILE");
     child.env_remove("AWS_ENDPOINT_URL");
-    let moto = moto::Server::start();
+    let moto = moto_server::Server::start();
     if let Ok(server) = &moto {
         child.env("AWS_ENDPOINT_URL", server.url());
     }
     if let Err(why) = &moto {
-        child.env(moto::MISSING, why);
+        child.env(moto_server::MISSING, why);
     }
     let code = child.status().unwrap().code();
     code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)

@@ -283,8 +283,9 @@ fn a_snapshot_that_is_left_alone_is_found_and_swept() {
     let copy = copy(&spec, name(&spec.name, world.now()));
     world.declare(&copy);
     let volume = view(&world, &spec.name).volumes[0].id.clone();
-    let effect = CloudEffect::CopyVolume { volume, of: spec.name.clone(), name: "data".into() };
-    block_on(&world, Cloud::change(&world, &copy, Some(&copy.slots[0].name), &effect)).unwrap();
+    let slot = copy.slots[0].name.clone();
+    let effect = CloudEffect::CopyVolume { volume, of: spec.name.clone(), slot: slot.clone(), name: "data".into() };
+    block_on(&world, Cloud::change(&world, &copy, Some(&slot), &effect)).unwrap();
     let found = |copies| {
         let wanted = Wanted { region: spec.region.clone(), copies, ..Wanted::default() };
         block_on(&world, world.sweep(&wanted)).unwrap().clusters.contains_key(&copy.name)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{InstanceId, Owner, Token};
 use crate::make::Make;
-use crate::observed::{Group, GroupMember, Launches, Process};
+use crate::observed::Process;
 
 /// A call about an Auto Scaling group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,19 +55,6 @@ pub struct NewTemplateVersion {
     pub owner: Owner,
 }
 
-/// A group held against what a call expects of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// The call may be sent.
-    AsExpected,
-    /// It has nothing left to do.
-    AlreadySo,
-    Otherwise {
-        expected: String,
-        found: String,
-    },
-}
-
 impl GroupEffect {
     /// The effect's stable name.
     pub fn name(&self) -> &'static str {
@@ -104,63 +91,4 @@ impl GroupEffect {
             | Self::UseTemplateVersion { .. } => None,
         }
     }
-
-    /// What a group is, as this call sees it. Every adapter asks just this before it sends one.
-    pub fn expects(&self, group: &Group) -> Found {
-        let otherwise = |expected: String, found: String| Found::Otherwise { expected, found };
-        let unless = |so: bool| if so { Found::AlreadySo } else { Found::AsExpected };
-        let written = || group.resume.as_ref().map_or_else(|| "nothing".to_owned(), listed);
-        let member = |id: &InstanceId, so: fn(&GroupMember) -> bool| match group.members.get(id) {
-            None => otherwise(format!("{id} in {}", group.name), "no member".to_owned()),
-            Some(member) => unless(so(member)),
-        };
-        match self {
-            Self::RecordResume { processes } => match &group.resume {
-                None => Found::AsExpected,
-                Some(recorded) if recorded == processes => Found::AlreadySo,
-                Some(_) => otherwise("nothing written down".to_owned(), written()),
-            },
-            Self::Suspend { .. } if group.resume.is_none() => otherwise("what to resume".to_owned(), written()),
-            Self::Suspend { processes } => unless(processes.is_subset(&group.suspended)),
-            Self::Join { instance } => unless(group.members.contains_key(instance)),
-            Self::Protect { instance } => member(instance, |member| member.protected),
-            Self::Vouch { instance } => member(instance, |member| member.healthy),
-            Self::Leave { instance } => unless(!group.members.contains_key(instance)),
-            Self::Resize { to, .. } if group.desired == *to => Found::AlreadySo,
-            Self::Resize { from, .. } if group.desired != *from => {
-                otherwise(format!("{from} wanted"), group.desired.to_string())
-            }
-            Self::LowerMinimum { .. } if group.min == 0 => Found::AlreadySo,
-            Self::LowerMinimum { from } if group.min != *from => {
-                otherwise(format!("a minimum of {from}"), group.min.to_string())
-            }
-            Self::Resize { .. } | Self::LowerMinimum { .. } => {
-                match [Process::Launch, Process::Terminate].iter().all(|process| group.suspended.contains(process)) {
-                    true => Found::AsExpected,
-                    false => otherwise("Launch and Terminate suspended".to_owned(), listed(&group.suspended)),
-                }
-            }
-            Self::Resume { processes } => match &group.resume {
-                Some(recorded) if processes.is_subset(recorded) => unless(processes.is_disjoint(&group.suspended)),
-                _ => otherwise(format!("{} written down", listed(processes)), written()),
-            },
-            Self::ForgetResume { processes } => match &group.resume {
-                None => Found::AlreadySo,
-                Some(recorded) if recorded == processes && processes.is_disjoint(&group.suspended) => Found::AsExpected,
-                Some(_) => otherwise(format!("{} written down, and running", listed(processes)), written()),
-            },
-            Self::CreateTemplateVersion(_) => Found::AsExpected,
-            Self::UseTemplateVersion { from, to, .. } => match &group.launches {
-                Launches::Template(template) if template.version.number == *to && template.pinned => Found::AlreadySo,
-                Launches::Template(template) if template.version.number == *from => Found::AsExpected,
-                Launches::Template(template) => otherwise(from.to_string(), template.version.number.to_string()),
-                Launches::Otherwise(what) => otherwise("a launch template".to_owned(), what.clone()),
-            },
-        }
-    }
-}
-
-fn listed(processes: &BTreeSet<Process>) -> String {
-    let names: Vec<_> = processes.iter().map(|process| process.name()).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(" ") }
 }

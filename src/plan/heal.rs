@@ -102,6 +102,7 @@ fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -
     slots.insert(slot.spec.name.clone());
     let create = CreateVolume {
         token: Token::of(&[&look.spec.name, &slot.spec.name, &volume.name, &slot.spec.zone, "volume"]),
+        slot: slot.spec.name.clone(),
         name: volume.name.clone(),
         zone: slot.spec.zone.clone(),
         size_gib: copy.map_or(volume.size_gib, |snapshot| volume.size_gib.max(snapshot.size_gib)),
@@ -142,7 +143,8 @@ fn content<'a>(look: &Look<'a>, slot: &SlotLook<'_>, name: &VolumeName) -> Conte
             look.wait(slot, what, copy.begun.unwrap_or(look.now), look.limits.snapshot)
         }
         None => {
-            let effect = CloudEffect::CopyVolume { volume: volume.clone(), of: of.clone(), name: name.clone() };
+            let (volume, of, name) = (volume.clone(), of.clone(), name.clone());
+            let effect = CloudEffect::CopyVolume { volume, of, slot: slot.spec.name.clone(), name };
             look.act(slot, effect, Why::New)
         }
     };

@@ -12,7 +12,7 @@ use super::words::Refusal;
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, SlotName};
 use crate::observed::SnapshotPurpose;
-use crate::ports::{ErrorKind, Outcome};
+use crate::ports::Outcome;
 
 mod check;
 mod group;
@@ -71,14 +71,13 @@ impl Region {
     }
 
     fn carry_out(&mut self, call: Call, fresh: Fresh) -> Result<Outcome, Refusal> {
-        let slot = || call.slot.ok_or_else(|| Refusal::new(ErrorKind::Invalid, "the call names no slot"));
         match call.effect {
-            CloudEffect::CreateVolume(wanted) => self.create_volume(call.cluster, slot()?, wanted, fresh),
-            CloudEffect::Launch(launch) => self.run_instances(call.cluster, slot()?, launch, fresh),
+            CloudEffect::CreateVolume(wanted) => self.create_volume(call.cluster, wanted, fresh),
+            CloudEffect::Launch(launch) => self.run_instances(call.cluster, launch, fresh),
             CloudEffect::Stop { instance } => self.stop_instance(instance),
             CloudEffect::Start { instance } => self.start_instance(instance),
             CloudEffect::Terminate { instance } => self.terminate_instance(instance),
-            CloudEffect::Snapshot { volume, attempt } => {
+            CloudEffect::Snapshot { volume, attempt, .. } => {
                 let purpose = SnapshotPurpose::Backup { attempt: *attempt };
                 self.create_snapshot(call.cluster, volume, purpose, fresh)
             }
@@ -90,10 +89,10 @@ impl Region {
             CloudEffect::Detach { volume, instance, .. } => self.detach_volume(volume, instance),
             CloudEffect::Attach { volume, instance, device } => self.attach_volume(volume, instance, device),
             CloudEffect::DeleteVolume { volume } => self.delete_volume(volume),
-            CloudEffect::Recruit(wanted) => self.recruit_instance(call.cluster, slot()?, wanted),
+            CloudEffect::Recruit(wanted) => self.recruit_instance(call.cluster, wanted),
             CloudEffect::Group { group, effect } => self.send_to_group(group, effect),
             CloudEffect::Retire { instance } => self.tag_instance(instance, |seen| seen.retired = true),
-            CloudEffect::Tag { instance, tags } => self.tag_instance(instance, |seen| seen.tags = tags.clone()),
+            CloudEffect::Tag { instance, tags } => self.tag_instance(instance, |seen| seen.tags.extend(tags.clone())),
             CloudEffect::Reject { volumes, generation, attempt } => self.reject(volumes, generation, *attempt),
             CloudEffect::Forgive { volumes, generation } => self.forgive(volumes, generation),
             CloudEffect::Settle { volumes, generation, image, attempt } => {

@@ -55,7 +55,7 @@ impl Cloud for World {
         let takes = if slow { latency::RUN_INSTANCES } else { latency::API };
         let doing = format!("{} for {}", effect.name(), slot.map_or(&**cluster, |slot| &**slot));
         let look = |state: &mut State, sender| {
-            let found = state.region.check(cluster, effect)?;
+            let found = state.region.check(spec, slot, effect)?;
             if let Some(outcome) = &found {
                 state.record(sender, cluster, slot, &Effect::Cloud(effect.clone()), &Ok(outcome.clone()));
             }

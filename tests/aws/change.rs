@@ -72,6 +72,7 @@ impl Stage {
         let (spec, slot) = (&self.spec, self.spec.slot(&self.slot).unwrap());
         Launch {
             token: Token::from("hermitcrab-0011223344556677"),
+            slot: slot.name.clone(),
             make: Make { key_name: None, user_data: UserData::Digest("fedcba9876543210".to_owned()), ..spec.make() },
             user_data_text: Some("#!/bin/sh\n".to_owned()),
             zone: slot.zone.clone(),

@@ -204,6 +204,7 @@ fn a_new_cluster_forms_when_all_its_members_are_there() {
         let slot = &harness.spec.slots[number];
         let create = CloudEffect::CreateVolume(CreateVolume {
             token: Token::from(format!("blank-{}", slot.name)),
+            slot: slot.name.clone(),
             name: "data".into(),
             zone: slot.zone.clone(),
             size_gib: 20,
@@ -214,7 +215,9 @@ fn a_new_cluster_forms_when_all_its_members_are_there() {
             slots: BTreeSet::from([slot.name.clone()]),
         });
         let Outcome::Created(volume) = harness.act(number, create.clone()) else { panic!("nothing was created") };
-        assert_eq!(harness.act(number, create), Outcome::Created(volume.clone()), "the token is good for one volume");
+        let again = harness.force(number, create.clone()).unwrap();
+        assert_eq!(again, Outcome::Created(volume.clone()), "the token is good for one volume");
+        assert_eq!(harness.act(number, create), Outcome::AlreadySo, "whoever looks first sends nothing");
         harness.pass(seconds(3));
         let instance = harness.launches(number, 1);
         harness.pass(seconds(31));

@@ -131,10 +131,11 @@ fn terminating_the_old_instance_before_the_new_one_is_proven_breaks_s7() {
 fn a_snapshot_deleted_out_of_turn_breaks_the_end() {
     let harness = Harness::settled();
     let volume = harness.of(0).1;
-    let saved = CloudEffect::Snapshot { volume: volume.clone(), attempt: Attempt(7) };
-    let copied = CloudEffect::CopyVolume { volume, of: "prod".into(), name: "data".into() };
+    let slot = harness.slot(0);
+    let saved = CloudEffect::Snapshot { volume: volume.clone(), slot: slot.clone(), attempt: Attempt(7) };
+    let copied = CloudEffect::CopyVolume { volume, of: "prod".into(), slot, name: "data".into() };
     for taken in [saved, copied] {
-        let Outcome::Snapshotted(snapshot) = harness.act(0, taken) else { panic!("no snapshot was taken") };
+        let Ok(Outcome::Snapshotted(snapshot)) = harness.force(0, taken) else { panic!("no snapshot was taken") };
         harness.force(0, CloudEffect::DeleteSnapshot { snapshot }).unwrap();
     }
     assert_eq!(harness.broken(), ["end", "end"]);

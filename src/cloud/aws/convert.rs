@@ -14,12 +14,14 @@ use crate::time::Timestamp;
 mod facts;
 mod group;
 mod instance;
+mod last_look;
 mod status;
 mod volume;
 
 pub(super) use facts::{architectures, image, impaired_volume, impaired_zone};
 pub(super) use group::{RESUME, adopted_group, joined};
 pub(super) use instance::{group, instance, life_cycle, make, root_device};
+pub(super) use last_look::{instance_facts, snapshot_facts, volume_facts};
 pub(super) use status::{Status, status};
 pub(super) use volume::{Remarks, snapshot, volume, volume_state};
 

@@ -137,7 +137,7 @@ impl<C: Clock> Aws<C> {
         ours.insert(tags::OWNER.to_owned(), self.owner.to_string());
         if action == "ec2:RunInstances" {
             let launch = Launch::declared(spec, slot, self.owner.clone(), Token::from("hermitcrab-doctor"));
-            let call = run_instances(&region.ec2, &spec.name, &slot.name, &launch);
+            let call = run_instances(&region.ec2, &spec.name, &launch);
             return self.dry(region, operation::RUN_INSTANCES, call.dry_run(true).send()).await;
         }
         let call = region.ec2.create_volume().availability_zone(&*slot.zone).encrypted(volume.encrypted);

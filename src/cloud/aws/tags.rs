@@ -96,11 +96,6 @@ impl Tags {
         let other = |key: &str| !KEPT.iter().any(|prefix| key.starts_with(prefix));
         self.0.iter().filter(|(key, _)| other(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
-
-    /// Whether all of these are there, with these values.
-    pub(super) fn include(&self, tags: &BTreeMap<String, String>) -> bool {
-        tags.iter().all(|(key, value)| self.get(key) == Some(value))
-    }
 }
 
 /// The tags that make a resource part of a cluster's slot.

@@ -73,7 +73,8 @@ impl<'a> Replacement<'_, 'a> {
         if !spec.snapshot_before_replace || self.look.cloud.snapshots.iter().any(is_of_it) {
             return None;
         }
-        let effect = CloudEffect::Snapshot { volume: volume.id.clone(), attempt };
+        let slot = self.slot.spec.name.clone();
+        let effect = CloudEffect::Snapshot { volume: volume.id.clone(), slot, attempt };
         Some(self.look.act(self.slot, effect, why.clone()))
     }
 

@@ -89,6 +89,7 @@ impl Replacement<'_, '_> {
         }
         let recruitment = Recruitment {
             instance: id.clone(),
+            slot: self.slot.spec.name.clone(),
             owner: self.look.seen.owner.clone(),
             generation: self.claim.generation.clone(),
             attempt: self.claim.attempt,

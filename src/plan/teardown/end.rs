@@ -50,7 +50,8 @@ impl<'a> End<'_, 'a> {
             let what = Awaited::VolumeCreated { volume: volume.id.clone() };
             return Some(self.wait(&volume.slot, what, self.ending.since, self.look.limits.instance));
         }
-        let effect = CloudEffect::Snapshot { volume: volume.id.clone(), attempt: self.ending.attempt };
+        let (slot, attempt) = (volume.slot.clone(), self.ending.attempt);
+        let effect = CloudEffect::Snapshot { volume: volume.id.clone(), slot, attempt };
         Some(self.act(&volume.slot, effect))
     }
 

@@ -1,7 +1,7 @@
-//! Calls about a group: the adapter's check before it sends one, and what Auto Scaling then does.
+//! Calls about a group, as Auto Scaling carries them out.
 
-use crate::action::{Found, GroupEffect, Recruitment};
-use crate::ids::{ClusterName, InstanceId, SlotName};
+use crate::action::{GroupEffect, Recruitment};
+use crate::ids::{ClusterName, InstanceId};
 use crate::observed::{InstanceState, Origin};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::words::{Refusal, changed};
@@ -13,19 +13,6 @@ use super::region::Region;
 impl Region {
     fn group(&self, name: &str) -> Result<&ScalingGroup, Refusal> {
         self.groups.get(name).ok_or_else(|| invalid(&format!("AutoScalingGroup name not found - {name}")))
-    }
-
-    /// Finds what speaks against a call, or makes it unnecessary.
-    pub(super) fn check_group(&self, name: &str, effect: &GroupEffect) -> Result<Option<Outcome>, Refusal> {
-        Ok(match (effect.expects(&self.group(name)?.seen), effect) {
-            (Found::AlreadySo, _) => Some(Outcome::AlreadySo),
-            (Found::Otherwise { expected, found }, _) => Some(changed(expected, found)),
-            (Found::AsExpected, GroupEffect::Join { instance }) => match self.machine(instance)?.seen.state {
-                InstanceState::Running => None,
-                other => Some(changed("running", other.to_string())),
-            },
-            (Found::AsExpected, _) => None,
-        })
     }
 
     /// Carries out a call as Auto Scaling does.
@@ -71,25 +58,20 @@ impl Region {
     }
 
     /// `CreateTags` on an instance that a group has launched: the instance becomes one of the slot's.
-    pub(super) fn recruit_instance(
-        &mut self,
-        name: &ClusterName,
-        slot: &SlotName,
-        wanted: &Recruitment,
-    ) -> Result<Outcome, Refusal> {
+    pub(super) fn recruit_instance(&mut self, name: &ClusterName, wanted: &Recruitment) -> Result<Outcome, Refusal> {
         let tags = self.clusters.get(name).map(|holdings| holdings.tags.clone()).unwrap_or_default();
         self.machine(&wanted.instance)?;
         let Some(machine) = self.instances.get_mut(&wanted.instance) else { return Ok(Outcome::AlreadySo) };
         if !machine.seen.slot.is_empty() {
             let attempt = machine.seen.attempt().unwrap_or_default();
-            let same = machine.seen.slot == *slot && attempt == wanted.attempt;
+            let same = machine.seen.slot == wanted.slot && attempt == wanted.attempt;
             let found = || changed("no slot's", format!("{attempt} of {}", machine.seen.slot));
             return Ok(if same { Outcome::AlreadySo } else { found() });
         }
         if !machine.seen.state.is_live() {
             return Ok(changed("pending or running", machine.seen.state.to_string()));
         }
-        machine.seen.slot = slot.clone();
+        machine.seen.slot = wanted.slot.clone();
         machine.seen.owner = Some(wanted.owner.clone());
         machine.seen.origin = Origin::Launched { attempt: wanted.attempt, generation: Some(wanted.generation.clone()) };
         machine.seen.make.user_data = wanted.user_data.clone();

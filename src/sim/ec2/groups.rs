@@ -169,8 +169,7 @@ impl Region {
         self.can_launch(&launch)?;
         let id = InstanceId::from(fresh("i"));
         let address = self.give_address(subnet);
-        let (no_slot, now) = (SlotName::from(""), self.timestamp());
-        let mut machine = Machine::launched(&launch, &group.cluster, &no_slot, id.clone(), address, now);
+        let mut machine = Machine::launched(&launch, &group.cluster, id.clone(), address, self.timestamp());
         (machine.seen.owner, machine.seen.origin) = (None, Origin::Adopted);
         machine.seen.auto_scaling_group = Some(name.to_owned());
         self.instances.insert(id.clone(), machine);
@@ -194,6 +193,7 @@ impl Region {
 fn launch_of(make: &Make, zone: &Zone, subnet: &str) -> Launch {
     Launch {
         token: Token::from(""),
+        slot: SlotName::from(""),
         make: make.clone(),
         user_data_text: None,
         zone: zone.clone(),

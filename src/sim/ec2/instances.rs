@@ -7,7 +7,7 @@ use super::records::Machine;
 use super::records::{Spent, Subnet, TOKEN_LIFE};
 use super::region::{Fresh, Region};
 use crate::action::Launch;
-use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
+use crate::ids::{ClusterName, InstanceId, VolumeId, Zone};
 use crate::observed::{Checks, Instance, InstanceState, Origin};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::time::Millis;
@@ -119,7 +119,6 @@ impl Region {
     pub(super) fn run_instances(
         &mut self,
         cluster: &ClusterName,
-        slot: &SlotName,
         launch: &Launch,
         fresh: Fresh,
     ) -> Result<Outcome, Refusal> {
@@ -131,7 +130,7 @@ impl Region {
         let id = InstanceId::from(fresh("i"));
         self.launched.insert(key, Spent { request: launch.clone(), made: id.clone(), at: self.now });
         let address = self.give_address(&launch.subnet);
-        let machine = Machine::launched(launch, cluster, slot, id.clone(), address, self.timestamp());
+        let machine = Machine::launched(launch, cluster, id.clone(), address, self.timestamp());
         self.instances.insert(id.clone(), machine);
         if let Some(known) = self.clusters.get_mut(cluster) {
             known.instances.insert(id.clone());
@@ -262,17 +261,10 @@ impl Region {
 
 impl Machine {
     /// Makes the instance that a launch asks for.
-    pub fn launched(
-        launch: &Launch,
-        cluster: &ClusterName,
-        slot: &SlotName,
-        id: InstanceId,
-        address: IpAddr,
-        now: Timestamp,
-    ) -> Self {
+    pub fn launched(launch: &Launch, cluster: &ClusterName, id: InstanceId, address: IpAddr, now: Timestamp) -> Self {
         let seen = Instance {
             id,
-            slot: slot.clone(),
+            slot: launch.slot.clone(),
             owner: Some(launch.owner.clone()),
             origin: Origin::Launched { attempt: launch.attempt, generation: Some(launch.generation.clone()) },
             retired: false,

@@ -5,7 +5,7 @@ use super::records::Disk;
 use super::records::{Spent, TOKEN_LIFE};
 use super::region::{Fresh, Region};
 use crate::action::CreateVolume;
-use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeId};
+use crate::ids::{Attempt, ClusterName, InstanceId, VolumeId};
 use crate::observed::{Attachment, AttachmentPhase, Device, InstanceState, Volume, VolumeState};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::content::Content;
@@ -81,7 +81,6 @@ impl Region {
     pub(super) fn create_volume(
         &mut self,
         cluster: &ClusterName,
-        slot: &SlotName,
         wanted: &CreateVolume,
         fresh: Fresh,
     ) -> Result<Outcome, Refusal> {
@@ -93,7 +92,7 @@ impl Region {
             return Ok(Outcome::Created(spent.made.clone()));
         }
         let id = VolumeId::from(fresh("vol"));
-        let mut disk = Disk::blank(cluster, slot, wanted, id.clone());
+        let mut disk = Disk::blank(cluster, wanted, id.clone());
         if let Some(snapshot) = &wanted.snapshot {
             disk.content = Content { alone: false, ..self.saved(snapshot)?.content.clone() };
         }
@@ -158,7 +157,7 @@ impl Region {
             return Ok(Outcome::AlreadySo);
         }
         if self.machine(from).is_ok_and(|machine| machine.seen.state == InstanceState::ShuttingDown) {
-            return Ok(changed("stopped or terminated", "shutting-down".to_owned()));
+            return Ok(changed("stopped or terminated", InstanceState::ShuttingDown.to_string()));
         }
         attachment.phase = AttachmentPhase::Detaching;
         self.volume_moves(id, VolumeState::InUse(attachment), Span::Detach);
@@ -229,10 +228,10 @@ impl Region {
 
 impl Disk {
     /// The volume that a call asks for, with nothing on it.
-    pub fn blank(cluster: &ClusterName, slot: &SlotName, wanted: &CreateVolume, id: VolumeId) -> Self {
+    pub fn blank(cluster: &ClusterName, wanted: &CreateVolume, id: VolumeId) -> Self {
         let seen = Volume {
             id,
-            slot: slot.clone(),
+            slot: wanted.slot.clone(),
             name: wanted.name.clone(),
             owner: Some(wanted.owner.clone()),
             slots: wanted.slots.clone(),

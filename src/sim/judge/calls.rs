@@ -97,7 +97,7 @@ fn detached_only_when_down(call: &Call) -> Option<String> {
     let CloudEffect::Detach { volume, .. } = call.effect else { return None };
     let found = call.instance()?.state;
     let down = matches!(found, InstanceState::Stopped | InstanceState::Terminated);
-    (!down).then(|| format!("{volume} was detached from an instance that is {found:?}"))
+    (!down).then(|| format!("{volume} was detached from an instance that is {found}"))
 }
 
 fn volumes_meet_only_their_slot(call: &Call) -> Option<String> {

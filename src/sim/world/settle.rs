@@ -63,7 +63,7 @@ impl State {
         let address = self.region.give_address(&slot.subnet);
         let launch = settling.launch();
         let (id, now) = (settling.instance.clone(), instant(self.now));
-        let mut machine = Machine::launched(&launch, &spec.name, &slot.name, id, address, now);
+        let mut machine = Machine::launched(&launch, &spec.name, id, address, now);
         machine.seen.state = InstanceState::Running;
         machine.seen.checks = Checks::Ok;
         (machine.booted, machine.settled, machine.proven) = (true, true, true);
@@ -99,8 +99,8 @@ impl State {
     }
 
     fn settle_volume(&mut self, settling: &Settling, volume: &VolumeSpec, id: &VolumeId, machine: &Machine) {
-        let Settling { spec, slot, .. } = settling;
-        let mut disk = Disk::blank(&spec.name, &slot.name, &settling.creation(volume), id.clone());
+        let spec = settling.spec;
+        let mut disk = Disk::blank(&spec.name, &settling.creation(volume), id.clone());
         let (instance, device) = (settling.instance.clone(), volume.device.clone());
         let (phase, since) = (AttachmentPhase::Attached, instant(self.now));
         disk.seen.state = VolumeState::InUse(Attachment { instance, device, phase, since });
@@ -150,6 +150,7 @@ impl Settling<'_> {
     fn creation(&self, volume: &VolumeSpec) -> CreateVolume {
         CreateVolume {
             token: Token::from(format!("settled-{}-{}", self.slot.name, volume.name)),
+            slot: self.slot.name.clone(),
             name: volume.name.clone(),
             zone: self.slot.zone.clone(),
             size_gib: volume.size_gib,

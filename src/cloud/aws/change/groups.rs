@@ -1,6 +1,6 @@
 //! Changes of an adopted Auto Scaling group, and of its launch template.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aws_sdk_autoscaling::types::{LaunchTemplateSpecification, Tag};
 use aws_sdk_ec2::types::{
@@ -12,16 +12,16 @@ use aws_sdk_ec2::types::{
 use aws_smithy_types::base64;
 
 use super::super::convert;
-use super::super::operation::{self, DESCRIBE_AUTO_SCALING_GROUPS, DESCRIBE_INSTANCES, Operation};
-use super::super::tags::{self, Tags};
+use super::super::operation::{self, Operation};
+use super::super::tags;
 use super::launch::METADATA_HOPS;
-use super::{ALREADY_SO, Change, Halt, halt, not_shown, puzzling};
-use crate::action::{Found, GroupEffect, NewTemplateVersion, Recruitment};
+use super::{Change, Halt};
+use crate::action::{GroupEffect, NewTemplateVersion};
 use crate::ids::InstanceId;
-use crate::observed::{InstanceState, Process};
+use crate::observed::Process;
 use crate::ports::{Clock, Outcome};
 
-/// The call that an effect comes to.
+/// Names the call that an effect comes to.
 pub(super) fn operation(effect: &GroupEffect) -> Operation {
     match effect {
         GroupEffect::RecordResume { .. } => operation::CREATE_OR_UPDATE_TAGS,
@@ -42,119 +42,99 @@ pub(super) fn operation(effect: &GroupEffect) -> Operation {
 
 impl<C: Clock> Change<'_, C> {
     pub(super) async fn change_group(&self, name: &str, effect: &GroupEffect) -> Result<Outcome, Halt> {
-        self.is_as_expected(name, effect).await?;
-        let (groups, operation) = (&self.region.autoscaling, operation(effect));
-        let (ids, processes) = (|id: &InstanceId| vec![id.to_string()], |names: &BTreeSet<Process>| sorted(names));
         match effect {
-            GroupEffect::RecordResume { processes } => {
-                let tag = resume_tag(name).value(convert::joined(processes)).propagate_at_launch(false).build();
-                self.send(operation, groups.create_or_update_tags().tags(tag).send()).await?;
-            }
-            GroupEffect::ForgetResume { .. } => {
-                self.send(operation, groups.delete_tags().tags(resume_tag(name).build()).send()).await?;
-            }
-            GroupEffect::Suspend { processes: names } => {
-                let call = groups.suspend_processes().auto_scaling_group_name(name);
-                self.send(operation, call.set_scaling_processes(Some(processes(names))).send()).await?;
-            }
-            GroupEffect::Resume { processes: names } => {
-                let call = groups.resume_processes().auto_scaling_group_name(name);
-                self.send(operation, call.set_scaling_processes(Some(processes(names))).send()).await?;
-            }
-            GroupEffect::Join { instance } => {
-                self.may_join(instance).await?;
-                let call = groups.attach_instances().auto_scaling_group_name(name);
-                self.send(operation, call.set_instance_ids(Some(ids(instance))).send()).await?;
-            }
-            GroupEffect::Leave { instance } => {
-                let call = groups.detach_instances().auto_scaling_group_name(name);
-                let call = call.set_instance_ids(Some(ids(instance))).should_decrement_desired_capacity(true);
-                self.send(operation, call.send()).await?;
-            }
-            GroupEffect::Protect { instance } => {
-                let call = groups.set_instance_protection().auto_scaling_group_name(name);
-                let call = call.set_instance_ids(Some(ids(instance))).protected_from_scale_in(true);
-                self.send(operation, call.send()).await?;
-            }
-            GroupEffect::Vouch { instance } => {
-                let call = groups.set_instance_health().instance_id(&**instance).health_status("Healthy");
-                self.send(operation, call.send()).await?;
-            }
-            GroupEffect::Resize { to, .. } => {
-                let call = groups.set_desired_capacity().auto_scaling_group_name(name).honor_cooldown(false);
-                let call = call.desired_capacity((*to).try_into().unwrap_or(i32::MAX));
-                self.send(operation, call.send()).await?;
-            }
-            GroupEffect::LowerMinimum { .. } => {
-                let call = groups.update_auto_scaling_group().auto_scaling_group_name(name).min_size(0);
-                self.send(operation, call.send()).await?;
-            }
-            GroupEffect::CreateTemplateVersion(version) => {
-                let call = self.region.ec2.create_launch_template_version().client_token(&*version.token);
-                let call = call.launch_template_id(&version.template).launch_template_data(template_data(version));
-                self.send(operation, call.send()).await?;
-            }
-            GroupEffect::UseTemplateVersion { template, to, .. } => {
-                let version = LaunchTemplateSpecification::builder().launch_template_id(template);
-                let call = groups.update_auto_scaling_group().auto_scaling_group_name(name);
-                let call = call.launch_template(version.version(to.to_string()).build());
-                self.send(operation, call.send()).await?;
-            }
+            GroupEffect::RecordResume { processes } => self.record_resume(name, processes).await,
+            GroupEffect::ForgetResume { .. } => self.forget_resume(name).await,
+            GroupEffect::Suspend { processes } => self.suspend_processes(name, processes).await,
+            GroupEffect::Resume { processes } => self.resume_processes(name, processes).await,
+            GroupEffect::Join { instance } => self.attach_instance(name, instance).await,
+            GroupEffect::Leave { instance } => self.detach_instance(name, instance).await,
+            GroupEffect::Protect { instance } => self.protect_instance(name, instance).await,
+            GroupEffect::Vouch { instance } => self.mark_healthy(instance).await,
+            GroupEffect::Resize { to, .. } => self.set_desired_capacity(name, *to).await,
+            GroupEffect::LowerMinimum { .. } => self.lower_minimum(name).await,
+            GroupEffect::CreateTemplateVersion(version) => self.create_version(version).await,
+            GroupEffect::UseTemplateVersion { template, to, .. } => self.use_version(name, template, *to).await,
         }
+    }
+
+    async fn record_resume(&self, name: &str, processes: &BTreeSet<Process>) -> Result<Outcome, Halt> {
+        let tag = resume_tag(name).value(convert::joined(processes)).propagate_at_launch(false).build();
+        let call = self.region.autoscaling.create_or_update_tags().tags(tag);
+        self.send(operation::CREATE_OR_UPDATE_TAGS, call.send()).await?;
         Ok(Outcome::Done)
     }
 
-    /// Looks at the group. Its template is looked at only where the change is about which version is used.
-    async fn is_as_expected(&self, name: &str, effect: &GroupEffect) -> Result<(), Halt> {
-        let call = self.region.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name);
-        let answer = self.look(DESCRIBE_AUTO_SCALING_GROUPS, call.send()).await?;
-        let seen = answer.auto_scaling_groups.unwrap_or_default().into_iter().next();
-        let seen = seen.ok_or_else(|| not_shown(DESCRIBE_AUTO_SCALING_GROUPS, name))?;
-        let versions = match effect {
-            GroupEffect::UseTemplateVersion { .. } => self.aws.versions_of(&self.region, &seen).await?,
-            _ => Vec::new(),
-        };
-        let group = convert::adopted_group(&seen, &[], &versions)
-            .map_err(|unknown| puzzling(DESCRIBE_AUTO_SCALING_GROUPS, name, &unknown))?;
-        match effect.expects(&group) {
-            Found::AsExpected => Ok(()),
-            Found::AlreadySo => Err(ALREADY_SO),
-            Found::Otherwise { expected, found } => halt(expected, found),
-        }
+    async fn forget_resume(&self, name: &str) -> Result<Outcome, Halt> {
+        let call = self.region.autoscaling.delete_tags().tags(resume_tag(name).build());
+        self.send(operation::DELETE_GROUP_TAGS, call.send()).await?;
+        Ok(Outcome::Done)
     }
 
-    async fn may_join(&self, id: &InstanceId) -> Result<(), Halt> {
-        let instance = self.instance(id).await?;
-        let state = convert::life_cycle(&instance).map_err(|unknown| puzzling(DESCRIBE_INSTANCES, id, &unknown))?;
-        match (state, convert::group(&instance)) {
-            (InstanceState::Running, None) => Ok(()),
-            (InstanceState::Running, Some(group)) => halt(format!("{id} in no group"), group),
-            (other, _) => halt(format!("{id} running"), other.to_string()),
-        }
+    async fn suspend_processes(&self, name: &str, processes: &BTreeSet<Process>) -> Result<Outcome, Halt> {
+        let call = self.region.autoscaling.suspend_processes().auto_scaling_group_name(name);
+        let call = call.set_scaling_processes(Some(sorted(processes)));
+        self.send(operation::SUSPEND_PROCESSES, call.send()).await?;
+        Ok(Outcome::Done)
     }
 
-    /// The tags that a launch would have given it. One that bears another slot's is not taken.
-    pub(super) async fn recruit(&self, wanted: &Recruitment) -> Result<Outcome, Halt> {
-        let slot = self.the_slot(operation::CREATE_TAGS)?;
-        let id = &wanted.instance;
-        let call = self.region.ec2.describe_instances().instance_ids(&**id);
-        let answer = self.look(DESCRIBE_INSTANCES, call.send()).await?;
-        let mut found = answer.reservations().iter().flat_map(|one| one.instances());
-        let instance = found.find(|instance| instance.instance_id() == Some(id));
-        let instance = instance.ok_or_else(|| not_shown(DESCRIBE_INSTANCES, id))?;
-        let seen = Tags::of(instance.tags());
-        let all = recruit_tags(wanted, tags::place(&self.spec.name, slot), &self.spec.instance.tags);
-        if seen.include(&all) {
-            return Err(ALREADY_SO);
-        }
-        if let Some(other) = seen.get(tags::CLUSTER) {
-            return halt(format!("{id} without a tag of ours"), format!("{}={other}", tags::CLUSTER));
-        }
-        if self.spec.capacity.group() != convert::group(instance).as_deref() {
-            return halt(format!("{id} launched by the adopted group"), format!("{:?}", convert::group(instance)));
-        }
-        let call = self.region.ec2.create_tags().resources(&**id).set_tags(Some(tags::written(&all)));
-        self.send(operation::CREATE_TAGS, call.send()).await?;
+    async fn resume_processes(&self, name: &str, processes: &BTreeSet<Process>) -> Result<Outcome, Halt> {
+        let call = self.region.autoscaling.resume_processes().auto_scaling_group_name(name);
+        let call = call.set_scaling_processes(Some(sorted(processes)));
+        self.send(operation::RESUME_PROCESSES, call.send()).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn attach_instance(&self, name: &str, instance: &InstanceId) -> Result<Outcome, Halt> {
+        let call = self.region.autoscaling.attach_instances().auto_scaling_group_name(name).instance_ids(&**instance);
+        self.send(operation::ATTACH_INSTANCES, call.send()).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// Takes an instance out of the group, which then wants one fewer and does not replace it.
+    async fn detach_instance(&self, name: &str, instance: &InstanceId) -> Result<Outcome, Halt> {
+        let call = self.region.autoscaling.detach_instances().auto_scaling_group_name(name).instance_ids(&**instance);
+        self.send(operation::DETACH_INSTANCES, call.should_decrement_desired_capacity(true).send()).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn protect_instance(&self, name: &str, instance: &InstanceId) -> Result<Outcome, Halt> {
+        let call = self.region.autoscaling.set_instance_protection().auto_scaling_group_name(name);
+        let call = call.instance_ids(&**instance).protected_from_scale_in(true);
+        self.send(operation::SET_INSTANCE_PROTECTION, call.send()).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn mark_healthy(&self, instance: &InstanceId) -> Result<Outcome, Halt> {
+        let call = self.region.autoscaling.set_instance_health().instance_id(&**instance).health_status("Healthy");
+        self.send(operation::SET_INSTANCE_HEALTH, call.send()).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn set_desired_capacity(&self, name: &str, to: u32) -> Result<Outcome, Halt> {
+        let call = self.region.autoscaling.set_desired_capacity().auto_scaling_group_name(name).honor_cooldown(false);
+        let call = call.desired_capacity(to.try_into().unwrap_or(i32::MAX));
+        self.send(operation::SET_DESIRED_CAPACITY, call.send()).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn lower_minimum(&self, name: &str) -> Result<Outcome, Halt> {
+        let call = self.region.autoscaling.update_auto_scaling_group().auto_scaling_group_name(name).min_size(0);
+        self.send(operation::UPDATE_AUTO_SCALING_GROUP, call.send()).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn create_version(&self, version: &NewTemplateVersion) -> Result<Outcome, Halt> {
+        let call = self.region.ec2.create_launch_template_version().client_token(&*version.token);
+        let call = call.launch_template_id(&version.template).launch_template_data(template_data(version));
+        self.send(operation::CREATE_LAUNCH_TEMPLATE_VERSION, call.send()).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn use_version(&self, name: &str, template: &str, number: u64) -> Result<Outcome, Halt> {
+        let version = LaunchTemplateSpecification::builder().launch_template_id(template).version(number.to_string());
+        let call = self.region.autoscaling.update_auto_scaling_group().auto_scaling_group_name(name);
+        self.send(operation::UPDATE_AUTO_SCALING_GROUP, call.launch_template(version.build()).send()).await?;
         Ok(Outcome::Done)
     }
 }
@@ -167,23 +147,8 @@ fn resume_tag(group: &str) -> aws_sdk_autoscaling::types::builders::TagBuilder {
     Tag::builder().resource_type("auto-scaling-group").resource_id(group).key(convert::RESUME)
 }
 
-fn recruit_tags(
-    wanted: &Recruitment,
-    place: BTreeMap<String, String>,
-    declared: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let mut all = declared.clone();
-    all.extend(place);
-    all.insert(tags::OWNER.to_owned(), wanted.owner.to_string());
-    all.insert(tags::GENERATION.to_owned(), wanted.generation.to_string());
-    all.insert(tags::ATTEMPT.to_owned(), wanted.attempt.to_string());
-    all.extend(wanted.user_data.digest().map(|digest| (tags::USER_DATA.to_owned(), digest.clone())));
-    all.extend(wanted.volumes.iter().map(|(name, id)| (tags::volume_of_guest(name), id.to_string())));
-    all
-}
-
-/// Whole, like a launch: nothing is taken from an earlier version. The owner tag is in it, so that the policy which allows
-/// us to launch only what is ours allows the group to be given this.
+/// Writes a version whole, like a launch: nothing is taken from an earlier version. The owner tag is in it, because the
+/// policy allows us to launch only what bears it, and asks the same of what a group is given.
 fn template_data(version: &NewTemplateVersion) -> RequestLaunchTemplateData {
     let metadata = Metadata::builder()
         .http_endpoint(LaunchTemplateInstanceMetadataEndpointState::Enabled)

@@ -10,29 +10,24 @@ use aws_sdk_ec2::types::{
 };
 use aws_smithy_types::base64;
 
-use super::super::describe::filter;
 use super::super::error::Failure;
-use super::super::operation::{CREATE_VOLUME, DESCRIBE_VOLUMES, Operation, RUN_INSTANCES};
+use super::super::operation::{CREATE_VOLUME, RUN_INSTANCES};
 use super::super::tags::{self, Tags};
-use super::{ALREADY_SO, Change, Halt};
+use super::{Change, Halt};
 use crate::action::{CreateVolume, Launch};
-use crate::ids::{ClusterName, SlotName, SnapshotId, Token};
+use crate::ids::{ClusterName, SnapshotId};
 use crate::ports::{Clock, ErrorKind, Outcome};
 
-/// The longest token that EC2 takes.
-const LONGEST_TOKEN: usize = 64;
 /// How many network hops the answers of the instance's metadata service live. One more than the host, because members often
 /// run in a container on a bridge, and fetch their role's credentials from there.
 pub(super) const METADATA_HOPS: i32 = 2;
 /// The tag that the console shows as a resource's name.
-const NAME: &str = "Name";
+pub(super) const NAME: &str = "Name";
 
 impl<C: Clock> Change<'_, C> {
-    /// There is no look before a launch: what is not known after a lost answer is asked by sending the same token again.
+    /// Launches an instance, and makes sure that the one in the answer is what was asked for.
     pub(super) async fn launch(&self, launch: &Launch) -> Result<Outcome, Halt> {
-        let slot = self.the_slot(RUN_INSTANCES)?;
-        check(RUN_INSTANCES, &launch.token)?;
-        let call = run_instances(&self.region.ec2, &self.spec.name, slot, launch);
+        let call = run_instances(&self.region.ec2, &self.spec.name, launch);
         let answer = self.send(RUN_INSTANCES, call.send()).await?;
         let hold = |text: String| Failure::ours(RUN_INSTANCES, ErrorKind::Unknown, "unexpected-answer", text);
         let [instance] = answer.instances() else {
@@ -40,7 +35,7 @@ impl<C: Clock> Change<'_, C> {
         };
         let id = instance.instance_id().ok_or_else(|| hold("EC2 launched an instance without an id".to_owned()))?;
         // A token that was used with other parameters may be answered with what those made.
-        match unlike(instance, &self.spec.name, slot, launch) {
+        match unlike(instance, &self.spec.name, launch) {
             None => Ok(Outcome::Launched(id.into())),
             Some((what, is, wanted)) => {
                 let token = &launch.token;
@@ -49,19 +44,12 @@ impl<C: Clock> Change<'_, C> {
         }
     }
 
-    /// Looks first, because EC2 forgets tokens after half a day or so, and a second volume would be a blank one.
+    /// Creates a volume. The look before it found none of that name: EC2 forgets tokens after half a day or so, and a second
+    /// volume would be a blank one.
     pub(super) async fn create_volume(&self, wanted: &CreateVolume) -> Result<Outcome, Halt> {
-        let slot = self.the_slot(CREATE_VOLUME)?;
-        check(CREATE_VOLUME, &wanted.token)?;
+        let slot = &wanted.slot;
         let mut ours = tags::place(&self.spec.name, slot);
         ours.insert(tags::VOLUME.to_owned(), wanted.name.to_string());
-        let call = self.region.ec2.describe_volumes();
-        let call =
-            call.set_filters(Some(ours.iter().map(|(key, value)| filter(&format!("tag:{key}"), [value])).collect()));
-        let there = self.look(DESCRIBE_VOLUMES, call.send()).await?;
-        if there.volumes().iter().any(|volume| !is_gone(volume)) {
-            return Err(ALREADY_SO);
-        }
         ours.insert(tags::OWNER.to_owned(), wanted.owner.to_string());
         ours.insert(NAME.to_owned(), format!("{slot} {}", wanted.name));
         ours.extend(tags::slots(&wanted.slots));
@@ -83,7 +71,6 @@ impl<C: Clock> Change<'_, C> {
 pub(in super::super) fn run_instances(
     ec2: &aws_sdk_ec2::Client,
     cluster: &ClusterName,
-    slot: &SlotName,
     launch: &Launch,
 ) -> RunInstancesFluentBuilder {
     let metadata = InstanceMetadataOptionsRequest::builder()
@@ -111,14 +98,14 @@ pub(in super::super) fn run_instances(
         .metadata_options(metadata)
         // A member that shuts its host down must not so terminate it.
         .instance_initiated_shutdown_behavior(ShutdownBehavior::Stop)
-        .tag_specifications(specification(ResourceType::Instance, &instance_tags(cluster, slot, launch)))
-        .tag_specifications(specification(ResourceType::Volume, &root_tags(slot, launch)))
+        .tag_specifications(specification(ResourceType::Instance, &instance_tags(cluster, launch)))
+        .tag_specifications(specification(ResourceType::Volume, &root_tags(launch)))
 }
 
-fn instance_tags(cluster: &ClusterName, slot: &SlotName, launch: &Launch) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, String> = [(NAME.to_owned(), slot.to_string())].into();
+fn instance_tags(cluster: &ClusterName, launch: &Launch) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = [(NAME.to_owned(), launch.slot.to_string())].into();
     all.extend(launch.tags.clone());
-    all.extend(tags::place(cluster, slot));
+    all.extend(tags::place(cluster, &launch.slot));
     all.insert(tags::OWNER.to_owned(), launch.owner.to_string());
     all.insert(tags::GENERATION.to_owned(), launch.generation.to_string());
     all.insert(tags::ATTEMPT.to_owned(), launch.attempt.to_string());
@@ -128,9 +115,9 @@ fn instance_tags(cluster: &ClusterName, slot: &SlotName, launch: &Launch) -> BTr
 }
 
 /// The root volume dies with its instance. It bears no cluster's tag, so that it is never taken for a data volume.
-fn root_tags(slot: &SlotName, launch: &Launch) -> BTreeMap<String, String> {
+fn root_tags(launch: &Launch) -> BTreeMap<String, String> {
     let mut all: BTreeMap<String, String> = launch.tags.clone();
-    all.insert(NAME.to_owned(), format!("{slot} root"));
+    all.insert(NAME.to_owned(), format!("{} root", launch.slot));
     all.insert(tags::OWNER.to_owned(), launch.owner.to_string());
     all
 }
@@ -139,23 +126,8 @@ pub(in super::super) fn specification(kind: ResourceType, all: &BTreeMap<String,
     TagSpecification::builder().resource_type(kind).set_tags(Some(tags::written(all))).build()
 }
 
-fn check(operation: Operation, token: &Token) -> Result<(), Failure> {
-    let text = || format!("the token `{token}` is longer than {LONGEST_TOKEN} characters");
-    let fits = !token.is_empty() && token.len() <= LONGEST_TOKEN;
-    if fits { Ok(()) } else { Err(Failure::ours(operation, ErrorKind::Invalid, "token-length", text())) }
-}
-
-fn is_gone(volume: &types::Volume) -> bool {
-    matches!(volume.state(), Some(types::VolumeState::Deleting | types::VolumeState::Deleted))
-}
-
 /// The first thing in which an instance is not what was to be launched, with what it is and what it should be.
-fn unlike(
-    instance: &types::Instance,
-    cluster: &ClusterName,
-    slot: &SlotName,
-    launch: &Launch,
-) -> Option<(String, String, String)> {
+fn unlike(instance: &types::Instance, cluster: &ClusterName, launch: &Launch) -> Option<(String, String, String)> {
     let facts = [
         ("image", instance.image_id(), &*launch.make.image),
         ("subnet", instance.subnet_id(), &launch.subnet),
@@ -168,7 +140,7 @@ fn unlike(
         return Some((what.to_owned(), is.map_or_else(none, str::to_owned), wanted.to_owned()));
     }
     let seen = Tags::of(instance.tags());
-    let wanted = instance_tags(cluster, slot, launch);
+    let wanted = instance_tags(cluster, launch);
     let (key, value) = wanted.iter().find(|(key, value)| seen.get(key) != Some(value))?;
     Some((format!("tag {key}"), seen.get(key).map_or_else(none, str::to_owned), value.clone()))
 }

@@ -2,32 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::types;
-
 use super::super::operation::{CREATE_TAGS, DELETE_TAGS};
-use super::super::tags::{self, Tags};
-use super::{ALREADY_SO, Change, Halt};
+use super::super::tags;
+use super::{Change, Halt};
+use crate::action::Recruitment;
+use crate::action::facts::Facts;
 use crate::ids::{Attempt, Generation, ImageId, InstanceId, SlotName, VolumeId};
 use crate::ports::{Clock, Outcome};
 use crate::time::clock;
 
 impl<C: Clock> Change<'_, C> {
-    /// The tag says when. A second one is not written over the first.
+    /// Writes when an instance was retired.
     pub(super) async fn retire(&self, id: &InstanceId) -> Result<Outcome, Halt> {
-        let instance = self.instance(id).await?;
-        if Tags::of(instance.tags()).get(tags::RETIRED).is_some() {
-            return Err(ALREADY_SO);
-        }
         let now = clock(self.aws.clock.now());
         self.write(vec![id.to_string()], &[(tags::RETIRED.to_owned(), now)].into()).await
     }
 
+    /// Sets the declared tags. Tags beyond them are left alone.
     pub(super) async fn tag(&self, id: &InstanceId, wanted: &BTreeMap<String, String>) -> Result<Outcome, Halt> {
-        let instance = self.instance(id).await?;
-        if Tags::of(instance.tags()).include(wanted) {
-            return Err(ALREADY_SO);
-        }
         self.write(vec![id.to_string()], wanted).await
+    }
+
+    /// Gives an instance the tags that a launch would have given it.
+    pub(super) async fn recruit(&self, wanted: &Recruitment) -> Result<Outcome, Halt> {
+        let mut all = self.spec.instance.tags.clone();
+        all.extend(tags::place(&self.spec.name, &wanted.slot));
+        all.insert(tags::OWNER.to_owned(), wanted.owner.to_string());
+        all.insert(tags::GENERATION.to_owned(), wanted.generation.to_string());
+        all.insert(tags::ATTEMPT.to_owned(), wanted.attempt.to_string());
+        all.extend(wanted.user_data.digest().map(|digest| (tags::USER_DATA.to_owned(), digest.clone())));
+        all.extend(wanted.volumes.iter().map(|(name, id)| (tags::volume_of_guest(name), id.to_string())));
+        self.write(vec![wanted.instance.to_string()], &all).await
     }
 
     pub(super) async fn reject(
@@ -36,26 +41,28 @@ impl<C: Clock> Change<'_, C> {
         generation: &Generation,
         attempt: Attempt,
     ) -> Result<Outcome, Halt> {
-        let marks = [(tags::REJECTED, generation.to_string()), (tags::ATTEMPT, attempt.to_string())];
-        self.mark(volumes, self.slot, &marks.map(|(key, value)| (key.to_owned(), value)).into()).await
+        self.mark(volumes, [(tags::REJECTED, generation.to_string()), (tags::ATTEMPT, attempt.to_string())]).await
     }
 
-    /// Named with its value, the tag is deleted only where it still says this generation.
-    pub(super) async fn forgive(&self, volumes: &BTreeSet<VolumeId>, generation: &Generation) -> Result<Outcome, Halt> {
-        let found = self.volumes_for(volumes, self.slot).await?;
-        let says = |volume: &&types::Volume| Tags::of(volume.tags()).get(tags::REJECTED) == Some(generation);
-        let marked: Vec<_> =
-            found.iter().filter(says).filter_map(|volume| volume.volume_id().map(str::to_owned)).collect();
-        if marked.is_empty() {
-            return Err(ALREADY_SO);
-        }
+    /// Takes the mark off the volumes that bear it. Named with its value, the tag is deleted only where it still says this
+    /// generation.
+    pub(super) async fn forgive(
+        &self,
+        volumes: &BTreeSet<VolumeId>,
+        generation: &Generation,
+        facts: &Facts,
+    ) -> Result<Outcome, Halt> {
+        let says =
+            |id: &&VolumeId| facts.volumes.get(*id).is_some_and(|volume| volume.rejected.as_ref() == Some(generation));
+        let marked = volumes.iter().filter(says).map(VolumeId::to_string).collect();
         let mark = [(tags::REJECTED.to_owned(), generation.to_string())].into();
         let call = self.region.ec2.delete_tags().set_resources(Some(marked)).set_tags(Some(tags::written(&mark)));
         self.send(DELETE_TAGS, call.send()).await?;
         Ok(Outcome::Done)
     }
 
-    /// What was rejected stays recorded: the planner compares, and another generation does not make that one any better.
+    /// Writes what proved itself. A rejected generation stays recorded: the planner compares, and the success of another
+    /// generation does not make that one any better.
     pub(super) async fn settle(
         &self,
         volumes: &BTreeSet<VolumeId>,
@@ -68,32 +75,24 @@ impl<C: Clock> Change<'_, C> {
             (tags::IMAGE, image.to_string()),
             (tags::ATTEMPT, attempt.to_string()),
         ];
-        self.mark(volumes, self.slot, &marks.map(|(key, value)| (key.to_owned(), value)).into()).await
+        self.mark(volumes, marks).await
     }
 
-    /// Of all slots: each volume remembers each slot.
     pub(super) async fn record_slots(
         &self,
         volumes: &BTreeSet<VolumeId>,
         slots: &BTreeSet<SlotName>,
     ) -> Result<Outcome, Halt> {
-        self.mark(volumes, None, &tags::slots(slots)).await
+        self.write(volumes.iter().map(VolumeId::to_string).collect(), &tags::slots(slots)).await
     }
 
-    async fn mark(
+    async fn mark<const N: usize>(
         &self,
         volumes: &BTreeSet<VolumeId>,
-        slot: Option<&SlotName>,
-        marks: &BTreeMap<String, String>,
+        marks: [(&str, String); N],
     ) -> Result<Outcome, Halt> {
-        if volumes.is_empty() {
-            return Err(ALREADY_SO);
-        }
-        let found = self.volumes_for(volumes, slot).await?;
-        if found.iter().all(|volume| Tags::of(volume.tags()).include(marks)) {
-            return Err(ALREADY_SO);
-        }
-        self.write(volumes.iter().map(VolumeId::to_string).collect(), marks).await
+        let marks = marks.map(|(key, value)| (key.to_owned(), value)).into();
+        self.write(volumes.iter().map(VolumeId::to_string).collect(), &marks).await
     }
 
     async fn write(&self, ids: Vec<String>, all: &BTreeMap<String, String>) -> Result<Outcome, Halt> {

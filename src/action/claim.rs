@@ -1,0 +1,86 @@
+//! Compare-and-set of a cluster's claim record, and what the record is afterwards.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::SlotName;
+use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains};
+use crate::time::Timestamp;
+
+/// How many generations' rehearsals are remembered.
+const REMEMBERED: usize = 8;
+
+/// A compare-and-set of a cluster's claim record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClaimEffect {
+    /// Claim a slot, or claim it anew with a further attempt.
+    Claim { claim: Claim, expects: u64 },
+    /// Give the slot up: it is settled again.
+    Release {
+        /// The revision that is replaced.
+        expects: u64,
+        /// Slots known to be initialised.
+        initialised: BTreeSet<SlotName>,
+        /// The replacement was taken back, or dropped while a launch may have been on its way.
+        taken_back: bool,
+    },
+    /// Let the cluster be no more: from now on nothing else is done to it, and a claim falls.
+    End { ending: Ending, expects: u64 },
+    /// Take that back.
+    Revive { expects: u64 },
+    /// Write down what a rehearsal came to, in place of an earlier one of the same generation.
+    Rehearsed { rehearsed: Rehearsed, expects: u64 },
+}
+
+impl ClaimEffect {
+    /// The revision that the record must have for this effect to apply.
+    pub fn expects(&self) -> u64 {
+        match self {
+            Self::Claim { expects, .. }
+            | Self::Release { expects, .. }
+            | Self::End { expects, .. }
+            | Self::Revive { expects }
+            | Self::Rehearsed { expects, .. } => *expects,
+        }
+    }
+
+    /// The record after this effect at `now`. Every `Coordination` writes just this.
+    pub fn apply(&self, record: &ClaimRecord, now: Timestamp) -> ClaimRecord {
+        let mut next = ClaimRecord { revision: record.revision + 1, ..record.clone() };
+        match self {
+            Self::Claim { claim, .. } => {
+                next.last_attempt = next.last_attempt.max(claim.attempt);
+                next.held = Some(claim.clone());
+            }
+            Self::Release { initialised, taken_back, .. } => {
+                next.held = None;
+                next.initialised.extend(initialised.iter().cloned());
+                if *taken_back {
+                    next.taken_back_at = Some(now);
+                }
+            }
+            Self::End { ending, .. } => {
+                if next.held.take().is_some() {
+                    next.taken_back_at = Some(now); // a launch may be on its way
+                }
+                next.last_attempt = next.last_attempt.max(ending.attempt);
+                next.ending = Some(ending.clone());
+            }
+            Self::Revive { .. } => {
+                let kept = next.ending.take().is_none_or(|ending| ending.remains == Remains::Volumes);
+                if !kept {
+                    next.initialised.clear(); // there is no data that a blank volume could stand in for
+                }
+            }
+            Self::Rehearsed { rehearsed, .. } => {
+                next.rehearsed.retain(|earlier| earlier.generation != rehearsed.generation);
+                next.rehearsed.push(rehearsed.clone());
+                let forgotten = next.rehearsed.len().saturating_sub(REMEMBERED);
+                next.rehearsed.drain(..forgotten);
+            }
+        }
+        next
+    }
+}
