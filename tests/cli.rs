@@ -166,7 +166,7 @@ fn an_image_that_loses_data_settles_as_a_good_one_does_and_is_saved_with_its_wor
     let told = run(&[&["simulate", FILE], &NEW_IMAGE[..], &world].concat());
     assert_eq!(told.status.code(), Some(0), "{told:?}");
     let saved: Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
-    assert_eq!(saved["images"][NEW_IMAGE[1]], "loses-data");
+    assert_eq!(saved["world"]["region"]["images"][NEW_IMAGE[1]], "loses-data");
 }
 
 /// The group launches one more than the cluster has, which somebody then takes away.

@@ -38,7 +38,7 @@ impl FoundFile {
     }
 }
 
-/// How much is searched. More is put below a folder by mistake, or in order to stop whoever reads it.
+/// The most that is searched. More is put below a folder by mistake, or in order to stop whoever reads it.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     /// Folders within each other, below the one that was named.
@@ -51,7 +51,7 @@ struct Limits {
 
 const LIMITS: Limits = Limits { depth: 32, files: 20_000, entries: 200_000 };
 
-/// What has been found so far.
+/// The files and problems that have been found so far.
 #[derive(Debug)]
 pub struct Found {
     pub files: Vec<FoundFile>,

@@ -21,7 +21,7 @@ pub struct Report<'a> {
     /// The last problem that was one too many; `None` if there was none.
     left_out: Option<Problem>,
     has_errors: bool,
-    /// How many problems were reported, those that are not kept among them.
+    /// The number of reported problems, those that are not kept among them.
     count: usize,
     work: u64,
 }
@@ -127,7 +127,7 @@ impl Problem {
     }
 }
 
-/// Where the lines of a text begin. Every problem asks, so the text is walked through once.
+/// The beginnings of the lines of a text. Every problem asks, so the text is walked through once.
 #[derive(Default)]
 struct Lines {
     starts: Vec<usize>,
