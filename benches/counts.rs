@@ -1,4 +1,4 @@
-//! What does not depend on the machine: calls, sweeps and shares of simulated time; and beside them the peak memory.
+//! Numbers that do not depend on the machine: calls, sweeps and shares of simulated time; and with them the peak memory.
 //!
 //! `cargo bench --no-default-features --bench counts`. What the numbers should be is in `docs/performance.md`.
 
@@ -179,11 +179,11 @@ fn time_added() {
     }
 }
 
-/// What a rollout's time went into.
+/// The time of a rollout, by what it was spent on.
 struct Spent {
     total: Duration,
     ours: Duration,
-    /// What was ours, by the action that it came before.
+    /// The controller's share, by the action that followed.
     by_step: Vec<(&'static str, Duration)>,
 }
 

@@ -1,4 +1,4 @@
-//! What is measured: a rollout as a controller saw it pass by pass, and a fleet of ten thousand clusters.
+//! The inputs of the benchmarks: a rollout as a controller saw it pass by pass, and a fleet of ten thousand clusters.
 //!
 //! Nothing is made up: every observation is one that the controller made of the simulated world. For a fleet one
 //! cluster's is repeated under other names, and read from text anew each time, so that it shares no memory.
@@ -26,7 +26,7 @@ mod recorder;
 
 use recorder::Recorder;
 
-/// What a rollout goes to.
+/// The image that a rollout ends with.
 const NEW_IMAGE: &str = "ami-0bbbbbbbbbbbbbbbb";
 /// No rollout without faults takes longer.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -38,11 +38,11 @@ pub fn spec(file: &str) -> ClusterSpec {
 
 /// A rollout from beginning to end.
 pub struct Rollout {
-    /// What it went to.
+    /// The spec with the new image.
     pub spec: ClusterSpec,
     /// Every pass, the settled one last.
     pub passes: Vec<Pass>,
-    /// When the world changed by itself.
+    /// The times at which the world changed by itself.
     pub changes: BTreeSet<Timestamp>,
 }
 
@@ -50,7 +50,7 @@ pub struct Rollout {
 pub struct Pass {
     pub seen: Observation,
     pub plan: Plan,
-    /// When the action had been carried out.
+    /// The time at which the action had been carried out.
     pub acted: Option<Timestamp>,
 }
 
@@ -121,7 +121,7 @@ pub struct Fleet {
     pub specs: Vec<ClusterSpec>,
     sweep: Sweep,
     memberships: Vec<Membership>,
-    /// What is alike in all of them.
+    /// The observation that all clusters share.
     seen: Observation,
 }
 
@@ -153,7 +153,7 @@ impl Fleet {
         }
     }
 
-    /// What the controller would have seen of one cluster.
+    /// Makes the observation that the controller would have of one cluster.
     pub fn observe(&self, index: usize) -> Observation {
         let (begun, now) = (self.sweep.begun, self.seen.now);
         Observation {

@@ -1,9 +1,13 @@
-# Who may talk to whom, port by port. No rule names the whole world but the controller's way out, and there is no ssh: a
-# session comes through SSM.
+# Allowed traffic, port by port. Only the controller's way to a git host names the whole world, and there is no ssh: sessions
+# come through SSM.
 
 locals {
+  members    = { id = aws_security_group.member.id, name = "members" }
+  controller = { id = aws_security_group.controller.id, name = "the controller" }
+  clients    = [for id in var.client_security_groups : { id = id, name = "clients" }]
+
   # Consul's ports: https://developer.hashicorp.com/consul/docs/reference/architecture/ports
-  between_members = {
+  member_ports = {
     "server RPC"     = { protocol = "tcp", port = 8300 }
     "LAN gossip"     = { protocol = "tcp", port = 8301 }
     "LAN gossip UDP" = { protocol = "udp", port = 8301 }
@@ -11,12 +15,12 @@ locals {
     "WAN gossip UDP" = { protocol = "udp", port = 8302 }
   }
 
-  from_controller = {
+  controller_ports = {
     "HTTP API"  = { protocol = "tcp", port = 8500 }
     "HTTPS API" = { protocol = "tcp", port = 8501 }
   }
 
-  from_clients = {
+  client_ports = {
     "server RPC"     = { protocol = "tcp", port = 8300 }
     "LAN gossip"     = { protocol = "tcp", port = 8301 }
     "LAN gossip UDP" = { protocol = "udp", port = 8301 }
@@ -25,9 +29,29 @@ locals {
     "DNS UDP"        = { protocol = "udp", port = 8600 }
   }
 
-  clients = merge([
-    for group in var.client_security_groups : {
-      for name, rule in local.from_clients : "${group} ${name}" => merge(rule, { group = group, name = name })
+  # Gossip goes both ways between members and clients; everything else begins at the client.
+  paths = concat(
+    [
+      { from = local.members, to = local.members, ports = local.member_ports },
+      { from = local.controller, to = local.members, ports = local.controller_ports },
+    ],
+    [for client in local.clients : { from = client, to = local.members, ports = local.client_ports }],
+    [
+      for client in local.clients :
+      { from = local.members, to = client, ports = { for name, port in local.client_ports : name => port if port.port == 8301 } }
+    ],
+  )
+
+  # One entry a port. Clients are told apart by the ids of their groups, which are known before anything is made.
+  flows = merge([
+    for path in local.paths : {
+      for name, port in path.ports :
+      join(" ", [
+        path.from.name == "clients" ? path.from.id : path.from.name,
+        "to",
+        path.to.name == "clients" ? path.to.id : path.to.name,
+        name,
+      ]) => { name = name, from = path.from, to = path.to, protocol = port.protocol, port = port.port }
     }
   ]...)
 }
@@ -58,79 +82,31 @@ resource "aws_security_group" "endpoint" {
   tags = { Name = "${var.cluster}-endpoint" }
 }
 
-# Members among themselves.
+# A flow is allowed at both ends, but for the clients' ends: their groups belong to somebody else.
 
-resource "aws_vpc_security_group_ingress_rule" "member_from_member" {
-  for_each = local.between_members
+resource "aws_vpc_security_group_ingress_rule" "flow" {
+  for_each = { for key, flow in local.flows : key => flow if flow.to.name != "clients" }
 
-  security_group_id            = aws_security_group.member.id
-  referenced_security_group_id = aws_security_group.member.id
-  description                  = "${each.key} from members"
+  security_group_id            = each.value.to.id
+  referenced_security_group_id = each.value.from.id
+  description                  = "${each.value.name} from ${each.value.from.name}"
   ip_protocol                  = each.value.protocol
   from_port                    = each.value.port
   to_port                      = each.value.port
 }
 
-resource "aws_vpc_security_group_egress_rule" "member_to_member" {
-  for_each = local.between_members
+resource "aws_vpc_security_group_egress_rule" "flow" {
+  for_each = { for key, flow in local.flows : key => flow if flow.from.name != "clients" }
 
-  security_group_id            = aws_security_group.member.id
-  referenced_security_group_id = aws_security_group.member.id
-  description                  = "${each.key} to members"
+  security_group_id            = each.value.from.id
+  referenced_security_group_id = each.value.to.id
+  description                  = "${each.value.name} to ${each.value.to.name}"
   ip_protocol                  = each.value.protocol
   from_port                    = each.value.port
   to_port                      = each.value.port
 }
 
-# The controller asks each member.
-
-resource "aws_vpc_security_group_ingress_rule" "member_from_controller" {
-  for_each = local.from_controller
-
-  security_group_id            = aws_security_group.member.id
-  referenced_security_group_id = aws_security_group.controller.id
-  description                  = "${each.key} from the controller"
-  ip_protocol                  = each.value.protocol
-  from_port                    = each.value.port
-  to_port                      = each.value.port
-}
-
-resource "aws_vpc_security_group_egress_rule" "controller_to_member" {
-  for_each = local.from_controller
-
-  security_group_id            = aws_security_group.controller.id
-  referenced_security_group_id = aws_security_group.member.id
-  description                  = "${each.key} to members"
-  ip_protocol                  = each.value.protocol
-  from_port                    = each.value.port
-  to_port                      = each.value.port
-}
-
-# Clients of the cluster; gossip goes both ways.
-
-resource "aws_vpc_security_group_ingress_rule" "member_from_client" {
-  for_each = local.clients
-
-  security_group_id            = aws_security_group.member.id
-  referenced_security_group_id = each.value.group
-  description                  = "${each.value.name} from clients"
-  ip_protocol                  = each.value.protocol
-  from_port                    = each.value.port
-  to_port                      = each.value.port
-}
-
-resource "aws_vpc_security_group_egress_rule" "member_to_client" {
-  for_each = { for key, rule in local.clients : key => rule if rule.port == 8301 }
-
-  security_group_id            = aws_security_group.member.id
-  referenced_security_group_id = each.value.group
-  description                  = "${each.value.name} to clients"
-  ip_protocol                  = each.value.protocol
-  from_port                    = each.value.port
-  to_port                      = each.value.port
-}
-
-# Both reach AWS.
+# Members and the controller reach AWS.
 
 resource "aws_vpc_security_group_ingress_rule" "endpoint" {
   for_each = { members = aws_security_group.member.id, controller = aws_security_group.controller.id }

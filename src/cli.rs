@@ -1,12 +1,13 @@
 //! The command line: which commands there are, and which file runs each.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub mod exit;
 pub mod failure;
+pub mod format;
 pub mod logging;
 pub mod output;
 pub mod progress;
@@ -14,11 +15,12 @@ pub mod signals;
 pub mod stderr;
 pub mod steps;
 
+pub mod aws;
 pub mod cloud;
 pub mod desired;
 pub mod file;
 pub mod image;
-pub mod real;
+pub mod world;
 
 pub mod init;
 pub mod promote;
@@ -62,8 +64,8 @@ Exit codes:
 
 /// Keeps stateful clusters on EC2 at the image that was committed
 ///
-/// One instance at a time: each member's data volume is moved from its old instance to one launched from the new
-/// image, and the next slot waits until the cluster has proved itself healthy.
+/// One instance is replaced at a time: its member's data volume is moved to an instance launched from the new image. The
+/// next slot waits until the cluster has proved itself healthy.
 #[derive(Debug, Parser)]
 #[command(name = "hermitcrab", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
@@ -73,17 +75,17 @@ pub struct Cli {
     command: Command,
 }
 
-/// What every command understands.
+/// The options of every command.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 struct Global {
-    /// Whether to colour what is written; `auto` does on a terminal, unless NO_COLOR is set
+    /// Whether to colour the output; `auto` does on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
     color: Color,
-    /// How the log on stderr is written; `auto` is pretty on a terminal and json elsewhere
+    /// The format of the log on stderr; `auto` is pretty on a terminal and json elsewhere
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
     log_format: logging::Format,
-    /// How much is logged
+    /// The least important level that is logged
     #[arg(long, global = true, value_enum, value_name = "LEVEL", default_value_t)]
     log_level: logging::Level,
 }
@@ -128,8 +130,8 @@ enum Command {
     Man(man::Args),
 }
 
-/// Reads the arguments, runs the command, and says what went wrong. The exit code is the command's verdict, whatever
-/// becomes of what it writes.
+/// Reads the arguments, runs the command, and reports its failure. The exit code is the command's verdict, even if its output
+/// is lost.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let (exit, mut out) = match Cli::try_parse_from(arguments) {
         Ok(cli) => {
@@ -154,7 +156,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     exit
 }
 
-/// Prints help, or what is wrong with the arguments. clap would exit with 2, which means that changes are pending.
+/// Prints help, or the errors in the arguments. clap would exit with 2, which means that changes are pending.
 fn unread(error: &clap::Error, out: &mut Output) -> Exit {
     let told = text::without_passwords(&error.render().ansi().to_string());
     let (to, exit) = if error.use_stderr() { (&mut out.notes, Exit::Usage) } else { (&mut out.data, Exit::Done) };
@@ -167,9 +169,9 @@ impl Command {
         match self {
             Self::Init(args) => init::run(args, out),
             Self::Run(args) => run::run(args, out.unattended()),
-            Self::Validate(args) => plain(out, |data, notes, color| validate::run(args, data, notes, color)),
+            Self::Validate(args) => validate::run(args, out),
             Self::Promote(args) => promote::run(args, out),
-            Self::Schema(args) => plain(out, |data, notes, color| schema::run(args, data, notes, color)),
+            Self::Schema(args) => schema::run(args, out),
             Self::Plan(args) => plan::run(args, out),
             Self::Status(args) => status::run(args, out),
             Self::Explain(args) => explain::run(args, out),
@@ -186,17 +188,7 @@ impl Command {
     }
 }
 
-/// Runs a command that needs nothing but files: it ends well or with an error.
-fn plain(
-    out: &mut Output,
-    command: impl FnOnce(&mut dyn io::Write, &mut dyn io::Write, bool) -> io::Result<u8>,
-) -> Result<Exit, Failure> {
-    let color = out.colors_notes();
-    let code = command(&mut out.data, &mut out.notes, color)?;
-    Ok(if code == 0 { Exit::Done } else { Exit::Error })
-}
-
-/// The whole command line, for completions and the manual.
+/// Describes the whole command line, for completions and the manual.
 pub fn command() -> clap::Command {
     Cli::command()
 }

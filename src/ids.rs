@@ -104,9 +104,15 @@ name! {
     PlanId
 }
 name! {
-    /// Which controller owns a resource; the value of its `hermitcrab:owner` tag.
+    /// The controller that owns a resource; the value of its `hermitcrab:owner` tag.
     Owner
 }
+
+impl Owner {
+    /// The owner where nobody names another one.
+    pub const DEFAULT: &str = "hermitcrab";
+}
+
 name! {
     /// A client token: the same call sent twice has the effect of one.
     Token

@@ -1,4 +1,4 @@
-//! What the user sees: stdout, stderr and the exit code of the built command. `UPDATE_EXPECT=1` writes the
+//! The commands as a user sees them: stdout, stderr and the exit code of the built command. `UPDATE_EXPECT=1` writes the
 //! expectations anew.
 
 #![allow(clippy::unwrap_used)] // A test may panic.
@@ -271,7 +271,7 @@ fn of_a_cluster_that_was_put_an_end_to_explain_shows_no_gates() {
     check(
         &[&["explain", "consul-prod", "--world", file.path().to_str().unwrap()], &NEW_IMAGE[..]].concat(),
         expect![[r#"
-            consul-prod: it has been put an end to, so no gate matters any more
+            consul-prod: the cluster is being destroyed, so no gate is asked
 
             stalled: somebody ordered its destruction at 2026-01-05T09:05:00Z
               hint: finish with `hermitcrab destroy`, and take its file away; or bring it back with `hermitcrab retry`
@@ -284,7 +284,7 @@ fn of_a_cluster_that_was_put_an_end_to_explain_shows_no_gates() {
 fn explain_asks_about_another_slot_when_told_to() {
     let output = run(&[&["explain", "consul-prod", "--slot", "consul-c"], &SIMULATED[..]].concat());
     let first = String::from_utf8(output.stdout).unwrap().lines().next().unwrap().to_owned();
-    assert_eq!(first, "consul-prod, slot consul-c: it was asked about");
+    assert_eq!(first, "consul-prod, slot consul-c: named by --slot");
 }
 
 #[test]
@@ -312,14 +312,14 @@ fn a_missing_file_is_named() {
     check(
         &[&["plan", "nowhere.yaml"], &SIMULATED[..]].concat(),
         expect![[r#"
-        ! error: no such file or directory
-        ! --> nowhere.yaml
-        !  = hint: give the path of a file or a folder, or create the folder
-        ! 
-        ! error: there is nothing to look at: no file of nowhere.yaml can be used
-        !  hint: mend the problems above; `hermitcrab validate` checks files alone
-        exit 1
-    "#]],
+            ! error: no such file or directory
+            ! --> nowhere.yaml
+            !  = hint: give the path of a file or a folder, or create the folder
+            ! 
+            ! error: no file of nowhere.yaml can be used
+            !  hint: correct the problems above; `hermitcrab validate` checks files alone
+            exit 1
+        "#]],
     );
 }
 

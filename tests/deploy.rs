@@ -49,7 +49,7 @@ fn systemd_understands_the_service() {
     let Some(mut analyze) = tool("systemd-analyze") else { return };
     let folder = tempfile::tempdir().unwrap();
     let unit = folder.path().join("hermitcrab.service");
-    // It looks for the program too.
+    // systemd-analyze looks for the program as well.
     fs::write(&unit, read(UNIT).replace("/usr/bin/hermitcrab", HERMITCRAB)).unwrap();
     analyze.args(["verify", "--man=no"]).arg(&unit);
     let said = content(analyze);

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use hermitcrab::cli::cloud::Scene;
+use hermitcrab::cli::cloud::Environment;
 use hermitcrab::plan::Look;
 use hermitcrab::plan::forecast::forecast;
 use hermitcrab::plan::gates::GATES;
@@ -54,7 +54,7 @@ fn announced(scenario: &Scenario) -> Vec<(String, String)> {
     let spec: ClusterSpec = scenario.to();
     let world = scenario.world();
     world.declare(&spec);
-    let scene = Scene::simulated(vec![spec.clone()], world, None);
+    let scene = Environment::simulated(vec![spec.clone()], world, None);
     let seen = scene.look(&spec);
     let look = Look::at(&spec, &seen).look().unwrap();
     let slots = forecast(&look).slots;

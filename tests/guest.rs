@@ -10,6 +10,10 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+#[macro_use]
+#[path = "tools/cases.rs"]
+mod cases;
+
 #[path = "guest/consul.rs"]
 mod consul;
 #[path = "guest/image.rs"]

@@ -24,7 +24,7 @@ use fetch::fetch;
 use left_out::left_out;
 
 const TREE: &str = env!("CARGO_MANIFEST_DIR");
-/// What Debian's own account has, what somebody else calls the same, and what is for another processor.
+/// Images: one of Debian's own account, one of the same name by somebody else, and one for another processor.
 const DEBIAN: &str = "ami-0deb1200000000001";
 const OLDER: &str = "ami-0deb1200000000002";
 const FOREIGN: &str = "ami-0deb1200000000003";
@@ -51,7 +51,7 @@ impl Workshop {
     fn packer(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(&self.packer);
         command.args(arguments).current_dir(TREE).stdin(Stdio::null());
-        // It is to know nothing of this machine's own settings and credentials, and to ask nobody for news.
+        // Packer must read no settings and credentials of this machine, and must not ask for updates.
         command.env("PACKER_CONFIG_DIR", self.folder.path()).env("PACKER_CACHE_DIR", self.folder.path());
         command.env("CHECKPOINT_DISABLE", "1").env("AWS_EC2_METADATA_DISABLED", "true");
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
@@ -172,7 +172,7 @@ fn an_image_is_built_and_its_manifest_names_it() {
         made.push(id.to_owned());
     }
     assert!(made[0] != made[1] && made[1] != made[2], "{made:?}");
-    // It takes what it was told to start from, too, and it need not encrypt.
+    // The template also takes a given image to start from, and need not encrypt.
     let older = format!("source_ami={OLDER}");
     let build = workshop.build(&endpoint, "images/consul/v1", &["-var", &older, "-var", "encrypt=false"]);
     let id = build["artifact_id"].as_str().unwrap().strip_prefix("us-east-1:").unwrap();

@@ -50,7 +50,7 @@ fn has(block: &Block, attribute: &str) -> bool {
     block.body().attributes().any(|one| one.key() == attribute)
 }
 
-/// It makes the same file of the outputs that are declared here as of all that it knows.
+/// `init` makes the same file from the outputs that are declared here as from all outputs that it knows.
 #[test]
 fn every_output_that_init_reads_is_there() {
     let declared = blocks("output");
@@ -158,7 +158,7 @@ fn example(group: bool) -> String {
     if group { text.replacen("spec:\n", adopts, 1) } else { text }
 }
 
-/// What `iam-policy` prints for such a file.
+/// Prints the policy of `iam-policy` for a file.
 fn policy(file: &str, key: Option<&str>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cluster.yaml");

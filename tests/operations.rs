@@ -1,4 +1,4 @@
-//! What `docs/operations.md` shows is what the commands print, each chapter in a world to which that has happened.
+//! The outputs in `docs/operations.md` are those of the commands, each chapter in a world with the chapter's problem.
 //! `UPDATE_EXPECT=1` writes it into the document.
 #![allow(clippy::unwrap_used)] // a test may panic
 
@@ -58,7 +58,7 @@ fn operations_shows_what_the_commands_print() {
     expect_file!["../docs/operations.md"].assert_eq(&now);
 }
 
-/// What no simulated world has happen to it is shown as the planner's own cases have it.
+/// Problems that no simulated world has are shown as in the planner's own cases.
 #[test]
 fn what_cannot_be_simulated_is_shown_as_the_planner_words_it() {
     let document = fs::read_to_string(DOCUMENT).unwrap();
@@ -70,7 +70,7 @@ fn what_cannot_be_simulated_is_shown_as_the_planner_words_it() {
     }
 }
 
-/// Where somebody sits to whom it has happened: the desired state with the new image, and the world.
+/// The place of a person with the problem: the desired state with the new image, and the world.
 struct Desk {
     folder: tempfile::TempDir,
 }

@@ -6,10 +6,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use clap::Parser;
 use expect_test::{expect, expect_file};
-use hermitcrab::cli::validate;
 use hermitcrab::spec::load::{Loaded, Severity, load};
 use hermitcrab::spec::{raw, render};
 
@@ -354,16 +353,10 @@ fn a_file_cannot_steer_the_terminal() {
 
 #[test]
 fn validate_lists_good_files_on_stdout_and_fails_where_one_is_broken() {
-    #[derive(Parser)]
-    struct Command {
-        #[command(flatten)]
-        args: validate::Args,
-    }
     let run = |arguments: &[&str]| {
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let command = Command::parse_from([&["validate"], arguments].concat());
-        let code = validate::run(&command.args, &mut stdout, &mut stderr, false).unwrap();
-        (code, String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+        let output = Command::new(env!("CARGO_BIN_EXE_hermitcrab")).arg("validate").args(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     };
     let (code, stdout, stderr) = run(&[]);
     assert_eq!((code, &*stderr), (0, ""));

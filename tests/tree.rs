@@ -1,4 +1,4 @@
-//! What the dependency tree contains, as `Cargo.lock` tells it.
+//! The contents of the dependency tree, as listed in `Cargo.lock`.
 #![allow(clippy::unwrap_used)] // A test may panic.
 
 use std::collections::BTreeMap;

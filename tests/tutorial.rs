@@ -9,7 +9,7 @@ use expect_test::expect_file;
 #[path = "documents/blocks.rs"]
 mod blocks;
 
-/// What is run. The other half needs an AWS account.
+/// The chapter whose commands are run. The other half needs an AWS account.
 const CHAPTER: &str = "On the simulated cloud";
 
 #[test]

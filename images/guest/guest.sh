@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the guest's scripts share: settings, how they speak, wait and refuse, what the instance's metadata say, and stamps.
+# Shared by the guest's scripts: settings, messages, waiting and refusing, the instance's metadata, and stamps.
 
 # Plain `NAME=value` lines; guest.conf says which.
 if [[ -e ${HERMITCRAB_CONF:=/etc/hermitcrab/guest.conf} ]]; then
@@ -7,26 +7,26 @@ if [[ -e ${HERMITCRAB_CONF:=/etc/hermitcrab/guest.conf} ]]; then
     . "$HERMITCRAB_CONF"
 fi
 : "${HERMITCRAB_METADATA:=http://169.254.169.254}"
-# What cuts a copied volume off from where it comes from. The application brings it, beside this file.
+# The program that cuts a copied volume off from its cluster. The application brings it, beside this file.
 : "${HERMITCRAB_ISOLATE:=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/isolate}"
 : "${HERMITCRAB_WAIT:=0}" "${HERMITCRAB_SAY_EVERY:=60}" "${HERMITCRAB_POLL:=2}"
 
 say() { echo "hermitcrab: $*" >&2; }
 
-# The end: one line, and nothing was changed.
+# Ends with one line, before anything was changed.
 refuse() {
     say "REFUSED: $*"
     exit 1
 }
 
-# The end, in the middle of something.
+# Ends in the middle of a change.
 fail() {
     say "FAILED: $*"
     exit 1
 }
 
-# await WHAT FUNCTION [ARGUMENT]...: calls it until it succeeds. A volume may come hours after the boot, so there is no limit
-# unless one is set. What is waited for is said at once, and then now and then.
+# await WHAT FUNCTION [ARGUMENT]...: calls the function until it succeeds. A volume may be attached hours after the boot, so
+# there is no limit unless one is set. A wait is reported at once, and then again at intervals.
 await() {
     local what="$1" began="$SECONDS" waited says_at=0
     shift
@@ -43,7 +43,7 @@ await() {
     done
 }
 
-# metadata PATH: one value. 1 says that there is no such value, 2 that nobody said so or that. IMDSv2 only.
+# metadata PATH: one value. Returns 1 if there is no such value, and 2 if the service gave no answer. IMDSv2 only.
 metadata() {
     local token answer root="$HERMITCRAB_METADATA/latest" ask=(curl --silent --noproxy '*' --max-time 5)
     token="$("${ask[@]}" --fail -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$root/api/token")" || return 2
@@ -55,12 +55,12 @@ metadata() {
     esac
 }
 
-# Into `value`: a metadata value that must come to be there.
+# Into `value`: a metadata value that must exist, now or later.
 is_told() {
     value="$(metadata "$1")" && [[ -n $value ]]
 }
 
-# Into `value`: a metadata value that need not be there.
+# Into `value`: a metadata value that need not exist.
 is_answered() {
     local code=0
     value="$(metadata "$1")" || code=$?
@@ -73,25 +73,25 @@ tag() {
     echo "$value"
 }
 
-# A tag that need not be there; empty if it is not.
+# A tag that need not exist; empty if it does not.
 optional_tag() {
     await "the instance's metadata" is_answered "tags/instance/$1"
     echo "$value"
 }
 
-# told PATH: a metadata value that must come to be there, and is a plain name.
+# told PATH: a metadata value that must exist, now or later, and is a plain name.
 told() {
     await "$1 of the instance's metadata" is_told "$1"
     plain "$1 of the instance's metadata" "$value"
     echo "$value"
 }
 
-# plain WHAT VALUE: refuses what could not be a name, before it gets into a path or a file.
+# plain WHAT VALUE: refuses a value that is no name, before it is used in a path or a file.
 plain() {
     [[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || refuse "$1 is no plain name: '$2'"
 }
 
-# Into `cluster` and `slot`: whose this instance is.
+# Into `cluster` and `slot`: the cluster and the slot of this instance.
 identify() {
     cluster="$(tag hermitcrab:cluster)"
     slot="$(tag hermitcrab:slot)"
@@ -99,13 +99,13 @@ identify() {
     plain "the tag hermitcrab:slot" "$slot"
 }
 
-# The file at the root of each volume's file system that says whose it is.
+# The file at the root of each volume's file system that names the volume's owner.
 readonly stamp_name=.hermitcrab
 
 # stamp_text CLUSTER SLOT VOLUME
 stamp_text() { printf 'cluster %s\nslot %s\nvolume %s\n' "$@"; }
 
-# stamp_write ROOT VOLUME: onto the disk before anything else is; never half of it.
+# stamp_write ROOT VOLUME: writes the stamp to the disk before anything else, and never half of it.
 stamp_write() {
     stamp_text "$cluster" "$slot" "$2" >"$1/$stamp_name.new"
     sync "$1/$stamp_name.new"
@@ -113,19 +113,19 @@ stamp_write() {
     sync --file-system "$1"
 }
 
-# stamp_read ROOT: in one line; nothing if there is none.
+# stamp_read ROOT: prints the stamp in one line, or nothing if there is none.
 stamp_read() {
     [[ ! -e $1/$stamp_name ]] || head -c 1024 "$1/$stamp_name" | tr '\n' ' ' | sed 's/ $//'
 }
 
-# stamp_ours VOLUME: the line that `stamp_read` has to give.
+# stamp_ours VOLUME: the line that `stamp_read` must print.
 stamp_ours() { stamp_text "$cluster" "$slot" "$1" | tr '\n' ' ' | sed 's/ $//'; }
 
-# is_copy CLUSTER VOLUME STAMP: whether a volume with that stamp is a copy of that other cluster's.
+# is_copy CLUSTER VOLUME STAMP: succeeds if a volume with that stamp is a copy of that other cluster's volume.
 is_copy() { [[ -n $1 && $1 != "$cluster" && $3 == "cluster $1 slot "*" volume $2" ]]; }
 
-# take_copy VOLUME ROOT: isolates a copied volume, and stamps it then. So whatever is stamped as the slot's can be started on,
-# and what was cut short begins anew.
+# take_copy VOLUME ROOT: isolates a copied volume, and then stamps it. So a member can be started on every stamped volume, and
+# an isolation that was cut short is made again.
 take_copy() {
     "$HERMITCRAB_ISOLATE" "$1" "$2" || fail "the copied volume $1 was not cut off from where it comes from"
     sync --file-system "$2"

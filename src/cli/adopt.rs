@@ -1,13 +1,12 @@
-//! `adopt`: takes over a cluster that exists, by tagging its instances and volumes as its slots'.
+//! `adopt`: takes over an existing cluster by tagging the instances and volumes of its slots.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use crate::ids::{InstanceId, SlotName};
 use crate::spec::ClusterSpec;
 
-use super::desired::{Desired, unknown};
-use super::{Exit, Failure, Output, real};
+use super::desired::{Named, unknown};
+use super::{Exit, Failure, Output, aws};
 
 #[cfg(feature = "aws")]
 mod on_aws;
@@ -20,36 +19,33 @@ use on_aws::adopt;
 const EXAMPLES: &str = "\
 Examples:
   hermitcrab adopt consul-prod --slot consul-a=i-0aaa… --slot consul-b=i-0bbb… --slot consul-c=i-0ccc…
-      Show what would be tagged, what differs from the file, and what is in the way
+      Show what would be tagged, what differs from the file, and what makes adoption impossible
   hermitcrab adopt consul-prod --slot … --yes
-      Tag it. Nothing is stopped, started or moved; running it again does no harm
+      Tag the instances and volumes. Nothing is stopped, started or moved; the command may be run again
 
-It needs ec2:CreateTags and ec2:ModifyInstanceAttribute on what is not ours yet, which the controller's own policy denies:
-run it with a person's credentials.
+The command needs ec2:CreateTags and ec2:ModifyInstanceAttribute on resources that the controller does not own yet. The
+controller's own policy denies both, so run the command with a person's credentials.
 
 Exit codes:
   0  shown, or tagged
-  1  something is in the way; nothing was tagged";
+  1  the cluster cannot be adopted as it is; nothing was tagged";
 
-/// Take over a cluster that exists: show its instances and volumes, then tag them
+/// Take over an existing cluster: show its instances and volumes, then tag them
 ///
 /// Instances are named by id, one for every declared slot, and never found by a name.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The cluster's name
-    cluster: String,
-    /// Its desired-state file, or a folder that it lies in
-    #[arg(value_name = "PATH", default_value = "desired-state")]
-    path: PathBuf,
-    /// Which instance serves which slot; once for every declared slot
+    #[command(flatten)]
+    named: Named,
+    /// The instance that serves a slot; given once for every declared slot
     #[arg(long = "slot", value_name = "SLOT=INSTANCE", value_parser = seat, required = true)]
     slots: Vec<(SlotName, InstanceId)>,
     /// Write the tags
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
-    real: real::Args,
+    aws: aws::Args,
 }
 
 fn seat(text: &str) -> Result<(SlotName, InstanceId), String> {
@@ -58,16 +54,15 @@ fn seat(text: &str) -> Result<(SlotName, InstanceId), String> {
         Some(rest) if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
             Ok((slot.into(), instance.into()))
         }
-        _ => Err(format!("`{instance}` is no instance id: that is `i-` and hexadecimal digits")),
+        _ => Err(format!("`{instance}` is no instance id: an id is `i-` and hexadecimal digits")),
     }
 }
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let desired = Desired::read(std::slice::from_ref(&args.path), out)?;
-    let spec = desired.named(&args.cluster)?;
-    let seats = seats(spec, &args.slots)?;
-    adopt(args, spec, &seats, out)
+    let spec = args.named.read(out)?;
+    let seats = seats(&spec, &args.slots)?;
+    adopt(args, &spec, &seats, out)
 }
 
 #[cfg(not(feature = "aws"))]
@@ -75,7 +70,7 @@ fn adopt(_: &Args, _: &ClusterSpec, _: &BTreeMap<SlotName, InstanceId>, _: &mut 
     Err(super::cloud::no_aws())
 }
 
-/// One instance for every declared slot, and no instance twice.
+/// Checks that every declared slot has one instance, and that no instance is named twice.
 fn seats(spec: &ClusterSpec, named: &[(SlotName, InstanceId)]) -> Result<BTreeMap<SlotName, InstanceId>, Failure> {
     let mut seats = BTreeMap::new();
     for (slot, instance) in named {
@@ -94,7 +89,7 @@ fn seats(spec: &ClusterSpec, named: &[(SlotName, InstanceId)]) -> Result<BTreeMa
     match spec.slots.iter().find(|slot| !seats.contains_key(&slot.name)) {
         None => Ok(seats),
         Some(missing) => Err(Failure::new(format!("no instance is named for {}", missing.name)).hint(format!(
-            "add --slot {}=i-…: a slot that is left out would be taken for one that never existed, and given blank volumes",
+            "add --slot {}=i-…: a slot without an instance would count as new, and would be given blank volumes",
             missing.name
         ))),
     }

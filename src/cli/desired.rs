@@ -1,21 +1,48 @@
 //! Desired state for commands that look at clusters: what can be used is used, what cannot is reported.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::input::text;
-use crate::spec::ClusterSpec;
-use crate::spec::load;
-use crate::spec::render;
+use crate::spec::load::{self, Loaded};
+use crate::spec::{ClusterSpec, render};
 
 use super::{Exit, Failure, Output};
 
+/// The argument of every command that looks at all clusters of some files.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)] // clap would give it the name of every command's own arguments
+pub struct Paths {
+    /// Desired-state files, or folders of them
+    #[arg(value_name = "PATH", default_value = "desired-state")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// The arguments of every command that is about one cluster, which they name.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Named {
+    /// The cluster's name
+    pub cluster: String,
+    /// The cluster's desired-state file, or a folder that it lies in
+    #[arg(value_name = "PATH", default_value = "desired-state")]
+    pub path: PathBuf,
+}
+
+impl Named {
+    /// Reads the cluster's file.
+    pub fn read(&self, out: &mut Output) -> Result<ClusterSpec, Failure> {
+        Desired::read(std::slice::from_ref(&self.path), out)?.named(&self.cluster).cloned()
+    }
+}
+
 /// The clusters that some paths declare.
 pub struct Desired {
-    /// In the order of their files.
+    /// All that can be used, in the order of the files.
     pub specs: Vec<ClusterSpec>,
-    /// Some file, or some path, cannot be used.
-    pub has_errors: bool,
+    /// The paths, as they were given.
+    shown: String,
+    loaded: Loaded,
 }
 
 impl Desired {
@@ -27,27 +54,57 @@ impl Desired {
         let specs: Vec<_> = loaded.specs().map(|(_, spec)| spec.clone()).collect();
         let shown = paths.iter().map(|path| text::path(path)).collect::<Vec<_>>().join(", ");
         match (specs.is_empty(), loaded.has_errors()) {
-            (true, true) => Err(Failure::new(format!("there is nothing to look at: no file of {shown} can be used"))
-                .hint("mend the problems above; `hermitcrab validate` checks files alone")),
+            (true, true) => Err(Failure::new(format!("no file of {shown} can be used"))
+                .hint("correct the problems above; `hermitcrab validate` checks files alone")),
             (true, false) => Err(Failure::new(format!("no cluster is declared below {shown}"))
                 .hint("name a file, or a folder with `*.yaml` files")),
-            (false, has_errors) => Ok(Self { specs, has_errors }),
+            (false, _) => Ok(Self { specs, shown, loaded }),
         }
     }
 
-    /// The cluster of that name.
+    /// Finds the cluster of that name.
     pub fn named(&self, name: &str) -> Result<&ClusterSpec, Failure> {
         let names = || self.specs.iter().map(|spec| &*spec.name);
         self.specs.iter().find(|spec| &*spec.name == name).ok_or_else(|| unknown("cluster", name, names()))
     }
 
-    /// What a command ends with that otherwise went well.
+    /// Finds the cluster, where only one is declared.
+    pub fn only(&self) -> Result<&ClusterSpec, Failure> {
+        match self.specs.as_slice() {
+            [only] => Ok(only),
+            _ => Err(Failure::new(format!("{} declares several clusters", self.shown))
+                .hint(format!("name the file of one of them: {}", self.names()))),
+        }
+    }
+
+    /// Finds the cluster that `--cluster` names; without the flag, the only one.
+    pub fn chosen(&self, name: Option<&str>) -> Result<&ClusterSpec, Failure> {
+        match name {
+            Some(name) => self.named(name),
+            None => self.only().map_err(|several| {
+                several.hint(format!("name a file, or one of them with --cluster: {}", self.names()))
+            }),
+        }
+    }
+
+    /// Returns the path and the text of the file that declares a cluster.
+    pub fn file(&self, spec: &ClusterSpec) -> (&Path, &str) {
+        let declares = |(_, declared): &(&Path, &ClusterSpec)| declared.name == spec.name;
+        let path = self.loaded.specs().find(declares).map_or(Path::new(""), |(path, _)| path);
+        (path, self.loaded.files.get(path).map_or("", |file| &file.text))
+    }
+
+    /// Returns the exit code of a command that succeeded with the clusters that can be used.
     pub fn exit(&self) -> Exit {
-        if self.has_errors { Exit::Error } else { Exit::Done }
+        if self.loaded.has_errors() { Exit::Error } else { Exit::Done }
+    }
+
+    fn names(&self) -> String {
+        self.specs.iter().map(|spec| spec.name.to_string()).collect::<Vec<_>>().join(", ")
     }
 }
 
-/// There is nothing of that name; perhaps another was meant.
+/// Reports a name that does not exist, with the existing one that is most like it.
 pub fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Failure {
     let alike = known.clone().map(|known| (strsim::jaro_winkler(name, known), known));
     let meant = alike.filter(|(likeness, _)| *likeness > 0.8).max_by(|(a, _), (b, _)| a.total_cmp(b));

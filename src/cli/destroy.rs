@@ -1,16 +1,16 @@
-//! `destroy`: shows what would go, asks for the cluster's name, and brings the cluster to its end.
+//! `destroy`: shows the resources that will be deleted, asks for the cluster's name, and destroys the cluster.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::controller::converge::{Conclusion, Target};
-use crate::observed::{CloudView, Ending, Group, Remains};
+use crate::observed::{ClaimRecord, CloudView, Group, Remains};
 use crate::plan::{Goal, Hazard, Plan};
 use crate::spec::ClusterSpec;
 use crate::time::clock;
 
-use super::cloud::{self, Scene};
+use super::cloud::{self, Environment};
 use super::desired::Desired;
 use super::output::{BAD, DIM, GOOD, NAME, styled};
 use super::steps::Steps;
@@ -19,43 +19,43 @@ use super::{Exit, Failure, Output};
 const EXAMPLES: &str = "\
 Examples:
   hermitcrab destroy desired-state/dev/consul.yaml
-      Show what will go and what stays, and ask for the cluster's name
+      Show what will be deleted and what is kept, and ask for the cluster's name
   hermitcrab destroy desired-state/dev/consul.yaml --confirm consul-dev
       Ask nobody, for scripts
   hermitcrab destroy desired-state/dev/consul.yaml --confirm consul-dev --delete-volumes
-      Delete the volumes too, once a last snapshot of each is completed
+      Delete the volumes as well, once a last snapshot of each is completed
 
-It can be broken off at any time, and the same command goes on. From its first step every controller leaves the cluster
-alone; `hermitcrab retry CLUSTER` lets it be again. An Auto Scaling group that the cluster adopts stays: it is kept still
-meanwhile, has a minimum of 0 and no instance in the end, and acts again as it did. To delete volumes it needs
-ec2:DeleteVolume, which the controller's own policy denies: run it with a person's credentials.
+The command can be interrupted at any time; run it again, and it continues. From its first step on, controllers leave the
+cluster alone, until `hermitcrab retry CLUSTER` allows the cluster to be created again. An adopted Auto Scaling group is kept:
+its processes are suspended during the destruction, its minimum and its desired capacity become 0, and its processes are
+resumed. Deleting volumes needs ec2:DeleteVolume. The controller's own policy denies it, so use a person's credentials.
 
 Exit codes:
-  0    it is gone, or there was nothing of it
-  1    it is protected, or not confirmed: nothing was done
-  3    it does not get on: a person must act
-  4    it took too long, and the same command goes on
-  130  it was broken off, and the same command goes on";
+  0    the cluster is destroyed, or it had no instances and no volumes
+  1    the cluster is protected, or its name was not confirmed; nothing was changed
+  3    the destruction cannot continue: a person must act
+  4    the destruction took too long; run the command again, and it continues
+  130  interrupted; run the command again, and it continues";
 
-/// Destroy a cluster: stop its members, save their data, and let everything else go
+/// Destroy a cluster: stop its members, save their data, and terminate its instances
 ///
-/// Refused while the file says `deletionProtection: true`, as it does unless it says otherwise.
+/// Refused while the file has `deletionProtection: true`, which is the default.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The cluster's desired-state file
     #[arg(value_name = "FILE")]
     path: PathBuf,
-    /// The cluster's name, to say that it is meant
+    /// The cluster's name, which confirms the destruction
     #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
-    /// Delete the volumes too, once a last snapshot of each is completed
+    /// Delete the volumes as well, once a last snapshot of each is completed
     #[arg(long)]
     delete_volumes: bool,
-    /// Take no last snapshots: nothing remains
+    /// Take no last snapshots, so that no data remain
     #[arg(long, requires = "delete_volumes")]
     no_snapshots: bool,
-    /// Give up after so long, e.g. `2h`
+    /// The time after which to give up, e.g. `2h`
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = super::run::span)]
     timeout: Duration,
     #[command(flatten)]
@@ -75,173 +75,168 @@ impl Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(std::slice::from_ref(&args.path), out)?;
-    let [declared] = desired.specs.as_slice() else {
-        return Err(Failure::new(format!("{} declares several clusters", args.path.display()))
-            .hint("name the file of the one that is meant"));
-    };
-    may_be_destroyed(args, declared)?;
-    let scene = args.cloud.open(std::slice::from_ref(declared))?;
-    let spec = scene.specs.first().unwrap_or(declared);
-    let (view, record) = scene.see(spec)?;
-    if is_gone(spec, &view) {
-        writeln!(out.data, "{}: there is nothing of it", spec.name)?;
+    let declared = desired.only()?;
+    refuse_protected(args, declared)?;
+    let (spec, environment) = args.cloud.open_for(declared)?;
+    let (view, record) = environment.see(&spec)?;
+    let destruction = Destruction { args, spec: &spec, environment: &environment, before: &view };
+    if destruction.is_done() {
+        writeln!(out.data, "{}: no instances and no volumes exist", spec.name)?;
         return Ok(Exit::Done);
     }
-    show(spec, record.ending.as_ref(), &view, args.remains(), out)?;
-    confirm(args, spec, out)?;
+    destruction.show(&record, out)?;
+    destruction.confirm(out)?;
     out.unattended();
     let target = Target { spec: spec.clone(), goal: Goal::Gone(args.remains()), limit: args.timeout };
-    let conclusion = scene.reach(target, Steps::alone(out))?;
-    conclude(args, spec, &scene, &view, conclusion, out)
+    let conclusion = environment.reach(target, Steps::alone(out))?;
+    destruction.conclude(&conclusion, out)
 }
 
-/// What the file alone says against it.
-fn may_be_destroyed(args: &Args, spec: &ClusterSpec) -> Result<(), Failure> {
+/// Refuses a cluster that its file protects.
+fn refuse_protected(args: &Args, spec: &ClusterSpec) -> Result<(), Failure> {
     if !spec.deletion_protection {
         return Ok(());
     }
     let file = args.path.display();
-    Err(Failure::new(format!("{} is protected", spec.name)).hint(format!(
-        "write `deletionProtection: false` into {file}, have it committed as any other change, and come again"
-    )))
+    Err(Failure::new(format!("{} is protected against deletion", spec.name))
+        .hint(format!("write `deletionProtection: false` into {file}, commit it, and run the command again")))
 }
 
-/// Nothing of it is left, and no group is still held back on its account.
-fn is_gone(spec: &ClusterSpec, view: &CloudView) -> bool {
-    let held_back = adopted(spec, view).is_some_and(|group| group.resume.is_some());
-    view.live_instances().next().is_none() && view.present_volumes().next().is_none() && !held_back
+/// The destruction of one cluster, with the cluster's resources as they were before it.
+struct Destruction<'a> {
+    args: &'a Args,
+    spec: &'a ClusterSpec,
+    environment: &'a Environment,
+    before: &'a CloudView,
 }
 
-fn adopted<'a>(spec: &ClusterSpec, view: &'a CloudView) -> Option<&'a Group> {
-    spec.capacity.group().and(view.group.as_ref())
-}
-
-/// Exactly what goes, and what stays.
-fn show(
-    spec: &ClusterSpec,
-    ended: Option<&Ending>,
-    view: &CloudView,
-    remains: Remains,
-    out: &mut Output,
-) -> Result<(), Failure> {
-    let begun = ended.map(|ending| format!(", begun at {}", clock(ending.since)));
-    writeln!(
-        out.notes,
-        "{} ({}), to be destroyed{}:",
-        styled(NAME, &spec.name),
-        spec.region,
-        begun.unwrap_or_default()
-    )?;
-    let mut instances: Vec<_> = view.live_instances().collect();
-    let mut volumes: Vec<_> = view.present_volumes().collect();
-    instances.sort_by_key(|instance| &instance.slot);
-    volumes.sort_by_key(|volume| &volume.slot);
-    for instance in instances {
-        let state = instance.state;
-        writeln!(out.notes, "  {:12} {:24} {}  ({state})", instance.slot, instance.id, styled(BAD, "terminated"))?;
+impl Destruction<'_> {
+    /// Says whether nothing is left, and no group has processes that are suspended for the cluster.
+    fn is_done(&self) -> bool {
+        let is_suspended = self.group().is_some_and(|group| group.resume.is_some());
+        self.before.live_instances().next().is_none() && self.before.present_volumes().next().is_none() && !is_suspended
     }
-    for volume in volumes {
-        let fate = match remains {
+
+    /// Returns the group that the cluster has adopted.
+    fn group(&self) -> Option<&Group> {
+        self.spec.capacity.group().and(self.before.group.as_ref())
+    }
+
+    /// Lists every resource with what happens to it.
+    fn show(&self, record: &ClaimRecord, out: &mut Output) -> Result<(), Failure> {
+        let (name, region) = (styled(NAME, &self.spec.name), &self.spec.region);
+        let begun = record.ending.as_ref().map(|ending| format!(", begun at {}", clock(ending.since)));
+        writeln!(out.notes, "{name} ({region}), to be destroyed{}:", begun.unwrap_or_default())?;
+        let mut instances: Vec<_> = self.before.live_instances().collect();
+        instances.sort_by_key(|instance| &instance.slot);
+        for instance in instances {
+            let state = format!("({})", instance.state);
+            writeln!(out.notes, "  {:12} {:24} {}  {state}", instance.slot, instance.id, styled(BAD, "terminated"))?;
+        }
+        let mut volumes: Vec<_> = self.before.present_volumes().collect();
+        volumes.sort_by_key(|volume| &volume.slot);
+        let fate = match self.args.remains() {
             Remains::Volumes => styled(GOOD, "kept, with a last snapshot"),
             Remains::Snapshots => styled(BAD, "deleted, after a last snapshot"),
-            Remains::Nothing => styled(BAD, "deleted, and no snapshot taken"),
+            Remains::Nothing => styled(BAD, "deleted, without a snapshot"),
         };
-        let size = format!("{}, {} GiB", volume.name, volume.size_gib);
-        writeln!(out.notes, "  {:12} {:24} {fate}  {}", volume.slot, volume.id, styled(DIM, format!("({size})")))?;
+        for volume in volumes {
+            let size = styled(DIM, format!("({}, {} GiB)", volume.name, volume.size_gib));
+            writeln!(out.notes, "  {:12} {:24} {fate}  {size}", volume.slot, volume.id)?;
+        }
+        self.group().map_or(Ok(()), |group| show_group(group, out))
     }
-    adopted(spec, view).map_or(Ok(()), |group| show_group(group, out))
+
+    /// Compares the name in the arguments, or the name that is typed, with the cluster's.
+    fn confirm(&self, out: &mut Output) -> Result<(), Failure> {
+        let name = match &self.args.confirm {
+            Some(name) => name.clone(),
+            None if std::io::stdin().is_terminal() => {
+                write!(out.notes, "Type the cluster's name to destroy it: ")?;
+                out.notes.flush()?;
+                let mut line = String::new();
+                std::io::stdin().read_line(&mut line)?;
+                line.trim().to_owned()
+            }
+            None => {
+                return Err(Failure::new("the destruction is not confirmed, and there is no terminal to ask on")
+                    .hint(format!("add `--confirm {}` to confirm it", self.spec.name)));
+            }
+        };
+        if name == *self.spec.name {
+            return Ok(());
+        }
+        Err(Failure::new(format!("`{name}` is not {}: nothing was changed", self.spec.name))
+            .hint("give the cluster's name as the file has it"))
+    }
+
+    /// Reports how the destruction ended.
+    fn conclude(&self, conclusion: &Conclusion, out: &mut Output) -> Result<Exit, Failure> {
+        const AGAIN: &str = "run the same command again; it continues from here";
+        let (exit, reason, hint) = match conclusion {
+            Conclusion::Reached => return self.conclude_destroyed(out),
+            Conclusion::Stuck(plan) => {
+                (Exit::Failed, plan.to_string(), hint_for(plan).unwrap_or_else(|| AGAIN.to_owned()))
+            }
+            Conclusion::OutOfTime(plan) => (Exit::TimedOut, plan.to_string(), AGAIN.to_owned()),
+            Conclusion::Interrupted => (Exit::Interrupted, "interrupted".to_owned(), AGAIN.to_owned()),
+        };
+        let left = self.environment.see(self.spec).map_or_else(
+            |_| String::new(),
+            |(view, _)| {
+                let (instances, volumes) = (view.live_instances().count(), view.present_volumes().count());
+                format!("; {instances} instances and {volumes} volumes exist")
+            },
+        );
+        let error = format!("{} is not destroyed yet: {reason}{left}", self.spec.name);
+        Err(Failure { exit, ..Failure::new(error) }.hint(hint))
+    }
+
+    fn conclude_destroyed(&self, out: &mut Output) -> Result<Exit, Failure> {
+        let (name, file) = (&self.spec.name, self.args.path.display());
+        let left = match self.args.remains() {
+            Remains::Volumes => "its volumes and last snapshots remain",
+            Remains::Snapshots => "its last snapshots remain",
+            Remains::Nothing => "nothing remains",
+        };
+        writeln!(out.data, "{name} is destroyed: {left}")?;
+        writeln!(
+            out.notes,
+            " note: delete {file}; or allow the cluster to be created again: `hermitcrab retry {name}`"
+        )?;
+        self.group().map_or(Ok(()), |group| show_left_group(group, out))?;
+        Ok(Exit::Done)
+    }
 }
 
-/// What becomes of the group, and what in it is not the cluster's.
+/// Lists what happens to the group, and the instances in it that are not the cluster's.
 fn show_group(group: &Group, out: &mut Output) -> Result<(), Failure> {
-    let sizes = format!("(wants {} → 0, minimum {} → 0, maximum {})", group.desired, group.min, group.max);
-    let fate = styled(GOOD, "stays, empty");
+    let sizes = format!("(desired capacity {} → 0, minimum {} → 0, maximum {})", group.desired, group.min, group.max);
+    let fate = styled(GOOD, "kept, empty");
     writeln!(out.notes, "  {:12} {:24} {fate}  {}", "group", group.name, styled(DIM, sizes))?;
     for recruit in group.recruits.iter().filter(|recruit| recruit.state.is_live()) {
-        let fate = styled(BAD, "in the way: the group launched it, and it may hold data");
+        let fate = styled(BAD, "blocks the destruction: the group launched it, and it may hold data");
         writeln!(out.notes, "  {:12} {:24} {fate}", "", recruit.id)?;
     }
     Ok(())
 }
 
-/// The name, from the arguments or from whoever sits there.
-fn confirm(args: &Args, spec: &ClusterSpec, out: &mut Output) -> Result<(), Failure> {
-    let told = match &args.confirm {
-        Some(name) => name.clone(),
-        None if std::io::stdin().is_terminal() => {
-            write!(out.notes, "Type the cluster's name to destroy it: ")?;
-            out.notes.flush()?;
-            let mut line = String::new();
-            std::io::stdin().read_line(&mut line)?;
-            line.trim().to_owned()
-        }
-        None => {
-            return Err(Failure::new("nobody is there to confirm it")
-                .hint(format!("add `--confirm {}` if that is meant", spec.name)));
-        }
-    };
-    match told == *spec.name {
-        true => Ok(()),
-        false => Err(Failure::new(format!("`{told}` is not {}: nothing was done", spec.name))
-            .hint("give the name just as the file has it")),
-    }
-}
-
-/// What it came to, from how it was at first.
-fn conclude(
-    args: &Args,
-    spec: &ClusterSpec,
-    scene: &Scene,
-    before: &CloudView,
-    conclusion: Conclusion,
-    out: &mut Output,
-) -> Result<Exit, Failure> {
-    let again = "the same command goes on from here";
-    let (exit, hint) = match &conclusion {
-        Conclusion::Reached => {
-            let left = match args.remains() {
-                Remains::Volumes => "its volumes and last snapshots remain",
-                Remains::Snapshots => "its last snapshots remain",
-                Remains::Nothing => "nothing remains",
-            };
-            writeln!(out.data, "{} is destroyed: {left}", spec.name)?;
-            let note = format!("take {} away; `hermitcrab retry {}` lets it be again", args.path.display(), spec.name);
-            writeln!(out.notes, " note: {note}")?;
-            adopted(spec, before).map_or(Ok(()), |group| show_left_group(group, out))?;
-            return Ok(Exit::Done);
-        }
-        Conclusion::Stuck(plan) => (Exit::Failed, hints(plan).unwrap_or_else(|| again.to_owned())),
-        Conclusion::OutOfTime(_) => (Exit::TimedOut, again.to_owned()),
-        Conclusion::Interrupted => (Exit::Interrupted, again.to_owned()),
-    };
-    let left = scene.see(spec).map(|(view, _)| (view.live_instances().count(), view.present_volumes().count()));
-    let left = left.map_or_else(
-        |_| String::new(),
-        |(instances, volumes)| format!("; {instances} instances and {volumes} volumes are there"),
-    );
-    let at = match &conclusion {
-        Conclusion::Stuck(plan) | Conclusion::OutOfTime(plan) => plan.to_string(),
-        Conclusion::Reached | Conclusion::Interrupted => "broken off".to_owned(),
-    };
-    Err(Failure { exit, ..Failure::new(format!("{} is not destroyed yet: {at}{left}", spec.name)) }.hint(hint))
-}
-
-/// How the group is left, and how it was.
+/// Says how the group is left, and how to set its minimum again.
 fn show_left_group(Group { name, min, .. }: &Group, out: &mut Output) -> Result<(), Failure> {
-    writeln!(out.notes, " note: Auto Scaling group {name} stays, empty, and its processes run as they did")?;
+    writeln!(out.notes, " note: Auto Scaling group {name} is kept, empty, and its processes are resumed")?;
     if *min > 0 {
         let set =
             format!("aws autoscaling update-auto-scaling-group --auto-scaling-group-name {name} --min-size {min}");
         writeln!(
             out.notes,
-            " note: its minimum was {min}, and it launches as soon as that is set again, as Terraform"
+            " note: its minimum was {min}. The group launches instances as soon as that is set again, as"
         )?;
-        writeln!(out.notes, "       does where it says `min_size = {min}`; by hand: `{set}`")?;
+        writeln!(out.notes, "       Terraform does where `min_size = {min}`; by hand: `{set}`")?;
     }
     Ok(())
 }
 
-fn hints(plan: &Plan) -> Option<String> {
+fn hint_for(plan: &Plan) -> Option<String> {
     match plan {
         Plan::Stalled(stall) => Some(stall.hint()),
         Plan::Blocked(blocked) => blocked.hazards.iter().find_map(Hazard::hint),

@@ -1,13 +1,14 @@
-//! `doctor`: everything that a rollout will need, looked at before there is one.
+//! `doctor`: checks everything that a rollout will need, before there is one.
 
 use std::io::Write;
-use std::path::PathBuf;
 
-use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::spec::ClusterSpec;
+
 use super::cloud;
-use super::desired::Desired;
+use super::desired::{Desired, Paths};
+use super::format::{self, Format};
 use super::output::{BAD, DIM, GOOD, NAME, SO_SO, styled};
 use super::{Exit, Failure, Output};
 
@@ -15,13 +16,13 @@ mod checks;
 
 use checks::{Check, Verdict};
 
-/// The version of the JSON shape; the rule is the plan's.
+/// The version of the JSON shape, counted as that of a plan is.
 const FORMAT_VERSION: &str = "1.0";
 
 const EXAMPLES: &str = "\
 Examples:
   hermitcrab doctor desired-state/prod
-      Whose the credentials are, what they may do, what can be reached, and what is in the way
+      Check the credentials, what they may do, what can be reached, and what would block a rollout
   hermitcrab doctor desired-state/prod -o json
       For a program
   hermitcrab doctor --cloud simulated
@@ -30,30 +31,20 @@ Examples:
 Permissions are asked about with DryRun: nothing is changed.
 
 Exit codes:
-  0  nothing is in the way
-  1  something is, or could not be found out";
+  0  nothing would block a rollout
+  1  something would, or could not be checked";
 
-/// Look at everything that a rollout will need, and say what is in its way
+/// Check everything that a rollout will need, and say what would block it
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Desired-state files, or folders of them
-    #[arg(value_name = "PATH", default_value = "desired-state")]
-    paths: Vec<PathBuf>,
-    /// How it is written
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    #[command(flatten)]
+    paths: Paths,
+    /// The format of the checks
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::REPORT))]
     output: Format,
     #[command(flatten)]
     cloud: cloud::Args,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Format {
-    /// A check a line
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
 }
 
 #[derive(Serialize)]
@@ -71,18 +62,20 @@ struct Examined {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let desired = Desired::read(&args.paths, out)?;
-    let scene = args.cloud.open(&desired.specs)?;
-    let examine = |spec: &crate::spec::ClusterSpec| {
-        let mut checks = checks::permissions(&scene.allowed(spec));
-        checks.extend(scene.time(spec).map(|theirs| checks::clock(scene.now(), theirs)));
-        checks.extend(checks::of(spec, &scene.look(spec)));
+    let desired = Desired::read(&args.paths.paths, out)?;
+    let environment = args.cloud.open(&desired.specs)?;
+    let examine = |spec: &ClusterSpec| {
+        let mut checks = checks::permissions(&environment.allowed(spec));
+        checks.extend(environment.time(spec).map(|theirs| checks::clock(environment.now(), theirs)));
+        checks.extend(checks::of(spec, &environment.look(spec)));
         Examined { cluster: spec.name.to_string(), checks }
     };
-    let document = Document { format_version: FORMAT_VERSION, clusters: scene.specs.iter().map(examine).collect() };
-    match args.output {
-        Format::Text => document.clusters.iter().try_for_each(|examined| write(examined, &mut out.data))?,
-        Format::Json => out.json(&document)?,
+    let clusters = environment.specs.iter().map(examine).collect();
+    let document = Document { format_version: FORMAT_VERSION, clusters };
+    if args.output == Format::Json {
+        out.json(&document)?;
+    } else {
+        document.clusters.iter().try_for_each(|examined| write(examined, &mut out.data))?;
     }
     let well = document.clusters.iter().flat_map(|examined| &examined.checks).all(|c| c.verdict == Verdict::Good);
     Ok(if well { desired.exit() } else { Exit::Error })
@@ -104,8 +97,8 @@ fn write(examined: &Examined, out: &mut dyn Write) -> std::io::Result<()> {
     }
     let bad = examined.checks.iter().filter(|check| check.verdict != Verdict::Good).count();
     match bad {
-        0 => writeln!(out, "  nothing is in the way"),
-        1 => writeln!(out, "  one thing is in the way"),
-        more => writeln!(out, "  {more} things are in the way"),
+        0 => writeln!(out, "  nothing would block a rollout"),
+        1 => writeln!(out, "  1 check did not pass"),
+        more => writeln!(out, "  {more} checks did not pass"),
     }
 }

@@ -1,25 +1,24 @@
-//! `explain`: every gate with what it found and what it wants, for the slot whose turn it is.
+//! `explain`: shows every gate with its finding and its wish, for the slot whose turn it is.
 
 use std::io::Write;
-use std::path::PathBuf;
 
-use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::ids::SlotName;
+use crate::ids::{ImageId, SlotName};
 use crate::observed::Observation;
-use crate::plan::gates::{Guards, findings};
+use crate::plan::gates::{Finding, Gate, Guards, findings};
 use crate::plan::look::SlotLook;
 use crate::plan::{Look, Plan, Stall, plan, replacement, select};
 use crate::spec::ClusterSpec;
 
 use super::cloud;
-use super::desired::{Desired, unknown};
+use super::desired::{Named, unknown};
+use super::format::{self, Format};
 use super::output::{BAD, DIM, GOOD, NAME, styled};
-use super::plan::json::{HazardReport, Next};
+use super::plan::json::{Answer, HazardReport, Next};
 use super::{Exit, Failure, Output};
 
-/// The version of the JSON shape; the rule is the plan's.
+/// The version of the JSON shape, counted as that of a plan is.
 const FORMAT_VERSION: &str = "1.0";
 
 const EXAMPLES: &str = "\
@@ -31,49 +30,37 @@ Examples:
   hermitcrab explain consul-prod -o json
       For a program
 
-docs/gates.md says of each gate what it refuses, why, and what to do.";
+docs/gates.md says what each gate refuses, why, and what to do.";
 
 /// Show every gate, its value and what it wants, and why nothing happens
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The cluster's name
-    cluster: String,
-    /// Its desired-state file, or a folder that it lies in
-    #[arg(value_name = "PATH", default_value = "desired-state")]
-    path: PathBuf,
-    /// Ask about this slot, whosever turn it is
+    #[command(flatten)]
+    named: Named,
+    /// Ask about this slot, even if it is not this slot's turn
     #[arg(long, value_name = "SLOT")]
     slot: Option<String>,
-    /// How it is written
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    /// The format of the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::REPORT))]
     output: Format,
     #[command(flatten)]
     cloud: cloud::Args,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Format {
-    /// A gate a line
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
-}
-
-/// What is said about one cluster.
+/// The answer for one cluster.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Explanation {
     format_version: &'static str,
     cluster: String,
-    /// The slot that the gates were asked about; none where the world could not be seen.
+    /// The slot that the gates were asked about; none where the cloud could not be read.
     slot: Option<String>,
-    /// Why that slot.
+    /// The reason for that slot.
     why_this_slot: String,
     next: Next,
     gates: Vec<GateReport>,
-    /// Why the next pass does not act; all reasons.
+    /// All reasons why the next pass does not act.
     refusals: Vec<HazardReport>,
 }
 
@@ -90,19 +77,18 @@ struct GateReport {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let desired = Desired::read(std::slice::from_ref(&args.path), out)?;
-    let declared = desired.named(&args.cluster)?;
+    let declared = args.named.read(out)?;
     if let Some(slot) = &args.slot
         && declared.slot(&SlotName::from(slot.as_str())).is_none()
     {
         return Err(unknown("slot", slot, declared.slots.iter().map(|slot| &*slot.name)));
     }
-    let scene = args.cloud.open(std::slice::from_ref(declared))?;
-    let spec = scene.specs.first().unwrap_or(declared);
-    let explanation = explain(spec, &scene.look(spec), args.slot.as_deref());
-    match args.output {
-        Format::Text => write(&explanation, &mut out.data)?,
-        Format::Json => out.json(&explanation)?,
+    let (spec, environment) = args.cloud.open_for(&declared)?;
+    let explanation = explain(&spec, &environment.look(&spec), args.slot.as_deref());
+    if args.output == Format::Json {
+        out.json(&explanation)?;
+    } else {
+        write(&explanation, &mut out.data)?;
     }
     Ok(Exit::Done)
 }
@@ -113,7 +99,7 @@ fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Expla
         format_version: FORMAT_VERSION,
         cluster: spec.name.to_string(),
         slot: None,
-        why_this_slot: "the world could not be seen, so there is nothing to ask about".to_owned(),
+        why_this_slot: "the cloud could not be read, so no gate can answer".to_owned(),
         next: Next::new(&answer),
         gates: Vec::new(),
         refusals: match &answer {
@@ -125,7 +111,7 @@ fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Expla
         explanation.next.hint = waiting.overdue(seen.now);
     }
     if let Plan::Stalled(Stall::Ended { .. }) = answer {
-        explanation.why_this_slot = "it has been put an end to, so no gate matters any more".to_owned();
+        explanation.why_this_slot = "the cluster is being destroyed, so no gate is asked".to_owned();
     } else if let Some(look) = Look::at(spec, seen).look()
         && let Some((slot, why)) = subject(&look, asked)
     {
@@ -137,26 +123,26 @@ fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Expla
     explanation
 }
 
-/// The slot to ask about, and why that one.
+/// Chooses the slot to ask about, with the reason.
 fn subject<'l, 'a>(look: &'l Look<'a>, asked: Option<&str>) -> Option<(&'l SlotLook<'a>, String)> {
     if let Some(asked) = asked {
-        return Some((look.slot(&SlotName::from(asked))?, "it was asked about".to_owned()));
+        return Some((look.slot(&SlotName::from(asked))?, "named by --slot".to_owned()));
     }
     let claimed = look.record.held.as_ref().and_then(|claim| look.slot(&claim.slot));
     if let Some(slot) = claimed {
-        let at = replacement::step(look).map(|step| format!(" at the step `{step}`")).unwrap_or_default();
-        return Some((slot, format!("it is claimed: its replacement is under way{at}")));
+        let at = replacement::step(look).map(|step| format!(", at the step `{step}`")).unwrap_or_default();
+        return Some((slot, format!("claimed: the replacement of its instance is under way{at}")));
     }
     if let Some(next) = select::order(look).into_iter().next() {
         let drifts = next.drifts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        return Some((next.slot, format!("it is the first outdated one ({}): {drifts}", next.rank)));
+        return Some((next.slot, format!("the first outdated slot ({}): {drifts}", next.rank)));
     }
-    let why = "no slot is outdated, so none is next; this is what the gates would say of the first";
+    let why = "no slot is outdated, so none is next; these are the gates' answers for the first slot";
     Some((look.slots.first()?, why.to_owned()))
 }
 
-fn gates(look: &Look<'_>, slot: &SlotLook<'_>, image: &crate::ids::ImageId) -> Vec<GateReport> {
-    let report = |(gate, finding): (&'static crate::plan::gates::Gate, crate::plan::gates::Finding)| GateReport {
+fn gates(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Vec<GateReport> {
+    let report = |(gate, finding): (&'static Gate, Finding)| GateReport {
         gate: gate.name.as_str(),
         guards: match gate.guards() {
             Guards::Upgrade => "upgrade",
@@ -184,17 +170,23 @@ fn write(explanation: &Explanation, out: &mut dyn Write) -> std::io::Result<()> 
         writeln!(out, "{open} of {} gates are open", explanation.gates.len())?;
     }
     writeln!(out)?;
+    write_next(explanation, out)
+}
+
+/// Writes the answer of the next pass, with every refusal.
+fn write_next(explanation: &Explanation, out: &mut dyn Write) -> std::io::Result<()> {
     let next = &explanation.next;
     let answer = match next.answer {
-        super::plan::json::Answer::Act => "next",
-        super::plan::json::Answer::Settled => "settled",
-        super::plan::json::Answer::Wait => "waiting",
-        super::plan::json::Answer::Blocked => "blocked",
-        super::plan::json::Answer::Stalled => "stalled",
+        Answer::Act => "next",
+        Answer::Settled => "settled",
+        Answer::Wait => "waiting",
+        Answer::Blocked => "blocked",
+        Answer::Stalled => "stalled",
     };
-    match explanation.refusals.is_empty() {
-        true => writeln!(out, "{answer}: {}", next.text)?,
-        false => writeln!(out, "{answer}:")?,
+    if explanation.refusals.is_empty() {
+        writeln!(out, "{answer}: {}", next.text)?;
+    } else {
+        writeln!(out, "{answer}:")?;
     }
     if let Some(hint) = &next.hint {
         writeln!(out, "  hint: {hint}")?;

@@ -1,4 +1,4 @@
-//! Why a command could not do what it was asked to, and what to do about it.
+//! The failure of a command, with its causes and the next step.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -12,21 +12,21 @@ use crate::input::text::clean_lines;
 /// An error with its causes, a hint where there is one, and the code to exit with.
 #[derive(Debug)]
 pub struct Failure {
-    /// What went wrong; its sources are its causes.
+    /// The error; its sources are its causes.
     pub error: Box<dyn Error>,
-    /// The next step.
+    /// The next step for a person, e.g. "name a file, or a folder with `*.yaml` files".
     pub hint: Option<String>,
     /// The code to exit with.
     pub exit: Exit,
 }
 
 impl Failure {
-    /// An error that no hint belongs to yet.
+    /// Makes a failure without a hint.
     pub fn new(error: impl Into<Box<dyn Error>>) -> Self {
         Self { error: error.into(), hint: None, exit: Exit::Error }
     }
 
-    /// The same with a hint.
+    /// Sets the hint.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
@@ -36,7 +36,7 @@ impl Failure {
         let _ = write!(out.notes, "{}", self.lines());
     }
 
-    /// The error, its causes and the hint, a line each.
+    /// Renders the error, its causes and the hint, a line each.
     fn lines(&self) -> String {
         let mut lines = format!("{}: {}\n", styled(BAD, "error"), clean_lines(&self.error.to_string()));
         let mut source = self.error.source();
@@ -55,7 +55,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// What keeps a controller from acting keeps a person's command from it too.
+/// A hazard stops a person's command as it stops a controller.
 impl From<Hazard> for Failure {
     fn from(hazard: Hazard) -> Self {
         Self { hint: hazard.hint(), ..Self::new(hazard.to_string()) }

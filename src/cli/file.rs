@@ -12,7 +12,7 @@ use super::Failure;
 use crate::input::file::{self, Refusal};
 use crate::input::text;
 
-/// What could not be done with a file.
+/// A file that cannot be used as it should be.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be {verb}", text::path(path))]
 pub struct FileError {
@@ -22,7 +22,7 @@ pub struct FileError {
 }
 
 impl FileError {
-    /// The file at `path` cannot be read, written, changed or used.
+    /// Says that the file at `path` cannot be read, written, changed or used.
     pub fn new(path: &Path, verb: &'static str, source: impl Into<Box<dyn Error>>) -> Self {
         let path = if path == Path::new("-") { "stdin".into() } else { path.to_owned() };
         Self { path, verb, source: source.into() }
@@ -44,17 +44,17 @@ fn read_stdin() -> io::Result<String> {
     Ok(text)
 }
 
-/// Puts `text` in the place of `before`. A link stays, and the file that it leads to changes; who owns that, and who may
-/// do what with it, stays too. If it is no longer `before`, somebody else has written it, and it is left to them.
+/// Replaces a file's text. A link stays a link: the file that it leads to changes, and keeps its owner and its mode. Fails if
+/// the text is no longer `before`, because somebody else has written the file.
 pub fn replace(path: &Path, before: &str, text: &str) -> Result<(), Failure> {
     let write = || {
         let target = fs::canonicalize(path)?;
         let metadata = fs::metadata(&target)?;
         let new = beside(&target, text, metadata.permissions())?;
-        // Only root may give a file away; of anybody else's it becomes the writer's.
+        // Only root may give a file away. Another user's file becomes the writer's.
         let _ = chown(new.path(), Some(metadata.uid()), Some(metadata.gid()));
         if file::read(&target, file::DOCUMENT)? != before.as_bytes() {
-            return Err(io::Error::other("it has changed meanwhile"));
+            return Err(io::Error::other("the file has changed meanwhile"));
         }
         new.persist(&target)?;
         Ok(())
@@ -64,7 +64,7 @@ pub fn replace(path: &Path, before: &str, text: &str) -> Result<(), Failure> {
     })
 }
 
-/// Makes a file, with the folders that lead to it. What exists is left alone.
+/// Creates a file, and the folders that lead to it. Fails if the file exists.
 pub fn create(path: &Path, text: &str) -> Result<(), Failure> {
     let write = || {
         fs::create_dir_all(folder(path))?;
@@ -76,7 +76,8 @@ pub fn create(path: &Path, text: &str) -> Result<(), Failure> {
         .map_err(|error: io::Error| unwritten(path, error, "give another file, or check who may write to the folder"))
 }
 
-/// A file in the same folder, which goes if it is not persisted. Its name begins with a dot: it is no desired-state file.
+/// Writes a temporary file in the same folder, which is deleted unless it is persisted. The name begins with a dot, so that
+/// the file never counts as desired state.
 fn beside(path: &Path, text: &str, permissions: Permissions) -> io::Result<NamedTempFile> {
     let mut new = tempfile::Builder::new().permissions(permissions.clone()).tempfile_in(folder(path))?;
     new.write_all(text.as_bytes())?;

@@ -1,11 +1,9 @@
 //! `iam-policy`: the least that the controller must be allowed to do, for the clusters that are declared.
 
-use std::path::PathBuf;
-
 use crate::cloud::permissions::{Grant, Task, policy};
-use crate::sim::OWNER;
+use crate::ids::Owner;
 
-use super::desired::Desired;
+use super::desired::{Desired, Paths};
 use super::{Exit, Failure, Output};
 
 const EXAMPLES: &str = "\
@@ -19,21 +17,20 @@ Examples:
   aws iam put-role-policy --role-name hermitcrab --policy-name hermitcrab --policy-document file://policy.json
       Attach it
 
-docs/running-on-aws.md says what each permission is for. In the controller's policy, deleting a volume or a snapshot is denied outright, and so is
-making anything ours that is not: `adopt` is for a person, with a person's credentials.";
+docs/running-on-aws.md says what each permission is for. The controller's policy denies deleting volumes and snapshots, and tagging
+resources that are not the controller's yet: run `adopt` with a person's credentials.";
 
 /// Print the least IAM policy that the controller needs for the declared clusters
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Desired-state files, or folders of them
-    #[arg(value_name = "PATH", default_value = "desired-state")]
-    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    paths: Paths,
     /// Print the policy for rehearsals of these clusters instead
     #[arg(long)]
     rehearse: bool,
     /// The value of the `hermitcrab:owner` tag on what the controller may touch
-    #[arg(long, value_name = "NAME", default_value = OWNER)]
+    #[arg(long, value_name = "NAME", default_value = Owner::DEFAULT)]
     owner: String,
     /// A customer-managed KMS key that volumes are encrypted with
     #[arg(long, value_name = "ARN")]
@@ -48,7 +45,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let desired = Desired::read(&args.paths, out)?;
+    let desired = Desired::read(&args.paths.paths, out)?;
     let task = if args.rehearse { Task::Rehearse } else { Task::Control };
     let Args { owner, partition, kms_key, role, .. } = args;
     let grant = Grant { task, owner, partition, kms_keys: kms_key, roles: role };

@@ -1,4 +1,4 @@
-//! Which image is meant: one that is named, or what Packer has built.
+//! The image that is meant: one that is named, or one that Packer has built.
 
 use std::path::PathBuf;
 
@@ -16,21 +16,29 @@ pub struct Args {
     /// The image's id
     #[arg(long, value_name = "AMI", value_parser = literal)]
     pub image: Option<ImageId>,
-    /// Take the image from what Packer's manifest post-processor wrote; `-` reads stdin
+    /// Take the image from the file that Packer's manifest post-processor wrote; `-` reads stdin
     #[arg(long, value_name = "JSON", conflicts_with = "image")]
     pub manifest: Option<PathBuf>,
-    /// Which build of Packer's last run, where several have an image in the cluster's region
+    /// The build of Packer's last run to take, where several have an image in the cluster's region
     #[arg(long, value_name = "NAME", requires = "manifest")]
     pub build: Option<String>,
 }
 
-/// An image's id, written as a desired-state file takes it.
+/// Parses an image's id that looks like one. Whether the image exists is for the cloud to say.
+pub fn id(text: &str) -> Result<ImageId, String> {
+    match text.strip_prefix("ami-") {
+        Some(rest) if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(text.into()),
+        _ => Err("an image id is `ami-` and hexadecimal digits".to_owned()),
+    }
+}
+
+/// Parses an image's id that a desired-state file may hold.
 fn literal(text: &str) -> Result<ImageId, String> {
     why_no_image(text).map_or_else(|| Ok(text.into()), Err)
 }
 
 impl Args {
-    /// The image for a region; `None` if the arguments name none.
+    /// Reads the image for a region; `None` if the arguments name none.
     pub fn read(&self, region: &str) -> Result<Option<ImageId>, Failure> {
         let Some(path) = &self.manifest else { return Ok(self.image.clone()) };
         let text = file::read_text(path)

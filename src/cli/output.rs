@@ -1,4 +1,4 @@
-//! Where a command writes: data to stdout, everything else to stderr, coloured where that is wanted.
+//! The streams that a command writes to: data to stdout, everything else to stderr, coloured where colour is wanted.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -39,7 +39,7 @@ impl Output {
         self
     }
 
-    /// Whether notes are coloured, for those who colour by other means.
+    /// Says whether notes are coloured, for a renderer that colours by itself.
     pub fn colors_notes(&self) -> bool {
         AutoStream::choice(&io::stderr()) != ColorChoice::Never
     }
@@ -125,18 +125,18 @@ impl Write for Data {
     }
 }
 
-/// For the name of a thing.
+/// The style of a name.
 pub const NAME: Style = Style::new().bold();
-/// As it should be.
+/// The style of a thing that is as it should be.
 pub const GOOD: Style = AnsiColor::Green.on_default();
-/// Under way, or not allowed now.
+/// The style of a thing that is under way, or not allowed now.
 pub const SO_SO: Style = AnsiColor::Yellow.on_default();
-/// A person must look.
+/// The style of a thing that a person must look at.
 pub const BAD: Style = AnsiColor::Red.on_default();
-/// Of lesser interest.
+/// The style of a detail.
 pub const DIM: Style = Style::new().dimmed();
 
-/// Text in a style.
+/// Puts text into a style.
 pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }

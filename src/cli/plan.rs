@@ -1,11 +1,10 @@
-//! `plan`: what is to be done, in which order and why, what it costs, and whether it may begin now.
+//! `plan`: shows the changes to come, their order and reasons, what they cost, and whether they may begin now.
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-
 use super::cloud;
 use super::desired::Desired;
+use super::format::{self, Format};
 use super::{Exit, Failure, Output};
 
 pub mod json;
@@ -17,59 +16,48 @@ use json::Document;
 const EXAMPLES: &str = "\
 Examples:
   hermitcrab plan desired-state/prod
-      Show what differs between the files and the world, and what will be done about it
+      Show what differs between the files and the cloud, and what will be changed
   hermitcrab plan desired-state/prod/consul.yaml --cloud simulated --image ami-0bbbbbbbbbbbbbbbb
       Show what committing another image would do, without an AWS account
   hermitcrab plan desired-state -o markdown > comment.md
       Write a comment for a pull request; the hidden marker in its first line says which comment to replace
   hermitcrab plan desired-state -o json --detailed-exitcode
-      For a script: 2 means that something is to be done
+      For a script: 2 means that there are changes to make
 
 Exit codes:
   0  there is nothing to do, or --detailed-exitcode was not given
-  1  a file cannot be used, or the world could not be seen
-  2  something is to be done (with --detailed-exitcode)";
+  1  a file cannot be used, or the cloud could not be read
+  2  there are changes to make (with --detailed-exitcode)";
 
-/// Show what will be done, in which order and why, and whether it may begin now
+/// Show what will be changed, in which order and why, and whether it may begin now
 ///
-/// Changes nothing. Times are medians of published figures, and say \"about\".
+/// Nothing is changed. Times are medians of published figures, and say \"about\".
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Desired-state files, or folders of them
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// How the plan is written
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    /// The format of the plan; schema/plan.v1.json is the schema of its JSON
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::REVIEW))]
     output: Format,
-    /// Exit with 2 if something is to be done
+    /// Exit with 2 if there are changes to make
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
     cloud: cloud::Args,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Format {
-    /// For a terminal
-    #[default]
-    Text,
-    /// For programs; its schema is schema/plan.v1.json
-    Json,
-    /// For a comment on a pull request
-    Markdown,
-}
-
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(&args.paths, out)?;
-    let scene = args.cloud.open(&desired.specs)?;
-    let plans = scene.specs.iter().map(|spec| json::ClusterPlan::new(spec, &scene.look(spec)));
+    let environment = args.cloud.open(&desired.specs)?;
+    let plans = environment.specs.iter().map(|spec| json::ClusterPlan::new(spec, &environment.look(spec)));
     let document = Document::new(plans.collect());
     match args.output {
-        Format::Text => out.data.write_all(text::render(&document).as_bytes())?,
         Format::Json => out.json(&document)?,
         Format::Markdown => out.data.write_all(markdown::render(&document).as_bytes())?,
+        _ => out.data.write_all(text::render(&document).as_bytes())?,
     }
     Ok(match desired.exit() {
         Exit::Done => exit(&document, args.detailed_exitcode),
@@ -77,7 +65,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     })
 }
 
-/// The exit code of what is rendered, and of nothing else.
+/// Returns the exit code of the document, so that code and text never differ.
 fn exit(document: &Document, detailed: bool) -> Exit {
     match (document.plans.iter().all(|plan| plan.seen), detailed && document.has_changes()) {
         (false, _) => Exit::Error,
@@ -91,7 +79,7 @@ mod tests {
     use super::*;
     use crate::sim::{FaultLevel, World};
 
-    /// A document of a settled cluster of which the first so many slots are outdated.
+    /// Plans for a settled cluster whose first slots are outdated, `count` of them.
     fn outdated(count: usize) -> Document {
         let path = PathBuf::from("desired-state/prod/consul.yaml");
         let spec = crate::spec::load::load(&[path]).specs().next().unwrap().1.clone();
@@ -101,8 +89,8 @@ mod tests {
             let instance = world.instances_of(&spec.name, &slot.name).remove(0);
             world.edit_instance(&instance, |instance| instance.make.instance_type = "m6i.large".to_owned());
         }
-        let scene = cloud::Scene::simulated(vec![spec.clone()], world, None);
-        Document::new(vec![json::ClusterPlan::new(&spec, &scene.look(&spec))])
+        let environment = cloud::Environment::simulated(vec![spec.clone()], world, None);
+        Document::new(vec![json::ClusterPlan::new(&spec, &environment.look(&spec))])
     }
 
     #[test]

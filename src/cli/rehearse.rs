@@ -1,22 +1,21 @@
-//! `rehearse`: a throw-away copy of a cluster is created, brought to another image, judged and destroyed.
+//! `rehearse`: creates a throw-away copy of a cluster, rolls it to another image, judges the rollout and destroys the copy.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use clap::ValueEnum;
 
 use crate::ids::{ImageId, Zone};
 use crate::observed::{CloudView, Reading};
 use crate::rehearsal::{self, Budget, Changes, Judgement, Rehearsal, Report, Source};
 use crate::spec::ClusterSpec;
 
-use super::cloud::{self, Scene};
+use super::cloud::{self, Environment};
 use super::desired::Desired;
+use super::format::{self, Format};
 use super::run::span;
-use super::simulate::Behaviour;
 use super::steps::Steps;
-use super::{Exit, Failure, Output};
+use super::world::Behaviour;
+use super::{Exit, Failure, Output, image};
 
 mod record;
 mod sweep;
@@ -24,45 +23,45 @@ mod sweep;
 const EXAMPLES: &str = "\
 Examples:
   hermitcrab rehearse desired-state/prod/consul.yaml
-      Try the file's image on a copy of the cluster, which runs another one
+      Try the file's image on a copy of the cluster, which runs another image
   hermitcrab rehearse desired-state/prod/consul.yaml --image ami-0bbb…
       Try another image
   hermitcrab rehearse desired-state/prod/consul.yaml --image ami-0bbb… --max-down 90s --max-stall 10s -o markdown
-      The same, judged by what it costs, for a comment on a pull request
+      Do so within a budget, and write a comment for a pull request
   hermitcrab rehearse desired-state/prod/consul.yaml --image ami-0bbb… --with-data --subnet us-east-1a=subnet-0aaa… \
         --subnet us-east-1b=subnet-0bbb… --subnet us-east-1c=subnet-0ccc… --security-group sg-0aaa…
-      Try it on a copy of the data, in a network from which the cluster cannot be reached
+      Try the image on a copy of the data, in a network from which the cluster cannot be reached
   hermitcrab rehearse desired-state --sweep --older-than 2h
       Destroy the copies that a crash has left
   hermitcrab rehearse desired-state/prod/consul.yaml --image ami-0bbb… --cloud simulated --payload loses-data
-      See one fail, without an AWS account
+      See a rehearsal fail, without an AWS account
 
-The copy is named after the cluster, with the time; its slots are named `rehearsal-…`, it takes no snapshots before a
-replacement, and waits for no window and no approval. It is in no Auto Scaling group, should the cluster have adopted one. It is
-destroyed in any case, after Ctrl-C too. That needs ec2:DeleteVolume, which the controller's own policy denies.
+The copy is named after the cluster, with the time, and its slots are named `rehearsal-…`. The copy takes no snapshots before
+a replacement, waits for no window and no approval, and is in no Auto Scaling group, even if the cluster has adopted one. The
+copy is destroyed in any case, also after Ctrl-C. Destroying it needs ec2:DeleteVolume, which the controller's own policy denies.
 
-It starts with blank volumes, unless `--with-data` is given: then one of its members begins with a snapshot of a healthy
-follower's volumes, and the others are given the data by it. The image's guest cuts that member off from the cluster before
-it starts; an image that does not say that it does is refused (images/README.md). That needs ec2:CreateSnapshot on the
-cluster's volumes and ec2:DeleteSnapshot too, and time for the snapshot within `--timeout`.
+The copy starts with blank volumes. With `--with-data` one of its members starts with a snapshot of a healthy follower's
+volumes, and gives the data to the other members. The image's guest cuts that member off from the cluster before it starts;
+an image that does not say that its guest does so is refused (images/README.md). Copying data needs ec2:CreateSnapshot on the
+cluster's volumes, ec2:DeleteSnapshot, and time for the snapshot within `--timeout`.
 
-What comes of it is recorded for the cluster, beside its claim (`--claims`), and replaces what was recorded of the same
-generation. A file that says `rehearsal: required` is not rolled out before a rehearsal of it has passed.
+The result is recorded for the cluster beside its claim (`--claims`), and replaces an earlier result for the same generation.
+A file with `rehearsal: required` is rolled out only after a rehearsal of it has passed.
 
 Exit codes:
-  0    passed, or nothing is new
-  1    failed, or it could not begin; or the file requires it, and it could not be recorded
-  130  broken off; the copy is destroyed all the same";
+  0    passed, or there is nothing new to rehearse
+  1    failed, or not begun; or not recorded although the file requires a rehearsal
+  130  interrupted; the copy is destroyed all the same";
 
 /// Rehearse a rollout on a throw-away copy of a cluster
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The cluster's desired-state file; with `--sweep` a folder will do
+    /// The cluster's desired-state file; with `--sweep` also a folder
     #[arg(value_name = "FILE")]
     path: PathBuf,
-    /// The image to begin with, where it is not the one that runs now
-    #[arg(long, value_name = "AMI", value_parser = cloud::image)]
+    /// The image to begin with, instead of the one that runs now
+    #[arg(long, value_name = "AMI", value_parser = image::id)]
     from: Option<ImageId>,
     /// The copy's instance type
     #[arg(long, value_name = "TYPE")]
@@ -76,79 +75,58 @@ pub struct Args {
     /// Begin with a copy of the cluster's data
     #[arg(long)]
     with_data: bool,
-    /// The longest that any member may be down, e.g. `90s`
+    /// The longest time that any member may be down, e.g. `90s`
     #[arg(long, value_name = "SPAN", value_parser = span)]
     max_down: Option<Duration>,
-    /// The longest that nothing may be written, e.g. `10s`
+    /// The longest time without a successful write, e.g. `10s`
     #[arg(long, value_name = "SPAN", value_parser = span)]
     max_stall: Option<Duration>,
-    /// The longest that creation, rollout and end may take, each
+    /// The longest time for each of creation, rollout and destruction
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
     timeout: Duration,
-    /// How to print the report
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    /// The format of the report
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::REVIEW))]
     output: Format,
     /// Destroy copies that were left behind, instead of making one
     #[arg(long, conflicts_with_all = ["from", "image", "max_down", "max_stall", "with_data"])]
     sweep: bool,
-    /// Of those only the ones that are at least so old
+    /// The age from which copies are destroyed; younger ones are left alone
     #[arg(long, value_name = "SPAN", default_value = "2h", value_parser = span, requires = "sweep")]
     older_than: Duration,
-    /// What members on the new image do, in a simulated world
+    /// The behaviour of members on the new image, in a simulated world
     #[arg(long, value_enum, value_name = "BEHAVIOUR", default_value = "good")]
     payload: Behaviour,
     #[command(flatten)]
     cloud: cloud::Args,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Format {
-    /// For a terminal
-    #[default]
-    Text,
-    /// For a comment on a pull request
-    Markdown,
-    /// For programs
-    Json,
-}
-
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(std::slice::from_ref(&args.path), out)?;
-    let scene = args.cloud.open(&desired.specs)?;
     if args.sweep {
-        return sweep::sweep(args, &scene, out);
+        return sweep::sweep(args, &args.cloud.open(&desired.specs)?, out);
     }
-    let [spec] = scene.specs.as_slice() else {
-        return Err(Failure::new(format!("{} declares several clusters", args.path.display()))
-            .hint("name the file of the one that is meant"));
-    };
-    let (view, _) = scene.see(spec)?;
-    let from = args.from.clone().map_or_else(|| running(spec, &view), Ok)?;
+    let (spec, environment) = args.cloud.open_for(desired.only()?)?;
+    let (view, _) = environment.see(&spec)?;
+    let from = args.from.clone().map_or_else(|| running(&spec, &view), Ok)?;
     if from == spec.image {
-        return nothing_new(args, spec, &view, out);
+        return nothing_new(args, &spec, &view, out);
     }
-    let mut copy = rehearsal::copy(spec, rehearsal::name(&spec.name, scene.now()));
-    let mut changed = args
-        .changes(&scene, spec, &from)?
-        .make(&mut copy)
-        .map_err(|unknown| Failure::new(unknown).hint("`--subnet ZONE=SUBNET` names a zone of the file's slots"))?;
-    changed.extend(spec.capacity.group().map(|group| format!("instances of its own, not of {group}")));
-    scene.announce(&copy, args.payload);
-    writeln!(out.notes, "{}: a copy of {} at {from}, to be brought to {}", copy.name, spec.name, copy.image)?;
+    let rehearsal = args.rehearsal(&environment, &spec, from)?;
+    let Rehearsal { copy, from, changed, .. } = &rehearsal;
+    environment.announce(copy, args.payload);
+    writeln!(out.notes, "{}: a copy of {} at {from}, to be rolled to {}", copy.name, spec.name, copy.image)?;
     if !changed.is_empty() {
         writeln!(out.notes, "changed: {}", changed.join("; "))?;
     }
-    let budget = Budget { member_down: args.max_down, write_stall: args.max_stall, part: args.timeout };
-    let rehearsal = Rehearsal { original: spec.name.clone(), copy, changed, from, budget };
-    let report = scene.rehearse(&rehearsal, Steps::alone(out))?;
-    let record = record::record(&scene, spec, &report);
+    let report = environment.rehearse(&rehearsal, Steps::alone(out))?;
+    let record = record::record(&environment, &spec, &report);
     match args.output {
-        Format::Text => write!(out.data, "{}{}", report.text(), record.text(&args.cloud))?,
-        Format::Markdown => write!(out.data, "{}{}", report.markdown(), record.markdown(&args.cloud))?,
         Format::Json => out.json(&record.beside(&report))?,
+        Format::Markdown => write!(out.data, "{}{}", report.markdown(), record.markdown(&args.cloud))?,
+        _ => write!(out.data, "{}{}", report.text(), record.text(&args.cloud))?,
     }
-    record.conclude(spec)?;
+    record.conclude(&spec)?;
     Ok(match report.judgement {
         Judgement::Passed => Exit::Done,
         Judgement::Failed => Exit::Error,
@@ -157,24 +135,36 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 impl Args {
-    /// In what the copy is to differ.
-    fn changes(&self, scene: &Scene, spec: &ClusterSpec, from: &ImageId) -> Result<Changes, Failure> {
+    /// Describes the copy that begins with `from`, how it differs from the cluster, and what it may cost.
+    fn rehearsal(&self, environment: &Environment, spec: &ClusterSpec, from: ImageId) -> Result<Rehearsal, Failure> {
+        let mut copy = rehearsal::copy(spec, rehearsal::name(&spec.name, environment.now()));
+        let mut changed = self
+            .changes(environment, spec, &from)?
+            .make(&mut copy)
+            .map_err(|unknown| Failure::new(unknown).hint("`--subnet ZONE=SUBNET` names a zone of the file's slots"))?;
+        changed.extend(spec.capacity.group().map(|group| format!("instances of its own, not of {group}")));
+        let budget = Budget { member_down: self.max_down, write_stall: self.max_stall, part: self.timeout };
+        Ok(Rehearsal { original: spec.name.clone(), copy, changed, from, budget })
+    }
+
+    /// Collects the differences between the copy and the cluster that the arguments ask for.
+    fn changes(&self, environment: &Environment, spec: &ClusterSpec, from: &ImageId) -> Result<Changes, Failure> {
         Ok(Changes {
             instance_type: self.instance_type.clone(),
             subnets: self.subnets.iter().cloned().collect(),
             security_groups: self.security_groups.iter().cloned().collect(),
-            data: if self.with_data { Some(source(scene, spec, from)?) } else { None },
+            data: if self.with_data { Some(source(environment, spec, from)?) } else { None },
         })
     }
 }
 
-/// Whose data the copy begins with. Nothing is copied for an image whose guest would let it reach the cluster.
-fn source(scene: &Scene, spec: &ClusterSpec, from: &ImageId) -> Result<Source, Failure> {
-    let seen = scene.look(&ClusterSpec { image: from.clone(), ..spec.clone() });
+/// Chooses the member whose data the copy begins with. Refuses an image whose guest would let the copy reach the cluster.
+fn source(environment: &Environment, spec: &ClusterSpec, from: &ImageId) -> Result<Source, Failure> {
+    let seen = environment.look(&ClusterSpec { image: from.clone(), ..spec.clone() });
     let (view, membership) = match (&seen.cloud, &seen.membership) {
         (Reading::Seen { value: view, .. }, Reading::Seen { value: membership, .. }) => (view, membership),
         (Reading::Unknown { why }, _) | (_, Reading::Unknown { why }) => {
-            return Err(Failure::new(format!("nobody says whose data to copy: {why}"))
+            return Err(Failure::new(format!("no member's data can be copied: {why}"))
                 .hint("`hermitcrab doctor` shows what can be reached, and what is allowed"));
         }
     };
@@ -183,10 +173,10 @@ fn source(scene: &Scene, spec: &ClusterSpec, from: &ImageId) -> Result<Source, F
             "{from} does not say that its guest cuts copied data off from {}",
             spec.name
         ))
-        .hint("images of images/ say so by a tag; images/README.md has what others must do first"));
+        .hint("images built from images/ say so by a tag; images/README.md says what other images must do first"));
     }
     Source::find(spec, view, membership)
-        .map_err(|none| Failure::new(none).hint("rehearse it when the cluster is well, or without `--with-data`"))
+        .map_err(|none| Failure::new(none).hint("rehearse when the cluster is healthy, or without `--with-data`"))
 }
 
 fn subnet(text: &str) -> Result<(Zone, String), String> {
@@ -199,31 +189,33 @@ fn subnet(text: &str) -> Result<(Zone, String), String> {
 }
 
 fn security_group(text: &str) -> Result<String, String> {
-    match text.starts_with("sg-") {
-        true => Ok(text.to_owned()),
-        false => Err("the id of a security group begins with `sg-`".to_owned()),
+    if text.starts_with("sg-") {
+        Ok(text.to_owned())
+    } else {
+        Err("the id of a security group begins with `sg-`".to_owned())
     }
 }
 
-/// There is nowhere to go from where the copy would begin.
+/// Reports that the copy would begin with the image that it is to be rolled to.
 fn nothing_new(args: &Args, spec: &ClusterSpec, view: &CloudView, out: &mut Output) -> Result<Exit, Failure> {
     let (name, image, wanted) = (&spec.name, &spec.image, spec.generation());
     let is_settled =
         view.present_volumes().next().is_some() && view.present_volumes().all(|volume| volume.carries(&wanted));
     if !is_settled {
         return Err(Failure::new(format!(
-            "a copy of {name} would begin as it is to end: at {image}, as the file says"
+            "a copy of {name} would begin with {image}, the image that it is to be rolled to"
         ))
-        .hint("let it begin with another image, such as the one before: `--from AMI`; or try another: `--image AMI`"));
+        .hint("begin with another image, e.g. the previous one: `--from AMI`; or try another image: `--image AMI`"));
     }
-    match args.output {
-        Format::Text | Format::Markdown => writeln!(out.data, "{name}: nothing is new, it has settled on {image}")?,
-        Format::Json => out.json(&None::<Report>)?,
+    if args.output == Format::Json {
+        out.json(&None::<Report>)?;
+    } else {
+        writeln!(out.data, "{name}: there is nothing to rehearse, because the cluster has settled on {image}")?;
     }
     Ok(Exit::Done)
 }
 
-/// The image that all slots have settled on, but for those that have arrived already.
+/// Finds the image that all slots have settled on; slots that have settled on the desired image do not count.
 fn running(spec: &ClusterSpec, view: &CloudView) -> Result<ImageId, Failure> {
     let mut images: Vec<_> =
         view.present_volumes().filter_map(|volume| volume.settled.as_ref()?.image.clone()).collect();

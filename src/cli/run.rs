@@ -20,7 +20,7 @@ use crate::ports::Outside;
 
 use super::cloud::Kind;
 use super::progress::Progress;
-use super::{Exit, Failure, Output, real};
+use super::{Exit, Failure, Output, aws};
 
 #[cfg(feature = "aws")]
 mod on_aws;
@@ -82,7 +82,7 @@ pub struct Args {
     #[command(flatten)]
     simulated: Simulated,
     #[command(flatten)]
-    real: real::Args,
+    real: aws::Args,
 }
 
 /// Reads a span that a person writes, e.g. `45m`.

@@ -1,8 +1,8 @@
 //! `schema`: prints the JSON schema of desired-state files.
 
-use std::io::{self, Write};
-
 use crate::spec::raw;
+
+use super::{Exit, Failure, Output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,8 +16,8 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Args {}
 
-/// Runs the command; returns its exit code.
-pub fn run(_args: &Args, stdout: &mut dyn Write, _stderr: &mut dyn Write, _color: bool) -> io::Result<u8> {
-    writeln!(stdout, "{:#}", raw::schema())?;
-    Ok(0)
+/// Runs the command.
+pub fn run(_: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    writeln!(out.data, "{:#}", raw::schema())?;
+    Ok(Exit::Done)
 }

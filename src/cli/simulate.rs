@@ -1,79 +1,73 @@
-//! `hermitcrab simulate`: a rollout in a simulated world, told as a story, for one seed or for many.
+//! `simulate`: rolls a cluster to another image in a simulated world, for one seed or for many.
 
 use std::io::Write;
 use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
 use crate::ids::ImageId;
 use crate::input::text::clean_json;
-use crate::sim::{FaultLevel, Payload};
-use crate::simulate::{Ending, Line, Scenario, Summary, Tally, text};
+use crate::sim::FaultLevel;
+use crate::simulate::{self, Ending, Line, Scenario, Summary, Tally, text};
 use crate::spec::ClusterSpec;
 use crate::time::Human;
 
 use super::desired::Desired;
-use super::{Exit, Failure, Output};
+use super::format::{self, Format};
+use super::world::{self, Behaviour};
+use super::{Exit, Failure, Output, image};
 
 const EXAMPLES: &str = "\
 Examples:
   hermitcrab simulate desired-state/prod/consul.yaml --image ami-0bbbbbbbbbbbbbbbb
-      Roll the cluster from its file's image to another one, and tell what happens
+      Roll the cluster from its file's image to another one, and show what happens
   hermitcrab simulate desired-state/prod/consul.yaml --image ami-0bbbbbbbbbbbbbbbb --payload never-joins
       The same with an image whose members never become healthy
   hermitcrab simulate desired-state/prod/consul.yaml --image ami-0bbbbbbbbbbbbbbbb --seeds 1..2000 --faults many
-      Two thousand times in unkind worlds, and count how it ended
+      Do so in two thousand worlds with many faults, and count how the rollouts ended
 
 Exit codes:
-  0 settled, or for --seeds: every run ended settled or in a named answer
-  1 error; a safety rule was broken, or a run came to no end
+  0 settled; with --seeds: every run ended settled or in a named answer
+  1 error: a safety rule was broken, or a run did not end
   3 stalled, or the image was rejected
   5 blocked until a person acts, or for longer than it should be";
 
 /// Simulate a rollout, without an AWS account
 ///
-/// The controller is the real one; EC2, the application and the clock are simulated. The same seed tells the same
-/// story, to the byte.
+/// The controller is the real one; EC2, the application and the clock are simulated. The same seed gives the same transcript,
+/// to the byte.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A file that declares the cluster, settled on the file's own image at the beginning
     path: PathBuf,
-    /// The image that it is rolled to
-    #[arg(long, value_name = "AMI", value_parser = super::cloud::image)]
+    /// The image that the cluster is rolled to
+    #[arg(long, value_name = "AMI", value_parser = image::id)]
     image: ImageId,
     /// The cluster, where the path declares several
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
-    /// Decides everything
+    /// The seed of all chance
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Run many worlds, from seed A to seed B, and count how they ended
+    /// Run many worlds, from seed A to seed B, and count how the rollouts ended
     #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with = "seed")]
     seeds: Option<Seeds>,
-    /// How unkind the world is
-    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    /// The faults that the world injects
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
     faults: Faults,
-    /// What members do on the image; drawn from the seed where there are faults
-    #[arg(long, value_enum, value_name = "WHAT")]
+    /// The behaviour of members on the image; drawn from the seed where there are faults
+    #[arg(long, value_enum, value_name = "BEHAVIOUR")]
     payload: Option<Behaviour>,
-    /// Where to save the world at the end, for `status`, `plan` and `explain --world`
+    /// The file to save the world to at the end, for `status`, `plan` and `explain --world`
     #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
     world: Option<PathBuf>,
-    /// How the transcript is written
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    /// The format of the transcript
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::TRANSCRIPT))]
     output: Format,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Format {
-    /// A story
-    #[default]
-    Text,
-    /// A JSON object a line
-    Jsonl,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -82,37 +76,6 @@ enum Faults {
     None,
     Some,
     Many,
-}
-
-/// What members do on an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Behaviour {
-    /// They run well
-    Good,
-    /// Their process never starts
-    NeverJoins,
-    /// They join, and never become healthy
-    Unhealthy,
-    /// They are healthy, ill, healthy, ill …
-    Flaps,
-    /// They run well, but another version than the image is meant to have
-    WrongVersion,
-    /// They run well, and have lost their canary data whenever they start, which nobody notices who does not ask for it
-    LosesData,
-}
-
-impl Behaviour {
-    /// The same in the simulated world's words, for a cluster that expects `version`.
-    pub fn payload(self, version: &str) -> Payload {
-        match self {
-            Self::Good => Payload::Good { version: version.to_owned() },
-            Self::NeverJoins => Payload::NeverJoins,
-            Self::Unhealthy => Payload::JoinsUnhealthy,
-            Self::Flaps => Payload::Flaps,
-            Self::WrongVersion => Payload::WrongVersion("0.0.1".to_owned()),
-            Self::LosesData => Payload::LosesData,
-        }
-    }
 }
 
 impl From<Faults> for FaultLevel {
@@ -125,7 +88,7 @@ impl From<Faults> for FaultLevel {
     }
 }
 
-/// The most seeds of one command: what came of each is kept until the end.
+/// The most seeds of one command, because the summary of each is kept until the end.
 const MOST_SEEDS: u64 = 1_000_000;
 
 /// Seeds, both ends included.
@@ -149,10 +112,10 @@ fn seeds(text: &str) -> Result<Seeds, String> {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(std::slice::from_ref(&args.path), out)?;
-    let from = args.cluster(&desired)?.clone();
+    let from = desired.chosen(args.cluster.as_deref())?.clone();
     if from.image == args.image {
         return Err(Failure::new(format!("{} is the image that {} already has", args.image, from.name))
-            .hint("name another image; any `ami-…` will do, for nothing is looked up in AWS"));
+            .hint("name another image; any `ami-…` will do, because nothing is read from AWS"));
     }
     match args.seeds {
         None => one(args, from, out),
@@ -161,20 +124,8 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 impl Args {
-    fn cluster<'d>(&self, desired: &'d Desired) -> Result<&'d ClusterSpec, Failure> {
-        match (&self.cluster, desired.specs.as_slice()) {
-            (Some(name), _) => desired.named(name),
-            (None, [only]) => Ok(only),
-            (None, several) => {
-                let names: Vec<_> = several.iter().map(|spec| spec.name.to_string()).collect();
-                Err(Failure::new(format!("{} declares several clusters", self.path.display()))
-                    .hint(format!("name a file, or one of them with --cluster: {}", names.join(", "))))
-            }
-        }
-    }
-
     fn scenario(&self, from: &ClusterSpec, seed: u64) -> Scenario {
-        let version = crate::simulate::version(from);
+        let version = simulate::version(from);
         Scenario {
             from: from.clone(),
             image: self.image.clone(),
@@ -185,7 +136,7 @@ impl Args {
     }
 }
 
-/// One world, told line by line.
+/// Runs one world, and writes its transcript line by line.
 fn one(args: &Args, from: ClusterSpec, out: &mut Output) -> Result<Exit, Failure> {
     let scenario = args.scenario(&from, args.seed);
     let world = scenario.world();
@@ -197,7 +148,7 @@ fn one(args: &Args, from: ClusterSpec, out: &mut Output) -> Result<Exit, Failure
     });
     written?;
     if let Some(path) = &args.world {
-        super::cloud::save(&world, path)?;
+        world::save(&world, path)?;
     }
     if summary.ending == Ending::Violated || summary.ending == Ending::Unsettled {
         writeln!(out.notes, "{}", broken(&summary, args))?;
@@ -206,14 +157,12 @@ fn one(args: &Args, from: ClusterSpec, out: &mut Output) -> Result<Exit, Failure
 }
 
 fn tell(format: Format, line: &Line, out: &mut dyn Write) -> Result<(), Failure> {
-    match format {
-        Format::Text => writeln!(out, "{}", text::line(line))?,
-        Format::Jsonl => writeln!(out, "{}", clean_json(&serde_json::to_string(line)?))?,
-    }
+    let line = if format == Format::Jsonl { clean_json(&serde_json::to_string(line)?) } else { text::line(line) };
+    writeln!(out, "{line}")?;
     Ok(())
 }
 
-/// What a rollout that must not end so is reported with.
+/// Reports a rollout that must not end as it did, with the command that replays it.
 fn broken(summary: &Summary, args: &Args) -> String {
     let faults = args.faults.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     format!(
@@ -236,24 +185,13 @@ fn exit(ending: &Ending) -> Exit {
     }
 }
 
-/// Many worlds, on as many threads as there are cores; each is a world of its own.
+/// Runs many worlds, and counts how they ended.
 fn many(args: &Args, from: &ClusterSpec, seeds: Seeds, out: &mut Output) -> Result<Exit, Failure> {
-    let threads = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-    // Counted from the first, because the last may be the largest number there is.
-    let share =
-        |thread: u64| (thread..=seeds.last - seeds.first).step_by(threads as usize).map(|more| seeds.first + more);
-    let run = |seed: u64| args.scenario(from, seed).run(&mut |_| {});
-    let mut summaries: Vec<Summary> = thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..threads).map(|t| scope.spawn(move || share(t).map(run).collect::<Vec<_>>())).collect();
-        // A thread that panicked has said so on stderr; its runs are missing below, and that is reported.
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
-    });
-    summaries.sort_by_key(|summary| summary.seed);
+    let summaries = summaries(seeds, &|seed| args.scenario(from, seed).run(&mut |_| {}));
     let mut tally = Tally::default();
     for summary in &summaries {
         tally.add(summary);
-        if let Format::Jsonl = args.output {
+        if args.output == Format::Jsonl {
             writeln!(out.data, "{}", clean_json(&serde_json::to_string(&Line::Summary(summary.clone()))?))?;
         }
         if summary.ending == Ending::Violated || summary.ending == Ending::Unsettled {
@@ -262,27 +200,40 @@ fn many(args: &Args, from: &ClusterSpec, seeds: Seeds, out: &mut Output) -> Resu
     }
     let wanted = seeds.last - seeds.first + 1;
     let missing = wanted - summaries.len() as u64;
-    if let Format::Text = args.output {
+    if args.output == Format::Text {
         write!(out.data, "{}", counted(&tally, wanted))?;
     }
     if missing > 0 {
-        return Err(Failure::new(format!("{missing} of {wanted} runs broke off in an internal assertion")));
+        return Err(Failure::new(format!("{missing} of {wanted} runs were ended by an internal assertion")));
     }
     Ok(if tally.failures.is_empty() { Exit::Done } else { Exit::Error })
+}
+
+/// Runs a world for each seed, on as many threads as there are cores.
+fn summaries(seeds: Seeds, run: &(impl Fn(u64) -> Summary + Sync)) -> Vec<Summary> {
+    let threads = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    // Counted from the first seed, because the last may be the largest number that exists.
+    let share =
+        |thread: u64| (thread..=seeds.last - seeds.first).step_by(threads as usize).map(|more| seeds.first + more);
+    let mut summaries: Vec<Summary> = thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..threads).map(|t| scope.spawn(move || share(t).map(run).collect::<Vec<_>>())).collect();
+        // A thread that panicked has said so on stderr. The caller counts the missing runs.
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+    });
+    summaries.sort_by_key(|summary| summary.seed);
+    summaries
 }
 
 fn counted(tally: &Tally, runs: u64) -> String {
     let mut endings: Vec<_> = tally.endings.iter().collect();
     endings.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let mut text: String = endings.iter().map(|(ending, count)| format!("{count:>8}  {ending}\n")).collect();
-    text.push_str(&format!(
-        "{runs:>8}  runs, {} of them violated a safety rule or came to no end\n",
-        tally.failures.len()
-    ));
+    text.push_str(&format!("{runs:>8}  runs; {} of them broke a safety rule or did not end\n", tally.failures.len()));
     text.push_str(&format!("{:>8}  passes, {} faults\n", tally.passes, tally.faults));
     if let Some((seconds, seed, slot)) = &tally.longest_down {
-        let span = Human(std::time::Duration::from_secs_f64(*seconds));
-        text.push_str(&format!("{span:>8}  is the longest that a member was down ({slot}, seed {seed})\n"));
+        let span = Human(Duration::from_secs_f64(*seconds));
+        text.push_str(&format!("{span:>8}  is the longest time that a member was down ({slot}, seed {seed})\n"));
     }
     text
 }

@@ -1,9 +1,7 @@
 //! `status`: one screen on each cluster, all of it true of one moment.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
-use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -13,13 +11,14 @@ use crate::status::{Condition, ConditionKind, ConditionStatus, Phase, SlotStatus
 use crate::time::clock;
 
 use super::cloud;
-use super::desired::Desired;
+use super::desired::{Desired, Paths};
+use super::format::{self, Format};
 use super::output::{BAD, GOOD, NAME, SO_SO, styled};
 use super::{Exit, Failure, Output};
 
-/// The version of the JSON shape; the rule is the plan's.
+/// The version of the JSON shape, counted as that of a plan is.
 const FORMAT_VERSION: &str = "1.0";
-/// So much of a note fits beside the rest of a row; `-o wide` has all of it.
+/// The characters of a note that fit beside the rest of a row; `-o wide` has all of it.
 const NOTE: usize = 40;
 
 const EXAMPLES: &str = "\
@@ -32,35 +31,23 @@ Examples:
       For a program
 
 Exit codes:
-  0  every cluster is settled, at work, waiting or blocked
+  0  every cluster is settled, under way, waiting or blocked
   1  a file cannot be used
   3  a cluster is stalled, or its desired image was rejected: a person must act";
 
-/// Show where every cluster stands
+/// Show the status of every cluster
 ///
-/// A slot's image is marked ✓ if its instance is as the spec wants it, and → if it is to be replaced.
+/// An image is marked ✓ if the slot's instance is as the spec wants it, and → if the instance will be replaced.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Desired-state files, or folders of them
-    #[arg(value_name = "PATH", default_value = "desired-state")]
-    paths: Vec<PathBuf>,
-    /// How it is written
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    #[command(flatten)]
+    paths: Paths,
+    /// The format of the status
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::TABLE))]
     output: Format,
     #[command(flatten)]
     cloud: cloud::Args,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A table, long notes cut
-    #[default]
-    Text,
-    /// A table with volumes, nothing cut
-    Wide,
-    /// One JSON document
-    Json,
 }
 
 #[derive(Serialize)]
@@ -72,20 +59,19 @@ struct Document {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let desired = Desired::read(&args.paths, out)?;
-    let scene = args.cloud.open(&desired.specs)?;
+    let desired = Desired::read(&args.paths.paths, out)?;
+    let environment = args.cloud.open(&desired.specs)?;
     let report = |spec: &ClusterSpec| {
-        let seen = scene.look(spec);
+        let seen = environment.look(spec);
         status(spec, &seen, &plan(spec, &seen), None)
     };
-    let clusters: Vec<_> = scene.specs.iter().map(report).collect();
+    let clusters: Vec<_> = environment.specs.iter().map(report).collect();
     let stalled = clusters.iter().any(is_stalled);
-    match args.output {
-        Format::Text | Format::Wide => {
-            let screens: Vec<_> = clusters.iter().map(|status| screen(status, args.output == Format::Wide)).collect();
-            out.data.write_all(screens.join("\n").as_bytes())?;
-        }
-        Format::Json => out.json(&Document { format_version: FORMAT_VERSION, clusters })?,
+    if args.output == Format::Json {
+        out.json(&Document { format_version: FORMAT_VERSION, clusters })?;
+    } else {
+        let screens: Vec<_> = clusters.iter().map(|status| screen(status, args.output == Format::Wide)).collect();
+        out.data.write_all(screens.join("\n").as_bytes())?;
     }
     Ok(match desired.exit() {
         Exit::Done if stalled => Exit::Failed,
@@ -110,7 +96,7 @@ fn screen(status: &Status, wide: bool) -> String {
     };
     let _ = writeln!(screen, "  {text}");
     screen.extend(status.hints.iter().map(|hint| format!("    hint: {hint}\n")));
-    // What the answer itself says is not said twice.
+    // The answer's own message is not repeated.
     let extra = |condition: &&Condition| is_remarkable(condition) && !status.answer.contains(&condition.message);
     for condition in status.conditions.iter().filter(extra) {
         let _ = writeln!(
@@ -131,7 +117,7 @@ fn screen(status: &Status, wide: bool) -> String {
     screen
 }
 
-/// `consul-prod (prod): settled, 3 of 3 on ami-…; healthy voters 3 of 3, 2 needed, 1 may fail`.
+/// Sums a cluster up: `consul-prod (prod): settled, 3 of 3 on ami-…; healthy voters 3 of 3, 2 needed, 1 may fail`.
 fn header(status: &Status) -> String {
     let name = styled(NAME, &status.cluster);
     let environment = if status.environment.is_empty() { String::new() } else { format!(" ({})", status.environment) };
@@ -154,7 +140,7 @@ fn header(status: &Status) -> String {
     )
 }
 
-/// One row a slot, always in one line.
+/// Writes one row a slot, always in one line.
 fn table(status: &Status, wide: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -192,13 +178,10 @@ fn note(slot: &SlotStatus) -> String {
 
 fn cut(text: &str, wide: bool) -> String {
     let line = text.replace('\n', " ");
-    match !wide && line.chars().count() > NOTE {
-        true => line.chars().take(NOTE - 1).chain(['…']).collect(),
-        false => line,
-    }
+    if wide || line.chars().count() <= NOTE { line } else { line.chars().take(NOTE - 1).chain(['…']).collect() }
 }
 
-/// Whether a condition is not as one would wish.
+/// Says whether a condition is worth a line: where it is not as it is in a settled cluster.
 fn is_remarkable(condition: &Condition) -> bool {
     let wished = match condition.kind {
         ConditionKind::Ready | ConditionKind::QuorumHealthy => ConditionStatus::True,

@@ -1,13 +1,14 @@
 //! `validate`: checks desired-state files without AWS and without a network.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
-
-use clap::ValueEnum;
+use std::io::Write;
 
 use crate::input::text;
 use crate::spec::load::{Loaded, load};
 use crate::spec::render;
+
+use super::desired::Paths;
+use super::format::{self, Format};
+use super::{Exit, Failure, Output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,45 +25,34 @@ Exit codes:
 
 /// Check desired-state files, and report all problems of all files at once
 ///
-/// Nothing but the files is looked at: no credentials and no network are needed.
+/// Reads nothing but the files, so that no credentials and no network are needed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Files, or folders that are searched for `*.yaml` and `*.yml`
-    #[arg(value_name = "PATH", default_value = "desired-state")]
-    paths: Vec<PathBuf>,
-    /// How problems are written: text for people, json for programs, github for annotations
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    #[command(flatten)]
+    paths: Paths,
+    /// The format of the problems; text goes to stderr, json is shaped like Terraform's
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::PROBLEMS))]
     output: Format,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Format {
-    /// Problems on stderr, a line for each good file on stdout
-    #[default]
-    Text,
-    /// One JSON document on stdout, shaped like Terraform's
-    Json,
-    /// GitHub workflow commands on stdout
-    Github,
-}
-
-/// Runs the command; returns its exit code.
-pub fn run(args: &Args, stdout: &mut dyn Write, stderr: &mut dyn Write, color: bool) -> io::Result<u8> {
-    let loaded = load(&args.paths);
+/// Runs the command.
+pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let loaded = load(&args.paths.paths);
     match args.output {
-        Format::Text => {
-            write_good(&loaded, stdout)?;
-            write!(stderr, "{}{}", render::text(&loaded, color), summary(&loaded))?;
+        Format::Json => write!(out.data, "{}", render::json(&loaded))?,
+        Format::Github => write!(out.data, "{}", render::github(&loaded))?,
+        _ => {
+            write_good(&loaded, &mut out.data)?;
+            let color = out.colors_notes();
+            write!(out.notes, "{}{}", render::text(&loaded, color), summary(&loaded))?;
         }
-        Format::Json => write!(stdout, "{}", render::json(&loaded))?,
-        Format::Github => write!(stdout, "{}", render::github(&loaded))?,
     }
-    Ok(u8::from(loaded.has_errors()))
+    Ok(if loaded.has_errors() { Exit::Error } else { Exit::Done })
 }
 
-/// A line for each file that can be used, in columns.
-fn write_good(loaded: &Loaded, stdout: &mut dyn Write) -> io::Result<()> {
+/// Writes a line for each file that can be used, in columns.
+fn write_good(loaded: &Loaded, out: &mut dyn Write) -> Result<(), Failure> {
     let good: Vec<_> = loaded.specs().map(|(path, spec)| (text::path(path), spec)).collect();
     let width = good.iter().map(|(path, _)| path.chars().count()).max().unwrap_or_default();
     let name_width = good.iter().map(|(_, spec)| spec.name.len()).max().unwrap_or_default();
@@ -71,12 +61,12 @@ fn write_good(loaded: &Loaded, stdout: &mut dyn Write) -> io::Result<()> {
             1 => "1 slot".to_owned(),
             count => format!("{count} slots"),
         };
-        writeln!(stdout, "ok  {path:width$}  {:name_width$}  {slots}", spec.name)?;
+        writeln!(out, "ok  {path:width$}  {:name_width$}  {slots}", spec.name)?;
     }
     Ok(())
 }
 
-/// A last line, if there is anything to sum up.
+/// Counts the files that cannot be used, where there are any.
 fn summary(loaded: &Loaded) -> String {
     let broken = loaded.files.values().filter(|file| file.spec.is_none()).count();
     match (broken, loaded.files.len()) {

@@ -68,11 +68,14 @@ const PROD: &str = "desired-state/prod/consul.yaml";
 fn an_image_is_promoted_and_nothing_else_changes() {
     let place = Workplace::new();
     let before = place.read(PROD);
-    place.check(&format!("promote {PROD} --image {NEW}"), expect![[r#"
+    place.check(
+        &format!("promote {PROD} --image {NEW}"),
+        expect![[r#"
         consul-prod: image ami-0aaaaaaaaaaaaaaaa → ami-0bbbbbbbbbbbbbbbb (desired-state/prod/consul.yaml:14)
-        ! note: the file wants version 1.20.1 of its members; if the image has another, change `version` in the same commit
+        ! note: the file wants members of version 1.20.1; if the image has another, change `version` in the same commit
         exit 0
-    "#]]);
+    "#]],
+    );
     assert_eq!(place.read(PROD), before.replace(OLD, NEW));
     assert_eq!(place.listing("desired-state/prod"), ["consul.yaml"]);
     place.check(
@@ -88,14 +91,19 @@ fn an_image_is_promoted_and_nothing_else_changes() {
 fn a_promotion_can_be_looked_at_first() {
     let place = Workplace::new();
     let before = place.read(PROD);
-    place.check(&format!("promote desired-state --cluster consul-prod --image {NEW} --dry-run"), expect![[r#"
+    place.check(
+        &format!("promote desired-state --cluster consul-prod --image {NEW} --dry-run"),
+        expect![[r#"
         consul-prod: the image would change (desired-state/prod/consul.yaml:14)
         -   image: ami-0aaaaaaaaaaaaaaaa
         +   image: ami-0bbbbbbbbbbbbbbbb
-        ! note: the file wants version 1.20.1 of its members; if the image has another, change `version` in the same commit
+        ! note: the file wants members of version 1.20.1; if the image has another, change `version` in the same commit
         exit 0
-    "#]]);
-    place.check(&format!("promote {PROD} --image {NEW} --dry-run -o json"), expect![[r#"
+    "#]],
+    );
+    place.check(
+        &format!("promote {PROD} --image {NEW} --dry-run -o json"),
+        expect![[r#"
         {
           "formatVersion": "1.0",
           "cluster": "consul-prod",
@@ -105,9 +113,10 @@ fn a_promotion_can_be_looked_at_first() {
           "to": "ami-0bbbbbbbbbbbbbbbb",
           "written": false
         }
-        ! note: the file wants version 1.20.1 of its members; if the image has another, change `version` in the same commit
+        ! note: the file wants members of version 1.20.1; if the image has another, change `version` in the same commit
         exit 0
-    "#]]);
+    "#]],
+    );
     assert_eq!(place.read(PROD), before);
 }
 
@@ -118,7 +127,7 @@ fn what_packer_built_last_for_the_region_is_promoted() {
     place.check(&promote, expect![[r#"
         ! error: packer-manifest.json cannot be used
         !   caused by: the last run has several images in us-east-1: ami-0bbbbbbbbbbbbbbbb of consul, ami-0dddddddddddddddd of consul-arm
-        !  hint: say which with --build NAME; if they have one name, name the image with --image
+        !  hint: choose one with --build NAME; if the builds have the same name, name the image with --image
         exit 1
     "#]]);
     place.check(
@@ -130,7 +139,9 @@ fn what_packer_built_last_for_the_region_is_promoted() {
             exit 1
         "#]],
     );
-    place.check(&format!("{promote} --build consul -o json"), expect![[r#"
+    place.check(
+        &format!("{promote} --build consul -o json"),
+        expect![[r#"
         {
           "formatVersion": "1.0",
           "cluster": "consul-prod",
@@ -140,9 +151,10 @@ fn what_packer_built_last_for_the_region_is_promoted() {
           "to": "ami-0bbbbbbbbbbbbbbbb",
           "written": true
         }
-        ! note: the file wants version 1.20.1 of its members; if the image has another, change `version` in the same commit
+        ! note: the file wants members of version 1.20.1; if the image has another, change `version` in the same commit
         exit 0
-    "#]]);
+    "#]],
+    );
     assert!(place.read(PROD).contains(&format!("\n  image: {NEW}\n")));
 }
 
@@ -188,7 +200,7 @@ fn terraform_and_packer_make_a_file_that_rolls_in_the_simulated_world() {
         expect![[r#"
             wrote desired-state/live/consul.yaml: cluster consul-live, 3 slots
             !  next: hermitcrab simulate desired-state/live/consul.yaml --image ami-0cccccccccccccccc
-            !        commit it; `hermitcrab run` then creates what is not there yet
+            !        commit it; `hermitcrab run` then creates the instances and volumes
             exit 0
         "#]],
     );
@@ -218,7 +230,7 @@ fn flags_make_a_file_too_and_it_goes_to_stdout_if_asked() {
         expect![[r#"
             wrote desired-state/consul-one.yaml: cluster consul-one, 1 slot
             !  next: hermitcrab simulate desired-state/consul-one.yaml --image ami-0bbbbbbbbbbbbbbbb
-            !        commit it; `hermitcrab run` then creates what is not there yet
+            !        commit it; `hermitcrab run` then creates the instances and volumes
             exit 0
         "#]],
     );
@@ -229,12 +241,12 @@ fn flags_make_a_file_too_and_it_goes_to_stdout_if_asked() {
     place.check(
         &format!("simulate desired-state/consul-one.yaml --image {NEW} --seeds 1..2"),
         expect![[r#"
-               2  blocked: quorum-would-be-lost
-               2  runs, 0 of them violated a safety rule or came to no end
-            1040  passes, 0 faults
-              0s  is the longest that a member was down (one, seed 1)
-        exit 0
-    "#]],
+                   2  blocked: quorum-would-be-lost
+                   2  runs; 0 of them broke a safety rule or did not end
+                1040  passes, 0 faults
+                  0s  is the longest time that a member was down (one, seed 1)
+            exit 0
+        "#]],
     );
 }
 
@@ -282,18 +294,18 @@ fn a_file_that_exists_is_left_alone_and_so_is_a_name_that_is_taken() {
     place.check(
         &format!("init {PROD} {flags}"),
         expect![[r#"
-        ! error: desired-state/prod/consul.yaml exists already, and is left alone
-        !  hint: give another file; `hermitcrab promote` writes another image into one that exists
-        exit 1
-    "#]],
+            ! error: desired-state/prod/consul.yaml exists already, and is never changed
+            !  hint: give another file; `hermitcrab promote` writes another image into an existing file
+            exit 1
+        "#]],
     );
     place.check(
         &format!("init desired-state/new/consul.yaml {flags}"),
         expect![[r#"
-        ! error: cluster `consul-prod` is declared already in desired-state/prod/consul.yaml
-        !  hint: give this one another --name; nothing was written
-        exit 1
-    "#]],
+            ! error: cluster `consul-prod` is declared in desired-state/prod/consul.yaml already
+            !  hint: give another --name; nothing was written
+            exit 1
+        "#]],
     );
     assert_eq!(place.read(PROD), before);
     assert_eq!(place.listing("desired-state"), ["dev", "prod"]);
@@ -315,7 +327,7 @@ fn on_a_terminal_it_asks() {
     init.current_dir(place.0.path()).env("TERM", "xterm");
     let mut terminal = spawn_command(init, Some(20_000)).unwrap();
     for (question, answer) in [
-        ("cluster called?", "Consul"),
+        ("name of the cluster?", "Consul"),
         ("is no cluster name", "consul-asked"),
         ("AWS region", "us-east-1"),
         ("AWS account", ""),
@@ -365,7 +377,7 @@ fn answered(terminal: &mut PtySession, question: &str, answer: &str) {
     terminal.send_line(answer).unwrap();
 }
 
-/// What a command writes to stdout that is given something on stdin.
+/// Runs a command with a text on stdin, and returns its stdout.
 fn piped(place: &Workplace, arguments: &[&str], stdin: &str) -> String {
     let mut child = command(arguments)
         .current_dir(place.0.path())

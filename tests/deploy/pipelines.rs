@@ -102,11 +102,11 @@ fn what_was_merged_for_staging_is_proposed_for_its_namesake() {
     }
 }
 
-/// What differs between the hosts.
+/// The differences between the hosts of pipelines.
 #[derive(Clone, Copy)]
 struct Host {
     name: &'static str,
-    /// What the pipeline finds in its environment; `URL` is the server's.
+    /// The variables in the environment of a pipeline; `URL` stands for the server's address.
     environment: &'static [(&'static str, &'static str)],
     credential: &'static str,
     comments: &'static str,

@@ -47,7 +47,7 @@ pub fn rewritten(document: &str, mut run: impl FnMut(&Place, &str) -> Option<Str
     written.join("\n") + "\n"
 }
 
-/// What a command prints, on stdout and stderr, and how it ends unless that is well. `programs` come first on the path.
+/// Runs a command, and returns its stdout, its stderr and its exit code unless that is 0. `programs` come first on the path.
 pub fn printed(command: &str, folder: &Path, programs: &Path) -> String {
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
     let output = Command::new("sh")

@@ -1,4 +1,4 @@
-//! What Consul is started with: on whose volume, as whom, with which secrets, and when it may begin a cluster.
+//! The start of Consul: on whose volume, as whom, with which secrets, and when it may begin a cluster.
 
 use std::fs;
 use std::process::Command;
@@ -10,17 +10,17 @@ use crate::Case;
 use crate::guest::{Guest, STAMP};
 use crate::tools::{TREE, consul, run};
 
-pub const CASES: [Case; 10] = [
-    ("consul_is_configured_as_the_slot", consul_is_configured_as_the_slot),
-    ("consul_is_not_configured_without_its_volume", consul_is_not_configured_without_its_volume),
-    ("a_server_that_lost_its_log_begins_no_cluster", a_server_that_lost_its_log_begins_no_cluster),
-    ("of_a_copy_only_rafts_log_stays", of_a_copy_only_rafts_log_stays),
-    ("a_copy_without_a_log_is_refused", a_copy_without_a_log_is_refused),
-    ("a_real_consul_on_a_copy_knows_nobody", a_real_consul_on_a_copy_knows_nobody),
-    ("secrets_are_taken_from_files", secrets_are_taken_from_files),
-    ("a_real_consul_takes_the_configuration", a_real_consul_takes_the_configuration),
-    ("a_busy_metadata_service_has_no_say", a_busy_metadata_service_has_no_say),
-    ("bad_tags_of_consul_are_named", bad_tags_of_consul_are_named),
+pub const CASES: [Case; 10] = cases![
+    consul_is_configured_as_the_slot,
+    consul_is_not_configured_without_its_volume,
+    a_server_that_lost_its_log_begins_no_cluster,
+    of_a_copy_only_rafts_log_stays,
+    a_copy_without_a_log_is_refused,
+    a_real_consul_on_a_copy_knows_nobody,
+    secrets_are_taken_from_files,
+    a_real_consul_takes_the_configuration,
+    a_busy_metadata_service_has_no_say,
+    bad_tags_of_consul_are_named,
 ];
 
 /// A guest whose volume is a folder with the slot's stamp.
@@ -85,7 +85,7 @@ fn a_server_that_lost_its_log_begins_no_cluster() {
     assert_eq!(expects(), Some(3.into()));
 }
 
-/// What lies on the volume of a server that ran.
+/// Makes a guest with the volume of a server that has run.
 fn used() -> Guest {
     let guest = stamped();
     let write = |name: &str| {
@@ -135,7 +135,7 @@ fn a_copy_without_a_log_is_refused() {
     assert!(guest.mount().join("node-id").exists());
 }
 
-/// It leads, and so its log has no other server any more: not even itself, as it was before.
+/// The server leads, so its log has no other server any more, not even itself as it was before.
 fn a_real_consul_on_a_copy_knows_nobody() {
     let Some(consul) = consul() else { return };
     let guest = stamped();
@@ -204,7 +204,7 @@ fn a_real_consul_takes_the_configuration() {
     assert!(valid.contains("Configuration is valid!"), "{valid}");
 }
 
-/// It is not what says that a tag is not there.
+/// An answer of "try later" never counts as "there is no such tag".
 fn a_busy_metadata_service_has_no_say() {
     let guest = stamped();
     guest.metadata.busy("consul-servers");

@@ -23,7 +23,7 @@ impl Disk {
         Self::of(image)
     }
 
-    /// What a disk would be if the power went now.
+    /// Copies the disk as it would be if the power failed now.
     pub fn crashed(&self, folder: &Path, name: &str) -> Self {
         let image = folder.join(name);
         run("sync", &[]);

@@ -14,7 +14,7 @@ use crate::tools::{TREE, run};
 
 /// The id of the slot's volume.
 pub const VOLUME: &str = "vol-0123456789abcdef0";
-/// What its stamp says.
+/// The stamp of the guest's own volume.
 pub const STAMP: &str = "cluster consul-prod\nslot consul-a\nvolume data\n";
 /// A test that is still waiting after so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ pub struct Guest {
     folder: TempDir,
 }
 
-/// How a script ended.
+/// The end of a script.
 pub struct Ended {
     pub well: bool,
     pub log: String,

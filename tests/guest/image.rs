@@ -1,4 +1,4 @@
-//! What lies on the image: where it is put, what systemd makes of the units, and what shellcheck makes of the scripts.
+//! The files on the image: where they are put, what systemd makes of the units, and what shellcheck makes of the scripts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use tempfile::TempDir;
 use crate::Case;
 use crate::tools::{TREE, run};
 
-pub const CASES: [Case; 4] = [
-    ("systemd_takes_the_units", systemd_takes_the_units),
-    ("consul_starts_only_on_a_mount_point", consul_starts_only_on_a_mount_point),
-    ("consul_needs_its_volume_and_configuration", consul_needs_its_volume_and_configuration),
-    ("shellcheck_finds_nothing", shellcheck_finds_nothing),
+pub const CASES: [Case; 4] = cases![
+    systemd_takes_the_units,
+    consul_starts_only_on_a_mount_point,
+    consul_needs_its_volume_and_configuration,
+    shellcheck_finds_nothing,
 ];
 
 /// The files of the image below a folder, put there by its own script.

@@ -1,4 +1,4 @@
-//! What the tests need of this machine: root, loop devices, a mount namespace, and the programs that the scripts call.
+//! The needs of the tests: root, loop devices, a mount namespace, and the programs that the scripts call.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
@@ -13,7 +13,7 @@ const INSIDE: &str = "HERMITCRAB_GUEST_NAMESPACE";
 /// The tree that is tested.
 pub const TREE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Why the scripts cannot be run.
+/// The reason why the scripts cannot be run.
 #[derive(Clone, Debug)]
 pub enum Missing {
     /// This machine allows it to nobody, or not to us.

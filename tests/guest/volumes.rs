@@ -1,4 +1,4 @@
-//! What becomes of a volume: formatted once, mounted, grown, adopted; and refused, with not a byte changed.
+//! The ways of a volume: formatted once, mounted, grown, adopted; or refused, without a changed byte.
 
 use std::fs;
 use std::path::Path;
@@ -8,35 +8,35 @@ use crate::disk::Disk;
 use crate::guest::{Guest, STAMP, VOLUME};
 use crate::tools::run;
 
-pub const CASES: [Case; 28] = [
-    ("a_blank_volume_is_formatted_once", a_blank_volume_is_formatted_once),
-    ("a_single_byte_is_no_blank_volume", a_single_byte_is_no_blank_volume),
-    ("what_is_left_of_a_large_volume_is_found", what_is_left_of_a_large_volume_is_found),
-    ("a_lost_superblock_is_no_blank_volume", a_lost_superblock_is_no_blank_volume),
-    ("a_broken_superblock_is_refused", a_broken_superblock_is_refused),
-    ("a_partition_table_is_refused", a_partition_table_is_refused),
-    ("lvm_is_refused", lvm_is_refused),
-    ("luks_is_refused", luks_is_refused),
-    ("swap_is_refused", swap_is_refused),
-    ("two_signatures_are_refused", two_signatures_are_refused),
-    ("another_slots_stamp_is_refused", another_slots_stamp_is_refused),
-    ("another_slots_volume_is_refused_with_its_journal_unplayed", refused_with_its_journal_unplayed),
-    ("no_stamp_is_refused", no_stamp_is_refused),
-    ("no_stamp_is_adopted_when_the_tag_says_so", no_stamp_is_adopted_when_the_tag_says_so),
-    ("a_copy_of_another_cluster_is_adopted_when_the_tag_says_so", a_copy_is_adopted_when_the_tag_says_so),
-    ("a_copy_is_isolated_before_it_is_stamped", a_copy_is_isolated_before_it_is_stamped),
-    ("a_copy_that_nothing_isolates_is_refused", a_copy_that_nothing_isolates_is_refused),
-    ("what_is_no_copy_is_refused_where_one_is_expected", what_is_no_copy_is_refused_where_one_is_expected),
-    ("a_volume_that_comes_late_is_waited_for", a_volume_that_comes_late_is_waited_for),
-    ("tags_that_come_late_are_waited_for", tags_that_come_late_are_waited_for),
-    ("a_volume_that_never_comes_is_not_mounted", a_volume_that_never_comes_is_not_mounted),
-    ("only_the_volume_of_that_id_is_touched", only_the_volume_of_that_id_is_touched),
-    ("a_node_left_over_from_another_device_is_not_taken", a_stale_node_is_not_taken),
-    ("a_volume_after_a_crash_is_mended_and_mounted", a_volume_after_a_crash_is_mended_and_mounted),
-    ("damage_that_takes_a_decision_is_refused", damage_that_takes_a_decision_is_refused),
-    ("a_grown_volume_is_used_whole", a_grown_volume_is_used_whole),
-    ("a_mount_point_in_use_by_another_is_refused", a_mount_point_in_use_by_another_is_refused),
-    ("bad_input_is_named", bad_input_is_named),
+pub const CASES: [Case; 28] = cases![
+    a_blank_volume_is_formatted_once,
+    a_single_byte_is_no_blank_volume,
+    what_is_left_of_a_large_volume_is_found,
+    a_lost_superblock_is_no_blank_volume,
+    a_broken_superblock_is_refused,
+    a_partition_table_is_refused,
+    lvm_is_refused,
+    luks_is_refused,
+    swap_is_refused,
+    two_signatures_are_refused,
+    another_slots_stamp_is_refused,
+    another_slots_volume_is_refused_with_its_journal_unplayed,
+    no_stamp_is_refused,
+    no_stamp_is_adopted_when_the_tag_says_so,
+    a_copy_of_another_cluster_is_adopted_when_the_tag_says_so,
+    a_copy_is_isolated_before_it_is_stamped,
+    a_copy_that_nothing_isolates_is_refused,
+    what_is_no_copy_is_refused_where_one_is_expected,
+    a_volume_that_comes_late_is_waited_for,
+    tags_that_come_late_are_waited_for,
+    a_volume_that_never_comes_is_not_mounted,
+    only_the_volume_of_that_id_is_touched,
+    a_node_left_over_from_another_device_is_not_taken,
+    a_volume_after_a_crash_is_mended_and_mounted,
+    damage_that_takes_a_decision_is_refused,
+    a_grown_volume_is_used_whole,
+    a_mount_point_in_use_by_another_is_refused,
+    bad_input_is_named,
 ];
 
 /// xfs wants no less than 300 MiB.
@@ -162,7 +162,7 @@ fn another_slots_stamp_is_refused() {
         let guest = Guest::start(kind);
         let disk = guest.used(kind, mib);
         guest.within(&disk, |root| fs::write(root.join(".hermitcrab"), other).unwrap());
-        // What lets an unstamped one in does not let this one in, and neither does another cluster's name.
+        // The tag that admits an unstamped volume does not admit this one, and neither does another cluster's name.
         guest.metadata.tag("hermitcrab-adopt", "unstamped");
         guest.metadata.tag("hermitcrab-adopt-from", "consul-elsewhere");
         let line = other.trim().replace('\n', " ");
@@ -171,7 +171,7 @@ fn another_slots_stamp_is_refused() {
 }
 
 /// To look at a volume must not be to write to it.
-fn refused_with_its_journal_unplayed() {
+fn another_slots_volume_is_refused_with_its_journal_unplayed() {
     for (kind, mib) in KINDS {
         let guest = Guest::start(kind);
         let disk = guest.used(kind, mib);
@@ -197,7 +197,7 @@ fn no_stamp_is_refused() {
 }
 
 fn no_stamp_is_adopted_when_the_tag_says_so() {
-    let guest = Guest::start("xfs"); // what a blank one would be made
+    let guest = Guest::start("xfs"); // the file system that a blank volume is given
     let _disk = guest.used("ext4", 64);
     guest.metadata.tag("hermitcrab-adopt", "unstamped");
     let log = guest.mounts();
@@ -209,7 +209,7 @@ fn no_stamp_is_adopted_when_the_tag_says_so() {
     guest.mounts();
 }
 
-fn a_copy_is_adopted_when_the_tag_says_so() {
+fn a_copy_of_another_cluster_is_adopted_when_the_tag_says_so() {
     let guest = Guest::start("ext4");
     let disk = guest.used("ext4", 64);
     let stamp = "cluster consul-live\nslot live-1\nvolume data\n";
@@ -236,7 +236,7 @@ fn isolates_with(guest: &Guest, script: &str) {
     run("chmod", &["+x", guest.path("isolate").to_str().unwrap()]);
 }
 
-/// It is not mounted where the member would start on it before it is isolated, and what is cut short is done again.
+/// A copy is mounted at its mount point only once it is isolated. An isolation that was cut short is made again.
 fn a_copy_is_isolated_before_it_is_stamped() {
     for (kind, mib) in KINDS {
         let (guest, disk) = copied(kind, mib, Some("echo \"$1\" >>\"$2/begun\"; exit 1"));
@@ -263,7 +263,7 @@ fn a_copy_is_isolated_before_it_is_stamped() {
 
 fn a_copy_that_nothing_isolates_is_refused() {
     let (guest, disk) = copied("ext4", 64, None);
-    // What lets a volume of that cluster in without more ado does not do so where it may be a copy.
+    // The tag that admits a volume of that cluster does not admit a volume that may be a copy.
     guest.metadata.tag("hermitcrab-adopt-from", "consul-live");
     guest.refuses(
         &disk,
@@ -338,7 +338,7 @@ fn only_the_volume_of_that_id_is_touched() {
     assert_eq!(other.checksum(), before);
 }
 
-fn a_stale_node_is_not_taken() {
+fn a_node_left_over_from_another_device_is_not_taken() {
     let guest = Guest::start("ext4");
     let (other, disk) = (Disk::blank(guest.folder(), "other", 64), guest.blank(64));
     fs::create_dir(guest.path("nodes")).unwrap();
@@ -415,7 +415,7 @@ fn mebibytes(root: &Path) -> u64 {
         .unwrap()
 }
 
-/// What the kernel asks for before it grows a mounted ext4.
+/// Says whether the kernel may grow a mounted ext4, which needs a capability.
 fn may_resize() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();

@@ -11,14 +11,14 @@ use crate::servers::Servers;
 use crate::world::Guest;
 
 const TREE: &str = env!("CARGO_MANIFEST_DIR");
-/// What a guest waits for is there when the rig boots it, or comes within so many seconds.
+/// The seconds within which everything appears that a guest waits for; most of it is there when the rig boots the guest.
 const WAIT: u32 = 20;
 
 /// The files of the image, where its own script puts them.
 pub struct Image {
     root: PathBuf,
     servers: Servers,
-    /// Where its instances ask who they are.
+    /// The address of the metadata service, where instances ask who they are.
     metadata: String,
 }
 
@@ -70,7 +70,7 @@ impl Image {
         Boot { process: Some(Process::start(command, &console)), console }
     }
 
-    /// What the image's unit starts the server with, on an instance that has booted.
+    /// Makes the command by which the image's unit starts the server, on an instance that has booted.
     pub fn server(&self, own: &Path) -> Command {
         let exec = self.of_unit("ExecStart=");
         let (own, image) = (format!("={}/run/", own.display()), format!("={}/etc/", self.root.display()));

@@ -23,7 +23,7 @@ use crate::world::{Delays, Life, Standing, World, tag};
 
 pub const CLUSTER: &str = "consul-rig";
 pub const OWNER: &str = "hermitcrab";
-/// What EC2 takes, times this: a rollout then takes about as long as Consul itself needs.
+/// The factor for all times of EC2. With it a rollout takes about as long as Consul itself needs.
 const SCALE: f64 = 0.1;
 const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 
@@ -206,7 +206,7 @@ impl Rig {
         are_ours && well && self.truth.down_now().is_empty()
     }
 
-    /// What moto itself has.
+    /// Reads the resources that moto has.
     pub async fn inventory(&self) -> Inventory {
         Ec2::new(&self.moto.endpoint, PERSON).inventory().await.unwrap()
     }
@@ -231,7 +231,7 @@ impl Rig {
     }
 }
 
-/// Who sits in a slot.
+/// The instance and the volume of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seat {
     pub volume: String,

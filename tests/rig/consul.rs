@@ -11,7 +11,7 @@ use crate::boot::Image;
 use crate::process::Process;
 use crate::world::Guest;
 
-/// Where every server's HTTP API listens, at its own address.
+/// The port of every server's HTTP API, at its own address.
 pub const PORT: u16 = 8500;
 
 /// Starts the server of an instance that has booted, as its image does, and with what has to be otherwise here: many servers
@@ -73,7 +73,7 @@ impl Api {
         Self(reqwest::Client::builder().timeout(Duration::from_secs(3)).build().unwrap())
     }
 
-    /// What the leader thinks of its servers, asked of any of them. Empty if nobody can say.
+    /// Asks a server for the leader's view of all servers. The list is empty if the server does not know.
     pub async fn servers(&self, address: &str) -> Vec<Server> {
         // 429 says that not all is well, and has the same body.
         let health: Option<Health> = self.get(address, "operator/autopilot/health").await;

@@ -17,7 +17,7 @@ pub struct Controller {
     log: PathBuf,
 }
 
-/// How it ended: its exit code, unless it was killed.
+/// The end of a controller: its exit code, unless it was killed.
 #[derive(Clone, Debug)]
 pub struct Ended {
     pub code: Option<i32>,

@@ -9,7 +9,7 @@ use roxmltree::Node;
 
 use crate::xml;
 
-/// Who sends a call, as its access key says.
+/// The access key of a person, by which calls are told apart from the controller's.
 pub const PERSON: &str = "person";
 
 /// An endpoint, and who calls it.
@@ -90,7 +90,7 @@ impl Ec2 {
     }
 }
 
-/// What there is.
+/// The resources that exist.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     pub instances: Vec<Instance>,
@@ -105,7 +105,7 @@ pub struct Instance {
     pub zone: String,
     pub address: String,
     pub tags: BTreeMap<String, String>,
-    /// Its metadata show its tags.
+    /// Whether the instance's metadata show its tags.
     pub tells_tags: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What clients of the cluster asked and were answered, and whether one correct register could have answered so.
+//! The requests of the cluster's clients with their answers, and whether one correct register could have answered so.
 //!
 //! Each key has one writer, which writes 1, 2, 3 …, so that a value says how much was written before it. A write whose
 //! answer was lost may take effect later: at any time for a plain write, and for one with a compare-and-set no later than
@@ -7,15 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// How a write ended, as its writer knows.
+/// The end of a write, as far as its writer knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     Acknowledged,
-    /// It may have taken effect, or may still.
+    /// The write may have taken effect, or may do so later.
     Unknown,
 }
 
-/// What was done to a key.
+/// An operation on a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     Write(u64, Fate),
@@ -94,7 +94,7 @@ impl Register {
         reads.flat_map(|(read, value)| self.judge(read, value, &unknown)).collect()
     }
 
-    /// What is wrong with one read.
+    /// Lists the errors in one read.
     fn judge(&self, read: &Event, value: u64, unknown: &BTreeSet<u64>) -> Vec<String> {
         let mut wrong = Vec::new();
         let written =
@@ -102,7 +102,7 @@ impl Register {
         if value != 0 && !self.events.iter().any(written) {
             wrong.push(format!("{value} was read, and nobody had written it"));
         }
-        // What may take effect at any later time explains whatever it left behind.
+        // A plain write that may take effect at any later time explains its value in any read.
         if self.kind == Kind::Plain && unknown.contains(&value) {
             return wrong;
         }
@@ -127,6 +127,14 @@ impl Register {
 pub mod tests {
     use super::*;
 
+    pub const CASES: [(&str, fn()); 5] = cases![
+        a_correct_history_passes,
+        a_lost_acknowledged_write_is_found,
+        a_read_that_goes_back_is_found,
+        a_late_effect_of_a_plain_write_is_no_loss,
+        a_value_from_nowhere_is_found,
+    ];
+
     fn history(kind: Kind, ops: &[(u64, u64, Op)]) -> Vec<String> {
         let zero = Instant::now();
         let at = |millis: u64| zero + Duration::from_millis(millis);
@@ -134,7 +142,7 @@ pub mod tests {
         check(&History::from([("key".to_owned(), Register { kind, events: events.collect() })]))
     }
 
-    pub fn a_correct_history_passes() {
+    fn a_correct_history_passes() {
         use Fate::*;
         let ops = [
             (0, 10, Op::Write(1, Acknowledged)),
@@ -148,7 +156,7 @@ pub mod tests {
         assert_eq!(history(Kind::Cas, &ops), [] as [&str; 0]);
     }
 
-    pub fn a_lost_acknowledged_write_is_found() {
+    fn a_lost_acknowledged_write_is_found() {
         let ops = [
             (0, 10, Op::Write(1, Fate::Acknowledged)),
             (20, 30, Op::Write(2, Fate::Acknowledged)),
@@ -158,7 +166,7 @@ pub mod tests {
         assert_eq!(history(Kind::Plain, &ops), ["key: 1 was read after 2 had been acknowledged"]);
     }
 
-    pub fn a_read_that_goes_back_is_found() {
+    fn a_read_that_goes_back_is_found() {
         let ops = [
             (0, 10, Op::Write(1, Fate::Acknowledged)),
             (20, 90, Op::Write(2, Fate::Unknown)),
@@ -168,14 +176,14 @@ pub mod tests {
         assert_eq!(history(Kind::Cas, &ops), ["key: 1 was read after 2 had been read"]);
     }
 
-    pub fn a_late_effect_of_a_plain_write_is_no_loss() {
+    fn a_late_effect_of_a_plain_write_is_no_loss() {
         let ops =
             [(0, 10, Op::Write(1, Fate::Unknown)), (20, 30, Op::Write(2, Fate::Acknowledged)), (40, 50, Op::Read(1))];
         assert_eq!(history(Kind::Plain, &ops), [] as [&str; 0]);
         assert_eq!(history(Kind::Cas, &ops), ["key: 1 was read after 2 had been acknowledged"]);
     }
 
-    pub fn a_value_from_nowhere_is_found() {
+    fn a_value_from_nowhere_is_found() {
         let ops = [(0, 10, Op::Write(1, Fate::Acknowledged)), (20, 30, Op::Read(7))];
         assert_eq!(history(Kind::Cas, &ops), ["key: 7 was read, and nobody had written it"]);
     }

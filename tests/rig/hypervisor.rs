@@ -1,4 +1,4 @@
-//! What EC2 has below the instances: it boots each one that has its data volume, as the image does, then starts a real
+//! The hypervisor below the instances. It boots each instance that has its data volume, as the image does, then starts a real
 //! Consul server with the volume as its data directory, and ends it with the instance.
 
 use std::cell::RefCell;
@@ -17,14 +17,14 @@ use crate::world::Guest;
 
 /// A server that does not end by itself is killed after so long.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often a server that its peers do not see looks for them again, as cloud auto-join does every 30 s.
+/// The interval at which a server that its peers do not see looks for them again; cloud auto-join uses 30 s.
 const JOIN_EVERY: Duration = Duration::from_secs(2);
 
-/// What is on an image.
+/// The content of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
     Consul,
-    /// It boots, and its server never starts.
+    /// A guest that boots, and whose server never starts.
     Nothing,
 }
 
@@ -38,7 +38,7 @@ pub struct Hypervisor {
     images: RefCell<BTreeMap<String, Payload>>,
     booting: RefCell<BTreeMap<String, Boot>>,
     running: RefCell<BTreeMap<String, Running>>,
-    /// What autopilot said last, for each cluster.
+    /// The last answer of autopilot for each cluster.
     seen: RefCell<BTreeMap<String, Vec<Server>>>,
 }
 
@@ -106,7 +106,7 @@ impl Hypervisor {
         self.running.borrow().values().map(|one| one.guest.cluster.clone()).collect()
     }
 
-    /// What the servers whose slots are meant have said so far.
+    /// Collects the output of the servers of these slots.
     pub fn said(&self, is_meant: impl Fn(&str) -> bool) -> String {
         let logs = fs::read_dir(&self.dir).unwrap().map(|entry| entry.unwrap().path());
         let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
@@ -114,7 +114,7 @@ impl Hypervisor {
         its.map(|path| fs::read_to_string(path).unwrap()).collect()
     }
 
-    /// What autopilot said last of all servers.
+    /// Returns the last answer of autopilot about all servers.
     pub fn servers(&self) -> Vec<Server> {
         self.seen.borrow().values().flatten().cloned().collect()
     }

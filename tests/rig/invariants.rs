@@ -4,7 +4,7 @@ use crate::ec2::PERSON;
 use crate::proxy::request::Request;
 use crate::world::{Life, World, tag};
 
-/// What a controller's call would break.
+/// Lists the rules that a controller's call would break.
 pub fn broken(request: &Request, world: &World) -> Vec<String> {
     if request.who == PERSON || !request.is_mutating() || request.is_dry_run() {
         return Vec::new();

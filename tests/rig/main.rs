@@ -1,11 +1,11 @@
 //! The rig: the real controller, real Consul servers, and an EC2 endpoint that nobody here wrote, all on loopback.
 //!
-//! moto answers for EC2 behind a proxy that refuses, delays and breaks what EC2 would; private addresses are loopback
-//! addresses, and a hypervisor boots each instance that has its data volume by its image's own scripts, which configure a
-//! real server. Clients write and read all
-//! the while. What must hold is judged from what really happened, never from what the controller says.
+//! moto answers for EC2 behind a proxy that refuses and delays calls as EC2 does, and injects faults. Private addresses are
+//! loopback addresses. A hypervisor boots each instance that has its data volume: it runs the image's own scripts, which
+//! configure and start a real server. Clients write and read throughout. Each scenario is judged by what really happened, and
+//! never by what the controller says.
 //!
-//! `HERMITCRAB_RIG=required` makes a missing server a failure; `HERMITCRAB_RIG_SCALE` scales what EC2 takes.
+//! `HERMITCRAB_RIG=required` makes a missing server a failure; `HERMITCRAB_RIG_SCALE` scales the times of EC2.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Real servers take real time, and a test may panic.
 
@@ -15,6 +15,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
+
+#[macro_use]
+#[path = "../tools/cases.rs"]
+mod cases;
 
 // From the outside in.
 mod scenarios;
@@ -56,42 +60,35 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(AT_ONCE);
     rustls::crypto::ring::default_provider().install_default().ok(); // for reqwest, which has none of its own
     let mut trials = history_tests();
-    let stage = match Servers::find() {
-        Ok(servers) => Stage::On(servers),
+    let harness = match Servers::find() {
+        Ok(servers) => Harness::On(servers),
         Err(why) => {
             eprintln!("rig: its scenarios are not run: {why}");
-            Stage::Missing(why)
+            Harness::Missing(why)
         }
     };
-    trials.extend(scenarios::all(&stage));
+    trials.extend(scenarios::all(&harness));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn history_tests() -> Vec<Trial> {
-    let tests: [(&str, fn()); 5] = [
-        ("a_correct_history_passes", history::tests::a_correct_history_passes),
-        ("a_lost_acknowledged_write_is_found", history::tests::a_lost_acknowledged_write_is_found),
-        ("a_read_that_goes_back_is_found", history::tests::a_read_that_goes_back_is_found),
-        ("a_late_effect_of_a_plain_write_is_no_loss", history::tests::a_late_effect_of_a_plain_write_is_no_loss),
-        ("a_value_from_nowhere_is_found", history::tests::a_value_from_nowhere_is_found),
-    ];
     let trial = |(name, test): (&str, fn())| {
         Trial::test(format!("history::{name}"), move || {
             test();
             Ok(())
         })
     };
-    tests.into_iter().map(trial).collect()
+    history::tests::CASES.into_iter().map(trial).collect()
 }
 
-/// Whether scenarios can be played.
-enum Stage {
+/// The servers that scenarios need, or the reason why they are missing.
+enum Harness {
     On(Servers),
     Missing(String),
 }
 
-impl Stage {
-    /// A scenario on a rig for so many slots. Where a server is missing, it is shown as not run.
+impl Harness {
+    /// Makes a trial of a scenario on a rig with that many slots. Where a server is missing, the trial is shown as not run.
     fn scenario<F>(&self, name: &str, slots: usize, play: F) -> Trial
     where
         F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
@@ -112,7 +109,7 @@ impl Stage {
     }
 }
 
-/// Plays one scenario, and tells what happened if it fails.
+/// Plays one scenario, and prints its course if it fails.
 fn run(title: &str, servers: &Servers, slots: usize, play: impl AsyncFnOnce(Rc<Rig>)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let dir = tempfile::Builder::new().prefix("rig-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -124,7 +121,7 @@ fn run(title: &str, servers: &Servers, slots: usize, play: impl AsyncFnOnce(Rc<R
             rig.nothing_is_wrong();
         });
     }));
-    // What runs is ended with its runtime, on a panic too.
+    // The end of the runtime ends all that runs on it, also after a panic.
     drop(runtime);
     if let Err(panic) = played {
         let kept = dir.keep();
@@ -133,7 +130,7 @@ fn run(title: &str, servers: &Servers, slots: usize, play: impl AsyncFnOnce(Rc<R
     }
 }
 
-/// Waits until something is so, and fails if it is not so in time.
+/// Waits until a look finds something, and fails if no look does in time.
 async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {

@@ -37,7 +37,7 @@ impl Moto {
         Self { endpoint, log, _process: process }
     }
 
-    /// What it was asked for and does not have.
+    /// Lists the requests that moto has no answer for.
     pub fn complaints(&self) -> Vec<String> {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let complaints = log.lines().filter(|line| line.contains("NotImplementedError"));

@@ -54,11 +54,11 @@ pub struct Call {
     pub who: String,
     pub action: String,
     pub mutating: bool,
-    /// It changed something.
+    /// Whether the call changed something.
     pub effect: bool,
 }
 
-/// What is sent back: an HTTP status and a body.
+/// The answer to a call: an HTTP status and a body.
 type Answer = (u16, String);
 
 impl Proxy {
@@ -127,7 +127,7 @@ impl Proxy {
         self.told(&request, fault, outcome, effect).await
     }
 
-    /// What the caller hears of what was done.
+    /// Makes the answer that the caller receives, which may be lost or late.
     async fn told(
         &self,
         request: &Request,
@@ -232,7 +232,7 @@ impl Proxy {
         (shown, effect)
     }
 
-    /// What this call begins, if moto is told of it only when its time has come.
+    /// Finds the change that a call begins, if moto is called only when the change is due.
     fn later(&self, request: &Request) -> Option<Due> {
         match request.action.as_str() {
             "TerminateInstances" => {
@@ -268,7 +268,7 @@ impl Proxy {
         self.tokens.borrow_mut().spend(request, body, &made);
     }
 
-    /// What is on a volume goes with its snapshot, and what is in a snapshot with a volume that is made from it.
+    /// Copies the data of a volume to its snapshot, and the data of a snapshot to a volume made from it.
     fn copied(&self, request: &Request, body: &str, volume: &str) {
         let copier = self.copier.borrow();
         let Some(copier) = copier.as_ref() else { return };

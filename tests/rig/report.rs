@@ -1,4 +1,4 @@
-//! What a rollout must have left behind, and what it cost.
+//! The state that a rollout must leave behind, and the costs of the rollout.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,7 +8,7 @@ use crate::cluster::{Rig, Seat};
 use crate::ec2::PERSON;
 use crate::history::{self, History};
 
-/// How things stood before something was done.
+/// The state before a rollout.
 pub struct Before {
     pub seats: BTreeMap<String, Seat>,
     pub elections: usize,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 
-use crate::Stage;
+use crate::Harness;
 use crate::clients::Clients;
 use crate::cluster::Rig;
 use crate::controller::Controller;
@@ -26,16 +26,16 @@ mod two;
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// All of them, the longest first.
-pub fn all(stage: &Stage) -> Vec<Trial> {
-    let mut trials = parts::all(stage);
+pub fn all(harness: &Harness) -> Vec<Trial> {
+    let mut trials = parts::all(harness);
     if cfg!(feature = "aws") {
-        trials.extend(rollouts::all(stage));
-        trials.extend(groups::all(stage));
-        trials.extend(journey::all(stage));
-        trials.extend(two::all(stage));
-        trials.extend(faults::all(stage));
-        trials.extend(crashes::all(stage));
-        trials.extend(refusals::all(stage));
+        trials.extend(rollouts::all(harness));
+        trials.extend(groups::all(harness));
+        trials.extend(journey::all(harness));
+        trials.extend(two::all(harness));
+        trials.extend(faults::all(harness));
+        trials.extend(crashes::all(harness));
+        trials.extend(refusals::all(harness));
     }
     trials
 }

@@ -4,7 +4,7 @@ use std::env;
 
 use crate::fetch::fetch;
 
-/// Where moto and Consul are, and what the guest's scripts call.
+/// The programs of moto and Consul, and those that the guest's scripts call.
 #[derive(Clone, Debug)]
 pub struct Servers {
     /// For `PYTHONPATH`.

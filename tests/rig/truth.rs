@@ -1,4 +1,4 @@
-//! What really happened in one scenario, whatever anybody believes: a log, who was down when and by whose hand, and every
+//! The true course of one scenario, whatever anybody believes: a log, who was down when and by whose hand, and every
 //! safety rule that was broken.
 
 use std::cell::RefCell;

@@ -1,15 +1,15 @@
-//! What moto leaves out: that every change takes a while. The one model of what is on its way since when, which the proxy
-//! shows in its answers and the hypervisor acts on.
+//! The times of changes, which moto leaves out: the one model of every change under way, which the proxy shows in its answers
+//! and the hypervisor acts on.
 //!
-//! moto changes state at once. So what must not happen early (a volume coming free) is sent to moto only when its time
-//! has come, and what has happened already (an instance that runs) is shown late.
+//! moto changes state at once. So a change that must not happen early (a detached volume) is sent to moto only when it is
+//! due, and a change that moto has made already (a running instance) is shown late.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::ec2::{Inventory, PERSON};
 
-/// How long EC2 takes for each change.
+/// The time that EC2 takes for each change.
 #[derive(Clone, Copy, Debug)]
 pub struct Delays {
     pub launch: Duration,
@@ -29,7 +29,7 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// What EC2 usually takes, times a factor.
+    /// Multiplies the usual times of EC2 by a factor.
     pub fn scaled(scale: f64) -> Self {
         let of = |seconds: f64| Duration::from_secs_f64(seconds * scale);
         Self {
@@ -76,7 +76,7 @@ impl Life {
 pub struct Machine {
     pub life: Life,
     pub since: Instant,
-    /// When it was started again, as EC2 writes it. moto leaves the launch time as it was.
+    /// The time of the latest start, as EC2 writes it; moto leaves the launch time as it was.
     pub started_again: Option<String>,
     /// The access key of whoever changed its state last.
     pub by: String,
@@ -84,17 +84,17 @@ pub struct Machine {
     pub zone: String,
     pub address: String,
     pub tags: BTreeMap<String, String>,
-    /// Its metadata show its tags.
+    /// Whether the instance's metadata show its tags.
     pub tells_tags: bool,
-    /// Its payload is running.
+    /// Whether the instance's payload runs.
     pub guest: bool,
-    /// Its payload was running when its end began.
+    /// Whether the payload ran when the instance began to end.
     pub was_busy: bool,
     /// The launch will fail for this reason.
     pub doomed: Option<&'static str>,
 }
 
-/// Where a volume stands.
+/// The state of a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Creating,
@@ -168,7 +168,7 @@ impl World {
             let turned = match (row.state.as_str(), machine.life) {
                 ("running", Life::Stopping | Life::Stopped) => Life::Pending,
                 ("stopped", Life::Pending | Life::Running) => Life::Stopping,
-                // It was ours to send, so its time has come.
+                // The proxy sent the call, so the change is due.
                 ("terminated", Life::ShuttingDown) => Life::Terminated,
                 ("terminated", Life::Pending | Life::Running | Life::Stopping | Life::Stopped) => Life::ShuttingDown,
                 (_, unchanged) => unchanged,
@@ -301,14 +301,14 @@ impl Machine {
         if self.was_busy { delays.shutdown } else { Duration::ZERO }
     }
 
-    /// It came to where it is by a person's hand.
+    /// Says whether a person brought the volume to its place.
     pub fn by_a_person(&self) -> bool {
         self.by == PERSON
     }
 }
 
 impl Disk {
-    /// It is a member's, not an instance's own.
+    /// Says whether the volume is a member's data volume, and not an instance's root.
     pub fn is_data(&self) -> bool {
         self.tags.contains_key("hermitcrab:volume")
     }

@@ -72,7 +72,7 @@ impl Edits {
     }
 }
 
-/// What must not stand as it is in XML, written so that it may.
+/// Escapes text for XML.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

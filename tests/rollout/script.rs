@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hermitcrab::cli::cloud::Scene;
+use hermitcrab::cli::cloud::Environment;
 use hermitcrab::ids::{InstanceId, SlotName, VolumeId, VolumeName};
 use hermitcrab::observed::{Launches, Process};
 use hermitcrab::plan::{Hazard, Plan, plan};
@@ -207,8 +207,8 @@ impl Script {
         told
     }
 
-    fn scene(&self) -> Scene {
-        Scene::simulated(vec![self.simulation.committed()], self.world.clone(), None)
+    fn scene(&self) -> Environment {
+        Environment::simulated(vec![self.simulation.committed()], self.world.clone(), None)
     }
 
     fn status(&self) -> String {

@@ -16,7 +16,7 @@ pub fn tool(name: &str) -> Option<Command> {
     }
 }
 
-/// What the program says, which must be content.
+/// Runs a program that must succeed, and returns its output.
 pub fn content(mut program: Command) -> String {
     program.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
     let said = program.output().unwrap_or_else(|error| panic!("{program:?} cannot be run: {error}"));

@@ -1,8 +1,8 @@
-//! What tests need and others wrote: fetched if need be, by `tests/tools/fetch.sh`.
+//! Programs of others that tests need: fetched if necessary, by `tests/tools/fetch.sh`.
 
 use std::process::{Command, Stdio};
 
-/// What the script says of each, in their order; or why one of them cannot be had.
+/// Returns the path of each program, in this order; or the reason why one of them cannot be fetched.
 pub fn fetch<const N: usize>(names: [&str; N]) -> Result<[String; N], String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/fetch.sh");
     let output = Command::new("bash").arg(script).args(names).stdin(Stdio::null()).output();

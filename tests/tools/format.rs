@@ -1,4 +1,4 @@
-//! What `terraform fmt` would change, as far as it can be told line by line: indentation, alignment, blanks.
+//! The changes that `terraform fmt` would make, as far as they show line by line: indentation, alignment, blanks.
 
 use std::path::Path;
 

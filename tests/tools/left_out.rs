@@ -1,4 +1,4 @@
-//! What is left out for want of somebody else's program is said aloud.
+//! Reports checks that are left out because another program is missing.
 
 use std::io::{self, Write};
 

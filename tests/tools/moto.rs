@@ -26,7 +26,7 @@ impl Moto {
             .map_err(|error| format!("moto does not start: {error}"))?;
         let log = BufReader::new(process.stderr.take().unwrap());
         let (tell, told) = mpsc::channel();
-        // It reads on for as long as moto speaks, or moto would stand still.
+        // The output is read for as long as moto writes, because moto stops when the pipe is full.
         thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 if let Some((_, url)) = line.split_once("Running on ") {

@@ -1,12 +1,12 @@
-//! Adoption, carried out.
+//! Adoption on AWS.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::Args;
 use super::proposal::{SlotProposal, propose};
+use crate::cli::aws::Ports;
 use crate::cli::output::{BAD, DIM, GOOD, NAME, styled};
-use crate::cli::real::Real;
 use crate::cli::{Exit, Failure, Output};
 use crate::ids::{InstanceId, SlotName};
 use crate::plan::Hazard;
@@ -22,7 +22,7 @@ pub(super) fn adopt(
 ) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let outside = Real::open(&args.real, Some(spec)).await?;
+        let outside = Ports::open(&args.aws, Some(spec)).await?;
         let identity = outside.aws.identity(&spec.region).await.map_err(failed)?;
         if let Some(hazard) = Hazard::of_account(spec, Some(&identity.account)) {
             return Err(hazard.into());
@@ -32,28 +32,32 @@ pub(super) fn adopt(
         let candidate = |id: &InstanceId| candidates.iter().find(|candidate| candidate.id == *id);
         let with_seat = spec.slots.iter().filter_map(|slot| Some((slot, seats.get(&slot.name)?)));
         let proposals: Vec<_> =
-            with_seat.map(|(slot, id)| propose(spec, slot, id, candidate(id), &args.real.owner)).collect();
+            with_seat.map(|(slot, id)| propose(spec, slot, id, candidate(id), &args.aws.owner)).collect();
         proposals.iter().try_for_each(|proposal| show(proposal, &mut out.data))?;
         let obstacles: usize = proposals.iter().map(|proposal| proposal.obstacles.len()).sum();
         if obstacles > 0 {
             return Err(Failure::new(format!("{} cannot be adopted as it is; nothing was tagged", spec.name))
-                .hint("mend what is marked ✗"));
+                .hint("correct what is marked ✗"));
         }
         if !args.yes {
-            writeln!(out.data, "nothing was changed; with --yes all this is tagged as {}", args.real.owner)?;
+            writeln!(
+                out.data,
+                "nothing was changed; with --yes everything above is tagged with the owner {}",
+                args.aws.owner
+            )?;
             return Ok(Exit::Done);
         }
         for proposal in &proposals {
             tag(&outside, spec, proposal).await.map_err(failed)?;
             writeln!(out.data, "{}: adopted", proposal.slot)?;
         }
-        writeln!(out.data, "`hermitcrab doctor` says whether anything is in the way of a rollout")?;
+        writeln!(out.data, "`hermitcrab doctor` says whether anything would block a rollout")?;
         Ok(Exit::Done)
     })
 }
 
-/// First nothing can be deleted any more, then it is ours.
-async fn tag(outside: &Real, spec: &ClusterSpec, proposal: &SlotProposal) -> Result<(), PortError> {
+/// Tags a slot's instance and volumes. DeleteOnTermination is turned off first, so that no owned volume can be lost.
+async fn tag(outside: &Ports, spec: &ClusterSpec, proposal: &SlotProposal) -> Result<(), PortError> {
     for device in &proposal.kept {
         outside.aws.keep_volume(&spec.region, &proposal.instance, device).await?;
     }
@@ -62,7 +66,7 @@ async fn tag(outside: &Real, spec: &ClusterSpec, proposal: &SlotProposal) -> Res
 }
 
 fn failed(error: PortError) -> Failure {
-    Failure::new(error).hint("what was tagged stays tagged; run the command again once this is mended")
+    Failure::new(error).hint("resources that were tagged stay tagged; correct this, and run the command again")
 }
 
 fn show(proposal: &SlotProposal, out: &mut dyn Write) -> std::io::Result<()> {

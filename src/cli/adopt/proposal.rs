@@ -1,4 +1,4 @@
-//! What adopting an instance as a slot's would mean: pure, so that each obstacle can be tried.
+//! The proposal to adopt an instance for a slot; pure, so that each obstacle can be tried.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,13 @@ pub(super) struct SlotProposal {
     pub volumes: BTreeMap<VolumeName, VolumeId>,
     /// Devices whose volume would be deleted with the instance as it is.
     pub kept: Vec<String>,
-    /// What the first rollout will change.
+    /// The differences from the file, which the first rollout will remove.
     pub differences: Vec<String>,
-    /// Why it cannot be adopted.
+    /// The reasons why the instance cannot be adopted.
     pub obstacles: Vec<String>,
 }
 
-/// What EC2 shows of the instance, held against what the file declares.
+/// Compares the instance in EC2 with the file.
 pub(super) fn propose(
     spec: &ClusterSpec,
     slot: &SlotSpec,
@@ -40,12 +40,12 @@ pub(super) fn propose(
         obstacles: Vec::new(),
     };
     let Some(candidate) = candidate else {
-        proposal.obstacles.push(format!("there is no such instance in {}, or it may not be seen", spec.region));
+        proposal.obstacles.push(format!("no such instance in {}, or the credentials may not see it", spec.region));
         return proposal;
     };
     proposal.obstacles.extend(obstacles(spec, slot, candidate, owner));
     proposal.differences.extend(differences(spec, slot, candidate));
-    // Undeclared ones too: what is nobody's tagged data may be data all the same.
+    // Undeclared volumes as well, because an untagged volume may hold data.
     let doomed = candidate.volumes.iter().filter(|volume| volume.delete_on_termination && !volume.is_root);
     proposal.kept.extend(doomed.map(|volume| volume.device.clone()));
     for declared in &spec.volumes {
@@ -53,7 +53,7 @@ pub(super) fn propose(
             Some(volume) => proposal.take(spec, declared, volume, owner),
             None => proposal
                 .obstacles
-                .push(format!("nothing is attached at {}, where {} belongs", declared.device, declared.name)),
+                .push(format!("no volume is attached at {}, the device of {}", declared.device, declared.name)),
         }
     }
     proposal
@@ -62,7 +62,8 @@ pub(super) fn propose(
 impl SlotProposal {
     fn take(&mut self, spec: &ClusterSpec, declared: &VolumeSpec, volume: &CandidateVolume, owner: &str) {
         if volume.is_root {
-            self.obstacles.push(format!("{} at {} is what the instance boots from", volume.id, volume.device));
+            self.obstacles
+                .push(format!("{} at {} is the root volume, which the instance boots from", volume.id, volume.device));
             return;
         }
         let wanted = [
@@ -79,22 +80,24 @@ impl SlotProposal {
 fn obstacles(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate, owner: &str) -> Vec<String> {
     let mut obstacles = Vec::new();
     if candidate.state != InstanceState::Running {
-        obstacles.push("it does not run; start it, and adopt it then".to_owned());
+        obstacles.push("the instance does not run; start it, and adopt it then".to_owned());
     }
     if candidate.zone != slot.zone {
-        obstacles
-            .push(format!("it is in {}, and the slot in {}: volumes cannot change zones", candidate.zone, slot.zone));
+        obstacles.push(format!(
+            "the instance is in {}, and the slot in {}: volumes cannot change zones",
+            candidate.zone, slot.zone
+        ));
     }
     let wanted = [("hermitcrab:cluster", &*spec.name), ("hermitcrab:slot", &*slot.name), ("hermitcrab:owner", owner)];
     obstacles.extend(foreign(&candidate.id, &candidate.tags, &wanted));
     obstacles
 }
 
-/// Tags of ours that say something else.
+/// Lists the controller's tags that have another value.
 fn foreign(id: &str, tags: &BTreeMap<String, String>, wanted: &[(&str, &str)]) -> Vec<String> {
     let other = |(key, value): &(&str, &str)| {
         let is = tags.get(*key).filter(|is| *is != value)?;
-        Some(format!("{id} bears {key}={is} already, not {value}"))
+        Some(format!("{id} has the tag {key}={is} already, not {value}"))
     };
     wanted.iter().filter_map(other).collect()
 }
@@ -105,7 +108,7 @@ fn differences(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Ve
     let mut differences: Vec<_> = drifts.iter().map(|drift| format!("{drift} at the first rollout")).collect();
     if let Some(group) = &candidate.auto_scaling_group {
         differences.push(format!(
-            "it belongs to Auto Scaling group {group}: nothing is replaced before the group is adopted, or left"
+            "the instance belongs to Auto Scaling group {group}: nothing is replaced before it is detached, or the group adopted"
         ));
     }
     differences
@@ -121,7 +124,7 @@ mod tests {
         loaded.specs().next().unwrap().1.clone()
     }
 
-    /// An instance that is just as the first slot wants it.
+    /// Makes an instance that is as the first slot wants it.
     fn fitting(spec: &ClusterSpec) -> Candidate {
         let volume = |declared: &VolumeSpec| CandidateVolume {
             id: format!("vol-{}", declared.name).into(),
@@ -163,7 +166,7 @@ mod tests {
         let proposal = proposed(|candidate| {
             candidate.tags.insert("hermitcrab:cluster".to_owned(), "other".to_owned());
         });
-        assert_eq!(proposal.obstacles, ["i-1 bears hermitcrab:cluster=other already, not consul-prod"]);
+        assert_eq!(proposal.obstacles, ["i-1 has the tag hermitcrab:cluster=other already, not consul-prod"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is checked, from one look at a cluster: pure, so that each check can be tried.
+//! The checks of one look at a cluster; pure, so that each check can be tried.
 
 use std::time::Duration;
 
@@ -6,14 +6,16 @@ use serde::Serialize;
 
 use crate::cloud::permissions::{Allowed, Asked};
 use crate::ids::ImageId;
-use crate::observed::{CloudView, Health, Instance, InstanceState, Membership, Observation, Pruning, Reading};
+use crate::observed::{
+    ClaimRecord, CloudView, Health, Instance, InstanceState, Membership, Observation, Pruning, Reading,
+};
 use crate::plan::Look;
 use crate::plan::gates::{self, GateName};
 use crate::ports::{PortError, chain};
 use crate::spec::{ClusterSpec, PruningGuard, SlotSpec};
 use crate::time::{Human, Timestamp, elapsed};
 
-/// The gates that are about what EC2 shows.
+/// The gates that ask about resources of EC2.
 const RESOURCE_GATES: [GateName; 7] = [
     GateName::OwnedByAutoscaling,
     GateName::VolumeMissing,
@@ -24,29 +26,29 @@ const RESOURCE_GATES: [GateName; 7] = [
     GateName::ScheduledEvent,
 ];
 
-/// An answer bears its date in seconds, and takes some to come.
+/// The difference between two clocks that is accepted: an answer has its date in whole seconds, and takes time to arrive.
 const OFF: Duration = Duration::from_secs(30);
 
-/// One thing that was looked at.
+/// One check with its result.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// What was looked at.
+    /// The thing that was checked, e.g. `image`.
     pub what: String,
     pub verdict: Verdict,
-    /// What was found.
+    /// The finding, e.g. `no slot is claimed`.
     pub found: String,
-    /// What to do about it.
+    /// Advice, unless the finding is good.
     pub hint: Option<String>,
 }
 
-/// How it is.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Good,
     Bad,
-    /// It could not be found out.
+    /// The check could not be made.
     Unknown,
 }
 
@@ -64,7 +66,7 @@ impl Check {
     }
 }
 
-/// One line for all permissions that are there, and one for each that is not.
+/// Reports the granted permissions in one check, and each missing one in a check of its own.
 pub fn permissions(asked: &[Asked]) -> Vec<Check> {
     let allowed = asked.iter().filter(|asked| asked.answer == Allowed::Yes).count();
     let others = asked.iter().filter_map(|Asked { action, why, answer }| match answer {
@@ -79,26 +81,23 @@ pub fn permissions(asked: &[Asked]) -> Vec<Check> {
     summary.into_iter().chain(others).collect()
 }
 
-/// Whether the machine's clock is the cloud's: deadlines, windows and freshness go by ours, and signatures by both.
+/// Compares the machine's clock with the cloud's. Deadlines, windows and freshness go by the machine's, signatures by both.
 pub fn clock(ours: Timestamp, theirs: Result<Timestamp, PortError>) -> Check {
     let theirs = match theirs {
         Ok(theirs) => theirs,
         Err(error) => return Check::unknown("clock", chain(&error), "check the credentials and the network"),
     };
-    let (off, way) = match ours < theirs {
-        true => (elapsed(theirs, ours), "behind"),
-        false => (elapsed(ours, theirs), "ahead of"),
-    };
-    match off > OFF {
-        false => Check::good("clock", "that of AWS"),
-        true => {
-            let hint = "have it set by NTP: AWS refuses requests that are signed five minutes off, and windows and deadlines go by it";
-            Check::bad("clock", format!("{} {way} that of AWS", Human(off)), hint)
-        }
+    let (off, way) =
+        if ours < theirs { (elapsed(theirs, ours), "behind") } else { (elapsed(ours, theirs), "ahead of") };
+    if off <= OFF {
+        return Check::good("clock", "the same as the clock of AWS");
     }
+    let hint =
+        "set it by NTP: AWS refuses requests that are signed five minutes off, and windows and deadlines go by it";
+    Check::bad("clock", format!("{} {way} the clock of AWS", Human(off)), hint)
 }
 
-/// Everything that one look shows.
+/// Makes every check that one look allows.
 pub fn of(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
     let mut checks = Vec::new();
     match &seen.cloud {
@@ -119,22 +118,26 @@ pub fn of(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
         }
         Reading::Seen { value: membership, .. } => checks.extend(members(spec, membership)),
     }
-    checks.push(match &seen.claim {
+    checks.push(claims(&seen.claim));
+    checks.extend(resources(spec, seen));
+    checks
+}
+
+fn claims(claim: &Reading<ClaimRecord>) -> Check {
+    match claim {
         Reading::Unknown { why } => {
             Check::bad("claims", why, "give a place with --claims that can be read and written")
         }
         Reading::Seen { value: record, .. } if record.ending.is_some() => Check::bad(
             "claims",
-            "somebody has put an end to the cluster: no controller touches it",
-            "finish with `hermitcrab destroy`, or bring it back with `hermitcrab retry`",
+            "the cluster is being destroyed: controllers leave it alone",
+            "finish with `hermitcrab destroy`, or allow the cluster to be created again with `hermitcrab retry`",
         ),
         Reading::Seen { value: record, .. } => match &record.held {
             None => Check::good("claims", "no slot is claimed"),
             Some(claim) => Check::good("claims", format!("{} is claimed: a replacement is under way", claim.slot)),
         },
-    });
-    checks.extend(resources(spec, seen));
-    checks
+    }
 }
 
 fn account(spec: &ClusterSpec, view: &CloudView) -> Check {
@@ -145,7 +148,7 @@ fn account(spec: &ClusterSpec, view: &CloudView) -> Check {
             Check::bad("account", found, format!("use credentials of account {wanted}, or correct `account`"))
         }
         (Some(found), Some(_)) => Check::good("account", found),
-        (Some(found), None) => Check::good("account", format!("{found}; the file does not say which it should be")),
+        (Some(found), None) => Check::good("account", format!("{found}; the file names no account")),
     }
 }
 
@@ -160,7 +163,7 @@ fn image(id: &ImageId, view: &CloudView) -> Check {
     }
 }
 
-/// What serves a slot, by its tags.
+/// Finds the instance and the volumes of a slot by their tags.
 fn serving(slot: &SlotSpec, view: &CloudView, seen: &Observation) -> Check {
     let live: Vec<&Instance> = view.live_instances().filter(|instance| instance.slot == slot.name).collect();
     let volumes: Vec<_> = view.volumes.iter().filter(|volume| volume.slot == slot.name).collect();
@@ -175,13 +178,15 @@ fn serving(slot: &SlotSpec, view: &CloudView, seen: &Observation) -> Check {
     match (live.as_slice(), volumes.is_empty()) {
         ([], true) => Check::bad(
             what,
-            "no instance and no volume bears its tags",
-            "`hermitcrab adopt` takes over what exists; a controller would make new ones",
+            "no instance and no volume has the slot's tags",
+            "`hermitcrab adopt` takes over existing ones; a controller would create new ones",
         ),
-        ([], false) => Check::bad(what, format!("no instance; its volumes are {ids}"), "a controller will heal it"),
+        ([], false) => {
+            Check::bad(what, format!("no instance; its volumes are {ids}"), "a controller will replace the instance")
+        }
         ([one], _) if one.state != InstanceState::Running => {
             let found = format!("{} does not run", one.id);
-            Check::bad(what, found, "start it, or terminate it to have it replaced; unless a replacement is under way")
+            Check::bad(what, found, "unless a replacement is under way: start it, or terminate it to have it replaced")
         }
         ([one], _) => Check::good(what, format!("{} ({}) with {ids}", one.id, one.make.image)),
         (several, _) => {
@@ -189,7 +194,7 @@ fn serving(slot: &SlotSpec, view: &CloudView, seen: &Observation) -> Check {
             Check::bad(
                 what,
                 format!("several instances: {several}"),
-                "a replacement is under way, or one bears wrong tags",
+                "a replacement is under way, or one of them has wrong tags",
             )
         }
     }
@@ -203,9 +208,9 @@ fn members(spec: &ClusterSpec, membership: &Membership) -> Vec<Check> {
     let well = spec.slots.iter().filter(is_well).count();
     let found = format!("{well} of {declared} declared members are healthy voters");
     let mut checks = vec![match (well == declared, &membership.leader) {
-        (_, None) => Check::bad("members", format!("{found}; there is no leader"), "mend the cluster first"),
+        (_, None) => Check::bad("members", format!("{found}; there is no leader"), "repair the cluster first"),
         (false, Some(_)) => {
-            let hint = "mend the others first; their names must be the slots'";
+            let hint = "repair the other members first; a member's name must be its slot's name";
             Check::bad("members", found, hint)
         }
         (true, Some(_)) => Check::good("members", found),
@@ -235,24 +240,24 @@ fn pruning(guard: &PruningGuard, found: Pruning, declared: usize) -> Check {
     }
 }
 
-/// What the gates about EC2 say of each slot. What people want just now (windows, approval) is no matter of health.
+/// Asks the gates about EC2 for each slot. Gates about what people want now (windows, approval) say nothing about health.
 fn resources(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
     let Some(look) = Look::at(spec, seen).look() else { return Vec::new() };
     let mut closed: Vec<Check> = Vec::new();
     for slot in &look.slots {
         for (gate, finding) in gates::findings(&look, slot, &spec.image) {
             let Some(hazard) = finding.hazard.filter(|_| RESOURCE_GATES.contains(&gate.name)) else { continue };
-            let hint = hazard.hint().unwrap_or_else(|| format!("docs/gates.md says more of `{}`", gate.name));
+            let hint = hazard.hint().unwrap_or_else(|| format!("docs/gates.md says more about `{}`", gate.name));
             let check = Check::bad(gate.name.as_str(), hazard.to_string(), hint);
             if closed.iter().all(|known| known.found != check.found) {
                 closed.push(check);
             }
         }
     }
-    match closed.is_empty() {
-        true => vec![Check::good("resources", "no group, impairment, announced maintenance or DeleteOnTermination")],
-        false => closed,
+    if closed.is_empty() {
+        closed.push(Check::good("resources", "no group, impairment, announced maintenance or DeleteOnTermination"));
     }
+    closed
 }
 
 #[cfg(test)]
@@ -268,8 +273,8 @@ mod tests {
             (check.verdict, check.found)
         };
         assert_eq!(told(0, Ok(at(-2))).0, Verdict::Good);
-        assert_eq!(told(90, Ok(at(0))), (Verdict::Bad, "1m 30s ahead of that of AWS".to_owned()));
-        assert_eq!(told(0, Ok(at(90))), (Verdict::Bad, "1m 30s behind that of AWS".to_owned()));
+        assert_eq!(told(90, Ok(at(0))), (Verdict::Bad, "1m 30s ahead of the clock of AWS".to_owned()));
+        assert_eq!(told(0, Ok(at(90))), (Verdict::Bad, "1m 30s behind the clock of AWS".to_owned()));
         let silent = PortError::new("ask what time it is", ErrorKind::Unreachable, "no answer");
         assert_eq!(told(0, Err(silent)).0, Verdict::Unknown);
     }

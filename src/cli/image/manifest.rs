@@ -1,4 +1,4 @@
-//! What Packer's manifest post-processor writes: pure, so that each defect can be tried.
+//! The manifest that Packer's post-processor writes; pure, so that each defect can be tried.
 //!
 //! The file keeps every run. A build of the Amazon builders names its images as `region:ami-…`, parted by commas:
 //! <https://developer.hashicorp.com/packer/docs/post-processors/manifest>.
@@ -30,18 +30,18 @@ struct Build {
     packer_run_uuid: String,
 }
 
-/// Why a manifest names no image for a region.
+/// The reason why a manifest names no image for a region.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    #[error("it is no manifest of Packer")]
+    #[error("the file is no manifest of Packer")]
     NotAManifest(#[source] serde_json::Error),
-    #[error("it has no build of a last run")]
+    #[error("the manifest has no build of a last run")]
     NoLastRun,
     #[error("the last run has no build `{name}`")]
     NoSuchBuild { name: String, builds: Vec<String> },
     #[error("the last run built no AMI: {}", .builds.join(", "))]
     NotAmazon { builds: Vec<String> },
-    #[error("build `{build}` names `{artifact}`, which is no image with its region")]
+    #[error("build `{build}` names `{artifact}`, which is not written as REGION:AMI")]
     NotAnImage { build: String, artifact: String },
     #[error("the last run has no image in {region}: it has {}", .images.join(", "))]
     NotInRegion { region: String, images: Vec<String> },
@@ -50,7 +50,7 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
-    /// The next step.
+    /// Says what to do next.
     pub fn hint(&self) -> String {
         match self {
             Self::NotAManifest(_) => {
@@ -59,25 +59,24 @@ impl ManifestError {
             Self::NoLastRun => "run `packer build` once more, or name the image with --image".to_owned(),
             Self::NoSuchBuild { builds, .. } => format!("give --build one of {}", builds.join(", ")),
             Self::NotAmazon { .. } => {
-                "instances start from what the Amazon builders make, e.g. `amazon-ebs`; or name the image with --image"
-                    .to_owned()
+                "use one of the Amazon builders, e.g. `amazon-ebs`; or name the image with --image".to_owned()
             }
             Self::NotAnImage { .. } => {
                 "an artifact is written like `us-east-1:ami-0123456789abcdef0`; name the image with --image".to_owned()
             }
             Self::NotInRegion { region, .. } => {
                 format!(
-                    "let the template build in {region}, or copy it there (`ami_regions`); or name one with --image"
+                    "build the template in {region}, or copy the image there (`ami_regions`); or name an image with --image"
                 )
             }
             Self::Several { .. } => {
-                "say which with --build NAME; if they have one name, name the image with --image".to_owned()
+                "choose one with --build NAME; if the builds have the same name, name the image with --image".to_owned()
             }
         }
     }
 }
 
-/// The image that the last run made for a region.
+/// Finds the image that the last run made for a region.
 pub fn image(text: &str, region: &str, build: Option<&str>) -> Result<ImageId, ManifestError> {
     let manifest: Manifest = serde_json::from_str(text).map_err(ManifestError::NotAManifest)?;
     let last = |build: &&Build| !build.packer_run_uuid.is_empty() && build.packer_run_uuid == manifest.last_run_uuid;
@@ -102,7 +101,7 @@ pub fn image(text: &str, region: &str, build: Option<&str>) -> Result<ImageId, M
     }
 }
 
-/// The builds of that name; all of them if none is asked for.
+/// Chooses the builds of that name; all of them without a name.
 fn chosen<'m>(last: &[&'m Build], name: Option<&str>) -> Result<Vec<&'m Build>, ManifestError> {
     let Some(name) = name else { return Ok(last.to_vec()) };
     let named: Vec<_> = last.iter().copied().filter(|build| build.name == name).collect();
@@ -120,7 +119,7 @@ struct Image<'m> {
     id: &'m str,
 }
 
-/// What the Amazon builders among the builds have made; what others make is no image of EC2.
+/// Lists the images of the Amazon builders; other builders make no images of EC2.
 fn images<'m>(builds: &[&'m Build]) -> Result<Vec<Image<'m>>, ManifestError> {
     let amazon: Vec<_> = builds.iter().filter(|build| makes_images(&build.builder_type)).collect();
     if amazon.is_empty() {
@@ -137,7 +136,7 @@ fn images<'m>(builds: &[&'m Build]) -> Result<Vec<Image<'m>>, ManifestError> {
         .collect()
 }
 
-/// `amazon-ebsvolume` makes volumes.
+/// Says whether a builder makes images; `amazon-ebsvolume` makes volumes.
 fn makes_images(builder_type: &str) -> bool {
     builder_type.starts_with("amazon-") && builder_type != "amazon-ebsvolume"
 }
@@ -149,7 +148,7 @@ mod tests {
     const EAST: &str = "ami-0aaaaaaaaaaaaaaaa";
     const WEST: &str = "ami-0bbbbbbbbbbbbbbbb";
 
-    /// A manifest with an older run, and these builds as the last: name, builder, artifact.
+    /// Writes a manifest with an older run, and with these builds as the last run: name, builder, artifact.
     fn manifest(builds: &[(&str, &str, &str)]) -> String {
         let build = |(name, builder, artifact): &(&str, &str, &str), run: &str| {
             serde_json::json!({"name": name, "builder_type": builder, "build_time": 1_767_600_000, "files": null,
@@ -204,17 +203,17 @@ mod tests {
                 "the last run built no AMI: consul is of amazon-ebsvolume".to_owned(),
             ),
             ("amazon-ebs", &west, format!("the last run has no image in us-east-1: it has {west}")),
-            ("amazon-ebs", EAST, format!("build `consul` names `{EAST}`, which is no image with its region")),
+            ("amazon-ebs", EAST, format!("build `consul` names `{EAST}`, which is not written as REGION:AMI")),
             (
                 "amazon-ebs",
                 "us-east-1:latest",
-                "build `consul` names `us-east-1:latest`, which is no image with its region".to_owned(),
+                "build `consul` names `us-east-1:latest`, which is not written as REGION:AMI".to_owned(),
             ),
-            ("amazon-ebs", "", "build `consul` names ``, which is no image with its region".to_owned()),
+            ("amazon-ebs", "", "build `consul` names ``, which is not written as REGION:AMI".to_owned()),
         ] {
             assert_eq!(refusal(&[("consul", builder, artifact)], None), refused);
         }
-        assert_eq!(refusal(&[], None), "it has no build of a last run");
+        assert_eq!(refusal(&[], None), "the manifest has no build of a last run");
     }
 
     #[test]

@@ -2,35 +2,26 @@
 
 use std::path::{Component, Path};
 
+use crate::spec::quorum;
+
 use super::draft::{Draft, Field, Slot};
 
-/// The file that a whole draft declares. `path` is where it will lie.
+/// Writes the file that a whole draft declares. `path` is the place of the file.
 pub fn compose(draft: &Draft, path: &Path) -> String {
-    let text = |field| scalar(draft.text(field).unwrap_or_default());
-    let optional = |field, line: &str| draft.text(field).map_or(String::new(), |_| format!("{line}{}\n", text(field)));
-    let account = draft.text(Field::Account).map_or(String::new(), |account| {
-        format!(
-            "  # A guard: with the credentials of another account nothing is done. In quotes, or leading zeros are lost.\n  \
-             account: {}\n",
-            quoted(account)
-        )
-    });
-    let version = optional(
-        Field::Version,
-        "      # A member on the image must report this version before the next slot is touched. Change them together.\n      \
-         version: ",
-    );
-    let groups = match draft.security_groups.as_slice() {
-        [] => String::new(),
-        groups => {
-            format!("    securityGroups: [{}]\n", groups.iter().map(|g| scalar(g)).collect::<Vec<_>>().join(", "))
-        }
-    };
-    let capacity = optional(
-        Field::AutoScalingGroup,
-        "\n  # The group that the instances belong to. It is kept still while one of them is replaced.\n  \
-         capacity:\n    autoScalingGroup: ",
-    );
+    let parts = [
+        header(draft, path),
+        place(draft),
+        application(draft),
+        instance(draft),
+        capacity(draft),
+        volumes(draft),
+        slots(draft),
+        ROLLOUT.to_owned(),
+    ];
+    parts.concat()
+}
+
+fn header(draft: &Draft, path: &Path) -> String {
     format!(
         "\
 # yaml-language-server: $schema={schema}
@@ -40,71 +31,22 @@ pub fn compose(draft: &Draft, path: &Path) -> String {
 apiVersion: hermitcrab/v1
 kind: Cluster
 metadata:
-  # It is written on every instance and volume, so it cannot change.
+  # The name is written on every instance and volume, so it cannot change.
   name: {name}
-spec:
-  region: {region}
-{account}  # Always a literal id, never `latest`: what is committed is what runs. `hermitcrab promote` writes another one here.
-  image: {image}
-
-  application:
-    # For servers that speak TLS or want a token there are `scheme`, `caFile` and `tokenFile`.
-    consul:
-      datacenter: {datacenter}
-{version}      # Keep autopilot from pruning a server that is only being replaced.
-      manageAutopilot: true
-
-  # A difference in any of these but tags replaces the instances, one at a time.
-  instance:
-    type: {instance_type}
-{profile}{groups}    tags:
-      # Images may read them: so many servers must have met before one may lead, and so their datacenter is called.
-      consul-servers: \"{count}\"
-      consul-datacenter: {datacenter}
-{capacity}
-  # Volumes outlive instances: a replacement is given its predecessor's, with the member's data and identity on it.
-  volumes:
-    - name: data
-      device: /dev/sdf
-      size: {size}
-{key}      encrypted: true
-      # A way back for the data, should a new version spoil it.
-      snapshotBeforeReplace: true
-
-  # A slot's name is its member's node name. Zones never change, because volumes cannot leave theirs.
-  slots:
-{slots}
-  # These are the defaults.
-  rollout:
-    strategy: surge # the replacement is launched and checked before the old instance stops
-    bakeTime: 60s # how long a new member must stay healthy before its old instance goes
-    joinDeadline: 10m # how long a member may be down before `onFailure` applies
-    onFailure: rollback # the volumes go back to the old instance, which is kept until then
-
-  # While this is true, `destroy` is refused.
-  deletionProtection: true
 ",
         schema = schema_for(path),
         servers = servers(draft.slots.len()),
-        name = text(Field::Name),
-        region = text(Field::Region),
-        image = text(Field::Image),
-        datacenter = text(Field::Datacenter),
-        instance_type = text(Field::InstanceType),
-        profile = optional(Field::InstanceProfile, "    iamInstanceProfile: "),
-        count = draft.slots.len(),
-        size = text(Field::VolumeSize),
-        key = key(draft),
-        slots = draft.slots.iter().map(slot).collect::<String>(),
+        name = text(draft, Field::Name),
     )
 }
 
-/// What the file begins with.
+/// Sums up how many servers there are, and how many of them may fail.
 fn servers(count: usize) -> String {
     let servers = if count == 1 { "server" } else { "servers" };
-    match count - crate::spec::quorum(count).min(count) {
+    match count - quorum(count).min(count) {
         0 => format!(
-            "{count} Consul {servers}, for a try: none can be replaced while a quorum stays, so upgrades are blocked. With three they are not."
+            "{count} Consul {servers}, for a try: replacing any of them would break the quorum, so upgrades are blocked. \
+             Three servers can be upgraded."
         ),
         may_fail => {
             format!("{count} Consul {servers}, of which {may_fail} may fail. To upgrade, commit another image.")
@@ -112,15 +54,112 @@ fn servers(count: usize) -> String {
     }
 }
 
-/// The file names no key: EBS encrypts with the account's default one.
-fn key(draft: &Draft) -> String {
-    draft.text(Field::KmsKey).map_or(String::new(), |key| {
+fn place(draft: &Draft) -> String {
+    let account = draft.text(Field::Account).map_or(String::new(), |account| {
         format!(
-            "      # With the account's default key for EBS in this region. To have it be Terraform's:\n      \
+            "  # A guard: with credentials of another account nothing is changed. In quotes, because leading zeros matter.\n  \
+             account: {}\n",
+            quoted(account)
+        )
+    });
+    format!(
+        "\
+spec:
+  region: {region}
+{account}  # Always a literal id, never `latest`: what is committed is what runs. `hermitcrab promote` writes another id here.
+  image: {image}
+",
+        region = text(draft, Field::Region),
+        image = text(draft, Field::Image),
+    )
+}
+
+fn application(draft: &Draft) -> String {
+    let version = optional(
+        draft,
+        Field::Version,
+        "      # A member on the image must report this version before the next slot is touched. Change both together.\n      \
+         version: ",
+    );
+    format!(
+        "
+  application:
+    # For servers that speak TLS or want a token there are `scheme`, `caFile` and `tokenFile`.
+    consul:
+      datacenter: {datacenter}
+{version}      # Keep autopilot from removing a server while its instance is replaced.
+      manageAutopilot: true
+",
+        datacenter = text(draft, Field::Datacenter),
+    )
+}
+
+fn instance(draft: &Draft) -> String {
+    let groups = match draft.security_groups.as_slice() {
+        [] => String::new(),
+        groups => {
+            let groups: Vec<_> = groups.iter().map(|group| scalar(group)).collect();
+            format!("    securityGroups: [{}]\n", groups.join(", "))
+        }
+    };
+    format!(
+        "
+  # A difference in any of these fields but tags replaces the instances, one at a time.
+  instance:
+    type: {instance_type}
+{profile}{groups}    tags:
+      # Images may read these tags: how many servers meet before one may lead, and the name of their datacenter.
+      consul-servers: \"{count}\"
+      consul-datacenter: {datacenter}
+",
+        instance_type = text(draft, Field::InstanceType),
+        profile = optional(draft, Field::InstanceProfile, "    iamInstanceProfile: "),
+        count = draft.slots.len(),
+        datacenter = text(draft, Field::Datacenter),
+    )
+}
+
+fn capacity(draft: &Draft) -> String {
+    optional(
+        draft,
+        Field::AutoScalingGroup,
+        "\n  # The group that the instances belong to. Its processes are suspended while an instance is replaced.\n  \
+         capacity:\n    autoScalingGroup: ",
+    )
+}
+
+fn volumes(draft: &Draft) -> String {
+    // The file names no key: EBS encrypts with the account's default one.
+    let key = draft.text(Field::KmsKey).map_or(String::new(), |key| {
+        format!(
+            "      # Encrypted with the account's default key for EBS in this region. To make Terraform's key the default:\n      \
              # aws ec2 modify-ebs-default-kms-key-id --kms-key-id {}\n",
             key.escape_default()
         )
-    })
+    });
+    format!(
+        "
+  # Volumes outlive instances: a replacement is given its predecessor's, with the member's data and identity.
+  volumes:
+    - name: data
+      device: /dev/sdf
+      size: {size}
+{key}      encrypted: true
+      # A way back for the data, if a new version spoils them.
+      snapshotBeforeReplace: true
+",
+        size = text(draft, Field::VolumeSize),
+    )
+}
+
+fn slots(draft: &Draft) -> String {
+    format!(
+        "
+  # A slot's name is its member's node name. Zones never change, because a volume cannot leave its zone.
+  slots:
+{}",
+        draft.slots.iter().map(slot).collect::<String>()
+    )
 }
 
 fn slot(slot: &Slot) -> String {
@@ -128,7 +167,29 @@ fn slot(slot: &Slot) -> String {
     format!("    - {{ name: {}, zone: {}, subnet: {} }}\n", scalar(name), scalar(zone), scalar(subnet))
 }
 
-/// Where an editor finds the schema: beside the folder `desired-state`, else beside the folder that the path begins in.
+const ROLLOUT: &str = "
+  # These are the defaults.
+  rollout:
+    strategy: surge # the replacement is launched and checked before the old instance stops
+    bakeTime: 60s # how long a new member must stay healthy before its old instance is terminated
+    joinDeadline: 10m # how long a member may be down before `onFailure` applies
+    onFailure: rollback # the volumes go back to the old instance, which is kept until then
+
+  # While this is true, `destroy` is refused.
+  deletionProtection: true
+";
+
+/// Writes the field's value.
+fn text(draft: &Draft, field: Field) -> String {
+    scalar(draft.text(field).unwrap_or_default())
+}
+
+/// Writes a line for a field that has a value, and nothing for one that has none.
+fn optional(draft: &Draft, field: Field, line: &str) -> String {
+    draft.text(field).map_or(String::new(), |_| format!("{line}{}\n", text(draft, field)))
+}
+
+/// Finds the schema from the file: beside the folder `desired-state`, else beside the folder that the path begins in.
 pub fn schema_for(path: &Path) -> String {
     let folders = path.parent().unwrap_or(Path::new("")).components();
     let folders: Vec<_> = folders.filter(|part| matches!(part, Component::Normal(_))).collect();
@@ -141,7 +202,7 @@ pub fn schema_for(path: &Path) -> String {
     "../".repeat(depth) + "schema/cluster.v1.json"
 }
 
-/// A text as YAML: as it is where every reader takes it for text, else in quotes.
+/// Writes a text as YAML: without quotes where every reader takes it for text, else in quotes.
 fn scalar(text: &str) -> String {
     const NO_TEXT: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let plain = text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -151,7 +212,7 @@ fn scalar(text: &str) -> String {
     if plain || is_size { text.to_owned() } else { quoted(text) }
 }
 
-/// JSON's strings are YAML's too.
+/// Writes a text in quotes. JSON's strings are also YAML's.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,40 +1,41 @@
-//! The questions to a person, in their order; who puts them is another's business.
+//! The questions to a person, in their order; a terminal or a test puts them.
 
 use super::draft::{DEFAULTS, Draft, Field, Given, Slot};
+use super::objection::take;
 use crate::cli::Failure;
 
 /// One question.
 #[derive(Debug)]
 pub struct Question {
-    /// What is asked.
+    /// The question's text.
     pub text: String,
-    /// What is taken if nothing is answered; empty for what may be left out.
+    /// The answer of somebody who only presses Enter; empty for a field that may be left out.
     pub default: Option<String>,
 }
 
-/// Says what is wrong with an answer.
+/// A check of an answer, which says what is wrong with it.
 pub type Check<'c> = &'c dyn Fn(&str) -> Result<(), String>;
 
-/// Who puts questions, and puts them again until there is an answer that the check lets pass.
+/// A way to put questions. A question is put again until its answer passes the check.
 pub trait Ask {
-    /// One answer.
+    /// Puts one question.
     fn ask(&mut self, question: &Question, check: Check<'_>) -> Result<String, Failure>;
 }
 
-/// What has one line for an answer. Those that end in `optional` may be left out.
+/// The questions with one line for an answer, and whether the answer may be left out.
 const TEXTS: [(Field, &str, bool); 9] = [
-    (Field::Name, "What is the cluster called?", false),
+    (Field::Name, "What is the name of the cluster?", false),
     (Field::Region, "In which AWS region is it?", false),
     (Field::Account, "In which AWS account? (twelve digits; a guard, optional)", true),
     (Field::Image, "Which image do its instances run first? (ami-…)", false),
-    (Field::Datacenter, "What is Consul's datacenter called?", false),
+    (Field::Datacenter, "What is the name of Consul's datacenter?", false),
     (Field::Version, "Which Consul version is in the image? (e.g. 1.20.1; optional)", true),
     (Field::InstanceType, "Which instance type?", false),
     (Field::InstanceProfile, "Which instance profile? (its name; optional)", true),
     (Field::VolumeSize, "How large is each member's data volume?", false),
 ];
 
-/// Asks for all that the draft lacks.
+/// Asks for every field that the draft lacks.
 pub fn ask(draft: &mut Draft, asker: &mut dyn Ask) -> Result<(), Failure> {
     for (field, text, optional) in TEXTS {
         if !draft.has(field) {
@@ -44,7 +45,7 @@ pub fn ask(draft: &mut Draft, asker: &mut dyn Ask) -> Result<(), Failure> {
         }
     }
     if !draft.has(Field::SecurityGroups) {
-        let text = "Which security groups? (sg-…, parted by commas; optional)".to_owned();
+        let text = "Which security groups? (sg-…, separated by commas; optional)".to_owned();
         one(draft, asker, &Question { text, default: Some(String::new()) }, true, security_groups)?;
     }
     if !draft.has(Field::Slots) { slots(draft, asker) } else { Ok(()) }
@@ -55,7 +56,7 @@ fn default(field: Field, optional: bool) -> Option<String> {
     known.or_else(|| optional.then(String::new))
 }
 
-/// Puts one question, and takes its answer into the draft.
+/// Puts one question, and adds its answer to the draft.
 fn one(
     draft: &mut Draft,
     asker: &mut dyn Ask,
@@ -65,16 +66,16 @@ fn one(
 ) -> Result<(), Failure> {
     let left_out = |answer: &str| optional && answer.trim().is_empty();
     let answer = asker.ask(question, &|answer| {
-        if left_out(answer) { Ok(()) } else { draft.clone().take(given(answer.trim())) }
+        if left_out(answer) { Ok(()) } else { take(&mut draft.clone(), given(answer.trim())) }
     })?;
-    if left_out(&answer) { Ok(()) } else { draft.take(given(answer.trim())).map_err(Failure::new) }
+    if left_out(&answer) { Ok(()) } else { take(draft, given(answer.trim())).map_err(Failure::new) }
 }
 
 fn security_groups(answer: &str) -> Given {
     Given::SecurityGroups(answer.split([',', ' ']).filter(|group| !group.is_empty()).map(str::to_owned).collect())
 }
 
-/// The slots one after the other: each answer is checked against those before it.
+/// Asks for the slots, one after the other. Each answer is checked against the earlier ones.
 fn slots(draft: &mut Draft, asker: &mut dyn Ask) -> Result<(), Failure> {
     let count = Question {
         text: "How many slots does it have, one a member? (1 to 9; an odd number is best)".to_owned(),
@@ -83,43 +84,41 @@ fn slots(draft: &mut Draft, asker: &mut dyn Ask) -> Result<(), Failure> {
     let number = |answer: &str| answer.trim().parse::<usize>().ok().filter(|count| (1..=9).contains(count));
     let right = |answer: &str| number(answer).map(drop).ok_or_else(|| format!("`{answer}` is no number from 1 to 9"));
     let count = number(&asker.ask(&count, &right)?).unwrap_or_default();
-    let name = draft.text(Field::Name).unwrap_or_default().to_owned();
-    let region = draft.text(Field::Region).unwrap_or_default().to_owned();
-    for at in 0..count {
-        let letter = char::from(b'a' + at as u8);
-        let zone = char::from(b'a' + (at % 3) as u8);
-        let mut slot = Slot {
-            name: format!("{name}-{letter}"),
-            zone: format!("{region}{zone}"),
-            subnet: format!("subnet-example-{letter}"),
-        };
-        let nth = at + 1;
-        let mut part = |text: &str, default: bool, part: fn(&mut Slot) -> &mut String| {
-            let default = default.then(|| part(&mut slot).clone());
-            let with = |answer: &str| {
-                let mut slot = slot.clone();
-                answer.trim().clone_into(part(&mut slot));
-                Given::Slots(draft.slots.iter().cloned().chain([slot]).collect())
-            };
-            let question = Question { text: format!("Slot {nth} of {count}: {text}"), default };
-            let answer = asker.ask(&question, &|answer| draft.clone().take(with(answer)))?;
+    (0..count).try_for_each(|at| slot(draft, asker, at, count))
+}
+
+/// Asks for one slot: its name, zone and subnet.
+fn slot(draft: &mut Draft, asker: &mut dyn Ask, at: usize, count: usize) -> Result<(), Failure> {
+    let (letter, zone) = (char::from(b'a' + at as u8), char::from(b'a' + (at % 3) as u8));
+    let mut slot = Slot {
+        name: format!("{}-{letter}", draft.text(Field::Name).unwrap_or_default()),
+        zone: format!("{}{zone}", draft.text(Field::Region).unwrap_or_default()),
+        subnet: format!("subnet-example-{letter}"),
+    };
+    let mut part = |text: &str, default: bool, part: fn(&mut Slot) -> &mut String| {
+        let default = default.then(|| part(&mut slot).clone());
+        let with = |answer: &str| {
+            let mut slot = slot.clone();
             answer.trim().clone_into(part(&mut slot));
-            Ok::<_, Failure>(())
+            Given::Slots(draft.slots.iter().cloned().chain([slot]).collect())
         };
-        part("its name, which is its member's node name", true, |slot| &mut slot.name)?;
-        part("its availability zone", true, |slot| &mut slot.zone)?;
-        part("its subnet, in that zone (subnet-…)", false, |slot| &mut slot.subnet)?;
-        let slots = draft.slots.iter().cloned().chain([slot]).collect();
-        draft.take(Given::Slots(slots)).map_err(Failure::new)?;
-    }
-    Ok(())
+        let question = Question { text: format!("Slot {} of {count}: {text}", at + 1), default };
+        let answer = asker.ask(&question, &|answer| take(&mut draft.clone(), with(answer)))?;
+        answer.trim().clone_into(part(&mut slot));
+        Ok::<_, Failure>(())
+    };
+    part("its name, which is its member's node name", true, |slot| &mut slot.name)?;
+    part("its availability zone", true, |slot| &mut slot.zone)?;
+    part("its subnet, in that zone (subnet-…)", false, |slot| &mut slot.subnet)?;
+    let slots = draft.slots.iter().cloned().chain([slot]).collect();
+    take(draft, Given::Slots(slots)).map_err(Failure::new)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Answers in turn; an answer that is refused is followed by the next one.
+    /// Answers in a fixed order; a refused answer is followed by the next one.
     struct Scripted {
         answers: Vec<&'static str>,
         asked: Vec<String>,
@@ -200,11 +199,11 @@ mod tests {
     #[test]
     fn what_is_known_is_not_asked() {
         let mut draft = Draft::default();
-        draft.take(Given::Text(Field::Name, "consul".into())).unwrap();
-        draft.take(Given::Text(Field::Region, "us-east-1".into())).unwrap();
-        draft.take(Given::SecurityGroups(vec!["sg-0aa".into()])).unwrap();
+        take(&mut draft, Given::Text(Field::Name, "consul".into())).unwrap();
+        take(&mut draft, Given::Text(Field::Region, "us-east-1".into())).unwrap();
+        take(&mut draft, Given::SecurityGroups(vec!["sg-0aa".into()])).unwrap();
         let slot = Slot { name: "a".into(), zone: "us-east-1a".into(), subnet: "subnet-0a".into() };
-        draft.take(Given::Slots(vec![slot])).unwrap();
+        take(&mut draft, Given::Slots(vec![slot])).unwrap();
         let scripted = asked(&mut draft, &["", "ami-0aaaaaaaaaaaaaaaa", "", "", "", "", ""]);
         assert_eq!(scripted.asked.len(), 7, "{:?}", scripted.asked);
     }

@@ -11,7 +11,7 @@ use crate::cli::Failure;
 pub struct Terminal;
 
 impl Terminal {
-    /// Whether there is anybody to ask.
+    /// Says whether there is a person to ask.
     pub fn is_there() -> bool {
         stdin().is_terminal() && stderr().is_terminal()
     }
@@ -25,7 +25,7 @@ impl Ask for Terminal {
         }
         let allow_empty = question.default.as_ref().is_some_and(String::is_empty);
         input.allow_empty(allow_empty).validate_with(|answer: &String| check(answer)).interact_text().map_err(|error| {
-            Failure::new(error).hint("nothing was written; `hermitcrab init --help` shows what flags can say instead")
+            Failure::new(error).hint("nothing was written; `hermitcrab init --help` lists the flags to give instead")
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What `terraform output -json` says of the ground that a cluster is to stand on: pure, so that each defect can be tried.
+//! The outputs of Terraform for a new cluster, as `terraform output -json` writes them; pure, so that each defect can be tried.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::draft::{Field, Given, Slot};
 struct Expected {
     name: &'static str,
     field: Field,
-    /// What it should be.
+    /// A description of the right value, e.g. "the AWS region, as text".
     is: &'static str,
     read: fn(&Value) -> Option<Given>,
-    /// Null, and so left out by Terraform, if the configuration has no such thing.
+    /// Whether the output may be null, and so left out by Terraform.
     optional: bool,
 }
 
@@ -42,30 +42,30 @@ const fn optional(name: &'static str, field: Field, is: &'static str, read: fn(&
     Expected { name, field, is, read, optional: true }
 }
 
-/// What one output says, or what is wrong with it.
+/// One output as it was read.
 #[derive(Debug, PartialEq)]
 pub struct Read {
     /// The output's name.
     pub name: &'static str,
-    /// What it is about.
+    /// The field that the output is for.
     pub field: Field,
-    /// What it should be.
+    /// A description of the right value.
     pub is: &'static str,
-    /// What it says; else what is wrong.
+    /// The value, or what is wrong with it.
     pub given: Result<Given, &'static str>,
 }
 
-/// Why a text holds no outputs at all.
+/// The reason why a text holds no outputs at all.
 #[derive(Debug, thiserror::Error)]
 pub enum TerraformError {
-    #[error("this is not what `terraform output -json` writes")]
+    #[error("the text is not what `terraform output -json` writes")]
     NotOutputs(#[source] serde_json::Error),
     #[error("Terraform has no outputs")]
     NoOutputs,
 }
 
 impl TerraformError {
-    /// The next step.
+    /// Says what to do next.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NotOutputs(_) => "run `terraform output -json` in infra/, without the name of an output",
@@ -74,13 +74,13 @@ impl TerraformError {
     }
 }
 
-/// Terraform says of each output its type too, and whether it is a secret.
+/// One output in the JSON. Terraform adds its type, and whether it is a secret.
 #[derive(Deserialize)]
 struct Output {
     value: Value,
 }
 
-/// What each of the expected outputs says. Others are not looked at.
+/// Reads each of the expected outputs. Other outputs are ignored.
 pub fn read(json: &str) -> Result<Vec<Read>, TerraformError> {
     let outputs: BTreeMap<String, Output> = serde_json::from_str(json).map_err(TerraformError::NotOutputs)?;
     if outputs.is_empty() {
@@ -91,7 +91,7 @@ pub fn read(json: &str) -> Result<Vec<Read>, TerraformError> {
         let given = match value {
             None if expected.optional => return None,
             None => Err("is missing"),
-            Some(value) => (expected.read)(value).ok_or("is something else"),
+            Some(value) => (expected.read)(value).ok_or("is not usable"),
         };
         Some(Read { name: expected.name, field: expected.field, is: expected.is, given })
     };
@@ -160,12 +160,12 @@ mod tests {
             for expected in EXPECTED {
                 let mut outputs = outputs();
                 outputs[expected.name]["value"] = wrong.clone();
-                assert_eq!(defects(&outputs), [format!("{} is something else", expected.name)]);
+                assert_eq!(defects(&outputs), [format!("{} is not usable", expected.name)]);
             }
         }
         let mut outputs = outputs();
         outputs["slots"]["value"]["consul-b"].as_object_mut().unwrap().remove("subnet");
-        assert_eq!(defects(&outputs), ["slots is something else"]);
+        assert_eq!(defects(&outputs), ["slots is not usable"]);
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! A plan as a comment on a pull request: what matters above the fold, the steps below it.
+//! A plan as a comment on a pull request: the summary is always visible, the steps can be unfolded.
 
 use std::fmt::Write;
 
 use super::json::{Answer, ClusterPlan, Document, SlotPlan};
 use super::text::{counts, movement, span, why};
 
-/// GitHub takes 65,536 characters; the rest is for what is put around it.
+/// The characters of a comment. GitHub accepts 65,536; the rest is left for a workflow that adds text.
 const LIMIT: usize = 60_000;
 
-/// A comment for each cluster. The marker in the first line of each names the comment that it replaces.
+/// Renders a comment for each cluster. The marker in its first line names the earlier comment that it replaces.
 pub fn render(document: &Document) -> String {
     document.plans.iter().map(comment).collect::<Vec<_>>().join("\n")
 }
@@ -25,7 +25,7 @@ fn comment(plan: &ClusterPlan) -> String {
     comment
 }
 
-/// How many sections fit, with some room for the line that says how many do not.
+/// Counts the sections that fit, with room for a line about the others.
 fn fitting(sections: &[String], room: usize) -> usize {
     let mut used = 200;
     let fits = |section: &&String| {
@@ -83,7 +83,7 @@ fn next(plan: &ClusterPlan) -> String {
     format!("\n{said}:\n\n{}", plan.hazards.iter().map(line).collect::<String>())
 }
 
-/// The slots in their order.
+/// Renders the slots in their order.
 fn order(slots: &[SlotPlan]) -> String {
     if slots.is_empty() {
         return String::new();
@@ -134,12 +134,12 @@ fn code(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Text in a cell of a table.
+/// Escapes text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
-/// Text that no reader of Markdown takes for HTML.
+/// Escapes text that a reader of Markdown would take for HTML.
 fn escaped(text: &str) -> String {
     text.replace('<', "&lt;").replace('\n', " ")
 }

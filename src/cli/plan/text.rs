@@ -8,7 +8,7 @@ use crate::time::Human;
 
 use super::json::{Answer, ClusterPlan, Document, Next, ReasonKind, SlotPlan, StepReport, VolumeMove};
 
-/// All plans, an empty line between them.
+/// Renders all plans, with an empty line between them.
 pub fn render(document: &Document) -> String {
     let plans: Vec<_> = document.plans.iter().map(|plan| Text(plan).to_string()).collect();
     plans.join("\n")
@@ -40,11 +40,11 @@ fn place(plan: &ClusterPlan) -> String {
     }
 }
 
-/// All of it in numbers, e.g. `3 of 3 slots to replace, about 9m, 24 mutating EC2 calls, 3 instances terminated`.
+/// Sums a plan up in numbers, e.g. `3 of 3 slots to replace, about 9m, 24 mutating EC2 calls, 3 instances terminated`.
 pub fn counts(plan: &ClusterPlan) -> String {
     let totals = &plan.totals;
     if !plan.seen {
-        return "the world could not be seen".to_owned();
+        return "the cloud could not be read".to_owned();
     }
     if totals.slots == 0 {
         return format!("nothing to do, {} as the spec wants", slots(totals.declared_slots));
@@ -133,27 +133,27 @@ fn write_step(f: &mut fmt::Formatter<'_>, place: usize, step: &StepReport, width
     writeln!(f, "{line}")
 }
 
-/// Why something is done to the slot, and why it is its turn.
+/// Says why the slot is changed, and why it is the slot's turn.
 pub fn why(slot: &SlotPlan) -> String {
     match (slot.reason.kind, &slot.reason.rank) {
-        (ReasonKind::UnderWay, _) => "its replacement has begun, so it is finished first".to_owned(),
-        (ReasonKind::Empty, _) => "it has no instance, so it is given one before anything is upgraded".to_owned(),
+        (ReasonKind::UnderWay, _) => "its replacement has begun, and is finished first".to_owned(),
+        (ReasonKind::Empty, _) => "the slot has no instance, and is given one before any upgrade".to_owned(),
         (ReasonKind::Outdated, Some(rank)) => rank.clone(),
         (ReasonKind::Outdated, None) => "outdated".to_owned(),
     }
 }
 
-/// Which volume goes where.
+/// Says from where to where a volume moves.
 pub fn movement(volume: &VolumeMove) -> String {
     let to = volume.to.as_deref().unwrap_or("its new instance");
     match (&volume.volume, &volume.from) {
         (Some(id), Some(from)) => format!("volume {} ({id}) moves from {from} to {to}", volume.name),
-        (Some(id), None) => format!("volume {} ({id}) is given to {to}", volume.name),
-        (None, _) => format!("volume {} is made blank and given to {to}", volume.name),
+        (Some(id), None) => format!("volume {} ({id}) is attached to {to}", volume.name),
+        (None, _) => format!("volume {} is created blank and attached to {to}", volume.name),
     }
 }
 
-/// Seconds as a person writes them.
+/// Writes seconds as a person does.
 pub fn span(seconds: u64) -> Human {
     Human(Duration::from_secs(seconds))
 }

@@ -1,4 +1,4 @@
-//! Writes down what a rehearsal came to, where every controller of the cluster finds it.
+//! Records the result of a rehearsal where every controller of the cluster finds it.
 
 use std::error::Error;
 
@@ -6,21 +6,21 @@ use serde::Serialize;
 
 use crate::action::{ClaimEffect, Effect};
 use crate::cli::Failure;
-use crate::cli::cloud::{self, Scene};
+use crate::cli::cloud::{self, Environment};
 use crate::ids::Generation;
 use crate::observed::{Rehearsed, Verdict};
 use crate::ports::{Outcome, chain};
 use crate::rehearsal::{Judgement, Report};
 use crate::spec::{self, ClusterSpec};
 
-/// How often it is tried, should somebody else write at the same time.
+/// Attempts to write the record, where somebody else writes at the same time.
 const TRIES: usize = 5;
-/// How much is kept of what speaks against an image.
+/// The findings against an image that are recorded; the report has all of them.
 const FINDINGS: usize = 3;
-/// Characters of each.
+/// The characters of a finding that are recorded.
 const LONGEST: usize = 200;
 
-/// What was written down, of which generation.
+/// The record of a rehearsal of one generation.
 pub struct Record {
     generation: Generation,
     kept: Kept,
@@ -28,20 +28,20 @@ pub struct Record {
 
 enum Kept {
     Written,
-    /// It was broken off: that proves nothing, and what was known before still holds.
+    /// Nothing, because the rehearsal was interrupted and proves nothing. An earlier record still holds.
     Nothing,
     Failed(Failure),
 }
 
-/// No controller knows of it.
+/// A rehearsal that no controller knows of.
 #[derive(Debug, thiserror::Error)]
 #[error("the rehearsal is not recorded")]
 struct NotRecorded {
     source: Box<dyn Error>,
 }
 
-/// Writes it down for the cluster itself, as its spec would have it.
-pub fn record(scene: &Scene, spec: &ClusterSpec, report: &Report) -> Record {
+/// Records the result for the cluster itself, with the generation of its spec.
+pub fn record(environment: &Environment, spec: &ClusterSpec, report: &Report) -> Record {
     let generation = spec.generation();
     if report.judgement == Judgement::Interrupted {
         return Record { generation, kept: Kept::Nothing };
@@ -50,14 +50,14 @@ pub fn record(scene: &Scene, spec: &ClusterSpec, report: &Report) -> Record {
         generation: generation.clone(),
         from: report.from.clone(),
         to: report.to.clone(),
-        at: scene.now(),
+        at: environment.now(),
         copy: report.copy.clone(),
         unlike: report.changed.clone(),
         verdict: verdict(report),
     };
-    let mut kept = Kept::Failed(Failure::new("somebody else has written to its claim record each time"));
+    let mut kept = Kept::Failed(Failure::new("the claim record was changed by somebody else at each attempt"));
     for _ in 0..TRIES {
-        kept = match write(scene, spec, &rehearsed) {
+        kept = match write(environment, spec, &rehearsed) {
             Ok(true) => return Record { generation, kept: Kept::Written },
             Ok(false) => kept,
             Err(failure) => Kept::Failed(failure),
@@ -66,14 +66,15 @@ pub fn record(scene: &Scene, spec: &ClusterSpec, report: &Report) -> Record {
     Record { generation, kept }
 }
 
-/// Whether it is written. A write of which no answer came may have been.
-fn write(scene: &Scene, spec: &ClusterSpec, rehearsed: &Rehearsed) -> Result<bool, Failure> {
-    let (_, record) = scene.see(spec)?;
+/// Writes the record; `false` if somebody else has changed the claim record. A write whose answer was lost may have taken
+/// effect, so that the record is read first.
+fn write(environment: &Environment, spec: &ClusterSpec, rehearsed: &Rehearsed) -> Result<bool, Failure> {
+    let (_, record) = environment.see(spec)?;
     if record.rehearsed.contains(rehearsed) {
         return Ok(true);
     }
     let effect = ClaimEffect::Rehearsed { rehearsed: rehearsed.clone(), expects: record.revision };
-    let outcome = scene.act(spec, None, Effect::Claim(effect))?;
+    let outcome = environment.act(spec, None, Effect::Claim(effect))?;
     Ok(!matches!(outcome, Outcome::Changed { .. }))
 }
 
@@ -85,7 +86,7 @@ fn verdict(report: &Report) -> Verdict {
     Verdict::Failed { findings: report.findings.iter().take(FINDINGS).map(short).collect() }
 }
 
-/// The report as programs read it, with what became of it.
+/// The report for programs, with the generation and whether the result is recorded.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Beside<'a> {
@@ -96,12 +97,12 @@ pub struct Beside<'a> {
 }
 
 impl Record {
-    /// A line for a terminal.
+    /// Writes a line for a terminal.
     pub fn text(&self, cloud: &cloud::Args) -> String {
         format!("  {:12} {}\n", "recorded", self.told(cloud))
     }
 
-    /// A row for a comment on a pull request.
+    /// Writes a row for a comment on a pull request.
     pub fn markdown(&self, cloud: &cloud::Args) -> String {
         format!("| recorded | {} |\n", self.told(cloud))
     }
@@ -109,34 +110,34 @@ impl Record {
     fn told(&self, cloud: &cloud::Args) -> String {
         match &self.kept {
             Kept::Written => format!("for {}, in {}", self.generation, place(cloud)),
-            Kept::Nothing => "no: it proves nothing".to_owned(),
+            Kept::Nothing => "no: an interrupted rehearsal proves nothing".to_owned(),
             Kept::Failed(failure) => format!("no: {}", chain(&*failure.error)),
         }
     }
 
-    /// For programs.
+    /// Puts the record beside the report, for programs.
     pub fn beside<'a>(&'a self, report: &'a Report) -> Beside<'a> {
         Beside { report, generation: &self.generation, recorded: matches!(self.kept, Kept::Written) }
     }
 
-    /// A rehearsal that the file requires and that no controller knows of was in vain.
+    /// Fails if the file requires a rehearsal, and the result could not be recorded.
     pub fn conclude(self, spec: &ClusterSpec) -> Result<(), Failure> {
         match (self.kept, spec.rollout.rehearsal) {
             (Kept::Failed(failure), spec::Rehearsal::Required) => {
                 Err(Failure::new(NotRecorded { source: failure.error })
-                    .hint("see that the claims can be written, and rehearse again: the file requires it"))
+                    .hint("check that the claims can be written, and rehearse again: the file requires a rehearsal"))
             }
             (Kept::Failed(_), spec::Rehearsal::Optional) | (Kept::Written | Kept::Nothing, _) => Ok(()),
         }
     }
 }
 
-/// Where it was written.
+/// Names the place of the record.
 fn place(cloud: &cloud::Args) -> String {
     match (&cloud.world, cloud.cloud) {
         (Some(world), _) => world.display().to_string(),
-        (None, Some(cloud::Kind::Simulated)) => "a world that is not kept".to_owned(),
-        (None, Some(cloud::Kind::Aws) | None) => cloud.real.place().to_string(),
+        (None, Some(cloud::Kind::Simulated)) => "a world that is not saved".to_owned(),
+        (None, Some(cloud::Kind::Aws) | None) => cloud.aws.place().to_string(),
     }
 }
 
@@ -148,38 +149,38 @@ mod tests {
 
     const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
 
-    /// A settled cluster, what is wanted of it, and a rehearsal of that on another instance type.
-    fn scene() -> (Scene, ClusterSpec, Rehearsal) {
+    /// Makes a settled cluster, its spec with another image, and a rehearsal of that image on another instance type.
+    fn rehearsed() -> (Environment, ClusterSpec, Rehearsal) {
         let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
         let old = loaded.specs().next().unwrap().1.clone();
         let world = World::new(1, FaultLevel::None);
         world.settle(&old);
         let spec = ClusterSpec { image: NEW.into(), ..old.clone() };
-        let scene = Scene::simulated(vec![spec.clone()], world, None);
-        let mut copy = copy(&spec, name(&spec.name, scene.now()));
+        let environment = Environment::simulated(vec![spec.clone()], world, None);
+        let mut copy = copy(&spec, name(&spec.name, environment.now()));
         let changes = Changes { instance_type: Some("t3.small".to_owned()), ..Changes::default() };
         let changed = changes.make(&mut copy).unwrap();
         let part = std::time::Duration::from_secs(3_600);
         let budget = Budget { member_down: None, write_stall: None, part };
-        (scene, spec, Rehearsal { original: old.name, copy, changed, from: old.image, budget })
+        (environment, spec, Rehearsal { original: old.name, copy, changed, from: old.image, budget })
     }
 
     fn report(rehearsal: &Rehearsal, judgement: Judgement, findings: &[String]) -> Report {
         Report { judgement, findings: findings.to_vec(), ..Report::of(rehearsal) }
     }
 
-    fn known(scene: &Scene, spec: &ClusterSpec) -> (u64, Vec<Rehearsed>) {
-        let (_, record) = scene.see(spec).unwrap();
+    fn known(environment: &Environment, spec: &ClusterSpec) -> (u64, Vec<Rehearsed>) {
+        let (_, record) = environment.see(spec).unwrap();
         (record.revision, record.rehearsed)
     }
 
     #[test]
     fn it_is_written_down_for_the_cluster_as_it_is_to_be_and_not_for_the_copy() {
-        let (scene, spec, rehearsal) = scene();
-        let before = known(&scene, &spec).0;
-        let kept = record(&scene, &spec, &report(&rehearsal, Judgement::Passed, &[])).kept;
+        let (environment, spec, rehearsal) = rehearsed();
+        let before = known(&environment, &spec).0;
+        let kept = record(&environment, &spec, &report(&rehearsal, Judgement::Passed, &[])).kept;
         assert!(matches!(kept, Kept::Written));
-        let (revision, known) = known(&scene, &spec);
+        let (revision, known) = known(&environment, &spec);
         let [rehearsed] = &known[..] else { panic!("{known:?}") };
         assert_eq!(revision, before + 1);
         assert_eq!(rehearsed.generation, spec.generation());
@@ -190,38 +191,38 @@ mod tests {
 
     #[test]
     fn of_what_speaks_against_an_image_enough_is_kept_and_no_more() {
-        let (scene, spec, rehearsal) = scene();
+        let (environment, spec, rehearsal) = rehearsed();
         let findings: Vec<_> = (0..9).map(|nth| format!("{nth}{}", "ü".repeat(999))).collect();
-        record(&scene, &spec, &report(&rehearsal, Judgement::Failed, &findings));
-        let Verdict::Failed { findings } = known(&scene, &spec).1.remove(0).verdict else { panic!("it passed") };
+        record(&environment, &spec, &report(&rehearsal, Judgement::Failed, &findings));
+        let Verdict::Failed { findings } = known(&environment, &spec).1.remove(0).verdict else { panic!("it passed") };
         assert_eq!(findings.iter().map(|finding| finding.chars().count()).collect::<Vec<_>>(), [LONGEST; FINDINGS]);
     }
 
     #[test]
     fn one_that_was_broken_off_leaves_what_was_known() {
-        let (scene, spec, rehearsal) = scene();
-        record(&scene, &spec, &report(&rehearsal, Judgement::Passed, &[]));
-        let before = known(&scene, &spec);
+        let (environment, spec, rehearsal) = rehearsed();
+        record(&environment, &spec, &report(&rehearsal, Judgement::Passed, &[]));
+        let before = known(&environment, &spec);
         let broken_off =
             report(&rehearsal, Judgement::Interrupted, &["the rollout did not come to its end: broken off".to_owned()]);
-        assert!(matches!(record(&scene, &spec, &broken_off).kept, Kept::Nothing));
-        assert_eq!(known(&scene, &spec), before);
+        assert!(matches!(record(&environment, &spec, &broken_off).kept, Kept::Nothing));
+        assert_eq!(known(&environment, &spec), before);
     }
 
     #[test]
     fn a_write_of_which_no_answer_came_is_not_made_twice() {
-        let (scene, spec, rehearsal) = scene();
-        record(&scene, &spec, &report(&rehearsal, Judgement::Passed, &[]));
-        let (revision, known_before) = known(&scene, &spec);
-        assert!(write(&scene, &spec, &known_before[0]).unwrap());
-        assert_eq!(known(&scene, &spec).0, revision);
+        let (environment, spec, rehearsal) = rehearsed();
+        record(&environment, &spec, &report(&rehearsal, Judgement::Passed, &[]));
+        let (revision, known_before) = known(&environment, &spec);
+        assert!(write(&environment, &spec, &known_before[0]).unwrap());
+        assert_eq!(known(&environment, &spec).0, revision);
     }
 
     #[test]
     fn what_cannot_be_written_is_an_error_where_the_file_requires_it() {
-        let (scene, spec, rehearsal) = scene();
+        let (environment, spec, rehearsal) = rehearsed();
         let mut spec = ClusterSpec { name: "nowhere".into(), ..spec };
-        let made = |spec: &ClusterSpec| record(&scene, spec, &report(&rehearsal, Judgement::Passed, &[]));
+        let made = |spec: &ClusterSpec| record(&environment, spec, &report(&rehearsal, Judgement::Passed, &[]));
         let (optional, required) = (made(&spec), made(&spec));
         assert!(optional.conclude(&spec).is_ok());
         spec.rollout.rehearsal = spec::Rehearsal::Required;

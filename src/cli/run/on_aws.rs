@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Args, Backend, attend};
-use crate::cli::real::Real;
+use crate::cli::aws::Ports;
 use crate::cli::{Exit, Failure, Output};
 use crate::clock::SystemClock;
 use crate::coordination;
@@ -15,7 +15,7 @@ use crate::ports::PortError;
 /// Attends to the clusters, with or without a lease.
 pub(super) async fn on_aws(args: &Args, files: Files, out: &mut Output) -> Result<Exit, Failure> {
     let loaded = files.load();
-    let outside = Real::open(&args.real, loaded.specs().next().map(|(_, spec)| spec)).await?;
+    let outside = Ports::open(&args.real, loaded.specs().next().map(|(_, spec)| spec)).await?;
     let lease =
         Shared { outside: outside.clone(), holder: format!("{} (process {})", args.real.owner, std::process::id()) };
     let backend = Backend { outside, source: files, seed: u64::from(std::process::id()) };
@@ -29,7 +29,7 @@ pub(super) async fn on_aws(args: &Args, files: Files, out: &mut Output) -> Resul
 
 /// The lease that lies where the claims do.
 struct Shared {
-    outside: Rc<Real>,
+    outside: Rc<Ports>,
     /// The holder's name for people, e.g. `hermitcrab (process 4711)`.
     holder: String,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Args, Backend};
 use crate::cli::Failure;
-use crate::cli::cloud;
+use crate::cli::{image, world};
 use crate::daemon::files::Files;
 use crate::daemon::source::Source;
 use crate::ids::ImageId;
@@ -31,7 +31,7 @@ pub(super) struct Simulated {
     #[arg(long)]
     empty: bool,
     /// An image whose members never join, in the simulated world
-    #[arg(long, value_name = "AMI", value_parser = cloud::image)]
+    #[arg(long, value_name = "AMI", value_parser = image::id)]
     bad_image: Vec<ImageId>,
 }
 
@@ -53,11 +53,11 @@ pub(super) fn backend(args: &Args, files: Files) -> Result<Backend<World, Announ
 impl Simulated {
     fn open(&self, loaded: &Loaded) -> Result<World, Failure> {
         let world = match self.world.as_deref().filter(|path| path.exists()) {
-            Some(path) => cloud::load(path)?,
+            Some(path) => world::load(path)?,
             None => self.begin(loaded),
         };
         if let Some(path) = &self.world {
-            cloud::save(&world, path)?;
+            world::save(&world, path)?;
             world.autosave(path);
         }
         world.paced(self.speed);

@@ -1,4 +1,4 @@
-//! What goes wrong between the controller and EC2, on purpose.
+//! Faults that are injected between the controller and EC2.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub enum On {
     Action(&'static str),
 }
 
-/// How often.
+/// The frequency of a fault.
 #[derive(Clone, Debug)]
 pub enum Often {
     Always,

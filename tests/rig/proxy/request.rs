@@ -35,7 +35,7 @@ impl Request {
         self.params.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    /// It changes something, or may.
+    /// Says whether the request changes something, or may.
     pub fn is_mutating(&self) -> bool {
         !["Describe", "Get", "List"].iter().any(|prefix| self.action.starts_with(prefix))
     }
@@ -50,7 +50,7 @@ impl Request {
         self.params.iter().filter(move |(key, _)| numbered(key)).map(|(_, value)| value.as_str())
     }
 
-    /// What it is about, to be read by a person.
+    /// Names the resource that the request is about, for a person.
     pub fn subject(&self) -> String {
         let tags = self.params.iter().filter(|(key, _)| {
             key.starts_with("Tag.") && key.ends_with(".Key") // of CreateTags: which ones says what it is for

@@ -1,4 +1,4 @@
-//! What EC2 refuses and moto does not.
+//! Refusals of EC2 that moto does not make.
 
 use super::request::Request;
 use crate::ec2::Refused;

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 
 use super::rollouts::effects_of_replacing;
 use super::{LIMIT, settles_on_v2, wanting_one_more_on_v2, wanting_v2};
-use crate::Stage;
+use crate::Harness;
 use crate::clients::Clients;
 use crate::cluster::Rig;
 use crate::controller::Controller;
@@ -18,21 +18,21 @@ const CHANGES: u32 = 7;
 
 /// By default each change of one replacement, and every change of a whole rollout in one story. Each change of a whole
 /// rollout by itself takes half an hour, so one has to ask for it with `--include-ignored`.
-pub fn all(stage: &Stage) -> Vec<Trial> {
-    let every = stage.scenario("crashes::killed_after_every_change_of_a_rollout", 3, async |rig: Rc<Rig>| {
+pub fn all(harness: &Harness) -> Vec<Trial> {
+    let every = harness.scenario("crashes::killed_after_every_change_of_a_rollout", 3, async |rig: Rc<Rig>| {
         let start = wanting_v2(&rig).await;
         killed_after(rig, start, |_| true).await;
     });
     let of_one = (1..=CHANGES).map(|change| {
         let name = format!("crashes::killed_after_change_{change}_of_a_replacement");
-        stage.scenario(&name, 3, async move |rig: Rc<Rig>| {
+        harness.scenario(&name, 3, async move |rig: Rc<Rig>| {
             let start = wanting_one_more_on_v2(&rig).await;
             killed_after(rig, start, move |at| at == change).await;
         })
     });
     let of_all = (1..=3 * CHANGES).map(|change| {
         let name = format!("crashes::killed_after_change_{change}_of_a_rollout");
-        let trial = stage.scenario(&name, 3, async move |rig: Rc<Rig>| {
+        let trial = harness.scenario(&name, 3, async move |rig: Rc<Rig>| {
             let start = wanting_v2(&rig).await;
             killed_after(rig, start, move |at| at == change).await;
         });

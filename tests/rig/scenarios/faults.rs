@@ -6,7 +6,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use super::{LIMIT, settles_on_v2, wanting_one_more_on_v2, wanting_v2};
-use crate::Stage;
+use crate::Harness;
 use crate::clients::Clients;
 use crate::cluster::Rig;
 use crate::process::Signal;
@@ -18,7 +18,7 @@ const SOMETIMES: Often = Often::OneIn(25);
 
 const OFTEN: Often = Often::OneIn(8);
 
-pub fn all(stage: &Stage) -> Vec<Trial> {
+pub fn all(harness: &Harness) -> Vec<Trial> {
     let kinds = [
         ("throttled", throttled()),
         ("no_capacity_at_first", vec![Rule::new(no_capacity(), On::Action("RunInstances"), Often::Next(2))]),
@@ -30,14 +30,14 @@ pub fn all(stage: &Stage) -> Vec<Trial> {
         ("answers_are_partial", vec![Rule::new(Fault::Partial, On::Looks, OFTEN)]),
     ];
     let single = kinds.into_iter().map(|(name, rules)| {
-        stage.scenario(&format!("faults::{name}"), 3, async move |rig: Rc<Rig>| {
+        harness.scenario(&format!("faults::{name}"), 3, async move |rig: Rc<Rig>| {
             let start = wanting_one_more_on_v2(&rig).await;
             rolls_in_spite_of(rig, start, 1, rules).await;
         })
     });
     let mixed = (1..=3).map(|seed| {
         let name = format!("faults::mixture_{seed}");
-        stage.scenario(&name, 3, async move |rig: Rc<Rig>| {
+        harness.scenario(&name, 3, async move |rig: Rc<Rig>| {
             let start = wanting_v2(&rig).await;
             rolls_in_spite_of(rig, start, seed, mixture()).await;
         })

@@ -9,17 +9,17 @@ use super::refusals::says;
 use super::{LIMIT, settles_on_v2, with_clients};
 use crate::cluster::{CLUSTER, Rig};
 use crate::ec2::PERSON;
-use crate::{Stage, until, xml};
+use crate::{Harness, until, xml};
 
 const GROUP: &str = "consul-group";
-/// What somebody had stopped before the rollout, and wants stopped after it.
+/// A process that a person suspended before the rollout, and that must stay suspended.
 const SUSPENDED: &str = "AZRebalance";
 
-pub fn all(stage: &Stage) -> Vec<Trial> {
+pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![
-        stage.scenario("groups::an_adopted_group_is_rolled", 3, an_adopted_group),
-        stage.scenario("groups::a_cluster_in_one_is_destroyed", 3, a_cluster_in_one_is_destroyed),
-        stage.scenario("groups::a_group_that_was_not_adopted_is_left_alone", 3, a_group_not_adopted),
+        harness.scenario("groups::an_adopted_group_is_rolled", 3, an_adopted_group),
+        harness.scenario("groups::a_cluster_in_one_is_destroyed", 3, a_cluster_in_one_is_destroyed),
+        harness.scenario("groups::a_group_that_was_not_adopted_is_left_alone", 3, a_group_not_adopted),
     ]
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use super::LIMIT;
-use crate::Stage;
+use crate::Harness;
 use crate::cluster::{CLUSTER, Rig};
 use crate::consul;
 use crate::controller::Controller;
@@ -17,15 +17,15 @@ use crate::process::Signal;
 use crate::until;
 use crate::world::tag;
 
-pub fn all(stage: &Stage) -> Vec<Trial> {
+pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![
-        stage.scenario("journey::a_good_image_is_rehearsed", 3, a_good_image),
-        stage.scenario("journey::an_image_that_loses_data_is_found_out", 3, an_image_that_loses_data),
-        stage.scenario("journey::an_image_that_never_joins_is_found_out", 3, an_image_that_never_joins),
-        stage.scenario("journey::a_rehearsal_is_interrupted", 3, an_interrupted_one),
-        stage.scenario("journey::what_a_killed_rehearsal_leaves_is_swept", 3, a_killed_one),
-        stage.scenario("journey::one_with_data_reaches_nothing", 3, one_with_data),
-        stage.scenario("journey::a_cluster_is_destroyed", 3, a_cluster_is_destroyed),
+        harness.scenario("journey::a_good_image_is_rehearsed", 3, a_good_image),
+        harness.scenario("journey::an_image_that_loses_data_is_found_out", 3, an_image_that_loses_data),
+        harness.scenario("journey::an_image_that_never_joins_is_found_out", 3, an_image_that_never_joins),
+        harness.scenario("journey::a_rehearsal_is_interrupted", 3, an_interrupted_one),
+        harness.scenario("journey::what_a_killed_rehearsal_leaves_is_swept", 3, a_killed_one),
+        harness.scenario("journey::one_with_data_reaches_nothing", 3, one_with_data),
+        harness.scenario("journey::a_cluster_is_destroyed", 3, a_cluster_is_destroyed),
     ]
 }
 
@@ -70,7 +70,7 @@ impl Rig {
     async fn nothing_is_left(&self) {
         assert_eq!(self.what_is_there().await, (0, 0));
         assert_eq!(self.snapshots().await, 0);
-        // That data goes is wrong anywhere else.
+        // Deleted data are a violation in any other scenario.
         while self.truth.excuse("was deleted").is_some() {}
         let claims = fs::read_dir(self.dir.join("claims")).unwrap().map(|entry| entry.unwrap().file_name());
         let records = claims.map(|name| name.to_string_lossy().into_owned());
@@ -79,7 +79,7 @@ impl Rig {
         assert_eq!(records, [""; 0], "claim records");
     }
 
-    /// What the latest rehearsal has come to, as the cluster's own record has it; null without one.
+    /// Reads the result of the latest rehearsal from the cluster's own record; null without one.
     fn recorded(&self) -> serde_json::Value {
         let stored = fs::read(self.dir.join("claims").join(format!("{CLUSTER}.claim.json"))).unwrap_or_default();
         let stored: serde_json::Value = serde_json::from_slice(&stored).unwrap_or_default();
@@ -109,7 +109,7 @@ async fn a_good_image(rig: Rc<Rig>) {
 
 async fn an_image_that_loses_data(rig: Rc<Rig>) {
     rig.desire(&rig.v2, &[]);
-    // It may not take a moment either.
+    // A limit that no rollout keeps.
     let rehearsal = rig.rehearse(&rig.v2, &["--max-down", "1s"]);
     let back = async || rig.truth.downs().iter().any(|down| down.to.is_some()).then_some(());
     until("the first member to be back on the new image", LIMIT, back).await;

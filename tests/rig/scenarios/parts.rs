@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 
 use super::comes_to;
-use crate::Stage;
+use crate::Harness;
 use crate::clients::Clients;
 use crate::cluster::Rig;
 use crate::ec2::{Ec2, Refused};
@@ -14,17 +14,21 @@ use crate::proxy::faults::{Fault, Often, On, Rule};
 use crate::until;
 use crate::world::Life;
 
-pub fn all(stage: &Stage) -> Vec<Trial> {
+pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![
-        stage.scenario("parts::a_volume_moves_from_one_instance_to_another_and_its_member_with_it", 3, a_volume_moves),
-        stage.scenario("parts::a_foreign_volume_starts_no_server", 1, a_foreign_volume),
-        stage.scenario("parts::what_ec2_refuses_is_refused", 1, what_ec2_refuses),
-        stage.scenario("parts::a_token_names_one_launch", 1, a_token_names_one_launch),
-        stage.scenario("parts::each_fault_does_its_harm", 1, each_fault_does_its_harm),
+        harness.scenario(
+            "parts::a_volume_moves_from_one_instance_to_another_and_its_member_with_it",
+            3,
+            a_volume_moves,
+        ),
+        harness.scenario("parts::a_foreign_volume_starts_no_server", 1, a_foreign_volume),
+        harness.scenario("parts::what_ec2_refuses_is_refused", 1, what_ec2_refuses),
+        harness.scenario("parts::a_token_names_one_launch", 1, a_token_names_one_launch),
+        harness.scenario("parts::each_fault_does_its_harm", 1, each_fault_does_its_harm),
     ]
 }
 
-/// What the controller does, done by hand: so that a failure of the rig is not taken for one of the controller.
+/// Makes the controller's calls by hand, so that a failure of the rig is not taken for one of the controller.
 async fn a_volume_moves(rig: Rc<Rig>) {
     rig.settled_on(&rig.v1.clone()).await;
     let clients = Clients::start(rig.hypervisor.clone());

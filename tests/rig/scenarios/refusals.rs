@@ -1,26 +1,26 @@
-//! What is not allowed, or cannot be: the controller says what is wrong and what to do about it, and changes nothing.
+//! Rollouts that are not allowed, or impossible: the controller says what is wrong and what to do, and changes nothing.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 
-use crate::Stage;
+use crate::Harness;
 use crate::cluster::Rig;
 use crate::controller::Ended;
 use crate::proxy::faults::{Fault, Often, On, Rule};
 use crate::until;
 
-pub fn all(stage: &Stage) -> Vec<Trial> {
+pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![
-        stage.scenario("refusals::without_permission_to_look", 3, without_permission_to_look),
-        stage.scenario("refusals::with_a_wrong_account", 3, with_a_wrong_account),
-        stage.scenario("refusals::with_an_expired_token", 3, with_an_expired_token),
-        stage.scenario("refusals::with_an_image_that_does_not_exist", 3, with_a_missing_image),
-        stage.scenario("refusals::with_a_volume_in_another_zone", 3, with_a_volume_in_another_zone),
-        stage.scenario("refusals::without_permission_to_launch", 3, without_permission_to_launch),
-        stage.scenario("refusals::with_servers_that_cannot_be_reached", 3, with_unreachable_servers),
-        stage.scenario("refusals::with_a_key_that_is_gone", 3, with_a_dead_key),
+        harness.scenario("refusals::without_permission_to_look", 3, without_permission_to_look),
+        harness.scenario("refusals::with_a_wrong_account", 3, with_a_wrong_account),
+        harness.scenario("refusals::with_an_expired_token", 3, with_an_expired_token),
+        harness.scenario("refusals::with_an_image_that_does_not_exist", 3, with_a_missing_image),
+        harness.scenario("refusals::with_a_volume_in_another_zone", 3, with_a_volume_in_another_zone),
+        harness.scenario("refusals::without_permission_to_launch", 3, without_permission_to_launch),
+        harness.scenario("refusals::with_servers_that_cannot_be_reached", 3, with_unreachable_servers),
+        harness.scenario("refusals::with_a_key_that_is_gone", 3, with_a_dead_key),
     ]
 }
 
@@ -28,7 +28,7 @@ fn always(rig: &Rig, fault: Fault, on: On) {
     rig.proxy.faults.borrow_mut().rules = vec![Rule::new(fault, on, Often::Always)];
 }
 
-/// It says this within a while, and changes nothing.
+/// Waits until the controller says these words, and checks that nothing is changed.
 pub async fn says(rig: &Rig, words: &[&str]) {
     let controller = rig.controller("rig", &[]);
     let told = async || words.iter().all(|word| controller.said().contains(word)).then_some(());

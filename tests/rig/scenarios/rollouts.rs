@@ -7,24 +7,24 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use super::{LIMIT, comes_to, rolled_to, settles_on_v2, wanting_v2};
-use crate::Stage;
+use crate::Harness;
 use crate::clients::Clients;
 use crate::cluster::Rig;
 use crate::until;
 use crate::world::{Life, tag};
 
-pub fn all(stage: &Stage) -> Vec<Trial> {
+pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![
-        stage.scenario("rollouts::five_servers_are_rolled", 5, servers_are_rolled),
-        stage.scenario("rollouts::a_person_stops_a_second_server_in_mid_rollout", 3, a_person_stops_a_second_server),
-        stage.scenario("rollouts::three_servers_are_rolled", 3, servers_are_rolled),
-        stage.scenario("rollouts::a_bad_image_is_taken_back", 3, a_bad_image_is_taken_back),
-        stage.scenario("rollouts::a_lost_instance_is_replaced", 3, a_lost_instance_is_replaced),
-        stage.scenario("rollouts::a_cluster_is_created_from_nothing", 3, a_cluster_is_created),
+        harness.scenario("rollouts::five_servers_are_rolled", 5, servers_are_rolled),
+        harness.scenario("rollouts::a_person_stops_a_second_server_in_mid_rollout", 3, a_person_stops_a_second_server),
+        harness.scenario("rollouts::three_servers_are_rolled", 3, servers_are_rolled),
+        harness.scenario("rollouts::a_bad_image_is_taken_back", 3, a_bad_image_is_taken_back),
+        harness.scenario("rollouts::a_lost_instance_is_replaced", 3, a_lost_instance_is_replaced),
+        harness.scenario("rollouts::a_cluster_is_created_from_nothing", 3, a_cluster_is_created),
     ]
 }
 
-/// What one replacement does to EC2. The two tags: the old instance is retired, the volume settled.
+/// Counts the calls of each kind for some replacements. The two tags retire the old instance and settle the volume.
 pub fn effects_of_replacing(slots: u32) -> BTreeMap<String, u32> {
     let calls = ["RunInstances", "StopInstances", "DetachVolume", "AttachVolume", "TerminateInstances"];
     let once = calls.iter().map(|call| ((*call).to_owned(), slots));

@@ -6,14 +6,14 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use super::{LIMIT, first_is_back, settles_on_v2, wanting_v2};
-use crate::Stage;
+use crate::Harness;
 use crate::cluster::Rig;
 use crate::process::Signal;
 use crate::until;
 
-pub fn all(stage: &Stage) -> Vec<Trial> {
+pub fn all(harness: &Harness) -> Vec<Trial> {
     let scenario = |name: &str, arguments: &'static [&'static str]| {
-        stage.scenario(name, 3, async move |rig: Rc<Rig>| two_at_once(rig, arguments).await)
+        harness.scenario(name, 3, async move |rig: Rc<Rig>| two_at_once(rig, arguments).await)
     };
     vec![
         scenario("two::controllers_at_once_one_of_them_standing_still_in_the_middle", &[]),

@@ -1,4 +1,4 @@
-//! EC2, seen from a command that looks and goes.
+//! AWS as a command uses it.
 
 use std::io;
 use std::rc::Rc;
@@ -6,13 +6,14 @@ use std::rc::Rc;
 use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 
-use super::{View, names};
+use super::environment::Backend;
+use super::simulated::names;
 use crate::act;
 use crate::action::Action;
 use crate::cli::Failure;
-use crate::cli::real::{Args, Real};
+use crate::cli::aws::{Args, Ports};
 use crate::cli::signals::Signals;
-use crate::cli::simulate::Behaviour;
+use crate::cli::world::Behaviour;
 use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
 use crate::controller::{Controller, Settings};
@@ -26,23 +27,23 @@ use crate::simulate;
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
-/// EC2 and what runs there.
-pub(super) struct Actual {
+/// EC2, the applications that run there, and the place of the claims.
+pub(super) struct Aws {
     runtime: Runtime,
-    controller: Controller<'static, Rc<Real>>,
+    controller: Controller<'static, Rc<Ports>>,
     owner: Owner,
 }
 
-impl Actual {
+impl Aws {
     pub(super) fn open(args: &Args, specs: &[ClusterSpec]) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let outside = runtime.block_on(Real::open(args, specs.first()))?;
+        let outside = runtime.block_on(Ports::open(args, specs.first()))?;
         let owner = Owner::from(args.owner.as_str());
         Ok(Self { runtime, controller: Controller::new(outside, Listeners::default(), settings(&owner)), owner })
     }
 }
 
-/// Ends with the first signal that asks us to.
+/// Waits for the first signal that asks the process to end.
 fn signalled() -> io::Result<impl Future<Output = ()>> {
     Ok(Signals::listen()?.first().map(drop))
 }
@@ -51,7 +52,7 @@ fn settings(owner: &Owner) -> Settings {
     Settings { owner: owner.clone(), ..simulate::settings(u64::from(std::process::id())) }
 }
 
-impl View for Actual {
+impl Backend for Aws {
     fn look(&self, spec: &ClusterSpec) -> Observation {
         self.runtime.block_on(self.controller.look(spec))
     }

@@ -1,16 +1,16 @@
-//! The real world: EC2, the applications that run there, and the place where claims are kept.
+//! The way to AWS: EC2, the applications that run there, and the place where claims are kept.
 
 use std::path::PathBuf;
 
 use crate::coordination::{Credentials, Place};
-use crate::sim::OWNER;
+use crate::ids::Owner;
 
-/// How the real world is reached.
+/// The arguments of every command that reaches AWS.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "AWS")]
 #[group(skip)] // clap would give it the name of every command's own arguments
 pub struct Args {
-    /// Where claims are kept; every controller of a cluster must use the same place. A folder on a local disk
+    /// The place of the claims; every controller of a cluster must use the same place. A folder on a local disk
     /// (the default: `hermitcrab` in the state directory), or `consul+https://HOST:PORT/PREFIX`
     #[arg(long, value_name = "PLACE", env = "HERMITCRAB_CLAIMS", hide_env_values = true)]
     pub claims: Option<Place>,
@@ -20,14 +20,14 @@ pub struct Args {
     /// For claims in Consul over TLS: a PEM file with the CA to trust, in place of the system's
     #[arg(long, value_name = "FILE", env = "HERMITCRAB_CLAIMS_CA_FILE", hide_env_values = true)]
     pub claims_ca_file: Option<String>,
-    /// For claims in Consul over TLS: a PEM file with our own certificate
+    /// For claims in Consul over TLS: a PEM file with the client's certificate
     #[arg(long, value_name = "FILE", requires = "claims_key_file")]
     pub claims_cert_file: Option<String>,
     /// The key of that certificate
     #[arg(long, value_name = "FILE", requires = "claims_cert_file")]
     pub claims_key_file: Option<String>,
     /// The value of the `hermitcrab:owner` tag on what may be touched
-    #[arg(long, value_name = "NAME", default_value = OWNER)]
+    #[arg(long, value_name = "NAME", default_value = Owner::DEFAULT)]
     pub owner: String,
     /// The profile of the AWS configuration files; credentials come from the usual places
     #[arg(long, value_name = "NAME")]
@@ -35,7 +35,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// The place that was named, or the state directory: systemd's, or the user's.
+    /// Returns the place that was named; otherwise the state directory, which is systemd's or the user's.
     pub fn place(&self) -> Place {
         let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let state = || {
@@ -47,7 +47,7 @@ impl Args {
         self.claims.clone().unwrap_or_else(|| Place::Directory(state()))
     }
 
-    /// What opens the way to that place.
+    /// Returns the credentials for that place.
     pub fn credentials(&self) -> Credentials {
         Credentials {
             token_file: self.claims_token_file.clone(),
@@ -58,7 +58,7 @@ impl Args {
 }
 
 #[cfg(feature = "aws")]
-mod world {
+mod ports {
     use std::rc::Rc;
 
     use super::Args;
@@ -73,18 +73,18 @@ mod world {
 
     type Clock = Rc<SystemClock>;
 
-    /// EC2, real applications, kept claims and the machine's clock.
-    pub struct Real {
+    /// The ports of a controller on AWS: EC2, the applications, the claims and the machine's clock.
+    pub struct Ports {
         /// EC2.
         pub aws: Aws<Clock>,
         applications: Applications,
-        /// Where claims are kept.
+        /// The place of the claims.
         pub claims: Claims<Clock>,
         clock: Clock,
     }
 
-    impl Real {
-        /// Opens it all. Nothing is asked of EC2 yet; credentials that need a region are asked for in that of `first`.
+    impl Ports {
+        /// Opens all ports. Nothing is asked of EC2 yet; credentials that need a region are asked for in that of `first`.
         pub async fn open(args: &Args, first: Option<&ClusterSpec>) -> Result<Rc<Self>, Failure> {
             let region = first.map_or("us-east-1", |spec| spec.region.as_str());
             let clock = Rc::new(SystemClock::start());
@@ -98,7 +98,7 @@ mod world {
         }
     }
 
-    impl Outside for Rc<Real> {
+    impl Outside for Rc<Ports> {
         type Cloud = Aws<Clock>;
         type Members = Applications;
         type Coordination = Claims<Clock>;
@@ -131,4 +131,4 @@ mod world {
 }
 
 #[cfg(feature = "aws")]
-pub use world::Real;
+pub use ports::Ports;

@@ -1,0 +1,102 @@
+//! The simulated world as a command uses it.
+
+use std::path::{Path, PathBuf};
+
+use super::environment::Backend;
+use crate::act;
+use crate::action::Action;
+use crate::cli::Failure;
+use crate::cli::world::{Behaviour, save};
+use crate::cloud::permissions::Asked;
+use crate::controller::Controller;
+use crate::controller::converge::{Conclusion, Target};
+use crate::event::Listeners;
+use crate::ids::ClusterName;
+use crate::limits::Limits;
+use crate::observed::Observation;
+use crate::ports::{Clock, Cloud, Coordination, Outcome, PortError, Wanted};
+use crate::rehearsal::{self, Rehearsal};
+use crate::sim::World;
+use crate::sim::executor::block_on;
+use crate::simulate;
+use crate::spec::ClusterSpec;
+use crate::time::Timestamp;
+
+/// A simulated world, and the file that it is kept in.
+pub(super) struct Simulated {
+    world: World,
+    controller: Controller<'static, World>,
+    file: Option<PathBuf>,
+}
+
+impl Simulated {
+    pub(super) fn new(world: World, file: Option<&Path>) -> Self {
+        let controller = Controller::new(world.controller(0), Listeners::default(), simulate::settings(0));
+        Self { world, controller, file: file.map(Path::to_owned) }
+    }
+
+    fn keep(&self) -> Result<(), Failure> {
+        self.file.as_deref().map_or(Ok(()), |path| save(&self.world, path))
+    }
+}
+
+impl Backend for Simulated {
+    fn look(&self, spec: &ClusterSpec) -> Observation {
+        block_on(&self.world, self.controller.look(spec))
+    }
+
+    fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure> {
+        let outcome =
+            block_on(&self.world, act::execute(&self.world, spec, &[], action, self.world.now(), &Limits::DEFAULT));
+        self.keep()?;
+        outcome.map_err(Failure::new)
+    }
+
+    fn reach(&self, target: Target, listeners: Listeners<'_>) -> Result<Conclusion, Failure> {
+        let outside = self.world.controller(0);
+        let reached = target.reach(outside, simulate::settings(0), listeners, std::future::pending());
+        let conclusion = block_on(&self.world, reached);
+        self.keep()?;
+        Ok(conclusion)
+    }
+
+    fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>) -> Result<rehearsal::Report, Failure> {
+        let (outside, settings) = (self.world.controller(0), simulate::settings(0));
+        let rehearsed = rehearsal.run(outside, &settings, listeners, std::future::pending());
+        let report = block_on(&self.world, rehearsed);
+        self.keep()?;
+        Ok(report)
+    }
+
+    fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure> {
+        block_on(&self.world, Coordination::forget(&self.world, &spec.name)).map_err(Failure::new)?;
+        self.keep()
+    }
+
+    fn clusters(&self, spec: &ClusterSpec) -> Result<Vec<ClusterName>, Failure> {
+        block_on(&self.world, names(&self.world, spec)).map_err(Failure::new)
+    }
+
+    fn announce(&self, spec: &ClusterSpec, behaviour: Behaviour) {
+        self.world.register_image(&spec.image, behaviour.payload(&simulate::version(spec)));
+        self.world.declare(spec);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    fn allowed(&self, _: &ClusterSpec) -> Vec<Asked> {
+        Vec::new()
+    }
+
+    fn time(&self, _: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {
+        None
+    }
+}
+
+/// Lists the clusters in a spec's region that own a resource; the snapshots that copies began with count.
+pub(super) async fn names(cloud: &impl Cloud, spec: &ClusterSpec) -> Result<Vec<ClusterName>, PortError> {
+    let wanted = Wanted { region: spec.region.clone(), copies: true, ..Wanted::default() };
+    Ok(cloud.sweep(&wanted).await?.clusters.into_keys().collect())
+}

@@ -1,0 +1,165 @@
+//! Fills the published shape of a plan from the planner's answer and from the forecast.
+
+use std::time::Duration;
+
+use super::{
+    Answer, ClusterPlan, DriftReport, HazardReport, InstanceReport, Next, QuorumReport, ReasonKind, ReasonReport,
+    SlotPlan, StepReport, Totals, VolumeMove,
+};
+use crate::ids::PlanId;
+use crate::make::Drift;
+use crate::observed::Observation;
+use crate::plan::forecast::{Forecast, Reason, SlotForecast, forecast};
+use crate::plan::steps::TimedStep;
+use crate::plan::{Hazard, Look, Plan, approval, plan};
+use crate::spec::ClusterSpec;
+
+impl ClusterPlan {
+    /// Plans and forecasts, once.
+    pub fn new(spec: &ClusterSpec, seen: &Observation) -> Self {
+        let answer = plan(spec, seen);
+        let look = Look::at(spec, seen).look();
+        let to_come = look.as_ref().map(forecast).unwrap_or_default();
+        let hazards = match &answer {
+            Plan::Blocked(blocked) => blocked.hazards.iter().map(HazardReport::new).collect(),
+            Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Stalled(_) => Vec::new(),
+        };
+        let asked_for = look.as_ref().and_then(|look| next_approval(look, &to_come));
+        let plan_id = asked_for.clone().or_else(|| Some(approval::plan_id(look.as_ref()?, "rest")));
+        Self {
+            plan_id: plan_id.map(|id| id.to_string()),
+            cluster: spec.name.to_string(),
+            environment: spec.environment.clone(),
+            region: spec.region.clone(),
+            account: spec.account.clone(),
+            at: seen.now.to_string(),
+            seen: look.is_some(),
+            image: spec.image.to_string(),
+            next: Next::new(&answer),
+            approval_needed: asked_for.filter(|id| spec.rollout.approved.as_ref() != Some(id)).map(|id| id.to_string()),
+            hazards,
+            totals: Totals::new(&to_come, spec.slots.len()),
+            slots: to_come.slots.into_iter().map(SlotPlan::new).collect(),
+        }
+    }
+}
+
+/// Finds the approval that the first outdated slot would need.
+fn next_approval(look: &Look<'_>, to_come: &Forecast) -> Option<PlanId> {
+    let outdated = |slot: &&SlotForecast| matches!(slot.reason, Reason::Outdated { .. });
+    let next = to_come.slots.iter().find(outdated)?;
+    approval::needed(look, look.slot(&next.slot)?)
+}
+
+impl Next {
+    /// Puts the answer into words.
+    pub fn new(plan: &Plan) -> Self {
+        let text = match plan {
+            // The word "settled" stands beside the text.
+            Plan::Settled => "every slot is as the spec wants it".to_owned(),
+            Plan::Act(action, why) => format!("{action} ({why})"),
+            Plan::Wait(waiting) => waiting.to_string(),
+            Plan::Blocked(hazards) => hazards.to_string(),
+            Plan::Stalled(stall) => stall.to_string(),
+        };
+        let (answer, slot, action, hint) = match plan {
+            Plan::Settled => (Answer::Settled, None, None, None),
+            Plan::Act(action, _) => (Answer::Act, action.slot.as_ref(), Some(action.effect.name()), None),
+            Plan::Wait(waiting) => (Answer::Wait, waiting.slot.as_ref(), None, None),
+            Plan::Blocked(hazards) => (Answer::Blocked, hazards.slot.as_ref(), None, None),
+            Plan::Stalled(stall) => (Answer::Stalled, None, None, Some(stall.hint())),
+        };
+        Self { answer, slot: slot.map(ToString::to_string), action: action.map(str::to_owned), text, hint }
+    }
+}
+
+impl HazardReport {
+    /// Puts a hazard into words.
+    pub fn new(hazard: &Hazard) -> Self {
+        Self { gate: hazard.gate().to_string(), message: hazard.to_string(), hint: hazard.hint() }
+    }
+}
+
+impl SlotPlan {
+    fn new(slot: SlotForecast) -> Self {
+        let (old, new) = (slot.old.as_ref().map(ToString::to_string), slot.new.as_ref().map(ToString::to_string));
+        let volumes = slot.volumes.iter().map(|(name, volume)| VolumeMove {
+            name: name.to_string(),
+            volume: volume.as_ref().map(ToString::to_string),
+            from: old.clone(),
+            to: new.clone(),
+        });
+        let (volumes, steps) = (volumes.collect(), steps(&slot));
+        let quorum = slot.quorum;
+        Self {
+            slot: slot.slot.to_string(),
+            zone: slot.zone.to_string(),
+            volumes,
+            steps,
+            from: InstanceReport { instance: old, image: slot.from.map(|image| image.to_string()) },
+            to: InstanceReport { instance: new, image: Some(slot.to.to_string()) },
+            reason: ReasonReport::new(slot.reason),
+            quorum: QuorumReport {
+                before: quorum.before,
+                during: quorum.during,
+                after: quorum.after,
+                needed: quorum.needed,
+                declared: quorum.declared,
+            },
+            member_down_seconds: seconds(slot.member_down),
+            takes_seconds: seconds(slot.total),
+            ec2_calls: slot.calls,
+        }
+    }
+}
+
+fn steps(slot: &SlotForecast) -> Vec<StepReport> {
+    let last_down = slot.steps.iter().rposition(|step| step.down);
+    let voters = |index: usize, down: bool| match (down, last_down) {
+        (true, _) => slot.quorum.during,
+        (false, Some(last)) if index > last => slot.quorum.after,
+        (false, _) => slot.quorum.before,
+    };
+    let report = |(index, step): (usize, &TimedStep)| StepReport {
+        id: format!("{}/{}-{}", slot.slot, index + 1, step.step),
+        action: step.step.to_string(),
+        destructive: step.step.is_destructive(),
+        takes_seconds: seconds(step.takes),
+        member_down: step.down,
+        healthy_voters: voters(index, step.down),
+    };
+    slot.steps.iter().enumerate().map(report).collect()
+}
+
+impl ReasonReport {
+    fn new(reason: Reason) -> Self {
+        let (kind, rank, drifts) = match reason {
+            Reason::UnderWay => (ReasonKind::UnderWay, None, Vec::new()),
+            Reason::Empty => (ReasonKind::Empty, None, Vec::new()),
+            Reason::Outdated { rank, drifts } => (ReasonKind::Outdated, Some(rank.to_string()), drifts),
+        };
+        let report = |drift: Drift| DriftReport { field: drift.field.to_string(), from: drift.is, to: drift.wanted };
+        Self { kind, rank, drifts: drifts.into_iter().map(report).collect() }
+    }
+}
+
+impl Totals {
+    fn new(to_come: &Forecast, declared: usize) -> Self {
+        Self {
+            slots: to_come.slots.len(),
+            declared_slots: declared,
+            takes_seconds: seconds(to_come.total),
+            ec2_calls: to_come.calls,
+            instances_terminated: to_come
+                .slots
+                .iter()
+                .filter_map(|slot| Some(slot.old.as_ref()?.to_string()))
+                .collect(),
+            volumes_deleted: 0,
+        }
+    }
+}
+
+fn seconds(span: Duration) -> u64 {
+    span.as_secs()
+}
