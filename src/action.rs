@@ -23,7 +23,7 @@ mod group;
 pub use claim::ClaimEffect;
 pub use group::{GroupEffect, NewTemplateVersion};
 
-/// What to do to one cluster, and for which slot.
+/// A thing to do to one cluster, for one slot or for all of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Action {
@@ -31,7 +31,7 @@ pub struct Action {
     pub cluster: ClusterName,
     /// The slot it is done for, where it is for one.
     pub slot: Option<SlotName>,
-    /// What is done.
+    /// The one effect.
     pub effect: Effect,
 }
 
@@ -89,7 +89,7 @@ pub enum CloudEffect {
     Group { group: String, effect: GroupEffect },
 }
 
-/// What makes an instance that a group launched one of a slot's: the tags that a launch would have given it.
+/// The tags that make an instance of the adopted group one of a slot's: those that a launch would have given it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recruitment {
@@ -114,7 +114,7 @@ pub struct CreateVolume {
     pub size_gib: u32,
     pub volume_type: String,
     pub encrypted: bool,
-    /// What it begins with; blank where there is none.
+    /// The snapshot that it begins with; a volume without one is blank.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotId>,
     pub owner: Owner,

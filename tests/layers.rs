@@ -120,7 +120,7 @@ const SIM: Floors = Floors { module: "sim", rows: &[
     ("ec2/group",         &["time"]),
     ("ec2/records",       &["time", "content", "ec2/shown"]),
     ("ec2/region",        &["time", "words", "ec2/happened", "ec2/shown", "ec2/throttle", "ec2/group", "ec2/records"]),
-    ("ec2/check",         &["words", "ec2/region"]),
+    ("ec2/check",         &["words", "ec2/records", "ec2/region"]),
     ("ec2/tags",          &["words", "ec2/records", "ec2/region"]),
     ("ec2/instances",     &["time", "words", "ec2/happened", "ec2/records", "ec2/region"]),
     ("ec2/volumes",       &["time", "words", "content", "ec2/happened", "ec2/records", "ec2/region"]),

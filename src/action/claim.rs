@@ -8,7 +8,7 @@ use crate::ids::SlotName;
 use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains};
 use crate::time::Timestamp;
 
-/// How many generations' rehearsals are remembered.
+/// Number of generations whose rehearsals are remembered.
 const REMEMBERED: usize = 8;
 
 /// A compare-and-set of a cluster's claim record.

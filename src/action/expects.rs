@@ -1,4 +1,4 @@
-//! What each effect expects to find, as a table beside the effects.
+//! Expectations of each effect, as a table beside the effects.
 //!
 //! Between a decision and its call the world may move, and most calls of EC2 have no token and no condition of their own.
 //! So whoever carries out an effect looks once more at what the effect names, and holds what is there against this table.
@@ -105,7 +105,7 @@ impl CloudEffect {
                     Unless(Condition::VolumeExists { cluster, slot, name }),
                 ]
             }
-            // What is not known after a lost answer is asked by sending the same token again, so nothing is looked at.
+            // After a lost answer the same token is sent again, which makes nothing new. So no look is needed.
             Self::Launch(launch) => vec![Possible(Condition::TokenFits(&launch.token))],
             Self::Stop { instance } => turn(instance, ours, &[Stopping, Stopped], &[Running]),
             Self::Start { instance } => turn(instance, ours, &[Pending, Running], &[Stopped]),

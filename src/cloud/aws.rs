@@ -44,18 +44,18 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a call with all that belongs to it, such as fetching credentials.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How to reach EC2.
+/// Settings of the way to EC2.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Who we are: only what bears this `hermitcrab:owner` tag is changed.
+    /// Value of the tag `hermitcrab:owner` on everything that may be changed.
     pub owner: Owner,
     /// A region to start from, for whatever the credentials need one. Each sweep and each change names its own.
     pub region: String,
     /// The profile of the AWS configuration files, where not the one that the environment names.
     pub profile: Option<String>,
-    /// Where to send everything instead of to AWS, where `AWS_ENDPOINT_URL` does not say so already.
+    /// Endpoint to send everything to instead of to AWS, where `AWS_ENDPOINT_URL` names none already.
     pub endpoint: Option<String>,
-    /// How much of EC2's published request limits to use, in percent. They are shared by everything in the account.
+    /// Share of EC2's published request limits to use, in percent. Everything in the account shares the limits.
     pub share: u32,
 }
 
@@ -89,7 +89,7 @@ struct Region {
     statuses: Statuses,
     first_seen: FirstSeen,
     /// Resources that were last left out of a look, and why.
-    odd: RefCell<BTreeMap<String, String>>,
+    left_out: RefCell<BTreeMap<String, String>>,
 }
 
 impl<C: Clock> Aws<C> {
@@ -125,7 +125,7 @@ impl<C: Clock> Aws<C> {
         }
     }
 
-    /// How many calls were answered how, by operation and code (`ok`, EC2's code, or what kept an answer from coming).
+    /// Counts the answers by operation and code (`ok`, EC2's code, or what kept an answer from coming).
     pub fn calls(&self) -> BTreeMap<(&'static str, String), u64> {
         self.calls.borrow().clone()
     }
@@ -148,7 +148,7 @@ impl<C: Clock> Aws<C> {
                 facts: Facts::default(),
                 statuses: Statuses::default(),
                 first_seen: FirstSeen::default(),
-                odd: RefCell::default(),
+                left_out: RefCell::default(),
             })
         };
         self.regions.borrow_mut().entry(name.to_owned()).or_insert_with(open).clone()

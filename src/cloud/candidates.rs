@@ -28,7 +28,7 @@ pub struct CandidateVolume {
     pub device: String,
     /// The instance boots from it: it is no data volume.
     pub is_root: bool,
-    /// It would be deleted with the instance.
+    /// EC2 would delete the volume with the instance.
     pub delete_on_termination: bool,
     pub size_gib: u32,
     pub encrypted: bool,

@@ -79,7 +79,7 @@ pub enum Subject<'e> {
     Group { group: &'e str, template: bool },
 }
 
-/// What a condition wants, and what is there in its place.
+/// Difference between what a condition wants and what is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     pub expected: String,
@@ -93,7 +93,7 @@ impl Difference {
     }
 }
 
-/// Why a condition does not hold.
+/// Reason for which a condition does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mismatch {
     /// The facts say otherwise.

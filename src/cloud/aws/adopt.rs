@@ -1,4 +1,4 @@
-//! What `adopt` needs: instances that are nobody's yet, as they are, and the tags that make them a cluster's.
+//! Adoption: instances that are nobody's yet, as they are, and the tags that make them a cluster's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -125,7 +125,7 @@ fn may_adopt(
 }
 
 fn candidate(seen: &types::Instance, volumes: &[types::Volume]) -> Result<Candidate, Failure> {
-    let puzzling = |unknown: convert::Unreadable| {
+    let inconsistent = |unknown: convert::Unreadable| {
         Failure::ours(DESCRIBE_INSTANCES, ErrorKind::Unknown, "unknown-word", unknown.to_string())
     };
     let mapped = seen.block_device_mappings().iter().filter_map(|mapping| {
@@ -143,10 +143,10 @@ fn candidate(seen: &types::Instance, volumes: &[types::Volume]) -> Result<Candid
     });
     Ok(Candidate {
         id: seen.instance_id().unwrap_or_default().into(),
-        state: convert::life_cycle(seen).map_err(puzzling)?,
+        state: convert::life_cycle(seen).map_err(inconsistent)?,
         zone: seen.placement().and_then(Placement::availability_zone).unwrap_or_default().into(),
         subnet: seen.subnet_id().unwrap_or_default().to_owned(),
-        make: convert::make(seen, UserData::Unknown).map_err(puzzling)?,
+        make: convert::make(seen, UserData::Unknown).map_err(inconsistent)?,
         tags: tags::Tags::of(seen.tags()).all(),
         volumes: mapped.collect(),
         auto_scaling_group: convert::group(seen),

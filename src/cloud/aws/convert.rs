@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use aws_sdk_ec2::primitives::DateTime;
 
-use super::tags::Oddity;
+use super::tags::BadTags;
 use crate::time::Timestamp;
 
 mod facts;
@@ -23,26 +23,26 @@ pub(super) use group::{RESUME, adopted_group, joined};
 pub(super) use instance::{group, instance, life_cycle, make, root_device};
 pub(super) use last_look::{instance_facts, snapshot_facts, volume_facts};
 pub(super) use status::{Status, status};
-pub(super) use volume::{Remarks, snapshot, volume, volume_state};
+pub(super) use volume::{VolumeWarnings, snapshot, volume, volume_state};
 
-/// Why a resource could not be made out.
+/// Reason for which a resource could not be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
-    /// Its tags make no sense.
+    /// Tags that make no sense.
     #[error("{0}")]
-    Odd(#[from] Oddity),
-    /// EC2 says something of it that we do not know.
+    BadTags(#[from] BadTags),
+    /// A word of EC2's that we do not know.
     #[error("{0}")]
-    Foreign(String),
+    UnknownWord(String),
 }
 
 /// A field that EC2 never leaves out.
 fn given<'a>(value: Option<&'a str>, field: &str) -> Result<&'a str, Unreadable> {
-    value.ok_or_else(|| Unreadable::Foreign(format!("it has no {field}")))
+    value.ok_or_else(|| Unreadable::UnknownWord(format!("it has no {field}")))
 }
 
-fn foreign(field: &str, word: impl std::fmt::Display) -> Unreadable {
-    Unreadable::Foreign(format!("its {field} is `{word}`, which is not known here"))
+fn unknown_word(field: &str, word: impl std::fmt::Display) -> Unreadable {
+    Unreadable::UnknownWord(format!("its {field} is `{word}`, which is not known here"))
 }
 
 fn timestamp(time: &DateTime) -> Option<Timestamp> {
@@ -50,5 +50,5 @@ fn timestamp(time: &DateTime) -> Option<Timestamp> {
 }
 
 fn address(text: &str) -> Result<IpAddr, Unreadable> {
-    text.parse().map_err(|_| foreign("private address", text))
+    text.parse().map_err(|_| unknown_word("private address", text))
 }

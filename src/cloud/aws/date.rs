@@ -1,4 +1,4 @@
-//! What time it is at AWS: the date that every answer bears, a refusal too.
+//! The time at AWS: the date that every answer bears, a refusal too.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -18,7 +18,7 @@ use crate::observed::{CloudView, InstanceState, Sweep};
 use crate::ports::{Clock, ErrorKind, PortError, Wanted};
 use crate::time::Timestamp;
 
-mod aged;
+mod cached;
 mod facts;
 mod groups;
 mod pages;
@@ -60,7 +60,7 @@ impl<C: Clock> Aws<C> {
     }
 }
 
-/// What was answered.
+/// Answers of one look.
 struct Seen {
     instances: Vec<types::Instance>,
     volumes: Vec<types::Volume>,
@@ -72,14 +72,14 @@ struct Seen {
     facts: facts::Known,
 }
 
-/// The images that settled on volumes and that instances were launched from: to go back to.
+/// Names the images that settled on volumes and that instances were launched from, to go back to.
 fn names_of_images(instances: &[types::Instance], volumes: &[types::Volume]) -> BTreeSet<String> {
     let launched = instances.iter().filter_map(|instance| instance.image_id().map(str::to_owned));
     let settled = volumes.iter().filter_map(|volume| super::tags::Tags::of(volume.tags()).name(super::tags::IMAGE));
     launched.chain(settled).collect()
 }
 
-/// The volumes that no running instance has: only those are about to be snapshotted, or have just been.
+/// Names the volumes that no running instance has: only those are about to be snapshotted, or have just been.
 fn moving_volumes(instances: &[types::Instance], volumes: &[types::Volume]) -> BTreeSet<String> {
     let runs = |instance: &types::Instance| {
         matches!(convert::life_cycle(instance), Ok(InstanceState::Running | InstanceState::Pending))
@@ -94,12 +94,12 @@ fn moving_volumes(instances: &[types::Instance], volumes: &[types::Volume]) -> B
 }
 
 /// Sorts the answers by cluster. What bears no tags that make sense is left out, and said so.
-fn arrange(region: &Region, begun: Timestamp, seen: &Seen) -> Result<Sweep, Puzzling> {
+fn arrange(region: &Region, begun: Timestamp, seen: &Seen) -> Result<Sweep, Inconsistent> {
     let mut clusters: BTreeMap<ClusterName, CloudView> = BTreeMap::new();
-    let mut odd = BTreeMap::new();
+    let mut left_out = BTreeMap::new();
     for volume in &seen.volumes {
-        let read = convert::volume(volume, &seen.facts.remarks);
-        if let Some((cluster, volume)) = legible(read, volume.volume_id(), &mut odd)? {
+        let read = convert::volume(volume, &seen.facts.warnings);
+        if let Some((cluster, volume)) = legible(read, volume.volume_id(), &mut left_out)? {
             clusters.entry(cluster).or_default().volumes.push(volume);
         }
     }
@@ -114,30 +114,30 @@ fn arrange(region: &Region, begun: Timestamp, seen: &Seen) -> Result<Sweep, Puzz
         };
         let status = instance.instance_id().and_then(|id| seen.statuses.get(&InstanceId::from(id)));
         let read = convert::instance(instance, status, since);
-        if let Some((cluster, instance)) = legible(read, instance.instance_id(), &mut odd)? {
+        if let Some((cluster, instance)) = legible(read, instance.instance_id(), &mut left_out)? {
             clusters.entry(cluster).or_default().instances.push(instance);
         }
     }
     for snapshot in &seen.snapshots {
         let read = convert::snapshot(snapshot);
-        if let Some((cluster, snapshot)) = legible(read, snapshot.snapshot_id(), &mut odd)?
+        if let Some((cluster, snapshot)) = legible(read, snapshot.snapshot_id(), &mut left_out)?
             && let Some(view) = clusters.get_mut(&cluster)
         {
             view.snapshots.push(snapshot);
         }
     }
     for copy in &seen.copies {
-        if let Some((cluster, copy)) = legible(convert::snapshot(copy), copy.snapshot_id(), &mut odd)? {
+        if let Some((cluster, copy)) = legible(convert::snapshot(copy), copy.snapshot_id(), &mut left_out)? {
             clusters.entry(cluster).or_default().snapshots.push(copy);
         }
     }
     for adopted in &seen.groups {
         let group = convert::adopted_group(&adopted.group, &adopted.strangers, &adopted.versions);
-        if let Some(group) = legible(group, adopted.group.auto_scaling_group_name(), &mut odd)? {
+        if let Some(group) = legible(group, adopted.group.auto_scaling_group_name(), &mut left_out)? {
             clusters.entry(adopted.cluster.clone()).or_default().group = Some(group);
         }
     }
-    region.tell_of(odd);
+    region.tell_of(left_out);
     let catalogue = seen.facts.catalogue.clone();
     let finished = |(name, view)| (name, Arc::new(in_order(CloudView { catalogue: catalogue.clone(), ..view })));
     Ok(Sweep { begun, clusters: clusters.into_iter().map(finished).collect(), catalogue: catalogue.clone() })
@@ -154,7 +154,7 @@ fn in_order(mut view: CloudView) -> CloudView {
 /// A resource that EC2 describes in words that we do not know.
 #[derive(Debug, thiserror::Error)]
 #[error("{resource}: {why}; nothing is decided on a world that is not understood")]
-struct Puzzling {
+struct Inconsistent {
     resource: String,
     why: String,
 }
@@ -162,26 +162,26 @@ struct Puzzling {
 fn legible<T>(
     read: Result<T, Unreadable>,
     id: Option<&str>,
-    odd: &mut BTreeMap<String, String>,
-) -> Result<Option<T>, Puzzling> {
+    left_out: &mut BTreeMap<String, String>,
+) -> Result<Option<T>, Inconsistent> {
     let resource = id.unwrap_or("a resource without an id").to_owned();
     match read {
         Ok(value) => Ok(Some(value)),
-        Err(Unreadable::Odd(oddity)) => {
-            odd.insert(resource, oddity.to_string());
+        Err(Unreadable::BadTags(oddity)) => {
+            left_out.insert(resource, oddity.to_string());
             Ok(None)
         }
-        Err(Unreadable::Foreign(why)) => Err(Puzzling { resource, why }),
+        Err(Unreadable::UnknownWord(why)) => Err(Inconsistent { resource, why }),
     }
 }
 
 impl Region {
     /// Warns of resources that were left out, once.
-    fn tell_of(&self, odd: BTreeMap<String, String>) {
-        let mut told = self.odd.borrow_mut();
-        for (resource, why) in odd.iter().filter(|(resource, why)| told.get(*resource) != Some(why)) {
+    fn tell_of(&self, left_out: BTreeMap<String, String>) {
+        let mut told = self.left_out.borrow_mut();
+        for (resource, why) in left_out.iter().filter(|(resource, why)| told.get(*resource) != Some(why)) {
             tracing::warn!(resource, why, "left out, although it bears a hermitcrab:cluster tag");
         }
-        *told = odd;
+        *told = left_out;
     }
 }

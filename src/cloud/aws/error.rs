@@ -1,4 +1,4 @@
-//! What AWS refuses, and what follows from it: one closed table of codes. Text never decides.
+//! Refusals of AWS, and what follows from each: one closed table of codes. Text never decides.
 
 use std::error::Error;
 use std::fmt;
@@ -11,7 +11,7 @@ use aws_sdk_ec2::operation::RequestId;
 use super::operation::Operation;
 use crate::ports::{ErrorKind, PortError};
 
-/// What a code means for what happens next.
+/// Consequence of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// The call failed so.
@@ -152,7 +152,7 @@ impl Failure {
         PortError::new(doing, kind, self)
     }
 
-    /// What a person can do about it.
+    /// Says what a person can do about it.
     fn advice(&self) -> Option<String> {
         let action = self.operation.action();
         Some(match self.code.as_str() {

@@ -22,7 +22,7 @@ pub(super) enum Bucket {
     Create,
     /// Auto Scaling's `Describe*`. What Auto Scaling allows is not published; it counts apart from EC2.
     Look,
-    /// What changes an Auto Scaling group.
+    /// Calls that change an Auto Scaling group.
     Group,
     /// STS, which allows far more.
     Identity,
@@ -52,7 +52,7 @@ pub(super) struct Limiter {
     levels: BTreeMap<Bucket, Level>,
 }
 
-/// What is left in a bucket at a moment. It is below zero while somebody waits for his turn.
+/// Tokens left in a bucket at a moment, below zero while somebody waits for a turn.
 #[derive(Clone, Copy, Debug)]
 struct Level {
     left: i64,

@@ -7,7 +7,7 @@ use super::limit::Bucket;
 pub struct Operation {
     /// The prefix of its IAM action, e.g. `ec2`.
     pub service: &'static str,
-    /// Its name, e.g. `DescribeInstances`.
+    /// Name of the call, e.g. `DescribeInstances`.
     pub name: &'static str,
     pub(super) bucket: Bucket,
 }

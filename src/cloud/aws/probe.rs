@@ -1,4 +1,4 @@
-//! What the credentials may do, asked without changing anything: reads are made, and changes are sent with `DryRun`.
+//! Permissions of the credentials, asked for without changing anything: reads are made, and changes are sent with `DryRun`.
 
 use std::error::Error;
 use std::future::Future;
@@ -28,7 +28,7 @@ pub struct Identity {
     pub arn: String,
 }
 
-/// What a change can be tried on: something of the cluster's own, because what is allowed may depend on its tags.
+/// Resources of the cluster to try changes on. They are its own, because what is allowed may depend on their tags.
 #[derive(Default)]
 struct Subjects {
     instance: Option<String>,

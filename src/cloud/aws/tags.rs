@@ -20,7 +20,7 @@ pub const GENERATION: &str = "hermitcrab:generation";
 pub const ATTEMPT: &str = "hermitcrab:attempt";
 /// A digest of an instance's user data.
 pub const USER_DATA: &str = "hermitcrab:user-data";
-/// When an instance was retired.
+/// The time at which an instance was retired.
 pub const RETIRED: &str = "hermitcrab:retired";
 /// The image that settled on a volume.
 pub const IMAGE: &str = "hermitcrab:image";
@@ -37,7 +37,7 @@ pub const SLOTS: &str = "hermitcrab:slots";
 /// The Auto Scaling group of an instance; AWS writes it.
 pub(super) const GROUP: &str = "aws:autoscaling:groupName";
 
-/// What tag keys of ours and of AWS's own begin with.
+/// Prefixes of the tag keys that are ours or AWS's own.
 const KEPT: [&str; 2] = ["hermitcrab:", "aws:"];
 /// The longest value that EC2 takes.
 const LONGEST: usize = 256;
@@ -48,7 +48,7 @@ pub(super) struct Tags(BTreeMap<String, String>);
 
 /// A resource bears the cluster's tag, but not those that say what it is there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Oddity {
+pub(super) enum BadTags {
     #[error("it has no {0} tag")]
     Missing(&'static str),
     #[error("its {0} tag is no number: `{1}`")]
@@ -74,14 +74,14 @@ impl Tags {
         self.get(key).filter(|value| !value.is_empty()).map(|value| T::from(value.to_owned()))
     }
 
-    pub(super) fn required<T: From<String>>(&self, key: &'static str) -> Result<T, Oddity> {
-        self.name(key).ok_or(Oddity::Missing(key))
+    pub(super) fn required<T: From<String>>(&self, key: &'static str) -> Result<T, BadTags> {
+        self.name(key).ok_or(BadTags::Missing(key))
     }
 
-    pub(super) fn attempt(&self) -> Result<Attempt, Oddity> {
+    pub(super) fn attempt(&self) -> Result<Attempt, BadTags> {
         match self.get(ATTEMPT) {
             None => Ok(Attempt::default()),
-            Some(text) => text.parse().map(Attempt).map_err(|_| Oddity::NoNumber(ATTEMPT, text.to_owned())),
+            Some(text) => text.parse().map(Attempt).map_err(|_| BadTags::NoNumber(ATTEMPT, text.to_owned())),
         }
     }
 
@@ -166,7 +166,7 @@ mod tests {
     fn an_attempt_that_is_no_number_is_odd() {
         let tags = |value: &str| read(&[(ATTEMPT.to_owned(), value.to_owned())].into());
         assert_eq!(tags("7").attempt(), Ok(Attempt(7)));
-        assert_eq!(tags("seven").attempt(), Err(Oddity::NoNumber(ATTEMPT, "seven".to_owned())));
+        assert_eq!(tags("seven").attempt(), Err(BadTags::NoNumber(ATTEMPT, "seven".to_owned())));
         assert_eq!(Tags::default().attempt(), Ok(Attempt(0)));
     }
 

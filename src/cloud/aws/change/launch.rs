@@ -18,7 +18,7 @@ use crate::action::{CreateVolume, Launch};
 use crate::ids::{ClusterName, SnapshotId};
 use crate::ports::{Clock, ErrorKind, Outcome};
 
-/// How many network hops the answers of the instance's metadata service live. One more than the host, because members often
+/// Network hops that answers of the instance's metadata service live. One more than the host, because members often
 /// run in a container on a bridge, and fetch their role's credentials from there.
 pub(super) const METADATA_HOPS: i32 = 2;
 /// The tag that the console shows as a resource's name.
@@ -57,7 +57,7 @@ impl<C: Clock> Change<'_, C> {
         let call = call.availability_zone(&*wanted.zone).size(wanted.size_gib.try_into().unwrap_or(i32::MAX));
         let call = call.volume_type(VolumeType::from(wanted.volume_type.as_str()));
         let call = call.set_snapshot_id(wanted.snapshot.as_ref().map(SnapshotId::to_string));
-        // What comes of an encrypted snapshot is encrypted, and EC2 would refuse to be told otherwise.
+        // A volume from an encrypted snapshot is encrypted, and EC2 refuses a call that says it is not.
         let call = call.set_encrypted((wanted.encrypted || wanted.snapshot.is_none()).then_some(wanted.encrypted));
         let call = call.tag_specifications(specification(ResourceType::Volume, &ours));
         let answer = self.send(CREATE_VOLUME, call.send()).await?;
@@ -126,7 +126,7 @@ pub(in super::super) fn specification(kind: ResourceType, all: &BTreeMap<String,
     TagSpecification::builder().resource_type(kind).set_tags(Some(tags::written(all))).build()
 }
 
-/// The first thing in which an instance is not what was to be launched, with what it is and what it should be.
+/// Finds the first difference between an instance and its launch: the setting, its value, and the wanted value.
 fn unlike(instance: &types::Instance, cluster: &ClusterName, launch: &Launch) -> Option<(String, String, String)> {
     let facts = [
         ("image", instance.image_id(), &*launch.make.image),

@@ -1,4 +1,4 @@
-//! What is true of a region: images, instance types, zones, and volumes in trouble.
+//! Facts about a region: images, instance types, zones, and volumes in trouble.
 
 use std::collections::BTreeSet;
 

@@ -6,7 +6,7 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance, LifecycleState};
 use aws_sdk_ec2::types::{self, LaunchTemplateVersion};
 use aws_smithy_types::base64;
 
-use super::{Unreadable, foreign, given, instance, life_cycle, timestamp};
+use super::{Unreadable, given, instance, life_cycle, timestamp, unknown_word};
 use crate::ids::InstanceId;
 use crate::make::{Make, UserData};
 use crate::observed::{Group, GroupMember, Launches, Lifecycle, Process, Recruit, Template, TemplateVersion};
@@ -48,7 +48,9 @@ fn processes(value: &str) -> BTreeSet<Process> {
 }
 
 fn number(value: Option<i32>, field: &str) -> Result<u32, Unreadable> {
-    value.and_then(|value| u32::try_from(value).ok()).ok_or_else(|| Unreadable::Foreign(format!("it has no {field}")))
+    value
+        .and_then(|value| u32::try_from(value).ok())
+        .ok_or_else(|| Unreadable::UnknownWord(format!("it has no {field}")))
 }
 
 fn member(seen: &Instance) -> Result<(InstanceId, GroupMember), Unreadable> {
@@ -64,7 +66,7 @@ fn member(seen: &Instance) -> Result<(InstanceId, GroupMember), Unreadable> {
 /// Instances of a warm pool do not count, and are not among a group's members.
 fn lifecycle(state: Option<&LifecycleState>) -> Result<Lifecycle, Unreadable> {
     use LifecycleState as Word;
-    Ok(match state.ok_or_else(|| Unreadable::Foreign("it has a member without a state".to_owned()))? {
+    Ok(match state.ok_or_else(|| Unreadable::UnknownWord("it has a member without a state".to_owned()))? {
         Word::Pending | Word::PendingWait | Word::PendingProceed => Lifecycle::Joining,
         Word::InService => Lifecycle::InService,
         Word::EnteringStandby | Word::Standby => Lifecycle::Standby,
@@ -76,7 +78,7 @@ fn lifecycle(state: Option<&LifecycleState>) -> Result<Lifecycle, Unreadable> {
         | Word::Quarantined
         | Word::Detaching
         | Word::Detached => Lifecycle::Leaving,
-        other => return Err(foreign("member's state", other.as_str())),
+        other => return Err(unknown_word("member's state", other.as_str())),
     })
 }
 
@@ -105,12 +107,12 @@ fn launches(seen: &AutoScalingGroup, versions: &[LaunchTemplateVersion]) -> Resu
 }
 
 fn template_version(seen: &LaunchTemplateVersion) -> Result<TemplateVersion, Unreadable> {
-    let nameless = || Unreadable::Foreign("it has a template version without a number".to_owned());
+    let nameless = || Unreadable::UnknownWord("it has a template version without a number".to_owned());
     let number = seen.version_number().and_then(|number| u64::try_from(number).ok()).ok_or_else(nameless)?;
     Ok(TemplateVersion { number, make: make(seen) })
 }
 
-/// What is not in a template is empty here, and so differs from whatever the spec wants.
+/// Reads the make from a template. A setting that is not in it is empty, and so differs from whatever the spec wants.
 fn make(seen: &LaunchTemplateVersion) -> Make {
     let Some(data) = seen.launch_template_data() else {
         return Make {
@@ -140,7 +142,7 @@ fn user_data(seen: &LaunchTemplateVersion) -> UserData {
     text.map_or(UserData::Absent, |text| UserData::Digest(crate::ids::digest(&decoded(text))))
 }
 
-/// Its user data is that of the version which the group launched it from: EC2 does not list user data.
+/// Reads a recruit. EC2 does not list user data, so that of the version counts from which the group launched it.
 fn recruit(
     group: &AutoScalingGroup,
     seen: &types::Instance,
@@ -149,7 +151,7 @@ fn recruit(
     let member = group.instances().iter().find(|member| member.instance_id() == seen.instance_id());
     let number = member.and_then(|member| member.launch_template()?.version()?.parse::<i64>().ok());
     let from = versions.iter().find(|version| number.is_some() && version.version_number() == number);
-    let nameless = || Unreadable::Foreign("it has no launch time".to_owned());
+    let nameless = || Unreadable::UnknownWord("it has no launch time".to_owned());
     Ok(Recruit {
         id: given(seen.instance_id(), "id")?.into(),
         state: life_cycle(seen)?,

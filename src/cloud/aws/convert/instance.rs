@@ -7,7 +7,7 @@ use jiff::civil;
 use jiff::tz::TimeZone;
 
 use super::super::tags::{self, Tags};
-use super::{Status, Unreadable, address, foreign, given, timestamp};
+use super::{Status, Unreadable, address, given, timestamp, unknown_word};
 use crate::ids::{ClusterName, Generation, InstanceId};
 use crate::make::{Make, UserData};
 use crate::observed::{Device, Instance, InstanceState, Origin};
@@ -27,7 +27,7 @@ pub(in super::super) fn instance(
     let launched_at = seen
         .launch_time()
         .and_then(timestamp)
-        .ok_or_else(|| Unreadable::Foreign("it has no launch time".to_owned()))?;
+        .ok_or_else(|| Unreadable::UnknownWord("it has no launch time".to_owned()))?;
     let state_since = match state {
         InstanceState::Pending | InstanceState::Running => launched_at,
         _ => transition(seen.state_transition_reason()).unwrap_or_else(|| first_seen(&id, state)),
@@ -71,17 +71,17 @@ pub(in super::super) fn make(seen: &types::Instance, user_data: UserData) -> Res
     })
 }
 
-/// Where an instance stands.
+/// Reads the state of an instance.
 pub(in super::super) fn life_cycle(seen: &types::Instance) -> Result<InstanceState, Unreadable> {
     let name = seen.state().and_then(types::InstanceState::name);
-    Ok(match name.ok_or_else(|| Unreadable::Foreign("it has no state".to_owned()))? {
+    Ok(match name.ok_or_else(|| Unreadable::UnknownWord("it has no state".to_owned()))? {
         InstanceStateName::Pending => InstanceState::Pending,
         InstanceStateName::Running => InstanceState::Running,
         InstanceStateName::Stopping => InstanceState::Stopping,
         InstanceStateName::Stopped => InstanceState::Stopped,
         InstanceStateName::ShuttingDown => InstanceState::ShuttingDown,
         InstanceStateName::Terminated => InstanceState::Terminated,
-        other => return Err(foreign("state", other.as_str())),
+        other => return Err(unknown_word("state", other.as_str())),
     })
 }
 
@@ -91,7 +91,7 @@ fn profile_name(seen: &types::Instance) -> Option<String> {
     arn.rsplit('/').next().map(str::to_owned)
 }
 
-/// Those of the primary network interface, which are the instance's own. Further interfaces may have others.
+/// Reads the groups of the primary network interface, which are the instance's own. Further interfaces may have others.
 fn security_groups(seen: &types::Instance) -> BTreeSet<String> {
     let primary = seen.network_interfaces().iter().find(|interface| {
         interface.attachment().and_then(types::InstanceNetworkInterfaceAttachment::device_index) == Some(0)
@@ -120,8 +120,8 @@ fn devices(seen: &types::Instance) -> Result<Vec<Device>, Unreadable> {
             Some(AttachmentStatus::Attached | AttachmentStatus::Detaching) => true,
             Some(AttachmentStatus::Attaching | AttachmentStatus::Detached) => false,
             Some(other) if other.as_str() == "busy" => true, // a word of the volume view
-            Some(other) => return Err(foreign("attachment status", other.as_str())),
-            None => return Err(Unreadable::Foreign("it has an attachment without a status".to_owned())),
+            Some(other) => return Err(unknown_word("attachment status", other.as_str())),
+            None => return Err(Unreadable::UnknownWord("it has an attachment without a status".to_owned())),
         };
         if attached {
             devices.push(Device {

@@ -6,7 +6,7 @@ use super::timestamp;
 use crate::ids::InstanceId;
 use crate::observed::{Checks, ScheduledEvent};
 
-/// What `DescribeInstanceStatus` says of an instance.
+/// Answer of `DescribeInstanceStatus` for one instance.
 #[derive(Clone, Debug, PartialEq)]
 pub(in super::super) struct Status {
     pub(in super::super) checks: Checks,

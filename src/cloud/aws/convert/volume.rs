@@ -5,21 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_ec2::types::{self, VolumeAttachmentState, VolumeState as Word};
 
 use super::super::tags::{self, Tags};
-use super::{Unreadable, foreign, given, timestamp};
+use super::{Unreadable, given, timestamp, unknown_word};
 use crate::ids::{ClusterName, VolumeId};
 use crate::observed::{
     Attachment, AttachmentPhase, Settled, Snapshot, SnapshotPurpose, SnapshotState, Volume, VolumeState,
 };
 
-/// What EBS says of volumes elsewhere than in the volume view.
+/// Trouble and modifications of volumes, which EBS does not tell in the volume view.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(in super::super) struct Remarks {
+pub(in super::super) struct VolumeWarnings {
     pub(in super::super) impaired: BTreeMap<VolumeId, String>,
     pub(in super::super) modifying: BTreeSet<VolumeId>,
 }
 
 /// A volume, and the cluster whose tag it bears.
-pub(in super::super) fn volume(seen: &types::Volume, remarks: &Remarks) -> Result<(ClusterName, Volume), Unreadable> {
+pub(in super::super) fn volume(
+    seen: &types::Volume,
+    warnings: &VolumeWarnings,
+) -> Result<(ClusterName, Volume), Unreadable> {
     let tags = Tags::of(seen.tags());
     let cluster = tags.required(tags::CLUSTER)?;
     let id = VolumeId::from(given(seen.volume_id(), "id")?);
@@ -34,8 +37,8 @@ pub(in super::super) fn volume(seen: &types::Volume, remarks: &Remarks) -> Resul
         state: volume_state(seen)?,
         zone: given(seen.availability_zone(), "zone")?.into(),
         size_gib: size(seen.size()),
-        impaired: remarks.impaired.get(&id).cloned(),
-        modifying: remarks.modifying.contains(&id),
+        impaired: warnings.impaired.get(&id).cloned(),
+        modifying: warnings.modifying.contains(&id),
         id,
     };
     Ok((cluster, volume))
@@ -45,9 +48,9 @@ fn size(gib: Option<i32>) -> u32 {
     gib.and_then(|gib| u32::try_from(gib).ok()).unwrap_or_default()
 }
 
-/// Where a volume stands. One that may be attached to several instances is refused, whether or not it is.
+/// Reads the state of a volume. One that may be attached to several instances counts as shared, whether or not it is.
 pub(in super::super) fn volume_state(seen: &types::Volume) -> Result<VolumeState, Unreadable> {
-    let word = seen.state().ok_or_else(|| Unreadable::Foreign("it has no state".to_owned()))?;
+    let word = seen.state().ok_or_else(|| Unreadable::UnknownWord("it has no state".to_owned()))?;
     let several = |attachments: &[Attachment]| {
         let holders: BTreeSet<_> = attachments.iter().map(|attachment| attachment.instance.clone()).collect();
         (holders.len() > 1 || seen.multi_attach_enabled() == Some(true)).then_some(VolumeState::Shared(holders))
@@ -62,10 +65,12 @@ pub(in super::super) fn volume_state(seen: &types::Volume) -> Result<VolumeState
                 (Some(shared), _) => shared,
                 (None, Some(attachment)) => VolumeState::InUse(attachment),
                 (None, None) if *word == Word::Available => VolumeState::Available,
-                (None, None) => return Err(Unreadable::Foreign("it is in use, and attached to nothing".to_owned())),
+                (None, None) => {
+                    return Err(Unreadable::UnknownWord("it is in use, and attached to nothing".to_owned()));
+                }
             }
         }
-        other => return Err(foreign("state", other.as_str())),
+        other => return Err(unknown_word("state", other.as_str())),
     })
 }
 
@@ -81,8 +86,8 @@ fn attachments(seen: &types::Volume) -> Result<Vec<Attachment>, Unreadable> {
             Some(VolumeAttachmentState::Busy) => AttachmentPhase::Busy,
             Some(VolumeAttachmentState::Detached) if in_use => AttachmentPhase::Detaching,
             Some(VolumeAttachmentState::Detached) => continue,
-            Some(other) => return Err(foreign("attachment state", other.as_str())),
-            None => return Err(Unreadable::Foreign("it has an attachment without a state".to_owned())),
+            Some(other) => return Err(unknown_word("attachment state", other.as_str())),
+            None => return Err(Unreadable::UnknownWord("it has an attachment without a state".to_owned())),
         };
         // Attached to something of AWS's own, such as a Fargate task, it has a resource and no instance.
         let holder = attachment.instance_id().or(attachment.associated_resource());
@@ -93,7 +98,7 @@ fn attachments(seen: &types::Volume) -> Result<Vec<Attachment>, Unreadable> {
             since: attachment
                 .attach_time()
                 .and_then(timestamp)
-                .ok_or_else(|| Unreadable::Foreign("it has an attachment without a time".to_owned()))?,
+                .ok_or_else(|| Unreadable::UnknownWord("it has an attachment without a time".to_owned()))?,
         });
     }
     Ok(found)

@@ -1,17 +1,17 @@
-//! What moves slowly, and is remembered for a while: images, types, zones, volumes in trouble, whose account it is.
+//! Facts that change slowly and are remembered for a while: images, types, zones, volumes in trouble, the account.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::convert::{self, Remarks};
+use super::super::convert::{self, VolumeWarnings};
 use super::super::error::Failure;
 use super::super::operation::{
     DESCRIBE_AVAILABILITY_ZONES, DESCRIBE_IMAGES, DESCRIBE_INSTANCE_TYPES, GET_CALLER_IDENTITY,
 };
 use super::super::{Aws, Region};
-use super::aged::Aged;
+use super::cached::Cached;
 use super::pages::{MOST_VALUES, all, filter};
 use crate::ids::{ImageId, Zone};
 use crate::observed::{Catalogue, Image};
@@ -24,27 +24,27 @@ const LIFE_OF_ABSENCE: Duration = Duration::from_secs(10);
 /// For how long the account is. Credentials change when somebody logs in elsewhere.
 const LIFE_OF_ACCOUNT: Duration = Duration::from_secs(5 * 60);
 
-/// What is remembered of a region.
+/// Facts about a region that are remembered.
 #[derive(Debug, Default)]
 pub(in super::super) struct Facts {
-    account: Aged<String>,
-    images: Aged<BTreeMap<ImageId, Option<Image>>>,
+    account: Cached<String>,
+    images: Cached<BTreeMap<ImageId, Option<Image>>>,
     /// For good: a type does not change. One that does not exist is asked for again.
     types: RefCell<BTreeMap<String, BTreeSet<String>>>,
-    absent_types: Aged<BTreeSet<String>>,
-    zones: Aged<BTreeMap<Zone, String>>,
-    remarks: Aged<Remarks>,
+    absent_types: Cached<BTreeSet<String>>,
+    zones: Cached<BTreeMap<Zone, String>>,
+    warnings: Cached<VolumeWarnings>,
     catalogue: RefCell<Arc<Catalogue>>,
 }
 
-/// What is known at a look.
+/// Facts that one look rests on.
 pub(super) struct Known {
     pub(super) catalogue: Arc<Catalogue>,
-    pub(super) remarks: Remarks,
+    pub(super) warnings: VolumeWarnings,
 }
 
 impl<C: Clock> Aws<C> {
-    /// What is known, with whatever is too old or was never asked for asked anew.
+    /// Gives the facts, and asks anew for each that is too old or was never asked for.
     pub(super) async fn facts(
         &self,
         region: &Region,
@@ -52,29 +52,29 @@ impl<C: Clock> Aws<C> {
         named: BTreeSet<String>,
     ) -> Result<Known, Failure> {
         let images = wanted.images.iter().cloned().chain(named.into_iter().map(ImageId::from)).collect();
-        let (account, images, instance_types, impaired_zones, remarks) = tokio::try_join!(
+        let (account, images, instance_types, impaired_zones, warnings) = tokio::try_join!(
             self.account(region),
             self.images(region, &images),
             self.instance_types(region, &wanted.instance_types),
             self.impaired_zones(region),
-            self.remarks(region),
+            self.warnings(region),
         )?;
         let catalogue = Catalogue { account: Some(account), images, instance_types, impaired_zones };
         let mut shared = region.facts.catalogue.borrow_mut();
         if **shared != catalogue {
             *shared = Arc::new(catalogue);
         }
-        Ok(Known { catalogue: shared.clone(), remarks })
+        Ok(Known { catalogue: shared.clone(), warnings })
     }
 
     async fn account(&self, region: &Region) -> Result<String, Failure> {
         let now = self.clock.now();
-        if let Some(account) = region.facts.account.young(now, |_| LIFE_OF_ACCOUNT) {
+        if let Some(account) = region.facts.account.fresh(now, |_| LIFE_OF_ACCOUNT) {
             return Ok(account);
         }
         let identity = self.ask(region, GET_CALLER_IDENTITY, || region.sts.get_caller_identity().send()).await?;
         let nobody = || Failure::ours(GET_CALLER_IDENTITY, ErrorKind::Unknown, "no-account", "AWS names no account");
-        Ok(region.facts.account.keep(now, identity.account.ok_or_else(nobody)?))
+        Ok(region.facts.account.store(now, identity.account.ok_or_else(nobody)?))
     }
 
     /// By a filter and not by id, because one id that does not exist fails the whole call.
@@ -84,10 +84,10 @@ impl<C: Clock> Aws<C> {
             let there = |image: &Option<Image>| image.as_ref().is_some_and(|image| image.state.is_available());
             if ids.iter().all(|id| images.get(id).is_some_and(there)) { LIFE } else { LIFE_OF_ABSENCE }
         };
-        let known = region.facts.images.young(now, life).filter(|images| ids.iter().all(|id| images.contains_key(id)));
+        let known = region.facts.images.fresh(now, life).filter(|images| ids.iter().all(|id| images.contains_key(id)));
         let images = match known {
             Some(images) => images,
-            None => region.facts.images.keep(now, self.ask_for_images(region, ids).await?),
+            None => region.facts.images.store(now, self.ask_for_images(region, ids).await?),
         };
         Ok(images.into_iter().filter_map(|(id, image)| Some((id, image?))).collect())
     }
@@ -121,7 +121,7 @@ impl<C: Clock> Aws<C> {
         wanted: &BTreeSet<String>,
     ) -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
         let now = self.clock.now();
-        let absent = region.facts.absent_types.young(now, |_| LIFE).unwrap_or_default();
+        let absent = region.facts.absent_types.fresh(now, |_| LIFE).unwrap_or_default();
         let unknown = |name: &&String| !region.facts.types.borrow().contains_key(*name) && !absent.contains(*name);
         let unknown: Vec<String> = wanted.iter().filter(unknown).cloned().collect();
         for some in unknown.chunks(MOST_VALUES) {
@@ -137,32 +137,32 @@ impl<C: Clock> Aws<C> {
         let known = region.facts.types.borrow();
         if !unknown.is_empty() {
             let absent = unknown.into_iter().filter(|name| !known.contains_key(name)).chain(absent).collect();
-            region.facts.absent_types.keep(now, absent);
+            region.facts.absent_types.store(now, absent);
         }
         Ok(wanted.iter().filter_map(|name| Some((name.clone(), known.get(name)?.clone()))).collect())
     }
 
     async fn impaired_zones(&self, region: &Region) -> Result<BTreeMap<Zone, String>, Failure> {
         let now = self.clock.now();
-        if let Some(zones) = region.facts.zones.young(now, |_| LIFE) {
+        if let Some(zones) = region.facts.zones.fresh(now, |_| LIFE) {
             return Ok(zones);
         }
         let call = region.ec2.describe_availability_zones();
         let answer = self.ask(region, DESCRIBE_AVAILABILITY_ZONES, || call.clone().send()).await?;
         let impaired = answer.availability_zones().iter().filter_map(convert::impaired_zone).collect();
-        Ok(region.facts.zones.keep(now, impaired))
+        Ok(region.facts.zones.store(now, impaired))
     }
 
-    async fn remarks(&self, region: &Region) -> Result<Remarks, Failure> {
+    async fn warnings(&self, region: &Region) -> Result<VolumeWarnings, Failure> {
         let now = self.clock.now();
-        if let Some(remarks) = region.facts.remarks.young(now, |_| LIFE) {
-            return Ok(remarks);
+        if let Some(warnings) = region.facts.warnings.fresh(now, |_| LIFE) {
+            return Ok(warnings);
         }
         let (impaired, modifications) = tokio::try_join!(self.impaired_volumes(region), self.modifications(region))?;
-        let remarks = Remarks {
+        let warnings = VolumeWarnings {
             impaired: impaired.iter().filter_map(convert::impaired_volume).collect(),
             modifying: modifications.iter().filter_map(|one| Some(one.volume_id()?.into())).collect(),
         };
-        Ok(region.facts.remarks.keep(now, remarks))
+        Ok(region.facts.warnings.store(now, warnings))
     }
 }

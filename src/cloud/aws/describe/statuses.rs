@@ -10,7 +10,7 @@ use super::super::convert::{self, Status};
 use super::super::error::Failure;
 use super::super::operation::DESCRIBE_INSTANCE_STATUS;
 use super::super::{Aws, Region};
-use super::aged::Aged;
+use super::cached::Cached;
 use super::pages::{LARGEST_PAGE, all};
 use crate::ids::InstanceId;
 use crate::observed::{Checks, InstanceState};
@@ -22,11 +22,11 @@ const LIFE: Duration = Duration::from_secs(10);
 /// As many ids as `DescribeInstanceStatus` takes.
 const MOST_IDS: usize = 100;
 
-/// What was answered last.
+/// The last answer.
 #[derive(Debug, Default)]
-pub(in super::super) struct Statuses(Aged<BTreeMap<InstanceId, (Stretch, Status)>>);
+pub(in super::super) struct Statuses(Cached<BTreeMap<InstanceId, (Stretch, Status)>>);
 
-/// What a status is of: a stretch of an instance's life, in one state since one start.
+/// A stretch of an instance's life, in one state since one start. A status is the status of one stretch.
 #[derive(Clone, Debug, PartialEq)]
 struct Stretch {
     state: Option<InstanceState>,
@@ -45,9 +45,9 @@ impl Stretch {
 }
 
 impl Statuses {
-    /// What is known of all these instances, if that is enough.
-    fn young(&self, now: Timestamp, wanted: &BTreeMap<InstanceId, Stretch>) -> Option<BTreeMap<InstanceId, Status>> {
-        let known = self.0.young(now, |_| LIFE)?;
+    /// Gives the statuses of all these instances, if they are known well enough.
+    fn fresh(&self, now: Timestamp, wanted: &BTreeMap<InstanceId, Stretch>) -> Option<BTreeMap<InstanceId, Status>> {
+        let known = self.0.fresh(now, |_| LIFE)?;
         let status = |(id, stretch): (&InstanceId, &Stretch)| {
             let (of, status) = known.get(id)?;
             (of == stretch && stretch.is_done_with(status)).then(|| (id.clone(), status.clone()))
@@ -55,9 +55,9 @@ impl Statuses {
         wanted.iter().map(status).collect()
     }
 
-    fn keep(&self, asked: Timestamp, of: BTreeMap<InstanceId, Stretch>, seen: &BTreeMap<InstanceId, Status>) {
+    fn store(&self, asked: Timestamp, of: BTreeMap<InstanceId, Stretch>, seen: &BTreeMap<InstanceId, Status>) {
         let with_status = |(id, stretch)| seen.get(&id).map(|status| (id, (stretch, status.clone())));
-        self.0.keep(asked, of.into_iter().filter_map(with_status).collect());
+        self.0.store(asked, of.into_iter().filter_map(with_status).collect());
     }
 }
 
@@ -72,11 +72,11 @@ impl<C: Clock> Aws<C> {
         let wanted: BTreeMap<InstanceId, Stretch> =
             stretches.filter(|(_, stretch)| stretch.state != Some(InstanceState::Terminated)).collect();
         let now = self.clock.now();
-        if let Some(known) = region.statuses.young(now, &wanted) {
+        if let Some(known) = region.statuses.fresh(now, &wanted) {
             return Ok(known);
         }
         let seen = self.ask_for_statuses(region, wanted.keys().map(InstanceId::to_string).collect()).await?;
-        region.statuses.keep(now, wanted, &seen);
+        region.statuses.store(now, wanted, &seen);
         Ok(seen)
     }
 
