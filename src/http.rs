@@ -23,13 +23,13 @@ mod tls;
 pub use answer::{Answer, Refused, Silence, Unreadable};
 pub use tls::{Tls, Trust};
 
-/// How long a connection may take to be made.
+/// The longest time for making a connection.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long an answer may take that a server has ready.
+/// The longest time for an answer that a server has ready.
 const GLANCE: Duration = Duration::from_secs(2);
-/// How long any other request may take altogether.
+/// The longest time for any other request.
 const TOTAL: Duration = Duration::from_secs(5);
-/// How long a connection is kept for the next request: long enough for one look at a cluster, too short to hold
+/// The time for which a connection is kept for the next request: long enough for one look at a cluster, too short to hold
 /// thousands of clusters' connections open.
 const IDLE: Duration = Duration::from_secs(10);
 

@@ -1,5 +1,5 @@
 //! The claims in a directory: real files, real locks, writers that race.
-#![allow(clippy::unwrap_used)] // what the tests call is a test too
+#![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::fs;
 use std::future::Future;

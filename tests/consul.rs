@@ -2,7 +2,7 @@
 //!
 //! A `consul` on PATH comes first, then what `tests/tools/fetch.sh` brings. Without either these tests say so and pass;
 //! with `HERMITCRAB_RIG=required` they fail.
-#![allow(clippy::unwrap_used)] // what the tests call is a test too
+#![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -207,7 +207,7 @@ fn claims_and_lease_outlive_the_stop_of_the_leader() {
             let record = other.read(&name).await.unwrap();
             assert_eq!(record.revision, 3);
 
-            // What a pipeline writes down, the controller reads.
+            // The controller reads a record that a pipeline has written.
             let effect = rehearsed(&record, "v1-0123456789abcdef", Verdict::Passed);
             assert_eq!(one.write(&name, &effect).await.unwrap(), Outcome::Done);
             assert_eq!(other.read(&name).await.unwrap().rehearsed[0].verdict, Verdict::Passed);

@@ -1,5 +1,5 @@
 //! The daemon's loop in a simulated world: what it tells its listeners, what the lease has to do with it, and when it ends.
-#![allow(clippy::unwrap_used)] // what the tests call is a test too
+#![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,6 +1,6 @@
 //! A cluster comes to its end in the simulated world: in one go, broken off after every step, and in unkind worlds; by
 //! itself, and in an Auto Scaling group that it adopts.
-#![allow(clippy::unwrap_used)] // what the tests call is a test too
+#![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -24,7 +24,7 @@ use recorder::Recorder;
 
 const ALONE: &str = "desired-state/prod/consul.yaml";
 const GROUPED: &str = "tests/fixtures/consul-group.yaml";
-/// What somebody had suspended in the group before.
+/// A process of the group that a person suspended before.
 const SUSPENDED: Process = Process::AzRebalance;
 
 fn settled(file: &str, seed: u64, faults: FaultLevel) -> (World, ClusterSpec) {
@@ -104,7 +104,7 @@ fn just_what_is_wanted_remains() {
     }
 }
 
-/// It has none, wants none, has launched none back, and does by itself what it did before.
+/// Checks that the group has no instance, wants none, has launched none, and has its processes resumed.
 fn the_group_is_empty(world: &World, spec: &ClusterSpec) {
     let Some(group) = view(world, spec).group else { return assert_eq!(spec.capacity.group(), None) };
     assert_eq!((group.min, group.desired, group.max), (0, 0, 4));
@@ -305,7 +305,7 @@ fn what_the_group_launches_meanwhile_keeps_it_from_being_let_go() {
     assert_eq!(world.violations(), []);
 }
 
-/// What went wrong by itself is mended by a further try; what takes a person is named.
+/// A failure of EC2's own clears with a further try; a failure that takes a person is named.
 #[test]
 fn in_unkind_worlds_no_data_goes_that_was_not_saved() {
     let reached = every_unkind_world_ends(ALONE);

@@ -13,7 +13,7 @@ use hermitcrab::simulate::{Ending, Line, Scenario};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
 
-/// What is done once, and for no slot.
+/// The actions that are done once, and for no slot.
 const FOR_THE_CLUSTER: [&str; 2] = ["set-pruning", "record-slots"];
 
 #[test]

@@ -1,6 +1,6 @@
 //! How Consul servers are reached, and what happens when they are not: silence, refusals, redirects, tokens, TLS. The
 //! servers are played, and say what they are told to. Below this file: how they are asked for a change, and for canaries.
-#![allow(clippy::unwrap_used)] // what the tests call is a test too
+#![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::collections::BTreeMap;
 use std::fs;

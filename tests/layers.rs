@@ -2,7 +2,7 @@
 //!
 //! A module that is not in the table fails too: whoever adds one says what it may know. Tests inside `src` may
 //! look anywhere.
-#![allow(clippy::unwrap_used)] // what the tests call is a test too
+#![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ mod source;
 use floors::Floors;
 use source::{Part, imports, names_package, says, without, without_tests};
 
-/// What each module of the crate may import beside itself.
+/// The modules that each module of the crate may import beside itself.
 #[rustfmt::skip]
 const LAYERS: [(&str, &[&str]); 26] = [
     // data
@@ -55,7 +55,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
     ("main",         ANYTHING),
 ];
 const ANYTHING: &[&str] = &["*"];
-/// What every module may import: text and bytes of others, and how to take them in.
+/// A module that every module may import: it takes in text and bytes that others wrote.
 const COMMON: &str = "input";
 
 /// The floors inside `plan`, from the ground up. Decisions that a person reads top-down stand at the end.
@@ -182,7 +182,7 @@ const SIM: Floors = Floors { module: "sim", rows: &[
 /// Every module that has floors.
 const FLOORS: [Floors; 2] = [PLAN, SIM];
 
-/// Where each package may be named: a module stands for its file and for everything below it. `*` ends a family.
+/// The modules that may name each package: a module stands for its file and for everything below it. `*` ends a family.
 const PACKAGES: [(&str, &[&str]); 14] = [
     ("serde_saphyr", &["spec/load", "spec/raw"]),
     ("notify", &["daemon/files/watch"]),
@@ -363,7 +363,7 @@ fn what_follows_a_test_module_is_checked_again() {
     assert_eq!(check("src/ids.rs", text), ["src/ids.rs: imports cli, which layer ids may not"]);
 }
 
-/// What is wrong with one source file, each violation in a line.
+/// Lists the violations in one source file, each in a line.
 fn check(file: &str, text: &str) -> Vec<String> {
     let mut violations = Vec::new();
     if !text.starts_with("//! ") {

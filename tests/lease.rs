@@ -1,6 +1,6 @@
 //! The lease: who is active, and when that ends. Consul is played by a server that says what it is told to; time is moved
 //! by hand.
-#![allow(clippy::unwrap_used)] // what the tests call is a test too
+#![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

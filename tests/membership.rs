@@ -1,5 +1,5 @@
-//! What is made of the answers of real Consul servers, as they were recorded in each phase of a roll (`tests/consul`).
-#![allow(clippy::unwrap_used)] // what the tests call is a test too
+//! The readings of answers of real Consul servers, as they were recorded in each phase of a roll (`tests/consul`).
+#![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

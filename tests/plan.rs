@@ -1,4 +1,4 @@
-//! What the planner answers: each case is a file `tests/plan/<case>.yaml`, a settled cluster and in what it differs
+//! The planner's answers: each case is a file `tests/plan/<case>.yaml`, with a settled cluster and its differences
 //! from one, and beside it the answer. `UPDATE_EXPECT=1` writes the second; a new case needs nothing but the first.
 
 #![allow(clippy::unwrap_used)] // A test may panic.
@@ -197,7 +197,7 @@ fn every_case_says_what_it_shows() {
     }
 }
 
-/// What is decided must not hang on the order in which EC2 or the members list things.
+/// A decision must not depend on the order in which EC2 or the members list things.
 #[test]
 fn an_answer_does_not_depend_on_the_order_in_which_things_are_listed() {
     for (_, goal, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
@@ -277,7 +277,7 @@ fn answer(goal: Goal, spec: &ClusterSpec, seen: &Observation) -> String {
     told
 }
 
-/// What an effect carries and its sentence does not say.
+/// Lists the parts of an effect that its sentence does not contain.
 fn details(effect: &Effect) -> String {
     let value = serde_json::to_value(effect).unwrap();
     let mut fields = Vec::new();

@@ -1,5 +1,5 @@
 //! Rehearsals in the simulated world: what is found, and that nothing is left behind whatever comes of them.
-#![allow(clippy::unwrap_used)] // what the tests call is a test too
+#![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -274,7 +274,7 @@ fn a_copy_with_data_has_the_clusters_data_and_nothing_to_do_with_the_cluster() {
     assert_eq!(world.violations(), []);
 }
 
-/// What a crash leaves before the first volume is made.
+/// A crash before the first volume is made leaves a snapshot alone.
 #[test]
 fn a_snapshot_that_is_left_alone_is_found_and_swept() {
     let (world, spec) = (World::new(1, FaultLevel::None), spec());

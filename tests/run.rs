@@ -65,7 +65,7 @@ impl Place {
         self.run(&["--once"]).args(more).output().unwrap()
     }
 
-    /// What `status` says of the cluster in the saved world.
+    /// Reads the status of the cluster in the saved world.
     fn status(&self) -> Option<Value> {
         let output = self.command(&["status", "--world", "world.json", "-o", "json"]).output().unwrap();
         let said: Value = serde_json::from_slice(&output.stdout).ok()?;
@@ -282,7 +282,7 @@ fn a_bad_image_is_taken_back_and_said_so_and_the_next_one_is_rolled_out() {
     assert_eq!(place.images(), [OLD; 3]);
     let rejected = status["slots"].as_array().unwrap().iter().filter(|slot| slot["rejected"] == true).count();
     assert_eq!(rejected, 1, "{status}");
-    // It is not tried again,
+    // The image is not tried again,
     assert_eq!(place.once(&["--bad-image", NEW]).status.code(), Some(3));
     assert_eq!(place.images(), [OLD; 3]);
     // until something else is committed.

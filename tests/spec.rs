@@ -1,4 +1,4 @@
-//! What a person is told about desired-state files: each case is a file `tests/spec/<case>.yaml` and, beside it, what
+//! The problems of desired-state files as a person sees them: each case is a file `tests/spec/<case>.yaml` and, beside it, what
 //! `validate` says of it. `UPDATE_EXPECT=1` writes the second; a new case needs nothing but the first.
 
 #![allow(clippy::unwrap_used)] // A test may panic.

@@ -20,7 +20,7 @@ const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
 /// Longer than any of these commands takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Where a stream of a command goes.
+/// The target of a command's stream.
 #[derive(Clone, Copy, Debug)]
 enum To {
     /// A reader who takes all.

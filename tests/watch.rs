@@ -2,7 +2,7 @@
 //!
 //! The bound on each wait is far below the poll's 30 seconds, so that the poll cannot hide a missed event.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)] // what the tests call is a test too
+#![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::fs::{self, File};
 use std::io::Write;

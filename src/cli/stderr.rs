@@ -13,12 +13,12 @@ use std::time::Duration;
 use super::progress;
 use crate::input::text;
 
-/// How many lines may wait to be written.
+/// The number of lines that may wait to be written.
 const ROOM: usize = 1024;
-/// How long the end of the process is put off for lines that wait to be written.
+/// The time for which the process waits at its end for lines that are not written yet.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What the thread is asked to do.
+/// A job for the thread that writes.
 enum Job {
     /// Write this. With a sender: say when that is done.
     Write(Vec<u8>, Option<SyncSender<()>>),

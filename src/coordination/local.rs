@@ -22,13 +22,13 @@ use crate::time::{Human, after};
 
 use super::{changed, stored};
 
-/// How long a write waits for other processes. Each holds the lock for as long as a small file takes to be written; one
+/// The time for which a write waits for other processes. Each holds the lock for as long as a small file takes to be written; one
 /// that was stopped in the middle must not stop this one too.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a write tries to get the lock.
+/// The interval at which a write tries to get the lock.
 const TRY_EVERY: Duration = Duration::from_millis(20);
 
-/// How often a controller that stands by tries to become the active one.
+/// The interval at which a controller that stands by tries to become the active one.
 const STAND_BY: Duration = Duration::from_secs(1);
 
 /// The most characters of a holder's name that are shown.

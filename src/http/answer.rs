@@ -9,7 +9,7 @@ use crate::ports::ErrorKind;
 
 /// The number of characters of a server's text that are shown.
 const SHOWN: usize = 200;
-/// How many bytes of it are looked at in order to show them.
+/// The bytes of an answer that are read in order to show them.
 const LOOKED_AT: usize = 4 << 10;
 
 /// A whole answer, whatever its status.

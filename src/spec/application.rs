@@ -1,4 +1,4 @@
-//! What runs on the instances, by kind, and what a kind is like as data.
+//! The application on the instances, by kind, and the rules of each kind as data.
 //!
 //! A kind has a file of its own below this one, with its fields as written and as meant, its rules and its limits. This
 //! file chooses among the kinds, and so does the kind's adapter; everybody else asks for the [`Rules`].
@@ -19,7 +19,7 @@ pub use consul::{ConsulSpec, Scheme};
 /// The largest number of slots that any kind takes.
 pub(super) const MOST_SLOTS: usize = consul::SLOTS.most;
 
-/// What runs on the instances: one kind of application.
+/// The application on the instances: exactly one kind.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields, rename = "Application", transform = exactly_one)]
@@ -44,10 +44,10 @@ pub enum ApplicationSpec {
     Consul(ConsulSpec),
 }
 
-/// How many slots make sense with a kind of application.
+/// The numbers of slots that make sense with a kind of application.
 #[derive(Clone, Copy, Debug)]
 pub struct SlotLimits {
-    /// How many members of a declared number have to be healthy. A number that tolerates no more failures than the one
+    /// The number of members that have to be healthy, of a declared number. A number that tolerates no more failures than the one
     /// below it is warned about.
     pub needed: fn(usize) -> usize,
     /// The largest number.
@@ -56,18 +56,18 @@ pub struct SlotLimits {
     pub why_no_more: &'static str,
 }
 
-/// What an application is like, as data: all that the planner knows of its kind.
+/// The rules of an application, as data: all that the planner knows of its kind.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// How many of the declared members have to be healthy for the application to work, e.g. [`quorum`](super::quorum).
+    /// The number of the declared members that have to be healthy for the application to work, e.g. [`quorum`](super::quorum).
     pub needed: fn(usize) -> usize,
-    /// When the leader is replaced; none where no member leads.
+    /// The leader's place in the order of replacements; none where no member leads.
     pub leader: Option<LeaderGoes>,
-    /// How far a member may lie behind the leader and still count as caught up.
+    /// The lag behind the leader with which a member still counts as caught up.
     pub lag_limit: Lag,
     /// For how long every member must have been healthy, by our own timer, before one is disrupted.
     pub stabilization: Duration,
-    /// How the application is kept from dropping a stopped member; none where it never drops one.
+    /// The guard against dropping a stopped member; none where the application never drops one.
     pub pruning: Option<PruningGuard>,
     /// A new cluster has no leader until all of its first members are there.
     pub forms_together: bool,
@@ -75,7 +75,7 @@ pub struct Rules {
     pub version: Option<String>,
 }
 
-/// When the leader's slot is replaced, in the order of a rollout.
+/// The place of the leader's slot in the order of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaderGoes {
     /// Before every other healthy member, without a transfer: whoever leads next leads on.
@@ -84,7 +84,7 @@ pub enum LeaderGoes {
     Last,
 }
 
-/// How an application that drops failed members by itself is kept from dropping one that is only being replaced.
+/// A guard that keeps an application which drops failed members from dropping one that is being replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PruningGuard {
     /// The controller may raise the number of members below which the application drops none.
@@ -93,7 +93,7 @@ pub struct PruningGuard {
     pub remedy: &'static str,
 }
 
-/// How far a member lies behind the leader, in the unit that its application counts in.
+/// The lag of a member behind the leader, in the unit that its application counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lag {

@@ -42,10 +42,10 @@ pub struct Cluster {
     /// The version of this format: always `hermitcrab/v1`.
     #[schemars(required, with = "String", extend("enum" = ["hermitcrab/v1"]))]
     pub api_version: Text,
-    /// What the file declares: always `Cluster`.
+    /// The kind of thing that the file declares: always `Cluster`.
     #[schemars(required, with = "String", extend("enum" = ["Cluster"]))]
     pub kind: Text,
-    /// What the cluster is called.
+    /// The metadata of the cluster: its name.
     #[schemars(required)]
     pub metadata: Option<Metadata>,
     /// The cluster as it should be.
@@ -53,7 +53,7 @@ pub struct Cluster {
     pub spec: Option<Spec>,
 }
 
-/// What the cluster is called.
+/// The metadata of the cluster: its name.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -78,10 +78,10 @@ pub struct Spec {
     /// The image that every instance should run. Always a literal id: what is committed is what runs.
     #[schemars(required, with = "String", extend("pattern" = "^ami-([0-9a-f]{8}|[0-9a-f]{17})$"))]
     pub image: Text,
-    /// What runs on the instances.
+    /// The application on the instances.
     #[schemars(required)]
     pub application: Option<application::Written>,
-    /// What every instance is.
+    /// The settings of every instance.
     #[schemars(required)]
     pub instance: Option<Instance>,
     /// An Auto Scaling group that the instances belong to. Left out: they belong to none.
@@ -95,7 +95,7 @@ pub struct Spec {
     /// The seats of the cluster, one a member. An odd number is best: 3, 5 or 7.
     #[schemars(required, extend("minItems" = 1, "maxItems" = application::MOST_SLOTS))]
     pub slots: Option<Vec<Slot>>,
-    /// How a change is carried out.
+    /// The way in which changes are carried out.
     #[serde(default)]
     #[schemars(with = "Rollout")]
     pub rollout: Option<Rollout>,
@@ -113,7 +113,7 @@ pub struct Spec {
     pub deletion_protection: Text,
 }
 
-/// What every instance of the cluster is. A difference in anything but tags replaces the instances.
+/// The settings of every instance of the cluster. A difference in anything but tags replaces the instances.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -144,7 +144,7 @@ pub struct Instance {
     pub tags: Option<BTreeMap<String, Spanned<String>>>,
 }
 
-/// Who else has a hand in the instances.
+/// The Auto Scaling group that the instances belong to, if any.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -201,7 +201,7 @@ pub struct Slot {
     pub subnet: Text,
 }
 
-/// How a change is carried out.
+/// The way in which changes are carried out.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -210,11 +210,11 @@ pub struct Rollout {
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = Strategy::words(), "default" = Strategy::WORDS[0].0))]
     pub strategy: Text,
-    /// How long a new member must stay healthy before its old instance goes, e.g. `60s`.
+    /// The time for which a new member must stay healthy before its old instance is terminated, e.g. `60s`.
     #[serde(default)]
     #[schemars(with = "String", extend("default" = "60s"))]
     pub bake_time: Text,
-    /// How long a member may take to come back once it has its volumes, e.g. `10m`; then `onFailure` applies.
+    /// The time in which a member must come back once it has its volumes, e.g. `10m`; after that `onFailure` applies.
     #[serde(default)]
     #[schemars(with = "String", extend("default" = "10m"))]
     pub join_deadline: Text,
@@ -222,7 +222,7 @@ pub struct Rollout {
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = OnFailure::words(), "default" = OnFailure::WORDS[0].0))]
     pub on_failure: Text,
-    /// Who has to agree: nobody, somebody after the first slot, or somebody before every slot.
+    /// The approvals that a rollout needs: none, one after the first slot, or one before every slot.
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = Approval::words(), "default" = Approval::WORDS[0].0))]
     pub approval: Text,
@@ -234,7 +234,7 @@ pub struct Rollout {
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = Rehearsal::words(), "default" = Rehearsal::WORDS[0].0))]
     pub rehearsal: Text,
-    /// When a replacement may begin, if it is expected to fit in. With no windows: always. `deny` wins over `allow`.
+    /// The windows in which a replacement may begin, if it is expected to fit in. Without windows: always. `deny` wins over `allow`.
     #[serde(default)]
     #[schemars(with = "Vec<Window>", extend("default" = []))]
     pub windows: Option<Vec<Window>>,
@@ -248,10 +248,10 @@ pub struct Window {
     /// Changes may begin only in an `allow` window, if there is any, and never in a `deny` window.
     #[schemars(required, with = "String", extend("enum" = WindowKind::words()))]
     pub kind: Text,
-    /// When it opens, as five cron fields: minute, hour, day of month, month, day of week.
+    /// The times at which the window opens, as five cron fields: minute, hour, day of month, month, day of week.
     #[schemars(required, with = "String")]
     pub schedule: Text,
-    /// How long it stays open, at most seven days, e.g. `4h`.
+    /// The time for which the window stays open, at most seven days, e.g. `4h`.
     #[schemars(required, with = "String")]
     pub duration: Text,
     /// The IANA name of the time zone in which the schedule is read, e.g. `Europe/Berlin`.

@@ -1,4 +1,4 @@
-//! What is sent for an effect, and what is not: against an endpoint that says what the test has it say.
+//! The calls that are sent for an effect, and those that are not, against an endpoint with scripted answers.
 
 use std::fmt::Write;
 use std::slice::from_ref;
@@ -53,7 +53,7 @@ impl Stage {
         self.aws.change(&self.spec, Some(&self.slot), effect).await
     }
 
-    /// What the instance view and the volume view show.
+    /// Sets the answers of the instance view and the volume view.
     fn shows(&self, instance: &str, volumes: &[String]) {
         let instance =
             format!("<item><reservationId>r-1</reservationId><instancesSet>{instance}</instancesSet></item>");
@@ -156,7 +156,7 @@ fn is_changed(outcome: &Result<Outcome, PortError>) -> bool {
     matches!(outcome, Ok(Outcome::Changed { .. }))
 }
 
-/// What EC2 answers to a launch.
+/// Writes EC2's answer to a launch.
 fn launched(stage: &Stage, image: &str) -> String {
     let launch = stage.launch();
     let attempt = launch.attempt.to_string();

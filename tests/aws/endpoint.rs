@@ -11,7 +11,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// When every answer is given.
+/// The date of every answer.
 pub const DATE: &str = "Mon, 23 Nov 2026 00:01:30 GMT";
 
 /// One request: the form that the SDK sent.
@@ -50,7 +50,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// What to answer to the next request of each action. The last answer of an action is repeated.
+/// The answers to the next requests of each action. The last answer of an action is repeated.
 #[derive(Default)]
 struct Script {
     answers: BTreeMap<String, VecDeque<(u16, String)>>,
@@ -114,7 +114,7 @@ impl Endpoint {
         self.answers_with(action, status, refusal(code))
     }
 
-    /// That error comes before all other answers that an action has yet.
+    /// Puts an error before all other answers of an action.
     pub fn first_refuses(&self, action: &str, status: u16, code: &str) -> &Self {
         self.first_answers_with(action, status, refusal(code))
     }

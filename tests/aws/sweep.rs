@@ -1,4 +1,4 @@
-//! What recorded answers of EC2 are read as, and how little is asked for it.
+//! The readings of recorded answers of EC2, and the few requests that are needed for them.
 
 use std::time::Duration;
 

@@ -27,7 +27,7 @@ async fn each_answers(scripts: [&[(&str, (u16, Value))]; 3]) -> (Cluster, Asked)
     (Cluster::at(port), asked)
 }
 
-/// Who was asked for what since the last time.
+/// Lists the calls since the last time, with the server that was asked.
 fn calls(asked: &Asked) -> Vec<(IpAddr, String)> {
     asked.lock().unwrap().drain(..).map(|(whom, call, _, _)| (whom, call)).collect()
 }
@@ -95,7 +95,7 @@ fn where_no_server_has_a_leader_nothing_is_acknowledged_and_nothing_is_read() {
     });
 }
 
-/// What Consul 1.8.7 listed, with an empty value and the folder that its own user interface makes.
+/// Returns a list of Consul 1.8.7, with an empty value and the folder that its own user interface makes.
 fn listed() -> Value {
     json!([
         { "LockIndex": 0, "Key": "hermitcrab-canary/", "Flags": 0, "Value": null, "CreateIndex": 17, "ModifyIndex": 17 },

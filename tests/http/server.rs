@@ -14,11 +14,11 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// What servers answer: by method and path, with or without its query, a status and a body. What is not here is answered
+/// The answers of servers: by method and path, with or without its query, a status and a body. Any other request is answered
 /// 404. A test may change it while the servers run.
 pub type Script = Arc<Mutex<BTreeMap<String, (u16, Value)>>>;
 
-/// What was asked of whom: address, method and path with query, the token, the body.
+/// The requests: address of the server, method and path with query, the token, the body.
 pub type Asked = Arc<Mutex<Vec<(IpAddr, String, Option<String>, String)>>>;
 
 /// A phase of a roll as recorded: who leads as each server saw it, and what the servers answered.

@@ -125,7 +125,7 @@ fn is_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
-/// What is not code.
+/// A part of a source text that is not code.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Part {
     Comment,

@@ -20,10 +20,10 @@ use serde_json::{Map, Value};
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Case {
-    /// How many slots the cluster has.
+    /// The number of the cluster's slots.
     #[serde(default = "three")]
     pub slots: usize,
-    /// How many volumes each slot has: `data`, and `logs` beside it.
+    /// The number of each slot's volumes: `data`, and `logs` beside it.
     #[serde(default = "one")]
     pub volumes: usize,
     /// Nothing of it exists yet.
@@ -44,7 +44,7 @@ pub struct Case {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moment {
-    /// What has happened meanwhile.
+    /// The differences from a settled world.
     pub when: String,
     /// The desired state from now on, if it changed.
     pub desired: Option<Desired>,
@@ -53,7 +53,7 @@ pub struct Moment {
     pub observed: Map<String, Value>,
 }
 
-/// What the desired state says, where it is not what everybody says.
+/// The desired state, where it differs from the usual one.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Desired {
@@ -77,7 +77,7 @@ pub struct Desired {
     group: Option<String>,
     /// Slots that are no longer declared.
     undeclared: Vec<String>,
-    /// It is a copy of a cluster `prod`, and its first slot begins with that one's `vol-prod-data`, and so on.
+    /// Whether the cluster is a copy of a cluster `prod`, whose first slot begins with a copy of `vol-prod-data`, and so on.
     copy: bool,
     /// The cluster is to be no more, and this is to remain.
     destroy: Option<Remains>,
@@ -92,7 +92,7 @@ fn one() -> usize {
 }
 
 impl Desired {
-    /// What is wanted of the cluster.
+    /// Returns the goal for the cluster.
     pub fn goal(&self) -> Goal {
         self.destroy.map_or(Goal::AsDeclared, Goal::Gone)
     }

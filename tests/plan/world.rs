@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::case::{names, now, spelled, subnet, zone};
 
-/// What is observed, by name of the thing: `i-…`, `vol-…`, `m-…`, `snap-…`, and a few words of their own.
+/// The observed things, by name: `i-…`, `vol-…`, `m-…`, `snap-…`, and a few words of their own.
 pub struct World {
     /// The spec on whose settings the cluster settled.
     settled_on: ClusterSpec,
@@ -159,7 +159,7 @@ impl World {
         }
     }
 
-    /// What is seen of it under a spec.
+    /// Makes the observation under a spec.
     pub fn observation(&self, spec: &ClusterSpec) -> Observation {
         let things = self.spelled(spec);
         let get = |name: &str| things.get(name).cloned().unwrap_or(Value::Null);
@@ -245,7 +245,7 @@ impl World {
         Some(read(group))
     }
 
-    /// What the group has launched in a slot's zone.
+    /// Describes an instance that the group has launched in a slot's zone.
     fn recruit(&self, id: &str, said: &Value) -> Value {
         let slot = slot_of(id);
         let since = hermitcrab::time::before(now(), std::time::Duration::from_secs(60));

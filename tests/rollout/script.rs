@@ -25,7 +25,7 @@ pub struct Script {
     names: Names,
 }
 
-/// What ids are called in a transcript, so that it does not change with every chance that is drawn.
+/// The names of ids in a transcript, so that the transcript does not change with every chance that is drawn.
 #[derive(Default)]
 struct Names {
     known: BTreeMap<String, String>,
@@ -190,7 +190,7 @@ impl Script {
         self.simulation.committed().capacity.group().unwrap().to_owned()
     }
 
-    /// What the adopted group wants, has and may do.
+    /// Describes the adopted group: its desired capacity, its instances and its processes.
     fn told_group(&self) -> String {
         let group = self.world.group(&self.group()).unwrap();
         let Launches::Template(template) = &group.launches else { panic!("no template") };
@@ -233,7 +233,7 @@ fn span_of(text: &str) -> Duration {
     text.parse::<jiff::SignedDuration>().unwrap().unsigned_abs()
 }
 
-/// What is told between one command and the next.
+/// The transcript between one command and the next.
 struct Told<'n> {
     names: &'n mut Names,
     text: String,

@@ -1,5 +1,5 @@
 //! The simulated world behaves as EC2 and Consul do, and notices when a safety rule is broken.
-#![allow(clippy::unwrap_used)] // what the tests call is a test too
+#![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 mod canaries;
 mod careful;

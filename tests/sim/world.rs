@@ -192,7 +192,7 @@ impl Harness {
         block_on(&self.world, self.world.write_canary(&self.spec, &seats, key, value))
     }
 
-    /// What the cluster has, as `key=value` in one line.
+    /// Reads the canaries of the cluster, as `key=value` in one line.
     pub fn try_canaries(&self) -> Result<String, PortError> {
         let seats = self.seats();
         let found = block_on(&self.world, self.world.canaries(&self.spec, &seats))?;

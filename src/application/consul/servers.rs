@@ -15,7 +15,7 @@ use crate::http::{Answer, Http, Server, Silence, Tls, Trust};
 use crate::ports::{ErrorKind, PortError, Seat};
 use crate::spec::{ClusterSpec, ConsulSpec, Scheme};
 
-/// How many servers are asked for the whole picture, and how many for what they remember. More would take half a minute,
+/// The number of servers that are asked for the whole picture, and of those asked for their memory. More would take half a minute,
 /// and such a look is too old to act on.
 const TRIES: usize = 2;
 /// The rules that a token needs in order to look.

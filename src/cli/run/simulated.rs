@@ -18,13 +18,13 @@ use crate::spec::load::Loaded;
 #[command(next_help_heading = "Cloud")]
 #[group(skip)]
 pub(super) struct Simulated {
-    /// Where the simulated world is kept, after every change; implies `--cloud simulated`
+    /// The file that the simulated world is saved to after every change; implies `--cloud simulated`
     #[arg(long, value_name = "FILE")]
     pub(super) world: Option<PathBuf>,
-    /// Simulated seconds in a second
+    /// The number of simulated seconds in a second
     #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = speed)]
     speed: f64,
-    /// Decides all chances of a simulated world
+    /// The seed of all chance in a simulated world
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Begin with nothing, so that the clusters are created, and not with each settled on its file's image

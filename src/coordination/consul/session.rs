@@ -18,13 +18,13 @@ use crate::time::{Timestamp, after, elapsed};
 /// The node that sessions belong to, and its address, which leads nowhere (RFC 5737).
 pub(super) const NODE: &str = "hermitcrab";
 const ADDRESS: &str = "192.0.2.1";
-/// How long a session lasts that is not renewed. Consul waits for up to twice as long; we do not.
+/// The time for which a session lasts without renewal. Consul waits for up to twice as long; the controller does not.
 const TTL: Duration = Duration::from_secs(15);
-/// How often a session is renewed: two renewals may fail.
+/// The interval between renewals of a session: two renewals may fail.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// How soon a renewal that failed is tried again. An election takes 3–4 s.
+/// The time after which a failed renewal is tried again. An election takes 3–4 s.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often a controller that stands by tries to become the active one.
+/// The interval at which a controller that stands by tries to become the active one.
 const STAND_BY: Duration = Duration::from_secs(5);
 
 /// A lease that Consul gave.

@@ -10,14 +10,14 @@ use crate::spec::load::meaning::{Meaning, boolean, written};
 use crate::spec::quorum;
 use crate::spec::raw::Text;
 
-/// How many Consul servers make sense.
+/// The numbers of Consul servers that make sense.
 pub(super) const SLOTS: SlotLimits = SlotLimits {
     needed: quorum,
     most: 9,
     why_no_more: "each further voter makes every write slower; add non-voting members outside of this cluster instead",
 };
 
-/// How to reach Consul servers, with what to expect of them.
+/// The way to Consul servers, and the expectations of them.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields, rename = "Consul")]
@@ -60,7 +60,7 @@ pub struct Written {
     pub manage_autopilot: Text,
 }
 
-/// How to reach Consul servers and what to expect of them.
+/// The way to Consul servers, and the expectations of them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsulSpec {
