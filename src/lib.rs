@@ -84,15 +84,17 @@
 //!
 //! # Where a new thing goes
 //!
-//! - A **gate**: a row in [`plan::gates::GATES`], its function below `plan/gates/`, its name in `plan/gates/name.rs`, its words in `plan/explain/hazards.rs`, a row in
-//!   `docs/gates.md`, a case `tests/plan/gate-….yaml`. Tests fail until all of them are there.
+//! - A **gate**: a row in [`plan::gates::GATES`], its function below `plan/gates/`, its name in `plan/gates/name.rs`, its
+//!   words in `plan/explain/hazards.rs`, a row in `docs/gates.md`, a case `tests/plan/gate-….yaml`. Tests fail until all of
+//!   them are there.
 //! - An **application**: `spec/application/KIND.rs` with the kind's fields as written and as meant, its [`Rules`](spec::Rules)
 //!   and its limits; the adapter in `application/KIND.rs` and below; and a line for each choice among the kinds in
-//!   `spec/application.rs`, `application.rs` and `sim/members.rs` (the simulated world plays every kind, each in `sim/members/KIND.rs`, with a row in `tests/layers.rs`). Then the generated
-//!   `schema/cluster.v1.json` (`hermitcrab schema`), and `docs/desired-state.md`. The planner stays as it is: it asks the rules.
+//!   `spec/application.rs`, `application.rs` and `sim/members.rs` (the simulated world plays every kind, each in
+//!   `sim/members/KIND.rs`, with a row in `tests/layers.rs`). Then the generated `schema/cluster.v1.json` (`hermitcrab
+//!   schema`), and `docs/desired-state.md`. The planner stays as it is: it asks the rules.
 //! - A **cloud**: one that fills [`ports::Cloud`], below `cloud/`, chosen in `cli/cloud.rs`.
-//! - A **strategy**: a list in [`plan::steps`], a variant of [`spec::Strategy`] and its word in `spec/raw.rs` and `spec/load/rollout.rs`, a row in
-//!   `docs/desired-state.md`.
+//! - A **strategy**: a list in [`plan::steps`], a variant of [`spec::Strategy`], its word in `spec/words.rs`, its line in
+//!   `docs/desired-state.md`; the schema follows the word.
 //! - A **listener** (history, metrics, notifications): a file below `daemon/listeners/` that fills [`event::Listener`], a line in
 //!   `daemon/listeners.rs`, and one in `cli/run.rs`, where the daemon gets its listeners.
 //! - A **source** of desired state: a file below `daemon/` that fills [`daemon::source::Source`], and its choice in `cli/run.rs`.
