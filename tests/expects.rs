@@ -303,8 +303,9 @@ fn changes_of_volumes() -> Vec<Change> {
             facts.volumes.insert(VOLUME.into(), volume());
         },
         |facts| {
-            let seen = facts.volumes.values_mut().next();
-            seen.map(|volume| (volume.generation, volume.image) = (Some("v1-new".into()), Some("ami-1".into())));
+            if let Some(volume) = facts.volumes.values_mut().next() {
+                (volume.generation, volume.image) = (Some("v1-new".into()), Some("ami-1".into()));
+            }
             facts.volumes.values_mut().for_each(|volume| volume.attempt = Some(Attempt(2)));
         },
         |facts| {

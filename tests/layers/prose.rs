@@ -35,7 +35,7 @@ fn check(file: &str, text: &str) -> Vec<String> {
     let refused = |comment: &Comment<'_>| {
         let word = first_word(comment.text);
         let is = |other: &&str| other.eq_ignore_ascii_case(word);
-        let is_refused = NO_BEGINNING.iter().any(|w| is(w)) || comment.names_a_thing && NO_NOUN.iter().any(|w| is(w));
+        let is_refused = NO_BEGINNING.iter().any(is) || (comment.names_a_thing && NO_NOUN.iter().any(is));
         is_refused.then(|| format!("{file}:{}: a comment begins with {word:?}: {}", comment.line, comment.text.trim()))
     };
     comments(text).iter().filter_map(refused).collect()

@@ -36,16 +36,12 @@ impl Signals {
 
 /// Waits for the first signal, or until the time is up if there is a limit. `is_asked` is set by then.
 pub(super) async fn first(mut signals: Signals, limit: Option<Duration>, is_asked: &Cell<bool>) -> Exit {
-    let timeout = async {
-        match limit {
-            Some(limit) => tokio::time::sleep(limit).await,
-            None => std::future::pending().await,
+    let exit = match limit {
+        Some(limit) => tokio::time::timeout(limit, signals.next()).await.map_or(Exit::TimedOut, |_| Exit::Done),
+        None => {
+            signals.next().await;
+            Exit::Done
         }
-    };
-    let exit = tokio::select! {
-        biased;
-        _ = signals.next() => Exit::Done,
-        () = timeout => Exit::TimedOut,
     };
     is_asked.set(true);
     exit

@@ -41,7 +41,7 @@ pub struct Session<C> {
 /// The answer to a request for the lease.
 enum Acquired<C> {
     /// The lease is ours.
-    Held(Session<C>),
+    Held(Box<Session<C>>),
     /// Somebody else has the lease, or Consul holds it back after somebody lost it: why, for a person to read.
     TakenBy(String),
 }
@@ -52,7 +52,7 @@ impl<C: Clock + Clone> Consul<C> {
         let mut told = None;
         loop {
             let why = match self.try_acquire(holder).await {
-                Ok(Acquired::Held(session)) => return Ok(session),
+                Ok(Acquired::Held(session)) => return Ok(*session),
                 Ok(Acquired::TakenBy(other)) => other,
                 // An election, or a network that will be back.
                 Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => error.to_string(),
@@ -76,7 +76,7 @@ impl<C: Clock + Clone> Consul<C> {
         let session = self.begin(&doing, holder).await?;
         let query = [("acquire", session.id.as_str())];
         if self.link.put(&doing, &format!("kv/{key}"), &query, holder.as_bytes().to_vec()).await? {
-            return Ok(Acquired::Held(session));
+            return Ok(Acquired::Held(Box::new(session)));
         }
         session.release().await;
         // Consul holds the key back for a while after a holder was lost.

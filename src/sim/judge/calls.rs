@@ -18,7 +18,10 @@ pub(super) struct Call<'a> {
     pub effect: &'a CloudEffect,
 }
 
-const RULES: [(Rule, fn(&Call) -> Option<String>); 15] = [
+/// A judgement of one call: what breaks the rule, if anything does.
+type Judgement = fn(&Call) -> Option<String>;
+
+const RULES: [(Rule, Judgement); 15] = [
     (Rule::Quorum, stop_keeps_quorum),
     (Rule::FreshReadings, reads_follow_own_writes),
     (Rule::VolumesConserved, nothing_is_terminated_with_a_volume),

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use super::facts::Facts;
 use super::rule::{Objection, Rule};
 
-const RULES: [(Rule, fn(&Facts) -> Option<String>); 2] =
-    [(Rule::Quorum, one_down_by_our_hand), (Rule::OneReplacement, one_replacement)];
+/// A judgement of one cluster: what breaks the rule, if anything does.
+type Judgement = fn(&Facts) -> Option<String>;
+
+const RULES: [(Rule, Judgement); 2] = [(Rule::Quorum, one_down_by_our_hand), (Rule::OneReplacement, one_replacement)];
 
 pub(super) fn objections(facts: &Facts) -> Vec<Objection> {
     RULES.iter().filter_map(|(rule, judge)| judge(facts).map(|detail| (*rule, detail))).collect()

@@ -117,8 +117,8 @@ impl State {
         let holdings = self.region.clusters.get(name);
         let ids = holdings.into_iter().flat_map(|holdings| &holdings.instances);
         let machines = ids.filter_map(|id| self.region.instances.get(id));
-        let live = machines.filter(|machine| machine.seen.slot == *slot && machine.seen.state.is_live());
-        let machine = live.last();
+        let mut live = machines.filter(|machine| machine.seen.slot == *slot && machine.seen.state.is_live());
+        let machine = live.next_back();
         let disks = holdings.into_iter().flat_map(|holdings| &holdings.volumes);
         let disks = disks.filter_map(|id| self.region.volumes.get(id)).filter(|disk| disk.seen.slot == *slot);
         SlotLine {
