@@ -270,7 +270,7 @@ fn what_the_group_launched_by_itself_is_neither_ended_nor_let_go() {
     let recruit = view(&world, &spec).group.unwrap().recruits.remove(0).id;
     let conclusion = reach(&world, &spec, goal, usize::MAX);
     let Conclusion::Stuck(Plan::Blocked(blocked)) = conclusion else { panic!("{conclusion:?}") };
-    assert_eq!(blocked.to_string(), format!("in {name} and not tagged as ours: {recruit}"));
+    assert_eq!(blocked.to_string(), format!("in {name} without this controller's owner tag: {recruit}"));
     assert_eq!(world.sent(), 0, "it has not begun");
 
     world.edit_group(name, |group| group.desired = 3);
@@ -289,7 +289,7 @@ fn what_the_group_launches_meanwhile_keeps_it_from_being_let_go() {
     pass(&world, Duration::from_secs(300));
     let conclusion = reach(&world, &spec, goal, usize::MAX);
     let Conclusion::Stuck(Plan::Blocked(blocked)) = conclusion else { panic!("{conclusion:?}") };
-    assert!(blocked.to_string().starts_with(&format!("in {name} and not tagged as ours: ")), "{blocked}");
+    assert!(blocked.to_string().starts_with(&format!("in {name} without this controller's owner tag: ")), "{blocked}");
     let left = view(&world, &spec);
     assert_eq!(left.live_instances().count(), 0, "what is ours is gone");
     assert_eq!((left.present_volumes().count(), left.snapshots.len()), (3, 3), "and saved");

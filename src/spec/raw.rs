@@ -45,7 +45,7 @@ pub struct Cluster {
     /// The kind of thing that the file declares: always `Cluster`.
     #[schemars(required, with = "String", extend("enum" = ["Cluster"]))]
     pub kind: Text,
-    /// The metadata of the cluster: its name.
+    /// The cluster's name.
     #[schemars(required)]
     pub metadata: Option<Metadata>,
     /// The cluster as it should be.
@@ -53,7 +53,7 @@ pub struct Cluster {
     pub spec: Option<Spec>,
 }
 
-/// The metadata of the cluster: its name.
+/// The metadata of the cluster.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]

@@ -81,7 +81,7 @@ impl Hazard {
                     "adopt {group} with `capacity`, or take the instance out of it: it would replace one that stops"
                 )
             }
-            Self::GroupUnusable { .. } => "mend the group, or take `capacity` out of the file".into(),
+            Self::GroupUnusable { .. } => "correct the group, or remove `capacity` from the file".into(),
             Self::GroupFull { group, max } => {
                 format!("raise the maximum of {group} to at least {}", max + 1)
             }
@@ -160,9 +160,9 @@ impl fmt::Display for Hazard {
             }
             Self::ImageUnavailable { image, why } => write!(f, "{image} {why}"),
             Self::StrangersInGroup { group, resources } => {
-                write!(f, "in {group} and not tagged as ours: {}", resources.join(", "))
+                write!(f, "in {group} without this controller's owner tag: {}", resources.join(", "))
             }
-            Self::NotOwned { resources } => write!(f, "not tagged as ours: {}", resources.join(", ")),
+            Self::NotOwned { resources } => write!(f, "without this controller's owner tag: {}", resources.join(", ")),
             Self::OwnedByAutoscaling { instance, group } => {
                 write!(f, "{instance} belongs to Auto Scaling group {group}")
             }

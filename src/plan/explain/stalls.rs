@@ -30,17 +30,17 @@ impl Stall {
             Self::InstanceStopped { instance, .. } => {
                 format!("start {instance} again, or terminate it to have it replaced")
             }
-            Self::Held { .. } => "mend the member, or commit another image".into(),
+            Self::Held { .. } => "repair the member, or commit another image".into(),
             Self::RollbackFailed { instance, .. } => {
                 format!("look at {instance}: both instances and all volumes are kept")
             }
             Self::Ended { .. } => {
-                "finish with `hermitcrab destroy`, and take its file away; or bring it back with `hermitcrab retry`"
+                "finish with `hermitcrab destroy`, and delete the cluster's file; or allow the cluster to be created again with `hermitcrab retry`"
                     .into()
             }
             Self::ClaimForUndeclared { slot } => format!("declare {slot} again until its replacement is finished"),
             Self::NotFormed { .. } => {
-                "mend the members; an instance that is terminated is replaced from the image that is committed".into()
+                "repair the members; a terminated instance is replaced from the committed image".into()
             }
             Self::NothingToHealWith { .. } => "commit an image that works".into(),
         }
@@ -85,7 +85,9 @@ impl fmt::Display for Stall {
             Self::VolumeUnusable { slot, volume, why } => write!(f, "{volume} of {slot} is {why}"),
             Self::Contested { slot, instances } => write!(f, "several instances claim {slot}: {}", joined(instances)),
             Self::Refused { why } => f.write_str(why),
-            Self::InstanceStopped { slot, instance } => write!(f, "{instance} of {slot} is stopped, and not by us"),
+            Self::InstanceStopped { slot, instance } => {
+                write!(f, "{instance} of {slot} was stopped, and not by the controller")
+            }
             Self::Held { slot, generation, why_not } => {
                 write!(f, "{slot} did not come back on {generation}: {why_not}")
             }

@@ -1,0 +1,78 @@
+//! `retry`, `destroy` and `simulate`: the commands that change a cluster or a world.
+
+use std::time::Duration;
+
+use expect_test::expect_file;
+use hermitcrab::ports::Clock;
+use hermitcrab::sim::{FaultLevel, Payload, World};
+use hermitcrab::simulate::Scenario;
+use hermitcrab::spec::load::load;
+use hermitcrab::time::after;
+use serde_json::Value;
+
+use super::{FILE, NEW_IMAGE, prod, run, saved, told};
+
+/// A world in which the new image failed and was taken back.
+pub fn after_a_bad_upgrade() -> tempfile::NamedTempFile {
+    let scenario = Scenario {
+        from: prod(),
+        image: NEW_IMAGE[1].into(),
+        payload: Some(Payload::NeverJoins),
+        seed: 0,
+        faults: FaultLevel::None,
+    };
+    let world = scenario.world();
+    scenario.run_in(&world, &mut |_| {});
+    saved(&world)
+}
+
+#[test]
+fn what_failed_is_tried_again_once_a_person_says_retry() {
+    let file = after_a_bad_upgrade();
+    let world = ["--world", file.path().to_str().unwrap(), "--image", NEW_IMAGE[1]];
+    let refused = || told(&[&["explain", "consul-prod", FILE], &world[..]].concat()).contains("✗ generation-rejected");
+    let retry = |options: &[&str]| told(&[&["retry", "consul-prod", FILE], options, &world[..]].concat());
+    assert!(refused());
+    assert!(retry(&["--dry-run"]).contains(": v1-") && refused());
+    assert!(retry(&[]).contains("it may be tried again") && !refused());
+    assert_eq!(retry(&[]), "consul-prod: nothing is marked as failed\nexit 0\n");
+}
+
+#[test]
+fn an_image_that_loses_data_settles_as_a_good_one_does_and_is_saved_with_its_world() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let world = ["--payload", "loses-data", "--world", file.path().to_str().unwrap()];
+    let told = run(&[&["simulate", FILE], &NEW_IMAGE[..], &world].concat());
+    assert_eq!(told.status.code(), Some(0), "{told:?}");
+    let saved: Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
+    assert_eq!(saved["world"]["region"]["images"][NEW_IMAGE[1]], "loses-data");
+}
+
+/// The group launches one more than the cluster has, which somebody then takes away.
+#[test]
+fn a_destruction_says_what_becomes_of_an_adopted_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("consul.yaml");
+    let text = std::fs::read_to_string("tests/fixtures/consul-group.yaml").unwrap();
+    std::fs::write(&file, text.replace("  capacity:\n", "  deletionProtection: false\n  capacity:\n")).unwrap();
+    let spec = load(std::slice::from_ref(&file)).specs().next().unwrap().1.clone();
+    let world = World::new(0, FaultLevel::None);
+    world.register_image(&spec.image, Payload::default());
+    world.settle(&spec);
+    let group = spec.capacity.group().unwrap();
+    world.edit_group(group, |group| group.desired = 4);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let spared = saved(&world);
+    world.edit_group(group, |group| group.desired = 3);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let alone = saved(&world);
+
+    let path = file.to_str().unwrap();
+    let told = |world: &tempfile::NamedTempFile, command: &[&str]| {
+        let words = [command, &[path, "--world", world.path().to_str().unwrap()]].concat();
+        format!("> {} FILE\n{}\n", command.join(" "), told(&words).replace(path, "FILE"))
+    };
+    let (destroy, retry) = (["destroy", "--confirm", "consul-grouped"], ["retry", "consul-grouped"]);
+    let all = [told(&spared, &destroy), told(&alone, &destroy), told(&alone, &destroy), told(&alone, &retry)].concat();
+    expect_file!["destroy-group.txt"].assert_eq(&all);
+}

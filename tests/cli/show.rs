@@ -1,0 +1,218 @@
+//! `plan`, `status`, `explain` and `doctor`: the commands that look and change nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use expect_test::{expect, expect_file};
+use hermitcrab::action::ClaimEffect;
+use hermitcrab::cli::plan::json;
+use hermitcrab::ids::Attempt;
+use hermitcrab::observed::{Ending, Remains};
+use hermitcrab::ports::{Clock, Coordination};
+use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
+use hermitcrab::spec::ClusterSpec;
+use hermitcrab::time::after;
+use serde_json::Value;
+
+use super::change::after_a_bad_upgrade;
+use super::{FILE, NEW_IMAGE, SIMULATED, check, prod, run, saved, told};
+
+#[test]
+fn a_settled_cluster_has_nothing_to_plan_but_what_keeps_it_safe() {
+    check(
+        &[&["plan", FILE, "--detailed-exitcode"], &SIMULATED[..]].concat(),
+        expect![[r#"
+            consul-prod (prod, us-east-1): nothing to do, 3 slots as the spec wants
+              next: keep members from being pruned below 3 (stopped members would be pruned down to 0 of 3)
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_plan_says_what_moves_where_in_which_order_and_why() {
+    let told = told(&[&["plan", FILE], &SIMULATED[..], &NEW_IMAGE[..]].concat());
+    expect_file!["plan.txt"].assert_eq(&told);
+}
+
+#[test]
+fn pending_changes_exit_with_two_only_if_asked_to() {
+    let plan = [&["plan", FILE], &SIMULATED[..], &NEW_IMAGE[..]].concat();
+    assert_eq!(run(&plan).status.code(), Some(0));
+    assert_eq!(run(&[&plan[..], &["--detailed-exitcode"]].concat()).status.code(), Some(2));
+}
+
+#[test]
+fn a_blocked_plan_gives_every_reason_and_what_to_do_about_each() {
+    let told = told(&[&["plan", "desired-state/dev"], &SIMULATED[..], &NEW_IMAGE[..]].concat());
+    expect_file!["plan-blocked.txt"].assert_eq(&told);
+}
+
+#[test]
+fn a_plan_reads_well_in_a_pull_request() {
+    let told = told(&[&["plan", FILE, "-o", "markdown"], &SIMULATED[..], &NEW_IMAGE[..]].concat());
+    expect_file!["plan.md"].assert_eq(&told);
+}
+
+#[test]
+fn a_comment_on_the_largest_cluster_fits_where_it_is_posted() {
+    let output =
+        run(&[&["plan", "tests/fixtures/consul-9.yaml", "-o", "markdown"], &SIMULATED[..], &NEW_IMAGE[..]].concat());
+    let comment = String::from_utf8(output.stdout).unwrap();
+    assert!(comment.starts_with("<!-- hermitcrab-plan:"), "{comment}");
+    assert!(comment.len() <= 60_000, "{}", comment.len());
+    assert_eq!(comment.matches("<details>").count(), comment.matches("</details>").count());
+}
+
+#[test]
+fn a_plan_as_json_has_everything_and_fits_its_schema() {
+    let output = run(&[&["plan", "desired-state", "-o", "json"], &SIMULATED[..], &NEW_IMAGE[..]].concat());
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let validator = jsonschema::validator_for(&committed_schema()).unwrap();
+    let faults: Vec<_> = validator.iter_errors(&document).map(|fault| fault.to_string()).collect();
+    assert_eq!(faults, [""; 0]);
+    assert_eq!(document["formatVersion"], json::FORMAT_VERSION);
+    let first = &document["plans"][1];
+    assert_eq!(first["cluster"], "consul-prod");
+    expect_file!["plan-slot.json"].assert_eq(&format!("{:#}\n", first["slots"][0]));
+}
+
+#[test]
+fn the_committed_schema_of_a_plan_is_what_is_written() {
+    expect_file!["../../schema/plan.v1.json"].assert_eq(&format!("{:#}\n", json::schema()));
+}
+
+#[test]
+fn a_plan_of_one_moment_is_the_same_each_time() {
+    let plan = [&["plan", "desired-state", "-o", "json"], &SIMULATED[..], &NEW_IMAGE[..]].concat();
+    assert_eq!(run(&plan).stdout, run(&plan).stdout);
+}
+
+#[test]
+fn status_shows_a_row_for_each_slot() {
+    check(
+        &[&["status", FILE], &SIMULATED[..]].concat(),
+        expect![[r#"
+        consul-prod (prod): reconciling, 3 of 3 on ami-0aaaaaaaaaaaaaaaa; healthy voters 3 of 3, 2 needed, 1 may fail
+          at 2026-01-05T09:05:00Z
+          SLOT      ZONE        INSTANCE             STATE    IMAGE                    ROLE    HEALTH   NOTE
+          consul-a  us-east-1a  i-189663f5000000002  running  ✓ ami-0aaaaaaaaaaaaaaaa  voter   healthy
+          consul-b  us-east-1b  i-60abacb4000000005  running  ✓ ami-0aaaaaaaaaaaaaaaa  voter   healthy
+          consul-c  us-east-1c  i-973547e2000000008  running  ✓ ami-0aaaaaaaaaaaaaaaa  leader  healthy
+          keep members from being pruned below 3 (stopped members would be pruned down to 0 of 3)
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn status_says_what_is_not_as_one_would_wish() {
+    let told = told(&[&["status", "desired-state/dev", "-o", "wide"], &SIMULATED[..], &NEW_IMAGE[..]].concat());
+    expect_file!["status-blocked.txt"].assert_eq(&told);
+}
+
+#[test]
+fn a_stalled_cluster_is_an_exit_code_of_its_own() {
+    let spec = prod();
+    let world = World::new(0, FaultLevel::None);
+    world.settle(&spec);
+    world.stop_instance(&world.instances_of(&spec.name, &"consul-b".into())[0]);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let file = saved(&world);
+    let told = told(&["status", FILE, "--world", file.path().to_str().unwrap()]);
+    expect_file!["status-stalled.txt"].assert_eq(&told);
+}
+
+#[test]
+fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
+    let file = after_a_bad_upgrade();
+    let world = ["--world", file.path().to_str().unwrap(), "--image", NEW_IMAGE[1]];
+    let told: String =
+        [&["status", FILE][..], &["plan", FILE, "--detailed-exitcode"], &["explain", "consul-prod", FILE]]
+            .iter()
+            .map(|command| format!("> {}\n{}\n", command[0], told(&[command, &world[..]].concat())))
+            .collect();
+    expect_file!["bad-upgrade.txt"].assert_eq(&told);
+}
+
+#[test]
+fn the_doctor_finds_nothing_in_the_way_of_a_settled_cluster() {
+    let told = told(&[&["doctor", FILE], &SIMULATED[..]].concat());
+    expect_file!["doctor.txt"].assert_eq(&told);
+}
+
+#[test]
+fn the_doctor_names_what_is_in_the_way_and_what_to_do_about_it() {
+    let spec = prod();
+    let world = World::new(0, FaultLevel::None);
+    world.register_image(&"ami-0cccccccccccccccc".into(), Payload::default());
+    world.settle(&ClusterSpec { image: "ami-0cccccccccccccccc".into(), ..spec.clone() });
+    let of = |slot: &str| world.instances_of(&spec.name, &slot.into()).remove(0);
+    world.stop_instance(&of("consul-a"));
+    world.edit_instance(&of("consul-b"), |instance| instance.auto_scaling_group = Some("servers".to_owned()));
+    world.edit_instance(&of("consul-c"), |instance| instance.owner = None);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let file = saved(&world);
+    let told = told(&["doctor", FILE, "--world", file.path().to_str().unwrap()]);
+    expect_file!["doctor-ill.txt"].assert_eq(&told);
+}
+
+#[test]
+fn status_as_json_carries_its_version_and_one_moment_a_cluster() {
+    let output = run(&[&["status", "desired-state", "-o", "json"], &SIMULATED[..]].concat());
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["formatVersion"], "1.0");
+    let names: Vec<_> =
+        document["clusters"].as_array().unwrap().iter().map(|c| c["cluster"].as_str().unwrap()).collect();
+    assert_eq!(names, ["consul-dev", "consul-prod", "consul-staging"]);
+    assert_eq!(document["clusters"][1]["slots"].as_array().unwrap().len(), 3);
+    assert_eq!(document["clusters"][1]["conditions"][0]["type"], "Ready");
+}
+
+#[test]
+fn explain_shows_every_gate_and_says_why_that_slot() {
+    let told = told(&[&["explain", "consul-dev"], &SIMULATED[..], &NEW_IMAGE[..]].concat());
+    expect_file!["explain.txt"].assert_eq(&told);
+}
+
+#[test]
+fn explain_shows_the_gates_although_nothing_is_outdated() {
+    let output = run(&[&["explain", "consul-prod", "-o", "json"], &SIMULATED[..]].concat());
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["gates"].as_array().unwrap().len(), hermitcrab::plan::gates::GATES.len());
+    assert!(document["whyThisSlot"].as_str().unwrap().starts_with("no slot is outdated"), "{document:#}");
+}
+
+#[test]
+fn of_a_cluster_that_was_put_an_end_to_explain_shows_no_gates() {
+    let spec = prod();
+    let world = World::new(0, FaultLevel::None);
+    world.settle(&spec);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let ending = Ending { since: world.now(), attempt: Attempt(4), remains: Remains::Volumes };
+    let expects = block_on(&world, Coordination::read(&world, &spec.name)).unwrap().revision;
+    block_on(&world, Coordination::write(&world, &spec.name, &ClaimEffect::End { ending, expects })).unwrap();
+    let file = saved(&world);
+    check(
+        &[&["explain", "consul-prod", "--world", file.path().to_str().unwrap()], &NEW_IMAGE[..]].concat(),
+        expect![[r#"
+            consul-prod: the cluster is being destroyed, so no gate is asked
+
+            stalled: somebody ordered its destruction at 2026-01-05T09:05:00Z
+              hint: finish with `hermitcrab destroy`, and delete the cluster's file; or allow the cluster to be created again with `hermitcrab retry`
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn explain_asks_about_another_slot_when_told_to() {
+    let output = run(&[&["explain", "consul-prod", "--slot", "consul-c"], &SIMULATED[..]].concat());
+    let first = String::from_utf8(output.stdout).unwrap().lines().next().unwrap().to_owned();
+    assert_eq!(first, "consul-prod, slot consul-c: named by --slot");
+}
+
+fn committed_schema() -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/plan.v1.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
