@@ -121,7 +121,7 @@ mod ports {
         }
     }
 
-    impl OutsideWithCanaries for Rc<Real> {
+    impl OutsideWithCanaries for Rc<Ports> {
         type Canaries = Applications;
 
         fn canaries_of(&self, application: &ApplicationSpec) -> Option<&Applications> {

@@ -82,7 +82,7 @@ pub struct Args {
     #[command(flatten)]
     simulated: Simulated,
     #[command(flatten)]
-    real: aws::Args,
+    aws: aws::Args,
 }
 
 /// Reads a span that a person writes, e.g. `45m`.
@@ -178,7 +178,7 @@ impl Args {
     fn settings(&self, seed: u64) -> Settings {
         let switch = self.kill_switch.clone();
         Settings {
-            owner: Owner::from(self.real.owner.as_str()),
+            owner: Owner::from(self.aws.owner.as_str()),
             observe_only: self.observe,
             seed,
             kill_switch: Rc::new(move || switch.as_deref().and_then(thrown)),

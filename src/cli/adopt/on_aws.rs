@@ -40,11 +40,7 @@ pub(super) fn adopt(
                 .hint("correct what is marked ✗"));
         }
         if !args.yes {
-            writeln!(
-                out.data,
-                "nothing was changed; with --yes everything above is tagged with the owner {}",
-                args.aws.owner
-            )?;
+            writeln!(out.data, "nothing was changed; --yes tags all of this with the owner {}", args.aws.owner)?;
             return Ok(Exit::Done);
         }
         for proposal in &proposals {

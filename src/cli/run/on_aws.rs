@@ -15,9 +15,9 @@ use crate::ports::PortError;
 /// Attends to the clusters, with or without a lease.
 pub(super) async fn on_aws(args: &Args, files: Files, out: &mut Output) -> Result<Exit, Failure> {
     let loaded = files.load();
-    let outside = Ports::open(&args.real, loaded.specs().next().map(|(_, spec)| spec)).await?;
+    let outside = Ports::open(&args.aws, loaded.specs().next().map(|(_, spec)| spec)).await?;
     let lease =
-        Shared { outside: outside.clone(), holder: format!("{} (process {})", args.real.owner, std::process::id()) };
+        Shared { outside: outside.clone(), holder: format!("{} (process {})", args.aws.owner, std::process::id()) };
     let backend = Backend { outside, source: files, seed: u64::from(std::process::id()) };
     // On the heap: with a whole SDK below them, they are large.
     if args.lease {
