@@ -95,14 +95,37 @@ fn moving_volumes(instances: &[types::Instance], volumes: &[types::Volume]) -> B
 
 /// Sorts the answers by cluster. What bears no tags that make sense is left out, and said so.
 fn arrange(region: &Region, begun: Timestamp, seen: &Seen) -> Result<Sweep, Inconsistent> {
-    let mut clusters: BTreeMap<ClusterName, CloudView> = BTreeMap::new();
-    let mut left_out = BTreeMap::new();
+    let mut arranged = Arranged::default();
     for volume in &seen.volumes {
-        let read = convert::volume(volume, &seen.facts.warnings);
-        if let Some((cluster, volume)) = legible(read, volume.volume_id(), &mut left_out)? {
-            clusters.entry(cluster).or_default().volumes.push(volume);
+        arranged.add(volume.volume_id(), convert::volume(volume, &seen.facts.warnings), |view| &mut view.volumes)?;
+    }
+    instances(&mut arranged, region, begun, seen)?;
+    for snapshot in &seen.snapshots {
+        let read = arranged.legible(snapshot.snapshot_id(), convert::snapshot(snapshot))?;
+        // A cluster of which nothing else is left is none.
+        if let Some((cluster, snapshot)) = read
+            && let Some(view) = arranged.clusters.get_mut(&cluster)
+        {
+            view.snapshots.push(snapshot);
         }
     }
+    for copy in &seen.copies {
+        arranged.add(copy.snapshot_id(), convert::snapshot(copy), |view| &mut view.snapshots)?;
+    }
+    for adopted in &seen.groups {
+        let group = convert::adopted_group(&adopted.group, &adopted.strangers, &adopted.versions);
+        if let Some(group) = arranged.legible(adopted.group.auto_scaling_group_name(), group)? {
+            arranged.clusters.entry(adopted.cluster.clone()).or_default().group = Some(group);
+        }
+    }
+    region.tell_of(arranged.left_out);
+    let catalogue = seen.facts.catalogue.clone();
+    let finished = |(name, view)| (name, Arc::new(in_order(CloudView { catalogue: catalogue.clone(), ..view })));
+    Ok(Sweep { begun, clusters: arranged.clusters.into_iter().map(finished).collect(), catalogue: catalogue.clone() })
+}
+
+/// Adds the instances, and remembers since when each was seen in its state: EC2 does not say so of every state.
+fn instances(arranged: &mut Arranged, region: &Region, begun: Timestamp, seen: &Seen) -> Result<(), Inconsistent> {
     let mut first_seen = region.first_seen.0.borrow_mut();
     let before = std::mem::take(&mut *first_seen);
     for instance in &seen.instances {
@@ -114,33 +137,45 @@ fn arrange(region: &Region, begun: Timestamp, seen: &Seen) -> Result<Sweep, Inco
         };
         let status = instance.instance_id().and_then(|id| seen.statuses.get(&InstanceId::from(id)));
         let read = convert::instance(instance, status, since);
-        if let Some((cluster, instance)) = legible(read, instance.instance_id(), &mut left_out)? {
-            clusters.entry(cluster).or_default().instances.push(instance);
+        arranged.add(instance.instance_id(), read, |view| &mut view.instances)?;
+    }
+    Ok(())
+}
+
+/// The answers of one look, sorted by cluster as far as that has come.
+#[derive(Default)]
+struct Arranged {
+    clusters: BTreeMap<ClusterName, CloudView>,
+    /// The resources whose tags make no sense, each with what is odd about it.
+    left_out: BTreeMap<String, String>,
+}
+
+impl Arranged {
+    /// Adds a resource to its cluster, if its tags make sense.
+    fn add<T>(
+        &mut self,
+        id: Option<&str>,
+        read: Result<(ClusterName, T), Unreadable>,
+        list: impl FnOnce(&mut CloudView) -> &mut Vec<T>,
+    ) -> Result<(), Inconsistent> {
+        if let Some((cluster, resource)) = self.legible(id, read)? {
+            list(self.clusters.entry(cluster).or_default()).push(resource);
+        }
+        Ok(())
+    }
+
+    /// Returns what was read, unless its tags make no sense. A word that we do not know ends the look.
+    fn legible<T>(&mut self, id: Option<&str>, read: Result<T, Unreadable>) -> Result<Option<T>, Inconsistent> {
+        let resource = id.unwrap_or("a resource without an id").to_owned();
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(Unreadable::BadTags(oddity)) => {
+                self.left_out.insert(resource, oddity.to_string());
+                Ok(None)
+            }
+            Err(Unreadable::UnknownWord(why)) => Err(Inconsistent { resource, why }),
         }
     }
-    for snapshot in &seen.snapshots {
-        let read = convert::snapshot(snapshot);
-        if let Some((cluster, snapshot)) = legible(read, snapshot.snapshot_id(), &mut left_out)?
-            && let Some(view) = clusters.get_mut(&cluster)
-        {
-            view.snapshots.push(snapshot);
-        }
-    }
-    for copy in &seen.copies {
-        if let Some((cluster, copy)) = legible(convert::snapshot(copy), copy.snapshot_id(), &mut left_out)? {
-            clusters.entry(cluster).or_default().snapshots.push(copy);
-        }
-    }
-    for adopted in &seen.groups {
-        let group = convert::adopted_group(&adopted.group, &adopted.strangers, &adopted.versions);
-        if let Some(group) = legible(group, adopted.group.auto_scaling_group_name(), &mut left_out)? {
-            clusters.entry(adopted.cluster.clone()).or_default().group = Some(group);
-        }
-    }
-    region.tell_of(left_out);
-    let catalogue = seen.facts.catalogue.clone();
-    let finished = |(name, view)| (name, Arc::new(in_order(CloudView { catalogue: catalogue.clone(), ..view })));
-    Ok(Sweep { begun, clusters: clusters.into_iter().map(finished).collect(), catalogue: catalogue.clone() })
 }
 
 /// EC2 lists things in no order.
@@ -157,22 +192,6 @@ fn in_order(mut view: CloudView) -> CloudView {
 struct Inconsistent {
     resource: String,
     why: String,
-}
-
-fn legible<T>(
-    read: Result<T, Unreadable>,
-    id: Option<&str>,
-    left_out: &mut BTreeMap<String, String>,
-) -> Result<Option<T>, Inconsistent> {
-    let resource = id.unwrap_or("a resource without an id").to_owned();
-    match read {
-        Ok(value) => Ok(Some(value)),
-        Err(Unreadable::BadTags(oddity)) => {
-            left_out.insert(resource, oddity.to_string());
-            Ok(None)
-        }
-        Err(Unreadable::UnknownWord(why)) => Err(Inconsistent { resource, why }),
-    }
 }
 
 impl Region {

@@ -25,20 +25,7 @@ pub(super) fn of(
     report: &mut Report,
     user_data: &mut Option<String>,
 ) -> Option<ClusterSpec> {
-    let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::FirstWins,
-        merge_keys: MergeKeyPolicy::AsOrdinary,
-        with_snippet: false,
-    };
-    let file: raw::Cluster = match serde_saphyr::from_str_with_options(report.text, options) {
-        Ok(file) => file,
-        Err(_) if report.has_errors() => return None,
-        Err(error) => {
-            let hint = "the file has the right shape, so this is a mistake of ours; please report it";
-            report.error(None, format!("cannot read the file: {error}")).hint(hint);
-            return None;
-        }
-    };
+    let file = as_written(report)?;
     let mut meaning = Meaning { report, root, found };
     let spec = file.spec.unwrap_or_default();
     let name = meaning.label(&file.metadata.unwrap_or_default().name, "cluster");
@@ -70,6 +57,24 @@ pub(super) fn of(
         deletion_protection: boolean(&spec.deletion_protection, true),
         origin: None,
     })
+}
+
+/// Reads the file as it is written. The shape was checked before, with better messages than these.
+fn as_written(report: &mut Report) -> Option<raw::Cluster> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::FirstWins,
+        merge_keys: MergeKeyPolicy::AsOrdinary,
+        with_snippet: false,
+    };
+    match serde_saphyr::from_str_with_options(report.text, options) {
+        Ok(file) => Some(file),
+        Err(_) if report.has_errors() => None,
+        Err(error) => {
+            let hint = "the file has the right shape, so this is a mistake of ours; please report it";
+            report.error(None, format!("cannot read the file: {error}")).hint(hint);
+            None
+        }
+    }
 }
 
 /// The things that the checks of one file share.

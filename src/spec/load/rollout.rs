@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_saphyr::Spanned;
+
 use super::meaning::{Meaning, bytes, written};
 use super::quantity;
 use crate::ids::PlanId;
@@ -109,22 +111,7 @@ fn window(meaning: &mut Meaning, raw: &raw::Window) -> Option<Window> {
     let kind = word(&raw.kind)?;
     let duration = window_duration(meaning, &raw.duration);
     let time_zone = time_zone(meaning, &raw.time_zone);
-    let schedule = raw.schedule.as_ref()?;
-    if schedule.value.len() > LONGEST_SCHEDULE {
-        meaning
-            .report
-            .error(bytes(schedule), format!("a schedule of more than {LONGEST_SCHEDULE} characters"))
-            .hint("write ranges and steps, e.g. `*/10 2-5 * * *`, or several windows");
-        return None;
-    }
-    let fields = schedule.value.split_whitespace().count();
-    if fields != 5 {
-        meaning
-            .report
-            .error(bytes(schedule), format!("a schedule has five fields, this one has {fields}"))
-            .hint("minute, hour, day of month, month, day of week; e.g. `0 2 * * TUE` is Tuesday at 02:00");
-        return None;
-    }
+    let schedule = schedule(meaning, &raw.schedule)?;
     let then = Timestamp::new(SOME_INSTANT, 0).unwrap_or(Timestamp::UNIX_EPOCH);
     match Window::new(kind, &schedule.value, duration.unwrap_or_default(), time_zone.as_deref().unwrap_or("UTC")) {
         Ok(window) if window.next_start(then).is_none() => {
@@ -145,6 +132,27 @@ fn window(meaning: &mut Meaning, raw: &raw::Window) -> Option<Window> {
             None
         }
     }
+}
+
+/// Reads a schedule of five fields and a length that a person would write.
+fn schedule<'r>(meaning: &mut Meaning, text: &'r Text) -> Option<&'r Spanned<String>> {
+    let schedule = text.as_ref()?;
+    if schedule.value.len() > LONGEST_SCHEDULE {
+        meaning
+            .report
+            .error(bytes(schedule), format!("a schedule of more than {LONGEST_SCHEDULE} characters"))
+            .hint("write ranges and steps, e.g. `*/10 2-5 * * *`, or several windows");
+        return None;
+    }
+    let fields = schedule.value.split_whitespace().count();
+    if fields != 5 {
+        meaning
+            .report
+            .error(bytes(schedule), format!("a schedule has five fields, this one has {fields}"))
+            .hint("minute, hour, day of month, month, day of week; e.g. `0 2 * * TUE` is Tuesday at 02:00");
+        return None;
+    }
+    Some(schedule)
 }
 
 fn window_duration(meaning: &mut Meaning, text: &Text) -> Option<Duration> {
