@@ -90,7 +90,7 @@
 //! - An **application**: `spec/application/KIND.rs` with the kind's fields as written and as meant, its [`Rules`](spec::Rules)
 //!   and its limits; the adapter in `application/KIND.rs` and below; and a line for each choice among the kinds in
 //!   `spec/application.rs`, `application.rs` and `sim/members.rs` (the simulated world plays every kind, each in
-//!   `sim/members/KIND.rs`, with a row in `tests/layers.rs`). Then the generated `schema/cluster.v1.json` (`hermitcrab
+//!   `sim/members/KIND.rs`, with a row in `tests/layers/tables.rs`). Then the generated `schema/cluster.v1.json` (`hermitcrab
 //!   schema`), and `docs/desired-state.md`. The planner stays as it is: it asks the rules.
 //! - A **cloud**: one that fills [`ports::Cloud`], below `cloud/`, chosen in `cli/cloud.rs`.
 //! - A **strategy**: a list in [`plan::steps`], a variant of [`spec::Strategy`], its word in `spec/words.rs`, its line in

@@ -16,6 +16,8 @@ mod cases;
 
 #[path = "guest/consul.rs"]
 mod consul;
+#[path = "guest/copies.rs"]
+mod copies;
 #[path = "guest/image.rs"]
 mod image;
 #[path = "guest/volumes.rs"]
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
     if let Some(why) = &missing {
         eprintln!("guest: its scripts are not run: {}", why.why());
     }
-    let cases = volumes::CASES.iter().chain(&consul::CASES).chain(&image::CASES);
+    let cases = volumes::CASES.iter().chain(&copies::CASES).chain(&consul::CASES).chain(&image::CASES);
     let trials = cases.map(|(name, case)| trial(name, *case, missing.clone())).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -1,0 +1,72 @@
+//! Random worlds: every run comes to an end, and the same seed tells the same story.
+
+use hermitcrab::sim::FaultLevel;
+use hermitcrab::simulate::{Ending, Scenario};
+
+use super::case::{Beginning, Case, NEW};
+use super::{FIVE, GROUP, RECREATE, THREE, VOLUMES};
+
+/// Seeds for each fixture and each level. The command line is for thousands: `simulate … --seeds 1..2000 --faults many`.
+const SEEDS: u64 = 40;
+
+fn every_world_comes_to_an_end(file: &'static str) {
+    let mut failures = Vec::new();
+    for (level, name) in [(FaultLevel::Some, "some"), (FaultLevel::Many, "many")] {
+        for seed in 1..=SEEDS {
+            let summary = scenario(file, seed, level).run(&mut |_| {});
+            if matches!(summary.ending, Ending::Violated | Ending::Unsettled) {
+                let replay = format!("hermitcrab simulate {file} --image {NEW} --faults {name} --seed {seed}");
+                failures.push(format!("seed {seed}: {}; replay it with `{replay}`", summary.outcome));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn scenario(file: &'static str, seed: u64, faults: FaultLevel) -> Scenario {
+    let from = Case { file, beginning: Beginning::Upgrade }.spec();
+    Scenario { from, image: NEW.into(), payload: None, seed, faults }
+}
+
+#[test]
+fn three_slots_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(THREE);
+}
+
+#[test]
+fn five_slots_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(FIVE);
+}
+
+#[test]
+fn recreated_slots_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(RECREATE);
+}
+
+#[test]
+fn slots_with_several_volumes_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(VOLUMES);
+}
+
+#[test]
+fn slots_in_a_group_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(GROUP);
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story_to_the_byte() {
+    let told = |seed| {
+        let mut lines = String::new();
+        scenario(THREE, seed, FaultLevel::Many).run(&mut |line| {
+            lines.push_str(&serde_json::to_string(line).unwrap());
+            lines.push('\n');
+        });
+        lines
+    };
+    for seed in 1..=6 {
+        let once = told(seed);
+        assert!(once.lines().count() > 20);
+        assert!(once == told(seed), "seed {seed} tells two stories");
+    }
+    assert_ne!(told(1), told(2));
+}
