@@ -4,17 +4,39 @@
 //! leads. All run `ami-a`. Instants are written `30s ago` or `in 5m`, generations `gen(ami-b)`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use hermitcrab::ids::{Generation, ImageId};
 use hermitcrab::observed::Remains;
 use hermitcrab::plan::Goal;
+use hermitcrab::spec::load::check;
 use hermitcrab::spec::{
     ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Original, Rehearsal,
-    Rollout, Scheme, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
+    Rollout, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
 };
 use hermitcrab::time::{Timestamp, after, before};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+/// The cluster that every case begins with.
+const DECLARED: &str = "\
+apiVersion: hermitcrab/v1
+kind: Cluster
+metadata: { name: consul }
+spec:
+  region: us-east-1
+  image: ami-0aa11bb22cc33dd44
+  application:
+    consul: { datacenter: dc1, scheme: http, port: 8500 }
+  instance: { type: m7i.large, securityGroups: [sg-0123456789abcdef0] }
+  volumes:
+    - { name: data, device: /dev/sdf, size: 20GiB, type: gp3, encrypted: true }
+    - { name: logs, device: /dev/sdg, size: 20GiB, type: gp3, encrypted: true }
+  slots:
+    - { name: a, zone: us-east-1a, subnet: subnet-a }
+    - { name: b, zone: us-east-1b, subnet: subnet-b }
+    - { name: c, zone: us-east-1c, subnet: subnet-c }
+";
 
 /// A case file.
 #[derive(Debug, Deserialize)]
@@ -97,52 +119,35 @@ impl Desired {
         self.destroy.map_or(Goal::AsDeclared, Goal::Gone)
     }
 
-    /// The desired state in full.
+    /// The desired state in full: a file that is read as every file is, and in what this case differs from it.
     pub fn spec(&self, slots: usize, volumes: usize) -> ClusterSpec {
+        let declared = check(Path::new("test/consul.yaml"), DECLARED).specs().next().unwrap().1.clone();
         let slots = names(slots).filter(|name| !self.undeclared.contains(name));
-        let volume = |name: &str, device: &str| VolumeSpec {
-            name: name.into(),
-            device: device.into(),
-            size_gib: 20,
-            volume_type: "gp3".into(),
-            encrypted: true,
-            snapshot_before_replace: self.snapshot,
-        };
+        let slot = |name: String| SlotSpec { zone: zone(&name).into(), subnet: subnet(&name), name: (*name).into() };
+        let volume = |volume| VolumeSpec { snapshot_before_replace: self.snapshot, ..volume };
+        let ApplicationSpec::Consul(consul) = declared.application;
         ClusterSpec {
-            name: "consul".into(),
-            environment: "test".into(),
-            region: "us-east-1".into(),
             account: self.account.clone(),
             image: self.image.as_deref().unwrap_or("ami-a").into(),
             application: ApplicationSpec::Consul(ConsulSpec {
-                datacenter: "dc1".into(),
-                scheme: Scheme::Http,
-                port: 8500,
-                ca_file: None,
-                client_cert_file: None,
-                client_key_file: None,
-                token_file: None,
                 version: self.version.clone(),
                 manage_autopilot: self.manage_autopilot,
+                ..consul
             }),
             instance: InstanceSpec {
                 instance_type: self.instance_type.as_deref().unwrap_or("m7i.large").into(),
-                iam_instance_profile: None,
                 security_groups: ["sg-1".to_owned()].into(),
-                key_name: None,
-                user_data: None,
                 tags: self.tags.clone(),
+                ..declared.instance
             },
             capacity: self.group.clone().map_or(Capacity::Instances, Capacity::AutoScalingGroup),
-            volumes: [volume("data", "/dev/sdf"), volume("logs", "/dev/sdg")].into_iter().take(volumes).collect(),
-            slots: slots
-                .map(|name| SlotSpec { zone: zone(&name).into(), subnet: subnet(&name), name: (*name).into() })
-                .collect(),
+            volumes: declared.volumes.into_iter().take(volumes).map(volume).collect(),
+            slots: slots.map(slot).collect(),
             rollout: self.rollout(),
             suspend: self.suspend,
             freeze: self.freeze,
-            deletion_protection: true,
             origin: self.copy.then(|| self.origin(volumes)),
+            ..declared
         }
     }
 

@@ -1,7 +1,7 @@
 //! Files change, break, move and go away, and no cluster is lost by that.
 
 use super::*;
-use crate::spec::{ApplicationSpec, Approval, ConsulSpec, InstanceSpec, OnFailure, Rollout, Scheme, Strategy};
+use crate::spec::load::check;
 
 #[test]
 fn a_file_seen_for_the_first_time_is_a_change() {
@@ -270,47 +270,7 @@ fn problem(path: &str, message: &str) -> Problem {
 }
 
 fn spec(name: &str, image: &str) -> ClusterSpec {
-    ClusterSpec {
-        name: name.into(),
-        environment: String::new(),
-        region: "us-east-1".into(),
-        account: None,
-        image: image.into(),
-        application: ApplicationSpec::Consul(ConsulSpec {
-            datacenter: "dc1".into(),
-            scheme: Scheme::Http,
-            port: 8500,
-            ca_file: None,
-            client_cert_file: None,
-            client_key_file: None,
-            token_file: None,
-            version: None,
-            manage_autopilot: false,
-        }),
-        instance: InstanceSpec {
-            instance_type: "m7i.large".into(),
-            iam_instance_profile: None,
-            security_groups: Default::default(),
-            key_name: None,
-            user_data: None,
-            tags: BTreeMap::new(),
-        },
-        capacity: Default::default(),
-        volumes: Vec::new(),
-        slots: Vec::new(),
-        rollout: Rollout {
-            strategy: Strategy::Surge,
-            bake_time: Default::default(),
-            join_deadline: Default::default(),
-            on_failure: OnFailure::Rollback,
-            approval: Approval::Never,
-            approved: None,
-            rehearsal: Default::default(),
-            windows: Vec::new(),
-        },
-        suspend: false,
-        freeze: false,
-        deletion_protection: true,
-        origin: None,
-    }
+    let text = include_str!("../../../desired-state/prod/consul.yaml");
+    let declared = check(Path::new("consul.yaml"), text).specs().next().unwrap().1.clone();
+    ClusterSpec { name: name.into(), image: image.into(), ..declared }
 }
