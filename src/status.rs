@@ -194,6 +194,11 @@ impl Status {
     pub fn condition(&self, kind: ConditionKind) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.kind == kind)
     }
+
+    /// The step at which the replacement under way stands, if there is one.
+    pub fn step(&self) -> Option<Step> {
+        self.slots.iter().find_map(|slot| slot.step)
+    }
 }
 
 fn phase(plan: &Plan, look: Option<&Look<'_>>) -> Phase {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::event::Pass;
 use crate::ids::{ClusterName, SlotName};
 use crate::plan::Plan;
+use crate::plan::steps::Step;
 use crate::sim::World;
 use crate::sim::event::{Event, What};
 use crate::time::Timestamp;
@@ -42,6 +43,9 @@ pub struct Answer {
     /// The slot that it is about, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<SlotName>,
+    /// The step at which the replacement under way stands, e.g. `attach`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
     /// The answer in words.
     pub answer: String,
     /// The gates that refuse, or the reason for being stalled.
@@ -176,7 +180,8 @@ impl Answer {
             Plan::Stalled(stall) => (AnswerKind::Stalled, None, vec![stall.reason()]),
         };
         let (cluster, answer) = (pass.spec.name.clone(), pass.status.answer.clone());
-        Some(Self { t, kind, cluster, slot, answer, reasons, since: pass.seen.now })
+        let step = pass.status.step();
+        Some(Self { t, kind, cluster, slot, step, answer, reasons, since: pass.seen.now })
     }
 
     /// The ending of a run whose last answer this is.

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::event::{Acted, Event, EventKind, Listener, Pass};
 use crate::ids::ClusterName;
 use crate::plan::Plan;
+use crate::plan::steps::Step;
 use crate::ports::Outcome;
 
 /// Writes events to the log.
@@ -48,15 +49,16 @@ fn broken(path: &Path, kept: Option<&ClusterName>) {
 
 fn planned(cluster: &ClusterName, pass: &Pass) {
     let (answer, hints) = (pass.status.answer.as_str(), || pass.status.hints.join("; "));
+    let step = pass.status.step().map(Step::name);
     match &pass.plan {
-        Plan::Stalled(_) => tracing::warn!(%cluster, answer, hints = hints(), "stalled"),
+        Plan::Stalled(_) => tracing::warn!(%cluster, step, answer, hints = hints(), "stalled"),
         Plan::Blocked(blocked) => {
             let gates = blocked.hazards.iter().map(|hazard| hazard.gate().as_str()).collect::<Vec<_>>().join(", ");
-            tracing::warn!(%cluster, answer, gates, hints = hints(), "blocked");
+            tracing::warn!(%cluster, step, answer, gates, hints = hints(), "blocked");
         }
         Plan::Settled => tracing::info!(%cluster, answer, "settled"),
-        Plan::Wait(_) => tracing::info!(%cluster, answer, "waiting"),
-        Plan::Act(..) => tracing::info!(%cluster, answer, "acting"),
+        Plan::Wait(_) => tracing::info!(%cluster, step, answer, "waiting"),
+        Plan::Act(..) => tracing::info!(%cluster, step, answer, "acting"),
     }
 }
 
