@@ -64,7 +64,7 @@ variants! { why, WHY, Why:
 Outdated Lost New Interrupted NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded Proven Forming WouldPrune Memory
 Tags KeepStill OutOfStep LetGo TemplateBehind Unwanted }
 variants! { stall, STALL, Stall:
-VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable Contested Refused InstanceStopped Held RollbackFailed
+VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Held RollbackFailed
 ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed }
 variants! { rank, RANK, Rank: Unhealthy Maintenance LeaderFirst NonVoter Follower LeaderLast }
 

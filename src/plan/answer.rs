@@ -212,6 +212,8 @@ pub enum Stall {
     CopyFailed { slot: SlotName, volume: VolumeId, snapshot: SnapshotId },
     /// A volume is of no use as it is.
     VolumeUnusable { slot: SlotName, volume: VolumeId, why: String },
+    /// Several volumes bear the tags of one: a volume and its restored copy, say. None of them is preferred.
+    VolumeContested { slot: SlotName, name: VolumeName, volumes: BTreeSet<VolumeId> },
     /// Several instances claim one slot, and not all of them are ours to sort out.
     Contested { slot: SlotName, instances: BTreeSet<InstanceId> },
     /// Something was refused in a way that takes a person.

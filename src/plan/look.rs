@@ -44,6 +44,8 @@ pub struct SlotLook<'a> {
     pub instances: Vec<&'a Instance>,
     /// The declared volumes, each with the volume that is there.
     pub volumes: Vec<(&'a VolumeSpec, Option<&'a Volume>)>,
+    /// A declared volume that several volumes say they are, e.g. one and its restored copy: tags are not unique.
+    pub contested: Option<(VolumeName, BTreeSet<VolumeId>)>,
     pub member: Option<&'a Member>,
 }
 
@@ -257,15 +259,19 @@ impl<'a> SlotLook<'a> {
         cloud: &'a CloudView,
         membership: Option<&'a Membership>,
     ) -> Self {
-        let volume = |declared: &VolumeSpec| {
-            cloud.volumes.iter().find(|volume| {
+        let candidates = |declared: &'a VolumeSpec| {
+            cloud.volumes.iter().filter(move |volume| {
                 volume.slot == slot.name && volume.name == declared.name && volume.state != VolumeState::Deleted
             })
         };
+        let contested = spec.volumes.iter().find(|declared| candidates(declared).nth(1).is_some());
         Self {
             spec: slot,
             instances: cloud.instances.iter().filter(|instance| instance.slot == slot.name).collect(),
-            volumes: spec.volumes.iter().map(|declared| (declared, volume(declared))).collect(),
+            volumes: spec.volumes.iter().map(|declared| (declared, candidates(declared).next())).collect(),
+            contested: contested.map(|declared| {
+                (declared.name.clone(), candidates(declared).map(|volume| volume.id.clone()).collect())
+            }),
             member: membership.and_then(|membership| membership.of_slot(&slot.name)),
         }
     }

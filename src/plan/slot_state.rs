@@ -49,6 +49,9 @@ pub enum Moving<'a> {
 
 /// Classifies a slot.
 pub fn slot_state<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
+    if let Some(stall) = contested(slot) {
+        return SlotState::Unsound(stall);
+    }
     let lacking = slot.lacking();
     if !lacking.is_empty() && !initialised(look, slot) {
         return SlotState::Blank { lacking };
@@ -68,6 +71,9 @@ pub fn slot_state<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
 
 /// Finds what is wrong with the volumes of a slot that has had them, and that only a person can mend.
 pub fn fault<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Stall> {
+    if let Some(stall) = contested(slot) {
+        return Some(stall);
+    }
     let name = || slot.spec.name.clone();
     let volumes = slot.lacking();
     if !volumes.is_empty() {
@@ -87,6 +93,13 @@ pub fn fault<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Stall> {
             _ => None,
         }
     })
+}
+
+/// Refuses to choose between volumes that say they are the same one. The copy may be the older, and a member that comes
+/// back with an older log can lose what it has acknowledged.
+fn contested(slot: &SlotLook<'_>) -> Option<Stall> {
+    let (name, volumes) = slot.contested.clone()?;
+    Some(Stall::VolumeContested { slot: slot.spec.name.clone(), name, volumes })
 }
 
 /// Classifies a slot whose volumes are all there, in its zone, and either free or attached.

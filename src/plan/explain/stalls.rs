@@ -21,6 +21,9 @@ impl Stall {
             }
             Self::CopyFailed { .. } => "try again: this copy is destroyed, and its snapshot with it".into(),
             Self::VolumeUnusable { .. } => "look at the volume in EC2; nothing is done to it meanwhile".into(),
+            Self::VolumeContested { slot, name, .. } => format!(
+                "leave the tags on the volume that is {slot}'s {name}, usually the one that is attached, and take `hermitcrab:slot` off the others"
+            ),
             Self::Contested { slot, .. } => {
                 format!("leave one instance tagged for {slot}, and take the tags off the others")
             }
@@ -54,6 +57,7 @@ impl Stall {
             Self::VolumeTaken { .. } => "VolumeTaken",
             Self::CopyFailed { .. } => "CopyFailed",
             Self::VolumeUnusable { .. } => "VolumeUnusable",
+            Self::VolumeContested { .. } => "VolumeContested",
             Self::Contested { .. } => "Contested",
             Self::Refused { .. } => "Refused",
             Self::InstanceStopped { .. } => "InstanceStopped",
@@ -83,6 +87,9 @@ impl fmt::Display for Stall {
                 write!(f, "{slot} was to begin with a copy of {volume}, and EBS could not make {snapshot}")
             }
             Self::VolumeUnusable { slot, volume, why } => write!(f, "{volume} of {slot} is {why}"),
+            Self::VolumeContested { slot, name, volumes } => {
+                write!(f, "several volumes are tagged as {name} of {slot}: {}", joined(volumes))
+            }
             Self::Contested { slot, instances } => write!(f, "several instances claim {slot}: {}", joined(instances)),
             Self::Refused { why } => f.write_str(why),
             Self::InstanceStopped { slot, instance } => {
