@@ -126,6 +126,13 @@ pub fn upgrade_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
     refusals(&Question { look, slot, image: &look.spec.image }, Guards::Upgrade)
 }
 
+/// Lists why nobody has agreed to the spec's image for a slot yet, or not now.
+pub fn withheld(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
+    let question = Question { look, slot, image: &look.spec.image };
+    let asked = [intent::suspended, intent::outside_window, intent::approval_required, intent::not_rehearsed];
+    asked.into_iter().filter_map(|ask| ask(&question).hazard).collect()
+}
+
 /// Lists why a replacement's new member, given up as unhealthy, must not be stopped after all. Should it have become
 /// well since, it is a member like any other; and as long as nobody can say, nobody may stop it.
 pub fn taking_back_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {

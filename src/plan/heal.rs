@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, InstanceId, SlotName, Token, VolumeName};
-use crate::observed::{Instance, Snapshot, SnapshotState};
+use crate::observed::{Instance, Snapshot, SnapshotState, Volume};
 use crate::spec::Original;
 
 use super::answer::{Awaited, Plan, Stall, Why};
 use super::gates;
 use super::group;
 use super::look::{Look, SlotLook};
-use super::rehearsal;
 use super::slot_state::{Moving, SlotState, slot_state};
 
 /// Decides what to do about the slots that are not as they should be. What can be done comes before what must be waited
@@ -212,19 +211,37 @@ fn claim_lost(
     look.claim(slot, left, look.next_attempt(), (generation, image), recruit, why)
 }
 
-/// Chooses what to heal a slot with: the spec's image, or the last one that settled here if the spec's was rejected,
-/// wherever that was. An image that is still to be rehearsed is kept from data as well, as long as there is another.
+/// Chooses what to heal a slot with: what settled there last. An image that is just failing in another slot, or that
+/// nobody has agreed to, would put the lost member's data at risk as well, and data formats do not go back. The spec's
+/// image is taken once it has settled in another slot and nothing withholds it; or where there is no other.
 pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
-    if look.slots.iter().any(|slot| slot.rejected(&look.generation)) {
-        return settled(look, slot);
-    }
     let wanted = || (look.generation.clone(), look.spec.image.clone());
-    let kept_away = rehearsal::unproven(look, slot).and_then(|_| settled(look, slot));
-    Some(kept_away.unwrap_or_else(wanted))
+    let is_rejected = look.slots.iter().any(|slot| slot.rejected(&look.generation));
+    match settled(look, slot) {
+        Some(before) if is_rejected => Some(before),
+        Some(before) if has_settled_beside(look, slot) && gates::withheld(look, slot).is_empty() => {
+            Some(if before.0 == look.generation { before } else { wanted() })
+        }
+        Some(before) => Some(if is_deregistered(look, &before.1) { wanted() } else { before }),
+        None => (!is_rejected).then(wanted),
+    }
+}
+
+/// Says whether the spec's generation has settled in a slot other than this one.
+fn has_settled_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
+    let is_wanted = |volume: &Volume| volume.settled.as_ref().is_some_and(|s| s.generation == look.generation);
+    let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
+    others.into_iter().any(|other| other.present().any(|(_, volume)| is_wanted(volume)))
+}
+
+/// Says whether EC2 shows the spec's image and does not show that one.
+fn is_deregistered(look: &Look<'_>, image: &ImageId) -> bool {
+    let images = &look.cloud.catalogue.images;
+    images.contains_key(&look.spec.image) && !images.contains_key(image)
 }
 
 /// Finds the generation and image that settled last in a slot, if they were not rejected there.
-fn settled(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
+pub fn settled(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
     let image = slot.present().find_map(|(_, volume)| volume.settled.as_ref()?.image.clone())?;
     let generation = look.spec.generation_on(&image);
     (!slot.rejected(&generation)).then_some((generation, image))

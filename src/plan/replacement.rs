@@ -12,7 +12,6 @@
 //! slot's volumes carry as *rejected* is being taken back; a claim for something the spec no longer wants is given up
 //! as long as no data has moved.
 
-use crate::ids::Generation;
 use crate::observed::{Instance, InstanceState, Purpose};
 
 use super::answer::{Plan, Stall, Why};
@@ -185,7 +184,7 @@ impl Replacement<'_, '_> {
                 // An instance that the group has launched is a slot's instance like any other, and if outdated is
                 // replaced as one.
                 let launched_for_it = self.claim.recruit.is_none();
-                !moved && launched_for_it && self.claim.generation != self.healing_generation()
+                !moved && launched_for_it && !self.heals()
             }
         }
     }
@@ -194,9 +193,15 @@ impl Replacement<'_, '_> {
         drifts(&self.look.make, self.slot.spec, old).is_empty()
     }
 
-    /// Finds the generation that a lost slot should be healed with as things are now.
-    fn healing_generation(&self) -> Generation {
-        heal::remedy(self.look, self.slot).map_or_else(|| self.look.generation.clone(), |(generation, _)| generation)
+    /// Says whether a lost slot may be healed with what is claimed. What settled there last always will do, so that an
+    /// approval or a window does not take back a launch in the middle.
+    fn heals(&self) -> bool {
+        let remedies = [heal::remedy(self.look, self.slot), heal::settled(self.look, self.slot)];
+        let mut will_do = remedies.iter().flatten().map(|(generation, _)| generation).peekable();
+        match will_do.peek() {
+            Some(_) => will_do.any(|generation| *generation == self.claim.generation),
+            None => self.claim.generation == self.look.generation,
+        }
     }
 
     /// Gives the slot up. Where no launch was seen, another controller's may still be on its way: then nothing new
