@@ -71,7 +71,8 @@ fn a_red_rehearsal_is_reported_and_fails_the_job() {
     let red = desk.server.said("<!-- hermitcrab-rehearsal:desired-state/prod/consul.yaml -->");
     assert!(red[0].contains(&format!("rehearsed {NEW}: red")), "{red:?}");
     let green = desk.server.said("<!-- hermitcrab-rehearsal:desired-state/staging/consul.yaml -->");
-    assert!(green[0].contains(&format!("consul-staging: nothing is new, it has settled on {OLD}")), "{green:?}");
+    let nothing = format!("consul-staging: there is nothing to rehearse, because the cluster has settled on {OLD}");
+    assert!(green[0].contains(&nothing), "{green:?}");
 }
 
 #[test]
