@@ -84,7 +84,10 @@ fn a_file_that_requires_it_is_rolled_out_once_its_rehearsal_has_passed() {
     let (code, said, _) = desk.rehearse(&[]);
     assert_eq!(
         (code, said.as_str()),
-        (Some(0), "consul-prod: nothing is new, it has settled on ami-0bbbbbbbbbbbbbbbb\n")
+        (
+            Some(0),
+            "consul-prod: there is nothing to rehearse, because the cluster has settled on ami-0bbbbbbbbbbbbbbbb\n"
+        )
     );
 }
 
@@ -114,7 +117,11 @@ fn settings_alone_are_rehearsed_from_another_image() {
     desk.edit("type: m7i.large", "type: m7i.xlarge");
     let (code, said, trouble) = desk.rehearse(&[]);
     assert_eq!((code, said.as_str()), (Some(1), ""));
-    assert!(trouble.contains("would begin as it is to end") && trouble.contains("--from AMI"), "{trouble}");
+    assert!(
+        trouble.contains("would begin with ami-0bbbbbbbbbbbbbbbb, the image that it is to be rolled to")
+            && trouble.contains("--from AMI"),
+        "{trouble}"
+    );
     assert_eq!(desk.once().0, Some(5));
     let (code, said, _) = desk.rehearse(&["--from", OLD]);
     assert_eq!(code, Some(0), "{said}");
