@@ -65,7 +65,7 @@ async fn a_cluster_in_one_is_destroyed(rig: Rc<Rig>) {
     until("the first instance to leave the group", LIMIT, leaves).await;
     killed.kill();
     killed.ended(Duration::from_secs(10)).await;
-    assert!(killed.said().contains("(wants 3 → 0, minimum 3 → 0, maximum 4)"), "{}", killed.said());
+    assert!(killed.said().contains("(desired capacity 3 → 0, minimum 3 → 0, maximum 4)"), "{}", killed.said());
     assert_eq!(seen(&rig).await.texts("MinSize"), ["0"]);
     let daemon = rig.controller("rig", &[]).ended(LIMIT).await;
     assert!(daemon.code == Some(3) && daemon.said.contains("ordered its destruction"), "{}", daemon.said);

@@ -154,7 +154,7 @@ async fn a_killed_one(rig: Rc<Rig>) {
     assert!(instances >= 2 && volumes >= 2, "{instances} instances, {volumes} volumes");
     let sweep = |age| rig.command(PERSON, "rehearse", "desired-state", &["--sweep", "--older-than", age]);
     let ended = sweep("1h").ended(LIMIT).await;
-    assert!(ended.code == Some(0) && ended.said.contains("left alone, as it is "), "{}", ended.said);
+    assert!(ended.code == Some(0) && ended.said.contains("left alone, because it is only "), "{}", ended.said);
     assert_eq!(rig.what_is_there().await, (instances, volumes));
     let ended = sweep("1s").ended(LIMIT).await;
     assert!(ended.code == Some(0) && ended.said.contains(": destroyed"), "{}", ended.said);
