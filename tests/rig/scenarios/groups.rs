@@ -72,7 +72,7 @@ async fn a_cluster_in_one_is_destroyed(rig: Rc<Rig>) {
 
     let ended = destroy().ended(LIMIT).await;
     assert_eq!(ended.code, Some(0), "{}", ended.said);
-    assert!(ended.said.contains("Auto Scaling group consul-group stays, empty"), "{}", ended.said);
+    assert!(ended.said.contains("Auto Scaling group consul-group is kept, empty"), "{}", ended.said);
     assert_eq!(rig.what_is_there().await, (0, 3), "nothing is launched back, and the volumes stay");
     assert_eq!(rig.snapshots().await, 3);
     let group = seen(&rig).await;
