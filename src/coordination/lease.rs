@@ -1,6 +1,6 @@
 //! The lease that one active controller holds.
 //!
-//! Its holder polls [`Held::lost`] for as long as it works, because that renews the lease, and asks [`Held::is_held`]
+//! The holder polls [`Held::lost`] for as long as it works, because that renews the lease, and asks [`Held::is_held`]
 //! before each action, because a process that slept does not know that it did.
 
 use std::future;

@@ -217,14 +217,10 @@ fn claim_lost(
 pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
     let wanted = || (look.generation.clone(), look.spec.image.clone());
     let is_rejected = look.slots.iter().any(|slot| slot.rejected(&look.generation));
-    match settled(look, slot) {
-        Some(before) if is_rejected => Some(before),
-        Some(before) if has_settled_beside(look, slot) && gates::withheld(look, slot).is_empty() => {
-            Some(if before.0 == look.generation { before } else { wanted() })
-        }
-        Some(before) => Some(if is_deregistered(look, &before.1) { wanted() } else { before }),
-        None => (!is_rejected).then(wanted),
-    }
+    let Some(before) = settled(look, slot) else { return (!is_rejected).then(wanted) };
+    let is_agreed = || has_settled_beside(look, slot) && gates::withheld(look, slot).is_empty();
+    let takes_wanted = !is_rejected && (is_deregistered(look, &before.1) || is_agreed());
+    Some(if takes_wanted { wanted() } else { before })
 }
 
 /// Says whether the spec's generation has settled in a slot other than this one.

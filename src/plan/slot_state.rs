@@ -49,11 +49,8 @@ pub enum Moving<'a> {
 
 /// Classifies a slot.
 pub fn slot_state<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
-    if let Some(stall) = contested(slot) {
-        return SlotState::Unsound(stall);
-    }
     let lacking = slot.lacking();
-    if !lacking.is_empty() && !initialised(look, slot) {
+    if slot.contested.is_none() && !lacking.is_empty() && !initialised(look, slot) {
         return SlotState::Blank { lacking };
     }
     if let Some(stall) = fault(look, slot) {
