@@ -100,17 +100,22 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let files = Files::watch(args.path.clone());
+        let source = source(args);
         if args.is_simulated() {
-            attend(args, simulated::backend(args, files)?, Unshared, out).await
+            attend(args, simulated::backend(args, source)?, Unshared, out).await
         } else {
-            on_aws(args, files, out).await
+            on_aws(args, source, out).await
         }
     })
 }
 
+/// Chooses where desired state comes from.
+fn source(args: &Args) -> impl Source {
+    Files::watch(args.path.clone())
+}
+
 #[cfg(not(feature = "aws"))]
-async fn on_aws(_: &Args, _: Files, _: &mut Output) -> Result<Exit, Failure> {
+async fn on_aws(_: &Args, _: impl Source, _: &mut Output) -> Result<Exit, Failure> {
     Err(super::cloud::no_aws())
 }
 

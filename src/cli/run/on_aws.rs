@@ -7,18 +7,17 @@ use crate::cli::aws::Ports;
 use crate::cli::{Exit, Failure, Output};
 use crate::clock::SystemClock;
 use crate::coordination;
-use crate::daemon::files::Files;
 use crate::daemon::lease::{Held, Lease, Unshared};
 use crate::daemon::source::Source;
 use crate::ports::PortError;
 
 /// Attends to the clusters, with or without a lease.
-pub(super) async fn on_aws(args: &Args, files: Files, out: &mut Output) -> Result<Exit, Failure> {
-    let loaded = files.load();
+pub(super) async fn on_aws(args: &Args, source: impl Source, out: &mut Output) -> Result<Exit, Failure> {
+    let loaded = source.load();
     let outside = Ports::open(&args.aws, loaded.specs().next().map(|(_, spec)| spec)).await?;
     let lease =
         Shared { outside: outside.clone(), holder: format!("{} (process {})", args.aws.owner, std::process::id()) };
-    let backend = Backend { outside, source: files, seed: u64::from(std::process::id()) };
+    let backend = Backend { outside, source, seed: u64::from(std::process::id()) };
     // On the heap: with a whole SDK below them, they are large.
     if args.lease {
         Box::pin(attend(args, backend, lease, out)).await

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use super::{Args, Backend};
 use crate::cli::Failure;
 use crate::cli::{image, world};
-use crate::daemon::files::Files;
 use crate::daemon::source::Source;
 use crate::ids::ImageId;
 use crate::sim::{FaultLevel, Payload, World};
@@ -43,10 +42,10 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 /// Opens the world, and makes known to it what the files declare.
-pub(super) fn backend(args: &Args, files: Files) -> Result<Backend<World, Announced>, Failure> {
+pub(super) fn backend<S: Source>(args: &Args, source: S) -> Result<Backend<World, Announced<S>>, Failure> {
     let simulated = &args.simulated;
-    let world = simulated.open(&files.load())?;
-    let source = Announced { files, world: world.clone(), bad_images: simulated.bad_image.clone() };
+    let world = simulated.open(&source.load())?;
+    let source = Announced { source, world: world.clone(), bad_images: simulated.bad_image.clone() };
     Ok(Backend { outside: world.controller(0), source, seed: simulated.seed })
 }
 
@@ -75,24 +74,24 @@ impl Simulated {
     }
 }
 
-/// Files whose clusters and images a simulated world has to know of.
-pub(super) struct Announced {
-    files: Files,
+/// A source whose clusters and images a simulated world has to know of.
+pub(super) struct Announced<S> {
+    source: S,
     world: World,
     bad_images: Vec<ImageId>,
 }
 
-impl Source for Announced {
+impl<S: Source> Source for Announced<S> {
     fn name(&self) -> String {
-        self.files.name()
+        self.source.name()
     }
 
     async fn changed(&mut self) {
-        self.files.changed().await;
+        self.source.changed().await;
     }
 
     fn load(&self) -> Loaded {
-        let loaded = self.files.load();
+        let loaded = self.source.load();
         for (_, spec) in loaded.specs() {
             declare(&self.world, spec, &self.bad_images);
         }
