@@ -110,6 +110,9 @@ const MESSAGES: &[&str] = &[
     "not a cron schedule",
     "this schedule never fires",
     "no change could ever begin",
+    "on each day that either field of days names",
+    "write `0 2 * * 6#1`",
+    "again and again within the hour",
 ];
 
 #[test]

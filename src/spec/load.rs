@@ -30,6 +30,7 @@ mod instance;
 mod rollout;
 mod slots;
 mod volumes;
+mod windows;
 
 mod names;
 mod quantity;

@@ -249,6 +249,7 @@ pub struct Window {
     #[schemars(required, with = "String", extend("enum" = WindowKind::words()))]
     pub kind: Text,
     /// The times at which the window opens, as five cron fields: minute, hour, day of month, month, day of week.
+    /// Days that either field of days names count; the first Saturday is `6#1`, e.g. `0 2 * * 6#1`.
     #[schemars(required, with = "String")]
     pub schedule: Text,
     /// The time for which the window stays open, at most seven days, e.g. `4h`.

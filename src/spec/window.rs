@@ -1,13 +1,22 @@
 //! Change windows: the times at which a replacement may begin.
+//!
+//! A window opens at times of a wall clock, which is put forward and back. A time that the clock skips counts where it
+//! goes on, and one that it shows twice counts both times: for a `deny` window the other choice would leave it open.
 
 use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
-use cronexpr::{Crontab, MakeTimestamp};
+use jiff::ToSpan;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use serde::{Serialize, Serializer};
 
 use crate::time::{Timestamp, after, before, elapsed};
+
+mod schedule;
+
+use schedule::Schedule;
 
 /// A stretch of time that returns by a schedule.
 #[derive(Clone, Debug)]
@@ -19,7 +28,8 @@ pub struct Window {
     pub duration: Duration,
     /// An IANA zone name, e.g. `Europe/Berlin`.
     pub time_zone: String,
-    crontab: Crontab,
+    starts: Schedule,
+    zone: TimeZone,
 }
 
 /// The two kinds of windows: changes may begin in one, and may not in the other.
@@ -50,13 +60,48 @@ pub enum Opening {
 impl Window {
     /// Makes a window, or says what is wrong with its schedule or its time zone.
     pub fn new(kind: WindowKind, schedule: &str, duration: Duration, time_zone: &str) -> Result<Self, String> {
-        let crontab = cronexpr::parse_crontab(&format!("{schedule} {time_zone}")).map_err(|error| error.to_string())?;
-        Ok(Self { kind, schedule: schedule.to_owned(), duration, time_zone: time_zone.to_owned(), crontab })
+        let zone = TimeZone::get(time_zone).map_err(|error| error.to_string())?;
+        let starts = Schedule::read(schedule)?;
+        Ok(Self { kind, schedule: schedule.to_owned(), duration, time_zone: time_zone.to_owned(), starts, zone })
     }
 
     /// Finds the window's next start after `then`; `None` if the window never opens again.
     pub fn next_start(&self, then: Timestamp) -> Option<Timestamp> {
-        self.crontab.find_next(MakeTimestamp(then)).ok().map(|next| next.timestamp())
+        let local = self.zone.to_datetime(then);
+        let again = self.shown_again_from(local, then).and_then(|from| self.first_start(from, then));
+        self.first_start(local, then).into_iter().chain(again).min()
+    }
+
+    /// Finds the first start after `then` among those whose time on the wall clock comes after `local`.
+    fn first_start(&self, local: DateTime, then: Timestamp) -> Option<Timestamp> {
+        let mut times = std::iter::successors(self.starts.next(local), |time| self.starts.next(*time));
+        times.find_map(|time| self.instants(time).into_iter().flatten().find(|instant| *instant > then))
+    }
+
+    /// Finds the time on the wall clock from just after which the clock will show times once more that it shows up to
+    /// `local`, if it will be put back over `local`.
+    fn shown_again_from(&self, local: DateTime, then: Timestamp) -> Option<DateTime> {
+        let AmbiguousOffset::Fold { before, .. } = self.zone.to_ambiguous_timestamp(local).offset() else {
+            return None;
+        };
+        if self.zone.to_offset(then) != before {
+            return None;
+        }
+        let put_back = self.zone.following(then).next()?.timestamp();
+        self.zone.to_datetime(put_back).checked_sub(1.minute()).ok()
+    }
+
+    /// Lists the instants at which a time counts: where the clock goes on, if it skips the time.
+    fn instants(&self, time: DateTime) -> [Option<Timestamp>; 2] {
+        let by = |offset: Offset| offset.to_timestamp(time).ok();
+        match self.zone.to_ambiguous_timestamp(time).offset() {
+            AmbiguousOffset::Unambiguous { offset } => [by(offset), None],
+            AmbiguousOffset::Fold { before, after } => [by(before), by(after)],
+            AmbiguousOffset::Gap { before, after } => {
+                let goes_on = by(after).and_then(|earlier| self.zone.following(earlier).next());
+                [goes_on.map(|transition| transition.timestamp()).or(by(before)), None]
+            }
+        }
     }
 }
 
