@@ -107,6 +107,14 @@ pub struct CloudView {
     pub snapshots: Vec<Snapshot>,
     /// The Auto Scaling group that the spec adopts; none where it adopts none, or where there is no such group.
     pub group: Option<Group>,
+    /// The resources that EC2 describes in a way that is not understood here, by id, each with what is odd about it, e.g.
+    /// ``its state is `hibernated`, which is not known here``. Nothing is decided about the cluster meanwhile.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_understood: BTreeMap<String, String>,
+    /// The resources that were left out because their tags make no sense, by id, each with what is odd about them. A resource
+    /// that is missing from a look is never taken for gone.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, String>,
     /// The facts about the whole region.
     pub catalogue: Arc<Catalogue>,
 }

@@ -88,8 +88,8 @@ struct Region {
     facts: Facts,
     statuses: Statuses,
     first_seen: FirstSeen,
-    /// Resources that were last left out of a look, and why.
-    left_out: RefCell<BTreeMap<String, String>>,
+    /// Resources that were odd in the last look, and why.
+    odd: RefCell<BTreeMap<String, String>>,
 }
 
 impl<C: Clock> Aws<C> {
@@ -148,7 +148,7 @@ impl<C: Clock> Aws<C> {
                 facts: Facts::default(),
                 statuses: Statuses::default(),
                 first_seen: FirstSeen::default(),
-                left_out: RefCell::default(),
+                odd: RefCell::default(),
             })
         };
         self.regions.borrow_mut().entry(name.to_owned()).or_insert_with(open).clone()

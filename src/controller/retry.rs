@@ -91,7 +91,7 @@ const MOMENT: Duration = Duration::from_millis(50);
 fn blocked(hazards: &Hazards, now: Timestamp) -> Duration {
     let clears = hazards.hazards.iter().filter_map(|hazard| match hazard {
         Hazard::Unstable { until: Some(until), .. } | Hazard::RollbackCooldown { until } => Some(elapsed(*until, now)),
-        Hazard::Unread { .. } | Hazard::StaleObservation { .. } => Some(WATCHING),
+        Hazard::Unread { .. } | Hazard::StaleObservation { .. } | Hazard::NotUnderstood { .. } => Some(WATCHING),
         _ => None,
     });
     clears.max().map_or(BLOCKED, |pause| pause.clamp(MOMENT, BLOCKED))

@@ -75,6 +75,7 @@ pub const GATES: &[Gate] = &[
     Gate { name: GateName::KillSwitch, ask: Ask::Everything(intent::kill_switch) },
     Gate { name: GateName::WrongAccount, ask: Ask::Everything(intent::wrong_account) },
     Gate { name: GateName::StaleObservation, ask: Ask::Everything(intent::stale_observation) },
+    Gate { name: GateName::NotUnderstood, ask: Ask::Everything(intent::not_understood) },
     Gate { name: GateName::Suspended, ask: Ask::Upgrade(intent::suspended) },
     Gate { name: GateName::OutsideWindow, ask: Ask::Upgrade(intent::outside_window) },
     Gate { name: GateName::ApprovalRequired, ask: Ask::Upgrade(intent::approval_required) },

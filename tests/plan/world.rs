@@ -172,6 +172,8 @@ impl World {
             volumes: read(all("vol")),
             snapshots: read(all("snap")),
             group: spec.capacity.group().and_then(|name| self.group(name, spec, &get("group"))),
+            not_understood: things.get("notUnderstood").cloned().map(read).unwrap_or_default(),
+            left_out: things.get("leftOut").cloned().map(read).unwrap_or_default(),
             catalogue: Arc::new(self.catalogue(spec)),
         };
         let membership = json!({

@@ -126,7 +126,8 @@ fn may_adopt(
 
 fn candidate(seen: &types::Instance, volumes: &[types::Volume]) -> Result<Candidate, Failure> {
     let inconsistent = |unknown: convert::Unreadable| {
-        Failure::ours(DESCRIBE_INSTANCES, ErrorKind::Unknown, "unknown-word", unknown.to_string())
+        let id = seen.instance_id().unwrap_or("an instance");
+        Failure::ours(DESCRIBE_INSTANCES, ErrorKind::Unknown, "unknown-word", format!("{id}: {unknown}"))
     };
     let mapped = seen.block_device_mappings().iter().filter_map(|mapping| {
         let ebs = mapping.ebs()?;

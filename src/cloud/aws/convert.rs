@@ -1,8 +1,8 @@
 //! From what EC2 answers to what was observed. Nothing here asks, waits or looks at a clock.
 //!
 //! Two things can be wrong with an answer. A resource whose *tags* make no sense is left out, with a warning: what is
-//! missing from a look is never taken for gone. A *word* of EC2's that we do not know fails the whole look, because
-//! nothing may be decided on a world that we do not understand.
+//! missing from a look is never taken for gone. A *word* of EC2's that we do not know holds the resource's cluster, because
+//! nothing may be decided on a cluster that we do not understand; other clusters go on.
 
 use std::net::IpAddr;
 
@@ -34,6 +34,16 @@ pub(super) enum Unreadable {
     /// A word of EC2's that we do not know.
     #[error("{0}")]
     UnknownWord(String),
+}
+
+impl Unreadable {
+    /// Names the part that is odd, where a part of something larger is.
+    fn of(self, part: &str) -> Self {
+        match self {
+            Self::UnknownWord(why) => Self::UnknownWord(format!("{part}: {why}")),
+            Self::BadTags(_) => self,
+        }
+    }
 }
 
 /// A field that EC2 never leaves out.

@@ -15,7 +15,7 @@ use super::error::Failure;
 use super::{Aws, Region};
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::{CloudView, InstanceState, Sweep};
-use crate::ports::{Clock, ErrorKind, PortError, Wanted};
+use crate::ports::{Clock, PortError, Wanted};
 use crate::time::Timestamp;
 
 mod cached;
@@ -40,7 +40,9 @@ impl<C: Clock> Aws<C> {
         let region = self.region(&wanted.region);
         let doing = || format!("look at what there is in {}", region.name);
         let seen = self.describe(&region, wanted).await.map_err(|failure| failure.while_doing(doing()))?;
-        arrange(&region, begun, &seen).map_err(|unknown| PortError::new(doing(), ErrorKind::Unknown, unknown))
+        let (sweep, odd) = arrange(begun, &region.first_seen, &seen);
+        region.tell_of(odd);
+        Ok(sweep)
     }
 
     async fn describe(&self, region: &Region, wanted: &Wanted) -> Result<Seen, Failure> {
@@ -93,40 +95,42 @@ fn moving_volumes(instances: &[types::Instance], volumes: &[types::Volume]) -> B
     moving.filter_map(|volume| volume.volume_id().map(str::to_owned)).collect()
 }
 
-/// Sorts the answers by cluster. What bears no tags that make sense is left out, and said so.
-fn arrange(region: &Region, begun: Timestamp, seen: &Seen) -> Result<Sweep, Inconsistent> {
+/// Sorts the answers by cluster. Nothing that is odd about one resource fails the look: one whose tags make no sense is left
+/// out, and one that is not understood holds its own cluster.
+fn arrange(begun: Timestamp, first_seen: &FirstSeen, seen: &Seen) -> (Sweep, BTreeMap<String, String>) {
     let mut arranged = Arranged::default();
     for volume in &seen.volumes {
-        arranged.add(volume.volume_id(), convert::volume(volume, &seen.facts.warnings), |view| &mut view.volumes)?;
+        let read = convert::volume(volume, &seen.facts.warnings);
+        arranged.add(volume.volume_id(), volume.tags(), read, |view| &mut view.volumes);
     }
-    instances(&mut arranged, region, begun, seen)?;
+    instances(&mut arranged, begun, first_seen, seen);
     for snapshot in &seen.snapshots {
-        let read = arranged.legible(snapshot.snapshot_id(), convert::snapshot(snapshot))?;
         // A cluster of which nothing else is left is none.
-        if let Some((cluster, snapshot)) = read
-            && let Some(view) = arranged.clusters.get_mut(&cluster)
-        {
-            view.snapshots.push(snapshot);
+        let cluster = cluster_of(snapshot.tags()).filter(|cluster| arranged.clusters.contains_key(cluster));
+        if cluster.is_some() {
+            let read = convert::snapshot(snapshot);
+            arranged.add(snapshot.snapshot_id(), snapshot.tags(), read, |view| &mut view.snapshots);
         }
     }
     for copy in &seen.copies {
-        arranged.add(copy.snapshot_id(), convert::snapshot(copy), |view| &mut view.snapshots)?;
+        arranged.add(copy.snapshot_id(), copy.tags(), convert::snapshot(copy), |view| &mut view.snapshots);
     }
     for adopted in &seen.groups {
-        let group = convert::adopted_group(&adopted.group, &adopted.strangers, &adopted.versions);
-        if let Some(group) = arranged.legible(adopted.group.auto_scaling_group_name(), group)? {
-            arranged.clusters.entry(adopted.cluster.clone()).or_default().group = Some(group);
+        let versions = adopted.versions.as_deref().map_err(|why| Unreadable::UnknownWord(why.clone()));
+        let group = versions.and_then(|known| convert::adopted_group(&adopted.group, &adopted.strangers, known));
+        if let Some(group) = arranged.legible(adopted.group.auto_scaling_group_name(), Some(&adopted.cluster), group) {
+            arranged.view(&adopted.cluster).group = Some(group);
         }
     }
-    region.tell_of(arranged.left_out);
     let catalogue = seen.facts.catalogue.clone();
     let finished = |(name, view)| (name, Arc::new(in_order(CloudView { catalogue: catalogue.clone(), ..view })));
-    Ok(Sweep { begun, clusters: arranged.clusters.into_iter().map(finished).collect(), catalogue: catalogue.clone() })
+    let clusters = arranged.clusters.into_iter().map(finished).collect();
+    (Sweep { begun, clusters, catalogue: catalogue.clone() }, arranged.odd)
 }
 
 /// Adds the instances, and remembers since when each was seen in its state: EC2 does not say so of every state.
-fn instances(arranged: &mut Arranged, region: &Region, begun: Timestamp, seen: &Seen) -> Result<(), Inconsistent> {
-    let mut first_seen = region.first_seen.0.borrow_mut();
+fn instances(arranged: &mut Arranged, begun: Timestamp, first_seen: &FirstSeen, seen: &Seen) {
+    let mut first_seen = first_seen.0.borrow_mut();
     let before = std::mem::take(&mut *first_seen);
     for instance in &seen.instances {
         let since = |id: &InstanceId, state| {
@@ -137,44 +141,63 @@ fn instances(arranged: &mut Arranged, region: &Region, begun: Timestamp, seen: &
         };
         let status = instance.instance_id().and_then(|id| seen.statuses.get(&InstanceId::from(id)));
         let read = convert::instance(instance, status, since);
-        arranged.add(instance.instance_id(), read, |view| &mut view.instances)?;
+        arranged.add(instance.instance_id(), instance.tags(), read, |view| &mut view.instances);
     }
-    Ok(())
+}
+
+/// Reads the cluster off a resource's tags, whatever the others say.
+fn cluster_of(bears: &[types::Tag]) -> Option<ClusterName> {
+    super::tags::Tags::of(bears).name(super::tags::CLUSTER)
 }
 
 /// The answers of one look, sorted by cluster as far as that has come.
 #[derive(Default)]
 struct Arranged {
     clusters: BTreeMap<ClusterName, CloudView>,
-    /// The resources whose tags make no sense, each with what is odd about it.
-    left_out: BTreeMap<String, String>,
+    /// All resources that are odd, each with what is odd about it.
+    odd: BTreeMap<String, String>,
 }
 
 impl Arranged {
-    /// Adds a resource to its cluster, if its tags make sense.
+    fn view(&mut self, cluster: &ClusterName) -> &mut CloudView {
+        self.clusters.entry(cluster.clone()).or_default()
+    }
+
+    /// Adds a resource to its cluster, or what is odd about it.
     fn add<T>(
         &mut self,
         id: Option<&str>,
+        bears: &[types::Tag],
         read: Result<(ClusterName, T), Unreadable>,
         list: impl FnOnce(&mut CloudView) -> &mut Vec<T>,
-    ) -> Result<(), Inconsistent> {
-        if let Some((cluster, resource)) = self.legible(id, read)? {
-            list(self.clusters.entry(cluster).or_default()).push(resource);
+    ) {
+        if let Some((cluster, resource)) = self.legible(id, cluster_of(bears).as_ref(), read) {
+            list(self.view(&cluster)).push(resource);
         }
-        Ok(())
     }
 
-    /// Returns what was read, unless its tags make no sense. A word that we do not know ends the look.
-    fn legible<T>(&mut self, id: Option<&str>, read: Result<T, Unreadable>) -> Result<Option<T>, Inconsistent> {
-        let resource = id.unwrap_or("a resource without an id").to_owned();
-        match read {
-            Ok(value) => Ok(Some(value)),
-            Err(Unreadable::BadTags(oddity)) => {
-                self.left_out.insert(resource, oddity.to_string());
-                Ok(None)
-            }
-            Err(Unreadable::UnknownWord(why)) => Err(Inconsistent { resource, why }),
+    /// Returns what was read. What cannot be read is noted with its cluster, and no other cluster hears of it.
+    fn legible<T>(
+        &mut self,
+        id: Option<&str>,
+        cluster: Option<&ClusterName>,
+        read: Result<T, Unreadable>,
+    ) -> Option<T> {
+        let unreadable = match read {
+            Ok(value) => return Some(value),
+            Err(unreadable) => unreadable,
+        };
+        let (resource, why) = (id.unwrap_or("a resource without an id").to_owned(), unreadable.to_string());
+        if let Some(cluster) = cluster {
+            let view = self.view(cluster);
+            let list = match unreadable {
+                Unreadable::BadTags(_) => &mut view.left_out,
+                Unreadable::UnknownWord(_) => &mut view.not_understood,
+            };
+            list.insert(resource.clone(), why.clone());
         }
+        self.odd.insert(resource, why);
+        None
     }
 }
 
@@ -186,21 +209,16 @@ fn in_order(mut view: CloudView) -> CloudView {
     view
 }
 
-/// A resource that EC2 describes in words that we do not know.
-#[derive(Debug, thiserror::Error)]
-#[error("{resource}: {why}; nothing is decided on a world that is not understood")]
-struct Inconsistent {
-    resource: String,
-    why: String,
-}
-
 impl Region {
-    /// Warns of resources that were left out, once.
-    fn tell_of(&self, left_out: BTreeMap<String, String>) {
-        let mut told = self.left_out.borrow_mut();
-        for (resource, why) in left_out.iter().filter(|(resource, why)| told.get(*resource) != Some(why)) {
-            tracing::warn!(resource, why, "left out, although it bears a hermitcrab:cluster tag");
+    /// Warns of odd resources, once.
+    fn tell_of(&self, odd: BTreeMap<String, String>) {
+        let mut told = self.odd.borrow_mut();
+        for (resource, why) in odd.iter().filter(|(resource, why)| told.get(*resource) != Some(why)) {
+            tracing::warn!(resource, why, "odd, although it bears a hermitcrab:cluster tag");
         }
-        *told = left_out;
+        *told = odd;
     }
 }
+
+#[cfg(test)]
+mod tests;

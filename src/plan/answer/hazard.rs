@@ -177,6 +177,10 @@ pub enum Hazard {
     StaleObservation {
         why: String,
     },
+    /// The ids of resources that EC2 describes in a way that is not understood, each with what is odd.
+    NotUnderstood {
+        resources: Vec<(String, String)>,
+    },
     UnknownHealth {
         why: String,
     },

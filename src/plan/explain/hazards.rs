@@ -16,6 +16,7 @@ impl Hazard {
             Self::KillSwitch { .. } => GateName::KillSwitch,
             Self::WrongAccount { .. } => GateName::WrongAccount,
             Self::Unread { .. } | Self::StaleObservation { .. } => GateName::StaleObservation,
+            Self::NotUnderstood { .. } => GateName::NotUnderstood,
             Self::Suspended => GateName::Suspended,
             Self::OutsideWindow { .. } | Self::WindowTooShort { .. } => GateName::OutsideWindow,
             Self::ApprovalRequired { .. } => GateName::ApprovalRequired,
@@ -50,7 +51,7 @@ impl Hazard {
 
     /// Says whether the hazard will not clear before a person does something about it.
     pub fn takes_person(&self) -> bool {
-        let may_clear = matches!(self, Self::Unread { .. } | Self::UnknownHealth { .. });
+        let may_clear = matches!(self, Self::Unread { .. } | Self::UnknownHealth { .. } | Self::NotUnderstood { .. });
         !may_clear && self.hint().is_some()
     }
 
@@ -98,6 +99,10 @@ impl Hazard {
             Self::VolumeMissing { .. } => "find the volume; a new one is never made in its place".into(),
             Self::DeleteOnTermination { .. } => "turn DeleteOnTermination off for the volume at that instance".into(),
             Self::ClaimHeld { slot } => format!("declare {slot} again until its replacement is finished"),
+            Self::NotUnderstood { .. } => {
+                "nothing, if it clears by itself within minutes; else look at it in EC2, and if EC2 has a new word for it, use a newer hermitcrab"
+                    .into()
+            }
             Self::Unread { .. } | Self::UnknownHealth { .. } => {
                 "`hermitcrab doctor` shows what can be reached, and what is allowed".into()
             }
@@ -214,6 +219,10 @@ impl fmt::Display for Hazard {
             }
             Self::Unread { why } | Self::StaleObservation { why } => {
                 write!(f, "what was seen is no ground for a decision: {why}")
+            }
+            Self::NotUnderstood { resources } => {
+                let odd: Vec<_> = resources.iter().map(|(id, why)| format!("{id}: {why}")).collect();
+                write!(f, "what EC2 says is not understood: {}", odd.join("; "))
             }
             Self::UnknownHealth { why } => write!(f, "health is not known: {why}"),
         }

@@ -149,6 +149,15 @@ pub(super) fn stale_observation(look: &Look<'_>) -> Finding {
     finding(value, wants, why.map(|why| Hazard::StaleObservation { why }))
 }
 
+/// Refuses while EC2 says something of a resource of the cluster that is not understood: a word that is new, or facts that
+/// contradict each other. Whatever is decided meanwhile could rest on half a world.
+pub(super) fn not_understood(look: &Look<'_>) -> Finding {
+    let resources: Vec<_> = look.cloud.not_understood.iter().map(|(id, why)| (id.clone(), why.clone())).collect();
+    let value = listed(resources.iter().map(|(id, why)| format!("{id}: {why}")));
+    let hazard = (!resources.is_empty()).then_some(Hazard::NotUnderstood { resources });
+    finding(value, "nothing that is not understood", hazard)
+}
+
 fn begun<T>(reading: &Reading<T>) -> Option<Timestamp> {
     match reading {
         Reading::Seen { begun, .. } => Some(*begun),

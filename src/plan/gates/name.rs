@@ -27,6 +27,7 @@ gate_names! {
     KillSwitch = "kill-switch",
     WrongAccount = "wrong-account",
     StaleObservation = "stale-observation",
+    NotUnderstood = "not-understood",
     Suspended = "suspended",
     OutsideWindow = "outside-window",
     ApprovalRequired = "approval-required",

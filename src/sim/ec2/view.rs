@@ -58,7 +58,7 @@ impl Region {
             volumes: disks.map(|disk| disk.seen.clone()).collect(),
             snapshots: holdings.snapshots.clone(),
             group: self.group_of(name),
-            catalogue: Arc::default(),
+            ..CloudView::default()
         }
     }
 
@@ -93,6 +93,7 @@ impl Region {
             snapshots: old_volumes.snapshots.clone(),
             group,
             catalogue: exact.catalogue.clone(),
+            ..CloudView::default()
         })
     }
 }

@@ -23,7 +23,10 @@ pub(in super::super) fn adopted_group(
     let resume = seen.tags().iter().find(|tag| tag.key() == Some(RESUME));
     let members = seen.instances().iter().map(member).collect::<Result<_, _>>()?;
     let suspended = seen.suspended_processes().iter().filter_map(|process| process.process_name());
-    let recruit = |instance: &types::Instance| recruit(seen, instance, versions);
+    let recruit = |instance: &types::Instance| {
+        let read = recruit(seen, instance, versions);
+        read.map_err(|odd| odd.of(instance.instance_id().unwrap_or("a member")))
+    };
     Ok(Group {
         name: given(seen.auto_scaling_group_name(), "name")?.to_owned(),
         min: number(seen.min_size(), "minimum")?,
@@ -54,9 +57,9 @@ fn number(value: Option<i32>, field: &str) -> Result<u32, Unreadable> {
 }
 
 fn member(seen: &Instance) -> Result<(InstanceId, GroupMember), Unreadable> {
-    let id = given(seen.instance_id(), "instance id")?.into();
+    let id: InstanceId = given(seen.instance_id(), "instance id of a member")?.into();
     let member = GroupMember {
-        lifecycle: lifecycle(seen.lifecycle_state())?,
+        lifecycle: lifecycle(seen.lifecycle_state()).map_err(|odd| odd.of(&id))?,
         healthy: seen.health_status().is_none_or(|word| word.eq_ignore_ascii_case("healthy")),
         protected: seen.protected_from_scale_in().unwrap_or(false),
     };
@@ -66,7 +69,7 @@ fn member(seen: &Instance) -> Result<(InstanceId, GroupMember), Unreadable> {
 /// Instances of a warm pool do not count, and are not among a group's members.
 fn lifecycle(state: Option<&LifecycleState>) -> Result<Lifecycle, Unreadable> {
     use LifecycleState as Word;
-    Ok(match state.ok_or_else(|| Unreadable::UnknownWord("it has a member without a state".to_owned()))? {
+    Ok(match state.ok_or_else(|| Unreadable::UnknownWord("it has no state in its group".to_owned()))? {
         Word::Pending | Word::PendingWait | Word::PendingProceed => Lifecycle::Joining,
         Word::InService => Lifecycle::InService,
         Word::EnteringStandby | Word::Standby => Lifecycle::Standby,
@@ -78,7 +81,7 @@ fn lifecycle(state: Option<&LifecycleState>) -> Result<Lifecycle, Unreadable> {
         | Word::Quarantined
         | Word::Detaching
         | Word::Detached => Lifecycle::Leaving,
-        other => return Err(unknown_word("member's state", other.as_str())),
+        other => return Err(unknown_word("state in its group", other.as_str())),
     })
 }
 

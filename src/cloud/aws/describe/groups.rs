@@ -20,7 +20,8 @@ const LARGEST_PAGE: i32 = 100;
 pub(super) struct Adopted {
     pub(super) cluster: ClusterName,
     pub(super) group: AutoScalingGroup,
-    pub(super) versions: Vec<LaunchTemplateVersion>,
+    /// The versions of its launch template, or why they cannot be read.
+    pub(super) versions: Result<Vec<LaunchTemplateVersion>, String>,
     /// Members that bear no cluster's tag.
     pub(super) strangers: Vec<types::Instance>,
 }
@@ -49,7 +50,13 @@ impl<C: Clock> Aws<C> {
                 group.instances().iter().any(|member| member.instance_id() == one.instance_id())
             };
             let strangers = others.iter().filter(is_member).cloned().collect();
-            let versions = self.versions_of(region, &group).await?;
+            let versions = match self.versions_of(region, &group).await {
+                // A later look may be answered, so this one is worth nothing. A refusal is about this group alone.
+                Err(failure) if failure.is(ErrorKind::Throttled) || failure.is(ErrorKind::Unreachable) => {
+                    return Err(failure);
+                }
+                answer => answer.map_err(|failure| format!("its launch template cannot be read: {failure}")),
+            };
             adopted.push(Adopted { cluster: cluster.clone(), group, versions, strangers });
         }
         Ok(adopted)
