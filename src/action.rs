@@ -63,7 +63,8 @@ pub enum CloudEffect {
     CopyVolume { volume: VolumeId, of: ClusterName, slot: SlotName, name: VolumeName },
     /// Delete a snapshot that this copy of a cluster began with.
     DeleteSnapshot { snapshot: SnapshotId },
-    /// Detach a volume. Expects it attached to exactly that instance, which is stopped or terminated.
+    /// Detach a volume, which is seen at that device. Expects it attached to exactly that instance, wherever there, which is
+    /// stopped or terminated.
     Detach { volume: VolumeId, instance: InstanceId, device: String },
     /// Attach a volume. Expects it `available`.
     Attach { volume: VolumeId, instance: InstanceId, device: String },

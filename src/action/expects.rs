@@ -136,7 +136,7 @@ impl CloudEffect {
                     Needs(is(SnapshotCondition::IsCopy)),
                 ]
             }
-            Self::Detach { volume, instance, device } => detach(volume, instance, device, ours),
+            Self::Detach { volume, instance, .. } => detach(volume, instance, ours),
             Self::Attach { volume, instance, device } => attach(volume, instance, device, ours),
             Self::Retire { instance } => vec![
                 Needs(of(instance, InstanceCondition::IsOurs(ours))),
@@ -198,12 +198,13 @@ fn turn<'e>(
     ]
 }
 
-/// Lists what a detachment expects: the volume attached just so, to an instance that cannot be using it.
-fn detach<'e>(volume: &'e VolumeId, instance: &'e InstanceId, device: &'e str, ours: Ours<'e>) -> Vec<Expectation<'e>> {
+/// Lists what a detachment expects: the volume attached to an instance that cannot be using it. EC2 asks for no more, and a
+/// device that differs would be a reason to leave a member down.
+fn detach<'e>(volume: &'e VolumeId, instance: &'e InstanceId, ours: Ours<'e>) -> Vec<Expectation<'e>> {
     vec![
         Expectation::Needs(on(volume, VolumeCondition::IsOurs(ours))),
         Expectation::Unless(on(volume, VolumeCondition::IsLeaving(instance))),
-        Expectation::Needs(on(volume, VolumeCondition::IsAt { instance, device })),
+        Expectation::Needs(on(volume, VolumeCondition::IsAt(instance))),
         Expectation::Needs(of(instance, InstanceCondition::IsOurs(ours))),
         Expectation::Needs(of(instance, InstanceCondition::In(AT_REST))),
     ]
@@ -218,6 +219,7 @@ fn attach<'e>(volume: &'e VolumeId, instance: &'e InstanceId, device: &'e str, o
         Expectation::Needs(of(instance, InstanceCondition::IsOurs(ours))),
         Expectation::Needs(of(instance, InstanceCondition::In(ATTACHABLE))),
         Expectation::Needs(Condition::InOneSlot { volume, instance }),
+        Expectation::Needs(of(instance, InstanceCondition::ListsNot(volume))),
         Expectation::Possible(Condition::InOneZone { volume, instance }),
         Expectation::Possible(of(instance, InstanceCondition::HasFree(device))),
     ]

@@ -256,7 +256,7 @@ async fn nothing_is_detached_from_what_may_use_it() {
     let sent = &stage.endpoint.asked_for("DetachVolume")[0];
     assert_eq!(
         (sent.get("VolumeId"), sent.get("InstanceId"), sent.get("Device"), sent.get("Force")),
-        (DATA, SHELL, "/dev/sdf", "")
+        (DATA, SHELL, "", "")
     );
 }
 
@@ -280,6 +280,9 @@ async fn a_volume_meets_only_its_own_slot() {
     let elsewhere = volume(DATA, None, &ours_and(&[])).replace("us-east-1a", "us-east-1b");
     stage.shows(&instance("running", &ours_and(&[]), &[]), &[elsewhere]);
     assert_eq!(stage.change(&attach()).await.unwrap_err().kind, ErrorKind::Invalid, "another zone");
+    let still_listed = instance("running", &ours_and(&[]), &[("/dev/sdf", DATA, false)]);
+    stage.shows(&still_listed, &[volume(DATA, None, &ours_and(&[]))]);
+    assert!(is_changed(&stage.change(&attach()).await), "the instance view still shows it");
     stage.shows(
         &instance("running", &ours_and(&[]), &[("/dev/sdf", "vol-0b", false)]),
         &[volume(DATA, None, &ours_and(&[]))],

@@ -268,6 +268,12 @@ pub fn changes() -> Vec<Change> {
         },
         holds_somebodys_volume,
     ];
+    changes.push(|facts| {
+        let listed = facts.volumes.keys().next().cloned();
+        let device =
+            |volume| DeviceFacts { device: "/dev/sdz".into(), volume, is_root: false, delete_on_termination: false };
+        instance_of(facts).devices = listed.map(device).into_iter().collect();
+    });
     changes.extend(changes_of_volumes());
     changes.extend(changes_of_groups());
     changes

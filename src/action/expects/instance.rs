@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::{ClusterName, InstanceId};
+use crate::ids::{ClusterName, InstanceId, VolumeId};
 use crate::observed::InstanceState;
 
 use super::super::Recruitment;
@@ -23,6 +23,8 @@ pub enum InstanceCondition<'e> {
     /// Without a volume of somebody else's that EC2 would delete with it. An instance that we launched has none but those
     /// that its image brought.
     DeletesNothing,
+    /// Without that volume in its own view, which may show for a moment what has left already.
+    ListsNot(&'e VolumeId),
     /// With nothing at that device yet.
     HasFree(&'e str),
     /// With all of these tags.
@@ -55,6 +57,11 @@ impl InstanceCondition<'_> {
                 (states.contains(&seen.state), format!("{id} {}", words.join(" or ")), seen.state.to_string())
             }
             Self::IsRetired => (seen.retired, format!("{id} retired"), "no such tag".to_owned()),
+            Self::ListsNot(volume) => {
+                let listed = seen.devices.iter().find(|device| device.volume == *volume);
+                let found = listed.map_or_else(String::new, |listed| format!("{volume} at {}", listed.device));
+                (listed.is_none(), format!("{id} not to list {volume} any more"), found)
+            }
             Self::HasFree(device) => {
                 let taken = seen.devices.iter().find(|taken| taken.device == device);
                 let found = taken.map_or_else(String::new, |taken| taken.volume.to_string());

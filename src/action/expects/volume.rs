@@ -21,8 +21,8 @@ pub enum VolumeCondition<'e> {
     IsPresent,
     /// Deleted, or on its way there.
     IsDeleted,
-    /// Attached to that instance at that device.
-    IsAt { instance: &'e InstanceId, device: &'e str },
+    /// Attached to that instance, at whatever device.
+    IsAt(&'e InstanceId),
     /// Attached to that instance, or on its way there.
     IsComingTo(&'e InstanceId),
     /// Detached, or being detached from that instance.
@@ -60,7 +60,7 @@ impl VolumeCondition<'_> {
             Self::IsAvailable => seen.state == VolumeState::Available,
             Self::IsPresent => matches!(seen.state, VolumeState::Available | VolumeState::InUse(_)),
             Self::IsDeleted => seen.state == VolumeState::Deleted,
-            Self::IsAt { instance, device } => at.is_some_and(|at| at.instance == *instance && at.device == device),
+            Self::IsAt(instance) => at.is_some_and(|at| at.instance == *instance),
             Self::IsComingTo(instance) => {
                 at.is_some_and(|at| at.instance == *instance && at.phase != AttachmentPhase::Detaching)
             }
@@ -87,8 +87,7 @@ impl VolumeCondition<'_> {
             Self::IsAvailable => "available".to_owned(),
             Self::IsPresent => "available or attached".to_owned(),
             Self::IsDeleted => "deleted".to_owned(),
-            Self::IsAt { instance, device } => format!("attached to {instance} at {device}"),
-            Self::IsComingTo(instance) => format!("attached to {instance}"),
+            Self::IsAt(instance) | Self::IsComingTo(instance) => format!("attached to {instance}"),
             Self::IsLeaving(instance) => format!("detached from {instance}"),
             Self::Settled { generation, .. } => format!("to say that {generation} settled"),
             Self::Rejected { generation, .. } => format!("to say that {generation} failed"),

@@ -137,7 +137,7 @@ impl<C: Clock> Change<'_, C> {
             CloudEffect::Snapshot { volume, slot, attempt } => self.snapshot(volume, slot, *attempt, &facts).await,
             CloudEffect::CopyVolume { volume, of, slot, name } => self.copy_volume(volume, of, slot, name).await,
             CloudEffect::DeleteSnapshot { snapshot } => self.delete_snapshot(snapshot).await,
-            CloudEffect::Detach { volume, instance, device } => self.detach(volume, instance, device).await,
+            CloudEffect::Detach { volume, instance, .. } => self.detach(volume, instance).await,
             CloudEffect::Attach { volume, instance, device } => self.attach(volume, instance, device).await,
             CloudEffect::Retire { instance } => self.retire(instance).await,
             CloudEffect::Tag { instance, tags } => self.tag(instance, tags).await,

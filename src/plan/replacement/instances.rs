@@ -16,8 +16,8 @@ use super::under_way::Replacement;
 
 /// A volume that has to leave an instance.
 enum Leaving<'a> {
-    /// Still attached to the instance, in both views.
-    Attached(&'a VolumeSpec, &'a Volume),
+    /// Still attached to the instance, in both views, at that device.
+    Attached(&'a VolumeSpec, &'a Volume, &'a str),
     /// On its way off an instance, since then.
     Detaching(&'a Volume, Timestamp),
     /// Seen in one place by one view and in another by the other; in words.
@@ -67,7 +67,7 @@ impl<'a> Replacement<'_, 'a> {
 
     /// Snapshots the volume that is to be detached next, where its spec wants one and this replacement has taken none.
     pub(super) fn snapshot(&self, instance: &Instance, why: &Why) -> Option<Plan> {
-        let Leaving::Attached(spec, volume) = self.next_to_leave(instance)? else { return None };
+        let Leaving::Attached(spec, volume, _) = self.next_to_leave(instance)? else { return None };
         let attempt = self.claim.attempt;
         let is_of_it = |snapshot: &Snapshot| snapshot.backs_up(&volume.id, attempt);
         if !spec.snapshot_before_replace || self.look.cloud.snapshots.iter().any(is_of_it) {
@@ -85,8 +85,9 @@ impl<'a> Replacement<'_, 'a> {
             return Some(self.until(Awaited::Terminated { instance: instance.id.clone() }, instance.state_since));
         }
         Some(match self.next_to_leave(instance)? {
-            Leaving::Attached(spec, volume) => {
-                let (volume, instance, device) = (volume.id.clone(), instance.id.clone(), spec.device.clone());
+            // At the device where it is seen: the spec says where it belongs next.
+            Leaving::Attached(_, volume, device) => {
+                let (volume, instance, device) = (volume.id.clone(), instance.id.clone(), device.to_owned());
                 self.look.act(self.slot, CloudEffect::Detach { volume, instance, device }, why.clone())
             }
             Leaving::Detaching(volume, since) => {
@@ -100,7 +101,9 @@ impl<'a> Replacement<'_, 'a> {
     /// Finds the first volume that has not left an instance, or may not have.
     fn next_to_leave(&self, instance: &Instance) -> Option<Leaving<'a>> {
         self.slot.present().find_map(|(spec, volume)| match self.look.place(volume) {
-            Place::On { instance: at, .. } => (*at == instance.id).then_some(Leaving::Attached(spec, volume)),
+            Place::On { instance: at, device } => {
+                (*at == instance.id).then_some(Leaving::Attached(spec, volume, device))
+            }
             Place::Detaching { since, .. } => Some(Leaving::Detaching(volume, since)),
             Place::Unclear(detail) => Some(Leaving::Unclear(detail)),
             Place::Free | Place::Creating | Place::Attaching { .. } | Place::Unusable(_) => None,

@@ -14,9 +14,9 @@ use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, SnapshotId, VolumeI
 use crate::ports::{Clock, ErrorKind, Outcome};
 
 impl<C: Clock> Change<'_, C> {
-    /// Asks for the detachment, never by force.
-    pub(super) async fn detach(&self, id: &VolumeId, from: &InstanceId, device: &str) -> Result<Outcome, Halt> {
-        let call = self.region.ec2.detach_volume().volume_id(&**id).instance_id(&**from).device(device);
+    /// Asks for the detachment, never by force. Volume and instance are enough: a device could only be a reason to refuse.
+    pub(super) async fn detach(&self, id: &VolumeId, from: &InstanceId) -> Result<Outcome, Halt> {
+        let call = self.region.ec2.detach_volume().volume_id(&**id).instance_id(&**from);
         self.send(DETACH_VOLUME, call.send()).await?;
         Ok(Outcome::Done)
     }
