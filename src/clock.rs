@@ -7,27 +7,27 @@ use std::time::{Duration, Instant};
 use crate::ports::Clock;
 use crate::time::{Timestamp, after};
 
-/// The wall clock, made to go forward only: a decision must not look younger than it is because somebody set the time.
-/// A wall clock that is ahead (it was set forward, or this process's machine was suspended) is followed.
+/// The wall clock, made to go forward only, and always to go: a decision must not look younger than it is because somebody
+/// set the time. A wall clock that is ahead (somebody set it forward, or this machine was suspended) is followed, and time
+/// goes on from there at its steady pace, also when the wall clock is set back.
 #[derive(Clone, Debug)]
 pub struct SystemClock {
-    started: (Instant, Timestamp),
-    latest: Cell<Timestamp>,
+    anchor: Cell<(Instant, Timestamp)>,
 }
 
 impl SystemClock {
     /// Starts a clock that shows the time.
     pub fn start() -> Self {
-        let now = Timestamp::now();
-        Self { started: (Instant::now(), now), latest: Cell::new(now) }
+        Self { anchor: Cell::new((Instant::now(), Timestamp::now())) }
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let (instant, then) = self.started;
-        let now = latest(self.latest.get(), after(then, instant.elapsed()), Timestamp::now());
-        self.latest.set(now);
+        let (anchored, shown) = self.anchor.get();
+        let instant = Instant::now();
+        let now = next(shown, instant.duration_since(anchored), Timestamp::now());
+        self.anchor.set((instant, now));
         now
     }
 
@@ -36,15 +36,16 @@ impl Clock for SystemClock {
     }
 }
 
-/// Picks the time to show: the steady time since the start, or the wall clock where that is ahead, and never an earlier time
-/// than before.
-fn latest(shown: Timestamp, steady: Timestamp, wall: Timestamp) -> Timestamp {
-    shown.max(steady).max(wall)
+/// Picks the time to show, so long after another was shown: the steady time, or the wall clock where that is ahead.
+fn next(shown: Timestamp, passed: Duration, wall: Timestamp) -> Timestamp {
+    after(shown, passed).max(wall)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -52,13 +53,23 @@ mod tests {
 
     #[test]
     fn a_wall_clock_that_is_set_back_stops_nothing() {
-        assert_eq!(latest(at(100), at(105), at(40)), at(105));
+        assert_eq!(next(at(100), 5 * SECOND, at(40)), at(105));
     }
 
     #[test]
-    fn a_wall_clock_that_is_ahead_is_followed_and_never_left_again() {
-        let shown = latest(at(100), at(101), at(160));
-        assert_eq!(shown, at(160));
-        assert_eq!(latest(shown, at(102), at(102)), at(160));
+    fn a_wall_clock_that_jumps_ahead_and_back_again_does_not_stop_the_clock() {
+        let ahead = next(at(100), SECOND, at(3_700));
+        assert_eq!(ahead, at(3_700), "a machine that was suspended looks just so");
+        let back = next(ahead, SECOND, at(102));
+        assert_eq!(back, at(3_701));
+        assert_eq!(next(back, 30 * SECOND, at(132)), at(3_731), "an age is what has passed");
+    }
+
+    #[test]
+    fn the_clock_goes_on_by_itself() {
+        let clock = SystemClock::start();
+        let began = clock.now();
+        while clock.now() == began {}
+        assert!(clock.now() > began);
     }
 }
