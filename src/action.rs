@@ -16,6 +16,7 @@ use crate::make::{Make, UserData};
 use crate::spec::{ClusterSpec, SlotSpec};
 
 mod claim;
+mod deed;
 pub mod expects;
 pub mod facts;
 mod group;

@@ -27,6 +27,7 @@ pub mod convergence;
 pub mod fleet;
 mod memory;
 mod retry;
+mod setbacks;
 mod sweep;
 
 use memory::Memory;
@@ -132,7 +133,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             let spec = cluster.spec();
             if !Rc::ptr_eq(&spec, &planned_for) {
                 // A new spec is a person acting: what was refused may be tried again at once.
-                memory.forget_refusal();
+                memory.forget_refusals();
                 planned_for = spec.clone();
             }
             let (pass, pause) = self.pass(cluster.goal, spec, &mut memory, &mut backoff).await;
@@ -212,7 +213,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         let acted = Acted { action: action.clone(), status: pass.status.clone(), outcome: told };
         self.listeners.tell(now, Some(&pass.spec.name), EventKind::Acted(Rc::new(acted)));
         memory.wrote(now, action, &outcome);
-        backoff.after(&outcome)
+        backoff.after(&outcome, memory.setbacks.times(action))
     }
 
     /// Looks at everything, each source after our last write to this cluster.
@@ -238,6 +239,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             steady: BTreeMap::new(),
             last_launch: memory.last_launch.clone(),
             refused: memory.refused(clock.now()),
+            setbacks: memory.setbacks.at(clock.now()),
             regressions: Vec::new(),
             kill_switch: (self.settings.kill_switch)(),
             owner: self.settings.owner.clone(),

@@ -13,6 +13,7 @@ pub mod group;
 pub mod instance;
 pub mod membership;
 pub mod region;
+pub mod setback;
 pub mod volume;
 
 pub use claim::{Claim, ClaimRecord, Ending, Purpose, Rehearsed, Remains, Verdict};
@@ -20,6 +21,7 @@ pub use group::{Group, GroupMember, Launches, Lifecycle, Process, Recruit, Templ
 pub use instance::{Checks, Device, Instance, InstanceState, Origin, ScheduledEvent};
 pub use membership::{Health, Member, Membership, Pruning};
 pub use region::{Catalogue, Image, ImageState};
+pub use setback::{Nature, Setback};
 pub use volume::{Attachment, AttachmentPhase, Settled, Snapshot, SnapshotPurpose, SnapshotState, Volume, VolumeState};
 
 /// Everything that a plan for one cluster is made from.
@@ -40,9 +42,10 @@ pub struct Observation {
     pub steady: BTreeMap<SlotName, Timestamp>,
     /// Our last launch that EC2 gave a clear answer to. A fresh instance may not be shown yet.
     pub last_launch: Option<LastLaunch>,
-    /// A refusal of late that takes a person (not allowed, never possible, or a code that we do not know), in EC2's words.
-    /// Nothing more is sent meanwhile.
+    /// A refusal of late with a code that we do not know, in EC2's words. Nothing more is sent meanwhile.
     pub refused: Option<String>,
+    /// Actions that came to nothing of late. Each is not sent again for a while; others are.
+    pub setbacks: Vec<Setback>,
     /// The facts that went backwards in time since an earlier look: a stale answer, or a world we do not understand.
     pub regressions: Vec<String>,
     /// The reason for which every mutation is stopped, if somebody threw the switch.

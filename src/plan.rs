@@ -59,7 +59,7 @@ pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation, limits: &Limi
     }
     match goal {
         Goal::AsDeclared => keep_up(&look),
-        Goal::Gone(remains) => teardown::teardown(&look, remains),
+        Goal::Gone(remains) => look.unless_set_back(teardown::teardown(&look, remains)),
     }
 }
 
@@ -70,10 +70,19 @@ pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
 }
 
 /// Keeps a cluster as declared. Finishing and healing come before every gate on upgrades: a gate that blocked repair
-/// would deadlock.
+/// would deadlock. An action that came to nothing keeps its own slot waiting, and no other.
 fn keep_up(look: &Look<'_>) -> Plan {
-    replacement::finish(look)
-        .or_else(|| heal::repair(look))
-        .or_else(|| maintenance::keep_up(look))
-        .unwrap_or_else(|| select::begin(look))
+    match replacement::finish(look).map(|plan| look.unless_set_back(plan)) {
+        Some(stalled @ Plan::Stalled(_)) => replacement::give_way(look).unwrap_or(stalled),
+        Some(plan) => plan,
+        None => heal::repair(look).or_else(|| maintenance::keep_up(look)).unwrap_or_else(|| begin(look)),
+    }
+}
+
+/// Begins with what is outdated. Where nothing is to be begun, upkeep that came to nothing is named.
+fn begin(look: &Look<'_>) -> Plan {
+    match look.unless_set_back(select::begin(look)) {
+        plan @ (Plan::Act(..) | Plan::Wait(_) | Plan::Stalled(_)) => plan,
+        plan @ (Plan::Settled | Plan::Blocked(_)) => maintenance::set_back(look).unwrap_or(plan),
+    }
 }

@@ -12,6 +12,8 @@ use crate::ports::{ErrorKind, Outcome, PortError, chain};
 use crate::status::Status;
 use crate::time::{Timestamp, elapsed};
 
+use super::setbacks::Setbacks;
+
 /// A view that goes backwards and stays so for this long is the world, and not a stale answer.
 const BELIEVED_AFTER: Duration = Duration::from_secs(60);
 
@@ -21,8 +23,10 @@ pub(super) struct Memory {
     pub(super) wrote: Option<Timestamp>,
     /// Our last launch that EC2 gave a clear answer to.
     pub(super) last_launch: Option<LastLaunch>,
-    /// The latest refusal that takes a person, and its moment.
+    /// The latest refusal with a code that we do not know, and its moment.
     refused: Option<(Timestamp, String)>,
+    /// The deeds that came to nothing.
+    pub(super) setbacks: Setbacks,
     /// The status that was reported last.
     pub(super) status: Option<Rc<Status>>,
     /// Whether something was under way at the last look.
@@ -34,7 +38,7 @@ pub(super) struct Memory {
     backwards_since: Option<Timestamp>,
 }
 
-/// The time after which a refusal that takes a person is tried again.
+/// The time for which a code that we do not know holds the cluster.
 const REFUSED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Looks further apart than this do not show that nothing happened in between.
@@ -64,8 +68,9 @@ impl Memory {
     /// Notes that something was sent. A failed call may have taken effect all the same.
     pub(super) fn wrote(&mut self, now: Timestamp, action: &Action, outcome: &Result<Outcome, PortError>) {
         self.wrote = Some(now);
+        self.setbacks.note(now, action, outcome);
         if let Err(error) = outcome
-            && matches!(error.kind, ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Unknown)
+            && error.kind == ErrorKind::Unknown
         {
             self.refused = Some((now, format!("{} ({})", chain(error), error.kind)));
         }
@@ -87,8 +92,10 @@ impl Memory {
         (elapsed(now, *at) < REFUSED_FOR).then(|| why.clone())
     }
 
-    pub(super) fn forget_refusal(&mut self) {
+    /// Forgets what was refused: a person has acted, so that it may be tried again at once.
+    pub(super) fn forget_refusals(&mut self) {
         self.refused = None;
+        self.setbacks.forget();
     }
 
     /// Completes an observation with everything that only a comparison with earlier ones can say.
@@ -113,25 +120,23 @@ impl Memory {
         }
     }
 
-    /// Keeps a timer for each healthy member. A timer starts over when its member is not healthy, has another identity, or is at another address; when the
-    /// members cannot be asked; and when we have not looked for so long that it may have been ill meanwhile, unless its
-    /// peers say that it was not.
+    /// Keeps a timer for each healthy member. A timer starts over when its member is not healthy, has another identity, or
+    /// is at another address; and when the members could not be asked for so long that it may have been ill meanwhile,
+    /// unless its peers say that it was not. A single question that fails is no such time.
     fn follow_members(&mut self, seen: &Observation) {
-        let healthy: BTreeMap<_, _> = seen
-            .membership
-            .seen()
-            .into_iter()
-            .flat_map(|membership| &membership.members)
+        let Some(membership) = seen.membership.seen() else { return };
+        let healthy: BTreeMap<_, _> = membership
+            .members
+            .iter()
             .filter(|member| member.counts && member.health == Health::Healthy)
             .filter_map(|member| Some((member.slot.clone()?, member)))
             .collect();
-        let asked = seen.membership.seen().and(self.asked);
+        let asked = self.asked.replace(seen.now);
         let unbroken = |member: &Member| {
             asked.is_some_and(|asked| {
                 elapsed(seen.now, asked) <= GAP || member.stable_since.is_some_and(|since| since <= asked)
             })
         };
-        self.asked = seen.membership.seen().map(|_| seen.now);
         let mut before = std::mem::take(&mut self.steady);
         for (slot, member) in healthy {
             let same =
@@ -219,6 +224,7 @@ mod tests {
             steady: BTreeMap::new(),
             last_launch: None,
             refused: None,
+            setbacks: Vec::new(),
             regressions: Vec::new(),
             kill_switch: None,
             owner: Owner::from("us"),
@@ -277,6 +283,33 @@ mod tests {
         assert_eq!(regressions(&mut memory, 0, true), ["vol-a was there, and now it is not shown"]);
         memory.wrote(Timestamp::UNIX_EPOCH, &action, &Ok(Outcome::Done));
         assert_eq!(regressions(&mut memory, 1, true), [""; 0]);
+    }
+
+    /// The seconds at which the members were asked, and could be asked or not; and since when the member is steady then.
+    fn steady_after(asked: &[(u64, bool)], stable_since: Option<u64>) -> Option<u64> {
+        let mut memory = Memory::default();
+        let mut steady = None;
+        for (second, answered) in asked {
+            let mut seen = seen(*second, "running", true, Health::Healthy);
+            match &mut seen.membership {
+                Reading::Seen { value, .. } if *answered => {
+                    let since = |second| after(Timestamp::UNIX_EPOCH, Duration::from_secs(second));
+                    value.members[0].stable_since = stable_since.map(since);
+                }
+                membership => *membership = Reading::Unknown { why: "no answer".to_owned() },
+            }
+            memory.compare(&mut seen);
+            steady = seen.steady.get(&SlotName::from("a")).map(|since| since.as_second() as u64);
+        }
+        steady
+    }
+
+    #[test]
+    fn a_question_that_fails_does_not_clear_the_timers() {
+        assert_eq!(steady_after(&[(0, true), (3, false), (6, true)], None), Some(0));
+        assert_eq!(steady_after(&[(0, true), (5, false), (60, false), (90, true)], Some(0)), Some(0), "peers say so");
+        assert_eq!(steady_after(&[(0, true), (5, false), (60, false), (90, true)], Some(70)), Some(90), "it was ill");
+        assert_eq!(steady_after(&[(0, true), (5, false), (60, false), (90, true)], None), Some(90), "nobody knows");
     }
 
     #[test]

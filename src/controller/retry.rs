@@ -20,6 +20,12 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// The longest such pause while a replacement is under way: a member may be down, and nobody is spared by waiting.
 const LONGEST_WHEN_BUSY: Duration = Duration::from_secs(5);
 
+/// The number of answers in a row that say that the world has moved, before it is looked at less often.
+const QUICK: u32 = 10;
+
+/// The number of times that an action may be carried out within minutes before anybody wonders.
+const TWICE: u32 = 2;
+
 pub(super) struct Backoff {
     seed: u64,
     pauses: ExponentialBackoff,
@@ -37,18 +43,16 @@ impl Backoff {
         self.pauses = pauses(self.seed);
     }
 
-    /// The pause after an action: none if it took effect, because then there is something new to see.
-    pub(super) fn after(&mut self, outcome: &Result<Outcome, PortError>) -> Duration {
+    /// The pause after an action: none if it took effect, because then there is something new to see. An action that has
+    /// had this answer several `times` in a row has come to nothing so far.
+    pub(super) fn after(&mut self, outcome: &Result<Outcome, PortError>, times: u32) -> Duration {
+        if outcome.is_ok() && times <= QUICK {
+            self.reset();
+        }
         match outcome {
-            Ok(outcome) => {
-                self.reset();
-                match outcome {
-                    Outcome::AlreadySo | Outcome::Changed { .. } => WATCHING,
-                    Outcome::Done | Outcome::Launched(_) | Outcome::Created(_) | Outcome::Snapshotted(_) => {
-                        Duration::ZERO
-                    }
-                }
-            }
+            Ok(Outcome::AlreadySo | Outcome::Changed { .. }) if times <= QUICK => WATCHING,
+            Ok(_) if times <= TWICE => Duration::ZERO,
+            Ok(_) => self.pauses.next().unwrap_or(LONGEST).clamp(WATCHING, LONGEST_WHEN_BUSY),
             Err(error) => self.after_refusal(error.kind),
         }
     }
@@ -65,8 +69,10 @@ impl Backoff {
             ErrorKind::Throttled => pause,
             ErrorKind::NotFound | ErrorKind::Unreachable | ErrorKind::TokenSpent => pause.min(LONGEST_WHEN_BUSY),
             ErrorKind::NoCapacity => pause.max(LONGEST),
-            // The planner says so from now on, and nothing is sent until it thinks better of it.
-            ErrorKind::Denied | ErrorKind::Invalid | ErrorKind::Unknown => MOMENT,
+            // The planner says so from now on, and does not try it again until it is time.
+            ErrorKind::Denied | ErrorKind::Unknown => MOMENT,
+            // A launch may be valid in a moment.
+            ErrorKind::Invalid => pause.min(LONGEST_WHEN_BUSY),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::action::{Action, Effect};
 use crate::ids::{ClusterName, Generation, InstanceId, SlotName, SnapshotId, VolumeId, VolumeName, Zone};
 use crate::make::Drift;
+use crate::observed::{Nature, Setback};
 use crate::time::{Timestamp, after};
 
 mod hazard;
@@ -26,6 +27,17 @@ pub enum Plan {
     Blocked(Hazards),
     /// A human must act.
     Stalled(Stall),
+}
+
+impl From<&Setback> for Stall {
+    fn from(setback: &Setback) -> Self {
+        let Setback { doing, found, since, times, nature, .. } = setback.clone();
+        match nature {
+            Nature::Refused => Self::Refused { why: found },
+            Nature::NoCapacity => Self::CapacityUnavailable { doing, found, since, times },
+            Nature::Undone | Nature::WithoutEffect => Self::NotAsExpected { doing, found, since, times },
+        }
+    }
 }
 
 impl Plan {
@@ -68,6 +80,8 @@ pub enum Why {
     TakenBack,
     /// The spec changed before any data had moved, or another slot has to be healed first.
     Superseded,
+    /// The replacement cannot go on, and another slot has to be healed.
+    GivesWay,
     /// The new member has proved itself.
     Proven,
     /// A new cluster's member cannot prove itself before the others are there.
@@ -218,6 +232,10 @@ pub enum Stall {
     Contested { slot: SlotName, instances: BTreeSet<InstanceId> },
     /// Something was refused in a way that takes a person.
     Refused { why: String },
+    /// An action has come to nothing again and again.
+    NotAsExpected { doing: String, found: String, since: Timestamp, times: u32 },
+    /// EC2 has refused something again and again because it has none to give, or because a quota is used up.
+    CapacityUnavailable { doing: String, found: String, since: Timestamp, times: u32 },
     /// Somebody stopped the instance.
     InstanceStopped { slot: SlotName, instance: InstanceId },
     /// The member did not come back in time, and the spec says to hold, or there is nothing to go back to.

@@ -20,7 +20,7 @@ pub fn repair(look: &Look<'_>) -> Option<Plan> {
     if let Some(plan) = seed(look) {
         return Some(plan);
     }
-    let plans = look.slots.iter().filter_map(|slot| for_slot(look, slot));
+    let plans = look.slots.iter().filter_map(|slot| Some(look.unless_set_back(for_slot(look, slot)?)));
     let urgency = |plan: &Plan| match plan {
         // A slot that has lost everything comes before one whose replacement was interrupted to give way to it.
         Plan::Act(_, Why::Interrupted { .. }) => 1,
@@ -39,7 +39,7 @@ pub fn repair(look: &Look<'_>) -> Option<Plan> {
 pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
     others.into_iter().any(|other| match slot_state(look, other) {
-        SlotState::Vacant { left } => matches!(fill(look, other, left), Plan::Act(..)),
+        SlotState::Vacant { left } => matches!(look.unless_set_back(fill(look, other, left)), Plan::Act(..)),
         _ => false,
     })
 }

@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::make::Make;
 use crate::observed::{
     AttachmentPhase, Claim, ClaimRecord, CloudView, Health, Instance, Member, Membership, Observation, Purpose,
-    Reading, Volume, VolumeState,
+    Reading, Setback, Volume, VolumeState,
 };
 use crate::spec::{ClusterSpec, Rules, SlotSpec, VolumeSpec};
 use crate::time::{Timestamp, elapsed};
@@ -232,6 +232,22 @@ impl<'a> Look<'a> {
         };
         let effect = ClaimEffect::Claim { claim, expects: self.record.revision };
         self.effect(Some(&slot.spec.name), Effect::Claim(effect), why)
+    }
+
+    /// Gives a plan as it is, or the stall that its action has come to of late. What came to nothing is not tried again at
+    /// once, so that there is time for other slots.
+    pub fn unless_set_back(&self, plan: Plan) -> Plan {
+        match self.setback(&plan) {
+            Some(setback) => Plan::Stalled(setback.into()),
+            None => plan,
+        }
+    }
+
+    /// Finds the setback of a plan's action, if it had one of late.
+    pub fn setback(&self, plan: &Plan) -> Option<&'a Setback> {
+        let Plan::Act(action, _) = plan else { return None };
+        let key = (!self.seen.setbacks.is_empty()).then(|| action.deed_key())?;
+        self.seen.setbacks.iter().find(|setback| setback.key == key)
     }
 
     /// Blocks a slot, with all the reasons.

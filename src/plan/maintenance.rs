@@ -13,9 +13,16 @@ use super::slot_state::{SlotState, slot_state};
 /// The things that are kept up, in this order.
 const UPKEEP: [fn(&Look<'_>) -> Option<Plan>; 5] = [guard_membership, form, remember, mend_tags, group::attach_serving];
 
-/// Decides on the first thing to keep up, if there is one. Every slot is serving when this is asked.
+/// Decides on the first thing to keep up, if there is one. Every slot is serving when this is asked. Tags that EC2
+/// refuses keep nothing else waiting.
 pub fn keep_up(look: &Look<'_>) -> Option<Plan> {
-    UPKEEP.iter().find_map(|ask| ask(look))
+    UPKEEP.iter().find_map(|ask| ask(look)).map(|plan| look.unless_set_back(plan))
+}
+
+/// Finds upkeep that came to nothing, and that nothing else waited for.
+pub fn set_back(look: &Look<'_>) -> Option<Plan> {
+    let setback = tagging(look).find_map(|plan| look.setback(&plan))?;
+    Some(Plan::Stalled(setback.into()))
 }
 
 /// Keeps the application from pruning a stopped member, where the spec lets us.
@@ -98,7 +105,12 @@ fn steady_at(look: &Look<'_>, slot: &SlotLook<'_>) -> Timestamp {
 }
 
 fn mend_tags(look: &Look<'_>) -> Option<Plan> {
-    serving(look).find(|(_, instance)| tags_differ(look.spec, instance)).map(|(slot, instance)| {
+    tagging(look).find(|plan| look.setback(plan).is_none())
+}
+
+/// Lists the tags that are outstanding, as plans.
+fn tagging(look: &Look<'_>) -> impl Iterator<Item = Plan> {
+    serving(look).filter(|(_, instance)| tags_differ(look.spec, instance)).map(|(slot, instance)| {
         let (instance, tags) = (instance.id.clone(), look.spec.instance.tags.clone());
         look.act(slot, CloudEffect::Tag { instance, tags }, Why::Tags)
     })

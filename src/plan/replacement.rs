@@ -12,6 +12,7 @@
 //! slot's volumes carry as *rejected* is being taken back; a claim for something the spec no longer wants is given up
 //! as long as no data has moved.
 
+use crate::action::CloudEffect;
 use crate::observed::{Instance, InstanceState, Purpose};
 
 use super::answer::{Plan, Stall, Why};
@@ -48,6 +49,27 @@ pub fn finish(look: &Look<'_>) -> Option<Plan> {
     let claim = look.record.held.as_ref()?;
     let undeclared = || Plan::Stalled(Stall::ClaimForUndeclared { slot: claim.slot.clone() });
     Some(Replacement::of(look).map_or_else(undeclared, |replacement| replacement.next().1))
+}
+
+/// Lets a replacement that cannot go on give way to a slot that has lost its instance. A member that was taken down comes
+/// back first, where its volumes have not moved. The instances say enough to take the replacement up again afterwards.
+pub fn give_way(look: &Look<'_>) -> Option<Plan> {
+    let replacement = Replacement::of(look)?;
+    let slot = replacement.slot;
+    if !heal::is_needed_beside(look, slot) {
+        return None;
+    }
+    let at_old = replacement.old.filter(|old| slot.any_at(look, &old.id));
+    match at_old.map(|old| (old, old.state)) {
+        Some((old, InstanceState::Stopped))
+            if slot.all_on(look, &old.id) && slot_state::fault(look, slot).is_none() =>
+        {
+            let start = look.act(slot, CloudEffect::Start { instance: old.id.clone() }, Why::GivesWay);
+            Some(start).filter(|plan| look.setback(plan).is_none())
+        }
+        Some((_, InstanceState::Stopped | InstanceState::Stopping | InstanceState::Pending)) => None,
+        Some(_) | None => Some(replacement.release(true, Why::GivesWay)),
+    }
 }
 
 /// Finds the step at which the claimed slot's replacement stands, if it stands at one.

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use hermitcrab::ids::{Attempt, ImageId};
-use hermitcrab::observed::{Catalogue, CloudView, Group, LastLaunch, LaunchAnswer, Observation, Reading};
+use hermitcrab::observed::{
+    Catalogue, CloudView, Group, LastLaunch, LaunchAnswer, Nature, Observation, Reading, Setback,
+};
+use hermitcrab::plan::{Plan, plan};
 use hermitcrab::spec::ClusterSpec;
-use hermitcrab::time::Timestamp;
+use hermitcrab::time::{Timestamp, before};
 use serde_json::{Map, Value, json};
 
 use crate::case::{names, now, spelled, subnet, zone};
@@ -187,7 +190,7 @@ impl World {
             "initialised": things.get("initialised").cloned().unwrap_or_else(|| json!([])),
             "takenBackAt": get("takenBackAt"), "ending": get("ending"), "rehearsed": all("rehearsal"),
         });
-        Observation {
+        let mut seen = Observation {
             now: now(),
             wrote: read(get("wrote")),
             cloud: reading(&get("cloud"), Arc::new(view)),
@@ -195,11 +198,31 @@ impl World {
             claim: reading(&get("claims"), read(record)),
             steady: self.steady(&things),
             refused: read(get("refused")),
+            setbacks: Vec::new(),
             last_launch: self.spent(&get("spent")),
             regressions: things.get("regressions").cloned().map(read).unwrap_or_default(),
             kill_switch: read(get("killSwitch")),
             owner: "us".into(),
+        };
+        for said in get("setBack").as_array().into_iter().flatten() {
+            self.set_back(spec, &mut seen, said);
         }
+        seen
+    }
+
+    /// Has the action that would come next come to nothing, in one of the ways in which that happens.
+    fn set_back(&self, spec: &ClusterSpec, seen: &mut Observation, said: &Value) {
+        let Plan::Act(action, _) = plan(spec, seen) else { panic!("no action is planned that could come to nothing") };
+        let (nature, found, times) = match said.as_str().unwrap() {
+            "refused" => (Nature::Refused, "you are not authorized to perform this operation (denied)", 1),
+            "no-capacity" => (Nature::NoCapacity, "InsufficientInstanceCapacity (no capacity)", 12),
+            "undone" => (Nature::Undone, "expected the volume attached, found it available", 40),
+            "without-effect" => (Nature::WithoutEffect, "it was carried out, and nothing came of it", 5),
+            other => panic!("no setback is called {other}"),
+        };
+        let since = before(now(), std::time::Duration::from_secs(20 * 60));
+        let (key, doing, found) = (action.deed_key(), action.doing(), found.to_owned());
+        seen.setbacks.push(Setback { key, doing, found, since, times, nature });
     }
 
     /// Our last launch, if EC2 would not honour the token of that attempt.

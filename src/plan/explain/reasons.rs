@@ -19,6 +19,7 @@ impl fmt::Display for Why {
             Self::LaunchFailed { reason } => write!(f, "the launch failed: {reason}"),
             Self::NotBackInTime { limit } => write!(f, "its member was not back within {}", Human(*limit)),
             Self::TakenBack => f.write_str("the replacement is being taken back"),
+            Self::GivesWay => f.write_str("this slot cannot go on, and another one has lost its instance"),
             Self::Superseded => {
                 f.write_str("the spec no longer asks for it, or another slot comes first; no data has moved")
             }

@@ -30,6 +30,14 @@ impl Stall {
             Self::Refused { .. } => {
                 "correct what was refused; it is tried again after five minutes, or at once after a commit".into()
             }
+            Self::NotAsExpected { .. } => {
+                "look at what was found, and put it right; it is tried again from time to time, and at once after a commit"
+                    .into()
+            }
+            Self::CapacityUnavailable { .. } => {
+                "wait, ask AWS for a reservation or a higher quota, or commit another instance type; it is tried again every minute"
+                    .into()
+            }
             Self::InstanceStopped { instance, .. } => {
                 format!("start {instance} again, or terminate it to have it replaced")
             }
@@ -60,6 +68,8 @@ impl Stall {
             Self::VolumeContested { .. } => "VolumeContested",
             Self::Contested { .. } => "Contested",
             Self::Refused { .. } => "Refused",
+            Self::NotAsExpected { .. } => "NotAsExpected",
+            Self::CapacityUnavailable { .. } => "CapacityUnavailable",
             Self::InstanceStopped { .. } => "InstanceStopped",
             Self::Held { .. } => "Held",
             Self::RollbackFailed { .. } => "RollbackFailed",
@@ -92,6 +102,12 @@ impl fmt::Display for Stall {
             }
             Self::Contested { slot, instances } => write!(f, "several instances claim {slot}: {}", joined(instances)),
             Self::Refused { why } => f.write_str(why),
+            Self::NotAsExpected { doing, found, since, times } => {
+                write!(f, "`{doing}` has come to nothing {times} times since {}: {found}", clock(*since))
+            }
+            Self::CapacityUnavailable { doing, found, since, times } => {
+                write!(f, "there was no capacity for `{doing}` {times} times since {}: {found}", clock(*since))
+            }
             Self::InstanceStopped { slot, instance } => {
                 write!(f, "{instance} of {slot} was stopped, and not by the controller")
             }
