@@ -11,6 +11,7 @@ use crate::sim::{DEFAULT_VERSION, FaultLevel, OWNER, Payload, World};
 use crate::spec::ClusterSpec;
 
 mod recorder;
+pub mod script;
 mod simulation;
 mod summary;
 pub mod text;

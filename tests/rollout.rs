@@ -8,10 +8,7 @@ use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
 
-#[path = "rollout/script.rs"]
-mod script;
-
-use script::Script;
+use hermitcrab::simulate::script::{FORMS, Setting, Story};
 
 const STORIES: &str = "tests/rollout";
 
@@ -38,21 +35,69 @@ fn stories() -> Vec<PathBuf> {
     stories
 }
 
-/// The same text with what really happened below each command.
+/// The same text with what really happened below each command. No safety rule is broken in a story.
 fn played(text: &str) -> String {
-    let mut script: Option<Script> = None;
     let mut played = String::new();
-    for line in text.lines() {
-        let command = line.strip_prefix("> ");
-        if command.is_some() || line.is_empty() || line.starts_with('#') {
-            played.push_str(&format!("{line}\n"));
-        }
-        let Some(words) = command.map(|command| command.split_whitespace().collect::<Vec<_>>()) else { continue };
-        match &mut script {
-            None => script = Some(Script::begin(&words)),
-            Some(script) => played.push_str(&script.command(&words)),
-        }
-    }
-    script.expect("a story has a cluster").finish();
+    let setting = Setting { seed: 1, ..Setting::default() };
+    let story = Story::parse(text).unwrap_or_else(|mistake| panic!("{mistake}"));
+    let ended = story.play(&setting, &mut |part| played.push_str(part));
+    let ended = ended.unwrap_or_else(|mistake| panic!("{mistake}\n{played}"));
+    assert_eq!(ended.world.violations(), []);
     played
+}
+
+#[test]
+fn a_mistake_is_named_with_its_place() {
+    for (text, mistake) in [
+        ("> clutter x", "line 1, column 3: expected `cluster`, and found `clutter`"),
+        ("# Nothing.\n", "line 1, column 1: there is no command in the story"),
+        ("> cluster x from scratch", "line 1, column 18: expected `nothing`, and found `scratch`"),
+        (
+            "> cluster x\n\n> run for ages",
+            "line 3, column 11: expected a span of time, e.g. `90s`, `20m` or `2h`, and found `ages`",
+        ),
+        ("> cluster x\n> run to", "line 2, column 9: expected `the`, and found the end of the line"),
+        (
+            "> cluster x\n> crash controller 12",
+            "line 2, column 20: expected the number of a controller, e.g. `1`, and found `12`",
+        ),
+        (
+            "> cluster x\n> deregister latest",
+            "line 2, column 14: expected an image, e.g. `ami-0bbbbbbbbbbbbbbbb`, and found `latest`",
+        ),
+        ("> cluster x\n> revert it", "line 2, column 10: expected the end of the line, and found `it`"),
+        (
+            "> cluster x\n> lose",
+            "line 2, column 7: expected `leader`, `claims` or a zone, and found the end of the line",
+        ),
+        (
+            "> cluster x\n> allow everything\n  consul-b  stop\n> stop the instance of y",
+            "line 4, column 8: expected `instance`, and found `the`",
+        ),
+    ] {
+        assert_eq!(Story::parse(text).unwrap_err().to_string(), mistake, "{text}");
+    }
+}
+
+#[test]
+fn a_mistake_that_only_the_world_shows_is_named_with_its_place() {
+    const FILE: &str = "desired-state/prod/consul.yaml";
+    for (commands, mistake) in [
+        ("> stop instance of consul-x", "line 2, column 20: consul-x has no live instance"),
+        ("> approve", "line 2, column 3: nobody asks for approval"),
+        ("> group", "line 2, column 3: the file adopts no Auto Scaling group"),
+        ("> revert", "line 2, column 3: nothing was committed yet"),
+        ("> commit without slots.consul-x", "line 2, column 3: there is no `slots.consul-x` in the file"),
+    ] {
+        let story = Story::parse(&format!("> cluster {FILE}\n{commands}")).unwrap();
+        let played = story.play(&Setting::default(), &mut |_| {});
+        assert_eq!(played.err().unwrap().to_string(), mistake, "{commands}");
+    }
+}
+
+#[test]
+fn every_command_of_a_story_is_documented() {
+    let document = fs::read_to_string("docs/testing.md").unwrap();
+    let rows: Vec<_> = FORMS.iter().map(|(form, does)| format!("| `{form}` | {does} |\n")).collect();
+    assert!(document.contains(&rows.concat()), "docs/testing.md should have these rows:\n{}", rows.concat());
 }

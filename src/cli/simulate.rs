@@ -1,16 +1,18 @@
 //! `simulate`: rolls a cluster to another image in a simulated world, for one seed or for many.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::num::ParseIntError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
 use crate::ids::ImageId;
-use crate::input::text::clean_json;
+use crate::input::file;
+use crate::input::text::{self as clean, clean_json, clean_lines};
 use crate::sim::FaultLevel;
+use crate::simulate::script::{FORMS, Mistake, Setting, Story};
 use crate::simulate::{self, Ending, Line, Scenario, Summary, Tally, text};
 use crate::spec::ClusterSpec;
 use crate::time::Human;
@@ -28,9 +30,11 @@ Examples:
       The same with an image whose members never become healthy
   hermitcrab simulate desired-state/prod/consul.yaml --image ami-0bbbbbbbbbbbbbbbb --seeds 1..2000 --faults many
       Do so in two thousand worlds with many faults, and count how the rollouts ended
+  hermitcrab simulate --script tests/rollout/bad-image-and-loss.txt
+      Play a story: what is committed, lost and refused at which moment; `--help` lists the commands
 
 Exit codes:
-  0 settled; with --seeds: every run ended settled or in a named answer
+  0 settled; with --seeds: every run ended settled or in a named answer; with --script: it was played, and ended settled or nowhere
   1 error: a safety rule was broken, or a run did not end
   3 stalled, or the image was rejected
   5 blocked until a person acts, or for longer than it should be";
@@ -40,13 +44,17 @@ Exit codes:
 /// The controller is the real one; EC2, the application and the clock are simulated. The same seed gives the same transcript,
 /// to the byte.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = after_long_help())]
 pub struct Args {
     /// A file that declares the cluster, settled on the file's own image at the beginning
-    path: PathBuf,
+    #[arg(required_unless_present = "script")]
+    path: Option<PathBuf>,
     /// The image that the cluster is rolled to
-    #[arg(long, value_name = "AMI", value_parser = image::id)]
-    image: ImageId,
+    #[arg(long, value_name = "AMI", value_parser = image::id, required_unless_present = "script")]
+    image: Option<ImageId>,
+    /// A story to play in the place of one rollout: what happens to the cluster, and when. `-` reads it from stdin
+    #[arg(long, value_name = "STORY", conflicts_with_all = ["image", "seeds", "payload", "output"])]
+    script: Option<PathBuf>,
     /// The cluster, where the path declares several
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
@@ -109,36 +117,95 @@ fn seeds(text: &str) -> Result<Seeds, String> {
     }
 }
 
+/// The examples, and every command of a story.
+fn after_long_help() -> String {
+    let forms: String = FORMS.iter().map(|(form, does)| format!("\n  {form}\n      {does}")).collect();
+    format!("{EXAMPLES}\n\nCommands of a story, each in a line that begins with `> `:{forms}")
+}
+
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let desired = Desired::read(std::slice::from_ref(&args.path), out)?;
+    if let Some(story) = &args.script {
+        return play(args, story, out);
+    }
+    let (Some(path), Some(image)) = (&args.path, &args.image) else {
+        return Err(Failure::new("a file and an image are needed"));
+    };
+    let desired = Desired::read(std::slice::from_ref(path), out)?;
     let from = desired.chosen(args.cluster.as_deref())?.clone();
-    if from.image == args.image {
-        return Err(Failure::new(format!("{} is the image that {} already has", args.image, from.name))
+    if from.image == *image {
+        return Err(Failure::new(format!("{image} is the image that {} already has", from.name))
             .hint("name another image; any `ami-…` will do, because nothing is read from AWS"));
     }
+    let rollout = Rollout { args, path, image, from };
     match args.seeds {
-        None => one(args, from, out),
-        Some(seeds) => many(args, &from, seeds, out),
+        None => one(&rollout, out),
+        Some(seeds) => many(&rollout, seeds, out),
     }
 }
 
-impl Args {
-    fn scenario(&self, from: &ClusterSpec, seed: u64) -> Scenario {
-        let version = simulate::version(from);
+/// Plays a story, and writes it with what happens as it goes.
+fn play(args: &Args, path: &Path, out: &mut Output) -> Result<Exit, Failure> {
+    let named = if path == Path::new("-") { "stdin".to_owned() } else { clean::path(path) };
+    let wrong = |mistake: Mistake| {
+        let failure = Failure::new(format!("{named}: {mistake}"));
+        match mistake.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure.hint("`hermitcrab simulate --help` lists the commands of a story"),
+        }
+    };
+    let text = read_story(path).map_err(|error| Failure::new(format!("{named}: {error}")))?;
+    let story = Story::parse(&text).map_err(wrong)?;
+    let setting =
+        Setting { path: args.path.clone(), cluster: args.cluster.clone(), seed: args.seed, faults: args.faults.into() };
+    let mut written = Ok(());
+    let played = story.play(&setting, &mut |part| {
+        if written.is_ok() {
+            written = out.data.write_all(clean_lines(part).as_bytes());
+        }
+    });
+    written?;
+    let played = played.map_err(wrong)?;
+    if let Some(path) = &args.world {
+        world::save(&played.world, path)?;
+    }
+    Ok(played.ending.as_ref().map_or(Exit::Done, exit))
+}
+
+fn read_story(path: &Path) -> std::io::Result<String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().take(file::DOCUMENT as u64).read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    file::read_text(path, file::DOCUMENT)
+}
+
+/// A rollout that was asked for.
+struct Rollout<'a> {
+    args: &'a Args,
+    path: &'a Path,
+    image: &'a ImageId,
+    from: ClusterSpec,
+}
+
+impl Rollout<'_> {
+    fn scenario(&self, seed: u64) -> Scenario {
+        let version = simulate::version(&self.from);
         Scenario {
-            from: from.clone(),
+            from: self.from.clone(),
             image: self.image.clone(),
-            payload: self.payload.map(|behaviour| behaviour.payload(&version)),
+            payload: self.args.payload.map(|behaviour| behaviour.payload(&version)),
             seed,
-            faults: self.faults.into(),
+            faults: self.args.faults.into(),
         }
     }
 }
 
 /// Runs one world, and writes its transcript line by line.
-fn one(args: &Args, from: ClusterSpec, out: &mut Output) -> Result<Exit, Failure> {
-    let scenario = args.scenario(&from, args.seed);
+fn one(rollout: &Rollout, out: &mut Output) -> Result<Exit, Failure> {
+    let args = rollout.args;
+    let scenario = rollout.scenario(args.seed);
     let world = scenario.world();
     let mut written = Ok(());
     let summary = scenario.run_in(&world, &mut |line| {
@@ -151,7 +218,7 @@ fn one(args: &Args, from: ClusterSpec, out: &mut Output) -> Result<Exit, Failure
         world::save(&world, path)?;
     }
     if summary.ending == Ending::Violated || summary.ending == Ending::Unsettled {
-        writeln!(out.notes, "{}", broken(&summary, args))?;
+        writeln!(out.notes, "{}", broken(&summary, rollout))?;
     }
     Ok(exit(&summary.ending))
 }
@@ -163,14 +230,14 @@ fn tell(format: Format, line: &Line, out: &mut dyn Write) -> Result<(), Failure>
 }
 
 /// Reports a rollout that must not end as it did, with the command that replays it.
-fn broken(summary: &Summary, args: &Args) -> String {
-    let faults = args.faults.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+fn broken(summary: &Summary, rollout: &Rollout) -> String {
+    let faults = rollout.args.faults.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     format!(
         "error: seed {}: {}\n hint: replay it with `hermitcrab simulate {} --image {} --faults {faults} --seed {}`",
         summary.seed,
         summary.outcome,
-        args.path.display(),
-        args.image,
+        rollout.path.display(),
+        rollout.image,
         summary.seed,
     )
 }
@@ -186,8 +253,9 @@ fn exit(ending: &Ending) -> Exit {
 }
 
 /// Runs many worlds, and counts how they ended.
-fn many(args: &Args, from: &ClusterSpec, seeds: Seeds, out: &mut Output) -> Result<Exit, Failure> {
-    let summaries = summaries(seeds, &|seed| args.scenario(from, seed).run(&mut |_| {}));
+fn many(rollout: &Rollout, seeds: Seeds, out: &mut Output) -> Result<Exit, Failure> {
+    let args = rollout.args;
+    let summaries = summaries(seeds, &|seed| rollout.scenario(seed).run(&mut |_| {}));
     let mut tally = Tally::default();
     for summary in &summaries {
         tally.add(summary);
@@ -195,7 +263,7 @@ fn many(args: &Args, from: &ClusterSpec, seeds: Seeds, out: &mut Output) -> Resu
             writeln!(out.data, "{}", clean_json(&serde_json::to_string(&Line::Summary(summary.clone()))?))?;
         }
         if summary.ending == Ending::Violated || summary.ending == Ending::Unsettled {
-            writeln!(out.notes, "{}", broken(summary, args))?;
+            writeln!(out.notes, "{}", broken(summary, rollout))?;
         }
     }
     let wanted = seeds.last - seeds.first + 1;

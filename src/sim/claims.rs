@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::{Millis, instant};
+use super::time::Millis;
 use super::words::{Refusal, changed};
 use crate::action::ClaimEffect;
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
 use crate::ports::{ErrorKind, Outcome};
+use crate::time::Timestamp;
 
 /// The claim records of all clusters.
 #[derive(Default, Serialize, Deserialize)]
@@ -48,8 +49,8 @@ impl Claims {
         if down { Err(Refusal::new(ErrorKind::Unreachable, "the claim store does not answer")) } else { Ok(()) }
     }
 
-    /// Replaces a record if it has the revision that the effect expects.
-    pub fn write(&mut self, now: Millis, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, Refusal> {
+    /// Replaces a record if it has the revision that the effect expects, at a time of the writer's clock.
+    pub fn write(&mut self, now: Timestamp, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, Refusal> {
         let Some(record) = self.records.get_mut(cluster) else {
             return Err(Refusal::new(ErrorKind::NotFound, "no such cluster in this world"));
         };
@@ -57,7 +58,7 @@ impl Claims {
             let found = format!("revision {}", record.revision);
             return Ok(changed(format!("revision {}", effect.expects()), found));
         }
-        *record = effect.apply(record, instant(now));
+        *record = effect.apply(record, now);
         Ok(Outcome::Done)
     }
 }

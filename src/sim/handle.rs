@@ -106,6 +106,11 @@ impl World {
         state.pace = Some(Pace::new(speed, state.now));
     }
 
+    /// Tells the world's own time, whatever any controller's clock shows.
+    pub fn time(&self) -> Timestamp {
+        instant(self.now_millis())
+    }
+
     /// Runs everything that is due up to `at`, and then it is that time.
     pub fn advance_to(&self, at: Timestamp) {
         turn::advance_to(&mut self.state.borrow_mut(), moment(at));
@@ -195,6 +200,12 @@ impl World {
             tracing::warn!(%error, "the simulated world could not be saved");
         }
         result
+    }
+
+    /// Tells what this controller's clock shows.
+    pub(super) fn shown_time(&self) -> Timestamp {
+        let now = self.now_millis();
+        self.state.borrow().shown_at(self.controller, now)
     }
 
     pub(super) fn now_millis(&self) -> Millis {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::ec2::{Bucket, Call};
 use super::handle::World;
 use super::latency::{self, Quantiles};
-use super::time::{Millis, instant, millis};
+use super::time::{Millis, millis};
 use super::turn;
 use super::unkind::fate::CallFate;
 use super::unkind::interfere;
@@ -32,11 +32,11 @@ const SIGNATURE_LIFE: Millis = 300_000;
 
 impl Cloud for World {
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
-        let begun = self.now_millis();
-        self.read("describe instances and volumes", &latency::API, |state| {
+        let (begun, shown) = (self.now_millis(), self.shown_time());
+        self.read("look", "describe instances and volumes", &latency::API, |state| {
             let pages = 3 + (state.region.instances.len() + state.region.volumes.len()) as u64 / 1_000;
             state.region.buckets.take(state.now, Bucket::Describe, pages)?;
-            let sweep = state.sweep(begun, wanted);
+            let sweep = state.sweep(shown, wanted);
             let swept = &mut state.controllers.entry(self.controller).or_default().swept;
             *swept = (*swept).max(Some(begun));
             Ok(sweep)
@@ -65,13 +65,16 @@ impl Cloud for World {
             state.region.buckets.take(state.now, Bucket::of(effect), 1)?;
             state.apply(sender, Call { cluster, slot, effect })
         };
-        self.mutate(&doing, &takes, look, send).await
+        self.mutate(effect.name(), &doing, &takes, look, send).await
     }
 }
 
 impl Members for World {
     async fn membership(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<Membership, PortError> {
-        self.read("ask the members of each other", &latency::NEARBY, |state| state.membership(&spec.name, seats)).await
+        self.read("ask-members", "ask the members of each other", &latency::NEARBY, |state| {
+            state.membership(&spec.name, seats)
+        })
+        .await
     }
 
     async fn change(&self, spec: &ClusterSpec, seats: &[Seat], effect: &MemberEffect) -> Result<Outcome, PortError> {
@@ -81,7 +84,7 @@ impl Members for World {
             state.record(sender, &spec.name, None, &named, &result);
             result
         };
-        self.mutate(named.name(), &latency::NEARBY, |_, _| Ok(None), send).await
+        self.mutate(named.name(), named.name(), &latency::NEARBY, |_, _| Ok(None), send).await
     }
 }
 
@@ -92,11 +95,12 @@ impl Canaries for World {
             state.write_canary(&spec.name, seats, key, value)?;
             Ok(Outcome::Done)
         };
-        self.mutate("write a canary", &latency::NEARBY, |_, _| Ok(None), send).await.map(drop)
+        self.mutate("write-canary", "write a canary", &latency::NEARBY, |_, _| Ok(None), send).await.map(drop)
     }
 
     async fn canaries(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<BTreeMap<String, String>, PortError> {
-        self.read("read the canary data", &latency::NEARBY, |state| state.canaries(&spec.name, seats)).await
+        self.read("read-canaries", "read the canary data", &latency::NEARBY, |state| state.canaries(&spec.name, seats))
+            .await
     }
 }
 
@@ -110,7 +114,7 @@ impl OutsideWithCanaries for World {
 
 impl Coordination for World {
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
-        self.read("read the claim", &latency::NEARBY, |state| {
+        self.read("read-claim", "read the claim", &latency::NEARBY, |state| {
             state.claims.answers(state.now)?;
             Ok(state.claims.get(cluster).cloned().unwrap_or_default())
         })
@@ -122,11 +126,12 @@ impl Coordination for World {
             state.claims.answers(state.now)?;
             state.write_claim(sender, cluster, effect)
         };
-        self.mutate("write the claim", &latency::NEARBY, |_, _| Ok(None), send).await
+        let call = Effect::Claim(effect.clone());
+        self.mutate(call.name(), "write the claim", &latency::NEARBY, |_, _| Ok(None), send).await
     }
 
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {
-        self.read("remove the claim", &latency::NEARBY, |state| {
+        self.read("remove-claim", "remove the claim", &latency::NEARBY, |state| {
             state.claims.answers(state.now)?;
             state.claims.forget(cluster);
             Ok(())
@@ -137,7 +142,7 @@ impl Coordination for World {
 
 impl Clock for World {
     fn now(&self) -> Timestamp {
-        instant(self.now_millis())
+        self.shown_time()
     }
 
     async fn sleep(&self, span: Duration) {
@@ -174,13 +179,14 @@ impl World {
     /// Makes a call that changes nothing.
     async fn read<T>(
         &self,
+        call: &str,
         doing: &str,
         takes: &Quantiles,
         answer: impl FnOnce(&mut State) -> Result<T, Refusal>,
     ) -> Result<T, PortError> {
         let (before, after) = self.with(|state| halves(takes.draw(&mut state.chance.rng)));
         self.nap(before).await;
-        let result = self.with(|state| match state.draw_fate(doing, false).refused {
+        let result = self.with(|state| match state.draw_fate(call, doing, false).refused {
             Some(kind) => Err(Refusal::new(kind, "injected")),
             None => answer(state),
         });
@@ -191,6 +197,7 @@ impl World {
     /// Makes a call that changes something: looks first, then sends.
     async fn mutate(
         &self,
+        call: &str,
         doing: &str,
         takes: &Quantiles,
         look: impl FnOnce(&mut State, Sender) -> Result<Option<Outcome>, Refusal>,
@@ -198,7 +205,7 @@ impl World {
     ) -> Result<Outcome, PortError> {
         let (before, after, fate) = self.with(|state| {
             let (before, after) = halves(takes.draw(&mut state.chance.rng));
-            (before, after, state.draw_fate(doing, true))
+            (before, after, state.draw_fate(call, doing, true))
         });
         let sender = Sender { controller: self.controller, sent: self.now_millis() };
         self.nap(before / 2).await;

@@ -6,3 +6,4 @@ pub mod fate;
 pub mod faults;
 pub mod inject;
 pub mod interfere;
+pub mod standing;

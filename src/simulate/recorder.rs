@@ -24,7 +24,7 @@ impl Listener for Recorder {
                 transcript.passes += 1;
                 transcript.take_events(&self.world);
                 if self.controller == 0 {
-                    transcript.take_pass(pass, self.world.seconds());
+                    transcript.take_pass(pass, self.world.seconds(), self.world.time());
                 }
             }
             EventKind::Acted(_) => transcript.take_events(&self.world),

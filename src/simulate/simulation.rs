@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::controller::{Controller, ManagedCluster};
 use crate::event::Listeners;
-use crate::ports::Clock;
 use crate::sim::executor::{Executor, Task};
 use crate::sim::{Violation, World};
 use crate::spec::ClusterSpec;
@@ -70,7 +69,7 @@ impl Simulation {
     pub fn commit(&self, spec: ClusterSpec) {
         self.world.declare(&spec);
         *self.committed.borrow_mut() = spec.clone();
-        self.transcript.borrow_mut().begin_anew(self.world.now());
+        self.transcript.borrow_mut().begin_anew(self.world.time());
         for managed in self.managed.borrow().values() {
             managed.respec(spec.clone());
         }
@@ -99,8 +98,8 @@ impl Simulation {
     /// Runs to the end, or until it should long have come. An answer from before this is no end, because much may have been
     /// done to the world since.
     pub fn run_to_end(&mut self, tell: &mut dyn FnMut(&Line)) {
-        self.transcript.borrow_mut().begin_anew(self.world.now());
-        let limit = after(self.world.faults_end().max(self.world.now()), LIMIT);
+        self.transcript.borrow_mut().begin_anew(self.world.time());
+        let limit = after(self.world.faults_end().max(self.world.time()), LIMIT);
         let (world, transcript) = (self.world.clone(), self.transcript.clone());
         self.run_until(limit, tell, &mut || is_over(&transcript.borrow(), &world));
         let mut transcript = self.transcript.borrow_mut();
@@ -166,5 +165,5 @@ fn is_over(transcript: &Transcript, world: &World) -> bool {
         AnswerKind::Blocked | AnswerKind::Stalled => (transcript.idle_since, STUCK),
         AnswerKind::Wait => return false,
     };
-    world.now() >= after(since.max(world.faults_end()), patience)
+    world.time() >= after(since.max(world.faults_end()), patience)
 }

@@ -111,11 +111,11 @@ impl Transcript {
         }
     }
 
-    /// Takes over the answer of a pass.
-    pub(super) fn take_pass(&mut self, pass: &Pass, t: f64) {
-        match Answer::of(pass, t) {
+    /// Takes over the answer of a pass, at a time of the world's.
+    pub(super) fn take_pass(&mut self, pass: &Pass, t: f64, now: Timestamp) {
+        match Answer::of(pass, t, now) {
             None => {
-                self.begin_anew(pass.seen.now);
+                self.begin_anew(now);
                 self.intention = Intention::of(&pass.plan);
             }
             Some(answer) => {
@@ -168,7 +168,7 @@ impl Intention {
 
 impl Answer {
     /// The answer of a pass, unless it is an action.
-    fn of(pass: &Pass, t: f64) -> Option<Self> {
+    fn of(pass: &Pass, t: f64, since: Timestamp) -> Option<Self> {
         let (kind, slot, reasons) = match &pass.plan {
             Plan::Act(..) => return None,
             Plan::Settled => (AnswerKind::Settled, None, Vec::new()),
@@ -181,7 +181,7 @@ impl Answer {
         };
         let (cluster, answer) = (pass.spec.name.clone(), pass.status.answer.clone());
         let step = pass.status.step();
-        Some(Self { t, kind, cluster, slot, step, answer, reasons, since: pass.seen.now })
+        Some(Self { t, kind, cluster, slot, step, answer, reasons, since })
     }
 
     /// The ending of a run whose last answer this is.

@@ -25,6 +25,7 @@ mod shape;
 pub(in crate::spec) mod meaning;
 
 mod compare;
+pub mod edit;
 
 mod instance;
 mod rollout;

@@ -76,3 +76,31 @@ fn a_destruction_says_what_becomes_of_an_adopted_group() {
     let all = [told(&spared, &destroy), told(&alone, &destroy), told(&alone, &destroy), told(&alone, &retry)].concat();
     expect_file!["destroy-group.txt"].assert_eq(&all);
 }
+
+#[test]
+fn a_story_is_played_and_its_ending_is_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let story = folder.path().join("story.txt");
+    let path = story.to_str().unwrap();
+    let upgrade =
+        |payload: &str| format!("# A story.\n\n> cluster\n> payload {0} {payload}\n> commit image {0}\n", NEW_IMAGE[1]);
+    for (commands, code) in [
+        (upgrade("good") + "> run to the end\n", 0),
+        (upgrade("never-joins") + "> run to the end\n", 3),
+        (upgrade("good") + "> commit suspend true\n> run to the end\n", 5),
+        (upgrade("good") + "> run for 1m\n", 0),
+    ] {
+        std::fs::write(&story, &commands).unwrap();
+        let told = run(&["simulate", FILE, "--script", path]);
+        assert_eq!(told.status.code(), Some(code), "{commands}\n{told:?}");
+        let printed = String::from_utf8(told.stdout).unwrap();
+        assert!(printed.starts_with("# A story.\n\n> cluster\n"), "{printed}");
+        std::fs::write(&story, &printed).unwrap();
+        let again = run(&["simulate", FILE, "--script", path]);
+        assert_eq!(String::from_utf8(again.stdout).unwrap(), printed, "what is printed is the same story");
+    }
+    std::fs::write(&story, "> cluster\n> stop instance in consul-b\n").unwrap();
+    let told = told(&["simulate", FILE, "--script", path]).replace(path, "STORY");
+    assert!(told.contains("STORY: line 2, column 17: expected `of`, and found `in`"), "{told}");
+    assert!(told.contains("`hermitcrab simulate --help` lists the commands of a story"), "{told}");
+}

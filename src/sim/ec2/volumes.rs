@@ -201,6 +201,20 @@ impl Region {
         self.happens(Happened::GuestDown(holder));
     }
 
+    /// Copies a volume as a snapshot of it restores it: the same content and the same tags, attached to nothing.
+    pub fn copy_volume(&mut self, id: &VolumeId, fresh: Fresh) -> Option<VolumeId> {
+        let mut copy = self.disk(id).ok()?.clone();
+        let id = VolumeId::from(fresh("vol"));
+        (copy.turn, copy.seen.id, copy.seen.state) = (0, id.clone(), VolumeState::Available);
+        let cluster = copy.cluster.clone();
+        self.volumes.insert(id.clone(), copy);
+        if let Some(holdings) = self.clusters.get_mut(&cluster) {
+            holdings.volumes.insert(id.clone());
+        }
+        self.changed(&cluster);
+        Some(id)
+    }
+
     /// Finds a volume that is not deleted.
     pub fn disk(&self, id: &VolumeId) -> Result<&Disk, Refusal> {
         let found = self.volumes.get(id).filter(|disk| disk.seen.state != VolumeState::Deleted);

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::accident::Accident;
 use super::interfere;
+use super::standing::Refused;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
 use crate::observed::{Group, Instance, Volume};
+use crate::ports::ErrorKind;
 use crate::sim::content::Content;
 use crate::sim::handle::World;
 use crate::sim::time::Millis;
@@ -21,6 +23,19 @@ impl World {
     /// Lets every mutating call meet with this accident.
     pub fn arrange_always(&self, accident: Accident) {
         self.state.borrow_mut().faults.arranged.always = Some(accident);
+    }
+
+    /// Refuses a call by its name, e.g. `stop` or `look`, or every call: for a span, for a number of times, or for ever.
+    pub fn refuse(&self, call: Option<&str>, kind: ErrorKind, span: Option<Duration>, times: Option<u32>) {
+        self.with(|state| {
+            let until = span.map(|span| state.now + whole(span));
+            state.faults.standing.add(Refused { call: call.map(str::to_owned), kind, until, times });
+        });
+    }
+
+    /// Ends everything that is refused.
+    pub fn allow_everything(&self) {
+        self.with(|state| state.faults.standing.clear());
     }
 
     /// Counts the mutating calls that have been sent, whatever came of them.
@@ -80,6 +95,16 @@ impl World {
         });
     }
 
+    /// Lets a zone fail for this long: its members do not run, and EC2 has nothing to give in it.
+    pub fn lose_zone(&self, zone: &Zone, span: Duration) {
+        self.with(|state| interfere::lose_zone(state, zone, whole(span)));
+    }
+
+    /// Restores a copy of a volume with all of its tags, as somebody does who tries a backup. Names the copy.
+    pub fn copy_volume(&self, id: &VolumeId) -> Option<VolumeId> {
+        self.with(|state| interfere::copy_volume(state, id))
+    }
+
     /// Edits what EC2 says of an instance, e.g. its tags.
     pub fn edit_instance(&self, id: &InstanceId, edit: impl FnOnce(&mut Instance)) {
         self.with(|state| state.region.edit_instance(id, edit));
@@ -108,6 +133,24 @@ impl World {
                 disk.content = Content { alone, formatted, ..Content::default() };
             }
         });
+    }
+}
+
+// Interference with controllers and their claims.
+impl World {
+    /// Lets a controller stand still for this long.
+    pub fn pause_controller(&self, controller: u8, span: Duration) {
+        self.with(|state| interfere::pause_controller(state, controller, state.now + whole(span)));
+    }
+
+    /// Sets a controller's clock ahead of the world's by so many milliseconds, or behind.
+    pub fn set_clock(&self, controller: u8, ahead: i64) {
+        self.with(|state| state.controllers.entry(controller).or_default().ahead = ahead);
+    }
+
+    /// Keeps the store of the claims from answering for this long.
+    pub fn lose_claims(&self, span: Duration) {
+        self.with(|state| interfere::lose_claims(state, state.now + whole(span)));
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accident::Arranged;
 use super::fate::{CallFate, TIMEOUT};
+use super::standing::Standing;
 use crate::ports::ErrorKind;
 use crate::sim::chance::Chance;
 use crate::sim::ec2::OLDEST;
@@ -24,6 +25,8 @@ pub struct Faults {
     pub crashable: bool,
     #[serde(skip)]
     pub arranged: Arranged,
+    #[serde(skip)]
+    pub standing: Standing,
 }
 
 /// Chances in ten thousand, and the rest that is drawn once a world.
@@ -93,7 +96,15 @@ impl Faults {
             FaultLevel::Many => Swarm::draw(chance, 4, 90_000),
         };
         let end = if level == FaultLevel::None { 0 } else { chance.rng.u64(300_000..=1_500_000) };
-        Self { level, end, last: None, swarm, crashable: false, arranged: Arranged::default() }
+        Self {
+            level,
+            end,
+            last: None,
+            swarm,
+            crashable: false,
+            arranged: Arranged::default(),
+            standing: Standing::default(),
+        }
     }
 
     /// Says whether faults may still be injected.

@@ -38,8 +38,8 @@ fn inject_one(state: &mut State, kind: Injection) {
             state.fault(None, "noisy-neighbour", String::new());
         }
         Injection::LoseClaimStore => {
-            state.claims.down_until = spell(state, 120_000);
-            state.fault(None, "claim-store-down", String::new());
+            let until = spell(state, 120_000);
+            interfere::lose_claims(state, until);
         }
         Injection::Pause => pause_a_controller(state),
         Injection::DeleteVolume => delete_a_volume(state, &cluster),

@@ -124,6 +124,33 @@ pub fn impair_zone(state: &mut State, zone: &Zone, until: Millis) {
     state.fault(None, "zone-impaired", format!("{zone} {}", span_until(state, until)));
 }
 
+/// Lets a zone fail: its members do not run, and EC2 has nothing to give in it.
+pub fn lose_zone(state: &mut State, zone: &Zone, span: Millis) {
+    let until = state.now + span;
+    impair_zone(state, zone, until);
+    exhaust_capacity(state, zone, until);
+    let there = state.region.instances.values().filter(|machine| machine.seen.zone == *zone);
+    let there: Vec<_> = there.map(|machine| machine.seen.id.clone()).collect();
+    for id in there {
+        crash_member(state, &id, Some(span));
+    }
+}
+
+/// Restores a copy of a volume with all of its tags.
+pub fn copy_volume(state: &mut State, id: &VolumeId) -> Option<VolumeId> {
+    let chance = &mut state.chance;
+    let copy = state.region.copy_volume(id, &mut |prefix| chance.id(prefix))?;
+    let cluster = state.region.volumes.get(&copy).map(|disk| disk.cluster.clone());
+    state.fault(cluster.as_ref(), "volume-copied", format!("{id} as {copy}"));
+    Some(copy)
+}
+
+/// Keeps the store of the claims from answering.
+pub fn lose_claims(state: &mut State, until: Millis) {
+    state.claims.down_until = until;
+    state.fault(None, "claim-store-down", span_until(state, until));
+}
+
 /// Announces maintenance of an instance.
 pub fn announce_event(state: &mut State, id: &InstanceId, called_off_at: Option<Millis>) {
     let event = ScheduledEvent { code: "instance-retirement".to_owned(), not_before: instant(state.now + NOTICE) };

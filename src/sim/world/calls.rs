@@ -75,7 +75,8 @@ impl State {
         name: &ClusterName,
         effect: &ClaimEffect,
     ) -> Result<Outcome, Refusal> {
-        let outcome = self.claims.write(self.now, name, effect)?;
+        let now = self.shown_at(sender.controller, self.now);
+        let outcome = self.claims.write(now, name, effect)?;
         let slot = match effect {
             ClaimEffect::Claim { claim, .. } => Some(claim.slot.clone()),
             ClaimEffect::Release { .. }

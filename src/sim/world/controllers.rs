@@ -1,13 +1,21 @@
 //! The world's side of controllers: the faults that their calls meet, and their deaths.
 
+use std::time::Duration;
+
 use super::state::State;
 use crate::ports::ErrorKind;
 use crate::sim::event::What;
+use crate::sim::time::{Millis, instant};
 use crate::sim::unkind::fate::CallFate;
+use crate::time::{Timestamp, after, before};
 
 impl State {
-    /// Draws the fate of a call, and tells of it.
-    pub fn draw_fate(&mut self, doing: &str, mutating: bool) -> CallFate {
+    /// Draws the fate of a call, and tells of it. What is refused for a time is refused before chance has a say.
+    pub fn draw_fate(&mut self, call: &str, doing: &str, mutating: bool) -> CallFate {
+        if let Some(kind) = self.faults.standing.next(call, self.now) {
+            self.fault(None, "refused", format!("{doing}: {kind}"));
+            return CallFate { refused: Some(kind), ..CallFate::default() };
+        }
         let fate = self.faults.draw_fate(self.now, &mut self.chance, mutating);
         match fate.refused {
             Some(ErrorKind::Throttled) => self.fault(None, "throttled", doing.to_owned()),
@@ -33,5 +41,12 @@ impl State {
         self.controllers.entry(controller).or_default().dies = Some(back);
         self.faults.last = Some(self.now);
         self.tell(What::Crash { controller, at: at.to_owned() });
+    }
+
+    /// Tells what a controller's clock shows at a moment.
+    pub fn shown_at(&self, controller: u8, now: Millis) -> Timestamp {
+        let ahead = self.controllers.get(&controller).map_or(0, |known| known.ahead);
+        let span = Duration::from_millis(ahead.unsigned_abs());
+        if ahead < 0 { before(instant(now), span) } else { after(instant(now), span) }
     }
 }

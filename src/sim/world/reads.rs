@@ -8,11 +8,11 @@ use crate::ids::ClusterName;
 use crate::observed::{CloudView, Sweep};
 use crate::ports::Wanted;
 use crate::sim::ec2::Moments;
-use crate::sim::time::{Millis, instant};
+use crate::time::Timestamp;
 
 impl State {
-    /// Reads the whole fleet at one look that began at `begun`.
-    pub fn sweep(&mut self, begun: Millis, wanted: &Wanted) -> Sweep {
+    /// Reads the whole fleet at one look that began at `begun` by the reader's clock.
+    pub fn sweep(&mut self, begun: Timestamp, wanted: &Wanted) -> Sweep {
         let catalogue = self.region.catalogue(self.now, wanted);
         let names: Vec<ClusterName> = self.clusters.keys().cloned().collect();
         let mut clusters = BTreeMap::new();
@@ -24,7 +24,7 @@ impl State {
                 clusters.insert(name, view);
             }
         }
-        Sweep { begun: instant(begun), clusters, catalogue }
+        Sweep { begun, clusters, catalogue }
     }
 
     fn perhaps_stale(&mut self, name: &ClusterName, exact: Arc<CloudView>) -> Arc<CloudView> {

@@ -108,6 +108,9 @@ pub struct MemberRecord {
 pub struct Controller {
     /// The beginning of the last sweep that was answered.
     pub swept: Option<Millis>,
+    /// The milliseconds by which its clock is ahead of the world's, or behind.
+    #[serde(default)]
+    pub ahead: i64,
     /// The time of its last accepted write to each cluster.
     pub wrote: BTreeMap<ClusterName, Millis>,
     /// The controller is to die now, and to come back then.

@@ -1,0 +1,131 @@
+//! The forms that a story's commands are written in, and the calls that they may name.
+
+/// Every form of a command, and what it does. Words in capitals stand for something else; brackets may be left out.
+pub const FORMS: [(&str, &str); 34] = [
+    ("cluster [FILE] [from nothing]", "Begins: the file's cluster is settled on its own image, or has nothing yet"),
+    (
+        "payload IMAGE BEHAVIOUR",
+        "Says how members run on an image: `good`, `never-joins`, `unhealthy`, `flaps`, `wrong-version`, `loses-data`",
+    ),
+    ("deregister IMAGE", "Takes an image away"),
+    (
+        "commit FIELD VALUE",
+        "Sets a field of the file, e.g. `image ami-…`, `rollout.strategy recreate`, `slots.consul-b.subnet subnet-…`",
+    ),
+    ("commit without FIELD", "Takes a field away, e.g. `slots.consul-c`, `volumes.logs`, `instance.keyName`"),
+    ("commit file FILE", "Commits another file's text"),
+    ("revert", "Commits what was committed before the last commit"),
+    ("approve", "Commits the approval that is asked for"),
+    ("run to the end", "Goes on until nothing more happens, or twelve hours after the last fault"),
+    ("run until ACTION [of SLOT]", "Goes on until an action has taken effect, e.g. `stop of consul-b`"),
+    ("run until ANSWER", "Goes on until the controller says `blocked`, `stalled` or `settled`"),
+    ("run for SPAN", "Goes on for so long, e.g. `90s`, `20m` or `2h`"),
+    ("crash controller [NUMBER]", "Kills a controller; it is back after five seconds, with nothing remembered"),
+    ("start controller NUMBER", "Starts a further controller for the same cluster; the first one is number 0"),
+    ("pause controller [NUMBER] for SPAN", "Lets a controller stand still, in the middle of whatever it does"),
+    (
+        "clock of controller [NUMBER] ahead SPAN",
+        "Sets a controller's clock ahead of the world's; `behind SPAN` sets it back",
+    ),
+    ("stop [new] instance of SLOT", "Somebody stops the slot's oldest live instance, or its newest"),
+    ("start [new] instance of SLOT", "Somebody starts it"),
+    ("terminate [new] instance of SLOT", "Somebody terminates it"),
+    (
+        "announce retirement of [new] instance of SLOT",
+        "EC2 announces that it retires the instance's host a week from now",
+    ),
+    (
+        "crash member of SLOT [for SPAN]",
+        "The member's process ends; its guest starts it again after the span, or never",
+    ),
+    ("delete volume of SLOT", "Somebody deletes the slot's first volume, wherever it is"),
+    ("wipe volume of SLOT", "Somebody loses the content of the slot's first volume"),
+    ("copy volume of SLOT", "Somebody restores a copy of the slot's first volume, with all of its tags"),
+    (
+        "revoke key of SLOT",
+        "EC2 may no longer use the KMS key of the slot's first volume, which shows when it is attached",
+    ),
+    ("no capacity in ZONE for SPAN", "EC2 has no instances to give in a zone"),
+    (
+        "lose ZONE for SPAN",
+        "A zone fails: its members do not run, EC2 reports it as impaired and launches nothing in it",
+    ),
+    ("hide members for SPAN", "No controller reaches any member; the members reach each other"),
+    ("lose leader", "The leader steps down for no good reason"),
+    ("lose claims for SPAN", "The store of the claims does not answer"),
+    (
+        "refuse CALL with ERROR HOW-LONG",
+        "Refuses an action, or a look (`look`, `ask-members`, `read-claim`), or `everything`: `once`, `for SPAN` or `for ever`",
+    ),
+    ("allow everything", "Ends all that is refused"),
+    ("group", "Shows the adopted Auto Scaling group; `resume group` resumes its processes, as somebody may"),
+    ("status", "Shows what `hermitcrab status` says"),
+];
+
+/// Every action that a controller may carry out, by its stable name, and every look that it may make.
+#[rustfmt::skip]
+pub(super) const CALLS: [&str; 40] = [
+    "create-volume", "launch", "stop", "start", "snapshot", "copy-volume", "delete-snapshot", "detach", "attach", "terminate",
+    "retire", "reject", "forgive", "settle", "record-slots", "tag", "recruit", "delete-volume",
+    "record-resume", "suspend-processes", "resume-processes", "forget-resume", "join-group", "leave-group", "protect", "vouch",
+    "resize-group", "lower-minimum", "create-template", "use-template",
+    "transfer-leadership", "set-pruning",
+    "claim", "release", "end", "revive", "record-rehearsal",
+    "look", "ask-members", "read-claim",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::script::command::{FIRST_WORDS, first, further};
+    use crate::simulate::script::words::Words;
+
+    /// Writes a form out: everything in brackets is there, and words in capitals are examples.
+    fn example(form: &str) -> String {
+        let example = |word: &str| {
+            match word.trim_matches(['[', ']']) {
+                "IMAGE" => "ami-0bbbbbbbbbbbbbbbb",
+                "BEHAVIOUR" => "flaps",
+                "FILE" => "consul.yaml",
+                "FIELD" => "instance.type",
+                "VALUE" => "m7i.large",
+                "ACTION" | "CALL" => "stop",
+                "ANSWER" => "blocked",
+                "SLOT" => "consul-b",
+                "SPAN" => "20m",
+                "NUMBER" => "1",
+                "ZONE" => "us-east-1b",
+                "ERROR" => "denied",
+                "HOW-LONG" => "for ever",
+                other => other,
+            }
+            .to_owned()
+        };
+        form.split(' ').map(example).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn every_form_is_read_and_every_first_word_has_a_form() {
+        let mut said = std::collections::BTreeSet::from(["resume"]);
+        for (form, _) in FORMS {
+            let text = example(form);
+            let mut words = Words::new(&text, 0, 1);
+            let read =
+                if form.starts_with("cluster") { first(&mut words).map(drop) } else { further(&mut words).map(drop) };
+            assert_eq!(read, Ok(()), "{text}");
+            said.extend(form.split(' ').next());
+        }
+        for (word, _) in FIRST_WORDS {
+            assert!(said.contains(word), "{word} has no form");
+        }
+    }
+
+    #[test]
+    fn every_action_has_a_name_in_a_story() {
+        let source = concat!(include_str!("../../action.rs"), include_str!("../../action/group.rs"));
+        let named =
+            source.lines().filter_map(|line| line.split_once("=> \"")).filter_map(|(_, rest)| rest.split_once('"'));
+        let missing: Vec<_> = named.map(|(name, _)| name).filter(|name| !CALLS.contains(name)).collect();
+        assert_eq!(missing, [""; 0]);
+    }
+}
