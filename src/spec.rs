@@ -9,10 +9,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeId, VolumeName, Zone};
-use crate::make::{Make, UserData};
+use crate::make::Make;
 
 pub mod application;
 pub mod load;
+mod made;
 pub mod raw;
 pub mod render;
 pub mod splice;
@@ -20,6 +21,7 @@ pub mod window;
 pub mod words;
 
 pub use application::{ApplicationSpec, ConsulSpec, Lag, LeaderGoes, PruningGuard, Rules, Scheme};
+pub use made::Made;
 pub use window::{Window, WindowKind};
 
 /// One cluster as it should be.
@@ -54,6 +56,9 @@ pub struct ClusterSpec {
     /// The cluster that this one is a throw-away copy of. No file says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Original>,
+    /// The makes that were asked for before.
+    #[serde(skip)]
+    pub made: Made,
 }
 
 /// The instance tag that names the cluster whose data a copy begins with. The guest takes a volume of that cluster only to cut
@@ -237,26 +242,18 @@ impl ClusterSpec {
 
     /// Gives the make of an instance that differs from the spec in nothing but its image.
     pub fn make_on(&self, image: &ImageId) -> Make {
-        let instance = &self.instance;
-        Make {
-            image: image.clone(),
-            instance_type: instance.instance_type.clone(),
-            iam_instance_profile: instance.iam_instance_profile.clone(),
-            security_groups: instance.security_groups.clone(),
-            key_name: instance.key_name.clone(),
-            user_data: UserData::of(instance.user_data.as_deref()),
-        }
+        self.made.of(&self.instance, image).0
     }
 
     /// Hashes the make of every instance of this cluster. Tags are left out, because they are mended in place; so is the
     /// subnet, because it is the slot's.
     pub fn generation(&self) -> Generation {
-        self.make().generation()
+        self.generation_on(&self.image)
     }
 
     /// Hashes the make of an instance that differs from the spec in nothing but its image.
     pub fn generation_on(&self, image: &ImageId) -> Generation {
-        self.make_on(image).generation()
+        self.made.of(&self.instance, image).1
     }
 
     /// Finds the declared slot of that name.

@@ -115,8 +115,7 @@ impl<'a> Look<'a> {
         };
         let membership = seen.membership.seen();
         let slots = spec.slots.iter().map(|slot| SlotLook::new(spec, slot, cloud, membership)).collect();
-        let (rules, make) = (spec.application.rules(), spec.make());
-        let generation = make.generation();
+        let (rules, make, generation) = (spec.application.rules(), spec.make(), spec.generation());
         let now = seen.now;
         Arranged::Look(Box::new(Self {
             spec,

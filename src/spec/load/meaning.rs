@@ -16,7 +16,7 @@ use super::rollout;
 use super::tree::Node;
 use crate::ids::{ClusterName, ImageId};
 use crate::spec::raw::{self, Text};
-use crate::spec::{Capacity, ClusterSpec};
+use crate::spec::{Capacity, ClusterSpec, Made};
 
 /// Says what the file means; the user data is handed out beside it, because it matters even if the file is broken.
 pub(super) fn of(
@@ -56,6 +56,7 @@ pub(super) fn of(
         freeze: boolean(&spec.freeze, false),
         deletion_protection: boolean(&spec.deletion_protection, true),
         origin: None,
+        made: Made::default(),
     })
 }
 
