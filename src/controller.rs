@@ -3,8 +3,9 @@
 //! A pass observes, plans, tells its listeners, and carries out at most one action. Then it says when to come back.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{self, Either};
@@ -13,9 +14,9 @@ use tokio::sync::Notify;
 use crate::act;
 use crate::action::Action;
 use crate::event::{Acted, EventKind, Failed, Listeners, Pass};
-use crate::ids::Owner;
+use crate::ids::{ClusterName, Owner};
 use crate::limits::Limits;
-use crate::observed::{CloudView, Instance, InstanceState, Observation, Reading};
+use crate::observed::{CloudView, Instance, InstanceState, Observation, Reading, Sweep};
 use crate::plan::{Goal, Plan, towards};
 use crate::ports::{Clock, Coordination, Members, Outside, PortError, Seat, chain};
 use crate::spec::ClusterSpec;
@@ -59,6 +60,8 @@ pub struct Controller<'l, O> {
     settings: Settings,
     limits: Limits,
     sweeper: Sweeper,
+    /// The clusters that are declared in some file, whether this controller attends to them or not.
+    declared: RefCell<BTreeSet<ClusterName>>,
 }
 
 /// A cluster that is attended to. Its spec may change at any time, and takes effect at the next pass.
@@ -100,12 +103,25 @@ impl ManagedCluster {
 impl<'l, O: Outside> Controller<'l, O> {
     /// Makes a controller that tells these listeners everything.
     pub fn new(outside: O, listeners: Listeners<'l>, settings: Settings) -> Self {
-        Self { outside, listeners, settings, limits: Limits::DEFAULT, sweeper: Sweeper::default() }
+        Self {
+            outside,
+            listeners,
+            settings,
+            limits: Limits::DEFAULT,
+            sweeper: Sweeper::default(),
+            declared: RefCell::default(),
+        }
     }
 
     /// Decides by other limits.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Takes note of all clusters that are declared in some file. Another one that is found where a cluster is to be made may
+    /// be that cluster under an earlier name.
+    pub fn declare(&self, clusters: BTreeSet<ClusterName>) {
+        *self.declared.borrow_mut() = clusters;
     }
 
     /// The world that it looks at and acts on.
@@ -221,9 +237,12 @@ impl<'l, O: Outside> Controller<'l, O> {
         let clock = self.outside.clock();
         let shared = if memory.busy { SHARED_WHEN_BUSY } else { SHARED_WHEN_IDLE };
         let earliest = memory.wrote.unwrap_or(Timestamp::MIN).max(before(clock.now(), shared));
-        let cloud = match self.sweeper.since(&self.outside, spec, earliest).await {
-            Ok(sweep) => Reading::Seen { begun: sweep.begun, value: sweep.cluster(&spec.name) },
-            Err(why) => Reading::Unknown { why },
+        let (cloud, undeclared) = match self.sweeper.since(&self.outside, spec, earliest).await {
+            Ok(sweep) => {
+                let cloud = Reading::Seen { begun: sweep.begun, value: sweep.cluster(&spec.name) };
+                (cloud, self.undeclared(spec, &sweep))
+            }
+            Err(why) => (Reading::Unknown { why }, BTreeMap::new()),
         };
         let seats = cloud.seen().map(|view| seats(view)).unwrap_or_default();
         let begun = clock.now();
@@ -234,6 +253,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             now: clock.now(),
             wrote: memory.wrote,
             cloud,
+            undeclared,
             membership: reading(begun, membership),
             claim: reading(begun, record),
             steady: BTreeMap::new(),
@@ -246,6 +266,17 @@ impl<'l, O: Outside> Controller<'l, O> {
         };
         memory.compare(&mut seen);
         (seen, seats)
+    }
+
+    /// Lists the clusters that no file declares, for a cluster that has nothing yet.
+    fn undeclared(&self, spec: &ClusterSpec, sweep: &Sweep) -> BTreeMap<ClusterName, Arc<CloudView>> {
+        let own = sweep.cluster(&spec.name);
+        if own.present_volumes().next().is_some() || !own.instances.is_empty() {
+            return BTreeMap::new();
+        }
+        let declared = self.declared.borrow();
+        let others = sweep.clusters.iter().filter(|(name, _)| **name != spec.name && !declared.contains(*name));
+        others.map(|(name, view)| (name.clone(), view.clone())).collect()
     }
 }
 

@@ -112,6 +112,7 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
     fn take_over(&self, desired: &mut Desired, fleet: &mut Fleet<O>) {
         let loaded = Rc::new(self.source.load());
         let Changes { changed, orphaned, broken, mended } = desired.update(&loaded);
+        fleet.declare(desired.declared(&loaded));
         for path in mended {
             self.tell(None, EventKind::FileUsable(path));
         }

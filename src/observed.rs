@@ -33,6 +33,9 @@ pub struct Observation {
     pub wrote: Option<Timestamp>,
     /// This cluster's part of the fleet sweep.
     pub cloud: Reading<Arc<CloudView>>,
+    /// The other clusters of the region that no file declares. Looked for only where this cluster has nothing yet: it may
+    /// be one of them under another name.
+    pub undeclared: BTreeMap<ClusterName, Arc<CloudView>>,
     /// The members, as they describe each other.
     pub membership: Reading<Membership>,
     /// The record that says which slot may be disrupted.

@@ -53,6 +53,9 @@ pub struct ClusterSpec {
     pub freeze: bool,
     /// `destroy` is refused.
     pub deletion_protection: bool,
+    /// Names of slots and clusters that no file declares any more, beside which new ones may be made.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_behind: BTreeSet<String>,
     /// The cluster that this one is a throw-away copy of. No file says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Original>,

@@ -170,6 +170,37 @@ impl Drop for Daemon {
 }
 
 #[test]
+fn a_cluster_that_is_renamed_in_its_file_is_no_new_cluster() {
+    let place = Place::new();
+    assert_eq!(place.once(&[]).status.code(), Some(0));
+    let world = |place: &Place| {
+        let world: Value = serde_json::from_slice(&fs::read(place.path("world.json")).unwrap()).unwrap();
+        world.to_string().matches("consul-prd").count()
+    };
+    place.edit("name: consul-prod", "name: consul-prd");
+    let output = place.once(&[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("left-behind") && said.contains("consul-prod is in the same place"), "{said}");
+    let plan = place.command(&["plan", "desired-state", "--world", "world.json"]).output().unwrap();
+    let plan = String::from_utf8(plan.stdout).unwrap();
+    assert!(plan.contains("consul-prod is in the same place"), "{plan}");
+    let volumes = world(&place);
+    place.edit("spec:", "spec:\n  leftBehind: [consul-prod]");
+    assert_eq!(place.once(&[]).status.code(), Some(0));
+    assert!(world(&place) > volumes);
+}
+
+#[test]
+fn a_cluster_that_another_file_declares_is_not_left_behind() {
+    let place = Place::new();
+    assert_eq!(place.once(&[]).status.code(), Some(0));
+    let second = fs::read_to_string(place.file()).unwrap().replace("name: consul-prod", "name: consul-second");
+    fs::write(place.path("desired-state/prod/second.yaml"), second).unwrap();
+    assert_eq!(place.once(&[]).status.code(), Some(0));
+}
+
+#[test]
 fn an_edited_image_is_rolled_out_and_the_daemon_ends_well_when_told_to() {
     let place = Place::new();
     let mut daemon = Daemon::start(place.run(&[]));

@@ -1,8 +1,10 @@
 //! Desired state for commands that look at clusters: what can be used is used, what cannot is reported.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::ids::ClusterName;
 use crate::input::text;
 use crate::spec::load::{self, Loaded};
 use crate::spec::{ClusterSpec, render};
@@ -32,7 +34,12 @@ pub struct Named {
 impl Named {
     /// Reads the cluster's file.
     pub fn read(&self, out: &mut Output) -> Result<ClusterSpec, Failure> {
-        Desired::read(std::slice::from_ref(&self.path), out)?.named(&self.cluster).cloned()
+        self.desired(out)?.named(&self.cluster).cloned()
+    }
+
+    /// Reads the cluster's file, and those beside it.
+    pub fn desired(&self, out: &mut Output) -> Result<Desired, Failure> {
+        Desired::read(std::slice::from_ref(&self.path), out)
     }
 }
 
@@ -66,6 +73,11 @@ impl Desired {
     pub fn named(&self, name: &str) -> Result<&ClusterSpec, Failure> {
         let names = || self.specs.iter().map(|spec| &*spec.name);
         self.specs.iter().find(|spec| &*spec.name == name).ok_or_else(|| unknown("cluster", name, names()))
+    }
+
+    /// Lists all clusters that the files declare, those of broken files as well.
+    pub fn declared(&self) -> BTreeSet<ClusterName> {
+        self.loaded.files.values().filter_map(|file| file.name.clone()).collect()
     }
 
     /// Finds the cluster, where only one is declared.

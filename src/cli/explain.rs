@@ -77,13 +77,15 @@ struct GateReport {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let declared = args.named.read(out)?;
+    let desired = args.named.desired(out)?;
+    let declared = desired.named(&args.named.cluster)?;
     if let Some(slot) = &args.slot
         && declared.slot(&SlotName::from(slot.as_str())).is_none()
     {
         return Err(unknown("slot", slot, declared.slots.iter().map(|slot| &*slot.name)));
     }
-    let (spec, environment) = args.cloud.open_for(&declared)?;
+    let (spec, environment) = args.cloud.open_for(declared)?;
+    let environment = environment.beside(&desired);
     let explanation = explain(&spec, &environment.look(&spec), args.slot.as_deref());
     if args.output == Format::Json {
         out.json(&explanation)?;
@@ -145,6 +147,7 @@ fn gates(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Vec<GateRepor
     let report = |(gate, finding): (&'static Gate, Finding)| GateReport {
         gate: gate.name.as_str(),
         guards: match gate.guards() {
+            Guards::Creation => "creation",
             Guards::Upgrade => "upgrade",
             Guards::Repair => "repair",
             Guards::Everything => "everything",

@@ -51,7 +51,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(&args.paths, out)?;
-    let environment = args.cloud.open(&desired.specs)?;
+    let environment = args.cloud.open(&desired.specs)?.beside(&desired);
     let plans = environment.specs.iter().map(|spec| json::ClusterPlan::new(spec, &environment.look(spec)));
     let document = Document::new(plans.collect());
     match args.output {

@@ -60,7 +60,7 @@ struct Document {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(&args.paths.paths, out)?;
-    let environment = args.cloud.open(&desired.specs)?;
+    let environment = args.cloud.open(&desired.specs)?.beside(&desired);
     let report = |spec: &ClusterSpec| {
         let seen = environment.look(spec);
         status(spec, &seen, &plan(spec, &seen), None)

@@ -1,6 +1,6 @@
 //! Many clusters at once, on one thread: each is attended to by a future of its own, so none waits for another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
@@ -31,6 +31,11 @@ impl<O: Outside + 'static> Fleet<O> {
     /// Makes a fleet without clusters.
     pub fn new(controller: Controller<'static, O>) -> Self {
         Self { controller: Rc::new(controller), clusters: BTreeMap::new(), loops: FuturesUnordered::new() }
+    }
+
+    /// Takes note of all clusters that are declared in some file.
+    pub fn declare(&self, clusters: BTreeSet<ClusterName>) {
+        self.controller.declare(clusters);
     }
 
     /// Attends to a cluster from now on, or gives it a new spec if it is attended to already.

@@ -227,6 +227,7 @@ mod tests {
             setbacks: Vec::new(),
             regressions: Vec::new(),
             kill_switch: None,
+            undeclared: BTreeMap::new(),
             owner: Owner::from("us"),
         }
     }

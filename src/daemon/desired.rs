@@ -4,7 +4,7 @@
 //! take anything with it (design, section 3). So clusters are only ever added or replaced here, never removed, and
 //! each declaration says how it relates to the files as they are now. Nothing here reads a file or looks at a clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -78,6 +78,12 @@ impl Desired {
     /// The cluster of that name, if it was ever read.
     pub fn get(&self, name: &ClusterName) -> Option<&Declaration> {
         self.clusters.get(name)
+    }
+
+    /// All clusters that some file declares now, be it broken.
+    pub fn declared(&self, loaded: &Loaded) -> BTreeSet<ClusterName> {
+        let kept = self.clusters.iter().filter(|(_, declared)| !declared.is_orphaned()).map(|(name, _)| name);
+        kept.chain(loaded.files.values().filter_map(|file| file.name.as_ref())).cloned().collect()
     }
 
     fn note_faults(&mut self, loaded: &Loaded) -> (Vec<PathBuf>, Vec<PathBuf>) {

@@ -10,6 +10,7 @@ use super::answer::{Hazard, Hazards};
 use super::look::{Look, SlotLook};
 
 mod cloud;
+mod creation;
 mod group;
 mod intent;
 mod membership;
@@ -33,14 +34,19 @@ pub enum Ask {
     Everything(fn(&Look<'_>) -> Finding),
     /// Asked before a lost member is brought back too.
     Repair(fn(&Question<'_, '_>) -> Finding),
+    /// Asked before a slot is made that has never been there.
+    Creation(fn(&Question<'_, '_>) -> Finding),
     /// Asked before a change that somebody wants: the beginning of a replacement, and the step that takes its member
     /// down.
     Upgrade(fn(&Question<'_, '_>) -> Finding),
 }
 
-/// The changes that a gate stands before. Each includes the ones after it.
+/// The changes that a gate stands before. What stands before everything stands before a repair, and what stands before a
+/// repair before everything that somebody wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Guards {
+    /// Only the making of a slot that has never been there.
+    Creation,
     /// Only a change that somebody wants.
     Upgrade,
     /// Bringing a lost member back too.
@@ -55,6 +61,7 @@ impl Gate {
         match self.ask {
             Ask::Everything(_) => Guards::Everything,
             Ask::Repair(_) => Guards::Repair,
+            Ask::Creation(_) => Guards::Creation,
             Ask::Upgrade(_) => Guards::Upgrade,
         }
     }
@@ -63,7 +70,7 @@ impl Gate {
     fn finding(&self, question: &Question<'_, '_>) -> Finding {
         match self.ask {
             Ask::Everything(ask) => ask(question.look),
-            Ask::Repair(ask) | Ask::Upgrade(ask) => ask(question),
+            Ask::Repair(ask) | Ask::Creation(ask) | Ask::Upgrade(ask) => ask(question),
         }
     }
 }
@@ -78,6 +85,7 @@ pub const GATES: &[Gate] = &[
     Gate { name: GateName::NotUnderstood, ask: Ask::Everything(intent::not_understood) },
     Gate { name: GateName::Suspended, ask: Ask::Upgrade(intent::suspended) },
     Gate { name: GateName::OutsideWindow, ask: Ask::Upgrade(intent::outside_window) },
+    Gate { name: GateName::LeftBehind, ask: Ask::Creation(creation::left_behind) },
     Gate { name: GateName::ApprovalRequired, ask: Ask::Upgrade(intent::approval_required) },
     Gate { name: GateName::NotRehearsed, ask: Ask::Upgrade(intent::not_rehearsed) },
     Gate { name: GateName::GenerationRejected, ask: Ask::Upgrade(intent::generation_rejected) },
@@ -111,7 +119,7 @@ pub const GATES: &[Gate] = &[
 pub fn standstill(look: &Look<'_>) -> Option<Hazards> {
     let refusal = |gate: &Gate| match gate.ask {
         Ask::Everything(ask) => ask(look).hazard,
-        Ask::Repair(_) | Ask::Upgrade(_) => None,
+        Ask::Repair(_) | Ask::Creation(_) | Ask::Upgrade(_) => None,
     };
     let hazards: Vec<_> = GATES.iter().filter_map(refusal).collect();
     (!hazards.is_empty()).then_some(Hazards { slot: None, hazards })
@@ -120,6 +128,19 @@ pub fn standstill(look: &Look<'_>) -> Option<Hazards> {
 /// Lists why a slot must not be given back what it lost.
 pub fn repair_refusals(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Vec<Hazard> {
     refusals(&Question { look, slot, image }, Guards::Repair)
+}
+
+/// Lists why a slot that has never been there must not be made now: for the reasons that stop a repair, for those of
+/// people who want no changes now, and where it may be an earlier one under another name. A new cluster whose first slot
+/// was made is finished, as a replacement is.
+pub fn creation_refusals(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Vec<Hazard> {
+    let question = Question { look, slot, image };
+    let is_forming = look.cloud.present_volumes().next().is_some()
+        && look.cloud.present_volumes().all(|volume| volume.settled.is_none());
+    let withheld = [intent::suspended, intent::outside_window].into_iter().filter_map(|ask| ask(&question).hazard);
+    let withheld = withheld.filter(|hazard| !is_forming && !matches!(hazard, Hazard::WindowTooShort { .. }));
+    let renamed = creation::left_behind(&question).hazard;
+    repair_refusals(look, slot, image).into_iter().chain(withheld).chain(renamed).collect()
 }
 
 /// Lists why a slot's replacement must not begin, or its member not be taken down.

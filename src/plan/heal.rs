@@ -87,7 +87,7 @@ fn seed(look: &Look<'_>) -> Option<Plan> {
 /// Creates a volume, only ever for a slot that nothing remembers: a blank one, unless the slot begins with a
 /// copy.
 fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -> Plan {
-    let hazards = gates::repair_refusals(look, slot, &look.spec.image);
+    let hazards = gates::creation_refusals(look, slot, &look.spec.image);
     let wanted = look.spec.volumes.iter().find(|volume| lacking.contains(&volume.name));
     let (Some(volume), true) = (wanted, hazards.is_empty()) else {
         return look.blocked(slot, hazards);
@@ -200,13 +200,14 @@ fn claim_lost(
     (generation, image): (Generation, ImageId),
     recruit: Option<InstanceId>,
 ) -> Plan {
-    let hazards = gates::repair_refusals(look, slot, &image);
-    if !hazards.is_empty() {
-        return look.blocked(slot, hazards);
-    }
     // The slot's volumes alone say nothing: they are made, and known to the others, before its first instance is.
     let proven = slot.present().any(|(_, volume)| volume.settled.is_some());
     let had_one = proven || look.record.initialised.contains(&slot.spec.name);
+    let refusals = if had_one { gates::repair_refusals } else { gates::creation_refusals };
+    let hazards = refusals(look, slot, &image);
+    if !hazards.is_empty() {
+        return look.blocked(slot, hazards);
+    }
     let why = if had_one { Why::Lost } else { Why::New };
     look.claim(slot, left, look.next_attempt(), (generation, image), recruit, why)
 }

@@ -107,6 +107,11 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = false))]
     pub freeze: Text,
+    /// Names of slots, or of other clusters, that no file declares any more and that are left behind on purpose. New
+    /// slots are made beside their volumes only if they are named here.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", extend("default" = []))]
+    pub left_behind: Option<Vec<Spanned<String>>>,
     /// While this is true, `destroy` is refused.
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = true))]

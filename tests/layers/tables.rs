@@ -27,9 +27,11 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("gates/question",        &["answer", "look"]),
     ("gates/membership",      &["answer", "look", "gates/question"]),
     ("gates/cloud",           &["answer", "look", "gates/question"]),
+    ("gates/creation",        &["answer", "look", "slot_state", "gates/question"]),
     ("gates/group",           &["answer", "group", "gates/question"]),
     ("gates/intent",          &["answer", "approval", "look", "rehearsal", "slot_state", "steps", "gates/question"]),
-    ("gates",                 &["answer", "look", "gates/name", "gates/question", "gates/membership", "gates/cloud", "gates/group", "gates/intent"]),
+    ("gates",                 &["answer", "look", "gates/name", "gates/question", "gates/membership", "gates/cloud", "gates/creation", "gates/group",
+                                "gates/intent"]),
     // answers
     ("maintenance",           &["answer", "drift", "group", "look", "slot_state"]),
     ("select",                &["answer", "drift", "gates", "group", "look", "maintenance", "slot_state"]),

@@ -91,6 +91,9 @@ pub struct Desired {
     pub approved: Option<String>,
     rehearsal: bool,
     allow: Option<String>,
+    deny: Option<String>,
+    /// Names of slots and clusters that are left behind on purpose.
+    left_behind: Vec<String>,
     suspend: bool,
     freeze: bool,
     manage_autopilot: bool,
@@ -146,6 +149,7 @@ impl Desired {
             rollout: self.rollout(),
             suspend: self.suspend,
             freeze: self.freeze,
+            left_behind: self.left_behind.iter().cloned().collect(),
             origin: self.copy.then(|| self.origin(volumes)),
             ..declared
         }
@@ -159,6 +163,8 @@ impl Desired {
 
     fn rollout(&self) -> Rollout {
         let seconds = std::time::Duration::from_secs;
+        let allowed = self.allow.iter().map(|schedule| window(WindowKind::Allow, schedule));
+        let denied = self.deny.iter().map(|schedule| window(WindowKind::Deny, schedule));
         Rollout {
             strategy: if self.recreate { Strategy::Recreate } else { Strategy::Surge },
             bake_time: seconds(60),
@@ -172,16 +178,16 @@ impl Desired {
             },
             approved: self.approved.as_deref().map(Into::into),
             rehearsal: if self.rehearsal { Rehearsal::Required } else { Rehearsal::Optional },
-            windows: self.allow.iter().map(|schedule| window(schedule)).collect(),
+            windows: allowed.chain(denied).collect(),
         }
     }
 }
 
 /// `0 22 * * * for 4h`, in UTC.
-fn window(text: &str) -> Window {
+fn window(kind: WindowKind, text: &str) -> Window {
     let (schedule, hours) = text.split_once(" for ").unwrap();
     let hours: u64 = hours.trim_end_matches('h').parse().unwrap();
-    Window::new(WindowKind::Allow, schedule, std::time::Duration::from_secs(hours * 3_600), "UTC").unwrap()
+    Window::new(kind, schedule, std::time::Duration::from_secs(hours * 3_600), "UTC").unwrap()
 }
 
 /// The names of slots.

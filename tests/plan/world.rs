@@ -1,8 +1,9 @@
 //! The world of a case: a settled cluster as plain JSON, changed by name, and read as an observation.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hermitcrab::ids::{Attempt, ImageId};
+use hermitcrab::ids::{Attempt, ClusterName, ImageId};
 use hermitcrab::observed::{
     Catalogue, CloudView, Group, LastLaunch, LaunchAnswer, Nature, Observation, Reading, Setback,
 };
@@ -194,6 +195,7 @@ impl World {
             now: now(),
             wrote: read(get("wrote")),
             cloud: reading(&get("cloud"), Arc::new(view)),
+            undeclared: self.undeclared(spec, &get("undeclared")),
             membership: reading(&get("membership"), read(membership)),
             claim: reading(&get("claims"), read(record)),
             steady: self.steady(&things),
@@ -223,6 +225,15 @@ impl World {
         let since = before(now(), std::time::Duration::from_secs(20 * 60));
         let (key, doing, found) = (action.deed_key(), action.doing(), found.to_owned());
         seen.setbacks.push(Setback { key, doing, found, since, times, nature });
+    }
+
+    /// Other clusters, settled in the same place under these names.
+    fn undeclared(&self, spec: &ClusterSpec, names: &Value) -> BTreeMap<ClusterName, Arc<CloudView>> {
+        let view = |name: &Value| {
+            let other = World::new(&self.settled_on, false).observation(spec);
+            (read(name.clone()), other.cloud.seen().unwrap().clone())
+        };
+        names.as_array().into_iter().flatten().map(view).collect()
     }
 
     /// Our last launch, if EC2 would not honour the token of that attempt.

@@ -1,10 +1,12 @@
 //! Clusters and the cloud that they are in, as a command sees them that looks, changes something, and ends.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::action::{Action, Effect};
 use crate::cli::Failure;
+use crate::cli::desired::Desired;
 use crate::cli::world::Behaviour;
 use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
@@ -29,6 +31,8 @@ pub struct Environment {
 
 /// A cloud as commands use it: `Simulated` or `Aws`.
 pub(super) trait Backend {
+    /// Takes note of all clusters that are declared in some file.
+    fn declare(&self, clusters: BTreeSet<ClusterName>);
     fn look(&self, spec: &ClusterSpec) -> Observation;
     fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure>;
     fn reach(&self, target: Target, listeners: Listeners<'_>) -> Result<Conclusion, Failure>;
@@ -44,7 +48,14 @@ pub(super) trait Backend {
 
 impl Environment {
     pub(super) fn new(specs: Vec<ClusterSpec>, backend: impl Backend + 'static) -> Self {
+        backend.declare(specs.iter().map(|spec| spec.name.clone()).collect());
         Self { specs, backend: Box::new(backend) }
+    }
+
+    /// Takes note of all clusters that the files declare which a command was given, those that it does not look at as well.
+    pub fn beside(self, desired: &Desired) -> Self {
+        self.backend.declare(desired.declared());
+        self
     }
 
     /// Puts clusters into a simulated world. After a change the world is saved to `file`, where there is one.

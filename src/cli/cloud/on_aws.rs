@@ -1,5 +1,6 @@
 //! AWS as a command uses it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 
@@ -53,6 +54,10 @@ fn settings(owner: &Owner) -> Settings {
 }
 
 impl Backend for Aws {
+    fn declare(&self, clusters: BTreeSet<ClusterName>) {
+        self.controller.declare(clusters);
+    }
+
     fn look(&self, spec: &ClusterSpec) -> Observation {
         self.runtime.block_on(self.controller.look(spec))
     }

@@ -1,5 +1,6 @@
 //! The simulated world as a command uses it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::environment::Backend;
@@ -41,6 +42,10 @@ impl Simulated {
 }
 
 impl Backend for Simulated {
+    fn declare(&self, clusters: BTreeSet<ClusterName>) {
+        self.controller.declare(clusters);
+    }
+
     fn look(&self, spec: &ClusterSpec) -> Observation {
         block_on(&self.world, self.controller.look(spec))
     }

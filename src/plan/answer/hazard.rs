@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::ids::{Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, VolumeId, VolumeName, Zone};
+use crate::ids::{
+    ClusterName, Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, VolumeId, VolumeName, Zone,
+};
 use crate::observed::Process;
 use crate::spec::{ClusterSpec, Lag};
 use crate::time::Timestamp;
@@ -35,6 +37,17 @@ pub enum Hazard {
     /// The change window closes before the replacement could be finished.
     WindowTooShort {
         closes: Timestamp,
+    },
+    /// The slots that are no longer declared, and the instances and volumes of theirs that are there.
+    SlotsLeftBehind {
+        slots: BTreeSet<SlotName>,
+        instances: Vec<String>,
+        volumes: Vec<String>,
+    },
+    /// A cluster that no file declares, and what of it lies where this one is to be.
+    ClusterLeftBehind {
+        cluster: ClusterName,
+        resources: Vec<String>,
     },
     /// The plan that has to be approved, and the one that is approved, if any is.
     ApprovalRequired {

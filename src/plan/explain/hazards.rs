@@ -19,6 +19,7 @@ impl Hazard {
             Self::NotUnderstood { .. } => GateName::NotUnderstood,
             Self::Suspended => GateName::Suspended,
             Self::OutsideWindow { .. } | Self::WindowTooShort { .. } => GateName::OutsideWindow,
+            Self::SlotsLeftBehind { .. } | Self::ClusterLeftBehind { .. } => GateName::LeftBehind,
             Self::ApprovalRequired { .. } => GateName::ApprovalRequired,
             Self::NotRehearsed { .. } => GateName::NotRehearsed,
             Self::GenerationRejected { .. } => GateName::GenerationRejected,
@@ -62,6 +63,19 @@ impl Hazard {
             Self::KillSwitch { .. } => "remove the kill switch to let anything happen again".into(),
             Self::WrongAccount { wanted, .. } => format!("use credentials of account {wanted}, or correct `account`"),
             Self::Suspended => "set `suspend: false` to go on with upgrades".into(),
+            Self::SlotsLeftBehind { slots, instances, .. } if !instances.is_empty() => format!(
+                "declare {} again: a slot keeps its name; to give it up, end its instance and remove its member first",
+                joined(slots)
+            ),
+            Self::SlotsLeftBehind { slots, .. } => format!(
+                "declare {} again; if its volumes are left behind on purpose, write `leftBehind: [{}]` under `spec`",
+                joined(slots),
+                joined(slots)
+            ),
+            Self::ClusterLeftBehind { cluster, .. } => format!(
+                "name the cluster `{cluster}` again, or give the file that declares {cluster}, too; if this is another \
+                 cluster, write `leftBehind: [{cluster}]` under `spec`"
+            ),
             Self::ApprovalRequired { plan, .. } => {
                 format!("review the plan, then set `approved: {plan}` under `rollout`")
             }
@@ -144,6 +158,13 @@ impl fmt::Display for Hazard {
                 write!(f, "the change window closes at {}, before the replacement could be finished", clock(*closes))
             }
             Self::OutsideWindow { opens: None } => f.write_str("outside the change window"),
+            Self::SlotsLeftBehind { slots, instances, volumes } => {
+                let there = instances.iter().chain(volumes);
+                write!(f, "no longer declared, and still there: {} ({})", joined(slots), joined(there))
+            }
+            Self::ClusterLeftBehind { cluster, resources } => {
+                write!(f, "{cluster} is in the same place, and no file declares it: {}", joined(resources))
+            }
             Self::ApprovalRequired { plan, given: None } => write!(f, "{plan} is not approved"),
             Self::ApprovalRequired { plan, given: Some(given) } => {
                 write!(f, "{plan} is not approved; the approval is for {given}")

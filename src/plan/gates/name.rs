@@ -30,6 +30,7 @@ gate_names! {
     NotUnderstood = "not-understood",
     Suspended = "suspended",
     OutsideWindow = "outside-window",
+    LeftBehind = "left-behind",
     ApprovalRequired = "approval-required",
     NotRehearsed = "not-rehearsed",
     GenerationRejected = "generation-rejected",

@@ -3,7 +3,7 @@
 //! Each check takes what is written and gives what is meant, or `None` after it has reported why not. A field that is
 //! missing altogether or of the wrong type was reported by `shape` already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -39,6 +39,7 @@ pub(super) fn of(
     let capacity = meaning.capacity(&spec.capacity.unwrap_or_default());
     let volumes = meaning.volumes(&spec.volumes);
     let slots = meaning.slots(&spec.slots, written.slots(), region.as_deref());
+    let left_behind = meaning.left_behind(spec.left_behind.as_deref().unwrap_or_default());
     let rollout = rollout::of(&mut meaning, &spec.rollout.unwrap_or_default());
     Some(ClusterSpec {
         name: ClusterName::from(name?),
@@ -55,6 +56,7 @@ pub(super) fn of(
         suspend: boolean(&spec.suspend, false),
         freeze: boolean(&spec.freeze, false),
         deletion_protection: boolean(&spec.deletion_protection, true),
+        left_behind: left_behind?,
         origin: None,
         made: Made::default(),
     })
@@ -91,6 +93,12 @@ impl Meaning<'_, '_> {
     pub fn label(&mut self, text: &Text, what: &str) -> Option<String> {
         let message = |name: &str| format!("`{name}` is no {what} name");
         self.valid(text, names::is_label, message, |_| LABEL_HINT.to_owned())
+    }
+
+    /// Reads names of slots and clusters.
+    fn left_behind(&mut self, names: &[Spanned<String>]) -> Option<BTreeSet<String>> {
+        let names = names.iter().map(|name| self.label(&Some(name.clone()), "cluster or slot"));
+        names.collect::<Vec<_>>().into_iter().collect()
     }
 
     fn region(&mut self, text: &Text) -> Option<String> {
