@@ -14,7 +14,7 @@ use hermitcrab::event::Listeners;
 use hermitcrab::ids::SlotName;
 use hermitcrab::observed::{Reading, Sweep};
 use hermitcrab::plan::{Awaited, Hazard, Plan, WaitingOn, plan};
-use hermitcrab::ports::{Clock, Cloud, Outcome, Outside, PortError, Wanted};
+use hermitcrab::ports::{Clock, Cloud, Decision, Outcome, Outside, PortError, Wanted};
 use hermitcrab::sim::{Executor, FaultLevel, World};
 use hermitcrab::simulate;
 use hermitcrab::spec::ClusterSpec;
@@ -130,8 +130,9 @@ impl Cloud for Counting {
         spec: &ClusterSpec,
         slot: Option<&SlotName>,
         effect: &CloudEffect,
+        decision: &Decision,
     ) -> Result<Outcome, PortError> {
-        Cloud::change(&self.world, spec, slot, effect).await
+        Cloud::change(&self.world, spec, slot, effect, decision).await
     }
 }
 

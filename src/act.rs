@@ -1,30 +1,51 @@
-//! Carries out one action. There are no decisions here: one match, and one check of age.
+//! Carries out one action. There are no decisions here: one match, and two checks whether what was decided still holds.
 
-use crate::action::{Action, Effect};
-use crate::limits::Limits;
-use crate::ports::{Clock, Cloud, Coordination, Members, Outcome, Outside, PortError, Seat};
+use crate::action::{Action, CloudEffect, Effect};
+use crate::ids::ClusterName;
+use crate::ports::{Clock, Cloud, Coordination, Decision, Members, Outcome, Outside, PortError, Seat};
 use crate::spec::ClusterSpec;
-use crate::time::{Human, Timestamp, elapsed};
 
-/// Carries out an action that was decided at `decided`, unless that is too long ago.
+/// Carries out an action that was decided on, unless that was too long ago.
 pub async fn execute<O: Outside>(
     outside: &O,
     spec: &ClusterSpec,
     seats: &[Seat],
     action: &Action,
-    decided: Timestamp,
-    limits: &Limits,
+    decision: &Decision,
 ) -> Result<Outcome, PortError> {
-    let age = elapsed(outside.clock().now(), decided);
-    if age > limits.decision {
-        let expected = format!("a decision at most {} old", Human(limits.decision));
-        return Ok(Outcome::Changed { expected, found: format!("one that is {} old", Human(age)) });
+    if let Some(too_old) = decision.too_old(outside.clock().now()) {
+        return Ok(too_old);
     }
     match &action.effect {
-        Effect::Cloud(effect) => outside.cloud().change(spec, action.slot.as_ref(), effect).await,
+        Effect::Cloud(effect) => {
+            if let Some(changed) = claim_moved(outside, &action.cluster, effect, decision).await? {
+                return Ok(changed);
+            }
+            outside.cloud().change(spec, action.slot.as_ref(), effect, decision).await
+        }
         Effect::Member(effect) => outside.members().change(spec, seats, effect).await,
         Effect::Claim(effect) => outside.coordination().write(&action.cluster, effect).await,
     }
+}
+
+/// Reads the claim again before an instance is stopped, started or launched: these are the calls that harm if somebody has
+/// given the claim up since, or has made it another one.
+async fn claim_moved<O: Outside>(
+    outside: &O,
+    cluster: &ClusterName,
+    effect: &CloudEffect,
+    decision: &Decision,
+) -> Result<Option<Outcome>, PortError> {
+    let Some(revision) = decision.claim else { return Ok(None) };
+    if !matches!(effect, CloudEffect::Stop { .. } | CloudEffect::Start { .. } | CloudEffect::Launch(_)) {
+        return Ok(None);
+    }
+    let found = outside.coordination().read(cluster).await?.revision;
+    let changed = || Outcome::Changed {
+        expected: format!("the claim at revision {revision}"),
+        found: format!("it at revision {found}"),
+    };
+    Ok((found != revision).then(changed))
 }
 
 #[cfg(test)]
@@ -32,12 +53,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::action::CloudEffect;
+    use crate::action::ClaimEffect;
+    use crate::limits::Limits;
     use crate::sim::executor::block_on;
     use crate::sim::{FaultLevel, Payload, World};
     use crate::time::before;
 
-    fn stop_decided(age: Duration) -> (Outcome, u64) {
+    /// A stop that was decided so long ago, on the claim as it was then or as it was before somebody wrote to it.
+    fn stop_decided(age: Duration, claim_moves: bool) -> (Outcome, u64) {
         let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
         let (_, spec) = loaded.specs().next().unwrap();
         let world = World::new(1, FaultLevel::None);
@@ -46,20 +69,34 @@ mod tests {
         let instance = world.instances_of(&spec.name, &spec.slots[0].name).remove(0);
         let effect = Effect::Cloud(CloudEffect::Stop { instance });
         let action = Action { cluster: spec.name.clone(), slot: None, effect };
-        let decided = before(world.now(), age);
-        let outcome = block_on(&world, execute(&world, spec, &[], &action, decided, &Limits::DEFAULT)).unwrap();
+        let claim = Some(block_on(&world, Coordination::read(&world, &spec.name)).unwrap().revision);
+        let life = Limits::DEFAULT.decision;
+        if claim_moves {
+            let write = ClaimEffect::Revive { expects: claim.unwrap() };
+            block_on(&world, Coordination::write(&world, &spec.name, &write)).unwrap();
+        }
+        let decision = Decision { at: before(world.now(), age), life, claim };
+        let outcome = block_on(&world, execute(&world, spec, &[], &action, &decision)).unwrap();
         (outcome, world.calls().get("stop").copied().unwrap_or(0))
     }
 
     #[test]
     fn a_fresh_decision_is_sent() {
-        assert_eq!(stop_decided(Limits::DEFAULT.decision), (Outcome::Done, 1));
+        assert_eq!(stop_decided(Duration::ZERO, false), (Outcome::Done, 1));
     }
 
     #[test]
     fn a_decision_that_somebody_slept_on_is_not() {
-        let (outcome, sent) = stop_decided(Limits::DEFAULT.decision + Duration::from_secs(1));
+        let (outcome, sent) = stop_decided(Limits::DEFAULT.decision + Duration::from_secs(1), false);
         assert!(matches!(outcome, Outcome::Changed { .. }), "{outcome:?}");
+        assert_eq!(sent, 0);
+    }
+
+    #[test]
+    fn nothing_is_stopped_under_a_claim_that_has_moved() {
+        let (outcome, sent) = stop_decided(Duration::ZERO, true);
+        let Outcome::Changed { expected, .. } = &outcome else { panic!("{outcome:?}") };
+        assert!(expected.starts_with("the claim at revision"), "{expected}");
         assert_eq!(sent, 0);
     }
 }

@@ -18,7 +18,7 @@ use crate::ids::{ClusterName, Owner};
 use crate::limits::Limits;
 use crate::observed::{CloudView, Instance, InstanceState, Observation, Reading, Sweep};
 use crate::plan::{Goal, Plan, towards};
-use crate::ports::{Clock, Coordination, Members, Outside, PortError, Seat, chain};
+use crate::ports::{Clock, Coordination, Decision, Members, Outside, PortError, Seat, chain};
 use crate::spec::ClusterSpec;
 use crate::status::status;
 use crate::time::{Timestamp, before};
@@ -223,13 +223,16 @@ impl<'l, O: Outside> Controller<'l, O> {
         memory: &mut Memory,
         backoff: &mut Backoff,
     ) -> Duration {
-        let outcome = act::execute(&self.outside, &pass.spec, seats, action, pass.seen.now, &self.limits).await;
+        let claim = pass.seen.claim.seen().map(|record| record.revision);
+        let decision = Decision { at: pass.seen.now, life: self.limits.decision, claim };
+        let outcome = act::execute(&self.outside, &pass.spec, seats, action, &decision).await;
         let now = self.outside.clock().now();
         let told = outcome.as_ref().map(Clone::clone).map_err(Failed::from);
         let acted = Acted { action: action.clone(), status: pass.status.clone(), outcome: told };
         self.listeners.tell(now, Some(&pass.spec.name), EventKind::Acted(Rc::new(acted)));
         memory.wrote(now, action, &outcome);
-        backoff.after(&outcome, memory.setbacks.times(action))
+        let (times, is_named) = memory.setbacks.latest(now, action);
+        backoff.after(&outcome, times, is_named)
     }
 
     /// Looks at everything, each source after our last write to this cluster.

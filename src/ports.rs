@@ -12,6 +12,10 @@ use crate::observed::{ClaimRecord, Membership, Sweep};
 use crate::spec::{ApplicationSpec, ClusterSpec};
 use crate::time::Timestamp;
 
+mod decision;
+
+pub use decision::Decision;
+
 /// The instances and volumes of the whole fleet.
 #[allow(async_fn_in_trait)] // one thread, no `Send`
 pub trait Cloud {
@@ -20,12 +24,14 @@ pub trait Cloud {
     /// instances and volumes in the sweep name.
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError>;
 
-    /// Makes one mutating call. What the effect expects is checked before it is sent.
+    /// Makes one mutating call. What the effect expects is checked before it is sent, and the age of the decision after
+    /// every wait: one that is too old is not sent.
     async fn change(
         &self,
         spec: &ClusterSpec,
         slot: Option<&SlotName>,
         effect: &CloudEffect,
+        decision: &Decision,
     ) -> Result<Outcome, PortError>;
 }
 

@@ -7,16 +7,19 @@ use hermitcrab::action::expects::{Condition, Expectation, Finding};
 use hermitcrab::action::facts::Facts;
 use hermitcrab::action::{CloudEffect, CreateVolume, Launch};
 use hermitcrab::ids::{Attempt, InstanceId, Token, VolumeId};
-use hermitcrab::ports::{Clock, Cloud, Outcome};
+use hermitcrab::ports::{Clock, Cloud, Decision, Outcome};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
 use hermitcrab::spec::{Capacity, ClusterSpec};
-use hermitcrab::time::after;
+use hermitcrab::time::{Timestamp, after};
 
 #[path = "expects/world.rs"]
 mod world;
 
 use world::{DEVICE, INSTANCE, changes, creation, effects, facts, owner, slot, spec};
+
+/// A decision that is not looked at for its age.
+const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None };
 
 /// Gives the row that decides, if one does.
 fn decisive(rows: &[Expectation<'_>], facts: &Facts) -> Option<usize> {
@@ -92,7 +95,7 @@ impl Settled {
     }
 
     fn change(&self, slot: &str, effect: &CloudEffect) -> Outcome {
-        block_on(&self.world, Cloud::change(&self.world, &self.spec, Some(&slot.into()), effect)).unwrap()
+        block_on(&self.world, Cloud::change(&self.world, &self.spec, Some(&slot.into()), effect, &AT_ANY_TIME)).unwrap()
     }
 }
 

@@ -11,14 +11,19 @@ use hermitcrab::event::Listeners;
 use hermitcrab::ids::{ClusterName, ImageId};
 use hermitcrab::observed::{ClaimRecord, CloudView, Health, Membership, Remains};
 use hermitcrab::plan::Goal;
-use hermitcrab::ports::{Canaries, Clock, Cloud, Coordination, Members, Outside, OutsideWithCanaries, Wanted};
+use hermitcrab::ports::{
+    Canaries, Clock, Cloud, Coordination, Decision, Members, Outside, OutsideWithCanaries, Wanted,
+};
 use hermitcrab::rehearsal::{Budget, Changes, Judgement, NoSource, Rehearsal, Report, Source, UnknownZone, copy, name};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
 use hermitcrab::simulate::{settings, version};
 use hermitcrab::spec::load::load;
 use hermitcrab::spec::{ApplicationSpec, ClusterSpec};
-use hermitcrab::time::after;
+use hermitcrab::time::{Timestamp, after};
+
+/// A decision that is not looked at for its age.
+const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None };
 
 #[path = "rehearse/required.rs"]
 mod required;
@@ -285,7 +290,7 @@ fn a_snapshot_that_is_left_alone_is_found_and_swept() {
     let volume = view(&world, &spec.name).volumes[0].id.clone();
     let slot = copy.slots[0].name.clone();
     let effect = CloudEffect::CopyVolume { volume, of: spec.name.clone(), slot: slot.clone(), name: "data".into() };
-    block_on(&world, Cloud::change(&world, &copy, Some(&slot), &effect)).unwrap();
+    block_on(&world, Cloud::change(&world, &copy, Some(&slot), &effect, &AT_ANY_TIME)).unwrap();
     let found = |copies| {
         let wanted = Wanted { region: spec.region.clone(), copies, ..Wanted::default() };
         block_on(&world, world.sweep(&wanted)).unwrap().clusters.contains_key(&copy.name)

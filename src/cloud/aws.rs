@@ -19,7 +19,7 @@ use aws_smithy_http_client::tls;
 use crate::action::CloudEffect;
 use crate::ids::{Owner, SlotName};
 use crate::observed::Sweep;
-use crate::ports::{Clock, Cloud, Outcome, PortError, Wanted};
+use crate::ports::{Clock, Cloud, Decision, Outcome, PortError, Wanted};
 use crate::spec::ClusterSpec;
 
 pub mod adopt;
@@ -165,7 +165,8 @@ impl<C: Clock> Cloud for Aws<C> {
         spec: &ClusterSpec,
         slot: Option<&SlotName>,
         effect: &CloudEffect,
+        decision: &Decision,
     ) -> Result<Outcome, PortError> {
-        self.carry_out(spec, slot, effect).await
+        self.carry_out(spec, slot, effect, decision).await
     }
 }

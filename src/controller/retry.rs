@@ -44,8 +44,12 @@ impl Backoff {
     }
 
     /// The pause after an action: none if it took effect, because then there is something new to see. An action that has
-    /// had this answer several `times` in a row has come to nothing so far.
-    pub(super) fn after(&mut self, outcome: &Result<Outcome, PortError>, times: u32) -> Duration {
+    /// had this answer several `times` in a row has come to nothing so far. If it `is_named`, the planner says so next, and
+    /// does not try it again until it is time.
+    pub(super) fn after(&mut self, outcome: &Result<Outcome, PortError>, times: u32, is_named: bool) -> Duration {
+        if is_named {
+            return MOMENT;
+        }
         if outcome.is_ok() && times <= QUICK {
             self.reset();
         }
@@ -69,10 +73,10 @@ impl Backoff {
             ErrorKind::Throttled => pause,
             ErrorKind::NotFound | ErrorKind::Unreachable | ErrorKind::TokenSpent => pause.min(LONGEST_WHEN_BUSY),
             ErrorKind::NoCapacity => pause.max(LONGEST),
-            // The planner says so from now on, and does not try it again until it is time.
-            ErrorKind::Denied | ErrorKind::Unknown => MOMENT,
+            // An unknown code holds the cluster: the planner says so from now on.
+            ErrorKind::Unknown => MOMENT,
             // A launch may be valid in a moment.
-            ErrorKind::Invalid => pause.min(LONGEST_WHEN_BUSY),
+            ErrorKind::Denied | ErrorKind::Invalid => pause.min(LONGEST_WHEN_BUSY),
         }
     }
 

@@ -70,10 +70,12 @@ impl Setbacks {
         self.tries.iter().filter_map(|(key, tries)| tries.setback(key, now)).collect()
     }
 
-    /// Says how often in a row a deed has had the answer that it had last.
-    pub(super) fn times(&self, action: &Action) -> u32 {
-        let tries = self.tries.get(&action.deed_key());
-        tries.and_then(|tries| tries.undone.as_ref().or(tries.done.as_ref())).map_or(0, |streak| streak.times)
+    /// Says how often in a row a deed has had the answer that it had last, and whether it is held back for that.
+    pub(super) fn latest(&self, now: Timestamp, action: &Action) -> (u32, bool) {
+        let key = action.deed_key();
+        let Some(tries) = self.tries.get(&key) else { return (0, false) };
+        let times = tries.undone.as_ref().or(tries.done.as_ref()).map_or(0, |streak| streak.times);
+        (times, tries.setback(&key, now).is_some())
     }
 
     /// Forgets everything: somebody has acted.
@@ -225,7 +227,7 @@ mod tests {
         let mut setbacks = Setbacks::default();
         for second in [0, 1_000, 2_000, 3_000, 4_000, 5_000] {
             setbacks.note(at(second), &stop("a"), &Ok(Outcome::Done));
-            assert_eq!(setbacks.times(&stop("a")), 1);
+            assert_eq!(setbacks.latest(at(second), &stop("a")), (1, false));
         }
     }
 }

@@ -21,8 +21,8 @@ use crate::action::{ClaimEffect, CloudEffect, Effect, MemberEffect};
 use crate::ids::{ClusterName, SlotName};
 use crate::observed::{ClaimRecord, Membership, Sweep};
 use crate::ports::{
-    Canaries, Clock, Cloud, Coordination, ErrorKind, Members, Outcome, OutsideWithCanaries, PortError, Seat, Wanted,
-    canary_key,
+    Canaries, Clock, Cloud, Coordination, Decision, ErrorKind, Members, Outcome, OutsideWithCanaries, PortError, Seat,
+    Wanted, canary_key,
 };
 use crate::spec::{ApplicationSpec, ClusterSpec};
 use crate::time::Timestamp;
@@ -49,13 +49,17 @@ impl Cloud for World {
         spec: &ClusterSpec,
         slot: Option<&SlotName>,
         effect: &CloudEffect,
+        decision: &Decision,
     ) -> Result<Outcome, PortError> {
         let cluster = &spec.name;
         let slow = matches!(effect, CloudEffect::Launch(_) | CloudEffect::Start { .. });
         let takes = if slow { latency::RUN_INSTANCES } else { latency::API };
         let doing = format!("{} for {}", effect.name(), slot.map_or(&**cluster, |slot| &**slot));
         let look = |state: &mut State, sender| {
-            let found = state.region.check(spec, slot, effect)?;
+            let found = match decision.too_old(instant(state.now)) {
+                Some(too_old) => Some(too_old),
+                None => state.region.check(spec, slot, effect)?,
+            };
             if let Some(outcome) = &found {
                 state.record(sender, cluster, slot, &Effect::Cloud(effect.clone()), &Ok(outcome.clone()));
             }

@@ -2,18 +2,19 @@
 
 use std::fmt::Write;
 use std::slice::from_ref;
+use std::time::Duration;
 
 use expect_test::expect_file;
 use hermitcrab::action::{CloudEffect, Launch};
 use hermitcrab::cloud::aws::{Aws, Options};
 use hermitcrab::ids::{Attempt, InstanceId, Owner, SlotName, Token, VolumeId};
 use hermitcrab::make::{Make, UserData};
-use hermitcrab::ports::{Cloud, ErrorKind, Outcome, PortError};
+use hermitcrab::ports::{Cloud, Decision, ErrorKind, Outcome, PortError};
 use hermitcrab::spec::ClusterSpec;
 use libtest_mimic::Trial;
 
 use crate::endpoint::Endpoint;
-use crate::fixture::{OWNER, TestClock, open, spec};
+use crate::fixture::{AT_ANY_TIME, OWNER, TestClock, open, spec};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -21,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         crate::trial("a_refusal_is_of_its_kind_and_never_repeated", a_refusal_is_of_its_kind),
         crate::trial("a_launch_that_brings_something_else_holds", a_launch_that_brings_something_else_holds),
         crate::trial("launches_beyond_the_limit_are_not_sent", launches_beyond_the_limit_are_not_sent),
+        crate::trial("what_was_decided_too_long_ago_is_not_sent", what_was_decided_too_long_ago_is_not_sent),
         crate::trial("nothing_is_detached_from_what_may_use_it", nothing_is_detached_from_what_may_use_it),
         crate::trial("a_race_that_ec2_settles_is_no_failure", a_race_that_ec2_settles_is_no_failure),
         crate::trial("a_volume_meets_only_its_own_slot", a_volume_meets_only_its_own_slot),
@@ -50,7 +52,7 @@ impl Stage {
     }
 
     async fn change(&self, effect: &CloudEffect) -> Result<Outcome, PortError> {
-        self.aws.change(&self.spec, Some(&self.slot), effect).await
+        self.aws.change(&self.spec, Some(&self.slot), effect, &AT_ANY_TIME).await
     }
 
     /// Sets the answers of the instance view and the volume view.
@@ -236,10 +238,20 @@ async fn launches_beyond_the_limit_are_not_sent() {
     let endpoint = Some(stage.endpoint.url.clone());
     let options = Options { endpoint, share: 1, ..Options::new(Owner::from(OWNER), "us-east-1") };
     let aws = Aws::open(TestClock::at("2026-11-23T00:00:00Z"), options).await;
-    aws.change(&stage.spec, Some(&stage.slot), &effect).await.unwrap();
-    let error = aws.change(&stage.spec, Some(&stage.slot), &effect).await.unwrap_err();
+    aws.change(&stage.spec, Some(&stage.slot), &effect, &AT_ANY_TIME).await.unwrap();
+    let error = aws.change(&stage.spec, Some(&stage.slot), &effect, &AT_ANY_TIME).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Throttled, "{}", error.source);
     assert_eq!(stage.endpoint.asked().len(), 1);
+}
+
+async fn what_was_decided_too_long_ago_is_not_sent() {
+    let stage = Stage::new().await;
+    stage.endpoint.answers("RunInstances", launched(&stage, &stage.spec.image));
+    let effect = CloudEffect::Launch(Box::new(stage.launch()));
+    let old = Decision { life: Duration::from_secs(5), ..AT_ANY_TIME };
+    let outcome = stage.aws.change(&stage.spec, Some(&stage.slot), &effect, &old).await;
+    assert!(is_changed(&outcome), "{outcome:?}");
+    assert_eq!(stage.endpoint.asked().len(), 0);
 }
 
 async fn nothing_is_detached_from_what_may_use_it() {
@@ -276,7 +288,7 @@ async fn a_volume_meets_only_its_own_slot() {
     stage.shows(&instance("running", &other, &[]), &[volume(DATA, None, &other)]);
     assert!(is_changed(&stage.change(&attach()).await), "both are another slot's");
     stage.shows(&instance("running", &other, &[]), &[volume(DATA, None, &ours_and(&[]))]);
-    assert!(is_changed(&stage.aws.change(&stage.spec, None, &attach()).await), "one is another slot's");
+    assert!(is_changed(&stage.aws.change(&stage.spec, None, &attach(), &AT_ANY_TIME).await), "one is another slot's");
     let elsewhere = volume(DATA, None, &ours_and(&[])).replace("us-east-1a", "us-east-1b");
     stage.shows(&instance("running", &ours_and(&[]), &[]), &[elsewhere]);
     assert_eq!(stage.change(&attach()).await.unwrap_err().kind, ErrorKind::Invalid, "another zone");

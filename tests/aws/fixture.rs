@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hermitcrab::cloud::aws::{Aws, Options};
 use hermitcrab::ids::Owner;
-use hermitcrab::ports::{Clock, Wanted};
+use hermitcrab::ports::{Clock, Decision, Wanted};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
 use hermitcrab::time::{Timestamp, after};
@@ -37,6 +37,8 @@ impl Clock for TestClock {
 }
 
 pub const OWNER: &str = "hermitcrab";
+/// A decision that is not looked at for its age.
+pub const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None };
 
 /// The adapter, as `run` opens it; at that endpoint, or at the one that the environment names.
 pub async fn open(clock: &TestClock, endpoint: Option<&str>) -> Aws<TestClock> {

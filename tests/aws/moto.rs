@@ -13,7 +13,7 @@ use hermitcrab::spec::ClusterSpec;
 use libtest_mimic::Trial;
 
 use crate::fetch::is_required;
-use crate::fixture::{OWNER, TestClock, open, spec, wanted};
+use crate::fixture::{AT_ANY_TIME, OWNER, TestClock, open, spec, wanted};
 use crate::moto_adoption::{adopt, ask, empty_a_group};
 use crate::moto_copies::copy;
 use crate::moto_server::MISSING;
@@ -48,7 +48,7 @@ impl Stage {
 
     async fn try_change(&self, effect: &CloudEffect) -> Result<Outcome, hermitcrab::ports::PortError> {
         self.clock.pass(Duration::from_secs(60));
-        self.aws.change(&self.spec, Some(&self.slot), effect).await
+        self.aws.change(&self.spec, Some(&self.slot), effect, &AT_ANY_TIME).await
     }
 
     pub async fn view(&self) -> CloudView {
@@ -273,10 +273,10 @@ async fn clear_away(stage: &Stage, old: &InstanceId, volume: &VolumeId) {
 async fn refuse_strangers(stage: &Stage, new: &InstanceId) {
     let retire = CloudEffect::Retire { instance: new.clone() };
     let elsewhere = stage.spec.slots[1].name.clone();
-    let outcome = stage.aws.change(&stage.spec, Some(&elsewhere), &retire).await.unwrap();
+    let outcome = stage.aws.change(&stage.spec, Some(&elsewhere), &retire, &AT_ANY_TIME).await.unwrap();
     assert!(is_changed(&outcome), "it is another slot's");
     let namesake = ClusterSpec { name: "other".into(), ..stage.spec.clone() };
-    let outcome = stage.aws.change(&namesake, Some(&stage.slot), &retire).await.unwrap();
+    let outcome = stage.aws.change(&namesake, Some(&stage.slot), &retire, &AT_ANY_TIME).await.unwrap();
     assert!(is_changed(&outcome), "it is another cluster's");
     assert_eq!(stage.change(&retire).await, Outcome::Done);
     let outcome = stage.change(&CloudEffect::Terminate { instance: new.clone() }).await;

@@ -7,7 +7,7 @@ use hermitcrab::ids::{Owner, SnapshotId, Token, VolumeId};
 use hermitcrab::observed::{SnapshotPurpose, SnapshotState};
 use hermitcrab::ports::{Cloud, Outcome, Wanted};
 
-use crate::fixture::{OWNER, wanted};
+use crate::fixture::{AT_ANY_TIME, OWNER, wanted};
 use crate::moto::{Stage, is_changed};
 
 /// A copy of the cluster begins with what a volume that is in use holds, and ends without a trace; what was saved stays.
@@ -16,7 +16,7 @@ pub async fn copy(stage: &Stage, volume: &VolumeId) {
     let slot = spec.slots[0].clone();
     let change = async |effect: &CloudEffect| {
         stage.clock.pass(Duration::from_secs(60));
-        let outcome = stage.aws.change(&spec, Some(&slot.name), effect).await;
+        let outcome = stage.aws.change(&spec, Some(&slot.name), effect, &AT_ANY_TIME).await;
         outcome.unwrap_or_else(|error| panic!("{}: {error}: {}", effect.name(), error.source))
     };
     let copied = |of: &str| {

@@ -11,7 +11,7 @@ use hermitcrab::sim::{Executor, FaultLevel, What, World, block_on};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::{after, elapsed};
 
-use crate::world::{Harness, VERSION, retire, seconds, spec, start, stop, terminate};
+use crate::world::{AT_ANY_TIME, Harness, VERSION, retire, seconds, spec, start, stop, terminate};
 
 /// A controller that only looks, and tells what was out of date.
 fn stale_reads(level: FaultLevel, seed: u64) -> usize {
@@ -47,7 +47,7 @@ async fn fumbles(world: World, spec: ClusterSpec, turns: Rc<RefCell<u32>>) {
             2 => retire(&instance.id),
             _ => terminate(&instance.id),
         };
-        let _ = Cloud::change(&world, &spec, Some(&instance.slot), &effect).await;
+        let _ = Cloud::change(&world, &spec, Some(&instance.slot), &effect, &AT_ANY_TIME).await;
     }
 }
 
@@ -200,7 +200,7 @@ fn a_late_request_is_refused_as_expired() {
             let heard = heard.clone();
             Box::pin(async move {
                 let slot = spec.slots[0].name.clone();
-                let answer = Cloud::change(&world, &spec, Some(&slot), &stop(&instance)).await;
+                let answer = Cloud::change(&world, &spec, Some(&slot), &stop(&instance), &AT_ANY_TIME).await;
                 *heard.borrow_mut() = answer.err().map(|error| error.kind);
             })
         }

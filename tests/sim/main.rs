@@ -6,6 +6,7 @@ mod careful;
 mod ec2;
 mod faults;
 mod groups;
+mod late;
 mod members;
 mod rules;
 mod world;

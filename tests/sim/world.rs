@@ -7,11 +7,14 @@ use std::time::Duration;
 use hermitcrab::action::{CloudEffect, Launch, MemberEffect};
 use hermitcrab::ids::{Attempt, ClusterName, ImageId, InstanceId, MemberId, Owner, SlotName, Token, VolumeId};
 use hermitcrab::observed::{CloudView, Health, Instance, InstanceState, Membership, Volume};
-use hermitcrab::ports::{Canaries, Clock, Cloud, Members, Outcome, PortError, Seat, Wanted};
+use hermitcrab::ports::{Canaries, Clock, Cloud, Decision, Members, Outcome, PortError, Seat, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
 use hermitcrab::time::Timestamp;
+
+/// A decision that is not looked at for its age.
+pub const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None };
 
 /// The image that clusters are settled on, and a new one.
 pub const OLD: &str = "ami-0aa11bb22cc33dd44";
@@ -118,7 +121,7 @@ impl Harness {
 
     pub fn try_do(&self, number: usize, effect: CloudEffect) -> Result<Outcome, PortError> {
         let slot = self.slot(number);
-        block_on(&self.world, Cloud::change(&self.world, &self.spec, Some(&slot), &effect))
+        block_on(&self.world, Cloud::change(&self.world, &self.spec, Some(&slot), &effect, &AT_ANY_TIME))
     }
 
     pub fn act(&self, number: usize, effect: CloudEffect) -> Outcome {

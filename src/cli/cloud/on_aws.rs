@@ -22,7 +22,7 @@ use crate::event::Listeners;
 use crate::ids::{ClusterName, Owner};
 use crate::limits::Limits;
 use crate::observed::Observation;
-use crate::ports::{Clock, Coordination, Outcome, Outside, PortError};
+use crate::ports::{Clock, Coordination, Decision, Outcome, Outside, PortError};
 use crate::rehearsal::{Rehearsal, Report};
 use crate::simulate;
 use crate::spec::ClusterSpec;
@@ -64,7 +64,8 @@ impl Backend for Aws {
 
     fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure> {
         let outside = self.controller.outside();
-        let acted = act::execute(outside, spec, &[], action, outside.clock().now(), &Limits::DEFAULT);
+        let decision = Decision::made(outside.clock().now(), Limits::DEFAULT.decision);
+        let acted = act::execute(outside, spec, &[], action, &decision);
         self.runtime.block_on(acted).map_err(Failure::new)
     }
 

@@ -15,7 +15,7 @@ use crate::event::Listeners;
 use crate::ids::ClusterName;
 use crate::limits::Limits;
 use crate::observed::Observation;
-use crate::ports::{Clock, Cloud, Coordination, Outcome, PortError, Wanted};
+use crate::ports::{Clock, Cloud, Coordination, Decision, Outcome, PortError, Wanted};
 use crate::rehearsal::{self, Rehearsal};
 use crate::sim::World;
 use crate::sim::executor::block_on;
@@ -51,8 +51,8 @@ impl Backend for Simulated {
     }
 
     fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure> {
-        let outcome =
-            block_on(&self.world, act::execute(&self.world, spec, &[], action, self.world.now(), &Limits::DEFAULT));
+        let decision = Decision::made(self.world.now(), Limits::DEFAULT.decision);
+        let outcome = block_on(&self.world, act::execute(&self.world, spec, &[], action, &decision));
         self.keep()?;
         outcome.map_err(Failure::new)
     }

@@ -18,7 +18,7 @@ use super::operation::{self, Operation};
 use super::{Aws, Region};
 use crate::action::CloudEffect;
 use crate::ids::{InstanceId, SlotName, VolumeId};
-use crate::ports::{Clock, ErrorKind, Outcome, PortError};
+use crate::ports::{Clock, Decision, ErrorKind, Outcome, PortError};
 use crate::spec::ClusterSpec;
 use crate::time::{Human, Timestamp, elapsed};
 
@@ -40,6 +40,7 @@ struct Change<'a, C> {
     region: Rc<Region>,
     spec: &'a ClusterSpec,
     slot: Option<&'a SlotName>,
+    decision: &'a Decision,
     /// Moment at which the first question of the look was sent.
     looked: Cell<Option<Timestamp>>,
 }
@@ -80,9 +81,10 @@ impl<C: Clock> Aws<C> {
         spec: &ClusterSpec,
         slot: Option<&SlotName>,
         effect: &CloudEffect,
+        decision: &Decision,
     ) -> Result<Outcome, PortError> {
         let region = self.region(&spec.region);
-        let change = Change { aws: self, region, spec, slot, looked: Cell::new(None) };
+        let change = Change { aws: self, region, spec, slot, decision, looked: Cell::new(None) };
         match change.make(effect).await {
             Ok(outcome) | Err(Halt::Answer(outcome)) => Ok(outcome),
             Err(Halt::Failed(failure)) => Err(failure.while_doing(doing(spec, slot, effect))),
@@ -127,6 +129,7 @@ impl<C: Clock> Change<'_, C> {
     async fn make(&self, effect: &CloudEffect) -> Result<Outcome, Halt> {
         let operation = operation(effect);
         self.aws.turn(&self.region, operation).await?;
+        self.is_in_time()?;
         let facts = self.meets_expectations(operation, effect).await?;
         match effect {
             CloudEffect::CreateVolume(wanted) => self.create_volume(wanted).await,
@@ -167,7 +170,12 @@ impl<C: Clock> Change<'_, C> {
         self.aws.send(&self.region, operation, request).await
     }
 
-    /// The call itself, if the look before it is still fresh.
+    /// Ends the change if what was decided is too old by now: somebody may have slept in any of the waits on the way.
+    fn is_in_time(&self) -> Result<(), Halt> {
+        self.decision.too_old(self.aws.clock.now()).map_or(Ok(()), |too_old| Err(Halt::Answer(too_old)))
+    }
+
+    /// The call itself, if the look before it is still fresh, and so is the decision.
     async fn send<T, E>(
         &self,
         operation: Operation,
@@ -180,6 +188,7 @@ impl<C: Clock> Change<'_, C> {
         if age > FRESH {
             return halt(format!("a look at most {} old", Human(FRESH)), format!("one that is {} old", Human(age)));
         }
+        self.is_in_time()?;
         Ok(self.aws.send(&self.region, operation, request).await?)
     }
 }

@@ -1,0 +1,152 @@
+//! Trouble between a decision and its call: a wait of the adapter's own, and a refusal that stays.
+
+use std::time::Duration;
+
+use hermitcrab::action::CloudEffect;
+use hermitcrab::controller::{Controller, ManagedCluster};
+use hermitcrab::event::{Listeners, Pass};
+use hermitcrab::ids::{ImageId, SlotName};
+use hermitcrab::observed::Sweep;
+use hermitcrab::plan::{Plan, Stall};
+use hermitcrab::ports::{Clock, Cloud, Decision, ErrorKind, Outcome, Outside, PortError, Wanted};
+use hermitcrab::sim::{World, block_on};
+use hermitcrab::simulate::settings;
+use hermitcrab::spec::ClusterSpec;
+
+use crate::world::{Harness, NEW};
+
+/// The simulated world, behind an adapter that has trouble with one kind of call.
+struct Troubled {
+    world: World,
+    call: &'static str,
+    trouble: Trouble,
+}
+
+enum Trouble {
+    /// The process sleeps in the adapter, after the decision and before the call.
+    Sleeps(Duration),
+    /// EC2 refuses the call so, for ever.
+    Refuses(ErrorKind),
+}
+
+impl Cloud for Troubled {
+    async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
+        self.world.sweep(wanted).await
+    }
+
+    async fn change(
+        &self,
+        spec: &ClusterSpec,
+        slot: Option<&SlotName>,
+        effect: &CloudEffect,
+        decision: &Decision,
+    ) -> Result<Outcome, PortError> {
+        match self.trouble {
+            Trouble::Sleeps(span) if effect.name() == self.call => self.world.sleep(span).await,
+            Trouble::Refuses(kind) if effect.name() == self.call => {
+                return Err(PortError::new(effect.name(), kind, "it is so"));
+            }
+            Trouble::Sleeps(_) | Trouble::Refuses(_) => {}
+        }
+        self.world.change(spec, slot, effect, decision).await
+    }
+}
+
+impl Outside for Troubled {
+    type Cloud = Self;
+    type Members = World;
+    type Coordination = World;
+    type Clock = World;
+
+    fn cloud(&self) -> &Self {
+        self
+    }
+
+    fn members(&self) -> &World {
+        &self.world
+    }
+
+    fn coordination(&self) -> &World {
+        &self.world
+    }
+
+    fn clock(&self) -> &World {
+        &self.world
+    }
+}
+
+/// Attends to a cluster that is to be brought to a new image, until a pass is an end.
+fn roll<E>(harness: &Harness, call: &'static str, trouble: Trouble, end: impl FnMut(&Pass) -> Option<E>) -> E {
+    let world = harness.world.controller(0);
+    let controller = Controller::new(Troubled { world, call, trouble }, Listeners::default(), settings(1));
+    let mut spec = harness.spec.clone();
+    spec.image = ImageId::from(NEW);
+    let cluster = ManagedCluster::new(spec);
+    block_on(&harness.world, controller.attend_until(&cluster, end)).unwrap()
+}
+
+fn stall(pass: &Pass) -> Option<Stall> {
+    match &pass.plan {
+        Plan::Stalled(stall) => Some(stall.clone()),
+        _ => None,
+    }
+}
+
+fn calls(harness: &Harness, name: &str) -> u64 {
+    harness.world.calls().get(name).copied().unwrap_or(0)
+}
+
+#[test]
+fn a_stop_that_somebody_slept_on_is_never_sent_and_is_named() {
+    let harness = Harness::settled();
+    let stall = roll(&harness, "stop", Trouble::Sleeps(Duration::from_secs(150)), stall);
+    assert_eq!(calls(&harness, "stop"), 0);
+    let Stall::NotAsExpected { doing, found, times, .. } = &stall else { panic!("{stall:?}") };
+    assert!(doing.starts_with("stop i-") && *times >= 3, "{stall}");
+    assert!(found.starts_with("expected a decision at most 5s old, found one that is 2m 30s"), "{found}");
+}
+
+#[test]
+fn whatever_refuses_a_call_for_ever_is_named() {
+    for kind in [
+        ErrorKind::Throttled,
+        ErrorKind::Denied,
+        ErrorKind::NoCapacity,
+        ErrorKind::NotFound,
+        ErrorKind::Invalid,
+        ErrorKind::Unreachable,
+        ErrorKind::Unknown,
+    ] {
+        for call in ["launch", "stop", "detach", "attach", "retire", "terminate", "settle"] {
+            let harness = Harness::settled();
+            let limit = harness.world.now() + Duration::from_secs(24 * 60 * 60);
+            let stall = roll(&harness, call, Trouble::Refuses(kind), |pass| {
+                assert!(pass.seen.now < limit, "{call} {kind}: {}", pass.plan);
+                stall(pass)
+            });
+            assert!(stall.to_string().contains(call) || kind == ErrorKind::Unknown, "{call} {kind}: {stall}");
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_has_lost_its_instance_does_not_wait_for_one_that_cannot_go_on() {
+    for call in ["launch", "stop", "detach", "attach", "retire", "terminate", "settle"] {
+        let harness = Harness::settled();
+        let (lost, limit) = (harness.slot(0), harness.world.now() + Duration::from_secs(4 * 60 * 60));
+        let gone = harness.of(0).0;
+        let mut is_gone = false;
+        roll(&harness, call, Trouble::Refuses(ErrorKind::Denied), |pass| {
+            if !is_gone && stall(pass).is_some() {
+                harness.world.terminate_instance(&gone);
+                is_gone = true;
+            }
+            let status = pass.status.slots.iter().find(|slot| slot.slot == lost)?;
+            let is_healed = is_gone && status.instance.as_ref() != Some(&gone) && status.counts_as_healthy();
+            let is_healable = call != "launch" && call != "attach";
+            assert!(pass.seen.now < limit || !is_healable, "{call}: {}", pass.plan);
+            (is_healed || pass.seen.now >= limit).then_some(())
+        });
+        assert_eq!(harness.world.violations(), [], "{call}");
+    }
+}
