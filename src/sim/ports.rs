@@ -56,7 +56,7 @@ impl Cloud for World {
         let takes = if slow { latency::RUN_INSTANCES } else { latency::API };
         let doing = format!("{} for {}", effect.name(), slot.map_or(&**cluster, |slot| &**slot));
         let look = |state: &mut State, sender| {
-            let found = match decision.too_old(instant(state.now)) {
+            let found = match decision.too_old(state.shown_at(self.controller, state.now)) {
                 Some(too_old) => Some(too_old),
                 None => state.region.check(spec, slot, effect)?,
             };
