@@ -19,8 +19,8 @@ pub mod volume;
 pub use claim::{Claim, ClaimRecord, Ending, Purpose, Rehearsed, Remains, Verdict};
 pub use group::{Group, GroupMember, Launches, Lifecycle, Process, Recruit, Template, TemplateVersion};
 pub use instance::{Checks, Device, Instance, InstanceState, Origin, ScheduledEvent};
-pub use membership::{Health, Member, Membership, Pruning};
-pub use region::{Catalogue, Image, ImageState};
+pub use membership::{Blocker, Health, Member, Membership, Pruning, is_version};
+pub use region::{Catalogue, Image, ImageDevice, ImageState};
 pub use setback::{Nature, Setback};
 pub use volume::{Attachment, AttachmentPhase, Settled, Snapshot, SnapshotPurpose, SnapshotState, Volume, VolumeState};
 

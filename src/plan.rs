@@ -13,6 +13,7 @@ pub mod look;
 pub mod drift;
 pub mod slot_state;
 pub mod steps;
+pub mod undeclared;
 
 pub mod replacement;
 

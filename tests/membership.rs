@@ -229,3 +229,58 @@ fn servers_of_another_datacenter_are_not_the_declared_ones() {
     assert_eq!(error.kind, ErrorKind::Invalid);
     assert!(chain(&error).contains(says), "{}", chain(&error));
 }
+
+/// The servers in calm, as the Enterprise edition, with settings of autopilot.
+fn enterprise(settings: &[(&str, serde_json::Value)]) -> Recorded {
+    let mut steady = Recorded::phase("steady");
+    for verdict in steady.body(HEALTH)["Servers"].as_array_mut().unwrap() {
+        verdict["Version"] = json!("1.20.2+ent");
+    }
+    let autopilot = steady.body("/v1/operator/autopilot/configuration");
+    settings.iter().for_each(|(name, value)| autopilot[*name] = value.clone());
+    steady
+}
+
+/// The application's reasons why no member may be replaced, where this version is expected.
+fn blockers(recorded: &Recorded, version: Option<&str>) -> Vec<String> {
+    block_on(async {
+        let (port, _) = recorded.serve().await;
+        let mut spec = spec(port);
+        spec.application.consul_mut().unwrap().version = version.map(str::to_owned);
+        let membership = Applications::default().membership(&spec, &seats(recorded, &spec)).await.unwrap();
+        membership.blockers.into_iter().map(|blocker| blocker.why).collect()
+    })
+}
+
+#[test]
+fn settings_of_the_enterprise_edition_that_keep_a_server_from_voting_are_reasons_not_to_begin() {
+    let none: Vec<String> = Vec::new();
+    let on = "autopilot's upgrade migration is on";
+    let migrates = blockers(&enterprise(&[]), None);
+    assert!(migrates.len() == 1 && migrates[0].starts_with(on), "{migrates:?}");
+    assert!(blockers(&enterprise(&[]), Some("1.21.0"))[0].starts_with(on), "another version waits for its vote");
+    assert_eq!(blockers(&enterprise(&[]), Some("1.20.2")), none, "the same version does not");
+    assert_eq!(blockers(&enterprise(&[("DisableUpgradeMigration", json!(true))]), None), none);
+    let by_tag = enterprise(&[("UpgradeVersionTag", json!("build"))]);
+    assert!(blockers(&by_tag, Some("1.20.2"))[0].contains("`build`"), "nobody knows the tag of the new server");
+    let off = ("DisableUpgradeMigration", json!(true));
+    let zones = enterprise(&[off, ("RedundancyZoneTag", json!("zone"))]);
+    assert!(blockers(&zones, None)[0].contains("redundancy zones (`zone`)"));
+}
+
+#[test]
+fn the_community_edition_shows_the_same_settings_and_they_do_nothing() {
+    let mut steady = Recorded::phase("steady");
+    steady.body("/v1/operator/autopilot/configuration")["RedundancyZoneTag"] = json!("zone");
+    assert_eq!(blockers(&steady, None), Vec::<String>::new());
+}
+
+#[test]
+fn a_read_replica_is_named() {
+    for tag in ["read_replica", "nonvoter"] {
+        let mut steady = Recorded::phase("steady");
+        steady.body(MEMBERS)[0]["Tags"][tag] = json!("1");
+        let told = blockers(&steady, None);
+        assert!(told.len() == 1 && told[0].ends_with("is a read replica, which never votes"), "{told:?}");
+    }
+}

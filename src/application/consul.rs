@@ -17,6 +17,7 @@ use crate::spec::{ClusterSpec, ConsulSpec};
 
 mod canary;
 mod change;
+mod enterprise;
 mod read;
 mod servers;
 mod wire;

@@ -8,7 +8,7 @@ use crate::ids::{ImageId, SlotName};
 use crate::observed::Observation;
 use crate::plan::gates::{Finding, Gate, Guards, findings};
 use crate::plan::look::SlotLook;
-use crate::plan::{Look, Plan, Stall, plan, replacement, select};
+use crate::plan::{Look, Plan, Stall, plan, replacement, select, undeclared};
 use crate::spec::ClusterSpec;
 
 use super::cloud;
@@ -19,7 +19,7 @@ use super::plan::json::{Answer, HazardReport, Next};
 use super::{Exit, Failure, Output};
 
 /// The version of the JSON shape, counted as that of a plan is.
-const FORMAT_VERSION: &str = "1.0";
+const FORMAT_VERSION: &str = "1.1";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,6 +62,8 @@ struct Explanation {
     gates: Vec<GateReport>,
     /// All reasons why the next pass does not act.
     refusals: Vec<HazardReport>,
+    /// Things that are there although the file does not mention them.
+    notes: Vec<String>,
 }
 
 /// One gate's answer.
@@ -108,6 +110,7 @@ fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Expla
             Plan::Blocked(blocked) => blocked.hazards.iter().map(HazardReport::new).collect(),
             Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Stalled(_) => Vec::new(),
         },
+        notes: Look::at(spec, seen).look().as_ref().map(undeclared::notes).unwrap_or_default(),
     };
     if let Plan::Wait(waiting) = &answer {
         explanation.next.hint = waiting.overdue(seen.now);
@@ -173,7 +176,8 @@ fn write(explanation: &Explanation, out: &mut dyn Write) -> std::io::Result<()> 
         writeln!(out, "{open} of {} gates are open", explanation.gates.len())?;
     }
     writeln!(out)?;
-    write_next(explanation, out)
+    write_next(explanation, out)?;
+    explanation.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
 }
 
 /// Writes the answer of the next pass, with every refusal.

@@ -141,6 +141,10 @@ pub struct Template {
     pub pinned: bool,
     /// The newest version.
     pub latest: TemplateVersion,
+    /// The settings of the version in use that no file can declare, so that a later version of ours has none of them, e.g.
+    /// `/dev/xvda of 50 GiB`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beyond: Vec<String>,
 }
 
 /// A version of a launch template.

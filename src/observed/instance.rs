@@ -47,6 +47,9 @@ pub struct Instance {
     pub auto_scaling_group: Option<String>,
     /// The maintenance that AWS has announced.
     pub scheduled_events: Vec<ScheduledEvent>,
+    /// The settings that no file can declare, so that a replacement has none of them, e.g. `Elastic IP 192.0.2.1`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beyond: Vec<String>,
 }
 
 impl Instance {

@@ -20,6 +20,19 @@ pub struct Membership {
     /// The members offer to move leadership on request.
     pub can_transfer: bool,
     pub pruning: Pruning,
+    /// The reasons that the application itself gives why no member may be replaced now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
+}
+
+/// A reason of the application's why no member may be replaced: a setting under which a member would not come back as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocker {
+    /// The setting and its effect, for a person to read.
+    pub why: String,
+    /// Advice to that person.
+    pub hint: String,
 }
 
 impl Membership {
@@ -48,6 +61,18 @@ pub struct Member {
     pub lag: Option<Lag>,
     /// The version that it reports, e.g. `1.20.1`.
     pub version: Option<String>,
+}
+
+/// Says whether a reported version is the expected one. Build metadata counts only as far as it is expected: `1.20.2+ent`
+/// and `1.20.2+ent.fips1402` are both `1.20.2`, and the second one is `1.20.2+ent` as well.
+pub fn is_version(expected: &str, found: &str) -> bool {
+    let parts = |version: &'_ str| {
+        let (core, build) = version.split_once('+').unwrap_or((version, ""));
+        (core.trim_start_matches('v').to_owned(), build.to_owned())
+    };
+    let ((expected, wanted), (found, build)) = (parts(expected), parts(found));
+    let is_variant = wanted.is_empty() || build == wanted || build.starts_with(&format!("{wanted}."));
+    expected == found && is_variant
 }
 
 /// The health of a member. Not knowing is a third answer, and it blocks.
@@ -79,4 +104,24 @@ pub enum Pruning {
     Never,
     /// A failed member is dropped, as long as at least this many remain.
     DownTo(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_version;
+
+    #[test]
+    fn build_metadata_counts_only_as_far_as_it_is_expected() {
+        for found in ["1.20.2", "1.20.2+ent", "1.20.2+ent.fips1402", "v1.20.2"] {
+            assert!(is_version("1.20.2", found), "{found}");
+        }
+        assert!(is_version("1.20.2+ent", "1.20.2+ent.fips1402") && is_version("1.20.2+ent", "1.20.2+ent"));
+        assert!(is_version("1.20.2-rc1", "1.20.2-rc1+ent"));
+        for found in ["1.20.2", "1.20.2+enterprise", "1.20.1+ent", "1.20.2-rc1+ent"] {
+            assert!(!is_version("1.20.2+ent", found), "{found}");
+        }
+        for found in ["1.20.1", "1.20.20", "1.20", "1.20.2-rc1", ""] {
+            assert!(!is_version("1.20.2", found), "{found}");
+        }
+    }
 }

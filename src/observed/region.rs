@@ -17,6 +17,8 @@ pub struct Catalogue {
     pub images: BTreeMap<ImageId, Image>,
     /// The instance types that were asked for, and the processor architectures that each runs, e.g. `x86_64`.
     pub instance_types: BTreeMap<String, BTreeSet<String>>,
+    /// The instance types among them that run on Xen, where a guest cannot find a volume by its NVMe serial.
+    pub xen_types: BTreeSet<String>,
     /// The availability zones that AWS reports as impaired, with its words.
     pub impaired_zones: BTreeMap<Zone, String>,
 }
@@ -32,6 +34,24 @@ pub struct Image {
     /// `hermitcrab-guest` with the value `isolates-copies`.
     #[serde(default)]
     pub isolates_copies: bool,
+    /// The devices that the image fills by itself, that of its root volume among them, by name, e.g. `/dev/xvda`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub devices: BTreeMap<String, ImageDevice>,
+}
+
+impl Image {
+    /// Names the devices whose volumes would be left behind by every instance that is launched from the image.
+    pub fn leaves_behind(&self) -> impl Iterator<Item = &String> {
+        self.devices.iter().filter(|(_, device)| !device.delete_on_termination).map(|(name, _)| name)
+    }
+}
+
+/// A device that an image fills by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageDevice {
+    /// EC2 deletes the volume with its instance, unless a launch says otherwise.
+    pub delete_on_termination: bool,
 }
 
 /// The life cycle of an image, in EC2's words. Instances can be launched from an available one alone.

@@ -15,6 +15,8 @@ mod group;
 mod intent;
 mod membership;
 pub mod name;
+mod preflight;
+mod proof;
 pub mod question;
 
 pub use name::GateName;
@@ -93,12 +95,15 @@ pub const GATES: &[Gate] = &[
     Gate { name: GateName::ClaimHeld, ask: Ask::Upgrade(intent::claim_held) },
     Gate { name: GateName::AnotherReplacement, ask: Ask::Upgrade(intent::another_replacement) },
     Gate { name: GateName::ImageUnavailable, ask: Ask::Repair(cloud::image_unavailable) },
+    Gate { name: GateName::TypeUnsuitable, ask: Ask::Repair(preflight::type_unsuitable) },
+    Gate { name: GateName::DeviceTaken, ask: Ask::Repair(preflight::device_taken) },
     Gate { name: GateName::NotOwned, ask: Ask::Repair(cloud::not_owned) },
     Gate { name: GateName::OwnedByAutoscaling, ask: Ask::Repair(group::owned_by_autoscaling) },
     Gate { name: GateName::GroupUnusable, ask: Ask::Repair(group::group_unusable) },
     Gate { name: GateName::GroupHasNoRoom, ask: Ask::Repair(group::group_has_no_room) },
     Gate { name: GateName::GroupChanging, ask: Ask::Upgrade(group::group_changing) },
     Gate { name: GateName::VolumeMissing, ask: Ask::Upgrade(cloud::volume_missing) },
+    Gate { name: GateName::UndeclaredVolume, ask: Ask::Upgrade(preflight::undeclared_volume) },
     Gate { name: GateName::VolumeImpaired, ask: Ask::Repair(cloud::volume_impaired) },
     Gate { name: GateName::VolumeModifying, ask: Ask::Upgrade(cloud::volume_modifying) },
     Gate { name: GateName::DeleteOnTermination, ask: Ask::Upgrade(cloud::delete_on_termination) },
@@ -113,6 +118,9 @@ pub const GATES: &[Gate] = &[
     Gate { name: GateName::Lagging, ask: Ask::Upgrade(membership::lagging) },
     Gate { name: GateName::Unstable, ask: Ask::Upgrade(membership::unstable) },
     Gate { name: GateName::WouldBePruned, ask: Ask::Upgrade(membership::would_be_pruned) },
+    Gate { name: GateName::ApplicationForbids, ask: Ask::Upgrade(proof::application_forbids) },
+    Gate { name: GateName::MemberElsewhere, ask: Ask::Upgrade(proof::member_elsewhere) },
+    Gate { name: GateName::VersionUnprovable, ask: Ask::Upgrade(proof::version_unprovable) },
 ];
 
 /// Finds why nothing at all may be done, if that is so.

@@ -84,6 +84,7 @@ impl Stage {
             generation: spec.generation(),
             attempt: Attempt(4),
             volumes: [("data".into(), VolumeId::from(DATA))].into(),
+            goes_with_it: std::collections::BTreeSet::new(),
         }
     }
 }

@@ -89,7 +89,8 @@ fn processes() -> BTreeSet<Process> {
 
 fn group() -> Group {
     let version = TemplateVersion { number: 1, make: spec().make() };
-    let template = Template { id: "lt-1".to_owned(), latest: version.clone(), version, pinned: true };
+    let template =
+        Template { id: "lt-1".to_owned(), latest: version.clone(), version, pinned: true, beyond: Vec::new() };
     let member = GroupMember { lifecycle: Lifecycle::InService, healthy: false, protected: false };
     Group {
         name: GROUP.to_owned(),

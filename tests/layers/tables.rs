@@ -20,6 +20,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     // the world, arranged
     ("look",                  &["answer"]),
     ("slot_state",            &["answer", "look"]),
+    ("undeclared",            &["look"]),
     ("group",                 &["answer", "look", "slot_state"]),
     // gates
     ("rehearsal",             &["answer", "look"]),
@@ -29,9 +30,11 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("gates/cloud",           &["answer", "look", "gates/question"]),
     ("gates/creation",        &["answer", "look", "slot_state", "gates/question"]),
     ("gates/group",           &["answer", "group", "gates/question"]),
+    ("gates/preflight",       &["answer", "undeclared", "gates/question"]),
+    ("gates/proof",           &["answer", "gates/question"]),
     ("gates/intent",          &["answer", "approval", "look", "rehearsal", "slot_state", "steps", "gates/question"]),
     ("gates",                 &["answer", "look", "gates/name", "gates/question", "gates/membership", "gates/cloud", "gates/creation", "gates/group",
-                                "gates/intent"]),
+                                "gates/intent", "gates/preflight", "gates/proof"]),
     // answers
     ("maintenance",           &["answer", "drift", "group", "look", "slot_state"]),
     ("select",                &["answer", "drift", "gates", "group", "look", "maintenance", "slot_state"]),

@@ -100,6 +100,8 @@ pub struct Desired {
     version: Option<String>,
     /// The Auto Scaling group that is adopted.
     group: Option<String>,
+    /// Volumes that are no longer declared.
+    forgotten: Vec<String>,
     /// Slots that are no longer declared.
     undeclared: Vec<String>,
     /// Whether the cluster is a copy of a cluster `prod`, whose first slot begins with a copy of `vol-prod-data`, and so on.
@@ -144,7 +146,13 @@ impl Desired {
                 ..declared.instance
             },
             capacity: self.group.clone().map_or(Capacity::Instances, Capacity::AutoScalingGroup),
-            volumes: declared.volumes.into_iter().take(volumes).map(volume).collect(),
+            volumes: declared
+                .volumes
+                .into_iter()
+                .take(volumes)
+                .filter(|declared| !self.forgotten.contains(&declared.name.to_string()))
+                .map(volume)
+                .collect(),
             slots: slots.map(slot).collect(),
             rollout: self.rollout(),
             suspend: self.suspend,

@@ -184,6 +184,7 @@ impl World {
             "members": all("m"), "leader": get("leader"),
             "canTransfer": things.get("canTransfer").is_none_or(|can| can != false),
             "pruning": things.get("pruning").cloned().unwrap_or(json!("never")),
+            "blockers": things.get("blockers").cloned().unwrap_or(json!([])),
         });
         let record = json!({
             "revision": 2 * self.next_attempt, "held": get("claim"),
@@ -312,6 +313,12 @@ impl World {
         spelled.as_object().cloned().unwrap()
     }
 
+    fn image_devices(&self, image: &str) -> std::collections::BTreeMap<String, hermitcrab::observed::ImageDevice> {
+        let all = self.things.get("imageDevices").and_then(|all| all.get(image)?.as_object());
+        let there = all.into_iter().flatten().filter(|(_, device)| !device.is_null());
+        there.map(|(name, device)| (name.clone(), read(device.clone()))).collect()
+    }
+
     fn catalogue(&self, spec: &ClusterSpec) -> Catalogue {
         let image = |(id, state): (&String, &Value)| {
             let (state, architecture) = match state.as_str().unwrap() {
@@ -323,7 +330,8 @@ impl World {
                 hermitcrab::observed::Image {
                     state: read(json!(state)),
                     architecture: architecture.into(),
-                    isolates_copies: false,
+                    isolates_copies: self.things.contains_key("ourGuest"),
+                    devices: self.image_devices(id),
                 },
             )
         };
@@ -337,7 +345,11 @@ impl World {
                 .filter(|(_, state)| !state.is_null())
                 .map(image)
                 .collect(),
-            instance_types: types.into(),
+            instance_types: types
+                .into_iter()
+                .filter(|(name, _)| self.things.get("noType") != Some(&json!(name)))
+                .collect(),
+            xen_types: self.things.get("xenTypes").cloned().map(read).unwrap_or_default(),
             impaired_zones: self.things.get("impairedZones").cloned().map(read).unwrap_or_default(),
         }
     }

@@ -7,6 +7,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::enterprise;
 use super::wire::{Autopilot, Gossip, Raft, RaftServer, ServerHealth};
 use crate::ids::{MemberId, SlotName};
 use crate::input::text;
@@ -82,6 +83,7 @@ pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Re
             Some(autopilot) => Pruning::DownTo(autopilot.min_quorum),
             None => Pruning::DownTo(0),
         },
+        blockers: enterprise::blockers(spec, how, answers),
     })
 }
 

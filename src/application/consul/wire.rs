@@ -47,6 +47,15 @@ pub struct Autopilot {
     /// The number of servers below which none is pruned; absent before 1.7.
     #[serde(default)]
     pub min_quorum: usize,
+    /// Servers of another version get their vote as they come. Without the Enterprise edition there is no other way.
+    #[serde(default)]
+    pub disable_upgrade_migration: bool,
+    /// The field of a server's metadata that names its redundancy zone; empty where there are none.
+    #[serde(default)]
+    pub redundancy_zone_tag: String,
+    /// The field of a server's metadata that stands for its version; empty where the version itself counts.
+    #[serde(default)]
+    pub upgrade_version_tag: String,
 }
 
 /// `GET /v1/operator/raft/configuration`.
@@ -92,6 +101,17 @@ pub struct Tags {
     pub id: String,
     /// The version, a colon, and the revision.
     pub build: String,
+    /// `1` for a server of the Enterprise edition that never votes.
+    pub read_replica: String,
+    /// The same, as it was called before 1.10.
+    pub nonvoter: String,
+}
+
+impl Tags {
+    /// Says whether the server never votes, by its own word.
+    pub fn never_votes(&self) -> bool {
+        self.role == "consul" && (self.read_replica == "1" || self.nonvoter == "1")
+    }
 }
 
 impl Gossip {

@@ -9,14 +9,22 @@ use crate::ids::ImageId;
 use crate::observed::{
     ClaimRecord, CloudView, Health, Instance, InstanceState, Membership, Observation, Pruning, Reading,
 };
-use crate::plan::Look;
 use crate::plan::gates::{self, GateName};
+use crate::plan::look::SlotLook;
+use crate::plan::{Look, slot_state, undeclared};
 use crate::ports::{PortError, chain};
 use crate::spec::{ClusterSpec, PruningGuard, SlotSpec};
 use crate::time::{Human, Timestamp, elapsed};
 
-/// The gates that ask about resources of EC2.
-const RESOURCE_GATES: [GateName; 7] = [
+/// The gates that ask about resources of EC2, and about what the members are set to.
+const RESOURCE_GATES: [GateName; 14] = [
+    GateName::NotUnderstood,
+    GateName::TypeUnsuitable,
+    GateName::DeviceTaken,
+    GateName::UndeclaredVolume,
+    GateName::ApplicationForbids,
+    GateName::MemberElsewhere,
+    GateName::VersionUnprovable,
     GateName::OwnedByAutoscaling,
     GateName::VolumeMissing,
     GateName::VolumeImpaired,
@@ -243,7 +251,7 @@ fn pruning(guard: &PruningGuard, found: Pruning, declared: usize) -> Check {
 /// Asks the gates about EC2 for each slot. Gates about what people want now (windows, approval) say nothing about health.
 fn resources(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
     let Some(look) = Look::at(spec, seen).look() else { return Vec::new() };
-    let mut closed: Vec<Check> = Vec::new();
+    let mut closed: Vec<Check> = look.slots.iter().filter_map(|slot| unsound(&look, slot)).collect();
     for slot in &look.slots {
         for (gate, finding) in gates::findings(&look, slot, &spec.image) {
             let Some(hazard) = finding.hazard.filter(|_| RESOURCE_GATES.contains(&gate.name)) else { continue };
@@ -257,7 +265,16 @@ fn resources(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
     if closed.is_empty() {
         closed.push(Check::good("resources", "no group, impairment, announced maintenance or DeleteOnTermination"));
     }
+    closed.extend(undeclared::notes(&look).into_iter().map(|note| Check::good("beside the file", note)));
     closed
+}
+
+/// Says what is wrong with the volumes of a slot, e.g. that two of them say that they are the same one.
+fn unsound(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Check> {
+    // Of a slot that never had them, nothing is missing.
+    let had_them = slot_state::initialised(look, slot);
+    let stall = slot_state::fault(look, slot).filter(|_| had_them || slot.contested.is_some())?;
+    Some(Check::bad(format!("{} volumes", slot.spec.name), stall.to_string(), stall.hint()))
 }
 
 #[cfg(test)]

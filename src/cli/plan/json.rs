@@ -10,7 +10,7 @@ use serde::Serialize;
 mod fill;
 
 /// The version of this shape.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 
 /// The document that `plan -o json` writes.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -50,6 +50,8 @@ pub struct ClusterPlan {
     pub approval_needed: Option<String>,
     /// Every reason why the next pass is blocked.
     pub hazards: Vec<HazardReport>,
+    /// Things that are there although the file does not mention them, e.g. a volume or an Elastic IP that a replacement will not have.
+    pub notes: Vec<String>,
     /// The changes, slot by slot in this order.
     pub slots: Vec<SlotPlan>,
     /// The sums over all slots.

@@ -60,6 +60,7 @@ fn head(plan: &ClusterPlan) -> String {
     head.push_str("| | |\n|---|---|\n");
     head.extend(rows.iter().map(|(name, value)| format!("| {name} | {} |\n", cell(value))));
     head.push_str(&next(plan));
+    head.extend(plan.notes.iter().map(|note| format!("\n> **Note**: {}\n", escaped(note))));
     head.push_str(&order(&plan.slots));
     head
 }

@@ -25,6 +25,7 @@ impl fmt::Display for Text<'_> {
         if let Some(id) = &plan.approval_needed {
             writeln!(f, "  approval needed: {id}")?;
         }
+        plan.notes.iter().try_for_each(|note| writeln!(f, "  {}: {note}", styled(SO_SO, "note")))?;
         for (index, slot) in plan.slots.iter().enumerate() {
             writeln!(f)?;
             write_slot(f, index + 1, slot)?;

@@ -11,6 +11,7 @@ use aws_sdk_ec2::primitives::DateTime;
 use super::tags::BadTags;
 use crate::time::Timestamp;
 
+mod beyond;
 mod facts;
 mod group;
 mod instance;
@@ -18,7 +19,8 @@ mod last_look;
 mod status;
 mod volume;
 
-pub(super) use facts::{architectures, image, impaired_volume, impaired_zone};
+pub(super) use beyond::beyond;
+pub(super) use facts::{architectures, image, impaired_volume, impaired_zone, is_xen};
 pub(super) use group::{RESUME, adopted_group, joined};
 pub(super) use instance::{group, instance, life_cycle, make, root_device};
 pub(super) use last_look::{instance_facts, snapshot_facts, volume_facts};

@@ -1,11 +1,12 @@
 //! The reasons not to act, as data: one or two for each gate.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use crate::ids::{
     ClusterName, Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, VolumeId, VolumeName, Zone,
 };
-use crate::observed::Process;
+use crate::observed::{Blocker, Process};
 use crate::spec::{ClusterSpec, Lag};
 use crate::time::Timestamp;
 
@@ -71,6 +72,35 @@ pub enum Hazard {
     },
     ImageUnavailable {
         image: ImageId,
+        why: String,
+    },
+    /// The instance type, and what is wrong with it.
+    TypeUnsuitable {
+        instance_type: String,
+        why: String,
+    },
+    /// The device of a declared volume, and what is there.
+    DeviceTaken {
+        device: String,
+        why: String,
+    },
+    /// Volumes that the file does not declare, each with the instance that has it, and the device.
+    UndeclaredVolume {
+        volumes: Vec<(VolumeId, InstanceId, String)>,
+    },
+    /// The application's own reasons.
+    ApplicationForbids {
+        blockers: Vec<Blocker>,
+    },
+    /// The address at which its peers find a member, and the instance that serves, with the address that it has.
+    MemberElsewhere {
+        found: String,
+        instance: InstanceId,
+        own: IpAddr,
+    },
+    /// The version that the file expects, and why nobody could ever report it.
+    VersionUnprovable {
+        expected: String,
         why: String,
     },
     /// Ids of instances, volumes and snapshots that bear another owner's tag, or none.

@@ -27,6 +27,12 @@ impl Hazard {
             Self::ClaimHeld { .. } => GateName::ClaimHeld,
             Self::AnotherReplacement { .. } => GateName::AnotherReplacement,
             Self::ImageUnavailable { .. } => GateName::ImageUnavailable,
+            Self::TypeUnsuitable { .. } => GateName::TypeUnsuitable,
+            Self::DeviceTaken { .. } => GateName::DeviceTaken,
+            Self::UndeclaredVolume { .. } => GateName::UndeclaredVolume,
+            Self::ApplicationForbids { .. } => GateName::ApplicationForbids,
+            Self::MemberElsewhere { .. } => GateName::MemberElsewhere,
+            Self::VersionUnprovable { .. } => GateName::VersionUnprovable,
             Self::NotOwned { .. } | Self::StrangersInGroup { .. } => GateName::NotOwned,
             Self::OwnedByAutoscaling { .. } | Self::GroupNotStill { .. } => GateName::OwnedByAutoscaling,
             Self::GroupUnusable { .. } => GateName::GroupUnusable,
@@ -87,6 +93,20 @@ impl Hazard {
             Self::ImageUnavailable { .. } => {
                 "check the id, the region, and that the image is shared with this account".into()
             }
+            Self::TypeUnsuitable { .. } => "commit another `type`: one on Nitro that the region has".into(),
+            Self::DeviceTaken { .. } => {
+                "declare another `device` for the volume, commit an image without that mapping, or detach what is there".into()
+            }
+            Self::UndeclaredVolume { .. } => {
+                "declare the volume under `volumes` and tag it (`hermitcrab adopt`), or detach it; one that may go with an instance that hermitcrab launched needs DeleteOnTermination".into()
+            }
+            Self::ApplicationForbids { blockers } => {
+                joined(blockers.iter().map(|blocker| &blocker.hint))
+            }
+            Self::MemberElsewhere { own, .. } => {
+                format!("let the member advertise {own}, its instance's private address: its replacement is looked for at such an address")
+            }
+            Self::VersionUnprovable { .. } => "write `version` as the members report it, or leave it out".into(),
             Self::StrangersInGroup { group, .. } => {
                 format!("take them out of {group}, or terminate them, if nobody needs what is on them")
             }
@@ -240,6 +260,20 @@ impl fmt::Display for Hazard {
             }
             Self::Unread { why } | Self::StaleObservation { why } => {
                 write!(f, "what was seen is no ground for a decision: {why}")
+            }
+            Self::TypeUnsuitable { instance_type, why } => write!(f, "{instance_type}: {why}"),
+            Self::DeviceTaken { device, why } => write!(f, "{device} is taken: {why}"),
+            Self::UndeclaredVolume { volumes } => {
+                let found: Vec<_> =
+                    volumes.iter().map(|(id, at, device)| format!("{id} is at {device} of {at}")).collect();
+                write!(f, "{}, and the file does not declare it", found.join(", "))
+            }
+            Self::ApplicationForbids { blockers } => f.write_str(&joined(blockers.iter().map(|blocker| &blocker.why))),
+            Self::MemberElsewhere { found, instance, own } => {
+                write!(f, "its peers find the member at {found}, and {instance} has {own}")
+            }
+            Self::VersionUnprovable { expected, why } => {
+                write!(f, "no member could be seen to run version {expected}: {why}")
             }
             Self::NotUnderstood { resources } => {
                 let odd: Vec<_> = resources.iter().map(|(id, why)| format!("{id}: {why}")).collect();

@@ -38,12 +38,15 @@ gate_names! {
     ClaimHeld = "claim-held",
     AnotherReplacement = "another-replacement",
     ImageUnavailable = "image-unavailable",
+    TypeUnsuitable = "type-unsuitable",
+    DeviceTaken = "device-taken",
     NotOwned = "not-owned",
     OwnedByAutoscaling = "owned-by-autoscaling",
     GroupUnusable = "group-unusable",
     GroupHasNoRoom = "group-has-no-room",
     GroupChanging = "group-changing",
     VolumeMissing = "volume-missing",
+    UndeclaredVolume = "undeclared-volume",
     VolumeImpaired = "volume-impaired",
     VolumeModifying = "volume-modifying",
     DeleteOnTermination = "delete-on-termination",
@@ -58,6 +61,9 @@ gate_names! {
     Lagging = "lagging",
     Unstable = "unstable",
     WouldBePruned = "would-be-pruned",
+    ApplicationForbids = "application-forbids",
+    MemberElsewhere = "member-elsewhere",
+    VersionUnprovable = "version-unprovable",
 }
 
 impl fmt::Display for GateName {

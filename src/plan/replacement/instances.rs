@@ -4,7 +4,7 @@
 
 use crate::action::CloudEffect;
 use crate::ids::InstanceId;
-use crate::observed::{Instance, InstanceState, Snapshot, Volume};
+use crate::observed::{Instance, InstanceState, Snapshot, Volume, VolumeState};
 use crate::plan::answer::{Awaited, Plan, Why};
 use crate::plan::look::Place;
 use crate::plan::steps::{DISCARD, Step};
@@ -29,6 +29,10 @@ impl<'a> Replacement<'_, 'a> {
     pub(super) fn discard_by(&self, step: Step, instance: &Instance, why: &Why) -> Option<Plan> {
         let holds = self.slot.any_at(self.look, &instance.id);
         let id = || instance.id.clone();
+        let is_last = matches!(step, Step::Retire | Step::LeaveGroup | Step::Terminate);
+        if let Some(plan) = Some(step).filter(|_| is_last).and_then(|_| self.free_undeclared(instance, why)) {
+            return Some(plan);
+        }
         match step {
             Step::Stop if holds => self.stop_given_up(instance, why),
             Step::Detach if holds => self.detach(instance, why),
@@ -41,6 +45,31 @@ impl<'a> Replacement<'_, 'a> {
             }
             _ => None,
         }
+    }
+
+    /// Detaches from an instance that goes what is the slot's and is not declared, or not any more: while anything of ours is at
+    /// an instance, the instance is not terminated. The volume is kept.
+    fn free_undeclared(&self, instance: &Instance, why: &Why) -> Option<Plan> {
+        let live = Some(instance).filter(|instance| instance.state.is_live())?;
+        let mut others = self.look.cloud.present_volumes().filter(|volume| {
+            let is_declared = self.slot.present().any(|(_, declared)| declared.id == volume.id);
+            matches!(&volume.state, VolumeState::InUse(at) if at.instance == live.id && !is_declared)
+        });
+        let volume = others.next()?;
+        if let Some(plan) = self.stop_given_up(live, why) {
+            return Some(plan);
+        }
+        Some(match self.look.place(volume) {
+            Place::On { instance, device } => {
+                let (volume, instance, device) = (volume.id.clone(), instance.clone(), device.to_owned());
+                self.look.act(self.slot, CloudEffect::Detach { volume, instance, device }, why.clone())
+            }
+            Place::Detaching { since, .. } => {
+                let what = Awaited::VolumeFree { volume: volume.id.clone() };
+                self.look.wait(self.slot, what, since, self.look.limits.volume)
+            }
+            _ => self.disagreement(format!("{} is on its way to or from {}", volume.id, live.id)),
+        })
     }
 
     /// Discards a live instance. Done when EC2 says that the instance is shutting down.

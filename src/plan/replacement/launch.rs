@@ -62,11 +62,13 @@ impl Replacement<'_, '_> {
         }
         let (spec, slot, claim) = (self.look.spec, self.slot.spec, self.claim);
         let token = Token::of(&[&spec.name, &slot.name, &claim.generation, &claim.attempt.to_string(), &slot.subnet]);
+        let image = self.look.cloud.catalogue.images.get(&claim.image);
         let launch = Launch {
             make: Make { image: claim.image.clone(), ..self.look.make.clone() },
             generation: claim.generation.clone(),
             attempt: claim.attempt,
             volumes: self.named_volumes(),
+            goes_with_it: image.map(|image| image.leaves_behind().cloned().collect()).unwrap_or_default(),
             ..Launch::declared(spec, slot, self.look.seen.owner.clone(), token)
         };
         self.look.act(self.slot, CloudEffect::Launch(Box::new(launch)), Why::NextStep)

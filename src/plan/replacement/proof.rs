@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ids::MemberId;
-use crate::observed::{Health, Instance, InstanceState, Member};
+use crate::observed::{Health, Instance, InstanceState, Member, is_version};
 use crate::plan::look::{Look, SlotLook};
 use crate::time::{Timestamp, after};
 
@@ -67,7 +67,7 @@ fn not_back(look: &Look<'_>, slot: &SlotLook<'_>, wanted: &Wanted<'_>) -> Option
         // image runs what that image brought.
         let expected = look.rules.version.as_ref().filter(|_| wanted.instance.make.image == look.spec.image)?;
         let found = member.version.as_deref().unwrap_or("unknown");
-        (member.version.as_ref() != Some(expected)).then(|| back(format!("it runs version {found}, not {expected}")))
+        (!is_version(expected, found)).then(|| back(format!("it runs version {found}, not {expected}")))
     })
 }
 

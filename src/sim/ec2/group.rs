@@ -33,7 +33,7 @@ impl ScalingGroup {
         let make = spec.make();
         let version = TemplateVersion { number: 1, make: make.clone() };
         let latest = version.clone();
-        let template = Template { id: format!("lt-{name}"), version, pinned: true, latest };
+        let template = Template { id: format!("lt-{name}"), version, pinned: true, latest, beyond: Vec::new() };
         let seen = Group {
             name: name.to_owned(),
             min: 0,

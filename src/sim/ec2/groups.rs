@@ -2,7 +2,7 @@
 //!
 //! Absent on purpose: balance between zones, alarms, schedules, instance refreshes, lifecycle hooks, standby.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::ScalingGroup;
 use super::happened::{Due, Happened, Span};
@@ -203,5 +203,6 @@ fn launch_of(make: &Make, zone: &Zone, subnet: &str) -> Launch {
         generation: Generation::from(""),
         attempt: Attempt(0),
         volumes: BTreeMap::new(),
+        goes_with_it: BTreeSet::new(),
     }
 }

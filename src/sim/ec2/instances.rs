@@ -281,6 +281,7 @@ impl Machine {
             devices: Vec::new(),
             auto_scaling_group: None,
             scheduled_events: Vec::new(),
+            beyond: Vec::new(),
         };
         let (booted, settled, proven, interfered) = (false, false, false, false);
         let (cluster, volumes) = (cluster.clone(), launch.volumes.clone());

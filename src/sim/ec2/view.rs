@@ -26,7 +26,8 @@ impl Region {
             return known.clone();
         }
         let instance_types = wanted.instance_types.iter().map(|kind| (kind.clone(), architectures(kind))).collect();
-        let catalogue = Arc::new(Catalogue { account: None, images, instance_types, impaired_zones: impaired });
+        let catalogue =
+            Arc::new(Catalogue { images, instance_types, impaired_zones: impaired, ..Catalogue::default() });
         self.answered = Some(Answered { wanted: wanted.clone(), catalogue: catalogue.clone() });
         catalogue
     }
@@ -99,7 +100,8 @@ impl Region {
 }
 
 fn available_image() -> Image {
-    Image { state: ImageState::Available, architecture: "x86_64".to_owned(), isolates_copies: true }
+    let (state, architecture) = (ImageState::Available, "x86_64".to_owned());
+    Image { state, architecture, isolates_copies: true, devices: BTreeMap::new() }
 }
 
 /// Graviton families bear a `g` after their number, as in `m7g.large`.

@@ -11,7 +11,7 @@ use crate::make::Drift;
 use crate::observed::Observation;
 use crate::plan::forecast::{Forecast, Reason, SlotForecast, forecast};
 use crate::plan::steps::TimedStep;
-use crate::plan::{Hazard, Look, Plan, approval, plan};
+use crate::plan::{Hazard, Look, Plan, approval, plan, undeclared};
 use crate::spec::ClusterSpec;
 
 impl ClusterPlan {
@@ -38,6 +38,7 @@ impl ClusterPlan {
             next: Next::new(&answer),
             approval_needed: asked_for.filter(|id| spec.rollout.approved.as_ref() != Some(id)).map(|id| id.to_string()),
             hazards,
+            notes: look.as_ref().map(undeclared::notes).unwrap_or_default(),
             totals: Totals::new(&to_come, spec.slots.len()),
             slots: to_come.slots.into_iter().map(SlotPlan::new).collect(),
         }

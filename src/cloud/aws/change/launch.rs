@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
-    self, HttpTokensState, IamInstanceProfileSpecification, InstanceMetadataEndpointState,
-    InstanceMetadataOptionsRequest, InstanceMetadataTagsState, InstanceType, Placement, ResourceType, ShutdownBehavior,
-    TagSpecification, VolumeType,
+    self, BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
+    InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceMetadataTagsState, InstanceType, Placement,
+    ResourceType, ShutdownBehavior, TagSpecification, VolumeType,
 };
 use aws_smithy_types::base64;
 
@@ -83,6 +83,7 @@ pub(in super::super) fn run_instances(
     let profile = make.iam_instance_profile.as_ref();
     let groups = make.security_groups.iter().cloned().collect::<Vec<_>>();
     let user_data = launch.user_data_text.as_ref().map(base64::encode);
+    let mortal: Vec<_> = launch.goes_with_it.iter().map(|device| goes_with_it(device)).collect();
     ec2.run_instances()
         .client_token(&*launch.token)
         .min_count(1)
@@ -96,10 +97,17 @@ pub(in super::super) fn run_instances(
         .set_key_name(make.key_name.clone())
         .set_user_data(user_data)
         .metadata_options(metadata)
+        .set_block_device_mappings((!mortal.is_empty()).then_some(mortal))
         // A member that shuts its host down must not so terminate it.
         .instance_initiated_shutdown_behavior(ShutdownBehavior::Stop)
         .tag_specifications(specification(ResourceType::Instance, &instance_tags(cluster, launch)))
         .tag_specifications(specification(ResourceType::Volume, &root_tags(launch)))
+}
+
+/// Changes nothing of what the image has at a device but that it is deleted with the instance.
+fn goes_with_it(device: &str) -> BlockDeviceMapping {
+    let ebs = EbsBlockDevice::builder().delete_on_termination(true).build();
+    BlockDeviceMapping::builder().device_name(device).ebs(ebs).build()
 }
 
 fn instance_tags(cluster: &ClusterName, launch: &Launch) -> BTreeMap<String, String> {

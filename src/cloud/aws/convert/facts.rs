@@ -6,14 +6,24 @@ use aws_sdk_ec2::types::{self, AvailabilityZoneState, VolumeStatusInfoStatus};
 
 use super::super::tags::{self, Tags};
 use crate::ids::{ImageId, VolumeId, Zone};
-use crate::observed::{Image, ImageState};
+use crate::observed::{Image, ImageDevice, ImageState};
 
 /// An image. What EC2 does not say of it is empty, and so fits nothing.
 pub(in super::super) fn image(seen: &types::Image) -> Option<(ImageId, Image)> {
     let state = image_state(seen.state());
     let architecture = seen.architecture().map_or("", types::ArchitectureValues::as_str).to_owned();
     let isolates_copies = Tags::of(seen.tags()).get(tags::GUEST) == Some(tags::ISOLATES_COPIES);
-    Some((seen.image_id()?.into(), Image { state, architecture, isolates_copies }))
+    let devices = seen.block_device_mappings().iter().filter_map(image_device).collect();
+    Some((seen.image_id()?.into(), Image { state, architecture, isolates_copies, devices }))
+}
+
+/// Reads a device that an image fills: with a volume, or with a disk of the host. EC2 deletes volumes with their instance
+/// unless it says that it does not.
+fn image_device(mapping: &types::BlockDeviceMapping) -> Option<(String, ImageDevice)> {
+    let is_filled = mapping.no_device().is_none() && (mapping.ebs().is_some() || mapping.virtual_name().is_some());
+    is_filled.then_some(())?;
+    let delete_on_termination = mapping.ebs().and_then(types::EbsBlockDevice::delete_on_termination).unwrap_or(true);
+    Some((mapping.device_name()?.to_owned(), ImageDevice { delete_on_termination }))
 }
 
 fn image_state(word: Option<&types::ImageState>) -> ImageState {
@@ -36,6 +46,11 @@ pub(in super::super) fn architectures(seen: &types::InstanceTypeInfo) -> Option<
     let known = seen.processor_info().map(types::ProcessorInfo::supported_architectures).unwrap_or_default();
     let known = known.iter().map(|architecture| architecture.as_str().to_owned()).collect();
     Some((seen.instance_type()?.as_str().to_owned(), known))
+}
+
+/// Says whether an instance type runs on Xen.
+pub(in super::super) fn is_xen(seen: &types::InstanceTypeInfo) -> bool {
+    seen.hypervisor() == Some(&types::InstanceTypeHypervisor::Xen)
 }
 
 /// A zone that is anything but available, or that AWS has something to say of.

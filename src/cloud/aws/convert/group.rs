@@ -6,6 +6,7 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance, LifecycleState};
 use aws_sdk_ec2::types::{self, LaunchTemplateVersion};
 use aws_smithy_types::base64;
 
+use super::beyond::beyond_template;
 use super::{Unreadable, given, instance, life_cycle, timestamp, unknown_word};
 use crate::ids::InstanceId;
 use crate::make::{Make, UserData};
@@ -106,6 +107,7 @@ fn launches(seen: &AutoScalingGroup, versions: &[LaunchTemplateVersion]) -> Resu
         version: template_version(version)?,
         pinned: named.parse::<i64>().is_ok(),
         latest: template_version(newest)?,
+        beyond: version.launch_template_data().map(beyond_template).unwrap_or_default(),
     })))
 }
 

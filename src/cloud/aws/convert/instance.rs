@@ -7,7 +7,7 @@ use jiff::civil;
 use jiff::tz::TimeZone;
 
 use super::super::tags::{self, Tags};
-use super::{Status, Unreadable, address, given, timestamp, unknown_word};
+use super::{Status, Unreadable, address, beyond, given, timestamp, unknown_word};
 use crate::ids::{ClusterName, Generation, InstanceId};
 use crate::make::{Make, UserData};
 use crate::observed::{Device, Instance, InstanceState, Origin};
@@ -54,6 +54,7 @@ pub(in super::super) fn instance(
         devices: devices(seen)?,
         auto_scaling_group: group(seen),
         scheduled_events: status.events,
+        beyond: beyond(seen),
         id,
     };
     Ok((cluster, instance))

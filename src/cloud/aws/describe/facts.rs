@@ -31,6 +31,7 @@ pub(in super::super) struct Facts {
     images: Cached<BTreeMap<ImageId, Option<Image>>>,
     /// For good: a type does not change. One that does not exist is asked for again.
     types: RefCell<BTreeMap<String, BTreeSet<String>>>,
+    xen_types: RefCell<BTreeSet<String>>,
     absent_types: Cached<BTreeSet<String>>,
     zones: Cached<BTreeMap<Zone, String>>,
     warnings: Cached<VolumeWarnings>,
@@ -59,7 +60,8 @@ impl<C: Clock> Aws<C> {
             self.impaired_zones(region),
             self.warnings(region),
         )?;
-        let catalogue = Catalogue { account: Some(account), images, instance_types, impaired_zones };
+        let xen_types = region.facts.xen_types.borrow().intersection(&wanted.instance_types).cloned().collect();
+        let catalogue = Catalogue { account: Some(account), images, instance_types, xen_types, impaired_zones };
         let mut shared = region.facts.catalogue.borrow_mut();
         if **shared != catalogue {
             *shared = Arc::new(catalogue);
@@ -133,6 +135,8 @@ impl<C: Clock> Aws<C> {
             });
             let found = found.await?;
             region.facts.types.borrow_mut().extend(found.iter().filter_map(convert::architectures));
+            let xen = found.iter().filter(|kind| convert::is_xen(kind)).filter_map(convert::architectures);
+            region.facts.xen_types.borrow_mut().extend(xen.map(|(name, _)| name));
         }
         let known = region.facts.types.borrow();
         if !unknown.is_empty() {
