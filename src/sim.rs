@@ -52,9 +52,11 @@ mod handle;
 pub mod executor;
 mod ports;
 
+pub use ec2::{Move, Protection};
 pub use event::{Event, SlotLine, UpDown, Violation, What};
 pub use executor::{Executor, block_on};
 pub use handle::World;
 pub use judge::Rule;
 pub use unkind::accident::Accident;
+pub use unkind::standing::Look;
 pub use words::{CrashPoint, DEFAULT_VERSION, FaultLevel, OWNER, Payload};

@@ -18,6 +18,9 @@ pub struct Claims {
     records: BTreeMap<ClusterName, ClaimRecord>,
     /// The store does not answer until then.
     pub down_until: Millis,
+    /// The cluster whose members keep the claims, if any do: without a leader there they are not to be had.
+    #[serde(default)]
+    pub kept_by: Option<ClusterName>,
 }
 
 impl Claims {

@@ -26,14 +26,16 @@ mod shown;
 mod snapshots;
 mod tags;
 mod throttle;
+mod troubles;
 mod view;
 mod volumes;
 
 pub use happened::{Due, Happened, Span};
-pub use records::{Disk, Machine};
+pub use records::{Disk, Machine, Protection};
 pub use region::{Fresh, Region};
-pub use shown::{Moments, OLDEST};
+pub use shown::{Moments, OLDEST, OLDEST_TAGS};
 pub use throttle::Bucket;
+pub use troubles::Move;
 
 /// A call that changes something.
 #[derive(Clone, Copy)]

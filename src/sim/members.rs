@@ -113,6 +113,26 @@ impl Members {
         leads
     }
 
+    /// Says whether somebody leads.
+    pub fn have_leader(&self) -> bool {
+        self.raft().leader.is_some()
+    }
+
+    /// Lets leadership come back to whoever handed it over, so many times.
+    pub fn bounce_leadership(&mut self, times: u32) {
+        self.kind_mut().raft_mut().bounces = times;
+    }
+
+    /// Sets down to how many the members may remove dead ones, as a person does.
+    pub fn set_least(&mut self, least: usize) {
+        self.kind_mut().set_least(least);
+    }
+
+    /// Names the instance on which another process of a member runs.
+    pub fn instance_of(&self, member: &MemberId) -> Option<&InstanceId> {
+        self.raft().processes.get(member).map(|process| &process.instance)
+    }
+
     /// Lets the members remove dead ones from their number, or not.
     pub fn set_pruning(&mut self, on: bool) {
         self.kind_mut().set_pruning(on);

@@ -58,7 +58,10 @@ impl Cloud for World {
         let look = |state: &mut State, sender| {
             let found = match decision.too_old(state.shown_at(self.controller, state.now)) {
                 Some(too_old) => Some(too_old),
-                None => state.region.check(spec, slot, effect)?,
+                None => {
+                    let moments = state.draw_last_look();
+                    state.region.check(spec, slot, effect, moments)?
+                }
             };
             if let Some(outcome) = &found {
                 state.record(sender, cluster, slot, &Effect::Cloud(effect.clone()), &Ok(outcome.clone()));
@@ -119,7 +122,7 @@ impl OutsideWithCanaries for World {
 impl Coordination for World {
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
         self.read("read-claim", "read the claim", &latency::NEARBY, |state| {
-            state.claims.answers(state.now)?;
+            state.claims_answer()?;
             Ok(state.claims.get(cluster).cloned().unwrap_or_default())
         })
         .await
@@ -127,7 +130,7 @@ impl Coordination for World {
 
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError> {
         let send = |state: &mut State, sender| {
-            state.claims.answers(state.now)?;
+            state.claims_answer()?;
             state.write_claim(sender, cluster, effect)
         };
         let call = Effect::Claim(effect.clone());
@@ -136,7 +139,7 @@ impl Coordination for World {
 
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {
         self.read("remove-claim", "remove the claim", &latency::NEARBY, |state| {
-            state.claims.answers(state.now)?;
+            state.claims_answer()?;
             state.claims.forget(cluster);
             Ok(())
         })

@@ -21,5 +21,6 @@ fn happen(state: &mut State, tick: Tick) {
         Tick::Members(cluster) => state.members_look(&cluster),
         Tick::Inject => inject::inject(state),
         Tick::Undo(id, undo) => interfere::undo(state, &id, undo),
+        Tick::Mend(id) => interfere::mend_volume(state, &id),
     }
 }

@@ -17,6 +17,7 @@ mod names;
 mod shown;
 mod stage;
 mod told;
+mod trouble;
 mod words;
 
 pub use forms::FORMS;

@@ -9,4 +9,5 @@ mod groups;
 mod late;
 mod members;
 mod rules;
+mod strict;
 mod world;

@@ -1,28 +1,40 @@
 //! The look of an adapter before it sends a call. The same table as the AWS adapter's decides what the look must find.
 
-use super::records::{Disk, Machine};
+use super::records::Disk;
 use super::region::Region;
+use super::shown::Moments;
 use crate::action::CloudEffect;
 use crate::action::expects::{Difference, Finding, Subject};
 use crate::action::facts::{DeviceFacts, Facts, InstanceFacts, SnapshotFacts, VolumeFacts};
-use crate::ids::{InstanceId, Owner, SlotName, VolumeId};
-use crate::observed::{Snapshot, VolumeState};
+use crate::ids::{ClusterName, InstanceId, Owner, SlotName, VolumeId};
+use crate::observed::{CloudView, Instance, Snapshot, Volume, VolumeState};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::words::{OWNER, Refusal, changed};
 use crate::spec::ClusterSpec;
 
+/// A region as an adapter's last look shows it: as it is, or for one cluster as it was a while ago.
+struct Look<'r> {
+    region: &'r Region,
+    stale: Option<(&'r ClusterName, CloudView)>,
+}
+
 impl Region {
-    /// Looks as an adapter does before it sends. Gives the outcome where nothing is left to send.
+    /// Looks as an adapter does before it sends. Gives the outcome where nothing is left to send. A look may be as stale as
+    /// any other.
     pub fn check(
         &self,
         spec: &ClusterSpec,
         slot: Option<&SlotName>,
         effect: &CloudEffect,
+        moments: Option<Moments>,
     ) -> Result<Option<Outcome>, Refusal> {
+        let exact = CloudView::default();
+        let stale = moments.and_then(|moments| self.stale_view(&spec.name, &exact, moments));
+        let look = Look { region: self, stale: stale.map(|view| (&spec.name, view)) };
         let (owner, mut facts) = (Owner::from(OWNER), Facts::default());
         for expectation in effect.expects(spec, &owner, slot) {
             for subject in expectation.condition().subjects() {
-                self.learn(subject, &mut facts);
+                look.learn(subject, &mut facts);
             }
             match expectation.held_against(&facts) {
                 Finding::Met => {}
@@ -34,7 +46,9 @@ impl Region {
         }
         Ok(None)
     }
+}
 
+impl Look<'_> {
     /// Adds the facts about a subject. A resource that does not exist adds none.
     fn learn(&self, subject: Subject<'_>, facts: &mut Facts) {
         match subject {
@@ -42,55 +56,82 @@ impl Region {
             Subject::Volume(volume) => self.learn_volume(volume, facts),
             Subject::Volumes(volumes) => volumes.iter().for_each(|volume| self.learn_volume(volume, facts)),
             Subject::Holder(volume) => {
-                if let Some(holder) = self.volumes.get(volume).and_then(Disk::holder) {
-                    self.learn_instance(holder, facts);
+                if let Some(holder) = self.volume(volume).and_then(|(_, seen)| holder(seen).cloned()) {
+                    self.learn_instance(&holder, facts);
                 }
             }
-            Subject::VolumesAt(instance) => self.learn_volumes(facts, |disk| disk.holder() == Some(instance)),
-            Subject::VolumesNamed { cluster, slot, name } => self.learn_volumes(facts, |disk| {
-                disk.cluster == *cluster && disk.seen.slot == *slot && disk.seen.name == *name
-            }),
+            Subject::VolumesAt(instance) => self.learn_volumes(facts, |_, seen| holder(seen) == Some(instance)),
+            Subject::VolumesNamed { cluster, slot, name } => {
+                self.learn_volumes(facts, |of, seen| of == cluster && seen.slot == *slot && seen.name == *name)
+            }
             Subject::SnapshotsOf { volume, .. } => self.learn_snapshots(facts, |snapshot| snapshot.volume == *volume),
             Subject::Snapshot(wanted) => self.learn_snapshots(facts, |snapshot| snapshot.id == *wanted),
-            Subject::Group { group, .. } => facts.group = self.groups.get(group).map(|group| group.seen.clone()),
+            Subject::Group { group, .. } => facts.group = self.region.groups.get(group).map(|group| group.seen.clone()),
         }
+    }
+
+    /// The instance as this look shows it.
+    fn instance(&self, id: &InstanceId) -> Option<(&ClusterName, &Instance)> {
+        let machine = self.region.instances.get(id)?;
+        match &self.stale {
+            Some((cluster, view)) if machine.cluster == **cluster => Some((*cluster, view.instance(id)?)),
+            _ => Some((&machine.cluster, &machine.seen)),
+        }
+    }
+
+    /// Every volume as this look shows it.
+    fn volumes(&self) -> impl Iterator<Item = (&ClusterName, &Volume)> {
+        let stale = self.stale.iter().flat_map(|(cluster, view)| view.volumes.iter().map(|seen| (*cluster, seen)));
+        let is_shown = |disk: &&Disk| self.stale.as_ref().is_none_or(|(cluster, _)| disk.cluster != **cluster);
+        let exact = self.region.volumes.values().filter(is_shown).map(|disk| (&disk.cluster, &disk.seen));
+        stale.chain(exact)
+    }
+
+    fn volume(&self, id: &VolumeId) -> Option<(&ClusterName, &Volume)> {
+        self.volumes().find(|(_, seen)| seen.id == *id)
     }
 
     /// Adds an instance with all of its devices: EC2 lists a volume among them that is still on its way.
     fn learn_instance(&self, id: &InstanceId, facts: &mut Facts) {
-        let Some(Machine { cluster, seen, .. }) = self.instances.get(id) else { return };
+        let Some((cluster, seen)) = self.instance(id) else { return };
         let mut instance = InstanceFacts::of(cluster, seen);
-        instance.devices = self.volumes.values().filter_map(|disk| disk.as_device_of(id)).collect();
+        instance.devices = self.volumes().filter_map(|(_, volume)| self.device(volume, id)).collect();
         facts.instances.insert(id.clone(), instance);
     }
 
+    fn device(&self, volume: &Volume, instance: &InstanceId) -> Option<DeviceFacts> {
+        let VolumeState::InUse(at) = &volume.state else { return None };
+        (at.instance == *instance).then(|| DeviceFacts {
+            device: at.device.clone(),
+            volume: volume.id.clone(),
+            is_root: false,
+            delete_on_termination: self.region.volumes.get(&volume.id).is_some_and(|disk| disk.delete_on_termination),
+        })
+    }
+
     fn learn_volume(&self, id: &VolumeId, facts: &mut Facts) {
-        if let Some(Disk { cluster, seen, .. }) = self.volumes.get(id) {
+        if let Some((cluster, seen)) = self.volume(id) {
             facts.volumes.insert(id.clone(), VolumeFacts::of(cluster, seen));
         }
     }
 
-    fn learn_volumes(&self, facts: &mut Facts, is_wanted: impl Fn(&Disk) -> bool) {
-        let found = self.volumes.iter().filter(|(_, disk)| is_wanted(disk));
-        facts.volumes.extend(found.map(|(id, disk)| (id.clone(), VolumeFacts::of(&disk.cluster, &disk.seen))));
+    fn learn_volumes(&self, facts: &mut Facts, is_wanted: impl Fn(&ClusterName, &Volume) -> bool) {
+        let found = self.volumes().filter(|(cluster, seen)| is_wanted(cluster, seen));
+        facts.volumes.extend(found.map(|(cluster, seen)| (seen.id.clone(), VolumeFacts::of(cluster, seen))));
     }
 
     fn learn_snapshots(&self, facts: &mut Facts, is_wanted: impl Fn(&Snapshot) -> bool) {
-        for (cluster, holdings) in &self.clusters {
+        for (cluster, holdings) in &self.region.clusters {
             let found = holdings.snapshots.iter().filter(|snapshot| is_wanted(snapshot));
             facts.snapshots.extend(found.map(|seen| (seen.id.clone(), SnapshotFacts::of(cluster, seen))));
         }
     }
 }
 
-impl Disk {
-    fn as_device_of(&self, instance: &InstanceId) -> Option<DeviceFacts> {
-        let VolumeState::InUse(at) = &self.seen.state else { return None };
-        (at.instance == *instance).then(|| DeviceFacts {
-            device: at.device.clone(),
-            volume: self.seen.id.clone(),
-            is_root: false,
-            delete_on_termination: self.delete_on_termination,
-        })
+/// Names the instance that has a volume, in whatever phase.
+fn holder(volume: &Volume) -> Option<&InstanceId> {
+    match &volume.state {
+        VolumeState::InUse(at) => Some(&at.instance),
+        _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::happened::{Due, Happened, Span};
-use super::records::Machine;
+use super::records::{Machine, Protection};
 use super::records::{Spent, Subnet, TOKEN_LIFE};
 use super::region::{Fresh, Region};
 use crate::action::Launch;
@@ -135,6 +135,9 @@ impl Region {
         if let Some(known) = self.clusters.get_mut(cluster) {
             known.instances.insert(id.clone());
         }
+        if let (Some(reason), Some(machine)) = (self.troubles.launches_end.clone(), self.instances.get_mut(&id)) {
+            machine.doomed = Some(reason);
+        }
         self.happens(Happened::Launched(cluster.clone(), id.clone()));
         self.begins(Due::Instance(id.clone(), 0), Span::Pending);
         self.changed(cluster);
@@ -204,15 +207,30 @@ impl Region {
 
     /// `StopInstances`: the guest gets a SIGTERM at once.
     pub(super) fn stop_instance(&mut self, id: &InstanceId) -> Result<Outcome, Refusal> {
-        match self.machine(id)?.seen.state {
+        let machine = self.machine(id)?;
+        match machine.seen.state {
+            InstanceState::Running if machine.protection.stop => return Err(protected()),
             InstanceState::Running => {}
             InstanceState::Stopping | InstanceState::Stopped => return Ok(Outcome::AlreadySo),
             other => return Ok(changed("running", other.to_string())),
         }
+        self.begin_to_stop(id);
+        Ok(Outcome::Done)
+    }
+
+    /// Stops an instance for a reason of EC2's own, whatever protects it.
+    pub fn host_stops(&mut self, id: &InstanceId, reason: &str) {
+        let Some(machine) = self.instances.get_mut(id) else { return };
+        if machine.seen.state == InstanceState::Running {
+            machine.seen.state_reason = Some(reason.to_owned());
+            self.begin_to_stop(id);
+        }
+    }
+
+    fn begin_to_stop(&mut self, id: &InstanceId) {
         self.happens(Happened::GuestDown(id.clone()));
         let turn = self.come_to(id, InstanceState::Stopping);
         self.begins(Due::Instance(id.clone(), turn), Span::Stop);
-        Ok(Outcome::Done)
     }
 
     /// `StartInstances`.
@@ -235,8 +253,12 @@ impl Region {
 
     /// `TerminateInstances`.
     pub(super) fn terminate_instance(&mut self, id: &InstanceId) -> Result<Outcome, Refusal> {
-        if !self.machine(id)?.seen.state.is_live() {
+        let machine = self.machine(id)?;
+        if !machine.seen.state.is_live() {
             return Ok(Outcome::AlreadySo);
+        }
+        if machine.protection.termination {
+            return Err(protected());
         }
         self.happens(Happened::GuestDown(id.clone()));
         let turn = self.come_to(id, InstanceState::ShuttingDown);
@@ -285,6 +307,11 @@ impl Machine {
         };
         let (booted, settled, proven, interfered) = (false, false, false, false);
         let (cluster, volumes) = (cluster.clone(), launch.volumes.clone());
-        Self { seen, cluster, volumes, turn: 0, booted, settled, proven, interfered, doomed: None }
+        let (turn, doomed, protection) = (0, None, Protection::default());
+        Self { seen, cluster, volumes, turn, booted, settled, proven, interfered, doomed, protection }
     }
+}
+
+fn protected() -> Refusal {
+    Refusal::new(ErrorKind::Denied, "OperationNotPermitted")
 }

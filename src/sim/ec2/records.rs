@@ -32,6 +32,16 @@ pub struct Machine {
     pub interfered: bool,
     /// The reason for which the launch will fail.
     pub doomed: Option<String>,
+    /// The calls that are refused because the instance is protected against them.
+    #[serde(default)]
+    pub protection: Protection,
+}
+
+/// The protection of an instance (`DisableApiStop`, `DisableApiTermination`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protection {
+    pub stop: bool,
+    pub termination: bool,
 }
 
 /// A data volume, with what EC2 does not say of it.

@@ -9,6 +9,7 @@ use super::happened::{Due, Happened, Span};
 use super::records::{Disk, Holdings, Machine, Spent, Subnet, ZoneState};
 use super::shown::Answered;
 use super::throttle::Buckets;
+use super::troubles::Troubles;
 use crate::action::{CreateVolume, Launch};
 use crate::ids::{ClusterName, ImageId, InstanceId, SnapshotId, VolumeId, Zone};
 use crate::sim::time::{Millis, instant};
@@ -27,6 +28,8 @@ pub struct Region {
     /// The resources that bear each cluster's tag.
     pub clusters: BTreeMap<ClusterName, Holdings>,
     pub buckets: Buckets,
+    #[serde(default)]
+    pub troubles: Troubles,
     pub(super) snapshots: BTreeMap<SnapshotId, Disk>,
     pub(super) zones: BTreeMap<Zone, ZoneState>,
     pub(super) subnets: BTreeMap<String, Subnet>,

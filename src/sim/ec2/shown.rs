@@ -9,8 +9,12 @@ use crate::observed::{Catalogue, CloudView};
 use crate::ports::Wanted;
 use crate::sim::time::Millis;
 
-/// No answer is older than 20 s.
+/// No answer of chance is older than 20 s, but for the tags in it.
 pub const OLDEST: Millis = 20_000;
+/// Tags lag for up to two minutes.
+pub const OLDEST_TAGS: Millis = 120_000;
+/// The time for which answers are kept, because a script may have them repeated.
+const KEPT: Millis = 600_000;
 
 /// The answers of late about one cluster.
 #[derive(Serialize, Deserialize)]
@@ -63,7 +67,7 @@ impl Shown {
     pub fn keep(&mut self, now: Millis, view: Arc<CloudView>) {
         self.outdated = false;
         self.versions.push_back(Version { at: now, view });
-        while self.versions.get(1).is_some_and(|second| second.at + OLDEST < now) {
+        while self.versions.get(1).is_some_and(|second| second.at + KEPT < now) {
             self.versions.pop_front();
         }
     }

@@ -43,8 +43,9 @@ impl Region {
 
     /// Completes a snapshot.
     pub(super) fn snapshot_completes(&mut self, name: &ClusterName, id: &SnapshotId) {
+        let state = if self.troubles.snapshots_fail { SnapshotState::Failed } else { SnapshotState::Completed };
         let snapshots = self.clusters.get_mut(name).into_iter().flat_map(|holdings| &mut holdings.snapshots);
-        snapshots.filter(|snapshot| snapshot.id == *id).for_each(|snapshot| snapshot.state = SnapshotState::Completed);
+        snapshots.filter(|snapshot| snapshot.id == *id).for_each(|snapshot| snapshot.state = state);
         self.changed(name);
     }
 

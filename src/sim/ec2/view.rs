@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::region::Region;
 use super::shown::{Answered, Moments};
 use crate::ids::{ClusterName, InstanceId};
-use crate::observed::{Catalogue, CloudView, Image, ImageState, Instance};
+use crate::observed::{Catalogue, CloudView, Image, ImageState, Instance, Volume};
 use crate::ports::Wanted;
 use crate::sim::time::Millis;
 
@@ -59,6 +59,7 @@ impl Region {
             volumes: disks.map(|disk| disk.seen.clone()).collect(),
             snapshots: holdings.snapshots.clone(),
             group: self.group_of(name),
+            not_understood: self.troubles.not_understood.get(name).cloned().unwrap_or_default(),
             ..CloudView::default()
         }
     }
@@ -82,20 +83,48 @@ impl Region {
         let (old_instances, old_volumes) = (shown.version(moments.instances)?, shown.version(moments.volumes)?);
         let indexed: BTreeSet<&InstanceId> =
             shown.version(moments.tags).map(|view| view.instances.iter().map(|i| &i.id).collect()).unwrap_or_default();
-        let seen: Vec<Instance> =
+        let mut seen: Vec<Instance> =
             old_instances.instances.iter().filter(|instance| indexed.contains(&instance.id)).cloned().collect();
+        let mut volumes = old_volumes.volumes.clone();
+        if let Some(tagged) = shown.version(moments.tags) {
+            seen.iter_mut().for_each(|instance| instance.bear_tags_of(tagged));
+            volumes.iter_mut().for_each(|volume| volume.bear_tags_of(tagged));
+        }
         let group = moments.group.and_then(|at| shown.version(at)).and_then(|view| view.group.clone());
-        if seen == exact.instances && old_volumes.volumes == exact.volumes && group == exact.group {
+        if seen == exact.instances && volumes == exact.volumes && group == exact.group {
             return None;
         }
         Some(CloudView {
             instances: seen,
-            volumes: old_volumes.volumes.clone(),
+            volumes,
             snapshots: old_volumes.snapshots.clone(),
             group,
             catalogue: exact.catalogue.clone(),
             ..CloudView::default()
         })
+    }
+}
+
+/// A resource whose tags lag behind it.
+trait Tagged {
+    /// Takes over the tags that an older view shows, where it shows the resource.
+    fn bear_tags_of(&mut self, older: &CloudView);
+}
+
+impl Tagged for Instance {
+    fn bear_tags_of(&mut self, older: &CloudView) {
+        let Some(old) = older.instance(&self.id) else { return };
+        (self.slot, self.owner, self.origin) = (old.slot.clone(), old.owner.clone(), old.origin.clone());
+        (self.retired, self.tags) = (old.retired, old.tags.clone());
+    }
+}
+
+impl Tagged for Volume {
+    fn bear_tags_of(&mut self, older: &CloudView) {
+        let Some(old) = older.volumes.iter().find(|old| old.id == self.id) else { return };
+        (self.slot, self.name, self.owner) = (old.slot.clone(), old.name.clone(), old.owner.clone());
+        (self.slots, self.settled, self.attempt) = (old.slots.clone(), old.settled.clone(), old.attempt);
+        self.rejected = old.rejected.clone();
     }
 }
 

@@ -55,6 +55,11 @@ impl Region {
         let Some(disk) = self.volumes.get_mut(id).filter(|disk| disk.turn == turn) else { return };
         let cluster = disk.cluster.clone();
         match &mut disk.seen.state {
+            VolumeState::Creating if self.troubles.volumes_vanish => {
+                disk.turn += 1;
+                disk.seen.state = VolumeState::Deleted;
+                self.volume_vanishes(id);
+            }
             VolumeState::Creating => disk.seen.state = VolumeState::Available,
             VolumeState::InUse(at) if at.phase == AttachmentPhase::Attaching => {
                 at.phase = AttachmentPhase::Attached;
@@ -89,7 +94,11 @@ impl Region {
             if spent.request != *wanted {
                 return Err(Refusal::new(ErrorKind::TokenSpent, "IdempotentParameterMismatch"));
             }
-            return Ok(Outcome::Created(spent.made.clone()));
+            return match self.disk(&spent.made) {
+                Ok(_) => Ok(Outcome::Created(spent.made.clone())),
+                // EC2 says so of a volume that was deleted since, by a person or because its key may not be used.
+                Err(_) => Err(Refusal::new(ErrorKind::TokenSpent, "IdempotentParameterMismatch: already deleted")),
+            };
         }
         let id = VolumeId::from(fresh("vol"));
         let mut disk = Disk::blank(cluster, wanted, id.clone());

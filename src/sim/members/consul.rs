@@ -113,6 +113,10 @@ impl Kind for Consul {
         }
     }
 
+    fn set_least(&mut self, least: usize) {
+        self.autopilot.min_quorum = least;
+    }
+
     fn set_pruning(&mut self, on: bool) {
         self.autopilot.cleanup_off = !on;
     }

@@ -44,6 +44,9 @@ pub(super) trait Kind {
     /// Carries out a request, which the leader was sent.
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal>;
 
+    /// Sets down to how many the members may remove dead ones. A kind that never does has nothing to set.
+    fn set_least(&mut self, _least: usize) {}
+
     /// Lets the members remove dead ones from their number, or not. A kind that never does has nothing to set.
     fn set_pruning(&mut self, _on: bool) {}
 }

@@ -35,6 +35,9 @@ pub(super) struct Raft {
     pub term: u64,
     /// The time of the next election, and the winner if leadership is being handed over.
     pub election: Option<(Millis, Option<MemberId>)>,
+    /// The number of times that leadership comes back to whoever hands it over.
+    #[serde(default)]
+    pub bounces: u32,
     index: u64,
     index_at: Millis,
 }
@@ -160,8 +163,10 @@ impl Raft {
 
     /// Lets the leader hand over, which takes a moment.
     pub fn hand_over(&mut self, to: MemberId, now: Millis, rng: &mut Rng) {
+        let back = self.leader.clone().filter(|_| self.bounces > 0);
+        self.bounces = self.bounces.saturating_sub(1);
         self.lose_leader(now, rng);
-        self.election = Some((now + rng.u64(200..=500), Some(to)));
+        self.election = Some((now + rng.u64(200..=500), Some(back.unwrap_or(to))));
     }
 
     /// Holds the election that is due. Says whether somebody new leads.

@@ -19,6 +19,8 @@ pub enum Accident {
     AnswerLost,
     /// The call's controller stands still for this long between sending it and its taking effect.
     Pause(Duration),
+    /// The adapter's own look before the call shows what was so this long ago.
+    StaleLook(Duration),
 }
 
 /// The accidents that are arranged, and how many calls were sent so far.
@@ -30,6 +32,14 @@ pub struct Arranged {
 }
 
 impl Arranged {
+    /// The age of what an adapter is to see just before it sends the next call, if that is to be old.
+    pub fn stale_look(&self) -> Option<Millis> {
+        match self.at.get(&(self.sent + 1)).or(self.always.as_ref()) {
+            Some(Accident::StaleLook(age)) => Some(age.as_millis() as Millis),
+            _ => None,
+        }
+    }
+
     /// Counts a mutating call that is sent now, and takes its accident.
     pub fn next(&mut self) -> Option<Accident> {
         self.sent += 1;
@@ -45,13 +55,14 @@ impl Accident {
             Self::Pause(span) => CallFate { pause: Some(span.as_millis() as Millis), ..fate },
             Self::Refused(kind) => CallFate { refused: Some(kind), ..fate },
             Self::AnswerLost => CallFate { lost: Some(TIMEOUT), ..fate },
+            Self::StaleLook(_) => fate,
         }
     }
 
-    /// Names the fault that is told when the call is sent. A death and a pause are told when they happen.
+    /// Names the fault that is told when the call is sent. A death, a pause and an old look are told when they happen.
     pub fn fault(self) -> Option<&'static str> {
         match self {
-            Self::Crash(_) | Self::Pause(_) => None,
+            Self::Crash(_) | Self::Pause(_) | Self::StaleLook(_) => None,
             Self::Refused(ErrorKind::Throttled) => Some("throttled"),
             Self::Refused(_) => Some("refused"),
             Self::AnswerLost => Some("answer-lost"),

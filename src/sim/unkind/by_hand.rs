@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::accident::Accident;
 use super::interfere;
-use super::standing::Refused;
+use super::standing::{Look, Refused};
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
 use crate::observed::{Group, Instance, Volume};
 use crate::ports::ErrorKind;
 use crate::sim::content::Content;
+use crate::sim::ec2::{Move, Protection};
 use crate::sim::handle::World;
 use crate::sim::time::Millis;
 
@@ -31,6 +32,16 @@ impl World {
             let until = span.map(|span| state.now + whole(span));
             state.faults.standing.add(Refused { call: call.map(str::to_owned), kind, until, times });
         });
+    }
+
+    /// Keeps what EC2 says from now on, so that old answers can be had later.
+    pub fn remember_answers(&self) {
+        self.with(|state| state.faults.remembers = true);
+    }
+
+    /// Has sweeps, or adapters' last looks, show for a span what was so `age` ago.
+    pub fn make_old(&self, look: Look, age: Duration, span: Duration) {
+        self.with(|state| state.faults.standing.make_old(look, whole(age), state.now + whole(span)));
     }
 
     /// Ends everything that is refused.
@@ -136,8 +147,77 @@ impl World {
     }
 }
 
+// Troubles that last.
+impl World {
+    /// Lets each volume that is created be gone a moment later, as one whose KMS key may not be used.
+    pub fn lose_new_volumes(&self, on: bool) {
+        self.with(|state| state.region.troubles.volumes_vanish = on);
+    }
+
+    /// Lets each snapshot be given up by EBS.
+    pub fn fail_snapshots(&self, on: bool) {
+        self.with(|state| state.region.troubles.snapshots_fail = on);
+    }
+
+    /// Lets each instance that is launched end at once, for a reason of EC2's.
+    pub fn end_launches(&self, reason: Option<&str>) {
+        self.with(|state| state.region.troubles.launches_end = reason.map(str::to_owned));
+    }
+
+    /// Lets each change of a kind that begins within this span last until its end.
+    pub fn stick(&self, which: Move, span: Duration) {
+        self.with(|state| state.region.troubles.stick(which, state.now + whole(span)));
+    }
+
+    /// Protects an instance against being stopped, or against being terminated, or no longer.
+    pub fn protect(&self, id: &InstanceId, protection: Protection) {
+        self.with(|state| {
+            if let Some(machine) = state.region.instances.get_mut(id) {
+                machine.protection = protection;
+            }
+        });
+    }
+
+    /// Lets EC2 stop an instance by itself.
+    pub fn host_stops(&self, id: &InstanceId) {
+        self.with(|state| interfere::host_stops(state, id));
+    }
+
+    /// Announces that an instance's host is retired after this long, which then happens.
+    pub fn announce_retirement(&self, id: &InstanceId, notice: Duration) {
+        self.with(|state| interfere::announce_retirement(state, id, whole(notice)));
+    }
+
+    /// Lets an instance's status checks fail for this long, although nothing else is wrong.
+    pub fn fail_checks(&self, id: &InstanceId, span: Duration) {
+        self.with(|state| interfere::fail_checks(state, id, whole(span)));
+    }
+
+    /// Has somebody modify a volume, or its I/O go wrong, for this long.
+    pub fn trouble_volume(&self, id: &VolumeId, io: bool, span: Duration) {
+        self.with(|state| interfere::trouble_volume(state, id, io, whole(span)));
+    }
+
+    /// Has EC2 describe a resource of a cluster in a word that nobody knows, until none is given.
+    pub fn describe_oddly(&self, cluster: &ClusterName, id: &str, word: Option<&str>) {
+        self.with(|state| {
+            let odd = state.region.troubles.not_understood.entry(cluster.clone()).or_default();
+            match word {
+                Some(word) => drop(odd.insert(id.to_owned(), word.to_owned())),
+                None => drop(odd.remove(id)),
+            }
+            state.region.changed(cluster);
+        });
+    }
+}
+
 // Interference with controllers and their claims.
 impl World {
+    /// Has the members of a cluster keep the claims, its own among them.
+    pub fn keep_claims_in(&self, cluster: &ClusterName) {
+        self.with(|state| state.claims.kept_by = Some(cluster.clone()));
+    }
+
     /// Lets a controller stand still for this long.
     pub fn pause_controller(&self, controller: u8, span: Duration) {
         self.with(|state| interfere::pause_controller(state, controller, state.now + whole(span)));
@@ -169,6 +249,24 @@ impl World {
     /// Keeps controllers for this long from reaching any member. The members reach each other.
     pub fn hide_members(&self, cluster: &ClusterName, span: Duration) {
         self.with(|state| interfere::hide_members(state, cluster, state.now + whole(span)));
+    }
+
+    /// Lets leadership come back to whoever hands it over, so many times.
+    pub fn bounce_leadership(&self, cluster: &ClusterName, times: u32) {
+        self.with(|state| {
+            if let Some(cluster) = state.clusters.get_mut(cluster) {
+                cluster.members.bounce_leadership(times);
+            }
+        });
+    }
+
+    /// Sets down to how many the members may remove dead ones, e.g. autopilot's `MinQuorum`.
+    pub fn set_least_members(&self, cluster: &ClusterName, least: usize) {
+        self.with(|state| {
+            if let Some(cluster) = state.clusters.get_mut(cluster) {
+                cluster.members.set_least(least);
+            }
+        });
     }
 
     /// Turns the removal of dead members on or off, e.g. autopilot's `CleanupDeadServers`.

@@ -27,6 +27,9 @@ pub struct Faults {
     pub arranged: Arranged,
     #[serde(skip)]
     pub standing: Standing,
+    /// Answers are kept, because somebody may ask for old ones.
+    #[serde(skip)]
+    pub remembers: bool,
 }
 
 /// Chances in ten thousand, and the rest that is drawn once a world.
@@ -104,6 +107,7 @@ impl Faults {
             crashable: false,
             arranged: Arranged::default(),
             standing: Standing::default(),
+            remembers: false,
         }
     }
 
@@ -114,12 +118,12 @@ impl Faults {
 
     /// Says whether some answers may have to be older than the truth.
     pub fn may_be_stale(&self) -> bool {
-        self.swarm.stale > 0
+        self.swarm.stale > 0 || self.remembers
     }
 
     /// Draws how old the parts of an answer may be, if it is stale.
     pub fn draw_staleness(&self, now: Millis, chance: &mut Chance) -> Option<Millis> {
-        let stale = self.may_be_stale() && now < self.end && chance.hit(self.swarm.stale);
+        let stale = self.swarm.stale > 0 && now < self.end && chance.hit(self.swarm.stale);
         stale.then_some(self.swarm.stale_window)
     }
 

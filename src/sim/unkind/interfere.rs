@@ -3,15 +3,18 @@
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId, VolumeId, Zone};
 use crate::make::UserData;
-use crate::observed::{Instance, Origin, ScheduledEvent};
+use crate::observed::{Checks, Instance, InstanceState, Origin, ScheduledEvent};
 use crate::ports::Outcome;
-use crate::sim::ec2::Call;
+use crate::sim::ec2::{Call, Machine};
 use crate::sim::time::{Millis, instant};
 use crate::sim::words::Refusal;
 use crate::sim::world::{State, Tick, Undo};
 
 /// Maintenance is announced a week ahead.
 const NOTICE: Millis = 7 * 86_400_000;
+
+/// The event's code for a host that is retired.
+const RETIREMENT: &str = "instance-retirement";
 
 /// Stops an instance.
 pub fn stop_instance(state: &mut State, id: &InstanceId) {
@@ -80,6 +83,12 @@ pub fn undo(state: &mut State, id: &InstanceId, undo: Undo) {
         Undo::Owner(owner) => state.region.edit_instance(id, |seen| seen.owner = owner),
         Undo::Event => state.region.edit_instance(id, |seen| seen.scheduled_events.clear()),
         Undo::Member => state.guest_looks(id),
+        Undo::Checks => state.region.edit_instance(id, |seen| {
+            if seen.state == InstanceState::Running {
+                seen.checks = Checks::Ok;
+            }
+        }),
+        Undo::Retirement => retire_host(state, id),
     }
 }
 
@@ -153,12 +162,65 @@ pub fn lose_claims(state: &mut State, until: Millis) {
 
 /// Announces maintenance of an instance.
 pub fn announce_event(state: &mut State, id: &InstanceId, called_off_at: Option<Millis>) {
-    let event = ScheduledEvent { code: "instance-retirement".to_owned(), not_before: instant(state.now + NOTICE) };
+    let event = ScheduledEvent { code: RETIREMENT.to_owned(), not_before: instant(state.now + NOTICE) };
     state.region.edit_instance(id, |seen| seen.scheduled_events = vec![event]);
     if let Some(at) = called_off_at {
         state.schedule(at - state.now, Tick::Undo(id.clone(), Undo::Event));
     }
     fault_of(state, id, "scheduled-event");
+}
+
+/// Announces that an instance's host is retired, which then happens.
+pub fn announce_retirement(state: &mut State, id: &InstanceId, notice: Millis) {
+    let event = ScheduledEvent { code: RETIREMENT.to_owned(), not_before: instant(state.now + notice) };
+    state.region.edit_instance(id, |seen| seen.scheduled_events = vec![event]);
+    state.schedule(notice, Tick::Undo(id.clone(), Undo::Retirement));
+    fault_of(state, id, "scheduled-event");
+}
+
+/// Stops an instance whose host is retired. Once it is started again, it runs on another host.
+fn retire_host(state: &mut State, id: &InstanceId) {
+    let is_due = |machine: &Machine| machine.seen.scheduled_events.iter().any(|event| event.code == RETIREMENT);
+    if !state.region.instances.get(id).is_some_and(is_due) {
+        return;
+    }
+    state.region.edit_instance(id, |seen| seen.scheduled_events.clear());
+    host_stops(state, id);
+}
+
+/// Stops an instance for a reason of EC2's own.
+pub fn host_stops(state: &mut State, id: &InstanceId) {
+    state.change_region(|region| region.host_stops(id, "Server.ScheduledStop: Stopped due to scheduled retirement"));
+    fault_of(state, id, "host-stop");
+}
+
+/// Lets an instance's status checks fail for a while, although nothing else is wrong.
+pub fn fail_checks(state: &mut State, id: &InstanceId, span: Millis) {
+    let is_running = |machine: &Machine| machine.seen.state == InstanceState::Running;
+    if !state.region.instances.get(id).is_some_and(is_running) {
+        return;
+    }
+    let failed = Checks::Impaired("instance reachability failed".to_owned());
+    state.region.edit_instance(id, |seen| seen.checks = failed);
+    state.schedule(span, Tick::Undo(id.clone(), Undo::Checks));
+    fault_of(state, id, "checks-failed");
+}
+
+/// Has somebody modify a volume, or its I/O go wrong, for a while.
+pub fn trouble_volume(state: &mut State, id: &VolumeId, io: bool, span: Millis) {
+    let Some(cluster) = state.region.volumes.get(id).map(|disk| disk.cluster.clone()) else { return };
+    state.region.edit_volume(id, |seen| {
+        seen.modifying |= !io;
+        seen.impaired = io.then(|| "io-enabled failed".to_owned());
+    });
+    state.schedule(span, Tick::Mend(id.clone()));
+    let fault = if io { "volume-impaired" } else { "volume-modifying" };
+    state.fault(Some(&cluster), fault, id.to_string());
+}
+
+/// Ends what is wrong with a volume.
+pub fn mend_volume(state: &mut State, id: &VolumeId) {
+    state.region.edit_volume(id, |seen| (seen.modifying, seen.impaired) = (false, None));
 }
 
 /// Deletes a data volume, wherever it is.

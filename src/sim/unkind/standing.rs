@@ -1,11 +1,31 @@
-//! Refusals that stay: a kind of call fails in the same way, for a while or for ever.
+//! Faults that stay, for a while or for ever: a kind of call that fails in the same way, and answers that are old.
 
 use crate::ports::ErrorKind;
 use crate::sim::time::Millis;
 
-/// Everything that is refused.
+/// Everything that stays.
 #[derive(Clone, Debug, Default)]
-pub struct Standing(Vec<Refused>);
+pub struct Standing {
+    refused: Vec<Refused>,
+    old: Vec<Old>,
+}
+
+/// Looks that answer what was so a while ago.
+#[derive(Clone, Copy, Debug)]
+struct Old {
+    look: Look,
+    age: Millis,
+    until: Millis,
+}
+
+/// A kind of look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The look that decisions rest on.
+    Sweep,
+    /// An adapter's own, just before it sends.
+    Last,
+}
 
 /// A kind of call that is refused.
 #[derive(Clone, Debug)]
@@ -22,18 +42,29 @@ pub struct Refused {
 impl Standing {
     /// Refuses a kind of call from now on.
     pub fn add(&mut self, refused: Refused) {
-        self.0.push(refused);
+        self.refused.push(refused);
     }
 
-    /// Refuses nothing any more.
+    /// Has a kind of look answer what was so `age` ago, until then.
+    pub fn make_old(&mut self, look: Look, age: Millis, until: Millis) {
+        self.old.push(Old { look, age, until });
+    }
+
+    /// Says how old a look's answer is to be, if it is to be old.
+    pub fn age_of(&self, look: Look, now: Millis) -> Option<Millis> {
+        self.old.iter().find(|old| old.look == look && now < old.until).map(|old| old.age)
+    }
+
+    /// Refuses nothing any more, and has no look be old.
     pub fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 
     /// Says how a call that is sent now is refused, if it is.
     pub fn next(&mut self, call: &str, now: Millis) -> Option<ErrorKind> {
-        self.0.retain(|refused| refused.until.is_none_or(|until| now < until) && refused.times != Some(0));
-        let refused = self.0.iter_mut().find(|refused| refused.call.as_deref().is_none_or(|named| named == call))?;
+        self.refused.retain(|refused| refused.until.is_none_or(|until| now < until) && refused.times != Some(0));
+        let refused =
+            self.refused.iter_mut().find(|refused| refused.call.as_deref().is_none_or(|named| named == call))?;
         refused.times = refused.times.map(|times| times - 1);
         Some(refused.kind)
     }

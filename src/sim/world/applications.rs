@@ -70,6 +70,14 @@ impl State {
         Ok(cluster.members.membership(&cluster.slot_names(), self.now))
     }
 
+    /// Says whether the claims can be read and written.
+    pub fn claims_answer(&self) -> Result<(), Refusal> {
+        self.claims.answers(self.now)?;
+        let keeper = self.claims.kept_by.as_ref().and_then(|name| self.clusters.get(name));
+        let lost = |keeper: &Cluster| keeper.hidden_until > self.now || !keeper.members.have_leader();
+        if keeper.is_some_and(lost) { Err(no_answer()) } else { Ok(()) }
+    }
+
     /// Carries out a request to the application.
     pub fn change_member(
         &mut self,

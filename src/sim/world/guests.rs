@@ -79,6 +79,7 @@ impl State {
         self.edit_content(machine, &starts.home, |content| content.member = Some(member.clone()));
         self.recognise(machine, &member, starts.log.entries);
         self.keep_apart(machine, &member);
+        self.keep_single(machine, &member);
         let process = Process {
             name: machine.seen.slot.clone(),
             instance: machine.seen.id.clone(),
@@ -120,6 +121,17 @@ impl State {
         if let Some((other, _)) = others.find(|(_, cluster)| cluster.members.know(member)) {
             let detail = format!("{} started as a member of {other}", machine.seen.slot);
             self.violate(&machine.cluster, Rule::OwnVolumes, detail);
+        }
+    }
+
+    /// Judges that no member runs twice: two processes of one identity tear a cluster apart.
+    fn keep_single(&mut self, machine: &Machine, member: &MemberId) {
+        let cluster = self.clusters.get(&machine.cluster);
+        let other =
+            cluster.and_then(|cluster| cluster.members.instance_of(member)).filter(|id| **id != machine.seen.id);
+        if let Some(other) = other.cloned() {
+            let detail = format!("{} runs on {other} and on {} at once", machine.seen.slot, machine.seen.id);
+            self.violate(&machine.cluster, Rule::SameMember, detail);
         }
     }
 

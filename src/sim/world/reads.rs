@@ -7,7 +7,9 @@ use super::state::State;
 use crate::ids::ClusterName;
 use crate::observed::{CloudView, Sweep};
 use crate::ports::Wanted;
-use crate::sim::ec2::Moments;
+use crate::sim::ec2::{Moments, OLDEST_TAGS};
+use crate::sim::time::Millis;
+use crate::sim::unkind::standing::Look;
 use crate::time::Timestamp;
 
 impl State {
@@ -28,14 +30,33 @@ impl State {
     }
 
     fn perhaps_stale(&mut self, name: &ClusterName, exact: Arc<CloudView>) -> Arc<CloudView> {
-        let Some(window) = self.faults.draw_staleness(self.now, &mut self.chance) else { return exact };
-        let mut earlier = || self.now.saturating_sub(self.chance.rng.u64(0..=window));
-        let (instances, volumes, tags) = (earlier(), earlier(), earlier());
-        let group = exact.group.is_some().then(earlier);
-        let moments = Moments { instances, volumes, tags, group };
+        let Some(moments) = self.draw_moments(self.faults.standing.age_of(Look::Sweep, self.now)) else { return exact };
         let Some(stale) = self.region.stale_view(name, &exact, moments) else { return exact };
-        self.fault(Some(name), "stale-read", format!("up to {window} ms old"));
+        let age = self.now.saturating_sub(moments.instances.min(moments.volumes).min(moments.tags));
+        self.fault(Some(name), "stale-read", format!("up to {age} ms old"));
         Arc::new(stale)
+    }
+
+    /// Draws the moments from which the parts of an adapter's last look are, if it is stale.
+    pub fn draw_last_look(&mut self) -> Option<Moments> {
+        let arranged = self.faults.arranged.stale_look();
+        let age = arranged.or_else(|| self.faults.standing.age_of(Look::Last, self.now));
+        let moments = self.draw_moments(age)?;
+        self.fault(None, "stale-look", String::new());
+        Some(moments)
+    }
+
+    /// Draws the moments from which the parts of an answer are, unless its age is said. Tags lag most.
+    fn draw_moments(&mut self, said: Option<Millis>) -> Option<Moments> {
+        if let Some(age) = said {
+            let then = self.now.saturating_sub(age);
+            return Some(Moments { instances: then, volumes: then, tags: then, group: Some(then) });
+        }
+        let window = self.faults.draw_staleness(self.now, &mut self.chance)?;
+        let tag_window = if self.chance.rng.u32(0..4) == 0 { OLDEST_TAGS } else { window };
+        let mut earlier = |window: Millis| self.now.saturating_sub(self.chance.rng.u64(0..=window));
+        let (instances, volumes, group) = (earlier(window), earlier(window), Some(earlier(window)));
+        Some(Moments { instances, volumes, tags: earlier(tag_window), group })
     }
 }
 

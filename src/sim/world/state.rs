@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ClusterName, InstanceId, MemberId, Owner, SlotName, Zone};
+use crate::ids::{ClusterName, InstanceId, MemberId, Owner, SlotName, VolumeId, Zone};
 use crate::sim::chance::Chance;
 use crate::sim::claims::Claims;
 use crate::sim::ec2::{Due, Happened, Region, Span};
@@ -50,6 +50,8 @@ pub enum Tick {
     Inject,
     /// Somebody undoes what was done to an instance.
     Undo(InstanceId, Undo),
+    /// A volume's modification ends, and its I/O is well again.
+    Mend(VolumeId),
 }
 
 /// The end of an interference.
@@ -61,6 +63,10 @@ pub enum Undo {
     Event,
     /// The crashed member is started again by its guest.
     Member,
+    /// The status checks pass again.
+    Checks,
+    /// The announced maintenance happens: EC2 stops the instance.
+    Retirement,
 }
 
 /// A cluster: what is declared of it, and its members.
@@ -274,7 +280,9 @@ impl State {
             (Span::Detach, Due::Volume(id, _)) => ("stuck-detaching", id.to_string()),
             _ => return 0,
         };
-        let Some(span) = self.faults.draw_stuck(self.now, &mut self.chance) else { return 0 };
+        let arranged = self.region.troubles.delay(span, self.now);
+        let drawn = if arranged > 0 { Some(arranged) } else { self.faults.draw_stuck(self.now, &mut self.chance) };
+        let Some(span) = drawn else { return 0 };
         self.fault(None, fault, format!("{id} for {} s", span / 1_000));
         span
     }

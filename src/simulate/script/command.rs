@@ -8,6 +8,7 @@ use crate::sim::Payload;
 
 use super::forms::CALLS;
 use super::mistake::Mistake;
+use super::trouble::{self, Trouble};
 use super::words::{Placed, Words};
 
 const ERRORS: [(&str, ErrorKind); 8] = [
@@ -42,6 +43,7 @@ pub(super) enum Command {
     ResumeGroup,
     ShowGroup,
     Status,
+    Trouble(Trouble),
 }
 
 /// The first command of a story.
@@ -90,7 +92,8 @@ pub(super) enum InstanceDeed {
     Stop,
     Start,
     Terminate,
-    AnnounceRetirement,
+    /// The retirement is announced so long ahead, and happens then; or it is announced for a week ahead.
+    AnnounceRetirement(Option<Duration>),
     CrashMember(Option<Duration>),
 }
 
@@ -179,6 +182,13 @@ pub(super) const FIRST_WORDS: [(&str, Read); 25] = [
     ("status", |_| Ok(Command::Status)),
 ];
 
+/// The reader of all that follows a first word.
+#[derive(Clone, Copy)]
+enum Reader {
+    Command(Read),
+    Trouble(fn(&mut Words) -> Result<Trouble, Mistake>),
+}
+
 /// Reads a story's first command.
 pub(super) fn first(words: &mut Words) -> Result<Cluster, Mistake> {
     words.say("cluster")?;
@@ -194,8 +204,13 @@ pub(super) fn first(words: &mut Words) -> Result<Cluster, Mistake> {
 
 /// Reads a further command.
 pub(super) fn further(words: &mut Words) -> Result<Command, Mistake> {
-    let read = words.one_of(&FIRST_WORDS)?;
-    let command = read(words)?;
+    let trouble = trouble::FIRST_WORDS.into_iter().chain(trouble::MEMBER_WORDS);
+    let choices = FIRST_WORDS.map(|(word, read)| (word, Reader::Command(read))).into_iter();
+    let choices: Vec<_> = choices.chain(trouble.map(|(word, read)| (word, Reader::Trouble(read)))).collect();
+    let command = match words.one_of(&choices)? {
+        Reader::Command(read) => read(words)?,
+        Reader::Trouble(read) => Command::Trouble(read(words)?),
+    };
     words.end()?;
     Ok(command)
 }
@@ -295,7 +310,14 @@ fn start(words: &mut Words) -> Result<Command, Mistake> {
 
 fn announce(words: &mut Words) -> Result<Command, Mistake> {
     words.say("retirement of")?;
-    instance(words, InstanceDeed::AnnounceRetirement)
+    let command = instance(words, InstanceDeed::AnnounceRetirement(None))?;
+    match command {
+        Command::Instance(_, pick, slot) if words.takes("in") => {
+            let notice = words.span()?;
+            Ok(Command::Instance(InstanceDeed::AnnounceRetirement(Some(notice)), pick, slot))
+        }
+        command => Ok(command),
+    }
 }
 
 fn instance(words: &mut Words, deed: InstanceDeed) -> Result<Command, Mistake> {

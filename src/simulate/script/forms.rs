@@ -1,7 +1,7 @@
 //! The forms that a story's commands are written in, and the calls that they may name.
 
 /// Every form of a command, and what it does. Words in capitals stand for something else; brackets may be left out.
-pub const FORMS: [(&str, &str); 34] = [
+pub const FORMS: [(&str, &str); 46] = [
     ("cluster [FILE] [from nothing]", "Begins: the file's cluster is settled on its own image, or has nothing yet"),
     (
         "payload IMAGE BEHAVIOUR",
@@ -31,8 +31,8 @@ pub const FORMS: [(&str, &str); 34] = [
     ("start [new] instance of SLOT", "Somebody starts it"),
     ("terminate [new] instance of SLOT", "Somebody terminates it"),
     (
-        "announce retirement of [new] instance of SLOT",
-        "EC2 announces that it retires the instance's host a week from now",
+        "announce retirement of [new] instance of SLOT [in SPAN]",
+        "EC2 announces that it retires the instance's host, a week from now or after the span, and stops the instance then",
     ),
     (
         "crash member of SLOT [for SPAN]",
@@ -58,6 +58,39 @@ pub const FORMS: [(&str, &str); 34] = [
         "Refuses an action, or a look (`look`, `ask-members`, `read-claim`), or `everything`: `once`, `for SPAN` or `for ever`",
     ),
     ("allow everything", "Ends all that is refused"),
+    (
+        "show what was so SPAN ago for SPAN",
+        "EC2 answers old: to the looks that decisions rest on, and to an adapter's last look before it sends",
+    ),
+    ("stick MOVE for SPAN", "Each `attach`, `detach` or `stop` that begins meanwhile takes until the end of the span"),
+    (
+        "let volumes vanish",
+        "A volume that is created is gone a moment later, as one whose KMS key may not be used; `be well` ends it",
+    ),
+    ("let snapshots fail", "EBS gives up each snapshot; `be well` ends it"),
+    ("let launches end", "Each instance that is launched ends at once; `be well` ends it"),
+    (
+        "protect [new] instance of SLOT from PROTECTION",
+        "Protects an instance from `stop` or from `termination`; `unprotect instance of SLOT` ends it",
+    ),
+    ("unprotect [new] instance of SLOT", "Ends an instance's protection"),
+    ("host stops [new] instance of SLOT", "EC2 stops an instance by itself"),
+    (
+        "fail checks of [new] instance of SLOT for SPAN",
+        "The instance's status checks fail, although nothing else is wrong",
+    ),
+    (
+        "impair volume of SLOT for SPAN",
+        "The volume's I/O is impaired; `modify volume of SLOT for SPAN` has its size or type be modified",
+    ),
+    (
+        "keep claims in the cluster",
+        "The claims are kept by the members themselves: without a leader they are not to be had",
+    ),
+    (
+        "bounce leadership NUMBER times",
+        "Leadership comes back to whoever hands it over; `least members NUMBER` sets down to how many members are removed",
+    ),
     ("group", "Shows the adopted Auto Scaling group; `resume group` resumes its processes, as somebody may"),
     ("status", "Shows what `hermitcrab status` says"),
 ];
@@ -96,6 +129,8 @@ mod tests {
                 "NUMBER" => "1",
                 "ZONE" => "us-east-1b",
                 "ERROR" => "denied",
+                "MOVE" => "attach",
+                "PROTECTION" => "termination",
                 "HOW-LONG" => "for ever",
                 other => other,
             }
@@ -106,7 +141,7 @@ mod tests {
 
     #[test]
     fn every_form_is_read_and_every_first_word_has_a_form() {
-        let mut said = std::collections::BTreeSet::from(["resume"]);
+        let mut said = std::collections::BTreeSet::from(["resume", "modify", "least"]);
         for (form, _) in FORMS {
             let text = example(form);
             let mut words = Words::new(&text, 0, 1);

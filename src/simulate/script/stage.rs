@@ -68,6 +68,7 @@ impl Stage {
         let volumes = spec.volumes.iter().map(|volume| volume.name.clone()).collect();
         let names = Names::of(volumes, sweep.and_then(|mut sweep| sweep.clusters.remove(&spec.name)).as_deref());
         world.drain_events();
+        world.remember_answers();
         let simulation = Simulation::new(&world, spec, seed);
         Ok(Self { world, simulation, names, files, line, has_ended: false })
     }
@@ -111,6 +112,7 @@ impl Stage {
             }
             Command::ShowGroup => tell(&shown::group(self, &self.group()?)),
             Command::Status => tell(&shown::status_of(self)),
+            Command::Trouble(trouble) => self.trouble(trouble)?,
         }
         Ok(())
     }
@@ -224,7 +226,8 @@ impl Stage {
             InstanceDeed::Stop => self.world.stop_instance(&id),
             InstanceDeed::Start => self.world.start_instance(&id),
             InstanceDeed::Terminate => self.world.terminate_instance(&id),
-            InstanceDeed::AnnounceRetirement => self.world.announce_event(&id),
+            InstanceDeed::AnnounceRetirement(None) => self.world.announce_event(&id),
+            InstanceDeed::AnnounceRetirement(Some(notice)) => self.world.announce_retirement(&id, notice),
             InstanceDeed::CrashMember(span) => self.world.crash_member(&id, span),
         }
         Ok(())
@@ -245,13 +248,13 @@ impl Stage {
         Ok(())
     }
 
-    fn instance_of(&self, pick: Pick, slot: &Placed<SlotName>) -> Result<InstanceId, Mistake> {
+    pub(super) fn instance_of(&self, pick: Pick, slot: &Placed<SlotName>) -> Result<InstanceId, Mistake> {
         let live = self.world.instances_of(&self.simulation.committed().name, &slot.value);
         let picked = if pick == Pick::Oldest { live.first() } else { live.last() };
         picked.cloned().ok_or_else(|| self.nothing(slot, "no live instance"))
     }
 
-    fn volume_of(&self, slot: &Placed<SlotName>) -> Result<VolumeId, Mistake> {
+    pub(super) fn volume_of(&self, slot: &Placed<SlotName>) -> Result<VolumeId, Mistake> {
         let volumes = self.world.volumes_of(&self.simulation.committed().name, &slot.value);
         volumes.first().cloned().ok_or_else(|| self.nothing(slot, "no volume"))
     }

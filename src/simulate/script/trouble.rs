@@ -1,0 +1,161 @@
+//! The commands of a story that give EC2, the members or the store of the claims a trouble that lasts.
+
+use std::time::Duration;
+
+use crate::ids::SlotName;
+use crate::sim::{Look, Move, Protection};
+
+use super::command::Pick;
+use super::mistake::Mistake;
+use super::stage::Stage;
+use super::words::{Placed, Words};
+
+/// A trouble that lasts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Trouble {
+    /// The answers of EC2 are so old, for so long.
+    Old {
+        age: Duration,
+        span: Duration,
+    },
+    Stick(Move, Duration),
+    Accepted(Accepted, bool),
+    Protect(Protection, Pick, Placed<SlotName>),
+    HostStops(Pick, Placed<SlotName>),
+    ChecksFail(Pick, Placed<SlotName>, Duration),
+    Volume {
+        io: bool,
+        slot: Placed<SlotName>,
+        span: Duration,
+    },
+    ClaimsInTheCluster,
+    Bounce(u8),
+    LeastMembers(u8),
+}
+
+/// A call that EC2 accepts, and of which nothing comes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Accepted {
+    Volumes,
+    Snapshots,
+    Launches,
+}
+
+/// The reader of all that follows a trouble's first word.
+type Read = fn(&mut Words) -> Result<Trouble, Mistake>;
+
+pub(super) const FIRST_WORDS: [(&str, Read); 10] = [
+    ("show", show),
+    ("stick", stick),
+    ("let", accept),
+    ("protect", |words| protect(words, true)),
+    ("unprotect", |words| protect(words, false)),
+    ("host", host),
+    ("fail", fail),
+    ("impair", |words| volume(words, true)),
+    ("modify", |words| volume(words, false)),
+    ("keep", |words| words.say("claims in the cluster").map(|()| Trouble::ClaimsInTheCluster)),
+];
+pub(super) const MEMBER_WORDS: [(&str, Read); 2] = [("bounce", bounce), ("least", least)];
+
+fn show(words: &mut Words) -> Result<Trouble, Mistake> {
+    words.say("what was so")?;
+    let age = words.span()?;
+    words.say("ago for")?;
+    words.span().map(|span| Trouble::Old { age, span })
+}
+
+fn stick(words: &mut Words) -> Result<Trouble, Mistake> {
+    let which = words.one_of(&[("attach", Move::Attach), ("detach", Move::Detach), ("stop", Move::Stop)])?;
+    words.say("for")?;
+    words.span().map(|span| Trouble::Stick(which, span))
+}
+
+fn accept(words: &mut Words) -> Result<Trouble, Mistake> {
+    let (what, ends) = words.one_of(&[
+        ("volumes", (Accepted::Volumes, "vanish")),
+        ("snapshots", (Accepted::Snapshots, "fail")),
+        ("launches", (Accepted::Launches, "end")),
+    ])?;
+    words.one_of(&[(ends, true), ("be", false)]).and_then(|on| {
+        if !on {
+            words.say("well")?;
+        }
+        Ok(Trouble::Accepted(what, on))
+    })
+}
+
+fn instance(words: &mut Words) -> Result<(Pick, Placed<SlotName>), Mistake> {
+    let pick = if words.takes("new") { Pick::Newest } else { Pick::Oldest };
+    words.say("instance of")?;
+    words.slot().map(|slot| (pick, slot))
+}
+
+fn protect(words: &mut Words, on: bool) -> Result<Trouble, Mistake> {
+    let (pick, slot) = instance(words)?;
+    let mut protection = Protection::default();
+    if on {
+        words.say("from")?;
+        match words.one_of(&[("stop", true), ("termination", false)])? {
+            true => protection.stop = true,
+            false => protection.termination = true,
+        }
+    }
+    Ok(Trouble::Protect(protection, pick, slot))
+}
+
+fn host(words: &mut Words) -> Result<Trouble, Mistake> {
+    words.say("stops")?;
+    instance(words).map(|(pick, slot)| Trouble::HostStops(pick, slot))
+}
+
+fn fail(words: &mut Words) -> Result<Trouble, Mistake> {
+    words.say("checks of")?;
+    let (pick, slot) = instance(words)?;
+    words.say("for")?;
+    words.span().map(|span| Trouble::ChecksFail(pick, slot, span))
+}
+
+fn volume(words: &mut Words, io: bool) -> Result<Trouble, Mistake> {
+    words.say("volume of")?;
+    let slot = words.slot()?;
+    words.say("for")?;
+    words.span().map(|span| Trouble::Volume { io, slot, span })
+}
+
+fn bounce(words: &mut Words) -> Result<Trouble, Mistake> {
+    words.say("leadership")?;
+    let times = words.controller()?;
+    words.say("times")?;
+    Ok(Trouble::Bounce(times))
+}
+
+fn least(words: &mut Words) -> Result<Trouble, Mistake> {
+    words.say("members")?;
+    words.controller().map(Trouble::LeastMembers)
+}
+
+impl Stage {
+    /// Lets a trouble begin, or end.
+    pub(super) fn trouble(&self, trouble: &Trouble) -> Result<(), Mistake> {
+        let (world, cluster) = (&self.world, self.simulation.committed().name);
+        match trouble {
+            Trouble::Old { age, span } => {
+                world.make_old(Look::Sweep, *age, *span);
+                world.make_old(Look::Last, *age, *span);
+            }
+            Trouble::Stick(which, span) => world.stick(*which, *span),
+            Trouble::Accepted(Accepted::Volumes, on) => world.lose_new_volumes(*on),
+            Trouble::Accepted(Accepted::Snapshots, on) => world.fail_snapshots(*on),
+            Trouble::Accepted(Accepted::Launches, on) => world.end_launches(on.then_some("Client.InternalError")),
+            Trouble::Protect(protection, pick, slot) => world.protect(&self.instance_of(*pick, slot)?, *protection),
+            Trouble::HostStops(pick, slot) => world.host_stops(&self.instance_of(*pick, slot)?),
+            Trouble::ChecksFail(pick, slot, span) => world.fail_checks(&self.instance_of(*pick, slot)?, *span),
+            Trouble::Volume { io, slot, span } => world.trouble_volume(&self.volume_of(slot)?, *io, *span),
+            Trouble::ClaimsInTheCluster => world.keep_claims_in(&cluster),
+            Trouble::Bounce(times) => world.bounce_leadership(&cluster, (*times).into()),
+            Trouble::LeastMembers(least) => world.set_least_members(&cluster, (*least).into()),
+        }
+        Ok(())
+    }
+}
