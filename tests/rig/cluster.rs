@@ -75,7 +75,7 @@ impl Rig {
         let params = [("GroupName", "consul"), ("GroupDescription", "consul"), ("VpcId", &*vpc)];
         let security_group = person.make("CreateSecurityGroup", &params, "groupId").await;
         let (mut images, payloads) = (Vec::new(), [Payload::Consul, Payload::Consul, Payload::Nothing]);
-        for (name, payload) in ["v1", "v2", "bad"].into_iter().zip(payloads) {
+        for (name, payload) in ["consul-v1", "consul-v2", "consul-bad"].into_iter().zip(payloads) {
             let image = person.make("RegisterImage", &[("Name", name)], "imageId").await;
             hypervisor.image(&image, payload);
             let tag =

@@ -16,6 +16,7 @@ use crate::world::Life;
 mod crashes;
 mod faults;
 mod groups;
+mod interference;
 mod journey;
 mod parts;
 mod refusals;
@@ -29,6 +30,7 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 pub fn all(harness: &Harness) -> Vec<Trial> {
     let mut trials = parts::all(harness);
     if cfg!(feature = "aws") {
+        trials.extend(interference::all(harness));
         trials.extend(rollouts::all(harness));
         trials.extend(groups::all(harness));
         trials.extend(journey::all(harness));
