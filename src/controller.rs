@@ -264,6 +264,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             refused: memory.refused(clock.now()),
             setbacks: memory.setbacks.at(clock.now()),
             regressions: Vec::new(),
+            leaderless_since: None,
             kill_switch: (self.settings.kill_switch)(),
             owner: self.settings.owner.clone(),
         };

@@ -18,6 +18,9 @@ pub struct Limits {
     pub fresh: Duration,
     /// The greatest age of a decision that is sent: a controller that was paused must not act on what it once saw.
     pub decision: Duration,
+    /// The time for which members have no leader before it is certain that they do not elect one by themselves: an
+    /// election takes seconds.
+    pub leaderless: Duration,
     /// The time for which EC2 goes on showing a terminated instance. An instance that is not shown may still be there
     /// before that.
     pub terminated_shown: Duration,
@@ -57,6 +60,7 @@ impl Limits {
         late: minutes(5),
         fresh: Duration::from_secs(30),
         decision: Duration::from_secs(5),
+        leaderless: minutes(2),
         terminated_shown: minutes(60),
         instance: minutes(10),
         volume: Duration::from_secs(90),

@@ -51,6 +51,8 @@ pub struct Observation {
     pub setbacks: Vec<Setback>,
     /// The facts that went backwards in time since an earlier look: a stale answer, or a world we do not understand.
     pub regressions: Vec<String>,
+    /// The moment since which every look has found that the members answer and nobody leads them.
+    pub leaderless_since: Option<Timestamp>,
     /// The reason for which every mutation is stopped, if somebody threw the switch.
     pub kill_switch: Option<String>,
     /// Our own value of the tag `hermitcrab:owner`.

@@ -34,6 +34,7 @@ pub(super) struct Memory {
     steady: BTreeMap<SlotName, Steady>,
     /// The moment at which the members were last asked.
     asked: Option<Timestamp>,
+    leaderless_since: Option<Timestamp>,
     newest: Newest,
     backwards_since: Option<Timestamp>,
 }
@@ -100,6 +101,7 @@ impl Memory {
 
     /// Completes an observation with everything that only a comparison with earlier ones can say.
     pub(super) fn compare(&mut self, seen: &mut Observation) {
+        self.follow_leader(seen);
         self.follow_members(seen);
         seen.steady = self.steady.iter().map(|(slot, steady)| (slot.clone(), steady.since)).collect();
         if let Some(view) = seen.cloud.seen() {
@@ -118,6 +120,15 @@ impl Memory {
                 None => self.newest.note(view),
             }
         }
+    }
+
+    /// Keeps the timer of members that answer and have no leader. Looks too far apart do not show that none led meanwhile.
+    fn follow_leader(&mut self, seen: &mut Observation) {
+        let is_leaderless = seen.membership.seen().is_some_and(|membership| membership.leader.is_none());
+        let unbroken = |_: &Timestamp| self.asked.is_some_and(|asked| elapsed(seen.now, asked) <= GAP);
+        let since = self.leaderless_since.filter(unbroken).unwrap_or(seen.now);
+        self.leaderless_since = is_leaderless.then_some(since);
+        seen.leaderless_since = self.leaderless_since;
     }
 
     /// Keeps a timer for each healthy member. A timer starts over when its member is not healthy, has another identity, or
@@ -226,6 +237,7 @@ mod tests {
             refused: None,
             setbacks: Vec::new(),
             regressions: Vec::new(),
+            leaderless_since: None,
             kill_switch: None,
             undeclared: BTreeMap::new(),
             owner: Owner::from("us"),
@@ -311,6 +323,24 @@ mod tests {
         assert_eq!(steady_after(&[(0, true), (5, false), (60, false), (90, true)], Some(0)), Some(0), "peers say so");
         assert_eq!(steady_after(&[(0, true), (5, false), (60, false), (90, true)], Some(70)), Some(90), "it was ill");
         assert_eq!(steady_after(&[(0, true), (5, false), (60, false), (90, true)], None), Some(90), "nobody knows");
+    }
+
+    #[test]
+    fn members_are_leaderless_for_as_long_as_no_look_finds_a_leader() {
+        let mut memory = Memory::default();
+        let mut since = |second, leader: Option<&str>| {
+            let mut seen = seen(second, "running", true, Health::Healthy);
+            if let Reading::Seen { value, .. } = &mut seen.membership {
+                value.leader = leader.map(MemberId::from);
+            }
+            memory.compare(&mut seen);
+            seen.leaderless_since.map(Timestamp::as_second)
+        };
+        assert_eq!(since(0, None), Some(0));
+        assert_eq!(since(9, None), Some(0));
+        assert_eq!(since(10, Some("m-a")), None);
+        assert_eq!(since(11, None), Some(11));
+        assert_eq!(since(90, None), Some(90), "a leader may have come and gone meanwhile");
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl Instance {
             Origin::Launched { generation, .. } => generation.as_ref(),
         }
     }
+
+    /// Says whether it is kept after its replacement was launched, stopped, so that it can be started again.
+    pub fn is_kept(&self) -> bool {
+        self.state == InstanceState::Stopped && !self.retired
+    }
 }
 
 /// The way in which an instance became one of a slot's.

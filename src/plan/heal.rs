@@ -6,6 +6,7 @@ use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, InstanceId, SlotName, Token, VolumeName};
 use crate::observed::{Instance, Snapshot, SnapshotState, Volume};
 use crate::spec::Original;
+use crate::time::{Timestamp, elapsed};
 
 use super::answer::{Awaited, Plan, Stall, Why};
 use super::gates;
@@ -30,7 +31,8 @@ pub fn repair(look: &Look<'_>) -> Option<Plan> {
         Plan::Stalled(_) | Plan::Settled => 4,
     };
     let claims = |plan: &Plan| matches!(plan, Plan::Act(action, _) if matches!(action.effect, Effect::Claim(_)));
-    let first = plans.min_by_key(urgency)?;
+    let restored = restorable(look).find_map(|slot| for_slot(look, slot));
+    let first = restored.or_else(|| plans.min_by_key(urgency))?;
     // The volumes must know of a slot before anything is written to it.
     if claims(&first) { record_slots(look).or(Some(first)) } else { Some(first) }
 }
@@ -40,6 +42,25 @@ pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
     others.into_iter().any(|other| match slot_state(look, other) {
         SlotState::Vacant { left } => matches!(look.unless_set_back(fill(look, other, left)), Plan::Act(..)),
+        _ => false,
+    })
+}
+
+/// Says whether the members lack a leader, and another slot's old instance could bring one back.
+pub fn is_restorable_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
+    restorable(look).any(|other| other.spec.name != slot.spec.name)
+}
+
+/// Lists the slots whose old instance is kept, while the members cannot elect a leader and the member has had its time at
+/// the new instance. Consul before 1.9 removes a server with a new address before it adds it again, and the removal may
+/// need the vote of just the member that is down.
+fn restorable<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'l SlotLook<'a>> {
+    let is_late = |since: &Timestamp| elapsed(look.now, *since) >= look.spec.rollout.join_deadline;
+    let slots = look.slots.iter().filter(|_| look.cannot_elect());
+    slots.filter(move |slot| match slot_state(look, slot) {
+        SlotState::Interrupted { old: Some(old), new } => {
+            old.is_kept() && slot.given_since(&new.id).as_ref().is_some_and(is_late)
+        }
         _ => false,
     })
 }

@@ -193,6 +193,12 @@ impl<'a> Look<'a> {
         self.membership.is_some_and(|membership| membership.leader.is_some() || self.rules.leader.is_none())
     }
 
+    /// Says whether the members have had no leader for longer than any election takes.
+    pub fn cannot_elect(&self) -> bool {
+        let is_long = |since| elapsed(self.now, since) >= self.limits.leaderless;
+        !self.is_led() && self.membership.is_some() && self.seen.leaderless_since.is_some_and(is_long)
+    }
+
     /// Says whether that member leads.
     pub fn leads(&self, member: &MemberId) -> bool {
         self.membership.and_then(|membership| membership.leader.as_ref()) == Some(member)
@@ -305,6 +311,15 @@ impl<'a> SlotLook<'a> {
     pub fn launched_under(&self, claim: &Claim) -> Option<&'a Instance> {
         let is_new = |i: &&Instance| claim.launched(i);
         self.instances.iter().copied().find(is_new)
+    }
+
+    /// Finds when an instance was given one of the slot's volumes last.
+    pub fn given_since(&self, id: &InstanceId) -> Option<Timestamp> {
+        let given = self.present().filter_map(|(_, volume)| match &volume.state {
+            VolumeState::InUse(attachment) => (attachment.instance == *id).then_some(attachment.since),
+            _ => None,
+        });
+        given.max()
     }
 
     /// Lists the ids of the volumes that are there.

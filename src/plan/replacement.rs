@@ -206,7 +206,8 @@ impl Replacement<'_, '_> {
                 // An instance that the group has launched is a slot's instance like any other, and if outdated is
                 // replaced as one.
                 let launched_for_it = self.claim.recruit.is_none();
-                !moved && launched_for_it && !self.heals()
+                let yields = heal::is_restorable_beside(self.look, self.slot);
+                !moved && launched_for_it && (yields || !self.heals())
             }
         }
     }

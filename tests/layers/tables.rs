@@ -41,7 +41,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("heal",                  &["answer", "gates", "group", "look", "slot_state"]),
     ("replacement/under_way", &["answer", "look"]),
     ("replacement/proof",     &["look"]),
-    ("replacement/instances", &["answer", "gates", "group", "look", "steps", "replacement/under_way"]),
+    ("replacement/instances", &["answer", "group", "look", "steps", "replacement/under_way"]),
     ("replacement/launch",    &["answer", "gates", "group", "replacement/under_way"]),
     ("replacement/deadline",  &["answer", "gates", "heal", "replacement/under_way", "replacement/proof"]),
     ("replacement/forward",   &["answer", "gates", "group", "select", "steps", "replacement/under_way", "replacement/proof"]),

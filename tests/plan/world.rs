@@ -203,6 +203,7 @@ impl World {
             refused: read(get("refused")),
             setbacks: Vec::new(),
             last_launch: self.spent(&get("spent")),
+            leaderless_since: things.get("leaderlessSince").cloned().map(read),
             regressions: things.get("regressions").cloned().map(read).unwrap_or_default(),
             kill_switch: read(get("killSwitch")),
             owner: "us".into(),

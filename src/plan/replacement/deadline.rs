@@ -2,8 +2,8 @@
 //! back, or held for a person.
 
 use crate::action::CloudEffect;
-use crate::observed::{Instance, InstanceState, Settled, VolumeState};
-use crate::plan::answer::{Plan, Stall, Why};
+use crate::observed::{Instance, InstanceState, Settled};
+use crate::plan::answer::{Hazard, Plan, Stall, Why};
 use crate::plan::{gates, heal};
 use crate::spec::OnFailure;
 use crate::time::{Timestamp, after};
@@ -23,7 +23,7 @@ impl<'a> Replacement<'_, 'a> {
         if !self.is_late() {
             return None;
         }
-        let old_is_there = self.old.is_some_and(|old| old.state == InstanceState::Stopped && !old.retired);
+        let old_is_there = self.old.is_some_and(Instance::is_kept);
         let old_is_gone = self.claim.old().is_none() || self.old.is_some_and(|old| !old.state.is_live());
         let is_unwanted = self.claim.generation != self.look.generation;
         let can_go_back = old_is_there || (old_is_gone && (is_unwanted || self.has_settled_on_another()));
@@ -61,12 +61,7 @@ impl<'a> Replacement<'_, 'a> {
 
     /// Finds when the new instance was given a volume last.
     fn given_since(&self) -> Option<Timestamp> {
-        let new = self.new?;
-        let at_new = self.slot.present().filter_map(|(_, volume)| match &volume.state {
-            VolumeState::InUse(attachment) => (attachment.instance == new.id).then_some(attachment.since),
-            _ => None,
-        });
-        at_new.max()
+        self.slot.given_since(&self.new?.id)
     }
 
     /// Says whether the slot ran another generation before, with which it can be healed.
@@ -87,19 +82,31 @@ impl<'a> Replacement<'_, 'a> {
     /// Stalls, once the new instance has the volumes; before that the move goes on, late as it is.
     fn hold(&self) -> Option<Plan> {
         let new = self.new.filter(|new| self.slot.all_on(self.look, &new.id))?;
-        match self.missing_proof(new)? {
-            Outstanding::NotBack(why_not) => {
-                let (slot, generation) = (self.slot.spec.name.clone(), self.claim.generation.clone());
-                Some(Plan::Stalled(Stall::Held { slot, generation, why_not }))
-            }
-            Outstanding::NotKnown(_) | Outstanding::Until { .. } => None,
-        }
+        let why_not = match self.missing_proof(new)? {
+            Outstanding::NotBack(why_not) => why_not,
+            Outstanding::NotKnown(why_not) if self.can_restore() => why_not,
+            Outstanding::NotKnown(_) | Outstanding::Until { .. } => return None,
+        };
+        let (slot, generation) = (self.slot.spec.name.clone(), self.claim.generation.clone());
+        Some(Plan::Stalled(Stall::Held { slot, generation, why_not }))
     }
 
     /// Blocks on what forbids taking the member down again, also when nobody can say whether the member is well.
     pub(super) fn blocked_from_taking_back(&self) -> Option<Plan> {
-        let hazards = gates::taking_back_refusals(self.look, self.slot);
+        let hazards = self.taking_back_refusals();
         (!hazards.is_empty()).then(|| self.blocked(hazards))
+    }
+
+    /// Lists what forbids stopping the new instance. Where the members cannot elect a leader, nothing does as long as the
+    /// old instance can be started again: the member counts for nothing where it is, and may be the one that they lack.
+    pub(super) fn taking_back_refusals(&self) -> Vec<Hazard> {
+        if self.can_restore() { Vec::new() } else { gates::taking_back_refusals(self.look, self.slot) }
+    }
+
+    /// Says whether the members cannot elect a leader, and the old instance is there to be started again. Raft knows the
+    /// old instance's address; a member at another one may have to be admitted by the very leader that is missing.
+    pub(super) fn can_restore(&self) -> bool {
+        self.look.cannot_elect() && self.old.is_some_and(Instance::is_kept)
     }
 
     /// Says whether a member that has its volumes cannot prove itself before others are given back theirs: those of a
@@ -109,6 +116,8 @@ impl<'a> Replacement<'_, 'a> {
         let volumes = &self.look.cloud.volumes;
         let forming = self.claim.old().is_none() && volumes.iter().all(|volume| volume.settled.is_none());
         let forming_together = self.look.rules.forms_together && forming;
-        forming_together || (!self.look.is_led() && heal::is_needed_beside(self.look, self.slot))
+        let is_needed =
+            || heal::is_needed_beside(self.look, self.slot) || heal::is_restorable_beside(self.look, self.slot);
+        forming_together || (!self.look.is_led() && is_needed())
     }
 }

@@ -87,6 +87,11 @@ impl<'a> Replacement<'_, 'a> {
         let Some(new) = self.holder() else {
             return Some(self.disagreement("the new instance and its volumes are not seen together".to_owned()));
         };
+        if self.can_restore()
+            && let Some(plan) = self.past_deadline()
+        {
+            return Some(plan);
+        }
         if self.waits_for_others() {
             return Some(self.release(false, Why::Forming));
         }

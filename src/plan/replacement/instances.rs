@@ -6,9 +6,9 @@ use crate::action::CloudEffect;
 use crate::ids::InstanceId;
 use crate::observed::{Instance, InstanceState, Snapshot, Volume, VolumeState};
 use crate::plan::answer::{Awaited, Plan, Why};
+use crate::plan::group;
 use crate::plan::look::Place;
 use crate::plan::steps::{DISCARD, Step};
-use crate::plan::{gates, group};
 use crate::spec::VolumeSpec;
 use crate::time::{Timestamp, elapsed};
 
@@ -83,7 +83,7 @@ impl<'a> Replacement<'_, 'a> {
     fn stop_given_up(&self, instance: &Instance, why: &Why) -> Option<Plan> {
         match instance.state {
             InstanceState::Running => {
-                let hazards = gates::taking_back_refusals(self.look, self.slot);
+                let hazards = self.taking_back_refusals();
                 let stop =
                     || self.look.act(self.slot, CloudEffect::Stop { instance: instance.id.clone() }, why.clone());
                 Some(if hazards.is_empty() { stop() } else { self.blocked(hazards) })

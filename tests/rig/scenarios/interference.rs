@@ -1,4 +1,4 @@
-//! What people and EC2 do to a cluster while it is being rolled, on real servers.
+//! Things that people and EC2 do to a cluster while it is being rolled, on real servers.
 
 use std::rc::Rc;
 use std::time::Duration;
