@@ -20,6 +20,7 @@ mod deed;
 pub mod expects;
 pub mod facts;
 mod group;
+mod token;
 
 pub use claim::ClaimEffect;
 pub use group::{GroupEffect, NewTemplateVersion};
@@ -122,13 +123,20 @@ pub struct CreateVolume {
     pub owner: Owner,
     /// The slots that have ever been initialised, this one included.
     pub slots: BTreeSet<SlotName>,
+    /// The number of tries before this one that came to nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub number: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// An instance to launch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Launch {
-    /// Made from cluster, slot, generation, attempt and subnet.
+    /// Made from all the rest.
     pub token: Token,
     pub slot: SlotName,
     #[serde(flatten)]
@@ -188,6 +196,7 @@ impl Effect {
             Self::Member(MemberEffect::SetPruning { .. }) => "set-pruning",
             Self::Claim(ClaimEffect::Claim { .. }) => "claim",
             Self::Claim(ClaimEffect::Release { .. }) => "release",
+            Self::Claim(ClaimEffect::CreateAgain { .. }) => "create-again",
             Self::Claim(ClaimEffect::End { .. }) => "end",
             Self::Claim(ClaimEffect::Revive { .. }) => "revive",
             Self::Claim(ClaimEffect::Rehearsed { .. }) => "record-rehearsal",

@@ -261,6 +261,8 @@ impl<'l, O: Outside> Controller<'l, O> {
             claim: reading(begun, record),
             steady: BTreeMap::new(),
             last_launch: memory.last_launch.clone(),
+            creations: Vec::new(),
+            watched_since: None,
             refused: memory.refused(clock.now()),
             setbacks: memory.setbacks.at(clock.now()),
             regressions: Vec::new(),

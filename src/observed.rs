@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Attempt, ClusterName, InstanceId, Owner, SlotName};
+use crate::ids::{Attempt, ClusterName, InstanceId, Owner, SlotName, Token, VolumeId, VolumeName};
 use crate::time::Timestamp;
 
 pub mod claim;
@@ -16,7 +16,7 @@ pub mod region;
 pub mod setback;
 pub mod volume;
 
-pub use claim::{Claim, ClaimRecord, Ending, Purpose, Rehearsed, Remains, Verdict};
+pub use claim::{Claim, ClaimRecord, Ending, FailedCreation, Purpose, Rehearsed, Remains, Verdict};
 pub use group::{Group, GroupMember, Launches, Lifecycle, Process, Recruit, Template, TemplateVersion};
 pub use instance::{Checks, Device, Instance, InstanceState, Origin, ScheduledEvent};
 pub use membership::{Blocker, Health, Member, Membership, Pruning, is_version};
@@ -45,6 +45,11 @@ pub struct Observation {
     pub steady: BTreeMap<SlotName, Timestamp>,
     /// Our last launch that EC2 gave a clear answer to. A fresh instance may not be shown yet.
     pub last_launch: Option<LastLaunch>,
+    /// Our last try to create each volume, where EC2 may not show yet what came of it.
+    pub creations: Vec<LastCreation>,
+    /// The time since which this controller has watched the cluster. Whatever was sent before, by this one or another, may
+    /// not be shown yet for a while after it.
+    pub watched_since: Option<Timestamp>,
     /// A refusal of late with a code that we do not know, in EC2's words. Nothing more is sent meanwhile.
     pub refused: Option<String>,
     /// Actions that came to nothing of late. Each is not sent again for a while; others are.
@@ -74,6 +79,28 @@ pub enum LaunchAnswer {
     Launched(InstanceId),
     /// EC2 will not honour the token of that attempt any more.
     TokenSpent,
+}
+
+/// A creation of a volume that we sent, and EC2's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastCreation {
+    pub slot: SlotName,
+    pub name: VolumeName,
+    pub number: u32,
+    pub token: Token,
+    /// The time of the answer.
+    pub at: Timestamp,
+    pub answer: CreationAnswer,
+}
+
+/// An answer of EC2's to a creation after which a volume may be there that is not shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreationAnswer {
+    Created(VolumeId),
+    /// EC2 will not honour the token any more.
+    TokenSpent,
+    /// The answer was lost.
+    Unknown,
 }
 
 /// One source's answer, dated by when its reading began; or why there is none.

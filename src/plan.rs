@@ -17,6 +17,7 @@ pub mod undeclared;
 
 pub mod replacement;
 
+pub mod creation;
 pub mod group;
 pub mod heal;
 pub mod maintenance;

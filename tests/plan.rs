@@ -61,11 +61,11 @@ variants! { awaited, AWAITED, Awaited:
 Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch
 Joined Left Recruit SnapshotCompleted VolumeCopied NothingLate }
 variants! { why, WHY, Why:
-Outdated Lost New Interrupted NextStep Leads LaunchFailed NotBackInTime TakenBack Superseded GivesWay Proven Forming WouldPrune Memory
+Outdated Lost New Interrupted NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack Superseded GivesWay Proven Forming WouldPrune Memory
 Tags KeepStill OutOfStep LetGo TemplateBehind Unwanted }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Held RollbackFailed
-ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed NotAsExpected CapacityUnavailable }
+ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed NotAsExpected CapacityUnavailable VolumeNotMade }
 variants! { rank, RANK, Rank: Unhealthy Maintenance LeaderFirst NonVoter Follower LeaderLast }
 
 /// Every effect's name, as it is part of the interface.
@@ -100,6 +100,7 @@ const EFFECTS: &[&str] = &[
     "set-pruning",
     "claim",
     "release",
+    "create-again",
     "end",
     "delete-volume",
 ];

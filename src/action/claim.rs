@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::SlotName;
+use crate::ids::{SlotName, VolumeName};
 use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains};
 use crate::time::Timestamp;
 
@@ -26,6 +26,15 @@ pub enum ClaimEffect {
         /// The replacement was taken back, or dropped while a launch may have been on its way.
         taken_back: bool,
     },
+    /// Count a try to create a volume that came to nothing.
+    CreateAgain {
+        slot: SlotName,
+        name: VolumeName,
+        /// The digest of what was asked for.
+        request: String,
+        why: String,
+        expects: u64,
+    },
     /// Let the cluster be no more: from now on nothing else is done to it, and a claim falls.
     End { ending: Ending, expects: u64 },
     /// Take that back.
@@ -40,6 +49,7 @@ impl ClaimEffect {
         match self {
             Self::Claim { expects, .. }
             | Self::Release { expects, .. }
+            | Self::CreateAgain { expects, .. }
             | Self::End { expects, .. }
             | Self::Revive { expects }
             | Self::Rehearsed { expects, .. } => *expects,
@@ -61,6 +71,13 @@ impl ClaimEffect {
                     next.taken_back_at = Some(now);
                 }
             }
+            Self::CreateAgain { slot, name, request, why, .. } => {
+                let failed = next.creations.entry(ClaimRecord::creation_key(slot, name)).or_default();
+                let is_another = failed.request != *request;
+                failed.number += 1;
+                failed.in_a_row = if is_another { 1 } else { failed.in_a_row + 1 };
+                (failed.at, failed.request, failed.why) = (now, request.clone(), why.clone());
+            }
             Self::End { ending, .. } => {
                 if next.held.take().is_some() {
                     next.taken_back_at = Some(now); // a launch may be on its way
@@ -72,6 +89,7 @@ impl ClaimEffect {
                 let kept = next.ending.take().is_none_or(|ending| ending.remains == Remains::Volumes);
                 if !kept {
                     next.initialised.clear(); // there is no data that a blank volume could stand in for
+                    next.rebuilt += 1; // EC2 would answer the same requests with what it made before
                 }
             }
             Self::Rehearsed { rehearsed, .. } => {

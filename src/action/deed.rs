@@ -52,6 +52,7 @@ fn undate(effect: &mut ClaimEffect) {
     match effect {
         ClaimEffect::Claim { expects, .. }
         | ClaimEffect::Release { expects, .. }
+        | ClaimEffect::CreateAgain { expects, .. }
         | ClaimEffect::End { expects, .. }
         | ClaimEffect::Revive { expects }
         | ClaimEffect::Rehearsed { expects, .. } => *expects = 0,

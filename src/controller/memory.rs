@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::action::{Action, CloudEffect, Effect};
-use crate::ids::{Generation, InstanceId, MemberId, SlotName, VolumeId};
-use crate::observed::{CloudView, Health, LastLaunch, LaunchAnswer, Member, Observation};
+use crate::action::{Action, CloudEffect, CreateVolume, Effect};
+use crate::ids::{Generation, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
+use crate::observed::{CloudView, CreationAnswer, Health, LastCreation, LastLaunch, LaunchAnswer, Member, Observation};
 use crate::ports::{ErrorKind, Outcome, PortError, chain};
 use crate::status::Status;
 use crate::time::{Timestamp, elapsed};
@@ -23,6 +23,10 @@ pub(super) struct Memory {
     pub(super) wrote: Option<Timestamp>,
     /// Our last launch that EC2 gave a clear answer to.
     pub(super) last_launch: Option<LastLaunch>,
+    /// Our last creation of each volume.
+    creations: BTreeMap<(SlotName, VolumeName), LastCreation>,
+    /// The time of our first look at this cluster.
+    watched_since: Option<Timestamp>,
     /// The latest refusal with a code that we do not know, and its moment.
     refused: Option<(Timestamp, String)>,
     /// The deeds that came to nothing.
@@ -78,6 +82,9 @@ impl Memory {
         if let Effect::Cloud(CloudEffect::DeleteVolume { volume }) = &action.effect {
             self.newest.deleted.insert(volume.clone());
         }
+        if let Effect::Cloud(CloudEffect::CreateVolume(create)) = &action.effect {
+            self.created(now, create, outcome);
+        }
         let Effect::Cloud(CloudEffect::Launch(launch)) = &action.effect else { return };
         let answer = match outcome {
             Ok(Outcome::Launched(instance)) => LaunchAnswer::Launched(instance.clone()),
@@ -85,6 +92,18 @@ impl Memory {
             Ok(_) | Err(_) => return,
         };
         self.last_launch = Some(LastLaunch { attempt: launch.attempt, at: now, answer });
+    }
+
+    fn created(&mut self, now: Timestamp, create: &CreateVolume, outcome: &Result<Outcome, PortError>) {
+        let answer = match outcome {
+            Ok(Outcome::Created(volume)) => CreationAnswer::Created(volume.clone()),
+            Err(error) if error.kind == ErrorKind::TokenSpent => CreationAnswer::TokenSpent,
+            Err(error) if error.kind == ErrorKind::Unreachable => CreationAnswer::Unknown,
+            Ok(_) | Err(_) => return,
+        };
+        let (slot, name, token) = (create.slot.clone(), create.name.clone(), create.token.clone());
+        let sent = LastCreation { slot, name, number: create.number, token, at: now, answer };
+        self.creations.insert((create.slot.clone(), create.name.clone()), sent);
     }
 
     /// The reason of a refusal that is still recent.
@@ -102,6 +121,8 @@ impl Memory {
     /// Completes an observation with everything that only a comparison with earlier ones can say.
     pub(super) fn compare(&mut self, seen: &mut Observation) {
         self.follow_leader(seen);
+        seen.watched_since = Some(*self.watched_since.get_or_insert(seen.now));
+        seen.creations = self.creations.values().cloned().collect();
         self.follow_members(seen);
         seen.steady = self.steady.iter().map(|(slot, steady)| (slot.clone(), steady.since)).collect();
         if let Some(view) = seen.cloud.seen() {
@@ -234,6 +255,8 @@ mod tests {
             claim: Reading::Seen { begun: now, value: ClaimRecord::default() },
             steady: BTreeMap::new(),
             last_launch: None,
+            creations: Vec::new(),
+            watched_since: None,
             refused: None,
             setbacks: Vec::new(),
             regressions: Vec::new(),

@@ -1,10 +1,10 @@
 //! The claim record: the one thing about a cluster that is written with compare-and-set.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, SlotName};
+use crate::ids::{Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, SlotName, VolumeName};
 use crate::time::Timestamp;
 
 use super::Instance;
@@ -27,9 +27,42 @@ pub struct ClaimRecord {
     /// The end of the cluster, from the moment that a person wants it. Nothing else is done to the cluster then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
+    /// The tries to create a volume that came to nothing, by slot and name of the volume.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub creations: BTreeMap<String, FailedCreation>,
+    /// The number of times that the cluster was created anew after it had been destroyed with its data.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rebuilt: u32,
     /// The verdicts of the latest rehearsals, one for each generation, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rehearsed: Vec<Rehearsed>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl ClaimRecord {
+    /// Names a slot's volume among the creations, e.g. `consul-a/data`.
+    pub fn creation_key(slot: &SlotName, name: &VolumeName) -> String {
+        format!("{slot}/{name}")
+    }
+}
+
+/// The tries to create one volume that came to nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FailedCreation {
+    /// The number of all such tries. The next one has a token of its own.
+    pub number: u32,
+    /// The number of such tries in a row with one request.
+    pub in_a_row: u32,
+    /// The digest of what was asked for last.
+    pub request: String,
+    /// The time of the latest such try.
+    pub at: Timestamp,
+    /// The latest outcome in words.
+    pub why: String,
 }
 
 /// "This slot may be disrupted, to this end." A claim has no expiry and is no lease: whoever plans, only the claimed slot
@@ -53,6 +86,10 @@ pub struct Claim {
     /// The instance that takes the place, where the adopted group has launched one by itself. Then nothing else is launched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recruit: Option<InstanceId>,
+    /// The digest of what is to be launched, as it was when the slot was claimed. What has changed since is launched under
+    /// another attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// The time of the claim to this attempt.
     pub since: Timestamp,
 }

@@ -74,6 +74,8 @@ pub enum Why {
     Leads,
     /// The launch came to nothing.
     LaunchFailed { reason: String },
+    /// A volume was created and came to nothing.
+    VolumeNotMade { reason: String },
     /// The member did not come back in time.
     NotBackInTime { limit: Duration },
     /// The replacement is taken back.
@@ -226,6 +228,8 @@ pub enum Stall {
     CopyFailed { slot: SlotName, volume: VolumeId, snapshot: SnapshotId },
     /// A volume is of no use as it is.
     VolumeUnusable { slot: SlotName, volume: VolumeId, why: String },
+    /// A volume was to be created several times, and none came of it.
+    VolumeNotMade { slot: SlotName, name: VolumeName, why: String, times: u32 },
     /// Several volumes bear the tags of one: a volume and its restored copy, say. None of them is preferred.
     VolumeContested { slot: SlotName, name: VolumeName, volumes: BTreeSet<VolumeId> },
     /// Several instances claim one slot, and not all of them are ours to sort out.

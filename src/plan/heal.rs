@@ -9,6 +9,7 @@ use crate::spec::Original;
 use crate::time::{Timestamp, elapsed};
 
 use super::answer::{Awaited, Plan, Stall, Why};
+use super::creation;
 use super::gates;
 use super::group;
 use super::look::{Look, SlotLook};
@@ -121,7 +122,7 @@ fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -
     let mut slots: BTreeSet<SlotName> = known_slots(look);
     slots.insert(slot.spec.name.clone());
     let create = CreateVolume {
-        token: Token::of(&[&look.spec.name, &slot.spec.name, &volume.name, &slot.spec.zone, "volume"]),
+        token: Token::from(""),
         slot: slot.spec.name.clone(),
         name: volume.name.clone(),
         zone: slot.spec.zone.clone(),
@@ -131,8 +132,9 @@ fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -
         snapshot: copy.map(|snapshot| snapshot.id.clone()),
         owner: look.seen.owner.clone(),
         slots,
+        number: 0,
     };
-    look.act(slot, CloudEffect::CreateVolume(create), Why::New)
+    creation::create(look, slot, create)
 }
 
 /// The data that a new volume begins with.

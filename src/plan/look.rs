@@ -1,10 +1,10 @@
 //! An observation, arranged by slot: what every question of the planner is asked about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::action::{ClaimEffect, CloudEffect, Effect};
-use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
+use crate::action::{ClaimEffect, CloudEffect, Effect, Launch};
+use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, Token, VolumeId, VolumeName};
 use crate::limits::Limits;
 use crate::make::Make;
 use crate::observed::{
@@ -224,7 +224,7 @@ impl<'a> Look<'a> {
         recruit: Option<InstanceId>,
         why: Why,
     ) -> Plan {
-        let claim = Claim {
+        let mut claim = Claim {
             slot: slot.spec.name.clone(),
             attempt,
             tries: 0,
@@ -233,10 +233,26 @@ impl<'a> Look<'a> {
             generation,
             image,
             recruit,
+            request: None,
             since: self.now,
         };
+        claim.request = claim.recruit.is_none().then(|| self.launch(slot, &claim).request());
         let effect = ClaimEffect::Claim { claim, expects: self.record.revision };
         self.effect(Some(&slot.spec.name), Effect::Claim(effect), why)
+    }
+
+    /// Specifies the launch that a claim asks for.
+    pub fn launch(&self, slot: &SlotLook<'_>, claim: &Claim) -> Launch {
+        let (owner, image) = (self.seen.owner.clone(), self.cloud.catalogue.images.get(&claim.image));
+        let launch = Launch {
+            make: Make { image: claim.image.clone(), ..self.make.clone() },
+            generation: claim.generation.clone(),
+            attempt: claim.attempt,
+            volumes: slot.named_volumes(),
+            goes_with_it: image.map(|image| image.leaves_behind().cloned().collect()).unwrap_or_default(),
+            ..Launch::declared(self.spec, slot.spec, owner, Token::from(""))
+        };
+        launch.with_token(self.spec)
     }
 
     /// Gives a plan as it is, or the stall that its action has come to of late. What came to nothing is not tried again at
@@ -325,6 +341,11 @@ impl<'a> SlotLook<'a> {
     /// Lists the ids of the volumes that are there.
     pub fn volume_ids(&self) -> BTreeSet<VolumeId> {
         self.present().map(|(_, volume)| volume.id.clone()).collect()
+    }
+
+    /// Lists the volumes that are there by their names.
+    pub fn named_volumes(&self) -> BTreeMap<VolumeName, VolumeId> {
+        self.present().map(|(_, volume)| (volume.name.clone(), volume.id.clone())).collect()
     }
 
     /// Lists the declared volumes that are not there.

@@ -20,6 +20,10 @@ pub fn trials() -> Vec<Trial> {
     vec![
         crate::trial("a_launch_is_sent_the_same_twice", a_launch_is_sent_the_same_twice),
         crate::trial("a_refusal_is_of_its_kind_and_never_repeated", a_refusal_is_of_its_kind),
+        crate::trial(
+            "a_token_that_was_used_before_leads_to_its_instance",
+            a_token_that_was_used_before_leads_to_its_instance,
+        ),
         crate::trial("a_launch_that_brings_something_else_holds", a_launch_that_brings_something_else_holds),
         crate::trial("launches_beyond_the_limit_are_not_sent", launches_beyond_the_limit_are_not_sent),
         crate::trial("what_was_decided_too_long_ago_is_not_sent", what_was_decided_too_long_ago_is_not_sent),
@@ -204,9 +208,8 @@ async fn a_refusal_is_of_its_kind() {
         (400, "VcpuLimitExceeded", ErrorKind::NoCapacity),
         (503, "RequestLimitExceeded", ErrorKind::Throttled),
         (403, "UnauthorizedOperation", ErrorKind::Denied),
-        (400, "InvalidAMIID.NotFound", ErrorKind::NotFound),
-        (400, "IdempotentParameterMismatch", ErrorKind::TokenSpent),
-        (400, "IdempotentInstanceTerminated", ErrorKind::TokenSpent),
+        (400, "InvalidAMIID.NotFound", ErrorKind::Invalid),
+        (400, "InvalidSubnetID.NotFound", ErrorKind::Invalid),
         (500, "InternalError", ErrorKind::Unreachable),
         (503, "SomethingNew", ErrorKind::Unreachable),
         (400, "SomethingNew", ErrorKind::Unknown),
@@ -229,6 +232,22 @@ async fn a_launch_that_brings_something_else_holds() {
     assert_eq!(error.kind, ErrorKind::Unknown);
     let text = error.source.to_string();
     assert!(text.contains(SHELL) && text.contains("whose image is ami-0other and not ami-0aaaaaaaaaaaaaaaa"), "{text}");
+}
+
+async fn a_token_that_was_used_before_leads_to_its_instance() {
+    let (live, dead) = (instance("pending", &ours_and(&[]), &[]), instance("terminated", &ours_and(&[]), &[]));
+    for (code, shown, expected) in [
+        ("IdempotentParameterMismatch", live.as_str(), Ok(Outcome::Launched(InstanceId::from(SHELL)))),
+        ("IdempotentParameterMismatch", dead.as_str(), Err(ErrorKind::TokenSpent)),
+        ("IdempotentInstanceTerminated", "", Err(ErrorKind::TokenSpent)),
+        ("IdempotentParameterMismatch", "", Err(ErrorKind::NotFound)),
+    ] {
+        let stage = Stage::new().await;
+        stage.endpoint.refuses("RunInstances", 400, code);
+        stage.shows(shown, &[]);
+        let outcome = stage.change(&CloudEffect::Launch(Box::new(stage.launch()))).await;
+        assert_eq!(outcome.map_err(|error| error.kind), expected, "{code}, and EC2 shows {shown}");
+    }
 }
 
 /// With a hundredth of what EC2 allows, the next launch would have to wait for most of a minute.

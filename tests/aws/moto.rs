@@ -153,6 +153,7 @@ async fn make_a_volume(stage: &Stage) -> VolumeId {
         snapshot: None,
         owner: Owner::from(OWNER),
         slots: [stage.slot.clone()].into(),
+        number: 0,
     });
     let Outcome::Created(id) = stage.change(&create).await else { panic!("no volume was created") };
     assert_eq!(stage.change(&create).await, Outcome::AlreadySo);

@@ -51,6 +51,7 @@ pub async fn copy(stage: &Stage, volume: &VolumeId) {
         snapshot: Some(id.clone()),
         owner: Owner::from(OWNER),
         slots: [slot.name.clone()].into(),
+        number: 0,
     });
     let Outcome::Created(made) = change(&create).await else { panic!("no volume was created") };
     let there = stage.ec2.describe_volumes().volume_ids(&*made).send().await.unwrap();

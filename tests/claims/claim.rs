@@ -16,6 +16,7 @@ pub fn claim(record: &ClaimRecord) -> ClaimEffect {
         generation: Generation::from("v1-0123456789abcdef"),
         image: ImageId::from("ami-0aa11bb22cc33dd44"),
         recruit: None,
+        request: None,
         since: Timestamp::UNIX_EPOCH,
     };
     ClaimEffect::Claim { claim, expects: record.revision }

@@ -235,6 +235,7 @@ pub fn creation() -> CreateVolume {
         snapshot: None,
         owner: owner(),
         slots: [slot()].into(),
+        number: 0,
     }
 }
 

@@ -38,7 +38,8 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     // answers
     ("maintenance",           &["answer", "drift", "group", "look", "slot_state"]),
     ("select",                &["answer", "drift", "gates", "group", "look", "maintenance", "slot_state"]),
-    ("heal",                  &["answer", "gates", "group", "look", "slot_state"]),
+    ("creation",              &["answer", "look"]),
+    ("heal",                  &["answer", "creation", "gates", "group", "look", "slot_state"]),
     ("replacement/under_way", &["answer", "look"]),
     ("replacement/proof",     &["look"]),
     ("replacement/instances", &["answer", "group", "look", "steps", "replacement/under_way"]),

@@ -42,7 +42,7 @@ fn details(effect: &Effect) -> String {
     let value = serde_json::to_value(effect).unwrap();
     let mut fields = Vec::new();
     flatten("", &value, &mut fields);
-    fields.retain(|(name, _)| !["owner", "expects", "token"].contains(&name.as_str()));
+    fields.retain(|(name, _)| !["owner", "expects", "token", "request"].contains(&name.as_str()));
     fields.iter().fold(String::new(), |told, (name, value)| told + &format!(", {name} {value}"))
 }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hermitcrab::action::{CloudEffect, Effect};
 use hermitcrab::ids::{Attempt, ClusterName, ImageId};
 use hermitcrab::observed::{
-    Catalogue, CloudView, Group, LastLaunch, LaunchAnswer, Nature, Observation, Reading, Setback,
+    Catalogue, CloudView, CreationAnswer, Group, LastCreation, LastLaunch, LaunchAnswer, Nature, Observation, Reading,
+    Setback,
 };
 use hermitcrab::plan::{Plan, plan};
 use hermitcrab::spec::ClusterSpec;
@@ -191,6 +193,7 @@ impl World {
             "lastAttempt": things.get("claim").map_or(json!(self.next_attempt - 1), |claim| claim["attempt"].clone()),
             "initialised": things.get("initialised").cloned().unwrap_or_else(|| json!([])),
             "takenBackAt": get("takenBackAt"), "ending": get("ending"), "rehearsed": all("rehearsal"),
+            "creations": things.get("creations").cloned().unwrap_or_else(|| json!({})),
         });
         let mut seen = Observation {
             now: now(),
@@ -201,6 +204,8 @@ impl World {
             claim: reading(&get("claims"), read(record)),
             steady: self.steady(&things),
             refused: read(get("refused")),
+            creations: self.creations(&get("created")),
+            watched_since: read(get("watchedSince")),
             setbacks: Vec::new(),
             last_launch: self.spent(&get("spent")),
             leaderless_since: things.get("leaderlessSince").cloned().map(read),
@@ -208,10 +213,28 @@ impl World {
             kill_switch: read(get("killSwitch")),
             owner: "us".into(),
         };
+        self.request_the_same(spec, &mut seen);
         for said in get("setBack").as_array().into_iter().flatten() {
             self.set_back(spec, &mut seen, said);
         }
         seen
+    }
+
+    /// Makes failed creations be of just what would be created now, where the case says `request: same`.
+    fn request_the_same(&self, spec: &ClusterSpec, seen: &mut Observation) {
+        let mut undisturbed = seen.clone();
+        undisturbed.creations.clear();
+        let Reading::Seen { value, .. } = &mut undisturbed.claim else { return };
+        value.creations.clear();
+        let Plan::Act(action, _) = plan(spec, &undisturbed) else { return };
+        let (Effect::Cloud(CloudEffect::CreateVolume(create)), Reading::Seen { value, .. }) =
+            (action.effect, &mut seen.claim)
+        else {
+            return;
+        };
+        for failed in value.creations.values_mut().filter(|failed| failed.request == "same") {
+            failed.request = create.request();
+        }
     }
 
     /// Has the action that would come next come to nothing, in one of the ways in which that happens.
@@ -236,6 +259,23 @@ impl World {
             (read(name.clone()), other.cloud.seen().unwrap().clone())
         };
         names.as_array().into_iter().flatten().map(view).collect()
+    }
+
+    /// Our last creation of a volume of each slot: `volume` was made, or the token was spent.
+    fn creations(&self, said: &Value) -> Vec<LastCreation> {
+        let creation = |(slot, said): (&String, &Value)| LastCreation {
+            slot: slot.as_str().into(),
+            name: "data".into(),
+            number: said.get("number").and_then(Value::as_u64).unwrap_or(0) as u32,
+            token: "token".into(),
+            at: read(said["at"].clone()),
+            answer: match said.get("volume").and_then(Value::as_str) {
+                Some("unknown") => CreationAnswer::Unknown,
+                Some(volume) => CreationAnswer::Created(volume.into()),
+                None => CreationAnswer::TokenSpent,
+            },
+        };
+        said.as_object().into_iter().flatten().map(creation).collect()
     }
 
     /// Our last launch, if EC2 would not honour the token of that attempt.

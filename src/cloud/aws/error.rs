@@ -53,10 +53,14 @@ const CODES: &[(Meaning, &[&str])] = &[
         "ReservationCapacityExceeded", "NetworkInterfaceLimitExceeded", "PrivateIpAddressLimitExceeded",
         "ResourceLimitExceeded", "LimitExceeded", "LaunchTemplateVersionLimitExceeded", "VersionLimitExceeded",
     ]),
-    (Failed(NotFound), &[
-        "InvalidInstanceID.NotFound", "InvalidVolume.NotFound", "InvalidAMIID.NotFound", "InvalidSnapshot.NotFound",
-        "InvalidSubnetID.NotFound", "InvalidGroup.NotFound", "InvalidKeyPair.NotFound", "InvalidID",
-        "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.VersionNotFound",
+    // Things of ours, which EC2 may not show yet.
+    (Failed(NotFound), &["InvalidInstanceID.NotFound", "InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidID"]),
+    // Things that a person has named. EC2 may not know yet what was made a moment ago: whoever counts refusals gives a
+    // launch some minutes.
+    (Failed(Invalid), &[
+        "InvalidAMIID.NotFound", "InvalidSubnetID.NotFound", "InvalidVpcID.NotFound", "InvalidGroup.NotFound",
+        "InvalidSecurityGroupID.NotFound", "InvalidKeyPair.NotFound", "InvalidIamInstanceProfileArn.Malformed",
+        "InvalidPlacementGroup.Unknown", "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.VersionNotFound",
         "InvalidLaunchTemplateName.NotFoundException",
     ]),
     (Failed(Invalid), &[
@@ -178,7 +182,13 @@ impl Failure {
             "InvalidAMIID.Unavailable" | "InvalidAMIID.NotFound" => {
                 "check that the image exists in this region and is shared with this account".to_owned()
             }
-            "VcpuLimitExceeded" | "InstanceLimitExceeded" | "VolumeLimitExceeded" => {
+            "InvalidSubnetID.NotFound" | "InvalidGroup.NotFound" | "InvalidKeyPair.NotFound" => {
+                "check that the file names what exists in this region and account".to_owned()
+            }
+            "InvalidParameterValue" if action == "ec2:RunInstances" => {
+                "check what the file says of the instance, its `iamInstanceProfile` among it: one that was just made is known to EC2 after a minute or two".to_owned()
+            }
+            "SnapshotLimitExceeded" | "VcpuLimitExceeded" | "InstanceLimitExceeded" | "VolumeLimitExceeded" => {
                 "ask AWS for a higher quota".to_owned()
             }
             _ => return None,
@@ -237,6 +247,11 @@ mod tests {
             ("UnauthorizedOperation", Failed(Denied)),
             ("InsufficientInstanceCapacity", Failed(NoCapacity)),
             ("InvalidInstanceID.NotFound", Failed(NotFound)),
+            ("InvalidVolume.NotFound", Failed(NotFound)),
+            ("InvalidAMIID.NotFound", Failed(Invalid)),
+            ("InvalidSubnetID.NotFound", Failed(Invalid)),
+            ("InvalidGroup.NotFound", Failed(Invalid)),
+            ("InvalidKeyPair.NotFound", Failed(Invalid)),
             ("InvalidParameterCombination", Failed(Invalid)),
             ("IdempotentParameterMismatch", Failed(TokenSpent)),
             ("IdempotentInstanceTerminated", Failed(TokenSpent)),

@@ -21,6 +21,9 @@ impl fmt::Display for Effect {
                 None => write!(f, "claim the slot to give it an instance (attempt {})", claim.attempt),
             },
             Self::Claim(ClaimEffect::Release { .. }) => f.write_str("release the claim"),
+            Self::Claim(ClaimEffect::CreateAgain { slot, name, .. }) => {
+                write!(f, "record that {name} of {slot} has to be created again")
+            }
             Self::Claim(ClaimEffect::End { .. }) => f.write_str("record that the cluster is to be destroyed"),
             Self::Claim(ClaimEffect::Revive { .. }) => f.write_str("record that the cluster may run again"),
             Self::Claim(ClaimEffect::Rehearsed { rehearsed, .. }) => {

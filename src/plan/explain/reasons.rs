@@ -17,6 +17,7 @@ impl fmt::Display for Why {
             Self::NextStep => f.write_str("next step"),
             Self::Leads => f.write_str("it leads, and leadership goes before the leader"),
             Self::LaunchFailed { reason } => write!(f, "the launch failed: {reason}"),
+            Self::VolumeNotMade { reason } => f.write_str(reason),
             Self::NotBackInTime { limit } => write!(f, "its member was not back within {}", Human(*limit)),
             Self::TakenBack => f.write_str("the replacement is being taken back"),
             Self::GivesWay => f.write_str("this slot cannot go on, and another one has lost its instance"),

@@ -21,6 +21,10 @@ impl Stall {
             }
             Self::CopyFailed { .. } => "try again: this copy is destroyed, and its snapshot with it".into(),
             Self::VolumeUnusable { .. } => "look at the volume in EC2; nothing is done to it meanwhile".into(),
+            Self::VolumeNotMade { .. } => {
+                "see whether EC2 may use the KMS key that encrypts the account's volumes; it is tried again every half hour, and at once when the volume is declared differently"
+                    .into()
+            }
             Self::VolumeContested { slot, name, .. } => format!(
                 "leave the tags on the volume that is {slot}'s {name}, usually the one that is attached, and take `hermitcrab:slot` off the others"
             ),
@@ -65,6 +69,7 @@ impl Stall {
             Self::VolumeTaken { .. } => "VolumeTaken",
             Self::CopyFailed { .. } => "CopyFailed",
             Self::VolumeUnusable { .. } => "VolumeUnusable",
+            Self::VolumeNotMade { .. } => "VolumeNotMade",
             Self::VolumeContested { .. } => "VolumeContested",
             Self::Contested { .. } => "Contested",
             Self::Refused { .. } => "Refused",
@@ -97,6 +102,9 @@ impl fmt::Display for Stall {
                 write!(f, "{slot} was to begin with a copy of {volume}, and EBS could not make {snapshot}")
             }
             Self::VolumeUnusable { slot, volume, why } => write!(f, "{volume} of {slot} is {why}"),
+            Self::VolumeNotMade { slot, name, why, times } => {
+                write!(f, "{name} of {slot} was to be created {times} times, and none came of it: {why}")
+            }
             Self::VolumeContested { slot, name, volumes } => {
                 write!(f, "several volumes are tagged as {name} of {slot}: {}", joined(volumes))
             }

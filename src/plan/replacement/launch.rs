@@ -1,10 +1,7 @@
 //! The new instance: launched or taken over, running, and with its status checks passed.
 
-use std::collections::BTreeMap;
-
-use crate::action::{ClaimEffect, CloudEffect, Effect, Launch, Recruitment};
-use crate::ids::{InstanceId, Token, VolumeId, VolumeName};
-use crate::make::Make;
+use crate::action::{ClaimEffect, CloudEffect, Effect, Recruitment};
+use crate::ids::InstanceId;
 use crate::observed::{Checks, Claim, Instance, InstanceState, LaunchAnswer};
 use crate::plan::answer::{Awaited, Plan, Why};
 use crate::plan::{gates, group};
@@ -60,18 +57,24 @@ impl Replacement<'_, '_> {
         if !hazards.is_empty() {
             return self.blocked(hazards);
         }
-        let (spec, slot, claim) = (self.look.spec, self.slot.spec, self.claim);
-        let token = Token::of(&[&spec.name, &slot.name, &claim.generation, &claim.attempt.to_string(), &slot.subnet]);
-        let image = self.look.cloud.catalogue.images.get(&claim.image);
-        let launch = Launch {
-            make: Make { image: claim.image.clone(), ..self.look.make.clone() },
-            generation: claim.generation.clone(),
-            attempt: claim.attempt,
-            volumes: self.named_volumes(),
-            goes_with_it: image.map(|image| image.leaves_behind().cloned().collect()).unwrap_or_default(),
-            ..Launch::declared(spec, slot, self.look.seen.owner.clone(), token)
-        };
-        self.look.act(self.slot, CloudEffect::Launch(Box::new(launch)), Why::NextStep)
+        let launch = self.look.launch(self.slot, self.claim);
+        match &self.claim.request {
+            Some(claimed) if *claimed != launch.request() => self.launch_changed(),
+            Some(_) | None => self.look.act(self.slot, CloudEffect::Launch(Box::new(launch)), Why::NextStep),
+        }
+    }
+
+    /// Launches what has changed since the slot was claimed under another attempt: to EC2 it is another request, which the
+    /// token of the first one does not cover. So an instance that was launched before is waited for until it would be shown.
+    fn launch_changed(&self) -> Plan {
+        let seen = self.look.seen;
+        let moments = [Some(self.claim.since), seen.watched_since, seen.wrote];
+        let since = moments.into_iter().flatten().filter(|at| *at <= self.look.now).max().unwrap_or(self.look.now);
+        if elapsed(self.look.now, since) < self.look.limits.late {
+            let detail = "the launch has changed since the claim, and an earlier one may not be shown yet".to_owned();
+            return self.until(Awaited::ViewsAgree { detail }, since);
+        }
+        self.claim_anew(self.claim.tries, "what is to be launched has changed".to_owned())
     }
 
     /// Takes the instance that the group has launched. The claim names it, and nothing else is launched in its place as
@@ -96,13 +99,9 @@ impl Replacement<'_, '_> {
             generation: self.claim.generation.clone(),
             attempt: self.claim.attempt,
             user_data: self.look.make.user_data.clone(),
-            volumes: self.named_volumes(),
+            volumes: self.slot.named_volumes(),
         };
         self.look.act(self.slot, CloudEffect::Recruit(recruitment), Why::NextStep)
-    }
-
-    fn named_volumes(&self) -> BTreeMap<VolumeName, VolumeId> {
-        self.slot.present().map(|(_, volume)| (volume.name.clone(), volume.id.clone())).collect()
     }
 
     /// Claims a further attempt after a launch that came to nothing, or waits for a longer pause first.
@@ -112,13 +111,18 @@ impl Replacement<'_, '_> {
         if is_last && self.look.now < after(since, limits.next_launches) {
             return self.look.wait(self.slot, Awaited::NextLaunch { reason }, since, limits.next_launches);
         }
-        let claim = Claim {
+        self.claim_anew(if is_last { 0 } else { self.claim.tries + 1 }, reason)
+    }
+
+    fn claim_anew(&self, tries: u32, reason: String) -> Plan {
+        let mut claim = Claim {
             attempt: self.look.next_attempt(),
-            tries: if is_last { 0 } else { self.claim.tries + 1 },
+            tries,
             since: self.look.now,
             recruit: group::recruit_for(self.look, self.slot, &self.claim.image).map(|recruit| recruit.id.clone()),
             ..self.claim.clone()
         };
+        claim.request = claim.recruit.is_none().then(|| self.look.launch(self.slot, &claim).request());
         let effect = ClaimEffect::Claim { claim, expects: self.look.record.revision };
         self.look.effect(Some(&self.slot.spec.name), Effect::Claim(effect), Why::LaunchFailed { reason })
     }

@@ -80,6 +80,7 @@ impl State {
         let slot = match effect {
             ClaimEffect::Claim { claim, .. } => Some(claim.slot.clone()),
             ClaimEffect::Release { .. }
+            | ClaimEffect::CreateAgain { .. }
             | ClaimEffect::End { .. }
             | ClaimEffect::Revive { .. }
             | ClaimEffect::Rehearsed { .. } => None,

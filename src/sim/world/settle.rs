@@ -159,6 +159,7 @@ impl Settling<'_> {
             snapshot: None,
             owner: Owner::from(OWNER),
             slots: self.spec.slots.iter().map(|slot| slot.name.clone()).collect(),
+            number: 0,
         }
     }
 }

@@ -10,12 +10,15 @@ use aws_sdk_ec2::types::{
 };
 use aws_smithy_types::base64;
 
+use super::super::convert;
+use super::super::describe::filter;
 use super::super::error::Failure;
-use super::super::operation::{CREATE_VOLUME, RUN_INSTANCES};
+use super::super::operation::{CREATE_VOLUME, DESCRIBE_INSTANCES, RUN_INSTANCES};
 use super::super::tags::{self, Tags};
 use super::{Change, Halt};
 use crate::action::{CreateVolume, Launch};
 use crate::ids::{ClusterName, SnapshotId};
+use crate::observed::InstanceState;
 use crate::ports::{Clock, ErrorKind, Outcome};
 
 /// Network hops that answers of the instance's metadata service live. One more than the host, because members often
@@ -28,7 +31,12 @@ impl<C: Clock> Change<'_, C> {
     /// Launches an instance, and makes sure that the one in the answer is what was asked for.
     pub(super) async fn launch(&self, launch: &Launch) -> Result<Outcome, Halt> {
         let call = run_instances(&self.region.ec2, &self.spec.name, launch);
-        let answer = self.send(RUN_INSTANCES, call.send()).await?;
+        let answer = match self.send(RUN_INSTANCES, call.send()).await {
+            Err(Halt::Failed(failure)) if failure.is(ErrorKind::TokenSpent) => {
+                return self.launched_before(launch, failure).await;
+            }
+            answer => answer?,
+        };
         let hold = |text: String| Failure::ours(RUN_INSTANCES, ErrorKind::Unknown, "unexpected-answer", text);
         let [instance] = answer.instances() else {
             return Err(hold(format!("EC2 answered with {} instances", answer.instances().len())).into());
@@ -42,6 +50,23 @@ impl<C: Clock> Change<'_, C> {
                 Err(hold(format!("for {token} EC2 answered with {id}, whose {what} is {is} and not {wanted}")).into())
             }
         }
+    }
+
+    /// Looks for the instance of a token that EC2 does not take again. A further launch is for when that one is gone: where
+    /// nothing is found, EC2 may only not show it yet.
+    async fn launched_before(&self, launch: &Launch, refusal: Failure) -> Result<Outcome, Halt> {
+        let call = self.region.ec2.describe_instances().filters(filter("client-token", [&*launch.token]));
+        let found = self.look(DESCRIBE_INSTANCES, call.send()).await?;
+        let instances: Vec<_> = found.reservations().iter().flat_map(types::Reservation::instances).collect();
+        let is_live = |instance: &&&types::Instance| convert::life_cycle(instance).is_ok_and(InstanceState::is_live);
+        if let Some(id) = instances.iter().find(is_live).and_then(|instance| instance.instance_id()) {
+            return Ok(Outcome::Launched(id.into()));
+        }
+        if !instances.is_empty() || refusal.code == "IdempotentInstanceTerminated" {
+            return Err(refusal.into());
+        }
+        let text = format!("{} was used before, and EC2 shows no instance of it", launch.token);
+        Err(Failure::ours(RUN_INSTANCES, ErrorKind::NotFound, "token-used", text).into())
     }
 
     /// Creates a volume. The look before it found none of that name: EC2 forgets tokens after half a day or so, and a second
