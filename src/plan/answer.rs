@@ -1,11 +1,12 @@
 //! The five answers that a plan can be, as data. How they read is in [`super::explain`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::action::{Action, Effect};
 use crate::ids::{ClusterName, Generation, InstanceId, SlotName, SnapshotId, VolumeId, VolumeName, Zone};
 use crate::make::Drift;
+use crate::observed::VolumeState;
 use crate::observed::{Nature, Setback};
 use crate::time::{Timestamp, after};
 
@@ -231,7 +232,7 @@ pub enum Stall {
     /// A volume was to be created several times, and none came of it.
     VolumeNotMade { slot: SlotName, name: VolumeName, why: String, times: u32 },
     /// Several volumes bear the tags of one: a volume and its restored copy, say. None of them is preferred.
-    VolumeContested { slot: SlotName, name: VolumeName, volumes: BTreeSet<VolumeId> },
+    VolumeContested { slot: SlotName, name: VolumeName, volumes: BTreeMap<VolumeId, VolumeState> },
     /// Several instances claim one slot, and not all of them are ours to sort out.
     Contested { slot: SlotName, instances: BTreeSet<InstanceId> },
     /// Something was refused in a way that takes a person.

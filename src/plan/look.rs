@@ -45,7 +45,7 @@ pub struct SlotLook<'a> {
     /// The declared volumes, each with the volume that is there.
     pub volumes: Vec<(&'a VolumeSpec, Option<&'a Volume>)>,
     /// A declared volume that several volumes say they are, e.g. one and its restored copy: tags are not unique.
-    pub contested: Option<(VolumeName, BTreeSet<VolumeId>)>,
+    pub contested: Option<(VolumeName, BTreeMap<VolumeId, VolumeState>)>,
     pub member: Option<&'a Member>,
 }
 
@@ -307,7 +307,7 @@ impl<'a> SlotLook<'a> {
             instances: cloud.instances.iter().filter(|instance| instance.slot == slot.name).collect(),
             volumes: spec.volumes.iter().map(|declared| (declared, candidates(declared).next())).collect(),
             contested: contested.map(|declared| {
-                (declared.name.clone(), candidates(declared).map(|volume| volume.id.clone()).collect())
+                (declared.name.clone(), candidates(declared).map(|one| (one.id.clone(), one.state.clone())).collect())
             }),
             member: membership.and_then(|membership| membership.of_slot(&slot.name)),
         }

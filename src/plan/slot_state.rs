@@ -94,7 +94,7 @@ pub fn fault<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Stall> {
 
 /// Refuses to choose between volumes that say they are the same one. The copy may be the older, and a member that comes
 /// back with an older log can lose what it has acknowledged.
-fn contested(slot: &SlotLook<'_>) -> Option<Stall> {
+pub fn contested(slot: &SlotLook<'_>) -> Option<Stall> {
     let (name, volumes) = slot.contested.clone()?;
     Some(Stall::VolumeContested { slot: slot.spec.name.clone(), name, volumes })
 }

@@ -9,6 +9,7 @@ use crate::observed::{Ending, Remains};
 use super::answer::{Hazard, Plan, Why};
 use super::group::{self, adopted};
 use super::look::Look;
+use super::slot_state;
 use super::steps::{Step, TEAR_DOWN};
 
 mod auto_scaling;
@@ -23,6 +24,11 @@ pub fn teardown(look: &Look<'_>, remains: Remains) -> Plan {
         not_ours(look, remains).into_iter().chain(auto_scaling::in_the_way(look, ending.is_some())).collect();
     if !hazards.is_empty() {
         return Plan::blocked(None, hazards);
+    }
+    // A copy that somebody has restored may be all that is wanted of the cluster, so it is not deleted unasked.
+    let deletes = remains != Remains::Volumes;
+    if let Some(stall) = look.slots.iter().filter(|_| deletes).find_map(slot_state::contested) {
+        return Plan::Stalled(stall);
     }
     let Some(ending) = ending else { return end(look, remains) };
     let mut instances: Vec<_> = look.cloud.instances.iter().collect();

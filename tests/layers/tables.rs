@@ -51,7 +51,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
                                 "replacement/instances", "replacement/launch", "replacement/deadline", "replacement/forward", "replacement/back"]),
     ("teardown/end",          &["answer", "look"]),
     ("teardown/auto_scaling", &["answer", "group", "look", "teardown/end"]),
-    ("teardown",              &["answer", "group", "look", "steps", "teardown/end", "teardown/auto_scaling"]),
+    ("teardown",              &["answer", "group", "look", "slot_state", "steps", "teardown/end", "teardown/auto_scaling"]),
     ("forecast",              &["answer", "group", "look", "replacement", "select", "slot_state", "steps"]),
 ]};
 

@@ -1,7 +1,10 @@
 //! States that only a person can end in words, with what the person can do.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::ids::{SlotName, VolumeId, VolumeName};
+use crate::observed::VolumeState;
 use crate::plan::answer::Stall;
 use crate::time::clock;
 
@@ -25,9 +28,7 @@ impl Stall {
                 "see whether EC2 may use the KMS key that encrypts the account's volumes; it is tried again every half hour, and at once when the volume is declared differently"
                     .into()
             }
-            Self::VolumeContested { slot, name, .. } => format!(
-                "leave the tags on the volume that is {slot}'s {name}, usually the one that is attached, and take `hermitcrab:slot` off the others"
-            ),
+            Self::VolumeContested { slot, name, volumes } => which_is_right(slot, name, volumes),
             Self::Contested { slot, .. } => {
                 format!("leave one instance tagged for {slot}, and take the tags off the others")
             }
@@ -106,7 +107,8 @@ impl fmt::Display for Stall {
                 write!(f, "{name} of {slot} was to be created {times} times, and none came of it: {why}")
             }
             Self::VolumeContested { slot, name, volumes } => {
-                write!(f, "several volumes are tagged as {name} of {slot}: {}", joined(volumes))
+                let all = volumes.iter().map(|(id, state)| format!("{id} ({state})"));
+                write!(f, "several volumes are tagged as {name} of {slot}: {}", joined(all))
             }
             Self::Contested { slot, instances } => write!(f, "several instances claim {slot}: {}", joined(instances)),
             Self::Refused { why } => f.write_str(why),
@@ -137,4 +139,20 @@ impl fmt::Display for Stall {
             }
         }
     }
+}
+
+/// Says how to tell which of several volumes is the slot's, and what to do about the others.
+fn which_is_right(slot: &SlotName, name: &VolumeName, volumes: &BTreeMap<VolumeId, VolumeState>) -> String {
+    let attached = volumes.iter().filter_map(|(id, state)| match state {
+        VolumeState::InUse(at) => Some((id, &at.instance)),
+        _ => None,
+    });
+    let attached: Vec<_> = attached.collect();
+    let usually = match attached.as_slice() {
+        [(id, instance)] => format!("usually {id}, which {instance} has"),
+        _ => "see from which snapshot each was made, and when".to_owned(),
+    };
+    format!(
+        "leave the tags on the volume that is {slot}'s {name} ({usually}), and take `hermitcrab:slot` off the others; none is deleted"
+    )
 }

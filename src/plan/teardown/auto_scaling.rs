@@ -81,7 +81,11 @@ impl End<'_, '_> {
         let (id, name) = (instance.id.clone(), group.name.clone());
         let what = match group.members.get(&id)?.lifecycle {
             Lifecycle::InService | Lifecycle::Standby if group.desired == 0 => return None,
-            Lifecycle::InService | Lifecycle::Standby => {
+            Lifecycle::Standby => {
+                let hazard = Hazard::InStandby { group: name, instance: id };
+                return Some(Plan::blocked(Some(&instance.slot), vec![hazard]));
+            }
+            Lifecycle::InService => {
                 let effect = CloudEffect::Group { group: name, effect: GroupEffect::Leave { instance: id } };
                 return Some(self.act(&instance.slot, effect));
             }
