@@ -153,6 +153,13 @@ pub struct Template {
 pub struct TemplateVersion {
     pub number: u64,
     pub make: Make,
+    /// An instance can read its own tags in its metadata, where the guest learns which volumes are its own.
+    #[serde(default = "yes")]
+    pub tells_tags: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// An instance that a group has launched by itself, and that serves no slot yet.

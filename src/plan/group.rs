@@ -97,15 +97,17 @@ pub fn protect(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, why: &
 }
 
 /// Detaches an instance, so that the group does not miss it when it is terminated. A group that has as few as it may
-/// have keeps it: then it is dead to the group, and is detached when its successor has joined.
+/// have keeps it: then it is dead to the group, and is detached when its successor has joined. Auto Scaling detaches only what is
+/// in service, so one that somebody has put in standby waits for that person.
 pub fn detach(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, why: &Why) -> Option<Plan> {
     let group = adopted(look)?;
     let (id, name) = (instance.id.clone(), group.name.clone());
     match group.members.get(&instance.id)?.lifecycle {
-        Lifecycle::InService | Lifecycle::Standby if group.desired > group.min => {
+        Lifecycle::Standby => Some(look.blocked(slot, vec![Hazard::InStandby { group: name, instance: id }])),
+        Lifecycle::InService if group.desired > group.min => {
             Some(act(look, Some(slot), group, GroupEffect::Leave { instance: id }, why.clone()))
         }
-        Lifecycle::InService | Lifecycle::Standby => None,
+        Lifecycle::InService => None,
         Lifecycle::Joining => {
             let what = Awaited::Joined { instance: id, group: name };
             Some(look.wait(slot, what, instance.state_since, look.limits.group_change))
@@ -289,7 +291,7 @@ fn marked_unhealthy(look: &Look<'_>, group: &Group) -> Option<InstanceId> {
 }
 
 fn is_wanted(look: &Look<'_>, version: &TemplateVersion) -> bool {
-    differences(&version.make, &look.make).is_empty()
+    version.tells_tags && differences(&version.make, &look.make).is_empty()
 }
 
 /// Says whether a make is the one that the spec would launch from that image.

@@ -310,7 +310,9 @@ impl World {
         let there = recruits.iter().filter(|(_, recruit)| !recruit.is_null());
         group["recruits"] = there.map(|(id, recruit)| self.recruit(id, recruit)).collect();
         let template = take(&mut group, "template").unwrap();
-        let version = |number: u64, image: &Value| json!({ "number": number, "make": self.make(image) });
+        let tells_tags = take(&mut group, "tellsTags").unwrap_or(json!(true));
+        let version =
+            |number: u64, image: &Value| json!({ "number": number, "make": self.make(image), "tellsTags": tells_tags });
         group["launches"] = match template.as_str() {
             Some(otherwise) => json!({ "otherwise": otherwise }),
             None => {

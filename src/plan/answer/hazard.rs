@@ -144,6 +144,11 @@ pub enum Hazard {
         group: String,
         why: String,
     },
+    /// A member of the adopted group that somebody has put in standby.
+    InStandby {
+        group: String,
+        instance: InstanceId,
+    },
     NoLeader,
     /// The slots whose members are missing, and the members that are not declared; one of the two may be empty.
     MembersMissing {

@@ -37,7 +37,7 @@ impl Hazard {
             Self::OwnedByAutoscaling { .. } | Self::GroupNotStill { .. } => GateName::OwnedByAutoscaling,
             Self::GroupUnusable { .. } => GateName::GroupUnusable,
             Self::GroupFull { .. } | Self::GroupFullOfSpares { .. } => GateName::GroupHasNoRoom,
-            Self::GroupChanging { .. } => GateName::GroupChanging,
+            Self::GroupChanging { .. } | Self::InStandby { .. } => GateName::GroupChanging,
             Self::VolumeMissing { .. } => GateName::VolumeMissing,
             Self::VolumeImpaired { .. } => GateName::VolumeImpaired,
             Self::VolumeModifying { .. } => GateName::VolumeModifying,
@@ -119,6 +119,9 @@ impl Hazard {
             Self::GroupUnusable { .. } => "correct the group, or remove `capacity` from the file".into(),
             Self::GroupFull { group, max } => {
                 format!("raise the maximum of {group} to at least {}", max + 1)
+            }
+            Self::InStandby { instance, .. } => {
+                format!("put {instance} back in service: Auto Scaling detaches no instance from standby")
             }
             Self::GroupFullOfSpares { group, spare, .. } => {
                 format!("take {} out of {group}: no slot needs what the group has launched there", joined(spare))
@@ -218,6 +221,9 @@ impl fmt::Display for Hazard {
             Self::GroupUnusable { group, why } => write!(f, "Auto Scaling group {group} {why}"),
             Self::GroupFull { group, max } | Self::GroupFullOfSpares { group, max, .. } => {
                 write!(f, "Auto Scaling group {group} takes at most {max} instances, so none can be added")
+            }
+            Self::InStandby { group, instance } => {
+                write!(f, "{instance} is in standby in Auto Scaling group {group}, where somebody has put it")
             }
             Self::GroupChanging { group, why } => write!(f, "Auto Scaling group {group} {why}"),
             Self::NoLeader => f.write_str("there is no leader"),

@@ -81,7 +81,13 @@ pub(super) fn group_changing(q: &Question<'_, '_>) -> Finding {
         None => None,
     };
     let value = why.clone().unwrap_or_else(|| format!("{alive} members, all in service"));
-    finding(value, wants, why.map(|why| Hazard::GroupChanging { group: group.name.clone(), why }))
+    let hazard = |why| match restless {
+        Some((id, member)) if member.lifecycle == Lifecycle::Standby => {
+            Hazard::InStandby { group: group.name.clone(), instance: id.clone() }
+        }
+        _ => Hazard::GroupChanging { group: group.name.clone(), why },
+    };
+    finding(value, wants, why.map(hazard))
 }
 
 fn word(lifecycle: Lifecycle) -> &'static str {

@@ -31,7 +31,7 @@ impl ScalingGroup {
     /// The group that a spec adopts, with room for one instance more than there are slots.
     pub fn of(spec: &ClusterSpec, name: &str) -> Self {
         let make = spec.make();
-        let version = TemplateVersion { number: 1, make: make.clone() };
+        let version = TemplateVersion { number: 1, make: make.clone(), tells_tags: true };
         let latest = version.clone();
         let template = Template { id: format!("lt-{name}"), version, pinned: true, latest, beyond: Vec::new() };
         let seen = Group {
@@ -85,7 +85,7 @@ impl ScalingGroup {
             GroupEffect::UseTemplateVersion { to, .. } => {
                 let make = self.versions.get(*to as usize - 1).cloned();
                 if let (Launches::Template(template), Some(make)) = (&mut seen.launches, make) {
-                    template.version = TemplateVersion { number: *to, make };
+                    template.version = TemplateVersion { number: *to, make, tells_tags: true };
                     template.pinned = true;
                 }
             }
@@ -98,7 +98,7 @@ impl ScalingGroup {
         let number = self.versions.len() as u64;
         self.made.insert(version.token.clone(), number);
         if let Launches::Template(template) = &mut self.seen.launches {
-            template.latest = TemplateVersion { number, make };
+            template.latest = TemplateVersion { number, make, tells_tags: true };
         }
     }
 }

@@ -114,7 +114,14 @@ fn launches(seen: &AutoScalingGroup, versions: &[LaunchTemplateVersion]) -> Resu
 fn template_version(seen: &LaunchTemplateVersion) -> Result<TemplateVersion, Unreadable> {
     let nameless = || Unreadable::UnknownWord("it has a template version without a number".to_owned());
     let number = seen.version_number().and_then(|number| u64::try_from(number).ok()).ok_or_else(nameless)?;
-    Ok(TemplateVersion { number, make: make(seen) })
+    Ok(TemplateVersion { number, make: make(seen), tells_tags: tells_tags(seen) })
+}
+
+/// Says whether what is launched can read its own tags. EC2 keeps them from an instance unless it is told otherwise.
+fn tells_tags(seen: &LaunchTemplateVersion) -> bool {
+    let metadata = seen.launch_template_data().and_then(|data| data.metadata_options());
+    metadata.and_then(|options| options.instance_metadata_tags())
+        == Some(&types::LaunchTemplateInstanceMetadataTagsState::Enabled)
 }
 
 /// Reads the make from a template. A setting that is not in it is empty, and so differs from whatever the spec wants.
