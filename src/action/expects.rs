@@ -107,7 +107,11 @@ impl CloudEffect {
             }
             // After a lost answer the same token is sent again, which makes nothing new. So no look is needed.
             Self::Launch(launch) => vec![Possible(Condition::TokenFits(&launch.token))],
-            Self::Stop { instance } => turn(instance, ours, &[Stopping, Stopped], &[Running]),
+            Self::Stop { instance } => {
+                let mut stop = turn(instance, ours, &[Stopping, Stopped], &[Running]);
+                stop.push(Possible(of(instance, InstanceCondition::MayBeTerminated)));
+                stop
+            }
             Self::Start { instance } => turn(instance, ours, &[Pending, Running], &[Stopped]),
             Self::Terminate { instance } => vec![
                 Needs(of(instance, InstanceCondition::IsOurs(ours))),

@@ -50,6 +50,8 @@ pub struct InstanceFacts {
     pub devices: Vec<DeviceFacts>,
     /// Auto Scaling group that it is a member of.
     pub group: Option<String>,
+    /// Whether EC2 would refuse to terminate it, as far as that is known.
+    pub is_protected: bool,
 }
 
 impl InstanceFacts {
@@ -68,6 +70,7 @@ impl InstanceFacts {
             zone: Some(seen.zone.clone()),
             devices: seen.devices.iter().map(DeviceFacts::of).collect(),
             group: seen.auto_scaling_group.clone(),
+            is_protected: false,
         }
     }
 }

@@ -67,7 +67,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let examine = |spec: &ClusterSpec| {
         let mut checks = checks::permissions(&environment.allowed(spec));
         checks.extend(environment.time(spec).map(|theirs| checks::clock(environment.now(), theirs)));
-        checks.extend(checks::of(spec, &environment.look(spec)));
+        let seen = environment.look(spec);
+        checks.extend(checks::of(spec, &seen));
+        checks.extend(checks::protection(&environment.protected(spec, &checks::to_be_replaced(spec, &seen))));
         Examined { cluster: spec.name.to_string(), checks }
     };
     let clusters = environment.specs.iter().map(examine).collect();

@@ -32,6 +32,7 @@ mod error;
 mod limit;
 pub mod operation;
 pub mod probe;
+mod protection;
 mod tags;
 
 use describe::{Facts, FirstSeen, Statuses};

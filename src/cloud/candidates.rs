@@ -19,6 +19,10 @@ pub struct Candidate {
     pub tags: BTreeMap<String, String>,
     pub volumes: Vec<CandidateVolume>,
     pub auto_scaling_group: Option<String>,
+    /// The settings that no file can declare, e.g. `Elastic IP 192.0.2.1`.
+    pub beyond: Vec<String>,
+    /// The calls that EC2 refuses for it, e.g. `terminated`.
+    pub protected_from: Vec<&'static str>,
 }
 
 /// A volume that is attached to such an instance.

@@ -64,6 +64,7 @@ use NeededBy::{EveryCluster, Groups, InstanceProfiles, Snapshots};
 pub const PERMISSIONS: &[Permission] = &[
     see("ec2:DescribeInstances", "which instances there are, in which state, with which volumes"),
     see("ec2:DescribeInstanceStatus", "status checks, and maintenance that AWS has announced"),
+    see("ec2:DescribeInstanceAttribute", "whether an instance is protected from being stopped or terminated"),
     see("ec2:DescribeVolumes", "where each data volume is"),
     see("ec2:DescribeVolumeStatus", "whether EBS reports I/O trouble"),
     see("ec2:DescribeVolumesModifications", "whether a volume is being modified"),

@@ -52,6 +52,7 @@ pub fn facts() -> Facts {
         zone: Some("us-east-1a".into()),
         devices: vec![device],
         group: None,
+        is_protected: false,
     };
     Facts {
         instances: [(INSTANCE.into(), instance)].into(),
@@ -88,7 +89,7 @@ fn processes() -> BTreeSet<Process> {
 }
 
 fn group() -> Group {
-    let version = TemplateVersion { number: 1, make: spec().make() };
+    let version = TemplateVersion { number: 1, make: spec().make(), tells_tags: true };
     let template =
         Template { id: "lt-1".to_owned(), latest: version.clone(), version, pinned: true, beyond: Vec::new() };
     let member = GroupMember { lifecycle: Lifecycle::InService, healthy: false, protected: false };
@@ -276,6 +277,7 @@ pub fn changes() -> Vec<Change> {
             |volume| DeviceFacts { device: "/dev/sdz".into(), volume, is_root: false, delete_on_termination: false };
         instance_of(facts).devices = listed.map(device).into_iter().collect();
     });
+    changes.push(|facts| instance_of(facts).is_protected = true);
     changes.extend(changes_of_volumes());
     changes.extend(changes_of_groups());
     changes

@@ -63,6 +63,8 @@ pub enum Subject<'e> {
     Instance(&'e InstanceId),
     /// The instance that has this volume, which was looked at before.
     Holder(&'e VolumeId),
+    /// The protection of one instance, which was looked at before.
+    ProtectionOf(&'e InstanceId),
     /// One volume.
     Volume(&'e VolumeId),
     /// Several volumes.
@@ -147,6 +149,9 @@ impl<'e> Condition<'e> {
             Self::Instance { instance, is } if is.asks_for_volumes() => {
                 vec![Subject::Instance(instance), Subject::VolumesAt(instance)]
             }
+            Self::Instance { instance, is: InstanceCondition::MayBeTerminated } => {
+                vec![Subject::Instance(instance), Subject::ProtectionOf(instance)]
+            }
             Self::Instance { instance, .. } => vec![Subject::Instance(instance)],
             Self::Holder { volume, .. } => vec![Subject::Volume(volume), Subject::Holder(volume)],
             Self::Volume { volume, .. } => vec![Subject::Volume(volume)],
@@ -167,6 +172,7 @@ impl<'e> Condition<'e> {
             Self::TokenFits(_) => "token-length",
             Self::InOneZone { .. } => "InvalidVolume.ZoneMismatch",
             Self::Instance { is: InstanceCondition::HasFree(_), .. } => "device-taken",
+            Self::Instance { is: InstanceCondition::MayBeTerminated, .. } => "termination-protected",
             Self::Instance { is: InstanceCondition::DeletesNothing, .. } => "volume-would-be-deleted",
             _ => "impossible",
         }

@@ -27,6 +27,8 @@ pub enum InstanceCondition<'e> {
     ListsNot(&'e VolumeId),
     /// With nothing at that device yet.
     HasFree(&'e str),
+    /// Without protection from being terminated. What is stopped is terminated in its turn, and the claim is held until then.
+    MayBeTerminated,
     /// With all of these tags.
     Bears(&'e BTreeMap<String, String>),
     /// Without a tag of any cluster.
@@ -66,6 +68,10 @@ impl InstanceCondition<'_> {
                 let taken = seen.devices.iter().find(|taken| taken.device == device);
                 let found = taken.map_or_else(String::new, |taken| taken.volume.to_string());
                 (taken.is_none(), format!("nothing at {device} of {id}"), found)
+            }
+            Self::MayBeTerminated => {
+                let found = "one that EC2 does not terminate: turn DisableApiTermination off";
+                (!seen.is_protected, format!("{id} without protection from termination"), found.to_owned())
             }
             Self::Bears(tags) => {
                 let holds = tags.iter().all(|(key, value)| seen.tags.get(key) == Some(value));

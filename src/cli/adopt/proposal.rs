@@ -45,6 +45,7 @@ pub(super) fn propose(
     };
     proposal.obstacles.extend(obstacles(spec, slot, candidate, owner));
     proposal.differences.extend(differences(spec, slot, candidate));
+    proposal.differences.extend(lost(spec, candidate));
     // Undeclared volumes as well, because an untagged volume may hold data.
     let doomed = candidate.volumes.iter().filter(|volume| volume.delete_on_termination && !volume.is_root);
     proposal.kept.extend(doomed.map(|volume| volume.device.clone()));
@@ -114,6 +115,27 @@ fn differences(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Ve
     differences
 }
 
+/// Lists what a replacement would not have, because no file or this file does not declare it.
+fn lost(spec: &ClusterSpec, candidate: &Candidate) -> Vec<String> {
+    let is_declared = |volume: &CandidateVolume| spec.volumes.iter().any(|it| it.device == volume.device);
+    let volumes = candidate.volumes.iter().filter(|volume| !is_declared(volume)).map(|volume| {
+        let CandidateVolume { id, device, size_gib, .. } = volume;
+        match volume.is_root {
+            true => format!("the root volume ({size_gib} GiB) is not kept: the next one is as the image has it"),
+            false => format!(
+                "{id} ({size_gib} GiB) at {device} is not declared: nothing is replaced before it is declared or detached"
+            ),
+        }
+    });
+    let beyond =
+        candidate.beyond.iter().map(|beyond| format!("{beyond}: no file declares it, and a replacement has none"));
+    let protected = candidate
+        .protected_from
+        .iter()
+        .map(|call| format!("the instance is protected from being {call}: turn that off, or nothing is replaced"));
+    volumes.chain(beyond).chain(protected).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +166,8 @@ mod tests {
             tags: BTreeMap::new(),
             volumes: spec.volumes.iter().map(volume).collect(),
             auto_scaling_group: None,
+            beyond: Vec::new(),
+            protected_from: Vec::new(),
         }
     }
 
@@ -197,6 +221,26 @@ mod tests {
     fn a_volume_that_would_go_with_its_instance_is_kept() {
         let proposal = proposed(|candidate| candidate.volumes[0].delete_on_termination = true);
         assert_eq!(proposal.kept, [spec().volumes[0].device.clone()]);
+    }
+
+    #[test]
+    fn what_a_replacement_would_not_have_is_named() {
+        let proposal = proposed(|candidate| {
+            let volume = candidate.volumes[0].clone();
+            let beside =
+                |id: &str, device: &str| CandidateVolume { id: id.into(), device: device.into(), ..volume.clone() };
+            candidate.volumes.push(CandidateVolume { is_root: true, ..beside("vol-0", "/dev/xvda") });
+            candidate.volumes.push(beside("vol-9", "/dev/sdp"));
+            candidate.beyond = vec!["Elastic IP 192.0.2.1".to_owned()];
+            candidate.protected_from = vec!["terminated"];
+        });
+        assert!(proposal.obstacles.is_empty(), "{proposal:?}");
+        let begins =
+            ["the root volume", "vol-9", "Elastic IP 192.0.2.1", "the instance is protected from being terminated"];
+        assert_eq!(proposal.differences.len(), begins.len(), "{proposal:?}");
+        for (told, begins) in proposal.differences.iter().zip(begins) {
+            assert!(told.starts_with(begins), "{told}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::cli::world::Behaviour;
 use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
 use crate::event::Listeners;
-use crate::ids::{ClusterName, SlotName};
+use crate::ids::{ClusterName, InstanceId, SlotName};
 use crate::observed::{ClaimRecord, CloudView, Observation, Reading};
 use crate::plan::Hazard;
 use crate::ports::{Outcome, PortError};
@@ -43,6 +43,7 @@ pub(super) trait Backend {
     fn announce(&self, spec: &ClusterSpec, behaviour: Behaviour);
     fn now(&self) -> Timestamp;
     fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked>;
+    fn protected(&self, spec: &ClusterSpec, ids: &BTreeSet<InstanceId>) -> Vec<(InstanceId, &'static str)>;
     fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>>;
 }
 
@@ -123,6 +124,11 @@ impl Environment {
     /// Asks what the credentials may do for a cluster. The list is empty in a world without credentials.
     pub fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {
         self.backend.allowed(spec)
+    }
+
+    /// Names what instances are protected from, e.g. `terminated`.
+    pub fn protected(&self, spec: &ClusterSpec, ids: &BTreeSet<InstanceId>) -> Vec<(InstanceId, &'static str)> {
+        self.backend.protected(spec, ids)
     }
 
     /// Asks the cloud for the time by its own clock; `None` in a world that has one clock for all.

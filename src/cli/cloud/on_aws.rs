@@ -19,7 +19,7 @@ use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
 use crate::controller::{Controller, Settings};
 use crate::event::Listeners;
-use crate::ids::{ClusterName, Owner};
+use crate::ids::{ClusterName, InstanceId, Owner};
 use crate::limits::Limits;
 use crate::observed::Observation;
 use crate::ports::{Clock, Coordination, Decision, Outcome, Outside, PortError};
@@ -96,6 +96,10 @@ impl Backend for Aws {
 
     fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked> {
         self.runtime.block_on(self.controller.outside().aws.allowed(spec))
+    }
+
+    fn protected(&self, spec: &ClusterSpec, ids: &BTreeSet<InstanceId>) -> Vec<(InstanceId, &'static str)> {
+        self.runtime.block_on(self.controller.outside().aws.protected(&spec.region, ids))
     }
 
     fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {

@@ -1,11 +1,12 @@
 //! The checks of one look at a cluster; pure, so that each check can be tried.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::cloud::permissions::{Allowed, Asked};
-use crate::ids::ImageId;
+use crate::ids::{ImageId, InstanceId};
 use crate::observed::{
     ClaimRecord, CloudView, Health, Instance, InstanceState, Membership, Observation, Pruning, Reading,
 };
@@ -267,6 +268,23 @@ fn resources(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
     }
     closed.extend(undeclared::notes(&look).into_iter().map(|note| Check::good("beside the file", note)));
     closed
+}
+
+/// Names the live instances of the declared slots: each of them is stopped and terminated one day.
+pub fn to_be_replaced(spec: &ClusterSpec, seen: &Observation) -> BTreeSet<InstanceId> {
+    let view = seen.cloud.seen();
+    let live = view.into_iter().flat_map(|view| view.live_instances());
+    live.filter(|instance| spec.slot(&instance.slot).is_some()).map(|instance| instance.id.clone()).collect()
+}
+
+/// Reports the instances that EC2 would refuse to stop or to terminate.
+pub fn protection(protected: &[(InstanceId, &'static str)]) -> Vec<Check> {
+    let check = |(id, call): &(InstanceId, &'static str)| {
+        let attribute = if *call == "stopped" { "DisableApiStop" } else { "DisableApiTermination" };
+        let hint = format!("turn `{attribute}` off: a replacement is refused before its member is down");
+        Check::bad("protection", format!("{id} is protected from being {call}"), hint)
+    };
+    protected.iter().map(check).collect()
 }
 
 /// Says what is wrong with the volumes of a slot, e.g. that two of them say that they are the same one.

@@ -39,7 +39,13 @@ impl<C: Clock> Aws<C> {
         let call = region.ec2.describe_volumes().filters(filter("attachment.instance-id", names));
         let volumes = self.ask(region, DESCRIBE_VOLUMES, || call.clone().send()).await?;
         let instances = instances.reservations().iter().flat_map(types::Reservation::instances);
-        instances.map(|instance| candidate(instance, volumes.volumes())).collect()
+        let mut candidates = instances
+            .map(|instance| candidate(instance, volumes.volumes()))
+            .collect::<Result<Vec<Candidate>, Failure>>()?;
+        for candidate in &mut candidates {
+            candidate.protected_from = self.protected_from(region, &candidate.id).await;
+        }
+        Ok(candidates)
     }
 
     /// Tags an instance and its data volumes as a slot's. `slots` are all that are initialised, this one included. What is
@@ -151,5 +157,7 @@ fn candidate(seen: &types::Instance, volumes: &[types::Volume]) -> Result<Candid
         tags: tags::Tags::of(seen.tags()).all(),
         volumes: mapped.collect(),
         auto_scaling_group: convert::group(seen),
+        beyond: convert::beyond(seen),
+        protected_from: Vec::new(),
     })
 }

@@ -32,6 +32,7 @@ macro_rules! operations {
 
 operations! {
     DESCRIBE_INSTANCES = "ec2" "DescribeInstances" Describe;
+    DESCRIBE_INSTANCE_ATTRIBUTE = "ec2" "DescribeInstanceAttribute" Describe;
     DESCRIBE_INSTANCE_STATUS = "ec2" "DescribeInstanceStatus" Describe;
     DESCRIBE_VOLUMES = "ec2" "DescribeVolumes" Describe;
     DESCRIBE_VOLUME_STATUS = "ec2" "DescribeVolumeStatus" Describe;

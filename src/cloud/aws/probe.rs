@@ -83,6 +83,14 @@ impl<C: Clock> Aws<C> {
                 subjects.volume = found.map(str::to_owned);
                 read(answer)
             }
+            "DescribeInstanceAttribute" => match &subjects.instance {
+                Some(instance) => {
+                    let call = region.ec2.describe_instance_attribute().instance_id(instance);
+                    let call = call.attribute(types::InstanceAttributeName::DisableApiTermination);
+                    read(self.ask(region, operation::DESCRIBE_INSTANCE_ATTRIBUTE, || call.clone().send()).await)
+                }
+                None => Allowed::Unknown("the cluster has no instance yet to ask it of".to_owned()),
+            },
             name if name.starts_with("Describe") => self.may_read(region, spec, name).await,
             "RunInstances" | "CreateVolume" => self.may_make(region, spec, action).await,
             name => match (&subjects.instance, &subjects.volume) {

@@ -66,6 +66,10 @@ impl Look<'_> {
             }
             Subject::SnapshotsOf { volume, .. } => self.learn_snapshots(facts, |snapshot| snapshot.volume == *volume),
             Subject::Snapshot(wanted) => self.learn_snapshots(facts, |snapshot| snapshot.id == *wanted),
+            Subject::ProtectionOf(id) => {
+                let is_protected = self.region.instances.get(id).is_some_and(|machine| machine.protection.termination);
+                facts.instances.entry(id.clone()).and_modify(|facts| facts.is_protected = is_protected);
+            }
             Subject::Group { group, .. } => facts.group = self.region.groups.get(group).map(|group| group.seen.clone()),
         }
     }

@@ -8,7 +8,8 @@ use super::super::convert;
 use super::super::describe::filter;
 use super::super::error::Failure;
 use super::super::operation::{
-    DESCRIBE_AUTO_SCALING_GROUPS, DESCRIBE_INSTANCES, DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUMES, Operation,
+    DESCRIBE_AUTO_SCALING_GROUPS, DESCRIBE_INSTANCE_ATTRIBUTE, DESCRIBE_INSTANCES, DESCRIBE_SNAPSHOTS,
+    DESCRIBE_VOLUMES, Operation,
 };
 use super::super::tags;
 use super::{ALREADY_SO, Change, Halt, halt, inconsistent};
@@ -54,6 +55,7 @@ impl<C: Clock> Change<'_, C> {
                 Some(holder) => self.learn_instance(&holder, facts).await,
                 None => Ok(()),
             },
+            Subject::ProtectionOf(instance) => self.learn_protection(instance, facts).await,
             Subject::Volume(volume) => self.learn_volumes_by_id(vec![volume.to_string()], facts).await,
             // Without any id EC2 would answer with every volume there is.
             Subject::Volumes(volumes) if volumes.is_empty() => Ok(()),
@@ -88,6 +90,25 @@ impl<C: Clock> Change<'_, C> {
             let read = convert::instance_facts(instance);
             let read = read.map_err(|unknown| inconsistent(DESCRIBE_INSTANCES, id, &unknown))?;
             facts.instances.insert(id.clone(), read);
+        }
+        Ok(())
+    }
+
+    /// Asks whether EC2 would refuse to terminate an instance. A policy that does not allow the question is no reason to stop a
+    /// rollout: then the refusal itself tells.
+    async fn learn_protection(&self, id: &InstanceId, facts: &mut Facts) -> Result<(), Failure> {
+        let call = self.region.ec2.describe_instance_attribute().instance_id(&**id);
+        let call = call.attribute(types::InstanceAttributeName::DisableApiTermination);
+        let answer = match self.look(DESCRIBE_INSTANCE_ATTRIBUTE, call.send()).await {
+            Err(failure) if failure.is(ErrorKind::Throttled) || failure.is(ErrorKind::Unreachable) => {
+                return Err(failure);
+            }
+            Err(_) => return Ok(()),
+            Ok(answer) => answer,
+        };
+        let is_protected = answer.disable_api_termination().and_then(types::AttributeBooleanValue::value);
+        if let Some(instance) = facts.instances.get_mut(id) {
+            instance.is_protected = is_protected.unwrap_or(false);
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ pub(in super::super) fn instance_facts(seen: &types::Instance) -> Result<Instanc
         zone: zone.map(Into::into),
         devices: seen.block_device_mappings().iter().filter_map(|mapping| device(seen, mapping)).collect(),
         group: group(seen),
+        is_protected: false, // asked for only where it matters
     })
 }
 
