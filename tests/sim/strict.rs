@@ -115,8 +115,11 @@ fn a_protected_instance_is_neither_stopped_nor_terminated() {
     let harness = Harness::settled();
     let new = harness.launches(0, 4);
     harness.pass(seconds(60));
-    harness.world.protect(&new, Protection { stop: true, termination: true });
+    harness.world.protect(&new, Protection { stop: true, termination: false });
     assert_eq!(harness.try_do(0, stop(&new)).unwrap_err().kind, ErrorKind::Denied);
+    harness.world.protect(&new, Protection { stop: false, termination: true });
+    let early = harness.try_do(0, stop(&new)).unwrap_err();
+    assert_eq!(early.kind, ErrorKind::Invalid, "what cannot be terminated in its turn is not stopped");
     harness.act(0, retire(&new));
     harness.view();
     assert_eq!(harness.try_do(0, terminate(&new)).unwrap_err().kind, ErrorKind::Denied);
