@@ -158,6 +158,7 @@ fn a_claim_is_written_only_over_the_revision_that_was_read() {
         generation: harness.spec.generation(),
         image: ImageId::from(NEW),
         recruit: None,
+        request: None,
         since: world.now(),
     };
     let write = |expects| {

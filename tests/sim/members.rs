@@ -213,6 +213,7 @@ fn a_new_cluster_forms_when_all_its_members_are_there() {
             snapshot: None,
             owner: Owner::from("hermitcrab"),
             slots: BTreeSet::from([slot.name.clone()]),
+            number: 0,
         });
         let Outcome::Created(volume) = harness.act(number, create.clone()) else { panic!("nothing was created") };
         let again = harness.force(number, create.clone()).unwrap();

@@ -53,6 +53,7 @@ fn creation(harness: &Harness) -> CloudEffect {
         snapshot: None,
         owner: Owner::from(OWNER),
         slots: BTreeSet::from([slot.name.clone()]),
+        number: 0,
     })
 }
 
