@@ -25,6 +25,7 @@ use crate::time::{Timestamp, before};
 
 pub mod converge;
 pub mod convergence;
+mod dates;
 pub mod fleet;
 mod memory;
 mod retry;
@@ -33,7 +34,7 @@ mod sweep;
 
 use memory::Memory;
 use retry::Backoff;
-use sweep::Sweeper;
+use sweep::{Extent, Sweeper};
 
 /// The oldest sweep that clusters still share while something is under way.
 const SHARED_WHEN_BUSY: Duration = Duration::from_millis(900);
@@ -174,7 +175,10 @@ impl<'l, O: Outside> Controller<'l, O> {
     /// for how long they have been healthy; nothing that acts does.
     pub async fn look(&self, spec: &ClusterSpec) -> Observation {
         let mut memory = Memory::default();
-        let (mut seen, _) = self.observe(spec, &mut memory).await;
+        let (mut seen, _) = self.observe(spec, &mut memory, Extent::Fleet).await;
+        if seen.cloud.age(seen.now) > self.limits.fresh {
+            (seen, _) = self.observe(spec, &mut memory, Extent::Busy).await;
+        }
         if let Reading::Seen { value: membership, .. } = &seen.membership {
             let stable = membership.members.iter().filter_map(|m| Some((m.slot.clone()?, m.stable_since?)));
             seen.steady.extend(stable.filter(|(slot, _)| seen.steady.contains_key(slot)).collect::<Vec<_>>());
@@ -190,8 +194,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         memory: &mut Memory,
         backoff: &mut Backoff,
     ) -> (Rc<Pass>, Duration) {
-        let (seen, seats) = self.observe(&spec, memory).await;
-        let plan = towards(goal, &spec, &seen, &self.limits);
+        let (seen, seats, plan) = self.decide(goal, &spec, memory).await;
         let status = Rc::new(status(&spec, &seen, &plan, memory.status.as_deref()));
         let is_new = memory.status.as_ref().is_none_or(|before| before.answer != status.answer);
         let has_looked = seen.cloud.seen().is_some() && seen.claim.seen().is_some();
@@ -235,12 +238,30 @@ impl<'l, O: Outside> Controller<'l, O> {
         backoff.after(&outcome, times, is_named)
     }
 
+    /// Observes and plans. A look at a fleet of tens of thousands takes longer than a reading is good for: it is good
+    /// enough to see that there is nothing to do. Where there is, the cluster is looked at by itself before.
+    async fn decide(&self, goal: Goal, spec: &ClusterSpec, memory: &mut Memory) -> (Observation, Vec<Seat>, Plan) {
+        if !memory.busy {
+            let (seen, seats) = self.observe(spec, memory, Extent::Fleet).await;
+            let age = seen.cloud.age(seen.now);
+            let limits = Limits { fresh: self.limits.fresh.max(age), ..self.limits.clone() };
+            let plan = towards(goal, spec, &seen, &limits);
+            if age <= self.limits.fresh || !matches!(plan, Plan::Act(..)) {
+                return (seen, seats, plan);
+            }
+        }
+        let (seen, seats) = self.observe(spec, memory, Extent::Busy).await;
+        let plan = towards(goal, spec, &seen, &self.limits);
+        (seen, seats, plan)
+    }
+
     /// Looks at everything, each source after our last write to this cluster.
-    async fn observe(&self, spec: &ClusterSpec, memory: &mut Memory) -> (Observation, Vec<Seat>) {
+    async fn observe(&self, spec: &ClusterSpec, memory: &mut Memory, extent: Extent) -> (Observation, Vec<Seat>) {
         let clock = self.outside.clock();
         let shared = if memory.busy { SHARED_WHEN_BUSY } else { SHARED_WHEN_IDLE };
-        let earliest = memory.wrote.unwrap_or(Timestamp::MIN).max(before(clock.now(), shared));
-        let (cloud, undeclared) = match self.sweeper.since(&self.outside, spec, earliest).await {
+        let wrote = memory.last_write(clock.now());
+        let earliest = wrote.unwrap_or(Timestamp::MIN).max(before(clock.now(), shared));
+        let (cloud, undeclared) = match self.sweeper.since(&self.outside, spec, extent, earliest).await {
             Ok(sweep) => {
                 let cloud = Reading::Seen { begun: sweep.begun, value: sweep.cluster(&spec.name) };
                 (cloud, self.undeclared(spec, &sweep))
@@ -254,7 +275,7 @@ impl<'l, O: Outside> Controller<'l, O> {
                 .await;
         let mut seen = Observation {
             now: clock.now(),
-            wrote: memory.wrote,
+            wrote,
             cloud,
             undeclared,
             membership: reading(begun, membership),
@@ -263,6 +284,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             last_launch: memory.last_launch.clone(),
             creations: Vec::new(),
             watched_since: None,
+            claim_known_since: None,
             refused: memory.refused(clock.now()),
             setbacks: memory.setbacks.at(clock.now()),
             regressions: Vec::new(),

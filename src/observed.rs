@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Attempt, ClusterName, InstanceId, Owner, SlotName, Token, VolumeId, VolumeName};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, elapsed};
 
 pub mod claim;
 pub mod group;
@@ -50,6 +51,9 @@ pub struct Observation {
     /// The time since which this controller has watched the cluster. Whatever was sent before, by this one or another, may
     /// not be shown yet for a while after it.
     pub watched_since: Option<Timestamp>,
+    /// The moment since which we know that the claim record is as it is, by our own reading or writing; none where it has
+    /// been so for as long as we watch.
+    pub claim_known_since: Option<Timestamp>,
     /// A refusal of late with a code that we do not know, in EC2's words. Nothing more is sent meanwhile.
     pub refused: Option<String>,
     /// Actions that came to nothing of late. Each is not sent again for a while; others are.
@@ -121,6 +125,14 @@ pub enum Reading<T> {
 }
 
 impl<T> Reading<T> {
+    /// Says how old the answer is; no answer has no age.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        match self {
+            Self::Seen { begun, .. } => elapsed(now, *begun),
+            Self::Unknown { .. } => Duration::ZERO,
+        }
+    }
+
     /// Gives the answer, if there is one.
     pub fn seen(&self) -> Option<&T> {
         match self {

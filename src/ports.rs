@@ -21,7 +21,7 @@ pub use decision::Decision;
 pub trait Cloud {
     /// Reads every managed instance, volume and snapshot of one region, whatever the number of clusters: paginated,
     /// filtered by tag; and each wanted group with its members. The catalogue has what is wanted, and the images that
-    /// instances and volumes in the sweep name.
+    /// instances and volumes in the sweep name. Where only some clusters are wanted, the others may be left out.
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError>;
 
     /// Makes one mutating call. What the effect expects is checked before it is sent, and the age of the decision after
@@ -163,6 +163,8 @@ impl<T: Cloud + Members + Coordination + Clock> Outside for T {
 pub struct Wanted {
     /// The region, e.g. `us-east-1`.
     pub region: String,
+    /// The clusters that are looked at by themselves, because something moves there; the whole fleet where none is named.
+    pub only: BTreeSet<ClusterName>,
     /// Images that specs name.
     pub images: BTreeSet<ImageId>,
     /// Instance types that specs name.

@@ -32,6 +32,10 @@ pub struct Args {
     /// The profile of the AWS configuration files; credentials come from the usual places
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
+    /// The share of EC2's published request limits to use, in percent. All that runs in the account and region shares
+    /// these limits; a larger fleet is seen more often with a larger share
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub aws_api_share: u32,
 }
 
 impl Args {
@@ -91,8 +95,9 @@ mod ports {
             let claims = Claims::open(&args.place(), &args.credentials(), clock.clone()).map_err(|error| {
                 Failure::new(error).hint("give another place with --claims, or let this one be written to")
             })?;
-            let options =
-                Options { profile: args.profile.clone(), ..Options::new(Owner::from(args.owner.as_str()), region) };
+            let owner = Owner::from(args.owner.as_str());
+            let (profile, share) = (args.profile.clone(), args.aws_api_share);
+            let options = Options { profile, share, ..Options::new(owner, region) };
             let aws = Aws::open(clock.clone(), options).await;
             Ok(Rc::new(Self { aws, applications: Applications::default(), claims, clock }))
         }

@@ -206,6 +206,7 @@ impl World {
             refused: read(get("refused")),
             creations: self.creations(&get("created")),
             watched_since: read(get("watchedSince")),
+            claim_known_since: read(get("claimKnownSince")),
             setbacks: Vec::new(),
             last_launch: self.spent(&get("spent")),
             leaderless_since: things.get("leaderlessSince").cloned().map(read),

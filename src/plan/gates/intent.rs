@@ -133,7 +133,7 @@ pub(super) fn stale_observation(look: &Look<'_>) -> Finding {
     let stale = readings.into_iter().chain(membership).find_map(|(source, begun)| {
         let begun = begun?;
         let age = elapsed(look.now, begun);
-        let claimed = look.record.held.as_ref().map(|claim| claim.since);
+        let claimed = look.record.held.as_ref().and(seen.claim_known_since);
         match seen.wrote {
             _ if source == "the cloud" && claimed.is_some_and(|since| begun < since) => {
                 Some(format!("{source} was read before the slot was claimed"))
