@@ -98,6 +98,13 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(Failure::new(format!("{} does not exist", args.path.display()))
             .hint("name a folder with `*.yaml` files; without --once it would be waited for"));
     }
+    if args.is_simulated() {
+        args.aws.refuse_in_simulation()?;
+        if args.lease {
+            let failure = Failure::new("`--lease` has no effect in a simulated world, which has one controller");
+            return Err(Failure { exit: Exit::Usage, ..failure.hint("leave it out, or name `--cloud aws`") });
+        }
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let source = source(args);
@@ -193,9 +200,10 @@ impl Args {
 
 /// The reason that a kill switch gives, if it is thrown. A switch that cannot be looked at is taken for thrown.
 fn thrown(path: &Path) -> Option<String> {
-    match path.try_exists() {
-        Ok(false) => None,
-        Ok(true) => Some(format!("{} exists", path.display())),
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        // A link that leads nowhere as well: somebody has put it there.
+        Ok(_) => Some(format!("{} exists", path.display())),
         Err(error) => Some(format!("{} cannot be looked at: {error}", path.display())),
     }
 }

@@ -40,6 +40,7 @@ struct Link {
 impl<C: Clock + Clone> Consul<C> {
     /// Checks that the files can be used, and asks nobody yet.
     pub fn open(remote: &Remote, credentials: &Credentials, clock: C) -> Result<Self, PortError> {
+        refuse_token_in_clear(remote, credentials)?;
         let encrypted = remote.servers.iter().any(|server| server.starts_with("https:"));
         let tls = || Tls {
             ca_file: credentials.ca_file.clone(),
@@ -51,6 +52,22 @@ impl<C: Clock + Clone> Consul<C> {
         let link = Link { http, trust, token_file, remote: remote.clone(), last };
         link.servers("reach the claims")?;
         Ok(Self { link, clock })
+    }
+}
+
+/// Refuses to send a token where everybody on the way can read it. To this machine itself there is no way.
+fn refuse_token_in_clear(remote: &Remote, credentials: &Credentials) -> Result<(), PortError> {
+    let here = |host: &str| ["localhost:", "127.", "[::1]:"].iter().any(|here| host.starts_with(here));
+    let plain = remote.servers.iter().find(|server| server.strip_prefix("http://").is_some_and(|host| !here(host)));
+    match plain.filter(|_| credentials.token_file.is_some() && !credentials.token_in_clear) {
+        None => Ok(()),
+        Some(server) => {
+            let why = format!(
+                "the token would be sent over plain HTTP to {server}; name `consul+https://…`, or allow it with \
+                 --claims-token-in-clear"
+            );
+            Err(PortError::new("reach the claims", ErrorKind::Invalid, why))
+        }
     }
 }
 
