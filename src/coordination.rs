@@ -8,8 +8,10 @@ use crate::action::ClaimEffect;
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, Outcome, PortError};
+use crate::spec::ClusterSpec;
 
 pub mod consul;
+mod home;
 pub mod lease;
 pub mod local;
 pub mod place;
@@ -49,6 +51,13 @@ impl<C: Clock + Clone> Claims<C> {
 }
 
 impl<C: Clock> Coordination for Claims<C> {
+    fn is_about(&self, spec: &ClusterSpec) {
+        match self {
+            Self::Local(local) => local.is_about(spec),
+            Self::Consul(consul) => consul.is_about(spec),
+        }
+    }
+
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
         match self {
             Self::Local(local) => local.read(cluster).await,

@@ -73,6 +73,10 @@ pub fn canary_key(key: &str) -> Result<(), PortError> {
 /// The claim record of each cluster, written with compare-and-set.
 #[allow(async_fn_in_trait)]
 pub trait Coordination {
+    /// Takes note of where a cluster is: the record of one with the same name in another region or account is another's.
+    /// Said before the record is read or written.
+    fn is_about(&self, _: &ClusterSpec) {}
+
     /// Reads the record as of now; a cluster that was never claimed has the default one.
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError>;
 

@@ -108,9 +108,9 @@ const MESSAGES: &[&str] = &[
     "too small for st1",
     "too large for standard",
     "too large for gp2",
-    "EBS has not always offered",
+    "has not always been offered",
     "is the device `/dev/xvdj`",
-    "EC2 recommends other device names",
+    "other device names are recommended",
     // Slots.
     "no slots",
     "10 slots",

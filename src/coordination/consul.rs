@@ -1,4 +1,4 @@
-//! Claims in Consul's key-value store, below one prefix: `<prefix>/claims/<cluster>`, written with `?cas=`.
+//! Claims in Consul's key-value store, below one prefix: `<prefix>/claims/<cluster>@<region>@<account>`, written with `?cas=`.
 //!
 //! This may be the very Consul that is rolled: while a leader is elected a claim can be neither read nor written, and
 //! nothing is done meanwhile. Reads are consistent, so no claim is ever older than the last write.
@@ -8,14 +8,17 @@ use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
 
+use super::changed;
+use super::home::Homes;
 use super::place::{Credentials, Remote};
-use super::{changed, stored};
+use super::stored::{self, Broken};
 use crate::action::ClaimEffect;
 use crate::http::consul::{Entry, LastAnswer, Servers, read, succeeded};
 use crate::http::{Answer, Http, Server, Silence, Tls, Trust};
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, ErrorKind, Outcome, PortError};
+use crate::spec::ClusterSpec;
 
 mod session;
 
@@ -24,6 +27,7 @@ pub use session::Session;
 /// Claims in Consul.
 pub struct Consul<C> {
     link: Link,
+    homes: Homes,
     clock: C,
 }
 
@@ -51,7 +55,7 @@ impl<C: Clock + Clone> Consul<C> {
         let (http, token_file, last) = (Rc::default(), credentials.token_file.clone(), LastAnswer::default());
         let link = Link { http, trust, token_file, remote: remote.clone(), last };
         link.servers("reach the claims")?;
-        Ok(Self { link, clock })
+        Ok(Self { link, homes: Homes::default(), clock })
     }
 }
 
@@ -72,34 +76,57 @@ fn refuse_token_in_clear(remote: &Remote, credentials: &Credentials) -> Result<(
 }
 
 impl<C: Clock> Consul<C> {
-    fn key(&self, cluster: &ClusterName) -> String {
-        format!("{}/claims/{cluster}", self.link.remote.prefix)
+    fn key(&self, key: &str) -> String {
+        format!("{}/claims/{key}", self.link.remote.prefix)
     }
 
-    /// Reads the record, and the index to compare with when it is replaced: 0 if there is none.
-    async fn load(&self, cluster: &ClusterName) -> Result<(ClaimRecord, u64), PortError> {
-        let key = self.key(cluster);
-        let doing = format!("read the claim {key} in Consul");
-        let Some(entry) = self.link.entry(&doing, &key).await? else { return Ok((ClaimRecord::default(), 0)) };
-        let invalid = |error: Box<dyn Error + Send + Sync>| PortError::new(&doing, ErrorKind::Invalid, error);
-        let bytes = entry.bytes().map_err(|error| invalid(error.into()))?;
-        let record = stored::decode(cluster, &bytes).map_err(|error| invalid(error.into()))?;
-        Ok((record, entry.modify_index))
+    /// Lists the names under which a cluster's record may lie.
+    async fn keys(&self, cluster: &ClusterName) -> Result<Vec<String>, PortError> {
+        let keys = self.homes.keys(cluster);
+        let Some(prefix) = self.homes.prefix(cluster) else { return Ok(keys) };
+        let doing = format!("look for the claim of {cluster} in Consul");
+        let above = self.key("");
+        let found = self.link.keys(&doing, &self.key(&prefix)).await?;
+        let found = found.iter().filter_map(|key| key.strip_prefix(&above)).map(str::to_owned).collect();
+        Homes::with_account(keys, found).map_err(|why| PortError::new(doing, ErrorKind::Invalid, why))
+    }
+
+    /// Reads the record, and says where it lies, or is to lie, and with which index to compare when it is replaced: 0 if there
+    /// is none.
+    async fn load(&self, cluster: &ClusterName) -> Result<(String, ClaimRecord, u64), PortError> {
+        let (keys, home) = (self.keys(cluster).await?, self.homes.of(cluster));
+        for (nth, key) in keys.iter().enumerate() {
+            let key = self.key(key);
+            let doing = format!("read the claim {key} in Consul");
+            let Some(entry) = self.link.entry(&doing, &key).await? else { continue };
+            let invalid = |error: Box<dyn Error + Send + Sync>| PortError::new(&doing, ErrorKind::Invalid, error);
+            let bytes = entry.bytes().map_err(|error| invalid(error.into()))?;
+            match stored::decode(cluster, home.as_ref(), &bytes) {
+                Ok(record) => return Ok((key, record, entry.modify_index)),
+                // A namesake's, under a name that leaves open whose it is.
+                Err(Broken::Home { .. }) if nth > 0 => {}
+                Err(error) => return Err(invalid(error.into())),
+            }
+        }
+        Ok((self.key(keys.first().map_or(cluster, |key| key)), ClaimRecord::default(), 0))
     }
 }
 
 impl<C: Clock> Coordination for Consul<C> {
+    fn is_about(&self, spec: &ClusterSpec) {
+        self.homes.note(spec);
+    }
+
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
-        Ok(self.load(cluster).await?.0)
+        Ok(self.load(cluster).await?.1)
     }
 
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError> {
-        let (found, index) = self.load(cluster).await?;
+        let (key, found, index) = self.load(cluster).await?;
         if found.revision != effect.expects() {
             return Ok(changed(effect.expects(), found.revision));
         }
-        let key = self.key(cluster);
-        let body = stored::encode(cluster, &effect.apply(&found, self.clock.now()));
+        let body = stored::encode(cluster, self.homes.of(cluster), &effect.apply(&found, self.clock.now()));
         let doing = format!("write the claim {key} in Consul");
         // A server that falls silent may have written the claim: the next server then finds another index, and so does a
         // look.
@@ -111,7 +138,7 @@ impl<C: Clock> Coordination for Consul<C> {
     }
 
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {
-        let key = self.key(cluster);
+        let (key, ..) = self.load(cluster).await?;
         let (doing, path) = (format!("remove the claim {key} in Consul"), format!("/v1/kv/{key}"));
         let answer = self.link.send(&doing, async |server: &Server| server.delete(&path).await).await?;
         self.link.succeeded(&doing, answer).map(drop)
@@ -128,6 +155,14 @@ impl Link {
         }
         let mut entries: Vec<Entry> = self.json(doing, answer)?;
         Ok(entries.pop())
+    }
+
+    /// Lists the names of all entries that begin in that way.
+    async fn keys(&self, doing: &str, prefix: &str) -> Result<Vec<String>, PortError> {
+        let path = format!("/v1/kv/{prefix}");
+        let query = [("keys", ""), ("consistent", "")];
+        let answer = self.send(doing, async |server: &Server| server.get(&path, &query).await).await?;
+        if answer.status == 404 { Ok(Vec::new()) } else { self.json(doing, answer) }
     }
 
     /// Makes a call that answers whether it did anything.

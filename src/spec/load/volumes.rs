@@ -66,7 +66,7 @@ impl Meaning<'_, '_> {
             |_| "EC2 keeps `/dev/sdf` to `/dev/sdp` for volumes like this".to_owned(),
         )?;
         if let (Some('b'..='e' | 'q'..='z'), Some(text)) = (letter(&device), text) {
-            self.report.warning(bytes(text), "EC2 recommends other device names for volumes").hint(
+            self.report.warning(bytes(text), "other device names are recommended for volumes").hint(
                 "keep it where volumes are attached there already; otherwise take one of `/dev/sdf` to `/dev/sdp`",
             );
         }
@@ -88,7 +88,7 @@ impl Meaning<'_, '_> {
             self.report.error(bytes(text), format!("too large for {volume_type}")).hint(limits);
         } else if size > 16 * TIB {
             self.report
-                .warning(bytes(text), format!("EBS has not always offered so large a {volume_type}"))
+                .warning(bytes(text), format!("so large a {volume_type} has not always been offered"))
                 .hint("16TiB is the most that every region and account has");
         }
     }
