@@ -8,14 +8,13 @@ use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 
-use futures_util::future::{self, Either, LocalBoxFuture};
+use futures_util::future::{self, Either};
 
 use crate::controller::fleet::Fleet;
 use crate::controller::{Controller, Settings};
 use crate::event::{EventKind, Listeners};
 use crate::ids::ClusterName;
 use crate::ports::{Clock, Outside, PortError};
-use crate::spec::load::Loaded;
 
 pub mod convergences;
 pub mod desired;
@@ -86,11 +85,10 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
         let mut fleet = Fleet::new(Controller::new(self.outside.clone(), self.listeners.clone(), settings));
         let mut desired = Desired::default();
         self.tell(None, EventKind::Started { source: self.source.name(), observe_only: self.settings.observe_only });
-        let mut loading = Some(self.source.load());
-        let mut is_outdated = false;
+        self.take_over(&mut desired, &mut fleet);
         let mut lost = pin!(held.lost());
         let ended = loop {
-            if loading.is_none() && self.once.as_ref().is_some_and(|once| once.are_final()) {
+            if self.once.as_ref().is_some_and(|once| once.are_final()) {
                 break Some(Ended::Converged);
             }
             tokio::select! {
@@ -100,14 +98,7 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
                     self.tell(None, EventKind::LeaseLost);
                     break None;
                 }
-                loaded = loaded(&mut loading) => {
-                    loading = std::mem::take(&mut is_outdated).then(|| self.source.load());
-                    self.take_over(loaded, &mut desired, &mut fleet);
-                }
-                () = self.source.changed(), if self.once.is_none() => match loading {
-                    Some(_) => is_outdated = true,
-                    None => loading = Some(self.source.load()),
-                },
+                () = self.source.changed(), if self.once.is_none() => self.take_over(&mut desired, &mut fleet),
                 cluster = fleet.run() => self.tell(Some(&cluster), EventKind::Broken),
                 () = changed(self.once.as_deref()) => {}
             }
@@ -117,9 +108,9 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
         ended
     }
 
-    /// Hands the clusters that differ to the fleet, and tells what cannot be used.
-    fn take_over(&self, loaded: Loaded, desired: &mut Desired, fleet: &mut Fleet<O>) {
-        let loaded = Rc::new(loaded);
+    /// Reads desired state, hands the clusters that differ to the fleet, and tells what cannot be used.
+    fn take_over(&self, desired: &mut Desired, fleet: &mut Fleet<O>) {
+        let loaded = Rc::new(self.source.load());
         let Changes { changed, orphaned, broken, mended } = desired.update(&loaded);
         fleet.declare(desired.declared(&loaded));
         for path in mended {
@@ -160,14 +151,6 @@ fn only_while_held<H: Held + 'static>(settings: &Settings, held: &Rc<H>) -> Sett
 fn kept_from<'d>(desired: &'d Desired, path: &PathBuf) -> Option<&'d ClusterName> {
     let (name, declared) = desired.clusters().find(|(_, declared)| declared.path == *path)?;
     matches!(declared.file, FileState::LastGood { .. }).then_some(name)
-}
-
-/// Waits until desired state is read, if it is being read.
-async fn loaded(loading: &mut Option<LocalBoxFuture<'static, Loaded>>) -> Loaded {
-    match loading {
-        Some(reading) => reading.await,
-        None => future::pending().await,
-    }
 }
 
 /// Waits until the convergence of some cluster has changed.

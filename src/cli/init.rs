@@ -19,7 +19,7 @@ mod objection;
 mod collect;
 mod questions;
 mod terminal;
-pub mod terraform;
+mod terraform;
 
 use collect::Collected;
 use draft::{Draft, Field, Slot};

@@ -21,7 +21,6 @@ mod report;
 mod tree;
 
 mod shape;
-mod unseen;
 
 pub(in crate::spec) mod meaning;
 
@@ -31,7 +30,6 @@ pub mod edit;
 mod instance;
 mod rollout;
 mod slots;
-mod user_data;
 mod volumes;
 mod windows;
 
