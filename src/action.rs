@@ -152,9 +152,10 @@ pub struct Launch {
     /// The slot's volumes, so that the guest knows which to wait for.
     pub volumes: BTreeMap<VolumeName, VolumeId>,
     /// The devices that the image fills, and whose volumes EC2 is to delete with the instance although the image says
-    /// otherwise, e.g. `/dev/xvda`. Else each instance would leave a root volume behind.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub goes_with_it: BTreeSet<String>,
+    /// otherwise, e.g. `/dev/xvda`, each with the size that the image gives it in GiB. Else each instance would leave a root
+    /// volume behind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub goes_with_it: BTreeMap<String, Option<u32>>,
 }
 
 impl Launch {
@@ -172,7 +173,7 @@ impl Launch {
             generation: spec.generation(),
             attempt: Attempt::default(),
             volumes: BTreeMap::new(),
-            goes_with_it: BTreeSet::new(),
+            goes_with_it: BTreeMap::new(),
         }
     }
 }

@@ -41,8 +41,8 @@ pub struct Image {
 
 impl Image {
     /// Names the devices whose volumes would be left behind by every instance that is launched from the image.
-    pub fn leaves_behind(&self) -> impl Iterator<Item = &String> {
-        self.devices.iter().filter(|(_, device)| !device.delete_on_termination).map(|(name, _)| name)
+    pub fn leaves_behind(&self) -> impl Iterator<Item = (&String, &ImageDevice)> {
+        self.devices.iter().filter(|(_, device)| !device.delete_on_termination)
     }
 }
 
@@ -52,6 +52,9 @@ impl Image {
 pub struct ImageDevice {
     /// EC2 deletes the volume with its instance, unless a launch says otherwise.
     pub delete_on_termination: bool,
+    /// The size of the volume in GiB; none for a disk of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_gib: Option<u32>,
 }
 
 /// The life cycle of an image, in EC2's words. Instances can be launched from an available one alone.

@@ -259,7 +259,9 @@ impl<'a> Look<'a> {
             generation: claim.generation.clone(),
             attempt: claim.attempt,
             volumes: slot.named_volumes(),
-            goes_with_it: image.map(|image| image.leaves_behind().cloned().collect()).unwrap_or_default(),
+            goes_with_it: image
+                .map(|image| image.leaves_behind().map(|(name, device)| (name.clone(), device.size_gib)).collect())
+                .unwrap_or_default(),
             ..Launch::declared(self.spec, slot.spec, owner, Token::from(""))
         };
         launch.with_token(self.spec)

@@ -88,7 +88,7 @@ impl Stage {
             generation: spec.generation(),
             attempt: Attempt(4),
             volumes: [("data".into(), VolumeId::from(DATA))].into(),
-            goes_with_it: std::collections::BTreeSet::new(),
+            goes_with_it: std::collections::BTreeMap::new(),
         }
     }
 }

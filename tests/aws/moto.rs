@@ -85,7 +85,7 @@ impl Stage {
             generation: spec.generation(),
             attempt: Attempt(attempt),
             volumes: [("data".into(), volume.clone())].into(),
-            goes_with_it: std::collections::BTreeSet::new(),
+            goes_with_it: std::collections::BTreeMap::new(),
         }
     }
 }

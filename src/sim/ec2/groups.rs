@@ -203,6 +203,6 @@ fn launch_of(make: &Make, zone: &Zone, subnet: &str) -> Launch {
         generation: Generation::from(""),
         attempt: Attempt(0),
         volumes: BTreeMap::new(),
-        goes_with_it: BTreeSet::new(),
+        goes_with_it: BTreeMap::new(),
     }
 }

@@ -108,7 +108,7 @@ pub(in super::super) fn run_instances(
     let profile = make.iam_instance_profile.as_ref();
     let groups = make.security_groups.iter().cloned().collect::<Vec<_>>();
     let user_data = launch.user_data_text.as_ref().map(base64::encode);
-    let mortal: Vec<_> = launch.goes_with_it.iter().map(|device| goes_with_it(device)).collect();
+    let mortal: Vec<_> = launch.goes_with_it.iter().map(|(device, size)| goes_with_it(device, *size)).collect();
     ec2.run_instances()
         .client_token(&*launch.token)
         .min_count(1)
@@ -129,9 +129,11 @@ pub(in super::super) fn run_instances(
         .tag_specifications(specification(ResourceType::Volume, &root_tags(launch)))
 }
 
-/// Changes nothing of what the image has at a device but that it is deleted with the instance.
-fn goes_with_it(device: &str) -> BlockDeviceMapping {
-    let ebs = EbsBlockDevice::builder().delete_on_termination(true).build();
+/// Changes nothing of what the image has at a device but that it is deleted with the instance. The size is the image's own:
+/// endpoints other than AWS's refuse a mapping that says none.
+fn goes_with_it(device: &str, size_gib: Option<u32>) -> BlockDeviceMapping {
+    let size = size_gib.and_then(|size| size.try_into().ok());
+    let ebs = EbsBlockDevice::builder().delete_on_termination(true).set_volume_size(size).build();
     BlockDeviceMapping::builder().device_name(device).ebs(ebs).build()
 }
 

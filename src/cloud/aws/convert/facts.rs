@@ -22,8 +22,10 @@ pub(in super::super) fn image(seen: &types::Image) -> Option<(ImageId, Image)> {
 fn image_device(mapping: &types::BlockDeviceMapping) -> Option<(String, ImageDevice)> {
     let is_filled = mapping.no_device().is_none() && (mapping.ebs().is_some() || mapping.virtual_name().is_some());
     is_filled.then_some(())?;
-    let delete_on_termination = mapping.ebs().and_then(types::EbsBlockDevice::delete_on_termination).unwrap_or(true);
-    Some((mapping.device_name()?.to_owned(), ImageDevice { delete_on_termination }))
+    let ebs = mapping.ebs();
+    let delete_on_termination = ebs.and_then(types::EbsBlockDevice::delete_on_termination).unwrap_or(true);
+    let size_gib = ebs.and_then(types::EbsBlockDevice::volume_size).and_then(|size| size.try_into().ok());
+    Some((mapping.device_name()?.to_owned(), ImageDevice { delete_on_termination, size_gib }))
 }
 
 fn image_state(word: Option<&types::ImageState>) -> ImageState {
