@@ -16,7 +16,7 @@ use crate::action::Action;
 use crate::event::{Acted, EventKind, Failed, Listeners, Pass};
 use crate::ids::{ClusterName, Owner};
 use crate::limits::Limits;
-use crate::observed::{CloudView, Followed, Instance, InstanceState, Observation, Reading, Sweep};
+use crate::observed::{CloudView, Instance, InstanceState, Observation, Reading, Sweep};
 use crate::plan::{Goal, Plan, towards};
 use crate::ports::{Clock, Coordination, Decision, Members, Outside, PortError, Seat, chain};
 use crate::spec::ClusterSpec;
@@ -25,8 +25,8 @@ use crate::time::{Timestamp, before};
 
 pub mod converge;
 pub mod convergence;
+mod dates;
 pub mod fleet;
-mod followed;
 mod memory;
 mod retry;
 mod setbacks;
@@ -34,7 +34,7 @@ mod sweep;
 
 use memory::Memory;
 use retry::Backoff;
-use sweep::Sweeper;
+use sweep::{Extent, Sweeper};
 
 /// The oldest sweep that clusters still share while something is under way.
 const SHARED_WHEN_BUSY: Duration = Duration::from_millis(900);
@@ -175,7 +175,10 @@ impl<'l, O: Outside> Controller<'l, O> {
     /// for how long they have been healthy; nothing that acts does.
     pub async fn look(&self, spec: &ClusterSpec) -> Observation {
         let mut memory = Memory::default();
-        let (mut seen, _) = self.observe(spec, &mut memory).await;
+        let (mut seen, _) = self.observe(spec, &mut memory, Extent::Fleet).await;
+        if seen.cloud.age(seen.now) > self.limits.fresh {
+            (seen, _) = self.observe(spec, &mut memory, Extent::Busy).await;
+        }
         if let Reading::Seen { value: membership, .. } = &seen.membership {
             let stable = membership.members.iter().filter_map(|m| Some((m.slot.clone()?, m.stable_since?)));
             seen.steady.extend(stable.filter(|(slot, _)| seen.steady.contains_key(slot)).collect::<Vec<_>>());
@@ -191,11 +194,9 @@ impl<'l, O: Outside> Controller<'l, O> {
         memory: &mut Memory,
         backoff: &mut Backoff,
     ) -> (Rc<Pass>, Duration) {
-        let (seen, seats) = self.observe(&spec, memory).await;
-        let plan = towards(goal, &spec, &seen, &self.limits);
-        memory.following.planned(seen.now, &plan);
+        let (seen, seats, plan) = self.decide(goal, &spec, memory).await;
         let status = Rc::new(status(&spec, &seen, &plan, memory.status.as_deref()));
-        let is_new = memory.status.as_ref().is_none_or(|before| before.answer != status.answer);
+        let is_new = memory.status.as_ref().is_none_or(|before| !same_but_for_spans(&before.answer, &status.answer));
         let has_looked = seen.cloud.seen().is_some() && seen.claim.seen().is_some();
         if has_looked {
             memory.busy = matches!(plan, Plan::Act(..) | Plan::Wait(_));
@@ -232,39 +233,59 @@ impl<'l, O: Outside> Controller<'l, O> {
         let told = outcome.as_ref().map(Clone::clone).map_err(Failed::from);
         let acted = Acted { action: action.clone(), status: pass.status.clone(), outcome: told };
         self.listeners.tell(now, Some(&pass.spec.name), EventKind::Acted(Rc::new(acted)));
-        memory.following.wrote(now, action, &outcome);
         memory.wrote(now, action, &outcome);
         let (times, is_named) = memory.setbacks.latest(now, action);
         backoff.after(&outcome, times, is_named)
     }
 
+    /// Observes and plans. A look at a fleet of tens of thousands takes longer than a reading is good for: it is good
+    /// enough to see that there is nothing to do. Where there is, the cluster is looked at by itself before.
+    async fn decide(&self, goal: Goal, spec: &ClusterSpec, memory: &mut Memory) -> (Observation, Vec<Seat>, Plan) {
+        if !memory.busy {
+            let (seen, seats) = self.observe(spec, memory, Extent::Fleet).await;
+            let age = seen.cloud.age(seen.now);
+            let limits = Limits { fresh: self.limits.fresh.max(age), ..self.limits.clone() };
+            let plan = towards(goal, spec, &seen, &limits);
+            if age <= self.limits.fresh || !matches!(plan, Plan::Act(..)) {
+                return (seen, seats, plan);
+            }
+        }
+        let (seen, seats) = self.observe(spec, memory, Extent::Busy).await;
+        let plan = towards(goal, spec, &seen, &self.limits);
+        (seen, seats, plan)
+    }
+
     /// Looks at everything, each source after our last write to this cluster.
-    async fn observe(&self, spec: &ClusterSpec, memory: &mut Memory) -> (Observation, Vec<Seat>) {
+    async fn observe(&self, spec: &ClusterSpec, memory: &mut Memory, extent: Extent) -> (Observation, Vec<Seat>) {
         let clock = self.outside.clock();
         let shared = if memory.busy { SHARED_WHEN_BUSY } else { SHARED_WHEN_IDLE };
-        let earliest = memory.wrote.unwrap_or(Timestamp::MIN).max(before(clock.now(), shared));
-        let (mut cloud, mut undeclared) = self.look_at_cloud(spec, earliest).await;
+        let wrote = memory.last_write(clock.now());
+        let earliest = wrote.unwrap_or(Timestamp::MIN).max(before(clock.now(), shared));
+        let (cloud, undeclared) = match self.sweeper.since(&self.outside, spec, extent, earliest).await {
+            Ok(sweep) => {
+                let cloud = Reading::Seen { begun: sweep.begun, value: sweep.cluster(&spec.name) };
+                (cloud, self.undeclared(spec, &sweep))
+            }
+            Err(why) => (Reading::Unknown { why }, BTreeMap::new()),
+        };
         let seats = cloud.seen().map(|view| seats(view)).unwrap_or_default();
         let begun = clock.now();
+        self.outside.coordination().is_about(spec);
         let (record, membership) =
             future::join(self.outside.coordination().read(&spec.name), self.outside.members().membership(spec, &seats))
                 .await;
-        if record.as_ref().is_ok_and(|record| memory.following.has_news(record, begun)) {
-            (cloud, undeclared) = self.look_at_cloud(spec, begun).await;
-        }
         let mut seen = Observation {
             now: clock.now(),
-            wrote: memory.wrote,
+            wrote,
             cloud,
             undeclared,
             membership: reading(begun, membership),
             claim: reading(begun, record),
-            claim_kept_at: self.outside.coordination().kept_at().await,
             steady: BTreeMap::new(),
-            followed: Followed::default(),
             last_launch: memory.last_launch.clone(),
             creations: Vec::new(),
             watched_since: None,
+            claim_known_since: None,
             refused: memory.refused(clock.now()),
             setbacks: memory.setbacks.at(clock.now()),
             regressions: Vec::new(),
@@ -272,24 +293,8 @@ impl<'l, O: Outside> Controller<'l, O> {
             kill_switch: (self.settings.kill_switch)(),
             owner: self.settings.owner.clone(),
         };
-        memory.following.follow(&mut seen);
         memory.compare(&mut seen);
         (seen, seats)
-    }
-
-    /// Reads a cluster's part of a sweep that was begun no earlier than that, and what is there of undeclared ones.
-    async fn look_at_cloud(
-        &self,
-        spec: &ClusterSpec,
-        earliest: Timestamp,
-    ) -> (Reading<Arc<CloudView>>, BTreeMap<ClusterName, Arc<CloudView>>) {
-        match self.sweeper.since(&self.outside, spec, earliest).await {
-            Ok(sweep) => {
-                let cloud = Reading::Seen { begun: sweep.begun, value: sweep.cluster(&spec.name) };
-                (cloud, self.undeclared(spec, &sweep))
-            }
-            Err(why) => (Reading::Unknown { why }, BTreeMap::new()),
-        }
     }
 
     /// Lists the clusters that no file declares, for a cluster that has nothing yet.
@@ -302,6 +307,16 @@ impl<'l, O: Outside> Controller<'l, O> {
         let others = sweep.clusters.iter().filter(|(name, _)| **name != spec.name && !declared.contains(*name));
         others.map(|(name, view)| (name.clone(), view.clone())).collect()
     }
+}
+
+/// Says whether two answers are the same but for spans of time in them, e.g. `read 41s ago`: those pass by themselves.
+fn same_but_for_spans(one: &str, other: &str) -> bool {
+    let is_span = |word: &&str| {
+        let word = word.trim_matches([',', ';', '(', ')']);
+        word.strip_suffix(['s', 'm', 'h', 'd'])
+            .is_some_and(|digits| !digits.is_empty() && digits.chars().all(|digit| digit.is_ascii_digit()))
+    };
+    one.split(' ').filter(|word| !is_span(word)).eq(other.split(' ').filter(|word| !is_span(word)))
 }
 
 fn reading<T>(begun: Timestamp, result: Result<T, PortError>) -> Reading<T> {
@@ -318,4 +333,18 @@ pub fn seats(view: &CloudView) -> Vec<Seat> {
         Some(Seat { slot: instance.slot.clone(), instance: instance.id.clone(), address: instance.address? })
     };
     running.filter_map(seat).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_but_for_spans;
+
+    #[test]
+    fn an_answer_in_which_only_time_passes_is_no_new_one() {
+        let same = |one, other| same_but_for_spans(one, other);
+        assert!(same("the cloud was read 41s ago", "the cloud was read 1m 2s ago"));
+        assert!(same("blocked: read 59s ago, and (2m)", "blocked: read 1h ago, and (3m)"));
+        assert!(!same("the cloud was read 41s ago", "the claim was read 41s ago"));
+        assert!(!same("2 of 3 healthy", "3 of 3 healthy"));
+    }
 }

@@ -4,14 +4,14 @@
 //! compare-and-set. Safety rests on that alone. The lease is there to save work: it keeps a second controller from
 //! planning what the first one plans already, and it cannot keep a call from arriving late.
 
-use std::net::IpAddr;
-
 use crate::action::ClaimEffect;
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, Outcome, PortError};
+use crate::spec::ClusterSpec;
 
 pub mod consul;
+mod home;
 pub mod lease;
 pub mod local;
 pub mod place;
@@ -51,6 +51,13 @@ impl<C: Clock + Clone> Claims<C> {
 }
 
 impl<C: Clock> Coordination for Claims<C> {
+    fn is_about(&self, spec: &ClusterSpec) {
+        match self {
+            Self::Local(local) => local.is_about(spec),
+            Self::Consul(consul) => consul.is_about(spec),
+        }
+    }
+
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
         match self {
             Self::Local(local) => local.read(cluster).await,
@@ -62,13 +69,6 @@ impl<C: Clock> Coordination for Claims<C> {
         match self {
             Self::Local(local) => local.write(cluster, effect).await,
             Self::Consul(consul) => consul.write(cluster, effect).await,
-        }
-    }
-
-    async fn kept_at(&self) -> Vec<IpAddr> {
-        match self {
-            Self::Local(local) => local.kept_at().await,
-            Self::Consul(consul) => consul.kept_at().await,
         }
     }
 

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 
-use futures_util::future::{self, Either};
+use futures_util::future::{self, Either, LocalBoxFuture};
 
 use crate::controller::fleet::Fleet;
 use crate::controller::{Controller, Settings};
 use crate::event::{EventKind, Listeners};
 use crate::ids::ClusterName;
 use crate::ports::{Clock, Outside, PortError};
+use crate::spec::load::Loaded;
 
 pub mod convergences;
 pub mod desired;
@@ -85,10 +86,11 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
         let mut fleet = Fleet::new(Controller::new(self.outside.clone(), self.listeners.clone(), settings));
         let mut desired = Desired::default();
         self.tell(None, EventKind::Started { source: self.source.name(), observe_only: self.settings.observe_only });
-        self.take_over(&mut desired, &mut fleet);
+        let mut loading = Some(self.source.load());
+        let mut is_outdated = false;
         let mut lost = pin!(held.lost());
         let ended = loop {
-            if self.once.as_ref().is_some_and(|once| once.are_final()) {
+            if loading.is_none() && self.once.as_ref().is_some_and(|once| once.are_final()) {
                 break Some(Ended::Converged);
             }
             tokio::select! {
@@ -98,7 +100,14 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
                     self.tell(None, EventKind::LeaseLost);
                     break None;
                 }
-                () = self.source.changed(), if self.once.is_none() => self.take_over(&mut desired, &mut fleet),
+                loaded = loaded(&mut loading) => {
+                    loading = std::mem::take(&mut is_outdated).then(|| self.source.load());
+                    self.take_over(loaded, &mut desired, &mut fleet);
+                }
+                () = self.source.changed(), if self.once.is_none() => match loading {
+                    Some(_) => is_outdated = true,
+                    None => loading = Some(self.source.load()),
+                },
                 cluster = fleet.run() => self.tell(Some(&cluster), EventKind::Broken),
                 () = changed(self.once.as_deref()) => {}
             }
@@ -108,9 +117,9 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
         ended
     }
 
-    /// Reads desired state, hands the clusters that differ to the fleet, and tells what cannot be used.
-    fn take_over(&self, desired: &mut Desired, fleet: &mut Fleet<O>) {
-        let loaded = Rc::new(self.source.load());
+    /// Hands the clusters that differ to the fleet, and tells what cannot be used.
+    fn take_over(&self, loaded: Loaded, desired: &mut Desired, fleet: &mut Fleet<O>) {
+        let loaded = Rc::new(loaded);
         let Changes { changed, orphaned, broken, mended } = desired.update(&loaded);
         fleet.declare(desired.declared(&loaded));
         for path in mended {
@@ -151,6 +160,14 @@ fn only_while_held<H: Held + 'static>(settings: &Settings, held: &Rc<H>) -> Sett
 fn kept_from<'d>(desired: &'d Desired, path: &PathBuf) -> Option<&'d ClusterName> {
     let (name, declared) = desired.clusters().find(|(_, declared)| declared.path == *path)?;
     matches!(declared.file, FileState::LastGood { .. }).then_some(name)
+}
+
+/// Waits until desired state is read, if it is being read.
+async fn loaded(loading: &mut Option<LocalBoxFuture<'static, Loaded>>) -> Loaded {
+    match loading {
+        Some(reading) => reading.await,
+        None => future::pending().await,
+    }
 }
 
 /// Waits until the convergence of some cluster has changed.

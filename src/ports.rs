@@ -21,7 +21,7 @@ pub use decision::Decision;
 pub trait Cloud {
     /// Reads every managed instance, volume and snapshot of one region, whatever the number of clusters: paginated,
     /// filtered by tag; and each wanted group with its members. The catalogue has what is wanted, and the images that
-    /// instances and volumes in the sweep name.
+    /// instances and volumes in the sweep name. Where only some clusters are wanted, the others may be left out.
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError>;
 
     /// Makes one mutating call. What the effect expects is checked before it is sent, and the age of the decision after
@@ -73,16 +73,15 @@ pub fn canary_key(key: &str) -> Result<(), PortError> {
 /// The claim record of each cluster, written with compare-and-set.
 #[allow(async_fn_in_trait)]
 pub trait Coordination {
+    /// Takes note of where a cluster is: the record of one with the same name in another region or account is another's.
+    /// Said before the record is read or written.
+    fn is_about(&self, _: &ClusterSpec) {}
+
     /// Reads the record as of now; a cluster that was never claimed has the default one.
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError>;
 
     /// Replaces the record if it still has the revision that the effect expects.
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError>;
-
-    /// Lists the addresses of the servers that keep the records, as far as they are known; none where no server does.
-    async fn kept_at(&self) -> Vec<IpAddr> {
-        Vec::new()
-    }
 
     /// Removes the record of a cluster that is gone for good.
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError>;
@@ -168,6 +167,8 @@ impl<T: Cloud + Members + Coordination + Clock> Outside for T {
 pub struct Wanted {
     /// The region, e.g. `us-east-1`.
     pub region: String,
+    /// The clusters that are looked at by themselves, because something moves there; the whole fleet where none is named.
+    pub only: BTreeSet<ClusterName>,
     /// Images that specs name.
     pub images: BTreeSet<ImageId>,
     /// Instance types that specs name.

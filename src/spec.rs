@@ -137,7 +137,7 @@ impl Capacity {
 pub struct VolumeSpec {
     /// Unique within the slot, e.g. `data`.
     pub name: VolumeName,
-    /// The device name at attachment, `/dev/sdf` … `/dev/sdp`.
+    /// The device name at attachment, `/dev/sdf` … `/dev/sdp`, or another spelling of one.
     pub device: String,
     /// The size of a volume that is made; one made from a larger snapshot is as large as that.
     pub size_gib: u32,
@@ -148,6 +148,12 @@ pub struct VolumeSpec {
     pub encrypted: bool,
     /// A snapshot is taken after the old instance has stopped and before the volume moves.
     pub snapshot_before_replace: bool,
+}
+
+/// Says whether two device names are one device: EC2 takes `/dev/xvdf` and `/dev/sdf` alike, and guests see one of them.
+pub fn same_device(one: &str, other: &str) -> bool {
+    let letters = |name: &str| name.strip_prefix("/dev/xvd").or(name.strip_prefix("/dev/sd")).map(str::to_owned);
+    one == other || letters(one).is_some_and(|one| Some(one) == letters(other))
 }
 
 /// One seat of the cluster.

@@ -10,6 +10,7 @@ use hermitcrab::coordination::Local;
 use hermitcrab::ids::{Attempt, ClusterName};
 use hermitcrab::observed::{ClaimRecord, Verdict};
 use hermitcrab::ports::{Coordination, ErrorKind, Outcome};
+use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::Timestamp;
 
 #[path = "claims/claim.rs"]
@@ -57,6 +58,82 @@ fn a_write_that_expects_another_revision_changes_nothing() {
     let expected = Outcome::Changed { expected: "revision 0".to_owned(), found: "revision 1".to_owned() };
     assert_eq!(block_on(local.write(&name(), &effect)).unwrap(), expected);
     assert_eq!(block_on(local.read(&name())).unwrap(), before);
+}
+
+/// The declared cluster of production, in another region or account.
+fn namesake(region: &str, account: Option<&str>) -> ClusterSpec {
+    let loaded = hermitcrab::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
+    let spec = loaded.specs().next().unwrap().1.clone();
+    ClusterSpec { region: region.to_owned(), account: account.map(str::to_owned), ..spec }
+}
+
+/// Opens a directory for a controller of one cluster.
+fn open_for(directory: &Path, spec: &ClusterSpec) -> Local<Wall> {
+    let local = open(directory);
+    local.is_about(spec);
+    local
+}
+
+#[test]
+fn clusters_of_one_name_in_other_regions_and_accounts_have_claims_of_their_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let (one, two) = (Some("111111111111"), Some("222222222222"));
+    let homes = [("us-east-1", one), ("us-east-1", two), ("us-west-2", one)];
+    for (region, account) in homes {
+        let local = open_for(directory.path(), &namesake(region, account));
+        let before = block_on(local.read(&name())).unwrap();
+        assert_eq!(before, ClaimRecord::default(), "{region} {account:?}");
+        assert_eq!(block_on(local.write(&name(), &claim(&before))).unwrap(), Outcome::Done);
+    }
+    for (region, account) in homes {
+        let local = open_for(directory.path(), &namesake(region, account));
+        assert_eq!(block_on(local.read(&name())).unwrap().revision, 1, "{region} {account:?}");
+        block_on(local.forget(&name())).unwrap();
+        assert_eq!(block_on(local.read(&name())).unwrap(), ClaimRecord::default());
+    }
+}
+
+#[test]
+fn an_earlier_record_stays_in_force_where_it_is_and_says_whose_it_is_from_the_next_write_on() {
+    let directory = tempfile::tempdir().unwrap();
+    block_on(open(directory.path()).write(&name(), &claim(&ClaimRecord::default()))).unwrap();
+    let ours = open_for(directory.path(), &namesake("us-east-1", Some("111111111111")));
+    let before = block_on(ours.read(&name())).unwrap();
+    assert_eq!(before.revision, 1);
+    assert_eq!(block_on(ours.write(&name(), &rehearsed(&before, "v1-a", Verdict::Passed))).unwrap(), Outcome::Done);
+    assert_eq!(block_on(ours.read(&name())).unwrap().revision, 2);
+    let theirs = open_for(directory.path(), &namesake("eu-west-1", Some("111111111111")));
+    assert_eq!(block_on(theirs.read(&name())).unwrap(), ClaimRecord::default(), "not this cluster's any more");
+    // An account that the file names only later changes nothing.
+    let unnamed = open_for(directory.path(), &namesake("us-east-1", None));
+    assert_eq!(block_on(unnamed.read(&name())).unwrap().revision, 2);
+}
+
+#[test]
+fn an_account_that_the_file_no_longer_names_loses_no_claim() {
+    let directory = tempfile::tempdir().unwrap();
+    let named = open_for(directory.path(), &namesake("us-east-1", Some("111111111111")));
+    block_on(named.write(&name(), &claim(&ClaimRecord::default()))).unwrap();
+    let unnamed = open_for(directory.path(), &namesake("us-east-1", None));
+    assert_eq!(block_on(unnamed.read(&name())).unwrap().revision, 1);
+    let other = open_for(directory.path(), &namesake("us-east-1", Some("222222222222")));
+    block_on(other.write(&name(), &claim(&ClaimRecord::default()))).unwrap();
+    let error = hermitcrab::ports::chain(&block_on(unnamed.read(&name())).unwrap_err());
+    assert!(error.contains("2 accounts have a cluster of this name there"), "{error}");
+}
+
+#[test]
+fn a_record_that_was_copied_from_another_home_is_refused_with_both_names() {
+    let directory = tempfile::tempdir().unwrap();
+    let east = open_for(directory.path(), &namesake("us-east-1", None));
+    block_on(east.write(&name(), &claim(&ClaimRecord::default()))).unwrap();
+    let file = |region: &str| directory.path().join(format!("consul-prod@{region}.claim.json"));
+    fs::copy(file("us-east-1"), file("us-west-2")).unwrap();
+    let west = open_for(directory.path(), &namesake("us-west-2", None));
+    let error = block_on(west.read(&name())).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    let said = hermitcrab::ports::chain(&error);
+    assert!(said.contains("belongs to another cluster: consul-prod in us-east-1, and not in us-west-2"), "{said}");
 }
 
 #[test]

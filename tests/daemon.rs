@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::{FutureExt, LocalBoxFuture};
 use hermitcrab::controller::convergence::Convergence;
 use hermitcrab::daemon::convergences::Convergences;
 use hermitcrab::daemon::lease::{Held, Lease, Unshared};
@@ -38,8 +39,8 @@ impl Source for Fixed {
         std::future::pending().await
     }
 
-    fn load(&self) -> Loaded {
-        self.0.clone()
+    fn load(&self) -> LocalBoxFuture<'static, Loaded> {
+        std::future::ready(self.0.clone()).boxed_local()
     }
 }
 

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test may panic
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -109,7 +109,7 @@ struct Daemon {
 /// A line of stderr: of the log, or anything else.
 enum Line {
     Log(Value),
-    Text(String),
+    Other,
 }
 
 impl Daemon {
@@ -119,7 +119,7 @@ impl Daemon {
         let stderr = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
-                let line = serde_json::from_str(&line).map_or(Line::Text(line), Line::Log);
+                let line = serde_json::from_str(&line).map_or(Line::Other, Line::Log);
                 if sender.send(line).is_err() {
                     return;
                 }
@@ -146,10 +146,6 @@ impl Daemon {
     fn until_answer(&self, start: &str) {
         let says = |line: &Value| line["answer"].as_str().is_some_and(|answer| answer.starts_with(start));
         self.until(start, |line| matches!(line, Line::Log(line) if says(line)));
-    }
-
-    fn until_text(&self, part: &str) {
-        self.until(part, |line| matches!(line, Line::Text(line) if line.contains(part)));
     }
 
     fn signal(&self, name: &str) {
@@ -201,6 +197,91 @@ fn a_cluster_that_another_file_declares_is_not_left_behind() {
 }
 
 #[test]
+fn a_file_that_is_written_in_two_parts_is_acted_on_when_it_is_whole() {
+    let place = Place::new();
+    place.edit("  rollout:\n", "  suspend: false\n  rollout:\n");
+    let daemon = Daemon::start(place.run(&[]));
+    daemon.until_message("settled");
+    let new = fs::read_to_string(place.file()).unwrap().replace(OLD, NEW);
+    let (first, second) = new.split_at(new.find("  suspend: false").unwrap());
+    let mut file = fs::File::create(place.file()).unwrap();
+    file.write_all(first.as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(400));
+    file.write_all(second.replace("suspend: false", "suspend: true").as_bytes()).unwrap();
+    drop(file);
+    // The first part alone is a good file with the new image; the whole one is suspended.
+    daemon.until_message("desired state has changed");
+    daemon.until_answer("blocked: ");
+    assert_eq!(place.images(), [OLD; 3]);
+}
+
+#[test]
+fn two_processes_do_not_change_one_world() {
+    let place = Place::new();
+    let mut daemon = Daemon::start(place.run(&[]));
+    daemon.until_message("settled");
+    let output = place.once(&[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("another process is at work in the world"), "{said}");
+    assert!(place.status().is_some(), "to look is allowed");
+    daemon.signal("-TERM");
+    assert_eq!(daemon.end(), Some(0));
+}
+
+#[test]
+fn every_signal_that_asks_the_daemon_to_end_ends_it_well() {
+    for signal in ["-TERM", "-HUP", "-INT"] {
+        let place = Place::new();
+        let mut daemon = Daemon::start(place.run(&[]));
+        daemon.until_message("settled");
+        daemon.signal(signal);
+        assert_eq!(daemon.end(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_kill_switch_that_is_a_broken_link_is_thrown() {
+    let place = Place::new();
+    assert_eq!(place.once(&[]).status.code(), Some(0));
+    place.edit(OLD, NEW);
+    std::os::unix::fs::symlink("nowhere", place.path("stop")).unwrap();
+    let daemon = Daemon::start(place.run(&["--kill-switch", "stop"]));
+    daemon.until_answer("blocked: the kill switch is thrown");
+}
+
+#[test]
+fn options_that_have_no_effect_in_a_simulated_world_are_refused() {
+    let place = Place::new();
+    for option in [&["--lease"][..], &["--claims", "claims"]] {
+        let output = place.once(option);
+        assert_eq!(output.status.code(), Some(64), "{option:?}");
+        assert!(String::from_utf8(output.stderr).unwrap().contains("has no effect in a simulated world"), "{option:?}");
+    }
+    let output = place.run(&["--once"]).env("HERMITCRAB_CLAIMS", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_world_that_cannot_be_saved_at_the_end_is_an_error_of_its_own() {
+    let place = Place::new();
+    fs::create_dir(place.path("worlds")).unwrap();
+    let mut daemon = Daemon::start(place.command(&[
+        "run",
+        "--world",
+        "worlds/world.json",
+        "--speed",
+        SPEED,
+        "--log-format",
+        "json",
+    ]));
+    daemon.until_message("settled");
+    fs::remove_dir_all(place.path("worlds")).unwrap();
+    daemon.signal("-TERM");
+    assert_eq!(daemon.end(), Some(74));
+}
+
+#[test]
 fn an_edited_image_is_rolled_out_and_the_daemon_ends_well_when_told_to() {
     let place = Place::new();
     let mut daemon = Daemon::start(place.run(&[]));
@@ -219,7 +300,10 @@ fn a_broken_file_is_reported_with_its_place_and_its_last_good_version_stays() {
     let daemon = Daemon::start(place.run(&[]));
     daemon.until_message("settled");
     place.edit("bakeTime: 60s", "bakeTime: sixty");
-    daemon.until_text("consul.yaml:");
+    daemon.until("a report", |line| {
+        matches!(line, Line::Log(line) if line["message"] == "problem in desired state"
+            && line["path"].as_str().unwrap().ends_with("consul.yaml") && line["line"].is_u64() && line["hint"].is_string())
+    });
     daemon.until_message("broken: the last good version stays in force");
     place.edit("bakeTime: sixty", "bakeTime: 60s");
     daemon.until_message("file is usable again");

@@ -66,6 +66,9 @@ const MESSAGES: &[&str] = &[
     "is no port",
     "leave out the `v`",
     "give it as members report it",
+    "is no Consul datacenter",
+    "is no domain",
+    "the token would be sent over plain HTTP",
     "is no instance type",
     "an ARN where a name belongs",
     "is no security group id",
@@ -78,6 +81,21 @@ const MESSAGES: &[&str] = &[
     "cannot read the user data",
     "larger than 16 KiB",
     "the user data is not UTF-8",
+    "the user data is empty",
+    "the user data is base64 already",
+    "the user data has a NUL",
+    "cloud-init makes nothing of this user data",
+    "in line 2 of the user data",
+    "an empty path",
+    "is no name of an instance profile",
+    "is no name of a key pair",
+    "17 security groups",
+    "U+200B cannot be seen",
+    "U+202E turns the direction of writing",
+    "U+00A0 looks like a space",
+    "U+001B is a control character",
+    "begins or ends with a space",
+    "kept for the controller",
     // Volumes.
     "no volumes",
     "two volumes with the name",
@@ -88,11 +106,18 @@ const MESSAGES: &[&str] = &[
     "a whole number and a unit",
     "a volume has 1GiB to 64TiB",
     "too small for st1",
+    "too large for standard",
+    "too large for gp2",
+    "has not always been offered",
+    "is the device `/dev/xvdj`",
+    "other device names are recommended",
     // Slots.
     "no slots",
     "10 slots",
     "slots tolerate no more failures than",
     "two slots with the name",
+    "have one name to their members",
+    "is no name of a cluster or a slot",
     "cannot lie in two zones",
     "losing this zone would cost the quorum",
     "is not in region",
@@ -244,6 +269,23 @@ fn the_digest_covers_the_user_data() {
         file.digest
     };
     assert_ne!(digest("#!/bin/sh\n"), digest("#!/bin/sh\nexit 0\n"));
+}
+
+#[test]
+fn user_data_means_the_same_whatever_its_line_ends_are() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, "consul.yaml", good().replace("    type: m7i.large", "    type: m7i.large\n    userDataFile: init.sh"));
+    let generation = |user_data: &str| {
+        put(&dir, "init.sh", user_data);
+        let file = load(&[dir.path().into()]).files.into_values().next().unwrap();
+        assert!(file.problems.is_empty(), "{:?}", file.problems);
+        (file.spec.unwrap().generation(), file.digest)
+    };
+    let unix = generation("#!/bin/sh\necho a\n\nexit 0\n");
+    assert_eq!(generation("#!/bin/sh\r\necho a\r\n\r\nexit 0\r\n"), unix);
+    assert_eq!(generation("\u{feff}#!/bin/sh\r\necho a\n\r\nexit 0\n"), unix);
+    assert_eq!(generation("#!/bin/sh\recho a\r\rexit 0\r"), unix);
+    assert_ne!(generation("#!/bin/sh\necho a\nexit 0\n"), unix);
 }
 
 #[test]

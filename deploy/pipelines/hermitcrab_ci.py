@@ -88,8 +88,8 @@ def git(*arguments):
 
 
 def changed(base, folder):
-    """The desired-state files that are new or different since `base`."""
-    names = git("diff", "--name-only", "--diff-filter=AMR", f"{base}...HEAD", "--", folder).splitlines()
+    """The desired-state files that are new or different since `base`, whatever characters their names have."""
+    names = git("diff", "--name-only", "-z", "--diff-filter=AMR", f"{base}...HEAD", "--", folder).split("\0")
     return [name for name in names if name.endswith((".yaml", ".yml"))]
 
 

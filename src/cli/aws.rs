@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::coordination::{Credentials, Place};
 use crate::ids::Owner;
 
+use super::{Exit, Failure};
+
 /// The arguments of every command that reaches AWS.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "AWS")]
@@ -12,11 +14,14 @@ use crate::ids::Owner;
 pub struct Args {
     /// The place of the claims; every controller of a cluster must use the same place. A folder on a local disk
     /// (the default: `hermitcrab` in the state directory), or `consul+https://HOST:PORT/PREFIX`
-    #[arg(long, value_name = "PLACE", env = "HERMITCRAB_CLAIMS", hide_env_values = true)]
-    pub claims: Option<Place>,
-    /// For claims in Consul: a file that holds the ACL token
+    #[arg(long, value_name = "PLACE", env = "HERMITCRAB_CLAIMS", hide_env_values = true, value_parser = named)]
+    pub claims: Option<Named>,
+    /// For claims in Consul: a file that holds the ACL token; over plain HTTP it is sent to this machine alone
     #[arg(long, value_name = "FILE", env = "HERMITCRAB_CLAIMS_TOKEN_FILE", hide_env_values = true)]
     pub claims_token_file: Option<String>,
+    /// Send that token over plain HTTP to other machines as well, where everybody on the way can read it
+    #[arg(long)]
+    pub claims_token_in_clear: bool,
     /// For claims in Consul over TLS: a PEM file with the CA to trust, in place of the system's
     #[arg(long, value_name = "FILE", env = "HERMITCRAB_CLAIMS_CA_FILE", hide_env_values = true)]
     pub claims_ca_file: Option<String>,
@@ -32,9 +37,31 @@ pub struct Args {
     /// The profile of the AWS configuration files; credentials come from the usual places
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
+    /// The share of EC2's published request limits to use, in percent. All that runs in the account and region shares
+    /// these limits; a larger fleet is seen more often with a larger share
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub aws_api_share: u32,
+}
+
+/// A place that was named; none where the text is empty, as a pipeline leaves a variable that has no value.
+pub type Named = Option<Place>;
+
+fn named(text: &str) -> Result<Named, String> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 impl Args {
+    /// Refuses options that have no effect in a simulated world, which keeps its claims itself. What the environment says is
+    /// for all commands, and is no mistake.
+    pub fn refuse_in_simulation(&self) -> Result<(), Failure> {
+        let is_given = self.claims.is_some() && std::env::var_os("HERMITCRAB_CLAIMS").is_none();
+        if !is_given {
+            return Ok(());
+        }
+        let failure = Failure::new("`--claims` has no effect in a simulated world, which keeps the claims itself");
+        Err(Failure { exit: Exit::Usage, ..failure.hint("leave it out, or name `--cloud aws`") })
+    }
+
     /// Returns the place that was named; otherwise the state directory, which is systemd's or the user's.
     pub fn place(&self) -> Place {
         let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -44,14 +71,16 @@ impl Args {
                 .or_else(|| from("HOME").map(|home| home.join(".local/state/hermitcrab")))
                 .unwrap_or_else(|| PathBuf::from("/var/lib/hermitcrab"))
         };
-        self.claims.clone().unwrap_or_else(|| Place::Directory(state()))
+        self.claims.clone().flatten().unwrap_or_else(|| Place::Directory(state()))
     }
 
     /// Returns the credentials for that place.
     pub fn credentials(&self) -> Credentials {
+        let given = |file: &Option<String>| file.clone().filter(|file| !file.is_empty());
         Credentials {
-            token_file: self.claims_token_file.clone(),
-            ca_file: self.claims_ca_file.clone(),
+            token_file: given(&self.claims_token_file),
+            token_in_clear: self.claims_token_in_clear,
+            ca_file: given(&self.claims_ca_file),
             own_files: self.claims_cert_file.clone().zip(self.claims_key_file.clone()),
         }
     }
@@ -91,8 +120,9 @@ mod ports {
             let claims = Claims::open(&args.place(), &args.credentials(), clock.clone()).map_err(|error| {
                 Failure::new(error).hint("give another place with --claims, or let this one be written to")
             })?;
-            let options =
-                Options { profile: args.profile.clone(), ..Options::new(Owner::from(args.owner.as_str()), region) };
+            let owner = Owner::from(args.owner.as_str());
+            let (profile, share) = (args.profile.clone(), args.aws_api_share);
+            let options = Options { profile, share, ..Options::new(owner, region) };
             let aws = Aws::open(clock.clone(), options).await;
             Ok(Rc::new(Self { aws, applications: Applications::default(), claims, clock }))
         }

@@ -18,6 +18,8 @@ pub enum Exit {
     NeedsPerson = 5,
     /// The arguments are wrong. Not clap's 2, which would read as "changes are pending".
     Usage = 64,
+    /// The simulated world could not be saved, e.g. because the disk is full: the file has an earlier one.
+    NotSaved = 74,
     /// SIGINT ended the command.
     Interrupted = 130,
     /// SIGTERM ended the command.

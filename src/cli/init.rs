@@ -19,7 +19,7 @@ mod objection;
 mod collect;
 mod questions;
 mod terminal;
-mod terraform;
+pub mod terraform;
 
 use collect::Collected;
 use draft::{Draft, Field, Slot};

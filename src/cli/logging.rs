@@ -1,6 +1,7 @@
 //! The log: to stderr, in a form for whoever reads it there.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use tracing_subscriber::filter::LevelFilter;
@@ -44,6 +45,14 @@ impl From<Level> for LevelFilter {
     }
 }
 
+/// Whether the log has a JSON object a line.
+static IS_JSON: OnceLock<bool> = OnceLock::new();
+
+/// Says whether a program reads the log, so that nothing else may stand between its lines.
+pub fn is_json() -> bool {
+    IS_JSON.get().copied().unwrap_or_default()
+}
+
 /// Starts logging. Once in a process; a second call changes nothing.
 pub fn start(format: Format, level: Level) {
     let pretty = match format {
@@ -51,6 +60,7 @@ pub fn start(format: Format, level: Level) {
         Format::Pretty => true,
         Format::Json => false,
     };
+    let _ = IS_JSON.set(!pretty);
     let colored = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     // An error of the log itself would be printed to stderr, and printing panics where stderr is what has failed.
     let log = tracing_subscriber::fmt()

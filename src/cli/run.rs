@@ -49,7 +49,7 @@ Signals:
 
 Exit codes:
   0 ended by a signal; with --once: every cluster is settled
-  1 error   3 a cluster is stalled (--once)   4 not settled in time (--timeout)   5 a cluster waits for a person (--once)";
+  1 error   74 the simulated world could not be saved   3 a cluster is stalled (--once)   4 not settled in time (--timeout)   5 a cluster waits for a person (--once)";
 
 /// Run the controller
 ///
@@ -73,6 +73,10 @@ pub struct Args {
     /// Act only while this controller holds the lease, which lies where the claims do; wait as long as another does
     #[arg(long)]
     lease: bool,
+    /// The time for which a file that was written in place must stay unchanged before it counts; one that was renamed
+    /// into its place counts at once
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = span)]
+    unchanged_for: Duration,
     /// Stop every mutation for as long as this file exists
     #[arg(long, value_name = "FILE")]
     kill_switch: Option<PathBuf>,
@@ -98,11 +102,23 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(Failure::new(format!("{} does not exist", args.path.display()))
             .hint("name a folder with `*.yaml` files; without --once it would be waited for"));
     }
+    if args.is_simulated() {
+        args.aws.refuse_in_simulation()?;
+        if args.lease {
+            let failure = Failure::new("`--lease` has no effect in a simulated world, which has one controller");
+            return Err(Failure { exit: Exit::Usage, ..failure.hint("leave it out, or name `--cloud aws`") });
+        }
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let source = source(args);
         if args.is_simulated() {
-            attend(args, simulated::backend(args, source)?, Unshared, out).await
+            let backend = simulated::backend(args, source).await?;
+            let world = backend.outside.clone();
+            let exit = attend(args, backend, Unshared, out).await?;
+            // Whatever a full disk has kept from being saved on the way is saved now, or the command has failed.
+            args.simulated.world.as_deref().map_or(Ok(()), |path| super::world::save(&world, path))?;
+            Ok(exit)
         } else {
             on_aws(args, source, out).await
         }
@@ -111,7 +127,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// Chooses where desired state comes from.
 fn source(args: &Args) -> impl Source {
-    Files::watch(args.path.clone())
+    Files::watch(args.path.clone(), args.unchanged_for)
 }
 
 #[cfg(not(feature = "aws"))]
@@ -193,9 +209,10 @@ impl Args {
 
 /// The reason that a kill switch gives, if it is thrown. A switch that cannot be looked at is taken for thrown.
 fn thrown(path: &Path) -> Option<String> {
-    match path.try_exists() {
-        Ok(false) => None,
-        Ok(true) => Some(format!("{} exists", path.display())),
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        // A link that leads nowhere as well: somebody has put it there.
+        Ok(_) => Some(format!("{} exists", path.display())),
         Err(error) => Some(format!("{} cannot be looked at: {error}", path.display())),
     }
 }

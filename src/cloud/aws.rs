@@ -88,6 +88,8 @@ struct Region {
     limiter: RefCell<Limiter>,
     facts: Facts,
     statuses: Statuses,
+    /// The statuses of clusters that are looked at by themselves.
+    statuses_of_busy: Statuses,
     first_seen: FirstSeen,
     /// Resources that were odd in the last look, and why.
     odd: RefCell<BTreeMap<String, String>>,
@@ -148,6 +150,7 @@ impl<C: Clock> Aws<C> {
                 limiter: RefCell::new(Limiter::new(self.share)),
                 facts: Facts::default(),
                 statuses: Statuses::default(),
+                statuses_of_busy: Statuses::default(),
                 first_seen: FirstSeen::default(),
                 odd: RefCell::default(),
             })

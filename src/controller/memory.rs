@@ -12,7 +12,7 @@ use crate::ports::{ErrorKind, Outcome, PortError, chain};
 use crate::status::Status;
 use crate::time::{Timestamp, elapsed};
 
-use super::followed::Following;
+use super::dates::Dates;
 use super::setbacks::Setbacks;
 
 /// A view that goes backwards and stays so for this long is the world, and not a stale answer.
@@ -21,16 +21,16 @@ const BELIEVED_AFTER: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(super) struct Memory {
     /// The moment at which we last wrote to this cluster, or may have.
-    pub(super) wrote: Option<Timestamp>,
+    wrote: Option<Timestamp>,
     /// Our last launch that EC2 gave a clear answer to.
     pub(super) last_launch: Option<LastLaunch>,
     /// Our last creation of each volume.
     creations: BTreeMap<(SlotName, VolumeName), LastCreation>,
     /// The time of our first look at this cluster.
     watched_since: Option<Timestamp>,
-    pub(super) following: Following,
     /// The latest refusal with a code that we do not know, and its moment.
     refused: Option<(Timestamp, String)>,
+    dates: Dates,
     /// The deeds that came to nothing.
     pub(super) setbacks: Setbacks,
     /// The status that was reported last.
@@ -76,6 +76,9 @@ impl Memory {
     pub(super) fn wrote(&mut self, now: Timestamp, action: &Action, outcome: &Result<Outcome, PortError>) {
         self.wrote = Some(now);
         self.setbacks.note(now, action, outcome);
+        if let (Effect::Claim(effect), Ok(Outcome::Done)) = (&action.effect, outcome) {
+            self.dates.wrote_claim(now, effect.expects());
+        }
         if let Err(error) = outcome
             && error.kind == ErrorKind::Unknown
         {
@@ -108,6 +111,12 @@ impl Memory {
         self.creations.insert((create.slot.clone(), create.name.clone()), sent);
     }
 
+    /// The moment of our last write. One that lies ahead was made before the clock was set back.
+    pub(super) fn last_write(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.wrote = self.wrote.map(|wrote| wrote.min(now));
+        self.wrote
+    }
+
     /// The reason of a refusal that is still recent.
     pub(super) fn refused(&self, now: Timestamp) -> Option<String> {
         let (at, why) = self.refused.as_ref()?;
@@ -123,6 +132,7 @@ impl Memory {
     /// Completes an observation with everything that only a comparison with earlier ones can say.
     pub(super) fn compare(&mut self, seen: &mut Observation) {
         self.follow_leader(seen);
+        seen.claim_known_since = self.dates.correct(seen);
         seen.watched_since = Some(*self.watched_since.get_or_insert(seen.now));
         seen.creations = self.creations.values().cloned().collect();
         self.follow_members(seen);
@@ -227,7 +237,7 @@ mod tests {
 
     use super::*;
     use crate::ids::Owner;
-    use crate::observed::{ClaimRecord, Followed, Instance, Membership, Pruning, Reading};
+    use crate::observed::{ClaimRecord, Instance, Membership, Pruning, Reading};
     use crate::spec::Lag;
     use crate::time::after;
 
@@ -255,12 +265,11 @@ mod tests {
             },
             membership: Reading::Seen { begun: now, value: membership },
             claim: Reading::Seen { begun: now, value: ClaimRecord::default() },
-            claim_kept_at: Vec::new(),
             steady: BTreeMap::new(),
-            followed: Followed::default(),
             last_launch: None,
             creations: Vec::new(),
             watched_since: None,
+            claim_known_since: None,
             refused: None,
             setbacks: Vec::new(),
             regressions: Vec::new(),

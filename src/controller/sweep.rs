@@ -1,7 +1,8 @@
-//! One look at the fleet, shared by every cluster that needs one at about the same time.
+//! One look at the fleet, shared by every cluster that needs one at about the same time; and one at the clusters in which
+//! something moves, which costs the same few calls however large the fleet is.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tokio::sync::Mutex;
@@ -20,11 +21,29 @@ pub(super) struct Sweeper {
 
 #[derive(Default)]
 struct Region {
+    fleet: Shared,
+    busy: Shared,
+    /// The things that each cluster wants looked up.
+    wanted: RefCell<BTreeMap<ClusterName, Wants>>,
+    /// The clusters that are looked at by themselves.
+    moving: RefCell<BTreeSet<ClusterName>>,
+}
+
+/// Looks of one kind.
+#[derive(Default)]
+struct Shared {
     /// The lock that is held while a sweep is under way. A pass that waits for it shares the result.
     under_way: Mutex<()>,
     latest: RefCell<Option<Latest>>,
-    /// The things that each cluster wants looked up.
-    wanted: RefCell<BTreeMap<ClusterName, Wants>>,
+}
+
+/// The extent of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// The whole fleet, for a cluster that rests.
+    Fleet,
+    /// The clusters in which something moves.
+    Busy,
 }
 
 /// The things that one cluster wants looked up.
@@ -48,10 +67,11 @@ impl Sweeper {
         &self,
         outside: &O,
         spec: &ClusterSpec,
+        extent: Extent,
         earliest: Timestamp,
     ) -> Result<Rc<Sweep>, String> {
         let region = self.regions.borrow_mut().entry(spec.region.clone()).or_default().clone();
-        region.since(outside, spec, earliest).await
+        region.since(outside, spec, extent, earliest).await
     }
 }
 
@@ -62,31 +82,41 @@ impl Region {
         &self,
         outside: &O,
         spec: &ClusterSpec,
+        extent: Extent,
         earliest: Timestamp,
     ) -> Result<Rc<Sweep>, String> {
         self.wanted.borrow_mut().insert(spec.name.clone(), Wants::of(spec));
-        let _turn = self.under_way.lock().await;
-        if let Some(latest) = &*self.latest.borrow()
-            && latest.begun >= earliest
+        match extent {
+            Extent::Fleet => self.moving.borrow_mut().remove(&spec.name),
+            Extent::Busy => self.moving.borrow_mut().insert(spec.name.clone()),
+        };
+        let shared = if extent == Extent::Fleet { &self.fleet } else { &self.busy };
+        let _turn = shared.under_way.lock().await;
+        if let Some(latest) = &*shared.latest.borrow()
+            // One that is dated ahead was begun before the clock was set back.
+            && (earliest..=outside.clock().now()).contains(&latest.begun)
             && Wants::of(spec).are_among(&spec.name, &latest.wanted)
         {
             return latest.result.clone();
         }
-        let wanted = self.wanted(&spec.region);
+        let wanted = self.wanted(&spec.region, extent);
         let begun = outside.clock().now();
         let result = outside.cloud().sweep(&wanted).await;
         let result = result.map(Rc::new).map_err(|error| chain(&error));
-        *self.latest.borrow_mut() = Some(Latest { begun, result: result.clone(), wanted });
+        *shared.latest.borrow_mut() = Some(Latest { begun, result: result.clone(), wanted });
         result
     }
 
-    fn wanted(&self, region: &str) -> Wanted {
-        let wanted = self.wanted.borrow();
+    fn wanted(&self, region: &str, extent: Extent) -> Wanted {
+        let (wanted, moving) = (self.wanted.borrow(), self.moving.borrow());
+        let is_wanted = |name: &ClusterName| extent == Extent::Fleet || moving.contains(name);
+        let groups = wanted.iter().filter(|(name, _)| is_wanted(name));
         Wanted {
             region: region.to_owned(),
+            only: if extent == Extent::Busy { moving.clone() } else { BTreeSet::new() },
             images: wanted.values().map(|wants| wants.image.clone()).collect(),
             instance_types: wanted.values().map(|wants| wants.instance_type.clone()).collect(),
-            groups: wanted.iter().filter_map(|(name, wants)| Some((name.clone(), wants.group.clone()?))).collect(),
+            groups: groups.filter_map(|(name, wants)| Some((name.clone(), wants.group.clone()?))).collect(),
             copies: wanted.values().any(|wants| wants.copies),
         }
     }
@@ -100,7 +130,8 @@ impl Wants {
     }
 
     fn are_among(&self, cluster: &ClusterName, wanted: &Wanted) -> bool {
-        wanted.images.contains(&self.image)
+        (wanted.only.is_empty() || wanted.only.contains(cluster))
+            && wanted.images.contains(&self.image)
             && wanted.instance_types.contains(&self.instance_type)
             && wanted.groups.get(cluster) == self.group.as_ref()
             && (wanted.copies || !self.copies)

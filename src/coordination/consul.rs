@@ -1,25 +1,24 @@
-//! Claims in Consul's key-value store, below one prefix: `<prefix>/claims/<cluster>`, written with `?cas=`.
+//! Claims in Consul's key-value store, below one prefix: `<prefix>/claims/<cluster>@<region>@<account>`, written with `?cas=`.
 //!
-//! A Consul that is rolled itself is no place for its own claims: without a leader a claim can be neither read nor written,
-//! and one more loss would be for good. So the servers that keep the claims are told. Reads are consistent, so no claim is ever older than the last write.
+//! This may be the very Consul that is rolled: while a leader is elected a claim can be neither read nor written, and
+//! nothing is done meanwhile. Reads are consistent, so no claim is ever older than the last write.
 
-use std::cell::RefCell;
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use super::changed;
+use super::home::Homes;
 use super::place::{Credentials, Remote};
-use super::{changed, stored};
+use super::stored::{self, Broken};
 use crate::action::ClaimEffect;
 use crate::http::consul::{Entry, LastAnswer, Servers, read, succeeded};
 use crate::http::{Answer, Http, Server, Silence, Tls, Trust};
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, ErrorKind, Outcome, PortError};
-use crate::time::{Timestamp, elapsed};
+use crate::spec::ClusterSpec;
 
 mod session;
 
@@ -28,13 +27,9 @@ pub use session::Session;
 /// Claims in Consul.
 pub struct Consul<C> {
     link: Link,
+    homes: Homes,
     clock: C,
-    /// The servers' addresses as they were listed last, and when.
-    peers: RefCell<Option<(Timestamp, Vec<IpAddr>)>>,
 }
-
-/// The time for which a list of servers is good: who keeps the claims changes seldom.
-const PEERS_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// The way to the servers.
 #[derive(Clone)]
@@ -49,6 +44,7 @@ struct Link {
 impl<C: Clock + Clone> Consul<C> {
     /// Checks that the files can be used, and asks nobody yet.
     pub fn open(remote: &Remote, credentials: &Credentials, clock: C) -> Result<Self, PortError> {
+        refuse_token_in_clear(remote, credentials)?;
         let encrypted = remote.servers.iter().any(|server| server.starts_with("https:"));
         let tls = || Tls {
             ca_file: credentials.ca_file.clone(),
@@ -59,39 +55,78 @@ impl<C: Clock + Clone> Consul<C> {
         let (http, token_file, last) = (Rc::default(), credentials.token_file.clone(), LastAnswer::default());
         let link = Link { http, trust, token_file, remote: remote.clone(), last };
         link.servers("reach the claims")?;
-        Ok(Self { link, clock, peers: RefCell::default() })
+        Ok(Self { link, homes: Homes::default(), clock })
+    }
+}
+
+/// Refuses to send a token where everybody on the way can read it. To this machine itself there is no way.
+fn refuse_token_in_clear(remote: &Remote, credentials: &Credentials) -> Result<(), PortError> {
+    let here = |host: &str| ["localhost:", "127.", "[::1]:"].iter().any(|here| host.starts_with(here));
+    let plain = remote.servers.iter().find(|server| server.strip_prefix("http://").is_some_and(|host| !here(host)));
+    match plain.filter(|_| credentials.token_file.is_some() && !credentials.token_in_clear) {
+        None => Ok(()),
+        Some(server) => {
+            let why = format!(
+                "the token would be sent over plain HTTP to {server}; name `consul+https://…`, or allow it with \
+                 --claims-token-in-clear"
+            );
+            Err(PortError::new("reach the claims", ErrorKind::Invalid, why))
+        }
     }
 }
 
 impl<C: Clock> Consul<C> {
-    fn key(&self, cluster: &ClusterName) -> String {
-        format!("{}/claims/{cluster}", self.link.remote.prefix)
+    fn key(&self, key: &str) -> String {
+        format!("{}/claims/{key}", self.link.remote.prefix)
     }
 
-    /// Reads the record, and the index to compare with when it is replaced: 0 if there is none.
-    async fn load(&self, cluster: &ClusterName) -> Result<(ClaimRecord, u64), PortError> {
-        let key = self.key(cluster);
-        let doing = format!("read the claim {key} in Consul");
-        let Some(entry) = self.link.entry(&doing, &key).await? else { return Ok((ClaimRecord::default(), 0)) };
-        let invalid = |error: Box<dyn Error + Send + Sync>| PortError::new(&doing, ErrorKind::Invalid, error);
-        let bytes = entry.bytes().map_err(|error| invalid(error.into()))?;
-        let record = stored::decode(cluster, &bytes).map_err(|error| invalid(error.into()))?;
-        Ok((record, entry.modify_index))
+    /// Lists the names under which a cluster's record may lie.
+    async fn keys(&self, cluster: &ClusterName) -> Result<Vec<String>, PortError> {
+        let keys = self.homes.keys(cluster);
+        let Some(prefix) = self.homes.prefix(cluster) else { return Ok(keys) };
+        let doing = format!("look for the claim of {cluster} in Consul");
+        let above = self.key("");
+        let found = self.link.keys(&doing, &self.key(&prefix)).await?;
+        let found = found.iter().filter_map(|key| key.strip_prefix(&above)).map(str::to_owned).collect();
+        Homes::with_account(keys, found).map_err(|why| PortError::new(doing, ErrorKind::Invalid, why))
+    }
+
+    /// Reads the record, and says where it lies, or is to lie, and with which index to compare when it is replaced: 0 if there
+    /// is none.
+    async fn load(&self, cluster: &ClusterName) -> Result<(String, ClaimRecord, u64), PortError> {
+        let (keys, home) = (self.keys(cluster).await?, self.homes.of(cluster));
+        for (nth, key) in keys.iter().enumerate() {
+            let key = self.key(key);
+            let doing = format!("read the claim {key} in Consul");
+            let Some(entry) = self.link.entry(&doing, &key).await? else { continue };
+            let invalid = |error: Box<dyn Error + Send + Sync>| PortError::new(&doing, ErrorKind::Invalid, error);
+            let bytes = entry.bytes().map_err(|error| invalid(error.into()))?;
+            match stored::decode(cluster, home.as_ref(), &bytes) {
+                Ok(record) => return Ok((key, record, entry.modify_index)),
+                // A namesake's, under a name that leaves open whose it is.
+                Err(Broken::Home { .. }) if nth > 0 => {}
+                Err(error) => return Err(invalid(error.into())),
+            }
+        }
+        Ok((self.key(keys.first().map_or(cluster, |key| key)), ClaimRecord::default(), 0))
     }
 }
 
 impl<C: Clock> Coordination for Consul<C> {
+    fn is_about(&self, spec: &ClusterSpec) {
+        self.homes.note(spec);
+    }
+
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
-        Ok(self.load(cluster).await?.0)
+        Ok(self.load(cluster).await?.1)
     }
 
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError> {
-        let (found, index) = self.load(cluster).await?;
+        let (key, found, index) = self.load(cluster).await?;
         if found.revision != effect.expects() {
             return Ok(changed(effect.expects(), found.revision));
         }
-        let key = self.key(cluster);
-        let body = stored::encode(cluster, &effect.apply(&found, self.clock.now()));
+        let body = stored::encode(cluster, self.homes.of(cluster), &effect.apply(&found, self.clock.now()));
         let doing = format!("write the claim {key} in Consul");
         // A server that falls silent may have written the claim: the next server then finds another index, and so does a
         // look.
@@ -102,28 +137,8 @@ impl<C: Clock> Coordination for Consul<C> {
         Ok(Outcome::Changed { expected, found: "one that was written meanwhile".to_owned() })
     }
 
-    async fn kept_at(&self) -> Vec<IpAddr> {
-        let doing = "list the servers that keep the claims";
-        let asked = self.peers.borrow().as_ref().filter(|(at, _)| elapsed(self.clock.now(), *at) < PEERS_FOR).cloned();
-        if let Some((_, peers)) = asked {
-            return peers;
-        }
-        let ask = async |server: &Server| server.get("/v1/status/peers", &[]).await;
-        let answer = self.link.send(doing, ask).await.and_then(|answer| self.link.json::<Vec<String>>(doing, answer));
-        match answer {
-            Ok(peers) => {
-                let peers: Vec<IpAddr> =
-                    peers.iter().filter_map(|peer| Some(peer.parse::<SocketAddr>().ok()?.ip())).collect();
-                self.peers.replace(Some((self.clock.now(), peers.clone())));
-                peers
-            }
-            // Known before, perhaps: the servers of a Consul seldom change.
-            Err(_) => self.peers.borrow().clone().map(|(_, peers)| peers).unwrap_or_default(),
-        }
-    }
-
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {
-        let key = self.key(cluster);
+        let (key, ..) = self.load(cluster).await?;
         let (doing, path) = (format!("remove the claim {key} in Consul"), format!("/v1/kv/{key}"));
         let answer = self.link.send(&doing, async |server: &Server| server.delete(&path).await).await?;
         self.link.succeeded(&doing, answer).map(drop)
@@ -140,6 +155,14 @@ impl Link {
         }
         let mut entries: Vec<Entry> = self.json(doing, answer)?;
         Ok(entries.pop())
+    }
+
+    /// Lists the names of all entries that begin in that way.
+    async fn keys(&self, doing: &str, prefix: &str) -> Result<Vec<String>, PortError> {
+        let path = format!("/v1/kv/{prefix}");
+        let query = [("keys", ""), ("consistent", "")];
+        let answer = self.send(doing, async |server: &Server| server.get(&path, &query).await).await?;
+        if answer.status == 404 { Ok(Vec::new()) } else { self.json(doing, answer) }
     }
 
     /// Makes a call that answers whether it did anything.

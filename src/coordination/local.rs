@@ -3,24 +3,26 @@
 //! The lock is the operating system's: it goes with the process that holds it, however that ends. It binds the processes
 //! of one machine, so the directory belongs on a local disk.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind as Io, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::iter;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
 
 use crate::action::ClaimEffect;
 use crate::ids::ClusterName;
-use crate::input::file::Refusal;
 use crate::input::{file, text};
 use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, ErrorKind, Outcome, PortError};
+use crate::spec::ClusterSpec;
 use crate::time::{Human, after};
 
-use super::{changed, stored};
+use super::changed;
+use super::home::Homes;
+use super::stored::{self, Broken};
 
 /// The time for which a write waits for other processes. Each holds the lock for as long as a small file takes to be written; one
 /// that was stopped in the middle must not stop this one too.
@@ -42,6 +44,7 @@ pub struct Lock {
 /// Claims in a directory on a local disk.
 pub struct Local<C> {
     directory: PathBuf,
+    homes: Homes,
     clock: C,
 }
 
@@ -51,7 +54,7 @@ impl<C: Clock> Local<C> {
         let doing = || format!("open the claims in {}", directory.display());
         let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
         made.map_err(|error| failed(doing(), error))?;
-        let local = Self { directory: directory.to_owned(), clock };
+        let local = Self { directory: directory.to_owned(), homes: Homes::default(), clock };
         local.lock_file().map_err(|error| failed(doing(), error))?;
         Ok(local)
     }
@@ -64,7 +67,7 @@ impl<C: Clock> Local<C> {
         loop {
             // Opened anew each time, in case somebody has removed the file.
             let mut file =
-                own(File::options().read(true).write(true), &path).map_err(|error| failed(doing(), error))?;
+                file::own(File::options().read(true).write(true), &path).map_err(|error| failed(doing(), error))?;
             match file.try_lock() {
                 Ok(()) => {
                     let written = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
@@ -84,20 +87,42 @@ impl<C: Clock> Local<C> {
         }
     }
 
-    fn path(&self, cluster: &ClusterName) -> PathBuf {
-        self.directory.join(format!("{cluster}.claim.json"))
+    fn path(&self, key: &str) -> PathBuf {
+        self.directory.join(format!("{key}.claim.json"))
     }
 
-    fn load(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
-        let path = self.path(cluster);
-        let doing = || format!("read the claim in {}", path.display());
-        match file::read(&path, file::RECORD) {
-            Ok(bytes) => {
-                stored::decode(cluster, &bytes).map_err(|source| PortError::new(doing(), ErrorKind::Invalid, source))
+    /// Lists the names under which a cluster's record may lie.
+    fn keys(&self, cluster: &ClusterName) -> Result<Vec<String>, PortError> {
+        let keys = self.homes.keys(cluster);
+        let Some(prefix) = self.homes.prefix(cluster) else { return Ok(keys) };
+        let doing = || format!("look for the claim of {cluster} in {}", self.directory.display());
+        let names = fs::read_dir(&self.directory).map_err(|error| failed(doing(), error))?.flatten();
+        let key =
+            |name: String| name.strip_suffix(".claim.json").filter(|key| key.starts_with(&prefix)).map(str::to_owned);
+        let found = names.filter_map(|entry| key(entry.file_name().to_string_lossy().into_owned())).collect();
+        Homes::with_account(keys, found).map_err(|why| PortError::new(doing(), ErrorKind::Invalid, why))
+    }
+
+    /// Reads a cluster's record, and says where it lies, or is to lie.
+    fn load(&self, cluster: &ClusterName) -> Result<(PathBuf, ClaimRecord), PortError> {
+        let (keys, home) = (self.keys(cluster)?, self.homes.of(cluster));
+        for (key, is_own) in keys.iter().zip(iter::once(true).chain(iter::repeat(false))) {
+            let path = self.path(key);
+            let doing = || format!("read the claim in {}", path.display());
+            let bytes = match file::read(&path, file::RECORD) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == Io::NotFound => continue,
+                Err(error) => return Err(failed(doing(), error)),
+            };
+            match stored::decode(cluster, home.as_ref(), &bytes) {
+                Ok(record) => return Ok((path, record)),
+                // A namesake's, under a name that leaves open whose it is.
+                Err(Broken::Home { .. }) if !is_own => {}
+                Err(source) => return Err(PortError::new(doing(), ErrorKind::Invalid, source)),
             }
-            Err(error) if error.kind() == Io::NotFound => Ok(ClaimRecord::default()),
-            Err(error) => Err(failed(doing(), error)),
         }
+        let new = keys.first().map_or_else(|| self.path(cluster), |key| self.path(key));
+        Ok((new, ClaimRecord::default()))
     }
 
     /// Puts a file in the place of another. After a crash at any point either the old or the new one is there, whole.
@@ -129,23 +154,26 @@ impl<C: Clock> Local<C> {
     }
 
     fn lock_file(&self) -> io::Result<File> {
-        own(File::options().append(true), &self.directory.join("claims.lock"))
+        file::own(File::options().append(true), &self.directory.join("claims.lock"))
     }
 }
 
 impl<C: Clock> Coordination for Local<C> {
+    fn is_about(&self, spec: &ClusterSpec) {
+        self.homes.note(spec);
+    }
+
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
-        self.load(cluster)
+        self.load(cluster).map(|(_, record)| record)
     }
 
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError> {
         let _lock = self.lock().await?;
-        let found = self.load(cluster)?;
+        let (path, found) = self.load(cluster)?;
         if found.revision != effect.expects() {
             return Ok(changed(effect.expects(), found.revision));
         }
-        let path = self.path(cluster);
-        let bytes = stored::encode(cluster, &effect.apply(&found, self.clock.now()));
+        let bytes = stored::encode(cluster, self.homes.of(cluster), &effect.apply(&found, self.clock.now()));
         match self.replace(&path, &bytes) {
             Ok(()) => Ok(Outcome::Done),
             Err(error) => Err(failed(format!("write the claim in {}", path.display()), error)),
@@ -154,7 +182,7 @@ impl<C: Clock> Coordination for Local<C> {
 
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {
         let _lock = self.lock().await?;
-        let path = self.path(cluster);
+        let (path, _) = self.load(cluster)?;
         match fs::remove_file(&path) {
             Err(error) if error.kind() != Io::NotFound => {
                 Err(failed(format!("remove the claim in {}", path.display()), error))
@@ -162,14 +190,6 @@ impl<C: Clock> Coordination for Local<C> {
             _ => Ok(()),
         }
     }
-}
-
-/// Opens a file of our own, and makes it if it does not exist, for this user alone. A link in its place is not followed:
-/// whoever put it there has chosen a file that is not ours to write. Nor is a pipe waited for.
-fn own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = options.create(true).mode(0o600).custom_flags(flags.bits().cast_signed()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(Refusal::NotRegular.into()) }
 }
 
 /// Tells what follows from a file that cannot be used.

@@ -27,6 +27,8 @@ pub struct Remote {
 pub struct Credentials {
     /// The file with the ACL token.
     pub token_file: Option<String>,
+    /// The token may be sent over plain HTTP, where everybody on the way can read it.
+    pub token_in_clear: bool,
     /// The PEM file with the only CAs that are trusted; without one, the system's are. Certificates must bear the hosts as
     /// written.
     pub ca_file: Option<String>,

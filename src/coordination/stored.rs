@@ -1,18 +1,23 @@
-//! A claim record as it is stored: JSON that names its format and its cluster.
+//! A claim record as it is stored: JSON that names its format and its cluster, and the cluster's home.
 
 use serde::{Deserialize, Serialize};
 
+use super::home::Home;
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
 
-/// The format that is written, and the only one that is read.
-const FORMAT: u32 = 1;
+/// The format of a record that does not say where its cluster is.
+const HOMELESS: u32 = 1;
+/// The format of one that does. Versions that would take no notice of that refuse it.
+const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored<R> {
     format: u32,
     cluster: ClusterName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    home: Option<Home>,
     record: R,
 }
 
@@ -21,10 +26,15 @@ struct Stored<R> {
 pub(super) enum Broken {
     #[error("it is no claim record; {NEXT}")]
     Json(#[source] serde_json::Error),
-    #[error("it has format {0}, and this version reads format {FORMAT} only: use the version that wrote it")]
+    #[error("it has format {0}, and this version reads formats {HOMELESS} and {FORMAT}: use the version that wrote it")]
     Format(u32),
     #[error("it belongs to cluster {0}; {NEXT}")]
     Cluster(ClusterName),
+    #[error(
+        "it belongs to another cluster: {cluster} in {found}, and not in {wanted}; give this one a place of its own with \
+         --claims, or remove the record if it was copied here"
+    )]
+    Home { cluster: ClusterName, found: Home, wanted: Home },
     #[error("it has revision 0, which is never written; {NEXT}")]
     Revision,
 }
@@ -32,21 +42,28 @@ pub(super) enum Broken {
 const NEXT: &str = "restore it, or remove it once no slot of the cluster is half replaced";
 
 /// Writes a record as bytes to store.
-pub(super) fn encode(cluster: &ClusterName, record: &ClaimRecord) -> Vec<u8> {
-    let stored = Stored { format: FORMAT, cluster: cluster.clone(), record };
+pub(super) fn encode(cluster: &ClusterName, home: Option<Home>, record: &ClaimRecord) -> Vec<u8> {
+    let format = if home.is_some() { FORMAT } else { HOMELESS };
+    let stored = Stored { format, cluster: cluster.clone(), home, record };
     let mut bytes = serde_json::to_vec_pretty(&stored).unwrap_or_default(); // a record has nothing that can fail
     bytes.push(b'\n');
     bytes
 }
 
-/// Reads a record that was stored. A broken one is never taken for a cluster without a claim.
-pub(super) fn decode(cluster: &ClusterName, bytes: &[u8]) -> Result<ClaimRecord, Broken> {
+/// Reads a record that was stored. A broken one is never taken for a cluster without a claim, nor is that of a cluster in
+/// another home for this one's.
+pub(super) fn decode(cluster: &ClusterName, home: Option<&Home>, bytes: &[u8]) -> Result<ClaimRecord, Broken> {
     let stored: Stored<ClaimRecord> = serde_json::from_slice(bytes).map_err(Broken::Json)?;
-    if stored.format != FORMAT {
+    if ![HOMELESS, FORMAT].contains(&stored.format) {
         return Err(Broken::Format(stored.format));
     }
     if stored.cluster != *cluster {
         return Err(Broken::Cluster(stored.cluster));
+    }
+    if let (Some(wanted), Some(found)) = (home, stored.home)
+        && !wanted.may_be(&found)
+    {
+        return Err(Broken::Home { cluster: stored.cluster, found, wanted: wanted.clone() });
     }
     if stored.record.revision == 0 {
         return Err(Broken::Revision);
@@ -67,16 +84,16 @@ mod tests {
     #[test]
     fn what_is_stored_is_read_back() {
         let record = ClaimRecord { revision: 7, last_attempt: Attempt(3), ..ClaimRecord::default() };
-        assert_eq!(decode(&name(), &encode(&name(), &record)).unwrap(), record);
+        assert_eq!(decode(&name(), None, &encode(&name(), None, &record)).unwrap(), record);
     }
 
     #[test]
     fn what_was_stored_before_rehearsals_were_is_read_and_what_has_none_is_stored_as_then() {
         let bytes = br#"{"format":1,"cluster":"consul-prod","record":{"revision":7,"held":null,"lastAttempt":3,
             "initialised":["consul-a"],"takenBackAt":null}}"#;
-        let record = decode(&name(), bytes).unwrap();
+        let record = decode(&name(), None, bytes).unwrap();
         assert_eq!((record.revision, record.rehearsed.len()), (7, 0));
-        assert!(!String::from_utf8(encode(&name(), &record)).unwrap().contains("rehearsed"));
+        assert!(!String::from_utf8(encode(&name(), None, &record)).unwrap().contains("rehearsed"));
     }
 
     /// The claims in it are spelled as every version has stored them.
@@ -92,32 +109,32 @@ mod tests {
         };
         let replaced = Purpose::Replace { old: "i-0123".into() };
         for (old, purpose) in [(r#""i-0123""#, replaced), ("null", Purpose::Fill)] {
-            let record = decode(&name(), stored(old).as_bytes()).unwrap();
+            let record = decode(&name(), None, stored(old).as_bytes()).unwrap();
             let claim = record.held.as_ref().unwrap();
             assert_eq!((&claim.purpose, &*claim.slot, claim.attempt), (&purpose, "consul-b", Attempt(4)));
             assert_eq!((claim.tries, claim.member.as_deref(), &claim.recruit), (1, Some("6c1c5a30"), &None));
             let json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
-            assert_eq!(json(&encode(&name(), &record)), json(stored(old).as_bytes()));
+            assert_eq!(json(&encode(&name(), None, &record)), json(stored(old).as_bytes()));
         }
     }
 
     #[test]
     fn nothing_broken_is_taken_for_no_claim() {
         let record = ClaimRecord { revision: 7, ..ClaimRecord::default() };
-        let other = encode(&ClusterName::from("consul-staging"), &record);
-        let half = &encode(&name(), &record)[..40];
+        let other = encode(&ClusterName::from("consul-staging"), None, &record);
+        let half = &encode(&name(), None, &record)[..40];
         for (bytes, why) in [
             (&b""[..], "it is no claim record"),
             (&b"{}"[..], "it is no claim record"),
             (half, "it is no claim record"),
             (&other[..], "it belongs to cluster consul-staging"),
             (
-                &br#"{"format":2,"cluster":"consul-prod","record":{}}"#[..],
-                "it has format 2, and this version reads format 1 only",
+                &br#"{"format":3,"cluster":"consul-prod","record":{}}"#[..],
+                "it has format 3, and this version reads formats 1 and 2",
             ),
             (&br#"{"format":1,"cluster":"consul-prod","record":{}}"#[..], "it has revision 0, which is never written"),
         ] {
-            let error = decode(&name(), bytes).unwrap_err().to_string();
+            let error = decode(&name(), None, bytes).unwrap_err().to_string();
             assert!(error.starts_with(why), "{error}");
         }
     }

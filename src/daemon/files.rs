@@ -1,26 +1,41 @@
 //! Desired state from files: a folder is watched, and read again whenever something in it may have changed.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use crate::spec::load::{self, Loaded};
 
 use super::source::Source;
 
+mod unchanged;
 pub mod watch;
 
+use unchanged::Unchanged;
 use watch::Watch;
 
 /// Desired-state files, all of those at or below one path.
 pub struct Files {
     paths: [PathBuf; 1],
     watch: Watch,
+    unchanged: Rc<RefCell<Unchanged>>,
 }
 
+/// The most looks at the start, while some file is written to again and again. Then the others are gone by.
+const MOST_LOOKS: usize = 5;
+
 impl Files {
-    /// Watches a path from now on. It need not exist yet.
-    pub fn watch(path: PathBuf) -> Self {
+    /// Watches a path from now on. It need not exist yet. A file that was changed in place counts once it has been seen
+    /// unchanged for that long.
+    pub fn watch(path: PathBuf, unchanged_for: Duration) -> Self {
         let paths = [path];
-        Self { watch: Watch::new(&paths), paths }
+        Self { watch: Watch::new(&paths), paths, unchanged: Rc::new(RefCell::new(Unchanged::new(unchanged_for))) }
     }
 }
 
@@ -30,10 +45,42 @@ impl Source for Files {
     }
 
     async fn changed(&mut self) {
-        self.watch.changed().await;
+        let look_again = self.unchanged.borrow().look_again();
+        match look_again {
+            Some(at) => _ = timeout_at(at, self.watch.changed()).await,
+            None => self.watch.changed().await,
+        }
     }
 
-    fn load(&self) -> Loaded {
-        load::load(&self.paths)
+    fn load(&self) -> LocalBoxFuture<'static, Loaded> {
+        let (paths, renamed, unchanged) = (self.paths.clone(), self.watch.renamed(), self.unchanged.clone());
+        async move {
+            for _ in 0..MOST_LOOKS {
+                let Some(loaded) = read(paths.clone()).await else { return unchanged.borrow().last() };
+                let settled = unchanged.borrow_mut().settle(loaded, &renamed, Instant::now());
+                let waits = unchanged.borrow().is_new();
+                let look_again = unchanged.borrow().look_again().filter(|_| waits);
+                match look_again {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => return settled,
+                }
+            }
+            unchanged.borrow_mut().begin_without()
+        }
+        .boxed_local()
+    }
+}
+
+/// Reads the files on a thread of its own: a disk that does not answer holds up neither signals nor clusters. `None` if
+/// nothing could be read.
+async fn read(paths: [PathBuf; 1]) -> Option<Loaded> {
+    let (sender, receiver) = oneshot::channel();
+    let reader = move || _ = sender.send(load::load(&paths));
+    match thread::Builder::new().name("files".to_owned()).spawn(reader) {
+        Ok(_) => receiver.await.ok(),
+        Err(error) => {
+            tracing::warn!(%error, "cannot start a thread that reads desired state");
+            None
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Sources of desired state.
 
+use futures_util::future::LocalBoxFuture;
+
 use crate::spec::load::Loaded;
 
 /// A place where desired state comes from, e.g. a folder of files.
@@ -12,6 +14,7 @@ pub trait Source {
     /// and loses nothing by that.
     async fn changed(&mut self);
 
-    /// Reads all desired state as it is now. A problem with a part of it is reported with that part.
-    fn load(&self) -> Loaded;
+    /// Reads all desired state as it is now. A problem with a part of it is reported with that part. However long reading takes,
+    /// whoever waits for it can do other things meanwhile.
+    fn load(&self) -> LocalBoxFuture<'static, Loaded>;
 }

@@ -83,6 +83,14 @@ pub fn read_below(path: &Path, root: &Path, limit: usize) -> io::Result<Vec<u8>>
     read_open(file, limit)
 }
 
+/// Opens a file of our own, and makes it if it does not exist, for this user alone. A link in its place is not followed:
+/// whoever put it there has chosen a file that is not ours to write. Nor is a pipe waited for.
+pub fn own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = options.create(true).mode(0o600).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Refusal::NotRegular.into()) }
+}
+
 fn open(path: &Path) -> io::Result<(File, Metadata)> {
     // A terminal that is opened must not become the one whose hang-up ends us.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;

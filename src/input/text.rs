@@ -90,16 +90,57 @@ pub fn path(path: &Path) -> String {
     clean(&path.to_string_lossy()).into_owned()
 }
 
+/// A way in which a character is not what is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    /// A control character.
+    Control,
+    /// A character without width, e.g. U+200B.
+    Width,
+    /// A mark that turns the direction of writing, e.g. U+202E.
+    Direction,
+    /// A character that looks like a space, e.g. U+00A0.
+    Blank,
+}
+
+/// Says in which way a character is not what is seen, if it is not.
+pub fn unseen(c: char) -> Option<Unseen> {
+    Some(match c {
+        '\u{2028}' | '\u{2029}' => Unseen::Control,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => Unseen::Direction,
+        // Soft hyphen, joiners, fillers, selectors of variants, byte order mark, annotations, tags.
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{17b4}'
+        | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200d}'
+        | '\u{2060}'..='\u{2065}'
+        | '\u{206a}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' => Unseen::Width,
+        '\u{a0}'
+        | '\u{115f}'
+        | '\u{1160}'
+        | '\u{1680}'
+        | '\u{2000}'..='\u{200a}'
+        | '\u{202f}'
+        | '\u{205f}'
+        | '\u{2800}'
+        | '\u{3000}'
+        | '\u{3164}'
+        | '\u{ffa0}' => Unseen::Blank,
+        c if c.is_control() => Unseen::Control,
+        _ => return None,
+    })
+}
+
 /// Whether a character steers a reader instead of being read.
 fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            // Without width: soft hyphen, zero-width spaces and joiners, byte order mark, tags.
-            '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
-            // Direction of writing.
-            | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            // Line ends to some readers.
-            | '\u{2028}' | '\u{2029}')
+    unseen(c).is_some()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub struct Catalogue {
     /// The instance types that were asked for, and the processor architectures that each runs, e.g. `x86_64`.
     pub instance_types: BTreeMap<String, BTreeSet<String>>,
     /// The instance types among them that run on Xen, where a guest cannot find a volume by its NVMe serial.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub xen_types: BTreeSet<String>,
     /// The availability zones that AWS reports as impaired, with its words.
     pub impaired_zones: BTreeMap<Zone, String>,

@@ -34,9 +34,11 @@ impl Cloud for World {
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
         let (begun, shown) = (self.now_millis(), self.shown_time());
         self.read("look", "describe instances and volumes", &latency::API, |state| {
-            let pages = 3 + (state.region.instances.len() + state.region.volumes.len()) as u64 / 1_000;
+            let everything = (state.region.instances.len() + state.region.volumes.len()) as u64;
+            let pages = 3 + if wanted.only.is_empty() { everything / 1_000 } else { 0 };
             state.region.buckets.take(state.now, Bucket::Describe, pages)?;
-            let sweep = state.sweep(shown, wanted);
+            let mut sweep = state.sweep(shown, wanted);
+            sweep.clusters.retain(|name, _| wanted.only.is_empty() || wanted.only.contains(name));
             let swept = &mut state.controllers.entry(self.controller).or_default().swept;
             *swept = (*swept).max(Some(begun));
             Ok(sweep)

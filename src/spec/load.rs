@@ -21,6 +21,7 @@ mod report;
 mod tree;
 
 mod shape;
+mod unseen;
 
 pub(in crate::spec) mod meaning;
 
@@ -30,6 +31,7 @@ pub mod edit;
 mod instance;
 mod rollout;
 mod slots;
+mod user_data;
 mod volumes;
 mod windows;
 

@@ -133,7 +133,7 @@ pub struct Instance {
     pub iam_instance_profile: Text,
     /// Ids of security groups, `sg-…`. Left out, EC2 gives the VPC's default one, and they are not compared.
     #[serde(default)]
-    #[schemars(with = "Vec<String>", extend("items" = {"type": "string", "pattern": "^sg-[0-9a-z]+$"}))]
+    #[schemars(with = "Vec<String>", extend("items" = {"type": "string", "pattern": "^sg-[0-9a-z]+$"}, "maxItems" = 16))]
     pub security_groups: Option<Vec<Spanned<String>>>,
     /// The name of the SSH key pair.
     #[serde(default)]
@@ -169,8 +169,8 @@ pub struct Volume {
     /// The volume's name, unique within the slot, e.g. `data`.
     #[schemars(required, with = "String", extend("pattern" = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
     pub name: Text,
-    /// The device name at attachment, `/dev/sdf` to `/dev/sdp`.
-    #[schemars(required, with = "String", extend("pattern" = "^/dev/sd[f-p]$"))]
+    /// The device name at attachment, `/dev/sdf` to `/dev/sdp`. Volumes that exist may be attached at others, e.g. `/dev/xvdf`.
+    #[schemars(required, with = "String", extend("pattern" = "^/dev/(sd|xvd)[b-z]$"))]
     pub device: Text,
     /// The size in binary units, e.g. `20GiB` or `1TiB`.
     #[schemars(required, with = "String", extend("pattern" = "^[0-9]+(GiB|TiB)$"))]
@@ -196,7 +196,7 @@ pub struct Volume {
 #[schemars(deny_unknown_fields)]
 pub struct Slot {
     /// The slot's name, unique within the cluster. It is the member's node name.
-    #[schemars(required, with = "String", extend("pattern" = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    #[schemars(required, with = "String", extend("pattern" = "^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$"))]
     pub name: Text,
     /// The availability zone of its volumes, and so of its instances. It can never change.
     #[schemars(required, with = "String")]

@@ -31,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         crate::trial("a_race_that_ec2_settles_is_no_failure", a_race_that_ec2_settles_is_no_failure),
         crate::trial("a_volume_meets_only_its_own_slot", a_volume_meets_only_its_own_slot),
         crate::trial("what_is_not_ours_is_not_touched", what_is_not_ours_is_not_touched),
+        crate::trial("what_cannot_be_terminated_is_not_stopped", what_cannot_be_terminated_is_not_stopped),
         crate::trial("nothing_is_terminated_with_a_volume_in_either_view", nothing_is_terminated_with_a_volume),
         crate::trial("somebodys_volume_is_not_deleted_with_an_adopted_instance", somebodys_volume_is_not_deleted),
     ]
@@ -52,6 +53,7 @@ impl Stage {
         let endpoint = Endpoint::start().await;
         let aws = open(&TestClock::at("2026-11-23T00:00:00Z"), Some(&endpoint.url)).await;
         let spec = spec();
+        endpoint.answers("DescribeInstanceAttribute", protected_from_termination(false));
         Self { endpoint, aws, slot: spec.slots[0].name.clone(), spec }
     }
 
@@ -91,6 +93,11 @@ impl Stage {
             goes_with_it: std::collections::BTreeMap::new(),
         }
     }
+}
+
+fn protected_from_termination(is_on: bool) -> String {
+    let value = format!("<disableApiTermination><value>{is_on}</value></disableApiTermination>");
+    response("DescribeInstanceAttribute", &format!("<instanceId>{SHELL}</instanceId>{value}"))
 }
 
 fn response(action: &str, inside: &str) -> String {
@@ -338,6 +345,16 @@ async fn what_is_not_ours_is_not_touched() {
     }
     let looks = stage.endpoint.asked().iter().all(|asked| asked.action().starts_with("Describe"));
     assert!(looks, "nothing but looks was sent");
+}
+
+async fn what_cannot_be_terminated_is_not_stopped() {
+    let stage = Stage::new().await;
+    stage.shows(&instance("running", &ours_and(&[]), &[]), &[]);
+    stage.endpoint.instead("DescribeInstanceAttribute", protected_from_termination(true));
+    let error = stage.change(&stop()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(error.source.to_string().contains("DisableApiTermination"), "{}", error.source);
+    assert!(stage.never_sent("StopInstances"));
 }
 
 async fn nothing_is_terminated_with_a_volume() {

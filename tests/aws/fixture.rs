@@ -1,7 +1,7 @@
 //! A cluster and a clock for the adapter's tests.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -55,6 +55,7 @@ pub fn spec() -> ClusterSpec {
 pub fn wanted(spec: &ClusterSpec) -> Wanted {
     Wanted {
         region: spec.region.clone(),
+        only: BTreeSet::new(),
         images: [spec.image.clone()].into(),
         instance_types: [spec.instance.instance_type.clone()].into(),
         groups: BTreeMap::new(),

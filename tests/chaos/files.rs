@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::future::{FutureExt, LocalBoxFuture};
 use hermitcrab::daemon::Daemon;
 use hermitcrab::daemon::lease::Unshared;
 use hermitcrab::daemon::source::Source;
@@ -28,8 +29,9 @@ impl Source for Polled {
         self.world.sleep(Duration::from_secs(30)).await;
     }
 
-    fn load(&self) -> Loaded {
-        load(&self.folder)
+    fn load(&self) -> LocalBoxFuture<'static, Loaded> {
+        let folder = self.folder.clone();
+        async move { load(&folder) }.boxed_local()
     }
 }
 

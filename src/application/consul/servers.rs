@@ -200,7 +200,7 @@ fn trust(how: &ConsulSpec) -> Trust {
         Scheme::Https => Trust::Tls(Tls {
             ca_file: how.ca_file.clone(),
             own_files: how.client_cert_file.clone().zip(how.client_key_file.clone()),
-            shared_name: Some(format!("server.{}.consul", how.datacenter)),
+            shared_name: Some(format!("server.{}.{}", how.datacenter, how.domain.as_deref().unwrap_or("consul"))),
         }),
     }
 }

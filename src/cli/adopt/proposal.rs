@@ -6,7 +6,7 @@ use crate::cloud::candidates::{Candidate, CandidateVolume};
 use crate::ids::{InstanceId, SlotName, VolumeId, VolumeName};
 use crate::make::{self, Field};
 use crate::observed::InstanceState;
-use crate::spec::{ClusterSpec, SlotSpec, VolumeSpec};
+use crate::spec::{ClusterSpec, SlotSpec, VolumeSpec, same_device};
 
 /// One slot with the instance that is to serve it.
 #[derive(Debug, PartialEq)]
@@ -50,7 +50,7 @@ pub(super) fn propose(
     let doomed = candidate.volumes.iter().filter(|volume| volume.delete_on_termination && !volume.is_root);
     proposal.kept.extend(doomed.map(|volume| volume.device.clone()));
     for declared in &spec.volumes {
-        match candidate.volumes.iter().find(|volume| volume.device == declared.device) {
+        match candidate.volumes.iter().find(|volume| same_device(&volume.device, &declared.device)) {
             Some(volume) => proposal.take(spec, declared, volume, owner),
             None => proposal
                 .obstacles

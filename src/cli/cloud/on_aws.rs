@@ -81,6 +81,7 @@ impl Backend for Aws {
 
     fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure> {
         let claims = self.controller.outside().coordination();
+        claims.is_about(spec);
         self.runtime.block_on(claims.forget(&spec.name)).map_err(Failure::new)
     }
 

@@ -7,7 +7,7 @@ use super::environment::Backend;
 use crate::act;
 use crate::action::Action;
 use crate::cli::Failure;
-use crate::cli::world::{Behaviour, save};
+use crate::cli::world::{self, Behaviour, save};
 use crate::cloud::permissions::Asked;
 use crate::controller::Controller;
 use crate::controller::converge::{Conclusion, Target};
@@ -36,6 +36,10 @@ impl Simulated {
         Self { world, controller, file: file.map(Path::to_owned) }
     }
 
+    fn lock(&self) -> Result<Option<world::Lock>, Failure> {
+        self.file.as_deref().map(world::lock).transpose()
+    }
+
     fn keep(&self) -> Result<(), Failure> {
         self.file.as_deref().map_or(Ok(()), |path| save(&self.world, path))
     }
@@ -51,6 +55,7 @@ impl Backend for Simulated {
     }
 
     fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure> {
+        let _lock = self.lock()?;
         let decision = Decision::made(self.world.now(), Limits::DEFAULT.decision);
         let outcome = block_on(&self.world, act::execute(&self.world, spec, &[], action, &decision));
         self.keep()?;
@@ -58,6 +63,7 @@ impl Backend for Simulated {
     }
 
     fn reach(&self, target: Target, listeners: Listeners<'_>) -> Result<Conclusion, Failure> {
+        let _lock = self.lock()?;
         let outside = self.world.controller(0);
         let reached = target.reach(outside, simulate::settings(0), listeners, std::future::pending());
         let conclusion = block_on(&self.world, reached);
@@ -66,6 +72,7 @@ impl Backend for Simulated {
     }
 
     fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>) -> Result<rehearsal::Report, Failure> {
+        let _lock = self.lock()?;
         let (outside, settings) = (self.world.controller(0), simulate::settings(0));
         let rehearsed = rehearsal.run(outside, &settings, listeners, std::future::pending());
         let report = block_on(&self.world, rehearsed);
@@ -74,6 +81,7 @@ impl Backend for Simulated {
     }
 
     fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure> {
+        let _lock = self.lock()?;
         block_on(&self.world, Coordination::forget(&self.world, &spec.name)).map_err(Failure::new)?;
         self.keep()
     }

@@ -13,7 +13,7 @@ use crate::ports::PortError;
 
 /// Attends to the clusters, with or without a lease.
 pub(super) async fn on_aws(args: &Args, source: impl Source, out: &mut Output) -> Result<Exit, Failure> {
-    let loaded = source.load();
+    let loaded = source.load().await;
     let outside = Ports::open(&args.aws, loaded.specs().next().map(|(_, spec)| spec)).await?;
     let lease =
         Shared { outside: outside.clone(), holder: format!("{} (process {})", args.aws.owner, std::process::id()) };

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use futures_util::future::{FutureExt, LocalBoxFuture};
+
 use super::{Args, Backend};
 use crate::cli::Failure;
 use crate::cli::{image, world};
@@ -42,10 +44,11 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 /// Opens the world, and makes known to it what the files declare.
-pub(super) fn backend<S: Source>(args: &Args, source: S) -> Result<Backend<World, Announced<S>>, Failure> {
+pub(super) async fn backend<S: Source>(args: &Args, source: S) -> Result<Backend<World, Announced<S>>, Failure> {
     let simulated = &args.simulated;
-    let world = simulated.open(&source.load())?;
-    let source = Announced { source, world: world.clone(), bad_images: simulated.bad_image.clone() };
+    let lock = simulated.world.as_deref().map(world::lock).transpose()?;
+    let world = simulated.open(&source.load().await)?;
+    let source = Announced { source, world: world.clone(), bad_images: simulated.bad_image.clone(), _lock: lock };
     Ok(Backend { outside: world.controller(0), source, seed: simulated.seed })
 }
 
@@ -79,6 +82,8 @@ pub(super) struct Announced<S> {
     source: S,
     world: World,
     bad_images: Vec<ImageId>,
+    /// The right to change the saved world.
+    _lock: Option<world::Lock>,
 }
 
 impl<S: Source> Source for Announced<S> {
@@ -90,12 +95,16 @@ impl<S: Source> Source for Announced<S> {
         self.source.changed().await;
     }
 
-    fn load(&self) -> Loaded {
-        let loaded = self.source.load();
-        for (_, spec) in loaded.specs() {
-            declare(&self.world, spec, &self.bad_images);
+    fn load(&self) -> LocalBoxFuture<'static, Loaded> {
+        let (loading, world, bad_images) = (self.source.load(), self.world.clone(), self.bad_images.clone());
+        async move {
+            let loaded = loading.await;
+            for (_, spec) in loaded.specs() {
+                declare(&world, spec, &bad_images);
+            }
+            loaded
         }
-        loaded
+        .boxed_local()
     }
 }
 

@@ -63,6 +63,9 @@ impl<C: Clock> Aws<C> {
     }
 
     async fn take_turn(&self, region: &Region, operation: Operation, patience: Duration) -> Result<(), Failure> {
+        if region.limiter.borrow_mut().borrow(operation.bucket, self.clock.now()) {
+            return Ok(());
+        }
         let turn = region.limiter.borrow_mut().reserve(operation.bucket, self.clock.now(), patience);
         match turn {
             Ok(Duration::ZERO) => Ok(()),

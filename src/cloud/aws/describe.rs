@@ -40,18 +40,20 @@ impl<C: Clock> Aws<C> {
         let region = self.region(&wanted.region);
         let doing = || format!("look at what there is in {}", region.name);
         let seen = self.describe(&region, wanted).await.map_err(|failure| failure.while_doing(doing()))?;
-        let (sweep, odd) = arrange(begun, &region.first_seen, &seen);
-        region.tell_of(odd);
+        let is_survey = pages::is_survey(wanted);
+        let (sweep, odd) = arrange(begun, &region.first_seen, &seen, is_survey);
+        region.tell_of(odd, is_survey);
         Ok(sweep)
     }
 
     async fn describe(&self, region: &Region, wanted: &Wanted) -> Result<Seen, Failure> {
-        let (mut instances, volumes) = tokio::try_join!(self.our_instances(region), self.our_volumes(region))?;
+        let (mut instances, volumes) =
+            tokio::try_join!(self.our_instances(region, wanted), self.our_volumes(region, wanted))?;
         let groups = self.adopted_groups(region, wanted, &mut instances).await?;
         let named = names_of_images(&instances, &volumes);
         let moving = moving_volumes(&instances, &volumes);
         let (statuses, mut snapshots, copies, facts) = tokio::try_join!(
-            self.statuses(region, &instances),
+            self.statuses(region, &instances, pages::is_survey(wanted)),
             self.snapshots_of(region, &moving),
             async { if wanted.copies { self.copies(region).await } else { Ok(Vec::new()) } },
             self.facts(region, wanted, named),
@@ -97,13 +99,18 @@ fn moving_volumes(instances: &[types::Instance], volumes: &[types::Volume]) -> B
 
 /// Sorts the answers by cluster. Nothing that is odd about one resource fails the look: one whose tags make no sense is left
 /// out, and one that is not understood holds its own cluster.
-fn arrange(begun: Timestamp, first_seen: &FirstSeen, seen: &Seen) -> (Sweep, BTreeMap<String, String>) {
+fn arrange(
+    begun: Timestamp,
+    first_seen: &FirstSeen,
+    seen: &Seen,
+    is_survey: bool,
+) -> (Sweep, BTreeMap<String, String>) {
     let mut arranged = Arranged::default();
     for volume in &seen.volumes {
         let read = convert::volume(volume, &seen.facts.warnings);
         arranged.add(volume.volume_id(), volume.tags(), read, |view| &mut view.volumes);
     }
-    instances(&mut arranged, begun, first_seen, seen);
+    instances(&mut arranged, begun, first_seen, seen, is_survey);
     for snapshot in &seen.snapshots {
         // A cluster of which nothing else is left is none.
         let cluster = cluster_of(snapshot.tags()).filter(|cluster| arranged.clusters.contains_key(cluster));
@@ -128,10 +135,11 @@ fn arrange(begun: Timestamp, first_seen: &FirstSeen, seen: &Seen) -> (Sweep, BTr
     (Sweep { begun, clusters, catalogue: catalogue.clone() }, arranged.odd)
 }
 
-/// Adds the instances, and remembers since when each was seen in its state: EC2 does not say so of every state.
-fn instances(arranged: &mut Arranged, begun: Timestamp, first_seen: &FirstSeen, seen: &Seen) {
+/// Adds the instances, and remembers since when each was seen in its state: EC2 does not say so of every state. A look at
+/// the whole fleet forgets those that are gone.
+fn instances(arranged: &mut Arranged, begun: Timestamp, first_seen: &FirstSeen, seen: &Seen, is_survey: bool) {
     let mut first_seen = first_seen.0.borrow_mut();
-    let before = std::mem::take(&mut *first_seen);
+    let before = if is_survey { std::mem::take(&mut *first_seen) } else { first_seen.clone() };
     for instance in &seen.instances {
         let since = |id: &InstanceId, state| {
             let known = before.get(id).filter(|(seen_in, _)| *seen_in == state);
@@ -210,13 +218,16 @@ fn in_order(mut view: CloudView) -> CloudView {
 }
 
 impl Region {
-    /// Warns of odd resources, once.
-    fn tell_of(&self, odd: BTreeMap<String, String>) {
+    /// Warns of odd resources, once. A look at the whole fleet forgets those that are odd no more.
+    fn tell_of(&self, odd: BTreeMap<String, String>, is_survey: bool) {
         let mut told = self.odd.borrow_mut();
         for (resource, why) in odd.iter().filter(|(resource, why)| told.get(*resource) != Some(why)) {
             tracing::warn!(resource, why, "odd, although it bears a hermitcrab:cluster tag");
         }
-        *told = odd;
+        if is_survey {
+            told.clear();
+        }
+        told.extend(odd);
     }
 }
 

@@ -9,8 +9,11 @@ use crate::time::{Timestamp, elapsed};
 /// region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Bucket {
-    /// `Describe*`, filtered or paginated.
+    /// `Describe*`, filtered or paginated, of what moves or is about to.
     Describe,
+    /// The same of the whole fleet, page after page: a part of the limit of its own, so that a long look keeps nobody
+    /// waiting, and is never kept waiting for good.
+    Survey,
     /// Whatever changes something and has no row of its own.
     Change,
     /// `RunInstances` and `StartInstances`.
@@ -29,10 +32,12 @@ pub(super) enum Bucket {
 }
 
 impl Bucket {
-    /// The published capacity, and the refill a second.
+    /// The published capacity, and the refill a second. Those of `Describe*` are split in two.
     fn published(self) -> (i64, i64) {
         match self {
-            Self::Describe | Self::Look | Self::Identity => (100, 20),
+            Self::Describe => (75, 15),
+            Self::Survey => (25, 5),
+            Self::Look | Self::Identity => (100, 20),
             Self::Change | Self::Group => (50, 5),
             Self::Launch => (5, 2),
             Self::Terminate | Self::Create => (100, 5),
@@ -65,17 +70,27 @@ impl Limiter {
         Self { percent: i64::from(percent.max(1)), levels: BTreeMap::new() }
     }
 
+    /// Takes one request from the other part of a limit that is split in two, where that is more than half full.
+    pub(super) fn borrow(&mut self, bucket: Bucket, now: Timestamp) -> bool {
+        let other = match bucket {
+            Bucket::Describe => Bucket::Survey,
+            Bucket::Survey => Bucket::Describe,
+            _ => return false,
+        };
+        let (capacity, _) = self.capacity(other);
+        let level = self.level(other, now);
+        let lends = level.left - REQUEST >= capacity / 2;
+        if lends {
+            level.left -= REQUEST;
+        }
+        lends
+    }
+
     /// Takes one request, and says how long to wait before it is sent. If that is longer than `patience`, nothing is
     /// taken, and the wait is the error.
     pub(super) fn reserve(&mut self, bucket: Bucket, now: Timestamp, patience: Duration) -> Result<Duration, Duration> {
-        let (capacity, refill) = bucket.published();
-        // A bucket that cannot hold one request would never give one.
-        let capacity = (capacity * self.percent * REQUEST / 100).max(REQUEST);
-        let refill = refill * self.percent; // in hundredths of a request a second, so in `REQUEST`ths a millisecond
-        let level = self.levels.entry(bucket).or_insert(Level { left: capacity, at: now });
-        let passed = i64::try_from(elapsed(now, level.at).as_millis()).unwrap_or(i64::MAX);
-        level.left = level.left.saturating_add(passed.saturating_mul(refill)).min(capacity);
-        level.at = level.at.max(now);
+        let (_, refill) = self.capacity(bucket);
+        let level = self.level(bucket, now);
         let lacking = (REQUEST - level.left).max(0);
         let wait = Duration::from_millis(u64::try_from((lacking + refill - 1) / refill).unwrap_or(0));
         if wait > patience {
@@ -83,6 +98,24 @@ impl Limiter {
         }
         level.left -= REQUEST;
         Ok(wait)
+    }
+
+    /// Our share of a bucket's capacity, in parts of a request, and of its refill each millisecond.
+    fn capacity(&self, bucket: Bucket) -> (i64, i64) {
+        let (capacity, refill) = bucket.published();
+        // A bucket that cannot hold one request would never give one. Hundredths of a request a second are `REQUEST`ths
+        // a millisecond.
+        ((capacity * self.percent * REQUEST / 100).max(REQUEST), refill * self.percent)
+    }
+
+    /// The level of a bucket now.
+    fn level(&mut self, bucket: Bucket, now: Timestamp) -> &mut Level {
+        let (capacity, refill) = self.capacity(bucket);
+        let level = self.levels.entry(bucket).or_insert(Level { left: capacity, at: now });
+        let passed = i64::try_from(elapsed(now, level.at).as_millis()).unwrap_or(i64::MAX);
+        level.left = level.left.saturating_add(passed.saturating_mul(refill)).min(capacity);
+        level.at = level.at.max(now);
+        level
     }
 }
 
@@ -104,9 +137,9 @@ mod tests {
     #[test]
     fn a_full_bucket_gives_a_tenth_of_what_is_published_at_once_and_then_a_tenth_of_the_refill() {
         let mut limiter = Limiter::new(10);
-        assert_eq!(waits(&mut limiter, Bucket::Describe, 0, 10), [0; 10]);
-        assert_eq!(waits(&mut limiter, Bucket::Describe, 0, 3), [500, 1_000, 1_500]);
-        assert_eq!(waits(&mut limiter, Bucket::Describe, 1_500, 1), [500]);
+        assert_eq!(waits(&mut limiter, Bucket::Look, 0, 10), [0; 10]);
+        assert_eq!(waits(&mut limiter, Bucket::Look, 0, 3), [500, 1_000, 1_500]);
+        assert_eq!(waits(&mut limiter, Bucket::Look, 1_500, 1), [500]);
     }
 
     #[test]
@@ -138,6 +171,40 @@ mod tests {
         waits(&mut limiter, Bucket::Launch, 10_000, 1);
         assert_eq!(waits(&mut limiter, Bucket::Launch, 5_000, 1), [5_000]);
         assert_eq!(waits(&mut limiter, Bucket::Launch, 15_000, 1), [5_000]);
+    }
+
+    /// A call's wait: its own part of the limit, or the other part where that has more than enough.
+    fn asks(limiter: &mut Limiter, bucket: Bucket, now: u64) -> u64 {
+        if limiter.borrow(bucket, at(now)) { 0 } else { waits(limiter, bucket, now, 1)[0] as u64 }
+    }
+
+    #[test]
+    fn a_look_at_fifty_thousand_instances_and_one_at_a_busy_cluster_do_not_keep_each_other_waiting() {
+        const PAGES: usize = 3 * 50; // instances, volumes, statuses
+        let mut limiter = Limiter::new(10);
+        let (mut survey, mut pages, mut surveyed) = (0, 0, None);
+        let (mut look, mut calls, mut longest) = (0, 0, 0);
+        // Each asks for its next call when the one before has been sent.
+        while surveyed.is_none() || look < 600_000 {
+            if survey <= look {
+                let sent = survey + asks(&mut limiter, Bucket::Survey, survey);
+                pages += 1;
+                surveyed = surveyed.or((pages == PAGES).then_some(sent));
+                survey = sent + 200;
+            } else {
+                let begun = look;
+                for _ in 0..3 {
+                    look += asks(&mut limiter, Bucket::Describe, look) + 200;
+                    calls += 1;
+                }
+                longest = longest.max(look - begun);
+                look += 1_000;
+            }
+        }
+        assert!(surveyed.is_some_and(|at| at < 5 * 60_000), "the whole fleet is seen every few minutes: {surveyed:?}");
+        assert!(longest < 5_000, "a reading of what moves is never older than 30 s: {longest} ms");
+        let allowed = 10 + 2 * look.max(survey) / 1_000;
+        assert!(calls + pages as u64 <= allowed, "{calls} and {pages} are more than a tenth of what EC2 allows");
     }
 
     #[test]

@@ -13,6 +13,11 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// The same call as a page of a look at the whole fleet, where that is what it is for.
+    pub(super) fn in_survey(self, is_survey: bool) -> Self {
+        if is_survey { Self { bucket: Bucket::Survey, ..self } } else { self }
+    }
+
     /// The IAM action that allows it.
     pub fn action(self) -> String {
         format!("{}:{}", self.service, self.name)

@@ -19,9 +19,12 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use notify::event::{ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+
+use super::unchanged::Renamed;
 
 /// The longest wait, whatever the operating system says or does not say.
 const POLL: Duration = Duration::from_secs(30);
@@ -50,6 +53,8 @@ pub struct Watch {
 struct Bell {
     rung: Notify,
     watched: Mutex<Watched>,
+    /// The names that something was renamed to since they were asked for last.
+    renamed: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// The places of which an event matters.
@@ -94,6 +99,14 @@ impl Watch {
         self.burst_began = None;
         self.poll_at = Instant::now() + POLL;
         self.rearm();
+    }
+
+    /// Takes the names that something was renamed to: a file that is put in its place in this way is whole.
+    pub(super) fn renamed(&self) -> Renamed {
+        let names = mem::take(&mut *self.bell.renamed.lock().unwrap_or_else(PoisonError::into_inner));
+        let is_file = |name: &PathBuf| name.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+        let all = names.iter().any(|name| !is_file(name));
+        Renamed { files: names, all }
     }
 
     /// Waits until events pause, or until `latest`.
@@ -239,6 +252,13 @@ fn is_hidden(path: &Path) -> bool {
 impl Bell {
     /// Rings if an event matters. Called on notify's thread.
     fn hear(&self, event: notify::Result<Event>) {
+        if let Ok(event) = &event
+            && let EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both)) = event.kind
+        {
+            let mut renamed = self.renamed.lock().unwrap_or_else(PoisonError::into_inner);
+            renamed
+                .extend(event.paths.last().filter(|path| self.with_watched(|watched| watched.includes(path))).cloned());
+        }
         let matters = match event {
             Ok(event) => self.with_watched(|watched| watched.concerns(&event)),
             Err(_) => true,

@@ -35,7 +35,6 @@ gate_names! {
     NotRehearsed = "not-rehearsed",
     GenerationRejected = "generation-rejected",
     RollbackCooldown = "rollback-cooldown",
-    ClaimInCluster = "claim-in-cluster",
     ClaimHeld = "claim-held",
     AnotherReplacement = "another-replacement",
     ImageUnavailable = "image-unavailable",

@@ -79,8 +79,7 @@ impl State {
         let outcome = self.claims.write(now, name, effect)?;
         let slot = match effect {
             ClaimEffect::Claim { claim, .. } => Some(claim.slot.clone()),
-            ClaimEffect::MarkStop { .. }
-            | ClaimEffect::Release { .. }
+            ClaimEffect::Release { .. }
             | ClaimEffect::CreateAgain { .. }
             | ClaimEffect::End { .. }
             | ClaimEffect::Revive { .. }
@@ -137,9 +136,6 @@ impl Named {
             named.instance = effect.instance().cloned();
             named.volume = effect.volume().cloned();
             named.image = image_of(effect);
-        }
-        if let Effect::Claim(ClaimEffect::MarkStop { instance, .. }) = effect {
-            named.instance = Some(instance.clone());
         }
         match result {
             Ok(Outcome::Launched(id)) => named.instance = Some(id.clone()),

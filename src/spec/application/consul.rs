@@ -26,6 +26,10 @@ pub struct Written {
     #[serde(default)]
     #[schemars(with = "String", extend("default" = "dc1"))]
     pub datacenter: Text,
+    /// The DNS domain of Consul's own names, as `domain` of its configuration: certificates are for `server.<datacenter>.<domain>`.
+    #[serde(default)]
+    #[schemars(with = "String", extend("default" = "consul"))]
+    pub domain: Text,
     /// The scheme of the HTTP API.
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = ["http", "https"], "default" = "http"))]
@@ -50,7 +54,11 @@ pub struct Written {
     #[serde(default)]
     #[schemars(with = "String")]
     pub token_file: Text,
-    /// The version that a member on the desired image must report, e.g. `1.20.1`.
+    /// Send the token over plain HTTP, where everybody on the way can read it.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = false))]
+    pub token_in_clear: Text,
+    /// The version that a member on the desired image must report, e.g. `1.20.1` or `1.20.1+ent`.
     #[serde(default)]
     #[schemars(with = "String", extend("pattern" = "^[0-9]+\\.[0-9]+\\.[0-9]+"))]
     pub version: Text,
@@ -66,6 +74,9 @@ pub struct Written {
 pub struct ConsulSpec {
     /// The Consul datacenter.
     pub datacenter: String,
+    /// The DNS domain of Consul's own names, where it is not `consul`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
     /// `http` or `https`.
     pub scheme: Scheme,
     /// The HTTP API's port.
@@ -105,11 +116,17 @@ impl Written {
             _ => Scheme::Http,
         };
         let version = meaning.version(&self.version);
+        let datacenter = meaning.datacenter(&self.datacenter);
+        let domain = meaning.domain(&self.domain);
+        if scheme == Scheme::Http {
+            meaning.refuse_token_in_clear(&self.token_file, boolean(&self.token_in_clear, false));
+        }
         let default_port = if scheme == Scheme::Https { 8501 } else { 8500 };
         let port = meaning.port(&self.port, default_port);
         meaning.both(("clientCertFile", &self.client_cert_file), ("clientKeyFile", &self.client_key_file))?;
         Some(ConsulSpec {
-            datacenter: written(&self.datacenter).unwrap_or("dc1").to_owned(),
+            datacenter: datacenter.unwrap_or_else(|| "dc1".to_owned()),
+            domain,
             scheme,
             port: port?,
             ca_file: meaning.beside(&self.ca_file),

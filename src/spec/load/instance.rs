@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_saphyr::Spanned;
 
-use super::find::cause;
-use super::meaning::{Meaning, bytes, written};
+use super::meaning::{Meaning, bytes};
 use super::names;
-use crate::input::file::{self, Refusal};
-use crate::spec::InstanceSpec;
 use crate::spec::raw::{self, Text};
+use crate::spec::{COPY_OF, InstanceSpec};
 
 /// The number of tags that a file may declare. EC2 takes 50 on an instance; twenty are kept for our own, of which each
 /// volume has one.
 const MOST_TAGS: usize = 30;
+
+/// The most security groups that a network interface can be given, with the highest quota.
+const MOST_GROUPS: usize = 16;
 
 impl Meaning<'_, '_> {
     /// Says what `instance` means.
@@ -27,28 +28,60 @@ impl Meaning<'_, '_> {
             |text| format!("`{text}` is no instance type"),
             |_| "an instance type is written like `m7i.large`".to_owned(),
         );
+        self.count_groups(raw.security_groups.as_deref().unwrap_or_default());
         let security_groups = raw.security_groups.iter().flatten();
         let security_groups: Option<BTreeSet<_>> = security_groups.map(|group| self.security_group(group)).collect();
         let tags = self.tags(raw.tags.as_ref());
         let user_data = self.user_data(&raw.user_data_file);
         let iam_instance_profile = self.profile(&raw.iam_instance_profile);
+        let key_name = self.key_name(&raw.key_name);
         Some(InstanceSpec {
             instance_type: instance_type?,
             iam_instance_profile,
             security_groups: security_groups?,
-            key_name: written(&raw.key_name).map(str::to_owned),
+            key_name,
             user_data,
             tags: tags?,
         })
     }
 
+    /// Reads the name of an instance profile, as `CreateInstanceProfile` takes it.
     fn profile(&mut self, text: &Text) -> Option<String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
         self.valid(
             text,
-            |name| !name.starts_with("arn:"),
-            |_| "an ARN where a name belongs".to_owned(),
-            |arn| format!("give the instance profile's name: `{}`", arn.rsplit('/').next().unwrap_or_default()),
+            |name| (1..=128).contains(&name.len()) && name.chars().all(plain),
+            |name| match name.starts_with("arn:") {
+                true => "an ARN where a name belongs".to_owned(),
+                false => format!("`{name}` is no name of an instance profile"),
+            },
+            |name| match name.starts_with("arn:") {
+                true => format!("give the instance profile's name: `{}`", name.rsplit('/').next().unwrap_or_default()),
+                false => "a name has 1 to 128 letters, digits and `_+=,.@-`; its path is no part of it".to_owned(),
+            },
         )
+    }
+
+    /// Reads the name of a key pair, as `CreateKeyPair` takes it.
+    fn key_name(&mut self, text: &Text) -> Option<String> {
+        let plain = |c: char| c.is_ascii_graphic() || c == ' ';
+        self.valid(
+            text,
+            |name| (1..=255).contains(&name.len()) && name.chars().all(plain) && name.trim() == name,
+            |name| format!("`{name}` is no name of a key pair"),
+            |_| "a name has 1 to 255 ASCII characters, and no space at its ends".to_owned(),
+        )
+    }
+
+    fn count_groups(&mut self, groups: &[Spanned<String>]) {
+        if groups.len() > MOST_GROUPS {
+            self.report
+                .error(
+                    self.root.key(&["spec", "instance", "securityGroups"]),
+                    format!("{} security groups", groups.len()),
+                )
+                .hint(format!("EC2 takes 5 at an interface, and at most {MOST_GROUPS} where the quota was raised"));
+        }
     }
 
     fn security_group(&mut self, group: &Spanned<String>) -> Option<String> {
@@ -71,10 +104,15 @@ impl Meaning<'_, '_> {
                 self.report
                     .error(at, format!("the tag prefix `{prefix}` is kept for {owner}"))
                     .hint("give the tag another name");
-            } else if key.contains(['/', ' ']) {
+            } else if key == COPY_OF {
                 self.report
-                    .error(at, format!("`{key}` cannot be shown in instance metadata"))
-                    .hint("members learn who they are from the tags there, and EC2 shows none with `/` or a space in its name");
+                    .error(at, format!("the tag `{COPY_OF}` is kept for the controller"))
+                    .hint("give the tag another name");
+            } else if !is_shown(key) {
+                self.report.error(at, format!("`{key}` cannot be shown in instance metadata")).hint(
+                    "members learn who they are from the tags there, and EC2 takes none then whose name has more than \
+                     letters, digits and `-_+=,.@:`, or is `.`, `..` or `_index`",
+                );
             } else if key.chars().count() > 128 || value.value.chars().count() > 256 {
                 self.report
                     .error(at, "the tag is too long")
@@ -89,29 +127,11 @@ impl Meaning<'_, '_> {
         let tags = raw.into_iter().flatten().map(|(key, value)| (key.clone(), value.value.clone())).collect();
         (self.report.count() == before).then_some(tags)
     }
+}
 
-    fn user_data(&mut self, text: &Text) -> Option<String> {
-        let text = text.as_ref()?;
-        let path = self.found.folder.join(&text.value);
-        let read = file::read_below(&path, &self.found.root, file::USER_DATA);
-        let problem = match read.map(String::from_utf8) {
-            Ok(Ok(user_data)) => return Some(user_data),
-            Ok(Err(_)) => ("the user data is not UTF-8".to_owned(), "save the file as UTF-8"),
-            Err(error) => match Refusal::of(&error) {
-                Some(Refusal::TooLarge { .. }) => (
-                    "the user data is larger than 16 KiB".to_owned(),
-                    "EC2 takes no more; let a short script fetch the rest",
-                ),
-                Some(Refusal::LeadsOut { .. }) => (
-                    format!("cannot read the user data: {}", cause(&error)),
-                    "user data is read from the folder of desired state alone, because instances show it to whoever is on them",
-                ),
-                Some(Refusal::NotRegular) | None => {
-                    (format!("cannot read the user data: {}", cause(&error)), "the path is relative to this file")
-                }
-            },
-        };
-        self.report.error(bytes(text), problem.0).hint(problem.1);
-        None
-    }
+/// Says whether EC2 takes a tag of that name on an instance whose tags are shown in its metadata;
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>.
+fn is_shown(key: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_+=,.@:".contains(c);
+    !key.is_empty() && key.chars().all(plain) && ![".", "..", "_index"].contains(&key)
 }

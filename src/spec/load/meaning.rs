@@ -97,7 +97,11 @@ impl Meaning<'_, '_> {
 
     /// Reads names of slots and clusters.
     fn left_behind(&mut self, names: &[Spanned<String>]) -> Option<BTreeSet<String>> {
-        let names = names.iter().map(|name| self.label(&Some(name.clone()), "cluster or slot"));
+        let message = |name: &str| format!("`{name}` is no name of a cluster or a slot");
+        let read = |name: &Spanned<String>| {
+            self.valid(&Some(name.clone()), names::is_slot, message, |_| names::SLOT_HINT.to_owned())
+        };
+        let names = names.iter().map(read);
         names.collect::<Vec<_>>().into_iter().collect()
     }
 
@@ -131,6 +135,42 @@ impl Meaning<'_, '_> {
         let is_image = |text: &str| names::image_hint(text).is_none();
         let hint = |text: &str| names::image_hint(text).unwrap_or_default();
         self.valid(text, is_image, |image| format!("`{image}` is no image id"), hint).map(ImageId::from)
+    }
+
+    /// Reads the name of a Consul datacenter; Consul itself writes all of it in lower case.
+    pub(in crate::spec) fn datacenter(&mut self, text: &Text) -> Option<String> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+        self.valid(
+            text,
+            |name| (1..=64).contains(&name.len()) && name.chars().all(plain),
+            |name| format!("`{name}` is no Consul datacenter"),
+            |name| match name.to_lowercase() {
+                lower if lower != name => format!("members say it in lower case: `{lower}`"),
+                _ => "a datacenter has lower-case letters, digits, `-` and `_`".to_owned(),
+            },
+        )
+    }
+
+    /// Reads a DNS domain, without the dot at its end.
+    pub(in crate::spec) fn domain(&mut self, text: &Text) -> Option<String> {
+        self.valid(
+            text,
+            |domain| domain.len() <= 200 && domain.split('.').all(names::is_label),
+            |domain| format!("`{domain}` is no domain"),
+            |_| {
+                "write it as in Consul's configuration and without dots at its ends, e.g. `corp.example.com`".to_owned()
+            },
+        )
+    }
+
+    /// Refuses to send a token where everybody on the way can read it, unless the file says so.
+    pub(in crate::spec) fn refuse_token_in_clear(&mut self, token_file: &Text, is_allowed: bool) {
+        if let Some(text) = token_file.as_ref().filter(|_| !is_allowed) {
+            self.report
+                .error(bytes(text), "the token would be sent over plain HTTP")
+                .label("everybody on the way could read it")
+                .hint("set `scheme: https`; or write `tokenInClear: true`, if nobody else is on the way");
+        }
     }
 
     /// Reads a version as members report it.
@@ -178,7 +218,7 @@ impl Meaning<'_, '_> {
     /// Reads a port.
     pub(in crate::spec) fn port(&mut self, text: &Text, default: u16) -> Option<u16> {
         let Some(text) = text else { return Some(default) };
-        let port = text.value.parse::<u16>().ok().filter(|port| *port > 0);
+        let port = text.value.parse::<u16>().ok().filter(|port| *port > 0 && !text.value.starts_with('0'));
         if port.is_none() {
             self.report
                 .error(bytes(text), format!("`{}` is no port", text.value))
@@ -188,8 +228,11 @@ impl Meaning<'_, '_> {
     }
 
     /// Gives a path as seen from where the controller runs. As written, a path is relative to the file.
-    pub(in crate::spec) fn beside(&self, text: &Text) -> Option<String> {
+    pub(in crate::spec) fn beside(&mut self, text: &Text) -> Option<String> {
         let folder = self.found.path.parent().unwrap_or(Path::new(""));
+        if let Some(text) = text.as_ref().filter(|text| text.value.is_empty()) {
+            self.report.error(bytes(text), "an empty path").hint("name a file, or remove the field");
+        }
         written(text).map(|path| folder.join(path).to_string_lossy().into_owned())
     }
 

@@ -6,6 +6,18 @@ pub fn is_label(text: &str) -> bool {
     (1..=63).contains(&text.len()) && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
+/// Says whether a text can be a slot's name. A cluster that is taken over has node names that nobody would choose today, e.g.
+/// `ip-10-0-1-5.ec2.internal` or `Consul_A`; guests take such names too.
+pub fn is_slot(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let ends = |c: char| c.is_ascii_alphanumeric();
+    (1..=63).contains(&text.len()) && text.chars().all(inner) && text.starts_with(ends) && text.ends_with(ends)
+}
+
+/// The hint for a name that is no slot's.
+pub const SLOT_HINT: &str =
+    "use letters, digits, `-`, `.` and `_`, at most 63, beginning and ending with a letter or a digit";
+
 /// The hint for a name that is no label.
 pub const LABEL_HINT: &str =
     "use lower-case letters, digits and `-`, at most 63, beginning and ending with a letter or a digit";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::find::{FoundFile, cause};
 use super::report::Report;
-use super::{LoadedFile, MOST_PROBLEMS, meaning, names, shape, tree};
+use super::{LoadedFile, MOST_PROBLEMS, meaning, names, shape, tree, unseen};
 use crate::ids::{ClusterName, digest};
 use crate::input::file::{self, Refusal};
 use crate::spec::ClusterSpec;
@@ -37,6 +37,8 @@ pub fn content(found: &FoundFile, bytes: &[u8], schema: &serde_json::Value, most
         name = document.name().map(|(name, _)| ClusterName::from(name)).filter(|name| names::is_label(name));
         // Nobody can say what a file lacks that breaks off.
         if let Some(root) = document.root.as_ref().filter(|_| document.complete) {
+            unseen::check(root, &mut report);
+            unseen::check_comments(&mut report);
             shape::check(root, schema, &mut report);
             if !report.is_full() {
                 spec = meaning::of(root, found, &mut report, &mut user_data);

@@ -206,8 +206,10 @@ fn plain_type(text: &str) -> &'static str {
                 .find_map(|(prefix, radix)| Some((digits.strip_prefix(prefix)?, radix)));
             let (body, radix) = radix.unwrap_or((digits, 10));
             let integer = !body.is_empty() && body.chars().all(|digit| digit.is_digit(radix));
-            let number = digits.starts_with(|first: char| first.is_ascii_digit() || first == '.')
-                && digits.parse::<f64>().is_ok();
+            let is_odd = matches!(&*text.to_lowercase(), ".nan" | ".inf" | "+.inf" | "-.inf");
+            let number = is_odd
+                || digits.starts_with(|first: char| first.is_ascii_digit() || first == '.')
+                    && digits.parse::<f64>().is_ok();
             if integer {
                 "an integer"
             } else if number {

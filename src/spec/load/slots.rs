@@ -27,13 +27,19 @@ impl Meaning<'_, '_> {
             self.spread(raw, &limits);
         }
         self.unique(raw.iter().map(|slot| &slot.name), "slots", "name");
+        self.one_name_a_member(raw);
         self.one_zone_a_subnet(raw);
         let slots: Vec<_> = raw.iter().map(|slot| self.slot(slot, region)).collect();
         slots.into_iter().collect()
     }
 
     fn slot(&mut self, raw: &raw::Slot, region: Option<&str>) -> Option<SlotSpec> {
-        let name = self.label(&raw.name, "slot");
+        let name = self.valid(
+            &raw.name,
+            names::is_slot,
+            |name| format!("`{name}` is no slot name"),
+            |_| names::SLOT_HINT.to_owned(),
+        );
         let is_subnet = |text: &str| names::is_id(text, "subnet-");
         let subnet = self.valid(
             &raw.subnet,
@@ -71,6 +77,22 @@ impl Meaning<'_, '_> {
                 .warning(self.at(), format!("{count} slots tolerate no more failures than {fewer}"))
                 .label(format!("{count} members tolerate {tolerance} failed"))
                 .hint(format!("declare {fewer} or {more} slots"));
+        }
+    }
+
+    /// Reports names that differ in the case of letters alone: to their members they are one.
+    fn one_name_a_member(&mut self, raw: &[raw::Slot]) {
+        let mut names: BTreeMap<String, &Spanned<String>> = BTreeMap::new();
+        for name in raw.iter().filter_map(|slot| slot.name.as_ref()) {
+            let first = *names.entry(name.value.to_lowercase()).or_insert(name);
+            if first.value != name.value {
+                self.report
+                    .error(
+                        bytes(name),
+                        format!("slots `{}` and `{}` have one name to their members", first.value, name.value),
+                    )
+                    .hint("give each a name that differs in more than the case of letters");
+            }
         }
     }
 

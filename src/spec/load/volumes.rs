@@ -1,10 +1,12 @@
 //! The meaning of `volumes`: each with a name and a device of its own.
 
+use serde_saphyr::Spanned;
+
 use super::meaning::{Meaning, boolean, bytes, written};
 use super::quantity;
 use crate::ids::VolumeName;
-use crate::spec::VolumeSpec;
-use crate::spec::raw;
+use crate::spec::raw::{self, Text};
+use crate::spec::{VolumeSpec, same_device};
 
 impl Meaning<'_, '_> {
     /// Says what `volumes` means.
@@ -17,29 +19,32 @@ impl Meaning<'_, '_> {
         }
         self.unique(raw.iter().map(|volume| &volume.name), "volumes", "name");
         self.unique(raw.iter().map(|volume| &volume.device), "volumes", "device");
+        self.one_volume_a_device(raw);
         let volumes: Vec<_> = raw.iter().map(|volume| self.volume(volume)).collect();
         volumes.into_iter().collect()
     }
 
+    /// Reports two spellings of one device.
+    fn one_volume_a_device(&mut self, raw: &[raw::Volume]) {
+        let devices: Vec<_> = raw.iter().filter_map(|volume| volume.device.as_ref()).collect();
+        for (index, device) in devices.iter().enumerate() {
+            let is_same =
+                |other: &&&Spanned<String>| other.value != device.value && same_device(&other.value, &device.value);
+            if let Some(other) = devices[..index].iter().find(is_same) {
+                self.report
+                    .error(bytes(device), format!("`{}` is the device `{}`", device.value, other.value))
+                    .hint("give each its own device");
+            }
+        }
+    }
+
     fn volume(&mut self, raw: &raw::Volume) -> Option<VolumeSpec> {
         let name = self.label(&raw.name, "volume");
-        let is_device = |device: &str| {
-            device.strip_prefix("/dev/sd").is_some_and(|letter| letter.len() == 1 && ("f"..="p").contains(&letter))
-        };
-        let device = self.valid(
-            &raw.device,
-            is_device,
-            |text| format!("`{text}` is no device name"),
-            |_| "EC2 keeps `/dev/sdf` to `/dev/sdp` for volumes like this".to_owned(),
-        );
+        let device = self.device(&raw.device);
         let size = self.quantity(&raw.size, quantity::size_gib, "size");
         let volume_type = written(&raw.volume_type).unwrap_or("gp3");
-        if let (Some(size), "st1" | "sc1", Some(text)) = (size, volume_type, &raw.size)
-            && size < 125
-        {
-            self.report
-                .error(bytes(text), format!("too small for {volume_type}"))
-                .hint("such a volume has at least 125GiB");
+        if let (Some(size), Some(text)) = (size, &raw.size) {
+            self.size_of(text, size, volume_type);
         }
         Some(VolumeSpec {
             name: VolumeName::from(name?),
@@ -50,4 +55,48 @@ impl Meaning<'_, '_> {
             snapshot_before_replace: boolean(&raw.snapshot_before_replace, false),
         })
     }
+
+    /// Reads a device name. Volumes that are taken over are also attached at `/dev/xvdf` and the like; what they boot from, and
+    /// what EC2 keeps for instance store, is no place for data.
+    fn device(&mut self, text: &Text) -> Option<String> {
+        let device = self.valid(
+            text,
+            |device| letter(device).is_some_and(|letter| ('b'..='z').contains(&letter)),
+            |text| format!("`{text}` is no device name"),
+            |_| "EC2 keeps `/dev/sdf` to `/dev/sdp` for volumes like this".to_owned(),
+        )?;
+        if let (Some('b'..='e' | 'q'..='z'), Some(text)) = (letter(&device), text) {
+            self.report.warning(bytes(text), "other device names are recommended for volumes").hint(
+                "keep it where volumes are attached there already; otherwise take one of `/dev/sdf` to `/dev/sdp`",
+            );
+        }
+        Some(device)
+    }
+
+    /// Reports a size that EBS does not offer for a type; <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>.
+    fn size_of(&mut self, text: &Spanned<String>, size: u32, volume_type: &str) {
+        const TIB: u32 = 1024;
+        let (least, most, limits) = match volume_type {
+            "st1" | "sc1" => (125, 16 * TIB, "such a volume has at least 125GiB, and at most 16TiB"),
+            "standard" => (1, TIB, "such a volume has at most 1TiB"),
+            "gp2" => (1, 16 * TIB, "such a volume has at most 16TiB"),
+            _ => (1, 64 * TIB, "such a volume has at most 64TiB"),
+        };
+        if size < least {
+            self.report.error(bytes(text), format!("too small for {volume_type}")).hint(limits);
+        } else if size > most {
+            self.report.error(bytes(text), format!("too large for {volume_type}")).hint(limits);
+        } else if size > 16 * TIB {
+            self.report
+                .warning(bytes(text), format!("so large a {volume_type} has not always been offered"))
+                .hint("16TiB is the most that every region and account has");
+        }
+    }
+}
+
+/// Finds the letter of a device name, by either of its two spellings.
+fn letter(device: &str) -> Option<char> {
+    let rest = device.strip_prefix("/dev/sd").or(device.strip_prefix("/dev/xvd"))?;
+    let mut letters = rest.chars();
+    letters.next().filter(|_| letters.next().is_none())
 }

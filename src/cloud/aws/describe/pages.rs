@@ -9,7 +9,7 @@ use super::super::operation::{
     DESCRIBE_INSTANCES, DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUME_STATUS, DESCRIBE_VOLUMES, DESCRIBE_VOLUMES_MODIFICATIONS,
 };
 use super::super::{Aws, Region, tags};
-use crate::ports::Clock;
+use crate::ports::{Clock, Wanted};
 
 /// As much as any `Describe*` call gives at once.
 pub(super) const LARGEST_PAGE: i32 = 1_000;
@@ -24,6 +24,20 @@ pub(in super::super) fn filter(name: &str, values: impl IntoIterator<Item = impl
 
 fn ours() -> Filter {
     filter("tag-key", [tags::CLUSTER])
+}
+
+/// The resources of the wanted clusters. They are named, unless they are more than a filter takes.
+fn of_clusters(wanted: &Wanted) -> Filter {
+    if is_survey(wanted) {
+        ours()
+    } else {
+        filter(&format!("tag:{}", tags::CLUSTER), wanted.only.iter().map(|name| name.to_string()))
+    }
+}
+
+/// Says whether a look is at the whole fleet.
+pub(super) fn is_survey(wanted: &Wanted) -> bool {
+    wanted.only.is_empty() || wanted.only.len() > MOST_VALUES
 }
 
 /// All pages. One may be empty and yet name a next.
@@ -42,22 +56,28 @@ pub(super) async fn all<T>(
 }
 
 impl<C: Clock> Aws<C> {
-    pub(super) async fn our_instances(&self, region: &Region) -> Result<Vec<types::Instance>, Failure> {
+    pub(super) async fn our_instances(
+        &self,
+        region: &Region,
+        wanted: &Wanted,
+    ) -> Result<Vec<types::Instance>, Failure> {
+        let operation = DESCRIBE_INSTANCES.in_survey(is_survey(wanted));
         all(async |token| {
-            let call = region.ec2.describe_instances().filters(ours()).max_results(LARGEST_PAGE);
+            let call = region.ec2.describe_instances().filters(of_clusters(wanted)).max_results(LARGEST_PAGE);
             let call = call.set_next_token(token);
-            let page = self.ask(region, DESCRIBE_INSTANCES, || call.clone().send()).await?;
+            let page = self.ask(region, operation, || call.clone().send()).await?;
             let reservations = page.reservations.unwrap_or_default().into_iter();
             Ok((reservations.flat_map(|one| one.instances.unwrap_or_default()).collect(), page.next_token))
         })
         .await
     }
 
-    pub(super) async fn our_volumes(&self, region: &Region) -> Result<Vec<types::Volume>, Failure> {
+    pub(super) async fn our_volumes(&self, region: &Region, wanted: &Wanted) -> Result<Vec<types::Volume>, Failure> {
+        let operation = DESCRIBE_VOLUMES.in_survey(is_survey(wanted));
         all(async |token| {
-            let call = region.ec2.describe_volumes().filters(ours()).max_results(LARGEST_PAGE);
+            let call = region.ec2.describe_volumes().filters(of_clusters(wanted)).max_results(LARGEST_PAGE);
             let call = call.set_next_token(token);
-            let page = self.ask(region, DESCRIBE_VOLUMES, || call.clone().send()).await?;
+            let page = self.ask(region, operation, || call.clone().send()).await?;
             Ok((page.volumes.unwrap_or_default(), page.next_token))
         })
         .await

@@ -67,16 +67,18 @@ impl<C: Clock> Aws<C> {
         &self,
         region: &Region,
         instances: &[types::Instance],
+        is_survey: bool,
     ) -> Result<BTreeMap<InstanceId, Status>, Failure> {
+        let cached = if is_survey { &region.statuses } else { &region.statuses_of_busy };
         let stretches = instances.iter().filter_map(|one| Some((one.instance_id()?.into(), Stretch::of(one))));
         let wanted: BTreeMap<InstanceId, Stretch> =
             stretches.filter(|(_, stretch)| stretch.state != Some(InstanceState::Terminated)).collect();
         let now = self.clock.now();
-        if let Some(known) = region.statuses.fresh(now, &wanted) {
+        if let Some(known) = cached.fresh(now, &wanted) {
             return Ok(known);
         }
         let seen = self.ask_for_statuses(region, wanted.keys().map(InstanceId::to_string).collect()).await?;
-        region.statuses.store(now, wanted, &seen);
+        cached.store(now, wanted, &seen);
         Ok(seen)
     }
 
@@ -107,7 +109,8 @@ impl<C: Clock> Aws<C> {
         all(async |token| {
             let call = region.ec2.describe_instance_status().include_all_instances(true);
             let call = call.set_instance_ids(ids.clone()).set_max_results(page_size).set_next_token(token);
-            let page = self.ask(region, DESCRIBE_INSTANCE_STATUS, || call.clone().send()).await?;
+            let operation = DESCRIBE_INSTANCE_STATUS.in_survey(ids.is_none());
+            let page = self.ask(region, operation, || call.clone().send()).await?;
             Ok((page.instance_statuses.unwrap_or_default(), page.next_token))
         })
         .await

@@ -77,7 +77,7 @@ fn seen(change: impl FnOnce(&mut Seen)) -> Sweep {
         facts: facts::Known { catalogue: Arc::new(Catalogue::default()), warnings: convert::VolumeWarnings::default() },
     };
     change(&mut seen);
-    arrange(Timestamp::UNIX_EPOCH, &FirstSeen::default(), &seen).0
+    arrange(Timestamp::UNIX_EPOCH, &FirstSeen::default(), &seen, true).0
 }
 
 /// Whatever is odd about the first cluster is said of it alone, and the second is as it always is.
