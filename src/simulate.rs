@@ -10,6 +10,8 @@ use crate::ids::{ImageId, Owner};
 use crate::sim::{DEFAULT_VERSION, FaultLevel, OWNER, Payload, World};
 use crate::spec::ClusterSpec;
 
+pub mod lawful;
+mod people;
 mod recorder;
 pub mod script;
 mod simulation;
@@ -66,6 +68,9 @@ impl Scenario {
     /// Runs the rollout in a world that is there already.
     pub fn run_in(&self, world: &World, tell: &mut dyn FnMut(&Line)) -> Summary {
         let mut simulation = Simulation::new(world, self.to(), self.seed);
+        if self.faults == FaultLevel::Many {
+            people::change_their_minds(self, world, &mut simulation, tell);
+        }
         simulation.run_to_end(tell);
         let summary = Summary::new(self, world, &simulation);
         tell(&Line::Summary(summary.clone()));

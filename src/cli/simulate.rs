@@ -35,7 +35,7 @@ Examples:
 
 Exit codes:
   0 settled; with --seeds: every run ended settled or in a named answer; with --script: it was played, and ended settled or nowhere
-  1 error: a safety rule was broken, or a run did not end
+  1 error: a safety rule was broken, or a run came to no end that it may come to
   3 stalled, or the image was rejected
   5 blocked until a person acts, or for longer than it should be";
 
@@ -217,8 +217,9 @@ fn one(rollout: &Rollout, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(path) = &args.world {
         world::save(&world, path)?;
     }
-    if summary.ending == Ending::Violated || summary.ending == Ending::Unsettled {
+    if summary.must_not_be() {
         writeln!(out.notes, "{}", broken(&summary, rollout))?;
+        return Ok(Exit::Error);
     }
     Ok(exit(&summary.ending))
 }
@@ -235,7 +236,7 @@ fn broken(summary: &Summary, rollout: &Rollout) -> String {
     format!(
         "error: seed {}: {}\n hint: replay it with `hermitcrab simulate {} --image {} --faults {faults} --seed {}`",
         summary.seed,
-        summary.outcome,
+        summary.unlawful.as_deref().unwrap_or(&summary.outcome),
         rollout.path.display(),
         rollout.image,
         summary.seed,
@@ -262,7 +263,7 @@ fn many(rollout: &Rollout, seeds: Seeds, out: &mut Output) -> Result<Exit, Failu
         if args.output == Format::Jsonl {
             writeln!(out.data, "{}", clean_json(&serde_json::to_string(&Line::Summary(summary.clone()))?))?;
         }
-        if summary.ending == Ending::Violated || summary.ending == Ending::Unsettled {
+        if summary.must_not_be() {
             writeln!(out.notes, "{}", broken(summary, rollout))?;
         }
     }
@@ -297,7 +298,10 @@ fn counted(tally: &Tally, runs: u64) -> String {
     let mut endings: Vec<_> = tally.endings.iter().collect();
     endings.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let mut text: String = endings.iter().map(|(ending, count)| format!("{count:>8}  {ending}\n")).collect();
-    text.push_str(&format!("{runs:>8}  runs; {} of them broke a safety rule or did not end\n", tally.failures.len()));
+    text.push_str(&format!(
+        "{runs:>8}  runs; {} of them broke a safety rule, or came to no end that they may come to\n",
+        tally.failures.len()
+    ));
     text.push_str(&format!("{:>8}  passes, {} faults\n", tally.passes, tally.faults));
     if let Some((seconds, seed, slot)) = &tally.longest_down {
         let span = Human(Duration::from_secs_f64(*seconds));

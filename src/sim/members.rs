@@ -113,6 +113,16 @@ impl Members {
         leads
     }
 
+    /// Names the instance whose member leads, and the moment since which it has been leading, if leadership could be handed
+    /// over to somebody.
+    pub fn leads_since(&self, now: Millis) -> Option<(InstanceId, Millis)> {
+        let (raft, kind) = (self.raft(), self.kind());
+        let leader = raft.leader.as_ref()?;
+        let heir = raft.peers.iter().any(|(id, peer)| id != leader && peer.voter && kind.is_well(id, now));
+        let since = raft.leads_since();
+        (heir && kind.can_hand_over()).then(|| Some((raft.leading()?.instance.clone(), since))).flatten()
+    }
+
     /// Says whether somebody leads.
     pub fn have_leader(&self) -> bool {
         self.raft().leader.is_some()

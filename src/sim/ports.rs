@@ -210,7 +210,7 @@ impl World {
         doing: &str,
         takes: &Quantiles,
         look: impl FnOnce(&mut State, Sender) -> Result<Option<Outcome>, Refusal>,
-        send: impl FnOnce(&mut State, Sender) -> Result<Outcome, Refusal>,
+        send: impl Fn(&mut State, Sender) -> Result<Outcome, Refusal>,
     ) -> Result<Outcome, PortError> {
         let (before, after, fate) = self.with(|state| {
             let (before, after) = halves(takes.draw(&mut state.chance.rng));
@@ -230,7 +230,10 @@ impl World {
             None if self.now_millis() - sender.sent > SIGNATURE_LIFE => {
                 Err(Refusal::new(ErrorKind::Unreachable, "RequestExpired"))
             }
-            None => self.with(|state| send(state, sender)),
+            None => self.with(|state| {
+                let answer = send(state, sender);
+                if fate.twice { send(state, sender) } else { answer }
+            }),
         };
         let result = self.meet_after_effect(&fate, after, result).await;
         result.map_err(|refusal| refusal.while_doing(doing))

@@ -1,6 +1,6 @@
 //! The transcript of a world: what has happened, which rules were broken, and how many calls were accepted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,17 @@ pub struct Transcript {
     pub violations: Vec<Violation>,
     /// Accepted mutating calls, by the effect's name.
     pub calls: BTreeMap<String, u64>,
+    /// The moments at which equal calls were sent within the last hour.
+    #[serde(skip)]
+    sent: BTreeMap<(ClusterName, String, String), VecDeque<Millis>>,
 }
+
+/// Equal calls within an hour that are a loop, whatever comes of them: one every twelve seconds.
+const LOOP: usize = 300;
+/// Equal calls within an hour that are a loop if each of them takes effect.
+const EFFECTIVE_LOOP: usize = 30;
+/// The time in which equal calls are counted.
+const LOOKED_BACK: Millis = 3_600_000;
 
 /// Simulated seconds, as events have them.
 pub fn seconds(now: Millis) -> f64 {
@@ -32,6 +42,25 @@ impl Transcript {
     /// Counts an accepted call.
     pub fn count(&mut self, action: &str) {
         *self.calls.entry(action.to_owned()).or_default() += 1;
+    }
+
+    /// Counts a call, and says whether there are so many equal ones that it is a loop.
+    pub fn is_loop(
+        &mut self,
+        now: Millis,
+        cluster: &ClusterName,
+        action: &str,
+        subject: &str,
+        had_effect: bool,
+    ) -> bool {
+        let most = if had_effect { EFFECTIVE_LOOP } else { LOOP };
+        let kind = if had_effect { action.to_owned() } else { format!("{action} in vain") };
+        let sent = self.sent.entry((cluster.clone(), kind, subject.to_owned())).or_default();
+        sent.push_back(now);
+        while sent.front().is_some_and(|first| first + LOOKED_BACK < now) {
+            sent.pop_front();
+        }
+        sent.len() > most
     }
 
     /// Tells of a broken rule, the first time.

@@ -1,7 +1,7 @@
 //! The passing of time: runs what is due, in order.
 
 use super::time::Millis;
-use super::unkind::{inject, interfere};
+use super::unkind::{amends, inject, interfere};
 use super::world::{State, Tick};
 
 /// Runs every event up to `target`, and then it is that time. Time never goes back.
@@ -22,5 +22,6 @@ fn happen(state: &mut State, tick: Tick) {
         Tick::Inject => inject::inject(state),
         Tick::Undo(id, undo) => interfere::undo(state, &id, undo),
         Tick::Mend(id) => interfere::mend_volume(state, &id),
+        Tick::Amend => amends::undo_all(state),
     }
 }

@@ -1,6 +1,7 @@
 //! Everything unkind: faults by chance, accidents that are arranged, and what people and AWS do.
 
 pub mod accident;
+pub mod amends;
 pub mod by_hand;
 pub mod fate;
 pub mod faults;

@@ -9,7 +9,7 @@ use crate::ids::{ClusterName, SlotName};
 use crate::sim::event::Violation;
 use crate::sim::{FaultLevel, World};
 
-use super::{Scenario, Simulation};
+use super::{Scenario, Simulation, lawful};
 
 /// The end of a simulated rollout.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +45,9 @@ pub struct Summary {
     pub seed: u64,
     /// The number of faults that the world came up with.
     pub faults: u64,
+    /// The reason why a cluster may not come to this end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlawful: Option<String>,
     #[serde(skip)]
     pub ending: Ending,
     #[serde(skip)]
@@ -68,9 +71,17 @@ impl Summary {
             invariant_violations: world.violations(),
             seed: scenario.seed,
             faults: transcript.faults,
+            unlawful: lawful::objection(&ending, &simulation.committed(), world),
             ending,
             fault_level: scenario.faults,
         }
+    }
+}
+
+impl Summary {
+    /// Says whether a run must not end like this.
+    pub fn must_not_be(&self) -> bool {
+        matches!(self.ending, Ending::Violated | Ending::Unsettled) || self.unlawful.is_some()
     }
 }
 
@@ -105,7 +116,7 @@ impl Tally {
     /// Counts one run in.
     pub fn add(&mut self, summary: &Summary) {
         *self.endings.entry(summary.ending.clone()).or_default() += 1;
-        if matches!(summary.ending, Ending::Violated | Ending::Unsettled) {
+        if summary.must_not_be() {
             self.failures.push((summary.seed, summary.ending.clone()));
         }
         self.passes += summary.passes;

@@ -97,6 +97,8 @@ pub struct Run {
     /// Accidents that did happen.
     pub accidents: usize,
     pub transcript: String,
+    /// The effects in the order in which they were sent.
+    pub order: Vec<String>,
 }
 
 impl Case {
@@ -157,7 +159,13 @@ impl Case {
         for violation in world.violations() {
             transcript.text.push_str(&format!("{violation:?}\n"));
         }
-        Run { came, sent: world.sent(), accidents: transcript.accidents, transcript: transcript.text }
+        Run {
+            came,
+            sent: world.sent(),
+            accidents: transcript.accidents,
+            transcript: transcript.text,
+            order: transcript.order,
+        }
     }
 
     fn group(&self, world: &World) -> Option<GroupEnd> {
@@ -224,6 +232,7 @@ pub struct Transcript {
     pub text: String,
     accidents: usize,
     done: BTreeSet<(String, String)>,
+    order: Vec<String>,
 }
 
 impl Transcript {
@@ -231,6 +240,9 @@ impl Transcript {
         self.text.push_str(&text::line(line));
         self.text.push('\n');
         let Line::World { event, .. } = line else { return };
+        if let What::Action { action, .. } = &event.what {
+            self.order.push(action.clone());
+        }
         match &event.what {
             What::Crash { .. } | What::Fault { .. } => self.accidents += 1,
             // Memory of which slots there are: written as often as volumes come to be one after the other.

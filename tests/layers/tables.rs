@@ -121,12 +121,13 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
                             "world/reads", "world/settle"]),
     // whoever moves it
     ("unkind/interfere",  &["time", "words", "ec2", "world"]),
-    ("unkind/inject",     &["unkind/faults", "world", "unkind/interfere"]),
-    ("turn",              &["time", "world", "unkind/interfere", "unkind/inject"]),
+    ("unkind/amends",     &["ec2", "world", "unkind/interfere"]),
+    ("unkind/inject",     &["ec2", "unkind/standing", "unkind/faults", "world", "unkind/interfere"]),
+    ("turn",              &["time", "world", "unkind/interfere", "unkind/amends", "unkind/inject"]),
     ("store",             &["world"]),
     ("handle",            &["time", "words", "ec2", "event", "transcript", "pace", "world", "turn", "store"]),
-    ("unkind/by_hand",    &["time", "content", "ec2", "unkind/accident", "unkind/standing", "unkind/interfere", "handle"]),
-    ("unkind",            &["unkind/fate", "unkind/accident", "unkind/standing", "unkind/faults", "unkind/interfere", "unkind/inject", "unkind/by_hand"]),
+    ("unkind/by_hand",    &["time", "content", "ec2", "unkind/accident", "unkind/standing", "unkind/interfere", "unkind/amends", "handle"]),
+    ("unkind",            &["unkind/fate", "unkind/accident", "unkind/standing", "unkind/faults", "unkind/interfere", "unkind/amends", "unkind/inject", "unkind/by_hand"]),
     ("ports",             &["time", "words", "ec2", "latency", "unkind/fate", "world", "unkind/interfere", "turn", "handle"]),
     ("executor",          &["time", "turn", "handle"]),
 ]};

@@ -15,7 +15,8 @@ fn stopping_a_voter_that_the_quorum_needs_breaks_s1() {
     let harness = Harness::settled();
     harness.world.stop_instance(&harness.of(0).0);
     harness.pass(seconds(30));
-    harness.force(1, stop(&harness.of(1).0)).unwrap();
+    let follower = (1..3).find(|number| follows(&harness, *number)).unwrap();
+    harness.force(follower, stop(&harness.of(follower).0)).unwrap();
     assert_eq!(harness.broken(), ["S1"]);
 }
 
@@ -26,6 +27,48 @@ fn stopping_a_voter_just_after_another_was_lost_is_nobodys_fault() {
     harness.pass(seconds(5));
     harness.force(1, stop(&harness.of(1).0)).unwrap();
     assert_eq!(harness.broken(), [""; 0]);
+}
+
+#[test]
+fn stopping_in_a_slot_that_is_not_claimed_breaks_s15() {
+    let harness = Harness::settled();
+    let follower = harness.follower();
+    let (instance, _) = harness.of(follower);
+    harness.claim((follower + 1) % 3);
+    harness.view();
+    harness.world.send_unchecked(&harness.spec.name, Some(&harness.slot(follower)), &stop(&instance)).unwrap();
+    assert_eq!(harness.broken(), ["S15"]);
+}
+
+#[test]
+fn stopping_a_member_that_leads_breaks_s11() {
+    let harness = Harness::settled();
+    harness.pass(seconds(60));
+    let follower = harness.follower();
+    let leader = (0..3).find(|number| *number != follower && !follows(&harness, *number)).unwrap();
+    let (instance, _) = harness.of(leader);
+    harness.force(leader, stop(&instance)).unwrap();
+    assert_eq!(harness.broken(), ["S11"]);
+}
+
+/// Says whether the member of a slot does not lead.
+fn follows(harness: &Harness, number: usize) -> bool {
+    let membership = harness.membership();
+    membership.of_slot(&harness.slot(number)).map(|member| &member.id) != membership.leader.as_ref()
+}
+
+#[test]
+fn the_same_call_again_and_again_breaks_s17() {
+    let harness = Harness::settled();
+    let (instance, _) = harness.of(0);
+    for _ in 0..40 {
+        harness.world.start_instance(&instance);
+        harness.world.stop_instance(&instance);
+        harness.pass(seconds(65));
+        harness.force(0, CloudEffect::Start { instance: instance.clone() }).unwrap();
+        harness.pass(seconds(20));
+    }
+    assert_eq!(harness.broken(), ["S17"]);
 }
 
 #[test]
@@ -42,6 +85,7 @@ fn stopping_without_looking_again_breaks_s2() {
     let harness = Harness::settled();
     harness.view();
     harness.launches(0, 4);
+    harness.claim(0);
     harness.world.send_unchecked(&harness.spec.name, Some(&harness.slot(0)), &stop(&harness.of(0).0)).unwrap();
     assert_eq!(harness.broken(), ["S2"]);
 }

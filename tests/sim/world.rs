@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hermitcrab::action::{CloudEffect, Launch, MemberEffect};
 use hermitcrab::ids::{Attempt, ClusterName, ImageId, InstanceId, MemberId, Owner, SlotName, Token, VolumeId};
-use hermitcrab::observed::{CloudView, Health, Instance, InstanceState, Membership, Volume};
+use hermitcrab::observed::{Claim, CloudView, Health, Instance, InstanceState, Membership, Purpose, Volume};
 use hermitcrab::ports::{Canaries, Clock, Cloud, Decision, Members, Outcome, PortError, Seat, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
 use hermitcrab::spec::ClusterSpec;
@@ -119,7 +119,27 @@ impl Harness {
         (0..3).find(|number| !leads(number)).unwrap()
     }
 
+    /// Has the claim name a slot, as it does before a controller stops anything there.
+    pub fn claim(&self, number: usize) {
+        let claim = Claim {
+            slot: self.slot(number),
+            attempt: Attempt(4),
+            tries: 0,
+            purpose: Purpose::Fill,
+            member: None,
+            generation: self.spec.generation(),
+            image: ImageId::from(NEW),
+            recruit: None,
+            request: None,
+            since: self.world.now(),
+        };
+        self.world.put_claim(&self.spec.name, claim);
+    }
+
     pub fn try_do(&self, number: usize, effect: CloudEffect) -> Result<Outcome, PortError> {
+        if matches!(effect, CloudEffect::Stop { .. }) {
+            self.claim(number);
+        }
         let slot = self.slot(number);
         block_on(&self.world, Cloud::change(&self.world, &self.spec, Some(&slot), &effect, &AT_ANY_TIME))
     }
@@ -129,6 +149,9 @@ impl Harness {
     }
 
     pub fn force(&self, number: usize, effect: CloudEffect) -> Result<Outcome, PortError> {
+        if matches!(effect, CloudEffect::Stop { .. }) {
+            self.claim(number);
+        }
         self.view(); // a controller that looks, and then does not check
         self.world.send_unchecked(&self.spec.name, Some(&self.slot(number)), &effect)
     }
@@ -179,6 +202,7 @@ impl Harness {
     /// Brings slots to the new image, one after the other, and writes a canary before each new member is back.
     pub fn rolls(&self, numbers: std::ops::Range<usize>) {
         for number in numbers {
+            self.makes_leader((number + 1) % 3);
             let (old, _) = self.moves_to_a_new_instance(number, 4 + number as u32);
             self.write(&format!("roll/{number}"), "meanwhile").unwrap();
             self.pass(seconds(60));

@@ -21,8 +21,10 @@ pub(super) struct Call<'a> {
 /// A judgement of one call: what breaks the rule, if anything does.
 type Judgement = fn(&Call) -> Option<String>;
 
-const RULES: [(Rule, Judgement); 15] = [
+const RULES: [(Rule, Judgement); 17] = [
     (Rule::Quorum, stop_keeps_quorum),
+    (Rule::LeaderLast, leader_hands_over_first),
+    (Rule::ClaimedStop, stopped_only_when_claimed),
     (Rule::FreshReadings, reads_follow_own_writes),
     (Rule::VolumesConserved, nothing_is_terminated_with_a_volume),
     (Rule::DetachedWhenDown, detached_only_when_down),
@@ -82,6 +84,27 @@ fn stop_keeps_quorum(call: &Call) -> Option<String> {
     let others = others.filter(|other| other.was_up && (other.up || call.is_race(other.since))).count();
     let needed = quorum(call.facts.declared.len());
     (others < needed).then(|| format!("{instance} of {slot} was stopped with {others} other healthy voters"))
+}
+
+/// Allows to stop a member that leads only if it has begun to lead so lately that the sender could not know.
+fn leader_hands_over_first(call: &Call) -> Option<String> {
+    let CloudEffect::Stop { instance } = call.effect else { return None };
+    let (leader, since) = call.facts.leads.as_ref().filter(|_| !call.facts.has_ended())?;
+    let known = leader == instance && !call.is_race(*since);
+    known.then(|| format!("{instance} was stopped while its member led"))
+}
+
+/// Allows to stop a healthy voter only in the slot that is claimed.
+fn stopped_only_when_claimed(call: &Call) -> Option<String> {
+    let CloudEffect::Stop { instance } = call.effect else { return None };
+    let slot = &call.instance()?.slot;
+    let serves = call.facts.slots.get(slot)?.healthy_on.as_ref() == Some(instance);
+    let wrong = serves && !call.facts.has_ended() && call.facts.claimed.as_ref() != Some(slot);
+    wrong.then(|| format!("{instance} of {slot} was stopped while the claim named {}", claimed(call)))
+}
+
+fn claimed(call: &Call) -> String {
+    call.facts.claimed.as_ref().map_or_else(|| "no slot".to_owned(), ToString::to_string)
 }
 
 /// Allows nothing disruptive before the world was looked at again after the sender's own last write.

@@ -20,6 +20,11 @@ pub struct Facts {
     pub groups: BTreeMap<String, GroupFacts>,
     /// The end that a person has put to the cluster.
     pub ending: Option<Ending>,
+    /// The slot that the claim names.
+    pub claimed: Option<SlotName>,
+    /// The instance whose member leads, and the moment since which it has been leading; none where leadership cannot be
+    /// handed over, or to nobody.
+    pub leads: Option<(InstanceId, Millis)>,
 }
 
 /// The facts of a slot's member.

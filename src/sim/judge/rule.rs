@@ -37,6 +37,15 @@ pub enum Rule {
     /// An adopted group is held still while its members are replaced, and then goes on as before.
     #[serde(rename = "group")]
     GroupHeldStill,
+    /// A member that leads is stopped only after leadership was handed over, where the application can do that.
+    #[serde(rename = "S11")]
+    LeaderLast,
+    /// A member is stopped only in the slot that the claim names.
+    #[serde(rename = "S15")]
+    ClaimedStop,
+    /// Nothing is done or tried again and again without end.
+    #[serde(rename = "S17")]
+    NoLoop,
     /// A member that comes back is who it was.
     #[serde(rename = "identity")]
     SameMember,
@@ -59,6 +68,9 @@ impl Rule {
             Self::OwnResources => "S8",
             Self::DeletedAtTheEnd => "end",
             Self::GroupHeldStill => "group",
+            Self::LeaderLast => "S11",
+            Self::ClaimedStop => "S15",
+            Self::NoLoop => "S17",
             Self::SameMember => "identity",
             Self::SameData => "data",
         }
@@ -78,6 +90,9 @@ impl fmt::Display for Rule {
             Self::OwnResources => "a call changes only what belongs to its cluster",
             Self::DeletedAtTheEnd => "data are deleted only at the end of their cluster, as somebody has said",
             Self::GroupHeldStill => "an adopted group is held still during a replacement, and then goes on as before",
+            Self::LeaderLast => "a member that leads is stopped only after leadership was handed over",
+            Self::ClaimedStop => "a member is stopped only in the slot that the claim names",
+            Self::NoLoop => "nothing is done or tried again and again without end",
             Self::SameMember => "a member that comes back is who it was",
             Self::SameData => "a member that comes back knows what it knew",
         })

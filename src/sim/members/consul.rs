@@ -113,6 +113,10 @@ impl Kind for Consul {
         }
     }
 
+    fn can_hand_over(&self) -> bool {
+        self.can_transfer()
+    }
+
     fn set_least(&mut self, least: usize) {
         self.autopilot.min_quorum = least;
     }

@@ -44,6 +44,9 @@ pub(super) trait Kind {
     /// Carries out a request, which the leader was sent.
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal>;
 
+    /// Says whether leadership can be handed over.
+    fn can_hand_over(&self) -> bool;
+
     /// Sets down to how many the members may remove dead ones. A kind that never does has nothing to set.
     fn set_least(&mut self, _least: usize) {}
 

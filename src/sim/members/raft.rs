@@ -99,6 +99,11 @@ impl Raft {
         (process.from + caught).min(self.index(now))
     }
 
+    /// Tells since when the leader has been leading.
+    pub fn leads_since(&self) -> Millis {
+        self.index_at
+    }
+
     /// Finds the process of the leader.
     pub fn leading(&self) -> Option<&Process> {
         self.processes.get(self.leader.as_ref()?)

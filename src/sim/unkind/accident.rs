@@ -19,6 +19,8 @@ pub enum Accident {
     AnswerLost,
     /// The call's controller stands still for this long between sending it and its taking effect.
     Pause(Duration),
+    /// The call takes effect twice, because something on its way sent it again.
+    Twice,
     /// The adapter's own look before the call shows what was so this long ago.
     StaleLook(Duration),
 }
@@ -55,6 +57,7 @@ impl Accident {
             Self::Pause(span) => CallFate { pause: Some(span.as_millis() as Millis), ..fate },
             Self::Refused(kind) => CallFate { refused: Some(kind), ..fate },
             Self::AnswerLost => CallFate { lost: Some(TIMEOUT), ..fate },
+            Self::Twice => CallFate { twice: true, ..fate },
             Self::StaleLook(_) => fate,
         }
     }
@@ -66,6 +69,7 @@ impl Accident {
             Self::Refused(ErrorKind::Throttled) => Some("throttled"),
             Self::Refused(_) => Some("refused"),
             Self::AnswerLost => Some("answer-lost"),
+            Self::Twice => Some("sent-twice"),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::accident::Accident;
-use super::interfere;
 use super::standing::{Look, Refused};
+use super::{amends, interfere};
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
-use crate::observed::{Group, Instance, Volume};
+use crate::observed::{Claim, ClaimRecord, Group, Instance, Volume};
 use crate::ports::ErrorKind;
 use crate::sim::content::Content;
 use crate::sim::ec2::{Move, Protection};
@@ -116,6 +116,11 @@ impl World {
         self.with(|state| interfere::copy_volume(state, id))
     }
 
+    /// Deletes the copy of a volume, as whoever made it does, unless it is in use.
+    pub fn discard_copy(&self, id: &VolumeId) {
+        self.with(|state| amends::delete(state, id));
+    }
+
     /// Edits what EC2 says of an instance, e.g. its tags.
     pub fn edit_instance(&self, id: &InstanceId, edit: impl FnOnce(&mut Instance)) {
         self.with(|state| state.region.edit_instance(id, edit));
@@ -213,6 +218,14 @@ impl World {
 
 // Interference with controllers and their claims.
 impl World {
+    /// Has the claim name a slot, whatever it named before.
+    pub fn put_claim(&self, cluster: &ClusterName, claim: Claim) {
+        self.with(|state| {
+            let record = state.claims.get(cluster).cloned().unwrap_or_default();
+            state.claims.put(cluster, ClaimRecord { held: Some(claim), ..record });
+        });
+    }
+
     /// Has the members of a cluster keep the claims, its own among them.
     pub fn keep_claims_in(&self, cluster: &ClusterName) {
         self.with(|state| state.claims.kept_by = Some(cluster.clone()));
@@ -281,6 +294,24 @@ impl World {
 
 // Questions.
 impl World {
+    /// Tells of something that a person did to the desired state.
+    pub fn note(&self, cluster: &ClusterName, deed: &str, detail: String) {
+        self.with(|state| state.fault(Some(cluster), deed, detail));
+    }
+
+    /// Says whether somebody has deleted a data volume.
+    pub fn lost_a_volume(&self) -> bool {
+        self.state.borrow().faults.lost_a_volume
+    }
+
+    /// Lists the declared slots whose member is no healthy voter.
+    pub fn slots_down(&self, cluster: &ClusterName) -> Vec<SlotName> {
+        let state = self.state.borrow();
+        let Some(known) = state.clusters.get(cluster) else { return Vec::new() };
+        let is_down = |slot: &&SlotName| known.slots.get(*slot).is_none_or(|record| !record.up);
+        known.declared.slots.keys().filter(is_down).cloned().collect()
+    }
+
     /// Counts how often a guest has formatted a volume. Once is right.
     pub fn times_formatted(&self, id: &VolumeId) -> u32 {
         self.state.borrow().region.volumes.get(id).map_or(0, |disk| disk.content.formatted)

@@ -15,6 +15,8 @@ pub struct CallFate {
     /// The call takes effect, and its answer is lost: the caller hears of a failure after this time.
     pub lost: Option<Millis>,
     pub crash: Option<CrashPoint>,
+    /// The call takes effect, and then again.
+    pub twice: bool,
     /// The controller stands still for this long after it sent the call.
     pub pause: Option<Millis>,
 }

@@ -19,6 +19,9 @@ pub struct Faults {
     /// Nothing is injected after this.
     pub end: Millis,
     pub last: Option<Millis>,
+    /// Somebody has deleted a data volume, which nobody can undo.
+    #[serde(default)]
+    pub lost_a_volume: bool,
     pub swarm: Swarm,
     /// An executor is there that honours crashes and pauses.
     #[serde(skip)]
@@ -73,9 +76,22 @@ pub enum Injection {
     LoseClaimStore,
     Pause,
     DeleteVolume,
+    FailChecks,
+    TroubleVolume,
+    HostStops,
+    Stick,
+    Refuse,
+    BounceLeadership,
+    LeastMembers,
+    CopyVolume,
+    Protect,
+    OldLooks,
+    FailSnapshots,
+    EndLaunches,
+    Skew,
 }
 
-const EVERY_INJECTION: [Injection; 12] = [
+const EVERY_INJECTION: [Injection; 25] = [
     Injection::StopInstance,
     Injection::TerminateInstance,
     Injection::EditTags,
@@ -88,9 +104,40 @@ const EVERY_INJECTION: [Injection; 12] = [
     Injection::NoisyNeighbour,
     Injection::LoseClaimStore,
     Injection::Pause,
+    Injection::FailChecks,
+    Injection::TroubleVolume,
+    Injection::HostStops,
+    Injection::Stick,
+    Injection::Refuse,
+    Injection::BounceLeadership,
+    Injection::LeastMembers,
+    Injection::CopyVolume,
+    Injection::Protect,
+    Injection::OldLooks,
+    Injection::FailSnapshots,
+    Injection::EndLaunches,
+    Injection::Skew,
+];
+
+/// The ways in which a changing call may be refused; the first is how a look is.
+const ANY_REFUSAL: [ErrorKind; 6] = [
+    ErrorKind::Unreachable,
+    ErrorKind::Denied,
+    ErrorKind::Invalid,
+    ErrorKind::NotFound,
+    ErrorKind::NoCapacity,
+    ErrorKind::Unknown,
 ];
 
 impl Faults {
+    /// Draws how a kind of call is refused for a while.
+    pub fn draw_refusal(&self, chance: &mut Chance) -> (Option<&'static str>, ErrorKind) {
+        let calls =
+            ["launch", "stop", "start", "snapshot", "detach", "attach", "terminate", "retire", "settle", "reject"];
+        let kind = chance.rng.choice(ANY_REFUSAL).unwrap_or(ErrorKind::Unreachable);
+        (chance.rng.choice(calls), kind)
+    }
+
     /// Draws the faults of a world.
     pub fn draw(level: FaultLevel, chance: &mut Chance) -> Self {
         let swarm = match level {
@@ -103,6 +150,7 @@ impl Faults {
             level,
             end,
             last: None,
+            lost_a_volume: false,
             swarm,
             crashable: false,
             arranged: Arranged::default(),
@@ -133,13 +181,18 @@ impl Faults {
         if !self.are_on(now) {
             return fate;
         }
-        if chance.hit(self.swarm.throttled) {
+        // A controller looks many times for each change that it makes: so a look is refused less often.
+        let (throttled, refused) = (self.swarm.throttled, self.swarm.refused);
+        let (throttled, refused) = if mutating { (throttled * 2, refused * 2) } else { (throttled / 3, refused / 3) };
+        if chance.hit(throttled) {
             fate.refused = Some(ErrorKind::Throttled);
-        } else if chance.hit(self.swarm.refused) {
-            fate.refused = Some(ErrorKind::Unreachable);
+        } else if chance.hit(refused) {
+            let kinds = if mutating { &ANY_REFUSAL[..] } else { &ANY_REFUSAL[..1] };
+            fate.refused = chance.rng.choice(kinds.iter().copied());
         } else if mutating {
             fate.lost = chance.hit(self.swarm.lost).then(|| if chance.rng.bool() { TIMEOUT } else { 500 });
         }
+        fate.twice = mutating && chance.hit(self.swarm.lost / 2);
         if mutating && self.crashable {
             self.draw_death(now, chance, &mut fate);
         }

@@ -8,7 +8,7 @@ use crate::ports::Outcome;
 use crate::sim::ec2::{Call, Machine};
 use crate::sim::time::{Millis, instant};
 use crate::sim::words::Refusal;
-use crate::sim::world::{State, Tick, Undo};
+use crate::sim::world::{Amend, State, Tick, Undo};
 
 /// Maintenance is announced a week ahead.
 const NOTICE: Millis = 7 * 86_400_000;
@@ -19,6 +19,7 @@ const RETIREMENT: &str = "instance-retirement";
 /// Stops an instance.
 pub fn stop_instance(state: &mut State, id: &InstanceId) {
     if call(state, id, &CloudEffect::Stop { instance: id.clone() }).is_ok() {
+        state.amends.push(Amend::Start(id.clone()));
         fault_of(state, id, "meddler-stop");
     }
 }
@@ -150,6 +151,7 @@ pub fn copy_volume(state: &mut State, id: &VolumeId) -> Option<VolumeId> {
     let chance = &mut state.chance;
     let copy = state.region.copy_volume(id, &mut |prefix| chance.id(prefix))?;
     let cluster = state.region.volumes.get(&copy).map(|disk| disk.cluster.clone());
+    state.amends.push(Amend::Delete(copy.clone()));
     state.fault(cluster.as_ref(), "volume-copied", format!("{id} as {copy}"));
     Some(copy)
 }
@@ -194,6 +196,28 @@ pub fn host_stops(state: &mut State, id: &InstanceId) {
     fault_of(state, id, "host-stop");
 }
 
+/// Protects an instance from being terminated, as somebody does who wants nothing to happen to it.
+pub fn protect(state: &mut State, id: &InstanceId) {
+    let Some(machine) = state.region.instances.get_mut(id) else { return };
+    machine.protection.termination = true;
+    state.amends.push(Amend::Unprotect(id.clone()));
+    fault_of(state, id, "protected");
+}
+
+/// Lets leadership come back to whoever hands it over, so many times.
+pub fn bounce_leadership(state: &mut State, name: &ClusterName, times: u32) {
+    let Some(cluster) = state.clusters.get_mut(name) else { return };
+    cluster.members.bounce_leadership(times);
+    state.fault(Some(name), "leadership-bounces", format!("{times} times"));
+}
+
+/// Sets down to how many the members may remove dead ones, as somebody does by hand or with Terraform.
+pub fn set_least_members(state: &mut State, name: &ClusterName, least: usize) {
+    let Some(cluster) = state.clusters.get_mut(name) else { return };
+    cluster.members.set_least(least);
+    state.fault(Some(name), "least-members", least.to_string());
+}
+
 /// Lets an instance's status checks fail for a while, although nothing else is wrong.
 pub fn fail_checks(state: &mut State, id: &InstanceId, span: Millis) {
     let is_running = |machine: &Machine| machine.seen.state == InstanceState::Running;
@@ -227,6 +251,7 @@ pub fn mend_volume(state: &mut State, id: &VolumeId) {
 pub fn delete_volume(state: &mut State, id: &VolumeId) {
     let Some(cluster) = state.region.volumes.get(id).map(|disk| disk.cluster.clone()) else { return };
     state.change_region(|region| region.lose_volume(id));
+    state.faults.lost_a_volume = true;
     state.fault(Some(&cluster), "volume-deleted", id.to_string());
 }
 

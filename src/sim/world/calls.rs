@@ -6,7 +6,7 @@ use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId};
 use crate::ports::Outcome;
 use crate::sim::ec2::Call;
 use crate::sim::event::What;
-use crate::sim::judge;
+use crate::sim::judge::{self, Rule};
 use crate::sim::words::Refusal;
 
 impl State {
@@ -103,6 +103,11 @@ impl State {
             self.transcript.count(effect.name());
             let now = self.now;
             self.controllers.entry(sender.controller).or_default().wrote.insert(cluster.clone(), now);
+        }
+        let subject = slot.map_or("", |slot| slot);
+        if self.transcript.is_loop(self.now, cluster, effect.name(), subject, outcome.is_none()) {
+            let detail = format!("{} for {cluster} {subject} again and again", effect.name());
+            self.violate(cluster, Rule::NoLoop, detail);
         }
         let Named { instance, volume, image } = Named::by(effect, result);
         let (action, controller) = (effect.name().to_owned(), sender.controller);

@@ -29,6 +29,8 @@ impl State {
             snapshots: holdings.snapshots.clone(),
             groups: groups.clone(),
             ending: self.claims.get(name).and_then(|claim| claim.ending.clone()),
+            claimed: self.claims.get(name).and_then(|claim| Some(claim.held.as_ref()?.slot.clone())),
+            leads: cluster.members.leads_since(self.now),
         })
     }
 

@@ -31,6 +31,9 @@ pub struct State {
     pub claims: Claims,
     pub clusters: BTreeMap<ClusterName, Cluster>,
     pub controllers: BTreeMap<u8, Controller>,
+    /// Everything that people will undo.
+    #[serde(default)]
+    pub amends: Vec<Amend>,
     pub transcript: Transcript,
     #[serde(skip)]
     pub sleepers: Sleepers,
@@ -52,6 +55,19 @@ pub enum Tick {
     Undo(InstanceId, Undo),
     /// A volume's modification ends, and its I/O is well again.
     Mend(VolumeId),
+    /// The faults end, and people undo what they did.
+    Amend,
+}
+
+/// A deed of a person that somebody undoes when the faults end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Amend {
+    /// The instance that was stopped is started.
+    Start(InstanceId),
+    /// The copy of a volume is deleted.
+    Delete(VolumeId),
+    /// The instance is protected no more.
+    Unprotect(InstanceId),
 }
 
 /// The end of an interference.
@@ -171,12 +187,17 @@ impl State {
             claims: Claims::default(),
             clusters: BTreeMap::new(),
             controllers: BTreeMap::new(),
+            amends: Vec::new(),
             transcript: Transcript::default(),
             sleepers: Sleepers::default(),
             pace: None,
             autosave: None,
         };
         state.schedule_injection();
+        if level != FaultLevel::None {
+            let end = state.faults.end;
+            state.schedule(end, Tick::Amend);
+        }
         state
     }
 

@@ -1,0 +1,34 @@
+//! The lawful ends of a run: once faults have stopped and people have undone what they did, a cluster is settled, or its image
+//! was rejected and all members run on what ran before, or somebody did or withholds something and the answer names it.
+
+use crate::sim::World;
+use crate::spec::{Approval, ClusterSpec, OnFailure};
+
+use super::Ending;
+
+/// Says why an ending is none that a cluster may come to, if it is none.
+pub fn objection(ending: &Ending, spec: &ClusterSpec, world: &World) -> Option<String> {
+    let down = world.slots_down(&spec.name);
+    let all_up = || (!down.is_empty()).then(|| format!("{ending}, and {} of its members are down", down.len()));
+    match ending {
+        Ending::Violated | Ending::Unsettled => None,
+        Ending::Settled => all_up(),
+        Ending::Blocked(gates) if gates.contains(&"generation-rejected") => all_up(),
+        Ending::Blocked(gates) if gates.iter().any(|gate| is_withheld(gate, spec)) => None,
+        Ending::Stalled("VolumeMissing") if world.lost_a_volume() => None,
+        Ending::Stalled("Held") if spec.rollout.on_failure == OnFailure::Hold => None,
+        Ending::Blocked(_) | Ending::Stalled(_) if world.lost_a_volume() => None,
+        Ending::Blocked(_) | Ending::Stalled(_) => Some(format!("{ending}, although nobody did or withholds anything")),
+    }
+}
+
+/// Says whether a gate stands for something that the file says.
+fn is_withheld(gate: &str, spec: &ClusterSpec) -> bool {
+    match gate {
+        "suspended" => spec.suspend,
+        "frozen" => spec.freeze,
+        "approval-required" => spec.rollout.approval != Approval::Never,
+        "outside-window" => !spec.rollout.windows.is_empty(),
+        _ => false,
+    }
+}
