@@ -196,6 +196,7 @@ impl Effect {
             Self::Member(MemberEffect::TransferLeadership { .. }) => "transfer-leadership",
             Self::Member(MemberEffect::SetPruning { .. }) => "set-pruning",
             Self::Claim(ClaimEffect::Claim { .. }) => "claim",
+            Self::Claim(ClaimEffect::MarkStop { .. }) => "mark-stop",
             Self::Claim(ClaimEffect::Release { .. }) => "release",
             Self::Claim(ClaimEffect::CreateAgain { .. }) => "create-again",
             Self::Claim(ClaimEffect::End { .. }) => "end",

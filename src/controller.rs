@@ -16,7 +16,7 @@ use crate::action::Action;
 use crate::event::{Acted, EventKind, Failed, Listeners, Pass};
 use crate::ids::{ClusterName, Owner};
 use crate::limits::Limits;
-use crate::observed::{CloudView, Instance, InstanceState, Observation, Reading, Sweep};
+use crate::observed::{CloudView, Followed, Instance, InstanceState, Observation, Reading, Sweep};
 use crate::plan::{Goal, Plan, towards};
 use crate::ports::{Clock, Coordination, Decision, Members, Outside, PortError, Seat, chain};
 use crate::spec::ClusterSpec;
@@ -27,6 +27,7 @@ pub mod converge;
 pub mod convergence;
 mod dates;
 pub mod fleet;
+mod followed;
 mod memory;
 mod retry;
 mod setbacks;
@@ -195,6 +196,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         backoff: &mut Backoff,
     ) -> (Rc<Pass>, Duration) {
         let (seen, seats, plan) = self.decide(goal, &spec, memory).await;
+        memory.following.planned(seen.now, &plan);
         let status = Rc::new(status(&spec, &seen, &plan, memory.status.as_deref()));
         let is_new = memory.status.as_ref().is_none_or(|before| !same_but_for_spans(&before.answer, &status.answer));
         let has_looked = seen.cloud.seen().is_some() && seen.claim.seen().is_some();
@@ -233,6 +235,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         let told = outcome.as_ref().map(Clone::clone).map_err(Failed::from);
         let acted = Acted { action: action.clone(), status: pass.status.clone(), outcome: told };
         self.listeners.tell(now, Some(&pass.spec.name), EventKind::Acted(Rc::new(acted)));
+        memory.following.wrote(action);
         memory.wrote(now, action, &outcome);
         let (times, is_named) = memory.setbacks.latest(now, action);
         backoff.after(&outcome, times, is_named)
@@ -281,7 +284,9 @@ impl<'l, O: Outside> Controller<'l, O> {
             undeclared,
             membership: reading(begun, membership),
             claim: reading(begun, record),
+            claim_kept_at: self.outside.coordination().kept_at().await,
             steady: BTreeMap::new(),
+            followed: Followed::default(),
             last_launch: memory.last_launch.clone(),
             creations: Vec::new(),
             watched_since: None,
@@ -293,6 +298,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             kill_switch: (self.settings.kill_switch)(),
             owner: self.settings.owner.clone(),
         };
+        memory.following.follow(&mut seen);
         memory.compare(&mut seen);
         (seen, seats)
     }

@@ -4,6 +4,8 @@
 //! compare-and-set. Safety rests on that alone. The lease is there to save work: it keeps a second controller from
 //! planning what the first one plans already, and it cannot keep a call from arriving late.
 
+use std::net::IpAddr;
+
 use crate::action::ClaimEffect;
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
@@ -69,6 +71,13 @@ impl<C: Clock> Coordination for Claims<C> {
         match self {
             Self::Local(local) => local.write(cluster, effect).await,
             Self::Consul(consul) => consul.write(cluster, effect).await,
+        }
+    }
+
+    async fn kept_at(&self) -> Vec<IpAddr> {
+        match self {
+            Self::Local(local) => local.kept_at().await,
+            Self::Consul(consul) => consul.kept_at().await,
         }
     }
 

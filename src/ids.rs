@@ -99,6 +99,15 @@ name! {
     /// A versioned hash of all in a spec that makes an instance what it is.
     Generation
 }
+
+impl Generation {
+    /// Names a generation together with something of one slot's, e.g. `v1-803a6edaed58c3bf@subnet-0a1b2c3d`: what failed
+    /// may be either.
+    pub fn together_with(&self, own: &str) -> Self {
+        Self::from(format!("{self}@{own}"))
+    }
+}
+
 name! {
     /// A hash of a spec and of the facts that matter to its rollout. Approval is given to it.
     PlanId

@@ -38,6 +38,14 @@ pub struct Limits {
     /// The longest that status checks may take before the new instance is given up: they run once a minute, and a boot
     /// that takes longer than this has failed.
     pub checks: Duration,
+    /// The time that a member has to show itself at its new instance while there is no leader: mounting and starting take
+    /// half a minute. After that its old instance, which can give the cluster its quorum back, is started again.
+    pub first_sign: Duration,
+    /// The time that a wait may last beyond the time at which a person should look, before it is called a stall.
+    pub overdue: Duration,
+    /// The number of times that leadership is moved away from an instance before that is stopped: leadership that has come
+    /// back as often would come back again, and each move is an election.
+    pub transfers: u32,
     /// The number of launches that are tried in a row before a longer pause: BOSH's figure.
     pub launches: u32,
     /// The longer pause. Capacity that is missing comes back in tens of minutes, not in seconds.
@@ -67,6 +75,10 @@ impl Limits {
         slot: minutes(10),
         snapshot: minutes(24 * 60),
         checks: minutes(15),
+        first_sign: minutes(1),
+        overdue: minutes(10),
+
+        transfers: 3,
         launches: 3,
         next_launches: minutes(30),
         group_launch: minutes(5),

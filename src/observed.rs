@@ -1,6 +1,7 @@
 //! The world as it was seen at one moment: plain data, possibly partial or old, and dated.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,9 +42,13 @@ pub struct Observation {
     pub membership: Reading<Membership>,
     /// The record that says which slot may be disrupted.
     pub claim: Reading<ClaimRecord>,
+    /// The addresses of the servers that keep the claim, as far as they are known.
+    pub claim_kept_at: Vec<IpAddr>,
     /// The times since which we ourselves have seen each slot's member healthy at one address without a break. They are
     /// kept in memory, so they may be too late but never too early.
     pub steady: BTreeMap<SlotName, Timestamp>,
+    /// The knowledge of this controller that comes of having followed the cluster.
+    pub followed: Followed,
     /// Our last launch that EC2 gave a clear answer to. A fresh instance may not be shown yet.
     pub last_launch: Option<LastLaunch>,
     /// Our last try to create each volume, where EC2 may not show yet what came of it.
@@ -66,6 +71,18 @@ pub struct Observation {
     pub kill_switch: Option<String>,
     /// Our own value of the tag `hermitcrab:owner`.
     pub owner: Owner,
+}
+
+/// The spans and numbers that one controller knows because it has followed a cluster, all by its own clock. A controller
+/// that has just started knows none of them, so they may delay a decision and never hasten one.
+#[derive(Clone, Debug, Default)]
+pub struct Followed {
+    /// The time at which a claim was first read that says of this instance that it is about to be stopped.
+    pub marked_since: BTreeMap<InstanceId, Timestamp>,
+    /// The number of times that leadership was moved since the claim last changed.
+    pub transfers: u32,
+    /// The wait that was answered last, as a key, and since when it has been the answer.
+    pub waiting: Option<(String, Timestamp)>,
 }
 
 /// A launch that we sent, and EC2's answer.

@@ -74,8 +74,13 @@ pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
 /// Keeps a cluster as declared. Finishing and healing come before every gate on upgrades: a gate that blocked repair
 /// would deadlock. An action that came to nothing keeps its own slot waiting, and no other.
 fn keep_up(look: &Look<'_>) -> Plan {
+    if let Some(plan) = heal::start_again(look).or_else(|| maintenance::mend_for_gates(look)) {
+        return plan;
+    }
     match replacement::finish(look).map(|plan| look.unless_set_back(plan)) {
-        Some(stalled @ Plan::Stalled(_)) => replacement::give_way(look).unwrap_or(stalled),
+        Some(stalled @ Plan::Stalled(_)) => {
+            replacement::give_way(look).or_else(|| replacement::way_out(look)).unwrap_or(stalled)
+        }
         Some(plan) => plan,
         None => heal::repair(look).or_else(|| maintenance::keep_up(look)).unwrap_or_else(|| begin(look)),
     }

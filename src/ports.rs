@@ -83,6 +83,11 @@ pub trait Coordination {
     /// Replaces the record if it still has the revision that the effect expects.
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError>;
 
+    /// Lists the addresses of the servers that keep the records, as far as they are known; none where no server does.
+    async fn kept_at(&self) -> Vec<IpAddr> {
+        Vec::new()
+    }
+
     /// Removes the record of a cluster that is gone for good.
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError>;
 }

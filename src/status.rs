@@ -208,7 +208,9 @@ fn phase(plan: &Plan, look: Option<&Look<'_>>) -> Phase {
         Plan::Blocked(_) => Phase::Blocked,
         Plan::Stalled(_) => Phase::Stalled,
         Plan::Act(..) | Plan::Wait(_) => match claim {
-            Some(claim) if look.and_then(|l| l.slot(&claim.slot)).is_some_and(|s| s.rejected(&claim.generation)) => {
+            Some(claim)
+                if look.and_then(|l| l.slot(&claim.slot)).is_some_and(|s| s.rejected_here(&claim.generation)) =>
+            {
                 Phase::RollingBack
             }
             Some(claim) if claim.old().is_none() => Phase::Healing,
@@ -238,7 +240,7 @@ fn slots(look: &Look<'_>) -> Vec<SlotStatus> {
             health: slot.member.into(),
             claimed,
             step: step.filter(|_| claimed),
-            rejected: slot.rejected(&look.generation),
+            rejected: slot.rejected_here(&look.generation),
         }
     };
     look.slots.iter().map(report).collect()

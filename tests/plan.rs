@@ -59,12 +59,12 @@ macro_rules! variants {
 
 variants! { awaited, AWAITED, Awaited:
 Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch
-Joined Left Recruit SnapshotCompleted VolumeCopied NothingLate }
+NoLateStop Joined Left Recruit SnapshotCompleted VolumeCopied NothingLate }
 variants! { why, WHY, Why:
-Outdated Lost New Interrupted NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack Superseded GivesWay Proven Forming WouldPrune Memory
+Outdated Lost New Stopped CannotStart Stuck Interrupted NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack Superseded GivesWay Proven Forming WouldPrune Memory
 Tags KeepStill OutOfStep LetGo TemplateBehind Unwanted }
 variants! { stall, STALL, Stall:
-VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Held RollbackFailed
+VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Overdue Held RollbackFailed
 ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed NotAsExpected CapacityUnavailable VolumeNotMade }
 variants! { rank, RANK, Rank: Unhealthy Maintenance LeaderFirst NonVoter Follower LeaderLast }
 
@@ -99,6 +99,7 @@ const EFFECTS: &[&str] = &[
     "transfer-leadership",
     "set-pruning",
     "claim",
+    "mark-stop",
     "release",
     "create-again",
     "end",

@@ -1,15 +1,20 @@
 //! Compare-and-set of a cluster's claim record, and what the record is afterwards.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{SlotName, VolumeName};
+use crate::ids::{InstanceId, SlotName, VolumeName};
 use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, elapsed};
 
 /// Number of generations whose rehearsals are remembered.
 const REMEMBERED: usize = 8;
+
+/// The time for which an instance that was left stopped is remembered: a week, as long as anybody may take to mend what
+/// keeps it from being started.
+const REMEMBERED_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// A compare-and-set of a cluster's claim record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,12 +22,16 @@ const REMEMBERED: usize = 8;
 pub enum ClaimEffect {
     /// Claim a slot, or claim it anew with a further attempt.
     Claim { claim: Claim, expects: u64 },
+    /// Say in the claim that an instance is about to be stopped.
+    MarkStop { instance: InstanceId, expects: u64 },
     /// Give the slot up: it is settled again.
     Release {
         /// The revision that is replaced.
         expects: u64,
         /// Slots known to be initialised.
         initialised: BTreeSet<SlotName>,
+        /// The instances that were stopped under the claim, and that nobody has started again.
+        stopped: BTreeSet<InstanceId>,
         /// The replacement was taken back, or dropped while a launch may have been on its way.
         taken_back: bool,
     },
@@ -48,6 +57,7 @@ impl ClaimEffect {
     pub fn expects(&self) -> u64 {
         match self {
             Self::Claim { expects, .. }
+            | Self::MarkStop { expects, .. }
             | Self::Release { expects, .. }
             | Self::CreateAgain { expects, .. }
             | Self::End { expects, .. }
@@ -64,8 +74,15 @@ impl ClaimEffect {
                 next.last_attempt = next.last_attempt.max(claim.attempt);
                 next.held = Some(claim.clone());
             }
-            Self::Release { initialised, taken_back, .. } => {
+            Self::MarkStop { instance, .. } => {
+                if let Some(claim) = &mut next.held {
+                    claim.stops.insert(instance.clone());
+                }
+            }
+            Self::Release { initialised, stopped, taken_back, .. } => {
                 next.held = None;
+                next.stopped.retain(|_, since| elapsed(now, *since) < REMEMBERED_FOR);
+                next.stopped.extend(stopped.iter().map(|instance| (instance.clone(), now)));
                 next.initialised.extend(initialised.iter().cloned());
                 if *taken_back {
                     next.taken_back_at = Some(now);

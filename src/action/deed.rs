@@ -36,6 +36,7 @@ impl Action {
                 effect.volume().map(VolumeId::to_string).or(effect.instance().map(InstanceId::to_string))
             }
             Effect::Member(MemberEffect::TransferLeadership { to, .. }) => Some(format!("to {to}")),
+            Effect::Claim(ClaimEffect::MarkStop { instance, .. }) => Some(instance.to_string()),
             Effect::Member(MemberEffect::SetPruning { .. }) | Effect::Claim(_) => None,
         };
         match object {
@@ -51,6 +52,7 @@ fn undate(effect: &mut ClaimEffect) {
     }
     match effect {
         ClaimEffect::Claim { expects, .. }
+        | ClaimEffect::MarkStop { expects, .. }
         | ClaimEffect::Release { expects, .. }
         | ClaimEffect::CreateAgain { expects, .. }
         | ClaimEffect::End { expects, .. }

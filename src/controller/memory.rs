@@ -13,6 +13,7 @@ use crate::status::Status;
 use crate::time::{Timestamp, elapsed};
 
 use super::dates::Dates;
+use super::followed::Following;
 use super::setbacks::Setbacks;
 
 /// A view that goes backwards and stays so for this long is the world, and not a stale answer.
@@ -28,6 +29,7 @@ pub(super) struct Memory {
     creations: BTreeMap<(SlotName, VolumeName), LastCreation>,
     /// The time of our first look at this cluster.
     watched_since: Option<Timestamp>,
+    pub(super) following: Following,
     /// The latest refusal with a code that we do not know, and its moment.
     refused: Option<(Timestamp, String)>,
     dates: Dates,
@@ -237,7 +239,7 @@ mod tests {
 
     use super::*;
     use crate::ids::Owner;
-    use crate::observed::{ClaimRecord, Instance, Membership, Pruning, Reading};
+    use crate::observed::{ClaimRecord, Followed, Instance, Membership, Pruning, Reading};
     use crate::spec::Lag;
     use crate::time::after;
 
@@ -265,7 +267,9 @@ mod tests {
             },
             membership: Reading::Seen { begun: now, value: membership },
             claim: Reading::Seen { begun: now, value: ClaimRecord::default() },
+            claim_kept_at: Vec::new(),
             steady: BTreeMap::new(),
+            followed: Followed::default(),
             last_launch: None,
             creations: Vec::new(),
             watched_since: None,

@@ -1,10 +1,13 @@
 //! Claims in Consul's key-value store, below one prefix: `<prefix>/claims/<cluster>@<region>@<account>`, written with `?cas=`.
 //!
-//! This may be the very Consul that is rolled: while a leader is elected a claim can be neither read nor written, and
-//! nothing is done meanwhile. Reads are consistent, so no claim is ever older than the last write.
+//! A Consul that is rolled itself is no place for its own claims: without a leader a claim can be neither read nor written,
+//! and one more loss would be for good. So the servers that keep the claims are told. Reads are consistent, so no claim is ever older than the last write.
 
+use std::cell::RefCell;
 use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -19,6 +22,7 @@ use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, ErrorKind, Outcome, PortError};
 use crate::spec::ClusterSpec;
+use crate::time::{Timestamp, elapsed};
 
 mod session;
 
@@ -29,7 +33,12 @@ pub struct Consul<C> {
     link: Link,
     homes: Homes,
     clock: C,
+    /// The servers' addresses as they were listed last, and when.
+    peers: RefCell<Option<(Timestamp, Vec<IpAddr>)>>,
 }
+
+/// The time for which a list of servers is good: who keeps the claims changes seldom.
+const PEERS_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// The way to the servers.
 #[derive(Clone)]
@@ -55,7 +64,7 @@ impl<C: Clock + Clone> Consul<C> {
         let (http, token_file, last) = (Rc::default(), credentials.token_file.clone(), LastAnswer::default());
         let link = Link { http, trust, token_file, remote: remote.clone(), last };
         link.servers("reach the claims")?;
-        Ok(Self { link, homes: Homes::default(), clock })
+        Ok(Self { link, homes: Homes::default(), clock, peers: RefCell::default() })
     }
 }
 
@@ -135,6 +144,26 @@ impl<C: Clock> Coordination for Consul<C> {
         }
         let expected = format!("revision {}", effect.expects());
         Ok(Outcome::Changed { expected, found: "one that was written meanwhile".to_owned() })
+    }
+
+    async fn kept_at(&self) -> Vec<IpAddr> {
+        let doing = "list the servers that keep the claims";
+        let asked = self.peers.borrow().as_ref().filter(|(at, _)| elapsed(self.clock.now(), *at) < PEERS_FOR).cloned();
+        if let Some((_, peers)) = asked {
+            return peers;
+        }
+        let ask = async |server: &Server| server.get("/v1/status/peers", &[]).await;
+        let answer = self.link.send(doing, ask).await.and_then(|answer| self.link.json::<Vec<String>>(doing, answer));
+        match answer {
+            Ok(peers) => {
+                let peers: Vec<IpAddr> =
+                    peers.iter().filter_map(|peer| Some(peer.parse::<SocketAddr>().ok()?.ip())).collect();
+                self.peers.replace(Some((self.clock.now(), peers.clone())));
+                peers
+            }
+            // Known before, perhaps: the servers of a Consul seldom change.
+            Err(_) => self.peers.borrow().clone().map(|(_, peers)| peers).unwrap_or_default(),
+        }
     }
 
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {

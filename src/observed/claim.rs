@@ -24,6 +24,10 @@ pub struct ClaimRecord {
     /// The time at which a replacement was last taken back, or dropped while a launch may have been on its way. For a
     /// while after it no new one begins.
     pub taken_back_at: Option<Timestamp>,
+    /// The instances that a claim had stopped when it gave way, and when that was. One that is still stopped since is
+    /// started again, or its replacement taken up again.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stopped: BTreeMap<InstanceId, Timestamp>,
     /// The end of the cluster, from the moment that a person wants it. Nothing else is done to the cluster then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
@@ -90,6 +94,10 @@ pub struct Claim {
     /// another attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// The instances that a stop was sent to under this claim, or is about to be. The claim says so before the call is
+    /// made, so that no other controller drops it while a stop may still take effect.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub stops: BTreeSet<InstanceId>,
     /// The time of the claim to this attempt.
     pub since: Timestamp,
 }

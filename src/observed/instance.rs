@@ -61,6 +61,18 @@ impl Instance {
         }
     }
 
+    /// Finds the announced end of its host, if there is one: EC2 is going to stop the instance.
+    pub fn announced_stop(&self) -> Option<&ScheduledEvent> {
+        let stops = |event: &&ScheduledEvent| matches!(event.code.as_str(), "instance-stop" | "instance-retirement");
+        self.scheduled_events.iter().filter(stops).min_by_key(|event| event.not_before)
+    }
+
+    /// Gives the reason for which EC2 itself stopped the instance, if EC2 did: no person, and not the guest.
+    pub fn stopped_by_ec2(&self) -> Option<&str> {
+        let is_stopped = self.state == InstanceState::Stopped;
+        self.state_reason.as_deref().filter(|reason| is_stopped && reason.starts_with("Server."))
+    }
+
     /// Gives the generation that it was launched as, if it was and still says so.
     pub fn generation(&self) -> Option<&Generation> {
         match &self.origin {

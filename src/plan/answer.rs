@@ -69,6 +69,10 @@ pub enum Why {
     New,
     /// A replacement of the slot has begun, and nobody claims it.
     Interrupted { instance: InstanceId },
+    /// EC2 has stopped the instance, or a claim that gave way had.
+    Stopped { reason: String },
+    /// The old instance cannot be started again, and another kind of instance is committed.
+    CannotStart { instance: InstanceId },
     /// The next step of a replacement under way.
     NextStep,
     /// This member leads, and leadership goes before the leader does.
@@ -77,6 +81,8 @@ pub enum Why {
     LaunchFailed { reason: String },
     /// A volume was created and came to nothing.
     VolumeNotMade { reason: String },
+    /// A volume got stuck on its way to an instance.
+    Stuck { reason: String },
     /// The member did not come back in time.
     NotBackInTime { limit: Duration },
     /// The replacement is taken back.
@@ -136,6 +142,25 @@ pub struct WaitingOn {
     pub since: Timestamp,
     /// The moment from which on the wait takes longer than it should.
     pub worry_at: Timestamp,
+}
+
+impl WaitingOn {
+    /// Gives a short key: equal for as long as the same thing is waited for, whatever is missing of it.
+    pub fn key(&self) -> String {
+        Self::key_of(self.slot.as_ref(), &self.what)
+    }
+
+    /// Gives the key of a wait for that, for a slot where it is for one.
+    pub fn key_of(slot: Option<&SlotName>, what: &Awaited) -> String {
+        let what = match what {
+            Awaited::ViewsAgree { .. } => "views".to_owned(),
+            Awaited::MemberBack { .. } => "member".to_owned(),
+            Awaited::Formation { .. } => "formation".to_owned(),
+            Awaited::NextLaunch { .. } => "launch".to_owned(),
+            what => format!("{what:?}"),
+        };
+        format!("{slot:?} {what}")
+    }
 }
 
 /// The thing that has to happen.
@@ -210,6 +235,11 @@ pub enum Awaited {
     NothingLate {
         until: Timestamp,
     },
+    /// A stop of an instance that serves again may still be on its way, until then.
+    NoLateStop {
+        instance: InstanceId,
+        until: Timestamp,
+    },
     /// Launches failed several times; a further one is made later.
     NextLaunch {
         reason: String,
@@ -241,8 +271,10 @@ pub enum Stall {
     NotAsExpected { doing: String, found: String, since: Timestamp, times: u32 },
     /// EC2 has refused something again and again because it has none to give, or because a quota is used up.
     CapacityUnavailable { doing: String, found: String, since: Timestamp, times: u32 },
-    /// Somebody stopped the instance.
-    InstanceStopped { slot: SlotName, instance: InstanceId },
+    /// Somebody stopped the instance; EC2 may say why.
+    InstanceStopped { slot: SlotName, instance: InstanceId, why: Option<String> },
+    /// A wait has lasted for much longer than it should, without a break since then.
+    Overdue { waiting: WaitingOn, since: Timestamp },
     /// The member did not come back in time, and the spec says to hold, or there is nothing to go back to.
     Held { slot: SlotName, generation: Generation, why_not: String },
     /// The old instance did not come back either.

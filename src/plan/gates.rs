@@ -4,7 +4,7 @@
 //! found and what it wants, so that `explain` can show those that pass too.
 
 use crate::ids::ImageId;
-use crate::observed::Health;
+use crate::observed::{Health, Instance, Membership};
 
 use super::answer::{Hazard, Hazards};
 use super::look::{Look, SlotLook};
@@ -92,6 +92,7 @@ pub const GATES: &[Gate] = &[
     Gate { name: GateName::NotRehearsed, ask: Ask::Upgrade(intent::not_rehearsed) },
     Gate { name: GateName::GenerationRejected, ask: Ask::Upgrade(intent::generation_rejected) },
     Gate { name: GateName::RollbackCooldown, ask: Ask::Upgrade(intent::rollback_cooldown) },
+    Gate { name: GateName::ClaimInCluster, ask: Ask::Upgrade(intent::claim_in_cluster) },
     Gate { name: GateName::ClaimHeld, ask: Ask::Upgrade(intent::claim_held) },
     Gate { name: GateName::AnotherReplacement, ask: Ask::Upgrade(intent::another_replacement) },
     Gate { name: GateName::ImageUnavailable, ask: Ask::Repair(cloud::image_unavailable) },
@@ -163,17 +164,27 @@ pub fn withheld(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
     asked.into_iter().filter_map(|ask| ask(&question).hazard).collect()
 }
 
-/// Lists why a replacement's new member, given up as unhealthy, must not be stopped after all. Should it have become
-/// well since, it is a member like any other; and as long as nobody can say, nobody may stop it.
-pub fn taking_back_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
+/// Lists why an instance that was given up must not be stopped after all. Should its member have become well since, it
+/// is a member like any other; and as long as nobody can say, nobody may stop it. A process that never was a member can be
+/// stopped without a leader, and so can any that has not helped the others to one for long: without a leader nobody
+/// serves.
+pub fn taking_back_refusals(look: &Look<'_>, slot: &SlotLook<'_>, given_up: &Instance) -> Vec<Hazard> {
     let question = Question { look, slot, image: &look.spec.image };
     let quorum = || membership::quorum_would_be_lost(&question).hazard.into_iter().collect();
     match (look.membership, slot.member.map(|member| &member.health)) {
         (None, _) => membership::unknown_health(&question).hazard.into_iter().collect(),
-        (Some(_), _) if !look.is_led() => vec![Hazard::NoLeader],
+        (Some(members), _) if !look.is_led() => {
+            let may_help = has_joined(members, given_up) && !look.cannot_elect();
+            if may_help { vec![Hazard::NoLeader] } else { Vec::new() }
+        }
         (Some(_), Some(Health::Healthy | Health::Unknown(_))) => quorum(),
         (Some(_), Some(Health::Unhealthy(_)) | None) => Vec::new(),
     }
+}
+
+/// Says whether any member is at the address of an instance.
+fn has_joined(membership: &Membership, instance: &Instance) -> bool {
+    instance.address.is_some() && membership.members.iter().any(|member| member.address == instance.address)
 }
 
 /// Asks every gate about replacing a slot, as `explain` shows it.

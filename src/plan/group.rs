@@ -139,6 +139,19 @@ pub fn resume(look: &Look<'_>) -> Option<Plan> {
     resume_processes(look).or_else(|| forget_resume(look))
 }
 
+/// Tells the group that a member which runs is healthy, while a slot is claimed: the group takes none for healthy again
+/// by itself, and would keep the replacement from going on.
+pub fn vouch(look: &Look<'_>) -> Option<Plan> {
+    let group = adopted(look)?;
+    let runs = |it: &&Instance| it.state == InstanceState::Running && !it.retired;
+    let is_marked = |it: &&Instance| {
+        let marked = |member: &GroupMember| member.lifecycle == Lifecycle::InService && !member.healthy;
+        group.members.get(&it.id).is_some_and(marked)
+    };
+    let instance = look.slots.iter().flat_map(SlotLook::live).filter(runs).find(is_marked)?.id.clone();
+    Some(act(look, None, group, GroupEffect::Vouch { instance }, Why::OutOfStep))
+}
+
 /// Resumes what was written down, once the group counts right and takes no serving member for unhealthy.
 pub fn resume_processes(look: &Look<'_>) -> Option<Plan> {
     let group = adopted(look)?;

@@ -73,12 +73,44 @@ fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
         SlotState::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
         SlotState::Vacant { left } => Some(fill(look, slot, left)),
         SlotState::Interrupted { old, new } => Some(claim_again(look, slot, old, new)),
-        SlotState::Down(instance) => {
-            Some(Plan::Stalled(Stall::InstanceStopped { slot: name(), instance: instance.id.clone() }))
-        }
+        SlotState::Down(instance) => Some(revive(look, slot, instance)),
         SlotState::Contested(instances) => Some(Plan::Stalled(Stall::Contested { slot: name(), instances })),
         SlotState::Unsound(stall) => Some(Plan::Stalled(stall)),
         SlotState::Moving(moving) => Some(wait_for(look, slot, moving)),
+    }
+}
+
+/// Starts an instance that was not stopped by a person, whoever holds the claim: this only brings a member back. One
+/// that could not be started of late is left to others for a while.
+pub fn start_again(look: &Look<'_>) -> Option<Plan> {
+    let claimed = look.record.held.as_ref().map(|claim| &claim.slot);
+    let unclaimed = look.slots.iter().filter(|slot| Some(&slot.spec.name) != claimed);
+    let starts = unclaimed.filter_map(|slot| match slot_state(look, slot) {
+        SlotState::Down(instance) => start(look, slot, instance),
+        _ => None,
+    });
+    starts.into_iter().find(|plan| look.setback(plan).is_none())
+}
+
+/// Starts an instance that EC2 has stopped, or a claim of ours that gave way.
+fn start(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Option<Plan> {
+    let by_us = look.was_stopped_by_us(instance).then(|| "its replacement gave way to another slot".to_owned());
+    let reason = instance.stopped_by_ec2().map(str::to_owned).or(by_us)?;
+    Some(look.act(slot, CloudEffect::Start { instance: instance.id.clone() }, Why::Stopped { reason }))
+}
+
+/// Brings back a slot whose instance was stopped. One that EC2 has stopped and that cannot be started in time is
+/// replaced, and kept until its successor is proven. What a person has stopped is the person's to start.
+fn revive(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Plan {
+    let in_time = elapsed(look.now, instance.state_since) < look.spec.rollout.join_deadline;
+    let start = start(look, slot, instance);
+    match start {
+        Some(start) if look.setback(&start).is_some() && !in_time => fill(look, slot, Some(instance)),
+        Some(start) => start,
+        None => {
+            let (slot, why) = (slot.spec.name.clone(), instance.state_reason.clone());
+            Plan::Stalled(Stall::InstanceStopped { slot, instance: instance.id.clone(), why })
+        }
     }
 }
 
@@ -240,7 +272,7 @@ fn claim_lost(
 /// image is taken once it has settled in another slot and nothing withholds it; or where there is no other.
 pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, ImageId)> {
     let wanted = || (look.generation.clone(), look.spec.image.clone());
-    let is_rejected = look.slots.iter().any(|slot| slot.rejected(&look.generation));
+    let is_rejected = look.slots.iter().any(|slot| slot.rejected_here(&look.generation));
     let Some(before) = settled(look, slot) else { return (!is_rejected).then(wanted) };
     let is_agreed = || has_settled_beside(look, slot) && gates::withheld(look, slot).is_empty();
     let takes_wanted = !is_rejected && (is_deregistered(look, &before.1) || is_agreed());

@@ -12,9 +12,9 @@ use crate::observed::{
     Reading, Setback, Volume, VolumeState,
 };
 use crate::spec::{ClusterSpec, Rules, SlotSpec, VolumeSpec};
-use crate::time::{Timestamp, elapsed};
+use crate::time::{Timestamp, after, elapsed};
 
-use super::answer::{Awaited, Hazard, Hazards, Plan, Why};
+use super::answer::{Awaited, Hazard, Hazards, Plan, Stall, WaitingOn, Why};
 
 /// One cluster at one moment.
 #[derive(Debug)]
@@ -234,11 +234,21 @@ impl<'a> Look<'a> {
             image,
             recruit,
             request: None,
+            stops: slot.live().filter(|it| self.was_stopped_by_us(it)).map(|it| it.id.clone()).collect(),
             since: self.now,
         };
         claim.request = claim.recruit.is_none().then(|| self.launch(slot, &claim).request());
         let effect = ClaimEffect::Claim { claim, expects: self.record.revision };
         self.effect(Some(&slot.spec.name), Effect::Claim(effect), why)
+    }
+
+    /// Says whether an instance that is stopped was stopped by a claim that gave way, and by nobody since: a stop may have
+    /// been on its way then.
+    pub fn was_stopped_by_us(&self, instance: &Instance) -> bool {
+        self.record
+            .stopped
+            .get(&instance.id)
+            .is_some_and(|since| instance.state_since <= after(*since, self.limits.late))
     }
 
     /// Specifies the launch that a claim asks for.
@@ -257,13 +267,31 @@ impl<'a> Look<'a> {
         launch.with_token(self.spec)
     }
 
-    /// Gives a plan as it is, or the stall that its action has come to of late. What came to nothing is not tried again at
-    /// once, so that there is time for other slots.
+    /// Gives a plan as it is, or the stall that its wait or its action has come to of late. What came to nothing is
+    /// not tried again at once, so that there is time for other slots.
     pub fn unless_set_back(&self, plan: Plan) -> Plan {
         match self.setback(&plan) {
             Some(setback) => Plan::Stalled(setback.into()),
-            None => plan,
+            None => self.unless_overdue(plan),
         }
+    }
+
+    /// Gives a plan as it is, or a stall where it is a wait that has lasted for much longer than it should.
+    fn unless_overdue(&self, plan: Plan) -> Plan {
+        match (plan, &self.seen.followed.waiting) {
+            (Plan::Wait(waiting), Some((key, since))) if *key == waiting.key() => {
+                let patience = elapsed(waiting.worry_at, waiting.since) + self.limits.overdue;
+                let is_overdue = elapsed(self.now, *since) > patience;
+                if is_overdue { Plan::Stalled(Stall::Overdue { waiting, since: *since }) } else { Plan::Wait(waiting) }
+            }
+            (plan, _) => plan,
+        }
+    }
+
+    /// Says whether this wait has been the answer for longer than that.
+    pub fn has_waited(&self, slot: &SlotLook<'_>, what: &Awaited, limit: Duration) -> bool {
+        let key = WaitingOn::key_of(Some(&slot.spec.name), what);
+        self.seen.followed.waiting.as_ref().is_some_and(|(of, since)| *of == key && elapsed(self.now, *since) > limit)
     }
 
     /// Finds the setback of a plan's action, if it had one of late.
@@ -384,7 +412,15 @@ impl<'a> SlotLook<'a> {
         self.member.is_some_and(|member| member.counts && member.health == Health::Healthy)
     }
 
-    /// Says whether that generation failed here.
+    /// Says whether that generation failed here, be it for itself or together with what is the slot's own: its subnet as it
+    /// is declared now, or the instance whose place was to be taken.
+    pub fn rejected_here(&self, generation: &Generation) -> bool {
+        let instances = self.live().map(|instance| &*instance.id);
+        let mut places = instances.chain([self.spec.subnet.as_str()]);
+        self.rejected(generation) || places.any(|place| self.rejected(&generation.together_with(place)))
+    }
+
+    /// Says whether that generation failed here for itself.
     pub fn rejected(&self, generation: &Generation) -> bool {
         self.present().any(|(_, volume)| volume.rejected.as_ref() == Some(generation))
     }

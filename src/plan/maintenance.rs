@@ -19,6 +19,14 @@ pub fn keep_up(look: &Look<'_>) -> Option<Plan> {
     UPKEEP.iter().find_map(|ask| ask(look)).map(|plan| look.unless_set_back(plan))
 }
 
+/// Mends what a gate would ask for before a stop, while a slot is claimed: nobody else does, and the replacement would
+/// not go on.
+pub fn mend_for_gates(look: &Look<'_>) -> Option<Plan> {
+    look.record.held.as_ref()?;
+    let mended = [guard_membership, group::vouch].into_iter().filter_map(|ask| ask(look));
+    mended.into_iter().find(|plan| look.setback(plan).is_none())
+}
+
 /// Finds upkeep that came to nothing, and that nothing else waited for.
 pub fn set_back(look: &Look<'_>) -> Option<Plan> {
     let setback = tagging(look).find_map(|plan| look.setback(&plan))?;

@@ -1,22 +1,22 @@
 //! The claimed slot: its replacement is finished, taken back, or given up, whichever the world says it is at.
 //!
 //! ```text
-//! surge     launch ─ running, checks ─ gates ─ leadership away ─ STOP old ─┐
-//! recreate  gates ─ leadership away ─ STOP old ─┐                          │
+//! surge     launch ─ running, checks ─ gates ─ claim says so ─ leadership away ─ STOP old ─┐
+//! recreate  gates ─ claim says so ─ leadership away ─ STOP old ─┐                          │
 //!                     (snapshot) ─ detach ─ launch ─ running, checks ─┐    (snapshot) ─ detach ─┐
 //!                                                                     └──────── attach to new ──┴─ member back
 //!           ─ bake ─ retire old ─ terminate old ─ volumes carry the generation ─ release the claim
 //! ```
 //!
 //! The lists in `steps` say in which order. Which list is in force is read off the world too. A generation that the
-//! slot's volumes carry as *rejected* is being taken back; a claim for something the spec no longer wants is given up
-//! as long as no data has moved.
+//! slot's volumes carry as *rejected* is being taken back. So is one that the spec no longer wants, or that stands in the
+//! way of a slot that has lost everything, as long as no data has reached the new instance; if its old instance was not
+//! touched at all, it is given up.
 
 use crate::action::CloudEffect;
 use crate::observed::{Instance, InstanceState, Purpose};
 
 use super::answer::{Plan, Stall, Why};
-use super::drift::drifts;
 use super::group;
 use super::heal;
 use super::look::{Look, Place};
@@ -24,25 +24,18 @@ use super::slot_state;
 use super::steps::{self, GIVE_UP, HEAL, KEEP_GROUP_STILL, Step, TAKE_BACK};
 
 mod back;
+mod course;
 mod deadline;
 mod forward;
 mod instances;
 mod launch;
 mod proof;
+mod stop;
 mod under_way;
 
 pub use under_way::Replacement;
 
-/// The way that a replacement goes.
-#[derive(Clone, Copy, PartialEq)]
-enum Course {
-    /// To the new instance.
-    Forward,
-    /// To the old instance again.
-    Back,
-    /// To an end before any data has moved.
-    GivenUp,
-}
+use course::Course;
 
 /// Decides on the next thing to do about the claimed slot, if one is claimed.
 pub fn finish(look: &Look<'_>) -> Option<Plan> {
@@ -52,24 +45,26 @@ pub fn finish(look: &Look<'_>) -> Option<Plan> {
 }
 
 /// Lets a replacement that cannot go on give way to a slot that has lost its instance. A member that was taken down comes
-/// back first, where its volumes have not moved. The instances say enough to take the replacement up again afterwards.
+/// back first, where its volumes have not moved and it can be started. The instances say enough to take the replacement
+/// up again afterwards.
 pub fn give_way(look: &Look<'_>) -> Option<Plan> {
     let replacement = Replacement::of(look)?;
     let slot = replacement.slot;
     if !heal::is_needed_beside(look, slot) {
         return None;
     }
-    let at_old = replacement.old.filter(|old| slot.any_at(look, &old.id));
-    match at_old.map(|old| (old, old.state)) {
-        Some((old, InstanceState::Stopped))
-            if slot.all_on(look, &old.id) && slot_state::fault(look, slot).is_none() =>
-        {
-            let start = look.act(slot, CloudEffect::Start { instance: old.id.clone() }, Why::GivesWay);
-            Some(start).filter(|plan| look.setback(plan).is_none())
-        }
-        Some((_, InstanceState::Stopped | InstanceState::Stopping | InstanceState::Pending)) => None,
-        Some(_) | None => Some(replacement.release(true, Why::GivesWay)),
-    }
+    let rests = |old: &&Instance| old.state == InstanceState::Stopped && slot.all_on(look, &old.id);
+    let start = replacement.old.filter(rests).filter(|_| slot_state::fault(look, slot).is_none()).map(|old| {
+        let start = CloudEffect::Start { instance: old.id.clone() };
+        look.act(slot, start, Why::GivesWay)
+    });
+    let brought_back = start.filter(|plan| look.setback(plan).is_none());
+    Some(brought_back.unwrap_or_else(|| replacement.release(Why::GivesWay)))
+}
+
+/// Finds another way for a replacement that is taken back to an instance that cannot be started.
+pub fn way_out(look: &Look<'_>) -> Option<Plan> {
+    Replacement::of(look)?.way_out()
 }
 
 /// Finds the step at which the claimed slot's replacement stands, if it stands at one.
@@ -94,17 +89,6 @@ impl Replacement<'_, '_> {
         match self.first_of(list, course) {
             Some((step, plan)) => (Some(step), plan),
             None => (None, self.disagreement("nothing is left to do, and the slot is still claimed".to_owned())),
-        }
-    }
-
-    /// Reads off the world which way the replacement goes.
-    fn course(&self) -> Course {
-        if self.slot.rejected(&self.claim.generation) {
-            Course::Back
-        } else if self.is_superseded() {
-            Course::GivenUp
-        } else {
-            Course::Forward
         }
     }
 
@@ -138,7 +122,7 @@ impl Replacement<'_, '_> {
             (Step::SuspendProcesses, _) => group::keep_still(self.look, self.slot),
             (_, Course::Forward) => self.forward(step),
             (_, Course::Back) => self.back(step),
-            (Step::Release, Course::GivenUp) => Some(self.abandon()),
+            (Step::Release, Course::GivenUp) => Some(self.release(Why::Superseded)),
             (_, Course::GivenUp) => self.discard_by(step, self.new?, &Why::Superseded),
         }
     }
@@ -151,7 +135,7 @@ impl Replacement<'_, '_> {
         match step {
             Step::Claim => true,
             Step::Launch => new.is_some(),
-            Step::Transfer | Step::Stop => {
+            Step::MarkStop | Step::Transfer | Step::Stop => {
                 old.is_none_or(|old| !matches!(old.state, InstanceState::Pending | InstanceState::Running))
             }
             Step::Snapshot | Step::Detach => {
@@ -180,56 +164,12 @@ impl Replacement<'_, '_> {
             [] => None,
             // The slot was claimed on an old look: somebody has given it an instance since.
             [one] if self.claim.purpose == Purpose::Fill && self.new.is_none() && is_served(one) => {
-                Some(self.release(true, Why::Superseded))
+                Some(self.release(Why::Superseded))
             }
             _ => {
                 let instances = self.slot.live().map(|instance| instance.id.clone()).collect();
                 Some(Plan::Stalled(Stall::Contested { slot: self.slot.spec.name.clone(), instances }))
             }
         }
-    }
-
-    /// Says whether what was claimed is not wanted any more, and no data has moved yet. Once data has moved, the
-    /// replacement is finished (or taken back) before the direction changes. A slot that has lost its instance comes
-    /// before one that only has an outdated one: the gates would keep this one from going on, and the claim that one
-    /// from being healed.
-    fn is_superseded(&self) -> bool {
-        match self.old {
-            Some(old) => {
-                let untouched = old.state == InstanceState::Running && self.slot.all_on(self.look, &old.id);
-                let unwanted = self.claim.generation != self.look.generation || self.old_is_current(old);
-                untouched && (unwanted || heal::is_needed_beside(self.look, self.slot))
-            }
-            None if self.claim.old().is_some() => false,
-            None => {
-                let moved = self.new.is_some_and(|new| self.slot.any_at(self.look, &new.id));
-                // An instance that the group has launched is a slot's instance like any other, and if outdated is
-                // replaced as one.
-                let launched_for_it = self.claim.recruit.is_none();
-                let yields = heal::is_restorable_beside(self.look, self.slot);
-                !moved && launched_for_it && (yields || !self.heals())
-            }
-        }
-    }
-
-    fn old_is_current(&self, old: &Instance) -> bool {
-        drifts(&self.look.make, self.slot.spec, old).is_empty()
-    }
-
-    /// Says whether a lost slot may be healed with what is claimed. What settled there last always will do, so that an
-    /// approval or a window does not take back a launch in the middle.
-    fn heals(&self) -> bool {
-        let remedies = [heal::remedy(self.look, self.slot), heal::settled(self.look, self.slot)];
-        let mut will_do = remedies.iter().flatten().map(|(generation, _)| generation).peekable();
-        match will_do.peek() {
-            Some(_) => will_do.any(|generation| *generation == self.claim.generation),
-            None => self.claim.generation == self.look.generation,
-        }
-    }
-
-    /// Gives the slot up. Where no launch was seen, another controller's may still be on its way: then nothing new
-    /// begins for as long as EC2 would accept it.
-    fn abandon(&self) -> Plan {
-        self.release(self.new.is_none(), Why::Superseded)
     }
 }

@@ -12,7 +12,7 @@ use super::look::{Look, SlotLook};
 use super::maintenance;
 use super::slot_state::{SlotState, slot_state};
 
-/// An outdated slot.
+/// An outdated slot, or one whose instance EC2 is going to stop.
 #[derive(Debug)]
 pub struct Candidate<'l, 'a> {
     pub slot: &'l SlotLook<'a>,
@@ -21,7 +21,7 @@ pub struct Candidate<'l, 'a> {
     pub rank: Rank,
 }
 
-/// Lists every outdated slot, in the order in which they are replaced as things are now. Asked again before each one.
+/// Lists every slot whose instance is to be replaced, in the order in which they are replaced as things are now. Asked again before each one.
 pub fn order<'l, 'a>(look: &'l Look<'a>) -> Vec<Candidate<'l, 'a>> {
     let mut candidates: Vec<_> = look.slots.iter().filter_map(|slot| candidate(look, slot)).collect();
     candidates.sort_by_key(|candidate| candidate.rank);
@@ -31,7 +31,7 @@ pub fn order<'l, 'a>(look: &'l Look<'a>) -> Vec<Candidate<'l, 'a>> {
 fn candidate<'l, 'a>(look: &Look<'a>, slot: &'l SlotLook<'a>) -> Option<Candidate<'l, 'a>> {
     let SlotState::Serving(instance) = slot_state(look, slot) else { return None };
     let drifts = drifts(&look.make, slot.spec, instance);
-    if drifts.is_empty() {
+    if drifts.is_empty() && instance.announced_stop().is_none() {
         return None;
     }
     Some(Candidate { slot, instance, drifts, rank: rank(look, slot, instance) })

@@ -17,6 +17,7 @@ pub const SURGE: &[Step] = &[
     Step::Launch,
     Step::JoinGroup,
     Step::Protect,
+    Step::MarkStop,
     Step::Transfer,
     Step::Stop,
     Step::Snapshot,
@@ -33,6 +34,7 @@ pub const SURGE: &[Step] = &[
 /// A replacement whose new instance is launched after the old one has stopped, where there is no room for both.
 pub const RECREATE: &[Step] = &[
     Step::Claim,
+    Step::MarkStop,
     Step::Transfer,
     Step::Stop,
     Step::Snapshot,
@@ -76,6 +78,8 @@ pub const CREATE: &[Step] = &[
 
 /// A replacement that is taken back: the new instance is emptied, and the old one is given its volumes again.
 pub const TAKE_BACK: &[Step] = &[
+    Step::MarkStop,
+    Step::Transfer,
     Step::Stop,
     Step::Detach,
     Step::Attach,
@@ -88,11 +92,23 @@ pub const TAKE_BACK: &[Step] = &[
 ];
 
 /// A replacement that is given up before any data has moved: the new instance goes.
-pub const GIVE_UP: &[Step] =
-    &[Step::Stop, Step::Detach, Step::Retire, Step::LeaveGroup, Step::Terminate, Step::Release];
+pub const GIVE_UP: &[Step] = &[
+    Step::MarkStop,
+    Step::Transfer,
+    Step::Stop,
+    Step::Detach,
+    Step::Retire,
+    Step::LeaveGroup,
+    Step::Terminate,
+    Step::Release,
+];
+
+/// The way in which any instance is stopped.
+pub const STOP_FIRST: &[Step] = &[Step::MarkStop, Step::Transfer, Step::Stop];
 
 /// The way of an instance that is not needed any more: nothing is at it when it goes.
-pub const DISCARD: &[Step] = &[Step::Stop, Step::Detach, Step::Retire, Step::LeaveGroup, Step::Terminate];
+pub const DISCARD: &[Step] =
+    &[Step::MarkStop, Step::Transfer, Step::Stop, Step::Detach, Step::Retire, Step::LeaveGroup, Step::Terminate];
 
 /// The adopted group is kept from acting before the first slot of a rollout is touched.
 pub const KEEP_GROUP_STILL: &[Step] = &[Step::RecordResume, Step::SuspendProcesses];
@@ -152,6 +168,8 @@ pub enum Step {
     JoinGroup,
     /// The new instance is protected from scale-in.
     Protect,
+    /// The claim says that the instance that has the volumes is about to be stopped.
+    MarkStop,
     /// Leadership is moved to another member.
     Transfer,
     /// The instance that has the volumes is stopped.
@@ -268,6 +286,7 @@ impl Step {
             Self::Launch           => ("launch",              Port::Cloud,   LAUNCH,         Times::Once),
             Self::JoinGroup        => ("join-group",          Port::Cloud,   JOIN_GROUP,     Times::Once),
             Self::Protect          => ("protect",             Port::Cloud,   CALL,           Times::Once),
+            Self::MarkStop         => ("mark-stop",           Port::Claims,  CALL,           Times::Once),
             Self::Transfer         => ("transfer-leadership", Port::Members, TRANSFER,       Times::Once),
             Self::Stop             => ("stop",                Port::Cloud,   STOP,           Times::Once),
             Self::Snapshot         => ("snapshot",            Port::Cloud,   CALL,           Times::EachLeaving),

@@ -17,6 +17,7 @@ pub fn claim(record: &ClaimRecord) -> ClaimEffect {
         image: ImageId::from("ami-0aa11bb22cc33dd44"),
         recruit: None,
         request: None,
+        stops: Default::default(),
         since: Timestamp::UNIX_EPOCH,
     };
     ClaimEffect::Claim { claim, expects: record.revision }

@@ -230,8 +230,8 @@ pub fn spelled(value: Value, generation: &dyn Fn(&str) -> Generation) -> Value {
 }
 
 fn spelled_text(text: &str, generation: &dyn Fn(&str) -> Generation) -> String {
-    if let Some(image) = text.strip_prefix("gen(").and_then(|rest| rest.strip_suffix(')')) {
-        return generation(&ImageId::from(image)).to_string();
+    if let Some((image, own)) = text.strip_prefix("gen(").and_then(|rest| rest.split_once(')')) {
+        return format!("{}{own}", generation(&ImageId::from(image)));
     }
     let instant = match (text.strip_suffix(" ago"), text.strip_prefix("in ")) {
         (Some(span), _) => span_of(span).map(|span| before(now(), span)),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use hermitcrab::action::{CloudEffect, Effect};
 use hermitcrab::ids::{Attempt, ClusterName, ImageId};
 use hermitcrab::observed::{
-    Catalogue, CloudView, CreationAnswer, Group, LastCreation, LastLaunch, LaunchAnswer, Nature, Observation, Reading,
-    Setback,
+    Catalogue, CloudView, CreationAnswer, Followed, Group, LastCreation, LastLaunch, LaunchAnswer, Nature, Observation,
+    Reading, Setback,
 };
 use hermitcrab::plan::{Plan, plan};
 use hermitcrab::spec::ClusterSpec;
@@ -194,6 +194,7 @@ impl World {
             "initialised": things.get("initialised").cloned().unwrap_or_else(|| json!([])),
             "takenBackAt": get("takenBackAt"), "ending": get("ending"), "rehearsed": all("rehearsal"),
             "creations": things.get("creations").cloned().unwrap_or_else(|| json!({})),
+            "stopped": things.get("stopped").cloned().unwrap_or_else(|| json!({})),
         });
         let mut seen = Observation {
             now: now(),
@@ -202,7 +203,9 @@ impl World {
             undeclared: self.undeclared(spec, &get("undeclared")),
             membership: reading(&get("membership"), read(membership)),
             claim: reading(&get("claims"), read(record)),
+            claim_kept_at: read::<Option<Vec<_>>>(get("claimKeptAt")).unwrap_or_default(),
             steady: self.steady(&things),
+            followed: self.followed(&things),
             refused: read(get("refused")),
             creations: self.creations(&get("created")),
             watched_since: read(get("watchedSince")),
@@ -215,6 +218,11 @@ impl World {
             owner: "us".into(),
         };
         self.request_the_same(spec, &mut seen);
+        if let Some(since) = read::<Option<Timestamp>>(get("waiting"))
+            && let Plan::Wait(waiting) = plan(spec, &seen)
+        {
+            seen.followed.waiting = Some((waiting.key(), since));
+        }
         for said in get("setBack").as_array().into_iter().flatten() {
             self.set_back(spec, &mut seen, said);
         }
@@ -277,6 +285,20 @@ impl World {
             },
         };
         said.as_object().into_iter().flatten().map(creation).collect()
+    }
+
+    /// The knowledge of a controller that has followed the cluster for ten minutes, where nothing else is said.
+    fn followed(&self, things: &Map<String, Value>) -> Followed {
+        let said = things.get("followed").cloned().unwrap_or_else(|| json!({}));
+        let long_ago = hermitcrab::time::before(now(), std::time::Duration::from_secs(600));
+        let marked = things.get("claim").map_or(Value::Null, |claim| claim["stops"].clone());
+        let marked: Option<Vec<hermitcrab::ids::InstanceId>> = read(marked);
+        let since = read::<Option<Timestamp>>(said["markedSince"].clone()).unwrap_or(long_ago);
+        Followed {
+            marked_since: marked.unwrap_or_default().into_iter().map(|id| (id, since)).collect(),
+            transfers: read::<Option<u32>>(said["transfers"].clone()).unwrap_or_default(),
+            waiting: None,
+        }
     }
 
     /// Our last launch, if EC2 would not honour the token of that attempt.

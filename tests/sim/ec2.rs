@@ -159,6 +159,7 @@ fn a_claim_is_written_only_over_the_revision_that_was_read() {
         image: ImageId::from(NEW),
         recruit: None,
         request: None,
+        stops: Default::default(),
         since: world.now(),
     };
     let write = |expects| {

@@ -17,8 +17,9 @@ use crate::ports::{PortError, chain};
 use crate::spec::{ClusterSpec, PruningGuard, SlotSpec};
 use crate::time::{Human, Timestamp, elapsed};
 
-/// The gates that ask about resources of EC2, and about what the members are set to.
-const RESOURCE_GATES: [GateName; 14] = [
+/// The gates that ask about resources of EC2, about what the members are set to, and about the
+/// place of the claim.
+const RESOURCE_GATES: [GateName; 15] = [
     GateName::NotUnderstood,
     GateName::TypeUnsuitable,
     GateName::DeviceTaken,
@@ -26,6 +27,7 @@ const RESOURCE_GATES: [GateName; 14] = [
     GateName::ApplicationForbids,
     GateName::MemberElsewhere,
     GateName::VersionUnprovable,
+    GateName::ClaimInCluster,
     GateName::OwnedByAutoscaling,
     GateName::VolumeMissing,
     GateName::VolumeImpaired,

@@ -188,6 +188,10 @@ pub enum Hazard {
     AnotherReplacement {
         slots: Vec<SlotName>,
     },
+    /// The servers that keep the claim, and are members of the cluster that it is about.
+    ClaimInCluster {
+        servers: Vec<IpAddr>,
+    },
     /// The slot that the claim is held for.
     ClaimHeld {
         slot: SlotName,

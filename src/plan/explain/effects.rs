@@ -20,6 +20,9 @@ impl fmt::Display for Effect {
                 Some(old) => write!(f, "claim the slot to replace {old} (attempt {})", claim.attempt),
                 None => write!(f, "claim the slot to give it an instance (attempt {})", claim.attempt),
             },
+            Self::Claim(ClaimEffect::MarkStop { instance, .. }) => {
+                write!(f, "record that {instance} is about to be stopped")
+            }
             Self::Claim(ClaimEffect::Release { .. }) => f.write_str("release the claim"),
             Self::Claim(ClaimEffect::CreateAgain { slot, name, .. }) => {
                 write!(f, "record that {name} of {slot} has to be created again")

@@ -24,6 +24,7 @@ impl Hazard {
             Self::NotRehearsed { .. } => GateName::NotRehearsed,
             Self::GenerationRejected { .. } => GateName::GenerationRejected,
             Self::RollbackCooldown { .. } => GateName::RollbackCooldown,
+            Self::ClaimInCluster { .. } => GateName::ClaimInCluster,
             Self::ClaimHeld { .. } => GateName::ClaimHeld,
             Self::AnotherReplacement { .. } => GateName::AnotherReplacement,
             Self::ImageUnavailable { .. } => GateName::ImageUnavailable,
@@ -135,6 +136,9 @@ impl Hazard {
             Self::WouldBePruned { remedy, .. } => (*remedy).into(),
             Self::VolumeMissing { .. } => "find the volume; a new one is never made in its place".into(),
             Self::DeleteOnTermination { .. } => "turn DeleteOnTermination off for the volume at that instance".into(),
+            Self::ClaimInCluster { .. } => {
+                "give `--claims` a place that does not stop with the cluster: a directory, or servers of their own".into()
+            }
             Self::ClaimHeld { slot } => format!("declare {slot} again until its replacement is finished"),
             Self::NotUnderstood { .. } => {
                 "nothing, if it clears by itself within minutes; else look at it in EC2, and if EC2 has a new word for it, use a newer hermitcrab"
@@ -253,6 +257,9 @@ impl fmt::Display for Hazard {
                 write!(f, "a stopped member would be pruned: the limit is {down_to}, not {declared}")
             }
             Self::AnotherReplacement { slots } => write!(f, "not served by one instance: {}", joined(slots)),
+            Self::ClaimInCluster { servers } => {
+                write!(f, "the claim is kept in the cluster that it is about, at {}", joined(servers))
+            }
             Self::ClaimHeld { slot } => write!(f, "the claim is held for {slot}"),
             Self::VolumeMissing { slot, volumes } => write!(f, "{slot} lacks its volume {}", joined(volumes)),
             Self::VolumeImpaired { volume, why } => write!(f, "{volume} is impaired: {why}"),

@@ -10,14 +10,18 @@ use super::words::joined;
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Outdated { drifts, rank } if drifts.is_empty() => rank.fmt(f),
             Self::Outdated { drifts, rank } => write!(f, "{}; {rank}", joined(drifts)),
             Self::Lost => f.write_str("its instance is gone"),
             Self::New => f.write_str("the slot is new"),
             Self::Interrupted { instance } => write!(f, "{instance} was launched for it, and nobody claims it"),
+            Self::Stopped { reason } => write!(f, "it was stopped: {reason}"),
+            Self::CannotStart { instance } => write!(f, "{instance} cannot be started, and another make is committed"),
             Self::NextStep => f.write_str("next step"),
             Self::Leads => f.write_str("it leads, and leadership goes before the leader"),
             Self::LaunchFailed { reason } => write!(f, "the launch failed: {reason}"),
             Self::VolumeNotMade { reason } => f.write_str(reason),
+            Self::Stuck { reason } => f.write_str(reason),
             Self::NotBackInTime { limit } => write!(f, "its member was not back within {}", Human(*limit)),
             Self::TakenBack => f.write_str("the replacement is being taken back"),
             Self::GivesWay => f.write_str("this slot cannot go on, and another one has lost its instance"),
@@ -79,6 +83,9 @@ impl fmt::Display for Awaited {
             }
             Self::NothingLate { until } => {
                 write!(f, "{}: a launch may have been on its way when the end began", clock(*until))
+            }
+            Self::NoLateStop { instance, until } => {
+                write!(f, "{}: a stop of {instance} may still be on its way", clock(*until))
             }
             Self::NextLaunch { reason } => write!(f, "a later launch, after several failed: {reason}"),
         }

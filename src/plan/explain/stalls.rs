@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::ids::{SlotName, VolumeId, VolumeName};
 use crate::observed::VolumeState;
-use crate::plan::answer::Stall;
+use crate::plan::answer::{Awaited, Stall};
 use crate::time::clock;
 
 use super::words::joined;
@@ -43,6 +43,7 @@ impl Stall {
                 "wait, ask AWS for a reservation or a higher quota, or commit another instance type; it is tried again every minute"
                     .into()
             }
+            Self::Overdue { waiting, .. } => overdue_hint(&waiting.what).into(),
             Self::InstanceStopped { instance, .. } => {
                 format!("start {instance} again, or terminate it to have it replaced")
             }
@@ -77,6 +78,7 @@ impl Stall {
             Self::NotAsExpected { .. } => "NotAsExpected",
             Self::CapacityUnavailable { .. } => "CapacityUnavailable",
             Self::InstanceStopped { .. } => "InstanceStopped",
+            Self::Overdue { .. } => "Overdue",
             Self::Held { .. } => "Held",
             Self::RollbackFailed { .. } => "RollbackFailed",
             Self::Ended { .. } => "Ended",
@@ -118,8 +120,13 @@ impl fmt::Display for Stall {
             Self::CapacityUnavailable { doing, found, since, times } => {
                 write!(f, "there was no capacity for `{doing}` {times} times since {}: {found}", clock(*since))
             }
-            Self::InstanceStopped { slot, instance } => {
-                write!(f, "{instance} of {slot} was stopped, and not by the controller")
+            Self::InstanceStopped { slot, instance, why } => {
+                write!(f, "{instance} of {slot} was stopped, and not by the controller")?;
+                why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
+            }
+            Self::Overdue { waiting, since } => {
+                let whom = waiting.slot.as_ref().map_or_else(String::new, |slot| format!("{slot}: "));
+                write!(f, "{whom}since {} nothing else is waited for than {}", clock(*since), waiting.what)
             }
             Self::Held { slot, generation, why_not } => {
                 write!(f, "{slot} did not come back on {generation}: {why_not}")
@@ -155,4 +162,20 @@ fn which_is_right(slot: &SlotName, name: &VolumeName, volumes: &BTreeMap<VolumeI
     format!(
         "leave the tags on the volume that is {slot}'s {name} ({usually}), and take `hermitcrab:slot` off the others; none is deleted"
     )
+}
+
+/// Says what a person can do about a wait that does not end.
+fn overdue_hint(what: &Awaited) -> &'static str {
+    match what {
+        Awaited::Stopped { .. } | Awaited::Terminated { .. } => {
+            "look at the instance's console: its guest may not shut down. The controller never stops one by force, which can cost its last writes; a person can"
+        }
+        Awaited::VolumeFree { .. } | Awaited::VolumeAttached { .. } | Awaited::VolumeCreated { .. } => {
+            "look at the volume in EC2, and ask AWS if it stays so; nothing is detached by force"
+        }
+        Awaited::MemberBack { .. } | Awaited::Steady { .. } | Awaited::Bake { .. } | Awaited::Formation { .. } => {
+            "look at the member's own log"
+        }
+        _ => "look at it in EC2; it goes on by itself as soon as this happens",
+    }
 }

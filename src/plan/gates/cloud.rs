@@ -1,7 +1,7 @@
 //! Gates about EC2: images, ownership, volumes, zones, announced maintenance.
 
 use crate::ids::{ImageId, Owner, VolumeId};
-use crate::observed::Instance;
+use crate::observed::{Instance, ScheduledEvent};
 use crate::plan::answer::Hazard;
 use crate::plan::look::Look;
 use crate::time::{Human, after, elapsed};
@@ -91,13 +91,17 @@ pub(super) fn zone_impaired(q: &Question<'_, '_>) -> Finding {
     finding(value, "no zone of the cluster impaired", impaired.map(|(zone, why)| Hazard::ZoneImpaired { zone, why }))
 }
 
-/// Refuses while maintenance of *another* slot's instance is announced: that one would be down beside ours.
+/// Refuses while maintenance of *another* slot's instance is announced: that one would be down beside ours. An
+/// instance that is to be stopped no later itself is lost anyway, and is better replaced before.
 pub(super) fn scheduled_event(q: &Question<'_, '_>) -> Finding {
     let horizon = after(q.look.now, q.look.limits.maintenance);
+    let own = q.slot.live().filter_map(|instance| Some(instance.announced_stop()?.not_before)).min();
+    let comes_first = |event: &ScheduledEvent| own.is_none_or(|own| event.not_before < own);
     let others = q.look.slots.iter().filter(|slot| slot.spec.name != q.slot.spec.name);
     let event =
         others.flat_map(|slot| slot.live().map(move |instance| (slot, instance))).find_map(|(slot, instance)| {
-            let event = instance.scheduled_events.iter().find(|event| event.not_before <= horizon)?;
+            let event =
+                instance.scheduled_events.iter().find(|event| event.not_before <= horizon && comes_first(event))?;
             Some((slot.spec.name.clone(), event))
         });
     let value = event.as_ref().map_or_else(

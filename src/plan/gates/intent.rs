@@ -1,5 +1,8 @@
 //! Gates about what people want and what we remember: switches, windows, approval, the claim, fresh readings.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use crate::observed::{Reading, Verdict};
 use crate::plan::answer::Hazard;
 use crate::plan::approval;
@@ -91,7 +94,7 @@ pub(super) fn not_rehearsed(q: &Question<'_, '_>) -> Finding {
 /// Refuses a generation that failed in one slot, in every other.
 pub(super) fn generation_rejected(q: &Question<'_, '_>) -> Finding {
     let generation = &q.look.generation;
-    let rejecting = q.look.slots.iter().filter(|slot| slot.rejected(generation));
+    let rejecting = q.look.slots.iter().filter(|slot| slot.rejected_here(generation));
     let slots: Vec<_> = rejecting.map(|slot| slot.spec.name.clone()).collect();
     let value = format!("{generation} failed in: {}", listed(&slots));
     let (image, generation) = (q.look.spec.image.clone(), generation.clone());
@@ -107,6 +110,23 @@ pub(super) fn rollback_cooldown(q: &Question<'_, '_>) -> Finding {
     let until = after(at, q.look.limits.late);
     let hazard = (q.look.now < until).then_some(Hazard::RollbackCooldown { until });
     finding(format!("taken back {} ago", Human(elapsed(q.look.now, at))), wants, hazard)
+}
+
+/// Refuses while the claim is kept by the cluster that it is about. Without a leader such a claim can be neither read nor
+/// moved, so that a member that is lost meanwhile could not be brought back.
+pub(super) fn claim_in_cluster(q: &Question<'_, '_>) -> Finding {
+    let seats = q.look.cloud.instances.iter().filter_map(|instance| instance.address);
+    let members = q.look.membership.into_iter().flat_map(|membership| &membership.members).filter_map(|m| m.address);
+    let cluster: BTreeSet<IpAddr> = seats.chain(members).collect();
+    let kept_at = &q.look.seen.claim_kept_at;
+    let servers: Vec<IpAddr> = kept_at.iter().copied().filter(|server| cluster.contains(server)).collect();
+    let value = match (kept_at.is_empty(), servers.is_empty()) {
+        (true, _) => "kept by no server".to_owned(),
+        (false, true) => "kept by other servers".to_owned(),
+        (false, false) => format!("kept at {}", listed(&servers)),
+    };
+    let hazard = (!servers.is_empty()).then_some(Hazard::ClaimInCluster { servers });
+    finding(value, "kept outside the cluster", hazard)
 }
 
 pub(super) fn claim_held(q: &Question<'_, '_>) -> Finding {
@@ -136,7 +156,7 @@ pub(super) fn stale_observation(look: &Look<'_>) -> Finding {
         let claimed = look.record.held.as_ref().and(seen.claim_known_since);
         match seen.wrote {
             _ if source == "the cloud" && claimed.is_some_and(|since| begun < since) => {
-                Some(format!("{source} was read before the slot was claimed"))
+                Some(format!("{source} was read before the claim was as it is now"))
             }
             Some(wrote) if begun < wrote => Some(format!("{source} was read before our last write")),
             _ if age > look.limits.fresh => Some(format!("{source} was read {} ago", Human(age))),

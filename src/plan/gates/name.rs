@@ -35,6 +35,7 @@ gate_names! {
     NotRehearsed = "not-rehearsed",
     GenerationRejected = "generation-rejected",
     RollbackCooldown = "rollback-cooldown",
+    ClaimInCluster = "claim-in-cluster",
     ClaimHeld = "claim-held",
     AnotherReplacement = "another-replacement",
     ImageUnavailable = "image-unavailable",

@@ -1,8 +1,10 @@
 //! A replacement being taken back: the new instance is emptied, and the old one is given its volumes again.
 
-use crate::action::CloudEffect;
-use crate::observed::{Instance, InstanceState};
+use crate::action::{ClaimEffect, CloudEffect, Effect};
+use crate::make::{Make, differences};
+use crate::observed::{Claim, Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
+use crate::plan::heal;
 use crate::plan::steps::Step;
 use crate::time::{after, elapsed};
 
@@ -14,14 +16,11 @@ impl<'a> Replacement<'_, 'a> {
     pub(super) fn back(&self, step: Step) -> Option<Plan> {
         let why = &Why::TakenBack;
         match step {
-            Step::Stop | Step::Detach | Step::Retire | Step::LeaveGroup | Step::Terminate => {
-                self.discard_by(step, self.new?, why)
-            }
             Step::Attach => self.refill_old(),
             Step::Start => self.start_old(),
             Step::Prove => self.prove_old(),
-            Step::Release => Some(self.release(true, Why::TakenBack)),
-            _ => None,
+            Step::Release => Some(self.release(Why::TakenBack)),
+            _ => self.discard_by(step, self.new?, why),
         }
     }
 
@@ -48,11 +47,43 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
+    /// Heals the slot with what is committed now, once the old instance could not be started of late: another instance
+    /// type, say. The old instance keeps its volumes until there is one to give them to, and is kept until that is proven.
+    pub(super) fn way_out(&self) -> Option<Plan> {
+        let (look, slot) = (self.look, self.slot);
+        let old = self.old.filter(|old| old.state == InstanceState::Stopped && slot.all_on(look, &old.id))?;
+        let start = look.act(slot, CloudEffect::Start { instance: old.id.clone() }, Why::TakenBack);
+        look.setback(&start)?;
+        let (generation, image) = heal::remedy(look, slot)?;
+        let make = Make { image: image.clone(), ..look.make.clone() };
+        if generation == self.claim.generation || differences(&old.make, &make).is_empty() {
+            return None;
+        }
+        let why = Why::CannotStart { instance: old.id.clone() };
+        if let Some(new) = self.live_new() {
+            return self.discard(new, &why);
+        }
+        let attempt = look.next_attempt();
+        let claim = Claim {
+            attempt,
+            tries: 0,
+            generation,
+            image,
+            recruit: None,
+            request: None,
+            since: look.now,
+            ..self.claim.clone()
+        };
+        let claim = Claim { request: Some(look.launch(slot, &claim).request()), ..claim };
+        let effect = ClaimEffect::Claim { claim, expects: look.record.revision };
+        Some(look.effect(Some(&slot.spec.name), Effect::Claim(effect), why))
+    }
+
     /// Waits until the member has proved itself at the old instance.
     fn prove_old(&self) -> Option<Plan> {
         let old = self.old.filter(|old| old.state == InstanceState::Running)?;
         if self.waits_for_others() {
-            return Some(self.release(true, Why::Forming));
+            return Some(self.release(Why::Forming));
         }
         let wanted = Wanted { instance: old, member: self.claim.member.as_ref() };
         let limit = self.look.spec.rollout.join_deadline;
@@ -62,8 +93,7 @@ impl<'a> Replacement<'_, 'a> {
                 let limit = elapsed(until, since) + limit;
                 Some(self.look.wait(self.slot, Awaited::Steady { until }, since, limit))
             }
-            Outstanding::NotKnown(_) if is_late => self.blocked_from_taking_back(),
-            Outstanding::NotBack(why_not) if is_late => Some(self.lost(old, why_not)),
+            Outstanding::NotKnown(why_not) | Outstanding::NotBack(why_not) if is_late => Some(self.lost(old, why_not)),
             Outstanding::NotKnown(why_not) | Outstanding::NotBack(why_not) => {
                 Some(self.look.wait(self.slot, Awaited::MemberBack { why_not }, old.launched_at, limit))
             }

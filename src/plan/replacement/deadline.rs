@@ -2,8 +2,9 @@
 //! back, or held for a person.
 
 use crate::action::CloudEffect;
+use crate::ids::Generation;
 use crate::observed::{Instance, InstanceState, Settled};
-use crate::plan::answer::{Hazard, Plan, Stall, Why};
+use crate::plan::answer::{Plan, Stall, Why};
 use crate::plan::{gates, heal};
 use crate::spec::OnFailure;
 use crate::time::{Timestamp, after};
@@ -60,7 +61,7 @@ impl<'a> Replacement<'_, 'a> {
     }
 
     /// Finds when the new instance was given a volume last.
-    fn given_since(&self) -> Option<Timestamp> {
+    pub(super) fn given_since(&self) -> Option<Timestamp> {
         self.slot.given_since(&self.new?.id)
     }
 
@@ -70,10 +71,22 @@ impl<'a> Replacement<'_, 'a> {
         self.slot.present().any(|(_, volume)| volume.settled.as_ref().is_some_and(another))
     }
 
+    /// Names what has failed. If the slot moves to another subnet too, that may be the reason; and what has settled here
+    /// before is no bad generation because it failed in place of this one instance.
+    fn failed(&self) -> Generation {
+        let generation = &self.claim.generation;
+        let has_settled = || self.slot.present().any(|(_, volume)| volume.carries(generation));
+        match self.old {
+            Some(old) if old.subnet != self.slot.spec.subnet => generation.together_with(&self.slot.spec.subnet),
+            Some(old) if has_settled() => generation.together_with(&old.id),
+            Some(_) | None => generation.clone(),
+        }
+    }
+
     fn reject(&self) -> Plan {
         let effect = CloudEffect::Reject {
             volumes: self.slot.volume_ids(),
-            generation: self.claim.generation.clone(),
+            generation: self.failed(),
             attempt: self.claim.attempt,
         };
         self.look.act(self.slot, effect, Why::NotBackInTime { limit: self.look.spec.rollout.join_deadline })
@@ -92,15 +105,9 @@ impl<'a> Replacement<'_, 'a> {
     }
 
     /// Blocks on what forbids taking the member down again, also when nobody can say whether the member is well.
-    pub(super) fn blocked_from_taking_back(&self) -> Option<Plan> {
-        let hazards = self.taking_back_refusals();
+    pub(super) fn blocked_from_taking_back(&self, new: &Instance) -> Option<Plan> {
+        let hazards = gates::taking_back_refusals(self.look, self.slot, new);
         (!hazards.is_empty()).then(|| self.blocked(hazards))
-    }
-
-    /// Lists what forbids stopping the new instance. Where the members cannot elect a leader, nothing does as long as the
-    /// old instance can be started again: the member counts for nothing where it is, and may be the one that they lack.
-    pub(super) fn taking_back_refusals(&self) -> Vec<Hazard> {
-        if self.can_restore() { Vec::new() } else { gates::taking_back_refusals(self.look, self.slot) }
     }
 
     /// Says whether the members cannot elect a leader, and the old instance is there to be started again. Raft knows the
@@ -116,8 +123,8 @@ impl<'a> Replacement<'_, 'a> {
         let volumes = &self.look.cloud.volumes;
         let forming = self.claim.old().is_none() && volumes.iter().all(|volume| volume.settled.is_none());
         let forming_together = self.look.rules.forms_together && forming;
-        let is_needed =
-            || heal::is_needed_beside(self.look, self.slot) || heal::is_restorable_beside(self.look, self.slot);
-        forming_together || (!self.look.is_led() && is_needed())
+        let is_needed = || self.is_needed_beside() || heal::is_restorable_beside(self.look, self.slot);
+        let waits = !self.look.is_led() && is_needed();
+        forming_together || (waits && !self.may_go_back_for_quorum())
     }
 }

@@ -1,11 +1,10 @@
 //! A replacement going forward: the old instance gives way to the new one.
 
-use crate::action::{CloudEffect, Effect, MemberEffect};
+use crate::action::CloudEffect;
 use crate::observed::{Instance, InstanceState, Volume};
 use crate::plan::answer::{Awaited, Plan, Why};
 use crate::plan::steps::Step;
-use crate::plan::{gates, group, select};
-use crate::spec::LeaderGoes;
+use crate::plan::{gates, group};
 use crate::time::elapsed;
 
 use super::proof::Outstanding;
@@ -19,8 +18,7 @@ impl<'a> Replacement<'_, 'a> {
             Step::Launch => self.launch(),
             Step::JoinGroup => group::attach(self.look, self.slot, self.new?, why),
             Step::Protect => group::protect(self.look, self.slot, self.new?, why),
-            Step::Transfer => self.transfer(),
-            Step::Stop => self.stop_old(),
+            Step::MarkStop | Step::Transfer | Step::Stop => self.stop_old(step),
             Step::Snapshot => self.snapshot(self.old_in(&[InstanceState::Stopped])?, why),
             Step::Detach => {
                 const EMPTIED: [InstanceState; 3] =
@@ -31,7 +29,7 @@ impl<'a> Replacement<'_, 'a> {
             Step::Prove => self.prove(),
             Step::Retire | Step::LeaveGroup | Step::Terminate => self.discard_old(step),
             Step::Settle => self.settle(),
-            Step::Release => Some(self.release(false, Why::Proven)),
+            Step::Release => Some(self.release(Why::Proven)),
             _ => None,
         }
     }
@@ -41,44 +39,17 @@ impl<'a> Replacement<'_, 'a> {
         self.old.filter(|old| states.contains(&old.state))
     }
 
-    /// Moves leadership away before the leader is stopped, unless a gate forbids the stop.
-    fn transfer(&self) -> Option<Plan> {
-        self.old_in(&[InstanceState::Running]).filter(|old| self.slot.any_at(self.look, &old.id))?;
-        let (membership, leader) = (self.look.membership?, self.slot.member?);
-        let goes_last = self.look.rules.leader == Some(LeaderGoes::Last);
-        if !goes_last || !membership.can_transfer || !self.look.leads(&leader.id) {
-            return None;
-        }
-        if let Some(refused) = self.refused() {
-            return Some(refused);
-        }
-        let to = select::successor(self.look, self.slot)?;
-        let effect = MemberEffect::TransferLeadership { from: leader.id.clone(), to: to.id.clone() };
-        Some(self.look.effect(Some(&self.slot.spec.name), Effect::Member(effect), Why::Leads))
-    }
-
-    /// Stops the old instance. This is the one step that takes a member down, so all gates are asked again on a fresh
-    /// look.
-    fn stop_old(&self) -> Option<Plan> {
+    /// Stops the old instance. This takes a member down, so all gates are asked again on a fresh look.
+    fn stop_old(&self, step: Step) -> Option<Plan> {
         let named = self.claim.old()?;
-        let Some(old) = self.old else { return self.wait_until_shown(named, self.claim.since) };
-        match old.state {
-            // The volumes have moved and somebody started the instance again: it serves nothing, and goes when the new
-            // one is proven.
-            InstanceState::Running if !self.slot.any_at(self.look, &old.id) => None,
-            InstanceState::Running => Some(self.refused().unwrap_or_else(|| {
-                self.look.act(self.slot, CloudEffect::Stop { instance: old.id.clone() }, Why::NextStep)
-            })),
-            InstanceState::Pending => Some(self.until_running(old)),
-            InstanceState::Stopping => Some(self.until_stopped(old)),
-            InstanceState::Stopped | InstanceState::ShuttingDown | InstanceState::Terminated => None,
-        }
-    }
-
-    /// Blocks on the gates that stand before a stop, if any of them refuses.
-    fn refused(&self) -> Option<Plan> {
-        let hazards = gates::upgrade_refusals(self.look, self.slot);
-        (!hazards.is_empty()).then(|| self.blocked(hazards))
+        let Some(old) = self.old else {
+            return (step == Step::Stop).then(|| self.wait_until_shown(named, self.claim.since)).flatten();
+        };
+        // The volumes have moved and somebody started the instance again: it serves nothing, and goes when the new one is
+        // proven.
+        let serves_nothing = old.state == InstanceState::Running && !self.slot.any_at(self.look, &old.id);
+        let refusals = || gates::upgrade_refusals(self.look, self.slot);
+        if serves_nothing { None } else { self.stop(step, old, &refusals, &Why::NextStep) }
     }
 
     /// Waits until the member has proved itself at the new instance. The proof is asked for again although the old
@@ -93,13 +64,13 @@ impl<'a> Replacement<'_, 'a> {
             return Some(plan);
         }
         if self.waits_for_others() {
-            return Some(self.release(false, Why::Forming));
+            return Some(self.release(Why::Forming));
         }
         let outstanding = self.missing_proof(new)?;
         let past_deadline = match &outstanding {
             Outstanding::NotBack(_) => self.past_deadline(),
             // A deadline proves nothing while nobody can say whether the member is back.
-            Outstanding::NotKnown(_) if self.is_late() => self.blocked_from_taking_back(),
+            Outstanding::NotKnown(_) if self.is_late() => self.blocked_from_taking_back(new),
             Outstanding::NotKnown(_) | Outstanding::Until { .. } => None,
         };
         Some(past_deadline.unwrap_or_else(|| self.wait_for(outstanding, new)))

@@ -6,9 +6,9 @@ use crate::action::CloudEffect;
 use crate::ids::InstanceId;
 use crate::observed::{Instance, InstanceState, Snapshot, Volume, VolumeState};
 use crate::plan::answer::{Awaited, Plan, Why};
-use crate::plan::group;
 use crate::plan::look::Place;
-use crate::plan::steps::{DISCARD, Step};
+use crate::plan::steps::{DISCARD, STOP_FIRST, Step};
+use crate::plan::{gates, group};
 use crate::spec::VolumeSpec;
 use crate::time::{Timestamp, elapsed};
 
@@ -34,7 +34,7 @@ impl<'a> Replacement<'_, 'a> {
             return Some(plan);
         }
         match step {
-            Step::Stop if holds => self.stop_given_up(instance, why),
+            Step::MarkStop | Step::Transfer | Step::Stop if holds => self.stop_given_up(step, instance, why),
             Step::Detach if holds => self.detach(instance, why),
             Step::Retire if instance.state.is_live() && !instance.retired => {
                 Some(self.look.act(self.slot, CloudEffect::Retire { instance: id() }, why.clone()))
@@ -47,6 +47,13 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
+    /// Takes one step of stopping an instance that was given up. Should its member have become healthy since, it is a
+    /// member like any other, and is not taken down if the others could not do without it.
+    fn stop_given_up(&self, step: Step, instance: &Instance, why: &Why) -> Option<Plan> {
+        let refusals = || gates::taking_back_refusals(self.look, self.slot, instance);
+        self.stop(step, instance, &refusals, why)
+    }
+
     /// Detaches from an instance that goes what is the slot's and is not declared, or not any more: while anything of ours is at
     /// an instance, the instance is not terminated. The volume is kept.
     fn free_undeclared(&self, instance: &Instance, why: &Why) -> Option<Plan> {
@@ -56,7 +63,8 @@ impl<'a> Replacement<'_, 'a> {
             matches!(&volume.state, VolumeState::InUse(at) if at.instance == live.id && !is_declared)
         });
         let volume = others.next()?;
-        if let Some(plan) = self.stop_given_up(live, why) {
+        let mut stop = STOP_FIRST.iter();
+        if let Some(plan) = stop.find_map(|step| self.stop_given_up(*step, live, why)) {
             return Some(plan);
         }
         Some(match self.look.place(volume) {
@@ -76,22 +84,6 @@ impl<'a> Replacement<'_, 'a> {
     pub(super) fn discard(&self, instance: &Instance, why: &Why) -> Option<Plan> {
         let live = Some(instance).filter(|instance| instance.state.is_live())?;
         DISCARD.iter().find_map(|step| self.discard_by(*step, live, why))
-    }
-
-    /// Stops an instance that was given up because its member was not healthy. Should the member have become healthy
-    /// since, it is a member like any other, and is not taken down if the others could not do without it.
-    fn stop_given_up(&self, instance: &Instance, why: &Why) -> Option<Plan> {
-        match instance.state {
-            InstanceState::Running => {
-                let hazards = self.taking_back_refusals();
-                let stop =
-                    || self.look.act(self.slot, CloudEffect::Stop { instance: instance.id.clone() }, why.clone());
-                Some(if hazards.is_empty() { stop() } else { self.blocked(hazards) })
-            }
-            InstanceState::Pending => Some(self.until_running(instance)),
-            InstanceState::Stopping => Some(self.until_stopped(instance)),
-            InstanceState::Stopped | InstanceState::ShuttingDown | InstanceState::Terminated => None,
-        }
     }
 
     /// Snapshots the volume that is to be detached next, where its spec wants one and this replacement has taken none.
@@ -133,6 +125,11 @@ impl<'a> Replacement<'_, 'a> {
             Place::On { instance: at, device } => {
                 (*at == instance.id).then_some(Leaving::Attached(spec, volume, device))
             }
+            // On its way to an instance that rests: it got stuck, or came too late.
+            Place::Attaching { to, .. } if *to == instance.id && instance.state == InstanceState::Stopped => {
+                let VolumeState::InUse(at) = &volume.state else { return None };
+                Some(Leaving::Attached(spec, volume, &at.device))
+            }
             Place::Detaching { since, .. } => Some(Leaving::Detaching(volume, since)),
             Place::Unclear(detail) => Some(Leaving::Unclear(detail)),
             Place::Free | Place::Creating | Place::Attaching { .. } | Place::Unusable(_) => None,
@@ -152,7 +149,10 @@ impl<'a> Replacement<'_, 'a> {
             }
             Place::Attaching { to, since } => {
                 let what = Awaited::VolumeAttached { volume: id(), instance: to.clone() };
-                self.look.wait(self.slot, what, since, limit)
+                let is_stopping = instance.state == InstanceState::Running && self.claim.stops.contains(to);
+                let is_stuck = is_stopping || self.look.has_waited(self.slot, &what, limit);
+                let given_up = (is_stuck && *to == instance.id).then(|| self.give_up_attaching(volume, instance));
+                given_up.flatten().unwrap_or_else(|| self.look.wait(self.slot, what, since, limit))
             }
             Place::Detaching { since, .. } => {
                 self.look.wait(self.slot, Awaited::VolumeFree { volume: id() }, since, limit)
@@ -164,6 +164,18 @@ impl<'a> Replacement<'_, 'a> {
             Place::Unclear(detail) => self.disagreement(detail),
             Place::Unusable(why) => self.disagreement(format!("{} is {why}", volume.id)),
         })
+    }
+
+    /// Gives up an attachment that got stuck: an instance that rests gives the volume back, to be given it once more; one
+    /// that runs is discarded, because nothing is detached from a running instance.
+    fn give_up_attaching(&self, volume: &Volume, instance: &Instance) -> Option<Plan> {
+        let reason = format!("{} got stuck on its way to {}", volume.id, instance.id);
+        let why = Why::Stuck { reason };
+        if instance.state == InstanceState::Stopped {
+            self.detach(instance, &why)
+        } else {
+            self.discard(instance, &why)
+        }
     }
 
     /// Waits for an instance that the claim names and EC2 does not show: not found is not gone, until EC2 would have

@@ -1,7 +1,7 @@
 //! A replacement under way: the claim, its slot, and the instances that it is about.
 
 use crate::action::{ClaimEffect, Effect};
-use crate::observed::{Claim, Instance};
+use crate::observed::{Claim, Instance, InstanceState};
 use crate::plan::answer::{Awaited, Hazard, Plan, Why};
 use crate::plan::look::{Look, SlotLook};
 use crate::time::Timestamp;
@@ -37,11 +37,23 @@ impl<'l, 'a> Replacement<'l, 'a> {
         self.live_new().filter(|new| self.slot.all_on(self.look, &new.id))
     }
 
-    /// Gives the slot up. After a replacement that was `taken_back` there is a pause.
-    pub(super) fn release(&self, taken_back: bool, why: Why) -> Plan {
+    /// Gives the slot up, once no stop that the claim speaks of can still come. After a replacement that came to nothing
+    /// there is a pause: a launch or a stop of it may be on its way, for as long as EC2 would accept it.
+    pub(super) fn release(&self, why: Why) -> Plan {
+        if let Some(wait) = self.late_stop() {
+            return wait;
+        }
+        let begins_anew = why == Why::Forming && self.claim.old().is_none();
+        let taken_back = why != Why::Proven && !begins_anew;
         let mut initialised = self.look.record.initialised.clone();
         initialised.insert(self.slot.spec.name.clone());
-        let effect = ClaimEffect::Release { expects: self.look.record.revision, initialised, taken_back };
+        let is_left_stopped = |instance: &&Instance| {
+            let rests = matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped);
+            let by_us = self.claim.stops.contains(&instance.id) || Some(&instance.id) == self.claim.old();
+            rests && !instance.retired && by_us
+        };
+        let stopped = self.slot.live().filter(is_left_stopped).map(|instance| instance.id.clone()).collect();
+        let effect = ClaimEffect::Release { expects: self.look.record.revision, initialised, stopped, taken_back };
         self.look.effect(Some(&self.slot.spec.name), Effect::Claim(effect), why)
     }
 

@@ -79,7 +79,8 @@ impl State {
         let outcome = self.claims.write(now, name, effect)?;
         let slot = match effect {
             ClaimEffect::Claim { claim, .. } => Some(claim.slot.clone()),
-            ClaimEffect::Release { .. }
+            ClaimEffect::MarkStop { .. }
+            | ClaimEffect::Release { .. }
             | ClaimEffect::CreateAgain { .. }
             | ClaimEffect::End { .. }
             | ClaimEffect::Revive { .. }
@@ -141,6 +142,9 @@ impl Named {
             named.instance = effect.instance().cloned();
             named.volume = effect.volume().cloned();
             named.image = image_of(effect);
+        }
+        if let Effect::Claim(ClaimEffect::MarkStop { instance, .. }) = effect {
+            named.instance = Some(instance.clone());
         }
         match result {
             Ok(Outcome::Launched(id)) => named.instance = Some(id.clone()),

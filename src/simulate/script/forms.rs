@@ -97,13 +97,13 @@ pub const FORMS: [(&str, &str); 46] = [
 
 /// Every action that a controller may carry out, by its stable name, and every look that it may make.
 #[rustfmt::skip]
-pub(super) const CALLS: [&str; 41] = [
+pub(super) const CALLS: [&str; 42] = [
     "create-volume", "launch", "stop", "start", "snapshot", "copy-volume", "delete-snapshot", "detach", "attach", "terminate",
     "retire", "reject", "forgive", "settle", "record-slots", "tag", "recruit", "delete-volume",
     "record-resume", "suspend-processes", "resume-processes", "forget-resume", "join-group", "leave-group", "protect", "vouch",
     "resize-group", "lower-minimum", "create-template", "use-template",
     "transfer-leadership", "set-pruning",
-    "claim", "release", "create-again", "end", "revive", "record-rehearsal",
+    "claim", "mark-stop", "release", "create-again", "end", "revive", "record-rehearsal",
     "look", "ask-members", "read-claim",
 ];
 

@@ -1,0 +1,123 @@
+//! The way that a replacement goes, read off the world: to the new instance, to the old one again, or to an early end.
+
+use crate::action::CloudEffect;
+use crate::observed::{Instance, InstanceState};
+use crate::plan::answer::Why;
+use crate::plan::drift::drifts;
+use crate::plan::{gates, heal};
+use crate::spec::OnFailure;
+use crate::time::elapsed;
+
+use super::under_way::Replacement;
+
+/// The way that a replacement goes.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Course {
+    /// To the new instance.
+    Forward,
+    /// To the old instance again.
+    Back,
+    /// To an end before anything was done to the old instance.
+    GivenUp,
+}
+
+impl Replacement<'_, '_> {
+    /// Reads off the world which way the replacement goes.
+    pub(super) fn course(&self) -> Course {
+        match self.old {
+            _ if self.is_rejected() => Course::Back,
+            Some(old) if self.is_untouched(old) && self.is_superseded(old) => Course::GivenUp,
+            Some(old) if self.can_go_back(old) && self.goes_back() => Course::Back,
+            None if self.claim.old().is_none() && self.is_unwanted_filling() => Course::GivenUp,
+            Some(_) | None => Course::Forward,
+        }
+    }
+
+    /// Says whether what is claimed has failed here. A slot that has lost its instance has nothing to go back to, so a
+    /// failure that is not the generation's own ends nothing there.
+    fn is_rejected(&self) -> bool {
+        let (slot, generation) = (self.slot, &self.claim.generation);
+        if self.claim.old().is_some() { slot.rejected_here(generation) } else { slot.rejected(generation) }
+    }
+
+    /// Says whether the old instance serves as before, and no stop of it is on its way.
+    fn is_untouched(&self, old: &Instance) -> bool {
+        let serves = old.state == InstanceState::Running && self.slot.all_on(self.look, &old.id);
+        serves && !self.claim.stops.contains(&old.id)
+    }
+
+    /// Says whether an old instance that is untouched is to stay as it is: another thing is wanted now, or another slot has
+    /// lost its instance. That one comes first: the gates would keep this one from going on, and the claim that one from
+    /// being healed.
+    fn is_superseded(&self, old: &Instance) -> bool {
+        let is_due = old.announced_stop().is_some();
+        let is_current = drifts(&self.look.make, self.slot.spec, old).is_empty() && !is_due;
+        self.claim.generation != self.look.generation || is_current || self.is_needed_beside()
+    }
+
+    /// Says whether the old instance can serve again, as far as anybody knows.
+    fn can_go_back(&self, old: &Instance) -> bool {
+        let failed_here = old.generation().is_some_and(|generation| self.slot.rejected(generation));
+        let start = self.look.act(self.slot, CloudEffect::Start { instance: old.id.clone() }, Why::TakenBack);
+        let cannot_start = old.stopped_by_ec2().is_some() || self.look.setback(&start).is_some();
+        old.state.is_live() && !old.retired && !failed_here && !cannot_start
+    }
+
+    /// Says whether the old instance is to serve again, although it was touched. As long as no data has reached the new
+    /// instance, that is so for the reasons for which an untouched one stays; after that only for the sake of the quorum.
+    /// Once the claim says that the new instance is stopped, there is no turning round.
+    fn goes_back(&self) -> bool {
+        let is_stopping = |new: &Instance| self.claim.stops.contains(&new.id);
+        match self.live_new().filter(|new| self.slot.any_at(self.look, &new.id)) {
+            Some(new) => is_stopping(new) || self.keeps_quorum_away(),
+            None => !self.is_wanted() || self.is_needed_beside(),
+        }
+    }
+
+    /// Says whether the slot may be brought to what is claimed: what the spec wants now, or what settled there last.
+    fn is_wanted(&self) -> bool {
+        let settled = heal::settled(self.look, self.slot).map(|(generation, _)| generation);
+        [Some(&self.look.generation), settled.as_ref()].into_iter().flatten().any(|it| *it == self.claim.generation)
+    }
+
+    /// Says whether there is no leader, and the old instance could help to one where the new one does not: its member is
+    /// overdue; or another slot has lost its instance, and this member has given no sign yet.
+    fn keeps_quorum_away(&self) -> bool {
+        let look = self.look;
+        let given = || self.given_since().is_some_and(|since| elapsed(look.now, since) > look.limits.first_sign);
+        self.may_go_back_for_quorum() && (self.is_late() || (given() && self.is_needed_beside()))
+    }
+
+    /// Says whether there is no leader, and nothing forbids to start the old instance in place of the new one.
+    pub(super) fn may_go_back_for_quorum(&self) -> bool {
+        let (look, Some(old), Some(new)) = (self.look, self.old, self.live_new()) else { return false };
+        let takes_back = look.spec.rollout.on_failure == OnFailure::Rollback && old.is_kept();
+        let is_leaderless = look.membership.is_some() && !look.is_led();
+        let may_stop = || gates::taking_back_refusals(look, self.slot, new).is_empty();
+        takes_back && is_leaderless && self.can_go_back(old) && may_stop()
+    }
+
+    /// Says whether a slot that has lost its instance is not to be filled with what is claimed, and no data has moved yet.
+    /// An instance that the group has launched is a slot's instance like any other, and if outdated is replaced as one.
+    fn is_unwanted_filling(&self) -> bool {
+        let moved = self.new.is_some_and(|new| self.slot.any_at(self.look, &new.id));
+        let yields = heal::is_restorable_beside(self.look, self.slot);
+        !moved && self.claim.recruit.is_none() && (yields || !self.heals())
+    }
+
+    /// Says whether a lost slot may be healed with what is claimed. What settled there last always will do, so that an
+    /// approval or a window does not take back a launch in the middle.
+    fn heals(&self) -> bool {
+        let remedies = [heal::remedy(self.look, self.slot), heal::settled(self.look, self.slot)];
+        let mut will_do = remedies.iter().flatten().map(|(generation, _)| generation).peekable();
+        match will_do.peek() {
+            Some(_) => will_do.any(|generation| *generation == self.claim.generation),
+            None => self.claim.generation == self.look.generation,
+        }
+    }
+
+    /// Says whether another slot has lost its instance, and could be healed if this one were not claimed.
+    pub(super) fn is_needed_beside(&self) -> bool {
+        heal::is_needed_beside(self.look, self.slot)
+    }
+}
