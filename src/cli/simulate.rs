@@ -219,6 +219,8 @@ fn one(rollout: &Rollout, out: &mut Output) -> Result<Exit, Failure> {
     }
     if summary.must_not_be() {
         writeln!(out.notes, "{}", broken(&summary, rollout))?;
+    }
+    if summary.unlawful.is_some() && args.faults != Faults::None {
         return Ok(Exit::Error);
     }
     Ok(exit(&summary.ending))
@@ -299,7 +301,7 @@ fn counted(tally: &Tally, runs: u64) -> String {
     endings.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let mut text: String = endings.iter().map(|(ending, count)| format!("{count:>8}  {ending}\n")).collect();
     text.push_str(&format!(
-        "{runs:>8}  runs; {} of them broke a safety rule, or came to no end that they may come to\n",
+        "{runs:>8}  runs; {} of them broke a safety rule, or ended as they may not\n",
         tally.failures.len()
     ));
     text.push_str(&format!("{:>8}  passes, {} faults\n", tally.passes, tally.faults));

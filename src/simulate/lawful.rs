@@ -29,6 +29,9 @@ fn is_withheld(gate: &str, spec: &ClusterSpec) -> bool {
         "frozen" => spec.freeze,
         "approval-required" => spec.rollout.approval != Approval::Never,
         "outside-window" => !spec.rollout.windows.is_empty(),
+        "not-rehearsed" => true,
+        // Of fewer than three members none can be missed, and only whoever declares the slots can change that.
+        "quorum-would-be-lost" => spec.slots.len() < 3,
         _ => false,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Absent on purpose: balance between zones, alarms, schedules, instance refreshes, lifecycle hooks, standby.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::group::ScalingGroup;
 use super::happened::{Due, Happened, Span};
