@@ -130,6 +130,7 @@ impl Harness {
             generation: self.spec.generation(),
             image: ImageId::from(NEW),
             recruit: None,
+            stops: Default::default(),
             request: None,
             since: self.world.now(),
         };
