@@ -100,7 +100,7 @@ impl World {
         })
     }
 
-    /// Follows real time from now on, `speed` times as fast. Needs a tokio runtime.
+    /// Goes from now on no faster than `speed` times as fast as real time. Needs a tokio runtime.
     pub fn paced(&self, speed: f64) {
         let mut state = self.state.borrow_mut();
         state.pace = Some(Pace::new(speed, state.now));
@@ -189,9 +189,6 @@ impl World {
     /// Works on the state, keeps EC2's answers, and saves.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.borrow_mut();
-        if let Some(pace) = state.pace {
-            turn::advance_to(&mut state, pace.now());
-        }
         let result = work(&mut state);
         state.keep_answers();
         if let Some(path) = &state.autosave
@@ -209,10 +206,6 @@ impl World {
     }
 
     pub(super) fn now_millis(&self) -> Millis {
-        let mut state = self.state.borrow_mut();
-        if let Some(pace) = state.pace {
-            turn::advance_to(&mut state, pace.now());
-        }
-        state.now
+        self.state.borrow().now
     }
 }

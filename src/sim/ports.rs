@@ -8,9 +8,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::{self, Either};
+
 use super::ec2::{Bucket, Call};
 use super::handle::World;
 use super::latency::{self, Quantiles};
+use super::pace::Pace;
 use super::time::{Millis, millis};
 use super::turn;
 use super::unkind::fate::CallFate;
@@ -169,13 +172,28 @@ impl Clock for World {
 impl World {
     async fn nap(&self, span: Millis) {
         let until = self.now_millis() + span;
+        let nap = Nap { state: self.state.clone(), until, key: None };
         let pace = self.state.borrow().pace;
         match pace {
-            Some(pace) => {
-                pace.wait_until(until).await;
-                turn::advance_to(&mut self.state.borrow_mut(), until);
+            Some(pace) => self.paced_nap(nap, pace).await,
+            None => nap.await,
+        }
+    }
+
+    /// Sleeps in a world that nobody else drives. Whoever is to wake first moves the clock when its time has passed, so that
+    /// it passes nobody's waking.
+    async fn paced_nap(&self, nap: Nap, pace: Pace) {
+        let until = nap.until;
+        let mut nap = std::pin::pin!(nap);
+        loop {
+            let passed = std::pin::pin!(pace.wait_until(until));
+            if let Either::Left(_) = future::select(nap.as_mut(), passed).await {
+                return;
             }
-            None => Nap { state: self.state.clone(), until, key: None }.await,
+            let mut state = self.state.borrow_mut();
+            if state.sleepers.next().is_none_or(|first| first >= until) {
+                turn::advance_to(&mut state, until);
+            }
         }
     }
 

@@ -130,6 +130,6 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("handle",            &["time", "words", "ec2", "event", "transcript", "pace", "world", "turn", "store"]),
     ("unkind/by_hand",    &["time", "content", "ec2", "unkind/accident", "unkind/standing", "unkind/interfere", "unkind/amends", "handle"]),
     ("unkind",            &["unkind/fate", "unkind/accident", "unkind/standing", "unkind/faults", "unkind/interfere", "unkind/amends", "unkind/inject", "unkind/by_hand"]),
-    ("ports",             &["time", "words", "ec2", "latency", "unkind/fate", "world", "unkind/interfere", "turn", "handle"]),
+    ("ports",             &["time", "pace", "words", "ec2", "latency", "unkind/fate", "world", "unkind/interfere", "turn", "handle"]),
     ("executor",          &["time", "turn", "handle"]),
 ]};

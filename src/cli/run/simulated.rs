@@ -22,7 +22,7 @@ pub(super) struct Simulated {
     /// The file that the simulated world is saved to after every change; implies `--cloud simulated`
     #[arg(long, value_name = "FILE")]
     pub(super) world: Option<PathBuf>,
-    /// The number of simulated seconds in a second
+    /// The number of simulated seconds in a second, at the most
     #[arg(long, value_name = "N", default_value_t = 20.0, value_parser = speed)]
     speed: f64,
     /// The seed of all chance in a simulated world

@@ -74,14 +74,13 @@ impl Rig {
         while self.truth.excuse("was deleted").is_some() {}
         let claims = fs::read_dir(self.dir.join("claims")).unwrap().map(|entry| entry.unwrap().file_name());
         let records = claims.map(|name| name.to_string_lossy().into_owned());
-        let own = format!("{CLUSTER}.claim.json");
-        let records: Vec<_> = records.filter(|name| name.ends_with(".claim.json") && *name != own).collect();
+        let records: Vec<_> = records.filter(|name| name.ends_with(".claim.json") && *name != own_record()).collect();
         assert_eq!(records, [""; 0], "claim records");
     }
 
     /// Reads the result of the latest rehearsal from the cluster's own record; null without one.
     fn recorded(&self) -> serde_json::Value {
-        let stored = fs::read(self.dir.join("claims").join(format!("{CLUSTER}.claim.json"))).unwrap_or_default();
+        let stored = fs::read(self.dir.join("claims").join(own_record())).unwrap_or_default();
         let stored: serde_json::Value = serde_json::from_slice(&stored).unwrap_or_default();
         stored["record"]["rehearsed"][0]["verdict"].clone()
     }
@@ -91,6 +90,11 @@ impl Rig {
         let run = async || (self.hypervisor.addresses().len() >= count).then_some(());
         until("servers of the copy to run", Duration::from_secs(180), run).await;
     }
+}
+
+/// Names the file of the cluster's claim record, by name, region and account.
+fn own_record() -> String {
+    format!("{CLUSTER}@us-east-1@123456789012.claim.json")
 }
 
 async fn a_good_image(rig: Rc<Rig>) {
