@@ -69,13 +69,13 @@ mod tests {
         let instance = world.instances_of(&spec.name, &spec.slots[0].name).remove(0);
         let effect = Effect::Cloud(CloudEffect::Stop { instance });
         let action = Action { cluster: spec.name.clone(), slot: None, effect };
-        let claim = Some(block_on(&world, Coordination::read(&world, &spec.name)).unwrap().revision);
+        let claim = block_on(&world, Coordination::read(&world, &spec.name)).unwrap().revision;
         let life = Limits::DEFAULT.decision;
         if claim_moves {
-            let write = ClaimEffect::Revive { expects: claim.unwrap() };
+            let write = ClaimEffect::Revive { expects: claim };
             block_on(&world, Coordination::write(&world, &spec.name, &write)).unwrap();
         }
-        let decision = Decision { at: before(world.now(), age), life, claim };
+        let decision = Decision { at: before(world.now(), age), life, claim: Some(claim) };
         let outcome = block_on(&world, execute(&world, spec, &[], &action, &decision)).unwrap();
         (outcome, world.calls().get("stop").copied().unwrap_or(0))
     }

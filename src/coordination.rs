@@ -29,7 +29,7 @@ pub enum Claims<C> {
     /// Claims in a directory.
     Local(Local<C>),
     /// Claims in Consul.
-    Consul(Consul<C>),
+    Consul(Box<Consul<C>>),
 }
 
 impl<C: Clock + Clone> Claims<C> {
@@ -38,7 +38,7 @@ impl<C: Clock + Clone> Claims<C> {
     pub fn open(place: &Place, credentials: &Credentials, clock: C) -> Result<Self, PortError> {
         match place {
             Place::Directory(directory) => Local::open(directory, clock).map(Self::Local),
-            Place::Consul(remote) => Consul::open(remote, credentials, clock).map(Self::Consul),
+            Place::Consul(remote) => Consul::open(remote, credentials, clock).map(Box::new).map(Self::Consul),
         }
     }
 

@@ -170,7 +170,7 @@ async fn launch(stage: &Stage, attempt: u32, volume: &VolumeId) -> InstanceId {
     let mut nothing = launch.clone();
     nothing.make.image = ImageId::from("ami-00000000000000000");
     let refused = stage.try_change(&CloudEffect::Launch(Box::new(nothing))).await.unwrap_err();
-    assert_eq!(refused.kind, ErrorKind::NotFound, "{}", refused.source);
+    assert_eq!(refused.kind, ErrorKind::Invalid, "{}", refused.source);
     let Outcome::Launched(id) = stage.change(&CloudEffect::Launch(Box::new(launch))).await else {
         panic!("nothing was launched")
     };

@@ -19,6 +19,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("explain",               &["answer", "explain/words", "explain/effects", "explain/reasons", "explain/hazards", "explain/stalls"]),
     // the world, arranged
     ("look",                  &["answer"]),
+    ("look/slot",             &["look"]),
     ("slot_state",            &["answer", "look"]),
     ("undeclared",            &["look"]),
     ("group",                 &["answer", "look", "slot_state"]),

@@ -1,0 +1,117 @@
+//! One slot, as it is looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{Generation, InstanceId, VolumeId, VolumeName};
+use crate::observed::{Claim, CloudView, Health, Instance, Membership, Volume, VolumeState};
+use crate::spec::{ClusterSpec, SlotSpec, VolumeSpec};
+use crate::time::Timestamp;
+
+use super::{Look, Place, SlotLook};
+
+impl<'a> SlotLook<'a> {
+    pub(super) fn new(
+        spec: &'a ClusterSpec,
+        slot: &'a SlotSpec,
+        cloud: &'a CloudView,
+        membership: Option<&'a Membership>,
+    ) -> Self {
+        let candidates = |declared: &'a VolumeSpec| {
+            cloud.volumes.iter().filter(move |volume| {
+                volume.slot == slot.name && volume.name == declared.name && volume.state != VolumeState::Deleted
+            })
+        };
+        let contested = spec.volumes.iter().find(|declared| candidates(declared).nth(1).is_some());
+        Self {
+            spec: slot,
+            instances: cloud.instances.iter().filter(|instance| instance.slot == slot.name).collect(),
+            volumes: spec.volumes.iter().map(|declared| (declared, candidates(declared).next())).collect(),
+            contested: contested.map(|declared| {
+                (declared.name.clone(), candidates(declared).map(|one| (one.id.clone(), one.state.clone())).collect())
+            }),
+            member: membership.and_then(|membership| membership.of_slot(&slot.name)),
+        }
+    }
+
+    /// Lists the slot's instances that are neither dead nor dying.
+    pub fn live(&self) -> impl Iterator<Item = &'a Instance> + '_ {
+        self.instances.iter().copied().filter(|instance| instance.state.is_live())
+    }
+
+    /// Finds the slot's instance of that id, dead or alive.
+    pub fn instance(&self, id: &InstanceId) -> Option<&'a Instance> {
+        self.instances.iter().copied().find(|instance| instance.id == *id)
+    }
+
+    /// Finds the instance that was launched under a claim's attempt, dead or alive.
+    pub fn launched_under(&self, claim: &Claim) -> Option<&'a Instance> {
+        let is_new = |i: &&Instance| claim.launched(i);
+        self.instances.iter().copied().find(is_new)
+    }
+
+    /// Finds when an instance was given one of the slot's volumes last.
+    pub fn given_since(&self, id: &InstanceId) -> Option<Timestamp> {
+        let given = self.present().filter_map(|(_, volume)| match &volume.state {
+            VolumeState::InUse(attachment) => (attachment.instance == *id).then_some(attachment.since),
+            _ => None,
+        });
+        given.max()
+    }
+
+    /// Lists the ids of the volumes that are there.
+    pub fn volume_ids(&self) -> BTreeSet<VolumeId> {
+        self.present().map(|(_, volume)| volume.id.clone()).collect()
+    }
+
+    /// Lists the volumes that are there by their names.
+    pub fn named_volumes(&self) -> BTreeMap<VolumeName, VolumeId> {
+        self.present().map(|(_, volume)| (volume.name.clone(), volume.id.clone())).collect()
+    }
+
+    /// Lists the declared volumes that are not there.
+    pub fn lacking(&self) -> Vec<VolumeName> {
+        self.volumes.iter().filter(|(_, there)| there.is_none()).map(|(spec, _)| spec.name.clone()).collect()
+    }
+
+    /// Lists the volumes that are there.
+    pub fn present(&self) -> impl Iterator<Item = (&'a VolumeSpec, &'a Volume)> + '_ {
+        self.volumes.iter().filter_map(|(spec, volume)| volume.map(|volume| (*spec, volume)))
+    }
+
+    /// Says whether every declared volume is attached to that instance, in both views.
+    pub fn all_on(&self, look: &Look<'a>, id: &InstanceId) -> bool {
+        self.volumes.iter().all(|(_, volume)| volume.is_some_and(|volume| look.place(volume).is_on(id)))
+    }
+
+    /// Says whether any of the slot's volumes is at, or on its way to or from, that instance.
+    pub fn any_at(&self, look: &Look<'a>, id: &InstanceId) -> bool {
+        let lists = |volume: &Volume| {
+            look.cloud.instance(id).is_some_and(|instance| instance.devices.iter().any(|d| d.volume == volume.id))
+        };
+        self.present().any(|(_, volume)| match look.place(volume) {
+            Place::On { instance: at, .. } | Place::Attaching { to: at, .. } | Place::Detaching { from: at, .. } => {
+                at == id
+            }
+            Place::Unclear(_) => true,
+            Place::Free | Place::Creating | Place::Unusable(_) => lists(volume),
+        })
+    }
+
+    /// Says whether the slot's member counts, and is healthy.
+    pub fn counts_as_healthy(&self) -> bool {
+        self.member.is_some_and(|member| member.counts && member.health == Health::Healthy)
+    }
+
+    /// Says whether that generation failed here, be it for itself or together with what is the slot's own: its subnet as it
+    /// is declared now, or the instance whose place was to be taken.
+    pub fn rejected_here(&self, generation: &Generation) -> bool {
+        let instances = self.live().map(|instance| &*instance.id);
+        let mut places = instances.chain([self.spec.subnet.as_str()]);
+        self.rejected(generation) || places.any(|place| self.rejected(&generation.together_with(place)))
+    }
+
+    /// Says whether that generation failed here for itself.
+    pub fn rejected(&self, generation: &Generation) -> bool {
+        self.present().any(|(_, volume)| volume.rejected.as_ref() == Some(generation))
+    }
+}
