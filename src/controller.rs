@@ -235,7 +235,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         let told = outcome.as_ref().map(Clone::clone).map_err(Failed::from);
         let acted = Acted { action: action.clone(), status: pass.status.clone(), outcome: told };
         self.listeners.tell(now, Some(&pass.spec.name), EventKind::Acted(Rc::new(acted)));
-        memory.following.wrote(action);
+        memory.following.wrote(action, &outcome);
         memory.wrote(now, action, &outcome);
         let (times, is_named) = memory.setbacks.latest(now, action);
         backoff.after(&outcome, times, is_named)

@@ -6,6 +6,7 @@ use crate::action::{Action, Effect, MemberEffect};
 use crate::ids::InstanceId;
 use crate::observed::{Followed, Observation};
 use crate::plan::{Plan, Stall};
+use crate::ports::{Outcome, PortError};
 use crate::time::Timestamp;
 
 #[derive(Default)]
@@ -16,11 +17,13 @@ pub(super) struct Following {
 }
 
 impl Following {
-    /// Notes what we sent.
-    pub(super) fn wrote(&mut self, action: &Action) {
+    /// Notes what we sent. A transfer that was refused has moved nothing, so it is no reason to stop a leader.
+    pub(super) fn wrote(&mut self, action: &Action, outcome: &Result<Outcome, PortError>) {
         match &action.effect {
             Effect::Claim(_) => self.transfers = 0,
-            Effect::Member(MemberEffect::TransferLeadership { .. }) => self.transfers += 1,
+            Effect::Member(MemberEffect::TransferLeadership { .. }) => {
+                self.transfers += u32::from(matches!(outcome, Ok(Outcome::Done)));
+            }
             Effect::Member(_) | Effect::Cloud(_) => {}
         }
     }
