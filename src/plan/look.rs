@@ -1,22 +1,23 @@
 //! An observation, arranged by slot: what every question of the planner is asked about.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::action::{ClaimEffect, CloudEffect, Effect, Launch};
-use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, Token, VolumeId, VolumeName};
+use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, Token};
 use crate::limits::Limits;
 use crate::make::Make;
 use crate::observed::{
-    AttachmentPhase, Claim, ClaimRecord, CloudView, Instance, Member, Membership, Observation, Purpose, Reading,
-    Setback, Volume, VolumeState,
+    AttachmentPhase, Claim, ClaimRecord, CloudView, Instance, Membership, Observation, Purpose, Reading, Setback,
+    Volume, VolumeState,
 };
-use crate::spec::{ClusterSpec, Rules, SlotSpec, VolumeSpec};
+use crate::spec::{ClusterSpec, Rules};
 use crate::time::{Timestamp, after, elapsed};
 
 use super::answer::{Awaited, Hazard, Hazards, Plan, Stall, WaitingOn, Why};
 
 mod slot;
+
+pub use slot::SlotLook;
 
 /// One cluster at one moment.
 #[derive(Debug)]
@@ -36,19 +37,6 @@ pub struct Look<'a> {
     pub membership: Option<&'a Membership>,
     /// The declared slots, in the order of the spec.
     pub slots: Vec<SlotLook<'a>>,
-}
-
-/// Everything that belongs to one slot.
-#[derive(Debug)]
-pub struct SlotLook<'a> {
-    pub spec: &'a SlotSpec,
-    /// The instances, dead ones too for as long as EC2 shows them.
-    pub instances: Vec<&'a Instance>,
-    /// The declared volumes, each with the volume that is there.
-    pub volumes: Vec<(&'a VolumeSpec, Option<&'a Volume>)>,
-    /// A declared volume that several volumes say they are, e.g. one and its restored copy: tags are not unique.
-    pub contested: Option<(VolumeName, BTreeMap<VolumeId, VolumeState>)>,
-    pub member: Option<&'a Member>,
 }
 
 /// An observation, arranged or not.
@@ -311,6 +299,27 @@ impl<'a> Look<'a> {
     /// Waits for a slot.
     pub fn wait(&self, slot: &SlotLook<'_>, what: Awaited, since: Timestamp, patience: Duration) -> Plan {
         Plan::wait(Some(&slot.spec.name), what, since, patience)
+    }
+}
+
+impl<'a> SlotLook<'a> {
+    /// Says whether every declared volume is attached to that instance, in both views.
+    pub fn all_on(&self, look: &Look<'a>, id: &InstanceId) -> bool {
+        self.volumes.iter().all(|(_, volume)| volume.is_some_and(|volume| look.place(volume).is_on(id)))
+    }
+
+    /// Says whether any of the slot's volumes is at, or on its way to or from, that instance.
+    pub fn any_at(&self, look: &Look<'a>, id: &InstanceId) -> bool {
+        let lists = |volume: &Volume| {
+            look.cloud.instance(id).is_some_and(|instance| instance.devices.iter().any(|d| d.volume == volume.id))
+        };
+        self.present().any(|(_, volume)| match look.place(volume) {
+            Place::On { instance: at, .. } | Place::Attaching { to: at, .. } | Place::Detaching { from: at, .. } => {
+                at == id
+            }
+            Place::Unclear(_) => true,
+            Place::Free | Place::Creating | Place::Unusable(_) => lists(volume),
+        })
     }
 }
 

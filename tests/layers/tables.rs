@@ -18,8 +18,8 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("explain/stalls",        &["answer", "explain/words"]),
     ("explain",               &["answer", "explain/words", "explain/effects", "explain/reasons", "explain/hazards", "explain/stalls"]),
     // the world, arranged
-    ("look",                  &["answer"]),
-    ("look/slot",             &["look"]),
+    ("look/slot",             &[]),
+    ("look",                  &["answer", "look/slot"]),
     ("slot_state",            &["answer", "look"]),
     ("undeclared",            &["look"]),
     ("group",                 &["answer", "look", "slot_state"]),

@@ -3,11 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{Generation, InstanceId, VolumeId, VolumeName};
-use crate::observed::{Claim, CloudView, Health, Instance, Membership, Volume, VolumeState};
+use crate::observed::{Claim, CloudView, Health, Instance, Member, Membership, Volume, VolumeState};
 use crate::spec::{ClusterSpec, SlotSpec, VolumeSpec};
 use crate::time::Timestamp;
 
-use super::{Look, Place, SlotLook};
+/// Everything that belongs to one slot.
+#[derive(Debug)]
+pub struct SlotLook<'a> {
+    pub spec: &'a SlotSpec,
+    /// The instances, dead ones too for as long as EC2 shows them.
+    pub instances: Vec<&'a Instance>,
+    /// The declared volumes, each with the volume that is there.
+    pub volumes: Vec<(&'a VolumeSpec, Option<&'a Volume>)>,
+    /// A declared volume that several volumes say they are, e.g. one and its restored copy: tags are not unique.
+    pub contested: Option<(VolumeName, BTreeMap<VolumeId, VolumeState>)>,
+    pub member: Option<&'a Member>,
+}
 
 impl<'a> SlotLook<'a> {
     pub(super) fn new(
@@ -76,25 +87,6 @@ impl<'a> SlotLook<'a> {
     /// Lists the volumes that are there.
     pub fn present(&self) -> impl Iterator<Item = (&'a VolumeSpec, &'a Volume)> + '_ {
         self.volumes.iter().filter_map(|(spec, volume)| volume.map(|volume| (*spec, volume)))
-    }
-
-    /// Says whether every declared volume is attached to that instance, in both views.
-    pub fn all_on(&self, look: &Look<'a>, id: &InstanceId) -> bool {
-        self.volumes.iter().all(|(_, volume)| volume.is_some_and(|volume| look.place(volume).is_on(id)))
-    }
-
-    /// Says whether any of the slot's volumes is at, or on its way to or from, that instance.
-    pub fn any_at(&self, look: &Look<'a>, id: &InstanceId) -> bool {
-        let lists = |volume: &Volume| {
-            look.cloud.instance(id).is_some_and(|instance| instance.devices.iter().any(|d| d.volume == volume.id))
-        };
-        self.present().any(|(_, volume)| match look.place(volume) {
-            Place::On { instance: at, .. } | Place::Attaching { to: at, .. } | Place::Detaching { from: at, .. } => {
-                at == id
-            }
-            Place::Unclear(_) => true,
-            Place::Free | Place::Creating | Place::Unusable(_) => lists(volume),
-        })
     }
 
     /// Says whether the slot's member counts, and is healthy.
