@@ -14,8 +14,8 @@ use hermitcrab::event::Listeners;
 use hermitcrab::ids::SlotName;
 use hermitcrab::observed::{Reading, Sweep};
 use hermitcrab::plan::{Awaited, Hazard, Plan, WaitingOn, plan};
-use hermitcrab::ports::{Clock, Cloud, Decision, Outcome, Outside, PortError, Wanted};
-use hermitcrab::sim::{Executor, FaultLevel, World};
+use hermitcrab::ports::{Clock, Cloud, Decision, Outcome, PortError, Wanted};
+use hermitcrab::sim::{Executor, FaultLevel, Through, World};
 use hermitcrab::simulate;
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::{Timestamp, after, elapsed};
@@ -94,7 +94,8 @@ fn idle_sweeps(clusters: usize) -> u64 {
         world.settle(spec);
     }
     let sweeps = Rc::new(Cell::new(0));
-    let outside = Counting { world: world.clone(), sweeps: sweeps.clone() };
+    let cloud = Counting { world: world.clone(), sweeps: sweeps.clone() };
+    let outside = Through { cloud, world: world.clone() };
     let mut executor = Executor::new(&world, move |_| {
         let mut fleet = Controlled::new(Controller::new(outside.clone(), Listeners::default(), simulate::settings(1)));
         for spec in &specs {
@@ -133,29 +134,6 @@ impl Cloud for Counting {
         decision: &Decision,
     ) -> Result<Outcome, PortError> {
         Cloud::change(&self.world, spec, slot, effect, decision).await
-    }
-}
-
-impl Outside for Counting {
-    type Cloud = Self;
-    type Members = World;
-    type Coordination = World;
-    type Clock = World;
-
-    fn cloud(&self) -> &Self {
-        self
-    }
-
-    fn members(&self) -> &World {
-        &self.world
-    }
-
-    fn coordination(&self) -> &World {
-        &self.world
-    }
-
-    fn clock(&self) -> &World {
-        &self.world
     }
 }
 

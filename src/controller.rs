@@ -235,7 +235,6 @@ impl<'l, O: Outside> Controller<'l, O> {
         let told = outcome.as_ref().map(Clone::clone).map_err(Failed::from);
         let acted = Acted { action: action.clone(), status: pass.status.clone(), outcome: told };
         self.listeners.tell(now, Some(&pass.spec.name), EventKind::Acted(Rc::new(acted)));
-        memory.following.wrote(action, &outcome);
         memory.wrote(now, action, &outcome);
         let (times, is_named) = memory.setbacks.latest(now, action);
         backoff.after(&outcome, times, is_named)
@@ -298,7 +297,6 @@ impl<'l, O: Outside> Controller<'l, O> {
             kill_switch: (self.settings.kill_switch)(),
             owner: self.settings.owner.clone(),
         };
-        memory.following.follow(&mut seen);
         memory.compare(&mut seen);
         (seen, seats)
     }

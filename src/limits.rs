@@ -77,7 +77,6 @@ impl Limits {
         checks: minutes(15),
         first_sign: minutes(1),
         overdue: minutes(10),
-
         transfers: 3,
         launches: 3,
         next_launches: minutes(30),

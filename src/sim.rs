@@ -57,6 +57,7 @@ pub use event::{Event, SlotLine, UpDown, Violation, What};
 pub use executor::{Executor, block_on};
 pub use handle::World;
 pub use judge::Rule;
+pub use ports::Through;
 pub use unkind::accident::Accident;
 pub use unkind::standing::Look;
 pub use words::{CrashPoint, DEFAULT_VERSION, FaultLevel, OWNER, Payload};

@@ -10,6 +10,7 @@ use crate::ids::{ImageId, Owner};
 use crate::sim::{DEFAULT_VERSION, FaultLevel, OWNER, Payload, World};
 use crate::spec::ClusterSpec;
 
+mod behaviour;
 pub mod lawful;
 mod people;
 mod recorder;
@@ -19,6 +20,7 @@ mod summary;
 pub mod text;
 mod transcript;
 
+pub use behaviour::Behaviour;
 pub use simulation::Simulation;
 pub use summary::{Ending, Summary, Tally};
 pub use transcript::{Answer, AnswerKind, Line};

@@ -152,8 +152,12 @@ pub struct VolumeSpec {
 
 /// Says whether two device names are one device: EC2 takes `/dev/xvdf` and `/dev/sdf` alike, and guests see one of them.
 pub fn same_device(one: &str, other: &str) -> bool {
-    let letters = |name: &str| name.strip_prefix("/dev/xvd").or(name.strip_prefix("/dev/sd")).map(str::to_owned);
-    one == other || letters(one).is_some_and(|one| Some(one) == letters(other))
+    one == other || device_letters(one).is_some_and(|letters| Some(letters) == device_letters(other))
+}
+
+/// Finds what tells a device name from others, e.g. `f`, by either of its two spellings.
+fn device_letters(name: &str) -> Option<&str> {
+    name.strip_prefix("/dev/xvd").or(name.strip_prefix("/dev/sd"))
 }
 
 /// One seat of the cluster.

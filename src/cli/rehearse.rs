@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::ids::{ImageId, Zone};
 use crate::observed::{CloudView, Reading};
 use crate::rehearsal::{self, Budget, Changes, Judgement, Rehearsal, Report, Source};
+use crate::simulate::Behaviour;
 use crate::spec::ClusterSpec;
 
 use super::cloud::{self, Environment};
@@ -14,7 +15,6 @@ use super::desired::Desired;
 use super::format::{self, Format};
 use super::run::span;
 use super::steps::Steps;
-use super::world::Behaviour;
 use super::{Exit, Failure, Output, image};
 
 mod record;

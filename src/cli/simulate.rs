@@ -13,13 +13,13 @@ use crate::input::file;
 use crate::input::text::{self as clean, clean_json, clean_lines};
 use crate::sim::FaultLevel;
 use crate::simulate::script::{FORMS, Mistake, Setting, Story};
-use crate::simulate::{self, Ending, Line, Scenario, Summary, Tally, text};
+use crate::simulate::{self, Behaviour, Ending, Line, Scenario, Summary, Tally, text};
 use crate::spec::ClusterSpec;
 use crate::time::Human;
 
 use super::desired::Desired;
 use super::format::{self, Format};
-use super::world::{self, Behaviour};
+use super::world;
 use super::{Exit, Failure, Output, image};
 
 const EXAMPLES: &str = "\

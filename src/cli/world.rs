@@ -4,40 +4,31 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
 use crate::input::{file, text};
-use crate::sim::{Payload, World};
+use crate::sim::World;
+use crate::simulate::Behaviour;
 
 use super::{Exit, Failure};
 
-/// The behaviour of members on an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Behaviour {
-    /// Members run well
-    Good,
-    /// Members' processes never start
-    NeverJoins,
-    /// Members join, and never become healthy
-    Unhealthy,
-    /// Members become healthy, unhealthy, healthy, unhealthy …
-    Flaps,
-    /// Members run well, but report another version than the image should have
-    WrongVersion,
-    /// Members run well, and lose their canary data at each start, which only a reader of the data notices
-    LosesData,
-}
+impl ValueEnum for Behaviour {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl Behaviour {
-    /// Says the same in the simulated world's words, for a cluster that expects `version`.
-    pub fn payload(self, version: &str) -> Payload {
-        match self {
-            Self::Good => Payload::Good { version: version.to_owned() },
-            Self::NeverJoins => Payload::NeverJoins,
-            Self::Unhealthy => Payload::JoinsUnhealthy,
-            Self::Flaps => Payload::Flaps,
-            Self::WrongVersion => Payload::WrongVersion("0.0.1".to_owned()),
-            Self::LosesData => Payload::LosesData,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Good => "Members run well",
+            Self::NeverJoins => "Members' processes never start",
+            Self::Unhealthy => "Members join, and never become healthy",
+            Self::Flaps => "Members become healthy, unhealthy, healthy, unhealthy …",
+            Self::WrongVersion => "Members run well, but report another version than the image should have",
+            Self::LosesData => {
+                "Members run well, and lose their canary data at each start, which only a reader of the data notices"
+            }
+        };
+        Some(PossibleValue::new(self.name()).help(help))
     }
 }
 

@@ -77,6 +77,7 @@ impl Memory {
     /// Notes that something was sent. A failed call may have taken effect all the same.
     pub(super) fn wrote(&mut self, now: Timestamp, action: &Action, outcome: &Result<Outcome, PortError>) {
         self.wrote = Some(now);
+        self.following.wrote(action, outcome);
         self.setbacks.note(now, action, outcome);
         if let (Effect::Claim(effect), Ok(Outcome::Done)) = (&action.effect, outcome) {
             self.dates.wrote_claim(now, effect.expects());
@@ -133,6 +134,7 @@ impl Memory {
 
     /// Completes an observation with everything that only a comparison with earlier ones can say.
     pub(super) fn compare(&mut self, seen: &mut Observation) {
+        self.following.follow(seen);
         self.follow_leader(seen);
         seen.claim_known_since = self.dates.correct(seen);
         seen.watched_since = Some(*self.watched_since.get_or_insert(seen.now));

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::changed;
 use super::home::Homes;
 use super::place::{Credentials, Remote};
-use super::stored::{self, Broken};
+use super::stored;
 use crate::action::ClaimEffect;
 use crate::http::consul::{Entry, LastAnswer, Servers, read, succeeded};
 use crate::http::{Answer, Http, Server, Silence, Tls, Trust};
@@ -110,11 +110,9 @@ impl<C: Clock> Consul<C> {
             let Some(entry) = self.link.entry(&doing, &key).await? else { continue };
             let invalid = |error: Box<dyn Error + Send + Sync>| PortError::new(&doing, ErrorKind::Invalid, error);
             let bytes = entry.bytes().map_err(|error| invalid(error.into()))?;
-            match stored::decode(cluster, home.as_ref(), &bytes) {
-                Ok(record) => return Ok((key, record, entry.modify_index)),
-                // A namesake's, under a name that leaves open whose it is.
-                Err(Broken::Home { .. }) if nth > 0 => {}
-                Err(error) => return Err(invalid(error.into())),
+            let read = stored::decode_nth(nth, cluster, home.as_ref(), &bytes);
+            if let Some(record) = read.map_err(|error| invalid(error.into()))? {
+                return Ok((key, record, entry.modify_index));
             }
         }
         Ok((self.key(keys.first().map_or(cluster, |key| key)), ClaimRecord::default(), 0))

@@ -5,7 +5,6 @@
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind as Io, Write};
-use std::iter;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,7 +21,7 @@ use crate::time::{Human, after};
 
 use super::changed;
 use super::home::Homes;
-use super::stored::{self, Broken};
+use super::stored;
 
 /// The time for which a write waits for other processes. Each holds the lock for as long as a small file takes to be written; one
 /// that was stopped in the middle must not stop this one too.
@@ -106,7 +105,7 @@ impl<C: Clock> Local<C> {
     /// Reads a cluster's record, and says where it lies, or is to lie.
     fn load(&self, cluster: &ClusterName) -> Result<(PathBuf, ClaimRecord), PortError> {
         let (keys, home) = (self.keys(cluster)?, self.homes.of(cluster));
-        for (key, is_own) in keys.iter().zip(iter::once(true).chain(iter::repeat(false))) {
+        for (nth, key) in keys.iter().enumerate() {
             let path = self.path(key);
             let doing = || format!("read the claim in {}", path.display());
             let bytes = match file::read(&path, file::RECORD) {
@@ -114,11 +113,9 @@ impl<C: Clock> Local<C> {
                 Err(error) if error.kind() == Io::NotFound => continue,
                 Err(error) => return Err(failed(doing(), error)),
             };
-            match stored::decode(cluster, home.as_ref(), &bytes) {
-                Ok(record) => return Ok((path, record)),
-                // A namesake's, under a name that leaves open whose it is.
-                Err(Broken::Home { .. }) if !is_own => {}
-                Err(source) => return Err(PortError::new(doing(), ErrorKind::Invalid, source)),
+            let read = stored::decode_nth(nth, cluster, home.as_ref(), &bytes);
+            if let Some(record) = read.map_err(|source| PortError::new(doing(), ErrorKind::Invalid, source))? {
+                return Ok((path, record));
             }
         }
         let new = keys.first().map_or_else(|| self.path(cluster), |key| self.path(key));

@@ -52,7 +52,7 @@ pub(super) fn encode(cluster: &ClusterName, home: Option<Home>, record: &ClaimRe
 
 /// Reads a record that was stored. A broken one is never taken for a cluster without a claim, nor is that of a cluster in
 /// another home for this one's.
-pub(super) fn decode(cluster: &ClusterName, home: Option<&Home>, bytes: &[u8]) -> Result<ClaimRecord, Broken> {
+fn decode(cluster: &ClusterName, home: Option<&Home>, bytes: &[u8]) -> Result<ClaimRecord, Broken> {
     let stored: Stored<ClaimRecord> = serde_json::from_slice(bytes).map_err(Broken::Json)?;
     if ![HOMELESS, FORMAT].contains(&stored.format) {
         return Err(Broken::Format(stored.format));
@@ -69,6 +69,20 @@ pub(super) fn decode(cluster: &ClusterName, home: Option<&Home>, bytes: &[u8]) -
         return Err(Broken::Revision);
     }
     Ok(stored.record)
+}
+
+/// Reads a record that lies under the `nth` of the names that it may lie under. Only the first says whose it is: under another
+/// one may lie the record of a namesake, which is none of this cluster.
+pub(super) fn decode_nth(
+    nth: usize,
+    cluster: &ClusterName,
+    home: Option<&Home>,
+    bytes: &[u8],
+) -> Result<Option<ClaimRecord>, Broken> {
+    match decode(cluster, home, bytes) {
+        Err(Broken::Home { .. }) if nth > 0 => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 #[cfg(test)]

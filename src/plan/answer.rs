@@ -6,8 +6,7 @@ use std::time::Duration;
 use crate::action::{Action, Effect};
 use crate::ids::{ClusterName, Generation, InstanceId, SlotName, SnapshotId, VolumeId, VolumeName, Zone};
 use crate::make::Drift;
-use crate::observed::VolumeState;
-use crate::observed::{Nature, Setback};
+use crate::observed::{Nature, Setback, VolumeState};
 use crate::time::{Timestamp, after};
 
 mod hazard;

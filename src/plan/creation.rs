@@ -3,7 +3,7 @@
 
 use crate::action::{ClaimEffect, CloudEffect, CreateVolume, Effect};
 use crate::ids::VolumeId;
-use crate::observed::{ClaimRecord, CreationAnswer, VolumeState};
+use crate::observed::{ClaimRecord, CreationAnswer, Volume, VolumeState};
 use crate::time::elapsed;
 
 use super::answer::{Awaited, Plan, Stall, Why};
@@ -50,7 +50,7 @@ pub fn create(look: &Look<'_>, slot: &SlotLook<'_>, wanted: CreateVolume) -> Pla
 
 /// Says whether EC2 shows that a volume is gone. That it shows nothing proves nothing yet.
 fn is_gone(look: &Look<'_>, id: &VolumeId) -> bool {
-    let is_it = |volume: &&crate::observed::Volume| volume.id == *id;
+    let is_it = |volume: &&Volume| volume.id == *id;
     look.cloud.volumes.iter().find(is_it).is_some_and(|volume| volume.state == VolumeState::Deleted)
 }
 

@@ -3,6 +3,8 @@
 //! The cluster is judged as it would be *after* the slot's member has been taken down. A gate answers with what it
 //! found and what it wants, so that `explain` can show those that pass too.
 
+use std::ops::RangeBounds;
+
 use crate::ids::ImageId;
 use crate::observed::{Health, Instance, Membership};
 
@@ -136,7 +138,7 @@ pub fn standstill(look: &Look<'_>) -> Option<Hazards> {
 
 /// Lists why a slot must not be given back what it lost.
 pub fn repair_refusals(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Vec<Hazard> {
-    refusals(&Question { look, slot, image }, Guards::Repair)
+    refusals(&Question { look, slot, image }, Guards::Repair..)
 }
 
 /// Lists why a slot that has never been there must not be made now: for the reasons that stop a repair, for those of
@@ -148,13 +150,13 @@ pub fn creation_refusals(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) 
         && look.cloud.present_volumes().all(|volume| volume.settled.is_none());
     let withheld = [intent::suspended, intent::outside_window].into_iter().filter_map(|ask| ask(&question).hazard);
     let withheld = withheld.filter(|hazard| !is_forming && !matches!(hazard, Hazard::WindowTooShort { .. }));
-    let renamed = creation::left_behind(&question).hazard;
-    repair_refusals(look, slot, image).into_iter().chain(withheld).chain(renamed).collect()
+    let made = refusals(&question, Guards::Creation..=Guards::Creation);
+    repair_refusals(look, slot, image).into_iter().chain(withheld).chain(made).collect()
 }
 
 /// Lists why a slot's replacement must not begin, or its member not be taken down.
 pub fn upgrade_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
-    refusals(&Question { look, slot, image: &look.spec.image }, Guards::Upgrade)
+    refusals(&Question { look, slot, image: &look.spec.image }, Guards::Upgrade..)
 }
 
 /// Lists why nobody has agreed to the spec's image for a slot yet, or not now.
@@ -196,6 +198,10 @@ pub fn findings<'t>(
     GATES.iter().map(move |gate| (gate, gate.finding(&Question { look, slot, image })))
 }
 
-fn refusals(question: &Question<'_, '_>, guards: Guards) -> Vec<Hazard> {
-    GATES.iter().filter(|gate| gate.guards() >= guards).filter_map(|gate| gate.finding(question).hazard).collect()
+fn refusals(question: &Question<'_, '_>, guards: impl RangeBounds<Guards>) -> Vec<Hazard> {
+    GATES
+        .iter()
+        .filter(|gate| guards.contains(&gate.guards()))
+        .filter_map(|gate| gate.finding(question).hazard)
+        .collect()
 }

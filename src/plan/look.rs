@@ -214,7 +214,7 @@ impl<'a> Look<'a> {
         recruit: Option<InstanceId>,
         why: Why,
     ) -> Plan {
-        let mut claim = Claim {
+        let claim = Claim {
             slot: slot.spec.name.clone(),
             attempt,
             tries: 0,
@@ -227,8 +227,13 @@ impl<'a> Look<'a> {
             stops: slot.live().filter(|it| self.was_stopped_by_us(it)).map(|it| it.id.clone()).collect(),
             since: self.now,
         };
-        claim.request = claim.recruit.is_none().then(|| self.launch(slot, &claim).request());
-        let effect = ClaimEffect::Claim { claim, expects: self.record.revision };
+        self.write_claim(slot, claim, why)
+    }
+
+    /// Plans to write a claim with the launch that it asks for, unless what it is to have was launched by a group.
+    pub fn write_claim(&self, slot: &SlotLook<'_>, claim: Claim, why: Why) -> Plan {
+        let request = claim.recruit.is_none().then(|| self.launch(slot, &claim).request());
+        let effect = ClaimEffect::Claim { claim: Claim { request, ..claim }, expects: self.record.revision };
         self.effect(Some(&slot.spec.name), Effect::Claim(effect), why)
     }
 
@@ -268,20 +273,24 @@ impl<'a> Look<'a> {
 
     /// Gives a plan as it is, or a stall where it is a wait that has lasted for much longer than it should.
     fn unless_overdue(&self, plan: Plan) -> Plan {
-        match (plan, &self.seen.followed.waiting) {
-            (Plan::Wait(waiting), Some((key, since))) if *key == waiting.key() => {
-                let patience = elapsed(waiting.worry_at, waiting.since) + self.limits.overdue;
-                let is_overdue = elapsed(self.now, *since) > patience;
-                if is_overdue { Plan::Stalled(Stall::Overdue { waiting, since: *since }) } else { Plan::Wait(waiting) }
-            }
-            (plan, _) => plan,
+        let Plan::Wait(waiting) = plan else { return plan };
+        let patience = elapsed(waiting.worry_at, waiting.since) + self.limits.overdue;
+        match self.waited_since(&waiting.key()) {
+            Some(since) if elapsed(self.now, since) > patience => Plan::Stalled(Stall::Overdue { waiting, since }),
+            Some(_) | None => Plan::Wait(waiting),
         }
     }
 
     /// Says whether this wait has been the answer for longer than that.
     pub fn has_waited(&self, slot: &SlotLook<'_>, what: &Awaited, limit: Duration) -> bool {
         let key = WaitingOn::key_of(Some(&slot.spec.name), what);
-        self.seen.followed.waiting.as_ref().is_some_and(|(of, since)| *of == key && elapsed(self.now, *since) > limit)
+        self.waited_since(&key).is_some_and(|since| elapsed(self.now, since) > limit)
+    }
+
+    /// Finds since when the wait with that key has been the answer.
+    fn waited_since(&self, key: &str) -> Option<Timestamp> {
+        let (of, since) = self.seen.followed.waiting.as_ref()?;
+        (of == key).then_some(*since)
     }
 
     /// Finds the setback of a plan's action, if it had one of late.

@@ -120,7 +120,7 @@ impl Members {
         let leader = raft.leader.as_ref()?;
         let heir = raft.peers.iter().any(|(id, peer)| id != leader && peer.voter && kind.is_well(id, now));
         let since = raft.leads_since();
-        (heir && kind.can_hand_over()).then(|| Some((raft.leading()?.instance.clone(), since))).flatten()
+        (heir && kind.can_transfer()).then(|| Some((raft.leading()?.instance.clone(), since))).flatten()
     }
 
     /// Says whether somebody leads.

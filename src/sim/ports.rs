@@ -24,8 +24,8 @@ use crate::action::{ClaimEffect, CloudEffect, Effect, MemberEffect};
 use crate::ids::{ClusterName, SlotName};
 use crate::observed::{ClaimRecord, Membership, Sweep};
 use crate::ports::{
-    Canaries, Clock, Cloud, Coordination, Decision, ErrorKind, Members, Outcome, OutsideWithCanaries, PortError, Seat,
-    Wanted, canary_key,
+    Canaries, Clock, Cloud, Coordination, Decision, ErrorKind, Members, Outcome, Outside, OutsideWithCanaries,
+    PortError, Seat, Wanted, canary_key,
 };
 use crate::spec::{ApplicationSpec, ClusterSpec};
 use crate::time::Timestamp;
@@ -121,6 +121,38 @@ impl OutsideWithCanaries for World {
 
     fn canaries_of(&self, _: &ApplicationSpec) -> Option<&Self> {
         Some(self)
+    }
+}
+
+/// A world whose cloud is reached through something between: what counts the calls, say, or has trouble with some.
+#[derive(Clone)]
+pub struct Through<C> {
+    /// The cloud that is asked in place of the world's.
+    pub cloud: C,
+    /// The world that fills all other ports.
+    pub world: World,
+}
+
+impl<C: Cloud> Outside for Through<C> {
+    type Cloud = C;
+    type Members = World;
+    type Coordination = World;
+    type Clock = World;
+
+    fn cloud(&self) -> &C {
+        &self.cloud
+    }
+
+    fn members(&self) -> &World {
+        &self.world
+    }
+
+    fn coordination(&self) -> &World {
+        &self.world
+    }
+
+    fn clock(&self) -> &World {
+        &self.world
     }
 }
 

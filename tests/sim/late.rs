@@ -8,14 +8,14 @@ use hermitcrab::event::{Listeners, Pass};
 use hermitcrab::ids::{ImageId, SlotName};
 use hermitcrab::observed::Sweep;
 use hermitcrab::plan::{Plan, Stall};
-use hermitcrab::ports::{Clock, Cloud, Decision, ErrorKind, Outcome, Outside, PortError, Wanted};
-use hermitcrab::sim::{World, block_on};
+use hermitcrab::ports::{Clock, Cloud, Decision, ErrorKind, Outcome, PortError, Wanted};
+use hermitcrab::sim::{Through, World, block_on};
 use hermitcrab::simulate::settings;
 use hermitcrab::spec::ClusterSpec;
 
 use crate::world::{Harness, NEW};
 
-/// The simulated world, behind an adapter that has trouble with one kind of call.
+/// An adapter to the simulated world that has trouble with one kind of call.
 struct Troubled {
     world: World,
     call: &'static str,
@@ -52,33 +52,11 @@ impl Cloud for Troubled {
     }
 }
 
-impl Outside for Troubled {
-    type Cloud = Self;
-    type Members = World;
-    type Coordination = World;
-    type Clock = World;
-
-    fn cloud(&self) -> &Self {
-        self
-    }
-
-    fn members(&self) -> &World {
-        &self.world
-    }
-
-    fn coordination(&self) -> &World {
-        &self.world
-    }
-
-    fn clock(&self) -> &World {
-        &self.world
-    }
-}
-
 /// Attends to a cluster that is to be brought to a new image, until a pass is an end.
 fn roll<E>(harness: &Harness, call: &'static str, trouble: Trouble, end: impl FnMut(&Pass) -> Option<E>) -> E {
     let world = harness.world.controller(0);
-    let controller = Controller::new(Troubled { world, call, trouble }, Listeners::default(), settings(1));
+    let cloud = Troubled { world: world.clone(), call, trouble };
+    let controller = Controller::new(Through { cloud, world }, Listeners::default(), settings(1));
     let mut spec = harness.spec.clone();
     spec.image = ImageId::from(NEW);
     let cluster = ManagedCluster::new(spec);

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::action::{Action, Effect};
 use crate::cli::Failure;
 use crate::cli::desired::Desired;
-use crate::cli::world::Behaviour;
 use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
 use crate::event::Listeners;
@@ -17,6 +16,7 @@ use crate::plan::Hazard;
 use crate::ports::{Outcome, PortError};
 use crate::rehearsal::{Rehearsal, Report};
 use crate::sim::World;
+use crate::simulate::Behaviour;
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 

@@ -14,7 +14,6 @@ use crate::action::Action;
 use crate::cli::Failure;
 use crate::cli::aws::{Args, Ports};
 use crate::cli::signals::Signals;
-use crate::cli::world::Behaviour;
 use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
 use crate::controller::{Controller, Settings};
@@ -24,7 +23,7 @@ use crate::limits::Limits;
 use crate::observed::Observation;
 use crate::ports::{Clock, Coordination, Decision, Outcome, Outside, PortError};
 use crate::rehearsal::{Rehearsal, Report};
-use crate::simulate;
+use crate::simulate::{self, Behaviour};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 

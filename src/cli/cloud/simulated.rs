@@ -7,7 +7,7 @@ use super::environment::Backend;
 use crate::act;
 use crate::action::Action;
 use crate::cli::Failure;
-use crate::cli::world::{self, Behaviour, save};
+use crate::cli::world::{self, save};
 use crate::cloud::permissions::Asked;
 use crate::controller::Controller;
 use crate::controller::converge::{Conclusion, Target};
@@ -19,7 +19,7 @@ use crate::ports::{Clock, Cloud, Coordination, Decision, Outcome, PortError, Wan
 use crate::rehearsal::{self, Rehearsal};
 use crate::sim::World;
 use crate::sim::executor::block_on;
-use crate::simulate;
+use crate::simulate::{self, Behaviour};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 

@@ -139,10 +139,10 @@ fn arrange(
 /// the whole fleet forgets those that are gone.
 fn instances(arranged: &mut Arranged, begun: Timestamp, first_seen: &FirstSeen, seen: &Seen, is_survey: bool) {
     let mut first_seen = first_seen.0.borrow_mut();
-    let before = if is_survey { std::mem::take(&mut *first_seen) } else { first_seen.clone() };
+    let before = if is_survey { std::mem::take(&mut *first_seen) } else { BTreeMap::new() };
     for instance in &seen.instances {
         let since = |id: &InstanceId, state| {
-            let known = before.get(id).filter(|(seen_in, _)| *seen_in == state);
+            let known = before.get(id).or(first_seen.get(id)).filter(|(seen_in, _)| *seen_in == state);
             let since = known.map_or(begun, |(_, since)| *since);
             first_seen.insert(id.clone(), (state, since));
             since

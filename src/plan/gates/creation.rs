@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ids::ClusterName;
+use crate::ids::{ClusterName, SlotName};
 use crate::observed::CloudView;
 use crate::plan::answer::Hazard;
 use crate::plan::look::Look;
@@ -31,7 +31,7 @@ pub(super) fn left_behind(q: &Question<'_, '_>) -> Finding {
 /// votes, so that its name in `leftBehind` is not enough.
 fn slots(look: &Look<'_>) -> Option<Hazard> {
     let is_undeclared = |slot: &_| look.slot(slot).is_none();
-    let is_accepted = |slot: &&crate::ids::SlotName| look.spec.left_behind.contains(&***slot);
+    let is_accepted = |slot: &&SlotName| look.spec.left_behind.contains(&***slot);
     let instances: Vec<_> = look.cloud.live_instances().filter(|instance| is_undeclared(&instance.slot)).collect();
     let volumes = look.cloud.present_volumes().filter(|volume| is_undeclared(&volume.slot));
     let volumes: Vec<_> = volumes.filter(|volume| !is_accepted(&&volume.slot)).collect();

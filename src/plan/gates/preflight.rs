@@ -3,6 +3,7 @@
 use crate::observed::Instance;
 use crate::plan::answer::Hazard;
 use crate::plan::undeclared;
+use crate::spec::same_device;
 
 use super::question::{Finding, Question, finding, listed};
 
@@ -40,13 +41,10 @@ pub(super) fn device_taken(q: &Question<'_, '_>) -> Finding {
     finding(value, "nothing else at the devices of declared volumes", hazard)
 }
 
-/// Says whether a device is a declared one, by whatever name: `/dev/xvdf` and `/dev/sdf` are one device to many guests.
+/// Says whether a device is a declared one, by whatever name. Some images leave out `/dev/`.
 fn is_declared(q: &Question<'_, '_>, device: &str) -> bool {
-    let place = |device: &str| {
-        let name = device.trim_start_matches("/dev/");
-        name.trim_start_matches("xvd").trim_start_matches("sd").to_owned()
-    };
-    q.look.spec.volumes.iter().any(|volume| place(&volume.device) == place(device))
+    let device = format!("/dev/{}", device.trim_start_matches("/dev/"));
+    q.look.spec.volumes.iter().any(|volume| same_device(&volume.device, &device))
 }
 
 /// Refuses an instance type that the region does not have, or on which the guest could not find its volumes.

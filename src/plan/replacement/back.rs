@@ -1,6 +1,6 @@
 //! A replacement being taken back: the new instance is emptied, and the old one is given its volumes again.
 
-use crate::action::{ClaimEffect, CloudEffect, Effect};
+use crate::action::CloudEffect;
 use crate::make::{Make, differences};
 use crate::observed::{Claim, Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
@@ -64,19 +64,9 @@ impl<'a> Replacement<'_, 'a> {
             return self.discard(new, &why);
         }
         let attempt = look.next_attempt();
-        let claim = Claim {
-            attempt,
-            tries: 0,
-            generation,
-            image,
-            recruit: None,
-            request: None,
-            since: look.now,
-            ..self.claim.clone()
-        };
-        let claim = Claim { request: Some(look.launch(slot, &claim).request()), ..claim };
-        let effect = ClaimEffect::Claim { claim, expects: look.record.revision };
-        Some(look.effect(Some(&slot.spec.name), Effect::Claim(effect), why))
+        let claim =
+            Claim { attempt, tries: 0, generation, image, recruit: None, since: look.now, ..self.claim.clone() };
+        Some(look.write_claim(slot, claim, why))
     }
 
     /// Waits until the member has proved itself at the old instance.

@@ -1,6 +1,6 @@
 //! The new instance: launched or taken over, running, and with its status checks passed.
 
-use crate::action::{ClaimEffect, CloudEffect, Effect, Recruitment};
+use crate::action::{CloudEffect, Recruitment};
 use crate::ids::InstanceId;
 use crate::observed::{Checks, Claim, Instance, InstanceState, LaunchAnswer};
 use crate::plan::answer::{Awaited, Plan, Why};
@@ -115,16 +115,14 @@ impl Replacement<'_, '_> {
     }
 
     fn claim_anew(&self, tries: u32, reason: String) -> Plan {
-        let mut claim = Claim {
+        let claim = Claim {
             attempt: self.look.next_attempt(),
             tries,
             since: self.look.now,
             recruit: group::recruit_for(self.look, self.slot, &self.claim.image).map(|recruit| recruit.id.clone()),
             ..self.claim.clone()
         };
-        claim.request = claim.recruit.is_none().then(|| self.look.launch(self.slot, &claim).request());
-        let effect = ClaimEffect::Claim { claim, expects: self.look.record.revision };
-        self.look.effect(Some(&self.slot.spec.name), Effect::Claim(effect), Why::LaunchFailed { reason })
+        self.look.write_claim(self.slot, claim, Why::LaunchFailed { reason })
     }
 }
 

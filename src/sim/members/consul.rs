@@ -113,8 +113,9 @@ impl Kind for Consul {
         }
     }
 
-    fn can_hand_over(&self) -> bool {
-        self.can_transfer()
+    fn can_transfer(&self) -> bool {
+        let any = self.raft.leading().or_else(|| self.raft.processes.values().next());
+        any.is_some_and(|process| at_least(&process.version, 1, 15))
     }
 
     fn set_least(&mut self, least: usize) {
@@ -187,11 +188,6 @@ impl Consul {
         }
         self.raft.hand_over(to.clone(), now, rng);
         Ok(Outcome::Done)
-    }
-
-    fn can_transfer(&self) -> bool {
-        let any = self.raft.leading().or_else(|| self.raft.processes.values().next());
-        any.is_some_and(|process| at_least(&process.version, 1, 15))
     }
 
     fn can_lead(&self, id: &MemberId) -> bool {

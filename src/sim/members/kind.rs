@@ -45,7 +45,7 @@ pub(super) trait Kind {
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal>;
 
     /// Says whether leadership can be handed over.
-    fn can_hand_over(&self) -> bool;
+    fn can_transfer(&self) -> bool;
 
     /// Sets down to how many the members may remove dead ones. A kind that never does has nothing to set.
     fn set_least(&mut self, _least: usize) {}

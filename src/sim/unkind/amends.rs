@@ -3,7 +3,7 @@
 use super::interfere;
 use crate::ids::VolumeId;
 use crate::observed::VolumeState;
-use crate::sim::ec2::Protection;
+use crate::sim::ec2::{Disk, Protection};
 use crate::sim::world::{Amend, State};
 
 /// Undoes everything that can be undone.
@@ -32,7 +32,7 @@ fn undo(state: &mut State, amend: Amend) {
 
 /// Deletes the copy of a volume, unless it is in use by now.
 pub fn delete(state: &mut State, id: &VolumeId) {
-    let is_free = |disk: &crate::sim::ec2::Disk| disk.seen.state == VolumeState::Available;
+    let is_free = |disk: &Disk| disk.seen.state == VolumeState::Available;
     if state.region.volumes.get(id).is_some_and(is_free) {
         state.change_region(|region| region.lose_volume(id));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ids::{ImageId, SlotName, Zone};
 use crate::ports::ErrorKind;
-use crate::sim::Payload;
+use crate::simulate::Behaviour;
 
 use super::forms::CALLS;
 use super::mistake::Mistake;
@@ -126,31 +126,6 @@ pub(super) enum Length {
     Ever,
 }
 
-/// The behaviour of members on an image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Behaviour {
-    Good,
-    NeverJoins,
-    Unhealthy,
-    Flaps,
-    WrongVersion,
-    LosesData,
-}
-
-impl Behaviour {
-    /// Says the same in the world's words, for a cluster that expects `version`.
-    pub(super) fn payload(self, version: String) -> Payload {
-        match self {
-            Self::Good => Payload::Good { version },
-            Self::NeverJoins => Payload::NeverJoins,
-            Self::Unhealthy => Payload::JoinsUnhealthy,
-            Self::Flaps => Payload::Flaps,
-            Self::WrongVersion => Payload::WrongVersion("0.0.1".to_owned()),
-            Self::LosesData => Payload::LosesData,
-        }
-    }
-}
-
 /// The reader of all that follows a command's first word.
 pub(super) type Read = fn(&mut Words) -> Result<Command, Mistake>;
 
@@ -217,15 +192,8 @@ pub(super) fn further(words: &mut Words) -> Result<Command, Mistake> {
 
 fn payload(words: &mut Words) -> Result<Command, Mistake> {
     let image = words.image()?;
-    let behaviour = words.one_of(&[
-        ("good", Behaviour::Good),
-        ("never-joins", Behaviour::NeverJoins),
-        ("unhealthy", Behaviour::Unhealthy),
-        ("flaps", Behaviour::Flaps),
-        ("wrong-version", Behaviour::WrongVersion),
-        ("loses-data", Behaviour::LosesData),
-    ])?;
-    Ok(Command::Payload(image, behaviour))
+    let behaviours = Behaviour::ALL.map(|behaviour| (behaviour.name(), behaviour));
+    words.one_of(&behaviours).map(|behaviour| Command::Payload(image, behaviour))
 }
 
 fn commit(words: &mut Words) -> Result<Change, Mistake> {
@@ -321,9 +289,14 @@ fn announce(words: &mut Words) -> Result<Command, Mistake> {
 }
 
 fn instance(words: &mut Words, deed: InstanceDeed) -> Result<Command, Mistake> {
+    picked(words).map(|(pick, slot)| Command::Instance(deed, pick, slot))
+}
+
+/// Takes the words that pick an instance: `[new] instance of SLOT`.
+pub(super) fn picked(words: &mut Words) -> Result<(Pick, Placed<SlotName>), Mistake> {
     let pick = if words.takes("new") { Pick::Newest } else { Pick::Oldest };
     words.say("instance of")?;
-    words.slot().map(|slot| Command::Instance(deed, pick, slot))
+    words.slot().map(|slot| (pick, slot))
 }
 
 fn volume(words: &mut Words, phrase: &str, deed: VolumeDeed) -> Result<Command, Mistake> {

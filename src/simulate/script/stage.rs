@@ -78,7 +78,7 @@ impl Stage {
         self.line = line;
         match command {
             Command::Payload(image, behaviour) => {
-                let payload = behaviour.payload(version(&self.simulation.committed()));
+                let payload = behaviour.payload(&version(&self.simulation.committed()));
                 self.world.register_image(image, payload);
             }
             Command::Deregister(image) => self.world.deregister_image(image),

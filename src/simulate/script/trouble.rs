@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ids::SlotName;
 use crate::sim::{Look, Move, Protection};
 
-use super::command::Pick;
+use super::command::{Pick, picked};
 use super::mistake::Mistake;
 use super::stage::Stage;
 use super::words::{Placed, Words};
@@ -85,14 +85,8 @@ fn accept(words: &mut Words) -> Result<Trouble, Mistake> {
     })
 }
 
-fn instance(words: &mut Words) -> Result<(Pick, Placed<SlotName>), Mistake> {
-    let pick = if words.takes("new") { Pick::Newest } else { Pick::Oldest };
-    words.say("instance of")?;
-    words.slot().map(|slot| (pick, slot))
-}
-
 fn protect(words: &mut Words, on: bool) -> Result<Trouble, Mistake> {
-    let (pick, slot) = instance(words)?;
+    let (pick, slot) = picked(words)?;
     let mut protection = Protection::default();
     if on {
         words.say("from")?;
@@ -106,12 +100,12 @@ fn protect(words: &mut Words, on: bool) -> Result<Trouble, Mistake> {
 
 fn host(words: &mut Words) -> Result<Trouble, Mistake> {
     words.say("stops")?;
-    instance(words).map(|(pick, slot)| Trouble::HostStops(pick, slot))
+    picked(words).map(|(pick, slot)| Trouble::HostStops(pick, slot))
 }
 
 fn fail(words: &mut Words) -> Result<Trouble, Mistake> {
     words.say("checks of")?;
-    let (pick, slot) = instance(words)?;
+    let (pick, slot) = picked(words)?;
     words.say("for")?;
     words.span().map(|span| Trouble::ChecksFail(pick, slot, span))
 }

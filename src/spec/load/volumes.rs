@@ -6,7 +6,7 @@ use super::meaning::{Meaning, boolean, bytes, written};
 use super::quantity;
 use crate::ids::VolumeName;
 use crate::spec::raw::{self, Text};
-use crate::spec::{VolumeSpec, same_device};
+use crate::spec::{VolumeSpec, device_letters, same_device};
 
 impl Meaning<'_, '_> {
     /// Says what `volumes` means.
@@ -94,9 +94,8 @@ impl Meaning<'_, '_> {
     }
 }
 
-/// Finds the letter of a device name, by either of its two spellings.
+/// Finds the letter of a device name that has one.
 fn letter(device: &str) -> Option<char> {
-    let rest = device.strip_prefix("/dev/sd").or(device.strip_prefix("/dev/xvd"))?;
-    let mut letters = rest.chars();
+    let mut letters = device_letters(device)?.chars();
     letters.next().filter(|_| letters.next().is_none())
 }
