@@ -12,13 +12,16 @@ use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, Outcome, PortError};
 use crate::spec::ClusterSpec;
 
+pub mod bucket;
 pub mod consul;
 mod home;
 pub mod lease;
 pub mod local;
 pub mod place;
 mod stored;
+mod term;
 
+pub use bucket::Bucket;
 pub use consul::Consul;
 pub use lease::Held;
 pub use local::Local;
@@ -28,16 +31,21 @@ pub use place::{Credentials, Place};
 pub enum Claims<C> {
     /// Claims in a directory.
     Local(Local<C>),
+    /// Claims in a bucket.
+    Bucket(Box<Bucket<C>>),
     /// Claims in Consul.
     Consul(Box<Consul<C>>),
 }
 
 impl<C: Clock + Clone> Claims<C> {
-    /// Opens a place; a directory is made if it does not exist, and Consul is not asked yet. `clock` dates what is
+    /// Opens a place; a directory is made if it does not exist, and nobody else is asked yet. `clock` dates what is
     /// written, and paces what is waited for.
     pub fn open(place: &Place, credentials: &Credentials, clock: C) -> Result<Self, PortError> {
         match place {
             Place::Directory(directory) => Local::open(directory, clock).map(Self::Local),
+            Place::Bucket(bucket) => {
+                Bucket::open(bucket, credentials.account.as_ref(), clock).map(Box::new).map(Self::Bucket)
+            }
             Place::Consul(remote) => Consul::open(remote, credentials, clock).map(Box::new).map(Self::Consul),
         }
     }
@@ -47,6 +55,7 @@ impl<C: Clock + Clone> Claims<C> {
     pub async fn acquire(&self, holder: &str) -> Result<Held<C>, PortError> {
         match self {
             Self::Local(local) => local.acquire(holder).await.map(Held::Local),
+            Self::Bucket(bucket) => bucket.acquire(holder).await.map(Box::new).map(Held::Bucket),
             Self::Consul(consul) => consul.acquire(holder).await.map(Box::new).map(Held::Consul),
         }
     }
@@ -56,6 +65,7 @@ impl<C: Clock> Coordination for Claims<C> {
     fn is_about(&self, spec: &ClusterSpec) {
         match self {
             Self::Local(local) => local.is_about(spec),
+            Self::Bucket(bucket) => bucket.is_about(spec),
             Self::Consul(consul) => consul.is_about(spec),
         }
     }
@@ -63,6 +73,7 @@ impl<C: Clock> Coordination for Claims<C> {
     async fn read(&self, cluster: &ClusterName) -> Result<ClaimRecord, PortError> {
         match self {
             Self::Local(local) => local.read(cluster).await,
+            Self::Bucket(bucket) => bucket.read(cluster).await,
             Self::Consul(consul) => consul.read(cluster).await,
         }
     }
@@ -70,6 +81,7 @@ impl<C: Clock> Coordination for Claims<C> {
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError> {
         match self {
             Self::Local(local) => local.write(cluster, effect).await,
+            Self::Bucket(bucket) => bucket.write(cluster, effect).await,
             Self::Consul(consul) => consul.write(cluster, effect).await,
         }
     }
@@ -77,6 +89,7 @@ impl<C: Clock> Coordination for Claims<C> {
     async fn kept_at(&self) -> Vec<IpAddr> {
         match self {
             Self::Local(local) => local.kept_at().await,
+            Self::Bucket(bucket) => bucket.kept_at().await,
             Self::Consul(consul) => consul.kept_at().await,
         }
     }
@@ -84,6 +97,7 @@ impl<C: Clock> Coordination for Claims<C> {
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {
         match self {
             Self::Local(local) => local.forget(cluster).await,
+            Self::Bucket(bucket) => bucket.forget(cluster).await,
             Self::Consul(consul) => consul.forget(cluster).await,
         }
     }

@@ -107,6 +107,14 @@ pub fn secret(path: &str) -> Result<Secret, Unusable> {
 #[derive(Clone, Debug)]
 pub struct Client(reqwest::Client);
 
+impl Client {
+    /// Gives the client itself, for a library that makes requests of its own.
+    #[cfg(feature = "aws")]
+    pub(crate) fn inner(&self) -> reqwest::Client {
+        self.0.clone()
+    }
+}
+
 /// One server, with the header that proves who we are.
 #[derive(Clone, Debug)]
 pub struct Server {

@@ -37,7 +37,7 @@
 //! | [`clock`] | the machine's clock | data, `ports` |
 //! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means; Consul's own conventions (`consul`) | `ports` |
 //! | [`application`] | what runs on the instances: `consul` asks its servers, and reads their answers | data, `ports`, `http` |
-//! | [`coordination`] | the claims and the lease, in a directory (`local`) or in `consul` | data, `ports`, `http` |
+//! | [`coordination`] | the claims and the lease: in a directory (`local`), a `bucket` or `consul` | data, `ports`, `http` |
 //! | [`sim`] | the simulated world, which fills every port | data, `ports` |
 //! | [`rehearsal`] | a throw-away copy goes the way that a cluster is to go | data, `plan`, `ports`, `event`, `controller` |
 //! | [`simulate`] | a whole rollout in that world | everything above |

@@ -9,8 +9,13 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 
+#[path = "aws/bucket.rs"]
+mod bucket;
 #[path = "aws/change.rs"]
 mod change;
+#[path = "claims/claim.rs"]
+#[allow(dead_code)] // rehearsals are kept as in every other place
+mod claiming;
 #[path = "aws/endpoint.rs"]
 mod endpoint;
 #[path = "tools/fetch.rs"]
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
     trials.extend(sweep::trials());
     trials.extend(change::trials());
     trials.push(moto::trial());
+    trials.extend(bucket::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -65,7 +65,7 @@ const COMMON: &str = "input";
 const FLOORS: [Floors; 2] = [PLAN, SIM];
 
 /// The modules that may name each package: a module stands for its file and for everything below it. `*` ends a family.
-const PACKAGES: [(&str, &[&str]); 14] = [
+const PACKAGES: [(&str, &[&str]); 16] = [
     ("serde_saphyr", &["spec/load", "spec/raw"]),
     ("notify", &["daemon/files/watch"]),
     ("backon", &["controller/retry"]),
@@ -73,6 +73,8 @@ const PACKAGES: [(&str, &[&str]); 14] = [
     ("cronexpr", &["spec/window"]),
     ("aws_*", &["cloud/aws"]),
     ("reqwest", &["http"]),
+    ("object_store", &["coordination/bucket"]),
+    ("async_trait", &["coordination/bucket/s3"]),
     ("annotate_snippets", &["cli", "spec/render"]),
     ("comfy_table", &["cli"]),
     ("indicatif", &["cli"]),

@@ -2,57 +2,24 @@
 //! by hand.
 #![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use hermitcrab::coordination::{Claims, Credentials, Held, Place};
-use hermitcrab::ports::{Clock, ErrorKind};
-use hermitcrab::time::{Timestamp, after};
+use hermitcrab::ports::ErrorKind;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
+#[path = "claims/hand.rs"]
+mod hand;
 #[path = "http/server.rs"]
 #[allow(dead_code)] // of what servers can do, each test needs a part
 mod server;
 
+use hand::Hand;
 use server::{Asked, Script};
-
-/// Time that moves when it is told to.
-#[derive(Clone, Debug)]
-struct Hand {
-    now: Rc<Cell<Timestamp>>,
-    moved: Rc<Notify>,
-}
-
-impl Hand {
-    fn new() -> Self {
-        Self { now: Rc::new(Cell::new(Timestamp::UNIX_EPOCH)), moved: Rc::default() }
-    }
-
-    fn advance(&self, seconds: u64) {
-        self.now.set(after(self.now.get(), Duration::from_secs(seconds)));
-        self.moved.notify_waiters();
-    }
-}
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        self.now.get()
-    }
-
-    async fn sleep(&self, span: Duration) {
-        let until = after(self.now(), span);
-        while self.now() < until {
-            self.moved.notified().await;
-        }
-    }
-}
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)

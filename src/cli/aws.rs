@@ -13,7 +13,8 @@ use super::{Exit, Failure};
 #[group(skip)] // clap would give it the name of every command's own arguments
 pub struct Args {
     /// The place of the claims; every controller of a cluster must use the same place. A folder on a local disk
-    /// (the default: `hermitcrab` in the state directory), or `consul+https://HOST:PORT/PREFIX`
+    /// (the default: `hermitcrab` in the state directory), `s3://BUCKET/PREFIX` (`?region=REGION` after it, if the bucket
+    /// is elsewhere), or `consul+https://HOST:PORT/PREFIX`
     #[arg(long, value_name = "PLACE", env = "HERMITCRAB_CLAIMS", hide_env_values = true, value_parser = named)]
     pub claims: Option<Named>,
     /// For claims in Consul: a file that holds the ACL token; over plain HTTP it is sent to this machine alone
@@ -82,6 +83,7 @@ impl Args {
             token_in_clear: self.claims_token_in_clear,
             ca_file: given(&self.claims_ca_file),
             own_files: self.claims_cert_file.clone().zip(self.claims_key_file.clone()),
+            account: None,
         }
     }
 }
@@ -89,14 +91,21 @@ impl Args {
 #[cfg(feature = "aws")]
 mod ports {
     use std::rc::Rc;
+    use std::sync::Arc;
+
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
 
     use super::Args;
     use crate::application::Applications;
     use crate::cli::Failure;
     use crate::clock::SystemClock;
+    use crate::cloud::aws::keys::AccountKeys;
     use crate::cloud::aws::{Aws, Options};
-    use crate::coordination::Claims;
+    use crate::coordination::place::{Account, Key, Keys};
+    use crate::coordination::{Claims, Credentials};
     use crate::ids::Owner;
+    use crate::input::secret::Secret;
     use crate::ports::{Outside, OutsideWithCanaries};
     use crate::spec::{ApplicationSpec, ClusterSpec};
 
@@ -117,14 +126,40 @@ mod ports {
         pub async fn open(args: &Args, first: Option<&ClusterSpec>) -> Result<Rc<Self>, Failure> {
             let region = first.map_or("us-east-1", |spec| spec.region.as_str());
             let clock = Rc::new(SystemClock::start());
-            let claims = Claims::open(&args.place(), &args.credentials(), clock.clone()).map_err(|error| {
-                Failure::new(error).hint("give another place with --claims, or let this one be written to")
-            })?;
             let owner = Owner::from(args.owner.as_str());
             let (profile, share) = (args.profile.clone(), args.aws_api_share);
             let options = Options { profile, share, ..Options::new(owner, region) };
             let aws = Aws::open(clock.clone(), options).await;
+            let credentials = Credentials { account: Some(account(&aws)), ..args.credentials() };
+            let claims = Claims::open(&args.place(), &credentials, clock.clone()).map_err(|error| {
+                Failure::new(error).hint("give another place with --claims, or let this one be written to")
+            })?;
             Ok(Rc::new(Self { aws, applications: Applications::default(), claims, clock }))
+        }
+    }
+
+    /// The account, as a bucket of claims needs it. For S3 alone another address may be named, as for the SDK's own clients.
+    fn account(aws: &Aws<Clock>) -> Account {
+        let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Account {
+            region: aws.first_region().unwrap_or("us-east-1").to_owned(),
+            endpoint: named("AWS_ENDPOINT_URL_S3").or_else(|| aws.endpoint().map(str::to_owned)),
+            keys: Arc::new(OfAccount(aws.keys())),
+        }
+    }
+
+    /// The account's keys as the claims want them.
+    #[derive(Debug)]
+    struct OfAccount(AccountKeys);
+
+    impl Keys for OfAccount {
+        fn key(&self) -> BoxFuture<'_, Result<Key, String>> {
+            async {
+                let keys = self.0.current().await?;
+                let session = keys.session_token().map(Secret::new);
+                Ok(Key { id: keys.access_key_id().to_owned(), secret: Secret::new(keys.secret_access_key()), session })
+            }
+            .boxed()
         }
     }
 

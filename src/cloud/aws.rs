@@ -29,6 +29,7 @@ mod convert;
 mod date;
 mod describe;
 mod error;
+pub mod keys;
 mod limit;
 pub mod operation;
 pub mod probe;

@@ -5,6 +5,7 @@
 
 use std::future;
 
+use super::bucket::Turn;
 use super::consul::Session;
 use super::local::Lock;
 use crate::ports::Clock;
@@ -13,6 +14,8 @@ use crate::ports::Clock;
 pub enum Held<C> {
     /// A lock of the operating system's, which goes with the process.
     Local(Lock),
+    /// A turn that is renewed in a bucket, and ends without renewal.
+    Bucket(Box<Turn<C>>),
     /// A session with Consul, which expires unless it is renewed.
     Consul(Box<Session<C>>),
 }
@@ -22,6 +25,7 @@ impl<C: Clock> Held<C> {
     pub fn is_held(&self) -> bool {
         match self {
             Self::Local(_) => true,
+            Self::Bucket(turn) => turn.is_held(),
             Self::Consul(session) => session.is_held(),
         }
     }
@@ -30,15 +34,17 @@ impl<C: Clock> Held<C> {
     pub async fn lost(&self) {
         match self {
             Self::Local(_) => future::pending().await,
+            Self::Bucket(turn) => turn.lost().await,
             Self::Consul(session) => session.lost().await,
         }
     }
 
     /// Gives the lease up, so that nobody has to wait for it to expire. A lock that is only dropped is free at once too,
-    /// a session not before it has expired.
+    /// a session or a turn not before it has expired.
     pub async fn release(self) {
         match self {
             Self::Local(lock) => drop(lock),
+            Self::Bucket(turn) => turn.release().await,
             Self::Consul(session) => session.release().await,
         }
     }

@@ -18,11 +18,15 @@ use crate::moto_adoption::{adopt, ask, empty_a_group};
 use crate::moto_copies::copy;
 use crate::moto_server::MISSING;
 
-/// Makes the trial. Where there is no moto it is ignored, and not quietly.
+/// Makes the trial.
 pub fn trial() -> Trial {
-    let name = "moto_understands_every_effect";
+    with_moto("moto_understands_every_effect", every_effect)
+}
+
+/// Makes a trial that needs moto. Where there is none it is ignored, and not quietly.
+pub fn with_moto(name: &str, test: impl AsyncFnOnce() + Send + 'static) -> Trial {
     match std::env::var(MISSING) {
-        Err(_) => crate::trial(name, every_effect),
+        Err(_) => crate::trial(name, test),
         Ok(why) if is_required() => Trial::test(name, move || Err(why.into())),
         Ok(why) => {
             eprintln!("ignored: {name}: {why}");
