@@ -10,12 +10,12 @@ use std::time::Duration;
 use hermitcrab::action::CloudEffect;
 use hermitcrab::controller::Controller;
 use hermitcrab::controller::fleet::Fleet as Controlled;
-use hermitcrab::event::Listeners;
-use hermitcrab::ids::SlotName;
+use hermitcrab::event::{Event, EventKind, Listener, Listeners};
+use hermitcrab::ids::{ImageId, SlotName};
 use hermitcrab::observed::{Reading, Sweep};
 use hermitcrab::plan::{Awaited, Hazard, Plan, WaitingOn, plan};
 use hermitcrab::ports::{Clock, Cloud, Decision, Outcome, PortError, Wanted};
-use hermitcrab::sim::{Executor, FaultLevel, Through, World};
+use hermitcrab::sim::{Executor, FaultLevel, Payload, Share, Through, World};
 use hermitcrab::simulate;
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::{Timestamp, after, elapsed};
@@ -34,6 +34,7 @@ fn main() {
     peak_memory();
     calls_a_slot();
     sweeps_when_idle();
+    busy_among_many();
     time_added();
 }
 
@@ -111,6 +112,84 @@ fn idle_sweeps(clusters: usize) -> u64 {
     let before = sweeps.get();
     run_for(IDLE);
     sweeps.get() - before
+}
+
+/// The looks at one cluster that is rolled among many that rest, by one controller with a tenth of EC2's limits.
+fn busy_among_many() {
+    println!("\na rollout of 5 slots among clusters that rest, with a tenth of EC2's limits:");
+    for clusters in [1, 100, MANY] {
+        let (share, heard) = looks_of_busy(clusters);
+        let (busy, fleet) = (&share.busy, &share.fleet);
+        println!(
+            "  {clusters:>6} clusters       {} looks at what moves, {:.1} calls each and {} at most; {} at the fleet, {} calls \
+             each at most; {} stale; {:.0} s",
+            busy.looks,
+            busy.calls as f64 / busy.looks.max(1) as f64,
+            busy.most,
+            fleet.looks,
+            fleet.most,
+            heard.stale.get(),
+            heard.took.get(),
+        );
+    }
+}
+
+/// The answers of a large fleet's controller, as far as they are counted.
+#[derive(Default)]
+struct Heard {
+    /// Answers that rest on nothing but old observations.
+    stale: Cell<u64>,
+    /// The seconds until the busy cluster had settled.
+    took: Cell<f64>,
+    settled: Cell<bool>,
+}
+
+struct Ear {
+    world: World,
+    heard: Rc<Heard>,
+    busy: ClusterSpec,
+    begun: Timestamp,
+}
+
+impl Listener for Ear {
+    fn hear(&self, event: &Event) {
+        let EventKind::Planned(pass) = &event.kind else { return };
+        let is_stale = |hazard: &Hazard| matches!(hazard, Hazard::StaleObservation { .. });
+        if matches!(&pass.plan, Plan::Blocked(blocked) if blocked.hazards.iter().any(is_stale)) {
+            self.heard.stale.set(self.heard.stale.get() + 1);
+        }
+        if pass.spec.name == self.busy.name && pass.plan == Plan::Settled && !self.heard.settled.replace(true) {
+            self.heard.took.set(elapsed(self.world.now(), self.begun).as_secs_f64());
+        }
+    }
+}
+
+fn looks_of_busy(clusters: usize) -> (Share, Rc<Heard>) {
+    let world = World::new(1, FaultLevel::None);
+    let one = spec(FIVE_SLOTS);
+    let specs = [one.clone()].into_iter().chain(simulate::copies(&one, clusters - 1));
+    let specs: Vec<_> = specs.inspect(|spec| world.settle(spec)).collect();
+    let image = ImageId::from("ami-0bbbbbbbbbbbbbbbb");
+    world.register_image(&image, Payload::Good { version: simulate::version(&one) });
+    world.keep_to_share(0);
+    let heard = Rc::new(Heard::default());
+    let busy = ClusterSpec { image, ..one };
+    let made_of = (world.clone(), heard.clone(), busy.clone(), world.now());
+    let mut executor = Executor::new(&world, move |_| {
+        let (world, heard, busy, begun) = made_of.clone();
+        let ear = Ear { world: world.clone(), heard, busy: busy.clone(), begun };
+        let listeners = Listeners::default().with(Rc::new(ear));
+        let mut fleet = Controlled::new(Controller::new(world, listeners, simulate::settings(1)));
+        fleet.declare(specs.iter().map(|spec| spec.name.clone()).collect());
+        specs.iter().for_each(|spec| fleet.attend(spec.clone()));
+        fleet.attend(busy);
+        Box::pin(async move {
+            fleet.run().await;
+        })
+    });
+    executor.spawn(0);
+    assert!(executor.run_until(after(world.now(), 24 * 6 * IDLE), &mut || heard.settled.get()), "it does not settle");
+    (world.looks(0).expect("it keeps to its share"), heard)
 }
 
 /// The simulated world, and how often the fleet is swept.

@@ -21,7 +21,7 @@
 //! A room says what has happened in it, and the world takes that to the others: the table of who may import whom is in
 //! `tests/layers.rs`. A kind of application is a variant of `members::Members`, with a file of its own.
 //!
-//! Absent on purpose: a network between the members (they reach each other or do not run), partial pages, and other
+//! Absent on purpose: a network between the members (they reach each other, or a few are cut off), partial pages, and other
 //! applications than Consul. Auto Scaling groups act if a spec adopts them ([`World::group`]); an instance of any other
 //! group is terminated when it stops, and that is all.
 
@@ -40,6 +40,7 @@ mod members;
 pub mod event;
 mod latency;
 mod pace;
+mod share;
 mod transcript;
 mod unkind;
 mod world;
@@ -58,6 +59,7 @@ pub use executor::{Executor, block_on};
 pub use handle::World;
 pub use judge::Rule;
 pub use ports::Through;
+pub use share::{Looks, Share};
 pub use unkind::accident::Accident;
 pub use unkind::standing::Look;
 pub use words::{CrashPoint, DEFAULT_VERSION, FaultLevel, OWNER, Payload};

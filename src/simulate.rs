@@ -11,6 +11,7 @@ use crate::sim::{DEFAULT_VERSION, FaultLevel, OWNER, Payload, World};
 use crate::spec::ClusterSpec;
 
 mod behaviour;
+mod beside;
 pub mod lawful;
 mod people;
 mod recorder;
@@ -69,7 +70,19 @@ impl Scenario {
 
     /// Runs the rollout in a world that is there already.
     pub fn run_in(&self, world: &World, tell: &mut dyn FnMut(&Line)) -> Summary {
-        let mut simulation = Simulation::new(world, self.to(), self.seed);
+        self.run_beside(world, Vec::new(), tell)
+    }
+
+    /// Runs the rollout with other clusters beside it, which go to the same image: one controller attends to all of them, and
+    /// keeps to its share of what EC2 allows.
+    pub fn run_beside(&self, world: &World, others: Vec<ClusterSpec>, tell: &mut dyn FnMut(&Line)) -> Summary {
+        if !others.is_empty() {
+            others.iter().for_each(|spec| world.settle(spec));
+            world.keep_to_share(0);
+        }
+        let to = |spec| ClusterSpec { image: self.image.clone(), ..spec };
+        let others = others.into_iter().map(to).collect();
+        let mut simulation = Simulation::beside(world, self.to(), others, self.seed);
         if self.faults == FaultLevel::Many {
             people::change_their_minds(self, world, &mut simulation, tell);
         }
@@ -78,6 +91,12 @@ impl Scenario {
         tell(&Line::Summary(summary.clone()));
         summary
     }
+}
+
+/// Copies of a cluster under names of their own, to be simulated beside it.
+pub fn copies(of: &ClusterSpec, number: usize) -> Vec<ClusterSpec> {
+    let named = |number| ClusterSpec { name: format!("{}-{number}", of.name).into(), ..of.clone() };
+    (2..number + 2).map(named).collect()
 }
 
 /// The settings of a controller in a simulated world.

@@ -70,6 +70,23 @@ fn what_cannot_be_simulated_is_shown_as_the_planner_words_it() {
     }
 }
 
+/// The chapters about what no story has: accounts, and a command that ends a cluster.
+const UNTOLD: [&str; 2] = ["The wrong account", "Destroyed by mistake"];
+
+#[test]
+fn each_chapter_names_the_stories_that_play_it() {
+    let document = fs::read_to_string(DOCUMENT).unwrap();
+    for chapter in document.split("\n## ").skip(1) {
+        let title = chapter.lines().next().unwrap();
+        let named: Vec<_> =
+            chapter.split("](../tests/rollout/").skip(1).filter_map(|rest| rest.split_once(')')).collect();
+        assert_eq!(named.is_empty(), UNTOLD.contains(&title), "the stories of {title}");
+        for (story, _) in named {
+            assert!(Path::new("tests/rollout").join(story).is_file(), "{title} names {story}");
+        }
+    }
+}
+
 /// The place of a person with the problem: the desired state with the new image, and the world.
 struct Desk {
     folder: tempfile::TempDir,

@@ -1,5 +1,7 @@
 //! Tokens: each covers the whole request, so that a request that differs in anything is another one to EC2 too.
 
+use std::collections::BTreeSet;
+
 use super::{CreateVolume, Launch};
 use crate::ids::{Attempt, Token, digest};
 use crate::spec::ClusterSpec;
@@ -23,6 +25,11 @@ impl CreateVolume {
     pub fn request(&self) -> String {
         let asked = Self { token: Token::from(""), number: 0, ..self.clone() };
         digest(format!("{asked:?}").as_bytes())
+    }
+
+    /// Gives a digest of what a person could change about the volume: what it remembers changes by itself.
+    pub fn wish(&self) -> String {
+        Self { slots: BTreeSet::new(), ..self.clone() }.request()
     }
 
     /// Gives the creation the token of its request and its number, for a cluster that was built again so many times.

@@ -55,9 +55,12 @@ pub struct Args {
     /// A story to play in the place of one rollout: what happens to the cluster, and when. `-` reads it from stdin
     #[arg(long, value_name = "STORY", conflicts_with_all = ["image", "seeds", "payload", "output"])]
     script: Option<PathBuf>,
-    /// The cluster, where the path declares several
+    /// The cluster, where the path declares several; without it all of them are rolled in one world, and the first is told of
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
+    /// Simulate so many clusters in one world, the others copies of this one, all attended to by one controller
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1_000), conflicts_with = "script")]
+    clusters: Option<u16>,
     /// The seed of all chance
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -132,16 +135,29 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(Failure::new("a file and an image are needed"));
     };
     let desired = Desired::read(std::slice::from_ref(path), out)?;
-    let from = desired.chosen(args.cluster.as_deref())?.clone();
+    let (from, beside) = clusters(args, &desired)?;
     if from.image == *image {
         return Err(Failure::new(format!("{image} is the image that {} already has", from.name))
             .hint("name another image; any `ami-…` will do, because nothing is read from AWS"));
     }
-    let rollout = Rollout { args, path, image, from };
+    let rollout = Rollout { args, path, image, from, beside };
     match args.seeds {
         None => one(&rollout, out),
         Some(seeds) => many(&rollout, seeds, out),
     }
+}
+
+/// Chooses the cluster that is told of, and those that are rolled beside it.
+fn clusters(args: &Args, desired: &Desired) -> Result<(ClusterSpec, Vec<ClusterSpec>), Failure> {
+    if let ([first, others @ ..], None, None) = (desired.specs.as_slice(), &args.cluster, args.clusters)
+        && !others.is_empty()
+    {
+        return Ok((first.clone(), others.to_vec()));
+    }
+    let from = desired.chosen(args.cluster.as_deref())?.clone();
+    let others = args.clusters.map_or(0, |clusters| usize::from(clusters) - 1);
+    let beside = simulate::copies(&from, others);
+    Ok((from, beside))
 }
 
 /// Plays a story, and writes it with what happens as it goes.
@@ -187,6 +203,8 @@ struct Rollout<'a> {
     path: &'a Path,
     image: &'a ImageId,
     from: ClusterSpec,
+    /// The clusters that are rolled in the same world.
+    beside: Vec<ClusterSpec>,
 }
 
 impl Rollout<'_> {
@@ -208,7 +226,7 @@ fn one(rollout: &Rollout, out: &mut Output) -> Result<Exit, Failure> {
     let scenario = rollout.scenario(args.seed);
     let world = scenario.world();
     let mut written = Ok(());
-    let summary = scenario.run_in(&world, &mut |line| {
+    let summary = scenario.run_beside(&world, rollout.beside.clone(), &mut |line| {
         if written.is_ok() {
             written = tell(args.output, line, &mut out.data);
         }
@@ -258,7 +276,10 @@ fn exit(ending: &Ending) -> Exit {
 /// Runs many worlds, and counts how they ended.
 fn many(rollout: &Rollout, seeds: Seeds, out: &mut Output) -> Result<Exit, Failure> {
     let args = rollout.args;
-    let summaries = summaries(seeds, &|seed| rollout.scenario(seed).run(&mut |_| {}));
+    let summaries = summaries(seeds, &|seed| {
+        let scenario = rollout.scenario(seed);
+        scenario.run_beside(&scenario.world(), rollout.beside.clone(), &mut |_| {})
+    });
     let mut tally = Tally::default();
     for summary in &summaries {
         tally.add(summary);

@@ -98,6 +98,10 @@ pub struct Claim {
     /// made, so that no other controller drops it while a stop may still take effect.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub stops: BTreeSet<InstanceId>,
+    /// The old instance was stopped already when this was claimed, and could not be started. Its member is expected back
+    /// once its volumes are at another instance, however long there is none to be had.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stranded: bool,
     /// The time of the claim to this attempt.
     pub since: Timestamp,
 }

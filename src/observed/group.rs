@@ -106,6 +106,13 @@ pub struct GroupMember {
     pub protected: bool,
 }
 
+impl GroupMember {
+    /// Says whether the group counts it: one that is set aside it does not.
+    pub fn counts(&self) -> bool {
+        self.lifecycle != Lifecycle::Standby
+    }
+}
+
 /// The life cycle of a member, shorter than AWS's own list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -82,6 +82,8 @@ pub enum Why {
     VolumeNotMade { reason: String },
     /// A volume got stuck on its way to an instance.
     Stuck { reason: String },
+    /// A step is refused while the member is down, before any data has moved.
+    StepRefused { doing: String },
     /// The member did not come back in time.
     NotBackInTime { limit: Duration },
     /// The replacement is taken back.

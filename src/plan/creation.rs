@@ -16,7 +16,7 @@ pub fn create(look: &Look<'_>, slot: &SlotLook<'_>, wanted: CreateVolume) -> Pla
     let wanted = wanted.with_token(look.spec, look.record.rebuilt);
     if let Some(failed) = failed.filter(|failed| failed.in_a_row >= look.limits.launches) {
         let pauses = failed.at <= look.now && elapsed(look.now, failed.at) < look.limits.next_launches;
-        if pauses && failed.request == wanted.request() {
+        if pauses && failed.request == wanted.wish() {
             let (slot, name, why) = (wanted.slot, wanted.name, failed.why.clone());
             return Plan::Stalled(Stall::VolumeNotMade { slot, name, why, times: failed.in_a_row });
         }
@@ -56,7 +56,7 @@ fn is_gone(look: &Look<'_>, id: &VolumeId) -> bool {
 
 /// Counts a try that came to nothing, so that the next one has a token of its own.
 fn again(look: &Look<'_>, wanted: CreateVolume, reason: String) -> Plan {
-    let (request, slot, why) = (wanted.request(), wanted.slot, reason.clone());
+    let (request, slot, why) = (wanted.wish(), wanted.slot, reason.clone());
     let effect = ClaimEffect::CreateAgain { slot, name: wanted.name, request, why, expects: look.record.revision };
     look.effect(None, Effect::Claim(effect), Why::VolumeNotMade { reason })
 }

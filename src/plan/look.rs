@@ -7,8 +7,8 @@ use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, T
 use crate::limits::Limits;
 use crate::make::Make;
 use crate::observed::{
-    AttachmentPhase, Claim, ClaimRecord, CloudView, Instance, Membership, Observation, Purpose, Reading, Setback,
-    Volume, VolumeState,
+    AttachmentPhase, Claim, ClaimRecord, CloudView, Instance, InstanceState, Membership, Observation, Purpose, Reading,
+    Setback, Volume, VolumeState,
 };
 use crate::spec::{ClusterSpec, Rules};
 use crate::time::{Timestamp, after, elapsed};
@@ -225,6 +225,7 @@ impl<'a> Look<'a> {
             recruit,
             request: None,
             stops: slot.live().filter(|it| self.was_stopped_by_us(it)).map(|it| it.id.clone()).collect(),
+            stranded: why == Why::Lost && old.is_some_and(|old| old.state == InstanceState::Stopped),
             since: self.now,
         };
         self.write_claim(slot, claim, why)

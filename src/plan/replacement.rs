@@ -87,7 +87,10 @@ impl Replacement<'_, '_> {
             return (None, plan);
         }
         match self.first_of(list, course) {
-            Some((step, plan)) => (Some(step), plan),
+            Some((step, plan)) => match self.taken_back_as_refused(step, &plan).filter(|_| is_moving) {
+                Some(rejected) => (None, rejected),
+                None => (Some(step), plan),
+            },
             None => (None, self.disagreement("nothing is left to do, and the slot is still claimed".to_owned())),
         }
     }

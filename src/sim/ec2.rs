@@ -19,6 +19,7 @@ mod group;
 mod group_calls;
 mod groups;
 mod happened;
+mod images;
 mod instances;
 mod records;
 mod region;

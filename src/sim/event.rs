@@ -67,6 +67,20 @@ pub enum What {
     Violation { cluster: ClusterName, invariant: String, detail: String },
 }
 
+impl What {
+    /// Names the cluster that an event is about, unless a person must know of it whichever that is.
+    pub fn cluster(&self) -> Option<&ClusterName> {
+        match self {
+            Self::World { cluster, .. }
+            | Self::Action { cluster, .. }
+            | Self::Member { cluster, .. }
+            | Self::Group { cluster, .. } => Some(cluster),
+            Self::Fault { cluster, .. } => cluster.as_ref(),
+            Self::Crash { .. } | Self::Violation { .. } => None,
+        }
+    }
+}
+
 /// A slot in the `world` line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SlotLine {

@@ -3,9 +3,11 @@
 //! A kind of application is a variant of [`Members`] with a file of its own that fills [`Kind`]; kinds that agree by Raft
 //! share `raft`. The rest of the simulated world knows no kind.
 //!
-//! Absent on purpose: a network between the members. They reach each other, or do not run.
+//! Absent on purpose: a network in which A reaches B and B does not reach C. Members reach each other, or a few of them are cut
+//! off from the rest ([`Members::cut_off`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
@@ -92,6 +94,25 @@ impl Members {
     /// Ends a process without a leave, and says what it leaves on its volume.
     pub fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log> {
         self.kind_mut().stop(member, now, rng)
+    }
+
+    /// Cuts the members of some slots off from the others. Whichever side has fewer votes is the one that is cut off.
+    pub fn cut_off(&mut self, slots: &BTreeSet<SlotName>, now: Millis, rng: &mut Rng) {
+        let raft = self.raft();
+        let votes = |id: &MemberId| raft.peers.get(id).is_some_and(|peer| peer.voter);
+        let (here, there): (Vec<_>, Vec<_>) = raft
+            .processes
+            .iter()
+            .map(|(id, process)| (id.clone(), slots.contains(&process.name)))
+            .partition(|one| one.1);
+        let weight = |side: &[(MemberId, bool)]| side.iter().filter(|(id, _)| votes(id)).count();
+        let smaller = if weight(&here) > weight(&there) { there } else { here };
+        smaller.iter().for_each(|(id, _)| self.kind_mut().cut_off(id, now, rng));
+    }
+
+    /// Lets all members reach each other again.
+    pub fn rejoin(&mut self) {
+        self.kind_mut().rejoin();
     }
 
     /// Makes the processes a cluster that has been running for a while.
@@ -211,6 +232,11 @@ impl Members {
     /// Says whether the members count this one among them.
     pub fn know(&self, member: &MemberId) -> bool {
         self.raft().peers.contains_key(member)
+    }
+
+    /// Lists the addresses that the members know each other by.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.raft().peers.values().map(|peer| peer.address).collect()
     }
 
     /// Says whether no process runs.

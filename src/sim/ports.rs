@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -30,16 +31,20 @@ use crate::ports::{
 use crate::spec::{ApplicationSpec, ClusterSpec};
 use crate::time::Timestamp;
 
-/// EC2 refuses a request that was signed longer ago (`RequestExpired`).
+/// EC2 refuses a request that was signed longer ago, or by a clock that is further off (`RequestExpired`).
 const SIGNATURE_LIFE: Millis = 300_000;
 
 impl Cloud for World {
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
         let (begun, shown) = (self.now_millis(), self.shown_time());
+        let turn = self.with(|state| state.turn_to_look(self.controller, wanted));
+        self.nap(turn).await;
         self.read("look", "describe instances and volumes", &latency::API, |state| {
-            let everything = (state.region.instances.len() + state.region.volumes.len()) as u64;
-            let pages = 3 + if wanted.only.is_empty() { everything / 1_000 } else { 0 };
-            state.region.buckets.take(state.now, Bucket::Describe, pages)?;
+            state.clock_is_right(self.controller, SIGNATURE_LIFE)?;
+            let pages = state.pages(wanted);
+            // Whoever waits for its turn has taken the requests from the account one after the other.
+            let at_once = if turn > 0 { 1 } else { pages };
+            state.region.buckets.take(state.now, Bucket::Describe, at_once)?;
             let mut sweep = state.sweep(shown, wanted);
             sweep.clusters.retain(|name, _| wanted.only.is_empty() || wanted.only.contains(name));
             let swept = &mut state.controllers.entry(self.controller).or_default().swept;
@@ -74,6 +79,7 @@ impl Cloud for World {
             Ok(found)
         };
         let send = |state: &mut State, sender| {
+            state.clock_is_right(self.controller, SIGNATURE_LIFE)?;
             state.region.buckets.take(state.now, Bucket::of(effect), 1)?;
             state.apply(sender, Call { cluster, slot, effect })
         };
@@ -172,6 +178,10 @@ impl Coordination for World {
         };
         let call = Effect::Claim(effect.clone());
         self.mutate(call.name(), "write the claim", &latency::NEARBY, |_, _| Ok(None), send).await
+    }
+
+    async fn kept_at(&self) -> Vec<IpAddr> {
+        self.with(|state| state.claims_kept_at())
     }
 
     async fn forget(&self, cluster: &ClusterName) -> Result<(), PortError> {

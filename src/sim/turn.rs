@@ -22,6 +22,7 @@ fn happen(state: &mut State, tick: Tick) {
         Tick::Inject => inject::inject(state),
         Tick::Undo(id, undo) => interfere::undo(state, &id, undo),
         Tick::Mend(id) => interfere::mend_volume(state, &id),
+        Tick::Rejoin(cluster) => interfere::rejoin(state, &cluster),
         Tick::Amend => amends::undo_all(state),
     }
 }

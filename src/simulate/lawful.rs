@@ -22,6 +22,14 @@ pub fn objection(ending: &Ending, spec: &ClusterSpec, world: &World) -> Option<S
     }
 }
 
+/// Says the same of a cluster beside the one that is told of: it must have come to an end.
+pub fn objection_beside(ending: &Ending, spec: &ClusterSpec, world: &World) -> Option<String> {
+    match ending {
+        Ending::Unsettled => Some("it has come to no end".to_owned()),
+        ending => objection(ending, spec, world),
+    }
+}
+
 /// Says whether a gate stands for something that the file says.
 fn is_withheld(gate: &str, spec: &ClusterSpec) -> bool {
     match gate {

@@ -1,17 +1,21 @@
-//! One cluster in a simulated world, the controllers that attend to it, and the transcript of what happens.
+//! One cluster in a simulated world, others beside it, the controllers that attend to them, and the transcript of what happens.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use crate::controller::{Controller, ManagedCluster};
 use crate::event::Listeners;
+use crate::ids::ClusterName;
 use crate::sim::executor::{Executor, Task};
 use crate::sim::{Violation, World};
 use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, after};
 
+use super::beside::Beside;
 use super::recorder::Recorder;
 use super::transcript::{Answer, AnswerKind, Line, Transcript};
 use super::{Ending, settings};
@@ -29,7 +33,8 @@ pub struct Simulation {
     world: World,
     /// The spec that is committed: a controller that starts anew reads it.
     committed: Rc<RefCell<ClusterSpec>>,
-    managed: Rc<RefCell<BTreeMap<u8, Rc<ManagedCluster>>>>,
+    beside: Beside,
+    managed: Rc<RefCell<BTreeMap<u8, Vec<Rc<ManagedCluster>>>>>,
     transcript: Rc<RefCell<Transcript>>,
     executor: Executor,
 }
@@ -37,12 +42,20 @@ pub struct Simulation {
 impl Simulation {
     /// Declares a cluster and has one controller attend to it; two, if the world has a second one in store.
     pub fn new(world: &World, spec: ClusterSpec, seed: u64) -> Self {
-        world.declare(&spec);
+        Self::beside(world, spec, Vec::new(), seed)
+    }
+
+    /// The same with other clusters beside it, which the same controllers attend to. Of those only the latest answers are
+    /// kept.
+    pub fn beside(world: &World, spec: ClusterSpec, others: Vec<ClusterSpec>, seed: u64) -> Self {
+        others.iter().chain([&spec]).for_each(|spec| world.declare(spec));
+        let beside = Beside::new(others);
+        let transcript = Rc::new(RefCell::new(Transcript::about(&spec.name, beside.names())));
         let committed = Rc::new(RefCell::new(spec));
         let managed = Rc::new(RefCell::new(BTreeMap::new()));
-        let transcript = Rc::new(RefCell::new(Transcript::default()));
-        let executor = Executor::new(world, controllers(world, &committed, &managed, &transcript, seed));
-        let mut simulation = Self { world: world.clone(), committed, managed, transcript, executor };
+        let made_of = (world.clone(), committed.clone(), beside.clone(), managed.clone(), transcript.clone());
+        let executor = Executor::new(world, controllers(made_of, seed));
+        let mut simulation = Self { world: world.clone(), committed, beside, managed, transcript, executor };
         simulation.join(0);
         if world.wants_second_controller() {
             simulation.join(1);
@@ -65,13 +78,16 @@ impl Simulation {
         self.committed.borrow().clone()
     }
 
-    /// Commits another spec, which every controller hears of at once.
+    /// Commits another spec, which every controller hears of at once. The clusters beside it get the same but their names.
     pub fn commit(&self, spec: ClusterSpec) {
-        self.world.declare(&spec);
+        let now = self.world.time();
+        self.transcript.borrow_mut().begin_anew(now);
+        self.beside.commit(&spec, now);
         *self.committed.borrow_mut() = spec.clone();
-        self.transcript.borrow_mut().begin_anew(self.world.time());
+        let specs: Vec<_> = [spec].into_iter().chain(self.beside.specs()).collect();
+        specs.iter().for_each(|spec| self.world.declare(spec));
         for managed in self.managed.borrow().values() {
-            managed.respec(spec.clone());
+            managed.iter().zip(&specs).for_each(|(managed, spec)| managed.respec(spec.clone()));
         }
     }
 
@@ -99,9 +115,11 @@ impl Simulation {
     /// done to the world since.
     pub fn run_to_end(&mut self, tell: &mut dyn FnMut(&Line)) {
         self.transcript.borrow_mut().begin_anew(self.world.time());
+        self.beside.begin_anew(self.world.time());
         let limit = after(self.world.faults_end().max(self.world.time()), LIMIT);
-        let (world, transcript) = (self.world.clone(), self.transcript.clone());
-        self.run_until(limit, tell, &mut || is_over(&transcript.borrow(), &world));
+        let (world, transcript, beside) = (self.world.clone(), self.transcript.clone(), self.beside.clone());
+        let are_over = |beside: &Beside| beside.all(|transcript| is_over(transcript, &world));
+        self.run_until(limit, tell, &mut || is_over(&transcript.borrow(), &world) && are_over(&beside));
         let mut transcript = self.transcript.borrow_mut();
         transcript.take_events(&self.world);
         transcript.hand_over(tell);
@@ -127,6 +145,16 @@ impl Simulation {
         self.transcript.borrow().passes
     }
 
+    /// Tells how the clusters beside it have ended, or where they stand.
+    pub fn endings_beside(&self) -> BTreeMap<ClusterName, Ending> {
+        self.beside.endings(|transcript| is_over(transcript, &self.world))
+    }
+
+    /// Tells the latest answers of the clusters beside it.
+    pub fn standing_beside(&self) -> BTreeMap<ClusterName, String> {
+        self.beside.standing()
+    }
+
     fn violations(&self) -> Vec<Violation> {
         self.world.violations()
     }
@@ -136,24 +164,29 @@ impl Simulation {
     }
 }
 
+/// Everything that a controller is made of when it starts.
+type MadeOf = (
+    World,
+    Rc<RefCell<ClusterSpec>>,
+    Beside,
+    Rc<RefCell<BTreeMap<u8, Vec<Rc<ManagedCluster>>>>>,
+    Rc<RefCell<Transcript>>,
+);
+
 /// Makes controllers, each as it is when it has just been started.
-fn controllers(
-    world: &World,
-    committed: &Rc<RefCell<ClusterSpec>>,
-    managed: &Rc<RefCell<BTreeMap<u8, Rc<ManagedCluster>>>>,
-    transcript: &Rc<RefCell<Transcript>>,
-    seed: u64,
-) -> impl Fn(u8) -> Task + 'static {
-    let (world, committed, managed, transcript) =
-        (world.clone(), committed.clone(), managed.clone(), transcript.clone());
+fn controllers((world, committed, beside, managed, transcript): MadeOf, seed: u64) -> impl Fn(u8) -> Task + 'static {
     move |index| {
-        let world = world.controller(index);
-        let recorder = Recorder { world: world.clone(), transcript: transcript.clone(), controller: index };
-        let listeners = Listeners::default().with(Rc::new(recorder));
-        let controller = Controller::new(world, listeners, settings(seed));
-        let cluster = Rc::new(ManagedCluster::new(committed.borrow().clone()));
-        managed.borrow_mut().insert(index, cluster.clone());
-        Box::pin(async move { controller.attend(&cluster).await })
+        let (world, beside) = (world.controller(index), beside.clone());
+        let specs: Vec<_> = [committed.borrow().clone()].into_iter().chain(beside.specs()).collect();
+        let names = specs.iter().map(|spec| spec.name.clone()).collect();
+        let recorder = Recorder { world: world.clone(), transcript: transcript.clone(), beside, controller: index };
+        let controller = Controller::new(world, Listeners::default().with(Rc::new(recorder)), settings(seed));
+        controller.declare(names);
+        let clusters: Vec<_> = specs.into_iter().map(|spec| Rc::new(ManagedCluster::new(spec))).collect();
+        managed.borrow_mut().insert(index, clusters.clone());
+        Box::pin(async move {
+            join_all(clusters.iter().map(|cluster| controller.attend(cluster))).await;
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::ids::{ClusterName, SlotName};
 use crate::sim::event::Violation;
 use crate::sim::{FaultLevel, World};
+use crate::spec::ClusterSpec;
 
 use super::{Scenario, Simulation, lawful};
 
@@ -45,6 +46,9 @@ pub struct Summary {
     pub seed: u64,
     /// The number of faults that the world came up with.
     pub faults: u64,
+    /// The endings of the clusters that were simulated beside it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<ClusterName, String>,
     /// The reason why a cluster may not come to this end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlawful: Option<String>,
@@ -58,6 +62,15 @@ impl Summary {
     /// Sums up a scenario that was run in a world.
     pub(super) fn new(scenario: &Scenario, world: &World, simulation: &Simulation) -> Self {
         let (ending, transcript, cluster) = (simulation.ending(), simulation.transcript(), &scenario.from.name);
+        let beside = simulation.endings_beside();
+        let spec = simulation.committed();
+        let unlawful = lawful::objection(&ending, &spec, world).or_else(|| {
+            let named = |name| ClusterSpec { name, ..spec.clone() };
+            beside.iter().find_map(|(name, ending)| {
+                let objection = lawful::objection_beside(ending, &named(name.clone()), world)?;
+                Some(format!("{name}: {objection}"))
+            })
+        });
         let t = transcript.latest.as_ref().map_or_else(|| world.seconds(), |answer| answer.t);
         Self {
             t,
@@ -71,7 +84,8 @@ impl Summary {
             invariant_violations: world.violations(),
             seed: scenario.seed,
             faults: transcript.faults,
-            unlawful: lawful::objection(&ending, &simulation.committed(), world),
+            beside: beside.iter().map(|(name, ending)| (name.clone(), ending.to_string())).collect(),
+            unlawful,
             ending,
             fault_level: scenario.faults,
         }

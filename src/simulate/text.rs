@@ -94,6 +94,9 @@ fn summary(summary: &Summary) -> String {
     if summary.faults > 0 {
         let _ = write!(text, "\n  faults          {}", summary.faults);
     }
+    for (cluster, outcome) in &summary.beside {
+        let _ = write!(text, "\n  beside          {cluster} {outcome}");
+    }
     let _ = write!(text, "\n  violations      {}", summary.invariant_violations.len());
     let _ = write!(text, "\n  seed            {}", summary.seed);
     text

@@ -1,5 +1,7 @@
 //! The transcript of a simulation: everything that happens in the world, and the controller's answers when they change.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::event::Pass;
@@ -87,14 +89,25 @@ pub(super) struct Transcript {
     pub(super) faults: u64,
     /// The cluster of all lines that name none themselves.
     cluster: Option<ClusterName>,
+    /// The clusters of which nothing is told but broken rules.
+    untold: BTreeSet<ClusterName>,
     intention: Option<Intention>,
 }
 
 impl Transcript {
+    /// Begins the transcript of one cluster, of several that there are.
+    pub(super) fn about(cluster: &ClusterName, untold: BTreeSet<ClusterName>) -> Self {
+        let cluster = (!untold.is_empty()).then(|| cluster.clone());
+        Self { cluster, untold, ..Self::default() }
+    }
+
     /// Takes over everything that the world has told since the last time.
     pub(super) fn take_events(&mut self, world: &World) {
         for mut event in world.drain_events() {
             self.faults += u64::from(matches!(event.what, What::Fault { .. }));
+            if event.what.cluster().is_some_and(|cluster| self.untold.contains(cluster)) {
+                continue;
+            }
             let unnamed = matches!(event.what, What::Crash { .. } | What::Fault { cluster: None, .. });
             if let What::World { cluster, .. } = &event.what {
                 self.cluster.get_or_insert_with(|| cluster.clone());

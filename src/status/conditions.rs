@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use crate::action::{Action, CloudEffect, Effect};
 use crate::observed::Observation;
 use crate::plan::{Hazard, Look, Plan};
 use crate::spec::ClusterSpec;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, after, clock};
 
 /// A named fact, in the manner of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -97,17 +98,43 @@ impl Ground<'_, '_> {
 
     fn stalled(&self) -> Condition {
         let needs_person = |hazard: &Hazard| matches!(hazard, Hazard::GenerationRejected { .. });
-        let reason = match self.plan {
-            Plan::Stalled(stall) => Some(stall.reason()),
-            Plan::Blocked(blocked) if blocked.hazards.iter().any(needs_person) => Some("GenerationRejected"),
-            Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Blocked(_) => None,
-        };
-        match reason {
-            Some(reason) => {
-                self.condition(ConditionKind::Stalled, ConditionStatus::True, reason, self.plan.to_string())
+        let stalled = |reason, message| self.condition(ConditionKind::Stalled, ConditionStatus::True, reason, message);
+        let not_stalled =
+            || self.condition(ConditionKind::Stalled, ConditionStatus::False, "NotStalled", String::new());
+        match self.plan {
+            Plan::Stalled(stall) => stalled(stall.reason(), self.plan.to_string()),
+            Plan::Blocked(blocked) if blocked.hazards.iter().any(needs_person) => {
+                stalled("GenerationRejected", self.plan.to_string())
             }
-            None => self.condition(ConditionKind::Stalled, ConditionStatus::False, "NotStalled", String::new()),
+            Plan::Act(action, _) => self.due_since(action).map_or_else(not_stalled, |since| {
+                let since = clock(since);
+                stalled("Overdue", format!("due since {since}, and nothing came of it: the controller's log says why"))
+            }),
+            Plan::Settled | Plan::Wait(_) | Plan::Blocked(_) => not_stalled(),
         }
+    }
+
+    /// Finds since when a step of the claimed slot has been due, if for longer than its member may take to come back. Whoever
+    /// looks without having followed the cluster learns of no refusal, and sees only that nothing has changed since.
+    fn due_since(&self, action: &Action) -> Option<Timestamp> {
+        let Effect::Cloud(
+            CloudEffect::Launch(_)
+            | CloudEffect::Start { .. }
+            | CloudEffect::Snapshot { .. }
+            | CloudEffect::Detach { .. }
+            | CloudEffect::Attach { .. },
+        ) = &action.effect
+        else {
+            return None;
+        };
+        let look = self.look?;
+        let claim = look.record.held.as_ref().filter(|claim| Some(&claim.slot) == action.slot.as_ref())?;
+        let slot = look.slot(&claim.slot)?;
+        let changes = slot.instances.iter().flat_map(|instance| {
+            [Some(instance.state_since), Some(instance.launched_at), slot.given_since(&instance.id)]
+        });
+        let since = changes.flatten().chain([claim.since]).max()?;
+        (self.seen.now >= after(since, self.spec.rollout.join_deadline)).then_some(since)
     }
 
     fn suspended(&self) -> Condition {

@@ -18,6 +18,7 @@ pub fn claim(record: &ClaimRecord) -> ClaimEffect {
         recruit: None,
         request: None,
         stops: Default::default(),
+        stranded: false,
         since: Timestamp::UNIX_EPOCH,
     };
     ClaimEffect::Claim { claim, expects: record.revision }

@@ -242,7 +242,7 @@ impl World {
             return;
         };
         for failed in value.creations.values_mut().filter(|failed| failed.request == "same") {
-            failed.request = create.request();
+            failed.request = create.wish();
         }
     }
 

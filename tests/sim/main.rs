@@ -7,6 +7,7 @@ mod ec2;
 mod faults;
 mod groups;
 mod late;
+mod looks;
 mod members;
 mod rules;
 mod strict;

@@ -131,6 +131,7 @@ impl Harness {
             image: ImageId::from(NEW),
             recruit: None,
             stops: Default::default(),
+            stranded: false,
             request: None,
             since: self.world.now(),
         };

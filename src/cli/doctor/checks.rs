@@ -19,7 +19,7 @@ use crate::time::{Human, Timestamp, elapsed};
 
 /// The gates that ask about resources of EC2, about what the members are set to, and about the
 /// place of the claim.
-const RESOURCE_GATES: [GateName; 15] = [
+const RESOURCE_GATES: [GateName; 16] = [
     GateName::NotUnderstood,
     GateName::TypeUnsuitable,
     GateName::DeviceTaken,
@@ -28,6 +28,7 @@ const RESOURCE_GATES: [GateName; 15] = [
     GateName::MemberElsewhere,
     GateName::VersionUnprovable,
     GateName::ClaimInCluster,
+    GateName::LeftBehind,
     GateName::OwnedByAutoscaling,
     GateName::VolumeMissing,
     GateName::VolumeImpaired,

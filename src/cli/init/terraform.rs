@@ -60,6 +60,8 @@ pub struct Read {
 pub enum TerraformError {
     #[error("the text is not what `terraform output -json` writes")]
     NotOutputs(#[source] serde_json::Error),
+    #[error("line {line} is not JSON: `{text}`")]
+    Beside { line: usize, text: String },
     #[error("Terraform has no outputs")]
     NoOutputs,
 }
@@ -69,6 +71,10 @@ impl TerraformError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NotOutputs(_) => "run `terraform output -json` in infra/, without the name of an output",
+            Self::Beside { .. } => {
+                "keep only what Terraform prints itself; in GitHub Actions, `terraform_wrapper: false` for setup-terraform \
+                 leaves it alone"
+            }
             Self::NoOutputs => "run `terraform apply` in infra/ first, and `terraform output -json` there",
         }
     }
@@ -82,7 +88,9 @@ struct Output {
 
 /// Reads each of the expected outputs. Other outputs are ignored.
 pub fn read(json: &str) -> Result<Vec<Read>, TerraformError> {
-    let outputs: BTreeMap<String, Output> = serde_json::from_str(json).map_err(TerraformError::NotOutputs)?;
+    // PowerShell writes a byte-order mark into the files that it makes.
+    let json = json.trim_start_matches('\u{feff}');
+    let outputs: BTreeMap<String, Output> = serde_json::from_str(json).map_err(|error| why_not(json, error))?;
     if outputs.is_empty() {
         return Err(TerraformError::NoOutputs);
     }
@@ -96,6 +104,21 @@ pub fn read(json: &str) -> Result<Vec<Read>, TerraformError> {
         Some(Read { name: expected.name, field: expected.field, is: expected.is, given })
     };
     Ok(EXPECTED.iter().filter_map(read).collect())
+}
+
+/// Names the line that somebody else has written before or after the outputs, if that is what is wrong.
+fn why_not(json: &str, error: serde_json::Error) -> TerraformError {
+    let lines: Vec<&str> = json.lines().collect();
+    let begins = lines.iter().position(|line| line.starts_with('{'));
+    let ends = lines.iter().rposition(|line| line.starts_with('}'));
+    let Some((begins, ends)) = begins.zip(ends).filter(|(begins, ends)| begins < ends) else {
+        return TerraformError::NotOutputs(error);
+    };
+    let is_beside = |(index, line): &(usize, &&str)| (*index < begins || *index > ends) && !line.trim().is_empty();
+    match lines.iter().enumerate().find(is_beside) {
+        Some((index, line)) => TerraformError::Beside { line: index + 1, text: line.chars().take(80).collect() },
+        None => TerraformError::NotOutputs(error),
+    }
 }
 
 fn text(field: Field, value: &Value) -> Option<Given> {
@@ -166,6 +189,17 @@ mod tests {
         let mut outputs = outputs();
         outputs["slots"]["value"]["consul-b"].as_object_mut().unwrap().remove("subnet");
         assert_eq!(defects(&outputs), ["slots is not usable"]);
+    }
+
+    #[test]
+    fn what_others_write_around_the_outputs_is_named_with_its_line() {
+        let text = include_str!("../../../tests/fixtures/terraform-outputs.json");
+        assert!(read(&format!("\u{feff}{text}")).is_ok(), "a byte-order mark is no part of the text");
+        let said = |text: &str| read(text).unwrap_err().to_string();
+        let before = said(&format!("[command]/usr/bin/terraform-bin output -json\n{text}"));
+        assert_eq!(before, "line 1 is not JSON: `[command]/usr/bin/terraform-bin output -json`");
+        let after = said(&format!("{}\n::debug::Terraform exited with code 0.\n", text.trim_end()));
+        assert!(after.ends_with("is not JSON: `::debug::Terraform exited with code 0.`"), "{after}");
     }
 
     #[test]

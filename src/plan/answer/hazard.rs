@@ -60,11 +60,12 @@ pub enum Hazard {
         generation: Generation,
         why: Unproven,
     },
-    /// The slots in which the generation has failed.
+    /// The slots in which the generation has failed, and the instance, where it failed only in the place of that one.
     GenerationRejected {
         image: ImageId,
         generation: Generation,
         slots: Vec<SlotName>,
+        in_place_of: Option<InstanceId>,
     },
     /// No replacement begins before this moment.
     RollbackCooldown {

@@ -90,6 +90,11 @@ impl Hazard {
                 format!("try it from there too: `hermitcrab rehearse FILE --from {runs} --image {image}`")
             }
             Self::NotRehearsed { image, .. } => format!("try it on a copy: `hermitcrab rehearse FILE --image {image}`"),
+            Self::GenerationRejected { in_place_of: Some(_), .. } => {
+                "correct what was refused, or what keeps members there from coming back (the log names it), and allow \
+                 another try with `hermitcrab retry`; or commit another image"
+                    .into()
+            }
             Self::GenerationRejected { .. } => "commit another image (or other instance settings)".into(),
             Self::ImageUnavailable { .. } => {
                 "check the id, the region, and that the image is shared with this account".into()
@@ -205,7 +210,10 @@ impl fmt::Display for Hazard {
                     write!(f, "{image} ({generation}) has been rehearsed from {from}, and the slot runs {runs}")
                 }
             },
-            Self::GenerationRejected { image, generation, slots } => {
+            Self::GenerationRejected { image, generation, in_place_of: Some(instance), .. } => {
+                write!(f, "{image} ({generation}) could not take the place of {instance}")
+            }
+            Self::GenerationRejected { image, generation, slots, .. } => {
                 write!(f, "{image} ({generation}) has failed in {}", joined(slots))
             }
             Self::RollbackCooldown { until } => {

@@ -22,6 +22,7 @@ impl fmt::Display for Why {
             Self::LaunchFailed { reason } => write!(f, "the launch failed: {reason}"),
             Self::VolumeNotMade { reason } => f.write_str(reason),
             Self::Stuck { reason } => f.write_str(reason),
+            Self::StepRefused { doing } => write!(f, "`{doing}` is refused, and its old instance can serve"),
             Self::NotBackInTime { limit } => write!(f, "its member was not back within {}", Human(*limit)),
             Self::TakenBack => f.write_str("the replacement is being taken back"),
             Self::GivesWay => f.write_str("this slot cannot go on, and another one has lost its instance"),

@@ -95,10 +95,13 @@ pub(super) fn not_rehearsed(q: &Question<'_, '_>) -> Finding {
 pub(super) fn generation_rejected(q: &Question<'_, '_>) -> Finding {
     let generation = &q.look.generation;
     let rejecting = q.look.slots.iter().filter(|slot| slot.rejected_here(generation));
-    let slots: Vec<_> = rejecting.map(|slot| slot.spec.name.clone()).collect();
+    let rejecting: Vec<_> = rejecting.collect();
+    let slots: Vec<_> = rejecting.iter().map(|slot| slot.spec.name.clone()).collect();
+    let places: Option<Vec<_>> = rejecting.iter().map(|slot| slot.rejected_in_place_of(generation)).collect();
+    let in_place_of = places.and_then(|places| places.first().map(|instance| instance.id.clone()));
     let value = format!("{generation} failed in: {}", listed(&slots));
     let (image, generation) = (q.look.spec.image.clone(), generation.clone());
-    let hazard = (!slots.is_empty()).then_some(Hazard::GenerationRejected { image, generation, slots });
+    let hazard = (!slots.is_empty()).then_some(Hazard::GenerationRejected { image, generation, slots, in_place_of });
     finding(value, "failed nowhere", hazard)
 }
 

@@ -32,11 +32,17 @@ impl<'a> SlotLook<'a> {
                 volume.slot == slot.name && volume.name == declared.name && volume.state != VolumeState::Deleted
             })
         };
+        // Of several the one that serves is shown as the slot's; nothing is decided before it is the only one.
+        let serves = |volume: &&Volume| match &volume.state {
+            VolumeState::InUse(at) => cloud.instance(&at.instance).is_some_and(|instance| instance.slot == slot.name),
+            _ => false,
+        };
+        let shown = |declared| candidates(declared).find(serves).or_else(|| candidates(declared).next());
         let contested = spec.volumes.iter().find(|declared| candidates(declared).nth(1).is_some());
         Self {
             spec: slot,
             instances: cloud.instances.iter().filter(|instance| instance.slot == slot.name).collect(),
-            volumes: spec.volumes.iter().map(|declared| (declared, candidates(declared).next())).collect(),
+            volumes: spec.volumes.iter().map(|declared| (declared, shown(declared))).collect(),
             contested: contested.map(|declared| {
                 (declared.name.clone(), candidates(declared).map(|one| (one.id.clone(), one.state.clone())).collect())
             }),
@@ -100,6 +106,12 @@ impl<'a> SlotLook<'a> {
         let instances = self.live().map(|instance| &*instance.id);
         let mut places = instances.chain([self.spec.subnet.as_str()]);
         self.rejected(generation) || places.any(|place| self.rejected(&generation.together_with(place)))
+    }
+
+    /// Finds the instance in whose place that generation failed, and not for itself.
+    pub fn rejected_in_place_of(&self, generation: &Generation) -> Option<&'a Instance> {
+        let failed_in_its_place = |instance: &&Instance| self.rejected(&generation.together_with(&instance.id));
+        self.live().find(failed_in_its_place).filter(|_| !self.rejected(generation))
     }
 
     /// Says whether that generation failed here for itself.

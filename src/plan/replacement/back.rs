@@ -64,8 +64,8 @@ impl<'a> Replacement<'_, 'a> {
             return self.discard(new, &why);
         }
         let attempt = look.next_attempt();
-        let claim =
-            Claim { attempt, tries: 0, generation, image, recruit: None, since: look.now, ..self.claim.clone() };
+        let claim = Claim { attempt, tries: 0, generation, image, recruit: None, ..self.claim.clone() };
+        let claim = Claim { stranded: true, since: look.now, ..claim };
         Some(look.write_claim(slot, claim, why))
     }
 

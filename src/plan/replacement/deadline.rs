@@ -3,8 +3,9 @@
 
 use crate::action::CloudEffect;
 use crate::ids::Generation;
-use crate::observed::{Instance, InstanceState, Settled};
+use crate::observed::{Instance, InstanceState, Nature, Setback, Settled};
 use crate::plan::answer::{Plan, Stall, Why};
+use crate::plan::steps::Step;
 use crate::plan::{gates, heal};
 use crate::spec::OnFailure;
 use crate::time::{Timestamp, after};
@@ -29,9 +30,9 @@ impl<'a> Replacement<'_, 'a> {
         let is_unwanted = self.claim.generation != self.look.generation;
         let can_go_back = old_is_there || (old_is_gone && (is_unwanted || self.has_settled_on_another()));
         match self.look.spec.rollout.on_failure {
-            OnFailure::Rollback if can_go_back => Some(self.reject()),
+            OnFailure::Rollback if can_go_back => Some(self.reject_as_late()),
             // Held for a person to look at: whoever has committed something else since has looked.
-            OnFailure::Hold if can_go_back && is_unwanted => Some(self.reject()),
+            OnFailure::Hold if can_go_back && is_unwanted => Some(self.reject_as_late()),
             OnFailure::Rollback | OnFailure::Hold => self.hold(),
         }
     }
@@ -44,12 +45,14 @@ impl<'a> Replacement<'_, 'a> {
 
     /// Finds since when the member is expected back, as the world tells it: since its volumes are at the new instance.
     /// Before that it can't come back, and how long a move takes says nothing of the image: the move may take as long
-    /// again. While there is no instance to move them to, the old one's stop counts.
+    /// again. While there is no instance to move them to, the old one's stop counts, unless it could not be started
+    /// when the slot was claimed: then nothing is gained by going back to it.
     pub(super) fn expected_since(&self) -> Option<Timestamp> {
         let given = self.given_since();
         match self.old {
             Some(old) if old.state == InstanceState::Stopped => Some(match given {
                 Some(given) => given.max(old.state_since),
+                None if self.claim.stranded => return None,
                 None if self.new.is_some_and(|new| new.state == InstanceState::Running) => {
                     after(old.state_since, self.look.spec.rollout.join_deadline)
                 }
@@ -83,13 +86,28 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    fn reject(&self) -> Plan {
-        let effect = CloudEffect::Reject {
-            volumes: self.slot.volume_ids(),
-            generation: self.failed(),
-            attempt: self.claim.attempt,
-        };
-        self.look.act(self.slot, effect, Why::NotBackInTime { limit: self.look.spec.rollout.join_deadline })
+    /// Takes back at once a move whose next step is refused, while no data has moved: the old instance could serve, and
+    /// nobody knows for how long the refusal lasts. The image is not to blame, so that it is rejected in place of this one
+    /// instance alone.
+    pub(super) fn taken_back_as_refused(&self, step: Step, plan: &Plan) -> Option<Plan> {
+        let is_of_the_move = matches!(step, Step::Snapshot | Step::Detach | Step::Attach) && !self.claim.stranded;
+        let may_start = |old: &&Instance| old.state == InstanceState::Stopped && old.is_kept();
+        let old = self.old.filter(may_start).filter(|_| is_of_the_move)?;
+        let has_moved = self.live_new().is_some_and(|new| self.slot.any_at(self.look, &new.id));
+        let lasts = |refused: &&Setback| matches!(refused.nature, Nature::Refused | Nature::NoCapacity);
+        let refused = self.look.setback(plan).filter(lasts).filter(|_| !has_moved)?;
+        let why = Why::StepRefused { doing: refused.doing.clone() };
+        Some(self.reject(self.claim.generation.together_with(&old.id), why))
+    }
+
+    /// Rejects what has failed to bring its member back within the limit.
+    fn reject_as_late(&self) -> Plan {
+        self.reject(self.failed(), Why::NotBackInTime { limit: self.look.spec.rollout.join_deadline })
+    }
+
+    fn reject(&self, generation: Generation, why: Why) -> Plan {
+        let effect = CloudEffect::Reject { volumes: self.slot.volume_ids(), generation, attempt: self.claim.attempt };
+        self.look.act(self.slot, effect, why)
     }
 
     /// Stalls, once the new instance has the volumes; before that the move goes on, late as it is.

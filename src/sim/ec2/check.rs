@@ -99,7 +99,9 @@ impl Look<'_> {
     fn learn_instance(&self, id: &InstanceId, facts: &mut Facts) {
         let Some((cluster, seen)) = self.instance(id) else { return };
         let mut instance = InstanceFacts::of(cluster, seen);
-        instance.devices = self.volumes().filter_map(|(_, volume)| self.device(volume, id)).collect();
+        // A volume that an image brought is none of those that are known here.
+        instance.devices.retain(|device| !self.region.volumes.contains_key(&device.volume));
+        instance.devices.extend(self.volumes().filter_map(|(_, volume)| self.device(volume, id)));
         facts.instances.insert(id.clone(), instance);
     }
 

@@ -56,6 +56,11 @@ impl ScalingGroup {
         !self.seen.suspended.contains(&process)
     }
 
+    /// Counts the members that are not set aside.
+    pub fn counted(&self) -> usize {
+        self.seen.members.values().filter(|member| member.counts()).count()
+    }
+
     /// Changes as a call asks that Auto Scaling has accepted.
     pub fn take_effect(&mut self, effect: &GroupEffect) {
         let seen = &mut self.seen;

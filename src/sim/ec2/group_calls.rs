@@ -2,7 +2,7 @@
 
 use crate::action::{GroupEffect, Recruitment};
 use crate::ids::{ClusterName, InstanceId};
-use crate::observed::{InstanceState, Origin};
+use crate::observed::{InstanceState, Lifecycle, Origin};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::words::{Refusal, changed};
 
@@ -28,7 +28,8 @@ impl Region {
                 self.regroup(instance, Some(name));
             }
             GroupEffect::Leave { instance } => {
-                if !seen.members.contains_key(instance) || seen.desired <= seen.min {
+                let serves = seen.members.get(instance).is_some_and(|member| member.lifecycle == Lifecycle::InService);
+                if !serves || seen.desired <= seen.min {
                     return Err(invalid(&format!("{instance} cannot be detached")));
                 }
                 self.regroup(instance, None);

@@ -1,6 +1,6 @@
 //! An Auto Scaling group that acts: it replaces what does not run, launches what it lacks, and terminates what is too many.
 //!
-//! Absent on purpose: balance between zones, alarms, schedules, instance refreshes, lifecycle hooks, standby.
+//! Absent on purpose: balance between zones, alarms, schedules, instance refreshes.
 
 use std::collections::BTreeMap;
 
@@ -85,6 +85,27 @@ impl Region {
         }
     }
 
+    /// Sets a member aside, or back into service; the group wants one fewer meanwhile.
+    pub fn set_standby(&mut self, id: &InstanceId, on: bool) {
+        let Some(name) = self.group_with(id).map(|group| group.seen.name.clone()) else { return };
+        self.edit_group(&name, |group| {
+            let Some(member) = group.seen.members.get_mut(id) else { return };
+            if on != (member.lifecycle == Lifecycle::Standby) {
+                member.lifecycle = if on { Lifecycle::Standby } else { Lifecycle::InService };
+                group.seen.desired = if on { group.seen.desired.saturating_sub(1) } else { group.seen.desired + 1 };
+                group.seen.min = group.seen.min.min(group.seen.desired);
+            }
+        });
+    }
+
+    /// Keeps whatever joins a group waiting at a lifecycle hook until then.
+    pub fn hook_joins(&mut self, until: Millis) {
+        self.troubles.hooked_until = until;
+        for name in self.groups.keys().cloned().collect::<Vec<_>>() {
+            self.begins(Due::Group(name), Span::Exactly(until.saturating_sub(self.now)));
+        }
+    }
+
     fn stir_group(&mut self, name: &str) {
         self.begins(Due::Group(name.to_owned()), Span::Notice);
     }
@@ -110,11 +131,13 @@ impl Region {
     /// Looks at each member, and lists those that the group terminates.
     fn members_to_end(&self, group: &Group, members: &mut BTreeMap<InstanceId, GroupMember>) -> Vec<InstanceId> {
         let runs = |process: Process| !group.suspended.contains(&process);
+        let is_hooked = self.troubles.hooked_until > self.now;
         let mut ended = Vec::<InstanceId>::new();
         for (id, member) in members.iter_mut() {
             let state = self.instances.get(id).map(|machine| machine.seen.state);
             let running = state == Some(InstanceState::Running);
             match member.lifecycle {
+                Lifecycle::Joining if running && is_hooked => {}
                 Lifecycle::Joining if running => member.lifecycle = Lifecycle::InService,
                 // An instance that does not come up is terminated, whatever is suspended.
                 Lifecycle::Joining if state != Some(InstanceState::Pending) => ended.push(id.clone()),
@@ -127,7 +150,8 @@ impl Region {
         }
         if runs(Process::Terminate) {
             let stays = |id: &&InstanceId| !ended.contains(id);
-            let surplus = members.keys().filter(stays).count().saturating_sub(group.desired as usize);
+            let serves = |id: &&InstanceId| stays(id) && members.get(*id).is_some_and(GroupMember::counts);
+            let surplus = members.keys().filter(serves).count().saturating_sub(group.desired as usize);
             let open: Vec<_> = members.iter().filter(|(id, m)| stays(id) && !m.protected).collect();
             ended.extend(open.into_iter().take(surplus).map(|(id, _)| id.clone()).collect::<Vec<_>>());
         }
@@ -143,7 +167,7 @@ impl Region {
 
     fn lacks_any(&mut self, name: &str) {
         let launches = |group: &ScalingGroup| matches!(group.seen.launches, Launches::Template(_));
-        let lacks = |group: &ScalingGroup| launches(group) && group.seen.members.len() < group.seen.desired as usize;
+        let lacks = |group: &ScalingGroup| launches(group) && group.counted() < group.seen.desired as usize;
         if self.groups.get(name).is_some_and(lacks) {
             self.happens(Happened::GroupLacks(name.to_owned()));
         }
@@ -173,6 +197,7 @@ impl Region {
         (machine.seen.owner, machine.seen.origin) = (None, Origin::Adopted);
         machine.seen.auto_scaling_group = Some(name.to_owned());
         self.instances.insert(id.clone(), machine);
+        self.fill_devices(&id, fresh);
         self.begins(Due::Instance(id.clone(), 0), Span::Pending);
         if let Some(group) = self.groups.get_mut(name) {
             let member = GroupMember { lifecycle: Lifecycle::Joining, healthy: true, protected: false };

@@ -132,6 +132,7 @@ impl Region {
         let address = self.give_address(&launch.subnet);
         let machine = Machine::launched(launch, cluster, id.clone(), address, self.timestamp());
         self.instances.insert(id.clone(), machine);
+        self.fill_devices(&id, fresh);
         if let Some(known) = self.clusters.get_mut(cluster) {
             known.instances.insert(id.clone());
         }

@@ -12,6 +12,7 @@ use super::throttle::Buckets;
 use super::troubles::Troubles;
 use crate::action::{CreateVolume, Launch};
 use crate::ids::{ClusterName, ImageId, InstanceId, SnapshotId, VolumeId, Zone};
+use crate::observed::ImageDevice;
 use crate::sim::time::{Millis, instant};
 use crate::sim::words::Payload;
 use crate::spec::ClusterSpec;
@@ -22,6 +23,9 @@ use crate::time::Timestamp;
 pub struct Region {
     /// Images, with what members do on them.
     pub images: BTreeMap<ImageId, Payload>,
+    /// The devices that images fill by themselves.
+    #[serde(default)]
+    pub(super) image_devices: BTreeMap<ImageId, BTreeMap<String, ImageDevice>>,
     pub instances: BTreeMap<InstanceId, Machine>,
     pub volumes: BTreeMap<VolumeId, Disk>,
     pub groups: BTreeMap<String, ScalingGroup>,

@@ -19,6 +19,9 @@ pub struct Troubles {
     pub launches_end: Option<String>,
     /// Resources of each cluster that EC2 describes in words that nobody knows, with those words.
     pub not_understood: BTreeMap<ClusterName, BTreeMap<String, String>>,
+    /// A lifecycle hook keeps whatever joins a group waiting until then.
+    #[serde(default)]
+    pub hooked_until: Millis,
     stuck: BTreeMap<Move, Millis>,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::region::Region;
 use super::shown::{Answered, Moments};
 use crate::ids::{ClusterName, InstanceId};
-use crate::observed::{Catalogue, CloudView, Image, ImageState, Instance, Volume};
+use crate::observed::{Catalogue, CloudView, Instance, Volume};
 use crate::ports::Wanted;
 use crate::sim::time::Millis;
 
@@ -16,18 +16,18 @@ impl Region {
         let impaired = self.zones.iter().filter(|(_, state)| state.impaired_until > now);
         let impaired: BTreeMap<_, _> =
             impaired.map(|(zone, _)| (zone.clone(), "increased error rates".to_owned())).collect();
-        // Every image there is: those that are wanted, and those that instances and volumes name.
-        let images: BTreeMap<_, _> = self.images.keys().map(|image| (image.clone(), available_image())).collect();
+        let images = self.described_images();
         if let Some(Answered { wanted: asked, catalogue: known }) = &self.answered
             && asked == wanted
             && known.impaired_zones == impaired
-            && known.images.len() == images.len()
+            && known.images == images
         {
             return known.clone();
         }
         let instance_types = wanted.instance_types.iter().map(|kind| (kind.clone(), architectures(kind))).collect();
-        let catalogue =
-            Arc::new(Catalogue { images, instance_types, impaired_zones: impaired, ..Catalogue::default() });
+        let xen_types = wanted.instance_types.iter().filter(|kind| runs_on_xen(kind)).cloned().collect();
+        let facts = Catalogue { images, instance_types, xen_types, impaired_zones: impaired, ..Catalogue::default() };
+        let catalogue = Arc::new(facts);
         self.answered = Some(Answered { wanted: wanted.clone(), catalogue: catalogue.clone() });
         catalogue
     }
@@ -128,9 +128,10 @@ impl Tagged for Volume {
     }
 }
 
-fn available_image() -> Image {
-    let (state, architecture) = (ImageState::Available, "x86_64".to_owned());
-    Image { state, architecture, isolates_copies: true, devices: BTreeMap::new() }
+/// Says whether a type is of a family that came before Nitro, e.g. `t2.micro`.
+fn runs_on_xen(instance_type: &str) -> bool {
+    let family = instance_type.split('.').next().unwrap_or_default();
+    ["t1", "t2", "m1", "m2", "m3", "m4", "c1", "c3", "c4", "r3", "r4", "i2", "x1", "x1e"].contains(&family)
 }
 
 /// Graviton families bear a `g` after their number, as in `m7g.large`.

@@ -55,6 +55,20 @@ impl Kind for Consul {
         Some(Log { entries, canaries: process.canaries })
     }
 
+    fn cut_off(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
+        let Some(name) = self.raft.processes.get(member).map(|process| process.name.clone()) else { return };
+        self.raft.cut_off(member, now, rng);
+        self.gossip.will_notice(member, &name, || now + rng.u64(5_000..=7_000));
+    }
+
+    fn rejoin(&mut self) {
+        for (id, process) in &mut self.raft.processes {
+            if std::mem::take(&mut process.cut_off) {
+                self.gossip.begin(id);
+            }
+        }
+    }
+
     fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
         if self.raft.begin_alone(member, now, rng) {
             self.autopilot.meet(member, now);

@@ -70,7 +70,7 @@ impl Gossip {
     pub fn join(&mut self, processes: &mut BTreeMap<MemberId, Process>, now: Millis) {
         let alone = processes.values().all(|process| process.joined.is_none());
         for (id, process) in processes {
-            if process.joined.is_some() || self.next_join.get(id).is_some_and(|at| *at > now) {
+            if process.cut_off || process.joined.is_some() || self.next_join.get(id).is_some_and(|at| *at > now) {
                 continue;
             }
             if !alone && self.is_taken(process, now) {

@@ -26,6 +26,12 @@ pub(super) trait Kind {
     /// Ends a process without a leave, and says what it leaves on its volume.
     fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log>;
 
+    /// Cuts a member off from the others, who notice it as they notice a death.
+    fn cut_off(&mut self, member: &MemberId, now: Millis, rng: &mut Rng);
+
+    /// Lets everybody reach everybody again.
+    fn rejoin(&mut self);
+
     /// Founds a cluster with one process that has just started: it has a log and no peers.
     fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng);
 

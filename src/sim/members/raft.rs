@@ -61,7 +61,10 @@ pub struct Process {
     pub started: Millis,
     /// The time since which it reaches its peers.
     pub joined: Option<Millis>,
-    /// The length of its log when it started.
+    /// The network keeps it from all who are not cut off with it, and they are fewer than the others.
+    #[serde(default)]
+    pub cut_off: bool,
+    /// The length of its log when it started, or was cut off.
     pub from: u64,
     pub canaries: Canaries,
 }
@@ -164,6 +167,18 @@ impl Raft {
         self.index = self.index(now);
         self.leader = None;
         self.election = Some((now + rng.u64(3_000..=4_000), None));
+    }
+
+    /// Cuts a member off: it holds no election with the others, hears nothing of them, and leads nobody.
+    pub fn cut_off(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
+        self.replicate(now);
+        if self.leader.as_ref() == Some(member) {
+            self.lose_leader(now, rng);
+        }
+        let entries = self.processes.get(member).map_or(0, |process| self.applied(process, now));
+        if let Some(process) = self.processes.get_mut(member) {
+            (process.cut_off, process.joined, process.from) = (true, None, entries);
+        }
     }
 
     /// Lets the leader hand over, which takes a moment.

@@ -1,16 +1,18 @@
 //! Interference by hand: what tests and scripts do to a world, and ask of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::accident::Accident;
 use super::standing::{Look, Refused};
 use super::{amends, interfere};
-use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
+use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId, Zone};
 use crate::observed::{Claim, ClaimRecord, Group, Instance, Volume};
 use crate::ports::ErrorKind;
 use crate::sim::content::Content;
 use crate::sim::ec2::{Move, Protection};
 use crate::sim::handle::World;
+use crate::sim::share::Share;
 use crate::sim::time::Millis;
 
 // Accidents.
@@ -136,6 +138,19 @@ impl World {
         self.with(|state| state.region.edit_volume(id, edit));
     }
 
+    /// Sets an instance aside in its Auto Scaling group, or back into service.
+    pub fn set_standby(&self, id: &InstanceId, on: bool) {
+        self.with(|state| state.change_region(|region| region.set_standby(id, on)));
+    }
+
+    /// Has a lifecycle hook keep whatever joins a group waiting for this long.
+    pub fn hook_joins(&self, span: Duration) {
+        self.with(|state| {
+            let until = state.now + whole(span);
+            state.change_region(|region| region.hook_joins(until));
+        });
+    }
+
     /// Sets whether a data volume would be deleted with its instance.
     pub fn set_delete_on_termination(&self, id: &VolumeId, delete: bool) {
         self.with(|state| state.region.set_delete_on_termination(id, delete));
@@ -157,6 +172,11 @@ impl World {
     /// Lets each volume that is created be gone a moment later, as one whose KMS key may not be used.
     pub fn lose_new_volumes(&self, on: bool) {
         self.with(|state| state.region.troubles.volumes_vanish = on);
+    }
+
+    /// Has an image fill a device by itself at every instance; without a device, has its root volume stay behind.
+    pub fn map_device(&self, image: &ImageId, device: Option<&str>) {
+        self.with(|state| state.region.map_device(image, device));
     }
 
     /// Lets each snapshot be given up by EBS.
@@ -218,6 +238,21 @@ impl World {
 
 // Interference with controllers and their claims.
 impl World {
+    /// Has a controller keep to a tenth of what EC2 allows, as the adapter does, so that its looks take time.
+    pub fn keep_to_share(&self, controller: u8) {
+        self.with(|state| state.controllers.entry(controller).or_default().share = Some(Share::tenth()));
+    }
+
+    /// Tells how a controller has looked so far, if it keeps to a share.
+    pub fn looks(&self, controller: u8) -> Option<Share> {
+        self.state.borrow().controllers.get(&controller).and_then(|known| known.share.clone())
+    }
+
+    /// Fills the region with instances of clusters that are not simulated.
+    pub fn crowd(&self, instances: u64) {
+        self.with(|state| state.crowd = instances);
+    }
+
     /// Has the claim name a slot, whatever it named before.
     pub fn put_claim(&self, cluster: &ClusterName, claim: Claim) {
         self.with(|state| {
@@ -229,6 +264,11 @@ impl World {
     /// Has the members of a cluster keep the claims, its own among them.
     pub fn keep_claims_in(&self, cluster: &ClusterName) {
         self.with(|state| state.claims.kept_by = Some(cluster.clone()));
+    }
+
+    /// Has the claims be kept outside of every cluster again.
+    pub fn keep_claims_elsewhere(&self) {
+        self.with(|state| state.claims.kept_by = None);
     }
 
     /// Lets a controller stand still for this long.
@@ -262,6 +302,11 @@ impl World {
     /// Keeps controllers for this long from reaching any member. The members reach each other.
     pub fn hide_members(&self, cluster: &ClusterName, span: Duration) {
         self.with(|state| interfere::hide_members(state, cluster, state.now + whole(span)));
+    }
+
+    /// Cuts the members of some slots off from the others for this long. Controllers reach both sides.
+    pub fn cut_off(&self, cluster: &ClusterName, slots: &BTreeSet<SlotName>, span: Duration) {
+        self.with(|state| interfere::cut_off(state, cluster, slots, whole(span)));
     }
 
     /// Lets leadership come back to whoever hands it over, so many times.

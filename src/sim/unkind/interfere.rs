@@ -1,7 +1,9 @@
 //! Interference by people, AWS and bad luck.
 
+use std::collections::BTreeSet;
+
 use crate::action::CloudEffect;
-use crate::ids::{ClusterName, InstanceId, VolumeId, Zone};
+use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
 use crate::make::UserData;
 use crate::observed::{Checks, Instance, InstanceState, Origin, ScheduledEvent};
 use crate::ports::Outcome;
@@ -120,6 +122,25 @@ pub fn hide_members(state: &mut State, name: &ClusterName, until: Millis) {
     let Some(cluster) = state.clusters.get_mut(name) else { return };
     cluster.hidden_until = until;
     state.fault(Some(name), "members-unreachable", span_until(state, until));
+}
+
+/// Cuts the members of some slots off from the others for so long. Controllers reach both sides.
+pub fn cut_off(state: &mut State, name: &ClusterName, slots: &BTreeSet<SlotName>, span: Millis) {
+    let now = state.now;
+    let Some(cluster) = state.clusters.get_mut(name) else { return };
+    cluster.members.cut_off(slots, now, &mut state.chance.rng);
+    let who: Vec<_> = slots.iter().map(ToString::to_string).collect();
+    state.fault(Some(name), "cut-off", format!("{} {}", who.join(", "), span_until(state, now + span)));
+    state.schedule(span, Tick::Rejoin(name.clone()));
+    state.stir(name);
+}
+
+/// Lets the members of a cluster reach each other again.
+pub fn rejoin(state: &mut State, name: &ClusterName) {
+    if let Some(cluster) = state.clusters.get_mut(name) {
+        cluster.members.rejoin();
+    }
+    state.stir(name);
 }
 
 /// Leaves a zone without instances to give.

@@ -1,6 +1,7 @@
 //! The world's side of applications: when members look around, and what is told of them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::state::{Cluster, MemberRecord, State, Tick};
 use crate::action::MemberEffect;
@@ -76,6 +77,12 @@ impl State {
         let keeper = self.claims.kept_by.as_ref().and_then(|name| self.clusters.get(name));
         let lost = |keeper: &Cluster| keeper.hidden_until > self.now || !keeper.members.have_leader();
         if keeper.is_some_and(lost) { Err(no_answer()) } else { Ok(()) }
+    }
+
+    /// Lists the addresses at which the claims are kept, where a cluster's own members keep them.
+    pub fn claims_kept_at(&self) -> Vec<IpAddr> {
+        let keeper = self.claims.kept_by.as_ref().and_then(|name| self.clusters.get(name));
+        keeper.map(|keeper| keeper.members.addresses()).unwrap_or_default()
     }
 
     /// Carries out a request to the application.

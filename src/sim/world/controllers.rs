@@ -7,6 +7,7 @@ use crate::ports::ErrorKind;
 use crate::sim::event::What;
 use crate::sim::time::{Millis, instant};
 use crate::sim::unkind::fate::CallFate;
+use crate::sim::words::Refusal;
 use crate::time::{Timestamp, after, before};
 
 impl State {
@@ -41,6 +42,13 @@ impl State {
         self.controllers.entry(controller).or_default().dies = Some(back);
         self.faults.last = Some(self.now);
         self.tell(What::Crash { controller, at: at.to_owned() });
+    }
+
+    /// Refuses the requests of a controller whose clock is further off than signatures are accepted for.
+    pub fn clock_is_right(&self, controller: u8, accepted: Millis) -> Result<(), Refusal> {
+        let ahead = self.controllers.get(&controller).map_or(0, |known| known.ahead);
+        let expired = || Refusal::new(ErrorKind::Unreachable, "RequestExpired");
+        if ahead.unsigned_abs() > accepted { Err(expired()) } else { Ok(()) }
     }
 
     /// Tells what a controller's clock shows at a moment.

@@ -12,7 +12,27 @@ use crate::sim::time::Millis;
 use crate::sim::unkind::standing::Look;
 use crate::time::Timestamp;
 
+/// A page of `Describe*` has so many resources.
+const PAGE: u64 = 1_000;
+
 impl State {
+    /// Counts the calls of a look: instances, status and volumes, each by the page where it is at the whole fleet.
+    pub fn pages(&self, wanted: &Wanted) -> u64 {
+        let pages = |things: u64| if wanted.only.is_empty() { things.div_ceil(PAGE).max(1) } else { 1 };
+        let instances = self.region.instances.len() as u64 + self.crowd;
+        2 * pages(instances) + pages(self.region.volumes.len() as u64 + self.crowd)
+    }
+
+    /// Says how long a controller waits for its turn to send the calls of a look.
+    pub fn turn_to_look(&mut self, controller: u8, wanted: &Wanted) -> Millis {
+        let (now, pages) = (self.now, self.pages(wanted));
+        let Some(share) = self.controllers.get_mut(&controller).and_then(|known| known.share.as_mut()) else {
+            return 0;
+        };
+        let looks = if wanted.only.is_empty() { &mut share.fleet } else { &mut share.busy };
+        looks.reserve(now, pages)
+    }
+
     /// Reads the whole fleet at one look that began at `begun` by the reader's clock.
     pub fn sweep(&mut self, begun: Timestamp, wanted: &Wanted) -> Sweep {
         let catalogue = self.region.catalogue(self.now, wanted);

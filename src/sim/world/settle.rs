@@ -86,6 +86,7 @@ impl State {
             payload: self.region.images.get(&machine.seen.make.image).cloned().unwrap_or_default(),
             started: self.now,
             joined: None,
+            cut_off: false,
             from: 0,
             canaries: Log::default().canaries,
         };

@@ -14,6 +14,7 @@ use crate::sim::judge::Rule;
 use crate::sim::latency;
 use crate::sim::members::Members;
 use crate::sim::pace::Pace;
+use crate::sim::share::Share;
 use crate::sim::time::{Millis, Queue, Sleepers};
 use crate::sim::transcript::Transcript;
 use crate::sim::unkind::faults::Faults;
@@ -31,6 +32,9 @@ pub struct State {
     pub claims: Claims,
     pub clusters: BTreeMap<ClusterName, Cluster>,
     pub controllers: BTreeMap<u8, Controller>,
+    /// The instances of clusters that are not simulated, each with a volume: they are on the pages of a look at the fleet.
+    #[serde(default)]
+    pub crowd: u64,
     /// Everything that people will undo.
     #[serde(default)]
     pub amends: Vec<Amend>,
@@ -55,6 +59,8 @@ pub enum Tick {
     Undo(InstanceId, Undo),
     /// A volume's modification ends, and its I/O is well again.
     Mend(VolumeId),
+    /// The members of a cluster reach each other again.
+    Rejoin(ClusterName),
     /// The faults end, and people undo what they did.
     Amend,
 }
@@ -133,6 +139,9 @@ pub struct Controller {
     /// The milliseconds by which its clock is ahead of the world's, or behind.
     #[serde(default)]
     pub ahead: i64,
+    /// The rest that its own limit leaves for looking; none where it does not keep to one.
+    #[serde(default)]
+    pub share: Option<Share>,
     /// The time of its last accepted write to each cluster.
     pub wrote: BTreeMap<ClusterName, Millis>,
     /// The controller is to die now, and to come back then.
@@ -187,6 +196,7 @@ impl State {
             claims: Claims::default(),
             clusters: BTreeMap::new(),
             controllers: BTreeMap::new(),
+            crowd: 0,
             amends: Vec::new(),
             transcript: Transcript::default(),
             sleepers: Sleepers::default(),

@@ -51,6 +51,8 @@ pub(super) enum Command {
 pub(super) struct Cluster {
     pub file: Option<String>,
     pub from_nothing: bool,
+    /// The number of copies of the cluster that are in the same world.
+    pub beside: u8,
 }
 
 /// A change of the file.
@@ -167,14 +169,21 @@ enum Reader {
 /// Reads a story's first command.
 pub(super) fn first(words: &mut Words) -> Result<Cluster, Mistake> {
     words.say("cluster")?;
-    let is_file = words.peek().is_some_and(|word| word != "from");
+    let is_file = words.peek().is_some_and(|word| !["from", "beside"].contains(&word));
     let file = if is_file { Some(words.word("a file")?.value) } else { None };
     let from_nothing = words.takes("from");
     if from_nothing {
         words.say("nothing")?;
     }
+    let beside = if words.takes("beside") { beside(words)? } else { 0 };
     words.end()?;
-    Ok(Cluster { file, from_nothing })
+    Ok(Cluster { file, from_nothing, beside })
+}
+
+fn beside(words: &mut Words) -> Result<u8, Mistake> {
+    let number = words.controller()?;
+    words.say("others")?;
+    Ok(number)
 }
 
 /// Reads a further command.

@@ -1,13 +1,20 @@
 //! The forms that a story's commands are written in, and the calls that they may name.
 
 /// Every form of a command, and what it does. Words in capitals stand for something else; brackets may be left out.
-pub const FORMS: [(&str, &str); 46] = [
-    ("cluster [FILE] [from nothing]", "Begins: the file's cluster is settled on its own image, or has nothing yet"),
+pub const FORMS: [(&str, &str); 52] = [
+    (
+        "cluster [FILE] [from nothing] [beside NUMBER others]",
+        "Begins: the file's cluster is settled on its own image, or has nothing yet; others are copies of it under other names",
+    ),
     (
         "payload IMAGE BEHAVIOUR",
         "Says how members run on an image: `good`, `never-joins`, `unhealthy`, `flaps`, `wrong-version`, `loses-data`",
     ),
     ("deregister IMAGE", "Takes an image away"),
+    (
+        "image IMAGE brings DEVICE",
+        "Has an image fill a device by itself, at every instance of it; `leaves its root` keeps its root volumes",
+    ),
     (
         "commit FIELD VALUE",
         "Sets a field of the file, e.g. `image ami-…`, `rollout.strategy recreate`, `slots.consul-b.subnet subnet-…`",
@@ -51,6 +58,10 @@ pub const FORMS: [(&str, &str); 46] = [
         "A zone fails: its members do not run, EC2 reports it as impaired and launches nothing in it",
     ),
     ("hide members for SPAN", "No controller reaches any member; the members reach each other"),
+    (
+        "cut off SLOT [and SLOT] for SPAN",
+        "Those members do not reach the others; the side with fewer votes can do nothing, and controllers reach both",
+    ),
     ("lose leader", "The leader steps down for no good reason"),
     ("lose claims for SPAN", "The store of the claims does not answer"),
     (
@@ -66,6 +77,14 @@ pub const FORMS: [(&str, &str); 46] = [
     (
         "let volumes vanish",
         "A volume that is created is gone a moment later, as one whose KMS key may not be used; `be well` ends it",
+    ),
+    (
+        "describe volume of SLOT as WORD",
+        "EC2 describes the slot's first volume in a word that nobody knows; `describe volume of SLOT well` ends it",
+    ),
+    (
+        "crowd of COUNT instances",
+        "So many more instances are in the region, each with a volume: a look at the whole fleet takes longer",
     ),
     ("let snapshots fail", "EBS gives up each snapshot; `be well` ends it"),
     ("let launches end", "Each instance that is launched ends at once; `be well` ends it"),
@@ -85,13 +104,18 @@ pub const FORMS: [(&str, &str); 46] = [
     ),
     (
         "keep claims in the cluster",
-        "The claims are kept by the members themselves: without a leader they are not to be had",
+        "The claims are kept by the members themselves: without a leader they are not to be had; `keep claims elsewhere` ends it",
     ),
     (
         "bounce leadership NUMBER times",
         "Leadership comes back to whoever hands it over; `least members NUMBER` sets down to how many members are removed",
     ),
     ("group", "Shows the adopted Auto Scaling group; `resume group` resumes its processes, as somebody may"),
+    (
+        "put [new] instance of SLOT in standby",
+        "Somebody sets the instance aside in its Auto Scaling group; `in service` puts it back",
+    ),
+    ("hook joins for SPAN", "A lifecycle hook keeps each instance that joins the group waiting"),
     ("status", "Shows what `hermitcrab status` says"),
 ];
 
@@ -119,6 +143,9 @@ mod tests {
             match word.trim_matches(['[', ']']) {
                 "IMAGE" => "ami-0bbbbbbbbbbbbbbbb",
                 "BEHAVIOUR" => "flaps",
+                "WORD" => "hibernating",
+                "COUNT" => "50000",
+                "DEVICE" => "/dev/sdf",
                 "FILE" => "consul.yaml",
                 "FIELD" => "instance.type",
                 "VALUE" => "m7i.large",

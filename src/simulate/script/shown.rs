@@ -22,6 +22,8 @@ pub(super) fn status_of(stage: &Stage) -> String {
     told.extend(status.orphans.iter().map(|orphan| format!("  orphaned: {orphan}\n")));
     told.push_str(&format!("{}\n", status.answer));
     told.extend(status.hints.iter().map(|hint| format!("  hint: {hint}\n")));
+    let beside = stage.simulation.standing_beside();
+    told.extend(beside.iter().map(|(cluster, answer)| format!("beside it, {cluster}: {answer}\n")));
     stage.names.called(&told)
 }
 

@@ -11,7 +11,7 @@ use crate::observed::Observation;
 use crate::plan::{Hazard, Plan, plan};
 use crate::ports::{Cloud, Wanted};
 use crate::sim::{FaultLevel, Payload, What, World, block_on};
-use crate::simulate::{AnswerKind, Ending, Line, Simulation, settings, version};
+use crate::simulate::{self, AnswerKind, Ending, Line, Simulation, settings, version};
 use crate::time::{Human, after};
 
 use super::command::{
@@ -61,15 +61,19 @@ impl Stage {
         let (files, spec) = read.map_err(place)?;
         let world = World::new(seed, faults);
         world.register_image(&spec.image, Payload::Good { version: version(&spec) });
+        let others = simulate::copies(&spec, first.beside.into());
         if !first.from_nothing {
-            world.settle(&spec);
+            [&spec].into_iter().chain(&others).for_each(|spec| world.settle(spec));
+        }
+        if !others.is_empty() {
+            world.keep_to_share(0);
         }
         let sweep = block_on(&world, world.sweep(&Wanted::default())).ok();
         let volumes = spec.volumes.iter().map(|volume| volume.name.clone()).collect();
         let names = Names::of(volumes, sweep.and_then(|mut sweep| sweep.clusters.remove(&spec.name)).as_deref());
         world.drain_events();
         world.remember_answers();
-        let simulation = Simulation::new(&world, spec, seed);
+        let simulation = Simulation::beside(&world, spec, others, seed);
         Ok(Self { world, simulation, names, files, line, has_ended: false })
     }
 

@@ -28,9 +28,15 @@ impl<'n, 't> Told<'n, 't> {
         };
         let said = said.trim_start().split_once(' ').map_or("", |(_, rest)| rest).trim_end();
         let said = format!("  {}\n", self.names.called(said));
-        if said != self.last {
+        // How often something has come to nothing is no news, nor how far behind a member is.
+        let is_digit = |c: char| c.is_ascii_digit();
+        let without = |text: &str, after: &str| {
+            text.split(after).map(|part| part.trim_end_matches(is_digit)).collect::<Vec<_>>().join(after)
+        };
+        let news = without(&without(&said, " times since "), " entries behind");
+        if news != self.last {
             (self.tell)(&said);
-            self.last = said;
+            self.last = news;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ids::SlotName;
+use crate::ids::{ImageId, SlotName};
 use crate::sim::{Look, Move, Protection};
 
 use super::command::{Pick, picked};
@@ -19,6 +19,18 @@ pub(super) enum Trouble {
         span: Duration,
     },
     Stick(Move, Duration),
+    /// An instance is set aside in its group, or back into service.
+    Standby(Pick, Placed<SlotName>, bool),
+    /// A lifecycle hook keeps whatever joins the group waiting.
+    Hook(Duration),
+    /// The members of these slots are cut off from the others.
+    CutOff(Vec<Placed<SlotName>>, Duration),
+    /// EC2 describes a slot's first volume in this word, or in its own again.
+    Word(Placed<SlotName>, Option<String>),
+    /// So many more instances are in the region.
+    Crowd(u64),
+    /// An image fills a device by itself, or leaves its root volume behind.
+    Image(ImageId, Option<String>),
     Accepted(Accepted, bool),
     Protect(Protection, Pick, Placed<SlotName>),
     HostStops(Pick, Placed<SlotName>),
@@ -28,7 +40,7 @@ pub(super) enum Trouble {
         slot: Placed<SlotName>,
         span: Duration,
     },
-    ClaimsInTheCluster,
+    ClaimsInTheCluster(bool),
     Bounce(u8),
     LeastMembers(u8),
 }
@@ -44,8 +56,14 @@ pub(super) enum Accepted {
 /// The reader of all that follows a trouble's first word.
 type Read = fn(&mut Words) -> Result<Trouble, Mistake>;
 
-pub(super) const FIRST_WORDS: [(&str, Read); 10] = [
+pub(super) const FIRST_WORDS: [(&str, Read); 16] = [
+    ("put", put),
+    ("hook", hook),
+    ("cut", cut),
+    ("describe", describe),
+    ("crowd", crowd),
     ("show", show),
+    ("image", image),
     ("stick", stick),
     ("let", accept),
     ("protect", |words| protect(words, true)),
@@ -54,7 +72,7 @@ pub(super) const FIRST_WORDS: [(&str, Read); 10] = [
     ("fail", fail),
     ("impair", |words| volume(words, true)),
     ("modify", |words| volume(words, false)),
-    ("keep", |words| words.say("claims in the cluster").map(|()| Trouble::ClaimsInTheCluster)),
+    ("keep", keep),
 ];
 pub(super) const MEMBER_WORDS: [(&str, Read); 2] = [("bounce", bounce), ("least", least)];
 
@@ -69,6 +87,64 @@ fn stick(words: &mut Words) -> Result<Trouble, Mistake> {
     let which = words.one_of(&[("attach", Move::Attach), ("detach", Move::Detach), ("stop", Move::Stop)])?;
     words.say("for")?;
     words.span().map(|span| Trouble::Stick(which, span))
+}
+
+fn keep(words: &mut Words) -> Result<Trouble, Mistake> {
+    words.say("claims")?;
+    let inside = words.one_of(&[("in", true), ("elsewhere", false)])?;
+    if inside {
+        words.say("the cluster")?;
+    }
+    Ok(Trouble::ClaimsInTheCluster(inside))
+}
+
+fn put(words: &mut Words) -> Result<Trouble, Mistake> {
+    let (pick, slot) = picked(words)?;
+    words.say("in")?;
+    let standby = words.one_of(&[("standby", true), ("service", false)])?;
+    Ok(Trouble::Standby(pick, slot, standby))
+}
+
+fn hook(words: &mut Words) -> Result<Trouble, Mistake> {
+    words.say("joins for")?;
+    words.span().map(Trouble::Hook)
+}
+
+fn cut(words: &mut Words) -> Result<Trouble, Mistake> {
+    words.say("off")?;
+    let mut slots = vec![words.slot()?];
+    while words.takes("and") {
+        slots.push(words.slot()?);
+    }
+    words.say("for")?;
+    words.span().map(|span| Trouble::CutOff(slots, span))
+}
+
+fn describe(words: &mut Words) -> Result<Trouble, Mistake> {
+    words.say("volume of")?;
+    let slot = words.slot()?;
+    if words.takes("well") {
+        return Ok(Trouble::Word(slot, None));
+    }
+    words.say("as")?;
+    words
+        .word("a word of EC2's that nobody knows, e.g. `hibernating`")
+        .map(|word| Trouble::Word(slot, Some(word.value)))
+}
+
+fn crowd(words: &mut Words) -> Result<Trouble, Mistake> {
+    words.say("of")?;
+    let number = words.count()?;
+    words.say("instances")?;
+    Ok(Trouble::Crowd(number))
+}
+
+fn image(words: &mut Words) -> Result<Trouble, Mistake> {
+    let image = words.image()?;
+    if words.one_of(&[("brings", true), ("leaves", false)])? {
+        return words.word("a device, e.g. `/dev/sdf`").map(|device| Trouble::Image(image, Some(device.value)));
+    }
+    words.say("its root").map(|()| Trouble::Image(image, None))
 }
 
 fn accept(words: &mut Words) -> Result<Trouble, Mistake> {
@@ -138,6 +214,18 @@ impl Stage {
                 world.make_old(Look::Sweep, *age, *span);
                 world.make_old(Look::Last, *age, *span);
             }
+            Trouble::Standby(pick, slot, on) => world.set_standby(&self.instance_of(*pick, slot)?, *on),
+            Trouble::Hook(span) => world.hook_joins(*span),
+            Trouble::CutOff(slots, span) => {
+                slots.iter().try_for_each(|slot| self.instance_of(Pick::Oldest, slot).map(drop))?;
+                let slots = slots.iter().map(|slot| slot.value.clone()).collect();
+                world.cut_off(&cluster, &slots, *span);
+            }
+            Trouble::Word(slot, word) => {
+                world.describe_oddly(&cluster, &self.volume_of(slot)?, word.as_deref());
+            }
+            Trouble::Crowd(instances) => world.crowd(*instances),
+            Trouble::Image(image, device) => world.map_device(image, device.as_deref()),
             Trouble::Stick(which, span) => world.stick(*which, *span),
             Trouble::Accepted(Accepted::Volumes, on) => world.lose_new_volumes(*on),
             Trouble::Accepted(Accepted::Snapshots, on) => world.fail_snapshots(*on),
@@ -146,7 +234,8 @@ impl Stage {
             Trouble::HostStops(pick, slot) => world.host_stops(&self.instance_of(*pick, slot)?),
             Trouble::ChecksFail(pick, slot, span) => world.fail_checks(&self.instance_of(*pick, slot)?, *span),
             Trouble::Volume { io, slot, span } => world.trouble_volume(&self.volume_of(slot)?, *io, *span),
-            Trouble::ClaimsInTheCluster => world.keep_claims_in(&cluster),
+            Trouble::ClaimsInTheCluster(true) => world.keep_claims_in(&cluster),
+            Trouble::ClaimsInTheCluster(false) => world.keep_claims_elsewhere(),
             Trouble::Bounce(times) => world.bounce_leadership(&cluster, (*times).into()),
             Trouble::LeastMembers(least) => world.set_least_members(&cluster, (*least).into()),
         }

@@ -130,6 +130,10 @@ impl<'t> Words<'t> {
         number
     }
 
+    pub(super) fn count(&mut self) -> Result<u64, Mistake> {
+        self.parsed("a number, e.g. `50000`")
+    }
+
     /// Everything that is left.
     pub(super) fn rest(&mut self, wanted: &str) -> Result<String, Mistake> {
         let rest = self.text[self.at..].trim();

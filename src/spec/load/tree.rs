@@ -11,6 +11,7 @@ use std::rc::Rc;
 use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::report::Report;
+use super::unseen;
 
 /// The number of aliases that a file may use. With so few, no nesting of them can grow large.
 const MOST_ALIASES: usize = 16;
@@ -260,6 +261,10 @@ impl<'a> Reader<'_, 'a> {
             _ => "look at the indentation, the quotes and the brackets of this line and the one before it",
         };
         let message = error.kind().to_string();
+        let text = self.report.text.as_bytes();
+        let begins = text[..start].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let line = self.report.text.get(begins..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let hint = unseen::first_of(line).unwrap_or_else(|| hint.to_owned());
         self.stop(start..start + 1, format!("not valid YAML: {message}")).hint(hint);
     }
 

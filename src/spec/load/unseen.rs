@@ -48,14 +48,26 @@ fn scalar(value: &str, bytes: std::ops::Range<usize>, report: &mut Report) {
     // Where the character is written as an escape, the whole text is its place.
     let written = report.text.get(bytes.clone()).and_then(|written| written.find(c));
     let place = written.map_or(bytes.clone(), |at| bytes.start + at..bytes.start + at + c.len_utf8());
-    let (what, hint) = match kind {
+    let (what, hint) = words(kind);
+    let code = code_point(c);
+    report.error(place, format!("character {code} {what}")).label(format!("in `{value}`")).hint(hint);
+}
+
+/// Words what a character is, and what to do about it.
+fn words(kind: Unseen) -> (&'static str, &'static str) {
+    match kind {
         Unseen::Control => ("is a control character", "remove it: no value of ours has one"),
         Unseen::Width => ("cannot be seen", "remove it; it came along when the text was pasted"),
         Unseen::Direction => ("turns the direction of writing", "remove it: what is read is not what is shown"),
         Unseen::Blank => ("looks like a space and is none", "remove it, or write a space"),
-    };
-    let code = code_point(c);
-    report.error(place, format!("character {code} {what}")).label(format!("in `{value}`")).hint(hint);
+    }
+}
+
+/// Names the first character of a line that is not what is seen: where the line is no YAML, that is why.
+pub fn first_of(line: &str) -> Option<String> {
+    let (c, kind) = line.chars().filter(|c| *c != '\t').find_map(|c| Some((c, text::unseen(c)?)))?;
+    let (what, hint) = words(kind);
+    Some(format!("character {} {what}: {hint}", code_point(c)))
 }
 
 /// A character by its number, e.g. `U+200B`.
