@@ -38,7 +38,8 @@
 //! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means; Consul's own conventions (`consul`) | `ports` |
 //! | [`application`] | what runs on the instances: `consul` asks its servers, and reads their answers | data, `ports`, `http` |
 //! | [`coordination`] | the claims and the lease: in a directory (`local`), a `bucket` or `consul` | data, `ports`, `http` |
-//! | [`sim`] | the simulated world, which fills every port | data, `ports` |
+//! | [`sim`] | the simulated world, which fills every port; `wire` shows it as AWS and Consul would | data, `ports` |
+//! | [`endpoint`] | that world over HTTP, for this machine alone | data, `ports`, `sim` |
 //! | [`rehearsal`] | a throw-away copy goes the way that a cluster is to go | data, `plan`, `ports`, `event`, `controller` |
 //! | [`simulate`] | a whole rollout in that world | everything above |
 //! | [`cli`] | one command, one file; chooses what fills the ports | everything |
@@ -140,6 +141,8 @@ pub mod http;
 
 pub mod rehearsal;
 pub mod sim;
+
+pub mod endpoint;
 pub mod simulate;
 
 pub mod cli;

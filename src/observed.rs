@@ -16,6 +16,7 @@ pub mod instance;
 pub mod membership;
 pub mod region;
 pub mod setback;
+pub mod tags;
 pub mod volume;
 
 pub use claim::{Claim, ClaimRecord, Ending, FailedCreation, Purpose, Rehearsed, Remains, Verdict};

@@ -52,6 +52,7 @@ mod handle;
 
 pub mod executor;
 mod ports;
+pub mod wire;
 
 pub use ec2::{Move, Protection};
 pub use event::{Event, SlotLine, UpDown, Violation, What};

@@ -24,7 +24,7 @@ use tables::{PLAN, SIM};
 
 /// The modules that each module of the crate may import beside itself.
 #[rustfmt::skip]
-const LAYERS: [(&str, &[&str]); 26] = [
+const LAYERS: [(&str, &[&str]); 27] = [
     // data
     ("ids",          &[]),
     ("input",        &[]),
@@ -50,6 +50,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
     ("application",  &["ids", "time", "make", "spec", "observed", "action", "ports", "http"]),
     ("coordination", &["ids", "time", "make", "spec", "observed", "action", "ports", "http"]),
     ("sim",          &["ids", "time", "make", "spec", "observed", "action", "ports"]),
+    ("endpoint",     &["ids", "ports", "sim"]),
     // people
     ("rehearsal",    &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "ports", "event", "controller"]),
     ("simulate",     &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "event", "controller", "sim"]),
@@ -65,7 +66,7 @@ const COMMON: &str = "input";
 const FLOORS: [Floors; 2] = [PLAN, SIM];
 
 /// The modules that may name each package: a module stands for its file and for everything below it. `*` ends a family.
-const PACKAGES: [(&str, &[&str]); 16] = [
+const PACKAGES: [(&str, &[&str]); 19] = [
     ("serde_saphyr", &["spec/load", "spec/raw"]),
     ("notify", &["daemon/files/watch"]),
     ("backon", &["controller/retry"]),
@@ -81,6 +82,9 @@ const PACKAGES: [(&str, &[&str]); 16] = [
     ("anstream", &["cli"]),
     ("dialoguer", &["cli/init/terminal"]),
     ("tempfile", &["cli/file", "coordination/local", "sim/store"]),
+    ("quick_xml", &["sim/wire"]),
+    ("form_urlencoded", &["sim/wire"]),
+    ("hyper*", &["endpoint"]),
     ("rustix", &["input/file", "coordination/local"]),
 ];
 

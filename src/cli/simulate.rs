@@ -1,6 +1,7 @@
 //! `simulate`: rolls a cluster to another image in a simulated world, for one seed or for many.
 
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -22,6 +23,8 @@ use super::format::{self, Format};
 use super::world;
 use super::{Exit, Failure, Output, image};
 
+mod serve;
+
 const EXAMPLES: &str = "\
 Examples:
   hermitcrab simulate desired-state/prod/consul.yaml --image ami-0bbbbbbbbbbbbbbbb
@@ -32,6 +35,8 @@ Examples:
       Do so in two thousand worlds with many faults, and count how the rollouts ended
   hermitcrab simulate --script tests/rollout/bad-image-and-loss.txt
       Play a story: what is committed, lost and refused at which moment; `--help` lists the commands
+  hermitcrab simulate desired-state/prod/consul.yaml --serve 127.0.0.1:5000
+      Serve the world as an EC2 endpoint, for the AWS CLI, a pipeline or `run --cloud aws` to be pointed at
 
 Exit codes:
   0 settled; with --seeds: every run ended settled or in a named answer; with --script: it was played, and ended settled or nowhere
@@ -50,11 +55,18 @@ pub struct Args {
     #[arg(required_unless_present = "script")]
     path: Option<PathBuf>,
     /// The image that the cluster is rolled to
-    #[arg(long, value_name = "AMI", value_parser = image::id, required_unless_present = "script")]
+    #[arg(long, value_name = "AMI", value_parser = image::id, required_unless_present_any = ["script", "serve"])]
     image: Option<ImageId>,
     /// A story to play in the place of one rollout: what happens to the cluster, and when. `-` reads it from stdin
     #[arg(long, value_name = "STORY", conflicts_with_all = ["image", "seeds", "payload", "output"])]
     script: Option<PathBuf>,
+    /// Serve the world as an EC2 endpoint at this address of this machine, with an interface for each member at the member's
+    /// own address, until a signal comes
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = serve::address, requires = "path", conflicts_with_all = ["script", "seeds", "output", "cluster", "clusters"])]
+    serve: Option<SocketAddr>,
+    /// With `--serve`: the number of the world's seconds in a second
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = serve::speed, requires = "serve")]
+    speed: f64,
     /// The cluster, where the path declares several; without it all of them are rolled in one world, and the first is told of
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
@@ -131,6 +143,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(story) = &args.script {
         return play(args, story, out);
     }
+    if let (Some(address), Some(path)) = (args.serve, &args.path) {
+        return serve::run(&served(args, address, path), out);
+    }
     let (Some(path), Some(image)) = (&args.path, &args.image) else {
         return Err(Failure::new("a file and an image are needed"));
     };
@@ -158,6 +173,19 @@ fn clusters(args: &Args, desired: &Desired) -> Result<(ClusterSpec, Vec<ClusterS
     let others = args.clusters.map_or(0, |clusters| usize::from(clusters) - 1);
     let beside = simulate::copies(&from, others);
     Ok((from, beside))
+}
+
+fn served<'a>(args: &'a Args, address: SocketAddr, path: &'a Path) -> serve::Served<'a> {
+    serve::Served {
+        address,
+        path,
+        image: args.image.as_ref(),
+        payload: args.payload,
+        seed: args.seed,
+        faults: args.faults.into(),
+        speed: args.speed,
+        save_to: args.world.as_deref(),
+    }
 }
 
 /// Plays a story, and writes it with what happens as it goes.

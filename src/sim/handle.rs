@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, ImageId, SlotName};
-use crate::observed::Group;
+use crate::observed::{CloudView, Group};
 use crate::ports::{Outcome, PortError};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
@@ -68,6 +68,16 @@ impl World {
                 state.tell_world(&spec.name);
             }
         });
+    }
+
+    /// Gives instances addresses of this machine's own from now on, at which their members can be served.
+    pub fn on_loopback(&self) {
+        self.with(|state| state.region.is_on_loopback = true);
+    }
+
+    /// Shows exactly what is so of a cluster in EC2, but for the facts of the region.
+    pub fn view(&self, cluster: &ClusterName) -> CloudView {
+        self.with(|state| state.region.look(cluster))
     }
 
     /// Builds a cluster as already running, proven and settled on `spec.image`, which is registered as good if

@@ -23,10 +23,12 @@ use crate::spec::ApplicationSpec;
 
 mod autopilot;
 mod consul;
+mod consul_http;
 mod gossip;
 mod kind;
 mod raft;
 
+pub use kind::Request;
 pub use raft::Process;
 
 use consul::Consul;
@@ -44,14 +46,14 @@ impl Members {
     /// Members of an application, of whom none runs yet.
     pub fn of(application: &ApplicationSpec) -> Self {
         match application {
-            ApplicationSpec::Consul(_) => Self::Consul(Consul::default()),
+            ApplicationSpec::Consul(spec) => Self::Consul(Consul::of(&spec.datacenter)),
         }
     }
 
     /// Nobody again, of the same kind.
     pub fn anew(&self) -> Self {
         let mut anew = match self {
-            Self::Consul(_) => Self::Consul(Consul::default()),
+            Self::Consul(consul) => Self::Consul(consul.anew()),
         };
         anew.expect(self.raft().founders);
         anew
@@ -175,6 +177,11 @@ impl Members {
             return Err(no_leader());
         }
         self.kind_mut().change(effect, now, rng)
+    }
+
+    /// Answers a request to one member's own interface.
+    pub fn answer(&mut self, request: &Request, rng: &mut Rng) -> (u16, String) {
+        self.kind_mut().answer(request, rng)
     }
 
     /// Writes canary data. A write goes to every healthy member, and is acknowledged if they include a quorum.

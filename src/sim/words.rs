@@ -11,6 +11,9 @@ pub const OWNER: &str = "hermitcrab";
 /// The version that members run where nothing else is said.
 pub const DEFAULT_VERSION: &str = "1.20.1";
 
+/// The number of every controller that reaches the world over HTTP. Its claims are kept somewhere else.
+pub const OUTSIDER: u8 = u8::MAX;
+
 /// The unkindness of a world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,43 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::Tag;
 
-use crate::ids::{Attempt, ClusterName, SlotName, VolumeName};
+use crate::ids::{Attempt, SlotName};
 
-/// Which cluster it belongs to. Whatever bears this tag is in the sweep.
-pub const CLUSTER: &str = "hermitcrab:cluster";
-/// Which of the cluster's slots.
-pub const SLOT: &str = "hermitcrab:slot";
-/// Which of the slot's volumes a volume is.
-pub const VOLUME: &str = "hermitcrab:volume";
-/// Which controller it belongs to.
-pub const OWNER: &str = "hermitcrab:owner";
-/// The generation launched, or settled.
-pub const GENERATION: &str = "hermitcrab:generation";
-/// The launch's number, or that of the launch that settled or failed last.
-pub const ATTEMPT: &str = "hermitcrab:attempt";
-/// A digest of an instance's user data.
-pub const USER_DATA: &str = "hermitcrab:user-data";
-/// The time at which an instance was retired.
-pub const RETIRED: &str = "hermitcrab:retired";
-/// The image that settled on a volume.
-pub const IMAGE: &str = "hermitcrab:image";
-/// The generation that failed on a volume.
-pub const REJECTED: &str = "hermitcrab:rejected";
-/// The cluster of the volume that a copy's snapshot was taken of.
-pub const COPY_OF: &str = "hermitcrab:copy-of";
-/// On an image: what its guest does.
-pub const GUEST: &str = "hermitcrab-guest";
-/// The value of that: a copied volume is cut off from the cluster that it was copied from, or refused.
-pub const ISOLATES_COPIES: &str = "isolates-copies";
-/// The slots that have ever been initialised, separated by spaces.
-pub const SLOTS: &str = "hermitcrab:slots";
-/// The Auto Scaling group of an instance; AWS writes it.
-pub(super) const GROUP: &str = "aws:autoscaling:groupName";
+pub use crate::observed::tags::{
+    ATTEMPT, CLUSTER, COPY_OF, GENERATION, GUEST, IMAGE, ISOLATES_COPIES, OWNER, REJECTED, RETIRED, SLOT, SLOTS,
+    USER_DATA, VOLUME,
+};
+pub(super) use crate::observed::tags::{GROUP, place, slots, volume_of_guest};
 
 /// Prefixes of the tag keys that are ours or AWS's own.
 const KEPT: [&str; 2] = ["hermitcrab:", "aws:"];
-/// The longest value that EC2 takes.
-const LONGEST: usize = 256;
 
 /// One resource's tags.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,33 +71,6 @@ impl Tags {
     }
 }
 
-/// The tags that make a resource part of a cluster's slot.
-pub(super) fn place(cluster: &ClusterName, slot: &SlotName) -> BTreeMap<String, String> {
-    [(CLUSTER, cluster.to_string()), (SLOT, slot.to_string())].map(|(key, value)| (key.to_owned(), value)).into()
-}
-
-/// The tag that tells a guest the id of its slot's volume of that name: on instances, and readable within them.
-pub(super) fn volume_of_guest(name: &VolumeName) -> String {
-    format!("{VOLUME}:{name}")
-}
-
-/// Slots as tags. A value holds four of the longest names, so there may be `hermitcrab:slots:2` and so on beside the first
-/// tag. One that is left over from a longer list does no harm: a slot is never taken for blank because of it.
-pub(super) fn slots(slots: &BTreeSet<SlotName>) -> BTreeMap<String, String> {
-    let mut values = vec![String::new()];
-    for slot in slots {
-        let last = values.len() - 1;
-        if !values[last].is_empty() && values[last].len() + 1 + slot.len() > LONGEST {
-            values.push(slot.to_string());
-        } else {
-            let space = if values[last].is_empty() { "" } else { " " };
-            values[last].push_str(&format!("{space}{slot}"));
-        }
-    }
-    let key = |index: usize| if index == 0 { SLOTS.to_owned() } else { format!("{SLOTS}:{}", index + 1) };
-    values.into_iter().enumerate().map(|(index, value)| (key(index), value)).collect()
-}
-
 /// As the SDK wants them.
 pub(super) fn written(tags: &BTreeMap<String, String>) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
@@ -133,6 +79,8 @@ pub(super) fn written(tags: &BTreeMap<String, String>) -> Vec<Tag> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::VolumeName;
+    use crate::observed::tags::LONGEST;
 
     fn read(tags: &BTreeMap<String, String>) -> Tags {
         Tags::of(&written(tags))

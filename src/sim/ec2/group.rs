@@ -51,6 +51,11 @@ impl ScalingGroup {
         Self { seen, cluster: spec.name.clone(), resumed: 0, places, versions, made }
     }
 
+    /// Lists every version of its launch template, the first one first.
+    pub fn versions(&self) -> &[Make] {
+        &self.versions
+    }
+
     /// Says whether a process is not suspended.
     pub fn runs(&self, process: Process) -> bool {
         !self.seen.suspended.contains(&process)

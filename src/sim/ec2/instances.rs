@@ -189,7 +189,7 @@ impl Region {
     /// Finds a subnet; one that was never named before is made.
     pub(super) fn subnet(&mut self, name: &str) -> &mut Subnet {
         let number = self.subnets.len() as u8;
-        self.subnets.entry(name.to_owned()).or_insert(Subnet { number, given: 9, free: 250 })
+        self.subnets.entry(name.to_owned()).or_insert(Subnet { number, given: 9, free: 250, zone: None })
     }
 
     /// Leaves a subnet this many addresses.
@@ -199,11 +199,12 @@ impl Region {
 
     /// Gives the next address of a subnet.
     pub fn give_address(&mut self, subnet: &str) -> IpAddr {
+        let network = if self.is_on_loopback { 127 } else { 10 };
         let subnet = self.subnet(subnet);
         subnet.given = subnet.given.wrapping_add(1).max(10);
         subnet.free = subnet.free.saturating_sub(1);
         let [high, low] = subnet.given.to_be_bytes();
-        IpAddr::V4(Ipv4Addr::new(10, subnet.number, high, low))
+        IpAddr::V4(Ipv4Addr::new(network, subnet.number, high, low))
     }
 
     /// `StopInstances`: the guest gets a SIGTERM at once.

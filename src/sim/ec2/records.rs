@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::shown::Shown;
-use crate::ids::{ClusterName, InstanceId, VolumeId, VolumeName};
+use crate::ids::{ClusterName, InstanceId, VolumeId, VolumeName, Zone};
 use crate::observed::{AttachmentPhase, Instance, Snapshot, Volume, VolumeState};
 use crate::sim::content::{Content, Stamp};
 use crate::sim::time::Millis;
@@ -79,6 +79,9 @@ pub struct Subnet {
     pub number: u8,
     pub given: u16,
     pub free: u32,
+    /// The zone of the slots that are declared in it.
+    #[serde(default)]
+    pub zone: Option<Zone>,
 }
 
 /// The resources that bear one cluster's tag.

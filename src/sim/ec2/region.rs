@@ -34,9 +34,12 @@ pub struct Region {
     pub buckets: Buckets,
     #[serde(default)]
     pub troubles: Troubles,
+    /// Instances get addresses of this machine's own, so that their members can be reached.
+    #[serde(default)]
+    pub is_on_loopback: bool,
     pub(super) snapshots: BTreeMap<SnapshotId, Disk>,
-    pub(super) zones: BTreeMap<Zone, ZoneState>,
-    pub(super) subnets: BTreeMap<String, Subnet>,
+    pub zones: BTreeMap<Zone, ZoneState>,
+    pub subnets: BTreeMap<String, Subnet>,
     pub(super) launched: BTreeMap<String, Spent<Launch, InstanceId>>,
     pub(super) created: BTreeMap<String, Spent<CreateVolume, VolumeId>>,
     #[serde(skip)]
@@ -56,7 +59,7 @@ impl Region {
     /// Makes a cluster known, or known anew after its spec changed.
     pub fn declare(&mut self, spec: &ClusterSpec) {
         for slot in &spec.slots {
-            self.subnet(&slot.subnet);
+            self.subnet(&slot.subnet).zone = Some(slot.zone.clone());
         }
         let holdings = self.clusters.entry(spec.name.clone()).or_default();
         holdings.tags = spec.instance.tags.clone();

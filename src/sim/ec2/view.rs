@@ -50,7 +50,8 @@ impl Region {
         view
     }
 
-    fn look(&self, name: &ClusterName) -> CloudView {
+    /// Answers exactly what is so of a cluster, but for the facts of the region.
+    pub fn look(&self, name: &ClusterName) -> CloudView {
         let Some(holdings) = self.clusters.get(name) else { return CloudView::default() };
         let machines = holdings.instances.iter().filter_map(|id| self.instances.get(id));
         let disks = holdings.volumes.iter().filter_map(|id| self.volumes.get(id));

@@ -55,6 +55,11 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Says whether it can be judged only by whoever knows the claims.
+    pub fn rests_on_claims(self) -> bool {
+        matches!(self, Self::ClaimedStop | Self::DeletedAtTheEnd)
+    }
+
     /// Gives the short name, which outputs use, e.g. "S1".
     pub fn name(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::autopilot::{Autopilot, MAX_TRAILING};
 use super::gossip::Gossip;
-use super::kind::Kind;
+use super::kind::{Kind, Request};
 use super::raft::{Peer, Process, Raft};
 use crate::action::MemberEffect;
 use crate::ids::{MemberId, SlotName};
@@ -24,9 +24,24 @@ const STEP: Millis = 1_000;
 /// One cluster's servers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Consul {
-    raft: Raft,
-    gossip: Gossip,
-    autopilot: Autopilot,
+    /// The datacenter that the servers say they are in.
+    #[serde(default)]
+    pub(super) datacenter: String,
+    pub(super) raft: Raft,
+    pub(super) gossip: Gossip,
+    pub(super) autopilot: Autopilot,
+}
+
+impl Consul {
+    /// Servers of a datacenter, of whom none runs yet.
+    pub(super) fn of(datacenter: &str) -> Self {
+        Self { datacenter: datacenter.to_owned(), ..Self::default() }
+    }
+
+    /// Servers of the same datacenter, of whom none runs yet.
+    pub(super) fn anew(&self) -> Self {
+        Self::of(&self.datacenter)
+    }
 }
 
 impl Kind for Consul {
@@ -125,6 +140,10 @@ impl Kind for Consul {
                 Ok(Outcome::Done)
             }
         }
+    }
+
+    fn answer(&mut self, request: &Request, rng: &mut Rng) -> (u16, String) {
+        self.answer_over_http(request, rng)
     }
 
     fn can_transfer(&self) -> bool {
@@ -232,7 +251,7 @@ impl Consul {
 }
 
 /// Says whether `version` is not older than `major.minor`.
-fn at_least(version: &str, major: u32, minor: u32) -> bool {
+pub(super) fn at_least(version: &str, major: u32, minor: u32) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (major, minor)
 }

@@ -95,6 +95,11 @@ impl Gossip {
         rumour.is_none_or(|rumour| rumour.failed_since.is_some())
     }
 
+    /// Lists everybody who is known: the name, the member, its address, and whether it has failed.
+    pub fn known(&self) -> impl Iterator<Item = (&SlotName, &MemberId, IpAddr, bool)> {
+        self.names.iter().map(|(name, rumour)| (name, &rumour.member, rumour.address, rumour.failed_since.is_some()))
+    }
+
     /// Says whether no failure is yet to be noticed.
     pub fn is_quiet(&self) -> bool {
         self.names.values().all(|rumour| rumour.fails_at.is_none())

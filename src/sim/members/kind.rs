@@ -1,6 +1,7 @@
 //! The difference between kinds of application, as far as the simulated world knows any.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use fastrand::Rng;
 
@@ -12,6 +13,23 @@ use crate::ports::Outcome;
 use crate::sim::content::Log;
 use crate::sim::time::Millis;
 use crate::sim::words::Refusal;
+use crate::time::Timestamp;
+
+/// A request to the interface that one member has of its own.
+pub struct Request<'a> {
+    /// The address of the member.
+    pub at: IpAddr,
+    /// E.g. `GET`.
+    pub method: &'a str,
+    /// E.g. `/v1/status/leader`.
+    pub path: &'a str,
+    /// The parameters, e.g. `stale`.
+    pub query: &'a BTreeMap<String, String>,
+    pub body: &'a [u8],
+    pub now: Millis,
+    /// The face that instants have for the reader.
+    pub written: &'a dyn Fn(Timestamp) -> String,
+}
 
 /// The part of an application's behaviour in which kinds differ.
 pub(super) trait Kind {
@@ -49,6 +67,9 @@ pub(super) trait Kind {
 
     /// Carries out a request, which the leader was sent.
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal>;
+
+    /// Answers a request to one member: the status, and the body.
+    fn answer(&mut self, request: &Request, rng: &mut Rng) -> (u16, String);
 
     /// Says whether leadership can be handed over.
     fn can_transfer(&self) -> bool;

@@ -7,7 +7,7 @@ use crate::ports::Outcome;
 use crate::sim::ec2::Call;
 use crate::sim::event::What;
 use crate::sim::judge::{self, Rule};
-use crate::sim::words::Refusal;
+use crate::sim::words::{OUTSIDER, Refusal};
 
 impl State {
     /// Lets a call to EC2 take effect, or EC2 refuse it. Either way it is told and judged.
@@ -19,7 +19,9 @@ impl State {
         let result = self.send(call);
         self.record(sender, call.cluster, call.slot, &Effect::Cloud(call.effect.clone()), &result);
         if matches!(result, Ok(Outcome::Done | Outcome::Launched(_) | Outcome::Created(_) | Outcome::Snapshotted(_))) {
-            self.object(call.cluster, objections.unwrap_or_default());
+            let mut objections = objections.unwrap_or_default();
+            objections.retain(|(rule, _)| sender.controller != OUTSIDER || !rule.rests_on_claims());
+            self.object(call.cluster, objections);
         }
         let wrong = self.facts(call.cluster, None).map(|facts| judge::judge_cluster(&facts));
         self.object(call.cluster, wrong.unwrap_or_default());

@@ -49,6 +49,12 @@ impl State {
         Sweep { begun, clusters, catalogue }
     }
 
+    /// Reads one cluster, or what belongs to none, at a look of its own.
+    pub fn view_shown(&mut self, name: &ClusterName) -> Arc<CloudView> {
+        let exact = Arc::new(self.region.look(name));
+        self.perhaps_stale(name, exact)
+    }
+
     fn perhaps_stale(&mut self, name: &ClusterName, exact: Arc<CloudView>) -> Arc<CloudView> {
         let Some(moments) = self.draw_moments(self.faults.standing.age_of(Look::Sweep, self.now)) else { return exact };
         let Some(stale) = self.region.stale_view(name, &exact, moments) else { return exact };

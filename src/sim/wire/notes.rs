@@ -1,0 +1,41 @@
+//! Notes of what AWS remembers of its resources and the simulated world has no place for.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{InstanceId, SnapshotId, VolumeId};
+
+/// Everything that is remembered beside the world. None of it matters to the world.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// The number of requests so far.
+    pub requests: u64,
+    /// Tags by the ids of volumes, snapshots and instances: those that the world does not keep.
+    pub tags: BTreeMap<String, BTreeMap<String, String>>,
+    /// Digests of whole requests by call, zone and client token.
+    pub tokens: BTreeMap<String, String>,
+    /// Client tokens of launches.
+    pub launched_by: BTreeMap<InstanceId, String>,
+    pub volumes: BTreeMap<VolumeId, Made>,
+}
+
+/// The settings that a volume was made with.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// E.g. `gp3`.
+    pub kind: String,
+    pub encrypted: bool,
+    pub snapshot: Option<SnapshotId>,
+}
+
+impl Default for Made {
+    fn default() -> Self {
+        Self { kind: "gp3".to_owned(), encrypted: true, snapshot: None }
+    }
+}
+
+impl Notes {
+    /// Gives the tags of a resource that the world does not keep.
+    pub fn tags_of(&self, id: &str) -> BTreeMap<String, String> {
+        self.tags.get(id).cloned().unwrap_or_default()
+    }
+}
