@@ -241,6 +241,11 @@ impl Members {
         self.raft().peers.contains_key(member)
     }
 
+    /// Lists the addresses at which processes run, whoever knows of them.
+    pub fn addresses_of_processes(&self) -> Vec<IpAddr> {
+        self.raft().processes.values().map(|process| process.address).collect()
+    }
+
     /// Lists the addresses that the members know each other by.
     pub fn addresses(&self) -> Vec<IpAddr> {
         self.raft().peers.values().map(|peer| peer.address).collect()

@@ -177,7 +177,12 @@ impl Wire {
         self.world.with(|state| {
             let reached = state.clusters.iter().filter(|(_, cluster)| cluster.hidden_until <= state.now);
             let at = |(name, cluster): (&ClusterName, &Cluster)| {
-                cluster.members.addresses().into_iter().map(|address| (address, name.clone())).collect::<Vec<_>>()
+                cluster
+                    .members
+                    .addresses_of_processes()
+                    .into_iter()
+                    .map(|address| (address, name.clone()))
+                    .collect::<Vec<_>>()
             };
             reached.flat_map(at).collect()
         })
@@ -190,7 +195,7 @@ impl Wire {
         let written = |at| self.face.written(at);
         self.world.with(|state| {
             let now = state.now;
-            let is_here = |cluster: &Cluster| cluster.members.addresses().contains(&at);
+            let is_here = |cluster: &Cluster| cluster.members.addresses_of_processes().contains(&at);
             let mut reached = state.clusters.iter_mut().filter(|(_, cluster)| cluster.hidden_until <= now);
             let (name, cluster) = reached.find(|(_, cluster)| is_here(cluster))?;
             let request = MemberRequest { at, method, path, query: &query, body, now, written: &written };
