@@ -11,6 +11,9 @@ resource "aws_launch_template" "members" {
 
   vpc_security_group_ids = [aws_security_group.member.id]
 
+  # The controller's policy lets it make versions of templates that bear its tag, and of no others.
+  tags = { "hermitcrab:owner" = "hermitcrab" }
+
   iam_instance_profile {
     name = aws_iam_instance_profile.member.name
   }
@@ -43,10 +46,11 @@ resource "aws_autoscaling_group" "members" {
     version = aws_launch_template.members[0].latest_version
   }
 
+  # Not propagated: it would overwrite the names that members have from their slots.
   tag {
     key                 = "Name"
     value               = var.cluster
-    propagate_at_launch = true
+    propagate_at_launch = false
   }
 
   # These are hermitcrab's once it has adopted the group, `hermitcrab:resume` among the tags.

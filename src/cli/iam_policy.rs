@@ -1,7 +1,10 @@
 //! `iam-policy`: the least that the controller must be allowed to do, for the clusters that are declared.
 
-use crate::cloud::permissions::{Grant, Task, policy};
+use std::collections::BTreeSet;
+
+use crate::cloud::permissions::{Grant, Task, partition_of, policy};
 use crate::ids::Owner;
+use crate::spec::ClusterSpec;
 
 use super::desired::{Desired, Paths};
 use super::{Exit, Failure, Output};
@@ -38,17 +41,29 @@ pub struct Args {
     /// A role of a declared instance profile, where it is not called like the profile
     #[arg(long, value_name = "NAME")]
     role: Vec<String>,
-    /// The AWS partition
-    #[arg(long, value_name = "NAME", default_value = "aws", value_parser = ["aws", "aws-cn", "aws-us-gov"])]
-    partition: String,
+    /// The launch template of an adopted group, where it does not bear the tag `hermitcrab:owner`
+    #[arg(long, value_name = "ID")]
+    launch_template: Vec<String>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(&args.paths.paths, out)?;
     let task = if args.rehearse { Task::Rehearse } else { Task::Control };
-    let Args { owner, partition, kms_key, role, .. } = args;
-    let grant = Grant { task, owner, partition, kms_keys: kms_key, roles: role };
+    one_partition(&desired.specs)?;
+    let Args { owner, kms_key, role, launch_template, .. } = args;
+    let grant = Grant { task, owner, kms_keys: kms_key, roles: role, launch_templates: launch_template };
     out.json(&policy(&desired.specs, &grant))?;
     Ok(desired.exit())
+}
+
+/// Refuses clusters of several partitions of AWS: no role acts in two, and every name in a policy begins with its partition.
+fn one_partition(specs: &[ClusterSpec]) -> Result<(), Failure> {
+    let names: BTreeSet<_> = specs.iter().map(|spec| partition_of(&spec.region).name).collect();
+    if names.len() <= 1 {
+        return Ok(());
+    }
+    let names = names.into_iter().collect::<Vec<_>>().join(" and ");
+    let text = format!("these clusters lie in different partitions of AWS, {names}, and no role acts in two");
+    Err(Failure::new(text).hint("print a policy for each partition: name its files alone"))
 }

@@ -3,8 +3,10 @@
 
 use crate::spec::ClusterSpec;
 
+mod partition;
 mod policy;
 
+pub use partition::{Partition, partition_of};
 pub use policy::{Grant, Task, policy};
 
 /// One action that is needed.
@@ -41,7 +43,7 @@ pub enum On {
     DeclaredRoles,
     /// The Auto Scaling groups that are adopted.
     AdoptedGroups,
-    /// Launch templates: which one a group uses is not in the files.
+    /// Launch templates that bear our owner tag, or are named: which one a group uses is not in the files.
     LaunchTemplates,
 }
 
@@ -49,15 +51,13 @@ pub enum On {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeededBy {
     EveryCluster,
-    /// Clusters with a volume that is copied before it moves.
-    Snapshots,
     /// Clusters with an instance profile.
     InstanceProfiles,
     /// Clusters that adopt an Auto Scaling group.
     Groups,
 }
 
-use NeededBy::{EveryCluster, Groups, InstanceProfiles, Snapshots};
+use NeededBy::{EveryCluster, Groups, InstanceProfiles};
 
 /// Every action that the controller ever asks for.
 #[rustfmt::skip]
@@ -80,7 +80,7 @@ pub const PERMISSIONS: &[Permission] = &[
     needed("ec2:CreateVolume", "make the volume of a slot that never had one", On::NewVolumes, EveryCluster),
     needed("ec2:DetachVolume", "take a volume off an instance that is stopped", On::OurVolumesAndInstances, EveryCluster),
     needed("ec2:AttachVolume", "give it to the slot's new instance", On::OurVolumesAndInstances, EveryCluster),
-    needed("ec2:CreateSnapshot", "copy a volume before it moves", On::NewSnapshots, Snapshots),
+    needed("ec2:CreateSnapshot", "copy a volume before it moves, and before its cluster is destroyed", On::NewSnapshots, EveryCluster),
     needed("ec2:CreateTags", "remember what settled, failed or was retired", On::OurTags, EveryCluster),
     needed("ec2:DeleteTags", "forget that a generation failed, when a person says retry", On::OurTags, EveryCluster),
     needed("autoscaling:DescribeAutoScalingGroups", "who is in the adopted group, and what it may do", On::Everything, Groups),
@@ -132,7 +132,6 @@ pub fn needed_for(specs: &[ClusterSpec]) -> impl Iterator<Item = &'static Permis
 fn needs(spec: &ClusterSpec, needed_by: NeededBy) -> bool {
     match needed_by {
         EveryCluster => true,
-        Snapshots => spec.volumes.iter().any(|volume| volume.snapshot_before_replace),
         InstanceProfiles => spec.instance.iam_instance_profile.is_some(),
         Groups => spec.capacity.group().is_some(),
     }

