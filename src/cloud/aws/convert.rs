@@ -18,6 +18,8 @@ mod instance;
 mod last_look;
 mod status;
 mod volume;
+#[cfg(test)]
+mod words;
 
 pub(super) use beyond::beyond;
 pub(super) use facts::{architectures, image, impaired_volume, impaired_zone, is_xen};

@@ -235,6 +235,18 @@ mod tests {
         assert_eq!(codes.len(), distinct.len());
     }
 
+    /// AWS's documentation has them, or botocore does; `tests/words.rs` says where these lists come from.
+    #[test]
+    fn every_code_is_one_that_aws_has() {
+        let documented = include_str!("../../../tests/aws/error-codes.txt");
+        let botocore = include_str!("../../../tests/aws/words.json");
+        let is_known =
+            |code: &str| documented.lines().any(|line| line == code) || botocore.contains(&format!("\"{code}\""));
+        let ours = CODES.iter().flat_map(|(_, codes)| codes.iter().copied());
+        let invented: Vec<_> = ours.filter(|code| !is_known(code)).collect();
+        assert_eq!(invented, [""; 0]);
+    }
+
     #[test]
     fn what_an_unforeseen_code_means_nobody_guesses() {
         assert_eq!(meaning_of("InvalidSomethingNew"), None);

@@ -28,7 +28,7 @@ fn image_device(mapping: &types::BlockDeviceMapping) -> Option<(String, ImageDev
     Some((mapping.device_name()?.to_owned(), ImageDevice { delete_on_termination, size_gib }))
 }
 
-fn image_state(word: Option<&types::ImageState>) -> ImageState {
+pub(super) fn image_state(word: Option<&types::ImageState>) -> ImageState {
     use types::ImageState as Word;
     match word {
         Some(Word::Pending) => ImageState::Pending,

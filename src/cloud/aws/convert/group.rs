@@ -67,8 +67,9 @@ fn member(seen: &Instance) -> Result<(InstanceId, GroupMember), Unreadable> {
     Ok((id, member))
 }
 
-/// Instances of a warm pool do not count, and are not among a group's members.
-fn lifecycle(state: Option<&LifecycleState>) -> Result<Lifecycle, Unreadable> {
+/// Reads a member's state in its group. One whose root volume is being replaced is on its way in, as after a launch. Instances of a
+/// warm pool do not count, and are not among a group's members.
+pub(super) fn lifecycle(state: Option<&LifecycleState>) -> Result<Lifecycle, Unreadable> {
     use LifecycleState as Word;
     Ok(match state.ok_or_else(|| Unreadable::UnknownWord("it has no state in its group".to_owned()))? {
         Word::Pending | Word::PendingWait | Word::PendingProceed => Lifecycle::Joining,
@@ -82,7 +83,14 @@ fn lifecycle(state: Option<&LifecycleState>) -> Result<Lifecycle, Unreadable> {
         | Word::Quarantined
         | Word::Detaching
         | Word::Detached => Lifecycle::Leaving,
-        other => return Err(unknown_word("state in its group", other.as_str())),
+        // The SDK does not have every word of these yet.
+        other => match other.as_str() {
+            "ReplacingRootVolume"
+            | "ReplacingRootVolume:Wait"
+            | "ReplacingRootVolume:Proceed"
+            | "RootVolumeReplaced" => Lifecycle::Joining,
+            word => return Err(unknown_word("state in its group", word)),
+        },
     })
 }
 
