@@ -200,3 +200,61 @@ fn every_release_has_a_checksum_for_each_architecture() {
     all.dedup();
     assert_eq!(all.len(), count, "two releases have the same checksum");
 }
+
+/// The last thing that is done to an image, tried on a tree of files.
+#[test]
+fn nothing_of_the_builder_is_left_in_an_image() {
+    let template = fs::read_to_string("images/consul/common/consul.pkr.hcl").unwrap();
+    assert!(template.contains("install.sh\", \"bash /tmp/image/common/clean.sh\", \"rm -r"), "it is not cleaned last");
+    assert!(template.contains("ssh_clear_authorized_keys             = true"), "Packer's key stays");
+    let root = tempfile::tempdir().unwrap();
+    let left = [
+        "etc/ssh/ssh_host_rsa_key",
+        "var/lib/dbus/machine-id",
+        "var/lib/apt/lists/debian",
+        "root/.ssh/authorized_keys",
+    ];
+    for path in ["etc/machine-id", "var/log/cloud-init.log", "etc/hostname"].iter().chain(&left) {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "of the builder\n").unwrap();
+    }
+    let mut clean = Command::new("bash");
+    let said = clean.arg("images/consul/common/clean.sh").env("DESTDIR", root.path()).output().unwrap();
+    assert!(said.status.success(), "{}", both(&said));
+    for path in left {
+        assert!(!root.path().join(path).exists(), "{path} is left");
+    }
+    for path in ["etc/machine-id", "var/log/cloud-init.log"] {
+        assert_eq!(fs::read_to_string(root.path().join(path)).unwrap(), "", "{path} is not empty");
+    }
+    assert!(root.path().join("etc/hostname").exists(), "what is not the builder's stays");
+}
+
+/// One run makes all that a cluster needs, a second none, and nothing is sent with `AWS=no`.
+#[test]
+fn the_secrets_of_a_cluster_are_made_once_and_fit_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("consul-prod");
+    let make = || {
+        let mut script = Command::new("bash");
+        script.args(["images/consul/secrets.sh", "consul-prod", "dc1"]).arg(&made).env("AWS", "no").output().unwrap()
+    };
+    let said = make();
+    assert!(said.status.success(), "{}", both(&said));
+    let read = |name: &str| fs::read_to_string(made.join(name)).unwrap();
+    let mut openssl = Command::new("openssl");
+    openssl.args(["verify", "-verify_hostname", "server.dc1.consul", "-purpose", "sslserver", "-CAfile"]);
+    let verified = openssl.arg(made.join("ca.pem")).arg(made.join("members/server.pem")).output().unwrap();
+    assert!(verified.status.success(), "{}", both(&verified));
+    assert_eq!(read("consul-token").len(), 36);
+    let user_data = read("user-data.yaml");
+    for name in ["gossip.key", "ca.pem", "server.pem", "server-key.pem", "management.token"] {
+        assert!(made.join("members").join(name).exists(), "{name} is missing");
+        assert!(user_data.contains(&format!("      {name} /consul-prod/{name}\n")), "{user_data}");
+    }
+    let before = read("ca.pem");
+    let again = make();
+    assert!(!again.status.success() && both(&again).contains("made once"), "{}", both(&again));
+    assert_eq!(read("ca.pem"), before);
+}

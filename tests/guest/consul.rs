@@ -83,6 +83,11 @@ fn a_server_that_lost_its_log_begins_no_cluster() {
     fs::create_dir(guest.mount().join("raft")).unwrap();
     fs::write(guest.mount().join("raft/raft.db"), "").unwrap();
     assert_eq!(expects(), Some(3.into()));
+    fs::remove_file(guest.mount().join("raft/raft.db")).unwrap();
+    assert_eq!(expects(), None);
+    fs::create_dir(guest.mount().join("raft/wal")).unwrap();
+    fs::write(guest.mount().join("raft/wal/wal-meta.db"), "").unwrap();
+    assert_eq!(expects(), Some(3.into()), "the log of the other store");
 }
 
 /// Makes a guest with the volume of a server that has run.
@@ -133,6 +138,10 @@ fn a_copy_without_a_log_is_refused() {
     let ended = guest.isolate("data");
     assert!(!ended.well && ended.log.contains("REFUSED: the copied volume has no Raft log"), "{}", ended.log);
     assert!(guest.mount().join("node-id").exists());
+    fs::create_dir(guest.mount().join("raft/wal")).unwrap();
+    fs::write(guest.mount().join("raft/wal/wal-meta.db"), "log").unwrap();
+    assert!(guest.isolate("data").well, "the log of the other store");
+    assert!(guest.mount().join("raft/wal/wal-meta.db").exists());
 }
 
 /// The server leads, so its log has no other server any more, not even itself as it was before.
@@ -187,6 +196,15 @@ fn secrets_are_taken_from_files() {
     assert_eq!(config["key_file"], guest.path("secrets/server-key.pem").to_str().unwrap());
     assert_eq!(config["ports"]["https"], 8501);
     assert_eq!(config["addresses"]["http"], "127.0.0.1");
+    assert!(config.get("acl").is_none(), "{config}");
+    secret("management.token", "0b4e4ad1-56f8-4c5d-9a33-3f1f0f6ad9e1\n");
+    let acl = &configured(&guest)["acl"];
+    assert_eq!((&acl["enabled"], &acl["default_policy"]), (&true.into(), &"deny".into()));
+    assert_eq!(acl["tokens"]["initial_management"], "0b4e4ad1-56f8-4c5d-9a33-3f1f0f6ad9e1");
+    secret("management.token", "secret\", \"x");
+    let ended = guest.configure();
+    assert!(!ended.well && ended.log.contains("management.token is no token"), "{}", ended.log);
+    fs::remove_file(guest.path("secrets/management.token")).unwrap();
     secret("gossip.key", "not\"a key");
     let ended = guest.configure();
     assert!(!ended.well && ended.log.contains("gossip.key is no gossip key"), "{}", ended.log);

@@ -46,6 +46,24 @@ variable "subnet_id" {
   description = "Where the builder runs. Empty: the default VPC."
 }
 
+variable "associate_public_ip_address" {
+  type        = bool
+  default     = false
+  description = "Whether the builder is given a public address, in a subnet of `subnet_id` that does not give one by itself."
+}
+
+variable "ssm_agent_version" {
+  type        = string
+  default     = "latest"
+  description = "The release of the SSM agent, such as 3.3.2299.0, by which people look into a member. Empty: none is installed."
+}
+
+variable "ssm_agent_sha256" {
+  type        = map(string)
+  default     = {}
+  description = "The checksum of that release's Debian package for each architecture. Left out, it is what the region's own bucket of AWS gives by HTTPS."
+}
+
 variable "builder_cidrs" {
   type        = list(string)
   description = "From where the builder may be reached by SSH while it runs, such as [\"203.0.113.4/32\"]."
@@ -94,6 +112,8 @@ source "amazon-ebs" "consul" {
   instance_type = local.types[var.architecture]
   source_ami    = var.source_ami
 
+  associate_public_ip_address = var.associate_public_ip_address
+
   dynamic "source_ami_filter" {
     for_each = var.source_ami == "" ? [1] : []
     content {
@@ -110,6 +130,8 @@ source "amazon-ebs" "consul" {
 
   communicator                          = var.communicator
   ssh_username                          = "admin"
+  ssh_clear_authorized_keys             = true
+  temporary_key_pair_type               = "ed25519"
   temporary_security_group_source_cidrs = var.builder_cidrs
 
   custom_endpoint_ec2        = var.ec2_endpoint
@@ -147,9 +169,13 @@ build {
       "CONSUL_SHA256_amd64=${lookup(var.consul_sha256, "amd64", "")}",
       "CONSUL_SHA256_arm64=${lookup(var.consul_sha256, "arm64", "")}",
       "CONSUL_UID=${var.consul_uid}",
+      "SSM_AGENT_VERSION=${var.ssm_agent_version}",
+      "SSM_AGENT_SHA256_amd64=${lookup(var.ssm_agent_sha256, "amd64", "")}",
+      "SSM_AGENT_SHA256_arm64=${lookup(var.ssm_agent_sha256, "arm64", "")}",
+      "AWS_REGION=${var.region}",
       "GUEST=/tmp/image/guest",
     ]
-    inline = ["bash /tmp/image/common/install.sh", "rm -r /tmp/image"]
+    inline = ["bash /tmp/image/common/install.sh", "bash /tmp/image/common/clean.sh", "rm -r /tmp/image"]
   }
 
   post-processor "manifest" {

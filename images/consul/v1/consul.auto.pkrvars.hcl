@@ -1,6 +1,7 @@
-# The release that a cluster begins with in the tutorial. https://releases.hashicorp.com/consul/1.18.2/
-consul_version = "1.18.2"
+# The release that a cluster begins with in the tutorial. 2.0 is supported until April 2028.
+# https://releases.hashicorp.com/consul/2.0.1/
+consul_version = "2.0.1"
 consul_sha256 = {
-  amd64 = "522045180a4e644af6e2d97824850b470545f176aabdb4898635afda512a6a3f"
-  arm64 = "7eec1c8d50f99284abc28a2e4678ff1bd1265811a5e2a2a037ab7f5c043ac518"
+  amd64 = "f8189736b05e3fe42d27dd83dfbd3a6d7e44b5669b2e51684362e9c1639babe0"
+  arm64 = "06a88f29c408f02a4c6388dccf30c059b8d8ce3778576701603fbb4dfc03b365"
 }

@@ -1,6 +1,7 @@
-# The release that it is upgraded to. https://releases.hashicorp.com/consul/1.20.1/
-consul_version = "1.20.1"
+# The release that it is upgraded to.
+# https://releases.hashicorp.com/consul/2.0.2/
+consul_version = "2.0.2"
 consul_sha256 = {
-  amd64 = "d38e7571177909d437a9cbcc62fb65083bc567266b74a62d02c6abe783951648"
-  arm64 = "03ad4cf513819413016a79154e74161bcfa3c9e1fbfcbdc9eca525b2123d4779"
+  amd64 = "96e56c9d06b4a15bfa316afa39af926c1b67d189f66388dc1eecbb7c26faeed4"
+  arm64 = "70c13b33f47da13c7c797b57d6ccc8a738ecf33c8e3aec4c268640dc17ba660c"
 }
