@@ -58,6 +58,9 @@ resource "aws_kms_key" "volumes" {
   lifecycle {
     prevent_destroy = true
   }
+
+  # The first group of an account makes the role that the key's policy names.
+  depends_on = [aws_autoscaling_group.members]
 }
 
 resource "aws_kms_alias" "volumes" {

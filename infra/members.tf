@@ -11,9 +11,26 @@ data "aws_iam_policy_document" "ec2_trust" {
   }
 }
 
-data "aws_iam_policy_document" "member" {
-  # checkov:skip=CKV_AWS_356: DescribeInstances and the calls of a session know no resources
+# Sessions for people, in place of ssh: what AmazonSSMManagedInstanceCore allows, less every parameter of the account.
+data "aws_iam_policy_document" "sessions" {
+  # checkov:skip=CKV_AWS_356: the calls of a session know no resources
   # checkov:skip=CKV_AWS_111: what a session writes is its own channel
+  statement {
+    sid = "HaveSessions"
+    actions = [
+      "ssm:UpdateInstanceInformation",
+      "ssmmessages:CreateControlChannel",
+      "ssmmessages:CreateDataChannel",
+      "ssmmessages:OpenControlChannel",
+      "ssmmessages:OpenDataChannel",
+    ]
+    resources = ["*"]
+  }
+}
+
+data "aws_iam_policy_document" "member" {
+  # checkov:skip=CKV_AWS_356: DescribeInstances knows no resources
+  source_policy_documents = [data.aws_iam_policy_document.sessions.json]
 
   statement {
     sid       = "FindPeers"
@@ -25,19 +42,6 @@ data "aws_iam_policy_document" "member" {
       variable = "aws:RequestedRegion"
       values   = [var.region]
     }
-  }
-
-  # What AmazonSSMManagedInstanceCore allows, less every parameter of the account.
-  statement {
-    sid = "HaveSessions"
-    actions = [
-      "ssm:UpdateInstanceInformation",
-      "ssmmessages:CreateControlChannel",
-      "ssmmessages:CreateDataChannel",
-      "ssmmessages:OpenControlChannel",
-      "ssmmessages:OpenDataChannel",
-    ]
-    resources = ["*"]
   }
 
   dynamic "statement" {

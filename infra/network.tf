@@ -55,7 +55,7 @@ resource "aws_vpc_endpoint" "aws" {
   service_name        = "com.amazonaws.${var.region}.${each.key}"
   vpc_endpoint_type   = "Interface"
   private_dns_enabled = true
-  subnet_ids          = values(aws_subnet.member)[*].id
+  subnet_ids          = [for zone in coalesce(var.endpoint_zones, var.zones) : aws_subnet.member[zone].id]
   security_group_ids  = [aws_security_group.endpoint.id]
 
   tags = { Name = "${var.cluster}-${each.key}" }

@@ -69,7 +69,32 @@ output "controller_security_group" {
 
 output "controller_policy" {
   description = "What the controller may do; compare it with what `hermitcrab iam-policy` prints for your file."
-  value       = local.controller_policy
+  value       = local.policies.controller
+}
+
+output "rehearsal_role" {
+  description = "The ARN of the role for whoever rehearses."
+  value       = aws_iam_role.rehearsal.arn
+}
+
+output "rehearsal_policy" {
+  description = "What rehearsals may do; compare it with what `hermitcrab iam-policy --rehearse` prints for your file."
+  value       = local.policies.rehearsal
+}
+
+output "bucket" {
+  description = "The bucket that the controller's host takes the program and the desired state from."
+  value       = aws_s3_bucket.controller.id
+}
+
+output "claims" {
+  description = "Where controllers, rehearsals and pipelines of this cluster keep their claims: the value of --claims, and of HERMITCRAB_CLAIMS."
+  value       = "s3://${aws_s3_bucket.controller.id}/claims"
+}
+
+output "controller_host" {
+  description = "The instance that runs the controller, or null."
+  value       = one(aws_instance.controller[*].id)
 }
 
 output "vpc" {

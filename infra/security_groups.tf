@@ -66,7 +66,7 @@ resource "aws_security_group" "member" {
 }
 
 resource "aws_security_group" "controller" {
-  # checkov:skip=CKV2_AWS_5: for whatever runs the controller, which is not made here
+  # checkov:skip=CKV2_AWS_5: for whatever runs the controller, which may not be made here
   name        = "${var.cluster}-controller"
   description = "hermitcrab, the controller of ${var.cluster}"
   vpc_id      = aws_vpc.this.id
@@ -128,6 +128,15 @@ resource "aws_vpc_security_group_egress_rule" "to_endpoint" {
   ip_protocol                  = "tcp"
   from_port                    = 443
   to_port                      = 443
+}
+
+resource "aws_vpc_security_group_egress_rule" "controller_to_s3" {
+  security_group_id = aws_security_group.controller.id
+  description       = "the bucket, and packages"
+  prefix_list_id    = aws_vpc_endpoint.s3.prefix_list_id
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
 }
 
 resource "aws_vpc_security_group_egress_rule" "controller_to_git" {

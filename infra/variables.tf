@@ -118,9 +118,78 @@ variable "auto_scaling_group" {
   default = null
 }
 
+variable "controller_host" {
+  description = "Whether to make a small instance that runs the controller."
+  type        = bool
+  default     = true
+}
+
+variable "controller_instance_type" {
+  description = "The type of that instance, an x86-64 one unless `controller_image` is for another processor."
+  type        = string
+  default     = "t3.micro"
+}
+
+variable "controller_image" {
+  description = "The image of that instance: one with systemd, the AWS CLI and the SSM agent. Left out, the newest Amazon Linux 2023."
+  type        = string
+  default     = null
+}
+
+variable "controller_options" {
+  description = "Further options of `hermitcrab run` on that instance. With --observe it plans, reports, and never acts."
+  type        = string
+  default     = "--observe"
+}
+
 variable "controller_trust" {
   description = "ARNs of roles that may take on the controller's role, beside the instances that have it as their profile."
   type        = list(string)
+  default     = []
+}
+
+variable "controller_pod_identity" {
+  description = "Whether pods of EKS may have the controller's role by a Pod Identity association."
+  type        = bool
+  default     = false
+}
+
+variable "rehearsal_trust" {
+  description = "ARNs of roles that may take on the rehearsals' role, beside the controller's."
+  type        = list(string)
+  default     = []
+}
+
+variable "oidc_trust" {
+  description = "Who may take on a role (controller or rehearsal) with a token of an OIDC issuer, named without https://. Subjects may have wildcards: repo:example/infra:* for GitHub, system:serviceaccount:hermitcrab:hermitcrab for EKS."
+  type = list(object({
+    role     = string
+    issuer   = string
+    subjects = list(string)
+    audience = optional(string, "sts.amazonaws.com")
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue([for trust in var.oidc_trust : contains(["controller", "rehearsal"], trust.role)])
+    error_message = "The role is controller or rehearsal."
+  }
+
+  validation {
+    condition     = alltrue([for trust in var.oidc_trust : can(regex("^[a-z0-9.-]+[.][a-z]+(/[A-Za-z0-9._/-]+)?$", trust.issuer))])
+    error_message = "An issuer such as token.actions.githubusercontent.com or oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE, without https://."
+  }
+
+  # Everybody's jobs have tokens of the same issuer: a subject says whose.
+  validation {
+    condition     = alltrue(flatten([for trust in var.oidc_trust : concat([length(trust.subjects) > 0], [for subject in trust.subjects : can(regex("^[^*?:]+:[^*?:]*[^*?:/]", subject))])]))
+    error_message = "Name at least one subject, with more than its kind written out: repo:example/infra:*, never * or repo:*."
+  }
+}
+
+variable "oidc_providers" {
+  description = "Those of the issuers whose provider the account does not have yet, such as token.actions.githubusercontent.com. They are made here."
+  type        = set(string)
   default     = []
 }
 
@@ -128,6 +197,29 @@ variable "controller_policy_file" {
   description = "What `hermitcrab iam-policy` printed for your files. Left out, it is what the command prints for a cluster like infra/example.yaml in this account and region."
   type        = string
   default     = null
+}
+
+variable "rehearsal_policy_file" {
+  description = "What `hermitcrab iam-policy --rehearse` printed for your files. Left out, it is what the command prints for such a cluster."
+  type        = string
+  default     = null
+}
+
+variable "endpoint_zones" {
+  description = "The zones that have the interface endpoints, each of which costs. Left out, all of them: a zone without one depends on another zone."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.endpoint_zones == null ? true : length(var.endpoint_zones) > 0 && length(setsubtract(var.endpoint_zones, var.zones)) == 0
+    error_message = "One or more of `zones`."
+  }
+}
+
+variable "flow_logs" {
+  description = "Whether to log who talked to whom in the VPC."
+  type        = bool
+  default     = false
 }
 
 variable "log_retention_days" {

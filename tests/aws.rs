@@ -30,6 +30,8 @@ mod moto_adoption;
 mod moto_copies;
 #[path = "aws/moto_server.rs"]
 mod moto_server;
+#[path = "tools/relay.rs"]
+mod relay;
 #[path = "tools/moto.rs"]
 mod server;
 #[path = "aws/sweep.rs"]

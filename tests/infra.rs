@@ -1,5 +1,5 @@
-//! `infra/`: what its Terraform promises to `init` and to the controller, and that it is well-formed. It is never applied
-//! here; infra/README.md says what that leaves open. `UPDATE_EXPECT=1` writes the policies anew.
+//! `infra/`: what its Terraform promises to `init` and to the controller, that it is well-formed, and what it makes when Terraform
+//! applies it to moto. `UPDATE_EXPECT=1` writes the policies anew.
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
@@ -12,14 +12,28 @@ use expect_test::expect_file;
 use hcl::{Block, Body};
 use serde_json::{Map, Value};
 
+#[path = "infra/apply.rs"]
+mod apply;
+#[path = "infra/ask.rs"]
+mod ask;
 #[path = "tools/check.rs"]
 mod check;
 #[path = "tools/fetch.rs"]
 mod fetch;
 #[path = "tools/format.rs"]
 mod format;
+#[path = "tools/iam.rs"]
+mod iam;
 #[path = "tools/left_out.rs"]
 mod left_out;
+#[path = "tools/moto.rs"]
+mod moto;
+#[path = "tools/relay.rs"]
+mod relay;
+#[path = "infra/roles.rs"]
+mod roles;
+#[path = "infra/terraform.rs"]
+mod terraform;
 
 use check::{content, tool};
 
@@ -97,7 +111,7 @@ fn terraform_and_its_provider_are_pinned_and_the_state_is_locked() {
     assert!(has(terraform, "required_version"));
     let inner = |kind: &str| terraform.body().blocks().find(|block| block.identifier() == kind).unwrap();
     let providers: Vec<_> = inner("required_providers").body().attributes().map(|one| one.expr().to_string()).collect();
-    assert!(!providers.is_empty() && providers.iter().all(|one| one.contains("version = \"~> ")), "{providers:?}");
+    assert!(!providers.is_empty() && providers.iter().all(|one| one.contains(">= 5.100, < 7")), "{providers:?}");
     let lock = inner("backend").body().attributes().find(|one| one.key() == "use_lockfile").unwrap();
     assert_eq!(lock.expr(), &hcl::Expression::Bool(true));
 }
@@ -159,29 +173,33 @@ fn example(group: bool) -> String {
 }
 
 /// Prints the policy of `iam-policy` for a file.
-fn policy(file: &str, key: Option<&str>) -> String {
+fn policy(file: &str, key: Option<&str>, task: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cluster.yaml");
     fs::write(&path, file).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
-    command.arg("iam-policy").arg(&path).args(key.map(|key| ["--kms-key", key]).into_iter().flatten());
+    command.arg("iam-policy").arg(&path).args(task).args(key.map(|key| ["--kms-key", key]).into_iter().flatten());
     let said = command.output().unwrap();
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
     String::from_utf8(said.stdout).unwrap()
 }
 
-/// Each of the committed policies: with a key or not, for a group or not.
-const POLICIES: [(&str, bool, bool); 4] = [
-    ("controller", false, false),
-    ("controller-key", true, false),
-    ("controller-group", false, true),
-    ("controller-key-group", true, true),
+/// Each of the committed policies: its task, and whether it is with a key and for a group.
+const POLICIES: [(&str, &[&str], bool, bool); 8] = [
+    ("controller", &[], false, false),
+    ("controller-key", &[], true, false),
+    ("controller-group", &[], false, true),
+    ("controller-key-group", &[], true, true),
+    ("rehearsal", &["--rehearse"], false, false),
+    ("rehearsal-key", &["--rehearse"], true, false),
+    ("rehearsal-group", &["--rehearse"], false, true),
+    ("rehearsal-key-group", &["--rehearse"], true, true),
 ];
 
 #[test]
-fn the_controllers_policy_is_what_the_command_prints() {
-    for (name, key, group) in POLICIES {
-        let printed = policy(&example(group), key.then_some(KEY));
+fn the_policies_are_what_the_command_prints() {
+    for (name, task, key, group) in POLICIES {
+        let printed = policy(&example(group), key.then_some(KEY), task);
         expect_file![format!("../infra/policies/{name}.json")].assert_eq(&printed);
     }
 }
@@ -199,11 +217,24 @@ fn exchanging_names_gives_what_the_command_prints_for_another_cluster() {
     let exchanged: Vec<_> = terraform.split("replace(").skip(1).map(|rest| rest.split('"').nth(1).unwrap()).collect();
     assert_eq!(exchanged, exchange.map(|(from, _)| from));
     let for_ours = |text: &str| exchange.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
-    for (name, key, group) in POLICIES {
+    for (name, task, key, group) in POLICIES {
         let committed = fs::read_to_string(format!("infra/policies/{name}.json")).unwrap();
         let key = key.then(|| for_ours(KEY));
-        assert_eq!(for_ours(&committed), policy(&for_ours(&example(group)), key.as_deref()), "{name}");
+        assert_eq!(for_ours(&committed), policy(&for_ours(&example(group)), key.as_deref(), task), "{name}");
     }
+}
+
+/// STS refuses a session that is longer than its role's longest.
+#[test]
+fn the_pipelines_sessions_fit_the_roles() {
+    let pipeline = fs::read_to_string("deploy/pipelines/github-actions.yml").unwrap();
+    let asked = pipeline.lines().filter_map(|line| line.trim().strip_prefix("role-duration-seconds: "));
+    let asked: Vec<u32> = asked.map(|seconds| seconds.parse().unwrap()).collect();
+    let trust = fs::read_to_string("infra/trust.tf").unwrap();
+    assert!(trust.contains("longest_session = 4 * 60 * 60\n"), "{trust}");
+    assert!(!asked.is_empty() && asked.iter().all(|seconds| *seconds <= 4 * 60 * 60), "{asked:?}");
+    let controller = fs::read_to_string("infra/controller.tf").unwrap();
+    assert_eq!(controller.matches("max_session_duration = local.longest_session").count(), 2);
 }
 
 #[test]

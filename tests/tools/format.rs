@@ -74,7 +74,9 @@ fn assignment(line: &str) -> Option<usize> {
     let (name, rest) = line.split_once(" = ")?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || "_-\" ".contains(c);
     let ends = { brackets(line).0 == 0 };
-    (name.chars().all(is_name) && !rest.is_empty() && ends).then_some(name.len() + 1)
+    // A quote that is still open before the `=`: a string with one in it.
+    let is_text = name.matches('"').count() % 2 == 1;
+    (name.chars().all(is_name) && !is_text && !rest.is_empty() && ends).then_some(name.len() + 1)
 }
 
 /// Where the `=` of a line must stand: one blank behind the longest name of its block of neighbours.

@@ -1,0 +1,182 @@
+//! `infra/` applied to moto by Terraform, in every variant: what it makes is what `init` and the policies count on, a second plan
+//! has nothing to do, and all of it goes again.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::check::content;
+use crate::left_out::left_out;
+use crate::terraform::Ground;
+
+/// Differences on a second plan that moto makes, each with its reason.
+const MADE_BY_MOTO: [(&str, &str, &str); 2] = [
+    ("aws_vpc_security_group_ingress_rule", "description", "moto keeps no description of a rule"),
+    ("aws_vpc_security_group_egress_rule", "description", "moto keeps no description of a rule"),
+];
+
+const CLUSTER: &str = "names-of-staging";
+const ALWAYS: &str = "\
+cluster = \"names-of-staging\"
+account = \"123456789012\"
+region  = \"eu-central-1\"
+zones   = [\"eu-central-1a\", \"eu-central-1b\", \"eu-central-1c\"]
+";
+
+#[test]
+fn as_it_comes() {
+    walk("", 3);
+}
+
+#[test]
+fn with_a_way_out_and_five_slots() {
+    walk("nat_gateway = true\nslot_count = 5\n", 5);
+}
+
+#[test]
+fn with_a_key() {
+    walk("volume_key = true\n", 3);
+}
+
+#[test]
+fn with_a_group() {
+    walk("auto_scaling_group = { image = \"ami-0aaaaaaaaaaaaaaaa\", instance_type = \"m7i.large\" }\n", 3);
+}
+
+/// Everything that can be asked for, as checkov is shown it.
+#[test]
+fn with_everything() {
+    let everything = fs::read_to_string("tests/fixtures/infra-everything.tfvars").unwrap();
+    let ours = ["cluster", "account", "region", "zones"];
+    let is_ours = |line: &&str| ours.iter().any(|name| line.split_whitespace().next() == Some(name));
+    let rest: Vec<_> = everything.lines().filter(|line| !is_ours(line)).collect();
+    walk_and(&rest.join("\n"), 3, crate::roles::do_what_they_are_for);
+}
+
+fn walk(variables: &str, slots: usize) {
+    walk_and(variables, slots, |_| ());
+}
+
+fn walk_and(variables: &str, slots: usize, look: impl FnOnce(&Ground)) {
+    if Command::new("terraform").arg("version").output().is_err() {
+        return left_out("terraform", "it is not on PATH");
+    }
+    let ground = match Ground::prepare(&format!("{ALWAYS}{variables}\n")) {
+        Ok(ground) => ground,
+        Err(why) => return left_out("Terraform's AWS provider", &why),
+    };
+    ground.with_variables(&["apply", "-auto-approve"]);
+    nothing_is_left_to_do(&ground);
+    init_takes_what_was_made(&ground, slots);
+    look(&ground);
+    all_of_it_goes(&ground);
+}
+
+fn nothing_is_left_to_do(ground: &Ground) {
+    let plan = ground.plan();
+    let changes = plan["resource_changes"].as_array().unwrap();
+    assert!(changes.len() > 40, "the plan has {} resources", changes.len());
+    let known = |kind: &str, attribute: &str| MADE_BY_MOTO.iter().any(|one| (one.0, one.1) == (kind, attribute));
+    let left: Vec<_> = changes
+        .iter()
+        .filter(|change| change["change"]["actions"] != serde_json::json!(["no-op"]))
+        .flat_map(|change| {
+            let kind = change["type"].as_str().unwrap();
+            let differs = differences(&change["change"]);
+            let unknown = differs.into_iter().filter(|attribute| !known(kind, attribute)).collect::<Vec<_>>();
+            unknown.into_iter().map(move |attribute| format!("{}: {attribute}", change["address"]))
+        })
+        .collect();
+    assert_eq!(left, [""; 0], "a second plan has these to do");
+}
+
+/// Names of the attributes that a change would change; the actions too, if it makes or deletes.
+fn differences(change: &Value) -> BTreeSet<String> {
+    if change["actions"] != serde_json::json!(["update"]) {
+        return [change["actions"].to_string()].into();
+    }
+    let after = change["after"].as_object().unwrap();
+    let unknown = change["after_unknown"].as_object().unwrap();
+    let differs = after.iter().filter(|(name, value)| change["before"][*name] != **value).map(|(name, _)| name);
+    let names = differs.chain(unknown.iter().filter(|(_, is)| **is == Value::Bool(true)).map(|(name, _)| name));
+    names.cloned().collect()
+}
+
+/// `init` makes a file of the outputs that is valid, and for which the controller's role has exactly the policy that the command
+/// prints.
+fn init_takes_what_was_made(ground: &Ground, slots: usize) {
+    let outputs = ground.run(&["output", "-json"]);
+    let path = ground.infra().join("outputs.json");
+    fs::write(&path, &outputs).unwrap();
+    let file = ground.infra().join("cluster.yaml");
+    let mut init = hermitcrab();
+    init.args(["init", "-", "--image", "ami-0bbbbbbbbbbbbbbbb", "--from-terraform"]).arg(&path);
+    let written = content(init);
+    fs::write(&file, &written).unwrap();
+    let mut validate = hermitcrab();
+    content({
+        validate.arg("validate").arg(&file);
+        validate
+    });
+    let outputs: Value = serde_json::from_str(&outputs).unwrap();
+    let made = outputs["slots"]["value"].as_object().unwrap();
+    assert_eq!(made.len(), slots);
+    for (name, slot) in made {
+        let declared = ["zone", "subnet"].map(|field| slot[field].as_str().unwrap());
+        let line = written.lines().find(|line| line.contains(&format!("name: {name},"))).unwrap_or_default();
+        assert!(declared.iter().all(|one| line.contains(one)), "{name} is {declared:?}, and the file says: {line}");
+    }
+    let key = outputs["kms_key"]["value"].as_str();
+    for (output, more) in [("controller_policy", None), ("rehearsal_policy", Some("--rehearse"))] {
+        let mut iam_policy = hermitcrab();
+        iam_policy.arg("iam-policy").arg(&file).args(more);
+        iam_policy.args(key.map(|key| ["--kms-key", key]).into_iter().flatten());
+        let printed: Value = serde_json::from_str(&content(iam_policy)).unwrap();
+        let in_force: Value = serde_json::from_str(outputs[output]["value"].as_str().unwrap()).unwrap();
+        assert_eq!(in_force, printed, "{output}");
+    }
+}
+
+fn hermitcrab() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_hermitcrab"))
+}
+
+/// As the README says it: what must outlive the rest is taken out of the state, and then everything goes.
+fn all_of_it_goes(ground: &Ground) {
+    let kept = ground.run(&["state", "list"]);
+    if kept.contains("aws_kms_key.volumes") {
+        let readme = fs::read_to_string("infra/README.md").unwrap();
+        let keeps = readme.lines().find_map(|line| line.strip_prefix("terraform state rm "));
+        let address = keeps.expect("the README says how the key is kept").trim_matches('\'');
+        ground.run(&["state", "rm", address]);
+    }
+    ground.with_variables(&["destroy", "-auto-approve"]);
+    assert_eq!(ground.run(&["state", "list"]), "", "all of it is destroyed");
+    let left = what_is_left(ground);
+    assert_eq!(left, [""; 0], "and AWS has none of it");
+}
+
+/// Whatever bears the cluster's name in moto still. Of a key moto shows that it is there, which is what is wanted.
+fn what_is_left(ground: &Ground) -> Vec<String> {
+    let asks = [
+        ("ec2", "DescribeVpcs", "2016-11-15"),
+        // What is terminated is shown for an hour.
+        ("ec2", "DescribeInstances&Filter.1.Name=instance-state-name&Filter.1.Value.1=running", "2016-11-15"),
+        ("ec2", "DescribeSubnets", "2016-11-15"),
+        ("ec2", "DescribeSecurityGroups", "2016-11-15"),
+        ("ec2", "DescribeAddresses", "2016-11-15"),
+        ("ec2", "DescribeLaunchTemplates", "2016-11-15"),
+        ("autoscaling", "DescribeAutoScalingGroups", "2011-01-01"),
+        ("iam", "ListRoles", "2010-05-08"),
+        ("iam", "ListInstanceProfiles", "2010-05-08"),
+        ("iam", "ListOpenIDConnectProviders", "2010-05-08"),
+        ("s3", "ListBuckets", ""),
+    ];
+    let ask = |(service, action, version): (&str, &str, &str)| {
+        let answer = crate::ask::ask(ground.endpoint(), service, action, version);
+        answer.contains(CLUSTER).then(|| format!("{action}: {answer}"))
+    };
+    asks.into_iter().filter_map(ask).collect()
+}

@@ -1,0 +1,165 @@
+//! Terraform, its AWS provider, and moto in the place of AWS.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use crate::ask::ask;
+use crate::fetch::fetch;
+use crate::moto::Moto;
+use crate::relay::{Answers, relay};
+
+/// A copy of `infra/`, which is applied to a moto of its own.
+pub struct Ground {
+    folder: tempfile::TempDir,
+    endpoint: String,
+    variables: PathBuf,
+    _moto: Moto,
+}
+
+impl Ground {
+    /// Prepares everything for `apply`, or says what cannot be had.
+    pub fn prepare(variables: &str) -> Result<Self, String> {
+        let [moto] = fetch(["moto"])?;
+        let moto = Moto::start(&moto, &[])?;
+        let folder = tempfile::tempdir().unwrap();
+        copy(Path::new("infra"), &folder.path().join("infra"));
+        copy(Path::new("deploy/systemd"), &folder.path().join("deploy/systemd"));
+        // The state lies in the folder instead of a bucket. Nothing else is different from what a user applies.
+        let local = "terraform {\n  backend \"local\" {}\n}\n";
+        fs::write(folder.path().join("infra/backend_override.tf"), local).unwrap();
+        fs::write(folder.path().join("terraform.rc"), provider_installation()).unwrap();
+        let named = folder.path().join("test.tfvars");
+        // A group of somebody's, which is there.
+        let groups = ask(&moto.url, "ec2", "DescribeSecurityGroups", "2016-11-15");
+        let somebodys = groups.split("<groupId>").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
+        fs::write(&named, variables.replace("sg-0c0ffee0c0ffee000", somebodys)).unwrap();
+        let endpoint = relay(&moto.url, default_key());
+        let ground = Self { folder, endpoint, variables: named, _moto: moto };
+        let init = ground.terraform(&["init"]);
+        if !init.status.success() {
+            return Err(last_words(&init));
+        }
+        Ok(ground)
+    }
+
+    pub fn infra(&self) -> PathBuf {
+        self.folder.path().join("infra")
+    }
+
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Runs Terraform, which must succeed.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.terraform(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "terraform {arguments:?} fails:\n{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        said
+    }
+
+    /// Runs Terraform with the variables of this ground.
+    pub fn with_variables(&self, arguments: &[&str]) -> String {
+        let variables = format!("-var-file={}", self.variables.display());
+        self.run(&[arguments, &["-input=false", &variables]].concat())
+    }
+
+    /// Makes the plan of another apply, and gives it as Terraform describes it to programs.
+    pub fn plan(&self) -> Value {
+        let file = self.folder.path().join("second.plan");
+        self.with_variables(&["plan", &format!("-out={}", file.display())]);
+        serde_json::from_str(&self.run(&["show", "-json", file.to_str().unwrap()])).unwrap()
+    }
+
+    fn terraform(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new("terraform");
+        command.current_dir(self.infra()).args(arguments).stdin(Stdio::null());
+        command.env("TF_CLI_CONFIG_FILE", self.folder.path().join("terraform.rc"));
+        command.env("TF_IN_AUTOMATION", "1").env("CHECKPOINT_DISABLE", "1").env("TF_CLI_ARGS", "-no-color");
+        for variable in ["TF_PLUGIN_CACHE_DIR", "TF_DATA_DIR", "TF_WORKSPACE", "AWS_PROFILE", "AWS_SESSION_TOKEN"] {
+            command.env_remove(variable);
+        }
+        command.env("AWS_ENDPOINT_URL", self.endpoint()).env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").env("AWS_SECRET_ACCESS_KEY", "of nobody");
+        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+        command.output().unwrap_or_else(|error| panic!("terraform cannot be run: {error}"))
+    }
+}
+
+/// Answers for the account's default key for EBS, which moto keeps none of.
+fn default_key() -> Arc<Answers> {
+    let key = Mutex::new("alias/aws/ebs".to_owned());
+    Arc::new(move |body: &str| {
+        let parameter = |name: &str| body.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        let action = parameter("Action").filter(|action| action.ends_with("EbsDefaultKmsKeyId"))?;
+        let mut key = key.lock().unwrap();
+        match action.strip_suffix("EbsDefaultKmsKeyId") {
+            Some("Modify") => *key = parameter("KmsKeyId")?.replace("%3A", ":").replace("%2F", "/"),
+            Some("Reset") => *key = "alias/aws/ebs".to_owned(),
+            _ => (),
+        }
+        Some(format!("<{action}Response><kmsKeyId>{key}</kmsKeyId></{action}Response>"))
+    })
+}
+
+fn last_words(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = text.lines().map(|line| line.trim_matches(['│', ' '])).find(|line| line.starts_with("Error"));
+    told.unwrap_or("terraform init fails").to_owned()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        match name.to_str().unwrap() {
+            name if name.starts_with('.') || name.contains("tfstate") => (),
+            _ if path.is_dir() => copy(&path, &to.join(name)),
+            _ => drop(fs::copy(&path, to.join(name)).unwrap()),
+        }
+    }
+}
+
+/// Terraform's configuration. The provider of this machine is taken if there is one, because most machines that test reach no
+/// registry of Terraform's; else Terraform looks where it always does.
+fn provider_installation() -> String {
+    let mirror = |folder: PathBuf| {
+        format!("provider_installation {{\n  filesystem_mirror {{\n    path = {:?}\n  }}\n}}\n", folder.display())
+    };
+    mirror_of_the_provider().map(mirror).unwrap_or_default()
+}
+
+/// Finds a folder in which the AWS provider lies as a filesystem mirror has it: `HOST/hashicorp/aws/VERSION/PLATFORM/PROGRAM`.
+fn mirror_of_the_provider() -> Option<PathBuf> {
+    let home = env::var("HOME").unwrap_or_default();
+    let cache = env::var("TF_PLUGIN_CACHE_DIR").unwrap_or_default();
+    let usual = [
+        cache,
+        format!("{home}/.terraform.d"),
+        format!("{home}/.local/share/terraform"),
+        "/usr/local/share/terraform".to_owned(),
+        "/usr/share/terraform".to_owned(),
+        "/opt".to_owned(),
+        "/".to_owned(),
+    ];
+    usual.iter().filter(|folder| Path::new(folder).is_dir()).find_map(|folder| mirror_below(folder))
+}
+
+fn mirror_below(folder: &str) -> Option<PathBuf> {
+    let mut find = Command::new("find");
+    find.args([folder, "-xdev", "-maxdepth", "9", "-type", "f", "-name", "terraform-provider-aws_v*"]);
+    let found = String::from_utf8(find.stderr(Stdio::null()).output().ok()?.stdout).ok()?;
+    let is_a_mirrors = |path: &&str| path.contains("/registry.terraform.io/hashicorp/aws/");
+    let program = Path::new(found.lines().find(is_a_mirrors)?);
+    program.ancestors().nth(6).map(Path::to_path_buf)
+}

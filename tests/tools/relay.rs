@@ -1,0 +1,53 @@
+//! Stands before moto, and answers the calls that moto does not know.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+/// Gives the answer to a call's body, or none where moto has one.
+pub type Answers = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// Passes everything on to moto but what has an answer, and returns where it listens.
+pub fn relay(moto: &str, answers: Arc<Answers>) -> String {
+    let moto = moto.trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let (moto, answers) = (moto.clone(), Arc::clone(&answers));
+            thread::spawn(move || {
+                let _ = serve(stream, &moto, &*answers);
+            });
+        }
+    });
+    url
+}
+
+fn serve(mut client: TcpStream, moto: &str, answers: &Answers) -> io::Result<()> {
+    let mut reader = BufReader::new(client.try_clone()?);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head)? == 0 {
+                return Ok(());
+            }
+        }
+        let header = |name: &str| {
+            let mut lines = head.lines();
+            lines.find_map(|line| line.to_lowercase().strip_prefix(name).map(|value| value.trim().to_owned()))
+        };
+        let mut body = vec![0; header("content-length:").and_then(|length| length.parse().ok()).unwrap_or(0)];
+        reader.read_exact(&mut body)?;
+        if let Some(answer) = answers(&String::from_utf8_lossy(&body)) {
+            write!(client, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{answer}", answer.len())?;
+            continue;
+        }
+        let mut server = TcpStream::connect(moto)?;
+        let (first, rest) = head.split_once("\r\n").unwrap();
+        write!(server, "{first}\r\nconnection: close\r\n{rest}")?;
+        server.write_all(&body)?;
+        io::copy(&mut server, &mut client)?;
+        return Ok(());
+    }
+}
