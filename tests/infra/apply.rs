@@ -55,18 +55,33 @@ fn with_everything() {
     walk_and(&rest.join("\n"), 3, crate::roles::do_what_they_are_for);
 }
 
+/// The name of a group in a policy has two colons beside each other with a star between, and is no account.
+#[test]
+fn a_policy_of_another_account_is_refused_at_the_plan() {
+    let ours = fs::read_to_string("infra/policies/controller-group.json").unwrap();
+    let theirs = tempfile::NamedTempFile::new().unwrap();
+    fs::write(theirs.path(), ours.replace("123456789012", "210987654321")).unwrap();
+    let variables = format!("{ALWAYS}controller_policy_file = {:?}\n", theirs.path().display().to_string());
+    let Some(ground) = ground(&variables) else { return };
+    let said = ground.refused();
+    assert!(said.contains("names another account"), "{said}");
+}
+
+/// Everything for `apply`; none where something cannot be had, which is said.
+fn ground(variables: &str) -> Option<Ground> {
+    if Command::new("terraform").arg("version").output().is_err() {
+        left_out("terraform", "it is not on PATH");
+        return None;
+    }
+    Ground::prepare(variables).map_err(|why| left_out("Terraform's AWS provider", &why)).ok()
+}
+
 fn walk(variables: &str, slots: usize) {
     walk_and(variables, slots, |_| ());
 }
 
 fn walk_and(variables: &str, slots: usize, look: impl FnOnce(&Ground)) {
-    if Command::new("terraform").arg("version").output().is_err() {
-        return left_out("terraform", "it is not on PATH");
-    }
-    let ground = match Ground::prepare(&format!("{ALWAYS}{variables}\n")) {
-        Ok(ground) => ground,
-        Err(why) => return left_out("Terraform's AWS provider", &why),
-    };
+    let Some(ground) = ground(&format!("{ALWAYS}{variables}\n")) else { return };
     ground.with_variables(&["apply", "-auto-approve"]);
     nothing_is_left_to_do(&ground);
     init_takes_what_was_made(&ground, slots);

@@ -73,6 +73,14 @@ impl Ground {
         self.run(&[arguments, &["-input=false", &variables]].concat())
     }
 
+    /// Runs a plan that must fail, and gives what Terraform says.
+    pub fn refused(&self) -> String {
+        let variables = format!("-var-file={}", self.variables.display());
+        let output = self.terraform(&["plan", "-input=false", &variables]);
+        assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// Makes the plan of another apply, and gives it as Terraform describes it to programs.
     pub fn plan(&self) -> Value {
         let file = self.folder.path().join("second.plan");
