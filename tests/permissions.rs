@@ -1,4 +1,4 @@
-//! What `iam-policy` prints, put before an IAM evaluator that others wrote: every call of ours is allowed on every resource that AWS
+//! Policies that `iam-policy` prints, put before an IAM evaluator that others wrote: every call of ours is allowed on every resource that AWS
 //! authorises it on, the same call on anything that is not ours is denied, and nothing in a policy can be left out.
 
 #![allow(clippy::unwrap_used)] // A test may panic.
@@ -29,7 +29,7 @@ use place::Place;
 struct Expectation {
     request: Request,
     answer: Answer,
-    /// What goes wrong if AWS answers otherwise.
+    /// Reason, for whoever sees another answer.
     what: String,
 }
 

@@ -74,7 +74,7 @@ fn every_region_of_awss_lies_in_the_partition_that_we_say() {
     }
 }
 
-/// What a file may say of a volume's type is what EC2 has, but for those that want further settings.
+/// A file may name every type that EC2 has, but for those that want further settings.
 #[test]
 fn every_type_of_volume_that_a_file_may_name_is_one_of_ec2s() {
     let written = std::fs::read_to_string("tests/aws/words.json").unwrap();

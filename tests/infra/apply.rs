@@ -177,7 +177,7 @@ fn all_of_it_goes(ground: &Ground) {
 fn what_is_left(ground: &Ground) -> Vec<String> {
     let asks = [
         ("ec2", "DescribeVpcs", "2016-11-15"),
-        // What is terminated is shown for an hour.
+        // A terminated instance is shown for an hour.
         ("ec2", "DescribeInstances&Filter.1.Name=instance-state-name&Filter.1.Value.1=running", "2016-11-15"),
         ("ec2", "DescribeSubnets", "2016-11-15"),
         ("ec2", "DescribeSecurityGroups", "2016-11-15"),

@@ -94,7 +94,7 @@ pub fn pass(place: &Place, role: &str, to: &str) -> Request {
     place.request("iam:PassRole", &place.role(role), json!({ "iam:PassedToService": to }))
 }
 
-/// What EC2 asks of KMS for whoever makes a volume.
+/// Lists the requests that EC2 sends to KMS for whoever makes a volume.
 fn keys(place: &Place) -> Vec<Request> {
     let mut calls = vec![place.request("kms:DescribeKey", &place.key(), json!({}))];
     for action in ["Decrypt", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"] {

@@ -100,12 +100,12 @@ impl Tags {
         self
     }
 
-    /// What AWS knows of a resource that is there.
+    /// Says these tags of a resource that is there.
     pub fn there(&self) -> Value {
         self.context("aws:ResourceTag", false)
     }
 
-    /// What AWS knows of a resource that a request makes, or of tags that it sets.
+    /// Says these tags of a resource that a request makes, or tags.
     pub fn requested(&self) -> Value {
         self.context("aws:RequestTag", true)
     }

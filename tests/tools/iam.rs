@@ -12,7 +12,7 @@ use crate::fetch::fetch;
 /// One thing that is asked of AWS: an action on one resource, with what AWS knows of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Request {
-    /// Who asks, as an ARN.
+    /// ARN of the role that asks.
     pub principal: String,
     pub account: String,
     /// E.g. `ec2:StopInstances`.
