@@ -33,7 +33,7 @@ mod volumes;
 
 pub use group::ScalingGroup;
 pub use happened::{Due, Happened, Span};
-pub use records::{Disk, Holdings, Machine, Protection};
+pub use records::{Disk, Machine, Protection};
 pub use region::{Fresh, Region};
 pub use shown::{Moments, OLDEST, OLDEST_TAGS};
 pub use throttle::Bucket;

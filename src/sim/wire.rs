@@ -15,7 +15,6 @@ use std::net::IpAddr;
 use crate::ids::ClusterName;
 use crate::time::Timestamp;
 
-use super::ec2::Holdings;
 use super::handle::World;
 use super::members::Request as MemberRequest;
 use super::world::Cluster;
@@ -147,9 +146,7 @@ impl Wire {
     /// Puts an endpoint before a world. Its clock is the world's own.
     pub fn new(world: &World) -> Self {
         // Resources of nobody's are kept under no name.
-        world.with(|state| {
-            state.region.clusters.entry(ClusterName::from("")).or_insert_with(Holdings::default).shown.outdate()
-        });
+        world.with(|state| state.region.clusters.entry(ClusterName::from("")).or_default().shown.outdate());
         Self { world: world.clone(), face: Face::default(), notes: RefCell::default() }
     }
 

@@ -140,7 +140,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("wire/xml",          &[]),
     ("wire/problem",      &["words", "wire/xml"]),
     ("wire/params",       &["wire/problem"]),
-    ("wire/notes",        &[]),
+    ("wire/notes",        &["time"]),
     ("wire/face",         &["time"]),
     ("wire/listing",      &["wire/xml", "wire/problem", "wire/params"]),
     ("wire/asked",        &["words", "ec2", "world", "wire/problem", "wire/params", "wire/notes", "wire/face"]),
@@ -154,7 +154,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
                             "wire/instances", "wire/volumes", "wire/facts", "wire/changes"]),
     ("wire/marks",        &["ec2", "wire/xml", "wire/problem", "wire/asked", "wire/tags"]),
     ("wire/groups",       &["ec2", "wire/xml", "wire/problem", "wire/params", "wire/asked", "wire/tags"]),
-    ("wire",              &["ec2", "members", "world", "handle", "wire/xml", "wire/problem", "wire/params", "wire/notes", "wire/face",
+    ("wire",              &["members", "world", "handle", "wire/xml", "wire/problem", "wire/params", "wire/notes", "wire/face",
                             "wire/listing", "wire/asked", "wire/tags", "wire/instances", "wire/volumes", "wire/facts", "wire/changes", "wire/launch", "wire/moves",
                             "wire/marks", "wire/groups"]),
 ]};

