@@ -14,6 +14,8 @@ use libtest_mimic::{Arguments, Trial};
 #[path = "tools/cases.rs"]
 mod cases;
 
+#[path = "guest/addresses.rs"]
+mod addresses;
 #[path = "guest/consul.rs"]
 mod consul;
 #[path = "guest/copies.rs"]
@@ -47,7 +49,8 @@ fn main() -> ExitCode {
     if let Some(why) = &missing {
         eprintln!("guest: its scripts are not run: {}", why.why());
     }
-    let cases = volumes::CASES.iter().chain(&copies::CASES).chain(&consul::CASES).chain(&image::CASES);
+    let cases =
+        volumes::CASES.iter().chain(&addresses::CASES).chain(&copies::CASES).chain(&consul::CASES).chain(&image::CASES);
     let trials = cases.map(|(name, case)| trial(name, *case, missing.clone())).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

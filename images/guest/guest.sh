@@ -91,6 +91,29 @@ plain() {
     [[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || refuse "$1 is no plain name: '$2'"
 }
 
+# ipv4 WHAT VALUE: refuses a value that is no IPv4 address.
+ipv4() {
+    [[ $2 =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || refuse "$1 is no IPv4 address: '$2'"
+}
+
+# Whether a network interface of this machine has that address.
+has_ipv4() {
+    [[ -n "$(ip -oneline -4 address show to "$1/32" scope global)" ]]
+}
+
+# The address at which the member serves: the fixed one of its slot, once the machine has it, or the instance's own.
+member_address() {
+    local address
+    address="$(optional_tag hermitcrab:address)"
+    if [[ -z $address ]]; then
+        told local-ipv4
+        return
+    fi
+    ipv4 "the tag hermitcrab:address" "$address"
+    await "the fixed address $address, which EC2 moves here" has_ipv4 "$address"
+    echo "$address"
+}
+
 # Into `cluster` and `slot`: the cluster and the slot of this instance.
 identify() {
     cluster="$(tag hermitcrab:cluster)"

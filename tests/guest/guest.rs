@@ -138,7 +138,7 @@ impl Guest {
     }
 
     /// One of Consul's scripts, as it lies on the image: beside what it shares with the others.
-    fn installed(&self, script: &str) -> PathBuf {
+    pub fn installed(&self, script: &str) -> PathBuf {
         let lib = self.path("lib");
         fs::create_dir_all(&lib).unwrap();
         for file in ["images/guest/guest.sh", &format!("images/consul/common/files/{script}")] {

@@ -1,8 +1,10 @@
 //! Instance metadata as IMDSv2 gives them: to those who have asked for a token first.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -24,10 +26,25 @@ impl Metadata {
         let served = values.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                answer(stream, &served.lock().unwrap());
+                answer(stream.try_clone().unwrap(), stream, &served.lock().unwrap());
             }
         });
         Self { url, values }
+    }
+
+    /// Serves at a socket of that path too, which can be reached from every network namespace.
+    pub fn also_at(&self, path: &Path) {
+        let (listener, served) = (UnixListener::bind(path).unwrap(), self.values.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                answer(stream.try_clone().unwrap(), stream, &served.lock().unwrap());
+            }
+        });
+    }
+
+    /// Takes a value below `meta-data` away.
+    pub fn unset(&self, path: &str) {
+        self.values.lock().unwrap().remove(path);
     }
 
     /// Sets a value below `meta-data`.
@@ -46,8 +63,8 @@ impl Metadata {
     }
 }
 
-fn answer(mut stream: TcpStream, values: &BTreeMap<String, String>) {
-    let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+fn answer(asked: impl Read, mut stream: impl Write, values: &BTreeMap<String, String>) {
+    let lines = BufReader::new(asked).lines().map_while(Result::ok);
     let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
     let header = |name: &str| head.iter().any(|line| line.to_ascii_lowercase().starts_with(name));
     let request = head.first().map(String::as_str).unwrap_or_default();

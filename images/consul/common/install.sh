@@ -13,7 +13,7 @@ packages() {
     # Debian's own updates at boot may hold the lock.
     apt-get -qq -o DPkg::Lock::Timeout=300 update
     apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends \
-        awscli ca-certificates curl e2fsprogs systemd-resolved unzip xfsprogs
+        awscli ca-certificates curl e2fsprogs iproute2 systemd-resolved unzip xfsprogs
 }
 
 # The id is the same on every image, because the files on the volume bear it.
@@ -75,4 +75,4 @@ files
 install -d --group consul --mode 0750 /etc/consul.d/secrets
 update-initramfs -u
 systemctl daemon-reload
-systemctl enable hermitcrab-volumes.service consul.service
+systemctl enable hermitcrab-volumes.service hermitcrab-address.service consul.service
