@@ -5,12 +5,13 @@
 //! or late, without harm.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, Owner, SlotName, SnapshotId, Token, VolumeId,
-    VolumeName, Zone,
+    Attempt, ClusterName, Generation, ImageId, InstanceId, InterfaceId, MemberId, Owner, SlotName, SnapshotId, Token,
+    VolumeId, VolumeName, Zone,
 };
 use crate::make::{Make, UserData};
 use crate::spec::{ClusterSpec, SlotSpec};
@@ -70,6 +71,9 @@ pub enum CloudEffect {
     Detach { volume: VolumeId, instance: InstanceId, device: String },
     /// Attach a volume. Expects it `available`.
     Attach { volume: VolumeId, instance: InstanceId, device: String },
+    /// Move a fixed address to an instance's primary network interface, in that subnet. Expects it free, or at an instance of
+    /// the same slot that is stopped or terminated.
+    AssignAddress { address: Ipv4Addr, instance: InstanceId, interface: InterfaceId, subnet: String },
     /// Terminate an instance. Expects it marked retired, with no data volume attached.
     Terminate { instance: InstanceId },
     /// Mark an instance as no longer needed.
@@ -151,6 +155,9 @@ pub struct Launch {
     pub attempt: Attempt,
     /// The slot's volumes, so that the guest knows which to wait for.
     pub volumes: BTreeMap<VolumeName, VolumeId>,
+    /// The slot's fixed address, so that the guest knows which to wait for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
     /// The devices that the image fills, and whose volumes EC2 is to delete with the instance although the image says
     /// otherwise, e.g. `/dev/xvda`, each with the size that the image gives it in GiB. Else each instance would leave a root
     /// volume behind.
@@ -173,6 +180,7 @@ impl Launch {
             generation: spec.generation(),
             attempt: Attempt::default(),
             volumes: BTreeMap::new(),
+            address: slot.address,
             goes_with_it: BTreeMap::new(),
         }
     }
@@ -219,6 +227,7 @@ impl CloudEffect {
             Self::DeleteSnapshot { .. } => "delete-snapshot",
             Self::Detach { .. } => "detach",
             Self::Attach { .. } => "attach",
+            Self::AssignAddress { .. } => "assign-address",
             Self::Terminate { .. } => "terminate",
             Self::Retire { .. } => "retire",
             Self::Reject { .. } => "reject",
@@ -239,6 +248,7 @@ impl CloudEffect {
             | Self::Start { instance }
             | Self::Detach { instance, .. }
             | Self::Attach { instance, .. }
+            | Self::AssignAddress { instance, .. }
             | Self::Terminate { instance }
             | Self::Retire { instance }
             | Self::Tag { instance, .. }
@@ -270,6 +280,7 @@ impl CloudEffect {
             | Self::DeleteSnapshot { .. }
             | Self::Stop { .. }
             | Self::Start { .. }
+            | Self::AssignAddress { .. }
             | Self::Terminate { .. }
             | Self::Retire { .. }
             | Self::Reject { .. }

@@ -334,7 +334,7 @@ fn reading<T>(begun: Timestamp, result: Result<T, PortError>) -> Reading<T> {
 pub fn seats(view: &CloudView) -> Vec<Seat> {
     let running = view.instances.iter().filter(|instance| instance.state == InstanceState::Running);
     let seat = |instance: &Instance| {
-        Some(Seat { slot: instance.slot.clone(), instance: instance.id.clone(), address: instance.address? })
+        Some(Seat { slot: instance.slot.clone(), instance: instance.id.clone(), address: instance.asked_at()? })
     };
     running.filter_map(seat).collect()
 }

@@ -84,6 +84,10 @@ name! {
     SnapshotId
 }
 name! {
+    /// A network interface, `eni-…`.
+    InterfaceId
+}
+name! {
     /// An AMI, `ami-…`: always a literal id.
     ImageId
 }

@@ -115,6 +115,8 @@ pub enum Field {
     KeyName,
     /// The place of the slot, which is no part of a make.
     Subnet,
+    /// The slot's fixed address, which is no part of a make either.
+    Address,
     UserData,
 }
 
@@ -167,6 +169,7 @@ impl fmt::Display for Field {
             Self::SecurityGroups => "security groups",
             Self::KeyName => "key name",
             Self::Subnet => "subnet",
+            Self::Address => "address",
             Self::UserData => "user data",
         })
     }

@@ -21,9 +21,9 @@ pub mod volume;
 
 pub use claim::{Claim, ClaimRecord, Ending, FailedCreation, Purpose, Rehearsed, Remains, Verdict};
 pub use group::{Group, GroupMember, Launches, Lifecycle, Process, Recruit, Template, TemplateVersion};
-pub use instance::{Checks, Device, Instance, InstanceState, Origin, ScheduledEvent};
+pub use instance::{Checks, Device, Instance, InstanceState, Interface, Origin, ScheduledEvent};
 pub use membership::{Blocker, Health, Member, Membership, Pruning, is_version};
-pub use region::{Catalogue, Image, ImageDevice, ImageState};
+pub use region::{Catalogue, Image, ImageDevice, ImageState, UsedAddress};
 pub use setback::{Nature, Setback};
 pub use volume::{Attachment, AttachmentPhase, Settled, Snapshot, SnapshotPurpose, SnapshotState, Volume, VolumeState};
 

@@ -10,6 +10,7 @@ use crate::spec::ClusterSpec;
 pub mod answer;
 pub mod look;
 
+pub mod address;
 pub mod drift;
 pub mod slot_state;
 pub mod steps;

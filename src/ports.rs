@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::action::{ClaimEffect, CloudEffect, MemberEffect};
@@ -178,6 +178,8 @@ pub struct Wanted {
     pub images: BTreeSet<ImageId>,
     /// Instance types that specs name.
     pub instance_types: BTreeSet<String>,
+    /// Fixed addresses that specs declare.
+    pub addresses: BTreeSet<Ipv4Addr>,
     /// Auto Scaling groups that specs adopt, for the cluster of each.
     pub groups: BTreeMap<ClusterName, String>,
     /// The snapshots that throw-away copies of clusters begin with. Only rehearsals have any.

@@ -99,6 +99,7 @@ pub fn copy(original: &ClusterSpec, name: ClusterName) -> ClusterSpec {
     for slot in &mut copy.slots {
         let name: String = format!("rehearsal-{}", slot.name).chars().take(LONGEST).collect();
         slot.name = name.as_str().into();
+        slot.address = None; // the original keeps its own
     }
     copy
 }

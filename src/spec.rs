@@ -4,6 +4,7 @@
 //! and refused is in [`raw`] and [`load`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -170,6 +171,9 @@ pub struct SlotSpec {
     pub zone: Zone,
     /// The subnet of its instances, in that zone, e.g. `subnet-0a1b2c3d`.
     pub subnet: String,
+    /// The fixed private address of its member, which moves with the volumes, e.g. `10.0.1.10`. All slots have one, or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
 }
 
 /// The way in which a change is carried out.
@@ -267,6 +271,11 @@ impl ClusterSpec {
     /// Hashes the make of an instance that differs from the spec in nothing but its image.
     pub fn generation_on(&self, image: &ImageId) -> Generation {
         self.made.of(&self.instance, image).1
+    }
+
+    /// Says whether the slots have fixed addresses.
+    pub fn has_addresses(&self) -> bool {
+        self.slots.iter().any(|slot| slot.address.is_some())
     }
 
     /// Finds the declared slot of that name.

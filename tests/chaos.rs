@@ -33,12 +33,16 @@ const THREE: &str = "desired-state/prod/consul.yaml";
 const FIVE: &str = "tests/fixtures/consul-5.yaml";
 const RECREATE: &str = "tests/fixtures/consul-recreate.yaml";
 const VOLUMES: &str = "tests/fixtures/consul-volumes.yaml";
+const ADDRESSES: &str = "tests/fixtures/consul-addresses.yaml";
 const GROUP: &str = "tests/fixtures/consul-group.yaml";
 
 const SURGE: Case = Case { file: THREE, beginning: Beginning::Upgrade };
 const RECREATED: Case = Case { file: RECREATE, beginning: Beginning::Upgrade };
 const SEVERAL_VOLUMES: Case = Case { file: VOLUMES, beginning: Beginning::Upgrade };
 const ROLLED_BACK: Case = Case { file: THREE, beginning: Beginning::BadUpgrade };
+const WITH_ADDRESSES: Case = Case { file: ADDRESSES, beginning: Beginning::Upgrade };
+const ADDRESSES_ROLLED_BACK: Case = Case { file: ADDRESSES, beginning: Beginning::BadUpgrade };
+const ADDRESSES_FROM_NOTHING: Case = Case { file: ADDRESSES, beginning: Beginning::Nothing };
 const FROM_NOTHING: Case = Case { file: THREE, beginning: Beginning::Nothing };
 const HEALED: Case = Case { file: THREE, beginning: Beginning::Loss };
 
@@ -47,11 +51,14 @@ const GROUP_ROLLED_BACK: Case = Case { file: GROUP, beginning: Beginning::BadUpg
 const GROUP_FROM_NOTHING: Case = Case { file: GROUP, beginning: Beginning::Nothing };
 const GROUP_HEALED: Case = Case { file: GROUP, beginning: Beginning::Loss };
 
-const EVERY_CASE: [Case; 10] = [
+const EVERY_CASE: [Case; 13] = [
     SURGE,
     RECREATED,
     SEVERAL_VOLUMES,
     ROLLED_BACK,
+    WITH_ADDRESSES,
+    ADDRESSES_ROLLED_BACK,
+    ADDRESSES_FROM_NOTHING,
     FROM_NOTHING,
     HEALED,
     GROUPED,
@@ -128,6 +135,21 @@ fn a_crash_at_any_point_of_any_call_of_a_recreation_changes_nothing() {
 #[test]
 fn a_crash_at_any_point_of_any_call_with_several_volumes_changes_nothing() {
     each_call_meets(&SEVERAL_VOLUMES, &CRASHES);
+}
+
+#[test]
+fn a_crash_at_any_point_of_any_call_with_addresses_changes_nothing() {
+    each_call_meets(&WITH_ADDRESSES, &CRASHES);
+}
+
+#[test]
+fn a_crash_at_any_point_of_any_call_of_a_rollback_with_addresses_changes_nothing() {
+    each_call_meets(&ADDRESSES_ROLLED_BACK, &CRASHES);
+}
+
+#[test]
+fn a_crash_at_any_point_of_any_call_of_a_creation_with_addresses_changes_nothing() {
+    each_call_meets(&ADDRESSES_FROM_NOTHING, &CRASHES);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use hermitcrab::action::expects::{Condition, Expectation, Finding};
 use hermitcrab::action::facts::Facts;
 use hermitcrab::action::{CloudEffect, CreateVolume, Launch};
 use hermitcrab::ids::{Attempt, InstanceId, Token, VolumeId};
+use hermitcrab::observed::InstanceState;
 use hermitcrab::ports::{Clock, Cloud, Decision, Outcome};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
@@ -97,6 +98,32 @@ impl Settled {
     fn change(&self, slot: &str, effect: &CloudEffect) -> Outcome {
         block_on(&self.world, Cloud::change(&self.world, &self.spec, Some(&slot.into()), effect, &AT_ANY_TIME)).unwrap()
     }
+}
+
+#[test]
+fn an_address_is_never_taken_from_somebody_else() {
+    let (spec, owner, slot) = (spec(), owner(), slot());
+    let (effect, prepare) = effects().into_iter().find(|(effect, _)| effect.name() == "assign-address").unwrap();
+    let CloudEffect::AssignAddress { address, .. } = &effect else { panic!("{effect:?}") };
+    let finding = |change: &dyn Fn(&mut Facts)| {
+        let mut facts = facts();
+        prepare(&mut facts);
+        change(&mut facts);
+        let rows = effect.expects(&spec, &owner, Some(&slot));
+        rows.iter().map(|row| row.held_against(&facts)).find(|finding| *finding != Finding::Met)
+    };
+    assert_eq!(finding(&|_| ()), None);
+    assert_eq!(finding(&|facts| facts.addresses.clear()), None, "a free address");
+    let strangers = |facts: &mut Facts| {
+        facts.instances.get_mut(&InstanceId::from("i-old")).unwrap().cluster = None;
+    };
+    let Some(Finding::Impossible { code: "address-in-use", why }) = finding(&strangers) else { panic!("{address}") };
+    assert!(why.found.contains("eni-2 of i-old"), "{why:?}");
+    let runs = |facts: &mut Facts| {
+        facts.instances.get_mut(&InstanceId::from("i-old")).unwrap().state = InstanceState::Running;
+    };
+    let Some(Finding::Changed(why)) = finding(&runs) else { panic!("{address}") };
+    assert!(why.found.contains("which is running"), "{why:?}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ fn the_announced_steps_are_those_of_the_rollout() {
         "tests/fixtures/consul-5.yaml",
         "tests/fixtures/consul-9.yaml",
         "tests/fixtures/consul-recreate.yaml",
+        "tests/fixtures/consul-addresses.yaml",
         "tests/fixtures/consul-volumes.yaml",
         "tests/fixtures/consul-group.yaml",
     ] {

@@ -61,10 +61,10 @@ variants! { awaited, AWAITED, Awaited:
 Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch
 NoLateStop Joined Left Recruit SnapshotCompleted VolumeCopied NothingLate }
 variants! { why, WHY, Why:
-Outdated Lost New Stopped CannotStart Stuck Interrupted StepRefused NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack Superseded GivesWay Proven Forming WouldPrune Memory
+Outdated Lost New Stopped AddressLost CannotStart Stuck Interrupted StepRefused NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack Superseded GivesWay Proven Forming WouldPrune Memory
 Tags KeepStill OutOfStep LetGo TemplateBehind Unwanted }
 variants! { stall, STALL, Stall:
-VolumeMissing VolumeElsewhere VolumeTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Overdue Held RollbackFailed
+VolumeMissing VolumeElsewhere VolumeTaken AddressTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Overdue Held RollbackFailed
 ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed NotAsExpected CapacityUnavailable VolumeNotMade }
 variants! { rank, RANK, Rank: Unhealthy Maintenance LeaderFirst NonVoter Follower LeaderLast }
 
@@ -77,6 +77,7 @@ const EFFECTS: &[&str] = &[
     "snapshot",
     "detach",
     "attach",
+    "assign-address",
     "terminate",
     "retire",
     "reject",
@@ -225,7 +226,7 @@ fn cases() -> Vec<PathBuf> {
 fn moments(path: &Path) -> Vec<(String, Goal, ClusterSpec, Observation)> {
     let text = fs::read_to_string(path).unwrap();
     let case: Case = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let settled_on = case::Desired::default().spec(case.slots, case.volumes);
+    let settled_on = case.settled_on().spec(case.slots, case.volumes);
     let mut world = World::new(&settled_on, case.blank);
     let mut desired = case.desired.clone();
     let mut moments = Vec::new();

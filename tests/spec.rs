@@ -121,6 +121,15 @@ const MESSAGES: &[&str] = &[
     "cannot lie in two zones",
     "losing this zone would cost the quorum",
     "is not in region",
+    "is no private IPv4 address",
+    "give the address alone",
+    "is one of the first four addresses of",
+    "is the last address of",
+    "is not in `10.0.4.0/24`",
+    "is no CIDR block of a subnet",
+    "two slots with the address",
+    "has no `address`, and others have one",
+    "a slot of an adopted Auto Scaling group has no fixed address",
     // The rollout.
     "`bakeTime` is zero",
     "`joinDeadline` is zero",
@@ -195,6 +204,20 @@ fn two_clusters_that_adopt_one_group_are_both_refused() {
     assert_eq!(names(&loaded), ["consul-west"]);
     let refused = loaded.problems().filter(|problem| problem.message.contains("adopted more than once"));
     assert_eq!(refused.count(), 2);
+}
+
+#[test]
+fn two_clusters_with_one_address_in_a_subnet_are_both_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let with_addresses = fs::read_to_string("tests/fixtures/consul-addresses.yaml").unwrap();
+    put(&dir, "one.yaml", with_addresses.clone());
+    put(&dir, "two.yaml", with_addresses.replace("consul-addresses", "consul-other").replace("10.0.3.", "10.0.4."));
+    put(&dir, "there.yaml", with_addresses.replace("consul-addresses", "consul-there").replace("subnet-0", "subnet-1"));
+    let loaded = load(&[dir.path().into()]);
+    assert_eq!(names(&loaded), ["consul-there"]);
+    let refused =
+        loaded.problems().filter(|problem| problem.message.contains("is declared more than once in subnet-0"));
+    assert_eq!(refused.count(), 4, "two addresses in two files");
 }
 
 #[test]

@@ -5,20 +5,23 @@
 //! The AWS adapter and the simulated EC2 ask the same table, so that neither accepts what the other refuses.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
-use crate::ids::{InstanceId, Owner, SlotName, VolumeId};
+use crate::ids::{InstanceId, InterfaceId, Owner, SlotName, VolumeId};
 use crate::observed::InstanceState::{self, Pending, Running, ShuttingDown, Stopped, Stopping, Terminated};
 use crate::spec::ClusterSpec;
 
 use super::facts::Facts;
 use super::{CloudEffect, GroupEffect};
 
+mod address;
 mod condition;
 mod group;
 mod instance;
 mod snapshot;
 mod volume;
 
+pub use address::AddressCondition;
 pub use condition::{Condition, Difference, Mismatch, Ours, Purpose, Subject};
 pub use group::GroupCondition;
 pub use instance::InstanceCondition;
@@ -142,6 +145,9 @@ impl CloudEffect {
             }
             Self::Detach { volume, instance, .. } => detach(volume, instance, ours),
             Self::Attach { volume, instance, device } => attach(volume, instance, device, ours),
+            Self::AssignAddress { address, instance, interface, subnet } => {
+                assign(*address, subnet, instance, interface, ours)
+            }
             Self::Retire { instance } => vec![
                 Needs(of(instance, InstanceCondition::IsOurs(ours))),
                 Unless(of(instance, InstanceCondition::IsRetired)),
@@ -226,6 +232,25 @@ fn attach<'e>(volume: &'e VolumeId, instance: &'e InstanceId, device: &'e str, o
         Expectation::Needs(of(instance, InstanceCondition::ListsNot(volume))),
         Expectation::Possible(Condition::InOneZone { volume, instance }),
         Expectation::Possible(of(instance, InstanceCondition::HasFree(device))),
+    ]
+}
+
+/// Lists what the move of a fixed address expects: an instance that is there to have it, and nobody who serves at it.
+fn assign<'e>(
+    address: Ipv4Addr,
+    subnet: &'e str,
+    instance: &'e InstanceId,
+    interface: &'e InterfaceId,
+    ours: Ours<'e>,
+) -> Vec<Expectation<'e>> {
+    let is = |is| Condition::Address { address, subnet, is };
+    vec![
+        Expectation::Needs(of(instance, InstanceCondition::IsOurs(ours))),
+        Expectation::Needs(of(instance, InstanceCondition::In(LIVE))),
+        Expectation::Needs(of(instance, InstanceCondition::HasInterface(interface))),
+        Expectation::Unless(is(AddressCondition::IsAt(interface))),
+        Expectation::Possible(is(AddressCondition::MayMove(ours))),
+        Expectation::Needs(is(AddressCondition::HolderIs(AT_REST))),
     ]
 }
 

@@ -4,9 +4,11 @@
 //! Nothing here is required: a resource without our tags has facts as well, because somebody may have taken the tags off.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use crate::ids::{
-    Attempt, ClusterName, Generation, ImageId, InstanceId, Owner, SlotName, SnapshotId, VolumeId, VolumeName, Zone,
+    Attempt, ClusterName, Generation, ImageId, InstanceId, InterfaceId, Owner, SlotName, SnapshotId, VolumeId,
+    VolumeName, Zone,
 };
 use crate::observed::{
     Device, Group, Instance, InstanceState, Snapshot, SnapshotPurpose, SnapshotState, Volume, VolumeState,
@@ -21,6 +23,8 @@ pub struct Facts {
     pub volumes: BTreeMap<VolumeId, VolumeFacts>,
     /// Snapshots by id.
     pub snapshots: BTreeMap<SnapshotId, SnapshotFacts>,
+    /// Fixed addresses that were looked for, each with the network interface that has it; one that nothing has is left out.
+    pub addresses: BTreeMap<Ipv4Addr, AddressFacts>,
     /// The Auto Scaling group that the call is about.
     pub group: Option<Group>,
 }
@@ -50,6 +54,8 @@ pub struct InstanceFacts {
     pub devices: Vec<DeviceFacts>,
     /// Auto Scaling group that it is a member of.
     pub group: Option<String>,
+    /// Primary network interface, for as long as it has one.
+    pub interface: Option<InterfaceId>,
     /// Whether EC2 would refuse to terminate it, as far as that is known.
     pub is_protected: bool,
 }
@@ -70,6 +76,7 @@ impl InstanceFacts {
             zone: Some(seen.zone.clone()),
             devices: seen.devices.iter().map(DeviceFacts::of).collect(),
             group: seen.auto_scaling_group.clone(),
+            interface: seen.interface.as_ref().map(|interface| interface.id.clone()),
             is_protected: false,
         }
     }
@@ -164,6 +171,17 @@ impl VolumeFacts {
             VolumeState::Creating | VolumeState::Available | VolumeState::Deleted | VolumeState::Error => false,
         }
     }
+}
+
+/// A private address that a network interface has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AddressFacts {
+    /// Interface that has it.
+    pub interface: InterfaceId,
+    /// Instance that the interface belongs to, if it is one's.
+    pub instance: Option<InstanceId>,
+    /// Whether it is the interface's primary address, which never moves.
+    pub is_primary: bool,
 }
 
 /// A snapshot.

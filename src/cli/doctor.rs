@@ -69,6 +69,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         checks.extend(environment.time(spec).map(|theirs| checks::clock(environment.now(), theirs)));
         let seen = environment.look(spec);
         checks.extend(checks::of(spec, &seen));
+        checks.extend(checks::addresses(environment.addresses(spec)));
         checks.extend(checks::protection(&environment.protected(spec, &checks::to_be_replaced(spec, &seen))));
         Examined { cluster: spec.name.to_string(), checks }
     };

@@ -96,8 +96,9 @@ pub struct Args {
 
 fn slot(text: &str) -> Result<Slot, String> {
     let parts = text.split_once('=').and_then(|(name, rest)| Some((name, rest.split_once(':')?)));
-    let (name, (zone, subnet)) = parts.ok_or("write it as NAME=ZONE:SUBNET")?;
-    Ok(Slot { name: name.into(), zone: zone.into(), subnet: subnet.into() })
+    let (name, (zone, rest)) = parts.ok_or("write it as NAME=ZONE:SUBNET or NAME=ZONE:SUBNET:ADDRESS")?;
+    let (subnet, address) = rest.split_once(':').map_or((rest, None), |(subnet, address)| (subnet, Some(address)));
+    Ok(Slot { name: name.into(), zone: zone.into(), subnet: subnet.into(), address: address.map(Into::into) })
 }
 
 /// Runs the command.

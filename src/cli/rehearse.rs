@@ -143,6 +143,7 @@ impl Args {
             .make(&mut copy)
             .map_err(|unknown| Failure::new(unknown).hint("`--subnet ZONE=SUBNET` names a zone of the file's slots"))?;
         changed.extend(spec.capacity.group().map(|group| format!("instances of its own, not of {group}")));
+        changed.extend(spec.has_addresses().then(|| "addresses that EC2 chooses, not the fixed ones".to_owned()));
         let budget = Budget { member_down: self.max_down, write_stall: self.max_stall, part: self.timeout };
         Ok(Rehearsal { original: spec.name.clone(), copy, changed, from, budget })
     }

@@ -34,6 +34,7 @@ mod limit;
 pub mod operation;
 pub mod probe;
 mod protection;
+mod reserved;
 mod tags;
 
 use describe::{Facts, FirstSeen, Statuses};

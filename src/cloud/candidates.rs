@@ -1,10 +1,11 @@
 //! Instances that may be adopted, as they are: plain data.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::ids::{InstanceId, VolumeId, Zone};
 use crate::make::Make;
-use crate::observed::InstanceState;
+use crate::observed::{InstanceState, Interface};
 
 /// An instance that may be adopted.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +20,10 @@ pub struct Candidate {
     pub tags: BTreeMap<String, String>,
     pub volumes: Vec<CandidateVolume>,
     pub auto_scaling_group: Option<String>,
+    /// The private address that EC2 gave it.
+    pub address: Option<IpAddr>,
+    /// The primary network interface.
+    pub interface: Option<Interface>,
     /// The settings that no file can declare, e.g. `Elastic IP 192.0.2.1`.
     pub beyond: Vec<String>,
     /// The calls that EC2 refuses for it, e.g. `terminated`.

@@ -37,6 +37,8 @@ pub enum On {
     NewInstances,
     /// Snapshots that are made with our owner tag, of volumes that bear it.
     NewSnapshots,
+    /// Network interfaces that bear our owner tag.
+    OurInterfaces,
     /// Resources that bear our owner tag, or are being made.
     OurTags,
     /// The roles of the declared instance profiles.
@@ -51,13 +53,15 @@ pub enum On {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeededBy {
     EveryCluster,
+    /// Clusters whose slots have fixed addresses.
+    Addresses,
     /// Clusters with an instance profile.
     InstanceProfiles,
     /// Clusters that adopt an Auto Scaling group.
     Groups,
 }
 
-use NeededBy::{EveryCluster, Groups, InstanceProfiles};
+use NeededBy::{Addresses, EveryCluster, Groups, InstanceProfiles};
 
 /// Every action that the controller ever asks for.
 #[rustfmt::skip]
@@ -80,6 +84,10 @@ pub const PERMISSIONS: &[Permission] = &[
     needed("ec2:CreateVolume", "make the volume of a slot that never had one", On::NewVolumes, EveryCluster),
     needed("ec2:DetachVolume", "take a volume off an instance that is stopped", On::OurVolumesAndInstances, EveryCluster),
     needed("ec2:AttachVolume", "give it to the slot's new instance", On::OurVolumesAndInstances, EveryCluster),
+    needed("ec2:DescribeNetworkInterfaces", "who has a slot's fixed address", On::Everything, Addresses),
+    needed("ec2:DescribeSubnets", "whether a fixed address lies in its slot's subnet, for `doctor`", On::Everything, Addresses),
+    needed("ec2:GetSubnetCidrReservations", "whether EC2 is kept from giving a fixed address out, for `doctor`", On::Everything, Addresses),
+    needed("ec2:AssignPrivateIpAddresses", "move a slot's fixed address to its new instance", On::OurInterfaces, Addresses),
     needed("ec2:CreateSnapshot", "copy a volume before it moves, and before its cluster is destroyed", On::NewSnapshots, EveryCluster),
     needed("ec2:CreateTags", "remember what settled, failed or was retired", On::OurTags, EveryCluster),
     needed("ec2:DeleteTags", "forget that a generation failed, when a person says retry", On::OurTags, EveryCluster),
@@ -132,6 +140,7 @@ pub fn needed_for(specs: &[ClusterSpec]) -> impl Iterator<Item = &'static Permis
 fn needs(spec: &ClusterSpec, needed_by: NeededBy) -> bool {
     match needed_by {
         EveryCluster => true,
+        Addresses => spec.has_addresses(),
         InstanceProfiles => spec.instance.iam_instance_profile.is_some(),
         Groups => spec.capacity.group().is_some(),
     }

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 use tokio::sync::Mutex;
@@ -51,6 +52,7 @@ pub(super) enum Extent {
 struct Wants {
     image: ImageId,
     instance_type: String,
+    addresses: BTreeSet<Ipv4Addr>,
     group: Option<String>,
     copies: bool,
 }
@@ -116,6 +118,7 @@ impl Region {
             only: if extent == Extent::Busy { moving.clone() } else { BTreeSet::new() },
             images: wanted.values().map(|wants| wants.image.clone()).collect(),
             instance_types: wanted.values().map(|wants| wants.instance_type.clone()).collect(),
+            addresses: wanted.values().flat_map(|wants| &wants.addresses).copied().collect(),
             groups: groups.filter_map(|(name, wants)| Some((name.clone(), wants.group.clone()?))).collect(),
             copies: wanted.values().any(|wants| wants.copies),
         }
@@ -126,13 +129,15 @@ impl Wants {
     fn of(spec: &ClusterSpec) -> Self {
         let group = spec.capacity.group().map(str::to_owned);
         let (image, instance_type) = (spec.image.clone(), spec.instance.instance_type.clone());
-        Self { image, instance_type, group, copies: spec.origin.is_some() }
+        let addresses = spec.slots.iter().filter_map(|slot| slot.address).collect();
+        Self { image, instance_type, addresses, group, copies: spec.origin.is_some() }
     }
 
     fn are_among(&self, cluster: &ClusterName, wanted: &Wanted) -> bool {
         (wanted.only.is_empty() || wanted.only.contains(cluster))
             && wanted.images.contains(&self.image)
             && wanted.instance_types.contains(&self.instance_type)
+            && wanted.addresses.is_superset(&self.addresses)
             && wanted.groups.get(cluster) == self.group.as_ref()
             && (wanted.copies || !self.copies)
     }

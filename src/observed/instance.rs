@@ -1,12 +1,12 @@
 //! Instances, as EC2 shows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Attempt, Generation, InstanceId, Owner, SlotName, VolumeId, Zone};
+use crate::ids::{Attempt, Generation, InstanceId, InterfaceId, Owner, SlotName, VolumeId, Zone};
 use crate::make::Make;
 use crate::time::Timestamp;
 
@@ -39,6 +39,13 @@ pub struct Instance {
     pub subnet: String,
     /// The private address, once EC2 has given it one.
     pub address: Option<IpAddr>,
+    /// The primary network interface, for as long as EC2 shows one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<Interface>,
+    /// The fixed address that its guest waits for and its member serves at, from the tag `hermitcrab:address`; none where the
+    /// member serves at the private address that EC2 gave the instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_address: Option<Ipv4Addr>,
     /// The tags that are neither ours nor AWS's own.
     pub tags: BTreeMap<String, String>,
     /// The attached data volumes, as the instance view has them.
@@ -59,6 +66,32 @@ impl Instance {
             Origin::Adopted => None,
             Origin::Launched { attempt, .. } => Some(attempt),
         }
+    }
+
+    /// Says whether its primary network interface has that address as a secondary one.
+    pub fn has(&self, address: Ipv4Addr) -> bool {
+        self.interface.as_ref().is_some_and(|interface| interface.secondary.contains(&address))
+    }
+
+    /// Says whether it has the fixed address that its member serves at.
+    pub fn has_fixed_address(&self) -> bool {
+        self.fixed_address.is_some_and(|address| self.has(address))
+    }
+
+    /// Lists the secondary private addresses that are not the fixed one of its member.
+    pub fn secondary_beside_fixed(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        let secondary = self.interface.iter().flat_map(|interface| interface.secondary.iter().copied());
+        secondary.filter(|address| Some(*address) != self.fixed_address)
+    }
+
+    /// Gives the address at which its member's peers are to find it.
+    pub fn member_address(&self) -> Option<IpAddr> {
+        self.fixed_address.map(IpAddr::V4).or(self.address)
+    }
+
+    /// Gives the address at which its member can be asked now: the fixed one only once the instance has it.
+    pub fn asked_at(&self) -> Option<IpAddr> {
+        self.member_address().filter(|_| self.fixed_address.is_none() || self.has_fixed_address())
     }
 
     /// Finds the announced end of its host, if there is one: EC2 is going to stop the instance.
@@ -178,6 +211,14 @@ pub enum Checks {
     Impaired(String),
     /// EC2 does not answer, or with a word that we do not know.
     Unknown,
+}
+
+/// The primary network interface of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    pub id: InterfaceId,
+    /// The secondary private addresses: those that can be moved to another interface of the same subnet.
+    pub secondary: BTreeSet<Ipv4Addr>,
 }
 
 /// A data volume as its instance shows it.

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ImageId, Zone};
+use crate::ids::{ImageId, InstanceId, InterfaceId, Zone};
 
 /// The facts that were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,21 @@ pub struct Catalogue {
     pub xen_types: BTreeSet<String>,
     /// The availability zones that AWS reports as impaired, with its words.
     pub impaired_zones: BTreeMap<Zone, String>,
+    /// The fixed addresses that specs declare and that some network interface has, whoever's it is. They may be a minute old.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub used_addresses: Vec<UsedAddress>,
+}
+
+/// A private address that a network interface has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsedAddress {
+    /// The subnet of the interface: the same address may be used in another network.
+    pub subnet: String,
+    pub address: Ipv4Addr,
+    pub interface: InterfaceId,
+    /// The instance that the interface belongs to, if it is one's.
+    pub instance: Option<InstanceId>,
 }
 
 /// An AMI.

@@ -30,6 +30,8 @@ pub const COPY_OF: &str = "hermitcrab:copy-of";
 pub const GUEST: &str = "hermitcrab-guest";
 /// The value of that: a copied volume is cut off from the cluster that it was copied from, or refused.
 pub const ISOLATES_COPIES: &str = "isolates-copies";
+/// The fixed address that an instance's guest waits for: on instances, and readable within them.
+pub const ADDRESS: &str = "hermitcrab:address";
 /// The slots that have ever been initialised, separated by spaces.
 pub const SLOTS: &str = "hermitcrab:slots";
 /// The Auto Scaling group of an instance; AWS writes it.

@@ -1,6 +1,7 @@
 //! The five answers that a plan can be, as data. How they read is in [`super::explain`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::action::{Action, Effect};
@@ -78,6 +79,8 @@ pub enum Why {
     Leads,
     /// The launch came to nothing.
     LaunchFailed { reason: String },
+    /// The member's fixed address has got lost, and it serves at no other.
+    AddressLost,
     /// A volume was created and came to nothing.
     VolumeNotMade { reason: String },
     /// A volume got stuck on its way to an instance.
@@ -256,6 +259,8 @@ pub enum Stall {
     VolumeElsewhere { slot: SlotName, volume: VolumeId, zone: Zone, declared: Zone },
     /// An instance that is not one of the slot's has a volume of it.
     VolumeTaken { slot: SlotName, volume: VolumeId, by: InstanceId },
+    /// Something that is not the slot's has its fixed address, e.g. `eni-9 of i-9`.
+    AddressTaken { slot: SlotName, address: Ipv4Addr, by: String },
     /// The snapshot that a slot was to begin with can never be used.
     CopyFailed { slot: SlotName, volume: VolumeId, snapshot: SnapshotId },
     /// A volume is of no use as it is.

@@ -1,5 +1,7 @@
 //! The differences for which an instance is replaced, and those that are mended in place.
 
+use std::net::Ipv4Addr;
+
 use crate::make::{Drift, Field, Make, differences, drift};
 use crate::observed::Instance;
 use crate::spec::{ClusterSpec, SlotSpec};
@@ -10,7 +12,12 @@ use crate::spec::{ClusterSpec, SlotSpec};
 pub fn drifts(wanted: &Make, slot: &SlotSpec, instance: &Instance) -> Vec<Drift> {
     let mut drifts = differences(&instance.make, wanted);
     drifts.extend(drift(Field::Subnet, &instance.subnet, &slot.subnet, Clone::clone));
+    drifts.extend(drift(Field::Address, &instance.fixed_address, &slot.address, or_none));
     drifts
+}
+
+fn or_none(address: &Option<Ipv4Addr>) -> String {
+    address.map_or_else(|| "none".to_owned(), |address| address.to_string())
 }
 
 /// Says whether a declared tag is missing or has another value. Tags beyond the declared ones are nobody's business.

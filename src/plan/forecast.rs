@@ -3,6 +3,7 @@
 //!
 //! The steps are the planner's own lists less what is done, as they are taken while nothing goes wrong.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::ids::{ImageId, InstanceId, SlotName, VolumeId, VolumeName, Zone};
@@ -42,6 +43,10 @@ pub struct SlotForecast {
     pub to: ImageId,
     /// The volumes that move, or are made.
     pub volumes: Vec<(VolumeName, Option<VolumeId>)>,
+    /// The fixed address that moves with them.
+    pub address: Option<Ipv4Addr>,
+    /// The instance that has the address.
+    pub address_from: Option<InstanceId>,
     pub steps: Vec<TimedStep>,
     pub quorum: Quorum,
     pub member_down: Duration,
@@ -180,6 +185,11 @@ fn slot_forecast(
         from: old.map(|old| old.make.image.clone()),
         to: claim.map_or(&look.spec.image, |claim| &claim.image).clone(),
         volumes: slot.volumes.iter().map(|(v, there)| (v.name.clone(), there.map(|there| there.id.clone()))).collect(),
+        address: slot.spec.address,
+        address_from: slot.spec.address.and_then(|address| {
+            let holder = slot.instances.iter().find(|instance| instance.has(address))?;
+            Some(holder.id.clone())
+        }),
         quorum: Quorum {
             before: healthy,
             during: if steps.iter().any(|step| step.down) { healthy - own } else { healthy },

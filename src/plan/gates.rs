@@ -100,6 +100,7 @@ pub const GATES: &[Gate] = &[
     Gate { name: GateName::ImageUnavailable, ask: Ask::Repair(cloud::image_unavailable) },
     Gate { name: GateName::TypeUnsuitable, ask: Ask::Repair(preflight::type_unsuitable) },
     Gate { name: GateName::DeviceTaken, ask: Ask::Repair(preflight::device_taken) },
+    Gate { name: GateName::AddressTaken, ask: Ask::Upgrade(preflight::address_taken) },
     Gate { name: GateName::NotOwned, ask: Ask::Repair(cloud::not_owned) },
     Gate { name: GateName::OwnedByAutoscaling, ask: Ask::Repair(group::owned_by_autoscaling) },
     Gate { name: GateName::GroupUnusable, ask: Ask::Repair(group::group_unusable) },
@@ -186,7 +187,8 @@ pub fn taking_back_refusals(look: &Look<'_>, slot: &SlotLook<'_>, given_up: &Ins
 
 /// Says whether any member is at the address of an instance.
 fn has_joined(membership: &Membership, instance: &Instance) -> bool {
-    instance.address.is_some() && membership.members.iter().any(|member| member.address == instance.address)
+    let at = instance.asked_at();
+    at.is_some() && membership.members.iter().any(|member| member.address == at)
 }
 
 /// Asks every gate about replacing a slot, as `explain` shows it.

@@ -8,6 +8,7 @@ use crate::observed::{Instance, Snapshot, SnapshotState, Volume};
 use crate::spec::Original;
 use crate::time::{Timestamp, elapsed};
 
+use super::address;
 use super::answer::{Awaited, Plan, Stall, Why};
 use super::creation;
 use super::gates;
@@ -69,7 +70,7 @@ fn restorable<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'l SlotLook<'
 fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
     let name = || slot.spec.name.clone();
     match slot_state(look, slot) {
-        SlotState::Serving(_) => None,
+        SlotState::Serving(instance) => address::give_back(look, slot, instance),
         SlotState::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
         SlotState::Vacant { left } => Some(fill(look, slot, left)),
         SlotState::Interrupted { old, new } => Some(claim_again(look, slot, old, new)),
@@ -80,23 +81,25 @@ fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
     }
 }
 
-/// Starts an instance that was not stopped by a person, whoever holds the claim: this only brings a member back. One
-/// that could not be started of late is left to others for a while.
+/// Starts an instance that was not stopped by a person, or gives one its lost address back, whoever holds the claim: this
+/// only brings a member back. One that could not be started of late is left to others for a while.
 pub fn start_again(look: &Look<'_>) -> Option<Plan> {
     let claimed = look.record.held.as_ref().map(|claim| &claim.slot);
     let unclaimed = look.slots.iter().filter(|slot| Some(&slot.spec.name) != claimed);
     let starts = unclaimed.filter_map(|slot| match slot_state(look, slot) {
         SlotState::Down(instance) => start(look, slot, instance),
+        SlotState::Serving(instance) => address::give_back(look, slot, instance),
         _ => None,
     });
-    starts.into_iter().find(|plan| look.setback(plan).is_none())
+    starts.into_iter().find(|plan| matches!(plan, Plan::Act(..)) && look.setback(plan).is_none())
 }
 
 /// Starts an instance that EC2 has stopped, or a claim of ours that gave way.
 fn start(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Option<Plan> {
     let by_us = look.was_stopped_by_us(instance).then(|| "its replacement gave way to another slot".to_owned());
     let reason = instance.stopped_by_ec2().map(str::to_owned).or(by_us)?;
-    Some(look.act(slot, CloudEffect::Start { instance: instance.id.clone() }, Why::Stopped { reason }))
+    let start = || look.act(slot, CloudEffect::Start { instance: instance.id.clone() }, Why::Stopped { reason });
+    Some(address::give_back(look, slot, instance).unwrap_or_else(start))
 }
 
 /// Brings back a slot whose instance was stopped. One that EC2 has stopped and that cannot be started in time is

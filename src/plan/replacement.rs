@@ -115,7 +115,12 @@ impl Replacement<'_, '_> {
     }
 
     fn first_of(&self, list: &[Step], course: Course) -> Option<(Step, Plan)> {
-        list.iter().find_map(|step| Some((*step, self.outstanding(*step, course)?)))
+        let outstanding = |step: &Step| Some((*step, self.outstanding(*step, course)?));
+        let first = list.iter().find_map(outstanding)?;
+        let is_wait = matches!(first.1, Plan::Wait(_));
+        let meanwhile = first.0.meanwhile().filter(|step| is_wait && list.contains(step));
+        let acts = |(_, plan): &(Step, Plan)| matches!(plan, Plan::Act(..)) && self.look.setback(plan).is_none();
+        Some(meanwhile.and_then(|step| outstanding(&step)).filter(acts).unwrap_or(first))
     }
 
     /// Says what is outstanding of a step: the plan for its next move, or nothing where the step is done or not needed.
@@ -144,6 +149,7 @@ impl Replacement<'_, '_> {
             Step::Snapshot | Step::Detach => {
                 self.holder().is_some() || slot.present().all(|(_, volume)| look.place(volume) == Place::Free)
             }
+            Step::AssignAddress => new.is_some_and(Instance::has_fixed_address),
             Step::Attach => self.holder().is_some(),
             Step::JoinGroup => new.is_some_and(|new| member(new).is_some()),
             Step::Protect => new.is_some_and(|new| member(new).is_some_and(|member| member.protected)),

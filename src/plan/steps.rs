@@ -22,6 +22,7 @@ pub const SURGE: &[Step] = &[
     Step::Stop,
     Step::Snapshot,
     Step::Detach,
+    Step::AssignAddress,
     Step::Attach,
     Step::Prove,
     Step::Retire,
@@ -42,6 +43,7 @@ pub const RECREATE: &[Step] = &[
     Step::Launch,
     Step::JoinGroup,
     Step::Protect,
+    Step::AssignAddress,
     Step::Attach,
     Step::Prove,
     Step::Retire,
@@ -57,6 +59,7 @@ pub const HEAL: &[Step] = &[
     Step::Launch,
     Step::JoinGroup,
     Step::Protect,
+    Step::AssignAddress,
     Step::Attach,
     Step::Prove,
     Step::Settle,
@@ -70,6 +73,7 @@ pub const CREATE: &[Step] = &[
     Step::Launch,
     Step::JoinGroup,
     Step::Protect,
+    Step::AssignAddress,
     Step::Attach,
     Step::Prove,
     Step::Settle,
@@ -82,6 +86,7 @@ pub const TAKE_BACK: &[Step] = &[
     Step::Transfer,
     Step::Stop,
     Step::Detach,
+    Step::AssignAddress,
     Step::Attach,
     Step::Start,
     Step::Prove,
@@ -178,6 +183,8 @@ pub enum Step {
     Snapshot,
     /// A volume is detached from the stopped instance.
     Detach,
+    /// The slot's fixed address is moved to the instance that is to have it.
+    AssignAddress,
     /// A volume is attached to the instance that is to have it.
     Attach,
     /// The old instance is started again.
@@ -265,6 +272,12 @@ impl Step {
         self.facts().1 == Port::Cloud
     }
 
+    /// Names the step that is taken while this one is waited for: the address moves while the volume leaves, because neither
+    /// has to do with the other.
+    pub fn meanwhile(self) -> Option<Self> {
+        (self == Self::Detach).then_some(Self::AssignAddress)
+    }
+
     /// Says whether the step cannot be undone.
     pub fn is_destructive(self) -> bool {
         matches!(self, Self::Terminate | Self::DeleteVolume | Self::DeleteSnapshot)
@@ -291,6 +304,7 @@ impl Step {
             Self::Stop             => ("stop",                Port::Cloud,   STOP,           Times::Once),
             Self::Snapshot         => ("snapshot",            Port::Cloud,   CALL,           Times::EachLeaving),
             Self::Detach           => ("detach",              Port::Cloud,   DETACH,         Times::EachLeaving),
+            Self::AssignAddress    => ("assign-address",      Port::Cloud,   CALL,           Times::Once),
             Self::Attach           => ("attach",              Port::Cloud,   ATTACH,         Times::EachArriving),
             Self::Start            => ("start",               Port::Cloud,   LAUNCH,         Times::Once),
             Self::Prove            => ("prove",               Port::None,    JOIN,           Times::Once),
@@ -316,6 +330,7 @@ impl Step {
         match self {
             Self::Transfer => scope.transfers,
             Self::JoinGroup | Self::Protect | Self::LeaveGroup => spec.capacity.group().is_some(),
+            Self::AssignAddress => spec.has_addresses(),
             Self::Snapshot => volume.is_some_and(|volume| volume.snapshot_before_replace),
             _ => true,
         }

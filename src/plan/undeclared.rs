@@ -75,8 +75,8 @@ fn notes_of(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<String> {
                 }
             }
         }));
-        let beyond = instance.beyond.iter();
-        notes.extend(beyond.map(|beyond| {
+        let others = instance.secondary_beside_fixed().map(|address| format!("secondary private address {address}"));
+        notes.extend(instance.beyond.iter().cloned().chain(others).map(|beyond| {
             format!("{} of {name} has {beyond}, which no file declares and a replacement will not have", instance.id)
         }));
     }

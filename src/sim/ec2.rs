@@ -14,6 +14,7 @@ use crate::ids::{ClusterName, SlotName};
 use crate::observed::SnapshotPurpose;
 use crate::ports::Outcome;
 
+mod addresses;
 mod check;
 mod group;
 mod group_calls;
@@ -67,6 +68,7 @@ impl Region {
             Due::Instance(id, turn) => region.instance_turns(&id, turn),
             Due::Booted(id, turn) => region.instance_booted(&id, turn),
             Due::Checked(id, turn) => region.instance_checked(&id, turn),
+            Due::Address(id, address) => region.address_shown(&id, address),
             Due::Mounts(id, turn) => region.guest_mounts(id, turn),
             Due::Volume(id, turn) => region.volume_turns(&id, turn),
             Due::Snapshot(cluster, id) => region.snapshot_completes(&cluster, &id),
@@ -92,6 +94,7 @@ impl Region {
             CloudEffect::DeleteSnapshot { snapshot } => self.delete_snapshot(snapshot),
             CloudEffect::Detach { volume, instance, .. } => self.detach_volume(volume, instance),
             CloudEffect::Attach { volume, instance, device } => self.attach_volume(volume, instance, device),
+            CloudEffect::AssignAddress { address, interface, .. } => self.assign_address(*address, interface, true),
             CloudEffect::DeleteVolume { volume } => self.delete_volume(volume),
             CloudEffect::Recruit(wanted) => self.recruit_instance(call.cluster, wanted),
             CloudEffect::Group { group, effect } => self.send_to_group(group, effect),

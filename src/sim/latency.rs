@@ -51,6 +51,8 @@ const CREATE: Quantiles = Quantiles(&[(0, 1_000), (100, 3_000)]);
 const ATTACH: Quantiles = Quantiles(&[(0, 1_000), (50, 2_000), (100, 5_000)]);
 /// `detaching` to `available`.
 const DETACH: Quantiles = Quantiles(&[(0, 2_000), (50, 5_000), (95, 12_000), (100, 20_000)]);
+/// From `AssignPrivateIpAddresses` to the instance's metadata: some three seconds (ClusterLabs resource-agents 797).
+const REMAP: Quantiles = Quantiles(&[(0, 1_000), (50, 2_000), (95, 4_000), (100, 8_000)]);
 /// From a change of a group or of a member of it, to the group's noticing it.
 const NOTICES: std::ops::RangeInclusive<Millis> = 10_000..=40_000;
 
@@ -65,6 +67,7 @@ pub fn draw(span: Span, rng: &mut Rng) -> Millis {
         Span::Create => CREATE,
         Span::Attach => ATTACH,
         Span::Detach => DETACH,
+        Span::Remap => REMAP,
         Span::Notice => return rng.u64(NOTICES),
         Span::Exactly(span) => return span,
     };

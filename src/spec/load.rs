@@ -28,6 +28,7 @@ pub(in crate::spec) mod meaning;
 mod compare;
 pub mod edit;
 
+mod addresses;
 mod instance;
 mod rollout;
 mod slots;
@@ -129,6 +130,7 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
     }
     compare::refuse_shared_names(&mut loaded.files);
     compare::refuse_shared_groups(&mut loaded.files);
+    compare::refuse_shared_addresses(&mut loaded.files);
     loaded
 }
 

@@ -204,6 +204,15 @@ pub struct Slot {
     /// The subnet of its instances, in that zone.
     #[schemars(required, with = "String", extend("pattern" = "^subnet-[0-9a-z-]+$"))]
     pub subnet: Text,
+    /// The fixed private IPv4 address of its member, e.g. `10.0.1.10`: a secondary one, which moves to each new instance
+    /// with the volumes. All slots have one, or none has. Another address makes the slot's instance outdated.
+    #[serde(default)]
+    #[schemars(with = "String", extend("format" = "ipv4"))]
+    pub address: Text,
+    /// The CIDR block of the subnet, e.g. `10.0.1.0/24`. Nothing but a check: `address` must be in it, and be none that EC2 keeps.
+    #[serde(default)]
+    #[schemars(with = "String", extend("pattern" = "^[0-9.]+/(1[6-9]|2[0-8])$"))]
+    pub cidr: Text,
 }
 
 /// The way in which changes are carried out.

@@ -58,6 +58,7 @@ pub fn wanted(spec: &ClusterSpec) -> Wanted {
         only: BTreeSet::new(),
         images: [spec.image.clone()].into(),
         instance_types: [spec.instance.instance_type.clone()].into(),
+        addresses: spec.slots.iter().filter_map(|slot| slot.address).collect(),
         groups: BTreeMap::new(),
         copies: false,
     }

@@ -195,7 +195,7 @@ impl Case {
         let view = sweep.cluster(&spec.name);
         let running = view.instances.iter().filter(|instance| instance.state == InstanceState::Running);
         let seats: Vec<_> = running
-            .filter_map(|i| Some(Seat { slot: i.slot.clone(), instance: i.id.clone(), address: i.address? }))
+            .filter_map(|i| Some(Seat { slot: i.slot.clone(), instance: i.id.clone(), address: i.asked_at()? }))
             .collect();
         let membership = block_on(world, world.membership(&spec, &seats)).unwrap();
         let end = |slot: &SlotName| {

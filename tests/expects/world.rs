@@ -1,8 +1,9 @@
 //! Facts that every effect expects, and changes to them that it does not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
-use hermitcrab::action::facts::{DeviceFacts, Facts, InstanceFacts, SnapshotFacts, VolumeFacts};
+use hermitcrab::action::facts::{AddressFacts, DeviceFacts, Facts, InstanceFacts, SnapshotFacts, VolumeFacts};
 use hermitcrab::action::{CloudEffect, CreateVolume, GroupEffect, NewTemplateVersion, Recruitment};
 use hermitcrab::ids::{Attempt, InstanceId, Owner, SlotName, Token, VolumeId};
 use hermitcrab::make::UserData;
@@ -18,6 +19,8 @@ const VOLUME: &str = "vol-1";
 const SNAPSHOT: &str = "snap-1";
 pub const DEVICE: &str = "/dev/sdf";
 const GROUP: &str = "servers";
+const INTERFACE: &str = "eni-1";
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 10);
 
 /// A change to facts.
 pub type Change = fn(&mut Facts);
@@ -52,12 +55,14 @@ pub fn facts() -> Facts {
         zone: Some("us-east-1a".into()),
         devices: vec![device],
         group: None,
+        interface: Some(INTERFACE.into()),
         is_protected: false,
     };
     Facts {
         instances: [(INSTANCE.into(), instance)].into(),
         volumes: [(VOLUME.into(), volume())].into(),
         snapshots: BTreeMap::new(),
+        addresses: BTreeMap::new(),
         group: Some(group()),
     }
 }
@@ -158,12 +163,30 @@ fn instance_effects() -> Vec<(CloudEffect, Change)> {
             instance_of(facts).retired = true;
         }),
         (CloudEffect::Retire { instance: instance.clone() }, |_| {}),
+        (assignment(), is_at_another_of_the_slot),
         (CloudEffect::Tag { instance, tags: [("team".to_owned(), "data".to_owned())].into() }, |_| {}),
         (CloudEffect::Recruit(recruitment), |facts| {
             let seen = instance_of(facts);
             (seen.cluster, seen.group) = (None, Some(GROUP.to_owned()));
         }),
     ]
+}
+
+fn assignment() -> CloudEffect {
+    let (instance, interface) = (INSTANCE.into(), INTERFACE.into());
+    CloudEffect::AssignAddress { address: ADDRESS, instance, interface, subnet: "subnet-1".to_owned() }
+}
+
+/// The old instance of the slot has stopped, and still has the address.
+fn is_at_another_of_the_slot(facts: &mut Facts) {
+    let old = InstanceFacts { interface: Some("eni-2".into()), devices: Vec::new(), ..instance_of(facts).clone() };
+    facts.instances.insert("i-old".into(), old);
+    address_at(facts, "eni-2", Some("i-old"), false);
+}
+
+fn address_at(facts: &mut Facts, interface: &str, instance: Option<&str>, is_primary: bool) {
+    let used = AddressFacts { interface: interface.into(), instance: instance.map(Into::into), is_primary };
+    facts.addresses.insert(ADDRESS, used);
 }
 
 fn volume_effects() -> Vec<(CloudEffect, Change)> {
@@ -278,6 +301,7 @@ pub fn changes() -> Vec<Change> {
         instance_of(facts).devices = listed.map(device).into_iter().collect();
     });
     changes.push(|facts| instance_of(facts).is_protected = true);
+    changes.extend(changes_of_addresses());
     changes.extend(changes_of_volumes());
     changes.extend(changes_of_groups());
     changes
@@ -290,6 +314,20 @@ fn holds_somebodys_volume(facts: &mut Facts) {
     instance_of(facts).devices = vec![device];
     let state = at(INSTANCE, DEVICE, AttachmentPhase::Attached);
     facts.volumes.insert("vol-2".into(), VolumeFacts { state, cluster: None, ..volume() });
+}
+
+fn changes_of_addresses() -> Vec<Change> {
+    vec![
+        |facts| address_at(facts, INTERFACE, Some(INSTANCE), false),
+        |facts| address_at(facts, "eni-9", None, false),
+        |facts| address_at(facts, "eni-2", Some("i-old"), true),
+        |facts| instance_of(facts).interface = Some("eni-9".into()),
+        |facts| {
+            if let Some(old) = facts.instances.get_mut(&InstanceId::from("i-old")) {
+                old.state = InstanceState::Running;
+            }
+        },
+    ]
 }
 
 fn changes_of_volumes() -> Vec<Change> {

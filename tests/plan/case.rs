@@ -4,6 +4,7 @@
 //! leads. All run `ami-a`. Instants are written `30s ago` or `in 5m`, generations `gen(ami-b)`.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use hermitcrab::ids::{Generation, ImageId};
@@ -51,6 +52,9 @@ pub struct Case {
     /// Nothing of it exists yet.
     #[serde(default)]
     pub blank: bool,
+    /// The cluster has settled with the fixed addresses that `desired` may declare.
+    #[serde(default)]
+    pub addresses: bool,
     /// In what the desired state differs.
     #[serde(default)]
     pub desired: Desired,
@@ -98,6 +102,8 @@ pub struct Desired {
     freeze: bool,
     manage_autopilot: bool,
     version: Option<String>,
+    /// Each slot has a fixed address: `10.0.9.1` for slot `a`, and so on.
+    addresses: bool,
     /// The Auto Scaling group that is adopted.
     group: Option<String>,
     /// Volumes that are no longer declared.
@@ -108,6 +114,13 @@ pub struct Desired {
     copy: bool,
     /// The cluster is to be no more, and this is to remain.
     destroy: Option<Remains>,
+}
+
+impl Case {
+    /// The desired state that the cluster has settled on.
+    pub fn settled_on(&self) -> Desired {
+        Desired { addresses: self.addresses, ..Desired::default() }
+    }
 }
 
 fn three() -> usize {
@@ -128,7 +141,12 @@ impl Desired {
     pub fn spec(&self, slots: usize, volumes: usize) -> ClusterSpec {
         let declared = check(Path::new("test/consul.yaml"), DECLARED).specs().next().unwrap().1.clone();
         let slots = names(slots).filter(|name| !self.undeclared.contains(name));
-        let slot = |name: String| SlotSpec { zone: zone(&name).into(), subnet: subnet(&name), name: (*name).into() };
+        let slot = |name: String| SlotSpec {
+            zone: zone(&name).into(),
+            subnet: subnet(&name),
+            address: self.addresses.then(|| fixed_address(&name)),
+            name: (*name).into(),
+        };
         let volume = |volume| VolumeSpec { snapshot_before_replace: self.snapshot, ..volume };
         let ApplicationSpec::Consul(consul) = declared.application;
         ClusterSpec {
@@ -212,6 +230,11 @@ pub fn zone(slot: &str) -> String {
 /// The subnet of a slot's name.
 pub fn subnet(slot: &str) -> String {
     format!("subnet-{}", &zone(slot)[9..])
+}
+
+/// The fixed address of a slot's name, where slots have one.
+pub fn fixed_address(slot: &str) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 9, slot.bytes().next().unwrap_or(b'a') - b'a' + 1)
 }
 
 /// The moment of every decision: a Monday at noon.

@@ -63,6 +63,21 @@ impl World {
             "health": "healthy", "stableSince": "1h ago", "lag": { "entries": 0 }, "version": "1.20.1",
         });
         self.things.insert(format!("m-{slot}"), member);
+        if let Some(fixed) = fixed_address(&spec, slot) {
+            self.things[&format!("m-{slot}")]["address"] = fixed;
+            self.assign(&instance);
+        }
+    }
+
+    /// Moves to an instance the fixed address that it was launched for.
+    fn assign(&mut self, instance: &str) {
+        let address = self.things[instance]["fixedAddress"].clone();
+        for thing in self.things.values_mut() {
+            if let Some(secondary) = thing.pointer_mut("/interface/secondary").and_then(Value::as_array_mut) {
+                secondary.retain(|has| *has != address);
+            }
+        }
+        self.things[instance]["interface"]["secondary"] = json!([address]);
     }
 
     /// An instance as we launch it: running, its status checks passed, without a volume.
@@ -74,7 +89,8 @@ impl World {
             "checks": "ok", "image": spec.image, "instanceType": spec.instance.instance_type, "zone": zone(slot),
             "subnet": subnet(slot), "address": address(id), "iamInstanceProfile": null, "securityGroups": ["sg-1"],
             "keyName": null, "userData": null, "tags": {}, "devices": [], "autoScalingGroup": null,
-            "scheduledEvents": [],
+            "scheduledEvents": [], "fixedAddress": fixed_address(spec, slot),
+            "interface": { "id": id.replacen('i', "eni", 1), "secondary": [] },
         })
     }
 
@@ -91,6 +107,7 @@ impl World {
             let since =
                 name.starts_with("vol").then(|| take(&mut change, "since")).flatten().unwrap_or("1m ago".into());
             let on = take(&mut change, "on");
+            let fixed = take(&mut change, "fixed");
             let fresh = || match name.split('-').next() {
                 Some("i") => self.launched(name, spec, self.next_attempt, "2m ago"),
                 Some("vol") => json!({
@@ -119,6 +136,11 @@ impl World {
             self.things.insert(name.clone(), merged(thing, change));
             if let Some(Value::String(instance)) = on {
                 self.things[name]["address"] = address(&instance).into();
+            }
+            match fixed.as_ref().and_then(Value::as_str) {
+                Some("here") => self.assign(name),
+                Some(_) => self.things[name]["interface"]["secondary"] = json!([]),
+                None => {}
             }
             for (how, target) in moves {
                 match (how, target) {
@@ -417,6 +439,7 @@ impl World {
                 .collect(),
             xen_types: self.things.get("xenTypes").cloned().map(read).unwrap_or_default(),
             impaired_zones: self.things.get("impairedZones").cloned().map(read).unwrap_or_default(),
+            used_addresses: self.things.get("usedAddresses").cloned().map(read).unwrap_or_default(),
         }
     }
 
@@ -448,6 +471,11 @@ fn reading<T>(said: &Value, value: T) -> Reading<T> {
 fn slot_of(id: &str) -> &str {
     let rest = id.split_once('-').map_or(id, |(_, rest)| rest);
     &rest[..1]
+}
+
+/// The fixed address of a slot, if it has one.
+fn fixed_address(spec: &ClusterSpec, slot: &str) -> Option<Value> {
+    spec.slot(&slot.into())?.address.map(|address| json!(address))
 }
 
 fn volume_id(slot: &str, name: &str) -> String {

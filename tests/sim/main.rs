@@ -1,6 +1,7 @@
 //! The simulated world behaves as EC2 and Consul do, and notices when a safety rule is broken.
 #![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
+mod addresses;
 mod canaries;
 mod careful;
 mod ec2;

@@ -81,6 +81,31 @@ fn two_members_down_by_our_hand_break_s1() {
 }
 
 #[test]
+fn taking_an_address_from_an_instance_that_runs_breaks_s19() {
+    let harness = Harness::with_addresses();
+    let follower = harness.follower();
+    let new = harness.launches(follower, 4);
+    harness.pass(seconds(60));
+    harness.force(follower, harness.assign(follower, &new)).unwrap();
+    assert_eq!(harness.broken(), ["S19"]);
+}
+
+#[test]
+fn taking_the_address_of_another_slot_breaks_s19() {
+    let harness = Harness::with_addresses();
+    let (old, _) = harness.of(1);
+    harness.world.stop_instance(&old);
+    harness.pass(seconds(61));
+    let CloudEffect::AssignAddress { address, .. } = harness.assign(1, &old) else { panic!("no address") };
+    let CloudEffect::AssignAddress { instance, interface, subnet, .. } = harness.assign(0, &harness.of(0).0) else {
+        panic!("no address")
+    };
+    let theft = CloudEffect::AssignAddress { address, instance, interface, subnet };
+    harness.force(0, theft).unwrap();
+    assert_eq!(harness.broken(), ["S19"]);
+}
+
+#[test]
 fn stopping_without_looking_again_breaks_s2() {
     let harness = Harness::settled();
     harness.view();

@@ -1,6 +1,7 @@
 //! A world with one cluster, and hands to work on it.
 #![allow(clippy::unwrap_used)] // the hands of a test, too, may panic
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,8 +50,20 @@ impl Harness {
         Self::settled_on(World::new(7, FaultLevel::None), VERSION)
     }
 
+    /// The same with a fixed address for each slot: `10.0.1.10`, `10.0.2.10` and `10.0.3.10`.
+    pub fn with_addresses() -> Self {
+        let mut spec = spec("consul", 3);
+        for (slot, net) in spec.slots.iter_mut().zip(1..) {
+            slot.address = Some(Ipv4Addr::new(10, 0, net, 10));
+        }
+        Self::settle(World::new(7, FaultLevel::None), VERSION, spec)
+    }
+
     pub fn settled_on(world: World, version: &str) -> Self {
-        let spec = spec("consul", 3);
+        Self::settle(world, version, spec("consul", 3))
+    }
+
+    fn settle(world: World, version: &str, spec: ClusterSpec) -> Self {
         world.register_image(&ImageId::from(OLD), Payload::Good { version: version.to_owned() });
         world.register_image(&ImageId::from(NEW), Payload::Good { version: version.to_owned() });
         world.settle(&spec);
@@ -87,12 +100,11 @@ impl Harness {
 
     pub fn seats(&self) -> Vec<Seat> {
         let running = |instance: &&Instance| instance.state == InstanceState::Running;
-        let seat = |instance: &Instance| Seat {
-            slot: instance.slot.clone(),
-            instance: instance.id.clone(),
-            address: instance.address.unwrap(),
+        let seat = |instance: &Instance| {
+            let address = instance.asked_at()?;
+            Some(Seat { slot: instance.slot.clone(), instance: instance.id.clone(), address })
         };
-        self.view().instances.iter().filter(running).map(seat).collect()
+        self.view().instances.iter().filter(running).filter_map(seat).collect()
     }
 
     pub fn try_membership(&self) -> Result<Membership, PortError> {
@@ -175,6 +187,13 @@ impl Harness {
         let launch = CloudEffect::Launch(Box::new(self.launch(number, attempt)));
         let Outcome::Launched(id) = self.act(number, launch) else { panic!("nothing was launched") };
         id
+    }
+
+    /// Moves a slot's fixed address to an instance.
+    pub fn assign(&self, number: usize, instance: &InstanceId) -> CloudEffect {
+        let (seen, slot) = (self.instance(instance), &self.spec.slots[number]);
+        let (address, interface) = (slot.address.unwrap(), seen.interface.unwrap().id);
+        CloudEffect::AssignAddress { address, interface, instance: instance.clone(), subnet: seen.subnet }
     }
 
     pub fn attach(&self, volume: &VolumeId, instance: &InstanceId) -> CloudEffect {

@@ -1,12 +1,13 @@
 //! Conditions: something that is so or is not, with words for both, and what must be looked at to know.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use crate::ids::{Attempt, ClusterName, InstanceId, Owner, SlotName, SnapshotId, Token, VolumeId, VolumeName};
 use crate::observed::VolumeState;
 
 use super::super::facts::{Facts, InstanceFacts, VolumeFacts};
-use super::{GroupCondition, InstanceCondition, SnapshotCondition, VolumeCondition};
+use super::{AddressCondition, GroupCondition, InstanceCondition, SnapshotCondition, VolumeCondition};
 
 /// The longest client token that EC2 takes, in characters.
 const LONGEST_TOKEN: usize = 64;
@@ -34,6 +35,8 @@ pub enum Condition<'e> {
     SnapshotTaken { volume: &'e VolumeId, purpose: Purpose<'e> },
     /// A condition of one snapshot.
     Snapshot { snapshot: &'e SnapshotId, is: SnapshotCondition<'e> },
+    /// A condition of a fixed address in a subnet.
+    Address { address: Ipv4Addr, subnet: &'e str, is: AddressCondition<'e> },
     /// A condition of one Auto Scaling group.
     Group { group: &'e str, is: GroupCondition<'e> },
 }
@@ -77,6 +80,10 @@ pub enum Subject<'e> {
     SnapshotsOf { volume: &'e VolumeId, purpose: Purpose<'e> },
     /// One snapshot.
     Snapshot(&'e SnapshotId),
+    /// The network interface that has this address in that subnet.
+    UseOf { address: Ipv4Addr, subnet: &'e str },
+    /// The instance that has this address, which was looked for before.
+    UserOf(Ipv4Addr),
     /// One Auto Scaling group, with the versions of its launch template only where `template` says so.
     Group { group: &'e str, template: bool },
 }
@@ -135,6 +142,7 @@ impl<'e> Condition<'e> {
             Self::VolumeExists { cluster, slot, name } => Ok(exists(facts, cluster, slot, name)?),
             Self::SnapshotTaken { volume, purpose } => Ok(purpose.compare(volume, facts)?),
             Self::Snapshot { snapshot, is } => is.compare(snapshot, facts.snapshots.get(snapshot)),
+            Self::Address { address, is, .. } => is.compare(address, facts),
             Self::Group { group, is } => {
                 let shown = facts.group.as_ref().filter(|shown| shown.name == group);
                 Ok(is.compare(shown.ok_or_else(|| Mismatch::NotShown(group.to_owned()))?)?)
@@ -162,6 +170,10 @@ impl<'e> Condition<'e> {
             Self::VolumeExists { cluster, slot, name } => vec![Subject::VolumesNamed { cluster, slot, name }],
             Self::SnapshotTaken { volume, purpose } => vec![Subject::SnapshotsOf { volume, purpose }],
             Self::Snapshot { snapshot, .. } => vec![Subject::Snapshot(snapshot)],
+            Self::Address { address, subnet, is } if is.asks_for_holder() => {
+                vec![Subject::UseOf { address, subnet }, Subject::UserOf(address)]
+            }
+            Self::Address { address, subnet, .. } => vec![Subject::UseOf { address, subnet }],
             Self::Group { group, is } => vec![Subject::Group { group, template: is.asks_for_template() }],
         }
     }
@@ -174,6 +186,7 @@ impl<'e> Condition<'e> {
             Self::Instance { is: InstanceCondition::HasFree(_), .. } => "device-taken",
             Self::Instance { is: InstanceCondition::MayBeTerminated, .. } => "termination-protected",
             Self::Instance { is: InstanceCondition::DeletesNothing, .. } => "volume-would-be-deleted",
+            Self::Address { .. } => "address-in-use",
             _ => "impossible",
         }
     }

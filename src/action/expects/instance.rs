@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::{ClusterName, InstanceId, VolumeId};
+use crate::ids::{ClusterName, InstanceId, InterfaceId, VolumeId};
 use crate::observed::InstanceState;
 
 use super::super::Recruitment;
@@ -31,6 +31,8 @@ pub enum InstanceCondition<'e> {
     MayBeTerminated,
     /// With all of these tags.
     Bears(&'e BTreeMap<String, String>),
+    /// With that primary network interface.
+    HasInterface(&'e InterfaceId),
     /// Without a tag of any cluster.
     InNoCluster,
     /// A member of that Auto Scaling group, or of none.
@@ -76,6 +78,10 @@ impl InstanceCondition<'_> {
             Self::Bears(tags) => {
                 let holds = tags.iter().all(|(key, value)| seen.tags.get(key) == Some(value));
                 (holds, format!("{id} with its declared tags"), "other tags".to_owned())
+            }
+            Self::HasInterface(interface) => {
+                let found = seen.interface.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+                (seen.interface.as_ref() == Some(interface), format!("{id} with {interface}"), found)
             }
             Self::InNoCluster => {
                 let found = seen.cluster.as_deref().unwrap_or_default();

@@ -70,6 +70,9 @@ fn show(proposal: &SlotProposal, out: &mut dyn Write) -> std::io::Result<()> {
     for (name, volume) in &proposal.volumes {
         writeln!(out, "  {} {name}: {volume}", styled(GOOD, "✓"))?;
     }
+    if let Some(address) = proposal.address {
+        writeln!(out, "  {} address: {address}, which moves with the volumes", styled(GOOD, "✓"))?;
+    }
     for device in &proposal.kept {
         writeln!(out, "  {} DeleteOnTermination will be turned off at {device}", styled(GOOD, "✓"))?;
     }

@@ -1,6 +1,7 @@
 //! The proposal to adopt an instance for a slot; pure, so that each obstacle can be tried.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::cloud::candidates::{Candidate, CandidateVolume};
 use crate::ids::{InstanceId, SlotName, VolumeId, VolumeName};
@@ -15,6 +16,8 @@ pub(super) struct SlotProposal {
     pub instance: InstanceId,
     /// The data volumes, found by their devices.
     pub volumes: BTreeMap<VolumeName, VolumeId>,
+    /// The slot's fixed address, where the instance has it as a secondary one already.
+    pub address: Option<Ipv4Addr>,
     /// Devices whose volume would be deleted with the instance as it is.
     pub kept: Vec<String>,
     /// The differences from the file, which the first rollout will remove.
@@ -35,6 +38,7 @@ pub(super) fn propose(
         slot: slot.name.clone(),
         instance: instance.clone(),
         volumes: BTreeMap::new(),
+        address: None,
         kept: Vec::new(),
         differences: Vec::new(),
         obstacles: Vec::new(),
@@ -45,7 +49,8 @@ pub(super) fn propose(
     };
     proposal.obstacles.extend(obstacles(spec, slot, candidate, owner));
     proposal.differences.extend(differences(spec, slot, candidate));
-    proposal.differences.extend(lost(spec, candidate));
+    proposal.differences.extend(lost(spec, slot, candidate));
+    proposal.address = slot.address.filter(|address| has(candidate, *address));
     // Undeclared volumes as well, because an untagged volume may hold data.
     let doomed = candidate.volumes.iter().filter(|volume| volume.delete_on_termination && !volume.is_root);
     proposal.kept.extend(doomed.map(|volume| volume.device.clone()));
@@ -89,9 +94,19 @@ fn obstacles(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate, owner: 
             candidate.zone, slot.zone
         ));
     }
+    if let Some(address) = slot.address.filter(|address| candidate.address == Some(IpAddr::V4(*address))) {
+        obstacles.push(format!(
+            "{address} is the primary address of the instance, which never moves: declare another address for the slot"
+        ));
+    }
     let wanted = [("hermitcrab:cluster", &*spec.name), ("hermitcrab:slot", &*slot.name), ("hermitcrab:owner", owner)];
     obstacles.extend(foreign(&candidate.id, &candidate.tags, &wanted));
     obstacles
+}
+
+/// Says whether an instance has that address as a secondary one.
+fn has(candidate: &Candidate, address: Ipv4Addr) -> bool {
+    candidate.interface.as_ref().is_some_and(|interface| interface.secondary.contains(&address))
 }
 
 /// Lists the controller's tags that have another value.
@@ -107,6 +122,9 @@ fn differences(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Ve
     let mut drifts = make::differences(&candidate.make, &spec.make());
     drifts.extend(make::drift(Field::Subnet, &candidate.subnet, &slot.subnet, Clone::clone));
     let mut differences: Vec<_> = drifts.iter().map(|drift| format!("{drift} at the first rollout")).collect();
+    if let Some(address) = slot.address.filter(|address| !has(candidate, *address)) {
+        differences.push(format!("the member is to serve at {address} from the first rollout on"));
+    }
     if let Some(group) = &candidate.auto_scaling_group {
         differences.push(format!(
             "the instance belongs to Auto Scaling group {group}: nothing is replaced before it is detached, or the group adopted"
@@ -116,7 +134,7 @@ fn differences(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Ve
 }
 
 /// Lists what a replacement would not have, because no file or this file does not declare it.
-fn lost(spec: &ClusterSpec, candidate: &Candidate) -> Vec<String> {
+fn lost(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Vec<String> {
     let is_declared = |volume: &CandidateVolume| spec.volumes.iter().any(|it| it.device == volume.device);
     let volumes = candidate.volumes.iter().filter(|volume| !is_declared(volume)).map(|volume| {
         let CandidateVolume { id, device, size_gib, .. } = volume;
@@ -127,8 +145,12 @@ fn lost(spec: &ClusterSpec, candidate: &Candidate) -> Vec<String> {
             ),
         }
     });
-    let beyond =
-        candidate.beyond.iter().map(|beyond| format!("{beyond}: no file declares it, and a replacement has none"));
+    let is_fixed = |address: &Ipv4Addr| slot.address == Some(*address);
+    let secondary = candidate.interface.iter().flat_map(|interface| &interface.secondary);
+    let secondary = secondary.filter(|address| !is_fixed(address));
+    let secondary = secondary.map(|address| format!("secondary private address {address}"));
+    let beyond = candidate.beyond.iter().cloned().chain(secondary);
+    let beyond = beyond.map(|beyond| format!("{beyond}: no file declares it, and a replacement has none"));
     let protected = candidate
         .protected_from
         .iter()
@@ -140,6 +162,7 @@ fn lost(spec: &ClusterSpec, candidate: &Candidate) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::make::{Make, UserData};
+    use crate::observed::Interface;
 
     fn spec() -> ClusterSpec {
         let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
@@ -166,6 +189,8 @@ mod tests {
             tags: BTreeMap::new(),
             volumes: spec.volumes.iter().map(volume).collect(),
             auto_scaling_group: None,
+            address: Some("10.0.1.7".parse().unwrap()),
+            interface: Some(Interface { id: "eni-1".into(), secondary: [].into() }),
             beyond: Vec::new(),
             protected_from: Vec::new(),
         }
@@ -208,6 +233,27 @@ mod tests {
             candidate.volumes.clear();
         });
         assert_eq!(proposal.obstacles.len(), 2 + spec().volumes.len());
+    }
+
+    #[test]
+    fn a_fixed_address_is_taken_where_it_can_move_and_refused_where_it_is_primary() {
+        let mut spec = spec();
+        spec.slots[0].address = Some("10.0.1.10".parse().unwrap());
+        let proposed = |change: &dyn Fn(&mut Candidate)| {
+            let mut candidate = fitting(&spec);
+            change(&mut candidate);
+            propose(&spec, &spec.slots[0], &"i-1".into(), Some(&candidate), "hermitcrab")
+        };
+        let without = proposed(&|_| ());
+        assert_eq!((without.address, without.differences.len(), without.obstacles.len()), (None, 1, 0), "{without:?}");
+        let with = proposed(&|candidate| {
+            let secondary = ["10.0.1.10", "10.0.1.11"].map(|text| text.parse().unwrap());
+            candidate.interface = Some(Interface { id: "eni-1".into(), secondary: secondary.into() });
+        });
+        assert_eq!(with.address, spec.slots[0].address);
+        assert!(with.differences[0].starts_with("secondary private address 10.0.1.11"), "{with:?}");
+        let primary = proposed(&|candidate| candidate.address = spec.slots[0].address.map(IpAddr::V4));
+        assert!(primary.obstacles[0].contains("never moves"), "{primary:?}");
     }
 
     #[test]

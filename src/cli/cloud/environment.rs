@@ -44,6 +44,7 @@ pub(super) trait Backend {
     fn now(&self) -> Timestamp;
     fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked>;
     fn protected(&self, spec: &ClusterSpec, ids: &BTreeSet<InstanceId>) -> Vec<(InstanceId, &'static str)>;
+    fn addresses(&self, spec: &ClusterSpec) -> Vec<(SlotName, Result<String, String>)>;
     fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>>;
 }
 
@@ -129,6 +130,12 @@ impl Environment {
     /// Names what instances are protected from, e.g. `terminated`.
     pub fn protected(&self, spec: &ClusterSpec, ids: &BTreeSet<InstanceId>) -> Vec<(InstanceId, &'static str)> {
         self.backend.protected(spec, ids)
+    }
+
+    /// Says of each fixed address that it lies in its subnet and is kept from being given out, or what is wrong. The list is
+    /// empty in a world that has no subnets of its own.
+    pub fn addresses(&self, spec: &ClusterSpec) -> Vec<(SlotName, Result<String, String>)> {
+        self.backend.addresses(spec)
     }
 
     /// Asks the cloud for the time by its own clock; `None` in a world that has one clock for all.

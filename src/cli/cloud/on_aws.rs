@@ -18,7 +18,7 @@ use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
 use crate::controller::{Controller, Settings};
 use crate::event::Listeners;
-use crate::ids::{ClusterName, InstanceId, Owner};
+use crate::ids::{ClusterName, InstanceId, Owner, SlotName};
 use crate::limits::Limits;
 use crate::observed::Observation;
 use crate::ports::{Clock, Coordination, Decision, Outcome, Outside, PortError};
@@ -100,6 +100,10 @@ impl Backend for Aws {
 
     fn protected(&self, spec: &ClusterSpec, ids: &BTreeSet<InstanceId>) -> Vec<(InstanceId, &'static str)> {
         self.runtime.block_on(self.controller.outside().aws.protected(&spec.region, ids))
+    }
+
+    fn addresses(&self, spec: &ClusterSpec) -> Vec<(SlotName, Result<String, String>)> {
+        self.runtime.block_on(self.controller.outside().aws.addresses(spec))
     }
 
     fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {

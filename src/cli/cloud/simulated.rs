@@ -12,7 +12,7 @@ use crate::cloud::permissions::Asked;
 use crate::controller::Controller;
 use crate::controller::converge::{Conclusion, Target};
 use crate::event::Listeners;
-use crate::ids::{ClusterName, InstanceId};
+use crate::ids::{ClusterName, InstanceId, SlotName};
 use crate::limits::Limits;
 use crate::observed::Observation;
 use crate::ports::{Clock, Cloud, Coordination, Decision, Outcome, PortError, Wanted};
@@ -104,6 +104,10 @@ impl Backend for Simulated {
     }
 
     fn protected(&self, _: &ClusterSpec, _: &BTreeSet<InstanceId>) -> Vec<(InstanceId, &'static str)> {
+        Vec::new()
+    }
+
+    fn addresses(&self, _: &ClusterSpec) -> Vec<(SlotName, Result<String, String>)> {
         Vec::new()
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cloud::permissions::{Allowed, Asked};
-use crate::ids::{ImageId, InstanceId};
+use crate::ids::{ImageId, InstanceId, SlotName};
 use crate::observed::{
     ClaimRecord, CloudView, Health, Instance, InstanceState, Membership, Observation, Pruning, Reading,
 };
@@ -19,10 +19,11 @@ use crate::time::{Human, Timestamp, elapsed};
 
 /// The gates that ask about resources of EC2, about what the members are set to, and about the
 /// place of the claim.
-const RESOURCE_GATES: [GateName; 16] = [
+const RESOURCE_GATES: [GateName; 17] = [
     GateName::NotUnderstood,
     GateName::TypeUnsuitable,
     GateName::DeviceTaken,
+    GateName::AddressTaken,
     GateName::UndeclaredVolume,
     GateName::ApplicationForbids,
     GateName::MemberElsewhere,
@@ -107,6 +108,19 @@ pub fn clock(ours: Timestamp, theirs: Result<Timestamp, PortError>) -> Check {
     let hint =
         "set it by NTP: AWS refuses requests that are signed five minutes off, and windows and deadlines go by it";
     Check::bad("clock", format!("{} {way} the clock of AWS", Human(off)), hint)
+}
+
+/// Reports of each fixed address what EC2 says of its place in the subnet.
+pub fn addresses(found: Vec<(SlotName, Result<String, String>)>) -> Vec<Check> {
+    let check = |(slot, found)| {
+        let what = format!("{slot} address");
+        let hint = "declare an address of the slot's subnet, and keep EC2 from giving it out: a subnet CIDR reservation of the type `explicit`";
+        match found {
+            Ok(found) => Check::good(what, found),
+            Err(found) => Check::bad(what, found, hint),
+        }
+    };
+    found.into_iter().map(check).collect()
 }
 
 /// Makes every check that one look allows.

@@ -153,18 +153,25 @@ fn volumes(draft: &Draft) -> String {
 }
 
 fn slots(draft: &Draft) -> String {
+    let has_addresses = draft.slots.iter().any(|slot| slot.address.is_some());
+    let addresses = if has_addresses {
+        "  # An address is a secondary one of the slot's instance, and moves to each new one with the volumes.\n"
+    } else {
+        ""
+    };
     format!(
         "
   # A slot's name is its member's node name. Zones never change, because a volume cannot leave its zone.
-  slots:
-{}",
-        draft.slots.iter().map(slot).collect::<String>()
+{addresses}  slots:
+{slots}",
+        slots = draft.slots.iter().map(slot).collect::<String>()
     )
 }
 
 fn slot(slot: &Slot) -> String {
-    let Slot { name, zone, subnet } = slot;
-    format!("    - {{ name: {}, zone: {}, subnet: {} }}\n", scalar(name), scalar(zone), scalar(subnet))
+    let Slot { name, zone, subnet, address } = slot;
+    let address = address.as_ref().map_or(String::new(), |address| format!(", address: {}", scalar(address)));
+    format!("    - {{ name: {}, zone: {}, subnet: {}{address} }}\n", scalar(name), scalar(zone), scalar(subnet))
 }
 
 const ROLLOUT: &str = "

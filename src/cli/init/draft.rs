@@ -26,6 +26,8 @@ pub struct Slot {
     pub name: String,
     pub zone: String,
     pub subnet: String,
+    /// The fixed address of its member, e.g. `10.0.1.10`.
+    pub address: Option<String>,
 }
 
 /// A value for one field, from a flag, an output of Terraform or an answer.
@@ -49,7 +51,7 @@ pub const REQUIRED: [(Field, &str, &str); 4] = [
     (Field::Name, "--name NAME", "the name of the cluster, e.g. consul-prod"),
     (Field::Region, "--region REGION", "the AWS region, e.g. us-east-1"),
     (Field::Image, "--image AMI or --manifest JSON", "the first image of the instances"),
-    (Field::Slots, "--slot NAME=ZONE:SUBNET, once a slot", "the slots of the cluster; three is a good start"),
+    (Field::Slots, "--slot NAME=ZONE:SUBNET[:ADDRESS], once a slot", "the slots of the cluster; three is a good start"),
 ];
 
 /// The values of fields that nobody gives.

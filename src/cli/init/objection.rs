@@ -39,7 +39,12 @@ fn exemplified(draft: &Draft) -> Draft {
         whole.texts.entry(field).or_insert_with(|| text.to_owned());
     }
     if whole.slots.is_empty() {
-        whole.slots.push(Slot { name: "example".into(), zone: format!("{region}a"), subnet: "subnet-0".into() });
+        whole.slots.push(Slot {
+            name: "example".into(),
+            zone: format!("{region}a"),
+            subnet: "subnet-0".into(),
+            address: None,
+        });
     }
     whole
 }
@@ -89,8 +94,14 @@ mod tests {
 
     #[test]
     fn slots_are_held_against_the_region_if_it_is_known() {
-        let slots =
-            |zone: &str| Given::Slots(vec![Slot { name: "a".into(), zone: zone.into(), subnet: "subnet-0aaa".into() }]);
+        let slots = |zone: &str| {
+            Given::Slots(vec![Slot {
+                name: "a".into(),
+                zone: zone.into(),
+                subnet: "subnet-0aaa".into(),
+                address: None,
+            }])
+        };
         let mut draft = Draft::default();
         take(&mut draft, slots("eu-west-1a")).unwrap();
         assert!(refused(&draft, text(Field::Region, "us-east-1")).starts_with("zone `eu-west-1a` is not in region"));

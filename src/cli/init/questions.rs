@@ -94,6 +94,7 @@ fn slot(draft: &mut Draft, asker: &mut dyn Ask, at: usize, count: usize) -> Resu
         name: format!("{}-{letter}", draft.text(Field::Name).unwrap_or_default()),
         zone: format!("{}{zone}", draft.text(Field::Region).unwrap_or_default()),
         subnet: format!("subnet-example-{letter}"),
+        address: None,
     };
     let mut part = |text: &str, default: bool, part: fn(&mut Slot) -> &mut String| {
         let default = default.then(|| part(&mut slot).clone());
@@ -188,8 +189,12 @@ mod tests {
         );
         assert_eq!(draft.security_groups, ["sg-0aa", "sg-0bb"]);
         assert!(!draft.has(Field::Account));
-        let slot =
-            |name: &str, zone: &str, subnet: &str| Slot { name: name.into(), zone: zone.into(), subnet: subnet.into() };
+        let slot = |name: &str, zone: &str, subnet: &str| Slot {
+            name: name.into(),
+            zone: zone.into(),
+            subnet: subnet.into(),
+            address: None,
+        };
         assert_eq!(
             draft.slots,
             [slot("consul-a", "us-east-1a", "subnet-0a"), slot("consul-b", "us-east-1b", "subnet-0b")]
@@ -202,7 +207,7 @@ mod tests {
         take(&mut draft, Given::Text(Field::Name, "consul".into())).unwrap();
         take(&mut draft, Given::Text(Field::Region, "us-east-1".into())).unwrap();
         take(&mut draft, Given::SecurityGroups(vec!["sg-0aa".into()])).unwrap();
-        let slot = Slot { name: "a".into(), zone: "us-east-1a".into(), subnet: "subnet-0a".into() };
+        let slot = Slot { name: "a".into(), zone: "us-east-1a".into(), subnet: "subnet-0a".into(), address: None };
         take(&mut draft, Given::Slots(vec![slot])).unwrap();
         let scripted = asked(&mut draft, &["", "ami-0aaaaaaaaaaaaaaaa", "", "", "", "", ""]);
         assert_eq!(scripted.asked.len(), 7, "{:?}", scripted.asked);

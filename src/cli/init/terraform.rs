@@ -27,7 +27,12 @@ const EXPECTED: [Expected; 9] = [
         text(Field::InstanceProfile, value)
     }),
     required("member_security_groups", Field::SecurityGroups, "a list of `sg-…` ids, at least one", groups),
-    required("slots", Field::Slots, "a map from each slot's name to its `zone` and `subnet`", slots),
+    required(
+        "slots",
+        Field::Slots,
+        "a map from each slot's name to its `zone`, `subnet` and, if it has one, `address`",
+        slots,
+    ),
     optional("kms_key", Field::KmsKey, "the key for the volumes, as text, or null", |value| text(Field::KmsKey, value)),
     optional("auto_scaling_group", Field::AutoScalingGroup, "the group's name, as text, or null", |value| {
         text(Field::AutoScalingGroup, value)
@@ -134,7 +139,11 @@ fn groups(value: &Value) -> Option<Given> {
 fn slots(value: &Value) -> Option<Given> {
     let slot = |(name, slot): (&String, &Value)| {
         let text = |key: &str| Some(slot.get(key)?.as_str()?.to_owned());
-        Some(Slot { name: name.clone(), zone: text("zone")?, subnet: text("subnet")? })
+        let address = match slot.get("address").filter(|address| !address.is_null()) {
+            Some(_) => Some(text("address")?),
+            None => None,
+        };
+        Some(Slot { name: name.clone(), zone: text("zone")?, subnet: text("subnet")?, address })
     };
     let slots: Option<Vec<_>> = value.as_object()?.iter().map(slot).collect();
     slots.filter(|slots| !slots.is_empty()).map(Given::Slots)

@@ -10,7 +10,7 @@ use serde::Serialize;
 mod fill;
 
 /// The version of this shape.
-pub const FORMAT_VERSION: &str = "1.1";
+pub const FORMAT_VERSION: &str = "1.2";
 
 /// The document that `plan -o json` writes.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -118,6 +118,8 @@ pub struct SlotPlan {
     pub to: InstanceReport,
     /// The moves of the slot's volumes.
     pub volumes: Vec<VolumeMove>,
+    /// The move of the slot's fixed address, if it has one.
+    pub address: Option<AddressMove>,
     /// The number of healthy voters, and of those that are needed.
     pub quorum: QuorumReport,
     /// The steps, in this order.
@@ -187,6 +189,18 @@ pub struct VolumeMove {
     /// The instance that the volume is detached from.
     pub from: Option<String>,
     /// The instance that the volume is attached to, once it is launched.
+    pub to: Option<String>,
+}
+
+/// The move of a slot's fixed address.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AddressMove {
+    /// The address, e.g. `10.0.1.10`.
+    pub address: String,
+    /// The instance that has the address.
+    pub from: Option<String>,
+    /// The instance that gets the address, once it is launched.
     pub to: Option<String>,
 }
 

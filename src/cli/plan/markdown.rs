@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::json::{Answer, ClusterPlan, Document, SlotPlan};
-use super::text::{counts, movement, span, why};
+use super::text::{counts, movement, movement_of_address, span, why};
 
 /// The characters of a comment. GitHub accepts 65,536; the rest is left for a workflow that adds text.
 const LIMIT: usize = 60_000;
@@ -120,6 +120,9 @@ fn details(slot: &SlotPlan) -> String {
     }
     for volume in &slot.volumes {
         let _ = writeln!(text, "- {}", escaped(&movement(volume)));
+    }
+    if let Some(address) = &slot.address {
+        let _ = writeln!(text, "- {}", movement_of_address(address));
     }
     text.push_str("\n| # | Step | About | Healthy voters | |\n|---|---|---|---|---|\n");
     for (index, step) in slot.steps.iter().enumerate() {

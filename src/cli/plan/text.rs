@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cli::output::{BAD, DIM, GOOD, NAME, SO_SO, styled};
 use crate::time::Human;
 
-use super::json::{Answer, ClusterPlan, Document, Next, ReasonKind, SlotPlan, StepReport, VolumeMove};
+use super::json::{AddressMove, Answer, ClusterPlan, Document, Next, ReasonKind, SlotPlan, StepReport, VolumeMove};
 
 /// Renders all plans, with an empty line between them.
 pub fn render(document: &Document) -> String {
@@ -104,6 +104,9 @@ fn write_slot(f: &mut fmt::Formatter<'_>, place: usize, slot: &SlotPlan) -> fmt:
     for volume in &slot.volumes {
         writeln!(f, "     {}", movement(volume))?;
     }
+    if let Some(address) = &slot.address {
+        writeln!(f, "     {}", movement_of_address(address))?;
+    }
     if let Some(old) = &slot.from.instance {
         writeln!(f, "     {} {old}, once its replacement has proved itself", styled(BAD, "terminates"))?;
     }
@@ -151,6 +154,16 @@ pub fn movement(volume: &VolumeMove) -> String {
         (Some(id), Some(from)) => format!("volume {} ({id}) moves from {from} to {to}", volume.name),
         (Some(id), None) => format!("volume {} ({id}) is attached to {to}", volume.name),
         (None, _) => format!("volume {} is created blank and attached to {to}", volume.name),
+    }
+}
+
+/// Says from where to where a fixed address moves.
+pub fn movement_of_address(moved: &AddressMove) -> String {
+    let to = moved.to.as_deref().unwrap_or("its new instance");
+    match &moved.from {
+        Some(from) if *from == to => format!("address {} is at {to}", moved.address),
+        Some(from) => format!("address {} moves from {from} to {to}", moved.address),
+        None => format!("address {} is given to {to}", moved.address),
     }
 }
 

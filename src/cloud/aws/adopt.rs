@@ -85,6 +85,15 @@ impl<C: Clock> Aws<C> {
             all.extend(tags::slots(slots));
             self.write_tags(region, id, &all).await?;
         }
+        let fixed = spec.slot(slot).and_then(|slot| slot.address);
+        for interface in candidates.iter().filter_map(|candidate| candidate.interface.as_ref()) {
+            // The role may move an address only to an interface that bears our tag: back to this one, should that be needed.
+            if fixed.is_some() {
+                self.write_tags(region, &interface.id, &ours).await?;
+            }
+            let has = fixed.filter(|address| interface.secondary.contains(address));
+            ours.extend(has.map(|address| (tags::ADDRESS.to_owned(), address.to_string())));
+        }
         self.write_tags(region, instance, &ours).await
     }
 
@@ -157,6 +166,8 @@ fn candidate(seen: &types::Instance, volumes: &[types::Volume]) -> Result<Candid
         tags: tags::Tags::of(seen.tags()).all(),
         volumes: mapped.collect(),
         auto_scaling_group: convert::group(seen),
+        address: seen.private_ip_address().and_then(|text| text.parse().ok()),
+        interface: convert::interface(seen).map_err(inconsistent)?,
         beyond: convert::beyond(seen),
         protected_from: Vec::new(),
     })

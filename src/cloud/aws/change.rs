@@ -22,6 +22,7 @@ use crate::ports::{Clock, Decision, ErrorKind, Outcome, PortError};
 use crate::spec::ClusterSpec;
 use crate::time::{Human, Timestamp, elapsed};
 
+mod addresses;
 mod groups;
 mod instances;
 mod launch;
@@ -112,6 +113,7 @@ fn operation(effect: &CloudEffect) -> Operation {
         CloudEffect::DeleteSnapshot { .. } => operation::DELETE_SNAPSHOT,
         CloudEffect::Detach { .. } => operation::DETACH_VOLUME,
         CloudEffect::Attach { .. } => operation::ATTACH_VOLUME,
+        CloudEffect::AssignAddress { .. } => operation::ASSIGN_PRIVATE_IP_ADDRESSES,
         CloudEffect::Terminate { .. } => operation::TERMINATE_INSTANCES,
         CloudEffect::Retire { .. }
         | CloudEffect::Reject { .. }
@@ -142,6 +144,7 @@ impl<C: Clock> Change<'_, C> {
             CloudEffect::DeleteSnapshot { snapshot } => self.delete_snapshot(snapshot).await,
             CloudEffect::Detach { volume, instance, .. } => self.detach(volume, instance).await,
             CloudEffect::Attach { volume, instance, device } => self.attach(volume, instance, device).await,
+            CloudEffect::AssignAddress { address, interface, .. } => self.assign_address(*address, interface).await,
             CloudEffect::Retire { instance } => self.retire(instance).await,
             CloudEffect::Tag { instance, tags } => self.tag(instance, tags).await,
             CloudEffect::Reject { volumes, generation, attempt } => self.reject(volumes, generation, *attempt).await,

@@ -11,6 +11,7 @@ use aws_sdk_ec2::primitives::DateTime;
 use super::tags::BadTags;
 use crate::time::Timestamp;
 
+mod addresses;
 mod beyond;
 mod facts;
 mod group;
@@ -21,10 +22,11 @@ mod volume;
 #[cfg(test)]
 mod words;
 
+pub(super) use addresses::{address_facts, used_addresses};
 pub(super) use beyond::beyond;
 pub(super) use facts::{architectures, image, impaired_volume, impaired_zone, is_xen};
 pub(super) use group::{RESUME, adopted_group, joined};
-pub(super) use instance::{group, instance, life_cycle, make, root_device};
+pub(super) use instance::{group, instance, interface, life_cycle, make, root_device};
 pub(super) use last_look::{instance_facts, snapshot_facts, volume_facts};
 pub(super) use status::{Status, status};
 pub(super) use volume::{VolumeWarnings, snapshot, volume, volume_state};

@@ -54,7 +54,8 @@ const CODES: &[(Meaning, &[&str])] = &[
         "ResourceLimitExceeded", "LimitExceeded", "LaunchTemplateVersionLimitExceeded", "VersionLimitExceeded",
     ]),
     // Things of ours, which EC2 may not show yet.
-    (Failed(NotFound), &["InvalidInstanceID.NotFound", "InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidID"]),
+    (Failed(NotFound), &["InvalidInstanceID.NotFound", "InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidID",
+        "InvalidNetworkInterfaceID.NotFound"]),
     // Things that a person has named. EC2 may not know yet what was made a moment ago: whoever counts refusals gives a
     // launch some minutes.
     (Failed(Invalid), &[
@@ -75,7 +76,7 @@ const CODES: &[(Meaning, &[&str])] = &[
         "InvalidClientToken", "InvalidFilter", "InvalidNextToken", "InvalidPaginationToken", "MalformedQueryString",
         "InvalidEndpointException", "InvalidRequest", "InvalidSubnet", "VPCIdNotSpecified", "DefaultVpcDoesNotExist",
         "InvalidLaunchTemplateId.Malformed", "InvalidQueryParameter", "AlreadyExists",
-        "NoSuchVersion", "VolumeTypeNotAvailableInZone", "UnknownVolumeType",
+        "InvalidIPAddress.InUse", "InvalidNetworkInterface.InUse", "InvalidNetworkInterfaceID.Malformed", "NoSuchVersion", "VolumeTypeNotAvailableInZone", "UnknownVolumeType",
     ]),
     (Failed(TokenSpent), &["IdempotentParameterMismatch", "IdempotentInstanceTerminated"]),
     (Failed(Unreachable), &[

@@ -42,6 +42,10 @@ operations! {
     DESCRIBE_VOLUMES = "ec2" "DescribeVolumes" Describe;
     DESCRIBE_VOLUME_STATUS = "ec2" "DescribeVolumeStatus" Describe;
     DESCRIBE_VOLUMES_MODIFICATIONS = "ec2" "DescribeVolumesModifications" Describe;
+    DESCRIBE_NETWORK_INTERFACES = "ec2" "DescribeNetworkInterfaces" Describe;
+    DESCRIBE_SUBNETS = "ec2" "DescribeSubnets" Describe;
+    GET_SUBNET_CIDR_RESERVATIONS = "ec2" "GetSubnetCidrReservations" Describe;
+    ASSIGN_PRIVATE_IP_ADDRESSES = "ec2" "AssignPrivateIpAddresses" Change;
     DESCRIBE_SNAPSHOTS = "ec2" "DescribeSnapshots" Describe;
     DESCRIBE_IMAGES = "ec2" "DescribeImages" Describe;
     DESCRIBE_INSTANCE_TYPES = "ec2" "DescribeInstanceTypes" Describe;

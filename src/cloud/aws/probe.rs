@@ -91,7 +91,8 @@ impl<C: Clock> Aws<C> {
                 }
                 None => Allowed::Unknown("the cluster has no instance yet to ask it of".to_owned()),
             },
-            name if name.starts_with("Describe") => self.may_read(region, spec, name).await,
+            "AssignPrivateIpAddresses" => Allowed::Unknown("EC2 has no dry run of it".to_owned()),
+            name if name.starts_with("Describe") || name.starts_with("Get") => self.may_read(region, spec, name).await,
             "RunInstances" | "CreateVolume" => self.may_make(region, spec, action).await,
             name => match (&subjects.instance, &subjects.volume) {
                 (Some(instance), Some(volume)) => self.may_change(region, name, instance, volume).await,
@@ -119,6 +120,19 @@ impl<C: Clock> Aws<C> {
                 let call =
                     ec2.describe_snapshots().owner_ids("self").filters(of_cluster(spec)).max_results(SMALLEST_PAGE);
                 read(self.ask(region, operation::DESCRIBE_SNAPSHOTS, || call.clone().send()).await)
+            }
+            "DescribeNetworkInterfaces" => {
+                let call = ec2.describe_network_interfaces().max_results(SMALLEST_PAGE);
+                read(self.ask(region, operation::DESCRIBE_NETWORK_INTERFACES, || call.clone().send()).await)
+            }
+            "DescribeSubnets" => {
+                let call = ec2.describe_subnets().max_results(SMALLEST_PAGE);
+                read(self.ask(region, operation::DESCRIBE_SUBNETS, || call.clone().send()).await)
+            }
+            "GetSubnetCidrReservations" => {
+                let subnet = spec.slots.first().map(|slot| slot.subnet.clone()).unwrap_or_default();
+                let call = ec2.get_subnet_cidr_reservations().subnet_id(subnet);
+                read(self.ask(region, operation::GET_SUBNET_CIDR_RESERVATIONS, || call.clone().send()).await)
             }
             "DescribeImages" => {
                 let call = ec2.describe_images().filters(filter("image-id", [&*spec.image]));

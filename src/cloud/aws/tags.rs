@@ -1,14 +1,15 @@
 //! Our tags: what is remembered on the resources themselves, as it is written and as it is read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use aws_sdk_ec2::types::Tag;
 
 use crate::ids::{Attempt, SlotName};
 
 pub use crate::observed::tags::{
-    ATTEMPT, CLUSTER, COPY_OF, GENERATION, GUEST, IMAGE, ISOLATES_COPIES, OWNER, REJECTED, RETIRED, SLOT, SLOTS,
-    USER_DATA, VOLUME,
+    ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GUEST, IMAGE, ISOLATES_COPIES, OWNER, REJECTED, RETIRED, SLOT,
+    SLOTS, USER_DATA, VOLUME,
 };
 pub(super) use crate::observed::tags::{GROUP, place, slots, volume_of_guest};
 
@@ -26,6 +27,8 @@ pub(super) enum BadTags {
     Missing(&'static str),
     #[error("its {0} tag is no number: `{1}`")]
     NoNumber(&'static str, String),
+    #[error("its {0} tag is no IPv4 address: `{1}`")]
+    NoAddress(&'static str, String),
 }
 
 impl Tags {
@@ -56,6 +59,12 @@ impl Tags {
             None => Ok(Attempt::default()),
             Some(text) => text.parse().map(Attempt).map_err(|_| BadTags::NoNumber(ATTEMPT, text.to_owned())),
         }
+    }
+
+    /// The fixed address of the member.
+    pub(super) fn address(&self) -> Result<Option<Ipv4Addr>, BadTags> {
+        let Some(text) = self.get(ADDRESS) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| BadTags::NoAddress(ADDRESS, text.to_owned()))
     }
 
     /// The slots that have ever been initialised, from all of the tags that they are written in.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::spec::ClusterSpec;
 
-use super::NeededBy::Groups;
+use super::NeededBy::{Addresses, Groups};
 use super::partition::{Partition, partition_of};
 use super::{On, PERMISSIONS, Permission, needs};
 
@@ -36,12 +36,12 @@ pub struct Grant<'a> {
     pub launch_templates: &'a [String],
 }
 
-/// Lists the permissions that a task takes. A rehearsal looks at an adopted group, because it begins with a look at the cluster,
-/// and changes none: its copy has no group.
+/// Lists the permissions that a task takes. A rehearsal looks at an adopted group and at fixed addresses, because it begins with a
+/// look at the cluster, and changes none: its copy has neither.
 fn granted(specs: &[ClusterSpec], task: Task) -> impl Iterator<Item = &'static Permission> + '_ {
-    let changes_groups = |one: &Permission| one.needed_by == Groups && one.on != On::Everything;
+    let changes = |one: &Permission| matches!(one.needed_by, Groups | Addresses) && one.on != On::Everything;
     let needed = |one: &&Permission| specs.iter().any(|spec| needs(spec, one.needed_by));
-    PERMISSIONS.iter().filter(needed).filter(move |one| task == Task::Control || !changes_groups(one))
+    PERMISSIONS.iter().filter(needed).filter(move |one| task == Task::Control || !changes(one))
 }
 
 /// Makes the narrowest IAM policy document with which a task can be done.
@@ -79,6 +79,9 @@ fn allow(on: On, actions: &[&str], specs: &[ClusterSpec], grant: &Grant<'_>) -> 
         On::OurVolumesAndInstances => {
             vec![statement("MoveOurVolumes", actions, scope.ec2(&["instance", "volume"]), Some(is_ours))]
         }
+        On::OurInterfaces => {
+            vec![statement("MoveAddresses", actions, scope.ec2(&["network-interface"]), Some(is_ours))]
+        }
         On::NewVolumes => vec![statement("MakeVolumesAsOurs", actions, scope.ec2(&["volume"]), Some(made_ours))],
         On::NewInstances => vec![
             statement("LaunchAsOurs", actions, scope.ec2(&["instance"]), Some(made_ours)),
@@ -92,7 +95,9 @@ fn allow(on: On, actions: &[&str], specs: &[ClusterSpec], grant: &Grant<'_>) -> 
             let made = json!({ "StringEquals": {
                 "ec2:CreateAction": ["RunInstances", "CreateVolume", "CreateSnapshot"]
             } });
-            let anything = json!([scope.arn("instance"), scope.arn("volume"), scope.snapshot_arn()]);
+            let interface = specs.iter().any(ClusterSpec::has_addresses).then(|| scope.arn("network-interface"));
+            let made_too = [scope.arn("instance"), scope.arn("volume"), scope.snapshot_arn()];
+            let anything = json!(made_too.into_iter().chain(interface).collect::<Vec<_>>());
             vec![
                 statement("TagWhatIsOurs", actions, scope.ec2(&["instance", "volume"]), Some(is_ours)),
                 statement("TagWhatIsMade", &["ec2:CreateTags"], anything, Some(made)),

@@ -1,7 +1,7 @@
 //! The reasons not to act, as data: one or two for each gate.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::ids::{
     ClusterName, Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, VolumeId, VolumeName, Zone,
@@ -84,6 +84,11 @@ pub enum Hazard {
     DeviceTaken {
         device: String,
         why: String,
+    },
+    /// The slot's fixed address, and what else has it, e.g. `eni-9 of i-9`.
+    AddressTaken {
+        address: Ipv4Addr,
+        by: String,
     },
     /// Volumes that the file does not declare, each with the instance that has it, and the device.
     UndeclaredVolume {

@@ -53,6 +53,9 @@ impl fmt::Display for CloudEffect {
             Self::DeleteSnapshot { snapshot } => write!(f, "delete {snapshot}"),
             Self::Detach { volume, instance, .. } => write!(f, "detach {volume} from {instance}"),
             Self::Attach { volume, instance, device } => write!(f, "attach {volume} to {instance} as {device}"),
+            Self::AssignAddress { address, instance, interface, .. } => {
+                write!(f, "move {address} to {interface} of {instance}")
+            }
             Self::Terminate { instance } => write!(f, "terminate {instance}"),
             Self::Retire { instance } => write!(f, "mark {instance} retired"),
             Self::Reject { generation, .. } => write!(f, "mark {generation} rejected here"),

@@ -6,7 +6,7 @@ use crate::plan::answer::{Hazard, Unproven};
 use crate::plan::gates::name::GateName;
 use crate::time::clock;
 
-use super::words::joined;
+use super::words::{address_hint, joined};
 
 impl Hazard {
     /// Names the gate that refuses.
@@ -30,6 +30,7 @@ impl Hazard {
             Self::ImageUnavailable { .. } => GateName::ImageUnavailable,
             Self::TypeUnsuitable { .. } => GateName::TypeUnsuitable,
             Self::DeviceTaken { .. } => GateName::DeviceTaken,
+            Self::AddressTaken { .. } => GateName::AddressTaken,
             Self::UndeclaredVolume { .. } => GateName::UndeclaredVolume,
             Self::ApplicationForbids { .. } => GateName::ApplicationForbids,
             Self::MemberElsewhere { .. } => GateName::MemberElsewhere,
@@ -103,6 +104,7 @@ impl Hazard {
             Self::DeviceTaken { .. } => {
                 "declare another `device` for the volume, commit an image without that mapping, or detach what is there".into()
             }
+            Self::AddressTaken { address, .. } => address_hint(*address),
             Self::UndeclaredVolume { .. } => {
                 "declare the volume under `volumes` and tag it (`hermitcrab adopt`), or detach it; one that may go with an instance that hermitcrab launched needs DeleteOnTermination".into()
             }
@@ -284,6 +286,7 @@ impl fmt::Display for Hazard {
             }
             Self::TypeUnsuitable { instance_type, why } => write!(f, "{instance_type}: {why}"),
             Self::DeviceTaken { device, why } => write!(f, "{device} is taken: {why}"),
+            Self::AddressTaken { address, by } => write!(f, "{address} is used by {by}"),
             Self::UndeclaredVolume { volumes } => {
                 let found: Vec<_> =
                     volumes.iter().map(|(id, at, device)| format!("{id} is at {device} of {at}")).collect();

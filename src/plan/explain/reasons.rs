@@ -20,6 +20,7 @@ impl fmt::Display for Why {
             Self::NextStep => f.write_str("next step"),
             Self::Leads => f.write_str("it leads, and leadership goes before the leader"),
             Self::LaunchFailed { reason } => write!(f, "the launch failed: {reason}"),
+            Self::AddressLost => f.write_str("its member serves at this address, and has lost it"),
             Self::VolumeNotMade { reason } => f.write_str(reason),
             Self::Stuck { reason } => f.write_str(reason),
             Self::StepRefused { doing } => write!(f, "`{doing}` is refused, and its old instance can serve"),

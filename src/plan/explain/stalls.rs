@@ -8,7 +8,7 @@ use crate::observed::VolumeState;
 use crate::plan::answer::{Awaited, Stall};
 use crate::time::clock;
 
-use super::words::joined;
+use super::words::{address_hint, joined};
 
 impl Stall {
     /// Says what a person can do about it.
@@ -22,6 +22,7 @@ impl Stall {
             Self::VolumeTaken { volume, by, .. } => {
                 format!("detach {volume} from {by} when whoever attached it is done")
             }
+            Self::AddressTaken { address, .. } => address_hint(*address),
             Self::CopyFailed { .. } => "try again: this copy is destroyed, and its snapshot with it".into(),
             Self::VolumeUnusable { .. } => "look at the volume in EC2; nothing is done to it meanwhile".into(),
             Self::VolumeNotMade { .. } => {
@@ -69,6 +70,7 @@ impl Stall {
             Self::VolumeMissing { .. } => "VolumeMissing",
             Self::VolumeElsewhere { .. } => "VolumeElsewhere",
             Self::VolumeTaken { .. } => "VolumeTaken",
+            Self::AddressTaken { .. } => "AddressTaken",
             Self::CopyFailed { .. } => "CopyFailed",
             Self::VolumeUnusable { .. } => "VolumeUnusable",
             Self::VolumeNotMade { .. } => "VolumeNotMade",
@@ -100,6 +102,9 @@ impl fmt::Display for Stall {
             }
             Self::VolumeTaken { slot, volume, by } => {
                 write!(f, "{volume} of {slot} is attached to {by}, which is not one of the slot's instances")
+            }
+            Self::AddressTaken { slot, address, by } => {
+                write!(f, "{address} of {slot} is used by {by}, which is not one of the slot's instances")
             }
             Self::CopyFailed { slot, volume, snapshot } => {
                 write!(f, "{slot} was to begin with a copy of {volume}, and EBS could not make {snapshot}")

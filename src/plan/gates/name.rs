@@ -41,6 +41,7 @@ gate_names! {
     ImageUnavailable = "image-unavailable",
     TypeUnsuitable = "type-unsuitable",
     DeviceTaken = "device-taken",
+    AddressTaken = "address-taken",
     NotOwned = "not-owned",
     OwnedByAutoscaling = "owned-by-autoscaling",
     GroupUnusable = "group-unusable",

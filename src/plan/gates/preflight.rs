@@ -1,6 +1,7 @@
 //! Gates about what would go wrong only when the member is down, and can be known before.
 
 use crate::observed::Instance;
+use crate::plan::address;
 use crate::plan::answer::Hazard;
 use crate::plan::undeclared;
 use crate::spec::same_device;
@@ -39,6 +40,15 @@ pub(super) fn device_taken(q: &Question<'_, '_>) -> Finding {
     let value = taken.as_ref().map_or_else(|| "all free".to_owned(), |(device, why)| format!("{device}: {why}"));
     let hazard = taken.map(|(device, why)| Hazard::DeviceTaken { device, why });
     finding(value, "nothing else at the devices of declared volumes", hazard)
+}
+
+/// Refuses while something else has the slot's fixed address: the replacement would stand there without it, its member down.
+pub(super) fn address_taken(q: &Question<'_, '_>) -> Finding {
+    let wants = "the slot's fixed address free, or at an instance of the slot";
+    let Some(declared) = q.slot.spec.address else { return finding("none declared", wants, None) };
+    let by = address::taken_by(q.look, q.slot, declared);
+    let value = by.as_ref().map_or_else(|| format!("{declared}: not elsewhere"), |by| format!("{declared} at {by}"));
+    finding(value, wants, by.map(|by| Hazard::AddressTaken { address: declared, by }))
 }
 
 /// Says whether a device is a declared one, by whatever name. Some images leave out `/dev/`.

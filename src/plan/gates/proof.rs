@@ -19,7 +19,7 @@ pub(super) fn member_elsewhere(q: &Question<'_, '_>) -> Finding {
     let healthy = |member: &&Member| member.health == Health::Healthy;
     let holder = q.slot.live().find(|instance| q.slot.all_on(q.look, &instance.id));
     let seat = q.slot.member.filter(healthy).zip(holder).and_then(|(member, instance)| {
-        let own = instance.address?;
+        let own = instance.member_address()?;
         Some((member.address, own, instance.id.clone()))
     });
     let Some((advertised, own, instance)) = seat else {

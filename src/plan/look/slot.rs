@@ -105,7 +105,10 @@ impl<'a> SlotLook<'a> {
     pub fn rejected_here(&self, generation: &Generation) -> bool {
         let instances = self.live().map(|instance| &*instance.id);
         let mut places = instances.chain([self.spec.subnet.as_str()]);
-        self.rejected(generation) || places.any(|place| self.rejected(&generation.together_with(place)))
+        let with_address = self.spec.address.map(|address| generation.together_with(&address.to_string()));
+        self.rejected(generation)
+            || places.any(|place| self.rejected(&generation.together_with(place)))
+            || with_address.is_some_and(|both| self.rejected(&both))
     }
 
     /// Finds the instance in whose place that generation failed, and not for itself.

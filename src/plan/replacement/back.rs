@@ -4,8 +4,8 @@ use crate::action::CloudEffect;
 use crate::make::{Make, differences};
 use crate::observed::{Claim, Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
-use crate::plan::heal;
 use crate::plan::steps::Step;
+use crate::plan::{address, heal};
 use crate::time::{after, elapsed};
 
 use super::proof::{Outstanding, Wanted, missing_proof};
@@ -16,12 +16,26 @@ impl<'a> Replacement<'_, 'a> {
     pub(super) fn back(&self, step: Step) -> Option<Plan> {
         let why = &Why::TakenBack;
         match step {
+            Step::MarkStop | Step::Transfer | Step::Stop => self.empty_new(step, self.new?, why),
+            Step::AssignAddress => {
+                let old = self.old.filter(|old| old.state.is_live())?;
+                address::assign(self.look, self.slot, old, why)
+            }
             Step::Attach => self.refill_old(),
             Step::Start => self.start_old(),
             Step::Prove => self.prove_old(),
             Step::Release => Some(self.release(Why::TakenBack)),
             _ => self.discard_by(step, self.new?, why),
         }
+    }
+
+    /// Takes one step of stopping the new instance. One that has none of the volumes, and only the address, serves nothing.
+    fn empty_new(&self, step: Step, new: &Instance, why: &Why) -> Option<Plan> {
+        let has_volumes = self.slot.any_at(self.look, &new.id);
+        if !has_volumes && new.has_fixed_address() {
+            return self.stop(step, new, &Vec::new, why);
+        }
+        self.discard_by(step, new, why)
     }
 
     /// Attaches the volumes to the old instance. One that is gone cannot be restored: the slot is then released, and

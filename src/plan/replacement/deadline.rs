@@ -74,13 +74,17 @@ impl<'a> Replacement<'_, 'a> {
         self.slot.present().any(|(_, volume)| volume.settled.as_ref().is_some_and(another))
     }
 
-    /// Names what has failed. If the slot moves to another subnet too, that may be the reason; and what has settled here
-    /// before is no bad generation because it failed in place of this one instance.
+    /// Names what has failed. If the slot moves to another subnet or gets another fixed address too, that may be the reason;
+    /// and what has settled here before is no bad generation because it failed in place of this one instance.
     fn failed(&self) -> Generation {
         let generation = &self.claim.generation;
         let has_settled = || self.slot.present().any(|(_, volume)| volume.carries(generation));
         match self.old {
             Some(old) if old.subnet != self.slot.spec.subnet => generation.together_with(&self.slot.spec.subnet),
+            Some(old) if old.fixed_address != self.slot.spec.address => match self.slot.spec.address {
+                Some(address) => generation.together_with(&address.to_string()),
+                None => generation.together_with(&self.slot.spec.subnet),
+            },
             Some(old) if has_settled() => generation.together_with(&old.id),
             Some(_) | None => generation.clone(),
         }
@@ -90,7 +94,8 @@ impl<'a> Replacement<'_, 'a> {
     /// nobody knows for how long the refusal lasts. The image is not to blame, so that it is rejected in place of this one
     /// instance alone.
     pub(super) fn taken_back_as_refused(&self, step: Step, plan: &Plan) -> Option<Plan> {
-        let is_of_the_move = matches!(step, Step::Snapshot | Step::Detach | Step::Attach) && !self.claim.stranded;
+        let is_of_the_move = matches!(step, Step::Snapshot | Step::Detach | Step::AssignAddress | Step::Attach);
+        let is_of_the_move = is_of_the_move && !self.claim.stranded;
         let may_start = |old: &&Instance| old.state == InstanceState::Stopped && old.is_kept();
         let old = self.old.filter(may_start).filter(|_| is_of_the_move)?;
         let has_moved = self.live_new().is_some_and(|new| self.slot.any_at(self.look, &new.id));

@@ -4,7 +4,7 @@ use crate::action::CloudEffect;
 use crate::observed::{Instance, InstanceState, Volume};
 use crate::plan::answer::{Awaited, Plan, Why};
 use crate::plan::steps::Step;
-use crate::plan::{gates, group};
+use crate::plan::{address, gates, group};
 use crate::time::elapsed;
 
 use super::proof::Outstanding;
@@ -25,6 +25,7 @@ impl<'a> Replacement<'_, 'a> {
                     [InstanceState::Stopped, InstanceState::ShuttingDown, InstanceState::Terminated];
                 self.detach(self.old_in(&EMPTIED)?, why)
             }
+            Step::AssignAddress => address::assign(self.look, self.slot, self.new?, why),
             Step::Attach => self.attach(self.new?, why),
             Step::Prove => self.prove(),
             Step::Retire | Step::LeaveGroup | Step::Terminate => self.discard_old(step),
@@ -46,10 +47,13 @@ impl<'a> Replacement<'_, 'a> {
             return (step == Step::Stop).then(|| self.wait_until_shown(named, self.claim.since)).flatten();
         };
         // The volumes have moved and somebody started the instance again: it serves nothing, and goes when the new one is
-        // proven.
+        // proven. Only if it still has the address that the new one needs, it is stopped before.
         let serves_nothing = old.state == InstanceState::Running && !self.slot.any_at(self.look, &old.id);
-        let refusals = || gates::upgrade_refusals(self.look, self.slot);
-        if serves_nothing { None } else { self.stop(step, old, &refusals, &Why::NextStep) }
+        match serves_nothing {
+            true if old.has_fixed_address() => self.stop(step, old, &Vec::new, &Why::NextStep),
+            true => None,
+            false => self.stop(step, old, &|| gates::upgrade_refusals(self.look, self.slot), &Why::NextStep),
+        }
     }
 
     /// Waits until the member has proved itself at the new instance. The proof is asked for again although the old

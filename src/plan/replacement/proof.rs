@@ -77,7 +77,9 @@ fn not_itself(member: &Member, wanted: &Wanted<'_>) -> Option<String> {
         Some(id) if member.id != *id => {
             Some(format!("it came back as {}, not as {id}: its data is not what it was", member.id))
         }
-        _ if member.address != wanted.instance.address => Some("its peers still have its old address".to_owned()),
+        _ if member.address != wanted.instance.member_address() => {
+            Some("its peers still have its old address".to_owned())
+        }
         _ => None,
     }
 }

@@ -46,7 +46,7 @@ impl Replacement<'_, '_> {
     fn transfer(&self, instance: &Instance) -> Option<Plan> {
         let (look, membership, leader) = (self.look, self.look.membership?, self.slot.member?);
         let goes_last = look.rules.leader == Some(LeaderGoes::Last);
-        let leads_here = look.leads(&leader.id) && leader.address == instance.address;
+        let leads_here = look.leads(&leader.id) && leader.address == instance.member_address();
         if !goes_last
             || !membership.can_transfer
             || !leads_here

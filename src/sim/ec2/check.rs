@@ -1,11 +1,13 @@
 //! The look of an adapter before it sends a call. The same table as the AWS adapter's decides what the look must find.
 
-use super::records::Disk;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::records::{Disk, Stranger};
 use super::region::Region;
 use super::shown::Moments;
 use crate::action::CloudEffect;
 use crate::action::expects::{Difference, Finding, Subject};
-use crate::action::facts::{DeviceFacts, Facts, InstanceFacts, SnapshotFacts, VolumeFacts};
+use crate::action::facts::{AddressFacts, DeviceFacts, Facts, InstanceFacts, SnapshotFacts, VolumeFacts};
 use crate::ids::{ClusterName, InstanceId, Owner, SlotName, VolumeId};
 use crate::observed::{CloudView, Instance, Snapshot, Volume, VolumeState};
 use crate::ports::{ErrorKind, Outcome};
@@ -70,6 +72,13 @@ impl Look<'_> {
                 let is_protected = self.region.instances.get(id).is_some_and(|machine| machine.protection.termination);
                 facts.instances.entry(id.clone()).and_modify(|facts| facts.is_protected = is_protected);
             }
+            Subject::UseOf { address, subnet } => {
+                facts.addresses.extend(self.used(address, subnet).map(|used| (address, used)));
+            }
+            Subject::UserOf(address) => {
+                let user = facts.addresses.get(&address).and_then(|used| used.instance.clone());
+                user.into_iter().for_each(|id| self.learn_instance(&id, facts));
+            }
             Subject::Group { group, .. } => facts.group = self.region.groups.get(group).map(|group| group.seen.clone()),
         }
     }
@@ -81,6 +90,20 @@ impl Look<'_> {
             Some((cluster, view)) if machine.cluster == **cluster => Some((*cluster, view.instance(id)?)),
             _ => Some((&machine.cluster, &machine.seen)),
         }
+    }
+
+    /// Finds the network interface that has an address, as this look shows it.
+    fn used(&self, address: Ipv4Addr, subnet: &str) -> Option<AddressFacts> {
+        let stranger = self.region.strangers.get(&address).filter(|stranger| stranger.subnet == subnet);
+        if let Some(Stranger { interface, instance, .. }) = stranger {
+            let (interface, instance) = (interface.clone(), Some(instance.clone()));
+            return Some(AddressFacts { interface, instance, is_primary: false });
+        }
+        let mut all = self.region.instances.keys().filter_map(|id| self.instance(id)).map(|(_, seen)| seen);
+        let is_primary = |seen: &Instance| seen.address == Some(IpAddr::V4(address));
+        let seen = all.find(|seen| seen.subnet == subnet && (seen.has(address) || is_primary(seen)))?;
+        let interface = seen.interface.as_ref()?.id.clone();
+        Some(AddressFacts { interface, instance: Some(seen.id.clone()), is_primary: is_primary(seen) })
     }
 
     /// Every volume as this look shows it.

@@ -228,6 +228,7 @@ fn launch_of(make: &Make, zone: &Zone, subnet: &str) -> Launch {
         generation: Generation::from(""),
         attempt: Attempt(0),
         volumes: BTreeMap::new(),
+        address: None,
         goes_with_it: BTreeMap::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! The consequences of a transition: what has happened, what has begun, and what is due.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClusterName, InstanceId, SnapshotId, VolumeId};
@@ -43,6 +45,8 @@ pub enum Due {
     Booted(InstanceId, u32),
     /// An instance's status checks pass.
     Checked(InstanceId, u32),
+    /// An instance's metadata show a secondary address.
+    Address(InstanceId, Ipv4Addr),
     /// An instance's guest mounts the volumes and starts the member.
     Mounts(InstanceId, u32),
     /// A volume comes to its next state.
@@ -72,6 +76,8 @@ pub enum Span {
     Attach,
     /// `detaching` to `available`.
     Detach,
+    /// From the call that moves an address to the metadata of the instance that has it.
+    Remap,
     /// From a change of a group or of a member of it, to the group's noticing it.
     Notice,
     /// As long as this, always.

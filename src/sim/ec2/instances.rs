@@ -68,6 +68,7 @@ impl Region {
         machine.booted
             && machine.seen.state == InstanceState::Running
             && !machine.volumes.is_empty()
+            && machine.has_its_address()
             && machine.volumes.values().all(|volume| self.is_attached(volume, &machine.seen.id))
     }
 
@@ -98,6 +99,8 @@ impl Region {
         self.begins(Due::Instance(id.clone(), turn), Span::Exactly(SHOWN_TERMINATED));
         let Some(machine) = self.instances.get_mut(id) else { return };
         machine.seen.address = None;
+        machine.seen.interface = None;
+        machine.shown_addresses.clear();
         let subnet = machine.seen.subnet.clone();
         self.subnet(&subnet).free += 1;
         let attached: Vec<VolumeId> =
@@ -189,7 +192,7 @@ impl Region {
     /// Finds a subnet; one that was never named before is made.
     pub(super) fn subnet(&mut self, name: &str) -> &mut Subnet {
         let number = self.subnets.len() as u8;
-        self.subnets.entry(name.to_owned()).or_insert(Subnet { number, given: 9, free: 250, zone: None })
+        self.subnets.entry(name.to_owned()).or_insert(Subnet { number, given: 9, free: 250, zone: None, range: None })
     }
 
     /// Leaves a subnet this many addresses.
@@ -198,13 +201,19 @@ impl Region {
     }
 
     /// Gives the next address of a subnet.
-    pub fn give_address(&mut self, subnet: &str) -> IpAddr {
+    pub fn give_address(&mut self, name: &str) -> IpAddr {
         let network = if self.is_on_loopback { 127 } else { 10 };
-        let subnet = self.subnet(subnet);
-        subnet.given = subnet.given.wrapping_add(1).max(10);
-        subnet.free = subnet.free.saturating_sub(1);
-        let [high, low] = subnet.given.to_be_bytes();
-        IpAddr::V4(Ipv4Addr::new(network, subnet.number, high, low))
+        loop {
+            let subnet = self.subnet(name);
+            subnet.given = subnet.given.wrapping_add(1).max(10);
+            let [high, low] = subnet.given.to_be_bytes();
+            let address = Ipv4Addr::new(network, subnet.number, high, low);
+            if !self.reserved.contains(&address) {
+                let subnet = self.subnet(name);
+                subnet.free = subnet.free.saturating_sub(1);
+                return IpAddr::V4(address);
+            }
+        }
     }
 
     /// `StopInstances`: the guest gets a SIGTERM at once.
@@ -287,7 +296,7 @@ impl Machine {
     /// Makes the instance that a launch asks for.
     pub fn launched(launch: &Launch, cluster: &ClusterName, id: InstanceId, address: IpAddr, now: Timestamp) -> Self {
         let seen = Instance {
-            id,
+            id: id.clone(),
             slot: launch.slot.clone(),
             owner: Some(launch.owner.clone()),
             origin: Origin::Launched { attempt: launch.attempt, generation: Some(launch.generation.clone()) },
@@ -301,6 +310,8 @@ impl Machine {
             zone: launch.zone.clone(),
             subnet: launch.subnet.clone(),
             address: Some(address),
+            interface: Some(Self::interface_of(&id)),
+            fixed_address: launch.address,
             tags: launch.tags.clone(),
             devices: Vec::new(),
             auto_scaling_group: None,
@@ -310,7 +321,8 @@ impl Machine {
         let (booted, settled, proven, interfered) = (false, false, false, false);
         let (cluster, volumes) = (cluster.clone(), launch.volumes.clone());
         let (turn, doomed, protection) = (0, None, Protection::default());
-        Self { seen, cluster, volumes, turn, booted, settled, proven, interfered, doomed, protection }
+        let shown_addresses = std::collections::BTreeSet::new();
+        Self { seen, cluster, volumes, turn, booted, settled, proven, interfered, doomed, protection, shown_addresses }
     }
 }
 

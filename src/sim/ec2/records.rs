@@ -1,11 +1,12 @@
 //! The records of the region: instances, volumes, tokens, zones and subnets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 use super::shown::Shown;
-use crate::ids::{ClusterName, InstanceId, VolumeId, VolumeName, Zone};
+use crate::ids::{ClusterName, InstanceId, InterfaceId, VolumeId, VolumeName, Zone};
 use crate::observed::{AttachmentPhase, Instance, Snapshot, Volume, VolumeState};
 use crate::sim::content::{Content, Stamp};
 use crate::sim::time::Millis;
@@ -35,6 +36,9 @@ pub struct Machine {
     /// The calls that are refused because the instance is protected against them.
     #[serde(default)]
     pub protection: Protection,
+    /// The secondary addresses that its metadata show: a move is seen there some seconds later.
+    #[serde(default)]
+    pub shown_addresses: BTreeSet<Ipv4Addr>,
 }
 
 /// The protection of an instance (`DisableApiStop`, `DisableApiTermination`).
@@ -82,6 +86,18 @@ pub struct Subnet {
     /// The zone of the slots that are declared in it.
     #[serde(default)]
     pub zone: Option<Zone>,
+    /// The beginning of the range that fixed addresses are in, once one is declared.
+    #[serde(default)]
+    pub range: Option<Ipv4Addr>,
+}
+
+/// The user of an address who is none of the clusters: a network interface of something else in the account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stranger {
+    pub subnet: String,
+    pub interface: InterfaceId,
+    /// The instance that the interface belongs to.
+    pub instance: InstanceId,
 }
 
 /// The resources that bear one cluster's tag.

@@ -1,12 +1,13 @@
 //! The state of the region.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 use super::group::ScalingGroup;
 use super::happened::{Due, Happened, Span};
-use super::records::{Disk, Holdings, Machine, Spent, Subnet, ZoneState};
+use super::records::{Disk, Holdings, Machine, Spent, Stranger, Subnet, ZoneState};
 use super::shown::Answered;
 use super::throttle::Buckets;
 use super::troubles::Troubles;
@@ -31,6 +32,12 @@ pub struct Region {
     pub groups: BTreeMap<String, ScalingGroup>,
     /// The resources that bear each cluster's tag.
     pub clusters: BTreeMap<ClusterName, Holdings>,
+    /// Addresses that somebody else uses.
+    #[serde(default)]
+    pub strangers: BTreeMap<Ipv4Addr, Stranger>,
+    /// Fixed addresses that were ever declared: a reservation of the subnet keeps EC2 from giving them out.
+    #[serde(default)]
+    pub(super) reserved: BTreeSet<Ipv4Addr>,
     pub buckets: Buckets,
     #[serde(default)]
     pub troubles: Troubles,
@@ -59,8 +66,11 @@ impl Region {
     /// Makes a cluster known, or known anew after its spec changed.
     pub fn declare(&mut self, spec: &ClusterSpec) {
         for slot in &spec.slots {
-            self.subnet(&slot.subnet).zone = Some(slot.zone.clone());
+            let subnet = self.subnet(&slot.subnet);
+            subnet.zone = Some(slot.zone.clone());
+            slot.address.into_iter().for_each(|address| subnet.reserve(address));
         }
+        self.reserved.extend(spec.slots.iter().filter_map(|slot| slot.address));
         let holdings = self.clusters.entry(spec.name.clone()).or_default();
         holdings.tags = spec.instance.tags.clone();
         holdings.group = spec.capacity.group().map(str::to_owned);

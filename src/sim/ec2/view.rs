@@ -17,17 +17,25 @@ impl Region {
         let impaired: BTreeMap<_, _> =
             impaired.map(|(zone, _)| (zone.clone(), "increased error rates".to_owned())).collect();
         let images = self.described_images();
+        let used_addresses = self.used_addresses(&wanted.addresses);
         if let Some(Answered { wanted: asked, catalogue: known }) = &self.answered
             && asked == wanted
             && known.impaired_zones == impaired
             && known.images == images
+            && known.used_addresses == used_addresses
         {
             return known.clone();
         }
         let instance_types = wanted.instance_types.iter().map(|kind| (kind.clone(), architectures(kind))).collect();
         let xen_types = wanted.instance_types.iter().filter(|kind| runs_on_xen(kind)).cloned().collect();
-        let facts = Catalogue { images, instance_types, xen_types, impaired_zones: impaired, ..Catalogue::default() };
-        let catalogue = Arc::new(facts);
+        let catalogue = Arc::new(Catalogue {
+            images,
+            instance_types,
+            xen_types,
+            impaired_zones: impaired,
+            used_addresses,
+            ..Catalogue::default()
+        });
         self.answered = Some(Answered { wanted: wanted.clone(), catalogue: catalogue.clone() });
         catalogue
     }
@@ -116,7 +124,7 @@ impl Tagged for Instance {
     fn bear_tags_of(&mut self, older: &CloudView) {
         let Some(old) = older.instance(&self.id) else { return };
         (self.slot, self.owner, self.origin) = (old.slot.clone(), old.owner.clone(), old.origin.clone());
-        (self.retired, self.tags) = (old.retired, old.tags.clone());
+        (self.retired, self.tags, self.fixed_address) = (old.retired, old.tags.clone(), old.fixed_address);
     }
 }
 

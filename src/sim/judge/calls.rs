@@ -21,13 +21,14 @@ pub(super) struct Call<'a> {
 /// A judgement of one call: what breaks the rule, if anything does.
 type Judgement = fn(&Call) -> Option<String>;
 
-const RULES: [(Rule, Judgement); 17] = [
+const RULES: [(Rule, Judgement); 18] = [
     (Rule::Quorum, stop_keeps_quorum),
     (Rule::LeaderLast, leader_hands_over_first),
     (Rule::ClaimedStop, stopped_only_when_claimed),
     (Rule::FreshReadings, reads_follow_own_writes),
     (Rule::VolumesConserved, nothing_is_terminated_with_a_volume),
     (Rule::DetachedWhenDown, detached_only_when_down),
+    (Rule::AddressAtRest, address_leaves_only_what_rests),
     (Rule::OwnVolumes, volumes_meet_only_their_slot),
     (Rule::OldOutlivesProof, old_outlives_proof),
     (Rule::OldOutlivesProof, terminated_only_when_retired),
@@ -56,6 +57,7 @@ impl Call<'_> {
             self.effect,
             CloudEffect::Stop { .. }
                 | CloudEffect::Detach { .. }
+                | CloudEffect::AssignAddress { .. }
                 | CloudEffect::Terminate { .. }
                 | CloudEffect::DeleteVolume { .. }
                 | CloudEffect::DeleteSnapshot { .. }
@@ -124,6 +126,17 @@ fn detached_only_when_down(call: &Call) -> Option<String> {
     let found = call.instance()?.state;
     let down = matches!(found, InstanceState::Stopped | InstanceState::Terminated);
     (!down).then(|| format!("{volume} was detached from an instance that is {found}"))
+}
+
+/// Lets an address leave only an instance of its own slot, and only one that is down.
+fn address_leaves_only_what_rests(call: &Call) -> Option<String> {
+    let CloudEffect::AssignAddress { address, instance, .. } = call.effect else { return None };
+    let to = call.instance()?;
+    let mut others = call.facts.instances.iter().filter(|(id, _)| *id != instance);
+    let (id, from) = others.find(|(_, other)| other.addresses.contains(address))?;
+    let rests = matches!(from.state, InstanceState::Stopped | InstanceState::Terminated);
+    let is_own = (&from.cluster, &from.slot) == (&to.cluster, &to.slot);
+    (!rests || !is_own).then(|| format!("{address} was taken from {id} of {}, which is {}", from.slot, from.state))
 }
 
 fn volumes_meet_only_their_slot(call: &Call) -> Option<String> {

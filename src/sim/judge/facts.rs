@@ -1,6 +1,7 @@
 //! The facts that the rules look at.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId};
 use crate::observed::{Ending, Group, InstanceState, Snapshot};
@@ -60,6 +61,8 @@ pub struct InstanceFacts {
     pub interfered: bool,
     /// The volumes that its guest waits for.
     pub volumes: BTreeSet<VolumeId>,
+    /// The secondary private addresses of its primary network interface.
+    pub addresses: BTreeSet<Ipv4Addr>,
 }
 
 /// The facts of a data volume.

@@ -43,6 +43,9 @@ pub enum Rule {
     /// A member is stopped only in the slot that the claim names.
     #[serde(rename = "S15")]
     ClaimedStop,
+    /// A slot's fixed address is moved only from an instance of the slot that is stopped or gone.
+    #[serde(rename = "S19")]
+    AddressAtRest,
     /// Nothing is done or tried again and again without end.
     #[serde(rename = "S17")]
     NoLoop,
@@ -75,6 +78,7 @@ impl Rule {
             Self::GroupHeldStill => "group",
             Self::LeaderLast => "S11",
             Self::ClaimedStop => "S15",
+            Self::AddressAtRest => "S19",
             Self::NoLoop => "S17",
             Self::SameMember => "identity",
             Self::SameData => "data",
@@ -97,6 +101,7 @@ impl fmt::Display for Rule {
             Self::GroupHeldStill => "an adopted group is held still during a replacement, and then goes on as before",
             Self::LeaderLast => "a member that leads is stopped only after leadership was handed over",
             Self::ClaimedStop => "a member is stopped only in the slot that the claim names",
+            Self::AddressAtRest => "a fixed address is moved only from an instance of its slot that is stopped or gone",
             Self::NoLoop => "nothing is done or tried again and again without end",
             Self::SameMember => "a member that comes back is who it was",
             Self::SameData => "a member that comes back knows what it knew",

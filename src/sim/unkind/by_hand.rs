@@ -1,6 +1,7 @@
 //! Interference by hand: what tests and scripts do to a world, and ask of it.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::accident::Accident;
@@ -97,6 +98,16 @@ impl World {
     /// Announces maintenance of an instance.
     pub fn announce_event(&self, id: &InstanceId) {
         self.with(|state| interfere::announce_event(state, id, None));
+    }
+
+    /// Takes a secondary address off whatever instance has it.
+    pub fn unassign_address(&self, address: Ipv4Addr) {
+        self.with(|state| interfere::unassign_address(state, address));
+    }
+
+    /// Gives an address of a subnet to something that is none of the clusters', or takes it off that again.
+    pub fn lend_address(&self, address: Ipv4Addr, subnet: &str, on: bool) {
+        self.with(|state| interfere::lend_address(state, address, subnet, on));
     }
 
     /// Revokes the use of a volume's KMS key, which shows only when the volume is attached.

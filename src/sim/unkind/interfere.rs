@@ -1,6 +1,7 @@
 //! Interference by people, AWS and bad luck.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
@@ -39,6 +40,21 @@ pub fn terminate_instance(state: &mut State, id: &InstanceId) {
     if call(state, id, &CloudEffect::Terminate { instance: id.clone() }).is_ok() {
         fault_of(state, id, "meddler-terminate");
     }
+}
+
+/// Takes a secondary address off whatever instance has it.
+pub fn unassign_address(state: &mut State, address: Ipv4Addr) {
+    let Some(machine) = state.region.holder_of(address) else { return };
+    let id = machine.seen.id.clone();
+    state.change_region(|region| region.unassign_address(address, &id));
+    fault_of(state, &id, "meddler-unassign");
+}
+
+/// Gives an address of a subnet to something that is none of the clusters', or takes it off that again. What has it loses it.
+pub fn lend_address(state: &mut State, address: Ipv4Addr, subnet: &str, on: bool) {
+    unassign_address(state, address);
+    state.change_region(|region| region.lend_address(address, on.then_some(subnet)));
+    state.fault(None, if on { "address-lent" } else { "address-free" }, address.to_string());
 }
 
 /// Takes a declared tag, the generation or for a while the owner from an instance.

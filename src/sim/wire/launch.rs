@@ -75,6 +75,7 @@ fn read(params: &Params, tags: &Tags) -> Result<Launch, Problem> {
         generation: tags::name(tags, GENERATION).unwrap_or_else(|| Generation::from("")),
         attempt: tags::attempt(tags),
         volumes: tags::volumes_of_guest(tags),
+        address: None,
         goes_with_it: goes_with_it(params)?,
     })
 }

@@ -16,7 +16,12 @@ impl State {
         let named = effect.and_then(CloudEffect::instance);
         let groups = self.groups_named(named, effect);
         let members = groups.values().flat_map(|group| group.seen.members.keys());
-        let ids = holdings.instances.iter().chain(members).chain(named);
+        let holder = match effect {
+            Some(CloudEffect::AssignAddress { address, .. }) => self.region.holder_of(*address),
+            _ => None,
+        };
+        let holder = holder.map(|machine| &machine.seen.id);
+        let ids = holdings.instances.iter().chain(members).chain(named).chain(holder);
         let machines = ids.filter_map(|id| Some((id, self.region.instances.get(id)?)));
         let instances =
             machines.map(|(id, machine)| (id.clone(), instance_facts(machine, holdings.instances.contains(id))));
@@ -88,6 +93,7 @@ fn instance_facts(machine: &Machine, serves: bool) -> InstanceFacts {
         proven: machine.proven,
         interfered: machine.interfered,
         volumes: machine.volumes.values().cloned().collect(),
+        addresses: machine.seen.interface.iter().flat_map(|own| own.secondary.iter().copied()).collect(),
     }
 }
 

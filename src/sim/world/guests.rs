@@ -73,7 +73,7 @@ impl State {
 
     /// Starts the member whose node id lies on its home. Where there is none, a new one is made.
     fn start_member(&mut self, machine: &Machine, starts: Starts) {
-        let Some(address) = machine.seen.address else { return };
+        let Some(address) = machine.seen.asked_at() else { return };
         let fresh = MemberId::from(self.chance.id("node"));
         let member = starts.member.unwrap_or(fresh);
         self.edit_content(machine, &starts.home, |content| content.member = Some(member.clone()));

@@ -64,6 +64,10 @@ impl State {
         let launch = settling.launch();
         let (id, now) = (settling.instance.clone(), instant(self.now));
         let mut machine = Machine::launched(&launch, &spec.name, id, address, now);
+        machine.shown_addresses = slot.address.into_iter().collect();
+        if let Some(interface) = &mut machine.seen.interface {
+            interface.secondary.clone_from(&machine.shown_addresses);
+        }
         machine.seen.state = InstanceState::Running;
         machine.seen.checks = Checks::Ok;
         (machine.booted, machine.settled, machine.proven) = (true, true, true);
@@ -77,7 +81,7 @@ impl State {
     }
 
     fn run_settled(&mut self, machine: Machine, member: &MemberId) {
-        let Some(address) = machine.seen.address else { return };
+        let Some(address) = machine.seen.asked_at() else { return };
         let process = Process {
             name: machine.seen.slot.clone(),
             instance: machine.seen.id.clone(),

@@ -34,6 +34,7 @@ pub(super) enum Command {
     Controller(u8, ControllerDeed),
     Instance(InstanceDeed, Pick, Placed<SlotName>),
     Volume(VolumeDeed, Placed<SlotName>),
+    Address(AddressDeed, Placed<SlotName>),
     Zone(ZoneDeed, Placed<Zone>, Duration),
     HideMembers(Duration),
     LoseLeader,
@@ -114,6 +115,17 @@ pub(super) enum VolumeDeed {
     RevokeKey,
 }
 
+/// A deed about a slot's fixed address.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum AddressDeed {
+    /// Somebody takes the address off its instance.
+    Unassign,
+    /// Something that is none of the cluster's gets the address.
+    Lend,
+    /// Whatever has the address gives it up again.
+    Free,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum ZoneDeed {
     NoCapacity,
@@ -131,7 +143,7 @@ pub(super) enum Length {
 /// The reader of all that follows a command's first word.
 pub(super) type Read = fn(&mut Words) -> Result<Command, Mistake>;
 
-pub(super) const FIRST_WORDS: [(&str, Read); 25] = [
+pub(super) const FIRST_WORDS: [(&str, Read); 28] = [
     ("payload", payload),
     ("deregister", |words| words.image().map(Command::Deregister)),
     ("commit", |words| commit(words).map(Command::Commit)),
@@ -148,6 +160,9 @@ pub(super) const FIRST_WORDS: [(&str, Read); 25] = [
     ("delete", |words| volume(words, "volume of", VolumeDeed::Delete)),
     ("wipe", |words| volume(words, "volume of", VolumeDeed::Wipe)),
     ("copy", |words| volume(words, "volume of", VolumeDeed::Copy)),
+    ("unassign", |words| address(words, AddressDeed::Unassign)),
+    ("lend", |words| address(words, AddressDeed::Lend)),
+    ("free", |words| address(words, AddressDeed::Free)),
     ("revoke", |words| volume(words, "key of", VolumeDeed::RevokeKey)),
     ("no", no_capacity),
     ("lose", lose),
@@ -197,6 +212,11 @@ pub(super) fn further(words: &mut Words) -> Result<Command, Mistake> {
     };
     words.end()?;
     Ok(command)
+}
+
+fn address(words: &mut Words, deed: AddressDeed) -> Result<Command, Mistake> {
+    words.say("address of")?;
+    words.slot().map(|slot| Command::Address(deed, slot))
 }
 
 fn payload(words: &mut Words) -> Result<Command, Mistake> {

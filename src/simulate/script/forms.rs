@@ -1,7 +1,7 @@
 //! The forms that a story's commands are written in, and the calls that they may name.
 
 /// Every form of a command, and what it does. Words in capitals stand for something else; brackets may be left out.
-pub const FORMS: [(&str, &str); 52] = [
+pub const FORMS: [(&str, &str); 54] = [
     (
         "cluster [FILE] [from nothing] [beside NUMBER others]",
         "Begins: the file's cluster is settled on its own image, or has nothing yet; others are copies of it under other names",
@@ -48,6 +48,11 @@ pub const FORMS: [(&str, &str); 52] = [
     ("delete volume of SLOT", "Somebody deletes the slot's first volume, wherever it is"),
     ("wipe volume of SLOT", "Somebody loses the content of the slot's first volume"),
     ("copy volume of SLOT", "Somebody restores a copy of the slot's first volume, with all of its tags"),
+    ("unassign address of SLOT", "Somebody takes the slot's fixed address off its instance"),
+    (
+        "lend address of SLOT",
+        "Something that is none of the cluster's gets the slot's fixed address; `free address of SLOT` ends it",
+    ),
     (
         "revoke key of SLOT",
         "EC2 may no longer use the KMS key of the slot's first volume, which shows when it is attached",
@@ -121,8 +126,9 @@ pub const FORMS: [(&str, &str); 52] = [
 
 /// Every action that a controller may carry out, by its stable name, and every look that it may make.
 #[rustfmt::skip]
-pub(super) const CALLS: [&str; 42] = [
-    "create-volume", "launch", "stop", "start", "snapshot", "copy-volume", "delete-snapshot", "detach", "attach", "terminate",
+pub(super) const CALLS: [&str; 43] = [
+    "create-volume", "launch", "stop", "start", "snapshot", "copy-volume", "delete-snapshot", "detach", "attach",
+    "assign-address", "terminate",
     "retire", "reject", "forgive", "settle", "record-slots", "tag", "recruit", "delete-volume",
     "record-resume", "suspend-processes", "resume-processes", "forget-resume", "join-group", "leave-group", "protect", "vouch",
     "resize-group", "lower-minimum", "create-template", "use-template",
@@ -168,7 +174,7 @@ mod tests {
 
     #[test]
     fn every_form_is_read_and_every_first_word_has_a_form() {
-        let mut said = std::collections::BTreeSet::from(["resume", "modify", "least"]);
+        let mut said = std::collections::BTreeSet::from(["resume", "modify", "least", "free"]);
         for (form, _) in FORMS {
             let text = example(form);
             let mut words = Words::new(&text, 0, 1);

@@ -15,7 +15,8 @@ use crate::simulate::{self, AnswerKind, Ending, Line, Simulation, settings, vers
 use crate::time::{Human, after};
 
 use super::command::{
-    Change, Cluster, Command, ControllerDeed, InstanceDeed, Length, Pick, Said, Until, VolumeDeed, ZoneDeed,
+    AddressDeed, Change, Cluster, Command, ControllerDeed, InstanceDeed, Length, Pick, Said, Until, VolumeDeed,
+    ZoneDeed,
 };
 use super::files::{Files, Unusable};
 use super::mistake::Mistake;
@@ -96,6 +97,7 @@ impl Stage {
             Command::Controller(index, deed) => self.controller(*index, *deed),
             Command::Instance(deed, pick, slot) => self.instance(*deed, *pick, slot)?,
             Command::Volume(deed, slot) => self.volume(*deed, slot)?,
+            Command::Address(deed, slot) => self.address(*deed, slot)?,
             Command::Zone(ZoneDeed::NoCapacity, zone, span) => self.world.exhaust_capacity(&zone.value, *span),
             Command::Zone(ZoneDeed::Lose, zone, span) => self.world.lose_zone(&zone.value, *span),
             Command::HideMembers(span) => self.world.hide_members(&self.simulation.committed().name, *span),
@@ -261,6 +263,18 @@ impl Stage {
     pub(super) fn volume_of(&self, slot: &Placed<SlotName>) -> Result<VolumeId, Mistake> {
         let volumes = self.world.volumes_of(&self.simulation.committed().name, &slot.value);
         volumes.first().cloned().ok_or_else(|| self.nothing(slot, "no volume"))
+    }
+
+    fn address(&self, deed: AddressDeed, slot: &Placed<SlotName>) -> Result<(), Mistake> {
+        let spec = self.simulation.committed();
+        let declared = spec.slot(&slot.value).and_then(|slot| Some((slot.address?, &slot.subnet)));
+        let (address, subnet) = declared.ok_or_else(|| self.nothing(slot, "no fixed address"))?;
+        match deed {
+            AddressDeed::Unassign => self.world.unassign_address(address),
+            AddressDeed::Lend => self.world.lend_address(address, subnet, true),
+            AddressDeed::Free => self.world.lend_address(address, subnet, false),
+        }
+        Ok(())
     }
 
     /// A mistake about a slot that has not got what is asked for.

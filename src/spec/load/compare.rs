@@ -1,6 +1,7 @@
 //! Files beside each other: what only one of them may declare.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use super::report::Report;
@@ -52,6 +53,29 @@ pub fn refuse_shared_groups(files: &mut BTreeMap<PathBuf, LoadedFile>) {
                 report
                     .error(None, format!("Auto Scaling group `{group}` is adopted more than once"))
                     .hint(format!("also adopted in {others}; give each cluster a group of its own"));
+            });
+        }
+    }
+}
+
+/// Refuses all files that declare one fixed address: each cluster would wait for the other to give it up.
+pub fn refuse_shared_addresses(files: &mut BTreeMap<PathBuf, LoadedFile>) {
+    let mut declared: BTreeMap<(String, String, Ipv4Addr), Vec<PathBuf>> = BTreeMap::new();
+    for (path, file) in files.iter() {
+        for (spec, slot) in file.spec.iter().flat_map(|spec| spec.slots.iter().map(move |slot| (spec, slot))) {
+            if let Some(address) = slot.address {
+                let place = (spec.region.clone(), slot.subnet.clone(), address);
+                declared.entry(place).or_default().push(path.clone());
+            }
+        }
+    }
+    for ((_, subnet, address), paths) in declared.iter().filter(|(_, paths)| paths.len() > 1) {
+        for path in paths {
+            let others = others(paths, path);
+            refuse(files, path, |report| {
+                report
+                    .error(None, format!("address `{address}` is declared more than once in {subnet}"))
+                    .hint(format!("also declared in {others}; give each slot an address of its own"));
             });
         }
     }

@@ -36,7 +36,10 @@ pub(super) fn of(
     let application = written.meant(&mut meaning);
     let instance = meaning.instance(&spec.instance.unwrap_or_default());
     *user_data = instance.as_ref().and_then(|instance| instance.user_data.clone());
-    let capacity = meaning.capacity(&spec.capacity.unwrap_or_default());
+    let written_capacity = spec.capacity.unwrap_or_default();
+    let capacity = meaning.capacity(&written_capacity);
+    let written_slots = spec.slots.as_deref().unwrap_or_default();
+    meaning.no_addresses_in_a_group(&written_capacity.auto_scaling_group, written_slots);
     let volumes = meaning.volumes(&spec.volumes);
     let slots = meaning.slots(&spec.slots, written.slots(), region.as_deref());
     let left_behind = meaning.left_behind(spec.left_behind.as_deref().unwrap_or_default());

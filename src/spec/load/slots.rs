@@ -29,6 +29,7 @@ impl Meaning<'_, '_> {
         self.unique(raw.iter().map(|slot| &slot.name), "slots", "name");
         self.one_name_a_member(raw);
         self.one_zone_a_subnet(raw);
+        self.all_addresses_or_none(raw);
         let slots: Vec<_> = raw.iter().map(|slot| self.slot(slot, region)).collect();
         slots.into_iter().collect()
     }
@@ -55,7 +56,8 @@ impl Meaning<'_, '_> {
             |zone| format!("zone `{zone}` is not in region `{region}`"),
             |_| format!("a zone is the region and a letter, e.g. `{region}a`"),
         );
-        Some(SlotSpec { name: SlotName::from(name?), zone: Zone::from(zone?), subnet: subnet? })
+        let address = self.address(raw);
+        Some(SlotSpec { name: SlotName::from(name?), zone: Zone::from(zone?), subnet: subnet?, address: address? })
     }
 
     /// Finds the place of the word `slots`.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Answer, ClusterPlan, DriftReport, HazardReport, InstanceReport, Next, QuorumReport, ReasonKind, ReasonReport,
-    SlotPlan, StepReport, Totals, VolumeMove,
+    AddressMove, Answer, ClusterPlan, DriftReport, HazardReport, InstanceReport, Next, QuorumReport, ReasonKind,
+    ReasonReport, SlotPlan, StepReport, Totals, VolumeMove,
 };
 use crate::ids::PlanId;
 use crate::make::Drift;
@@ -96,6 +96,11 @@ impl SlotPlan {
             slot: slot.slot.to_string(),
             zone: slot.zone.to_string(),
             volumes,
+            address: slot.address.map(|address| AddressMove {
+                address: address.to_string(),
+                from: slot.address_from.as_ref().map(ToString::to_string),
+                to: new.clone(),
+            }),
             steps,
             from: InstanceReport { instance: old, image: slot.from.map(|image| image.to_string()) },
             to: InstanceReport { instance: new, image: Some(slot.to.to_string()) },

@@ -109,7 +109,11 @@ pub(in super::super) fn run_instances(
     let groups = make.security_groups.iter().cloned().collect::<Vec<_>>();
     let user_data = launch.user_data_text.as_ref().map(base64::encode);
     let mortal: Vec<_> = launch.goes_with_it.iter().map(|(device, size)| goes_with_it(device, *size)).collect();
-    ec2.run_instances()
+    // The role may move an address only to an interface that bears our tag.
+    let interface =
+        launch.address.map(|_| specification(ResourceType::NetworkInterface, &interface_tags(cluster, launch)));
+    let call = ec2
+        .run_instances()
         .client_token(&*launch.token)
         .min_count(1)
         .max_count(1)
@@ -126,7 +130,11 @@ pub(in super::super) fn run_instances(
         // A member that shuts its host down must not so terminate it.
         .instance_initiated_shutdown_behavior(ShutdownBehavior::Stop)
         .tag_specifications(specification(ResourceType::Instance, &instance_tags(cluster, launch)))
-        .tag_specifications(specification(ResourceType::Volume, &root_tags(launch)))
+        .tag_specifications(specification(ResourceType::Volume, &root_tags(launch)));
+    match interface {
+        Some(tagged) => call.tag_specifications(tagged),
+        None => call,
+    }
 }
 
 /// Changes nothing of what the image has at a device but that it is deleted with the instance. The size is the image's own:
@@ -146,6 +154,14 @@ fn instance_tags(cluster: &ClusterName, launch: &Launch) -> BTreeMap<String, Str
     all.insert(tags::ATTEMPT.to_owned(), launch.attempt.to_string());
     all.extend(launch.make.user_data.digest().map(|digest| (tags::USER_DATA.to_owned(), digest.clone())));
     all.extend(launch.volumes.iter().map(|(name, id)| (tags::volume_of_guest(name), id.to_string())));
+    all.extend(launch.address.map(|address| (tags::ADDRESS.to_owned(), address.to_string())));
+    all
+}
+
+fn interface_tags(cluster: &ClusterName, launch: &Launch) -> BTreeMap<String, String> {
+    let mut all = tags::place(cluster, &launch.slot);
+    all.insert(NAME.to_owned(), launch.slot.to_string());
+    all.insert(tags::OWNER.to_owned(), launch.owner.to_string());
     all
 }
 

@@ -1,6 +1,7 @@
 //! The look before a call: what the effect names, as it is now, held against what the effect expects.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use aws_sdk_ec2::types;
 
@@ -8,8 +9,8 @@ use super::super::convert;
 use super::super::describe::filter;
 use super::super::error::Failure;
 use super::super::operation::{
-    DESCRIBE_AUTO_SCALING_GROUPS, DESCRIBE_INSTANCE_ATTRIBUTE, DESCRIBE_INSTANCES, DESCRIBE_SNAPSHOTS,
-    DESCRIBE_VOLUMES, Operation,
+    DESCRIBE_AUTO_SCALING_GROUPS, DESCRIBE_INSTANCE_ATTRIBUTE, DESCRIBE_INSTANCES, DESCRIBE_NETWORK_INTERFACES,
+    DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUMES, Operation,
 };
 use super::super::tags;
 use super::{ALREADY_SO, Change, Halt, halt, inconsistent};
@@ -78,6 +79,11 @@ impl<C: Clock> Change<'_, C> {
             Subject::Snapshot(snapshot) => {
                 self.learn_snapshots(vec![filter("snapshot-id", [&**snapshot])], facts).await
             }
+            Subject::UseOf { address, subnet } => self.learn_address(address, subnet, facts).await,
+            Subject::UserOf(address) => match facts.addresses.get(&address).and_then(|used| used.instance.clone()) {
+                Some(user) => self.learn_instance(&user, facts).await,
+                None => Ok(()),
+            },
             Subject::Group { group, template } => self.learn_group(group, template, facts).await,
         }
     }
@@ -130,6 +136,15 @@ impl<C: Clock> Change<'_, C> {
         let found = self.look(DESCRIBE_SNAPSHOTS, call.send()).await?;
         let shown = found.snapshots().iter().filter_map(|snapshot| Some((snapshot.snapshot_id()?, snapshot)));
         facts.snapshots.extend(shown.map(|(id, seen)| (SnapshotId::from(id), convert::snapshot_facts(seen))));
+        Ok(())
+    }
+
+    async fn learn_address(&self, address: Ipv4Addr, subnet: &str, facts: &mut Facts) -> Result<(), Failure> {
+        let at = filter("addresses.private-ip-address", [address.to_string()]);
+        let call = self.region.ec2.describe_network_interfaces().filters(at).filters(filter("subnet-id", [subnet]));
+        let found = self.look(DESCRIBE_NETWORK_INTERFACES, call.send()).await?;
+        let mut used = found.network_interfaces().iter().filter_map(|seen| convert::address_facts(seen, address));
+        facts.addresses.extend(used.next().map(|used| (address, used)));
         Ok(())
     }
 

@@ -38,8 +38,6 @@ fn interface(seen: &types::InstanceNetworkInterface) -> Vec<String> {
         let public = address.association().filter(|public| public.ip_owner_id().is_some_and(|owner| owner != "amazon"));
         let public = public.and_then(types::InstanceNetworkInterfaceAssociation::public_ip);
         named.extend(public.map(|public| format!("Elastic IP {public}")));
-        let secondary = address.private_ip_address().filter(|_| !further && address.primary() == Some(false));
-        named.extend(secondary.map(|address| format!("secondary private address {address}")));
     }
     named
 }

@@ -1,6 +1,7 @@
 //! Instances.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use aws_sdk_ec2::types::{self, AttachmentStatus, InstanceStateName};
 use jiff::civil;
@@ -10,7 +11,7 @@ use super::super::tags::{self, Tags};
 use super::{Status, Unreadable, address, beyond, given, timestamp, unknown_word};
 use crate::ids::{ClusterName, Generation, InstanceId};
 use crate::make::{Make, UserData};
-use crate::observed::{Device, Instance, InstanceState, Origin};
+use crate::observed::{Device, Instance, InstanceState, Interface, Origin};
 use crate::time::Timestamp;
 
 /// An instance, and the cluster whose tag it bears. Where EC2 does not tell when it came to its state, `first_seen` says
@@ -50,6 +51,8 @@ pub(in super::super) fn instance(
         zone: given(seen.placement().and_then(types::Placement::availability_zone), "zone")?.into(),
         subnet: seen.subnet_id().unwrap_or_default().to_owned(),
         address: seen.private_ip_address().filter(|text| !text.is_empty()).map(address).transpose()?,
+        interface: interface(seen)?,
+        fixed_address: tags.address()?,
         tags: tags.others(),
         devices: devices(seen)?,
         auto_scaling_group: group(seen),
@@ -94,11 +97,25 @@ fn profile_name(seen: &types::Instance) -> Option<String> {
 
 /// Reads the groups of the primary network interface, which are the instance's own. Further interfaces may have others.
 fn security_groups(seen: &types::Instance) -> BTreeSet<String> {
-    let primary = seen.network_interfaces().iter().find(|interface| {
-        interface.attachment().and_then(types::InstanceNetworkInterfaceAttachment::device_index) == Some(0)
-    });
-    let groups = primary.map_or_else(|| seen.security_groups(), types::InstanceNetworkInterface::groups);
+    let groups = primary(seen).map_or_else(|| seen.security_groups(), types::InstanceNetworkInterface::groups);
     groups.iter().filter_map(|group| group.group_id().map(str::to_owned)).collect()
+}
+
+/// Finds the interface that the instance cannot be without.
+fn primary(seen: &types::Instance) -> Option<&types::InstanceNetworkInterface> {
+    seen.network_interfaces().iter().find(|interface| {
+        interface.attachment().and_then(types::InstanceNetworkInterfaceAttachment::device_index) == Some(0)
+    })
+}
+
+/// Reads the primary interface. A terminated instance has none.
+pub(in super::super) fn interface(seen: &types::Instance) -> Result<Option<Interface>, Unreadable> {
+    let Some(interface) = primary(seen) else { return Ok(None) };
+    let secondary = interface.private_ip_addresses().iter().filter(|address| address.primary() == Some(false));
+    let secondary = secondary.filter_map(types::InstancePrivateIpAddress::private_ip_address);
+    let address = |text: &str| text.parse::<Ipv4Addr>().map_err(|_| unknown_word("secondary private address", text));
+    let id = given(interface.network_interface_id(), "id on its network interface")?.into();
+    Ok(Some(Interface { id, secondary: secondary.map(address).collect::<Result<_, _>>()? }))
 }
 
 /// The Auto Scaling group that it belongs to.

@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::{self, AttachmentStatus, SnapshotState};
 
 use super::super::tags::{self, Tags};
-use super::{Unreadable, group, life_cycle, root_device, volume_state};
+use super::{Unreadable, group, interface, life_cycle, root_device, volume_state};
 use crate::action::facts::{DeviceFacts, InstanceFacts, SnapshotFacts, VolumeFacts};
 
 /// Reads the facts about an instance.
@@ -22,6 +22,7 @@ pub(in super::super) fn instance_facts(seen: &types::Instance) -> Result<Instanc
         zone: zone.map(Into::into),
         devices: seen.block_device_mappings().iter().filter_map(|mapping| device(seen, mapping)).collect(),
         group: group(seen),
+        interface: interface(seen)?.map(|interface| interface.id),
         is_protected: false, // asked for only where it matters
     })
 }

@@ -2,19 +2,21 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::convert::{self, VolumeWarnings};
 use super::super::error::Failure;
 use super::super::operation::{
-    DESCRIBE_AVAILABILITY_ZONES, DESCRIBE_IMAGES, DESCRIBE_INSTANCE_TYPES, GET_CALLER_IDENTITY,
+    DESCRIBE_AVAILABILITY_ZONES, DESCRIBE_IMAGES, DESCRIBE_INSTANCE_TYPES, DESCRIBE_NETWORK_INTERFACES,
+    GET_CALLER_IDENTITY,
 };
 use super::super::{Aws, Region};
 use super::cached::Cached;
 use super::pages::{MOST_VALUES, all, filter};
 use crate::ids::{ImageId, Zone};
-use crate::observed::{Catalogue, Image};
+use crate::observed::{Catalogue, Image, UsedAddress};
 use crate::ports::{Clock, ErrorKind, Wanted};
 
 /// For how long most of it is believed.
@@ -35,6 +37,8 @@ pub(in super::super) struct Facts {
     absent_types: Cached<BTreeSet<String>>,
     zones: Cached<BTreeMap<Zone, String>>,
     warnings: Cached<VolumeWarnings>,
+    /// The addresses that were asked about, and those of them that are used.
+    addresses: Cached<(BTreeSet<Ipv4Addr>, Vec<UsedAddress>)>,
     catalogue: RefCell<Arc<Catalogue>>,
 }
 
@@ -53,15 +57,17 @@ impl<C: Clock> Aws<C> {
         named: BTreeSet<String>,
     ) -> Result<Known, Failure> {
         let images = wanted.images.iter().cloned().chain(named.into_iter().map(ImageId::from)).collect();
-        let (account, images, instance_types, impaired_zones, warnings) = tokio::try_join!(
+        let (account, images, instance_types, impaired_zones, warnings, used_addresses) = tokio::try_join!(
             self.account(region),
             self.images(region, &images),
             self.instance_types(region, &wanted.instance_types),
             self.impaired_zones(region),
             self.warnings(region),
+            self.used_addresses(region, &wanted.addresses),
         )?;
         let xen_types = region.facts.xen_types.borrow().intersection(&wanted.instance_types).cloned().collect();
-        let catalogue = Catalogue { account: Some(account), images, instance_types, xen_types, impaired_zones };
+        let account = Some(account);
+        let catalogue = Catalogue { account, images, instance_types, xen_types, impaired_zones, used_addresses };
         let mut shared = region.facts.catalogue.borrow_mut();
         if **shared != catalogue {
             *shared = Arc::new(catalogue);
@@ -144,6 +150,28 @@ impl<C: Clock> Aws<C> {
             region.facts.absent_types.store(now, absent);
         }
         Ok(wanted.iter().filter_map(|name| Some((name.clone(), known.get(name)?.clone()))).collect())
+    }
+
+    /// Finds the interfaces that have a fixed address, whoever's they are. Where none is declared, nothing is asked.
+    async fn used_addresses(&self, region: &Region, wanted: &BTreeSet<Ipv4Addr>) -> Result<Vec<UsedAddress>, Failure> {
+        let now = self.clock.now();
+        let known = region.facts.addresses.fresh(now, |_| LIFE).filter(|(asked, _)| asked.is_superset(wanted));
+        if let Some((_, used)) = known {
+            return Ok(used);
+        }
+        let texts: Vec<_> = wanted.iter().map(Ipv4Addr::to_string).collect();
+        let mut used = Vec::new();
+        for some in texts.chunks(MOST_VALUES) {
+            let found = all(async |token| {
+                let call = region.ec2.describe_network_interfaces();
+                let call = call.filters(filter("addresses.private-ip-address", some)).set_next_token(token);
+                let page = self.ask(region, DESCRIBE_NETWORK_INTERFACES, || call.clone().send()).await?;
+                Ok((page.network_interfaces.unwrap_or_default(), page.next_token))
+            });
+            used.extend(found.await?.iter().flat_map(|seen| convert::used_addresses(seen, wanted)));
+        }
+        used.sort();
+        Ok(region.facts.addresses.store(now, (wanted.clone(), used)).1)
     }
 
     async fn impaired_zones(&self, region: &Region) -> Result<BTreeMap<Zone, String>, Failure> {

@@ -1,0 +1,104 @@
+//! The meaning of `slots[].address`: a form that EC2 takes, one for each slot or none at all, and no two alike.
+
+use std::net::Ipv4Addr;
+
+use super::meaning::{Meaning, bytes, written};
+use crate::spec::raw::{self, Text};
+
+/// A CIDR block.
+#[derive(Clone, Copy)]
+struct Block {
+    first: u32,
+    last: u32,
+}
+
+impl Meaning<'_, '_> {
+    /// Says which fixed address a slot has; `None` after a problem was reported.
+    pub(super) fn address(&mut self, raw: &raw::Slot) -> Option<Option<Ipv4Addr>> {
+        let block = self.block(&raw.cidr)?;
+        let Some(text) = &raw.address else { return Some(None) };
+        let address = self.valid(
+            &raw.address,
+            |text| text.parse().is_ok_and(is_host),
+            |text| format!("`{text}` is no private IPv4 address"),
+            |text| match text.split_once('/') {
+                Some((address, _)) => format!("give the address alone: `{address}`"),
+                None => "four numbers with dots between them, e.g. `10.0.1.10`, in the range of the subnet".to_owned(),
+            },
+        )?;
+        let address: Ipv4Addr = address.parse().ok()?;
+        if let Some(why) = block.and_then(|block| block.objection(address)) {
+            let cidr = written(&raw.cidr).unwrap_or_default();
+            self.report
+                .error(bytes(text), format!("`{address}` {why} `{cidr}`"))
+                .hint("EC2 keeps the first four addresses and the last one of each subnet; give another one of it");
+            return None;
+        }
+        Some(Some(address))
+    }
+
+    /// Reads the block of a subnet. EC2 has blocks from /16 to /28.
+    fn block(&mut self, text: &Text) -> Option<Option<Block>> {
+        if text.is_none() {
+            return Some(None);
+        }
+        let cidr = self.valid(
+            text,
+            |text| Block::of(text).is_some(),
+            |text| format!("`{text}` is no CIDR block of a subnet"),
+            |_| "give its first address and its size, from /16 to /28, e.g. `10.0.1.0/24`".to_owned(),
+        )?;
+        Some(Block::of(&cidr))
+    }
+
+    /// Reports two slots with one address, and slots without one beside others that have one.
+    pub(super) fn all_addresses_or_none(&mut self, raw: &[raw::Slot]) {
+        self.unique(raw.iter().map(|slot| &slot.address), "slots", "address");
+        let Some(first) = raw.iter().find_map(|slot| slot.address.as_ref()) else { return };
+        for name in raw.iter().filter(|slot| slot.address.is_none()).filter_map(|slot| slot.name.as_ref()) {
+            self.report
+                .error(bytes(name), format!("slot `{}` has no `address`, and others have one", name.value))
+                .label(format!("the first address is in line {}", first.referenced.line()))
+                .hint("give every slot an address, or none");
+        }
+    }
+
+    /// Reports fixed addresses of instances that a group may launch by itself: the role may not move an address to the
+    /// network interface of such an instance, because nobody has tagged that.
+    pub(super) fn no_addresses_in_a_group(&mut self, group: &Text, raw: &[raw::Slot]) {
+        let Some(address) = raw.iter().find_map(|slot| slot.address.as_ref()).filter(|_| group.is_some()) else {
+            return;
+        };
+        self.report
+            .error(bytes(address), "a slot of an adopted Auto Scaling group has no fixed address")
+            .label("the group launches instances whose network interfaces are not ours")
+            .hint("leave out `capacity`, or the addresses");
+    }
+}
+
+/// Says whether an instance could have that address: not one for many hosts, for none, or for a link alone.
+fn is_host(address: Ipv4Addr) -> bool {
+    let is_kept = address.is_multicast() || address.is_link_local() || address.is_broadcast();
+    !is_kept && (1..240).contains(&address.octets()[0])
+}
+
+impl Block {
+    fn of(text: &str) -> Option<Self> {
+        let (first, length) = text.split_once('/')?;
+        let first = u32::from(first.parse::<Ipv4Addr>().ok()?);
+        let length: u32 = length.parse().ok().filter(|length| (16..=28).contains(length))?;
+        let hosts = u32::MAX >> length;
+        (first & hosts == 0).then_some(Self { first, last: first | hosts })
+    }
+
+    /// Says why an address is none of the block that an instance could have.
+    fn objection(&self, address: Ipv4Addr) -> Option<&'static str> {
+        let address = u32::from(address);
+        match address.checked_sub(self.first) {
+            Some(0..=3) => Some("is one of the first four addresses of"),
+            Some(_) if address == self.last => Some("is the last address of"),
+            Some(_) if address < self.last => None,
+            Some(_) | None => Some("is not in"),
+        }
+    }
+}
