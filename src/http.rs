@@ -33,8 +33,12 @@ const TOTAL: Duration = Duration::from_secs(5);
 /// thousands of clusters' connections open.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// The longest answer that is read, in bytes. A cluster of ten thousand agents lists itself in half of it.
-const LONG: usize = 16 << 20;
+/// The longest answer that is read, in bytes, for a list. A cluster of ten thousand agents lists itself in half of it.
+pub const LIST: usize = 16 << 20;
+/// The longest answer for one entry of a store. Consul keeps 512 KiB in one, and sends it in base64.
+pub const ENTRY: usize = 1 << 20;
+/// The longest answer about settings or servers, of which a cluster has a few.
+pub const SETTINGS: usize = 256 << 10;
 /// The longest answer that is read of what a server has at hand, such as the leader's address, in bytes.
 const SHORT: usize = 1 << 10;
 
@@ -146,24 +150,24 @@ impl Server {
         self.send(self.request(Method::GET, path, &[]).timeout(GLANCE), SHORT).await
     }
 
-    /// Sends a GET, which reads.
-    pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Silence> {
-        self.send(self.request(Method::GET, path, query), LONG).await
+    /// Sends a GET, which reads an answer of at most `most` bytes.
+    pub async fn get(&self, path: &str, query: &[(&str, &str)], most: usize) -> Result<Answer, Silence> {
+        self.send(self.request(Method::GET, path, query), most).await
     }
 
     /// Sends a PUT, which writes.
     pub async fn put(&self, path: &str, query: &[(&str, &str)], body: Vec<u8>) -> Result<Answer, Silence> {
-        self.send(self.request(Method::PUT, path, query).body(body), LONG).await
+        self.send(self.request(Method::PUT, path, query).body(body), SETTINGS).await
     }
 
     /// Sends a DELETE, which removes.
     pub async fn delete(&self, path: &str) -> Result<Answer, Silence> {
-        self.send(self.request(Method::DELETE, path, &[]), LONG).await
+        self.send(self.request(Method::DELETE, path, &[]), SETTINGS).await
     }
 
     /// Sends a POST, which asks for something to be done.
     pub async fn post(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Silence> {
-        self.send(self.request(Method::POST, path, query), LONG).await
+        self.send(self.request(Method::POST, path, query), SETTINGS).await
     }
 
     async fn send(&self, request: RequestBuilder, most: usize) -> Result<Answer, Silence> {

@@ -22,6 +22,8 @@ use tokio::net::TcpListener;
 mod canaries;
 #[path = "http/changes.rs"]
 mod changes;
+#[path = "http/costly.rs"]
+mod costly;
 #[path = "http/server.rs"]
 mod server;
 #[path = "http/tls.rs"]

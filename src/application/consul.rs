@@ -17,11 +17,13 @@ use crate::spec::{ClusterSpec, ConsulSpec};
 
 mod canary;
 mod change;
+mod costs;
 mod enterprise;
-mod read;
+pub mod read;
 mod servers;
-mod wire;
+pub mod wire;
 
+use costs::Costs;
 use read::Answers;
 use servers::Servers;
 
@@ -33,6 +35,8 @@ pub struct Consul {
     cannot_transfer: RefCell<BTreeSet<(ClusterName, String)>>,
     /// The server of each cluster that last dealt with canary data.
     answered: RefCell<BTreeMap<ClusterName, LastAnswer>>,
+    /// The servers of each cluster whose answers cost too much.
+    costs: RefCell<BTreeMap<ClusterName, Costs>>,
 }
 
 /// The Consul servers of one cluster, as reached now.
@@ -51,7 +55,8 @@ impl Consul {
         how: &'a ConsulSpec,
         seats: &[Seat],
     ) -> Result<Reached<'a>, PortError> {
-        Ok(Reached { consul: self, spec, how, servers: Servers::open(&self.http, spec, how, seats)? })
+        let costs = self.costs.borrow_mut().entry(spec.name.clone()).or_default().clone();
+        Ok(Reached { consul: self, spec, how, servers: Servers::open(&self.http, spec, how, seats, costs)? })
     }
 }
 

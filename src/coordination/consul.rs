@@ -17,7 +17,7 @@ use super::place::{Credentials, Remote};
 use super::stored;
 use crate::action::ClaimEffect;
 use crate::http::consul::{Entry, LastAnswer, Servers, read, succeeded};
-use crate::http::{Answer, Http, Server, Silence, Tls, Trust};
+use crate::http::{Answer, ENTRY, Http, LIST, SETTINGS, Server, Silence, Tls, Trust};
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, ErrorKind, Outcome, PortError};
@@ -150,7 +150,7 @@ impl<C: Clock> Coordination for Consul<C> {
         if let Some((_, peers)) = asked {
             return peers;
         }
-        let ask = async |server: &Server| server.get("/v1/status/peers", &[]).await;
+        let ask = async |server: &Server| server.get("/v1/status/peers", &[], SETTINGS).await;
         let answer = self.link.send(doing, ask).await.and_then(|answer| self.link.json::<Vec<String>>(doing, answer));
         match answer {
             Ok(peers) => {
@@ -176,7 +176,8 @@ impl Link {
     /// Reads an entry of the store as of now, if there is one.
     async fn entry(&self, doing: &str, key: &str) -> Result<Option<Entry>, PortError> {
         let path = format!("/v1/kv/{key}");
-        let answer = self.send(doing, async |server: &Server| server.get(&path, &[("consistent", "")]).await).await?;
+        let answer =
+            self.send(doing, async |server: &Server| server.get(&path, &[("consistent", "")], ENTRY).await).await?;
         if answer.status == 404 {
             return Ok(None);
         }
@@ -188,7 +189,7 @@ impl Link {
     async fn keys(&self, doing: &str, prefix: &str) -> Result<Vec<String>, PortError> {
         let path = format!("/v1/kv/{prefix}");
         let query = [("keys", ""), ("consistent", "")];
-        let answer = self.send(doing, async |server: &Server| server.get(&path, &query).await).await?;
+        let answer = self.send(doing, async |server: &Server| server.get(&path, &query, LIST).await).await?;
         if answer.status == 404 { Ok(Vec::new()) } else { self.json(doing, answer) }
     }
 

@@ -27,12 +27,27 @@ pub struct Answer {
 /// Silence of a server. The request may or may not have taken effect.
 #[derive(Debug, thiserror::Error)]
 pub enum Silence {
-    /// No answer, or not all of one, came in time.
+    /// No answer came.
     #[error("{from} does not answer")]
     None { from: String, source: reqwest::Error },
+    /// An answer began, and not all of it came.
+    #[error("{from} does not finish its answer")]
+    Unfinished { from: String, source: reqwest::Error },
     /// More came than any right answer has.
     #[error("{from} answers without end: more than {} KiB", most >> 10)]
     Endless { from: String, most: usize },
+}
+
+impl Silence {
+    /// Says whether the server has answered in a way that costs more than any right answer does: without end, or drop by
+    /// drop until the time was up.
+    pub fn is_costly(&self) -> bool {
+        match self {
+            Self::None { .. } => false,
+            Self::Unfinished { source, .. } => source.is_timeout(),
+            Self::Endless { .. } => true,
+        }
+    }
 }
 
 /// An answer whose status is no success.
@@ -61,10 +76,12 @@ impl Answer {
         request: reqwest::RequestBuilder,
         most: usize,
     ) -> Result<Self, Silence> {
-        let silence = |error: reqwest::Error| Silence::None { from: from.to_owned(), source: error.without_url() };
-        let mut response = request.send().await.map_err(silence)?;
+        let none = |error: reqwest::Error| Silence::None { from: from.to_owned(), source: error.without_url() };
+        let unfinished =
+            |error: reqwest::Error| Silence::Unfinished { from: from.to_owned(), source: error.without_url() };
+        let mut response = request.send().await.map_err(none)?;
         let (mut body, success) = (Vec::new(), response.status().is_success());
-        while let Some(part) = response.chunk().await.map_err(silence)? {
+        while let Some(part) = response.chunk().await.map_err(unfinished)? {
             let left = most - body.len();
             if part.len() > left && success {
                 return Err(Silence::Endless { from: from.to_owned(), most });

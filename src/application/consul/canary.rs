@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::servers::Servers;
-use crate::http::Server;
 use crate::http::consul::{Entry, LastAnswer, read, succeeded};
+use crate::http::{ENTRY, LIST, Server};
 use crate::ports::{ErrorKind, PortError};
 
 /// The prefix of every canary's key.
@@ -28,11 +28,11 @@ pub(super) async fn write(servers: &Servers, last: &LastAnswer, key: &str, value
 pub(super) async fn all(servers: &Servers, last: &LastAnswer) -> Result<BTreeMap<String, String>, PortError> {
     let doing = servers.doing("read the canary data of");
     let path = format!("/v1/kv/{PREFIX}");
-    let list = async |server: &Server| server.get(&path, &[("recurse", ""), ("consistent", "")]).await;
+    let list = async |server: &Server| server.get(&path, &[("recurse", ""), ("consistent", "")], LIST).await;
     let answer = servers.in_turn(last, &doing, list).await?;
     if answer.status == 404 {
         // A token that may not read is also told that there is none. Only a question for one key refuses it.
-        let one = async |server: &Server| server.get(&path, &[("consistent", "")]).await;
+        let one = async |server: &Server| server.get(&path, &[("consistent", "")], ENTRY).await;
         let answer = servers.in_turn(last, &doing, one).await?;
         return match succeeded(&doing, answer, RULES) {
             Err(error) if error.kind != ErrorKind::NotFound => Err(error),

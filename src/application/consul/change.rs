@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::read::Answers;
 use super::servers::{AUTOPILOT, Servers, heard};
-use crate::http::Server;
 use crate::http::consul::read;
+use crate::http::{SETTINGS, Server};
 use crate::ids::MemberId;
 use crate::ports::{ErrorKind, Outcome, PortError};
 
@@ -46,7 +46,7 @@ pub(super) async fn set_pruning(servers: &Servers, down_to: usize) -> Result<Out
     const FIELD: &str = "MinQuorum";
     let doing = servers.doing("set autopilot's MinQuorum for");
     let server = reached(servers).await?;
-    let answer = heard(&doing, server.get(AUTOPILOT, &[]).await, "`operator = \"read\"`")?;
+    let answer = heard(&doing, server.get(AUTOPILOT, &[], SETTINGS).await, "`operator = \"read\"`")?;
     let mut settings: Map<String, Value> = read(&doing, &answer)?;
     if settings.get(FIELD).and_then(Value::as_u64).is_some_and(|found| found >= down_to as u64) {
         return Ok(Outcome::AlreadySo);

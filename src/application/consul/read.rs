@@ -5,10 +5,11 @@
 //! and another source does not fit, the answer is *unknown*. Green health alone proves nothing: it is green with two of
 //! three servers once the third has been pruned, and with a third that has no vote yet.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::enterprise;
-use super::wire::{Autopilot, Gossip, Raft, RaftServer, ServerHealth};
+use super::wire::{Autopilot, Gossip, MOST_SERVERS, Raft, RaftServer, ServerHealth};
 use crate::ids::{MemberId, SlotName};
 use crate::input::text;
 use crate::observed::{Health, Member, Membership, Pruning};
@@ -28,8 +29,18 @@ pub struct Answers {
     pub raft: Raft,
     /// Autopilot's settings, if anybody knew.
     pub autopilot: Option<Autopilot>,
-    /// Gossip as one of the servers hears it, clients included.
+    /// The servers in gossip, as one of them hears it; the first one may be a client.
     pub gossip: Vec<Gossip>,
+    /// The servers, by host, whose own answers cost too much, and why.
+    pub costly: BTreeMap<String, String>,
+}
+
+impl Answers {
+    /// Says whether some list has more servers than any cluster of ours.
+    pub fn are_too_many(&self) -> bool {
+        let gossip = self.gossip.iter().filter(|agent| agent.tags.role == "consul").count();
+        servers(self).len().max(self.health.as_ref().map_or(0, Vec::len)).max(gossip) > MOST_SERVERS
+    }
 }
 
 /// The reason why answers that came with a success say nothing.
@@ -44,12 +55,10 @@ pub enum Unusable {
     )]
     OtherDatacenter { expected: String, found: String },
     /// An answer that no cluster of ours gives: each server would be compared with each other.
-    #[error("the servers list more than {MOST_SERVERS} servers of raft")]
+    #[error("the servers list more than {MOST_SERVERS} servers")]
     TooMany,
 }
 
-/// The most servers of raft that are looked at. Consul advises against more than seven.
-const MOST_SERVERS: usize = 100;
 /// The most characters that are shown of a name that servers give.
 const LONGEST_NAME: usize = 100;
 
@@ -62,7 +71,7 @@ pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Re
         let found = text::cut(found, LONGEST_NAME);
         return Err(Unusable::OtherDatacenter { expected: how.datacenter.clone(), found });
     }
-    if servers(answers).len().max(answers.health.as_ref().map_or(0, Vec::len)) > MOST_SERVERS {
+    if answers.are_too_many() {
         return Err(Unusable::TooMany);
     }
     let leader = leader(spec.slots.len(), answers);
@@ -155,7 +164,8 @@ fn member(spec: &ClusterSpec, answers: &Answers, server: &RaftServer, leader: &R
 
 fn health(answers: &Answers, server: &RaftServer, verdict: Option<&ServerHealth>, leader: &RaftServer) -> Health {
     let Some(verdict) = verdict else { return Health::Unknown("autopilot has not looked at it yet".to_owned()) };
-    let misfit = misfit(answers, server).or_else(|| estranged(answers, server, leader));
+    let misfit =
+        misfit(answers, server).or_else(|| estranged(answers, server, leader)).or_else(|| costly(answers, server));
     match (verdict.healthy, misfit) {
         (true, None) => Health::Healthy,
         (true, Some(Misfit::Gone(why))) => Health::Unhealthy(why),
@@ -205,6 +215,12 @@ fn estranged(answers: &Answers, server: &RaftServer, leader: &RaftServer) -> Opt
     let (_, view) = answers.leaders.iter().find(|(at, view)| *at == host && *view != leader.address)?;
     let seen = if view.is_empty() { "no leader".to_owned() } else { format!("{view} lead") };
     Some(Misfit::Unclear(format!("it sees {seen}")))
+}
+
+/// Finds that a server's own answers cost too much: it is not what it should be.
+fn costly(answers: &Answers, server: &RaftServer) -> Option<Misfit> {
+    let why = answers.costly.get(&address(server)?.to_string())?;
+    Some(Misfit::Unclear(format!("its answers cost too much: {why}")))
 }
 
 const ALIVE: u8 = 1;

@@ -1,23 +1,28 @@
-//! Asking: every server who leads, then one for the rest, and another if that one falls silent.
+//! Asking: every server who leads, then one for the rest, and another if that one falls silent. Whatever the servers answer,
+//! a look ends in time, and has at most one long list in memory.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures_util::future;
 use serde::de::DeserializeOwned;
 
-use super::read::Answers;
-use super::wire::Health;
+use super::costs::Costs;
+use super::read::{Answers, Unusable};
+use super::wire::{Agents, Health};
 use crate::http::consul::{self, LastAnswer, nobody};
-use crate::http::{Answer, Http, Server, Silence, Tls, Trust};
+use crate::http::{Answer, Http, LIST, SETTINGS, Server, Silence, Tls, Trust};
 use crate::ports::{ErrorKind, PortError, Seat};
 use crate::spec::{ClusterSpec, ConsulSpec, Scheme};
 
 /// The number of servers that are asked for the whole picture, and of those asked for their memory. More would take half a minute,
 /// and such a look is too old to act on.
 const TRIES: usize = 2;
+/// The longest time for one look. An older one is not acted on anyway.
+const LOOK: Duration = Duration::from_secs(15);
 /// The rules that a token needs in order to look.
 const TO_LOOK: &str = "`operator = \"read\"` and `node_prefix \"\" { policy = \"read\" }`";
 
@@ -31,11 +36,18 @@ const LEADER: &str = "/v1/status/leader";
 pub(super) struct Servers {
     cluster: String,
     all: consul::Servers,
+    costs: Costs,
 }
 
 impl Servers {
     /// Reads certificates and token, and asks nobody yet. `Unreachable` if no seat is taken.
-    pub(super) fn open(http: &Http, spec: &ClusterSpec, how: &ConsulSpec, seats: &[Seat]) -> Result<Self, PortError> {
+    pub(super) fn open(
+        http: &Http,
+        spec: &ClusterSpec,
+        how: &ConsulSpec,
+        seats: &[Seat],
+        costs: Costs,
+    ) -> Result<Self, PortError> {
         let failed = |kind, source: Box<dyn Error + Send + Sync>| {
             PortError::new(format!("ask the Consul servers of {}", spec.name), kind, source)
         };
@@ -47,7 +59,7 @@ impl Servers {
         let base = |address| format!("{scheme}://{}", SocketAddr::new(address, how.port));
         let all = consul::Servers::open(http, &trust(how), how.token_file.as_deref(), addresses.into_iter().map(base));
         let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
-        Ok(Self { cluster: spec.name.to_string(), all })
+        Ok(Self { cluster: spec.name.to_string(), all, costs })
     }
 
     /// Says what is being done to which servers.
@@ -68,7 +80,15 @@ impl Servers {
 
     /// Asks for everything that can be known of the servers now.
     pub(super) async fn ask(&self) -> Result<Answers, PortError> {
-        let (live, leaders) = self.live().await?;
+        self.costs.look();
+        let late = |_| PortError::new(self.doing("ask"), ErrorKind::Unreachable, "no whole answer came in time");
+        let answers = tokio::time::timeout(LOOK, self.asked()).await.map_err(late)??;
+        Ok(Answers { costly: self.costs.all(), ..answers })
+    }
+
+    async fn asked(&self) -> Result<Answers, PortError> {
+        let (mut live, leaders) = self.live().await?;
+        live.retain(|server| self.costs.allow(server.host()));
         let mut trouble = None;
         for server in live.iter().take(TRIES) {
             match self.whole(server, &leaders).await {
@@ -79,6 +99,8 @@ impl Servers {
             }
         }
         let mut remembered = None;
+        // Whoever has cost too much in this look is not asked again in it.
+        live.retain(|server| self.costs.allow(server.host()));
         for server in live.iter().take(TRIES) {
             match self.leaderless(server, &leaders).await {
                 Ok(answers) if answers.raft.servers.is_some() => return Ok(answers),
@@ -86,7 +108,7 @@ impl Servers {
                 Err(error) => trouble = Some(error),
             }
         }
-        let silent = || PortError::new(self.doing("ask"), ErrorKind::Unreachable, "none gives a whole answer");
+        let silent = || PortError::new(self.doing("ask"), ErrorKind::Unreachable, self.all_costly());
         remembered.ok_or_else(|| trouble.unwrap_or_else(silent))
     }
 
@@ -128,27 +150,63 @@ impl Servers {
     /// Asks a server for all that it can say while there is a leader, which it asks in turn.
     async fn whole(&self, server: &Server, leaders: &[(String, String)]) -> Result<Answers, PortError> {
         let (health, raft, autopilot, gossip) = future::join4(
-            server.get(HEALTH, &[]),
-            server.get(RAFT, &[]),
-            server.get(AUTOPILOT, &[]),
-            server.get(GOSSIP, &[]),
+            self.get(server, HEALTH, &[], SETTINGS),
+            self.get(server, RAFT, &[], SETTINGS),
+            self.get(server, AUTOPILOT, &[], SETTINGS),
+            self.get(server, GOSSIP, &[], LIST),
         )
         .await;
-        Ok(Answers {
+        let answers = Answers {
             leaders: leaders.to_vec(),
             health: Some(self.health(health)?.servers.unwrap_or_default()),
             raft: self.json(self.heard(raft)?)?,
             autopilot: Some(self.json(self.heard(autopilot)?)?),
-            gossip: self.json(self.heard(gossip)?)?,
-        })
+            gossip: self.json::<Agents>(self.heard(gossip)?)?.0,
+            ..Answers::default()
+        };
+        self.bounded(server, answers)
+    }
+
+    /// Takes a whole answer, unless it names more servers than there can be.
+    fn bounded(&self, server: &Server, answers: Answers) -> Result<Answers, PortError> {
+        if answers.are_too_many() {
+            self.costs.note(server.host(), Unusable::TooMany.to_string());
+            return Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, Unusable::TooMany));
+        }
+        self.costs.forgive(server.host());
+        Ok(answers)
+    }
+
+    /// Asks a server for one thing, and notes if its answer costs too much.
+    async fn get(&self, server: &Server, path: &str, query: &[(&str, &str)], most: usize) -> Result<Answer, Silence> {
+        let answer = server.get(path, query, most).await;
+        if let Err(silence) = &answer
+            && silence.is_costly()
+        {
+            self.costs.note(server.host(), silence.to_string());
+        }
+        answer
+    }
+
+    /// Says why nobody was asked for more than a glance, or that nobody has answered.
+    fn all_costly(&self) -> String {
+        let why: Vec<_> = self.costs.all().into_values().collect();
+        match why.is_empty() {
+            true => "none gives a whole answer".to_owned(),
+            false => format!("none gives a whole answer that does not cost too much: {}", why.join("; ")),
+        }
     }
 
     /// Asks a server for what it remembers while there is no leader. One that has heard no leader since it started, as
     /// before a cluster has formed, will not tell even that.
     async fn leaderless(&self, server: &Server, leaders: &[(String, String)]) -> Result<Answers, PortError> {
         let stale = [("stale", "")];
-        let (raft, autopilot, gossip) =
-            future::join3(server.get(RAFT, &stale), server.get(AUTOPILOT, &stale), server.get(GOSSIP, &[])).await;
+        let (raft, autopilot, gossip) = future::join3(
+            self.get(server, RAFT, &stale, SETTINGS),
+            self.get(server, AUTOPILOT, &stale, SETTINGS),
+            self.get(server, GOSSIP, &[], LIST),
+        )
+        .await;
         let known = |answer: Result<Answer, Silence>| {
             let error = |answer: &Answer| answer.trouble() == Some(ErrorKind::Unreachable);
             match answer {
@@ -156,13 +214,15 @@ impl Servers {
                 answer => self.heard(answer).map(Some),
             }
         };
-        Ok(Answers {
+        let answers = Answers {
             leaders: leaders.to_vec(),
             health: None,
             raft: known(raft)?.map(|raft| self.json(raft)).transpose()?.unwrap_or_default(),
             autopilot: known(autopilot)?.map(|autopilot| self.json(autopilot)).transpose()?,
-            gossip: self.json(self.heard(gossip)?)?,
-        })
+            gossip: self.json::<Agents>(self.heard(gossip)?)?.0,
+            ..Answers::default()
+        };
+        self.bounded(server, answers)
     }
 
     /// Reads autopilot's verdicts. Autopilot answers 429 when any server is unhealthy; newer versions use 429 for too

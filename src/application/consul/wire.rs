@@ -3,7 +3,10 @@
 //! Go writes an empty list as `null`, and fields come and go with versions, so nothing is required but what makes an
 //! answer what it is.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
 /// `GET /v1/operator/autopilot/health`: what the leader's autopilot thinks of every server. It looks every 2 s.
 #[derive(Clone, Debug, Deserialize)]
@@ -77,6 +80,40 @@ pub struct RaftServer {
     pub address: String,
     pub leader: bool,
     pub voter: bool,
+}
+
+/// The most servers that are kept of any list. Consul advises against more than seven, and each is compared with each other.
+pub const MOST_SERVERS: usize = 100;
+
+/// `GET /v1/agent/members`: the first agent, whatever it is, and the servers, at most one more than there may be. Clients
+/// are read over, so that thousands of them cost no memory.
+#[derive(Clone, Debug, Default)]
+pub struct Agents(pub Vec<Gossip>);
+
+impl<'de> Deserialize<'de> for Agents {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Servers)
+    }
+}
+
+struct Servers;
+
+impl<'de> Visitor<'de> for Servers {
+    type Value = Agents;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of agents")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Agents, A::Error> {
+        let mut kept: Vec<Gossip> = Vec::new();
+        while let Some(agent) = list.next_element::<Gossip>()? {
+            if kept.is_empty() || (agent.tags.role == "consul" && kept.len() <= MOST_SERVERS + 1) {
+                kept.push(agent);
+            }
+        }
+        Ok(Agents(kept))
+    }
 }
 
 /// One agent as gossip knows it, in `GET /v1/agent/members`.
