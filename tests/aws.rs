@@ -22,6 +22,8 @@ mod endpoint;
 mod fetch;
 #[path = "aws/fixture.rs"]
 mod fixture;
+#[path = "aws/hostile.rs"]
+mod hostile;
 #[path = "aws/moto.rs"]
 mod moto;
 #[path = "aws/moto_adoption.rs"]
@@ -30,12 +32,20 @@ mod moto_adoption;
 mod moto_copies;
 #[path = "aws/moto_server.rs"]
 mod moto_server;
+#[path = "hostile/mutator.rs"]
+mod mutator;
+#[path = "aws/planted.rs"]
+mod planted;
 #[path = "tools/relay.rs"]
 mod relay;
 #[path = "tools/moto.rs"]
 mod server;
+#[path = "aws/signals.rs"]
+mod signals;
 #[path = "aws/sweep.rs"]
 mod sweep;
+#[path = "tools/planted.rs"]
+mod things;
 
 /// Set in the child.
 const CHILD: &str = "HERMITCRAB_AWS_TESTS";
@@ -47,6 +57,9 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     trials.extend(sweep::trials());
     trials.extend(change::trials());
+    trials.extend(hostile::trials());
+    trials.extend(planted::trials());
+    trials.extend(signals::trials());
     trials.push(moto::trial());
     trials.extend(bucket::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -23,6 +23,7 @@ use crate::ports::{Clock, Cloud, Decision, Outcome, PortError, Wanted};
 use crate::spec::ClusterSpec;
 
 pub mod adopt;
+mod bounded;
 mod call;
 mod change;
 mod convert;
@@ -37,6 +38,7 @@ mod protection;
 mod reserved;
 mod tags;
 
+use bounded::Bounded;
 use describe::{Facts, FirstSeen, Statuses};
 use limit::Limiter;
 
@@ -141,13 +143,19 @@ impl<C: Clock> Aws<C> {
             Rc::new(Region {
                 name: name.to_owned(),
                 ec2: aws_sdk_ec2::Client::from_conf(
-                    aws_sdk_ec2::config::Builder::from(&self.config).region(region.clone()).build(),
+                    aws_sdk_ec2::config::Builder::from(&self.config)
+                        .interceptor(Bounded)
+                        .region(region.clone())
+                        .build(),
                 ),
                 autoscaling: aws_sdk_autoscaling::Client::from_conf(
-                    aws_sdk_autoscaling::config::Builder::from(&self.config).region(region.clone()).build(),
+                    aws_sdk_autoscaling::config::Builder::from(&self.config)
+                        .interceptor(Bounded)
+                        .region(region.clone())
+                        .build(),
                 ),
                 sts: aws_sdk_sts::Client::from_conf(
-                    aws_sdk_sts::config::Builder::from(&self.config).region(region).build(),
+                    aws_sdk_sts::config::Builder::from(&self.config).interceptor(Bounded).region(region).build(),
                 ),
                 limiter: RefCell::new(Limiter::new(self.share)),
                 facts: Facts::default(),

@@ -1,6 +1,6 @@
 //! An EC2 endpoint on loopback: answers what it is told to, and keeps what it was asked.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
@@ -54,6 +54,8 @@ fn decoded(text: &str) -> String {
 #[derive(Default)]
 struct Script {
     answers: BTreeMap<String, VecDeque<(u16, String)>>,
+    /// The actions that get no answer at all.
+    silent: BTreeSet<String>,
     asked: Vec<Asked>,
 }
 
@@ -92,6 +94,12 @@ impl Endpoint {
         let mut script = self.script.lock().unwrap();
         script.answers.entry(action.to_owned()).or_default().push_back((status, body.into()));
         drop(script);
+        self
+    }
+
+    /// No answer to an action comes from now on, or to any for `*`.
+    pub fn falls_silent(&self, action: &str) -> &Self {
+        self.script.lock().unwrap().silent.insert(action.to_owned());
         self
     }
 
@@ -141,18 +149,26 @@ fn refusal(code: &str) -> String {
 async fn answer(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let asked = Asked::parse(str::from_utf8(&body).unwrap());
-    let mut script = script.lock().unwrap();
-    let answers = script.answers.entry(asked.action().to_owned()).or_default();
-    let (status, body) = match answers.len() {
-        0 => (501, format!("nobody said what to answer to {}", asked.action())),
-        1 => answers[0].clone(),
-        _ => answers.pop_front().unwrap(),
-    };
-    script.asked.push(asked);
+    let Some((status, body)) = next(&mut script.lock().unwrap(), asked) else { return std::future::pending().await };
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     response.headers_mut().insert("x-amzn-requestid", "req-1".parse().unwrap());
     response.headers_mut().insert("date", DATE.parse().unwrap());
     response.headers_mut().insert("content-type", "text/xml;charset=UTF-8".parse().unwrap());
     Ok(response)
+}
+
+/// Notes a request, and finds the answer to it.
+fn next(script: &mut Script, asked: Asked) -> Option<(u16, String)> {
+    let action = asked.action().to_owned();
+    script.asked.push(asked);
+    if ["*", &action].iter().any(|silent| script.silent.contains(*silent)) {
+        return None;
+    }
+    let answers = script.answers.entry(action.clone()).or_default();
+    Some(match answers.len() {
+        0 => (501, format!("nobody said what to answer to {action}")),
+        1 => answers[0].clone(),
+        _ => answers.pop_front().unwrap(),
+    })
 }

@@ -90,7 +90,7 @@ async fn an_empty_page_is_not_the_last() {
 }
 
 /// Everything runs, with its checks passed and its volumes attached, so no snapshot can matter.
-async fn at_rest() -> Endpoint {
+pub async fn at_rest() -> Endpoint {
     let endpoint = recorded().await;
     endpoint.answers("DescribeInstances", INSTANCES.replace("<name>stopped</name>", "<name>running</name>"));
     let there = include_str!("recorded/volumes.xml");

@@ -109,7 +109,7 @@ impl<C: Clock> Aws<C> {
         let mut images: BTreeMap<ImageId, Option<Image>> =
             ids.iter().map(|id| (ImageId::from(id.as_str()), None)).collect();
         for some in ids.chunks(MOST_VALUES) {
-            let found = all(async |token| {
+            let found = all(DESCRIBE_IMAGES, async |token| {
                 let call = region.ec2.describe_images().filters(filter("image-id", some));
                 // A deprecated image can be launched by its id; a disabled one is there, and says so.
                 let call = call.include_deprecated(true).include_disabled(true);
@@ -133,7 +133,7 @@ impl<C: Clock> Aws<C> {
         let unknown = |name: &&String| !region.facts.types.borrow().contains_key(*name) && !absent.contains(*name);
         let unknown: Vec<String> = wanted.iter().filter(unknown).cloned().collect();
         for some in unknown.chunks(MOST_VALUES) {
-            let found = all(async |token| {
+            let found = all(DESCRIBE_INSTANCE_TYPES, async |token| {
                 let call = region.ec2.describe_instance_types().filters(filter("instance-type", some));
                 let call = call.set_next_token(token);
                 let page = self.ask(region, DESCRIBE_INSTANCE_TYPES, || call.clone().send()).await?;

@@ -67,7 +67,7 @@ impl<C: Clock> Aws<C> {
         region: &Region,
         names: Vec<String>,
     ) -> Result<Vec<AutoScalingGroup>, Failure> {
-        all(async |token| {
+        all(DESCRIBE_AUTO_SCALING_GROUPS, async |token| {
             let call = region.autoscaling.describe_auto_scaling_groups().set_next_token(token);
             let call = call.set_auto_scaling_group_names(Some(names.clone())).max_records(LARGEST_PAGE);
             let page = self.ask(region, DESCRIBE_AUTO_SCALING_GROUPS, || call.clone().send()).await?;
@@ -92,7 +92,7 @@ impl<C: Clock> Aws<C> {
                 let ids = filter("instance-id", some.iter().copied());
                 region.ec2.describe_instances().filters(ids).set_next_token(token)
             };
-            let instances = all(async |token| {
+            let instances = all(DESCRIBE_INSTANCES, async |token| {
                 let page = self.ask(region, DESCRIBE_INSTANCES, || call(token.clone()).send()).await?;
                 let reservations = page.reservations.unwrap_or_default().into_iter();
                 Ok((reservations.flat_map(|one| one.instances.unwrap_or_default()).collect(), page.next_token))

@@ -7,12 +7,15 @@ use aws_sdk_ec2::types::{self, Filter, VolumeModificationState, VolumeStatusInfo
 use super::super::error::Failure;
 use super::super::operation::{
     DESCRIBE_INSTANCES, DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUME_STATUS, DESCRIBE_VOLUMES, DESCRIBE_VOLUMES_MODIFICATIONS,
+    Operation,
 };
 use super::super::{Aws, Region, tags};
-use crate::ports::{Clock, Wanted};
+use crate::ports::{Clock, ErrorKind, Wanted};
 
 /// As much as any `Describe*` call gives at once.
 pub(super) const LARGEST_PAGE: i32 = 1_000;
+/// The most pages of one call: a million resources. An account has fewer in a region.
+const MOST_PAGES: usize = 1_000;
 /// As many values as a filter takes.
 pub(super) const MOST_VALUES: usize = 200;
 
@@ -40,19 +43,29 @@ pub(super) fn is_survey(wanted: &Wanted) -> bool {
     wanted.only.is_empty() || wanted.only.len() > MOST_VALUES
 }
 
-/// All pages. One may be empty and yet name a next.
+/// All pages. One may be empty and yet name a next. Pages that go in a circle, or on and on, are no answer.
 pub(super) async fn all<T>(
+    operation: Operation,
     mut page: impl AsyncFnMut(Option<String>) -> Result<(Vec<T>, Option<String>), Failure>,
 ) -> Result<Vec<T>, Failure> {
     let (mut found, mut token) = (Vec::new(), None);
-    loop {
-        let (items, next) = page(token).await?;
+    for _ in 0..MOST_PAGES {
+        let (items, next) = page(token.clone()).await?;
         found.extend(items);
-        token = next.filter(|next| !next.is_empty());
-        if token.is_none() {
+        let next = next.filter(|next| !next.is_empty());
+        if next.is_none() {
             return Ok(found);
         }
+        if next == token {
+            return Err(endless(operation, "a page is said to be followed by itself"));
+        }
+        token = next;
     }
+    Err(endless(operation, "there are more than a thousand pages"))
+}
+
+fn endless(operation: Operation, text: &str) -> Failure {
+    Failure::ours(operation, ErrorKind::Unknown, "pages-without-end", text)
 }
 
 impl<C: Clock> Aws<C> {
@@ -62,7 +75,7 @@ impl<C: Clock> Aws<C> {
         wanted: &Wanted,
     ) -> Result<Vec<types::Instance>, Failure> {
         let operation = DESCRIBE_INSTANCES.in_survey(is_survey(wanted));
-        all(async |token| {
+        all(operation, async |token| {
             let call = region.ec2.describe_instances().filters(of_clusters(wanted)).max_results(LARGEST_PAGE);
             let call = call.set_next_token(token);
             let page = self.ask(region, operation, || call.clone().send()).await?;
@@ -74,7 +87,7 @@ impl<C: Clock> Aws<C> {
 
     pub(super) async fn our_volumes(&self, region: &Region, wanted: &Wanted) -> Result<Vec<types::Volume>, Failure> {
         let operation = DESCRIBE_VOLUMES.in_survey(is_survey(wanted));
-        all(async |token| {
+        all(operation, async |token| {
             let call = region.ec2.describe_volumes().filters(of_clusters(wanted)).max_results(LARGEST_PAGE);
             let call = call.set_next_token(token);
             let page = self.ask(region, operation, || call.clone().send()).await?;
@@ -102,7 +115,7 @@ impl<C: Clock> Aws<C> {
     }
 
     async fn snapshots(&self, region: &Region, which: Vec<types::Filter>) -> Result<Vec<types::Snapshot>, Failure> {
-        all(async |token| {
+        all(DESCRIBE_SNAPSHOTS, async |token| {
             let call = region.ec2.describe_snapshots().owner_ids("self").set_filters(Some(which.clone()));
             let call = call.max_results(LARGEST_PAGE).set_next_token(token);
             let page = self.ask(region, DESCRIBE_SNAPSHOTS, || call.clone().send()).await?;
@@ -113,7 +126,7 @@ impl<C: Clock> Aws<C> {
 
     /// Volumes in trouble, whoever's they are: few, and the call cannot be told to find ours.
     pub(super) async fn impaired_volumes(&self, region: &Region) -> Result<Vec<types::VolumeStatusItem>, Failure> {
-        all(async |token| {
+        all(DESCRIBE_VOLUME_STATUS, async |token| {
             let impaired = filter("volume-status.status", [VolumeStatusInfoStatus::Impaired.as_str()]);
             let call = region.ec2.describe_volume_status().filters(impaired);
             let call = call.max_results(LARGEST_PAGE).set_next_token(token);
@@ -126,7 +139,7 @@ impl<C: Clock> Aws<C> {
     /// Modifications that are still `modifying`, whoever's volumes they are of. While `optimizing`, which may take a day, a
     /// volume can be moved.
     pub(super) async fn modifications(&self, region: &Region) -> Result<Vec<types::VolumeModification>, Failure> {
-        all(async |token| {
+        all(DESCRIBE_VOLUMES_MODIFICATIONS, async |token| {
             let modifying = filter("modification-state", [VolumeModificationState::Modifying.as_str()]);
             let call = region.ec2.describe_volumes_modifications().filters(modifying);
             let call = call.max_results(500).set_next_token(token); // this one gives no more

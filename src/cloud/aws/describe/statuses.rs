@@ -106,10 +106,10 @@ impl<C: Clock> Aws<C> {
         ids: Option<Vec<String>>,
     ) -> Result<Vec<types::InstanceStatus>, Failure> {
         let page_size = ids.is_none().then_some(LARGEST_PAGE); // ids and a page size exclude each other
-        all(async |token| {
+        let operation = DESCRIBE_INSTANCE_STATUS.in_survey(ids.is_none());
+        all(operation, async |token| {
             let call = region.ec2.describe_instance_status().include_all_instances(true);
             let call = call.set_instance_ids(ids.clone()).set_max_results(page_size).set_next_token(token);
-            let operation = DESCRIBE_INSTANCE_STATUS.in_survey(ids.is_none());
             let page = self.ask(region, operation, || call.clone().send()).await?;
             Ok((page.instance_statuses.unwrap_or_default(), page.next_token))
         })
