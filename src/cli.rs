@@ -1,16 +1,17 @@
 //! The command line: which commands there are, and which file runs each.
 
 use std::ffi::OsString;
-use std::io::Write;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+pub mod cores;
 pub mod exit;
 pub mod failure;
 pub mod format;
 pub mod logging;
 pub mod output;
 pub mod progress;
+pub mod runtime;
 pub mod signals;
 pub mod stderr;
 pub mod steps;
@@ -44,11 +45,11 @@ pub mod iam_policy;
 pub mod completions;
 pub mod man;
 
+mod unread;
+
 use exit::Exit;
 use failure::Failure;
 use output::Output;
-
-use crate::input::text;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -133,7 +134,8 @@ enum Command {
 /// Reads the arguments, runs the command, and reports its failure. The exit code is the command's verdict, even if its output
 /// is lost.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let (exit, mut out) = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let (exit, mut out) = match Cli::try_parse_from(&arguments) {
         Ok(cli) => {
             anstream::ColorChoice::write_global(cli.global.color.into());
             logging::start(cli.global.log_format, cli.global.log_level);
@@ -142,7 +144,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
         Err(error) => {
             let mut out = Output::standard();
-            (Ok(unread(&error, &mut out)), out)
+            (Ok(unread::tell(&error, &arguments, &mut out)), out)
         }
     };
     let exit = match (exit, out.finish()) {
@@ -156,16 +158,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     exit
 }
 
-/// Prints help, or the errors in the arguments. clap would exit with 2, which means that changes are pending.
-fn unread(error: &clap::Error, out: &mut Output) -> Exit {
-    let told = text::without_passwords(&error.render().ansi().to_string());
-    let (to, exit) = if error.use_stderr() { (&mut out.notes, Exit::Usage) } else { (&mut out.data, Exit::Done) };
-    let _ = write!(to, "{told}");
-    exit
-}
-
 impl Command {
     fn run(&self, out: &mut Output) -> Result<Exit, Failure> {
+        cores::forbid();
+        signals::listen()?;
         match self {
             Self::Init(args) => init::run(args, out),
             Self::Run(args) => run::run(args, out.unattended()),

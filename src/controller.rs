@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +73,8 @@ pub struct ManagedCluster {
     spec: RefCell<Rc<ClusterSpec>>,
     nudged: Notify,
     stopping: Cell<bool>,
+    /// A word to a look that is under way: nobody waits for it any more.
+    stopped: Notify,
 }
 
 impl ManagedCluster {
@@ -82,7 +85,13 @@ impl ManagedCluster {
 
     /// Makes a cluster with that goal.
     pub fn towards(goal: Goal, spec: impl Into<Rc<ClusterSpec>>) -> Self {
-        Self { goal, spec: RefCell::new(spec.into()), nudged: Notify::new(), stopping: Cell::new(false) }
+        Self {
+            goal,
+            spec: RefCell::new(spec.into()),
+            nudged: Notify::new(),
+            stopping: Cell::new(false),
+            stopped: Notify::new(),
+        }
     }
 
     /// Gives the cluster a new spec, and has it looked at now.
@@ -91,10 +100,18 @@ impl ManagedCluster {
         self.nudged.notify_one();
     }
 
-    /// Ends the attention after the pass that is under way, if one is.
+    /// Ends the attention: at once during a look, which changes nothing, and after the call that is in flight.
     pub fn stop(&self) {
         self.stopping.set(true);
         self.nudged.notify_one();
+        self.stopped.notify_one();
+    }
+
+    /// Waits until the attention is to end.
+    async fn stopped(&self) {
+        while !self.stopping.get() {
+            self.stopped.notified().await;
+        }
     }
 
     fn spec(&self) -> Rc<ClusterSpec> {
@@ -154,7 +171,7 @@ impl<'l, O: Outside> Controller<'l, O> {
                 memory.forget_refusals();
                 planned_for = spec.clone();
             }
-            let (pass, pause) = self.pass(cluster.goal, spec, &mut memory, &mut backoff).await;
+            let (pass, pause) = self.pass(cluster, spec, &mut memory, &mut backoff).await?;
             let ended = end(&pass);
             if ended.is_some() {
                 return ended;
@@ -163,8 +180,8 @@ impl<'l, O: Outside> Controller<'l, O> {
                 return None;
             }
             drop(pass); // The pause may be long, and what was seen may be large.
-            let sleep = std::pin::pin!(self.outside.clock().sleep(pause));
-            let nudge = std::pin::pin!(cluster.nudged.notified());
+            let sleep = pin!(self.outside.clock().sleep(pause));
+            let nudge = pin!(cluster.nudged.notified());
             if let Either::Right(_) = future::select(sleep, nudge).await {
                 backoff.reset();
             }
@@ -187,15 +204,16 @@ impl<'l, O: Outside> Controller<'l, O> {
         seen
     }
 
-    /// Makes one pass: observes, plans, tells, acts at most once. Answers the pass, and how long to wait after it.
+    /// Makes one pass: observes, plans, tells, acts at most once. Answers the pass, and how long to wait after it; `None` if
+    /// the cluster was told to stop before anything was decided.
     async fn pass(
         &self,
-        goal: Goal,
+        cluster: &ManagedCluster,
         spec: Rc<ClusterSpec>,
         memory: &mut Memory,
         backoff: &mut Backoff,
-    ) -> (Rc<Pass>, Duration) {
-        let (seen, seats, plan) = self.decide(goal, &spec, memory).await;
+    ) -> Option<(Rc<Pass>, Duration)> {
+        let (seen, seats, plan) = self.decide_unless_stopped(cluster, &spec, memory).await?;
         memory.following.planned(seen.now, &plan);
         let status = Rc::new(status(&spec, &seen, &plan, memory.status.as_deref()));
         let is_new = memory.status.as_ref().is_none_or(|before| !same_but_for_spans(&before.answer, &status.answer));
@@ -216,7 +234,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             }
             _ => backoff.after_failed_look(memory.busy),
         };
-        (pass, pause)
+        Some((pass, pause))
     }
 
     /// Carries out a pass's action, and tells how that went. Answers how long to wait after it.
@@ -238,6 +256,20 @@ impl<'l, O: Outside> Controller<'l, O> {
         memory.wrote(now, action, &outcome);
         let (times, is_named) = memory.setbacks.latest(now, action);
         backoff.after(&outcome, times, is_named)
+    }
+
+    /// Observes and plans, unless the cluster is told to stop meanwhile: nobody waits for such a look any more.
+    async fn decide_unless_stopped(
+        &self,
+        cluster: &ManagedCluster,
+        spec: &ClusterSpec,
+        memory: &mut Memory,
+    ) -> Option<(Observation, Vec<Seat>, Plan)> {
+        let deciding = pin!(self.decide(cluster.goal, spec, memory));
+        match future::select(deciding, pin!(cluster.stopped())).await {
+            Either::Left((decided, _)) => Some(decided).filter(|_| !cluster.stopping.get()),
+            Either::Right(_) => None,
+        }
     }
 
     /// Observes and plans. A look at a fleet of tens of thousands takes longer than a reading is good for: it is good

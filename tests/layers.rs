@@ -66,7 +66,7 @@ const COMMON: &str = "input";
 const FLOORS: [Floors; 2] = [PLAN, SIM];
 
 /// The modules that may name each package: a module stands for its file and for everything below it. `*` ends a family.
-const PACKAGES: [(&str, &[&str]); 19] = [
+const PACKAGES: [(&str, &[&str]); 20] = [
     ("serde_saphyr", &["spec/load", "spec/raw"]),
     ("notify", &["daemon/files/watch"]),
     ("backon", &["controller/retry"]),
@@ -85,12 +85,16 @@ const PACKAGES: [(&str, &[&str]); 19] = [
     ("quick_xml", &["sim/wire"]),
     ("form_urlencoded", &["sim/wire"]),
     ("hyper*", &["endpoint"]),
-    ("rustix", &["input/file", "coordination/local"]),
+    ("rustix", &["input/file", "coordination/local", "cli/cores", "cli/signals"]),
+    ("http_body_util", &["cloud/aws/bounded", "coordination/bucket/s3"]),
 ];
 
 /// Ways to open a file that wait for a pipe and never end with `/dev/zero`, each with the one file that may go it.
 const READERS: [(&str, &str); 3] =
     [("fs::read(", ""), ("fs::read_to_string(", ""), ("File::open(", "coordination/local")]; // a folder, to sync it
+
+/// Ways to show text that go past `input/text` and `cli/output`: what others wrote would steer a terminal.
+const SHOWERS: [&str; 5] = [".display()", "println!", "print!", "eprintln!", "eprint!"];
 
 /// Modules that only decide on data: they cannot wait, fail or speak, and know no application and no SDK by name.
 const PURE: [&str; 2] = ["plan", "status"];
@@ -135,6 +139,11 @@ fn each_kind_of_violation_is_found() {
         ("src/plan.rs", "fn f() -> Result<(), E> {}", "says Result<, which a layer that only decides may not"),
         ("src/status.rs", "fn f() { tracing::info!() }", "says tracing, which a layer that only decides may not"),
         ("src/cli/file.rs", "fn f() { fs::read(x) }", "says fs::read(: files of others are read by src/input/file"),
+        (
+            "src/cli/run.rs",
+            "fn f() { path.display() }",
+            "says .display(): text is shown by src/input/text and src/cli/output",
+        ),
         ("src/plan.rs", "const X: &str = \"Consul\";", "says consul, which a layer that only decides may not"),
         ("src/plan.rs", "fn autopilot() {}", "says autopilot, which a layer that only decides may not"),
     ] {
@@ -289,6 +298,8 @@ fn check(file: &str, text: &str) -> Vec<String> {
             violations.push(format!("says {words}: files of others are read by src/input/file"));
         }
     }
+    let shown = SHOWERS.into_iter().filter(|words| says(&code, words));
+    violations.extend(shown.map(|words| format!("says {words}: text is shown by src/input/text and src/cli/output")));
     if PURE.contains(&layer) {
         let impure = IMPURE_WORDS.into_iter().filter(|word| says(&code, word));
         let foreign = FOREIGN_WORDS.into_iter().filter(|word| said.to_lowercase().contains(word));

@@ -230,6 +230,18 @@ fn two_processes_do_not_change_one_world() {
 }
 
 #[test]
+fn a_daemon_writes_no_core() {
+    let place = Place::new();
+    let mut daemon = Daemon::start(place.run(&[]));
+    daemon.until_message("settled");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.child.id())).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().next(), Some("0"), "{limits}");
+    daemon.signal("-TERM");
+    assert_eq!(daemon.end(), Some(0));
+}
+
+#[test]
 fn every_signal_that_asks_the_daemon_to_end_ends_it_well() {
     for signal in ["-TERM", "-HUP", "-INT"] {
         let place = Place::new();

@@ -1,123 +1,25 @@
 //! Exit codes and the daemon, whatever becomes of stdout and stderr: closed, full, or a pipe that nobody reads.
 #![allow(clippy::unwrap_used)] // a test may panic
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
-use std::os::fd::OwnedFd;
+use std::fs;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use hermitcrab::ports::Clock;
-use hermitcrab::sim::{FaultLevel, World};
-use hermitcrab::spec::load::load;
-use hermitcrab::time::after;
 use tempfile::TempDir;
 
-const FILE: &str = "desired-state/prod/consul.yaml";
-const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
-/// Longer than any of these commands takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+#[path = "tools/commands.rs"]
+mod commands;
+#[path = "tools/streams.rs"]
+mod streams;
 
-/// The target of a command's stream.
-#[derive(Clone, Copy, Debug)]
-enum To {
-    /// A reader who takes all.
-    Reader,
-    /// A reader who has gone away.
-    Closed,
-    /// A disk that is full.
-    Full,
-    /// A reader who does not read, on the other side of a pipe that is full.
-    Stuck,
-}
+use commands::{FILE, NEW, all_are_in, verdicts};
+use streams::{PATIENCE, To, command, ended, signal, stream};
 
-/// A stream, and what must stay open as long as the command runs.
-fn stream(to: To) -> (Stdio, Option<UnixStream>) {
-    match to {
-        To::Reader => (Stdio::null(), None),
-        To::Full => (File::options().write(true).open("/dev/full").unwrap().into(), None),
-        To::Closed => {
-            let (ours, theirs) = UnixStream::pair().unwrap();
-            drop(ours);
-            (OwnedFd::from(theirs).into(), None)
-        }
-        To::Stuck => {
-            let (ours, mut theirs) = UnixStream::pair().unwrap();
-            theirs.set_nonblocking(true).unwrap();
-            while theirs.write(&[b'x'; 4096]).is_ok() {}
-            assert_eq!(theirs.write(b"x").unwrap_err().kind(), ErrorKind::WouldBlock);
-            theirs.set_nonblocking(false).unwrap();
-            (OwnedFd::from(theirs).into(), Some(ours))
-        }
-    }
-}
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).stdin(Stdio::null());
-    command
-}
-
+/// The exit code of a command whose streams lead there.
 fn exit(arguments: &[&str], stdout: To, stderr: To) -> i32 {
     let ((stdout, _keep), (stderr, _keep_too)) = (stream(stdout), stream(stderr));
     ended(command(arguments).stdout(stdout).stderr(stderr).spawn().unwrap(), arguments)
-}
-
-/// The exit code of a child that must end by itself.
-fn ended(mut child: Child, what: impl std::fmt::Debug) -> i32 {
-    let polls = PATIENCE.as_millis() / 20;
-    for _ in 0..polls {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.code().unwrap_or_else(|| panic!("{what:?}: {status}"));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.kill().unwrap();
-    panic!("{what:?} did not end within {PATIENCE:?}");
-}
-
-/// Each command with its verdict.
-fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
-    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    fs::write(path("broken.yaml"), "spec: {slots: [x]}").unwrap();
-    let (spec, world) = (load(&[FILE.into()]).specs().next().unwrap().1.clone(), World::new(0, FaultLevel::None));
-    world.settle(&spec);
-    world.stop_instance(&world.instances_of(&spec.name, &"consul-b".into())[0]);
-    world.advance_to(after(world.now(), Duration::from_secs(300)));
-    world.save(Path::new(&path("stalled.json"))).unwrap();
-    let (broken, stalled) = (path("broken.yaml"), path("stalled.json"));
-    let mut all: Vec<(Vec<String>, i32)> = Vec::new();
-    let mut add = |code: i32, line: &str| {
-        let line =
-            line.replace("BROKEN", &broken).replace("STALLED", &stalled).replace("FILE", FILE).replace("NEW", NEW);
-        all.push((line.split(' ').map(str::to_owned).collect(), code));
-    };
-    for format in ["text", "json", "github"] {
-        add(1, &format!("validate BROKEN -o {format}"));
-        add(0, &format!("validate FILE -o {format}"));
-    }
-    for format in ["text", "markdown", "json"] {
-        add(2, &format!("plan FILE --cloud simulated --image NEW --detailed-exitcode -o {format}"));
-        add(1, &format!("rehearse FILE --image NEW --cloud simulated --payload never-joins -o {format}"));
-    }
-    add(0, "plan FILE --cloud simulated --image NEW");
-    add(3, "status FILE --world STALLED");
-    add(0, "status FILE --cloud simulated");
-    add(1, "doctor FILE --world STALLED");
-    add(0, "explain consul-prod FILE --cloud simulated");
-    add(3, "simulate FILE --image NEW --payload never-joins");
-    add(0, "simulate FILE --image NEW");
-    add(1, "destroy FILE --cloud simulated --confirm consul-prod");
-    add(0, "run desired-state/prod --cloud simulated --once --speed 1000");
-    add(0, "schema");
-    add(0, "completions bash");
-    add(0, "man");
-    add(0, "--help");
-    add(0, "--version");
-    add(64, "plan --no-such-option");
-    all
 }
 
 #[test]
@@ -156,6 +58,30 @@ fn said_nothing(arguments: &[&str]) -> bool {
 }
 
 #[test]
+fn every_command_is_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = verdicts(folder.path());
+    all_are_in(lines.iter().map(|(line, _)| line[0].as_str()));
+}
+
+/// As a script has it: what is downstream has seen enough at once, and the pipeline's verdict is the command's.
+#[test]
+fn a_pipeline_has_the_verdict_of_its_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    for (line, verdict) in verdicts(folder.path()) {
+        let script = "set -o pipefail; \"$@\" 2>/dev/null | true";
+        let mut shell = Command::new("bash");
+        shell.current_dir(env!("CARGO_MANIFEST_DIR")).args(["-c", script, "-", env!("CARGO_BIN_EXE_hermitcrab")]);
+        let found = shell.args(&line).stdin(Stdio::null()).stderr(Stdio::null()).status().unwrap().code();
+        if found != Some(verdict) && found != Some(141) {
+            wrong.push(format!("{line:?}: {found:?}, not {verdict}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn a_command_that_has_begun_goes_on_although_nobody_reads_what_it_says() {
     for arguments in [
         &["run", "desired-state/prod", "--cloud", "simulated", "--once", "--speed", "1000"][..],
@@ -188,11 +114,6 @@ fn wait_for(folder: &TempDir, image: &str) {
         std::thread::sleep(Duration::from_millis(50));
     }
     panic!("not on {image} within {PATIENCE:?}");
-}
-
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
 }
 
 #[test]

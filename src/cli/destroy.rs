@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::controller::converge::{Conclusion, Target};
+use crate::input::text;
 use crate::observed::{ClaimRecord, CloudView, Group, Remains};
 use crate::plan::{Goal, Hazard, Plan};
 use crate::spec::ClusterSpec;
@@ -97,7 +98,7 @@ fn refuse_protected(args: &Args, spec: &ClusterSpec) -> Result<(), Failure> {
     if !spec.deletion_protection {
         return Ok(());
     }
-    let file = args.path.display();
+    let file = text::path(&args.path);
     Err(Failure::new(format!("{} is protected against deletion", spec.name))
         .hint(format!("write `deletionProtection: false` into {file}, commit it, and run the command again")))
 }
@@ -181,19 +182,18 @@ impl Destruction<'_> {
             Conclusion::OutOfTime(plan) => (Exit::TimedOut, plan.to_string(), AGAIN.to_owned()),
             Conclusion::Interrupted => (Exit::Interrupted, "interrupted".to_owned(), AGAIN.to_owned()),
         };
-        let left = self.environment.see(self.spec).map_or_else(
-            |_| String::new(),
-            |(view, _)| {
-                let (instances, volumes) = (view.live_instances().count(), view.present_volumes().count());
-                format!("; {instances} instances and {volumes} volumes exist")
-            },
-        );
+        // Whoever interrupts waits for no other look.
+        let seen = (exit != Exit::Interrupted).then(|| self.environment.see(self.spec).ok()).flatten();
+        let left = seen.map_or_else(String::new, |(view, _)| {
+            let (instances, volumes) = (view.live_instances().count(), view.present_volumes().count());
+            format!("; {instances} instances and {volumes} volumes exist")
+        });
         let error = format!("{} is not destroyed yet: {reason}{left}", self.spec.name);
         Err(Failure { exit, ..Failure::new(error) }.hint(hint))
     }
 
     fn conclude_destroyed(&self, out: &mut Output) -> Result<Exit, Failure> {
-        let (name, file) = (&self.spec.name, self.args.path.display());
+        let (name, file) = (&self.spec.name, text::path(&self.args.path));
         let left = match self.args.remains() {
             Remains::Volumes => "its volumes and last snapshots remain",
             Remains::Snapshots => "its last snapshots remain",

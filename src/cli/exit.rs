@@ -20,6 +20,8 @@ pub enum Exit {
     Usage = 64,
     /// The simulated world could not be saved, e.g. because the disk is full: the file has an earlier one.
     NotSaved = 74,
+    /// SIGHUP ended the command.
+    HungUp = 129,
     /// SIGINT ended the command.
     Interrupted = 130,
     /// SIGTERM ended the command.

@@ -5,6 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::ids::{ImageId, SlotName};
+use crate::input::text::{clean, clean_lines};
 use crate::observed::Observation;
 use crate::plan::gates::{Finding, Gate, Guards, findings};
 use crate::plan::look::SlotLook;
@@ -164,12 +165,12 @@ fn gates(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Vec<GateRepor
 
 fn write(explanation: &Explanation, out: &mut dyn Write) -> std::io::Result<()> {
     let slot = explanation.slot.as_ref().map(|slot| format!(", slot {slot}")).unwrap_or_default();
-    writeln!(out, "{}{slot}: {}", styled(NAME, &explanation.cluster), explanation.why_this_slot)?;
+    writeln!(out, "{}{slot}: {}", styled(NAME, &explanation.cluster), clean(&explanation.why_this_slot))?;
     let width = explanation.gates.iter().map(|gate| gate.gate.len()).max().unwrap_or_default();
     for gate in &explanation.gates {
         let mark = if gate.open { styled(GOOD, "✓") } else { styled(BAD, "✗") };
-        let wants = styled(DIM, format!("wants {}", gate.wants));
-        writeln!(out, "  {mark} {:width$}  {}; {wants}", gate.gate, gate.value)?;
+        let wants = styled(DIM, format!("wants {}", clean(&gate.wants)));
+        writeln!(out, "  {mark} {:width$}  {}; {wants}", gate.gate, clean(&gate.value))?;
     }
     if !explanation.gates.is_empty() {
         let open = explanation.gates.iter().filter(|gate| gate.open).count();
@@ -177,7 +178,7 @@ fn write(explanation: &Explanation, out: &mut dyn Write) -> std::io::Result<()> 
     }
     writeln!(out)?;
     write_next(explanation, out)?;
-    explanation.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
+    explanation.notes.iter().try_for_each(|note| writeln!(out, "note: {}", clean(note)))
 }
 
 /// Writes the answer of the next pass, with every refusal.
@@ -191,17 +192,17 @@ fn write_next(explanation: &Explanation, out: &mut dyn Write) -> std::io::Result
         Answer::Stalled => "stalled",
     };
     if explanation.refusals.is_empty() {
-        writeln!(out, "{answer}: {}", next.text)?;
+        writeln!(out, "{answer}: {}", clean_lines(&next.text))?;
     } else {
         writeln!(out, "{answer}:")?;
     }
     if let Some(hint) = &next.hint {
-        writeln!(out, "  hint: {hint}")?;
+        writeln!(out, "  hint: {}", clean_lines(hint))?;
     }
     for refusal in &explanation.refusals {
-        writeln!(out, "  {}: {}", refusal.gate, refusal.message)?;
+        writeln!(out, "  {}: {}", refusal.gate, clean(&refusal.message))?;
         if let Some(hint) = &refusal.hint {
-            writeln!(out, "    hint: {hint}")?;
+            writeln!(out, "    hint: {}", clean_lines(hint))?;
         }
     }
     Ok(())

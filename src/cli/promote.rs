@@ -137,7 +137,7 @@ impl Promotion<'_> {
         Change {
             format_version: "1.0",
             cluster: &self.spec.name,
-            file: self.path.display().to_string(),
+            file: text::path(self.path),
             line: self.spliced.place.line,
             from: &self.spec.image,
             to: &self.to,

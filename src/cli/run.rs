@@ -1,6 +1,5 @@
 //! `hermitcrab run`: the daemon. It watches desired state and keeps every cluster as it is wanted.
 
-use std::cell::Cell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -16,23 +15,23 @@ use crate::daemon::source::Source;
 use crate::daemon::{Daemon, Ended};
 use crate::event::Listeners;
 use crate::ids::Owner;
+use crate::input::text;
 use crate::ports::Outside;
 
 use super::cloud::Kind;
 use super::progress::Progress;
-use super::{Exit, Failure, Output, aws};
+use super::signals::{Signal, UnderWay};
+use super::{Exit, Failure, Output, aws, runtime};
 
 #[cfg(feature = "aws")]
 mod on_aws;
 mod problems;
-mod signals;
 mod simulated;
 
 #[cfg(feature = "aws")]
 use on_aws::on_aws;
 
 use problems::Problems;
-use signals::Signals;
 use simulated::Simulated;
 
 const EXAMPLES: &str = "\
@@ -45,10 +44,10 @@ Examples:
       The same, where members on that image never join
 
 Signals:
-  SIGTERM, SIGINT   finish the calls in flight, and exit with 0; a second one exits at once
+  SIGTERM, SIGINT, SIGHUP   finish the calls in flight, and exit with 0; a second one exits at once
 
 Exit codes:
-  0 ended by a signal; with --once: every cluster is settled
+  0 ended by a signal; with --once: every cluster is settled   129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM (--once)
   1 error   74 the simulated world could not be saved   3 a cluster is stalled (--once)   4 not settled in time (--timeout)   5 a cluster waits for a person (--once)";
 
 /// Run the controller
@@ -99,7 +98,7 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.once && !args.path.exists() {
-        return Err(Failure::new(format!("{} does not exist", args.path.display()))
+        return Err(Failure::new(format!("{} does not exist", text::path(&args.path)))
             .hint("name a folder with `*.yaml` files; without --once it would be waited for"));
     }
     if args.is_simulated() {
@@ -109,8 +108,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             return Err(Failure { exit: Exit::Usage, ..failure.hint("leave it out, or name `--cloud aws`") });
         }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    runtime::start()?.block_on(async {
         let source = source(args);
         if args.is_simulated() {
             let backend = simulated::backend(args, source).await?;
@@ -161,22 +159,30 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
         listeners: Listeners::default().with(progress.clone()).with(Rc::new(Log)).with(Rc::new(problems)),
         once: args.once.then(|| convergences.clone()),
     };
-    let is_asked = Cell::new(false);
-    let first = signals::first(Signals::listen()?, args.once.then_some(args.timeout), &is_asked);
-    let second = signals::second(Signals::listen()?, &is_asked);
-    let exit = tokio::select! {
-        biased; // A signal that asks the daemon to finish must not be taken for the second one.
-        exit = second => exit,
-        ended = daemon.run(first) => match ended.map_err(Failure::new)? {
-            Ended::Converged => converged(&convergences),
-            Ended::Stopped(exit) => exit,
-        },
+    let under_way = UnderWay::begin();
+    let asked_to_end = asked_to_end(under_way.first_signal(), args.once.then_some(args.timeout));
+    let exit = match daemon.run(asked_to_end).await.map_err(Failure::new)? {
+        Ended::Converged => converged(&convergences),
+        Ended::Stopped(exit) => exit,
     };
+    drop(under_way);
     progress.end();
     for (cluster, convergence) in convergences.by_cluster() {
         writeln!(out.data, "{cluster}: {convergence}")?;
     }
     Ok(exit)
+}
+
+/// Waits for a signal, or until the time is up if there is a limit. A daemon is meant to be ended by a signal; with `--once`
+/// the clusters are not settled then.
+async fn asked_to_end(signal: impl Future<Output = Signal>, limit: Option<Duration>) -> Exit {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, signal).await.map_or(Exit::TimedOut, Signal::exit),
+        None => {
+            signal.await;
+            Exit::Done
+        }
+    }
 }
 
 /// The exit code once every cluster has come to an end: that of the worst.
@@ -212,7 +218,7 @@ fn thrown(path: &Path) -> Option<String> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         // A link that leads nowhere as well: somebody has put it there.
-        Ok(_) => Some(format!("{} exists", path.display())),
-        Err(error) => Some(format!("{} cannot be looked at: {error}", path.display())),
+        Ok(_) => Some(format!("{} exists", text::path(path))),
+        Err(error) => Some(format!("{} cannot be looked at: {error}", text::path(path))),
     }
 }

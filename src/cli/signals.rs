@@ -1,16 +1,33 @@
-//! Signals that ask the process to end: the first lets it finish the call in flight, the second ends it at once.
+//! Signals that ask the process to end: SIGINT, SIGTERM, and SIGHUP, because an ssh connection that breaks must not leave
+//! half of a replacement, or a copy with a cluster's data, behind.
 //!
-//! A thread of its own listens, so that the second signal works whatever the others wait for. SIGHUP counts as SIGTERM:
-//! an ssh connection that breaks must not leave half of a replacement, or a copy with a cluster's data, behind.
+//! While work is under way that must not be broken off, the first signal lets the call in flight be finished. At any other
+//! time the first one ends the process at once, and a second one always does: a thread of its own listens, whatever the
+//! others wait for.
 
 use std::io;
 use std::process;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
+use futures_util::future::{Either, pending};
+use rustix::process::{Signal as Number, getpid, kill_process};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+use super::Exit;
+
+/// The longest time that the process may need to end: what is left for stdout waits for whoever reads there.
+const LAST_FLUSH: Duration = Duration::from_millis(200);
+
+/// The first signal that came.
+static FIRST: OnceLock<watch::Receiver<Option<Signal>>> = OnceLock::new();
+/// How many pieces of work are under way that must not be broken off.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
 /// A signal that asks the process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,62 +41,91 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// The exit code of a process that a signal ended: 128 and its number.
-    fn code(self) -> i32 {
-        128 + match self {
-            Self::HangUp => 1,
-            Self::Interrupt => 2,
-            Self::Terminate => 15,
+    /// The exit code of a process that the signal ended.
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::HangUp => Exit::HungUp,
+            Self::Interrupt => Exit::Interrupted,
+            Self::Terminate => Exit::Terminated,
+        }
+    }
+
+    /// Ends the process, by force if nobody takes what it has left to say.
+    fn end(self) -> ! {
+        let (_keep, never) = mpsc::channel::<()>();
+        let force = move || {
+            let _ = never.recv_timeout(LAST_FLUSH);
+            let _ = kill_process(getpid(), Number::KILL);
+        };
+        let _ = thread::Builder::new().name("end".to_owned()).spawn(force);
+        process::exit(i32::from(self.exit() as u8))
+    }
+}
+
+/// Begins to listen, once in a process. From then on no signal ends the process but as is said here.
+pub fn listen() -> io::Result<()> {
+    if FIRST.get().is_some() {
+        return Ok(());
+    }
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (sender, receiver) = watch::channel(None);
+    let mut kinds = {
+        let _within = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?)
+    };
+    let listen = async move {
+        loop {
+            let came = tokio::select! {
+                _ = kinds.0.recv() => Signal::Interrupt,
+                _ = kinds.1.recv() => Signal::Terminate,
+                _ = kinds.2.recv() => Signal::HangUp,
+            };
+            let is_second = sender.send_replace(Some(came)).is_some();
+            if is_second || UNDER_WAY.load(Ordering::SeqCst) == 0 {
+                came.end();
+            }
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(move || runtime.block_on(listen))?;
+    let _ = FIRST.set(receiver);
+    Ok(())
+}
+
+/// The signal that has come while something was under way, if one has.
+pub fn came() -> Option<Signal> {
+    *FIRST.get()?.borrow()
+}
+
+/// Work under way that must not be broken off, for as long as this is kept.
+#[derive(Debug)]
+pub struct UnderWay(());
+
+impl UnderWay {
+    /// Begins such work.
+    pub fn begin() -> Self {
+        UNDER_WAY.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+
+    /// Waits for the first signal; at once, if it has come already.
+    pub fn first_signal(&self) -> impl Future<Output = Signal> + use<> {
+        match FIRST.get().cloned() {
+            Some(first) => Either::Left(wait_for(first)),
+            None => Either::Right(pending()),
         }
     }
 }
 
-/// The signals of this process, from now on.
-#[derive(Clone, Debug)]
-pub struct Signals(watch::Receiver<Option<Signal>>);
-
-impl Signals {
-    /// Begins to listen, once in a process: a signal that has come stays heard.
-    pub fn listen() -> io::Result<Self> {
-        static SIGNALS: OnceLock<Signals> = OnceLock::new();
-        match SIGNALS.get() {
-            Some(signals) => Ok(signals.clone()),
-            None => {
-                let begun = Self::begin()?;
-                Ok(SIGNALS.get_or_init(|| begun).clone())
-            }
-        }
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
     }
+}
 
-    fn begin() -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (sender, receiver) = watch::channel(None);
-        let mut kinds = {
-            let _within = runtime.enter();
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?)
-        };
-        let listen = async move {
-            loop {
-                let came = tokio::select! {
-                    _ = kinds.0.recv() => Signal::Interrupt,
-                    _ = kinds.1.recv() => Signal::Terminate,
-                    _ = kinds.2.recv() => Signal::HangUp,
-                };
-                if sender.send_replace(Some(came)).is_some() {
-                    process::exit(came.code());
-                }
-            }
-        };
-        thread::Builder::new().name("signals".to_owned()).spawn(move || runtime.block_on(listen))?;
-        Ok(Self(receiver))
-    }
-
-    /// Waits for the first signal; at once, if it has come already.
-    pub async fn first(mut self) -> Signal {
-        match self.0.wait_for(Option::is_some).await.map(|came| *came) {
-            Ok(Some(signal)) => signal,
-            // The thread is gone: no signal will be heard of.
-            Ok(None) | Err(_) => std::future::pending().await,
-        }
+async fn wait_for(mut first: watch::Receiver<Option<Signal>>) -> Signal {
+    match first.wait_for(Option::is_some).await.map(|came| *came) {
+        Ok(Some(signal)) => signal,
+        // The thread is gone: no signal will be heard of.
+        Ok(None) | Err(_) => pending().await,
     }
 }

@@ -285,7 +285,7 @@ fn broken(summary: &Summary, rollout: &Rollout) -> String {
         "error: seed {}: {}\n hint: replay it with `hermitcrab simulate {} --image {} --faults {faults} --seed {}`",
         summary.seed,
         summary.unlawful.as_deref().unwrap_or(&summary.outcome),
-        rollout.path.display(),
+        clean::path(rollout.path),
         rollout.image,
         summary.seed,
     )

@@ -50,7 +50,7 @@ pub struct Local<C> {
 impl<C: Clock> Local<C> {
     /// Opens a directory, and makes it if it does not exist, for this user alone. Fails where it cannot be written to.
     pub fn open(directory: &Path, clock: C) -> Result<Self, PortError> {
-        let doing = || format!("open the claims in {}", directory.display());
+        let doing = || format!("open the claims in {}", text::path(directory));
         let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
         made.map_err(|error| failed(doing(), error))?;
         let local = Self { directory: directory.to_owned(), homes: Homes::default(), clock };
@@ -61,7 +61,7 @@ impl<C: Clock> Local<C> {
     /// Waits until no other process is active in this directory.
     pub(super) async fn acquire(&self, holder: &str) -> Result<Lock, PortError> {
         let path = self.directory.join("lease");
-        let doing = || format!("take the lease in {}", path.display());
+        let doing = || format!("take the lease in {}", text::path(&path));
         let mut known = None;
         loop {
             // Opened anew each time, in case somebody has removed the file.
@@ -77,7 +77,11 @@ impl<C: Clock> Local<C> {
                     let other = file::read_text(&path, file::RECORD).unwrap_or_default();
                     let other = text::cut(&other, LONGEST_HOLDER);
                     if known.as_ref() != Some(&other) {
-                        tracing::info!(lease = %path.display(), held_by = other, "another controller is active; standing by");
+                        tracing::info!(
+                            lease = text::path(&path),
+                            held_by = other,
+                            "another controller is active; standing by"
+                        );
                         known = Some(other);
                     }
                 }
@@ -94,7 +98,7 @@ impl<C: Clock> Local<C> {
     fn keys(&self, cluster: &ClusterName) -> Result<Vec<String>, PortError> {
         let keys = self.homes.keys(cluster);
         let Some(prefix) = self.homes.prefix(cluster) else { return Ok(keys) };
-        let doing = || format!("look for the claim of {cluster} in {}", self.directory.display());
+        let doing = || format!("look for the claim of {cluster} in {}", text::path(&self.directory));
         let names = fs::read_dir(&self.directory).map_err(|error| failed(doing(), error))?.flatten();
         let key =
             |name: String| name.strip_suffix(".claim.json").filter(|key| key.starts_with(&prefix)).map(str::to_owned);
@@ -107,7 +111,7 @@ impl<C: Clock> Local<C> {
         let (keys, home) = (self.keys(cluster)?, self.homes.of(cluster));
         for (nth, key) in keys.iter().enumerate() {
             let path = self.path(key);
-            let doing = || format!("read the claim in {}", path.display());
+            let doing = || format!("read the claim in {}", text::path(&path));
             let bytes = match file::read(&path, file::RECORD) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == Io::NotFound => continue,
@@ -134,7 +138,7 @@ impl<C: Clock> Local<C> {
 
     /// Keeps every other process from writing for as long as the file is open.
     async fn lock(&self) -> Result<File, PortError> {
-        let doing = || format!("lock the claims in {}", self.directory.display());
+        let doing = || format!("lock the claims in {}", text::path(&self.directory));
         let file = self.lock_file().map_err(|error| failed(doing(), error))?;
         let until = after(self.clock.now(), PATIENCE);
         loop {
@@ -173,7 +177,7 @@ impl<C: Clock> Coordination for Local<C> {
         let bytes = stored::encode(cluster, self.homes.of(cluster), &effect.apply(&found, self.clock.now()));
         match self.replace(&path, &bytes) {
             Ok(()) => Ok(Outcome::Done),
-            Err(error) => Err(failed(format!("write the claim in {}", path.display()), error)),
+            Err(error) => Err(failed(format!("write the claim in {}", text::path(&path)), error)),
         }
     }
 
@@ -182,7 +186,7 @@ impl<C: Clock> Coordination for Local<C> {
         let (path, _) = self.load(cluster)?;
         match fs::remove_file(&path) {
             Err(error) if error.kind() != Io::NotFound => {
-                Err(failed(format!("remove the claim in {}", path.display()), error))
+                Err(failed(format!("remove the claim in {}", text::path(&path)), error))
             }
             _ => Ok(()),
         }

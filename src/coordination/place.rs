@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::input::secret::Secret;
+use crate::input::text;
 
 /// A place for claims: a directory, `s3://BUCKET/PREFIX`, or `consul+http://HOST:PORT,…/PREFIX` (`consul+https://…`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +166,7 @@ impl fmt::Display for Bucket {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Directory(directory) => directory.display().fmt(f),
+            Self::Directory(directory) => f.write_str(&text::path(directory)),
             Self::Bucket(bucket) => bucket.fmt(f),
             Self::Consul(Remote { servers, prefix }) => write!(f, "{prefix} in Consul at {}", servers.join(", ")),
         }

@@ -10,6 +10,7 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use crate::input::text;
 use crate::spec::load::{self, Loaded};
 
 use super::source::Source;
@@ -41,7 +42,7 @@ impl Files {
 
 impl Source for Files {
     fn name(&self) -> String {
-        self.paths[0].display().to_string()
+        text::path(&self.paths[0])
     }
 
     async fn changed(&mut self) {

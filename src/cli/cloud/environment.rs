@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::{FutureExt, LocalBoxFuture};
+
 use crate::action::{Action, Effect};
 use crate::cli::Failure;
 use crate::cli::desired::Desired;
+use crate::cli::signals::{self, UnderWay};
 use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
 use crate::event::Listeners;
@@ -29,14 +32,17 @@ pub struct Environment {
     backend: Box<dyn Backend>,
 }
 
+/// The word to end, and to finish the call in flight before.
+pub(super) type Stop = LocalBoxFuture<'static, ()>;
+
 /// A cloud as commands use it: `Simulated` or `Aws`.
 pub(super) trait Backend {
     /// Takes note of all clusters that are declared in some file.
     fn declare(&self, clusters: BTreeSet<ClusterName>);
     fn look(&self, spec: &ClusterSpec) -> Observation;
     fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure>;
-    fn reach(&self, target: Target, listeners: Listeners<'_>) -> Result<Conclusion, Failure>;
-    fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>) -> Result<Report, Failure>;
+    fn reach(&self, target: Target, listeners: Listeners<'_>, stop: Stop) -> Result<Conclusion, Failure>;
+    fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>, stop: Stop) -> Result<Report, Failure>;
     fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure>;
     fn clusters(&self, spec: &ClusterSpec) -> Result<Vec<ClusterName>, Failure>;
     /// Makes a spec known to a simulated world, with the behaviour of members on its image.
@@ -87,23 +93,31 @@ impl Environment {
         }
     }
 
-    /// Makes one change that a person asked for.
+    /// Makes one change that a person asked for, unless a signal has come before.
     pub fn act(&self, spec: &ClusterSpec, slot: Option<&SlotName>, effect: Effect) -> Result<Outcome, Failure> {
+        if let Some(signal) = signals::came() {
+            let failure = Failure::new("interrupted").hint("run the same command again; it continues from here");
+            return Err(Failure { exit: signal.exit(), ..failure });
+        }
+        let _under_way = UnderWay::begin();
         self.backend.act(spec, &Action { cluster: spec.name.clone(), slot: slot.cloned(), effect })
     }
 
     /// Brings a cluster to a target, unless a signal comes before.
     pub fn reach(&self, target: Target, listeners: Listeners<'_>) -> Result<Conclusion, Failure> {
-        self.backend.reach(target, listeners)
+        let under_way = UnderWay::begin();
+        self.backend.reach(target, listeners, stop(&under_way))
     }
 
     /// Makes a whole rehearsal; a signal cuts it short.
     pub fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>) -> Result<Report, Failure> {
-        self.backend.rehearse(rehearsal, listeners)
+        let under_way = UnderWay::begin();
+        self.backend.rehearse(rehearsal, listeners, stop(&under_way))
     }
 
     /// Removes the claim record of a cluster of which nothing is left.
     pub fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure> {
+        let _under_way = UnderWay::begin();
         self.backend.forget(spec)
     }
 
@@ -142,4 +156,9 @@ impl Environment {
     pub fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {
         self.backend.time(spec)
     }
+}
+
+/// The word to end is the first signal.
+fn stop(under_way: &UnderWay) -> Stop {
+    under_way.first_signal().map(drop).boxed_local()
 }

@@ -1,19 +1,17 @@
 //! AWS as a command uses it.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::rc::Rc;
 
-use futures_util::FutureExt;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
-use super::environment::Backend;
+use super::environment::{Backend, Stop};
 use super::simulated::names;
 use crate::act;
 use crate::action::Action;
 use crate::cli::Failure;
 use crate::cli::aws::{Args, Ports};
-use crate::cli::signals::Signals;
+use crate::cli::runtime;
 use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
 use crate::controller::{Controller, Settings};
@@ -29,23 +27,18 @@ use crate::time::Timestamp;
 
 /// EC2, the applications that run there, and the place of the claims.
 pub(super) struct Aws {
-    runtime: Runtime,
+    runtime: &'static Runtime,
     controller: Controller<'static, Rc<Ports>>,
     owner: Owner,
 }
 
 impl Aws {
     pub(super) fn open(args: &Args, specs: &[ClusterSpec]) -> Result<Self, Failure> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime::start()?;
         let outside = runtime.block_on(Ports::open(args, specs.first()))?;
         let owner = Owner::from(args.owner.as_str());
         Ok(Self { runtime, controller: Controller::new(outside, Listeners::default(), settings(&owner)), owner })
     }
-}
-
-/// Waits for the first signal that asks the process to end.
-fn signalled() -> io::Result<impl Future<Output = ()>> {
-    Ok(Signals::listen()?.first().map(drop))
 }
 
 fn settings(owner: &Owner) -> Settings {
@@ -68,14 +61,14 @@ impl Backend for Aws {
         self.runtime.block_on(acted).map_err(Failure::new)
     }
 
-    fn reach(&self, target: Target, listeners: Listeners<'_>) -> Result<Conclusion, Failure> {
+    fn reach(&self, target: Target, listeners: Listeners<'_>, stop: Stop) -> Result<Conclusion, Failure> {
         let (outside, settings) = (self.controller.outside().clone(), settings(&self.owner));
-        self.runtime.block_on(async { Ok(Box::pin(target.reach(outside, settings, listeners, signalled()?)).await) })
+        Ok(self.runtime.block_on(Box::pin(target.reach(outside, settings, listeners, stop))))
     }
 
-    fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>) -> Result<Report, Failure> {
+    fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>, stop: Stop) -> Result<Report, Failure> {
         let (outside, settings) = (self.controller.outside().clone(), settings(&self.owner));
-        self.runtime.block_on(async { Ok(Box::pin(rehearsal.run(outside, &settings, listeners, signalled()?)).await) })
+        Ok(self.runtime.block_on(Box::pin(rehearsal.run(outside, &settings, listeners, stop))))
     }
 
     fn forget(&self, spec: &ClusterSpec) -> Result<(), Failure> {

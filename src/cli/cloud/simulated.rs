@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::environment::Backend;
+use super::environment::{Backend, Stop};
 use crate::act;
 use crate::action::Action;
 use crate::cli::Failure;
@@ -62,20 +62,24 @@ impl Backend for Simulated {
         outcome.map_err(Failure::new)
     }
 
-    fn reach(&self, target: Target, listeners: Listeners<'_>) -> Result<Conclusion, Failure> {
+    fn reach(&self, target: Target, listeners: Listeners<'_>, stop: Stop) -> Result<Conclusion, Failure> {
         let _lock = self.lock()?;
         let outside = self.world.controller(0);
-        let reached = target.reach(outside, simulate::settings(0), listeners, std::future::pending());
+        let reached = target.reach(outside, simulate::settings(0), listeners, stop);
         let conclusion = block_on(&self.world, reached);
         self.keep()?;
         Ok(conclusion)
     }
 
-    fn rehearse(&self, rehearsal: &Rehearsal, listeners: Listeners<'_>) -> Result<rehearsal::Report, Failure> {
+    fn rehearse(
+        &self,
+        rehearsal: &Rehearsal,
+        listeners: Listeners<'_>,
+        stop: Stop,
+    ) -> Result<rehearsal::Report, Failure> {
         let _lock = self.lock()?;
         let (outside, settings) = (self.world.controller(0), simulate::settings(0));
-        let rehearsed = rehearsal.run(outside, &settings, listeners, std::future::pending());
-        let report = block_on(&self.world, rehearsed);
+        let report = block_on(&self.world, rehearsal.run(outside, &settings, listeners, stop));
         self.keep()?;
         Ok(report)
     }

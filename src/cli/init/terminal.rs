@@ -1,11 +1,11 @@
 //! Puts questions on the terminal.
 
-use std::io::{IsTerminal, stderr, stdin};
+use std::io::{ErrorKind, IsTerminal, stderr, stdin};
 
 use dialoguer::Input;
 
 use super::questions::{Ask, Check, Question};
-use crate::cli::Failure;
+use crate::cli::{Exit, Failure};
 
 /// The person in front of the terminal.
 pub struct Terminal;
@@ -25,7 +25,10 @@ impl Ask for Terminal {
         }
         let allow_empty = question.default.as_ref().is_some_and(String::is_empty);
         input.allow_empty(allow_empty).validate_with(|answer: &String| check(answer)).interact_text().map_err(|error| {
-            Failure::new(error).hint("nothing was written; `hermitcrab init --help` lists the flags to give instead")
+            let dialoguer::Error::IO(cause) = &error;
+            let exit = if cause.kind() == ErrorKind::Interrupted { Exit::Interrupted } else { Exit::Error };
+            let failure = Failure { exit, ..Failure::new(error) };
+            failure.hint("nothing was written; `hermitcrab init --help` lists the flags to give instead")
         })
     }
 }

@@ -8,6 +8,7 @@ use crate::action::{ClaimEffect, Effect};
 use crate::cli::Failure;
 use crate::cli::cloud::{self, Environment};
 use crate::ids::Generation;
+use crate::input::text;
 use crate::observed::{Rehearsed, Verdict};
 use crate::ports::{Outcome, chain};
 use crate::rehearsal::{Judgement, Report};
@@ -135,7 +136,7 @@ impl Record {
 /// Names the place of the record.
 fn place(cloud: &cloud::Args) -> String {
     match (&cloud.world, cloud.cloud) {
-        (Some(world), _) => world.display().to_string(),
+        (Some(world), _) => text::path(world),
         (None, Some(cloud::Kind::Simulated)) => "a world that is not saved".to_owned(),
         (None, Some(cloud::Kind::Aws) | None) => cloud.aws.place().to_string(),
     }

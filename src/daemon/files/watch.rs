@@ -24,6 +24,8 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use crate::input::text;
+
 use super::unchanged::Renamed;
 
 /// The longest wait, whatever the operating system says or does not say.
@@ -141,7 +143,7 @@ impl Watch {
     fn warn(&mut self, directory: &Path, error: &notify::Error) {
         if !mem::replace(&mut self.warned, true) {
             tracing::warn!(
-                directory = %directory.display(),
+                directory = text::path(directory),
                 %error,
                 "cannot watch desired state for changes; it is read every 30 seconds instead"
             );

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::event::{Acted, Event, EventKind, Listener, Pass};
 use crate::ids::ClusterName;
+use crate::input::text;
 use crate::plan::Plan;
 use crate::plan::steps::Step;
 use crate::ports::Outcome;
@@ -18,7 +19,7 @@ impl Listener for Log {
             (EventKind::Started { source, observe_only }, _) => {
                 tracing::info!(path = %source, observe = observe_only, "watching desired state");
             }
-            (EventKind::FileUsable(path), _) => tracing::info!(path = %path.display(), "file is usable again"),
+            (EventKind::FileUsable(path), _) => tracing::info!(path = text::path(path), "file is usable again"),
             (EventKind::FileBroken(path), kept) => broken(path, kept.as_ref()),
             (EventKind::Orphaned, Some(cluster)) => {
                 tracing::warn!(%cluster, "orphaned: no file declares it any more; nothing of it is changed");
@@ -40,10 +41,10 @@ impl Listener for Log {
 }
 
 fn broken(path: &Path, kept: Option<&ClusterName>) {
-    let path = path.display();
+    let path = text::path(path);
     match kept {
-        Some(cluster) => tracing::error!(%path, %cluster, "broken: the last good version stays in force"),
-        None => tracing::error!(%path, "broken: there is no good version to go by"),
+        Some(cluster) => tracing::error!(path, %cluster, "broken: the last good version stays in force"),
+        None => tracing::error!(path, "broken: there is no good version to go by"),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::controller::Controller;
 use crate::event::Listeners;
 use crate::ids::{InstanceId, SlotName, VolumeId};
+use crate::input::text;
 use crate::observed::Observation;
 use crate::plan::{Hazard, Plan, plan};
 use crate::ports::{Cloud, Wanted};
@@ -58,7 +59,7 @@ impl Stage {
     ) -> Result<Self, Mistake> {
         let read = Files::read(path, cluster);
         let place =
-            |unusable: Unusable| mistake(line, &format!("{}: {}", path.display(), unusable.message), unusable.hint);
+            |unusable: Unusable| mistake(line, &format!("{}: {}", text::path(path), unusable.message), unusable.hint);
         let (files, spec) = read.map_err(place)?;
         let world = World::new(seed, faults);
         world.register_image(&spec.image, Payload::Good { version: version(&spec) });

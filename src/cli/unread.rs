@@ -1,0 +1,43 @@
+//! Tells that the arguments could not be read, or the help that they ask for.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+
+use super::exit::Exit;
+use super::output::Output;
+use crate::input::text;
+
+/// Prints help, or the errors in the arguments. clap would exit with 2, which means that changes are pending.
+pub(super) fn tell(error: &clap::Error, arguments: &[OsString], out: &mut Output) -> Exit {
+    let told = error.render().ansi().to_string();
+    let told = text::without_passwords(&on_one_line(told, given(arguments).iter().map(OsString::as_os_str)));
+    let (to, exit) = if error.use_stderr() { (&mut out.notes, Exit::Usage) } else { (&mut out.data, Exit::Done) };
+    let _ = write!(to, "{told}");
+    exit
+}
+
+/// Lists everything that clap may quote: the arguments, and the variables that stand for some.
+fn given(arguments: &[OsString]) -> Vec<OsString> {
+    let program = super::command();
+    let variables = program.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_env);
+    arguments.iter().cloned().chain(variables.filter_map(std::env::var_os)).collect()
+}
+
+/// Writes the line ends as their code that are quoted of somebody's text, and leaves those that are clap's.
+fn on_one_line<'a>(told: String, given: impl Iterator<Item = &'a OsStr>) -> String {
+    let lines = |text: &OsStr| text.to_string_lossy().lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let quoted = given.flat_map(lines).filter(|line| !line.trim().is_empty());
+    quoted.fold(told, |told, line| told.replace(&format!("\n{line}"), &format!("\\n{line}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_stays_on_its_line() {
+        let given = ["plan", "a\n::error::b\n\nc"].map(OsStr::new);
+        let told = "error: 'a\n::error::b\n\nc' is no image\n\nUsage: x\n".to_owned();
+        assert_eq!(on_one_line(told, given.into_iter()), "error: 'a\\n::error::b\n\\nc' is no image\n\nUsage: x\n");
+    }
+}

@@ -1,0 +1,251 @@
+//! Things that somebody planted: escape sequences, marks that turn the direction of writing, line ends with commands for a
+//! runner of workflows, and passwords. Wherever a command takes text, nothing of that comes out of it again, in any format.
+//!
+//! The places are found, not listed: every argument and variable of every command, every value of a file. So a new one is
+//! tried as soon as it is there. For what servers answer: `tests/http.rs`, `tests/aws/planted.rs`.
+#![allow(clippy::unwrap_used)] // a test may panic
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+#[path = "tools/planted.rs"]
+mod planted;
+
+use planted::{PLANTED, SECRET, harmful};
+
+const FILE: &str = "desired-state/prod/consul.yaml";
+const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
+
+/// Runs the built program and gives what is harmful in all that it says.
+fn says(folder: &Path, arguments: &[impl AsRef<std::ffi::OsStr>], environment: &[(String, String)]) -> Option<String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+    command.current_dir(folder).args(arguments).stdin(Stdio::null());
+    command.env("HERMITCRAB_CLAIMS", folder.join("claims")).env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        .env("AWS_ACCESS_KEY_ID", "a")
+        .env("AWS_SECRET_ACCESS_KEY", SECRET);
+    let output = command.envs(environment.iter().map(|(name, value)| (name, value))).output().unwrap();
+    assert!(output.status.code().is_some_and(|code| code != 101), "a panic: {}", lossy(&output.stderr));
+    harmful(&lossy(&output.stdout)).or_else(|| harmful(&lossy(&output.stderr)))
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Lists the lines of arguments that do harm, with the place of what was planted.
+fn harm(folder: &Path, lines: impl IntoIterator<Item = (String, Vec<String>)>) -> Vec<String> {
+    let harm = |(place, line): (String, Vec<String>)| Some(format!("{place}, {line:?}: {}", says(folder, &line, &[])?));
+    lines.into_iter().filter_map(harm).collect()
+}
+
+fn harmless(folder: &Path, lines: impl IntoIterator<Item = (String, Vec<String>)>) {
+    let found = harm(folder, lines);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// The commands that read a file of desired state, in all of their formats.
+fn readers(file: &str) -> Vec<Vec<String>> {
+    let lines = [
+        "validate FILE -o text",
+        "validate FILE -o json",
+        "validate FILE -o github",
+        "plan FILE --cloud simulated --image NEW -o text",
+        "plan FILE --cloud simulated --image NEW -o json",
+        "plan FILE --cloud simulated --image NEW -o markdown",
+        "status FILE --cloud simulated -o text",
+        "status FILE --cloud simulated -o json",
+        "explain consul-prod FILE --cloud simulated",
+        "doctor FILE --cloud simulated",
+        "iam-policy FILE",
+        "retry consul-prod FILE --cloud simulated",
+        "promote FILE --image NEW --dry-run",
+        "promote FILE --image NEW --dry-run -o json",
+        "destroy FILE --cloud simulated --confirm consul-prod",
+        "simulate FILE --image NEW",
+        "rehearse FILE --image NEW --cloud simulated --max-down 1ms -o markdown",
+        "run FOLDER --cloud simulated --once --speed 100000 --timeout 5s --log-format json",
+        "run FOLDER --cloud simulated --once --speed 100000 --timeout 5s --log-format pretty",
+    ];
+    let folder = Path::new(file).parent().unwrap().to_str().unwrap();
+    let word = |word: &str| match word {
+        "FILE" => file.to_owned(),
+        "FOLDER" => folder.to_owned(),
+        "NEW" => NEW.to_owned(),
+        other => other.to_owned(),
+    };
+    lines.iter().map(|line| line.split(' ').map(word).collect()).collect()
+}
+
+#[test]
+fn names_of_files_and_folders_are_harmless_wherever_they_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join(PLANTED.replace('/', "-"));
+    fs::create_dir(&inner).unwrap();
+    for (name, text) in [("good", fs::read_to_string(FILE).unwrap()), ("bad", "spec: {slots: [x]}".to_owned())] {
+        let file = inner.join(format!("{name}{}.yaml", PLANTED.replace('/', "-")));
+        fs::write(&file, text).unwrap();
+        let lines = readers(file.to_str().unwrap());
+        harmless(folder.path(), lines.into_iter().map(|line| (name.to_owned(), line)));
+    }
+}
+
+/// Every way to put something in place of a value of a file of desired state, or beside it.
+fn files() -> Vec<(String, String)> {
+    let text = fs::read_to_string(FILE).unwrap();
+    let quoted = serde_json::to_string(PLANTED).unwrap();
+    let mut files = vec![
+        ("a comment".to_owned(), format!("{text}# \u{1b}]0;PWNED\u{7}\u{202e}\u{9b}31m\n")),
+        ("not YAML".to_owned(), format!("[{PLANTED}")),
+    ];
+    let (mut begin, mut rest) = (0, text.as_str());
+    while let Some(line) = rest.split_inclusive('\n').next() {
+        let code = line.split(" #").next().unwrap().trim_end();
+        if let (Some(colon), false) = (code.find(": "), code.trim_start().starts_with('#')) {
+            let at = begin + colon + 2;
+            let after = begin + line.trim_end_matches('\n').len();
+            files.push((line.trim().to_owned(), format!("{}{quoted}{}", &text[..at], &text[after..])));
+            let key = begin + line.len() - line.trim_start().trim_start_matches("- ").len();
+            files.push((
+                format!("the key of {}", line.trim()),
+                format!("{}{quoted}{}", &text[..key], &text[begin + colon..]),
+            ));
+        }
+        begin += line.len();
+        rest = &rest[line.len()..];
+    }
+    files
+}
+
+#[test]
+fn every_value_and_key_of_desired_state_is_harmless_wherever_it_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("consul.yaml");
+    let path = file.to_str().unwrap();
+    let all = files();
+    assert!(all.len() > 40, "{}", all.len());
+    for (place, text) in all {
+        fs::write(&file, &text).unwrap();
+        // What is refused is refused alike by all of them.
+        let is_accepted = hermitcrab::spec::load::load(&[file.clone()]).specs().next().is_some();
+        let lines =
+            readers(path).into_iter().filter(|line| is_accepted || ["validate", "plan", "run"].contains(&&*line[0]));
+        harmless(folder.path(), lines.map(|line| (place.clone(), line)));
+    }
+}
+
+#[test]
+fn every_argument_and_variable_of_every_command_is_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(FILE, folder.path().join("consul.yaml")).unwrap();
+    let address = format!("consul+http://user:{SECRET}@127.0.0.1:1/{PLANTED}");
+    let mut lines = Vec::new();
+    let mut found = Vec::new();
+    for command in hermitcrab::cli::command().get_subcommands() {
+        let name = command.get_name();
+        for argument in command.get_arguments().filter(|argument| argument.get_action().takes_values()) {
+            for value in [PLANTED, &address] {
+                let words = match argument.get_long() {
+                    Some(long) => vec![name.to_owned(), format!("--{long}={value}")],
+                    None => vec![name.to_owned(), value.to_owned()],
+                };
+                lines.push((argument.get_id().to_string(), words));
+                if let Some(variable) = argument.get_env() {
+                    let variable = variable.to_str().unwrap().to_owned();
+                    for words in
+                        [&[name][..], &[name, "consul.yaml", "--cloud", "aws"], &[name, "consul-prod", "consul.yaml"]]
+                    {
+                        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+                        let harm = says(folder.path(), &words, &[(variable.clone(), value.to_owned())]);
+                        found.extend(harm.map(|what| format!("{variable} of {words:?}: {what}")));
+                    }
+                }
+            }
+        }
+    }
+    assert!(lines.len() > 200, "{}", lines.len());
+    assert!(found.is_empty(), "{found:#?}");
+    lines.push(("no command".to_owned(), vec![PLANTED.to_owned()]));
+    lines.push(("no option".to_owned(), vec!["plan".to_owned(), format!("--{PLANTED}")]));
+    harmless(folder.path(), lines);
+}
+
+/// The places of a document that hold text, and of each list the first one.
+fn texts(value: &Value, place: &str, found: &mut Vec<String>) {
+    match value {
+        Value::String(_) => found.push(place.to_owned()),
+        Value::Array(items) => items.iter().take(1).for_each(|item| texts(item, &format!("{place}/0"), found)),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                texts(value, &format!("{place}/{}", key.replace('~', "~0").replace('/', "~1")), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Plants something behind each text of a document, one after the other, and has it read.
+fn plant_in(document: &Path, lines: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(FILE, folder.path().join("consul.yaml")).unwrap();
+    let good: Value = serde_json::from_slice(&fs::read(document).unwrap()).unwrap();
+    let mut places = Vec::new();
+    texts(&good, "", &mut places);
+    assert!(places.len() > 4, "{places:?}");
+    let mut found = Vec::new();
+    for place in places {
+        let mut planted = good.clone();
+        let text = planted.pointer_mut(&place).unwrap();
+        *text = Value::String(format!("{}{PLANTED}", text.as_str().unwrap()));
+        fs::write(folder.path().join("document.json"), planted.to_string()).unwrap();
+        let lines = lines.iter().map(|line| (place.clone(), line.split(' ').map(str::to_owned).collect()));
+        found.extend(harm(folder.path(), lines));
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_text_of_a_manifest_and_of_outputs_is_harmless() {
+    plant_in(
+        Path::new("tests/fixtures/packer-manifest.json"),
+        &["promote consul.yaml --dry-run --manifest document.json"],
+    );
+    let from = ["init - --image ami-0bbbbbbbbbbbbbbbb --from-terraform document.json"];
+    plant_in(Path::new("tests/fixtures/terraform-outputs.json"), &from);
+}
+
+/// The world stands for all that EC2 and the members say: names, tags, ids, reasons.
+#[test]
+fn every_text_of_a_saved_world_is_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = folder.path().join("world.json");
+    let simulate = ["simulate", FILE, "--image", NEW, "--payload", "unhealthy", "--world", world.to_str().unwrap()];
+    let output = Command::new(env!("CARGO_BIN_EXE_hermitcrab")).args(simulate).output().unwrap();
+    assert!(world.exists(), "{}", lossy(&output.stderr));
+    plant_in(
+        &world,
+        &[
+            "status consul.yaml --world document.json",
+            "plan consul.yaml --world document.json -o markdown",
+            "explain consul-prod consul.yaml --world document.json",
+            "doctor consul.yaml --world document.json",
+            "status consul.yaml --world document.json -o json",
+        ],
+    );
+}
+
+#[test]
+fn a_story_is_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(FILE, folder.path().join("consul.yaml")).unwrap();
+    for line in ["cluster", "cluster consul.yaml\n> commit image", "cluster consul.yaml\n>", "cluster consul.yaml\n#"] {
+        fs::write(folder.path().join("story.txt"), format!("> {line} {}\n", PLANTED.replace('\n', " "))).unwrap();
+        let words = ["simulate", "--script", "story.txt"].map(str::to_owned).to_vec();
+        harmless(folder.path(), [(line.to_owned(), words)]);
+    }
+}

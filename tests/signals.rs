@@ -1,0 +1,241 @@
+//! Signals that ask a command to end: the first lets the call in flight be finished, a second one ends the process at once.
+//! What a call is that never comes back: `tests/aws/signals.rs`.
+#![allow(clippy::unwrap_used)] // a test may panic
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+#[path = "tools/commands.rs"]
+mod commands;
+#[path = "tools/streams.rs"]
+mod streams;
+
+use commands::{FILE, NEW, all_are_in, verdicts};
+use streams::{PATIENCE, To, command, ended, signal, stream};
+
+const OLD: &str = "ami-0aaaaaaaaaaaaaaaa";
+/// The signals, with the exit code of what they end.
+const SIGNALS: [(&str, i32); 3] = [("TERM", 143), ("INT", 130), ("HUP", 129)];
+
+/// Waits until a process has signals under its own control.
+fn wait_until_it_listens(child: &mut Child) {
+    let path = format!("/proc/{}/status", child.id());
+    loop {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended before it was told to");
+        let status = fs::read_to_string(&path).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+        // SIGTERM is number 15.
+        if u64::from_str_radix(caught, 16).unwrap() & (1 << 14) != 0 {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_command_that_waits_for_its_reader_ends_at_the_first_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut tried, mut wrong) = (Vec::new(), Vec::new());
+    for (line, _) in verdicts(folder.path()) {
+        if tried.contains(&line[0]) || line[0].starts_with("--") {
+            continue;
+        }
+        for (name, code) in SIGNALS {
+            let ((stdout, _keep), (stderr, _keep_too)) = (stream(To::Stuck), stream(To::Stuck));
+            let mut command = command(&line.iter().map(String::as_str).collect::<Vec<_>>());
+            let mut child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
+            wait_until_it_listens(&mut child);
+            signal(&child, name);
+            let found = ended(child, &line);
+            // `run --once` may be in the middle of something, and finish it.
+            if found != code {
+                wrong.push(format!("{line:?}, SIG{name}: {found}, not {code}"));
+            }
+        }
+        tried.push(line[0].clone());
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    all_are_in(tried.iter().map(String::as_str));
+}
+
+/// A folder with one cluster whose file may be destroyed, and a place for a saved world.
+fn place() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("desired")).unwrap();
+    fs::write(file(&folder), text(OLD)).unwrap();
+    folder
+}
+
+fn text(image: &str) -> String {
+    let text = fs::read_to_string(FILE).unwrap().replace(OLD, image);
+    text.replace("\nspec:\n", "\nspec:\n  deletionProtection: false\n")
+}
+
+fn file(folder: &TempDir) -> String {
+    folder.path().join("desired/consul.yaml").to_str().unwrap().to_owned()
+}
+
+fn world(folder: &TempDir) -> String {
+    folder.path().join("world.json").to_str().unwrap().to_owned()
+}
+
+fn commit(folder: &TempDir, image: &str) {
+    fs::write(folder.path().join("new"), text(image)).unwrap();
+    fs::rename(folder.path().join("new"), file(folder)).unwrap();
+}
+
+/// Starts a command whose log goes there, on the folder's world.
+fn start(folder: &TempDir, line: &str, stderr: Stdio) -> Child {
+    let desired = folder.path().join("desired").to_str().unwrap().to_owned();
+    let line = line.replace("FOLDER", &desired).replace("FILE", &file(folder));
+    let world = world(folder);
+    let mut arguments: Vec<&str> = line.split(' ').collect();
+    arguments.extend(["--world", &world]);
+    command(&arguments).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
+}
+
+/// Runs such a command to its end.
+fn run(folder: &TempDir, line: &str) -> i32 {
+    ended(start(folder, line, Stdio::null()), line)
+}
+
+const SETTLE: &str = "run FOLDER --once --speed 100000";
+
+/// The status of the cluster in the saved world, which can be read at any time.
+fn status(folder: &TempDir) -> Value {
+    let (file, world) = (file(folder), world(folder));
+    let output = command(&["status", &file, "--world", &world, "-o", "json"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let read: Value = serde_json::from_str(&said).unwrap_or_else(|error| {
+        panic!("{error}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    });
+    read["clusters"][0].clone()
+}
+
+fn wait_until(folder: &TempDir, what: &str, is_so: impl Fn(&Value) -> bool) {
+    for _ in 0..PATIENCE.as_millis() / 20 {
+        if Path::new(&world(folder)).exists() && is_so(&status(folder)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{what}: not within {PATIENCE:?}");
+}
+
+#[test]
+fn the_daemon_ends_well_and_once_says_that_it_is_not_done_whatever_becomes_of_the_log() {
+    for to in [To::Reader, To::Stuck, To::Full, To::Closed] {
+        for (name, code) in SIGNALS {
+            for (once, wanted) in [("", 0), (" --once", code)] {
+                let folder = place();
+                assert_eq!(run(&folder, SETTLE), 0);
+                commit(&folder, NEW);
+                let (stderr, _keep) = stream(to);
+                let mut child = start(&folder, &format!("run FOLDER --speed 100{once}"), stderr);
+                wait_until_it_listens(&mut child);
+                wait_until(&folder, "under way", |status| status["phase"] == "replacing");
+                signal(&child, name);
+                assert_eq!(ended(child, name), wanted, "SIG{name}{once}, the log to {to:?}");
+            }
+        }
+    }
+}
+
+/// A source of numbers from a seed.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 33) % most
+    }
+}
+
+/// The volumes of each slot, which no signal may lose.
+fn volumes(folder: &TempDir) -> Vec<Value> {
+    status(folder)["slots"].as_array().unwrap().iter().map(|slot| slot["volumes"].clone()).collect()
+}
+
+/// Rolls a cluster out again and again, with one to three signals at random in each rollout: whatever they are, the world
+/// can be read, the same volumes are in the same slots, and the next run settles.
+fn roll_out(rollouts: u64, seed: u64) {
+    let (folder, mut chance) = (place(), Chance(seed));
+    assert_eq!(run(&folder, SETTLE), 0);
+    let before = volumes(&folder);
+    for rollout in 0..rollouts {
+        let image = [NEW, OLD][usize::try_from(rollout % 2).unwrap()];
+        commit(&folder, image);
+        for _ in 0..=chance.below(3) {
+            let mut child = start(&folder, "run FOLDER --once --speed 2000", Stdio::null());
+            std::thread::sleep(Duration::from_millis(chance.below(700)));
+            let names: &[&str] = match chance.below(7) {
+                0 => &["TERM"],
+                1 => &["INT"],
+                2 => &["HUP"],
+                3 => &["KILL"],
+                4 => &["TERM", "TERM"],
+                5 => &["STOP", "TERM", "INT", "CONT"],
+                _ => &["INT", "KILL"],
+            };
+            if child.try_wait().unwrap().is_none() {
+                names.iter().for_each(|name| signal(&child, name));
+            }
+            let status = child.wait().unwrap();
+            let is_right = matches!(status.code(), Some(0 | 129 | 130 | 143)) || status.signal().is_some();
+            assert!(is_right, "rollout {rollout} of seed {seed}: {names:?} ended it with {status}");
+        }
+        assert_eq!(run(&folder, SETTLE), 0, "rollout {rollout} of seed {seed}");
+        assert_eq!(volumes(&folder), before, "rollout {rollout} of seed {seed}");
+        let slots = status(&folder)["slots"].clone();
+        assert!(slots.as_array().unwrap().iter().all(|slot| slot["image"] == image), "rollout {rollout}: {slots}");
+    }
+}
+
+#[test]
+fn nothing_is_lost_in_a_rollout_that_signals_interrupt_at_random() {
+    roll_out(4, 1);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn nothing_is_lost_in_a_hundred_rollouts_that_signals_interrupt_at_random() {
+    roll_out(100, 2);
+}
+
+/// A command that carries something out, ended at some moment, and run again until it is done.
+fn ends_at_any_moment(line: &str, done: i32, interrupted: i32) {
+    let (mut ends, mut chance) = (Vec::new(), Chance(3));
+    for (name, code) in SIGNALS.into_iter().cycle().take(12) {
+        let folder = place();
+        assert_eq!(run(&folder, SETTLE), 0);
+        let mut child = start(&folder, line, Stdio::null());
+        wait_until_it_listens(&mut child);
+        std::thread::sleep(Duration::from_millis(chance.below(60)));
+        if child.try_wait().unwrap().is_none() {
+            signal(&child, name);
+        }
+        let end = ended(child, line);
+        assert!([done, interrupted, code].contains(&end), "SIG{name}: {end}");
+        assert_eq!(status(&folder)["slots"].as_array().unwrap().len(), 3, "the world can be read");
+        ends.push(end);
+    }
+    assert!(ends.iter().any(|end| *end != done), "no signal came in time: {ends:?}");
+}
+
+#[test]
+fn a_destruction_can_be_interrupted_at_any_moment() {
+    ends_at_any_moment("destroy FILE --confirm consul-prod", 0, 130);
+}
+
+#[test]
+fn a_rehearsal_can_be_interrupted_at_any_moment() {
+    ends_at_any_moment(&format!("rehearse FILE --image {NEW}"), 0, 130);
+}
