@@ -57,6 +57,7 @@ fn work_and_output_grow_no_faster_than_a_file() {
             let loaded = load(&[dir.path().into()]);
             let file = loaded.files.values().next().unwrap();
             let (work, all) = (file.work, file.problems.len());
+            println!("{kind}, {} bytes: {work} units of work", text.len());
             assert!(work <= 10 * text.len() as u64 + 10_000, "{kind}, {size}: {work} for {} bytes", text.len());
             assert!(all <= 101, "{kind}, {size}: {all} problems");
             assert!(file.spec.is_none(), "{kind}, {size}: accepted");

@@ -1,0 +1,8 @@
+//! A story of the simulated world.
+#![no_main]
+
+#[path = "../../tests/hostile/properties.rs"]
+#[allow(dead_code)] // each target holds one of them
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::story(bytes));

@@ -1,0 +1,217 @@
+//! What holds of whatever others write: one function for each reader, which panics where it does not hold. `tests/hostile.rs`
+//! tries mutations of a corpus, and `fuzz/` looks for inputs by what they make the program do.
+
+use std::cell::LazyCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use hermitcrab::application::consul::read::{Answers, membership};
+use hermitcrab::application::consul::wire::Agents;
+use hermitcrab::cli::image::manifest;
+use hermitcrab::cli::init::terraform;
+use hermitcrab::controller::Controller;
+use hermitcrab::coordination::Local;
+use hermitcrab::event::Listeners;
+use hermitcrab::ids::ClusterName;
+use hermitcrab::limits::Limits;
+use hermitcrab::observed::{ClaimRecord, CloudView, Health, Membership, Observation, Reading};
+use hermitcrab::plan::{Goal, Plan, towards};
+use hermitcrab::ports::{Clock, Coordination};
+use hermitcrab::sim::executor::block_on;
+use hermitcrab::sim::{FaultLevel, Payload, World};
+use hermitcrab::simulate;
+use hermitcrab::simulate::script::Story;
+use hermitcrab::spec::load::check;
+use hermitcrab::spec::{ClusterSpec, render};
+use hermitcrab::time::after;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The most units of work for each byte of a desired-state file, so that the work grows with the file and with nothing else.
+const WORK_A_BYTE: u64 = 400;
+const DECLARED: &str = include_str!("../../desired-state/prod/consul.yaml");
+const PATH: &str = "prod/consul.yaml";
+
+/// Says whether something steers a terminal, or a runner of workflows, instead of being read.
+fn steers(text: &str) -> bool {
+    let is_odd =
+        |c: char| c.is_control() && c != '\n' || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}');
+    text.contains(is_odd)
+}
+
+/// Desired state is read to an end, with work that grows with the file, and reported harmlessly.
+pub fn desired_state(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let loaded = check(Path::new(PATH), &text);
+    let file = loaded.files.values().next().unwrap();
+    assert!(file.work <= WORK_A_BYTE * (bytes.len() as u64 + 100), "{} units of work", file.work);
+    assert_eq!(file.spec.is_some(), !loaded.has_errors());
+    assert!(!steers(&render::text(&loaded, false)), "the report steers a terminal");
+    let stray = render::github(&loaded).lines().find(|line| !line.starts_with("::")).map(str::to_owned);
+    assert_eq!(stray, None, "a line that is no command");
+    serde_json::from_str::<Value>(&render::json(&loaded)).unwrap();
+    if let Some(spec) = &file.spec {
+        let again = check(Path::new(PATH), &text);
+        assert_eq!(again.specs().next().unwrap().1.generation(), spec.generation());
+        assert!(!spec.slots.is_empty() && !spec.volumes.is_empty());
+    }
+}
+
+/// A manifest of Packer's names an image, or is refused.
+pub fn manifest_of_packer(bytes: &[u8]) {
+    if let Ok(image) = manifest::image(&String::from_utf8_lossy(bytes), "us-east-1", None) {
+        assert_eq!(hermitcrab::spec::load::why_no_image(&image), None, "{image} is no image");
+    }
+}
+
+/// Terraform's outputs are read or refused.
+pub fn outputs_of_terraform(bytes: &[u8]) {
+    let _ = terraform::read(&String::from_utf8_lossy(bytes));
+}
+
+/// A story is read, or refused with a place that it has.
+pub fn story(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Err(mistake) = Story::parse(&text) {
+        let line = text.lines().nth(mistake.line.max(1) - 1).unwrap_or_default();
+        assert!(mistake.column <= line.chars().count() + 1, "{mistake}");
+    }
+}
+
+fn declared() -> ClusterSpec {
+    check(Path::new(PATH), DECLARED).specs().next().unwrap().1.clone()
+}
+
+/// A settled world of the declared cluster, with another image committed.
+pub fn outdated() -> (ClusterSpec, World) {
+    let mut spec = declared();
+    let world = World::new(7, FaultLevel::None);
+    world.register_image(&spec.image, Payload::Good { version: simulate::version(&spec) });
+    world.settle(&spec);
+    spec.image = "ami-0bbbbbbbbbbbbbbbb".into();
+    world.register_image(&spec.image, Payload::Good { version: simulate::version(&spec) });
+    (spec, world)
+}
+
+thread_local! {
+    /// A folder for what is read from files.
+    static FOLDER: LazyCell<TempDir> = LazyCell::new(|| tempfile::tempdir().unwrap());
+    /// An outdated cluster, and what is seen of it.
+    static SEEN: LazyCell<(ClusterSpec, Observation)> = LazyCell::new(|| {
+        let (spec, world) = outdated();
+        let controller = Controller::new(world.controller(0), Listeners::default(), simulate::settings(0));
+        let seen = block_on(&world, controller.look(&spec));
+        assert!(seen.cloud.seen().is_some() && seen.membership.seen().is_some(), "the world was not seen");
+        (spec, seen)
+    });
+}
+
+/// A saved world is read or refused. One that is read can be looked at, and time passes in it.
+pub fn world(bytes: &[u8]) {
+    let path = FOLDER.with(|folder| folder.path().join("world.json"));
+    fs::write(&path, bytes).unwrap();
+    let Ok(world) = World::load(&path) else { return };
+    let spec = declared();
+    world.declare(&spec);
+    world.advance_to(after(world.now(), std::time::Duration::from_secs(60)));
+    let controller = Controller::new(world.controller(0), Listeners::default(), simulate::settings(0));
+    let seen = block_on(&world, controller.look(&spec));
+    answered(&spec, &seen);
+}
+
+/// The answers of Consul servers, as `tests/consul` has them, make a membership or are refused.
+pub fn consul(bytes: &[u8]) {
+    let Ok(file) = serde_json::from_slice::<BTreeMap<String, Value>>(bytes) else { return };
+    let Some(answers) = answers(&file) else { return };
+    let spec = declared();
+    let how = spec.application.consul().unwrap();
+    let made = membership(&spec, how, &answers);
+    assert_eq!(made, membership(&spec, how, &answers));
+    let Ok(made) = made else { return };
+    assert!(made.members.len() <= 100);
+    if let Some(leader) = &made.leader {
+        assert!(made.members.iter().any(|member| member.id == *leader), "{leader} leads, and is no member");
+    } else {
+        assert!(made.members.iter().all(|member| member.health != Health::Healthy), "healthy, and nobody leads");
+    }
+    let (spec, seen) = seen();
+    answered(&spec, &Observation { membership: with_value(&seen.membership, made), ..seen });
+}
+
+fn answers(file: &BTreeMap<String, Value>) -> Option<Answers> {
+    let body = |path: &str| file.get(&format!("GET /v1/{path}"))?.get("body").cloned();
+    let leaders: BTreeMap<String, String> = serde_json::from_value(file.get("leaders")?.clone()).ok()?;
+    let health = body("operator/autopilot/health").and_then(|health| health.get("Servers").cloned());
+    Some(Answers {
+        leaders: leaders.into_iter().collect(),
+        health: health.and_then(|health| serde_json::from_value(health).ok()),
+        raft: serde_json::from_value(body("operator/raft/configuration")?).ok()?,
+        autopilot: body("operator/autopilot/configuration").and_then(|settings| serde_json::from_value(settings).ok()),
+        gossip: serde_json::from_value::<Agents>(body("agent/members")?).ok()?.0,
+        ..Answers::default()
+    })
+}
+
+/// A clock that stands still.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> hermitcrab::time::Timestamp {
+        hermitcrab::time::Timestamp::UNIX_EPOCH
+    }
+
+    async fn sleep(&self, _: std::time::Duration) {}
+}
+
+/// The record of a claim is read or refused. Whatever it says, there is one answer.
+pub fn claim(bytes: &[u8]) {
+    let path = FOLDER.with(|folder| folder.path().to_owned());
+    let cluster = ClusterName::from("consul-prod");
+    fs::write(path.join("consul-prod.claim.json"), bytes).unwrap();
+    let claims = Local::open(&path, Still).unwrap();
+    let Ok(record) = futures_util::FutureExt::now_or_never(claims.read(&cluster)).unwrap() else { return };
+    let (spec, seen) = seen();
+    answered(&spec, &Observation { claim: with_value(&seen.claim, record), ..seen });
+}
+
+/// Whatever was seen, there is an answer: the same for the same facts, and none that changes anything while the cluster is
+/// frozen.
+pub fn observation(bytes: &[u8]) {
+    let Ok((cloud, members, record)) = serde_json::from_slice::<(CloudView, Membership, ClaimRecord)>(bytes) else {
+        return;
+    };
+    let (spec, seen) = seen();
+    let seen = Observation {
+        cloud: with_value(&seen.cloud, cloud.into()),
+        membership: with_value(&seen.membership, members),
+        claim: with_value(&seen.claim, record),
+        ..seen
+    };
+    answered(&spec, &seen);
+}
+
+/// What is seen of an outdated cluster, as `observation` reads it.
+pub fn facts() -> Vec<u8> {
+    let (_, seen) = seen();
+    let (cloud, members, record) = (seen.cloud.seen(), seen.membership.seen(), seen.claim.seen());
+    serde_json::to_vec(&(&**cloud.unwrap(), members.unwrap(), record.unwrap())).unwrap()
+}
+
+fn seen() -> (ClusterSpec, Observation) {
+    SEEN.with(|seen| (**seen).clone())
+}
+
+fn with_value<T, U>(reading: &Reading<T>, value: U) -> Reading<U> {
+    let Reading::Seen { begun, .. } = reading else { panic!("the world was not seen") };
+    Reading::Seen { begun: *begun, value }
+}
+
+fn answered(spec: &ClusterSpec, seen: &Observation) {
+    let answer = |spec| towards(Goal::AsDeclared, spec, seen, &Limits::DEFAULT);
+    let plan = answer(spec);
+    assert_eq!(plan, answer(spec));
+    assert!(!plan.to_string().is_empty());
+    let frozen = answer(&ClusterSpec { freeze: true, ..spec.clone() });
+    assert!(!matches!(frozen, Plan::Act(..)), "{frozen:?}");
+}
