@@ -148,6 +148,80 @@ fn expressions<'a>(body: &'a hcl::Body, name: &str) -> Vec<&'a hcl::Expression> 
 }
 
 #[test]
+fn the_container_is_built_from_nothing_but_digests() {
+    let file = read(CONTAINER);
+    for line in file.lines().filter(|line| line.starts_with("FROM ") || line.starts_with("ARG ")) {
+        assert!(line.starts_with("FROM ${") || !line.contains('='), "{line}: a default would be a tag, or grow old");
+    }
+    let by_digest = format!("image@sha256:{}", "0a".repeat(32));
+    for (rust, base, is_built) in [
+        (by_digest.as_str(), by_digest.as_str(), true),
+        ("rust:1.95", &by_digest, false),
+        (&by_digest, "gcr.io/distroless/cc-debian12:nonroot", false),
+        (&by_digest, "base@sha256:0a0a", false),
+        (&by_digest, "", false),
+    ] {
+        let mut build = Command::new("deploy/container/build.sh");
+        // Stands for the engine, and is content with everything.
+        build.args([rust, base]).env("CONTAINER_ENGINE", "true").env("CARGO_NET_OFFLINE", "true");
+        assert_eq!(build.output().unwrap().status.success(), is_built, "{rust} {base}");
+    }
+}
+
+#[test]
+fn the_bill_of_materials_has_every_package_that_is_built_in_and_no_other() {
+    let bill = |arguments: &[&str]| -> Vec<(String, String)> {
+        let mut sbom = Command::new("deploy/sbom.py");
+        let said = content_of(sbom.args(arguments).env("CARGO_NET_OFFLINE", "true"));
+        let bill: Value = serde_json::from_str(&said).unwrap();
+        let text = |component: &Value, key: &str| component[key].as_str().unwrap().to_owned();
+        let components = bill["components"].as_array().unwrap();
+        assert!(components.iter().all(|one| one["hashes"][0]["content"].as_str().is_some_and(|sum| sum.len() == 64)));
+        components.iter().map(|one| (text(one, "name"), text(one, "version"))).collect()
+    };
+    let (whole, without_aws) = (bill(&[]), bill(&["--no-default-features"]));
+    let has = |bill: &[(String, String)], name: &str| bill.iter().any(|(found, _)| found == name);
+    for (name, in_whole, in_other) in
+        [("rustls", true, true), ("aws-sdk-ec2", true, false), ("divan", false, false), ("rcgen", false, false)]
+    {
+        assert_eq!((has(&whole, name), has(&without_aws, name)), (in_whole, in_other), "{name}");
+    }
+    let lock = read("Cargo.lock");
+    assert!(whole.iter().all(|(name, version)| lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\""))));
+}
+
+fn content_of(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn what_is_run_with_a_role_was_reviewed() {
+    let github = read("deploy/pipelines/github-actions.yml");
+    assert!(
+        github.contains("\n  pull_request_target:") && !github.contains("\n  pull_request:"),
+        "the branch's own jobs run"
+    );
+    for line in github.lines().filter(|line| line.contains("hermitcrab_ci.py ") && line.contains("run:")) {
+        assert!(line.contains("python3 ../reviewed/.github/"), "{line}");
+    }
+    let jobs: Vec<_> = github.split("\n  ").filter(|part| part.contains("role-to-assume")).collect();
+    assert_eq!(
+        github.matches("role-to-assume").count(),
+        github.matches("environment: hermitcrab-").count(),
+        "{jobs:?}"
+    );
+    assert_eq!(github.matches("actions/checkout@").count(), github.matches("persist-credentials: false").count());
+    let gitlab = read("deploy/pipelines/gitlab-ci.yml");
+    let merge_requests = gitlab.split("promote:\n").next().unwrap();
+    assert!(
+        !merge_requests.contains("python3 ci/") && !merge_requests.contains("HERMITCRAB_TOKEN: "),
+        "{merge_requests}"
+    );
+}
+
+#[test]
 fn nomad_starts_it_with_options_that_exist() {
     let text = read(NOMAD);
     assert_eq!(format::faults(Path::new(NOMAD), &text), [""; 0]);
@@ -233,5 +307,5 @@ fn everything_that_the_debian_package_holds_exists() {
 
 #[test]
 fn the_shell_scripts_are_clean() {
-    check("shellcheck", &["deploy/debian/build.sh", "tests/tools/fetch.sh"]);
+    check("shellcheck", &["deploy/container/build.sh", "deploy/debian/build.sh", "tests/tools/fetch.sh", ".ci/run"]);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Debian package, with manual pages and completions, and says where it lies. Wants cargo-deb:
+# Builds the Debian package, with manual pages, completions and a bill of materials, and says where it lies. Wants cargo-deb:
 # `cargo install cargo-deb --locked`. Arguments go to cargo's build; `--no-default-features` leaves AWS out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,5 +20,12 @@ done
 "$hermitcrab" completions bash >"$extras/hermitcrab.bash"
 "$hermitcrab" completions zsh >"$extras/_hermitcrab"
 "$hermitcrab" completions fish >"$extras/hermitcrab.fish"
+
+# What is built in, for whoever has to know: of the same features as the program.
+features=()
+for argument in "$@"; do
+    case $argument in --no-default-features | --all-features | --features=*) features+=("$argument") ;; esac
+done
+deploy/sbom.py "${features[@]}" >"$extras/hermitcrab.cdx.json"
 
 cargo deb --no-build --locked

@@ -1,17 +1,32 @@
-# The controller in Nomad: `nomad job run -var image=… deploy/nomad/hermitcrab.nomad.hcl`
+# The controller in Nomad: `nomad job run -var image=… -var revision=… deploy/nomad/hermitcrab.nomad.hcl`
 #
-# Its desired state comes from git with each start; a job that runs when the repository changes restarts it, or write the
-# files with a template. Its AWS credentials are those of the client's instance role.
+# Its desired state is one commit of a repository: a pipeline that runs when the repository changes runs the job again with the
+# next commit. The token for the claims is in a variable of Nomad's: `nomad var put nomad/jobs/hermitcrab claims_token=@FILE`. Its AWS credentials are those of the client's instance role.
 
 variable "image" {
   type        = string
   description = "The container image, by digest."
+
+  validation {
+    condition     = can(regex("@sha256:[0-9a-f]{64}$", var.image))
+    error_message = "The image is named by its digest: a tag may be moved."
+  }
 }
 
 variable "desired_state" {
   type        = string
   description = "The repository with the desired state, as go-getter spells it."
   default     = "git::https://git.example.com/platform/desired-state.git"
+}
+
+variable "revision" {
+  type        = string
+  description = "The reviewed commit of that repository: a branch would be read anew with each start."
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{40}$", var.revision))
+    error_message = "The revision is a whole commit id."
+  }
 }
 
 variable "claims" {
@@ -46,6 +61,18 @@ job "hermitcrab" {
       artifact {
         source      = var.desired_state
         destination = "local/desired-state"
+
+        options {
+          ref = var.revision
+        }
+      }
+
+      template {
+        data        = "{{ with nomadVar \"nomad/jobs/hermitcrab\" }}{{ .claims_token }}{{ end }}"
+        destination = "secrets/claims-token"
+        perms       = "0400"
+        uid         = 65532
+        gid         = 65532
       }
 
       config {
@@ -57,6 +84,7 @@ job "hermitcrab" {
           "run", "/local/desired-state/prod",
           "--log-format", "json",
           "--claims", var.claims,
+          "--claims-token-file", "/secrets/claims-token",
           # Plans, reports, and never acts. Take it out to have it act.
           "--observe",
         ]

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def rehearse(files):
     worst = 0
     for file in files:
         told = tell("rehearse", file, "--image", image(file), "-o", "markdown")
-        report = told.stdout or f"`{file}` could not be rehearsed; the job's log says why.\n"
-        stick(f"{MARKER}rehearsal:{file} -->\n{report}")
+        report = told.stdout or f"`{shown(file)}` could not be rehearsed; the job's log says why.\n"
+        stick(f"{MARKER}rehearsal:{shown(file)} -->\n{report}")
         worst = max(worst, told.returncode)
     return worst
 
@@ -60,16 +61,16 @@ def promote(files, source, target):
     for file in files:
         namesake = target / Path(file).relative_to(source)
         if not namesake.exists():
-            print(f"{file} has no namesake below {target}")
+            print(f"{shown(file)} has no namesake below {target}")
             continue
         wanted = image(file)
         if tell("promote", str(namesake), "--image", wanted).returncode != 0:
             return 1
         if not git("status", "--porcelain", "--", str(namesake)):
-            print(f"{namesake} has {wanted} already")
+            print(f"{shown(namesake)} has {wanted} already")
             continue
-        title = f"Promote {wanted} to {namesake}"
-        branch = f"promote/{namesake.with_suffix('')}"
+        title = f"Promote {wanted} to {shown(namesake)}"
+        branch = f"promote/{shown(namesake.with_suffix(''))}"
         git("switch", "--force-create", branch)
         git("commit", "--message", title, "--", str(namesake))
         git("push", "--force", "origin", branch)
@@ -80,11 +81,25 @@ def promote(files, source, target):
 
 def tell(*arguments):
     """Runs hermitcrab; what it complains of goes to the job's log."""
-    return subprocess.run(["hermitcrab", *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    return run("hermitcrab", *arguments, check=False)
 
 
 def git(*arguments):
-    return subprocess.run(["git", *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    """Runs git, for which a `*` in the name of a file is no pattern."""
+    return run("git", "--literal-pathspecs", *arguments, check=True).stdout.strip()
+
+
+def run(*command, check):
+    """Runs a program. Names of files are bytes, and need not be text."""
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, encoding="utf-8", errors="surrogateescape", check=check, stdin=subprocess.DEVNULL
+    )
+
+
+def shown(path):
+    """The name of a file as it may stand in a log, a comment, a title and the name of a branch: nothing in it is a line end, the
+    end of a comment, or what git refuses."""
+    return urllib.parse.quote(str(path), safe="/", errors="surrogateescape").replace("..", "%2E.")
 
 
 def changed(base, folder):
@@ -97,7 +112,7 @@ def image(file):
     """The image that a file wants, as hermitcrab reads it; no cloud is asked."""
     told = tell("plan", file, "--cloud", "simulated", "-o", "json")
     if told.returncode != 0:
-        sys.exit(f"{file} cannot be used")
+        sys.exit(f"{shown(file)} cannot be used")
     return json.loads(told.stdout)["plans"][0]["image"]
 
 

@@ -75,6 +75,42 @@ fn a_red_rehearsal_is_reported_and_fails_the_job() {
     assert!(green[0].contains(&nothing), "{green:?}");
 }
 
+/// Names that a shell, git, a comment or a runner of workflows would take for something else.
+const ODD: [&str; 6] =
+    ["k\u{f6}ln", "with\"quote", "a *", "line\nend", "::error::x", "--> <!-- hermitcrab-plan:other -->"];
+
+#[test]
+fn files_of_any_name_are_planned_rehearsed_and_promoted() {
+    let desk = Desk::new(Host::GITHUB);
+    let base = desk.commit("prod", OLD);
+    for (number, name) in ODD.into_iter().enumerate() {
+        for folder in ["prod", "staging"] {
+            let text = cluster(folder, OLD).replace("name: consul-", &format!("name: odd-{number}-"));
+            fs::write(desk.work().join(format!("desired-state/{folder}/{name}.yaml")), text).unwrap();
+        }
+    }
+    desk.commit_all("odd names");
+    let said = desk.run(&["plan", &base]);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let plans = desk.server.said("<!-- hermitcrab-plan:");
+    assert_eq!(plans.len(), 2 * ODD.len(), "{plans:#?}");
+    let staged = desk.git(&["rev-parse", "HEAD"]);
+    for (number, name) in ODD.into_iter().enumerate() {
+        let text = cluster("staging", NEW).replace("name: consul-", &format!("name: odd-{number}-"));
+        fs::write(desk.work().join(format!("desired-state/staging/{name}.yaml")), text).unwrap();
+    }
+    desk.commit_all("another image");
+    let said = desk.run(&["rehearse", &staged]);
+    let told = String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
+    assert!(!told.lines().any(|line| line.starts_with("::error::x")), "{told}");
+    let reports = desk.server.said("<!-- hermitcrab-rehearsal:");
+    assert_eq!(reports.len(), ODD.len(), "{reports:#?}");
+    assert!(reports.iter().all(|report| report.lines().next().unwrap().ends_with(" -->")), "{reports:#?}");
+    let said = desk.run(&["promote", &staged, "desired-state/staging", "desired-state/prod"]);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    assert_eq!(desk.server.proposed().len(), ODD.len());
+}
+
 #[test]
 fn what_was_merged_for_staging_is_proposed_for_its_namesake() {
     for host in [Host::GITHUB, Host::GITLAB] {
