@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+#[path = "tree/advisories.rs"]
+mod advisories;
+
 /// Every package of the lock file, with its versions.
 fn packages() -> BTreeMap<String, Vec<String>> {
     let lock = include_str!("../Cargo.lock");
