@@ -18,6 +18,7 @@ pub struct Process {
 pub enum Signal {
     Term,
     Int,
+    Hup,
     Stop,
     Cont,
 }
@@ -45,6 +46,7 @@ impl Process {
         let name = match signal {
             Signal::Term => "-TERM",
             Signal::Int => "-INT",
+            Signal::Hup => "-HUP",
             Signal::Stop => "-STOP",
             Signal::Cont => "-CONT",
         };

@@ -1,5 +1,6 @@
 //! Things that people and EC2 do to a cluster while it is being rolled, on real servers.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
         harness.scenario("interference::another_instance_is_lost_during_a_bad_image", 3, another_instance_is_lost),
         harness.scenario("interference::an_attach_is_forbidden_after_the_stop", 3, an_attach_is_forbidden),
         harness.scenario("interference::a_volume_is_restored_with_its_tags", 3, a_volume_is_restored),
+        harness.scenario("interference::signals_come_at_any_moment", 3, signals_come),
     ]
 }
 
@@ -41,6 +43,34 @@ async fn a_commit_is_reverted(rig: Rc<Rig>) {
     controller.signal(Signal::Term);
     controller.ended(Duration::from_secs(60)).await;
     rolled_to(&rig, &rig.v1, &before, &clients).await;
+}
+
+/// The controller is ended after some changes, in every way in which people and machines end it, and started again.
+async fn signals_come(rig: Rc<Rig>) {
+    let (before, clients) = wanting_v2(&rig).await;
+    let changes = Rc::new(Cell::new(0));
+    let counted = changes.clone();
+    rig.proxy.after_changes(move |number| counted.set(number));
+    for (further, signals) in [
+        (2, &[Signal::Term][..]),
+        (3, &[Signal::Hup]),
+        (1, &[Signal::Int]),
+        (2, &[]),
+        (3, &[Signal::Term, Signal::Term]),
+        (2, &[Signal::Stop, Signal::Term, Signal::Int, Signal::Cont]),
+    ] {
+        let (controller, wanted) = (rig.controller("rig", &[]), changes.get() + further);
+        let changed = async || (changes.get() >= wanted).then_some(());
+        until("the controller to have made some changes", LIMIT, changed).await;
+        signals.iter().for_each(|signal| controller.signal(*signal));
+        if signals.is_empty() {
+            controller.kill();
+        }
+        let ended = controller.ended(Duration::from_secs(60)).await;
+        assert!(matches!(ended.code, None | Some(129 | 130 | 143)), "{:?}: {}", ended.code, ended.said);
+    }
+    let controller = rig.controller("rig", &[]);
+    settles_on_v2(&rig, &controller, &before, &clients).await;
 }
 
 /// The quorum is lost by somebody else's doing while a member waits for an image that never starts. What settled heals the
