@@ -1,7 +1,8 @@
 # The controller in Nomad: `nomad job run -var image=… -var revision=… deploy/nomad/hermitcrab.nomad.hcl`
 #
-# Its desired state is one commit of a repository: a pipeline that runs when the repository changes runs the job again with the
-# next commit. The token for the claims is in a variable of Nomad's: `nomad var put nomad/jobs/hermitcrab claims_token=@FILE`. Its AWS credentials are those of the client's instance role.
+# Its desired state is one commit of a repository: a pipeline that runs when the repository changes runs the job again with
+# the next commit. The token for the claims is a variable of Nomad's: `nomad var put nomad/jobs/hermitcrab
+# claims_token=@FILE`. Its AWS credentials are those of the client's instance role.
 
 variable "image" {
   type        = string
