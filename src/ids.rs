@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::input::text;
+
 /// Declares a name: cheap to clone, ordered, printed and stored as the bare string.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
@@ -35,7 +37,8 @@ macro_rules! name {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
+                // Servers and people write names too, and one must steer nothing wherever it is shown.
+                f.pad(&text::clean(&self.0))
             }
         }
 

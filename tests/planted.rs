@@ -131,7 +131,7 @@ fn every_value_and_key_of_desired_state_is_harmless_wherever_it_is_shown() {
     assert!(all.len() > 40, "{}", all.len());
     for (place, text) in all {
         fs::write(&file, &text).unwrap();
-        // What is refused is refused alike by all of them.
+        // A file that is refused is refused alike by all of them.
         let is_accepted = hermitcrab::spec::load::load(&[file.clone()]).specs().next().is_some();
         let lines =
             readers(path).into_iter().filter(|line| is_accepted || ["validate", "plan", "run"].contains(&&*line[0]));

@@ -1,5 +1,5 @@
 //! Signals that ask a command to end: the first lets the call in flight be finished, a second one ends the process at once.
-//! What a call is that never comes back: `tests/aws/signals.rs`.
+//! Calls that never come back: `tests/aws/signals.rs`.
 #![allow(clippy::unwrap_used)] // a test may panic
 
 use std::fs;
@@ -145,6 +145,21 @@ fn the_daemon_ends_well_and_once_says_that_it_is_not_done_whatever_becomes_of_th
             }
         }
     }
+}
+
+#[test]
+fn once_ends_although_nobody_reads_how_far_it_came() {
+    let folder = place();
+    assert_eq!(run(&folder, SETTLE), 0);
+    commit(&folder, NEW);
+    let (stdout, _keep) = stream(To::Stuck);
+    let (desired, world) = (folder.path().join("desired").to_str().unwrap().to_owned(), world(&folder));
+    let mut once = command(&["run", &desired, "--once", "--speed", "100", "--world", &world]);
+    let mut child = once.stdout(stdout).stderr(Stdio::null()).spawn().unwrap();
+    wait_until_it_listens(&mut child);
+    wait_until(&folder, "under way", |status| status["phase"] == "replacing");
+    signal(&child, "TERM");
+    assert_eq!(ended(child, "run --once"), 143);
 }
 
 /// A source of numbers from a seed.

@@ -21,12 +21,14 @@ use tokio::sync::watch;
 
 use super::Exit;
 
-/// The longest time that the process may need to end: what is left for stdout waits for whoever reads there.
+/// The longest time for what a command says after it was told to end: stdout waits for whoever reads there.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// The longest time for the process to end by itself.
 const LAST_FLUSH: Duration = Duration::from_millis(200);
 
 /// The first signal that came.
 static FIRST: OnceLock<watch::Receiver<Option<Signal>>> = OnceLock::new();
-/// How many pieces of work are under way that must not be broken off.
+/// The pieces of work under way that must not be broken off.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
 /// A signal that asks the process to end.
@@ -52,14 +54,19 @@ impl Signal {
 
     /// Ends the process, by force if nobody takes what it has left to say.
     fn end(self) -> ! {
-        let (_keep, never) = mpsc::channel::<()>();
-        let force = move || {
-            let _ = never.recv_timeout(LAST_FLUSH);
-            let _ = kill_process(getpid(), Number::KILL);
-        };
-        let _ = thread::Builder::new().name("end".to_owned()).spawn(force);
+        after(LAST_FLUSH, || _ = kill_process(getpid(), Number::KILL));
         process::exit(i32::from(self.exit() as u8))
     }
+}
+
+/// Does something on a thread of its own, if the process goes on for so long.
+fn after(span: Duration, doing: impl FnOnce() + Send + 'static) {
+    let wait = move || {
+        let (_keep, never) = mpsc::channel::<()>();
+        let _ = never.recv_timeout(span);
+        doing();
+    };
+    let _ = thread::Builder::new().name("end".to_owned()).spawn(wait);
 }
 
 /// Begins to listen, once in a process. From then on no signal ends the process but as is said here.
@@ -118,7 +125,14 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+        let is_last = UNDER_WAY.fetch_sub(1, Ordering::SeqCst) == 1;
+        if let Some(signal) = came().filter(|_| is_last) {
+            after(LAST_WORDS, move || {
+                if UNDER_WAY.load(Ordering::SeqCst) == 0 {
+                    signal.end();
+                }
+            });
+        }
     }
 }
 

@@ -116,6 +116,11 @@ async fn empty() -> Endpoint {
 /// One instance with its volume, both our own.
 async fn one() -> Endpoint {
     let endpoint = at_rest().await;
+    let unprotected = "<disableApiStop><value>false</value></disableApiStop><disableApiTermination><value>false</value></disableApiTermination>";
+    endpoint.answers(
+        "DescribeInstanceAttribute",
+        format!("<R><instanceId>i-0aaaaaaaaaaaaaaaa</instanceId>{unprotected}</R>"),
+    );
     for (action, text, next, list) in [
         ("DescribeInstances", include_str!("recorded/instances.xml"), "<reservationId>", "reservationSet"),
         ("DescribeVolumes", include_str!("recorded/volumes.xml"), "<volumeId>vol-0bbb", "volumeSet"),

@@ -1,4 +1,4 @@
-//! What holds of whatever others write: one function for each reader, which panics where it does not hold. `tests/hostile.rs`
+//! Properties that hold of whatever others write: one function for each reader, which panics where one does not hold. `tests/hostile.rs`
 //! tries mutations of a corpus, and `fuzz/` looks for inputs by what they make the program do.
 
 use std::cell::LazyCell;
@@ -191,7 +191,7 @@ pub fn observation(bytes: &[u8]) {
     answered(&spec, &seen);
 }
 
-/// What is seen of an outdated cluster, as `observation` reads it.
+/// Facts about an outdated cluster, as `observation` reads it.
 pub fn facts() -> Vec<u8> {
     let (_, seen) = seen();
     let (cloud, members, record) = (seen.cloud.seen(), seen.membership.seen(), seen.claim.seen());

@@ -47,7 +47,7 @@ async fn misbehave(listener: TcpListener, way: Way, asked: Asked) {
     }
 }
 
-/// What is right, with one server a thousand times.
+/// The right answer, with one server a thousand times.
 fn crowd(call: &str) -> String {
     let mut recorded = calm();
     for (path, list) in [("/v1/operator/raft/configuration", "/Servers"), ("/v1/agent/members", "")] {

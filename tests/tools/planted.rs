@@ -1,4 +1,4 @@
-//! What is planted, and how it shows that it came out again.
+//! Things that are planted, and how they show that they came out again.
 
 /// A password that nothing may show.
 pub const SECRET: &str = "hunter2-5ecret";

@@ -16,7 +16,7 @@ pub(super) struct Costs(Rc<RefCell<BTreeMap<String, Cost>>>);
 
 #[derive(Debug)]
 struct Cost {
-    /// How often in a row the server has cost too much.
+    /// The number of times in a row that the server has cost too much.
     times: u32,
     /// The looks that go on without it.
     looks: u32,

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use aws_sdk_ec2::primitives::DateTime;
 
 use super::tags::BadTags;
+use crate::input::text;
 use crate::time::Timestamp;
 
 mod addresses;
@@ -42,6 +43,9 @@ pub(super) enum Unreadable {
     UnknownWord(String),
 }
 
+/// The most characters that are shown of a word that is not known.
+const LONGEST_WORD: usize = 100;
+
 impl Unreadable {
     /// Names the part that is odd, where a part of something larger is.
     fn of(self, part: &str) -> Self {
@@ -58,6 +62,7 @@ fn given<'a>(value: Option<&'a str>, field: &str) -> Result<&'a str, Unreadable>
 }
 
 fn unknown_word(field: &str, word: impl std::fmt::Display) -> Unreadable {
+    let word = text::cut(&word.to_string(), LONGEST_WORD);
     Unreadable::UnknownWord(format!("its {field} is `{word}`, which is not known here"))
 }
 

@@ -5,6 +5,8 @@ use aws_sdk_ec2::types::{
     self, HttpTokensState, InstanceLifecycleType, LaunchTemplateHttpTokensState, MonitoringState, Tenancy,
 };
 
+use crate::input::text;
+
 /// Names the settings of an instance, e.g. `Elastic IP 192.0.2.1`, `tenancy dedicated`.
 pub(in super::super) fn beyond(seen: &types::Instance) -> Vec<String> {
     let mut beyond: Vec<String> = seen.network_interfaces().iter().flat_map(interface).collect();
@@ -23,7 +25,7 @@ pub(in super::super) fn beyond(seen: &types::Instance) -> Vec<String> {
     ];
     beyond.extend(switches.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name.to_owned()));
     beyond.extend(seen.capacity_reservation_id().map(|id| format!("capacity reservation {id}")));
-    beyond
+    beyond.iter().map(|name| text::clean(name).into_owned()).collect()
 }
 
 /// Names what is beyond a plain primary interface: a further interface, an address that stays when its instance goes.

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::super::tags::{self, Tags};
 use super::{Status, Unreadable, address, beyond, given, timestamp, unknown_word};
 use crate::ids::{ClusterName, Generation, InstanceId};
+use crate::input::text;
 use crate::make::{Make, UserData};
 use crate::observed::{Device, Instance, InstanceState, Interface, Origin};
 use crate::time::Timestamp;
@@ -155,11 +156,12 @@ fn devices(seen: &types::Instance) -> Result<Vec<Device>, Unreadable> {
 /// EC2's code, and its message where that says more, such as `Client.VolumeLimitExceeded: Volume limit exceeded`.
 fn reason(reason: &types::StateReason) -> Option<String> {
     let code = reason.code().filter(|code| !code.is_empty())?;
-    Some(match reason.message().filter(|message| !message.is_empty()) {
+    let said = match reason.message().filter(|message| !message.is_empty()) {
         Some(message) if message.starts_with(code) => message.to_owned(),
         Some(message) => format!("{code}: {message}"),
         None => code.to_owned(),
-    })
+    };
+    Some(text::clean(&said).into_owned())
 }
 
 /// The time in a text like `User initiated (2026-11-22 23:00:00 GMT)`.
