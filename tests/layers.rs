@@ -86,7 +86,7 @@ const PACKAGES: [(&str, &[&str]); 20] = [
     ("form_urlencoded", &["sim/wire"]),
     ("hyper*", &["endpoint"]),
     ("rustix", &["input/file", "coordination/local", "cli/cores", "cli/signals"]),
-    ("http_body_util", &["cloud/aws/bounded", "coordination/bucket/s3"]),
+    ("http_body_util", &["cloud/aws/bounded", "coordination/bucket/s3", "endpoint"]),
 ];
 
 /// Ways to open a file that wait for a pipe and never end with `/dev/zero`, each with the one file that may go it.

@@ -19,7 +19,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::Exit;
+use super::{Exit, Failure};
 
 /// The longest time for what a command says after it was told to end: stdout waits for whoever reads there.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -98,8 +98,14 @@ pub fn listen() -> io::Result<()> {
     Ok(())
 }
 
+/// Fails if a signal has come, for a command that would begin another change.
+pub fn refuse_further() -> Result<(), Failure> {
+    let interrupted = Failure::new("interrupted").hint("run the same command again; it continues from here");
+    came().map_or(Ok(()), |signal| Err(Failure { exit: signal.exit(), ..interrupted }))
+}
+
 /// The signal that has come while something was under way, if one has.
-pub fn came() -> Option<Signal> {
+fn came() -> Option<Signal> {
     *FIRST.get()?.borrow()
 }
 

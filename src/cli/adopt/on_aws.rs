@@ -7,7 +7,8 @@ use super::Args;
 use super::proposal::{SlotProposal, propose};
 use crate::cli::aws::Ports;
 use crate::cli::output::{BAD, DIM, GOOD, NAME, styled};
-use crate::cli::{Exit, Failure, Output};
+use crate::cli::signals::{self, UnderWay};
+use crate::cli::{Exit, Failure, Output, runtime};
 use crate::ids::{InstanceId, SlotName};
 use crate::plan::Hazard;
 use crate::ports::PortError;
@@ -20,8 +21,7 @@ pub(super) fn adopt(
     seats: &BTreeMap<SlotName, InstanceId>,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    runtime::start()?.block_on(async {
         let outside = Ports::open(&args.aws, Some(spec)).await?;
         let identity = outside.aws.identity(&spec.region).await.map_err(failed)?;
         if let Some(hazard) = Hazard::of_account(spec, Some(&identity.account)) {
@@ -44,6 +44,8 @@ pub(super) fn adopt(
             return Ok(Exit::Done);
         }
         for proposal in &proposals {
+            signals::refuse_further()?;
+            let _under_way = UnderWay::begin();
             tag(&outside, spec, proposal).await.map_err(failed)?;
             writeln!(out.data, "{}: adopted", proposal.slot)?;
         }

@@ -95,10 +95,7 @@ impl Environment {
 
     /// Makes one change that a person asked for, unless a signal has come before.
     pub fn act(&self, spec: &ClusterSpec, slot: Option<&SlotName>, effect: Effect) -> Result<Outcome, Failure> {
-        if let Some(signal) = signals::came() {
-            let failure = Failure::new("interrupted").hint("run the same command again; it continues from here");
-            return Err(Failure { exit: signal.exit(), ..failure });
-        }
+        signals::refuse_further()?;
         let _under_way = UnderWay::begin();
         self.backend.act(spec, &Action { cluster: spec.name.clone(), slot: slot.cloned(), effect })
     }

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::cli::desired::Desired;
-use crate::cli::signals::Signals;
-use crate::cli::{Exit, Failure, Output, world};
+use crate::cli::signals::UnderWay;
+use crate::cli::{Exit, Failure, Output, runtime, world};
 use crate::clock::SystemClock;
 use crate::endpoint::Endpoint;
 use crate::ids::ImageId;
+use crate::input::text;
 use crate::ports::Clock;
 use crate::sim::wire::Wire;
 use crate::sim::{FaultLevel, Payload, World};
@@ -51,9 +52,8 @@ pub(super) fn run(served: &Served, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(&[served.path.to_owned()], out)?;
     desired.specs.iter().try_for_each(can_be_served)?;
     let world = served.world(&desired.specs);
-    let signals = Signals::listen()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let under_way = UnderWay::begin();
+    runtime::start()?.block_on(async {
         let clock = Rc::new(SystemClock::start());
         let mut wire = Wire::new(&world).by_clock(clock.now(), served.speed);
         if let Some(account) = desired.specs.iter().find_map(|spec| spec.account.as_deref()) {
@@ -68,7 +68,7 @@ pub(super) fn run(served: &Served, out: &mut Output) -> Result<Exit, Failure> {
         write!(out.notes, "{}", hint(served))?;
         tokio::select! {
             () = endpoint.serve() => {}
-            _ = signals.first() => {}
+            _ = under_way.first_signal() => {}
         }
         Ok::<(), Failure>(())
     })?;
@@ -138,6 +138,6 @@ fn hint(served: &Served) -> String {
         "The world is served until Ctrl-C. Paste the lines above into another shell, and then, for example:\n  \
          hermitcrab doctor {0}\n  hermitcrab run --cloud aws --once {0}\n  aws ec2 describe-instances\n\
          Stop, terminate or tag what you like with the AWS CLI; {accidents}.\n",
-        served.path.display()
+        text::path(served.path)
     )
 }
