@@ -142,9 +142,9 @@ fn flow_logs() -> Vec<Expected> {
     let (ours, stream) = (group("names-of-staging"), format!("{}:log-stream:eni-0aaa", group("names-of-staging")));
     vec![
         yes("logs:CreateLogGroup", &ours, json!({})),
-        yes("logs:CreateLogStream", &ours, json!({})),
+        yes("logs:CreateLogStream", &stream, json!({})),
         yes("logs:DescribeLogStreams", &ours, json!({})),
-        yes("logs:DescribeLogGroups", &ours, json!({})),
+        yes("logs:DescribeLogGroups", "*", json!({})),
         yes("logs:PutLogEvents", &stream, json!({})),
         no("logs:PutLogEvents", &format!("{}:log-stream:eni-0aaa", group("web")), json!({})),
         no("logs:DeleteLogGroup", &ours, json!({})),
