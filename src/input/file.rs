@@ -69,7 +69,7 @@ pub fn read_text(path: &Path, limit: usize) -> io::Result<String> {
     let not_utf8 = |error: std::string::FromUtf8Error| {
         // PowerShell's `>` writes UTF-16, with a mark of its order of bytes.
         let is_utf16 = error.as_bytes().starts_with(&[0xff, 0xfe]) || error.as_bytes().starts_with(&[0xfe, 0xff]);
-        let what = if is_utf16 { "UTF-16, and not UTF-8: save it in that encoding" } else { "not UTF-8" };
+        let what = if is_utf16 { "UTF-16: save it as UTF-8" } else { "not UTF-8" };
         io::Error::new(io::ErrorKind::InvalidData, what)
     };
     String::from_utf8(read(path, limit)?).map_err(not_utf8)

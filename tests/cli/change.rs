@@ -5,7 +5,8 @@ use std::time::Duration;
 use expect_test::expect_file;
 use hermitcrab::ports::Clock;
 use hermitcrab::sim::{FaultLevel, Payload, World};
-use hermitcrab::simulate::Scenario;
+use hermitcrab::simulate::{Scenario, Simulation};
+use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
 use hermitcrab::time::after;
 use serde_json::Value;
@@ -103,4 +104,70 @@ fn a_story_is_played_and_its_ending_is_the_exit_code() {
     let told = told(&["simulate", FILE, "--script", path]).replace(path, "STORY");
     assert!(told.contains("STORY: line 2, column 17: expected `of`, and found `in`"), "{told}");
     assert!(told.contains("`hermitcrab simulate --help` lists the commands of a story"), "{told}");
+}
+
+#[test]
+fn several_clusters_are_rolled_in_one_world() {
+    let told = told(&[&["simulate", FILE, "--clusters", "3"], &NEW_IMAGE[..]].concat());
+    for other in ["consul-prod-2", "consul-prod-3"] {
+        assert!(told.contains(&format!("  beside          {other} settled\n")), "{told}");
+    }
+    assert!(told.ends_with("exit 0\n"), "{told}");
+}
+
+/// A world that is saved, and the command line that looks at it.
+fn looked_at(command: &str, file: &str, world: &World) -> String {
+    let saved = saved(world);
+    told(&[command, file, "--world", saved.path().to_str().unwrap()])
+}
+
+#[test]
+fn a_renamed_cluster_is_named_with_what_it_leaves_behind() {
+    let world = World::new(0, FaultLevel::None);
+    world.settle(&prod());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("consul.yaml");
+    std::fs::write(&file, std::fs::read_to_string(FILE).unwrap().replace("name: consul-prod", "name: consul-prd"))
+        .unwrap();
+    for command in ["plan", "doctor"] {
+        let told = looked_at(command, file.to_str().unwrap(), &world);
+        assert!(told.contains("consul-prod is in the same place, and no file declares it: i-"), "{command}: {told}");
+    }
+}
+
+#[test]
+fn of_two_volumes_in_one_place_the_one_that_serves_is_shown_and_none_is_to_be_detached() {
+    let (world, spec) = (World::new(0, FaultLevel::None), prod());
+    world.settle(&spec);
+    let own = world.volumes_of(&spec.name, &"consul-b".into()).remove(0);
+    for _ in 0..6 {
+        // Ids are drawn, so that some of the copies sort before the slot's own volume.
+        world.copy_volume(&own).unwrap();
+    }
+    let told = looked_at("doctor", FILE, &world);
+    assert!(told.contains("several volumes are tagged as data of consul-b"), "{told}");
+    assert!(!told.contains("device-taken") && !told.contains("undeclared-volume"), "{told}");
+}
+
+#[test]
+fn a_step_of_which_nothing_comes_is_seen_by_whoever_has_not_followed_the_cluster() {
+    let (world, from) = (World::new(0, FaultLevel::None), prod());
+    world.register_image(&NEW_IMAGE[1].into(), Payload::default());
+    world.settle(&from);
+    world.exhaust_capacity(&"us-east-1b".into(), Duration::from_secs(86_400));
+    let to = ClusterSpec { image: NEW_IMAGE[1].into(), ..from };
+    let status = |world: &World| {
+        let saved = saved(world);
+        told(&[&["status", FILE, "--world", saved.path().to_str().unwrap()], &NEW_IMAGE[..]].concat())
+    };
+    let mut simulation = Simulation::new(&world, to, 1);
+    let mut run_for = |minutes: u64| {
+        let until = after(world.now(), Duration::from_secs(60 * minutes));
+        simulation.run_until(until, &mut |_| {}, &mut || false);
+    };
+    run_for(5);
+    assert!(status(&world).ends_with("exit 0\n"), "{}", status(&world));
+    run_for(15);
+    let late = status(&world);
+    assert!(late.contains("Stalled: True (Overdue) due since ") && late.ends_with("exit 3\n"), "{late}");
 }
