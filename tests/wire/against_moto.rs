@@ -89,7 +89,7 @@ const JUDGED: &[(&str, &str)] = &[
     ),
     ("RebootTheWorld 400 InvalidAction, moto 500", "the world is right: EC2 has a code for it"),
 ];
-/// What stands above the list.
+/// The lines above the list.
 const HEAD: &str = "\
 # The answers of moto and of the simulated world to the same calls: `tests/endpoint.rs` compares them, and UPDATE_EXPECT=1 writes this.
 # An element that only moto has is one of EC2's that nothing here reads, so the world leaves it out; one that only the world has is
