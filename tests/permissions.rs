@@ -97,6 +97,16 @@ fn a_rehearsal_may_make_and_delete_copies_and_do_nothing_to_the_cluster() {
     }
 }
 
+#[test]
+fn an_address_moves_only_to_a_network_interface_of_ours() {
+    for place in Place::ALL {
+        let nobodys = calls::move_address(&place, &place::Tags::default());
+        let nobodys = (nobodys, Answer::ImplicitlyDenied, "it is nobody's".to_owned());
+        let policy = policy_of_all(&[place.file_with_addresses()], &[]).unwrap();
+        holds(&policy, &expectations(calls::about_addresses(&place), vec![nobodys]));
+    }
+}
+
 /// A second cluster in another region, and with no group, takes nothing away from the first.
 #[test]
 fn a_folder_of_clusters_has_one_policy_that_is_enough_for_each() {
@@ -154,7 +164,8 @@ fn every_kind_of_resource_that_aws_authorises_a_call_on_is_asked_for() {
 #[test]
 fn every_permission_of_the_table_is_asked_for() {
     let place = Place::ALL[0];
-    let asked: BTreeSet<_> = controls(&place).into_iter().map(|one| one.request.action).collect();
+    let mut asked: BTreeSet<_> = controls(&place).into_iter().map(|one| one.request.action).collect();
+    asked.extend(calls::about_addresses(&place).into_iter().map(|request| request.action));
     let table = hermitcrab::cloud::permissions::PERMISSIONS.iter().map(|permission| permission.action);
     let missing: Vec<_> = table.filter(|action| !asked.contains(*action)).collect();
     assert_eq!(missing, [""; 0]);

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use hermitcrab::cloud::permissions::{On, PERMISSIONS};
+use hermitcrab::cloud::permissions::{NeededBy, On, PERMISSIONS};
 
 use crate::iam::Request;
 use crate::place::{CLUSTER, Place, TEMPLATE, Tags, both};
@@ -29,9 +29,24 @@ pub fn of_a_rehearsal(place: &Place) -> Vec<Request> {
 }
 
 fn looks(place: &Place) -> Vec<Request> {
-    let seen = PERMISSIONS.iter().filter(|one| one.on == On::Everything);
+    let seen = PERMISSIONS.iter().filter(|one| one.on == On::Everything && one.needed_by != NeededBy::Addresses);
     let on = |action: &str| if action == "ec2:DescribeInstanceAttribute" { instance(place) } else { "*".to_owned() };
     seen.map(|one| place.request(one.action, &on(one.action), json!({}))).collect()
+}
+
+/// The calls about fixed addresses, which no cluster in a group has.
+pub fn about_addresses(place: &Place) -> Vec<Request> {
+    let seen = PERMISSIONS.iter().filter(|one| one.on == On::Everything && one.needed_by == NeededBy::Addresses);
+    let mut calls: Vec<_> = seen.map(|one| place.request(one.action, "*", json!({}))).collect();
+    calls.push(move_address(place, &Tags::of(CLUSTER)));
+    calls.extend(made(place, "ec2:RunInstances", "network-interface", &Tags::of(CLUSTER)));
+    calls
+}
+
+/// The move of an address to a network interface.
+pub fn move_address(place: &Place, there: &Tags) -> Request {
+    let interface = place.arn("network-interface", "eni-0aaaaaaaaaaaaaaaa");
+    place.request("ec2:AssignPrivateIpAddresses", &interface, there.there())
 }
 
 /// Every call about one cluster's instances and volumes.

@@ -33,6 +33,17 @@ impl Place {
         text.replace(", snapshotBeforeReplace: true", "")
     }
 
+    /// Makes the cluster's file in no group, with a fixed address for each slot.
+    pub fn file_with_addresses(&self) -> String {
+        let text = self.file().replace("  capacity: { autoScalingGroup: consul-example }\n", "");
+        let with = |(number, part): (usize, &str)| format!("{part}, address: 10.64.0.{number} }}");
+        let (slots, rest) = text.split_at(text.find("  slots:").unwrap());
+        let parts: Vec<_> = rest.split(" }").collect();
+        let last = parts.len() - 1;
+        let addressed = parts[..last].iter().copied().zip(10..).map(|(part, number)| with((number, part)));
+        format!("{slots}{}{}", addressed.collect::<String>(), parts[last])
+    }
+
     /// The ARN of something of EC2's. Images and snapshots bear no account.
     pub fn arn(&self, kind: &str, id: &str) -> String {
         let account = if ["image", "snapshot"].contains(&kind) { "" } else { ACCOUNT };
