@@ -43,9 +43,6 @@ pub struct Limits {
     pub first_sign: Duration,
     /// The time that a wait may last beyond the time at which a person should look, before it is called a stall.
     pub overdue: Duration,
-    /// The number of times that leadership is moved away from an instance before that is stopped: leadership that has come
-    /// back as often would come back again, and each move is an election.
-    pub transfers: u32,
     /// The number of launches that are tried in a row before a longer pause: BOSH's figure.
     pub launches: u32,
     /// The longer pause. Capacity that is missing comes back in tens of minutes, not in seconds.
@@ -77,7 +74,6 @@ impl Limits {
         checks: minutes(15),
         first_sign: minutes(1),
         overdue: minutes(10),
-        transfers: 3,
         launches: 3,
         next_launches: minutes(30),
         group_launch: minutes(5),

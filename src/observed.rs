@@ -80,8 +80,6 @@ pub struct Observation {
 pub struct Followed {
     /// The time at which a claim was first read that says of this instance that it is about to be stopped.
     pub marked_since: BTreeMap<InstanceId, Timestamp>,
-    /// The number of times that leadership was moved since the claim last changed.
-    pub transfers: u32,
     /// The wait that was answered last, as a key, and since when it has been the answer.
     pub waiting: Option<(String, Timestamp)>,
 }

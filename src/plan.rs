@@ -79,8 +79,8 @@ fn keep_up(look: &Look<'_>) -> Plan {
         return plan;
     }
     match replacement::finish(look).map(|plan| look.unless_set_back(plan)) {
-        Some(stalled @ Plan::Stalled(_)) => {
-            replacement::give_way(look).or_else(|| replacement::way_out(look)).unwrap_or(stalled)
+        Some(stuck @ (Plan::Stalled(_) | Plan::Blocked(_))) => {
+            replacement::give_way(look).or_else(|| replacement::way_out(look)).unwrap_or(stuck)
         }
         Some(plan) => plan,
         None => heal::repair(look).or_else(|| maintenance::keep_up(look)).unwrap_or_else(|| begin(look)),

@@ -58,7 +58,7 @@ pub use ec2::{Move, Protection};
 pub use event::{Event, SlotLine, UpDown, Violation, What};
 pub use executor::{Executor, block_on};
 pub use handle::World;
-pub use judge::Rule;
+pub use judge::{AnswerFacts, Rule};
 pub use ports::Through;
 pub use share::{Looks, Share};
 pub use unkind::accident::Accident;

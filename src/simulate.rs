@@ -12,6 +12,7 @@ use crate::spec::ClusterSpec;
 
 mod behaviour;
 mod beside;
+mod judged;
 pub mod lawful;
 mod people;
 mod recorder;

@@ -19,6 +19,8 @@ use hermitcrab::time::after;
 mod case;
 #[path = "chaos/files.rs"]
 mod files;
+#[path = "chaos/once.rs"]
+mod once;
 #[path = "chaos/pairs.rs"]
 mod pairs;
 #[path = "shared/recorder.rs"]

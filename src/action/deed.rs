@@ -18,6 +18,8 @@ impl Action {
                 create.slots.clear();
             }
             Effect::Claim(claim) => undate(claim),
+            // Whoever is to lead instead, the deed is that this member leads no more.
+            Effect::Member(MemberEffect::TransferLeadership { from, to }) => *to = from.clone(),
             Effect::Cloud(_) | Effect::Member(_) => {}
         }
         deed

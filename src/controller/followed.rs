@@ -1,33 +1,19 @@
-//! The part of a controller's memory that comes of following one cluster: the claim record, leadership, and since when.
+//! The part of a controller's memory that comes of following one cluster: the claim record, and since when.
 
 use std::collections::BTreeMap;
 
-use crate::action::{Action, Effect, MemberEffect};
 use crate::ids::InstanceId;
 use crate::observed::{Followed, Observation};
 use crate::plan::{Plan, Stall};
-use crate::ports::{Outcome, PortError};
 use crate::time::Timestamp;
 
 #[derive(Default)]
 pub(super) struct Following {
     marked: BTreeMap<InstanceId, Timestamp>,
-    transfers: u32,
     waiting: Option<(String, Timestamp)>,
 }
 
 impl Following {
-    /// Notes what we sent. A transfer that was refused has moved nothing, so it is no reason to stop a leader.
-    pub(super) fn wrote(&mut self, action: &Action, outcome: &Result<Outcome, PortError>) {
-        match &action.effect {
-            Effect::Claim(_) => self.transfers = 0,
-            Effect::Member(MemberEffect::TransferLeadership { .. }) => {
-                self.transfers += u32::from(matches!(outcome, Ok(Outcome::Done)));
-            }
-            Effect::Member(_) | Effect::Cloud(_) => {}
-        }
-    }
-
     /// Notes a plan. A look at which nothing could be decided ends no wait.
     pub(super) fn planned(&mut self, now: Timestamp, plan: &Plan) {
         let key = match plan {
@@ -46,8 +32,7 @@ impl Following {
             let since = |id: &InstanceId| self.marked.get(id).copied().unwrap_or(seen.now);
             self.marked = marks.map(|id| (id.clone(), since(id))).collect();
         }
-        seen.followed =
-            Followed { marked_since: self.marked.clone(), transfers: self.transfers, waiting: self.waiting.clone() };
+        seen.followed = Followed { marked_since: self.marked.clone(), waiting: self.waiting.clone() };
     }
 }
 

@@ -77,7 +77,6 @@ impl Memory {
     /// Notes that something was sent. A failed call may have taken effect all the same.
     pub(super) fn wrote(&mut self, now: Timestamp, action: &Action, outcome: &Result<Outcome, PortError>) {
         self.wrote = Some(now);
-        self.following.wrote(action, outcome);
         self.setbacks.note(now, action, outcome);
         if let (Effect::Claim(effect), Ok(Outcome::Done)) = (&action.effect, outcome) {
             self.dates.wrote_claim(now, effect.expects());

@@ -237,6 +237,36 @@ pub fn strays<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'a Recruit> +
     recruits.iter().filter(move |recruit| spare(recruit) && is_untaken(look, recruit))
 }
 
+/// Has the group want fewer where it has launched instances that no slot needs and that take the room. It does not act
+/// meanwhile, and ends them by itself when it may again: everybody else is protected. Nothing of ours is under way.
+pub fn shed(look: &Look<'_>) -> Option<Plan> {
+    let group = adopted(look).filter(|group| !has_room(look, group) && look.record.held.is_none())?;
+    if spare(look, group) == 0 || size(look, group) >= group.desired {
+        return None;
+    }
+    record(look, None, group).or_else(|| suspend(look, None, group)).or_else(|| correct_size(look, None, group))
+}
+
+/// Counts the members that no slot needs, if the group would end those and no others.
+fn spare(look: &Look<'_>, group: &Group) -> u32 {
+    let spare: BTreeSet<_> = strays(look).map(|recruit| &recruit.id).collect();
+    let would_go = |(id, member): (&InstanceId, &GroupMember)| !member.protected && spare.contains(id);
+    let is_as_said = |(id, member): (&InstanceId, &GroupMember)| {
+        member.lifecycle == Lifecycle::InService && (member.protected || spare.contains(id))
+    };
+    if group.members.iter().all(is_as_said) {
+        group.members.iter().filter(|it| would_go(*it)).count() as u32
+    } else {
+        0
+    }
+}
+
+/// Says how many a group should want: as many as live, without those that no slot needs. Under a claim nothing is let go.
+fn size(look: &Look<'_>, group: &Group) -> u32 {
+    let (alive, spare) = (alive(look, group) as u32, spare(look, group));
+    if spare == 0 || look.record.held.is_some() { alive } else { alive.saturating_sub(spare).max(group.min) }
+}
+
 /// Says whether one more may join. Attaching always raises what the group wants, but the group is made to want no more
 /// than it has before that, where it may.
 pub fn has_room(look: &Look<'_>, group: &Group) -> bool {
@@ -270,7 +300,7 @@ fn correct_size(look: &Look<'_>, slot: Option<&SlotLook<'_>>, group: &Group) -> 
         Some(_) => return None,
         None => {
             let changing = |m: &GroupMember| m.lifecycle != Lifecycle::InService;
-            let to = alive(look, group) as u32;
+            let to = size(look, group);
             if to == group.desired || to < group.min || to > group.max || group.members.values().any(changing) {
                 return None;
             }

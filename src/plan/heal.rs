@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, InstanceId, SlotName, Token, VolumeName};
-use crate::observed::{Instance, Snapshot, SnapshotState, Volume};
+use crate::observed::{Instance, InstanceState, Snapshot, SnapshotState, Volume};
 use crate::spec::Original;
 use crate::time::{Timestamp, elapsed};
 
 use super::address;
-use super::answer::{Awaited, Plan, Stall, Why};
+use super::answer::{Awaited, Hazard, Plan, Stall, Why};
 use super::creation;
 use super::gates;
 use super::group;
@@ -46,6 +46,22 @@ pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
         SlotState::Vacant { left } => matches!(look.unless_set_back(fill(look, other, left)), Plan::Act(..)),
         _ => false,
     })
+}
+
+/// Says whether the members would be enough to elect a leader if this slot's were back: the others that count are those
+/// who have an instance that runs with their volumes.
+pub fn could_elect_with(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
+    let serves = |other: &SlotLook<'_>, it: &Instance| it.state == InstanceState::Running && other.all_on(look, &it.id);
+    let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
+    let serving = others.filter(|other| other.live().any(|instance| serves(other, instance))).count();
+    serving + 1 >= look.needed()
+}
+
+/// Finds what keeps another slot down until a person has acted.
+pub fn stalled_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Plan> {
+    let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
+    let mut plans = others.filter_map(|other| for_slot(look, other));
+    plans.find(|plan| matches!(plan, Plan::Stalled(_)))
 }
 
 /// Says whether the members lack a leader, and another slot's old instance could bring one back.
@@ -264,7 +280,9 @@ fn claim_lost(
     let refusals = if had_one { gates::repair_refusals } else { gates::creation_refusals };
     let hazards = refusals(look, slot, &image);
     if !hazards.is_empty() {
-        return look.blocked(slot, hazards);
+        let is_full = hazards.iter().any(|hazard| matches!(hazard, Hazard::GroupFullOfSpares { .. }));
+        let room = is_full.then(|| group::shed(look).or_else(|| group::resume(look))).flatten();
+        return room.unwrap_or_else(|| look.blocked(slot, hazards));
     }
     let why = if had_one { Why::Lost } else { Why::New };
     look.claim(slot, left, look.next_attempt(), (generation, image), recruit, why)

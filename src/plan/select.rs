@@ -64,19 +64,22 @@ pub fn begin(look: &Look<'_>) -> Plan {
     let hazards = gates::upgrade_refusals(look, next.slot);
     if !hazards.is_empty() {
         let blocked = || look.blocked(next.slot, hazards);
-        return group::resume(look).unwrap_or_else(blocked);
+        return group::shed(look).or_else(|| group::resume(look)).unwrap_or_else(blocked);
     }
     let why = Why::Outdated { drifts: next.drifts, rank: next.rank };
     let target = (look.generation.clone(), look.spec.image.clone());
     look.claim(next.slot, Some(next.instance), look.next_attempt(), target, None, why)
 }
 
-/// Chooses who should lead in place of a slot's member: a healthy, caught-up voter, on the desired image if there is
-/// one, so that leadership moves only once in a rollout.
+/// Chooses who should lead in place of a slot's member: a healthy voter, caught up if there is one, and on the desired
+/// image if there is one, so that leadership moves only once in a rollout. A leader brings its successor up to date before
+/// it hands over, so one that is behind will do where no other is there.
 pub fn successor<'a>(look: &Look<'a>, leaving: &SlotLook<'a>) -> Option<&'a Member> {
     let others = look.slots.iter().filter(|slot| slot.spec.name != leaving.spec.name && slot.counts_as_healthy());
-    let caught_up =
-        others.filter(|slot| slot.member.and_then(|m| m.lag).is_some_and(|lag| !lag.exceeds(&look.rules.lag_limit)));
-    let outdated = |slot: &&SlotLook<'a>| candidate(look, slot).is_some();
-    caught_up.min_by_key(outdated).and_then(|slot| slot.member)
+    let is_caught_up = |member: &Member| member.lag.is_some_and(|lag| !lag.exceeds(&look.rules.lag_limit));
+    let disadvantages = |slot: &&SlotLook<'a>| {
+        let is_behind = !slot.member.is_some_and(is_caught_up);
+        (is_behind, candidate(look, slot).is_some())
+    };
+    others.min_by_key(disadvantages).and_then(|slot| slot.member)
 }

@@ -110,6 +110,9 @@ fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
             "the volumes of {} are attached to something that is not one of its live instances",
             slot.spec.name
         ))),
+        [new] if slot.all_on(look, &new.id) && is_unproven(look, slot, new) => {
+            SlotState::Interrupted { old: None, new }
+        }
         [instance] if slot.all_on(look, &instance.id) => match instance.state {
             InstanceState::Running => SlotState::Serving(instance),
             InstanceState::Stopped => SlotState::Down(instance),
@@ -130,6 +133,15 @@ fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
 /// Says whether an instance was launched after whatever settled or failed last on the slot's volumes.
 fn is_newer(slot: &SlotLook<'_>, instance: &Instance) -> bool {
     slot.present().all(|(_, volume)| Some(volume.attempt) < instance.attempt())
+}
+
+/// Says whether an instance that runs alone in its slot was launched as another generation than the one that settled there,
+/// and has not proved itself: its claim gave way, and the instance that it was to replace is gone since.
+fn is_unproven(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> bool {
+    let settled = slot.present().find_map(|(_, volume)| volume.settled.as_ref());
+    let differs = settled.is_some_and(|settled| Some(&settled.generation) != instance.generation());
+    let runs = instance.state == InstanceState::Running;
+    differs && runs && launched_by_us(look, instance) && is_newer(slot, instance)
 }
 
 fn is_ours(look: &Look<'_>, instance: &Instance) -> bool {

@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 
 use super::ec2::Call;
 use super::event::{Event, Violation};
+use super::judge::{AnswerFacts, judge_answer};
 use super::pace::Pace;
 use super::time::{Millis, instant, moment};
 use super::words::{FaultLevel, Payload};
@@ -144,6 +145,11 @@ impl World {
     /// Lists every safety rule that was found broken so far.
     pub fn violations(&self) -> Vec<Violation> {
         self.state.borrow().transcript.violations.clone()
+    }
+
+    /// Judges an answer that a controller gives about a cluster.
+    pub fn judge_answer(&self, cluster: &ClusterName, answer: &AnswerFacts) {
+        self.with(|state| state.object(cluster, judge_answer(answer).into_iter().collect()));
     }
 
     /// Tells when the last fault was injected.

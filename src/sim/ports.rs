@@ -79,6 +79,9 @@ impl Cloud for World {
             Ok(found)
         };
         let send = |state: &mut State, sender| {
+            if let Some(too_old) = decision.too_old(state.checked_at(self.controller)) {
+                return Ok(too_old);
+            }
             state.clock_is_right(self.controller, SIGNATURE_LIFE)?;
             state.region.buckets.take(state.now, Bucket::of(effect), 1)?;
             state.apply(sender, Call { cluster, slot, effect })
@@ -283,8 +286,17 @@ impl World {
             return Ok(known);
         }
         let fate = self.with(|state| state.arranged_fate(fate, doing));
-        self.meet_before_effect(&fate).await;
+        if fate.crash == Some(CrashPoint::BeforeSend) {
+            self.die("before-send").await;
+        }
+        self.stand_still(fate.pause);
         self.nap(before / 2).await;
+        let checked = self.now_millis();
+        if fate.frozen.is_some() {
+            self.stand_still(fate.frozen);
+            self.nap(1).await;
+        }
+        self.with(|state| state.controllers.entry(self.controller).or_default().checked = checked);
         let result = match fate.refused {
             Some(kind) => Err(Refusal::new(kind, "injected")),
             None if self.now_millis() - sender.sent > SIGNATURE_LIFE => {
@@ -299,12 +311,9 @@ impl World {
         result.map_err(|refusal| refusal.while_doing(doing))
     }
 
-    /// Lets a controller die or stand still before its call takes effect.
-    async fn meet_before_effect(&self, fate: &CallFate) {
-        if fate.crash == Some(CrashPoint::BeforeSend) {
-            self.die("before-send").await;
-        }
-        if let Some(span) = fate.pause {
+    /// Lets the controller stand still from its next wait on.
+    fn stand_still(&self, span: Option<Millis>) {
+        if let Some(span) = span {
             self.with(|state| interfere::pause_controller(state, self.controller, state.now + span));
         }
     }

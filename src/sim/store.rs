@@ -10,7 +10,7 @@ use super::world::State;
 use crate::input::file;
 
 /// The version of the format. Count it up whenever what is stored changes its shape.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The content of a file.
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ use crate::event::{Event, EventKind, Listener};
 use crate::sim::World;
 
 use super::beside::Beside;
+use super::judged::Lasting;
 use super::transcript::Transcript;
 
 /// The listener of one controller. Only the first controller's answers are recorded; the world tells what the others do.
@@ -17,6 +18,7 @@ pub(super) struct Recorder {
     pub(super) beside: Beside,
     /// The controller's number, from 0.
     pub(super) controller: u8,
+    pub(super) lasting: RefCell<Lasting>,
 }
 
 impl Listener for Recorder {
@@ -34,6 +36,8 @@ impl Listener for Recorder {
         match &event.kind {
             EventKind::Planned(pass) => {
                 transcript.passes += 1;
+                let answer = self.lasting.borrow_mut().facts(pass, self.world.time());
+                answer.iter().for_each(|answer| self.world.judge_answer(&pass.spec.name, answer));
                 transcript.take_events(&self.world);
                 if self.controller == 0 {
                     transcript.take_pass(pass, self.world.seconds(), self.world.time());

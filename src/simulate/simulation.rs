@@ -179,7 +179,8 @@ fn controllers((world, committed, beside, managed, transcript): MadeOf, seed: u6
         let (world, beside) = (world.controller(index), beside.clone());
         let specs: Vec<_> = [committed.borrow().clone()].into_iter().chain(beside.specs()).collect();
         let names = specs.iter().map(|spec| spec.name.clone()).collect();
-        let recorder = Recorder { world: world.clone(), transcript: transcript.clone(), beside, controller: index };
+        let (transcript, lasting) = (transcript.clone(), RefCell::default());
+        let recorder = Recorder { world: world.clone(), transcript, beside, controller: index, lasting };
         let controller = Controller::new(world, Listeners::default().with(Rc::new(recorder)), settings(seed));
         controller.declare(names);
         let clusters: Vec<_> = specs.into_iter().map(|spec| Rc::new(ManagedCluster::new(spec))).collect();

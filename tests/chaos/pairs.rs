@@ -12,7 +12,7 @@ use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::after;
 
 use super::case::{Case, THIRD, Transcript};
-use super::{HEALED, RECREATED, ROLLED_BACK, SURGE};
+use super::{FROM_NOTHING, GROUPED, HEALED, RECREATED, ROLLED_BACK, SURGE};
 
 /// The time after which people undo what they did.
 const LATER: Duration = Duration::from_secs(30 * 60);
@@ -81,12 +81,30 @@ struct Pair<'e> {
     effect: &'e str,
 }
 
-/// The number of times that each pair of accidents was met, by effect.
-type Coverage = BTreeMap<String, BTreeMap<String, usize>>;
+/// A cell of the table of effects, accidents and second events.
+#[derive(Default)]
+struct Cell {
+    runs: usize,
+    /// The runs in which both really happened.
+    met: usize,
+    /// The reason for which one of them could not.
+    why_not: Option<&'static str>,
+}
+
+/// The cells, by effect, then by accident and second event.
+type Coverage = BTreeMap<String, BTreeMap<String, Cell>>;
 
 impl Pair<'_> {
-    /// Runs to the end. Says what is wrong with it, if anything is.
-    fn run(&self) -> Option<String> {
+    /// Says why this accident cannot happen to a call of that kind, if it cannot.
+    fn spares(&self) -> Option<&'static str> {
+        const WITHOUT_A_LOOK: [&str; 6] =
+            ["claim", "release", "mark-stop", "transfer-leadership", "set-pruning", "create-again"];
+        let is_stale = matches!(self.first, First::Once(Accident::StaleLook(_)));
+        (is_stale && WITHOUT_A_LOOK.contains(&self.effect)).then_some("no look of an adapter's comes before the call")
+    }
+
+    /// Runs to the end. Says what is wrong with it, if anything is, and why something did not happen.
+    fn run(&self) -> (Option<String>, Option<&'static str>) {
         let (world, mut simulation) = self.case.begin();
         world.remember_answers();
         let mut transcript = Transcript::default();
@@ -102,7 +120,7 @@ impl Pair<'_> {
             simulation.run_until(limit, &mut |line| transcript.hear(line), &mut || false);
         }
         let from = simulation.committed();
-        let copy = self.second.happen(&world, &mut simulation, &self.case);
+        let (copy, why_not) = self.second.happen(&world, &mut simulation, &self.case);
         let limit = after(world.time(), LATER);
         simulation.run_until(limit, &mut |line| transcript.hear(line), &mut || false);
         world.allow_everything();
@@ -113,26 +131,49 @@ impl Pair<'_> {
             ending @ (Ending::Violated | Ending::Unsettled) => Some(ending.to_string()),
             ending => lawful::objection(ending, &simulation.committed(), &world),
         };
-        unlawful.map(|why| format!("{self:?}: {why}\n{}", run.transcript))
+        (unlawful.map(|why| format!("{self:?}: {why}\n{}", run.transcript)), why_not.or_else(|| self.spares()))
     }
 }
 
 impl Second {
-    /// Lets the event happen. Names the copy of a volume that came of it.
-    fn happen(self, world: &World, simulation: &mut Simulation, case: &Case) -> Option<VolumeId> {
+    /// Lets the event happen. Names the copy of a volume that came of it, or says why nothing could.
+    fn happen(
+        self,
+        world: &World,
+        simulation: &mut Simulation,
+        case: &Case,
+    ) -> (Option<VolumeId>, Option<&'static str>) {
         let spec = simulation.committed();
-        let other = |number: usize| world.instances_of(&spec.name, &spec.slots[number].name).first().cloned();
-        match self {
-            Self::Nothing => {}
-            Self::ThirdImage => simulation.commit(ClusterSpec { image: ImageId::from(THIRD), ..spec }),
-            Self::FirstImage => simulation.commit(case.spec()),
-            Self::AnotherController => simulation.join(1),
-            Self::LossOfAnother => drop(other(2).map(|id| world.terminate_instance(&id))),
-            Self::StopOfAnother => drop(other(2).map(|id| world.stop_instance(&id))),
-            Self::OldSweeps => world.make_old(Look::Sweep, Duration::from_secs(15), Duration::from_secs(60)),
-            Self::CopiedVolume => return world.copy_volume(world.volumes_of(&spec.name, &spec.slots[1].name).first()?),
-        }
-        None
+        let other = world.instances_of(&spec.name, &spec.slots[2].name).first().cloned();
+        let no_other = other.is_none().then_some("the other slot has no instance then");
+        let mut copy = None;
+        let why_not = match self {
+            Self::Nothing => None,
+            Self::ThirdImage => commit(simulation, &spec, ImageId::from(THIRD)),
+            Self::FirstImage => commit(simulation, &spec, case.spec().image),
+            Self::AnotherController => {
+                simulation.join(1);
+                None
+            }
+            Self::LossOfAnother => {
+                other.iter().for_each(|id| world.terminate_instance(id));
+                no_other
+            }
+            Self::StopOfAnother => {
+                other.iter().for_each(|id| world.stop_instance(id));
+                no_other
+            }
+            Self::OldSweeps => {
+                world.make_old(Look::Sweep, Duration::from_secs(15), Duration::from_secs(60));
+                None
+            }
+            Self::CopiedVolume => {
+                let volumes = world.volumes_of(&spec.name, &spec.slots[1].name);
+                copy = volumes.first().and_then(|volume| world.copy_volume(volume));
+                copy.is_none().then_some("the other slot has no volume then")
+            }
+        };
+        (copy, why_not)
     }
 
     fn undo(self, world: &World, spec: &ClusterSpec) {
@@ -144,37 +185,57 @@ impl Second {
     }
 }
 
+/// Commits an image. Says why that changes nothing, if it does not.
+fn commit(simulation: &Simulation, spec: &ClusterSpec, image: ImageId) -> Option<&'static str> {
+    let why_not = (spec.image == image).then_some("that image is committed already");
+    simulation.commit(ClusterSpec { image, ..spec.clone() });
+    why_not
+}
+
 /// Runs every `stride`-th pair, and prints what was met.
 fn pairs(stride: usize) {
     let (mut coverage, mut wrong, mut runs) = (Coverage::new(), Vec::new(), 0);
-    for case in [SURGE, RECREATED, ROLLED_BACK, HEALED] {
+    for case in [SURGE, RECREATED, ROLLED_BACK, HEALED, FROM_NOTHING, GROUPED] {
         let effects = case.run(|_, _| {}).order;
         let (firsts, mut number) = (firsts(), 0);
         for (call, effect) in (1..).zip(&effects) {
-            for first in &firsts {
-                for second in SECONDS {
-                    number += 1;
-                    if number % stride != 0 {
-                        continue;
-                    }
-                    let pair = Pair { case, call, first: *first, second, effect };
-                    wrong.extend(pair.run());
-                    runs += 1;
-                    *coverage
-                        .entry(effect.clone())
-                        .or_default()
-                        .entry(format!("{first:?} × {second:?}"))
-                        .or_default() += 1;
+            for (first, second) in firsts.iter().flat_map(|first| SECONDS.map(|second| (*first, second))) {
+                number += 1;
+                if number % stride != 0 {
+                    continue;
                 }
+                let (found, why_not) = Pair { case, call, first, second, effect }.run();
+                wrong.extend(found);
+                runs += 1;
+                let cells = coverage.entry(effect.clone()).or_default();
+                let cell = cells.entry(format!("{first:?} × {second:?}")).or_default();
+                cell.runs += 1;
+                cell.met += usize::from(why_not.is_none());
+                cell.why_not = cell.why_not.or(why_not);
             }
         }
     }
-    for (effect, met) in &coverage {
-        let (cells, all) = (met.len(), firsts().len() * SECONDS.len());
-        println!("{effect:20} {cells:4} of {all} cells, {} runs", met.values().sum::<usize>());
-    }
+    show(&coverage, runs);
     let names: Vec<_> = wrong.iter().map(|problem: &String| problem.lines().next().unwrap_or_default()).collect();
     assert!(wrong.is_empty(), "{}\n\n{} of {runs} pairs:\n{}", wrong[0], wrong.len(), names.join("\n"));
+}
+
+/// Prints for each effect how many cells were met, and why others were not.
+fn show(coverage: &Coverage, runs: usize) {
+    let all = firsts().len() * SECONDS.len();
+    println!("{runs} runs");
+    for (effect, cells) in coverage {
+        let met = cells.values().filter(|cell| cell.met > 0).count();
+        let number: usize = cells.values().map(|cell| cell.runs).sum();
+        let mut reasons = BTreeMap::<&str, usize>::new();
+        for cell in cells.values().filter(|cell| cell.met == 0) {
+            *reasons.entry(cell.why_not.unwrap_or_default()).or_default() += 1;
+        }
+        if cells.len() < all {
+            reasons.insert("not in this sample", all - cells.len());
+        }
+        println!("{effect:20} {met:4} of {all} cells, {number:5} runs; never: {reasons:?}");
+    }
 }
 
 #[test]

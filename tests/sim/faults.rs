@@ -169,9 +169,9 @@ fn a_world_of_another_version_is_refused() {
         World::load(&path).map(drop).unwrap_err().to_string()
     };
     let text =
-        |version: u32| format!("its format is version {version}, and this hermitcrab reads version 2: make it anew");
-    saved["version"] = 3.into();
-    assert_eq!(refused(&saved), text(3));
+        |version: u32| format!("its format is version {version}, and this hermitcrab reads version 3: make it anew");
+    saved["version"] = 4.into();
+    assert_eq!(refused(&saved), text(4));
     saved.as_object_mut().unwrap().remove("version");
     assert_eq!(refused(&saved), text(1), "the first version did not say");
 }

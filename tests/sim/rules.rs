@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use hermitcrab::action::CloudEffect;
-use hermitcrab::ids::{Attempt, ImageId, Zone};
+use hermitcrab::action::{CloudEffect, Launch};
+use hermitcrab::ids::{Attempt, ImageId, Token, Zone};
 use hermitcrab::observed::{InstanceState, VolumeState};
 use hermitcrab::ports::Outcome;
-use hermitcrab::sim::Payload;
+use hermitcrab::sim::{AnswerFacts, Payload};
+use hermitcrab::spec::ClusterSpec;
 
 use crate::world::{Harness, NEW, retire, seconds, spec, stop, terminate};
 
@@ -230,4 +231,79 @@ fn a_member_that_lost_its_disk_comes_back_as_a_stranger_and_that_shows() {
     harness.act(number, CloudEffect::Start { instance: old });
     harness.pass(seconds(60));
     assert_eq!(harness.broken(), ["identity"]);
+}
+
+#[test]
+fn two_instances_of_one_launch_break_s9() {
+    let harness = Harness::settled();
+    let first = harness.launches(0, 4);
+    harness.act(0, retire(&first));
+    let again = Launch { token: Token::from("another"), ..harness.launch(0, 4) };
+    harness.force(0, CloudEffect::Launch(Box::new(again))).unwrap();
+    assert_eq!(harness.broken(), ["S9"]);
+}
+
+/// A request that was on its way already may make a second one.
+#[test]
+fn two_snapshots_of_one_replacement_break_s9() {
+    let harness = Harness::settled();
+    let (volume, slot) = (harness.of(0).1, harness.slot(0));
+    let snapshot = || CloudEffect::Snapshot { volume: volume.clone(), slot: slot.clone(), attempt: Attempt(7) };
+    harness.force(0, snapshot()).unwrap();
+    harness.force(0, snapshot()).unwrap();
+    assert_eq!(harness.broken(), [""; 0]);
+    harness.pass(seconds(6 * 60));
+    harness.force(0, snapshot()).unwrap();
+    assert_eq!(harness.broken(), ["S9"]);
+}
+
+#[test]
+fn touching_a_slot_that_is_not_declared_breaks_s12() {
+    let harness = Harness::settled();
+    let slots = harness.spec.slots[..2].to_vec();
+    harness.world.declare(&ClusterSpec { slots, ..harness.spec.clone() });
+    harness.pass(seconds(5));
+    harness.force(2, retire(&harness.of(2).0)).unwrap();
+    assert_eq!(harness.broken(), [""; 0], "a moment after the commit, nobody can be blamed");
+    harness.pass(seconds(30));
+    harness.force(2, CloudEffect::Start { instance: harness.of(2).0 }).ok();
+    assert_eq!(harness.broken(), ["S12"]);
+}
+
+#[test]
+fn a_token_that_comes_with_another_request_breaks_s16() {
+    let harness = Harness::settled();
+    harness.launches(0, 4);
+    let other = Launch { subnet: "subnet-other".to_owned(), ..harness.launch(0, 4) };
+    assert!(harness.force(0, CloudEffect::Launch(Box::new(other))).is_err());
+    assert_eq!(harness.broken(), ["S16"]);
+}
+
+#[test]
+fn a_token_of_another_cluster_breaks_s21() {
+    let harness = Harness::settled();
+    harness.world.settle(&spec("other", 1));
+    harness.launches(0, 4);
+    let launch = CloudEffect::Launch(Box::new(harness.launch(0, 4)));
+    harness.world.send_unchecked(&"other".into(), Some(&"other-a".into()), &launch).unwrap();
+    assert_eq!(harness.broken(), ["S21"]);
+}
+
+#[test]
+fn a_wait_that_is_never_named_breaks_s17_and_what_is_not_mended_s18() {
+    let harness = Harness::settled();
+    let judge = |minutes: u64, patience: Option<u64>, mendable: &[&'static str]| {
+        let lasts = seconds(minutes * 60);
+        let (patience, mendable) = (patience.map(|minutes| seconds(minutes * 60)), mendable.to_vec());
+        let answer = format!("the answer for {minutes} minutes");
+        harness.world.judge_answer(&harness.spec.name, &AnswerFacts { answer, lasts, patience, mendable });
+    };
+    judge(19, Some(20), &[]);
+    judge(600, None, &[]);
+    judge(4, None, &["would-be-pruned"]);
+    assert_eq!(harness.broken(), [""; 0]);
+    judge(26, Some(20), &[]);
+    assert_eq!(harness.broken(), ["S17"]);
+    judge(6, None, &["would-be-pruned"]);
+    assert_eq!(harness.broken(), ["S17", "S18"]);
 }

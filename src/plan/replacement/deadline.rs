@@ -25,7 +25,7 @@ impl<'a> Replacement<'_, 'a> {
         if !self.is_late() {
             return None;
         }
-        let old_is_there = self.old.is_some_and(Instance::is_kept);
+        let old_is_there = self.old.is_some_and(|old| old.state.is_live() && !old.retired);
         let old_is_gone = self.claim.old().is_none() || self.old.is_some_and(|old| !old.state.is_live());
         let is_unwanted = self.claim.generation != self.look.generation;
         let can_go_back = old_is_there || (old_is_gone && (is_unwanted || self.has_settled_on_another()));
@@ -58,14 +58,17 @@ impl<'a> Replacement<'_, 'a> {
                 }
                 None => old.state_since,
             }),
-            Some(old) if old.state.is_live() => None,
+            // Somebody has started the old instance again, without the volumes: it serves nothing.
+            Some(old) if old.state.is_live() && given.is_none() => None,
+            Some(old) if old.state.is_live() && self.slot.any_at(self.look, &old.id) => None,
             Some(_) | None => given,
         }
     }
 
-    /// Finds when the new instance was given a volume last.
+    /// Finds when the new instance was given a volume last, or started again with it.
     pub(super) fn given_since(&self) -> Option<Timestamp> {
-        self.slot.given_since(&self.new?.id)
+        let new = self.new?;
+        self.slot.given_since(&new.id).map(|given| given.max(new.launched_at))
     }
 
     /// Says whether the slot ran another generation before, with which it can be healed.
@@ -136,7 +139,15 @@ impl<'a> Replacement<'_, 'a> {
     /// Says whether the members cannot elect a leader, and the old instance is there to be started again. Raft knows the
     /// old instance's address; a member at another one may have to be admitted by the very leader that is missing.
     pub(super) fn can_restore(&self) -> bool {
-        self.look.cannot_elect() && self.old.is_some_and(Instance::is_kept)
+        let could_elect = || heal::could_elect_with(self.look, self.slot);
+        self.look.cannot_elect() && self.old.is_some_and(Instance::is_kept) && could_elect()
+    }
+
+    /// Names what a person has to do in another slot, where without that the members are too few to elect anybody who could
+    /// vouch for this one.
+    pub(super) fn held_up_beside(&self) -> Option<Plan> {
+        let is_held_up = self.look.cannot_elect() && !heal::could_elect_with(self.look, self.slot);
+        is_held_up.then(|| heal::stalled_beside(self.look, self.slot)).flatten()
     }
 
     /// Says whether a member that has its volumes cannot prove itself before others are given back theirs: those of a

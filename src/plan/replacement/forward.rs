@@ -62,6 +62,9 @@ impl<'a> Replacement<'_, 'a> {
         let Some(new) = self.holder() else {
             return Some(self.disagreement("the new instance and its volumes are not seen together".to_owned()));
         };
+        if let Some(start) = self.start_new_again(new) {
+            return Some(start);
+        }
         if self.can_restore()
             && let Some(plan) = self.past_deadline()
         {
@@ -71,6 +74,9 @@ impl<'a> Replacement<'_, 'a> {
             return Some(self.release(Why::Forming));
         }
         let outstanding = self.missing_proof(new)?;
+        if let Some(stalled) = self.held_up_beside() {
+            return Some(stalled);
+        }
         let past_deadline = match &outstanding {
             Outstanding::NotBack(_) => self.past_deadline(),
             // A deadline proves nothing while nobody can say whether the member is back.
@@ -78,6 +84,14 @@ impl<'a> Replacement<'_, 'a> {
             Outstanding::NotKnown(_) | Outstanding::Until { .. } => None,
         };
         Some(past_deadline.unwrap_or_else(|| self.wait_for(outstanding, new)))
+    }
+
+    /// Starts the new instance again, where EC2 has stopped it and it holds the volumes: this only brings a member back. One
+    /// that could not be started of late has its deadline.
+    fn start_new_again(&self, new: &Instance) -> Option<Plan> {
+        let reason = new.stopped_by_ec2().filter(|_| !self.claim.stops.contains(&new.id))?.to_owned();
+        let start = self.look.act(self.slot, CloudEffect::Start { instance: new.id.clone() }, Why::Stopped { reason });
+        self.look.setback(&start).is_none().then_some(start)
     }
 
     /// Waits for the member. One that is back only has to stay healthy, however late it was; one that is not has a

@@ -41,17 +41,13 @@ impl Replacement<'_, '_> {
         Some(self.look.effect(Some(&self.slot.spec.name), Effect::Claim(effect), why.clone()))
     }
 
-    /// Moves leadership away from the member on an instance, where the application can. Leadership that comes back again
-    /// and again is no reason to go on for ever.
+    /// Moves leadership away from the member on an instance, where the application can. Leadership that comes back is
+    /// moved again: a leader is never stopped instead. A transfer of which nothing comes is named like any other deed.
     fn transfer(&self, instance: &Instance) -> Option<Plan> {
         let (look, membership, leader) = (self.look, self.look.membership?, self.slot.member?);
         let goes_last = look.rules.leader == Some(LeaderGoes::Last);
         let leads_here = look.leads(&leader.id) && leader.address == instance.member_address();
-        if !goes_last
-            || !membership.can_transfer
-            || !leads_here
-            || look.seen.followed.transfers >= look.limits.transfers
-        {
+        if !goes_last || !membership.can_transfer || !leads_here {
             return None;
         }
         let to = select::successor(look, self.slot)?;

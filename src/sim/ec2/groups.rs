@@ -161,6 +161,7 @@ impl Region {
     fn group_terminates(&mut self, name: &str, cluster: &ClusterName, id: &InstanceId) {
         let Some(machine) = self.instances.get_mut(id).filter(|machine| machine.seen.state.is_live()) else { return };
         machine.interfered = true;
+        machine.protection.termination = false; // which holds against callers of EC2's API, and not against Auto Scaling
         self.terminate_instance(id).ok();
         self.group_did(name, cluster, "terminates", id);
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::happened::{Due, Happened, Span};
 use super::records::{Machine, Protection};
 use super::records::{Spent, Subnet, TOKEN_LIFE};
-use super::region::{Fresh, Region};
+use super::region::{Fresh, Region, token_key};
 use crate::action::Launch;
 use crate::ids::{ClusterName, InstanceId, VolumeId, Zone};
 use crate::observed::{Checks, Instance, InstanceState, Origin};
@@ -125,13 +125,14 @@ impl Region {
         launch: &Launch,
         fresh: Fresh,
     ) -> Result<Outcome, Refusal> {
-        let key = format!("{}/{}", launch.zone, launch.token);
+        let key = token_key(&launch.zone, &launch.token);
         if let Some(spent) = self.launched.get(&key).filter(|spent| self.now.saturating_sub(spent.at) < TOKEN_LIFE) {
             return self.launched_before(spent, launch);
         }
         self.can_launch(launch)?;
         let id = InstanceId::from(fresh("i"));
-        self.launched.insert(key, Spent { request: launch.clone(), made: id.clone(), at: self.now });
+        self.launched
+            .insert(key, Spent { cluster: cluster.clone(), request: launch.clone(), made: id.clone(), at: self.now });
         let address = self.give_address(&launch.subnet);
         let machine = Machine::launched(launch, cluster, id.clone(), address, self.timestamp());
         self.instances.insert(id.clone(), machine);

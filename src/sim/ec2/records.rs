@@ -65,6 +65,8 @@ pub struct Disk {
 /// A token that was used, with the request that it came with and what that made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spent<R, I> {
+    /// The cluster that the request was for.
+    pub cluster: ClusterName,
     pub request: R,
     pub made: I,
     pub at: Millis,

@@ -11,8 +11,8 @@ use super::records::{Disk, Holdings, Machine, Spent, Stranger, Subnet, ZoneState
 use super::shown::Answered;
 use super::throttle::Buckets;
 use super::troubles::Troubles;
-use crate::action::{CreateVolume, Launch};
-use crate::ids::{ClusterName, ImageId, InstanceId, SnapshotId, VolumeId, Zone};
+use crate::action::{CloudEffect, CreateVolume, Launch};
+use crate::ids::{ClusterName, ImageId, InstanceId, SnapshotId, Token, VolumeId, Zone};
 use crate::observed::ImageDevice;
 use crate::sim::time::{Millis, instant};
 use crate::sim::words::Payload;
@@ -96,10 +96,30 @@ impl Region {
         instant(self.now)
     }
 
+    /// Finds the cluster whose request has had the client token of a call before, and says whether it was the same request.
+    pub fn had_token(&self, effect: &CloudEffect) -> Option<(&ClusterName, bool)> {
+        match effect {
+            CloudEffect::Launch(launch) => {
+                let spent = self.launched.get(&token_key(&launch.zone, &launch.token))?;
+                Some((&spent.cluster, spent.request == **launch))
+            }
+            CloudEffect::CreateVolume(wanted) => {
+                let spent = self.created.get(&token_key(&wanted.zone, &wanted.token))?;
+                Some((&spent.cluster, spent.request == *wanted))
+            }
+            _ => None,
+        }
+    }
+
     /// Notes that EC2 would now say something else of a cluster.
     pub fn changed(&mut self, cluster: &ClusterName) {
         if let Some(holdings) = self.clusters.get_mut(cluster) {
             holdings.shown.outdate();
         }
     }
+}
+
+/// Gives the key under which a token is remembered: EC2's idempotency is zonal.
+pub(super) fn token_key(zone: &Zone, token: &Token) -> String {
+    format!("{zone}/{token}")
 }

@@ -3,7 +3,7 @@
 use super::happened::{Due, Happened, Span};
 use super::records::Disk;
 use super::records::{Spent, TOKEN_LIFE};
-use super::region::{Fresh, Region};
+use super::region::{Fresh, Region, token_key};
 use crate::action::CreateVolume;
 use crate::ids::{Attempt, ClusterName, InstanceId, VolumeId};
 use crate::observed::{Attachment, AttachmentPhase, Device, InstanceState, Volume, VolumeState};
@@ -89,7 +89,7 @@ impl Region {
         wanted: &CreateVolume,
         fresh: Fresh,
     ) -> Result<Outcome, Refusal> {
-        let key = format!("{}/{}", wanted.zone, wanted.token);
+        let key = token_key(&wanted.zone, &wanted.token);
         if let Some(spent) = self.created.get(&key).filter(|spent| self.now.saturating_sub(spent.at) < TOKEN_LIFE) {
             if spent.request != *wanted {
                 return Err(Refusal::new(ErrorKind::TokenSpent, "IdempotentParameterMismatch"));
@@ -105,7 +105,8 @@ impl Region {
         if let Some(snapshot) = &wanted.snapshot {
             disk.content = Content { alone: false, ..self.saved(snapshot)?.content.clone() };
         }
-        self.created.insert(key, Spent { request: wanted.clone(), made: id.clone(), at: self.now });
+        self.created
+            .insert(key, Spent { cluster: cluster.clone(), request: wanted.clone(), made: id.clone(), at: self.now });
         self.volumes.insert(id.clone(), disk);
         if let Some(holdings) = self.clusters.get_mut(cluster) {
             holdings.volumes.insert(id.clone());

@@ -47,7 +47,7 @@ pub(super) fn objections(call: &Call) -> Vec<Objection> {
 }
 
 impl Call<'_> {
-    fn instance(&self) -> Option<&InstanceFacts> {
+    pub(super) fn instance(&self) -> Option<&InstanceFacts> {
         self.facts.instances.get(self.effect.instance()?)
     }
 
@@ -65,7 +65,7 @@ impl Call<'_> {
     }
 
     /// Says whether the sender may not have known of a change at that moment.
-    fn is_race(&self, changed: Millis) -> bool {
+    pub(super) fn is_race(&self, changed: Millis) -> bool {
         changed + UNAVOIDABLE_RACE >= self.sent.at
     }
 }

@@ -1,14 +1,26 @@
 //! Rules about a cluster, judged after each call.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::facts::Facts;
 use super::rule::{Objection, Rule};
+use crate::observed::{SnapshotPurpose, SnapshotState};
+use crate::time::{Timestamp, elapsed};
+
+/// The time for which EC2 still accepts a request that was signed. A request that was decided on before another controller's
+/// took effect may arrive as late as that.
+const MAY_ARRIVE: Duration = Duration::from_secs(5 * 60);
 
 /// A judgement of one cluster: what breaks the rule, if anything does.
 type Judgement = fn(&Facts) -> Option<String>;
 
-const RULES: [(Rule, Judgement); 2] = [(Rule::Quorum, one_down_by_our_hand), (Rule::OneReplacement, one_replacement)];
+const RULES: [(Rule, Judgement); 4] = [
+    (Rule::Quorum, one_down_by_our_hand),
+    (Rule::OneReplacement, one_replacement),
+    (Rule::OneEffect, one_instance_a_launch),
+    (Rule::OneEffect, one_snapshot_a_replacement),
+];
 
 pub(super) fn objections(facts: &Facts) -> Vec<Objection> {
     RULES.iter().filter_map(|(rule, judge)| judge(facts).map(|detail| (*rule, detail))).collect()
@@ -20,15 +32,45 @@ fn one_down_by_our_hand(facts: &Facts) -> Option<String> {
     (down.len() > 1).then(|| format!("{} are down by our hand", down.join(" and ")))
 }
 
-/// Allows one live replacement in a slot, and one in a cluster.
+/// Allows one live replacement in a slot, and one in a cluster. An instance that is retired serves no more: whoever may not
+/// terminate it must not keep lost slots from being healed.
 fn one_replacement(facts: &Facts) -> Option<String> {
     let mut live: BTreeMap<_, usize> = BTreeMap::new();
     for instance in facts.instances.values().filter(|instance| instance.serves && instance.state.is_live()) {
-        *live.entry(&instance.slot).or_default() += 1;
+        *live.entry(&instance.slot).or_default() += usize::from(!instance.retired);
     }
     if let Some((slot, number)) = live.iter().find(|(_, number)| **number > 2) {
         return Some(format!("{slot} has {number} live instances"));
     }
     let (total, slots) = (live.values().sum::<usize>(), facts.slots.len());
     (total > slots + 1).then(|| format!("{total} live instances for {slots} slots"))
+}
+
+/// Allows one instance for each launch, however often that was sent.
+fn one_instance_a_launch(facts: &Facts) -> Option<String> {
+    let mut made: BTreeMap<_, usize> = BTreeMap::new();
+    for instance in facts.instances.values().filter(|instance| instance.serves) {
+        if let Some(attempt) = instance.attempt {
+            *made.entry((&instance.slot, attempt)).or_default() += 1;
+        }
+    }
+    let (launch, number) = made.into_iter().find(|(_, number)| *number > 1)?;
+    Some(format!("attempt {} of {} made {number} instances", launch.1, launch.0))
+}
+
+/// Allows one snapshot of a volume for each replacement. EC2 has no token for it, so a request that the network sends twice
+/// makes two at once.
+fn one_snapshot_a_replacement(facts: &Facts) -> Option<String> {
+    let mut first: BTreeMap<_, Timestamp> = BTreeMap::new();
+    for snapshot in &facts.snapshots {
+        let (SnapshotPurpose::Backup { attempt }, Some(begun)) = (&snapshot.purpose, snapshot.begun) else { continue };
+        if snapshot.state == SnapshotState::Failed {
+            continue;
+        }
+        let before = *first.entry((&snapshot.volume, attempt)).or_insert(begun);
+        if elapsed(begun, before) > MAY_ARRIVE {
+            return Some(format!("{} was saved more than once for attempt {attempt}", snapshot.volume));
+        }
+    }
+    None
 }

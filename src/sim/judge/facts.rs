@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId};
+use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeId};
 use crate::observed::{Ending, Group, InstanceState, Snapshot};
 use crate::sim::time::Millis;
 
@@ -13,6 +13,10 @@ pub struct Facts {
     pub cluster: ClusterName,
     /// The slots that the spec declares.
     pub declared: BTreeSet<SlotName>,
+    /// The moment since which it declares just these.
+    pub declared_since: Millis,
+    /// The request that had the call's client token before.
+    pub earlier: Option<Earlier>,
     /// Every slot that was ever declared.
     pub slots: BTreeMap<SlotName, SlotFacts>,
     pub instances: BTreeMap<InstanceId, InstanceFacts>,
@@ -53,6 +57,8 @@ pub struct InstanceFacts {
     pub serves: bool,
     pub state: InstanceState,
     pub retired: bool,
+    /// The number of the launch that made it, if a launch of ours did.
+    pub attempt: Option<Attempt>,
     /// The instance had its slot's volumes when they were recorded as settled.
     pub settled: bool,
     /// The member has been a healthy voter since the instance got the volumes that it has.
@@ -82,6 +88,14 @@ pub struct GroupFacts {
     pub seen: Group,
     /// The moment at which somebody last resumed a process.
     pub resumed: Millis,
+}
+
+/// A request that has had the same client token as a call.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    pub cluster: ClusterName,
+    /// The request is the very same.
+    pub same: bool,
 }
 
 /// The facts of the sending of a call.

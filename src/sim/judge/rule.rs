@@ -31,6 +31,9 @@ pub enum Rule {
     /// A call changes only what belongs to the cluster that it is sent for.
     #[serde(rename = "S8")]
     OwnResources,
+    /// A request that is sent twice makes one thing.
+    #[serde(rename = "S9")]
+    OneEffect,
     /// Data are deleted only at the end of their cluster, and only as somebody has said.
     #[serde(rename = "end")]
     DeletedAtTheEnd,
@@ -40,15 +43,27 @@ pub enum Rule {
     /// A member that leads is stopped only after leadership was handed over, where the application can do that.
     #[serde(rename = "S11")]
     LeaderLast,
+    /// A slot that the file does not declare any more is left alone.
+    #[serde(rename = "S12")]
+    LeftAlone,
     /// A member is stopped only in the slot that the claim names.
     #[serde(rename = "S15")]
     ClaimedStop,
     /// A slot's fixed address is moved only from an instance of the slot that is stopped or gone.
     #[serde(rename = "S19")]
     AddressAtRest,
-    /// Nothing is done or tried again and again without end.
+    /// A client token never serves two requests.
+    #[serde(rename = "S16")]
+    TokenOfOne,
+    /// Nothing is done, tried or waited for without end and without a name.
     #[serde(rename = "S17")]
     NoLoop,
+    /// A controller mends what it may mend, also under a claim.
+    #[serde(rename = "S18")]
+    Mended,
+    /// A token of one cluster never counts for another.
+    #[serde(rename = "S21")]
+    OwnTokens,
     /// A member that comes back is who it was.
     #[serde(rename = "identity")]
     SameMember,
@@ -74,12 +89,17 @@ impl Rule {
             Self::OneReplacement => "S6",
             Self::OldOutlivesProof => "S7",
             Self::OwnResources => "S8",
+            Self::OneEffect => "S9",
             Self::DeletedAtTheEnd => "end",
             Self::GroupHeldStill => "group",
             Self::LeaderLast => "S11",
+            Self::LeftAlone => "S12",
             Self::ClaimedStop => "S15",
             Self::AddressAtRest => "S19",
+            Self::TokenOfOne => "S16",
             Self::NoLoop => "S17",
+            Self::Mended => "S18",
+            Self::OwnTokens => "S21",
             Self::SameMember => "identity",
             Self::SameData => "data",
         }
@@ -97,12 +117,17 @@ impl fmt::Display for Rule {
             Self::OneReplacement => "a slot has one live replacement at most, and so has a cluster",
             Self::OldOutlivesProof => "the old instance is retired and terminated only after the new one was proven",
             Self::OwnResources => "a call changes only what belongs to its cluster",
+            Self::OneEffect => "a request that is sent twice makes one thing",
             Self::DeletedAtTheEnd => "data are deleted only at the end of their cluster, as somebody has said",
             Self::GroupHeldStill => "an adopted group is held still during a replacement, and then goes on as before",
             Self::LeaderLast => "a member that leads is stopped only after leadership was handed over",
+            Self::LeftAlone => "what the file does not declare any more is left alone",
             Self::ClaimedStop => "a member is stopped only in the slot that the claim names",
             Self::AddressAtRest => "a fixed address is moved only from an instance of its slot that is stopped or gone",
-            Self::NoLoop => "nothing is done or tried again and again without end",
+            Self::TokenOfOne => "a client token never serves two requests",
+            Self::NoLoop => "nothing is done, tried or waited for without end and without a name",
+            Self::Mended => "a controller mends what it may mend, also under a claim",
+            Self::OwnTokens => "a token of one cluster never counts for another",
             Self::SameMember => "a member that comes back is who it was",
             Self::SameData => "a member that comes back knows what it knew",
         })

@@ -54,7 +54,7 @@ impl Accident {
     pub fn befall(self, fate: CallFate) -> CallFate {
         match self {
             Self::Crash(point) => CallFate { crash: Some(point), ..fate },
-            Self::Pause(span) => CallFate { pause: Some(span.as_millis() as Millis), ..fate },
+            Self::Pause(span) => CallFate { frozen: Some(span.as_millis() as Millis), ..fate },
             Self::Refused(kind) => CallFate { refused: Some(kind), ..fate },
             Self::AnswerLost => CallFate { lost: Some(TIMEOUT), ..fate },
             Self::Twice => CallFate { twice: true, ..fate },

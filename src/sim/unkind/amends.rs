@@ -1,10 +1,14 @@
 //! The end of faults: people undo what they did, and EC2 is well again.
 
 use super::interfere;
-use crate::ids::VolumeId;
-use crate::observed::VolumeState;
+use crate::ids::{InstanceId, VolumeId};
+use crate::observed::{InstanceState, VolumeState};
 use crate::sim::ec2::{Disk, Protection};
-use crate::sim::world::{Amend, State};
+use crate::sim::time::Millis;
+use crate::sim::world::{Amend, State, Tick};
+
+/// The time after which people try again what EC2 has refused to them.
+const LATER: Millis = 10_000;
 
 /// Undoes everything that can be undone.
 pub fn undo_all(state: &mut State) {
@@ -16,11 +20,19 @@ pub fn undo_all(state: &mut State) {
     for amend in std::mem::take(&mut state.amends) {
         undo(state, amend);
     }
+    if !state.amends.is_empty() {
+        state.schedule(LATER, Tick::Amend);
+    }
 }
 
 fn undo(state: &mut State, amend: Amend) {
     match amend {
+        // EC2 refuses to start an instance that is stopping, so whoever wants it back tries again.
+        Amend::Start(id) if is_stopping(state, &id) => state.amends.push(Amend::Start(id)),
         Amend::Start(id) => interfere::start_instance(state, &id),
+        Amend::Tags(id, origin, user_data) => state.region.edit_instance(&id, |seen| {
+            (seen.origin, seen.make.user_data) = (*origin, user_data);
+        }),
         Amend::Delete(id) => delete(state, &id),
         Amend::Unprotect(id) => {
             if let Some(machine) = state.region.instances.get_mut(&id) {
@@ -28,6 +40,10 @@ fn undo(state: &mut State, amend: Amend) {
             }
         }
     }
+}
+
+fn is_stopping(state: &State, id: &InstanceId) -> bool {
+    state.region.instances.get(id).is_some_and(|machine| machine.seen.state == InstanceState::Stopping)
 }
 
 /// Deletes the copy of a volume, unless it is in use by now.

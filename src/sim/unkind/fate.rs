@@ -17,6 +17,8 @@ pub struct CallFate {
     pub crash: Option<CrashPoint>,
     /// The call takes effect, and then again.
     pub twice: bool,
-    /// The controller stands still for this long after it sent the call.
+    /// The controller stands still for this long before it sends the call.
     pub pause: Option<Millis>,
+    /// The controller stands still for this long between its very last check and the wire.
+    pub frozen: Option<Millis>,
 }

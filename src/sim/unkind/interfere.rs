@@ -67,9 +67,12 @@ pub fn edit_tags(state: &mut State, id: &InstanceId) {
             format!("a tag of {id}")
         }
         1 => {
+            let (origin, user_data) = (Box::new(machine.seen.origin.clone()), machine.seen.make.user_data.clone());
+            state.amends.push(Amend::Tags(id.clone(), origin, user_data));
             state.region.edit_instance(id, forget_generation);
             format!("the generation of {id}")
         }
+        _ if owner.is_none() => return,
         _ => {
             state.region.edit_instance(id, |seen| seen.owner = None);
             let left = state.faults.end.saturating_sub(state.now);

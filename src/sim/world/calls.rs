@@ -12,12 +12,14 @@ use crate::sim::words::{OUTSIDER, Refusal};
 impl State {
     /// Lets a call to EC2 take effect, or EC2 refuse it. Either way it is told and judged.
     pub fn apply(&mut self, sender: Sender, call: Call) -> Result<Outcome, Refusal> {
-        let objections = self
-            .facts(call.cluster, Some(call.effect))
-            .map(|facts| judge::judge_call(&facts, &self.sent(sender, call.cluster), call.effect));
+        let sent = self.sent(sender, call.cluster);
+        let facts = self.facts(call.cluster, Some(call.effect));
+        let objections = facts.as_ref().map(|facts| judge::judge_call(facts, &sent, call.effect));
+        let to_request = facts.map(|facts| judge::judge_request(&facts, &sent, call.effect));
         self.blame(call);
         let result = self.send(call);
         self.record(sender, call.cluster, call.slot, &Effect::Cloud(call.effect.clone()), &result);
+        self.object(call.cluster, to_request.unwrap_or_default());
         if matches!(result, Ok(Outcome::Done | Outcome::Launched(_) | Outcome::Created(_) | Outcome::Snapshotted(_))) {
             let mut objections = objections.unwrap_or_default();
             objections.retain(|(rule, _)| sender.controller != OUTSIDER || !rule.rests_on_claims());
@@ -28,7 +30,8 @@ impl State {
         result
     }
 
-    fn object(&mut self, cluster: &ClusterName, objections: Vec<judge::Objection>) {
+    /// Tells of the rules that are broken.
+    pub fn object(&mut self, cluster: &ClusterName, objections: Vec<judge::Objection>) {
         for (rule, detail) in objections {
             self.violate(cluster, rule, detail);
         }

@@ -51,6 +51,12 @@ impl State {
         if ahead.unsigned_abs() > accepted { Err(expired()) } else { Ok(()) }
     }
 
+    /// Tells what a controller's clock showed when it checked the age of what it sends now.
+    pub fn checked_at(&self, controller: u8) -> Timestamp {
+        let checked = self.controllers.get(&controller).map_or(self.now, |known| known.checked);
+        self.shown_at(controller, checked)
+    }
+
     /// Tells what a controller's clock shows at a moment.
     pub fn shown_at(&self, controller: u8, now: Millis) -> Timestamp {
         let ahead = self.controllers.get(&controller).map_or(0, |known| known.ahead);

@@ -6,7 +6,7 @@ use super::state::{Cluster, MemberRecord, Sender, State};
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId};
 use crate::sim::ec2::{Disk, Machine};
-use crate::sim::judge::{Facts, GroupFacts, InstanceFacts, Sent, SlotFacts, VolumeFacts};
+use crate::sim::judge::{Earlier, Facts, GroupFacts, InstanceFacts, Sent, SlotFacts, VolumeFacts};
 
 impl State {
     /// Collects what matters of a cluster, and of what a call for it names.
@@ -28,6 +28,10 @@ impl State {
         Some(Facts {
             cluster: name.clone(),
             declared: cluster.slot_names(),
+            declared_since: cluster.declared_since,
+            earlier: effect
+                .and_then(|effect| self.region.had_token(effect))
+                .map(|(cluster, same)| Earlier { cluster: cluster.clone(), same }),
             slots: cluster.slots.iter().map(|slot| self.slot_facts(cluster, slot)).collect(),
             instances: instances.collect(),
             volumes: self.volumes_named(name, named, effect.and_then(CloudEffect::volume)),
@@ -89,6 +93,7 @@ fn instance_facts(machine: &Machine, serves: bool) -> InstanceFacts {
         serves,
         state: machine.seen.state,
         retired: machine.seen.retired,
+        attempt: machine.seen.attempt(),
         settled: machine.settled,
         proven: machine.proven,
         interfered: machine.interfered,

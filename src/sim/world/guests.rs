@@ -101,7 +101,8 @@ impl State {
         self.stir(&machine.cluster);
     }
 
-    /// Judges that a member which comes back is who it was and knows what it knew.
+    /// Judges that a member which comes back is who it was and knows what it knew. Where a person has deleted a volume, what
+    /// is left may be an older copy that a person has made.
     fn recognise(&mut self, machine: &Machine, member: &MemberId, from: u64) {
         let (cluster, slot) = (&machine.cluster, &machine.seen.slot);
         let Some(record) = self.clusters.get_mut(cluster).and_then(|cluster| cluster.slots.get_mut(slot)) else {
@@ -111,7 +112,7 @@ impl State {
         let knew = record.applied;
         if was.as_ref().is_some_and(|was| was != member) {
             self.violate(cluster, Rule::SameMember, format!("{slot} came back as another member"));
-        } else if from < knew {
+        } else if from < knew && !self.faults.lost_a_volume {
             self.violate(cluster, Rule::SameData, format!("{slot} came back with {from} of {knew} entries"));
         }
     }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClusterName, InstanceId, MemberId, Owner, SlotName, VolumeId, Zone};
+use crate::make::UserData;
+use crate::observed::Origin;
 use crate::sim::chance::Chance;
 use crate::sim::claims::Claims;
 use crate::sim::ec2::{Due, Happened, Region, Span};
@@ -74,6 +76,8 @@ pub enum Amend {
     Delete(VolumeId),
     /// The instance is protected no more.
     Unprotect(InstanceId),
+    /// The tags that say what the instance was launched as are put back, and with them the user data that they vouch for.
+    Tags(InstanceId, Box<Origin>, UserData),
 }
 
 /// The end of an interference.
@@ -95,6 +99,8 @@ pub enum Undo {
 #[derive(Serialize, Deserialize)]
 pub struct Cluster {
     pub declared: Declared,
+    /// The last time at which other slots were declared than before.
+    pub declared_since: Millis,
     pub members: Members,
     /// The time of the members' next look around.
     pub next_look: Option<Millis>,
@@ -142,6 +148,9 @@ pub struct Controller {
     /// The rest that its own limit leaves for looking; none where it does not keep to one.
     #[serde(default)]
     pub share: Option<Share>,
+    /// The moment at which it last checked the age of what it then sent.
+    #[serde(skip)]
+    pub checked: Millis,
     /// The time of its last accepted write to each cluster.
     pub wrote: BTreeMap<ClusterName, Millis>,
     /// The controller is to die now, and to come back then.
@@ -163,7 +172,8 @@ pub struct Sender {
 impl Cluster {
     pub(super) fn of(spec: &ClusterSpec) -> Self {
         let members = Members::of(&spec.application);
-        Self { declared: Declared::of(spec), members, next_look: None, hidden_until: 0, slots: BTreeMap::new() }
+        let (declared, slots) = (Declared::of(spec), BTreeMap::new());
+        Self { declared, declared_since: 0, members, next_look: None, hidden_until: 0, slots }
     }
 
     /// Lists the declared slots.
@@ -219,7 +229,11 @@ impl State {
             cluster.slots.entry(slot.name.clone()).or_insert_with(empty);
         }
         cluster.members.expect(spec.slots.len());
-        cluster.declared = Declared::of(spec);
+        let declared = Declared::of(spec);
+        if declared.slots != cluster.declared.slots {
+            cluster.declared_since = self.now;
+        }
+        cluster.declared = declared;
         self.claims.declare(&spec.name);
         self.region.declare(spec);
     }
