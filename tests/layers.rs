@@ -94,7 +94,7 @@ const READERS: [(&str, &str); 3] =
     [("fs::read(", ""), ("fs::read_to_string(", ""), ("File::open(", "coordination/local")]; // a folder, to sync it
 
 /// Ways to show text that go past `input/text` and `cli/output`: what others wrote would steer a terminal.
-const SHOWERS: [&str; 5] = [".display()", "println!", "print!", "eprintln!", "eprint!"];
+const SHOWERS: [&str; 5] = ["display()", "println!", "print!", "eprintln!", "eprint!"];
 
 /// Modules that only decide on data: they cannot wait, fail or speak, and know no application and no SDK by name.
 const PURE: [&str; 2] = ["plan", "status"];
@@ -142,7 +142,7 @@ fn each_kind_of_violation_is_found() {
         (
             "src/cli/run.rs",
             "fn f() { path.display() }",
-            "says .display(): text is shown by src/input/text and src/cli/output",
+            "says display(): text is shown by src/input/text and src/cli/output",
         ),
         ("src/plan.rs", "const X: &str = \"Consul\";", "says consul, which a layer that only decides may not"),
         ("src/plan.rs", "fn autopilot() {}", "says autopilot, which a layer that only decides may not"),
