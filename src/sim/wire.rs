@@ -100,6 +100,7 @@ const ACTIONS: &[(Service, &str, Handler)] = &[
     (Ec2, "StartInstances", changes::start),
     (Ec2, "TerminateInstances", changes::terminate),
     (Ec2, "ModifyInstanceAttribute", changes::modify),
+    (Ec2, "AssignPrivateIpAddresses", changes::assign),
     (Ec2, "AttachVolume", moves::attach),
     (Ec2, "DetachVolume", moves::detach),
     (Ec2, "CreateVolume", moves::create),

@@ -6,10 +6,10 @@ use super::listing::Ids;
 use super::problem::Problem;
 use super::xml::Xml;
 use crate::action::CloudEffect;
-use crate::ids::{ClusterName, InstanceId, SlotName};
+use crate::ids::{ClusterName, InstanceId, InterfaceId, SlotName};
 use crate::observed::InstanceState;
 use crate::ports::Outcome;
-use crate::sim::ec2::Bucket;
+use crate::sim::ec2::{Bucket, Machine};
 
 /// `StopInstances`.
 pub fn stop(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
@@ -84,6 +84,32 @@ fn interfere(asked: &mut Asked, id: &InstanceId) {
     if let Some(machine) = asked.state.region.instances.get_mut(id) {
         machine.interfered = true;
     }
+}
+
+/// `AssignPrivateIpAddresses`, of one address, which may be taken from another interface.
+pub fn assign(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
+    let params = asked.params();
+    let interface = InterfaceId::from(params.required("NetworkInterfaceId")?);
+    let Some(address) = params.parsed("PrivateIpAddress.1")? else {
+        return params.required("PrivateIpAddress.1").map(|_| Vec::new());
+    };
+    if params.flag("AllowReassignment")? != Some(true) {
+        return Err(Problem::new(
+            "UnsupportedOperation",
+            "The simulated world assigns addresses with reassignment only",
+        ));
+    }
+    asked.begin(Bucket::Change, "assign-address", true)?;
+    let is_it = |machine: &&Machine| machine.seen.interface.as_ref().is_some_and(|own| own.id == interface);
+    let machine = asked.state.region.instances.values().find(is_it);
+    let missing = || Problem::new("InvalidNetworkInterfaceID.NotFound", format!("{interface} does not exist"));
+    let seen = machine.ok_or_else(missing)?.seen.clone();
+    let (cluster, slot) = place_of(asked, &seen.id)?;
+    let effect =
+        CloudEffect::AssignAddress { address, instance: seen.id, interface: interface.clone(), subnet: seen.subnet };
+    asked.change(&cluster, Some(&slot), &effect)?;
+    let assigned = vec![Xml::text("privateIpAddress", address)];
+    Ok(vec![Xml::text("networkInterfaceId", interface), Xml::set("assignedPrivateIpAddressesSet", [assigned])])
 }
 
 /// `ModifyInstanceAttribute`: protection, and what becomes of a volume when its instance ends.

@@ -217,9 +217,14 @@ fn network(seen: &Instance) -> Vec<Xml> {
     };
     let address = seen.address.map(|address| address.to_string()).unwrap_or_default();
     let attachment = [Xml::text("deviceIndex", 0), Xml::text("status", "attached")];
-    let addresses = [vec![Xml::text("privateIpAddress", &address), Xml::text("primary", true)]];
+    let written =
+        |address: String, primary: bool| vec![Xml::text("privateIpAddress", address), Xml::text("primary", primary)];
+    let secondary = seen.interface.iter().flat_map(|own| &own.secondary).map(|other| written(other.to_string(), false));
+    let addresses: Vec<_> = std::iter::once(written(address.clone(), true)).chain(secondary).collect();
+    let made_up = || format!("eni-0{}", crate::ids::digest(seen.id.as_bytes()));
+    let id = seen.interface.as_ref().map_or_else(made_up, |own| own.id.to_string());
     let interface = vec![
-        Xml::text("networkInterfaceId", format!("eni-0{}", crate::ids::digest(seen.id.as_bytes()))),
+        Xml::text("networkInterfaceId", id),
         Xml::text("subnetId", &seen.subnet),
         Xml::text("vpcId", VPC),
         Xml::text("status", "in-use"),
