@@ -22,6 +22,7 @@ mod check;
 mod fetch;
 #[path = "tools/format.rs"]
 mod format;
+#[allow(dead_code)] // tests/permissions.rs looks at kinds of resources too
 #[path = "tools/iam.rs"]
 mod iam;
 #[path = "tools/left_out.rs"]
