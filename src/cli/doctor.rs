@@ -28,7 +28,8 @@ Examples:
   hermitcrab doctor --cloud simulated
       The same for a simulated world, without an AWS account
 
-Permissions are asked about with DryRun: nothing is changed.
+Permissions are asked about with DryRun: nothing is changed. A line with · says what there is nothing to check of yet, or no
+way to ask about; nothing is wrong.
 
 Exit codes:
   0  nothing would block a rollout
@@ -80,7 +81,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     } else {
         document.clusters.iter().try_for_each(|examined| write(examined, &mut out.data))?;
     }
-    let well = document.clusters.iter().flat_map(|examined| &examined.checks).all(|c| c.verdict == Verdict::Good);
+    let well = !document.clusters.iter().flat_map(|examined| &examined.checks).any(Check::is_amiss);
     Ok(if well { desired.exit() } else { Exit::Error })
 }
 
@@ -92,13 +93,14 @@ fn write(examined: &Examined, out: &mut dyn Write) -> std::io::Result<()> {
             Verdict::Good => styled(GOOD, "✓"),
             Verdict::Bad => styled(BAD, "✗"),
             Verdict::Unknown => styled(SO_SO, "?"),
+            Verdict::Open => styled(DIM, "·"),
         };
         writeln!(out, "  {mark} {:width$}  {}", check.what, check.found)?;
         if let Some(hint) = &check.hint {
             writeln!(out, "    {:width$}  {}", "", styled(DIM, format!("hint: {hint}")))?;
         }
     }
-    let bad = examined.checks.iter().filter(|check| check.verdict != Verdict::Good).count();
+    let bad = examined.checks.iter().filter(|check| check.is_amiss()).count();
     match bad {
         0 => writeln!(out, "  nothing would block a rollout"),
         1 => writeln!(out, "  1 check did not pass"),

@@ -130,6 +130,8 @@ pub enum Allowed {
     No(String),
     /// Undecided, with the reason why nobody could say.
     Unknown(String),
+    /// Undecided, because there is no way to ask; with the reason.
+    CannotBeAsked(&'static str),
 }
 
 /// Lists the permissions that these clusters need, in the order of the table.

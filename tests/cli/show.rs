@@ -158,6 +158,38 @@ fn the_doctor_names_what_is_in_the_way_and_what_to_do_about_it() {
 }
 
 #[test]
+fn the_doctor_finds_nothing_in_the_way_of_a_cluster_that_is_still_to_be_made() {
+    let spec = prod();
+    let world = World::new(0, FaultLevel::None);
+    world.register_image(&spec.image, Payload::default());
+    let file = saved(&world);
+    check(
+        &["doctor", FILE, "--world", file.path().to_str().unwrap()],
+        expect![[r#"
+            consul-prod
+              ✓ account    a cloud without accounts
+              ✓ image      ami-0aaaaaaaaaaaaaaaa (x86_64)
+              · slots      nothing of it exists yet: a controller makes its 3 slots
+              · members    there are none yet to ask
+              ✓ claims     no slot is claimed
+              ✓ resources  no group, impairment, announced maintenance or DeleteOnTermination
+              nothing would block a rollout
+            exit 0
+        "#]],
+    );
+    // Of one that was made before, what is missing is missing.
+    world.settle(&spec);
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    for slot in &spec.slots {
+        world.instances_of(&spec.name, &slot.name).iter().for_each(|instance| world.terminate_instance(instance));
+    }
+    world.advance_to(after(world.now(), Duration::from_secs(300)));
+    let file = saved(&world);
+    let output = run(&["doctor", FILE, "--world", file.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn status_as_json_carries_its_version_and_one_moment_a_cluster() {
     let output = run(&[&["status", "desired-state", "-o", "json"], &SIMULATED[..]].concat());
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -1,6 +1,6 @@
 //! The checks of one look at a cluster; pure, so that each check can be tried.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -63,11 +63,22 @@ pub enum Verdict {
     Bad,
     /// The check could not be made.
     Unknown,
+    /// There is nothing to check yet, or no way to ask; nothing is wrong.
+    Open,
 }
 
 impl Check {
+    /// Says whether somebody has to look into it.
+    pub fn is_amiss(&self) -> bool {
+        matches!(self.verdict, Verdict::Bad | Verdict::Unknown)
+    }
+
     fn good(what: impl Into<String>, found: impl Into<String>) -> Self {
         Self { what: what.into(), verdict: Verdict::Good, found: found.into(), hint: None }
+    }
+
+    fn open(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Open, ..Self::good(what, found) }
     }
 
     fn bad(what: impl Into<String>, found: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -79,11 +90,12 @@ impl Check {
     }
 }
 
-/// Reports the granted permissions in one check, and each missing one in a check of its own.
+/// Reports the granted permissions in one check, each missing one in a check of its own, and those that nobody can ask about
+/// by the reason.
 pub fn permissions(asked: &[Asked]) -> Vec<Check> {
     let allowed = asked.iter().filter(|asked| asked.answer == Allowed::Yes).count();
     let others = asked.iter().filter_map(|Asked { action, why, answer }| match answer {
-        Allowed::Yes => None,
+        Allowed::Yes | Allowed::CannotBeAsked(_) => None,
         Allowed::No(said) => {
             let hint = format!("allow `{action}`, to {why}; `hermitcrab iam-policy` prints the whole policy");
             Some(Check::bad(*action, said, hint))
@@ -91,7 +103,20 @@ pub fn permissions(asked: &[Asked]) -> Vec<Check> {
         Allowed::Unknown(said) => Some(Check::unknown(*action, said, "ask again once EC2 answers")),
     });
     let summary = (allowed > 0).then(|| Check::good("permissions", format!("{allowed} of {} allowed", asked.len())));
-    summary.into_iter().chain(others).collect()
+    summary.into_iter().chain(others).chain(not_asked(asked)).collect()
+}
+
+fn not_asked(asked: &[Asked]) -> Vec<Check> {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for asked in asked {
+        if let Allowed::CannotBeAsked(why) = asked.answer {
+            *reasons.entry(why).or_default() += 1;
+        }
+    }
+    reasons
+        .into_iter()
+        .map(|(why, count)| Check::open("permissions", format!("{count} not asked about: {why}")))
+        .collect()
 }
 
 /// Compares the machine's clock with the cloud's. Deadlines, windows and freshness go by the machine's, signatures by both.
@@ -133,10 +158,18 @@ pub fn of(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
         Reading::Seen { value: view, .. } => {
             checks.push(account(spec, view));
             checks.push(image(&spec.image, view));
-            checks.extend(spec.slots.iter().map(|slot| serving(slot, view, seen)));
+            if is_new(view, &seen.claim) {
+                let found = format!("nothing of it exists yet: a controller makes its {} slots", spec.slots.len());
+                checks.push(Check::open("slots", found));
+            } else {
+                checks.extend(spec.slots.iter().map(|slot| serving(slot, view, seen)));
+            }
         }
     }
     match &seen.membership {
+        _ if seen.cloud.seen().is_some_and(|view| is_new(view, &seen.claim)) => {
+            checks.push(Check::open("members", "there are none yet to ask"));
+        }
         Reading::Unknown { why } => {
             let hint =
                 "check that the members run, that their port can be reached from here, and what the token may see";
@@ -147,6 +180,13 @@ pub fn of(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
     checks.push(claims(&seen.claim));
     checks.extend(resources(spec, seen));
     checks
+}
+
+/// Says whether the cluster was never made: nothing bears its tags, and its record remembers no slot.
+fn is_new(view: &CloudView, claim: &Reading<ClaimRecord>) -> bool {
+    let remembers = |record: &ClaimRecord| !record.initialised.is_empty() || record.ending.is_some();
+    let nothing = view.volumes.is_empty() && view.live_instances().next().is_none();
+    nothing && claim.seen().is_some_and(|record| !remembers(record))
 }
 
 fn claims(claim: &Reading<ClaimRecord>) -> Check {
@@ -272,7 +312,10 @@ fn resources(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
     let mut closed: Vec<Check> = look.slots.iter().filter_map(|slot| unsound(&look, slot)).collect();
     for slot in &look.slots {
         for (gate, finding) in gates::findings(&look, slot, &spec.image) {
-            let Some(hazard) = finding.hazard.filter(|_| RESOURCE_GATES.contains(&gate.name)) else { continue };
+            // Of a slot that is still to be made, nothing is missing.
+            let is_asked = RESOURCE_GATES.contains(&gate.name)
+                && (gate.name != GateName::VolumeMissing || slot_state::initialised(&look, slot));
+            let Some(hazard) = finding.hazard.filter(|_| is_asked) else { continue };
             let hint = hazard.hint().unwrap_or_else(|| format!("docs/gates.md says more about `{}`", gate.name));
             let check = Check::bad(gate.name.as_str(), hazard.to_string(), hint);
             if closed.iter().all(|known| known.found != check.found) {
@@ -338,15 +381,19 @@ mod tests {
             asked("ec2:DescribeInstances", Allowed::Yes),
             asked("ec2:StopInstances", Allowed::No("UnauthorizedOperation".to_owned())),
             asked("ec2:StartInstances", Allowed::Unknown("no answer".to_owned())),
+            asked("ec2:AttachVolume", Allowed::CannotBeAsked("nothing is there yet")),
+            asked("ec2:DetachVolume", Allowed::CannotBeAsked("nothing is there yet")),
         ]);
         let told: Vec<_> = checks.iter().map(|check| (check.what.as_str(), check.verdict)).collect();
         let expected = [
             ("permissions", Verdict::Good),
             ("ec2:StopInstances", Verdict::Bad),
             ("ec2:StartInstances", Verdict::Unknown),
+            ("permissions", Verdict::Open),
         ];
         assert_eq!(told, expected);
-        assert_eq!(checks[0].found, "1 of 3 allowed");
+        assert_eq!(checks[0].found, "1 of 5 allowed");
+        assert_eq!(checks[3].found, "2 not asked about: nothing is there yet");
         assert!(checks[1].hint.as_ref().unwrap().contains("take a member down"));
     }
 }

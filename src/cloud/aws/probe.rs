@@ -33,7 +33,15 @@ pub struct Identity {
 struct Subjects {
     instance: Option<String>,
     volume: Option<String>,
+    /// The launch template of the adopted group.
+    template: Option<String>,
 }
+
+/// Reasons for which nobody can ask.
+const NOTHING_YET: &str = "the cluster has no instance and volume yet to ask it of";
+const NO_TEMPLATE: &str = "the adopted group shows no launch template to ask it of";
+const NO_DRY_RUN_OF_IT: &str = "EC2 has no way to ask without doing it";
+const NO_DRY_RUN: &str = "Auto Scaling has no way to ask without doing it";
 
 impl<C: Clock> Aws<C> {
     /// Whose the credentials are.
@@ -89,14 +97,28 @@ impl<C: Clock> Aws<C> {
                     let call = call.attribute(types::InstanceAttributeName::DisableApiTermination);
                     read(self.ask(region, operation::DESCRIBE_INSTANCE_ATTRIBUTE, || call.clone().send()).await)
                 }
-                None => Allowed::Unknown("the cluster has no instance yet to ask it of".to_owned()),
+                None => Allowed::CannotBeAsked(NOTHING_YET),
             },
-            "AssignPrivateIpAddresses" => Allowed::Unknown("EC2 has no dry run of it".to_owned()),
+            "autoscaling:DescribeAutoScalingGroups" => {
+                let call = region.autoscaling.describe_auto_scaling_groups();
+                let call = call.set_auto_scaling_group_names(spec.capacity.group().map(|group| vec![group.to_owned()]));
+                let answer = self.ask(region, operation::DESCRIBE_AUTO_SCALING_GROUPS, || call.clone().send()).await;
+                let group = answer.as_ref().ok().and_then(|page| page.auto_scaling_groups().first());
+                let template = group.and_then(|group| group.launch_template()?.launch_template_id());
+                subjects.template = template.map(str::to_owned);
+                read(answer)
+            }
+            "AssignPrivateIpAddresses" => Allowed::CannotBeAsked(NO_DRY_RUN_OF_IT),
             name if name.starts_with("Describe") || name.starts_with("Get") => self.may_read(region, spec, name).await,
             "RunInstances" | "CreateVolume" => self.may_make(region, spec, action).await,
+            "CreateLaunchTemplateVersion" => match &subjects.template {
+                Some(template) => self.may_make_version(region, template).await,
+                None => Allowed::CannotBeAsked(NO_TEMPLATE),
+            },
+            name if name.starts_with("autoscaling:") => Allowed::CannotBeAsked(NO_DRY_RUN),
             name => match (&subjects.instance, &subjects.volume) {
                 (Some(instance), Some(volume)) => self.may_change(region, name, instance, volume).await,
-                _ => Allowed::Unknown("the cluster has no instance and volume yet to ask it of".to_owned()),
+                _ => Allowed::CannotBeAsked(NOTHING_YET),
             },
         }
     }
@@ -147,8 +169,18 @@ impl<C: Clock> Aws<C> {
                 let call = ec2.describe_availability_zones();
                 read(self.ask(region, operation::DESCRIBE_AVAILABILITY_ZONES, || call.clone().send()).await)
             }
+            "DescribeLaunchTemplateVersions" => {
+                let call = ec2.describe_launch_template_versions().versions("$Latest").dry_run(true);
+                self.dry(region, operation::DESCRIBE_LAUNCH_TEMPLATE_VERSIONS, call.send()).await
+            }
             _ => nobody_asks(name),
         }
+    }
+
+    async fn may_make_version(&self, region: &Region, template: &str) -> Allowed {
+        let call = region.ec2.create_launch_template_version().launch_template_id(template).source_version("$Default");
+        let call = call.launch_template_data(types::RequestLaunchTemplateData::builder().build()).dry_run(true);
+        self.dry(region, operation::CREATE_LAUNCH_TEMPLATE_VERSION, call.send()).await
     }
 
     async fn may_make(&self, region: &Region, spec: &ClusterSpec, action: &str) -> Allowed {

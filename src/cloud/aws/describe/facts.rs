@@ -162,7 +162,7 @@ impl<C: Clock> Aws<C> {
         let texts: Vec<_> = wanted.iter().map(Ipv4Addr::to_string).collect();
         let mut used = Vec::new();
         for some in texts.chunks(MOST_VALUES) {
-            let found = all(async |token| {
+            let found = all(DESCRIBE_NETWORK_INTERFACES, async |token| {
                 let call = region.ec2.describe_network_interfaces();
                 let call = call.filters(filter("addresses.private-ip-address", some)).set_next_token(token);
                 let page = self.ask(region, DESCRIBE_NETWORK_INTERFACES, || call.clone().send()).await?;
