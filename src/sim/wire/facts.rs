@@ -22,7 +22,8 @@ pub fn images(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let filters = Filters::read(&params, &IMAGE_FILTERS)?;
     let page = Page::read(&params, &ids, &filters, [1, 1_000])?;
     let owners = params.list("Owner");
-    (params.flag("IncludeDeprecated")?, params.flag("IncludeDisabled")?);
+    params.flag("IncludeDeprecated")?;
+    params.flag("IncludeDisabled")?;
     asked.begin(Bucket::Describe, "look", false)?;
     let is_ours = |owner: &String| owner == "self" || *owner == asked.face.account;
     let ours = owners.is_empty() || owners.iter().any(is_ours);

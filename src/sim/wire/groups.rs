@@ -218,7 +218,8 @@ pub fn untag(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
 fn resume_tag(params: &Params) -> Result<(String, String), Problem> {
     let tag = params.below("Tags").below("member").below("1");
     let (key, group) = (tag.required("Key")?, tag.required("ResourceId")?);
-    (tag.take("ResourceType"), tag.flag("PropagateAtLaunch")?);
+    tag.take("ResourceType");
+    tag.flag("PropagateAtLaunch")?;
     let value = tag.text("Value");
     if key == RESUME {
         Ok((group, value))
