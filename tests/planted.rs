@@ -132,7 +132,7 @@ fn every_value_and_key_of_desired_state_is_harmless_wherever_it_is_shown() {
     for (place, text) in all {
         fs::write(&file, &text).unwrap();
         // A file that is refused is refused alike by all of them.
-        let is_accepted = hermitcrab::spec::load::load(&[file.clone()]).specs().next().is_some();
+        let is_accepted = hermitcrab::spec::load::load(std::slice::from_ref(&file)).specs().next().is_some();
         let lines =
             readers(path).into_iter().filter(|line| is_accepted || ["validate", "plan", "run"].contains(&&*line[0]));
         harmless(folder.path(), lines.map(|line| (place.clone(), line)));
@@ -150,10 +150,14 @@ fn every_argument_and_variable_of_every_command_is_harmless() {
         let name = command.get_name();
         for argument in command.get_arguments().filter(|argument| argument.get_action().takes_values()) {
             for value in [PLANTED, &address] {
-                let words = match argument.get_long() {
+                let mut words = match argument.get_long() {
                     Some(long) => vec![name.to_owned(), format!("--{long}={value}")],
                     None => vec![name.to_owned(), value.to_owned()],
                 };
+                // A daemon would go on for ever.
+                if name == "run" && argument.get_id() != "timeout" {
+                    words.extend(["--once".to_owned(), "--timeout=2s".to_owned()]);
+                }
                 lines.push((argument.get_id().to_string(), words));
                 if let Some(variable) = argument.get_env() {
                     let variable = variable.to_str().unwrap().to_owned();

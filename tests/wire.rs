@@ -71,6 +71,18 @@ fn a_dry_run_changes_nothing_and_says_that_it_would_have() {
 }
 
 #[test]
+fn an_interface_is_found_by_its_address_and_names_its_instance() {
+    let stage = Stage::new();
+    let id = stage.all("DescribeInstances", &[], "instanceId").remove(0);
+    let address = stage.all("DescribeInstances", &[("InstanceId.1", &id)], "privateIpAddress").remove(0);
+    let by_address = [("Filter.1.Name", "addresses.private-ip-address"), ("Filter.1.Value.1", &*address)];
+    assert_eq!(stage.all("DescribeNetworkInterfaces", &by_address, "instanceId"), [&*id]);
+    let unknown = [("NetworkInterfaceId.1", "eni-0123456789abcdef0")];
+    let missing = (400, "InvalidNetworkInterfaceID.NotFound".to_owned());
+    assert_eq!(stage.refusal("DescribeNetworkInterfaces", &unknown), missing);
+}
+
+#[test]
 fn a_call_too_many_is_throttled_until_the_bucket_fills_again() {
     let stage = Stage::new();
     let statuses: Vec<u16> = (0..101).map(|_| stage.ask("DescribeVolumes", &[]).0).collect();

@@ -179,7 +179,8 @@ impl<C: Clock> Aws<C> {
 
     async fn may_make_version(&self, region: &Region, template: &str) -> Allowed {
         let call = region.ec2.create_launch_template_version().launch_template_id(template).source_version("$Default");
-        let call = call.launch_template_data(types::RequestLaunchTemplateData::builder().build()).dry_run(true);
+        let call = call.launch_template_data(types::RequestLaunchTemplateData::builder().build());
+        let call = call.client_token("hermitcrab-doctor").dry_run(true);
         self.dry(region, operation::CREATE_LAUNCH_TEMPLATE_VERSION, call.send()).await
     }
 

@@ -97,6 +97,23 @@ fn kind(name: &str) -> Listed {
     Listed { id: name.to_owned(), xml, facts, tags: Tags::new() }
 }
 
+/// `DescribeSubnets`: the world has subnets by name alone, so that there are none to describe.
+pub fn subnets(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
+    let params = asked.params();
+    let ids = Ids::read(&params, "SubnetId", "subnet", "InvalidSubnetID.Malformed")?;
+    let filters = Filters::read(&params, &["subnet-id"])?;
+    let page = Page::read(&params, &ids, &filters, [5, 1_000])?;
+    asked.begin(Bucket::Describe, "look", false)?;
+    Ok(page.cut("subnetSet", ids.pick(Vec::new(), "InvalidSubnetID.NotFound")?, |listed| listed.xml))
+}
+
+/// `GetSubnetCidrReservations`: nothing is reserved.
+pub fn reservations(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
+    asked.params().required("SubnetId")?;
+    asked.begin(Bucket::Describe, "look", false)?;
+    Ok(vec![Xml::set("subnetIpv4CidrReservationSet", []), Xml::set("subnetIpv6CidrReservationSet", [])])
+}
+
 /// `DescribeAvailabilityZones`: those that slots are declared in, and those in trouble.
 pub fn zones(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let params = asked.params();

@@ -3,9 +3,9 @@
 use super::asked::Asked;
 use super::listing::{Filters, Ids, Listed, Page};
 use super::problem::Problem;
-use super::tags;
+use super::tags::{self, Tags};
 use super::xml::Xml;
-use crate::ids::ClusterName;
+use crate::ids::{ClusterName, InstanceId};
 use crate::observed::tags::CLUSTER;
 use crate::observed::{AttachmentPhase, Checks, Device, Instance, InstanceState, VolumeState};
 use crate::sim::ec2::{Bucket, Machine};
@@ -210,37 +210,77 @@ fn reason(seen: &Instance) -> Option<Xml> {
     Some(Xml::group("stateReason", [Xml::text("code", code), Xml::text("message", said)]))
 }
 
-fn network(seen: &Instance) -> Vec<Xml> {
-    let groups = || {
-        let groups = seen.make.security_groups.iter();
-        Xml::set("groupSet", groups.map(|id| vec![Xml::text("groupId", id), Xml::text("groupName", id)]))
-    };
-    let address = seen.address.map(|address| address.to_string()).unwrap_or_default();
-    let attachment = [Xml::text("deviceIndex", 0), Xml::text("status", "attached")];
+/// The interface of an instance: as itself, which names the instance as its holder, or within the instance.
+fn interface(seen: &Instance, holder: Option<&InstanceId>) -> Vec<Xml> {
+    let address = address_of(seen);
+    let attachment = [Xml::text("deviceIndex", 0), Xml::text("status", "attached")].into_iter();
+    let attachment = attachment.chain(holder.map(|id| Xml::text("instanceId", id)));
     let written =
         |address: String, primary: bool| vec![Xml::text("privateIpAddress", address), Xml::text("primary", primary)];
     let secondary = seen.interface.iter().flat_map(|own| &own.secondary).map(|other| written(other.to_string(), false));
     let addresses: Vec<_> = std::iter::once(written(address.clone(), true)).chain(secondary).collect();
-    let made_up = || format!("eni-0{}", crate::ids::digest(seen.id.as_bytes()));
-    let id = seen.interface.as_ref().map_or_else(made_up, |own| own.id.to_string());
-    let interface = vec![
-        Xml::text("networkInterfaceId", id),
+    vec![
+        Xml::text("networkInterfaceId", interface_id(seen)),
         Xml::text("subnetId", &seen.subnet),
         Xml::text("vpcId", VPC),
         Xml::text("status", "in-use"),
         Xml::text("privateIpAddress", &address),
         Xml::text("sourceDestCheck", true),
-        groups(),
+        groups(seen),
         Xml::group("attachment", attachment),
         Xml::set("privateIpAddressesSet", addresses),
-    ];
+    ]
+}
+
+fn interface_id(seen: &Instance) -> String {
+    let made_up = || format!("eni-0{}", crate::ids::digest(seen.id.as_bytes()));
+    seen.interface.as_ref().map_or_else(made_up, |own| own.id.to_string())
+}
+
+fn address_of(seen: &Instance) -> String {
+    seen.address.map(|address| address.to_string()).unwrap_or_default()
+}
+
+fn groups(seen: &Instance) -> Xml {
+    let groups = seen.make.security_groups.iter();
+    Xml::set("groupSet", groups.map(|id| vec![Xml::text("groupId", id), Xml::text("groupName", id)]))
+}
+
+const INTERFACE_FILTERS: [&str; 4] =
+    ["addresses.private-ip-address", "attachment.instance-id", "network-interface-id", "subnet-id"];
+
+/// `DescribeNetworkInterfaces`: those of instances that are not terminated. The world has no others.
+pub fn interfaces(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
+    let params = asked.params();
+    let ids = Ids::read(&params, "NetworkInterfaceId", "eni", "InvalidNetworkInterfaceId.Malformed")?;
+    let filters = Filters::read(&params, &INTERFACE_FILTERS)?;
+    let page = Page::read(&params, &ids, &filters, [5, 1_000])?;
+    asked.begin(Bucket::Describe, "look", false)?;
+    let live = asked.state.region.instances.values().filter(|machine| machine.seen.state.is_live());
+    let all = live.map(|machine| listed_interface(&machine.seen)).collect();
+    let found = ids.pick(all, "InvalidNetworkInterfaceID.NotFound")?.into_iter();
+    let found = found.filter(|listed| filters.find(listed)).collect();
+    Ok(page.cut("networkInterfaceSet", found, |listed| listed.xml))
+}
+
+fn listed_interface(seen: &Instance) -> Listed {
+    let secondary = seen.interface.iter().flat_map(|own| &own.secondary).map(ToString::to_string);
+    let addresses = seen.address.map(|address| address.to_string()).into_iter().chain(secondary);
+    let mut facts: Vec<_> = addresses.map(|address| ("addresses.private-ip-address", address)).collect();
+    facts.push(("attachment.instance-id", seen.id.to_string()));
+    facts.push(("network-interface-id", interface_id(seen)));
+    facts.push(("subnet-id", seen.subnet.clone()));
+    Listed { id: interface_id(seen), xml: interface(seen, Some(&seen.id)), facts, tags: Tags::new() }
+}
+
+fn network(seen: &Instance) -> Vec<Xml> {
     vec![
         Xml::text("subnetId", &seen.subnet),
         Xml::text("vpcId", VPC),
-        Xml::text("privateIpAddress", &address),
+        Xml::text("privateIpAddress", address_of(seen)),
         Xml::text("sourceDestCheck", true),
-        groups(),
-        Xml::set("networkInterfaceSet", [interface]),
+        groups(seen),
+        Xml::set("networkInterfaceSet", [interface(seen, None)]),
     ]
 }
 

@@ -40,15 +40,6 @@ impl Xml {
         Self::group(name, entries.into_iter().map(|entry| Self::group("member", entry)))
     }
 
-    /// Finds the text of the first element of that name within this one.
-    #[cfg(test)]
-    pub fn find(&self, name: &str) -> Option<&str> {
-        match &self.content {
-            Content::Text(text) => (self.name == name).then_some(text.as_str()),
-            Content::Elements(elements) => elements.iter().find_map(|element| element.find(name)),
-        }
-    }
-
     fn write_to(&self, writer: &mut Writer<Vec<u8>>) -> io::Result<()> {
         let element = writer.create_element(self.name);
         match &self.content {
