@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Generation, ImageId, digest};
+use crate::input::text;
 
 /// The settings that make an instance what it is, apart from its place and its tags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -177,7 +178,7 @@ impl fmt::Display for Field {
 
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} → {}", self.field, self.is, self.wanted)
+        write!(f, "{} {} → {}", self.field, text::clean(&self.is), self.wanted)
     }
 }
 

@@ -30,7 +30,9 @@ const HOSTILE: [(&str, Plant); 13] = [
     ("what was kept of findings", |folder| {
         for entry in fs::read_dir("fuzz/corpus/desired_state").unwrap() {
             let path = entry.unwrap().path();
-            fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+            let text = fs::read(&path).unwrap();
+            let text = String::from_utf8_lossy(&text).replace("consul-prod", "hostile");
+            fs::write(folder.join(path.file_name().unwrap()), text).unwrap();
         }
     }),
     ("slots that are text, as large as a file may be", |folder| {

@@ -1,5 +1,7 @@
 //! `man`: prints the manual page.
 
+use crate::input::text;
+
 use super::{Exit, Failure, Output};
 
 const EXAMPLES: &str = "\
@@ -28,6 +30,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             let known = names.collect::<Vec<_>>().join(", ");
             let found = whole.find_subcommand(name).cloned();
             found.ok_or_else(|| {
+                let name = text::clean(&text::without_passwords(name)).into_owned();
                 Failure::new(format!("there is no command `{name}`")).hint(format!("the commands are {known}"))
             })?
         }

@@ -16,10 +16,11 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The same for text of several lines, which stay lines. None of them is a command to the runner of a workflow.
+/// The same for text of several lines, which stay lines. None of them is a command to the runner of a workflow, or a mark by
+/// which a pipeline finds its comment.
 pub fn clean_lines(text: &str) -> String {
     let line = |line: &str| match line.trim_start() {
-        command if command.starts_with("::") || command.starts_with("##[") => format!("| {}", clean(command)),
+        command if ["::", "##[", "<!--"].iter().any(|one| command.starts_with(one)) => format!("| {}", clean(command)),
         _ => clean(line).into_owned(),
     };
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
@@ -85,9 +86,9 @@ pub fn without_passwords(text: &str) -> String {
     clean + rest
 }
 
-/// The path as clean text.
+/// The path as clean text. Somebody may have given an address in place of a path.
 pub fn path(path: &Path) -> String {
-    clean(&path.to_string_lossy()).into_owned()
+    clean(&without_passwords(&path.to_string_lossy())).into_owned()
 }
 
 /// A way in which a character is not what is seen.

@@ -84,6 +84,7 @@ impl Stage {
             user_data_text: Some("#!/bin/sh\necho hello\n".to_owned()),
             zone: slot.zone.clone(),
             subnet: slot.subnet.clone(),
+            address: None,
             tags: spec.instance.tags.clone(),
             owner: Owner::from(OWNER),
             generation: spec.generation(),

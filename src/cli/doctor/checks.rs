@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cloud::permissions::{Allowed, Asked};
 use crate::ids::{ImageId, InstanceId, SlotName};
+use crate::input::text;
 use crate::observed::{
     ClaimRecord, CloudView, Health, Instance, InstanceState, Membership, Observation, Pruning, Reading,
 };
@@ -74,7 +75,8 @@ impl Check {
     }
 
     fn good(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { what: what.into(), verdict: Verdict::Good, found: found.into(), hint: None }
+        let found = text::clean(&found.into()).into_owned();
+        Self { what: what.into(), verdict: Verdict::Good, found, hint: None }
     }
 
     fn open(what: impl Into<String>, found: impl Into<String>) -> Self {
