@@ -1,5 +1,5 @@
-//! Every call that the program makes of AWS, on every resource that AWS authorises it on. `tests/aws.rs` holds what the adapter sends
-//! to the tags and the resources that are named here.
+//! Every call that the program makes of AWS, on every resource that AWS authorises it on. The list is written down from the
+//! adapter's code: nothing compares it with what is sent.
 
 use serde_json::{Value, json};
 
