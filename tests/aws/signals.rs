@@ -110,6 +110,11 @@ async fn empty() -> Endpoint {
     ] {
         endpoint.instead(action, format!("<{action}Response><requestId>r</requestId><{list}/></{action}Response>"));
     }
+    // A rehearsal begins with another image.
+    let (head, rest) = include_str!("recorded/images.xml").split_once("<imagesSet>").unwrap();
+    let (images, tail) = rest.split_once("</imagesSet>").unwrap();
+    let other = images.replace("ami-0aaaaaaaaaaaaaaaa", "ami-0bbbbbbbbbbbbbbbb");
+    endpoint.instead("DescribeImages", format!("{head}<imagesSet>{images}{other}</imagesSet>{tail}"));
     endpoint
 }
 

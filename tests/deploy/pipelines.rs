@@ -86,7 +86,9 @@ fn files_of_any_name_are_planned_rehearsed_and_promoted() {
     for (number, name) in ODD.into_iter().enumerate() {
         for folder in ["prod", "staging"] {
             let text = cluster(folder, OLD).replace("name: consul-", &format!("name: odd-{number}-"));
-            fs::write(desk.work().join(format!("desired-state/{folder}/{name}.yaml")), text).unwrap();
+            let folder = desk.work().join("desired-state").join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(format!("{name}.yaml")), text).unwrap();
         }
     }
     desk.commit_all("odd names");
