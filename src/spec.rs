@@ -13,6 +13,7 @@ use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeId, V
 use crate::make::Make;
 
 pub mod application;
+mod cidr;
 pub mod load;
 mod made;
 pub mod raw;
@@ -22,6 +23,7 @@ pub mod window;
 pub mod words;
 
 pub use application::{ApplicationSpec, ConsulSpec, Lag, LeaderGoes, PruningGuard, Rules, Scheme};
+pub use cidr::Cidr;
 pub use made::Made;
 pub use window::{Window, WindowKind};
 

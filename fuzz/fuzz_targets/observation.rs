@@ -1,4 +1,4 @@
-//! What is seen of a cluster, and what the planner makes of it.
+//! Observations of a cluster, and the planner's answers to them.
 #![no_main]
 
 #[path = "../../tests/hostile/properties.rs"]

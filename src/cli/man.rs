@@ -30,7 +30,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             let known = names.collect::<Vec<_>>().join(", ");
             let found = whole.find_subcommand(name).cloned();
             found.ok_or_else(|| {
-                let name = text::clean(&text::without_passwords(name)).into_owned();
+                let name = text::argument(name);
                 Failure::new(format!("there is no command `{name}`")).hint(format!("the commands are {known}"))
             })?
         }

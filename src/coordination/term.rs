@@ -44,6 +44,13 @@ pub(super) async fn stand_by<H>(
     }
 }
 
+/// Tells of a lease that could not be given up.
+pub(super) fn tell_given_up<T>(given_up: Result<T, PortError>) {
+    if let Err(error) = given_up {
+        tracing::warn!(error = %error, "the lease could not be given up; it expires by itself");
+    }
+}
+
 /// The time for which a lease is ours, by our own clock.
 pub(super) struct Term {
     /// The time for which the lease lasts without renewal.

@@ -10,6 +10,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+use super::text::is_utf16;
+
 const KIB: usize = 1024;
 /// A desired-state file: one cluster needs a few KiB.
 pub const DESIRED_STATE: usize = 256 * KIB;
@@ -67,9 +69,7 @@ pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 /// Reads a regular file that has at most `limit` bytes and is UTF-8.
 pub fn read_text(path: &Path, limit: usize) -> io::Result<String> {
     let not_utf8 = |error: std::string::FromUtf8Error| {
-        // PowerShell's `>` writes UTF-16, with a mark of its order of bytes.
-        let is_utf16 = error.as_bytes().starts_with(&[0xff, 0xfe]) || error.as_bytes().starts_with(&[0xfe, 0xff]);
-        let what = if is_utf16 { "UTF-16: save it as UTF-8" } else { "not UTF-8" };
+        let what = if is_utf16(error.as_bytes()) { "UTF-16: save it as UTF-8" } else { "not UTF-8" };
         io::Error::new(io::ErrorKind::InvalidData, what)
     };
     String::from_utf8(read(path, limit)?).map_err(not_utf8)

@@ -86,9 +86,24 @@ pub fn without_passwords(text: &str) -> String {
     clean + rest
 }
 
-/// The path as clean text. Somebody may have given an address in place of a path.
+/// Says whether bytes are UTF-16, as PowerShell's `>` writes it, by the mark of the order of its bytes.
+pub fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
+}
+
+/// Text without the byte-order mark that PowerShell and some editors put before it.
+pub fn without_mark(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}')
+}
+
+/// An argument as clean text. Somebody may have given an address, whatever was asked for.
+pub fn argument(text: &str) -> String {
+    clean(&without_passwords(text)).into_owned()
+}
+
+/// The path as clean text.
 pub fn path(path: &Path) -> String {
-    clean(&without_passwords(&path.to_string_lossy())).into_owned()
+    argument(&path.to_string_lossy())
 }
 
 /// A way in which a character is not what is seen.

@@ -80,8 +80,7 @@ impl Instance {
 
     /// Lists the secondary private addresses that are not the fixed one of its member.
     pub fn secondary_beside_fixed(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        let secondary = self.interface.iter().flat_map(|interface| interface.secondary.iter().copied());
-        secondary.filter(|address| Some(*address) != self.fixed_address)
+        self.interface.iter().flat_map(|interface| interface.beside(self.fixed_address))
     }
 
     /// Gives the address at which its member's peers are to find it.
@@ -219,6 +218,13 @@ pub struct Interface {
     pub id: InterfaceId,
     /// The secondary private addresses: those that can be moved to another interface of the same subnet.
     pub secondary: BTreeSet<Ipv4Addr>,
+}
+
+impl Interface {
+    /// Lists the secondary addresses that are not the fixed one.
+    pub fn beside(&self, fixed: Option<Ipv4Addr>) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.secondary.iter().copied().filter(move |address| Some(*address) != fixed)
+    }
 }
 
 /// A data volume as its instance shows it.

@@ -39,6 +39,8 @@ pub const GROUP: &str = "aws:autoscaling:groupName";
 
 /// The longest value that EC2 takes.
 pub const LONGEST: usize = 256;
+/// The prefixes of the keys that are ours or AWS's own.
+const KEPT: [&str; 2] = ["hermitcrab:", "aws:"];
 
 /// Lists the tags that make a resource part of a cluster's slot.
 pub fn place(cluster: &ClusterName, slot: &SlotName) -> BTreeMap<String, String> {
@@ -65,4 +67,16 @@ pub fn slots(slots: &BTreeSet<SlotName>) -> BTreeMap<String, String> {
     }
     let key = |index: usize| if index == 0 { SLOTS.to_owned() } else { format!("{SLOTS}:{}", index + 1) };
     values.into_iter().enumerate().map(|(index, value)| (key(index), value)).collect()
+}
+
+/// Reads the slots that have ever been initialised, from all of the tags that they are written in.
+pub fn slots_in(tags: &BTreeMap<String, String>) -> BTreeSet<SlotName> {
+    let parts = tags.iter().filter(|(key, _)| *key == SLOTS || key.starts_with(&format!("{SLOTS}:")));
+    parts.flat_map(|(_, value)| value.split_whitespace()).map(SlotName::from).collect()
+}
+
+/// Gives the tags that are neither ours nor AWS's own.
+pub fn others(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let is_other = |key: &str| !KEPT.iter().any(|prefix| key.starts_with(prefix));
+    tags.iter().filter(|(key, _)| is_other(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }

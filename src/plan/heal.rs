@@ -41,8 +41,7 @@ pub fn repair(look: &Look<'_>) -> Option<Plan> {
 
 /// Says whether a slot other than this one has lost its instance, and could be healed now if the claim were free.
 pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
-    let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
-    others.into_iter().any(|other| match slot_state(look, other) {
+    look.others(slot).any(|other| match slot_state(look, other) {
         SlotState::Vacant { left } => matches!(look.unless_set_back(fill(look, other, left)), Plan::Act(..)),
         _ => false,
     })
@@ -52,15 +51,13 @@ pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
 /// who have an instance that runs with their volumes.
 pub fn could_elect_with(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     let serves = |other: &SlotLook<'_>, it: &Instance| it.state == InstanceState::Running && other.all_on(look, &it.id);
-    let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
-    let serving = others.filter(|other| other.live().any(|instance| serves(other, instance))).count();
+    let serving = look.others(slot).filter(|other| other.live().any(|instance| serves(other, instance))).count();
     serving + 1 >= look.needed()
 }
 
 /// Finds what keeps another slot down until a person has acted.
 pub fn stalled_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Plan> {
-    let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
-    let mut plans = others.filter_map(|other| for_slot(look, other));
+    let mut plans = look.others(slot).filter_map(|other| for_slot(look, other));
     plans.find(|plan| matches!(plan, Plan::Stalled(_)))
 }
 
@@ -303,8 +300,7 @@ pub fn remedy(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<(Generation, Image
 /// Says whether the spec's generation has settled in a slot other than this one.
 fn has_settled_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     let is_wanted = |volume: &Volume| volume.settled.as_ref().is_some_and(|s| s.generation == look.generation);
-    let others = look.slots.iter().filter(|other| other.spec.name != slot.spec.name);
-    others.into_iter().any(|other| other.present().any(|(_, volume)| is_wanted(volume)))
+    look.others(slot).any(|other| other.present().any(|(_, volume)| is_wanted(volume)))
 }
 
 /// Says whether EC2 shows the spec's image and does not show that one.

@@ -127,6 +127,11 @@ impl<'a> Look<'a> {
         self.slots.iter().find(|slot| slot.spec.name == *name)
     }
 
+    /// Lists all slots but this one.
+    pub fn others<'l>(&'l self, than: &'l SlotLook<'a>) -> impl Iterator<Item = &'l SlotLook<'a>> {
+        self.slots.iter().filter(|slot| slot.spec.name != than.spec.name)
+    }
+
     /// Finds where a volume is, if both views agree.
     pub fn place(&self, volume: &'a Volume) -> Place<'a> {
         let listed_by = |id: &InstanceId| {

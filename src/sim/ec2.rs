@@ -39,6 +39,7 @@ pub use region::{Fresh, Region};
 pub use shown::{Moments, OLDEST, OLDEST_TAGS};
 pub use throttle::Bucket;
 pub use troubles::Move;
+pub use view::architecture;
 
 /// A call that changes something.
 #[derive(Clone, Copy)]

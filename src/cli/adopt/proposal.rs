@@ -145,9 +145,7 @@ fn lost(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Vec<Strin
             ),
         }
     });
-    let is_fixed = |address: &Ipv4Addr| slot.address == Some(*address);
-    let secondary = candidate.interface.iter().flat_map(|interface| &interface.secondary);
-    let secondary = secondary.filter(|address| !is_fixed(address));
+    let secondary = candidate.interface.iter().flat_map(|interface| interface.beside(slot.address));
     let secondary = secondary.map(|address| format!("secondary private address {address}"));
     let beyond = candidate.beyond.iter().cloned().chain(secondary);
     let beyond = beyond.map(|beyond| format!("{beyond}: no file declares it, and a replacement has none"));

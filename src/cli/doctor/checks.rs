@@ -153,6 +153,7 @@ pub fn addresses(found: Vec<(SlotName, Result<String, String>)>) -> Vec<Check> {
 /// Makes every check that one look allows.
 pub fn of(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
     let mut checks = Vec::new();
+    let is_new = seen.cloud.seen().is_some_and(|view| is_new(view, &seen.claim));
     match &seen.cloud {
         Reading::Unknown { why } => {
             checks.push(Check::bad("cloud", why, "check the credentials, the region and the network"));
@@ -160,7 +161,7 @@ pub fn of(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
         Reading::Seen { value: view, .. } => {
             checks.push(account(spec, view));
             checks.push(image(&spec.image, view));
-            if is_new(view, &seen.claim) {
+            if is_new {
                 let found = format!("nothing of it exists yet: a controller makes its {} slots", spec.slots.len());
                 checks.push(Check::open("slots", found));
             } else {
@@ -169,9 +170,7 @@ pub fn of(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
         }
     }
     match &seen.membership {
-        _ if seen.cloud.seen().is_some_and(|view| is_new(view, &seen.claim)) => {
-            checks.push(Check::open("members", "there are none yet to ask"));
-        }
+        _ if is_new => checks.push(Check::open("members", "there are none yet to ask")),
         Reading::Unknown { why } => {
             let hint =
                 "check that the members run, that their port can be reached from here, and what the token may see";

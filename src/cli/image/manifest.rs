@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::ids::ImageId;
+use crate::input::text::without_mark;
 use crate::spec::load::why_no_image;
 
 #[derive(Deserialize)]
@@ -78,8 +79,7 @@ impl ManifestError {
 
 /// Finds the image that the last run made for a region.
 pub fn image(text: &str, region: &str, build: Option<&str>) -> Result<ImageId, ManifestError> {
-    let manifest: Manifest =
-        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(ManifestError::NotAManifest)?;
+    let manifest: Manifest = serde_json::from_str(without_mark(text)).map_err(ManifestError::NotAManifest)?;
     let last = |build: &&Build| !build.packer_run_uuid.is_empty() && build.packer_run_uuid == manifest.last_run_uuid;
     let last: Vec<_> = manifest.builds.iter().filter(last).collect();
     if last.is_empty() {

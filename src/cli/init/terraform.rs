@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::input::text::without_mark;
+
 use super::draft::{Field, Given, Slot};
 
 /// An output that Terraform should have.
@@ -93,8 +95,7 @@ struct Output {
 
 /// Reads each of the expected outputs. Other outputs are ignored.
 pub fn read(json: &str) -> Result<Vec<Read>, TerraformError> {
-    // PowerShell writes a byte-order mark into the files that it makes.
-    let json = json.trim_start_matches('\u{feff}');
+    let json = without_mark(json);
     let outputs: BTreeMap<String, Output> = serde_json::from_str(json).map_err(|error| why_not(json, error))?;
     if outputs.is_empty() {
         return Err(TerraformError::NoOutputs);

@@ -76,7 +76,8 @@ const CODES: &[(Meaning, &[&str])] = &[
         "InvalidClientToken", "InvalidFilter", "InvalidNextToken", "InvalidPaginationToken", "MalformedQueryString",
         "InvalidEndpointException", "InvalidRequest", "InvalidSubnet", "VPCIdNotSpecified", "DefaultVpcDoesNotExist",
         "InvalidLaunchTemplateId.Malformed", "InvalidQueryParameter", "AlreadyExists",
-        "InvalidIPAddress.InUse", "InvalidNetworkInterface.InUse", "InvalidNetworkInterfaceID.Malformed", "NoSuchVersion", "VolumeTypeNotAvailableInZone", "UnknownVolumeType",
+        "InvalidIPAddress.InUse", "InvalidNetworkInterface.InUse", "InvalidNetworkInterfaceId.Malformed", "NoSuchVersion",
+        "VolumeTypeNotAvailableInZone", "UnknownVolumeType",
     ]),
     (Failed(TokenSpent), &["IdempotentParameterMismatch", "IdempotentInstanceTerminated"]),
     (Failed(Unreachable), &[

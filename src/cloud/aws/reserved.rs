@@ -11,7 +11,7 @@ use super::operation::{DESCRIBE_SUBNETS, GET_SUBNET_CIDR_RESERVATIONS};
 use super::{Aws, Region};
 use crate::ids::SlotName;
 use crate::ports::Clock;
-use crate::spec::ClusterSpec;
+use crate::spec::{Cidr, ClusterSpec};
 
 impl<C: Clock> Aws<C> {
     /// Says of each fixed address where it lies, or what is wrong with its place.
@@ -54,10 +54,7 @@ impl<C: Clock> Aws<C> {
 
 /// Says whether an address lies in a CIDR block.
 fn holds(block: &str, address: Ipv4Addr) -> bool {
-    let parsed = block.split_once('/').and_then(|(first, length)| {
-        Some((u32::from(first.parse::<Ipv4Addr>().ok()?), length.parse::<u32>().ok().filter(|length| *length <= 32)?))
-    });
-    parsed.is_some_and(|(first, length)| (first ^ u32::from(address)).checked_shr(32 - length).unwrap_or(0) == 0)
+    Cidr::of(block).is_some_and(|block| block.holds(address))
 }
 
 #[cfg(test)]

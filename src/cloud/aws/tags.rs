@@ -6,15 +6,13 @@ use std::net::Ipv4Addr;
 use aws_sdk_ec2::types::Tag;
 
 use crate::ids::{Attempt, SlotName};
+use crate::observed::tags;
 
 pub use crate::observed::tags::{
     ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GUEST, IMAGE, ISOLATES_COPIES, OWNER, REJECTED, RETIRED, SLOT,
-    SLOTS, USER_DATA, VOLUME,
+    USER_DATA, VOLUME,
 };
 pub(super) use crate::observed::tags::{GROUP, place, slots, volume_of_guest};
-
-/// Prefixes of the tag keys that are ours or AWS's own.
-const KEPT: [&str; 2] = ["hermitcrab:", "aws:"];
 
 /// One resource's tags.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,14 +67,12 @@ impl Tags {
 
     /// The slots that have ever been initialised, from all of the tags that they are written in.
     pub(super) fn slots(&self) -> BTreeSet<SlotName> {
-        let parts = self.0.iter().filter(|(key, _)| *key == SLOTS || key.starts_with(&format!("{SLOTS}:")));
-        parts.flat_map(|(_, value)| value.split_whitespace()).map(SlotName::from).collect()
+        tags::slots_in(&self.0)
     }
 
     /// Tags that are neither ours nor AWS's own.
     pub(super) fn others(&self) -> BTreeMap<String, String> {
-        let other = |key: &str| !KEPT.iter().any(|prefix| key.starts_with(prefix));
-        self.0.iter().filter(|(key, _)| other(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+        tags::others(&self.0)
     }
 }
 
@@ -99,7 +95,7 @@ mod tests {
     fn a_few_slots_fit_into_one_tag() {
         let some: BTreeSet<SlotName> = ["b", "a", "c"].map(SlotName::from).into();
         let tags = slots(&some);
-        assert_eq!(tags, [(SLOTS.to_owned(), "a b c".to_owned())].into());
+        assert_eq!(tags, [(tags::SLOTS.to_owned(), "a b c".to_owned())].into());
         assert_eq!(read(&tags).slots(), some);
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Bucket;
 use super::objects::{Objects, Version};
-use crate::coordination::term::{Acquired, Term, stand_by};
+use crate::coordination::term::{Acquired, Term, stand_by, tell_given_up};
 use crate::input::text;
 use crate::ports::{Clock, ErrorKind, PortError};
 use crate::time::{Timestamp, elapsed};
@@ -113,9 +113,7 @@ impl<C: Clock> Turn<C> {
     /// Gives the lease up, so that nobody has to wait for it. If that fails, it expires.
     pub(in crate::coordination) async fn release(self) {
         let given_up = Record { holder: None, ..self.record.borrow().clone() };
-        if let Err(error) = self.replace("give up the lease", &given_up).await {
-            tracing::warn!(error = %error, "the lease could not be given up; it expires by itself");
-        }
+        tell_given_up(self.replace("give up the lease", &given_up).await);
     }
 
     async fn replace(&self, doing: &str, next: &Record) -> Result<bool, PortError> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Consul, Link};
-use crate::coordination::term::{Acquired, Term, stand_by};
+use crate::coordination::term::{Acquired, Term, stand_by, tell_given_up};
 use crate::http::Server;
 use crate::ports::{Clock, PortError};
 
@@ -113,8 +113,6 @@ impl<C: Clock> Session<C> {
         // The key is released first, or Consul would hold it back as if its holder had been lost.
         let released = self.link.put(doing, &lease, &[("release", &self.id)], Vec::new()).await;
         let ended = self.link.put(doing, &path, &[], Vec::new()).await;
-        if let Err(error) = released.and(ended) {
-            tracing::warn!(error = %error, "the lease could not be given up; it expires by itself");
-        }
+        tell_given_up(released.and(ended));
     }
 }

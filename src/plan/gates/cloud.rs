@@ -97,7 +97,7 @@ pub(super) fn scheduled_event(q: &Question<'_, '_>) -> Finding {
     let horizon = after(q.look.now, q.look.limits.maintenance);
     let own = q.slot.live().filter_map(|instance| Some(instance.announced_stop()?.not_before)).min();
     let comes_first = |event: &ScheduledEvent| own.is_none_or(|own| event.not_before < own);
-    let others = q.look.slots.iter().filter(|slot| slot.spec.name != q.slot.spec.name);
+    let others = q.look.others(q.slot);
     let event =
         others.flat_map(|slot| slot.live().map(move |instance| (slot, instance))).find_map(|(slot, instance)| {
             let event =

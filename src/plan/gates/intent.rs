@@ -94,8 +94,7 @@ pub(super) fn not_rehearsed(q: &Question<'_, '_>) -> Finding {
 /// Refuses a generation that failed in one slot, in every other.
 pub(super) fn generation_rejected(q: &Question<'_, '_>) -> Finding {
     let generation = &q.look.generation;
-    let rejecting = q.look.slots.iter().filter(|slot| slot.rejected_here(generation));
-    let rejecting: Vec<_> = rejecting.collect();
+    let rejecting: Vec<_> = q.look.slots.iter().filter(|slot| slot.rejected_here(generation)).collect();
     let slots: Vec<_> = rejecting.iter().map(|slot| slot.spec.name.clone()).collect();
     let places: Option<Vec<_>> = rejecting.iter().map(|slot| slot.rejected_in_place_of(generation)).collect();
     let in_place_of = places.and_then(|places| places.first().map(|instance| instance.id.clone()));
@@ -139,8 +138,7 @@ pub(super) fn claim_held(q: &Question<'_, '_>) -> Finding {
 }
 
 pub(super) fn another_replacement(q: &Question<'_, '_>) -> Finding {
-    let others = q.look.slots.iter().filter(|slot| slot.spec.name != q.slot.spec.name);
-    let busy = others.filter(|slot| !matches!(slot_state(q.look, slot), SlotState::Serving(_)));
+    let busy = q.look.others(q.slot).filter(|slot| !matches!(slot_state(q.look, slot), SlotState::Serving(_)));
     let slots: Vec<_> = busy.map(|slot| slot.spec.name.clone()).collect();
     let value = format!("slots without one serving instance: {}", listed(&slots));
     let hazard = (!slots.is_empty()).then_some(Hazard::AnotherReplacement { slots });

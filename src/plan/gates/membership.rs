@@ -6,15 +6,13 @@
 use crate::ids::{MemberId, SlotName};
 use crate::observed::{Health, Member, Pruning, Reading};
 use crate::plan::answer::Hazard;
-use crate::plan::look::SlotLook;
 use crate::time::{Human, after, elapsed};
 
 use super::question::{Finding, Question, finding, listed, not_asked};
 
 /// The other slots, each with its member if it has one.
 fn others<'q, 'a>(q: &'q Question<'_, 'a>) -> impl Iterator<Item = (&'q SlotName, Option<&'a Member>)> {
-    let other = |slot: &&'q SlotLook<'a>| slot.spec.name != q.slot.spec.name;
-    q.look.slots.iter().filter(other).map(|slot| (&slot.spec.name, slot.member))
+    q.look.others(q.slot).map(|slot| (&slot.spec.name, slot.member))
 }
 
 /// Says whether the slot's own member already counts for nothing, so that replacing it cannot make things worse.

@@ -49,9 +49,8 @@ impl Region {
         interface: &InterfaceId,
         allow_reassignment: bool,
     ) -> Result<Outcome, Refusal> {
-        let is_it = |machine: &&Machine| machine.seen.interface.as_ref().is_some_and(|own| own.id == *interface);
         let unknown = || Refusal::new(ErrorKind::NotFound, "InvalidNetworkInterfaceID.NotFound");
-        let seen = self.instances.values().find(is_it).ok_or_else(unknown)?.seen.clone();
+        let seen = self.machine_at(interface).ok_or_else(unknown)?.seen.clone();
         if seen.has(address) {
             return Ok(Outcome::AlreadySo);
         }
@@ -109,6 +108,12 @@ impl Region {
         if machine.booted {
             self.happens(Happened::GuestLooks(id.clone()));
         }
+    }
+
+    /// Finds the instance whose primary network interface that is.
+    pub fn machine_at(&self, interface: &InterfaceId) -> Option<&Machine> {
+        let is_it = |machine: &&Machine| machine.seen.interface.as_ref().is_some_and(|own| own.id == *interface);
+        self.instances.values().find(is_it)
     }
 
     /// Finds the instance that has an address as a secondary one.

@@ -26,7 +26,8 @@ impl Region {
         {
             return known.clone();
         }
-        let instance_types = wanted.instance_types.iter().map(|kind| (kind.clone(), architectures(kind))).collect();
+        let of_type = |kind: &String| (kind.clone(), [architecture(kind).to_owned()].into());
+        let instance_types = wanted.instance_types.iter().map(of_type).collect();
         let xen_types = wanted.instance_types.iter().filter(|kind| runs_on_xen(kind)).cloned().collect();
         let catalogue = Arc::new(Catalogue {
             images,
@@ -143,10 +144,9 @@ fn runs_on_xen(instance_type: &str) -> bool {
     ["t1", "t2", "m1", "m2", "m3", "m4", "c1", "c3", "c4", "r3", "r4", "i2", "x1", "x1e"].contains(&family)
 }
 
-/// Graviton families bear a `g` after their number, as in `m7g.large`.
-fn architectures(instance_type: &str) -> BTreeSet<String> {
+/// Names the architecture of a type: Graviton families bear a `g` after their number, as in `m7g.large`.
+pub fn architecture(instance_type: &str) -> &'static str {
     let family = instance_type.split('.').next().unwrap_or_default();
     let attributes = family.trim_start_matches(|c: char| c.is_ascii_alphabetic());
-    let word = if attributes.contains('g') { "arm64" } else { "x86_64" };
-    BTreeSet::from([word.to_owned()])
+    if attributes.contains('g') { "arm64" } else { "x86_64" }
 }

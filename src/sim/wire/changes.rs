@@ -9,7 +9,7 @@ use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId, InterfaceId, SlotName};
 use crate::observed::InstanceState;
 use crate::ports::Outcome;
-use crate::sim::ec2::{Bucket, Machine};
+use crate::sim::ec2::Bucket;
 
 /// `StopInstances`.
 pub fn stop(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
@@ -100,10 +100,8 @@ pub fn assign(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
         ));
     }
     asked.begin(Bucket::Change, "assign-address", true)?;
-    let is_it = |machine: &&Machine| machine.seen.interface.as_ref().is_some_and(|own| own.id == interface);
-    let machine = asked.state.region.instances.values().find(is_it);
     let missing = || Problem::new("InvalidNetworkInterfaceID.NotFound", format!("{interface} does not exist"));
-    let seen = machine.ok_or_else(missing)?.seen.clone();
+    let seen = asked.state.region.machine_at(&interface).ok_or_else(missing)?.seen.clone();
     let (cluster, slot) = place_of(asked, &seen.id)?;
     let effect =
         CloudEffect::AssignAddress { address, instance: seen.id, interface: interface.clone(), subnet: seen.subnet };

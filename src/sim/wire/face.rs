@@ -26,6 +26,11 @@ impl Default for Face {
 }
 
 impl Face {
+    /// Says whether an owner that a request names is this account.
+    pub fn is_account(&self, owner: &str) -> bool {
+        owner == "self" || owner == self.account
+    }
+
     /// Gives the instant of the world that a reader's clock comes to.
     pub fn world_at(&self, now: Timestamp) -> Timestamp {
         after(instant(0), elapsed(now, self.origin).mul_f64(self.speed))

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::asked::Asked;
-use super::instances::{ROOT_DEVICE, architecture};
+use super::instances::ROOT_DEVICE;
 use super::listing::{Filters, Ids, Listed, Page};
 use super::problem::Problem;
 use super::tags::{self, Tags};
 use super::xml::Xml;
 use crate::observed::tags::{GUEST, ISOLATES_COPIES};
-use crate::sim::ec2::Bucket;
+use crate::sim::ec2::{Bucket, architecture};
 
 const IMAGE_FILTERS: [&str; 4] = ["image-id", "state", "architecture", "owner-id"];
 const TYPE_FILTERS: [&str; 3] = ["instance-type", "hypervisor", "processor-info.supported-architecture"];
@@ -25,8 +25,7 @@ pub fn images(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     params.flag("IncludeDeprecated")?;
     params.flag("IncludeDisabled")?;
     asked.begin(Bucket::Describe, "look", false)?;
-    let is_ours = |owner: &String| owner == "self" || *owner == asked.face.account;
-    let ours = owners.is_empty() || owners.iter().any(is_ours);
+    let ours = owners.is_empty() || owners.iter().any(|owner| asked.face.is_account(owner));
     let all = asked.state.region.images.keys().map(|id| image(&asked.face.account, id)).collect();
     let found = ids.pick(all, "InvalidAMIID.NotFound")?.into_iter();
     let found = found.filter(|listed| ours && filters.find(listed)).collect();

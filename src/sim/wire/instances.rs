@@ -8,7 +8,7 @@ use super::xml::Xml;
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::tags::CLUSTER;
 use crate::observed::{AttachmentPhase, Checks, Device, Instance, InstanceState, VolumeState};
-use crate::sim::ec2::{Bucket, Machine};
+use crate::sim::ec2::{Bucket, Machine, architecture};
 use crate::sim::words::OUTSIDER;
 
 /// The device that every image boots from.
@@ -183,12 +183,6 @@ fn described(asked: &Asked, shown: &Shown, tags: &tags::Tags) -> Vec<Xml> {
     xml
 }
 
-/// Names the architecture of a type: Graviton families bear a `g` after their number.
-pub fn architecture(kind: &str) -> &'static str {
-    let family = kind.split('.').next().unwrap_or_default();
-    if family.trim_start_matches(|c: char| c.is_ascii_alphabetic()).contains('g') { "arm64" } else { "x86_64" }
-}
-
 /// Says who brought the instance to its state, and when, as EC2 says it of stops and ends.
 fn transition(asked: &Asked, seen: &Instance) -> String {
     if matches!(seen.state, InstanceState::Pending | InstanceState::Running) {
@@ -233,8 +227,7 @@ fn interface(seen: &Instance, holder: Option<&InstanceId>) -> Vec<Xml> {
 }
 
 fn interface_id(seen: &Instance) -> String {
-    let made_up = || format!("eni-0{}", crate::ids::digest(seen.id.as_bytes()));
-    seen.interface.as_ref().map_or_else(made_up, |own| own.id.to_string())
+    seen.interface.as_ref().map(|own| own.id.to_string()).unwrap_or_default()
 }
 
 fn address_of(seen: &Instance) -> String {
@@ -254,7 +247,7 @@ pub fn interfaces(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let params = asked.params();
     let ids = Ids::read(&params, "NetworkInterfaceId", "eni", "InvalidNetworkInterfaceId.Malformed")?;
     let filters = Filters::read(&params, &INTERFACE_FILTERS)?;
-    let page = Page::read(&params, &ids, &filters, [5, 1_000])?;
+    let page = Page::read(&params, &ids, &filters, PAGES)?;
     asked.begin(Bucket::Describe, "look", false)?;
     let live = asked.state.region.instances.values().filter(|machine| machine.seen.state.is_live());
     let all = live.map(|machine| listed_interface(&machine.seen)).collect();

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::asked::Asked;
 use super::facts::is_type;
-use super::instances::{self, architecture};
+use super::instances;
 use super::params::Params;
 use super::problem::Problem;
 use super::tags::{self, Tags};
@@ -17,7 +17,7 @@ use crate::ids::{Generation, ImageId, Owner, Token, Zone};
 use crate::make::{Make, UserData};
 use crate::observed::tags::{GENERATION, OWNER, USER_DATA};
 use crate::ports::Outcome;
-use crate::sim::ec2::Bucket;
+use crate::sim::ec2::{Bucket, architecture};
 
 /// As many bytes as user data may have.
 const USER_DATA_LIMIT: usize = 16_384;

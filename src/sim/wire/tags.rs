@@ -1,6 +1,6 @@
 //! Tags, as the world's records have them and as they come with requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::notes::Notes;
 use super::params::Params;
@@ -9,9 +9,10 @@ use super::xml::Xml;
 use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeId, VolumeName};
 use crate::make::UserData;
 use crate::observed::tags::{
-    ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GROUP, IMAGE, OWNER, REJECTED, RETIRED, SLOT, SLOTS, USER_DATA,
-    VOLUME, place, slots, volume_of_guest,
+    ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GROUP, IMAGE, OWNER, REJECTED, RETIRED, SLOT, USER_DATA, VOLUME,
+    place, slots, volume_of_guest,
 };
+pub use crate::observed::tags::{others, slots_in};
 use crate::observed::{Instance, Origin, Settled, Snapshot, SnapshotPurpose, Volume};
 use crate::sim::ec2::{Disk, Machine};
 use crate::time::clock;
@@ -88,25 +89,10 @@ pub fn name<T: for<'a> From<&'a str>>(tags: &Tags, key: &str) -> Option<T> {
     said(tags, key).map(T::from)
 }
 
-/// Keeps the tags that are not ours.
-pub fn others(tags: &Tags) -> Tags {
-    tags.iter().filter(|(key, _)| !is_ours(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-fn is_ours(key: &str) -> bool {
-    key.starts_with("hermitcrab:") || key.starts_with("aws:")
-}
-
 /// Lists the volumes that a guest is told of.
 pub fn volumes_of_guest(tags: &Tags) -> BTreeMap<VolumeName, VolumeId> {
     let named = tags.iter().filter_map(|(key, id)| Some((key.strip_prefix(VOLUME)?.strip_prefix(':')?, id)));
     named.map(|(name, id)| (VolumeName::from(name), VolumeId::from(id.as_str()))).collect()
-}
-
-/// Lists the slots that have ever been initialised.
-pub fn slots_in(tags: &Tags) -> BTreeSet<SlotName> {
-    let parts = tags.iter().filter(|(key, _)| *key == SLOTS || key.starts_with(&format!("{SLOTS}:")));
-    parts.flat_map(|(_, value)| value.split_whitespace()).map(SlotName::from).collect()
 }
 
 /// Writes the tags of an instance.

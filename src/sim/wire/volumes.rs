@@ -214,8 +214,7 @@ pub fn snapshots(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let page = Page::read(&params, &ids, &filters, PAGES)?;
     let owners = params.list("Owner");
     asked.begin(Bucket::Describe, "look", false)?;
-    let is_ours = |owner: &String| owner == "self" || *owner == asked.face.account;
-    let ours = owners.is_empty() || owners.iter().any(is_ours);
+    let ours = owners.is_empty() || owners.iter().any(|owner| asked.face.is_account(owner));
     let all = all_snapshots(asked).iter().map(|(of, seen)| snapshot_listed(asked, of, seen)).collect();
     let found = ids.pick(all, "InvalidSnapshot.NotFound")?.into_iter();
     let found = found.filter(|listed| ours && filters.find(listed)).collect();

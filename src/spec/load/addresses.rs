@@ -3,14 +3,8 @@
 use std::net::Ipv4Addr;
 
 use super::meaning::{Meaning, bytes, written};
+use crate::spec::Cidr;
 use crate::spec::raw::{self, Text};
-
-/// A CIDR block.
-#[derive(Clone, Copy)]
-struct Block {
-    first: u32,
-    last: u32,
-}
 
 impl Meaning<'_, '_> {
     /// Says which fixed address a slot has; `None` after a problem was reported.
@@ -27,7 +21,7 @@ impl Meaning<'_, '_> {
             },
         )?;
         let address: Ipv4Addr = address.parse().ok()?;
-        if let Some(why) = block.and_then(|block| block.objection(address)) {
+        if let Some(why) = block.and_then(|block| objection(block, address)) {
             let cidr = written(&raw.cidr).unwrap_or_default();
             self.report
                 .error(bytes(text), format!("`{address}` {why} `{cidr}`"))
@@ -37,18 +31,18 @@ impl Meaning<'_, '_> {
         Some(Some(address))
     }
 
-    /// Reads the block of a subnet. EC2 has blocks from /16 to /28.
-    fn block(&mut self, text: &Text) -> Option<Option<Block>> {
+    /// Reads the block of a slot's subnet; `None` after a problem was reported.
+    fn block(&mut self, text: &Text) -> Option<Option<Cidr>> {
         if text.is_none() {
             return Some(None);
         }
         let cidr = self.valid(
             text,
-            |text| Block::of(text).is_some(),
+            |text| of_subnet(text).is_some(),
             |text| format!("`{text}` is no CIDR block of a subnet"),
             |_| "give its first address and its size, from /16 to /28, e.g. `10.0.1.0/24`".to_owned(),
         )?;
-        Some(Block::of(&cidr))
+        Some(of_subnet(&cidr))
     }
 
     /// Reports two slots with one address, and slots without one beside others that have one.
@@ -82,23 +76,18 @@ fn is_host(address: Ipv4Addr) -> bool {
     !is_kept && (1..240).contains(&address.octets()[0])
 }
 
-impl Block {
-    fn of(text: &str) -> Option<Self> {
-        let (first, length) = text.split_once('/')?;
-        let first = u32::from(first.parse::<Ipv4Addr>().ok()?);
-        let length: u32 = length.parse().ok().filter(|length| (16..=28).contains(length))?;
-        let hosts = u32::MAX >> length;
-        (first & hosts == 0).then_some(Self { first, last: first | hosts })
-    }
+/// Reads the block of a subnet, which EC2 has from /16 to /28.
+fn of_subnet(text: &str) -> Option<Cidr> {
+    Cidr::of(text).filter(|block| (16..=28).contains(&block.length) && block.begins_as_written())
+}
 
-    /// Says why an address is none of the block that an instance could have.
-    fn objection(&self, address: Ipv4Addr) -> Option<&'static str> {
-        let address = u32::from(address);
-        match address.checked_sub(self.first) {
-            Some(0..=3) => Some("is one of the first four addresses of"),
-            Some(_) if address == self.last => Some("is the last address of"),
-            Some(_) if address < self.last => None,
-            Some(_) | None => Some("is not in"),
-        }
+/// Says why an address is none of the block that an instance could have.
+fn objection(block: Cidr, address: Ipv4Addr) -> Option<&'static str> {
+    let address = u32::from(address);
+    match address.checked_sub(block.first()) {
+        Some(0..=3) => Some("is one of the first four addresses of"),
+        Some(_) if address == block.last() => Some("is the last address of"),
+        Some(_) if address < block.last() => None,
+        Some(_) | None => Some("is not in"),
     }
 }

@@ -3,7 +3,7 @@
 use super::find::cause;
 use super::meaning::{Meaning, bytes};
 use crate::input::file::{self, Refusal};
-use crate::input::text::{Unseen, unseen};
+use crate::input::text::{Unseen, is_utf16, unseen, without_mark};
 use crate::spec::raw::Text;
 
 /// The ways in which user data begins that cloud-init acts on; <https://cloudinit.readthedocs.io/en/latest/explanation/format.html>.
@@ -37,11 +37,11 @@ impl Meaning<'_, '_> {
         let read = file::read_below(&path, &self.found.root, file::USER_DATA);
         let problem = match read.map(String::from_utf8) {
             Ok(Ok(user_data)) => {
-                let user_data = user_data.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
+                let user_data = without_mark(&user_data).replace("\r\n", "\n").replace('\r', "\n");
                 return self.is_user_data(at, &user_data).then_some(user_data);
             }
             Ok(Err(error)) => {
-                let wide = error.as_bytes().starts_with(b"\xff\xfe") || error.as_bytes().starts_with(b"\xfe\xff");
+                let wide = is_utf16(error.as_bytes());
                 let zipped = error.as_bytes().starts_with(b"\x1f\x8b");
                 let hint = match (wide, zipped) {
                     (true, _) => "it is UTF-16, as PowerShell writes it; save the file as UTF-8",

@@ -72,7 +72,13 @@ fn member(seen: &Instance) -> Result<(InstanceId, GroupMember), Unreadable> {
 pub(super) fn lifecycle(state: Option<&LifecycleState>) -> Result<Lifecycle, Unreadable> {
     use LifecycleState as Word;
     Ok(match state.ok_or_else(|| Unreadable::UnknownWord("it has no state in its group".to_owned()))? {
-        Word::Pending | Word::PendingWait | Word::PendingProceed => Lifecycle::Joining,
+        Word::Pending
+        | Word::PendingWait
+        | Word::PendingProceed
+        | Word::ReplacingRootVolume
+        | Word::ReplacingRootVolumeWait
+        | Word::ReplacingRootVolumeProceed
+        | Word::RootVolumeReplaced => Lifecycle::Joining,
         Word::InService => Lifecycle::InService,
         Word::EnteringStandby | Word::Standby => Lifecycle::Standby,
         Word::Terminating
@@ -83,14 +89,7 @@ pub(super) fn lifecycle(state: Option<&LifecycleState>) -> Result<Lifecycle, Unr
         | Word::Quarantined
         | Word::Detaching
         | Word::Detached => Lifecycle::Leaving,
-        // The SDK does not have every word of these yet.
-        other => match other.as_str() {
-            "ReplacingRootVolume"
-            | "ReplacingRootVolume:Wait"
-            | "ReplacingRootVolume:Proceed"
-            | "RootVolumeReplaced" => Lifecycle::Joining,
-            word => return Err(unknown_word("state in its group", word)),
-        },
+        other => return Err(unknown_word("state in its group", other.as_str())),
     })
 }
 

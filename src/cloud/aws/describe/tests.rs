@@ -135,9 +135,9 @@ fn an_odd_snapshot_holds_its_cluster_alone() {
 fn an_odd_group_holds_its_cluster_alone_and_names_the_member() {
     let word = |seen: &mut Seen| {
         let member = &mut seen.groups[0].group.instances.as_mut().unwrap()[0];
-        member.lifecycle_state = Some(LifecycleState::ReplacingRootVolume);
+        member.lifecycle_state = Some("Hibernating".into());
     };
-    let why = "i-consul: its state in its group is `ReplacingRootVolume`, which is not known here";
+    let why = "i-consul: its state in its group is `Hibernating`, which is not known here";
     assert_eq!(odd(word), only("servers-consul", why));
     let refused = |seen: &mut Seen| seen.groups[0].versions = Err("its launch template cannot be read".to_owned());
     assert_eq!(odd(refused), only("servers-consul", "its launch template cannot be read"));
