@@ -74,7 +74,8 @@ async fn written_once() {
     assert_eq!(claims.read(&name()).await.unwrap(), ClaimRecord::default());
 }
 
-/// moto compares and writes in two steps when it makes an object, so the first one is there before the race.
+/// moto compares and writes in two steps when it makes an object, so the first one is there before the race. It fails at times
+/// to read what is being replaced: whoever read is to read again.
 async fn race() {
     make("race");
     open("race").write(&name(), &claim(&ClaimRecord::default())).await.unwrap();
@@ -84,7 +85,10 @@ async fn race() {
         runtime.block_on(async {
             let (claims, mut won) = (open("race"), 0);
             while won < wanted {
-                let record = claims.read(&name()).await.unwrap();
+                let record = match claims.read(&name()).await {
+                    Err(error) if error.kind == ErrorKind::Unreachable => continue,
+                    record => record.unwrap(),
+                };
                 match claims.write(&name(), &claim(&record)).await.unwrap() {
                     Outcome::Done => won += 1,
                     outcome => assert!(matches!(outcome, Outcome::Changed { .. }), "{outcome:?}"),

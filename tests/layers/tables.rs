@@ -28,7 +28,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("rehearsal",             &["answer", "look"]),
     ("approval",              &["drift", "look", "slot_state"]),
     ("gates/question",        &["answer", "look"]),
-    ("gates/membership",      &["answer", "look", "gates/question"]),
+    ("gates/membership",      &["answer", "gates/question"]),
     ("gates/cloud",           &["answer", "look", "gates/question"]),
     ("gates/creation",        &["answer", "look", "slot_state", "gates/question"]),
     ("gates/group",           &["answer", "group", "gates/question"]),
