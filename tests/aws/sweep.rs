@@ -8,7 +8,7 @@ use hermitcrab::observed::Sweep;
 use hermitcrab::ports::{Clock, Cloud, ErrorKind, PortError};
 use libtest_mimic::Trial;
 
-use crate::endpoint::{DATE, Endpoint};
+use crate::endpoint::{Asked, DATE, Endpoint};
 use crate::fixture::{TestClock, open, spec, wanted};
 
 pub fn trials() -> Vec<Trial> {
@@ -19,6 +19,8 @@ pub fn trials() -> Vec<Trial> {
         crate::trial("checks_are_looked_at_while_they_are_waited_for", checks_are_looked_at_while_they_are_waited_for),
         crate::trial("what_moves_slowly_is_asked_for_every_minute", what_moves_slowly_is_asked_for_every_minute),
         crate::trial("one_unknown_id_hides_no_status", one_unknown_id_hides_no_status),
+        crate::trial("one_unknown_image_hides_no_other", one_unknown_image_hides_no_other),
+        crate::trial("an_image_that_is_nowhere_is_missing", an_image_that_is_nowhere_is_missing),
         crate::trial(
             "a_state_that_nobody_knows_holds_its_own_cluster",
             a_state_that_nobody_knows_holds_its_own_cluster,
@@ -162,6 +164,27 @@ async fn what_moves_slowly_is_asked_for_every_minute() {
     assert_eq!(times("DescribeImages"), 3);
     assert_eq!(times("DescribeInstanceTypes"), 1, "a type does not change");
     assert_eq!(times("GetCallerIdentity"), 1, "an account seldom does");
+}
+
+async fn one_unknown_image_hides_no_other() {
+    let endpoint = recorded().await;
+    endpoint.answers("DescribeInstances", INSTANCES).first_refuses("DescribeImages", 400, "InvalidAMIID.NotFound");
+    let seen = look(&open(&now(), Some(&endpoint.url)).await).await.unwrap();
+    let asked = endpoint.asked_for("DescribeImages");
+    let named = |asked: &Asked| (1..).take_while(|n| !asked.get(&format!("ImageId.{n}")).is_empty()).count();
+    let named: Vec<_> = asked.iter().map(named).collect();
+    assert_eq!((named.len(), named[0]), (3, named[1] + named[2]), "the two halves of those that were refused");
+    assert!(seen.catalogue.images.contains_key(&"ami-0aaaaaaaaaaaaaaaa".into()));
+}
+
+async fn an_image_that_is_nowhere_is_missing() {
+    let endpoint = recorded().await;
+    endpoint.answers("DescribeInstances", INSTANCES);
+    for _ in 0..20 {
+        endpoint.first_refuses("DescribeImages", 400, "InvalidAMIID.NotFound");
+    }
+    let seen = look(&open(&now(), Some(&endpoint.url)).await).await.unwrap();
+    assert!(seen.catalogue.images.is_empty());
 }
 
 async fn one_unknown_id_hides_no_status() {

@@ -224,7 +224,7 @@ fn image(id: &ImageId, view: &CloudView) -> Check {
         Some(image) if image.state.is_available() => Check::good("image", format!("{id} ({})", image.architecture)),
         Some(image) => Check::bad("image", format!("{id} is {}", image.state), "commit an image that is available"),
         None => {
-            let hint = "check the id, the region, and that the image is shared with this account";
+            let hint = "check the id and the region, that the image is shared with this account, and the account's Allowed AMIs";
             Check::bad("image", format!("{id} does not exist, or may not be seen"), hint)
         }
     }

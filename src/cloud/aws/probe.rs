@@ -21,6 +21,9 @@ use crate::spec::ClusterSpec;
 /// The smallest page that any `Describe*` call gives.
 const SMALLEST_PAGE: i32 = 5;
 
+/// As many volumes as are looked through for one of the instance's.
+const PAGE_OF_VOLUMES: i32 = 100;
+
 /// Whose the credentials are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -32,9 +35,16 @@ pub struct Identity {
 #[derive(Default)]
 struct Subjects {
     instance: Option<String>,
+    /// Of the instance, where it has one: EC2 may look at the zone and the attachment before it answers.
     volume: Option<String>,
     /// The launch template of the adopted group.
     template: Option<String>,
+}
+
+impl Subjects {
+    fn has(&self, volume: &types::Volume) -> bool {
+        volume.attachments().iter().any(|at| at.instance_id().is_some() && at.instance_id() == self.instance.as_deref())
+    }
 }
 
 /// Reasons for which nobody can ask.
@@ -85,10 +95,11 @@ impl<C: Clock> Aws<C> {
                 read(answer)
             }
             "DescribeVolumes" => {
-                let call = region.ec2.describe_volumes().filters(of_cluster(spec)).max_results(SMALLEST_PAGE);
+                let call = region.ec2.describe_volumes().filters(of_cluster(spec)).max_results(PAGE_OF_VOLUMES);
                 let answer = self.ask(region, operation::DESCRIBE_VOLUMES, || call.clone().send()).await;
-                let found = answer.as_ref().ok().and_then(|page| page.volumes().first()?.volume_id());
-                subjects.volume = found.map(str::to_owned);
+                let volumes = answer.as_ref().map(|page| page.volumes()).unwrap_or_default();
+                let found = volumes.iter().find(|volume| subjects.has(volume)).or(volumes.first());
+                subjects.volume = found.and_then(types::Volume::volume_id).map(str::to_owned);
                 read(answer)
             }
             "DescribeInstanceAttribute" => match &subjects.instance {
@@ -157,7 +168,7 @@ impl<C: Clock> Aws<C> {
                 read(self.ask(region, operation::GET_SUBNET_CIDR_RESERVATIONS, || call.clone().send()).await)
             }
             "DescribeImages" => {
-                let call = ec2.describe_images().filters(filter("image-id", [&*spec.image]));
+                let call = ec2.describe_images().owners("self").max_results(SMALLEST_PAGE);
                 read(self.ask(region, operation::DESCRIBE_IMAGES, || call.clone().send()).await)
             }
             "DescribeInstanceTypes" => {

@@ -98,7 +98,8 @@ impl Hazard {
             }
             Self::GenerationRejected { .. } => "commit another image (or other instance settings)".into(),
             Self::ImageUnavailable { .. } => {
-                "check the id, the region, and that the image is shared with this account".into()
+                "check the id and the region, that the image is shared with this account, and the account's Allowed AMIs"
+                    .into()
             }
             Self::TypeUnsuitable { .. } => "commit another `type`: one on Nitro that the region has".into(),
             Self::DeviceTaken { .. } => {

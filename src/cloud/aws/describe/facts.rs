@@ -6,6 +6,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_ec2::types;
+
 use super::super::convert::{self, VolumeWarnings};
 use super::super::error::Failure;
 use super::super::operation::{
@@ -25,6 +27,9 @@ const LIFE: Duration = Duration::from_secs(60);
 const LIFE_OF_ABSENCE: Duration = Duration::from_secs(10);
 /// For how long the account is. Credentials change when somebody logs in elsewhere.
 const LIFE_OF_ACCOUNT: Duration = Duration::from_secs(5 * 60);
+
+/// The codes with which EC2 says that one of the images that were named is not there.
+const NO_IMAGE: [&str; 3] = ["InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"];
 
 /// Facts about a region that are remembered.
 #[derive(Debug, Default)]
@@ -85,7 +90,6 @@ impl<C: Clock> Aws<C> {
         Ok(region.facts.account.store(now, identity.account.ok_or_else(nobody)?))
     }
 
-    /// By a filter and not by id, because one id that does not exist fails the whole call.
     async fn images(&self, region: &Region, ids: &BTreeSet<ImageId>) -> Result<BTreeMap<ImageId, Image>, Failure> {
         let now = self.clock.now();
         let life = |images: &BTreeMap<ImageId, Option<Image>>| {
@@ -108,19 +112,33 @@ impl<C: Clock> Aws<C> {
         let ids: Vec<_> = ids.iter().map(ImageId::to_string).collect();
         let mut images: BTreeMap<ImageId, Option<Image>> =
             ids.iter().map(|id| (ImageId::from(id.as_str()), None)).collect();
-        for some in ids.chunks(MOST_VALUES) {
-            let found = all(DESCRIBE_IMAGES, async |token| {
-                let call = region.ec2.describe_images().filters(filter("image-id", some));
-                // A deprecated image can be launched by its id; a disabled one is there, and says so.
-                let call = call.include_deprecated(true).include_disabled(true);
-                let call = call.set_next_token(token);
-                let page = self.ask(region, DESCRIBE_IMAGES, || call.clone().send()).await?;
-                Ok((page.images.unwrap_or_default(), page.next_token))
-            });
-            let found = found.await?;
-            images.extend(found.iter().filter_map(convert::image).map(|(id, image)| (id, Some(image))));
+        let mut parts: Vec<&[String]> = ids.chunks(MOST_VALUES).collect();
+        while let Some(part) = parts.pop() {
+            match self.images_of(region, part).await {
+                Ok(found) => {
+                    images.extend(found.iter().filter_map(convert::image).map(|(id, image)| (id, Some(image))))
+                }
+                Err(failure) if NO_IMAGE.contains(&failure.code.as_str()) => {
+                    let (one, other) = part.split_at(part.len() / 2);
+                    parts.extend([one, other].into_iter().filter(|half| !half.is_empty() && half.len() < part.len()));
+                }
+                Err(failure) => return Err(failure),
+            }
         }
         Ok(images)
+    }
+
+    /// Asks by id, which EC2 looks up at once. A filter searches all that anybody has published, which takes it tens of
+    /// seconds at times (ansible/ansible#24886). One id that does not exist fails the call for all.
+    async fn images_of(&self, region: &Region, ids: &[String]) -> Result<Vec<types::Image>, Failure> {
+        all(DESCRIBE_IMAGES, async |token| {
+            let call = region.ec2.describe_images().set_image_ids(Some(ids.to_vec()));
+            // A deprecated image can be launched by its id; a disabled one is there, and says so.
+            let call = call.include_deprecated(true).include_disabled(true).set_next_token(token);
+            let page = self.ask(region, DESCRIBE_IMAGES, || call.clone().send()).await?;
+            Ok((page.images.unwrap_or_default(), page.next_token))
+        })
+        .await
     }
 
     async fn instance_types(

@@ -13,8 +13,8 @@ use super::pages::{MOST_VALUES, all, filter};
 use crate::ids::ClusterName;
 use crate::ports::{Clock, ErrorKind, Wanted};
 
-/// As many groups as one call gives at once.
-const LARGEST_PAGE: i32 = 100;
+/// As many groups as one call gives at once, and as many names as it takes.
+const MOST_GROUPS: usize = 100;
 
 /// A group as it was answered.
 pub(super) struct Adopted {
@@ -67,13 +67,17 @@ impl<C: Clock> Aws<C> {
         region: &Region,
         names: Vec<String>,
     ) -> Result<Vec<AutoScalingGroup>, Failure> {
-        all(DESCRIBE_AUTO_SCALING_GROUPS, async |token| {
-            let call = region.autoscaling.describe_auto_scaling_groups().set_next_token(token);
-            let call = call.set_auto_scaling_group_names(Some(names.clone())).max_records(LARGEST_PAGE);
-            let page = self.ask(region, DESCRIBE_AUTO_SCALING_GROUPS, || call.clone().send()).await?;
-            Ok((page.auto_scaling_groups.unwrap_or_default(), page.next_token))
-        })
-        .await
+        let mut found = Vec::new();
+        for some in names.chunks(MOST_GROUPS) {
+            let groups = all(DESCRIBE_AUTO_SCALING_GROUPS, async |token| {
+                let call = region.autoscaling.describe_auto_scaling_groups().set_next_token(token);
+                let call = call.set_auto_scaling_group_names(Some(some.to_vec())).max_records(MOST_GROUPS as i32);
+                let page = self.ask(region, DESCRIBE_AUTO_SCALING_GROUPS, || call.clone().send()).await?;
+                Ok((page.auto_scaling_groups.unwrap_or_default(), page.next_token))
+            });
+            found.extend(groups.await?);
+        }
+        Ok(found)
     }
 
     /// By a filter and not by id, because one that is gone fails the whole call.
