@@ -1,9 +1,13 @@
 # What the controller and rehearsals may do: the policies that `hermitcrab iam-policy` prints, byte for byte.
 
 locals {
-  # What it prints for example.yaml, with and without a key and a group. `cargo test --test infra` holds the files to it,
-  # and the exchange below to what it prints for another cluster.
-  variant = join("", [var.volume_key ? "-key" : "", var.auto_scaling_group == null ? "" : "-group"])
+  # What it prints for example.yaml, with and without a key, a group and fixed addresses. `cargo test --test infra` holds the
+  # files to it, and the exchange below to what it prints for another cluster.
+  variant = join("", [
+    var.volume_key ? "-key" : "",
+    var.auto_scaling_group == null ? "" : "-group",
+    local.fixed_addresses ? "-addresses" : "",
+  ])
   example_policies = {
     for task in ["controller", "rehearsal"] : task => file("${path.module}/policies/${task}${local.variant}.json")
   }

@@ -82,7 +82,7 @@ resource "aws_instance" "controller" {
     ignore_changes = [ami]
   }
 
-  depends_on = [aws_vpc_endpoint.aws, aws_vpc_endpoint.s3, aws_iam_role_policy.host]
+  depends_on = [aws_ec2_subnet_cidr_reservation.fixed, aws_vpc_endpoint.aws, aws_vpc_endpoint.s3, aws_iam_role_policy.host]
 }
 
 # What the host may do beside what the controller may.

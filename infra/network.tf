@@ -59,6 +59,9 @@ resource "aws_vpc_endpoint" "aws" {
   security_group_ids  = [aws_security_group.endpoint.id]
 
   tags = { Name = "${var.cluster}-${each.key}" }
+
+  # Its interfaces have addresses that EC2 chooses.
+  depends_on = [aws_ec2_subnet_cidr_reservation.fixed]
 }
 
 # The way out, if one is wanted. One gateway: should its zone fail, the controller cannot pull until it is back, and

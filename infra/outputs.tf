@@ -21,11 +21,13 @@ output "datacenter" {
 }
 
 output "slots" {
-  description = "Each slot's zone, and its subnet there."
+  description = "Each slot's zone, its subnet there with the subnet's block, and its fixed address, or null."
   value = {
-    for number in range(var.slot_count) : "${var.slot_prefix}-${number + 1}" => {
-      zone   = var.zones[number % length(var.zones)]
-      subnet = aws_subnet.member[var.zones[number % length(var.zones)]].id
+    for number, zone in local.slot_zones : "${var.slot_prefix}-${number + 1}" => {
+      zone    = zone
+      subnet  = aws_subnet.member[zone].id
+      cidr    = local.subnets[zone]
+      address = local.slot_addresses[number]
     }
   }
 }

@@ -74,6 +74,17 @@ variable "vpc_cidr" {
   }
 }
 
+variable "fixed_addresses" {
+  description = "Whether each slot has a private address of its own, which moves to each new instance along with the volumes. Left out, it has, unless `auto_scaling_group` is set: what a group launches by itself can have none."
+  type        = bool
+  default     = null
+
+  validation {
+    condition     = var.auto_scaling_group == null || var.fixed_addresses != true
+    error_message = "Slots of an Auto Scaling group have no fixed addresses: leave out one of the two."
+  }
+}
+
 variable "nat_gateway" {
   description = "Whether the private subnets reach the internet, through a NAT gateway in the first zone. Members need none; a controller that pulls from a git host does."
   type        = bool

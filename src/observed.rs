@@ -16,6 +16,7 @@ pub mod instance;
 pub mod membership;
 pub mod region;
 pub mod setback;
+pub mod subnet;
 pub mod tags;
 pub mod volume;
 
@@ -25,6 +26,7 @@ pub use instance::{Checks, Device, Instance, InstanceState, Interface, Origin, S
 pub use membership::{Blocker, Health, Member, Membership, Pruning, is_version};
 pub use region::{Catalogue, Image, ImageDevice, ImageState, UsedAddress};
 pub use setback::{Nature, Setback};
+pub use subnet::{Reserved, Subnet};
 pub use volume::{Attachment, AttachmentPhase, Settled, Snapshot, SnapshotPurpose, SnapshotState, Volume, VolumeState};
 
 /// Everything that a plan for one cluster is made from.

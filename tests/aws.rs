@@ -26,6 +26,8 @@ mod fixture;
 mod hostile;
 #[path = "aws/moto.rs"]
 mod moto;
+#[path = "aws/moto_addresses.rs"]
+mod moto_addresses;
 #[path = "aws/moto_adoption.rs"]
 mod moto_adoption;
 #[path = "aws/moto_copies.rs"]

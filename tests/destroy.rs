@@ -1,5 +1,5 @@
 //! A cluster comes to its end in the simulated world: in one go, broken off after every step, and in unkind worlds; by
-//! itself, and in an Auto Scaling group that it adopts.
+//! itself, with fixed addresses, and in an Auto Scaling group that it adopts.
 #![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +14,8 @@ use hermitcrab::ports::{Clock, Cloud, Coordination, Outcome, Wanted};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
 use hermitcrab::simulate::{settings, version};
-use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
+use hermitcrab::spec::{ClusterSpec, SlotSpec};
 
 #[path = "shared/recorder.rs"]
 mod recorder;
@@ -23,6 +23,7 @@ mod recorder;
 use recorder::Recorder;
 
 const ALONE: &str = "desired-state/prod/consul.yaml";
+const FIXED: &str = "tests/fixtures/consul-addresses.yaml";
 const GROUPED: &str = "tests/fixtures/consul-group.yaml";
 /// A process of the group that a person suspended before.
 const SUSPENDED: Process = Process::AzRebalance;
@@ -70,7 +71,9 @@ fn pass(world: &World, span: Duration) {
 
 fn view(world: &World, spec: &ClusterSpec) -> CloudView {
     let groups = spec.capacity.group().map(|group| (spec.name.clone(), group.to_owned()));
-    let wanted = Wanted { region: spec.region.clone(), groups: groups.into_iter().collect(), ..Wanted::default() };
+    let addresses = spec.slots.iter().filter_map(|slot| slot.address).collect();
+    let groups = groups.into_iter().collect();
+    let wanted = Wanted { region: spec.region.clone(), groups, addresses, ..Wanted::default() };
     let sweep = block_on(world, async {
         loop {
             if let Ok(sweep) = world.sweep(&wanted).await {
@@ -94,12 +97,14 @@ fn what_is_left(world: &World, spec: &ClusterSpec) -> (usize, usize, usize) {
 #[test]
 fn just_what_is_wanted_remains() {
     let all = [(Remains::Volumes, (0, 3, 3)), (Remains::Snapshots, (0, 0, 3)), (Remains::Nothing, (0, 0, 0))];
-    for (file, (remains, left)) in [ALONE, GROUPED].into_iter().flat_map(|file| all.map(|wanted| (file, wanted))) {
+    for (file, (remains, left)) in [ALONE, FIXED, GROUPED].into_iter().flat_map(|file| all.map(|wanted| (file, wanted)))
+    {
         let (world, spec) = settled(file, 1, FaultLevel::None);
         assert_eq!(reach(&world, &spec, Goal::Gone(remains), usize::MAX), Conclusion::Reached);
         pass(&world, Duration::from_secs(1_800));
         assert_eq!(what_is_left(&world, &spec), left, "{file}: {remains:?}");
         the_group_is_empty(&world, &spec);
+        assert_eq!(view(&world, &spec).catalogue.used_addresses, [], "{file}: nothing has a fixed address any more");
         assert_eq!(world.violations(), []);
     }
 }
@@ -114,7 +119,7 @@ fn the_group_is_empty(world: &World, spec: &ClusterSpec) {
 
 #[test]
 fn broken_off_after_any_step_it_goes_on() {
-    for (file, goal) in [ALONE, GROUPED].map(|file| (file, Goal::Gone(Remains::Snapshots))) {
+    for (file, goal) in [ALONE, FIXED, GROUPED].map(|file| (file, Goal::Gone(Remains::Snapshots))) {
         let (world, spec) = settled(file, 1, FaultLevel::None);
         reach(&world, &spec, goal, usize::MAX);
         let in_one_go: BTreeMap<String, u64> = world.calls();
@@ -134,7 +139,10 @@ fn broken_off_after_any_step_it_goes_on() {
 
 #[test]
 fn a_replacement_under_way_falls() {
-    for (file, step) in (1..12).map(|step| (ALONE, step)).chain((1..18).map(|step| (GROUPED, step))) {
+    for (file, step) in [(ALONE, 12), (FIXED, 14), (GROUPED, 18)]
+        .into_iter()
+        .flat_map(|(file, end)| (1..end).map(move |step| (file, step)))
+    {
         let (world, spec) = settled(file, 1, FaultLevel::None);
         let spec = upgrade(&world, &spec);
         assert_eq!(reach(&world, &spec, Goal::AsDeclared, step), Conclusion::Interrupted);
@@ -142,6 +150,7 @@ fn a_replacement_under_way_falls() {
         assert_eq!(conclusion, Conclusion::Reached, "{file}, step {step}");
         assert_eq!(what_is_left(&world, &spec).0, 0, "{file}, step {step}");
         the_group_is_empty(&world, &spec);
+        assert_eq!(view(&world, &spec).catalogue.used_addresses, [], "{file}, step {step}");
         assert_eq!(world.violations(), [], "{file}, step {step}");
     }
 }
@@ -184,7 +193,7 @@ fn a_controller_that_rolls_beside_it_gives_way() {
 
 #[test]
 fn a_destroyed_cluster_may_be_again() {
-    for file in [ALONE, GROUPED] {
+    for file in [ALONE, FIXED, GROUPED] {
         let (world, spec) = settled(file, 1, FaultLevel::None);
         assert_eq!(reach(&world, &spec, Goal::Gone(Remains::Volumes), usize::MAX), Conclusion::Reached);
         revive(&world, &spec);
@@ -192,6 +201,11 @@ fn a_destroyed_cluster_may_be_again() {
         let view = view(&world, &spec);
         let serving: BTreeSet<_> = view.live_instances().map(|one| one.id.clone()).collect();
         assert_eq!((serving.len(), view.present_volumes().count()), (3, 3), "{file}");
+        let at_theirs = |slot: &SlotSpec| {
+            let is_at = |address| view.live_instances().any(|one| one.slot == slot.name && one.has(address));
+            slot.address.is_none_or(is_at)
+        };
+        assert!(spec.slots.iter().all(at_theirs), "{file}: each slot has its address again");
         if let Some(group) = view.group {
             assert_eq!((group.desired, group.members.into_keys().collect()), (3, serving));
             assert_eq!((group.suspended, group.resume), ([SUSPENDED].into(), None));

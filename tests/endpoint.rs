@@ -10,6 +10,8 @@ use std::thread;
 
 use libtest_mimic::{Arguments, Trial};
 
+#[path = "endpoint/addresses.rs"]
+mod addresses;
 #[path = "wire/against_moto.rs"]
 mod against_moto;
 #[path = "tools/fetch.rs"]
@@ -30,6 +32,11 @@ fn main() -> std::process::ExitCode {
     ];
     if cfg!(feature = "aws") {
         trials.push(trial("hermitcrab_rolls_a_cluster_over_the_wire", rolls));
+        trials.push(trial("doctor_says_what_is_wrong_with_an_address", addresses::examined));
+        trials.push(trial(
+            "addresses_move_are_given_up_and_are_adopted_over_the_wire",
+            addresses::through_a_clusters_life,
+        ));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -88,10 +88,10 @@ fn init(outputs: &Map<String, Value>) -> String {
 }
 
 #[test]
-fn a_slot_says_its_zone_and_its_subnet() {
+fn a_slot_says_its_zone_its_subnet_and_its_address() {
     let slots = blocks("output").into_iter().find(|output| name(output) == "slots").unwrap();
     let value = slots.body().attributes().find(|attribute| attribute.key() == "value").unwrap().expr().to_string();
-    for field in ["zone", "subnet"] {
+    for field in ["zone", "subnet", "cidr", "address"] {
         assert!(value.contains(&format!("{field} = ")), "a slot has no `{field}`: {value}");
     }
 }
@@ -166,11 +166,31 @@ fn nobody_can_log_in_from_outside() {
     assert!(!ports.contains("port = 22 ") && !ports.contains("-1"), "{ports}");
 }
 
-/// The example's desired state, in an Auto Scaling group or not.
-fn example(group: bool) -> String {
+/// The kinds of clusters that `infra/` makes the ground for.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// With a fixed address for each slot, as the example is.
+    Fixed,
+    /// With addresses that EC2 chooses.
+    Plain,
+    /// In an Auto Scaling group.
+    Group,
+}
+
+/// The example's desired state, of that kind.
+fn example(kind: Kind) -> String {
     let text = fs::read_to_string("infra/example.yaml").unwrap();
+    if kind == Kind::Fixed {
+        return text;
+    }
+    let without = |line: &str| match line.split_once(", address: ") {
+        Some((slot, _)) => format!("{slot} }}\n"),
+        None => format!("{line}\n"),
+    };
+    let plain: String = text.lines().map(without).collect();
+    assert_ne!(plain, text);
     let adopts = "spec:\n  capacity: { autoScalingGroup: consul-example }\n";
-    if group { text.replacen("spec:\n", adopts, 1) } else { text }
+    if kind == Kind::Group { plain.replacen("spec:\n", adopts, 1) } else { plain }
 }
 
 /// Prints the policy of `iam-policy` for a file.
@@ -185,22 +205,26 @@ fn policy(file: &str, key: Option<&str>, task: &[&str]) -> String {
     String::from_utf8(said.stdout).unwrap()
 }
 
-/// Each of the committed policies: its task, and whether it is with a key and for a group.
-const POLICIES: [(&str, &[&str], bool, bool); 8] = [
-    ("controller", &[], false, false),
-    ("controller-key", &[], true, false),
-    ("controller-group", &[], false, true),
-    ("controller-key-group", &[], true, true),
-    ("rehearsal", &["--rehearse"], false, false),
-    ("rehearsal-key", &["--rehearse"], true, false),
-    ("rehearsal-group", &["--rehearse"], false, true),
-    ("rehearsal-key-group", &["--rehearse"], true, true),
+/// Each of the committed policies: its task, whether it is with a key, and for which kind of cluster.
+const POLICIES: [(&str, &[&str], bool, Kind); 12] = [
+    ("controller", &[], false, Kind::Plain),
+    ("controller-key", &[], true, Kind::Plain),
+    ("controller-group", &[], false, Kind::Group),
+    ("controller-key-group", &[], true, Kind::Group),
+    ("controller-addresses", &[], false, Kind::Fixed),
+    ("controller-key-addresses", &[], true, Kind::Fixed),
+    ("rehearsal", &["--rehearse"], false, Kind::Plain),
+    ("rehearsal-key", &["--rehearse"], true, Kind::Plain),
+    ("rehearsal-group", &["--rehearse"], false, Kind::Group),
+    ("rehearsal-key-group", &["--rehearse"], true, Kind::Group),
+    ("rehearsal-addresses", &["--rehearse"], false, Kind::Fixed),
+    ("rehearsal-key-addresses", &["--rehearse"], true, Kind::Fixed),
 ];
 
 #[test]
 fn the_policies_are_what_the_command_prints() {
-    for (name, task, key, group) in POLICIES {
-        let printed = policy(&example(group), key.then_some(KEY), task);
+    for (name, task, key, kind) in POLICIES {
+        let printed = policy(&example(kind), key.then_some(KEY), task);
         expect_file![format!("../infra/policies/{name}.json")].assert_eq(&printed);
     }
 }
@@ -218,10 +242,10 @@ fn exchanging_names_gives_what_the_command_prints_for_another_cluster() {
     let exchanged: Vec<_> = terraform.split("replace(").skip(1).map(|rest| rest.split('"').nth(1).unwrap()).collect();
     assert_eq!(exchanged, exchange.map(|(from, _)| from));
     let for_ours = |text: &str| exchange.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
-    for (name, task, key, group) in POLICIES {
+    for (name, task, key, kind) in POLICIES {
         let committed = fs::read_to_string(format!("infra/policies/{name}.json")).unwrap();
         let key = key.then(|| for_ours(KEY));
-        assert_eq!(for_ours(&committed), policy(&for_ours(&example(group)), key.as_deref(), task), "{name}");
+        assert_eq!(for_ours(&committed), policy(&for_ours(&example(kind)), key.as_deref(), task), "{name}");
     }
 }
 

@@ -19,7 +19,7 @@ use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
 use hermitcrab::simulate::{settings, version};
 use hermitcrab::spec::load::load;
-use hermitcrab::spec::{ApplicationSpec, ClusterSpec};
+use hermitcrab::spec::{ApplicationSpec, ClusterSpec, SlotSpec};
 use hermitcrab::time::{Timestamp, after};
 
 /// A decision that is not looked at for its age.
@@ -224,6 +224,43 @@ fn a_copy_is_in_no_group() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("changed      instances of its own, not of consul-servers\n"), "{said}");
+}
+
+/// The cluster serves at its addresses all the while. The copy has others, which EC2 chooses.
+#[test]
+fn a_copy_takes_no_address_of_its_cluster() {
+    const FILE: &str = "tests/fixtures/consul-addresses.yaml";
+    let loaded = load(&[FILE.into()]);
+    let spec = loaded.specs().next().unwrap().1.clone();
+    let world = World::new(1, FaultLevel::None);
+    world.settle(&spec);
+    world.advance_to(after(world.now(), Duration::from_secs(60)));
+    let to = ClusterSpec { image: ImageId::from(NEW), ..spec.clone() };
+    let copy = copy(&to, name(&spec.name, world.now()));
+    assert!(!copy.has_addresses());
+    world.register_image(&copy.image, Payload::Good { version: version(&spec) });
+    world.declare(&copy);
+    let (original, from) = (spec.name.clone(), spec.image.clone());
+    let rehearsal = Rehearsal { original, copy, changed: Vec::new(), from, budget: GENEROUS };
+    let report = block_on(
+        &world,
+        rehearsal.run(world.controller(0), &settings(1), Listeners::default(), std::future::pending()),
+    );
+    assert!(report.judgement == Judgement::Passed && report.member_down_seconds.len() == 3, "{report:?}");
+    let after = view(&world, &spec.name);
+    let serves = |slot: &SlotSpec| {
+        let instance = after.live_instances().find(|one| one.slot == slot.name).unwrap();
+        instance.has(slot.address.unwrap())
+    };
+    assert!(spec.slots.iter().all(serves), "{after:?}");
+    assert_eq!(world.calls().get("assign-address"), None);
+    assert_eq!(world.violations(), []);
+
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+    let output = command.args(["rehearse", FILE, "--image", NEW, "--cloud", "simulated"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("changed      addresses that EC2 chooses, not the fixed ones\n"), "{said}");
 }
 
 #[test]

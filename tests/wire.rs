@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use hermitcrab::time::{after, before};
 
+#[path = "wire/addresses.rs"]
+mod addresses;
 #[path = "wire/members.rs"]
 mod members;
 #[path = "wire/moves.rs"]

@@ -131,7 +131,9 @@ impl Destruction<'_> {
         let mut instances: Vec<_> = self.before.live_instances().collect();
         instances.sort_by_key(|instance| &instance.slot);
         for instance in instances {
-            let state = format!("({})", instance.state);
+            let address = instance.fixed_address.filter(|address| instance.has(*address));
+            let address = address.map_or_else(String::new, |address| format!(", at {address}"));
+            let state = format!("({}{address})", instance.state);
             writeln!(out.notes, "  {:12} {:24} {}  {state}", instance.slot, instance.id, styled(BAD, "terminated"))?;
         }
         let mut volumes: Vec<_> = self.before.present_volumes().collect();
@@ -204,6 +206,12 @@ impl Destruction<'_> {
             out.notes,
             " note: delete {file}; or allow the cluster to be created again: `hermitcrab retry {name}`"
         )?;
+        if self.spec.has_addresses() {
+            writeln!(
+                out.notes,
+                " note: its fixed addresses are given up. What reserves them in their subnets is not hermitcrab's, and stays"
+            )?;
+        }
         self.group().map_or(Ok(()), |group| show_left_group(group, out))?;
         Ok(Exit::Done)
     }

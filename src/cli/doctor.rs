@@ -12,6 +12,7 @@ use super::format::{self, Format};
 use super::output::{BAD, DIM, GOOD, NAME, SO_SO, styled};
 use super::{Exit, Failure, Output};
 
+mod addresses;
 mod checks;
 
 use checks::{Check, Verdict};
@@ -70,7 +71,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         checks.extend(environment.time(spec).map(|theirs| checks::clock(environment.now(), theirs)));
         let seen = environment.look(spec);
         checks.extend(checks::of(spec, &seen));
-        checks.extend(checks::addresses(environment.addresses(spec)));
+        checks.extend(addresses::checks(spec, &seen, environment.subnets(spec)));
         checks.extend(checks::protection(&environment.protected(spec, &checks::to_be_replaced(spec, &seen))));
         Examined { cluster: spec.name.to_string(), checks }
     };

@@ -69,7 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     account: Option<String>,
     /// A slot of the cluster; given once a slot
-    #[arg(long = "slot", value_name = "NAME=ZONE:SUBNET", value_parser = slot)]
+    #[arg(long = "slot", value_name = "NAME=ZONE:SUBNET[:ADDRESS]", value_parser = slot)]
     slots: Vec<Slot>,
     /// The instance type [default: m7i.large]
     #[arg(long, value_name = "TYPE")]
@@ -98,7 +98,8 @@ fn slot(text: &str) -> Result<Slot, String> {
     let parts = text.split_once('=').and_then(|(name, rest)| Some((name, rest.split_once(':')?)));
     let (name, (zone, rest)) = parts.ok_or("write it as NAME=ZONE:SUBNET or NAME=ZONE:SUBNET:ADDRESS")?;
     let (subnet, address) = rest.split_once(':').map_or((rest, None), |(subnet, address)| (subnet, Some(address)));
-    Ok(Slot { name: name.into(), zone: zone.into(), subnet: subnet.into(), address: address.map(Into::into) })
+    let address = address.map(Into::into);
+    Ok(Slot { name: name.into(), zone: zone.into(), subnet: subnet.into(), address, cidr: None })
 }
 
 /// Runs the command.

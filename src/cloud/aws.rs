@@ -35,7 +35,7 @@ mod limit;
 pub mod operation;
 pub mod probe;
 mod protection;
-mod reserved;
+mod subnets;
 mod tags;
 
 use bounded::Bounded;

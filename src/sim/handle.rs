@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, ImageId, SlotName};
-use crate::observed::{CloudView, Group};
+use crate::observed::{CloudView, Group, Subnet};
 use crate::ports::{Outcome, PortError};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
@@ -85,6 +85,11 @@ impl World {
     /// it was not registered before.
     pub fn settle(&self, spec: &ClusterSpec) {
         self.with(|state| state.settle(spec));
+    }
+
+    /// Describes a subnet that slots are declared in.
+    pub fn subnet(&self, id: &str) -> Option<Subnet> {
+        self.with(|state| state.region.subnet_seen(id))
     }
 
     /// Makes an image exist.

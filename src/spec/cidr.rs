@@ -1,5 +1,6 @@
 //! Blocks of IPv4 addresses.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 /// A block, e.g. `10.0.1.0/24`.
@@ -22,6 +23,12 @@ impl Cidr {
         u32::MAX.checked_shr(self.length).unwrap_or(0)
     }
 
+    /// Gives the block of that size that an address lies in.
+    pub fn around(address: Ipv4Addr, length: u32) -> Self {
+        let within = Self { written: u32::from(address), length };
+        Self { written: within.first(), length }
+    }
+
     /// Gives the first address, as a number.
     pub fn first(self) -> u32 {
         self.written & !self.hosts()
@@ -37,8 +44,20 @@ impl Cidr {
         self.written == self.first()
     }
 
+    /// Says whether EC2 keeps an address of it, taken as the block of a subnet: the first four, and the last.
+    pub fn keeps(self, address: Ipv4Addr) -> bool {
+        let address = u32::from(address);
+        self.holds(address.into()) && (address - self.first() <= 3 || address == self.last())
+    }
+
     /// Says whether an address lies in it.
     pub fn holds(self, address: Ipv4Addr) -> bool {
         (self.first()..=self.last()).contains(&u32::from(address))
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", Ipv4Addr::from(self.first()), self.length)
     }
 }

@@ -14,6 +14,7 @@ use libtest_mimic::Trial;
 
 use crate::fetch::is_required;
 use crate::fixture::{AT_ANY_TIME, OWNER, TestClock, open, spec, wanted};
+use crate::moto_addresses::addresses;
 use crate::moto_adoption::{adopt, ask, empty_a_group};
 use crate::moto_copies::copy;
 use crate::moto_server::MISSING;
@@ -69,7 +70,7 @@ impl Stage {
         self.view().await.instance(id).unwrap().clone()
     }
 
-    fn launch(&self, attempt: u32, volume: &VolumeId) -> Launch {
+    pub fn launch(&self, attempt: u32, volume: &VolumeId) -> Launch {
         let (spec, slot) = (&self.spec, self.spec.slot(&self.slot).unwrap());
         Launch {
             token: Token::from(format!("hermitcrab-{attempt}")),
@@ -140,6 +141,7 @@ async fn every_effect() {
     ask(&stage).await;
     adopt(&stage).await;
     empty_a_group(&stage).await;
+    addresses(&stage).await;
     let expected = ["ok", "InvalidAMIID.NotFound", "DryRunOperation"];
     let calls = stage.aws.calls();
     assert!(calls.keys().all(|(_, code)| expected.contains(&code.as_str())), "{calls:?}");

@@ -142,6 +142,22 @@ fn the_doctor_finds_nothing_in_the_way_of_a_settled_cluster() {
 }
 
 #[test]
+fn the_doctor_says_where_each_fixed_address_is() {
+    const FIXED: &str = "tests/fixtures/consul-addresses.yaml";
+    let said = told(&[&["doctor", FIXED], &SIMULATED[..]].concat());
+    for number in 1..=3 {
+        let line = format!("consul-{number} address  10.0.{number}.10 in 10.0.{number}.0/24, reserved with ");
+        let line = format!("✓ {line}10.0.{number}.0/28, at i-");
+        assert!(said.contains(&line), "{said}");
+    }
+    let world = World::new(0, FaultLevel::None);
+    world.register_image(&prod().image, Payload::default());
+    let file = saved(&world);
+    let said = told(&["doctor", FIXED, "--world", file.path().to_str().unwrap()]);
+    assert!(said.contains("✓ consul-1 address  10.0.1.10 in 10.0.1.0/24, reserved with 10.0.1.0/28, free\n"), "{said}");
+}
+
+#[test]
 fn the_doctor_names_what_is_in_the_way_and_what_to_do_about_it() {
     let spec = prod();
     let world = World::new(0, FaultLevel::None);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
+use hermitcrab::spec::Cidr;
 use serde_json::Value;
 
 use crate::check::content;
@@ -27,12 +28,25 @@ zones   = [\"eu-central-1a\", \"eu-central-1b\", \"eu-central-1c\"]
 
 #[test]
 fn as_it_comes() {
-    walk("", 3);
+    walk_and("", 3, |ground| addresses_are_kept_free(ground, &["10.64.0.16", "10.64.16.16", "10.64.32.16"]));
 }
 
 #[test]
 fn with_a_way_out_and_five_slots() {
-    walk("nat_gateway = true\nslot_count = 5\n", 5);
+    let five = ["10.64.0.16", "10.64.16.16", "10.64.32.16", "10.64.0.17", "10.64.16.17"];
+    walk_and("nat_gateway = true\nslot_count = 5\n", 5, |ground| addresses_are_kept_free(ground, &five));
+}
+
+/// Subnets of sixteen addresses, of which EC2 keeps five: the reservation has its place beside these.
+#[test]
+fn in_the_smallest_network() {
+    let addresses = ["10.64.0.4", "10.64.0.20", "10.64.0.36"];
+    walk_and("vpc_cidr = \"10.64.0.0/24\"\n", 3, |ground| addresses_are_kept_free(ground, &addresses));
+}
+
+#[test]
+fn without_fixed_addresses() {
+    walk_and("fixed_addresses = false\n", 3, |ground| addresses_are_kept_free(ground, &[]));
 }
 
 #[test]
@@ -65,6 +79,15 @@ fn a_policy_of_another_account_is_refused_at_the_plan() {
     let Some(ground) = ground(&variables) else { return };
     let said = ground.refused();
     assert!(said.contains("names another account"), "{said}");
+}
+
+/// There are no interfaces to tag in a group's template, so nobody may move an address to one.
+#[test]
+fn a_group_and_fixed_addresses_are_refused_at_the_plan() {
+    let group = "auto_scaling_group = { image = \"ami-0aaaaaaaaaaaaaaaa\", instance_type = \"m7i.large\" }";
+    let Some(ground) = ground(&format!("{ALWAYS}{group}\nfixed_addresses = true\n")) else { return };
+    let said = ground.refused();
+    assert!(said.contains("have no fixed addresses"), "{said}");
 }
 
 /// Everything for `apply`; none where something cannot be had, which is said.
@@ -139,7 +162,10 @@ fn init_takes_what_was_made(ground: &Ground, slots: usize) {
     let made = outputs["slots"]["value"].as_object().unwrap();
     assert_eq!(made.len(), slots);
     for (name, slot) in made {
-        let declared = ["zone", "subnet"].map(|field| slot[field].as_str().unwrap());
+        // The block of a subnet is for the check of an address.
+        let fields: &[&str] =
+            if slot["address"].is_null() { &["zone", "subnet"] } else { &["zone", "subnet", "cidr", "address"] };
+        let declared: Vec<_> = fields.iter().map(|field| slot[*field].as_str().unwrap()).collect();
         let line = written.lines().find(|line| line.contains(&format!("name: {name},"))).unwrap_or_default();
         assert!(declared.iter().all(|one| line.contains(one)), "{name} is {declared:?}, and the file says: {line}");
     }
@@ -151,6 +177,27 @@ fn init_takes_what_was_made(ground: &Ground, slots: usize) {
         let printed: Value = serde_json::from_str(&content(iam_policy)).unwrap();
         let in_force: Value = serde_json::from_str(outputs[output]["value"].as_str().unwrap()).unwrap();
         assert_eq!(in_force, printed, "{output}");
+    }
+}
+
+/// The slots have these addresses, each lies in a range that EC2 is kept from giving out, and nothing that was made here has one.
+fn addresses_are_kept_free(ground: &Ground, expected: &[&str]) {
+    let outputs: Value = serde_json::from_str(&ground.run(&["output", "-json"])).unwrap();
+    let slots = outputs["slots"]["value"].as_object().unwrap().values();
+    let addresses: Vec<_> = slots.clone().filter_map(|slot| slot["address"].as_str()).collect();
+    assert_eq!(addresses, expected);
+    let taken = crate::ask::ask(ground.endpoint(), "ec2", "DescribeNetworkInterfaces", "2016-11-15");
+    for slot in slots.filter(|slot| !slot["address"].is_null()) {
+        let [subnet, address] = ["subnet", "address"].map(|field| slot[field].as_str().unwrap());
+        let asked = format!("GetSubnetCidrReservations&SubnetId={subnet}");
+        let reserved = crate::ask::ask(ground.endpoint(), "ec2", &asked, "2016-11-15");
+        let [block, kind] = ["cidr", "reservationType"].map(|element| {
+            let rest = reserved.split_once(&format!("<{element}>")).unwrap_or_else(|| panic!("{reserved}")).1;
+            rest.split('<').next().unwrap()
+        });
+        let holds = Cidr::of(block).is_some_and(|block| block.holds(address.parse().unwrap()));
+        assert!(holds && kind == "explicit", "{address} is not reserved: {reserved}");
+        assert!(!taken.contains(&format!(">{address}<")), "{address} is given out: {taken}");
     }
 }
 

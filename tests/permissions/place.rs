@@ -24,24 +24,21 @@ impl Place {
         Self { region: "us-gov-west-1", partition: "aws-us-gov", suffix: "amazonaws.com" },
     ];
 
-    /// The desired-state file: infra's example here, in an Auto Scaling group, and with one volume that is never copied before a
-    /// replacement.
+    /// The desired-state file: infra's example here, in an Auto Scaling group instead of fixed addresses, and with one volume that
+    /// is never copied before a replacement.
     pub fn file(&self) -> String {
-        let text = std::fs::read_to_string("infra/example.yaml").unwrap();
-        let adopts = "spec:\n  capacity: { autoScalingGroup: consul-example }\n";
-        let text = text.replacen("spec:\n", adopts, 1).replace("us-east-1", self.region);
-        text.replace(", snapshotBeforeReplace: true", "")
+        let without = |line: &str| match line.split_once(", address: ") {
+            Some((slot, _)) => format!("{slot} }}\n"),
+            None => format!("{line}\n"),
+        };
+        let plain: String = self.file_with_addresses().lines().map(without).collect();
+        plain.replacen("spec:\n", "spec:\n  capacity: { autoScalingGroup: consul-example }\n", 1)
     }
 
-    /// Makes the cluster's file in no group, with a fixed address for each slot.
+    /// Makes the cluster's file in no group, with a fixed address for each slot, as infra's example has it.
     pub fn file_with_addresses(&self) -> String {
-        let text = self.file().replace("  capacity: { autoScalingGroup: consul-example }\n", "");
-        let with = |(number, part): (usize, &str)| format!("{part}, address: 10.64.0.{number} }}");
-        let (slots, rest) = text.split_at(text.find("  slots:").unwrap());
-        let parts: Vec<_> = rest.split(" }").collect();
-        let last = parts.len() - 1;
-        let addressed = parts[..last].iter().copied().zip(10..).map(|(part, number)| with((number, part)));
-        format!("{slots}{}{}", addressed.collect::<String>(), parts[last])
+        let text = std::fs::read_to_string("infra/example.yaml").unwrap();
+        text.replace("us-east-1", self.region).replace(", snapshotBeforeReplace: true", "")
     }
 
     /// The ARN of something of EC2's. Images and snapshots bear no account.

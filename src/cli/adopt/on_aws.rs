@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::Args;
-use super::proposal::{SlotProposal, propose};
+use super::proposal::{SlotProposal, fixed_addresses, propose};
 use crate::cli::aws::Ports;
 use crate::cli::output::{BAD, DIM, GOOD, NAME, styled};
 use crate::cli::signals::{self, UnderWay};
@@ -34,6 +34,9 @@ pub(super) fn adopt(
         let proposals: Vec<_> =
             with_seat.map(|(slot, id)| propose(spec, slot, id, candidate(id), &args.aws.owner)).collect();
         proposals.iter().try_for_each(|proposal| show(proposal, &mut out.data))?;
+        for line in fixed_addresses(spec, &proposals) {
+            writeln!(out.data, "{line}")?;
+        }
         let obstacles: usize = proposals.iter().map(|proposal| proposal.obstacles.len()).sum();
         if obstacles > 0 {
             return Err(Failure::new(format!("{} cannot be adopted as it is; nothing was tagged", spec.name))

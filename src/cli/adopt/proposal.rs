@@ -1,6 +1,6 @@
 //! The proposal to adopt an instance for a slot; pure, so that each obstacle can be tried.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::cloud::candidates::{Candidate, CandidateVolume};
@@ -18,6 +18,8 @@ pub(super) struct SlotProposal {
     pub volumes: BTreeMap<VolumeName, VolumeId>,
     /// The slot's fixed address, where the instance has it as a secondary one already.
     pub address: Option<Ipv4Addr>,
+    /// The secondary private addresses of the instance's primary interface, which could be fixed ones.
+    pub secondary: BTreeSet<Ipv4Addr>,
     /// Devices whose volume would be deleted with the instance as it is.
     pub kept: Vec<String>,
     /// The differences from the file, which the first rollout will remove.
@@ -39,6 +41,7 @@ pub(super) fn propose(
         instance: instance.clone(),
         volumes: BTreeMap::new(),
         address: None,
+        secondary: BTreeSet::new(),
         kept: Vec::new(),
         differences: Vec::new(),
         obstacles: Vec::new(),
@@ -50,6 +53,7 @@ pub(super) fn propose(
     proposal.obstacles.extend(obstacles(spec, slot, candidate, owner));
     proposal.differences.extend(differences(spec, slot, candidate));
     proposal.differences.extend(lost(spec, slot, candidate));
+    proposal.secondary.extend(candidate.interface.iter().flat_map(|interface| &interface.secondary));
     proposal.address = slot.address.filter(|address| has(candidate, *address));
     // Undeclared volumes as well, because an untagged volume may hold data.
     let doomed = candidate.volumes.iter().filter(|volume| volume.delete_on_termination && !volume.is_root);
@@ -63,6 +67,35 @@ pub(super) fn propose(
         }
     }
     proposal
+}
+
+/// Says what the file could declare where it declares no addresses, and the instances have secondary ones: `slots` as they could
+/// be if each has one, else what is there, because a file has an address for all slots or for none.
+pub(super) fn fixed_addresses(spec: &ClusterSpec, proposals: &[SlotProposal]) -> Vec<String> {
+    if spec.has_addresses() || proposals.iter().all(|proposal| proposal.secondary.is_empty()) {
+        return Vec::new();
+    }
+    let listed = |addresses: &BTreeSet<Ipv4Addr>| match addresses.len() {
+        0 => "none".to_owned(),
+        _ => addresses.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(" and "),
+    };
+    if proposals.iter().any(|proposal| proposal.secondary.len() != 1) || spec.capacity.group().is_some() {
+        let each = proposals.iter().map(|proposal| format!("{} {}", proposal.slot, listed(&proposal.secondary)));
+        let each = each.collect::<Vec<_>>().join(", ");
+        let why = match spec.capacity.group() {
+            Some(_) => "slots of an adopted Auto Scaling group have no fixed addresses",
+            None => "fixed addresses are for all slots or for none, one for each",
+        };
+        return vec![format!("secondary private addresses: {each}; {why}")];
+    }
+    let line = |(slot, proposal): (&SlotSpec, &SlotProposal)| {
+        let SlotSpec { name, zone, subnet, .. } = slot;
+        format!("  - {{ name: {name}, zone: {zone}, subnet: {subnet}, address: {} }}", listed(&proposal.secondary))
+    };
+    let seats = proposals.iter().filter_map(|proposal| Some((spec.slot(&proposal.slot)?, proposal)));
+    let said = "each instance has one secondary private address. If the members serve there, and the image's guest takes such an \
+                address up, declare them before you tag, and they move with the volumes:";
+    [said.to_owned(), "slots:".to_owned()].into_iter().chain(seats.map(line)).collect()
 }
 
 impl SlotProposal {
@@ -252,6 +285,30 @@ mod tests {
         assert!(with.differences[0].starts_with("secondary private address 10.0.1.11"), "{with:?}");
         let primary = proposed(&|candidate| candidate.address = spec.slots[0].address.map(IpAddr::V4));
         assert!(primary.obstacles[0].contains("never moves"), "{primary:?}");
+    }
+
+    #[test]
+    fn addresses_that_every_instance_has_are_proposed_and_others_are_told() {
+        let spec = spec();
+        let with = |addresses: [&[&str]; 3]| {
+            let propose = |(slot, addresses): (&SlotSpec, &[&str])| {
+                let mut candidate = fitting(&spec);
+                let secondary = addresses.iter().map(|text| text.parse().unwrap()).collect();
+                candidate.interface = Some(Interface { id: "eni-1".into(), secondary });
+                propose(&spec, slot, &"i-1".into(), Some(&candidate), "hermitcrab")
+            };
+            let proposals: Vec<_> = spec.slots.iter().zip(addresses).map(propose).collect();
+            fixed_addresses(&spec, &proposals)
+        };
+        assert_eq!(with([&[], &[], &[]]), [""; 0]);
+        let each = with([&["10.0.1.10"], &["10.0.2.10"], &["10.0.3.10"]]);
+        let SlotSpec { name, zone, subnet, .. } = &spec.slots[1];
+        assert_eq!(each.len(), 5, "{each:?}");
+        assert_eq!(each[3], format!("  - {{ name: {name}, zone: {zone}, subnet: {subnet}, address: 10.0.2.10 }}"));
+        let some = with([&["10.0.1.10"], &[], &["10.0.3.10", "10.0.3.11"]]);
+        let told =
+            "consul-a 10.0.1.10, consul-b none, consul-c 10.0.3.10 and 10.0.3.11; fixed addresses are for all slots";
+        assert!(some.len() == 1 && some[0].contains(told), "{some:?}");
     }
 
     #[test]

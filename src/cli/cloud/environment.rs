@@ -1,6 +1,6 @@
 //! Clusters and the cloud that they are in, as a command sees them that looks, changes something, and ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
 use crate::event::Listeners;
 use crate::ids::{ClusterName, InstanceId, SlotName};
-use crate::observed::{ClaimRecord, CloudView, Observation, Reading};
+use crate::observed::{ClaimRecord, CloudView, Observation, Reading, Subnet};
 use crate::plan::Hazard;
 use crate::ports::{Outcome, PortError};
 use crate::rehearsal::{Rehearsal, Report};
@@ -50,7 +50,7 @@ pub(super) trait Backend {
     fn now(&self) -> Timestamp;
     fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked>;
     fn protected(&self, spec: &ClusterSpec, ids: &BTreeSet<InstanceId>) -> Vec<(InstanceId, &'static str)>;
-    fn addresses(&self, spec: &ClusterSpec) -> Vec<(SlotName, Result<String, String>)>;
+    fn subnets(&self, spec: &ClusterSpec) -> Result<BTreeMap<String, Subnet>, PortError>;
     fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>>;
 }
 
@@ -143,10 +143,9 @@ impl Environment {
         self.backend.protected(spec, ids)
     }
 
-    /// Says of each fixed address that it lies in its subnet and is kept from being given out, or what is wrong. The list is
-    /// empty in a world that has no subnets of its own.
-    pub fn addresses(&self, spec: &ClusterSpec) -> Vec<(SlotName, Result<String, String>)> {
-        self.backend.addresses(spec)
+    /// Describes the subnets of the slots that have fixed addresses, each by its id. What does not exist is left out.
+    pub fn subnets(&self, spec: &ClusterSpec) -> Result<BTreeMap<String, Subnet>, PortError> {
+        self.backend.subnets(spec)
     }
 
     /// Asks the cloud for the time by its own clock; `None` in a world that has one clock for all.

@@ -1,6 +1,6 @@
 //! AWS as a command uses it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tokio::runtime::Runtime;
@@ -16,9 +16,9 @@ use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
 use crate::controller::{Controller, Settings};
 use crate::event::Listeners;
-use crate::ids::{ClusterName, InstanceId, Owner, SlotName};
+use crate::ids::{ClusterName, InstanceId, Owner};
 use crate::limits::Limits;
-use crate::observed::Observation;
+use crate::observed::{Observation, Subnet};
 use crate::ports::{Clock, Coordination, Decision, Outcome, Outside, PortError};
 use crate::rehearsal::{Rehearsal, Report};
 use crate::simulate::{self, Behaviour};
@@ -95,8 +95,8 @@ impl Backend for Aws {
         self.runtime.block_on(self.controller.outside().aws.protected(&spec.region, ids))
     }
 
-    fn addresses(&self, spec: &ClusterSpec) -> Vec<(SlotName, Result<String, String>)> {
-        self.runtime.block_on(self.controller.outside().aws.addresses(spec))
+    fn subnets(&self, spec: &ClusterSpec) -> Result<BTreeMap<String, Subnet>, PortError> {
+        self.runtime.block_on(self.controller.outside().aws.subnets(spec))
     }
 
     fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {

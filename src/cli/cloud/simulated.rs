@@ -1,6 +1,6 @@
 //! The simulated world as a command uses it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::environment::{Backend, Stop};
@@ -12,9 +12,9 @@ use crate::cloud::permissions::Asked;
 use crate::controller::Controller;
 use crate::controller::converge::{Conclusion, Target};
 use crate::event::Listeners;
-use crate::ids::{ClusterName, InstanceId, SlotName};
+use crate::ids::{ClusterName, InstanceId};
 use crate::limits::Limits;
-use crate::observed::Observation;
+use crate::observed::{Observation, Subnet};
 use crate::ports::{Clock, Cloud, Coordination, Decision, Outcome, PortError, Wanted};
 use crate::rehearsal::{self, Rehearsal};
 use crate::sim::World;
@@ -111,8 +111,12 @@ impl Backend for Simulated {
         Vec::new()
     }
 
-    fn addresses(&self, _: &ClusterSpec) -> Vec<(SlotName, Result<String, String>)> {
-        Vec::new()
+    fn subnets(&self, spec: &ClusterSpec) -> Result<BTreeMap<String, Subnet>, PortError> {
+        // A world has whatever subnets are named in it, and keeps their fixed addresses free.
+        self.world.declare(spec);
+        let with_address = spec.slots.iter().filter(|slot| slot.address.is_some());
+        let described = |id: &String| Some((id.clone(), self.world.subnet(id)?));
+        Ok(with_address.filter_map(|slot| described(&slot.subnet)).collect())
     }
 
     fn time(&self, _: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cloud::permissions::{Allowed, Asked};
-use crate::ids::{ImageId, InstanceId, SlotName};
+use crate::ids::{ImageId, InstanceId};
 use crate::input::text;
 use crate::observed::{
     ClaimRecord, CloudView, Health, Instance, InstanceState, Membership, Observation, Pruning, Reading,
@@ -74,20 +74,20 @@ impl Check {
         matches!(self.verdict, Verdict::Bad | Verdict::Unknown)
     }
 
-    fn good(what: impl Into<String>, found: impl Into<String>) -> Self {
+    pub(super) fn good(what: impl Into<String>, found: impl Into<String>) -> Self {
         let found = text::clean(&found.into()).into_owned();
         Self { what: what.into(), verdict: Verdict::Good, found, hint: None }
     }
 
-    fn open(what: impl Into<String>, found: impl Into<String>) -> Self {
+    pub(super) fn open(what: impl Into<String>, found: impl Into<String>) -> Self {
         Self { verdict: Verdict::Open, ..Self::good(what, found) }
     }
 
-    fn bad(what: impl Into<String>, found: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn bad(what: impl Into<String>, found: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { verdict: Verdict::Bad, hint: Some(hint.into()), ..Self::good(what, found) }
     }
 
-    fn unknown(what: impl Into<String>, found: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn unknown(what: impl Into<String>, found: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { verdict: Verdict::Unknown, ..Self::bad(what, found, hint) }
     }
 }
@@ -135,19 +135,6 @@ pub fn clock(ours: Timestamp, theirs: Result<Timestamp, PortError>) -> Check {
     let hint =
         "set it by NTP: AWS refuses requests that are signed five minutes off, and windows and deadlines go by it";
     Check::bad("clock", format!("{} {way} the clock of AWS", Human(off)), hint)
-}
-
-/// Reports of each fixed address what EC2 says of its place in the subnet.
-pub fn addresses(found: Vec<(SlotName, Result<String, String>)>) -> Vec<Check> {
-    let check = |(slot, found)| {
-        let what = format!("{slot} address");
-        let hint = "declare an address of the slot's subnet, and keep EC2 from giving it out: a subnet CIDR reservation of the type `explicit`";
-        match found {
-            Ok(found) => Check::good(what, found),
-            Err(found) => Check::bad(what, found, hint),
-        }
-    };
-    found.into_iter().map(check).collect()
 }
 
 /// Makes every check that one look allows.

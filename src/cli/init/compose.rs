@@ -169,8 +169,9 @@ fn slots(draft: &Draft) -> String {
 }
 
 fn slot(slot: &Slot) -> String {
-    let Slot { name, zone, subnet, address } = slot;
-    let address = address.as_ref().map_or(String::new(), |address| format!(", address: {}", scalar(address)));
+    let Slot { name, zone, subnet, address, cidr } = slot;
+    let cidr = cidr.as_ref().map_or(String::new(), |cidr| format!(", cidr: {}", scalar(cidr)));
+    let address = address.as_ref().map_or(String::new(), |address| format!(", address: {}{cidr}", scalar(address)));
     format!("    - {{ name: {}, zone: {}, subnet: {}{address} }}\n", scalar(name), scalar(zone), scalar(subnet))
 }
 

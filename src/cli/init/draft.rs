@@ -28,6 +28,8 @@ pub struct Slot {
     pub subnet: String,
     /// The fixed address of its member, e.g. `10.0.1.10`.
     pub address: Option<String>,
+    /// The block of the subnet, e.g. `10.0.1.0/24`, by which the address is checked without AWS.
+    pub cidr: Option<String>,
 }
 
 /// A value for one field, from a flag, an output of Terraform or an answer.

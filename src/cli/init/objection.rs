@@ -44,6 +44,7 @@ fn exemplified(draft: &Draft) -> Draft {
             zone: format!("{region}a"),
             subnet: "subnet-0".into(),
             address: None,
+            cidr: None,
         });
     }
     whole
@@ -100,6 +101,7 @@ mod tests {
                 zone: zone.into(),
                 subnet: "subnet-0aaa".into(),
                 address: None,
+                cidr: None,
             }])
         };
         let mut draft = Draft::default();

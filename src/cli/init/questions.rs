@@ -95,6 +95,7 @@ fn slot(draft: &mut Draft, asker: &mut dyn Ask, at: usize, count: usize) -> Resu
         zone: format!("{}{zone}", draft.text(Field::Region).unwrap_or_default()),
         subnet: format!("subnet-example-{letter}"),
         address: None,
+        cidr: None,
     };
     let mut part = |text: &str, default: bool, part: fn(&mut Slot) -> &mut String| {
         let default = default.then(|| part(&mut slot).clone());
@@ -194,6 +195,7 @@ mod tests {
             zone: zone.into(),
             subnet: subnet.into(),
             address: None,
+            cidr: None,
         };
         assert_eq!(
             draft.slots,
@@ -207,7 +209,8 @@ mod tests {
         take(&mut draft, Given::Text(Field::Name, "consul".into())).unwrap();
         take(&mut draft, Given::Text(Field::Region, "us-east-1".into())).unwrap();
         take(&mut draft, Given::SecurityGroups(vec!["sg-0aa".into()])).unwrap();
-        let slot = Slot { name: "a".into(), zone: "us-east-1a".into(), subnet: "subnet-0a".into(), address: None };
+        let slot =
+            Slot { name: "a".into(), zone: "us-east-1a".into(), subnet: "subnet-0a".into(), address: None, cidr: None };
         take(&mut draft, Given::Slots(vec![slot])).unwrap();
         let scripted = asked(&mut draft, &["", "ami-0aaaaaaaaaaaaaaaa", "", "", "", "", ""]);
         assert_eq!(scripted.asked.len(), 7, "{:?}", scripted.asked);

@@ -32,7 +32,7 @@ const EXPECTED: [Expected; 9] = [
     required(
         "slots",
         Field::Slots,
-        "a map from each slot's name to its `zone`, `subnet` and, if it has one, `address`",
+        "a map from each slot's name to its `zone`, `subnet` and, if it has one, `address` with the subnet's `cidr`",
         slots,
     ),
     optional("kms_key", Field::KmsKey, "the key for the volumes, as text, or null", |value| text(Field::KmsKey, value)),
@@ -140,11 +140,12 @@ fn groups(value: &Value) -> Option<Given> {
 fn slots(value: &Value) -> Option<Given> {
     let slot = |(name, slot): (&String, &Value)| {
         let text = |key: &str| Some(slot.get(key)?.as_str()?.to_owned());
-        let address = match slot.get("address").filter(|address| !address.is_null()) {
-            Some(_) => Some(text("address")?),
-            None => None,
+        let if_any = |key: &str| match slot.get(key) {
+            None | Some(Value::Null) => Some(None),
+            Some(_) => text(key).map(Some),
         };
-        Some(Slot { name: name.clone(), zone: text("zone")?, subnet: text("subnet")?, address })
+        let (address, cidr) = (if_any("address")?, if_any("cidr")?);
+        Some(Slot { name: name.clone(), zone: text("zone")?, subnet: text("subnet")?, address, cidr })
     };
     let slots: Option<Vec<_>> = value.as_object()?.iter().map(slot).collect();
     slots.filter(|slots| !slots.is_empty()).map(Given::Slots)
@@ -199,6 +200,28 @@ mod tests {
         let mut outputs = outputs();
         outputs["slots"]["value"]["consul-b"].as_object_mut().unwrap().remove("subnet");
         assert_eq!(defects(&outputs), ["slots is not usable"]);
+        for field in ["address", "cidr"] {
+            let mut outputs = self::outputs();
+            outputs["slots"]["value"]["consul-b"][field] = serde_json::json!(12);
+            assert_eq!(defects(&outputs), ["slots is not usable"], "{field}");
+        }
+    }
+
+    #[test]
+    fn an_address_comes_with_the_block_that_it_is_checked_by() {
+        let mut outputs = outputs();
+        let slots = &mut outputs["slots"]["value"];
+        for (number, name) in ["consul-a", "consul-b", "consul-c"].iter().enumerate() {
+            slots[name]["address"] = format!("10.64.{number}.16").into();
+            slots[name]["cidr"] = format!("10.64.{number}.0/24").into();
+        }
+        let read = read(&outputs.to_string()).unwrap();
+        let Some(Ok(Given::Slots(slots))) = read.into_iter().find(|one| one.name == "slots").map(|one| one.given)
+        else {
+            panic!("no slots")
+        };
+        let given = |slot: &Slot| (slot.address.clone().unwrap(), slot.cidr.clone().unwrap());
+        assert_eq!(given(&slots[1]), ("10.64.1.16".to_owned(), "10.64.1.0/24".to_owned()));
     }
 
     #[test]

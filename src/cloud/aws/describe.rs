@@ -25,7 +25,7 @@ mod pages;
 mod statuses;
 
 pub(super) use facts::Facts;
-pub(super) use pages::filter;
+pub(super) use pages::{all, filter};
 pub(super) use statuses::Statuses;
 
 /// Since when each instance has been seen in its state, for those of which EC2 does not tell. It may be too late, but never

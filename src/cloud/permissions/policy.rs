@@ -95,7 +95,9 @@ fn allow(on: On, actions: &[&str], specs: &[ClusterSpec], grant: &Grant<'_>) -> 
             let made = json!({ "StringEquals": {
                 "ec2:CreateAction": ["RunInstances", "CreateVolume", "CreateSnapshot"]
             } });
-            let interface = specs.iter().any(ClusterSpec::has_addresses).then(|| scope.arn("network-interface"));
+            // A copy has no fixed addresses, so its interfaces bear no tags.
+            let has_addresses = grant.task == Task::Control && specs.iter().any(ClusterSpec::has_addresses);
+            let interface = has_addresses.then(|| scope.arn("network-interface"));
             let made_too = [scope.arn("instance"), scope.arn("volume"), scope.snapshot_arn()];
             let anything = json!(made_too.into_iter().chain(interface).collect::<Vec<_>>());
             vec![

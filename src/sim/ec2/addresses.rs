@@ -7,14 +7,19 @@ use super::happened::{Due, Happened, Span};
 use super::records::{Machine, Stranger, Subnet};
 use super::region::Region;
 use crate::ids::{InstanceId, InterfaceId};
-use crate::observed::{InstanceState, Interface, UsedAddress};
+use crate::observed::{self as seen, InstanceState, Interface, Reserved, UsedAddress};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::words::Refusal;
+use crate::spec::Cidr;
 
 /// The secondary addresses that a network interface takes: those of the smallest instance types, less the primary one.
 const MOST: usize = 3;
-/// The bits by which fixed addresses of one subnet may differ.
-const SUBNET: u32 = 12;
+/// The size of a subnet with fixed addresses, unless these are further apart.
+const USUAL: u32 = 24;
+/// The size of the range that the fixed addresses of one subnet lie in.
+const RANGE: u32 = 20;
+/// The size of the ranges that are reserved for fixed addresses.
+const RESERVED: u32 = 28;
 
 impl Machine {
     /// Makes the primary interface of a new instance. Its id follows from the instance's, so that no chance is drawn.
@@ -32,16 +37,34 @@ impl Machine {
 impl Subnet {
     /// Takes the range of a subnet to be that of the first fixed address that is declared in it.
     pub(super) fn reserve(&mut self, address: Ipv4Addr) {
-        self.range.get_or_insert(Ipv4Addr::from(u32::from(address) >> SUBNET << SUBNET));
+        self.fixed.insert(address);
+        self.range.get_or_insert(Cidr::around(address, RANGE).first().into());
     }
 
     fn has(&self, address: Ipv4Addr) -> bool {
         let own = address.octets()[..2] == [10, self.number];
-        own || self.range.is_some_and(|range| (u32::from(range) ^ u32::from(address)) >> SUBNET == 0)
+        own || self.range.is_some_and(|range| Cidr::around(range, RANGE).holds(address))
     }
 }
 
 impl Region {
+    /// Describes a subnet that is known. One with fixed addresses has the block that these lie in, with what is reserved for
+    /// them; the addresses that the world chooses for its instances need not be in it.
+    pub fn subnet_seen(&self, id: &str) -> Option<seen::Subnet> {
+        let Subnet { number, fixed, .. } = self.subnets.get(id)?;
+        let network = if self.is_on_loopback { 127 } else { 10 };
+        let around = |address: &Ipv4Addr| {
+            let blocks = (RANGE..=USUAL).rev().map(|length| Cidr::around(*address, length));
+            let with_all = |block: &Cidr| fixed.iter().all(|address| block.holds(*address));
+            blocks.into_iter().find(with_all).unwrap_or(Cidr::around(*address, RANGE))
+        };
+        let block = fixed.first().map_or(Cidr::around(Ipv4Addr::new(network, *number, 0, 0), 16), around);
+        let mut reserved: Vec<_> = fixed.iter().map(|address| Cidr::around(*address, RESERVED)).collect();
+        reserved.dedup();
+        let reserved = reserved.into_iter().map(|block| Reserved { block, is_explicit: true }).collect();
+        Some(seen::Subnet { block, reserved })
+    }
+
     /// `AssignPrivateIpAddresses` of one address. Reassignment takes it from the interface that has it as a secondary one.
     pub fn assign_address(
         &mut self,

@@ -1,5 +1,6 @@
 //! Instances: they move from one state to the next as EC2 has them do.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::happened::{Due, Happened, Span};
@@ -193,7 +194,14 @@ impl Region {
     /// Finds a subnet; one that was never named before is made.
     pub(super) fn subnet(&mut self, name: &str) -> &mut Subnet {
         let number = self.subnets.len() as u8;
-        self.subnets.entry(name.to_owned()).or_insert(Subnet { number, given: 9, free: 250, zone: None, range: None })
+        self.subnets.entry(name.to_owned()).or_insert(Subnet {
+            number,
+            given: 9,
+            free: 250,
+            zone: None,
+            range: None,
+            fixed: BTreeSet::new(),
+        })
     }
 
     /// Leaves a subnet this many addresses.

@@ -91,6 +91,9 @@ pub struct Subnet {
     /// The beginning of the range that fixed addresses are in, once one is declared.
     #[serde(default)]
     pub range: Option<Ipv4Addr>,
+    /// The fixed addresses that are declared in it.
+    #[serde(default)]
+    pub fixed: BTreeSet<Ipv4Addr>,
 }
 
 /// The user of an address who is none of the clusters: a network interface of something else in the account.

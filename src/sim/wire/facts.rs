@@ -1,18 +1,21 @@
-//! `DescribeImages`, `DescribeInstanceTypes`, `DescribeAvailabilityZones`, and who asks.
+//! `DescribeImages`, `DescribeInstanceTypes`, `DescribeSubnets`, `DescribeAvailabilityZones`, and who asks.
 
 use std::collections::BTreeSet;
 
 use super::asked::Asked;
-use super::instances::ROOT_DEVICE;
+use super::instances::{ROOT_DEVICE, VPC};
 use super::listing::{Filters, Ids, Listed, Page};
 use super::problem::Problem;
 use super::tags::{self, Tags};
 use super::xml::Xml;
+use crate::ids::digest;
+use crate::observed::Reserved;
 use crate::observed::tags::{GUEST, ISOLATES_COPIES};
 use crate::sim::ec2::{Bucket, architecture};
 
 const IMAGE_FILTERS: [&str; 4] = ["image-id", "state", "architecture", "owner-id"];
 const TYPE_FILTERS: [&str; 3] = ["instance-type", "hypervisor", "processor-info.supported-architecture"];
+const SUBNET_FILTERS: [&str; 4] = ["subnet-id", "availability-zone", "vpc-id", "cidr-block"];
 const ZONE_FILTERS: [&str; 3] = ["zone-name", "state", "region-name"];
 
 /// `DescribeImages`.
@@ -96,21 +99,56 @@ fn kind(name: &str) -> Listed {
     Listed { id: name.to_owned(), xml, facts, tags: Tags::new() }
 }
 
-/// `DescribeSubnets`: the world has subnets by name alone, so that there are none to describe.
+/// `DescribeSubnets`: those that slots are declared in.
 pub fn subnets(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let params = asked.params();
     let ids = Ids::read(&params, "SubnetId", "subnet", "InvalidSubnetID.Malformed")?;
-    let filters = Filters::read(&params, &["subnet-id"])?;
+    let filters = Filters::read(&params, &SUBNET_FILTERS)?;
     let page = Page::read(&params, &ids, &filters, [5, 1_000])?;
     asked.begin(Bucket::Describe, "look", false)?;
-    Ok(page.cut("subnetSet", ids.pick(Vec::new(), "InvalidSubnetID.NotFound")?, |listed| listed.xml))
+    let all = asked.state.region.subnets.keys().filter_map(|id| subnet(asked, id)).collect();
+    let found = ids.pick(all, "InvalidSubnetID.NotFound")?.into_iter();
+    let found = found.filter(|listed| filters.find(listed)).collect();
+    Ok(page.cut("subnetSet", found, |listed| listed.xml))
 }
 
-/// `GetSubnetCidrReservations`: nothing is reserved.
+fn subnet(asked: &Asked, id: &str) -> Option<Listed> {
+    let region = &asked.state.region;
+    let zone = region.subnets.get(id)?.zone.clone()?;
+    let block = region.subnet_seen(id)?.block;
+    let facts = [("subnet-id", id), ("availability-zone", &*zone), ("vpc-id", VPC)];
+    let mut facts: Vec<_> = facts.map(|(name, value)| (name, value.to_owned())).into();
+    facts.push(("cidr-block", block.to_string()));
+    let xml = vec![
+        Xml::text("subnetId", id),
+        Xml::text("state", "available"),
+        Xml::text("vpcId", VPC),
+        Xml::text("cidrBlock", block),
+        Xml::text("availabilityZone", &zone),
+        Xml::text("mapPublicIpOnLaunch", false),
+        Xml::text("ownerId", &asked.face.account),
+    ];
+    Some(Listed { id: id.to_owned(), xml, facts, tags: Tags::new() })
+}
+
+/// `GetSubnetCidrReservations`: a range around each fixed address is reserved for whoever names it.
 pub fn reservations(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
-    asked.params().required("SubnetId")?;
+    let id = asked.params().required("SubnetId")?;
     asked.begin(Bucket::Describe, "look", false)?;
-    Ok(vec![Xml::set("subnetIpv4CidrReservationSet", []), Xml::set("subnetIpv6CidrReservationSet", [])])
+    let unknown = || Problem::new("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"));
+    let reserved = asked.state.region.subnet_seen(&id).ok_or_else(unknown)?.reserved;
+    let range = |range: Reserved| {
+        let digest = digest(format!("{id} {}", range.block).as_bytes());
+        vec![
+            Xml::text("subnetCidrReservationId", format!("scr-0{digest}")),
+            Xml::text("subnetId", &id),
+            Xml::text("cidr", range.block),
+            Xml::text("reservationType", if range.is_explicit { "explicit" } else { "prefix" }),
+            Xml::text("ownerId", &asked.face.account),
+        ]
+    };
+    let ranges = Xml::set("subnetIpv4CidrReservationSet", reserved.into_iter().map(range));
+    Ok(vec![ranges, Xml::set("subnetIpv6CidrReservationSet", [])])
 }
 
 /// `DescribeAvailabilityZones`: those that slots are declared in, and those in trouble.

@@ -3,7 +3,7 @@
 use super::asked::Asked;
 use super::listing::{Filters, Ids, Listed, Page};
 use super::problem::Problem;
-use super::tags::{self, Tags};
+use super::tags;
 use super::xml::Xml;
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::tags::CLUSTER;
@@ -250,20 +250,22 @@ pub fn interfaces(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let page = Page::read(&params, &ids, &filters, PAGES)?;
     asked.begin(Bucket::Describe, "look", false)?;
     let live = asked.state.region.instances.values().filter(|machine| machine.seen.state.is_live());
-    let all = live.map(|machine| listed_interface(&machine.seen)).collect();
+    let all = live.map(|machine| listed_interface(asked, &machine.seen)).collect();
     let found = ids.pick(all, "InvalidNetworkInterfaceID.NotFound")?.into_iter();
     let found = found.filter(|listed| filters.find(listed)).collect();
     Ok(page.cut("networkInterfaceSet", found, |listed| listed.xml))
 }
 
-fn listed_interface(seen: &Instance) -> Listed {
+fn listed_interface(asked: &Asked, seen: &Instance) -> Listed {
     let secondary = seen.interface.iter().flat_map(|own| &own.secondary).map(ToString::to_string);
     let addresses = seen.address.map(|address| address.to_string()).into_iter().chain(secondary);
     let mut facts: Vec<_> = addresses.map(|address| ("addresses.private-ip-address", address)).collect();
     facts.push(("attachment.instance-id", seen.id.to_string()));
     facts.push(("network-interface-id", interface_id(seen)));
     facts.push(("subnet-id", seen.subnet.clone()));
-    Listed { id: interface_id(seen), xml: interface(seen, Some(&seen.id)), facts, tags: Tags::new() }
+    let tags = asked.notes.tags_of(&interface_id(seen));
+    let xml = interface(seen, Some(&seen.id)).into_iter().chain([tags::set(&tags)]).collect();
+    Listed { id: interface_id(seen), xml, facts, tags }
 }
 
 fn network(seen: &Instance) -> Vec<Xml> {
@@ -278,7 +280,7 @@ fn network(seen: &Instance) -> Vec<Xml> {
 }
 
 /// The one VPC of the world.
-const VPC: &str = "vpc-00000000";
+pub const VPC: &str = "vpc-00000000";
 
 fn profile(asked: &Asked, seen: &Instance) -> Xml {
     let arn = |name: &String| format!("arn:aws:iam::{}:instance-profile/{name}", asked.face.account);

@@ -46,6 +46,9 @@ pub fn run(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     if asked.notes.launched_by.insert(id.clone(), token).is_none() {
         let root = tags::specified(&asked.params(), "volume")?;
         asked.notes.tags.insert(tags::root_of(&id), root);
+        let of_interface = tags::specified(&asked.params(), "network-interface")?;
+        let interface = asked.state.region.machine(&id)?.seen.interface.as_ref();
+        asked.notes.tags.extend(interface.map(|own| (own.id.to_string(), of_interface)));
         if let Some(machine) = asked.state.region.instances.get_mut(&id) {
             tags::onto_instance(&tags, machine); // of what the tags do not say, nothing is known
         }

@@ -7,7 +7,7 @@ use super::problem::Problem;
 use super::tags::{self, Tags};
 use super::xml::Xml;
 use crate::action::{CloudEffect, Recruitment};
-use crate::ids::{ClusterName, InstanceId, VolumeId};
+use crate::ids::{ClusterName, InstanceId, InterfaceId, VolumeId};
 use crate::make::UserData;
 use crate::observed::tags::{GENERATION, IMAGE, OWNER, REJECTED, RETIRED, SLOT, SLOTS, USER_DATA};
 use crate::sim::ec2::Bucket;
@@ -79,7 +79,7 @@ fn are_there(asked: &Asked, resources: &[String]) -> Result<(), Problem> {
             region.machine(&InstanceId::from(id.as_str()))?;
         } else if id.starts_with("vol-") {
             region.disk(&VolumeId::from(id.as_str()))?;
-        } else if !asked.notes.tags.contains_key(id) {
+        } else if !asked.notes.tags.contains_key(id) && region.machine_at(&InterfaceId::from(id.as_str())).is_none() {
             return Err(Problem::new("InvalidID", format!("The ID '{id}' is not valid")));
         }
     }

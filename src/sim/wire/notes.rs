@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 pub struct Notes {
     /// The number of requests so far.
     pub requests: u64,
-    /// Tags by the ids of volumes, snapshots and instances: those that the world does not keep.
+    /// Tags by the ids of volumes, snapshots, instances and network interfaces: those that the world does not keep.
     pub tags: BTreeMap<String, BTreeMap<String, String>>,
     /// Digests of whole requests by call, zone and client token.
     pub tokens: BTreeMap<String, String>,

@@ -44,7 +44,7 @@ pub(super) fn is_survey(wanted: &Wanted) -> bool {
 }
 
 /// All pages. One may be empty and yet name a next. Pages that go in a circle, or on and on, are no answer.
-pub(super) async fn all<T>(
+pub(in super::super) async fn all<T>(
     operation: Operation,
     mut page: impl AsyncFnMut(Option<String>) -> Result<(Vec<T>, Option<String>), Failure>,
 ) -> Result<Vec<T>, Failure> {
