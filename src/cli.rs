@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub mod cores;
 pub mod exit;
@@ -45,6 +45,7 @@ pub mod iam_policy;
 pub mod completions;
 pub mod man;
 
+mod effect;
 mod unread;
 
 use exit::Exit;
@@ -135,12 +136,12 @@ enum Command {
 /// is lost.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let arguments: Vec<_> = arguments.into_iter().collect();
-    let (exit, mut out) = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => {
+    let (exit, mut out) = match read(&arguments) {
+        Ok((cli, given)) => {
             anstream::ColorChoice::write_global(cli.global.color.into());
             logging::start(cli.global.log_format, cli.global.log_level);
             let mut out = Output::standard();
-            (cli.command.run(&mut out), out)
+            (effect::refuse_what_has_none(&given).and_then(|()| cli.command.run(&mut out)), out)
         }
         Err(error) => {
             let mut out = Output::standard();
@@ -156,6 +157,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     stderr::finish();
     exit
+}
+
+/// Reads the arguments, and tells which of them were given.
+fn read(arguments: &[OsString]) -> Result<(Cli, ArgMatches), clap::Error> {
+    let mut program = Cli::command();
+    let given = program.try_get_matches_from_mut(arguments)?;
+    let cli = Cli::from_arg_matches(&given).map_err(|error| error.format(&mut program))?;
+    Ok((cli, given))
 }
 
 impl Command {

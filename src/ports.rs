@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::action::{ClaimEffect, CloudEffect, MemberEffect};
 use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, SnapshotId, VolumeId};
+use crate::input::text;
 use crate::observed::{ClaimRecord, Membership, Sweep};
 use crate::spec::{ApplicationSpec, ClusterSpec};
 use crate::time::Timestamp;
@@ -235,16 +236,13 @@ impl PortError {
     }
 }
 
+/// The most characters of an error that are told, and of each of its causes: some quote what others wrote.
+const LONGEST: usize = 2_000;
+
 /// Words an error with its causes, in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(|error| text::cut(&error.to_string(), LONGEST)).collect::<Vec<_>>().join(": ")
 }
 
 /// The meaning of a failure for what happens next.

@@ -34,6 +34,17 @@ fn open(directory: &Path) -> Local<Wall> {
 }
 
 #[test]
+fn a_record_that_quotes_much_is_told_in_short() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = open(directory.path());
+    let long = format!("\u{1b}[2J{}", "A".repeat(200_000));
+    let record = serde_json::json!({"format": 1, "cluster": long, "record": {}});
+    fs::write(directory.path().join("consul-prod.claim.json"), record.to_string()).unwrap();
+    let error = hermitcrab::ports::chain(&block_on(local.read(&name())).unwrap_err());
+    assert!(error.contains("it belongs to cluster \\u{1b}[2JAAAA") && error.len() < 10_000, "{} bytes", error.len());
+}
+
+#[test]
 fn a_cluster_that_was_never_claimed_has_the_default_record() {
     let directory = tempfile::tempdir().unwrap();
     assert_eq!(block_on(open(directory.path()).read(&name())).unwrap(), ClaimRecord::default());

@@ -70,6 +70,19 @@ async fn renewed(held: &Held<Hand>, asked: &Asked, times: usize) {
 const RENEW: &str = "PUT /v1/session/renew/s1";
 
 #[test]
+fn a_session_that_is_no_name_of_one_is_refused() {
+    for id in ["", "../../v1/kv/hermitcrab", "s1?dc=other", "s 1", &"s".repeat(65), "s\u{1b}1"] {
+        block_on(async {
+            let (claims, script, _) = consul(&Hand::new()).await;
+            says(&script, "PUT /v1/session/create", 200, json!({ "ID": id }));
+            let Err(error) = claims.acquire("me").await else { panic!("{id} is taken for a session") };
+            let told = hermitcrab::ports::chain(&error);
+            assert!(told.contains("names a session that is none") && !told.contains('\u{1b}'), "{told}");
+        });
+    }
+}
+
+#[test]
 fn a_session_rests_on_no_server_and_on_no_check() {
     block_on(async {
         let (claims, _, asked) = consul(&Hand::new()).await;

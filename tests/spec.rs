@@ -87,6 +87,7 @@ const MESSAGES: &[&str] = &[
     "cloud-init makes nothing of this user data",
     "in line 2 of the user data",
     "an empty path",
+    "a path of more than 4095 bytes",
     "is no name of an instance profile",
     "is no name of a key pair",
     "17 security groups",

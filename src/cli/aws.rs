@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use crate::coordination::{Credentials, Place};
 use crate::ids::Owner;
 
-use super::{Exit, Failure};
-
 /// The arguments of every command that reaches AWS.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "AWS")]
@@ -52,17 +50,6 @@ fn named(text: &str) -> Result<Named, String> {
 }
 
 impl Args {
-    /// Refuses options that have no effect in a simulated world, which keeps its claims itself. What the environment says is
-    /// for all commands, and is no mistake.
-    pub fn refuse_in_simulation(&self) -> Result<(), Failure> {
-        let is_given = self.claims.is_some() && std::env::var_os("HERMITCRAB_CLAIMS").is_none();
-        if !is_given {
-            return Ok(());
-        }
-        let failure = Failure::new("`--claims` has no effect in a simulated world, which keeps the claims itself");
-        Err(Failure { exit: Exit::Usage, ..failure.hint("leave it out, or name `--cloud aws`") })
-    }
-
     /// Returns the place that was named; otherwise the state directory, which is systemd's or the user's.
     pub fn place(&self) -> Place {
         let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -7,7 +7,10 @@ use crate::plan::Hazard;
 
 use super::exit::Exit;
 use super::output::{BAD, Output, styled};
-use crate::input::text::clean_lines;
+use crate::input::text::cut_lines;
+
+/// The most characters of an error that are shown, and of each of its causes: some quote what others wrote.
+const LONGEST: usize = 10_000;
 
 /// An error with its causes, a hint where there is one, and the code to exit with.
 #[derive(Debug)]
@@ -38,13 +41,13 @@ impl Failure {
 
     /// Renders the error, its causes and the hint, a line each.
     fn lines(&self) -> String {
-        let mut lines = format!("{}: {}\n", styled(BAD, "error"), clean_lines(&self.error.to_string()));
+        let mut lines = format!("{}: {}\n", styled(BAD, "error"), cut_lines(&self.error.to_string(), LONGEST));
         let mut source = self.error.source();
         while let Some(cause) = source {
-            lines.push_str(&format!("  caused by: {}\n", clean_lines(&cause.to_string())));
+            lines.push_str(&format!("  caused by: {}\n", cut_lines(&cause.to_string(), LONGEST)));
             source = cause.source();
         }
-        lines.extend(self.hint.iter().map(|hint| format!(" hint: {}\n", clean_lines(hint))));
+        lines.extend(self.hint.iter().map(|hint| format!(" hint: {}\n", cut_lines(hint, LONGEST))));
         lines
     }
 }

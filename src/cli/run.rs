@@ -88,11 +88,17 @@ pub struct Args {
     aws: aws::Args,
 }
 
+/// The longest span that makes sense. Much longer ones lead out of what a clock can tell.
+const LONGEST_SPAN: Duration = Duration::from_secs(366 * 86_400);
+
 /// Reads a span that a person writes, e.g. `45m`.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
-    text.parse::<jiff::SignedDuration>()
-        .map_err(|error| error.to_string())
-        .and_then(|span| Duration::try_from(span).map_err(|_| "it must not be negative".to_owned()))
+    let span = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
+    match Duration::try_from(span) {
+        Err(_) => Err("it must not be negative".to_owned()),
+        Ok(span) if span > LONGEST_SPAN => Err("it must not be longer than a year".to_owned()),
+        Ok(span) => Ok(span),
+    }
 }
 
 /// Runs the command.
@@ -100,13 +106,6 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.once && !args.path.exists() {
         return Err(Failure::new(format!("{} does not exist", text::path(&args.path)))
             .hint("name a folder with `*.yaml` files; without --once it would be waited for"));
-    }
-    if args.is_simulated() {
-        args.aws.refuse_in_simulation()?;
-        if args.lease {
-            let failure = Failure::new("`--lease` has no effect in a simulated world, which has one controller");
-            return Err(Failure { exit: Exit::Usage, ..failure.hint("leave it out, or name `--cloud aws`") });
-        }
     }
     runtime::start()?.block_on(async {
         let source = source(args);

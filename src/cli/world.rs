@@ -63,6 +63,7 @@ pub fn lock(path: &Path) -> Result<Lock, Failure> {
         let error = WorldError { path: path.to_owned(), verb: "written", source };
         Failure::new(error).hint("check that the folder exists and may be written to")
     };
+    file::may_be_replaced(path).map_err(failed)?;
     let file = file::own(File::options().append(true), Path::new(&beside)).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock { _file: file }),

@@ -24,7 +24,7 @@ mod objects;
 #[cfg(feature = "aws")]
 mod s3;
 
-pub use lease::Turn;
+pub use lease::{Turn, holder};
 use objects::{Objects, Version};
 
 /// Claims in a bucket.

@@ -17,7 +17,7 @@ use super::place::{Credentials, Remote};
 use super::stored;
 use crate::action::ClaimEffect;
 use crate::http::consul::{Entry, LastAnswer, Servers, read, succeeded};
-use crate::http::{Answer, ENTRY, Http, LIST, SETTINGS, Server, Silence, Tls, Trust};
+use crate::http::{Answer, ENTRY, Http, SETTINGS, Server, Silence, Tls, Trust};
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
 use crate::ports::{Clock, Coordination, ErrorKind, Outcome, PortError};
@@ -70,8 +70,7 @@ impl<C: Clock + Clone> Consul<C> {
 
 /// Refuses to send a token where everybody on the way can read it. To this machine itself there is no way.
 fn refuse_token_in_clear(remote: &Remote, credentials: &Credentials) -> Result<(), PortError> {
-    let here = |host: &str| ["localhost:", "127.", "[::1]:"].iter().any(|here| host.starts_with(here));
-    let plain = remote.servers.iter().find(|server| server.strip_prefix("http://").is_some_and(|host| !here(host)));
+    let plain = remote.servers.iter().find(|server| server.strip_prefix("http://").is_some_and(|host| !is_here(host)));
     match plain.filter(|_| credentials.token_file.is_some() && !credentials.token_in_clear) {
         None => Ok(()),
         Some(server) => {
@@ -82,6 +81,13 @@ fn refuse_token_in_clear(remote: &Remote, credentials: &Credentials) -> Result<(
             Err(PortError::new("reach the claims", ErrorKind::Invalid, why))
         }
     }
+}
+
+/// Says whether a host with its port is this machine. A name that only begins like an address of it, e.g. `127.0.0.1.example.com`,
+/// may be anybody's.
+fn is_here(host: &str) -> bool {
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl<C: Clock> Consul<C> {
@@ -189,7 +195,7 @@ impl Link {
     async fn keys(&self, doing: &str, prefix: &str) -> Result<Vec<String>, PortError> {
         let path = format!("/v1/kv/{prefix}");
         let query = [("keys", ""), ("consistent", "")];
-        let answer = self.send(doing, async |server: &Server| server.get(&path, &query, LIST).await).await?;
+        let answer = self.send(doing, async |server: &Server| server.get(&path, &query, SETTINGS).await).await?;
         if answer.status == 404 { Ok(Vec::new()) } else { self.json(doing, answer) }
     }
 
@@ -225,5 +231,30 @@ impl Link {
     fn servers(&self, doing: &str) -> Result<Servers, PortError> {
         let servers = Servers::open(&self.http, &self.trust, self.token_file.as_deref(), &self.remote.servers);
         servers.map_err(|error| PortError::new(doing, ErrorKind::Invalid, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_sent_in_clear_to_this_machine_alone() {
+        for here in ["localhost:8500", "127.0.0.1:8500", "127.9.9.9:1", "[::1]:8500", "127.0.0.1", "localhost"] {
+            assert!(is_here(here), "{here}");
+        }
+        for away in [
+            "10.0.0.1:8500",
+            "127.0.0.1.example.com:8500",
+            "127.example.com",
+            "localhost.example.com:8500",
+            "localhostile:8500",
+            "[::]:8500",
+            "[2001:db8::1]:8500",
+            "0:8500",
+            "0.0.0.0:8500",
+        ] {
+            assert!(!is_here(away), "{away}");
+        }
     }
 }

@@ -5,6 +5,9 @@
 
 use std::future;
 
+pub use super::bucket::holder as holder_in_bucket;
+pub use super::term::shown;
+
 use super::bucket::Turn;
 use super::consul::Session;
 use super::local::Lock;

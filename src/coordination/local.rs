@@ -22,6 +22,7 @@ use crate::time::{Human, after};
 use super::changed;
 use super::home::Homes;
 use super::stored;
+use super::term::shown;
 
 /// The time for which a write waits for other processes. Each holds the lock for as long as a small file takes to be written; one
 /// that was stopped in the middle must not stop this one too.
@@ -31,9 +32,6 @@ const TRY_EVERY: Duration = Duration::from_millis(20);
 
 /// The interval at which a controller that stands by tries to become the active one.
 const STAND_BY: Duration = Duration::from_secs(1);
-
-/// The most characters of a holder's name that are shown.
-const LONGEST_HOLDER: usize = 200;
 
 /// The lease, which the operating system gives back when the file is closed, for whatever reason.
 pub struct Lock {
@@ -74,8 +72,7 @@ impl<C: Clock> Local<C> {
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(doing(), error)),
                 Err(TryLockError::WouldBlock) => {
-                    let other = file::read_text(&path, file::RECORD).unwrap_or_default();
-                    let other = text::cut(&other, LONGEST_HOLDER);
+                    let other = shown(&file::read(&path, file::RECORD).unwrap_or_default());
                     if known.as_ref() != Some(&other) {
                         tracing::info!(
                             lease = text::path(&path),
@@ -128,6 +125,7 @@ impl<C: Clock> Local<C> {
 
     /// Puts a file in the place of another. After a crash at any point either the old or the new one is there, whole.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        file::may_be_replaced(path)?;
         // A name that nobody can foresee, and a file of mode 0600.
         let mut new = NamedTempFile::with_prefix_in(".claim-", &self.directory)?;
         new.write_all(bytes)?;

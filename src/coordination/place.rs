@@ -105,15 +105,17 @@ impl FromStr for Place {
         let (hosts, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = prefix_of(prefix)?;
         let server = |host: &str| match host {
-            // Not repeated: a password may stand before the `@`.
+            // Not repeated: a password may stand before the `@`, in the place of a port, or behind a `?`.
             _ if rest.contains('@') => Err(format!("a host with a user or a password: {FORMS}; tokens go in a file")),
             _ if host.is_empty() || host.contains(['?', '#']) || host.contains(char::is_whitespace) => {
-                Err(format!("`{host}` is no host: {FORMS}; tokens go in a file"))
+                Err(format!("that is no host: {FORMS}; tokens go in a file"))
             }
-            _ if host.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with(':') && !host.ends_with(':') => {
-                Ok(format!("{scheme}://{host}"))
-            }
-            _ => Ok(format!("{scheme}://{}:{port}", host.trim_end_matches(':'))),
+            _ => match host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+                None => Ok(format!("{scheme}://{host}:{port}")),
+                Some((host, "")) => Ok(format!("{scheme}://{host}:{port}")),
+                Some((_, named)) if named.parse::<u16>().is_ok() => Ok(format!("{scheme}://{host}")),
+                Some(_) => Err(format!("a port that is no number: {FORMS}")),
+            },
         };
         let servers = hosts.split(',').map(server).collect::<Result<_, _>>()?;
         Ok(Self::Consul(Remote { servers, prefix }))
@@ -127,6 +129,10 @@ fn prefix_of(text: &str) -> Result<String, String> {
         prefix => prefix,
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if prefix.contains(['?', '#']) {
+        // Not repeated: somebody may have thought that a token goes there.
+        return Err("nothing may stand after a `?` here: tokens go in a file".to_owned());
+    }
     if !prefix.chars().all(plain) || prefix.split('/').any(|part| part.trim_matches('.').is_empty()) {
         return Err(format!("`{prefix}` is no prefix of keys: use letters, digits, `-`, `_`, `.` and `/`"));
     }
@@ -219,14 +225,15 @@ mod tests {
             ("s3://bucket/a//b", "is no prefix of keys"),
             ("s3://bucket/x?versionId=1", "something else than a region"),
             ("s3://bucket/x?region=EU", "something else than a region"),
-            ("consul+http://", "`` is no host"),
-            ("consul+http://a,,b", "`` is no host"),
+            ("consul+http://", "that is no host"),
+            ("consul+http://a,,b", "that is no host"),
+            ("consul+http://a:secret/x", "a port that is no number"),
             ("consul+http://user:secret@a", "tokens go in a file"),
-            ("consul+http://a/x?token=y", "is no prefix of keys"),
+            ("consul+http://a/x?token=secret", "tokens go in a file"),
             ("consul+http://a/x/../y", "is no prefix of keys"),
         ] {
             let error = text.parse::<Place>().unwrap_err();
-            assert!(error.contains(says), "{text}: {error}");
+            assert!(error.contains(says) && !error.contains("secret"), "{text}: {error}");
         }
     }
 }

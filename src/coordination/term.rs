@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
+use crate::input::text;
 use crate::ports::{Clock, ErrorKind, PortError};
 use crate::time::{Timestamp, after, elapsed};
 
@@ -12,6 +13,14 @@ use crate::time::{Timestamp, after, elapsed};
 const RETRY: Duration = Duration::from_secs(1);
 /// The interval at which a controller that stands by tries to become the active one.
 const STAND_BY: Duration = Duration::from_secs(5);
+
+/// The most characters of a holder's name that are shown.
+const LONGEST_HOLDER: usize = 200;
+
+/// Names the holder of a lease as people see it: others may have written anything there.
+pub fn shown(holder: &[u8]) -> String {
+    text::cut(&String::from_utf8_lossy(holder), LONGEST_HOLDER)
+}
 
 /// The answer to a request for a lease.
 pub(super) enum Acquired<H> {

@@ -97,6 +97,16 @@ pub fn own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(Refusal::NotRegular.into()) }
 }
 
+/// Says whether a new file may be put in the place of what is there: nothing, a file, or a link, which is not followed. A
+/// device, a pipe or a socket would be gone, for everybody who uses it.
+pub fn may_be_replaced(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.is_file() && !there.is_symlink() => Err(Refusal::NotRegular.into()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn open(path: &Path) -> io::Result<(File, Metadata)> {
     // A terminal that is opened must not become the one whose hang-up ends us.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -135,6 +145,21 @@ mod tests {
             assert_eq!(refused(read_below(path, Path::new("/"), 10)), "not a regular file", "{}", path.display());
         }
         assert!(read(&socket, 10).is_err());
+    }
+
+    #[test]
+    fn a_file_takes_the_place_of_files_and_links_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, file, link) = (dir.path().join("pipe"), dir.path().join("file"), dir.path().join("link"));
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        fs::write(&file, "x").unwrap();
+        symlink(&pipe, &link).unwrap();
+        for path in [&pipe, dir.path(), Path::new("/dev/null")] {
+            assert_eq!(may_be_replaced(path).unwrap_err().to_string(), "not a regular file", "{}", path.display());
+        }
+        for path in [&file, &link, &dir.path().join("nothing")] {
+            may_be_replaced(path).unwrap();
+        }
     }
 
     #[test]

@@ -59,6 +59,14 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// The same for text of several lines, which stay lines.
+pub fn cut_lines(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", clean_lines(&text[..end])),
+        None => clean_lines(text),
+    }
+}
+
 /// A JSON document in which such characters are written as JSON's own codes, e.g. `\u202e`: it says the same to a program,
 /// and steers no terminal that it is shown on. The line ends between its values stay.
 pub fn clean_json(document: &str) -> String {
@@ -73,17 +81,43 @@ pub fn clean_json(document: &str) -> String {
     clean
 }
 
-/// Text in which the user and the password of every address are left out: `http://u:p@host` is `http://[secret]@host`.
+/// Text in which every address is without what may be a secret: a user and a password, a port that is no number, and what
+/// stands behind a `?`. So `http://u:p@host/x?token=t` is `http://[secret]@host/x?[secret]`.
 pub fn without_passwords(text: &str) -> String {
     let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
     while let Some((before, after)) = rest.split_once("://") {
-        let address =
-            &after[..after.find(|c: char| c.is_whitespace() || "'`\"\u{1b}".contains(c)).unwrap_or(after.len())];
-        let user = address.rfind('@').unwrap_or(0);
-        clean.extend([before, "://", if user > 0 { "[secret]" } else { "" }]);
-        rest = &after[user..];
+        let end = after.find(|c: char| c.is_whitespace() || "'`\"\u{1b}".contains(c)).unwrap_or(after.len());
+        clean.extend([before, "://", &address(&after[..end])]);
+        rest = &after[end..];
     }
     clean + rest
+}
+
+/// An address, behind its `://`, without what may be a secret.
+fn address(address: &str) -> String {
+    let (user, rest) = address.rsplit_once('@').map_or(("", address), |(_, rest)| ("[secret]@", rest));
+    let (place, query) = match rest.split_once('?') {
+        None => (rest, ""),
+        // The only thing that one of our own addresses has there.
+        Some((place, after)) if is_region(after) => (place, &rest[place.len()..]),
+        Some((place, _)) => (place, "?[secret]"),
+    };
+    let (hosts, path) = place.find('/').map_or((place, ""), |slash| place.split_at(slash));
+    let hosts: Vec<_> = hosts.split(',').map(host).collect();
+    format!("{user}{}{path}{query}", hosts.join(","))
+}
+
+/// A host with its port, which is left out if it is no number.
+fn host(host: &str) -> String {
+    match host.rsplit_once(':').filter(|(name, _)| !name.contains('[')) {
+        Some((name, port)) if !port.bytes().all(|byte| byte.is_ascii_digit()) => format!("{name}:[secret]"),
+        _ => host.to_owned(),
+    }
+}
+
+fn is_region(query: &str) -> bool {
+    let plain = |region: &str| region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    query.strip_prefix("region=").is_some_and(|region| region.len() < 30 && plain(region))
 }
 
 /// Says whether bytes are UTF-16, as PowerShell's `>` writes it, by the mark of the order of its bytes.
@@ -193,7 +227,11 @@ mod tests {
             ("no address, but me@home", "no address, but me@home"),
             ("invalid value 'consul+http://u:hunter2@h/x' for", "invalid value 'consul+http://[secret]@h/x' for"),
             ("https://a/b http://u:p@ss/w@c,d@e", "https://a/b http://[secret]@e"),
-            ("http://@h", "http://@h"),
+            ("http://@h", "http://[secret]@h"),
+            ("consul+http://h:8500/x?token=hunter2 y", "consul+http://h:8500/x?[secret] y"),
+            ("'consul+https://h:hunter2,i:8501/x'", "'consul+https://h:[secret],i:8501/x'"),
+            ("https://[::1]:8501/x, https://[2001:db8::1]", "https://[::1]:8501/x, https://[2001:db8::1]"),
+            ("s3://b/x?region=eu-west-1 s3://b?region=a&k=v", "s3://b/x?region=eu-west-1 s3://b?[secret]"),
         ] {
             assert_eq!(without_passwords(text), shown);
         }
@@ -223,5 +261,6 @@ mod tests {
         assert_eq!(cut("longer\u{1b}", 5), "longe…");
         assert_eq!(cut(&"東".repeat(10_000), 2), "東東…");
         assert_eq!(cut("\n\n\n", 2), "\\n\\n…");
+        assert_eq!(cut_lines("a\n::b\u{1b}", 5), "a\n| ::b…");
     }
 }

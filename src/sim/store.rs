@@ -38,6 +38,7 @@ fn first() -> u32 {
 
 /// Writes the world whole or not at all, for this user alone: first under a name that nobody else has, in the same folder.
 pub fn save(state: &State, path: &Path) -> io::Result<()> {
+    file::may_be_replaced(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut beside = NamedTempFile::with_prefix_in(".world-", folder)?;
     beside.write_all(&serde_json::to_vec(&Stored { version: VERSION, world: state })?)?;

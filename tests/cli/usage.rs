@@ -115,6 +115,76 @@ fn wrong_usage_exits_with_64_and_not_with_two() {
 }
 
 #[test]
+fn an_option_without_effect_is_refused() {
+    let aws = "leave it out, or name `--cloud aws`";
+    let simulated = "leave it out, or name `--cloud simulated`";
+    for (line, says, hint) in [
+        ("status FILE --cloud simulated --claims x", "--claims` has no effect in a simulated world", aws),
+        ("status FILE --world w.json --claims-token-file x", "--claims-token-file` has no effect in a simulated", aws),
+        ("run --cloud simulated --once --lease", "--lease` has no effect in a simulated world", aws),
+        ("run --world w.json --once --profile x", "--profile` has no effect in a simulated world", aws),
+        ("plan FILE --cloud simulated --aws-api-share 5", "--aws-api-share` has no effect in a simulated", aws),
+        ("plan FILE --seed 5", "--seed` has no effect on AWS", simulated),
+        ("run --cloud aws --once --speed 5", "--speed` has no effect on AWS", simulated),
+        ("run --once --empty", "--empty` has no effect on AWS", simulated),
+        ("run --once --bad-image ami-0bad0bad0bad0bad0", "--bad-image` has no effect on AWS", simulated),
+        ("rehearse FILE --payload good", "--payload` has no effect on AWS", simulated),
+        ("run --cloud simulated --timeout 5s", "--timeout` has no effect without `--once`", "or give both"),
+        (
+            "rehearse FILE --cloud simulated --older-than 1h --image ami-0bbbbbbbbbbbbbbbb",
+            "--older-than` has no effect without `--sweep`",
+            "or give both",
+        ),
+        ("rehearse FILE --cloud simulated --sweep --payload flaps", "--payload` has no effect beside `--sweep`", ""),
+        ("rehearse FILE --sweep --subnet us-east-1a=subnet-0", "--subnet` has no effect beside `--sweep`", ""),
+        ("promote FILE --image ami-0bbbbbbbbbbbbbbbb --build x", "--build` has no effect without `--manifest`", ""),
+        ("init --image ami-0bbbbbbbbbbbbbbbb --build x", "--build` has no effect without `--manifest`", ""),
+    ] {
+        let words: Vec<&str> = line.split(' ').map(|word| if word == "FILE" { FILE } else { word }).collect();
+        let output = run(&words);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{line}: {told}");
+        assert!(told.contains(&format!("error: `{says}")) && told.contains(hint), "{line}: {told}");
+        assert!(output.stdout.is_empty(), "{line}");
+    }
+    // The environment is for all commands.
+    let mut command = command(&[&["status", FILE], &SIMULATED[..]].concat());
+    assert!(command.env("HERMITCRAB_CLAIMS", "x").output().unwrap().status.success());
+}
+
+/// Every option that takes a span, of every command.
+#[test]
+fn a_span_that_no_clock_can_tell_is_refused() {
+    let mut options = Vec::new();
+    for command in hermitcrab::cli::command().get_subcommands() {
+        let is_span = |argument: &&clap::Arg| {
+            argument.get_value_names().is_some_and(|names| ["SPAN", "DURATION"].contains(&&*names[0]))
+        };
+        let longs = command.get_arguments().filter(is_span).filter_map(clap::Arg::get_long);
+        options.extend(longs.map(|long| (command.get_name().to_owned(), format!("--{long}"))));
+    }
+    assert!(options.len() >= 7, "{options:?}");
+    for (name, option) in options {
+        for span in ["9223372036854775807s", "367d", "-1s", "99999999999999999999h", "", "soon"] {
+            let output = run(&[&name, "x", &format!("{option}={span}")]);
+            assert_eq!(output.status.code(), Some(64), "{name} {option}={span}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_world_is_saved_in_the_place_of_no_pipe() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, rustix::fs::Mode::RUSR, 0).unwrap();
+    let output = run(&[&["simulate", FILE, "--world", pipe.to_str().unwrap()], &NEW_IMAGE[..]].concat());
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("not a regular file"), "{output:?}");
+    assert!(!std::fs::symlink_metadata(&pipe).unwrap().is_file(), "the pipe is gone");
+}
+
+#[test]
 fn help_and_version_go_to_stdout_and_exit_with_zero() {
     for arguments in [&["--help"][..], &["plan", "-h"], &["--version"]] {
         let output = run(arguments);

@@ -11,8 +11,9 @@ use hermitcrab::application::consul::wire::Agents;
 use hermitcrab::cli::image::manifest;
 use hermitcrab::cli::init::terraform;
 use hermitcrab::controller::Controller;
-use hermitcrab::coordination::Local;
+use hermitcrab::coordination::{Local, lease};
 use hermitcrab::event::Listeners;
+use hermitcrab::http::consul::Entry;
 use hermitcrab::ids::ClusterName;
 use hermitcrab::limits::Limits;
 use hermitcrab::observed::{ClaimRecord, CloudView, Health, Membership, Observation, Reading};
@@ -173,6 +174,18 @@ pub fn claim(bytes: &[u8]) {
     let Ok(record) = futures_util::FutureExt::now_or_never(claims.read(&cluster)).unwrap() else { return };
     let (spec, seen) = seen();
     answered(&spec, &Observation { claim: with_value(&seen.claim, record), ..seen });
+}
+
+/// The record of a lease, in a bucket or in Consul, names a holder in a few words that steer nothing, or is refused.
+pub fn lease(bytes: &[u8]) {
+    let in_bucket = lease::holder_in_bucket(bytes).ok().flatten();
+    let entry = serde_json::from_slice::<Entry>(bytes).ok();
+    let in_consul = entry.and_then(|entry| Some(lease::shown(&entry.bytes().ok()?)));
+    // A lock in a folder has the name alone.
+    for holder in [in_bucket, in_consul, Some(lease::shown(bytes))].into_iter().flatten() {
+        assert!(holder.chars().count() <= 2_100, "{} characters", holder.chars().count());
+        assert!(!steers(&holder) && !holder.contains('\n'), "{holder:?}");
+    }
 }
 
 /// Whatever was seen, there is an answer: the same for the same facts, and none that changes anything while the cluster is

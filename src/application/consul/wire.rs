@@ -8,6 +8,29 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
+/// The most characters that are kept of any text: node ids, names and versions have a few dozen. A server that sends megabytes
+/// as its name would have them kept, compared and shown.
+const LONGEST: usize = 256;
+
+/// Reads a text, of which the beginning is kept.
+fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    struct Short;
+
+    impl Visitor<'_> for Short {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<String, E> {
+            Ok(text.chars().take(LONGEST).collect())
+        }
+    }
+
+    deserializer.deserialize_str(Short)
+}
+
 /// `GET /v1/operator/autopilot/health`: what the leader's autopilot thinks of every server. It looks every 2 s.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -21,15 +44,19 @@ pub struct Health {
 #[serde(rename_all = "PascalCase")]
 pub struct ServerHealth {
     #[serde(rename = "ID")]
+    #[serde(deserialize_with = "short")]
     pub id: String,
     #[serde(default)]
+    #[serde(deserialize_with = "short")]
     pub serf_status: String,
     #[serde(default)]
+    #[serde(deserialize_with = "short")]
     pub version: String,
     #[serde(default)]
     pub leader: bool,
     /// The time since the leader heard of the server, as Go writes a duration, e.g. `27.29ms`; `-1ns` if it never did.
     #[serde(default)]
+    #[serde(deserialize_with = "short")]
     pub last_contact: String,
     /// The last term in the server's log; 0 if the leader did not reach the server.
     #[serde(default)]
@@ -39,6 +66,7 @@ pub struct ServerHealth {
     pub healthy: bool,
     /// The instant since which the server has been healthy or not; year 1 if it was never healthy.
     #[serde(default)]
+    #[serde(deserialize_with = "short")]
     pub stable_since: String,
 }
 
@@ -55,9 +83,11 @@ pub struct Autopilot {
     pub disable_upgrade_migration: bool,
     /// The field of a server's metadata that names its redundancy zone; empty where there are none.
     #[serde(default)]
+    #[serde(deserialize_with = "short")]
     pub redundancy_zone_tag: String,
     /// The field of a server's metadata that stands for its version; empty where the version itself counts.
     #[serde(default)]
+    #[serde(deserialize_with = "short")]
     pub upgrade_version_tag: String,
 }
 
@@ -73,10 +103,13 @@ pub struct Raft {
 #[serde(rename_all = "PascalCase")]
 pub struct RaftServer {
     #[serde(rename = "ID")]
+    #[serde(deserialize_with = "short")]
     pub id: String,
     /// The name, which Consul finds in gossip by the address; `(unknown)` where nobody there has that address.
+    #[serde(deserialize_with = "short")]
     pub node: String,
     /// The address with the port, e.g. `10.0.0.1:8300`.
+    #[serde(deserialize_with = "short")]
     pub address: String,
     pub leader: bool,
     pub voter: bool,
@@ -120,7 +153,9 @@ impl<'de> Visitor<'de> for Servers {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Gossip {
+    #[serde(deserialize_with = "short")]
     pub name: String,
+    #[serde(deserialize_with = "short")]
     pub addr: String,
     pub tags: Tags,
     /// 1 alive, 2 leaving, 3 left, 4 failed.
@@ -132,15 +167,21 @@ pub struct Gossip {
 #[serde(default)]
 pub struct Tags {
     /// `consul` for a server, `node` for a client.
+    #[serde(deserialize_with = "short")]
     pub role: String,
+    #[serde(deserialize_with = "short")]
     pub dc: String,
     /// The node id.
+    #[serde(deserialize_with = "short")]
     pub id: String,
     /// The version, a colon, and the revision.
+    #[serde(deserialize_with = "short")]
     pub build: String,
     /// `1` for a server of the Enterprise edition that never votes.
+    #[serde(deserialize_with = "short")]
     pub read_replica: String,
     /// The same, as it was called before 1.10.
+    #[serde(deserialize_with = "short")]
     pub nonvoter: String,
 }
 

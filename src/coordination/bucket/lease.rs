@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Bucket;
 use super::objects::{Objects, Version};
-use crate::coordination::term::{Acquired, Term, stand_by, tell_given_up};
-use crate::input::text;
+use crate::coordination::term::{Acquired, Term, shown, stand_by, tell_given_up};
 use crate::ports::{Clock, ErrorKind, PortError};
 use crate::time::{Timestamp, elapsed};
 
@@ -20,8 +19,6 @@ const KEY: &str = "lease.json";
 const TTL: Duration = Duration::from_secs(30);
 /// The time for which another controller must have seen no renewal, by its own clock.
 const UNCHANGED: Duration = Duration::from_secs(45);
-/// The most characters of a holder's name that are shown.
-const LONGEST_HOLDER: usize = 200;
 
 /// The content of the object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,14 +127,22 @@ impl<C: Clock> Turn<C> {
 
 /// Names the holder, if there is one. What is no record of ours is not overwritten.
 fn holder_of(doing: &str, bytes: &[u8]) -> Result<Option<String>, PortError> {
-    let record: Record = serde_json::from_slice(bytes).map_err(|error| {
+    holder(bytes).map_err(|error| {
         PortError::new(
             doing,
             ErrorKind::Invalid,
-            format!("{KEY} is no lease of ours ({error}): remove it, or use another prefix"),
+            format!(
+                "{KEY} is no lease of ours ({}): remove it, or use another prefix",
+                shown(error.to_string().as_bytes())
+            ),
         )
-    })?;
-    Ok(record.holder.map(|holder| text::cut(&text::clean(&holder), LONGEST_HOLDER)))
+    })
+}
+
+/// Reads the content of the object, and names the holder as people see it, if there is one.
+pub fn holder(bytes: &[u8]) -> Result<Option<String>, serde_json::Error> {
+    let record: Record = serde_json::from_slice(bytes)?;
+    Ok(record.holder.map(|holder| shown(holder.as_bytes())))
 }
 
 fn encode(record: &Record) -> Vec<u8> {

@@ -9,15 +9,19 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Consul, Link};
-use crate::coordination::term::{Acquired, Term, stand_by, tell_given_up};
+use crate::coordination::term::{Acquired, Term, shown, stand_by, tell_given_up};
 use crate::http::Server;
-use crate::ports::{Clock, PortError};
+use crate::input::text;
+use crate::ports::{Clock, ErrorKind, PortError};
 
 /// The node that sessions belong to, and its address, which leads nowhere (RFC 5737).
 pub(super) const NODE: &str = "hermitcrab";
 const ADDRESS: &str = "192.0.2.1";
 /// The time for which a session lasts without renewal. Consul waits for up to twice as long; the controller does not.
 const TTL: Duration = Duration::from_secs(15);
+/// The most characters of a session's id, which is a UUID.
+const LONGEST_ID: usize = 64;
+
 /// A lease that Consul gave.
 pub struct Session<C> {
     link: Link,
@@ -37,7 +41,7 @@ impl<C: Clock + Clone> Consul<C> {
         let (doing, key) = (format!("take the lease {} in Consul", self.lease()), self.lease());
         if let Some(entry) = self.link.entry(&doing, &key).await?.filter(|entry| entry.session.is_some()) {
             let other = entry.bytes().unwrap_or_default();
-            return Ok(Acquired::TakenBy(format!("{} is active", String::from_utf8_lossy(&other))));
+            return Ok(Acquired::TakenBy(format!("{} is active", shown(&other))));
         }
         let session = self.begin(&doing, holder).await?;
         let query = [("acquire", session.id.as_str())];
@@ -73,6 +77,14 @@ impl<C: Clock + Clone> Consul<C> {
         let body = session.to_string().into_bytes();
         let create = async |server: &Server| server.put("/v1/session/create", &[], body.clone()).await;
         let Created { id } = self.link.json(doing, self.link.send(doing, create).await?)?;
+        // A part of a path from now on, so nothing else may be meant by it.
+        if id.is_empty()
+            || id.len() > LONGEST_ID
+            || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        {
+            let why = format!("Consul names a session that is none: `{}`", text::cut(&id, LONGEST_ID));
+            return Err(PortError::new(doing, ErrorKind::Unknown, why));
+        }
         let (link, clock) = (self.link.clone(), self.clock.clone());
         Ok(Session { link, clock, id, term: Term::begin(TTL, begun) })
     }

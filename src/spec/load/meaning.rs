@@ -18,6 +18,9 @@ use crate::ids::{ClusterName, ImageId};
 use crate::spec::raw::{self, Text};
 use crate::spec::{Capacity, ClusterSpec, Made};
 
+/// The most bytes of a path that Linux takes.
+const LONGEST_PATH: usize = 4_095;
+
 /// Says what the file means; the user data is handed out beside it, because it matters even if the file is broken.
 pub(super) fn of(
     root: &Node,
@@ -233,8 +236,13 @@ impl Meaning<'_, '_> {
     /// Gives a path as seen from where the controller runs. As written, a path is relative to the file.
     pub(in crate::spec) fn beside(&mut self, text: &Text) -> Option<String> {
         let folder = self.found.path.parent().unwrap_or(Path::new(""));
-        if let Some(text) = text.as_ref().filter(|text| text.value.is_empty()) {
+        if let Some(text) = text.as_ref().filter(|text| text.value.trim().is_empty()) {
             self.report.error(bytes(text), "an empty path").hint("name a file, or remove the field");
+        }
+        if let Some(text) = text.as_ref().filter(|text| text.value.len() > LONGEST_PATH) {
+            self.report
+                .error(bytes(text), format!("a path of more than {LONGEST_PATH} bytes"))
+                .hint("no system opens a file by such a path");
         }
         written(text).map(|path| folder.join(path).to_string_lossy().into_owned())
     }

@@ -48,11 +48,19 @@ fn is_hex_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| matches!(digits.len(), 8 | 17) && digits.chars().all(hex))
 }
 
+/// The most characters after the prefix of an id, or of a part of an instance type's name. EC2's ids have 17 digits, and
+/// no part has half as many.
+const LONGEST_ID: usize = 40;
+
 /// Says whether a text is `prefix` and something after it. EC2 checks the rest.
 pub fn is_id(text: &str, prefix: &str) -> bool {
-    let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    text.strip_prefix(prefix).is_some_and(|id| !id.is_empty() && id.chars().all(rest))
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_one = |id: &str| (1..=LONGEST_ID).contains(&id.len()) && id.chars().all(inner);
+    text.strip_prefix(prefix).is_some_and(|id| is_one(id) && !id.starts_with('-') && !id.ends_with('-'))
 }
+
+/// The most characters of a region's name: the longest today has 16, `us-isob-east-1` and its like.
+const LONGEST_REGION: usize = 32;
 
 /// Says whether a text looks like `us-east-1` or `us-gov-west-1`.
 pub fn is_region(text: &str) -> bool {
@@ -60,7 +68,8 @@ pub fn is_region(text: &str) -> bool {
     let word = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase());
     match parts.split_last() {
         Some((number, words)) => {
-            words.len() >= 2
+            text.len() <= LONGEST_REGION
+                && words.len() >= 2
                 && words[0].len() == 2
                 && words.iter().all(word)
                 && number.len() == 1
