@@ -14,7 +14,7 @@ use crate::ids::{
     VolumeId, VolumeName, Zone,
 };
 use crate::make::{Make, UserData};
-use crate::spec::{ClusterSpec, SlotSpec};
+use crate::spec::{ClusterSpec, EbsSettings, SlotSpec};
 
 mod claim;
 mod deed;
@@ -119,8 +119,8 @@ pub struct CreateVolume {
     pub name: VolumeName,
     pub zone: Zone,
     pub size_gib: u32,
-    pub volume_type: String,
-    pub encrypted: bool,
+    #[serde(flatten)]
+    pub ebs: EbsSettings,
     /// The snapshot that it begins with; a volume without one is blank.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotId>,

@@ -29,6 +29,7 @@ mod compare;
 pub mod edit;
 
 mod addresses;
+mod ebs;
 mod instance;
 mod rollout;
 mod slots;

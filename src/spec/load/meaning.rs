@@ -40,7 +40,7 @@ pub(super) fn of(
     let capacity = meaning.capacity(&written_capacity);
     let written_slots = spec.slots.as_deref().unwrap_or_default();
     meaning.no_addresses_in_a_group(&written_capacity.auto_scaling_group, written_slots);
-    let volumes = meaning.volumes(&spec.volumes);
+    let volumes = meaning.volumes(&spec.volumes, region.as_deref());
     let slots = meaning.slots(&spec.slots, written.slots(), region.as_deref());
     let left_behind = meaning.left_behind(spec.left_behind.as_deref().unwrap_or_default());
     let rollout = rollout::of(&mut meaning, &spec.rollout.unwrap_or_default());

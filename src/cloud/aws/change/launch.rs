@@ -80,16 +80,24 @@ impl<C: Clock> Change<'_, C> {
         ours.extend(tags::slots(&wanted.slots));
         let call = self.region.ec2.create_volume().client_token(&*wanted.token);
         let call = call.availability_zone(&*wanted.zone).size(wanted.size_gib.try_into().unwrap_or(i32::MAX));
-        let call = call.volume_type(VolumeType::from(wanted.volume_type.as_str()));
+        let ebs = &wanted.ebs;
+        let call = call.volume_type(VolumeType::from(ebs.volume_type.as_str()));
+        let call = call.set_iops(whole(ebs.iops)).set_throughput(whole(ebs.throughput));
+        let call = call.set_kms_key_id(ebs.kms_key.clone());
         let call = call.set_snapshot_id(wanted.snapshot.as_ref().map(SnapshotId::to_string));
         // A volume from an encrypted snapshot is encrypted, and EC2 refuses a call that says it is not.
-        let call = call.set_encrypted((wanted.encrypted || wanted.snapshot.is_none()).then_some(wanted.encrypted));
+        let call = call.set_encrypted((ebs.encrypted || wanted.snapshot.is_none()).then_some(ebs.encrypted));
         let call = call.tag_specifications(specification(ResourceType::Volume, &ours));
         let answer = self.send(CREATE_VOLUME, call.send()).await?;
         let nameless =
             || Failure::ours(CREATE_VOLUME, ErrorKind::Unknown, "unexpected-answer", "a volume without an id");
         Ok(Outcome::Created(answer.volume_id().ok_or_else(nameless)?.into()))
     }
+}
+
+/// A number as the SDK wants it.
+pub(in super::super) fn whole(number: Option<u32>) -> Option<i32> {
+    number.and_then(|number| number.try_into().ok())
 }
 
 /// A launch as EC2 wants it. Everything that could differ from one sending to the next is frozen in `launch`.
