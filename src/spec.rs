@@ -43,6 +43,9 @@ pub struct ClusterSpec {
     /// The image that every instance should run.
     pub image: ImageId,
     pub application: ApplicationSpec,
+    /// Tags of everything that is made, beside our own: they are among those of the instances and of each volume already.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// The settings of every instance, apart from its image.
     pub instance: InstanceSpec,
     #[serde(skip_serializing_if = "Capacity::is_instances")]
@@ -149,6 +152,9 @@ pub struct VolumeSpec {
     /// Everything else that EBS is asked for when a volume is made.
     #[serde(flatten)]
     pub ebs: EbsSettings,
+    /// Tags of the volume and its snapshots beside our own, with those of the cluster.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// A snapshot is taken after the old instance has stopped and before the volume moves.
     pub snapshot_before_replace: bool,
 }

@@ -108,6 +108,19 @@ fn a_key_that_a_file_names_may_be_used_as_one_that_is_given() {
     }
 }
 
+/// A launch tags the network interface with what the whole cluster's resources bear.
+#[test]
+fn tags_of_the_cluster_may_be_given_to_network_interfaces() {
+    for place in Place::ALL {
+        let file = place.file().replacen("spec:\n", "spec:\n  tags: { team: data }\n", 1);
+        let made = calls::made(&place, "ec2:RunInstances", "network-interface", &place::Tags::of(place::CLUSTER));
+        holds(&policy_of_all(&[file], &[]).unwrap(), &expectations(made.to_vec(), vec![]));
+        let untagged =
+            expectations(vec![], vec![(made[1].clone(), Answer::ImplicitlyDenied, "nothing tags them".to_owned())]);
+        holds(&policy(&place, &[]), &untagged);
+    }
+}
+
 #[test]
 fn an_address_moves_only_to_a_network_interface_of_ours() {
     for place in Place::ALL {

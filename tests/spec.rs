@@ -76,6 +76,7 @@ const MESSAGES: &[&str] = &[
     "kept for AWS",
     "kept for the controller",
     "the tag is too long",
+    "is no name of a tag",
     "cannot be shown in instance metadata",
     "more than 30 tags",
     "cannot read the user data",

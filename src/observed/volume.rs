@@ -1,6 +1,6 @@
 //! Volumes and snapshots, as EBS shows them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,9 @@ pub struct Volume {
     /// The settings that EBS shows beside the size; none where it shows none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ebs: Option<EbsSettings>,
+    /// The tags that are neither ours nor AWS's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// Trouble with its I/O, in EBS's words, e.g. `io-enabled failed`.
     pub impaired: Option<String>,
     /// A modification of its size or type is under way.

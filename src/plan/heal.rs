@@ -176,6 +176,7 @@ fn create_volume(look: &Look<'_>, slot: &SlotLook<'_>, lacking: &[VolumeName]) -
         zone: slot.spec.zone.clone(),
         size_gib: copy.map_or(volume.size_gib, |snapshot| volume.size_gib.max(snapshot.size_gib)),
         ebs: volume.ebs.clone(),
+        tags: volume.tags.clone(),
         snapshot: copy.map(|snapshot| snapshot.id.clone()),
         owner: look.seen.owner.clone(),
         slots,

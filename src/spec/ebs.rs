@@ -1,5 +1,7 @@
 //! Settings of an EBS volume beside its size, and what EBS offers of them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::input::text;
@@ -173,6 +175,16 @@ impl VolumeSpec {
         let size = differs("size", &format!("{size_gib}GiB"), &format!("{}GiB", self.size_gib));
         let settings = shown.map(|shown| self.ebs.differences_from(shown)).unwrap_or_default();
         size.into_iter().chain(settings).collect()
+    }
+
+    /// Names every declared tag that a volume does not bear, e.g. `tag team none → data`. Tags beyond the declared ones are
+    /// nobody's business.
+    pub fn tags_not_on(&self, borne: &BTreeMap<String, String>) -> Vec<String> {
+        let differs = |(key, wanted): (&String, &String)| {
+            let is = borne.get(key).map_or("none", String::as_str);
+            differs(&format!("tag {key}"), is, wanted)
+        };
+        self.tags.iter().filter_map(differs).collect()
     }
 }
 

@@ -33,6 +33,7 @@ mod ebs;
 mod instance;
 mod rollout;
 mod slots;
+mod tags;
 mod user_data;
 mod volumes;
 mod windows;

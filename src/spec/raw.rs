@@ -88,6 +88,10 @@ pub struct Spec {
     /// The settings of every instance.
     #[schemars(required)]
     pub instance: Option<Instance>,
+    /// Tags of everything that is made: instances with their root volumes and network interfaces, volumes, snapshots.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub tags: Option<BTreeMap<String, Spanned<String>>>,
     /// An Auto Scaling group that the instances belong to. Left out: they belong to none.
     #[serde(default)]
     #[schemars(with = "Capacity")]
@@ -199,6 +203,10 @@ pub struct Volume {
     #[serde(default)]
     #[schemars(with = "String", extend("pattern" = KMS_KEY))]
     pub kms_key: Text,
+    /// Tags of the volume and of its snapshots, when they are made.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub tags: Option<BTreeMap<String, Spanned<String>>>,
     /// Take a snapshot after the old instance stopped and before the volume moves: a way back for the data. The move
     /// does not wait for it to be complete.
     #[serde(default)]

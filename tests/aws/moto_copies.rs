@@ -48,6 +48,7 @@ pub async fn copy(stage: &Stage, volume: &VolumeId) {
         zone: slot.zone.clone(),
         size_gib: 30,
         ebs: EbsSettings { encrypted: false, ..declared.ebs.clone() },
+        tags: std::collections::BTreeMap::new(),
         snapshot: Some(id.clone()),
         owner: Owner::from(OWNER),
         slots: [slot.name.clone()].into(),

@@ -255,6 +255,7 @@ pub fn creation() -> CreateVolume {
         zone: "us-east-1a".into(),
         size_gib: 20,
         ebs: EbsSettings::plain("gp3"),
+        tags: std::collections::BTreeMap::new(),
         snapshot: None,
         owner: owner(),
         slots: [slot()].into(),

@@ -210,6 +210,7 @@ fn a_new_cluster_forms_when_all_its_members_are_there() {
             zone: slot.zone.clone(),
             size_gib: 20,
             ebs: EbsSettings::plain("gp3"),
+            tags: std::collections::BTreeMap::new(),
             snapshot: None,
             owner: Owner::from("hermitcrab"),
             slots: BTreeSet::from([slot.name.clone()]),

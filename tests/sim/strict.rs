@@ -49,6 +49,7 @@ fn creation(harness: &Harness) -> CloudEffect {
         zone: slot.zone.clone(),
         size_gib: volume.size_gib,
         ebs: volume.ebs.clone(),
+        tags: volume.tags.clone(),
         snapshot: None,
         owner: Owner::from(OWNER),
         slots: BTreeSet::from([slot.name.clone()]),

@@ -96,7 +96,8 @@ fn allow(on: On, actions: &[&str], specs: &[ClusterSpec], grant: &Grant<'_>) -> 
             let made = json!({ "StringEquals": {
                 "ec2:CreateAction": ["RunInstances", "CreateVolume", "CreateSnapshot"]
             } });
-            let interface = specs.iter().any(ClusterSpec::has_addresses).then(|| scope.arn("network-interface"));
+            let tags_interfaces = |spec: &ClusterSpec| spec.has_addresses() || !spec.tags.is_empty();
+            let interface = specs.iter().any(tags_interfaces).then(|| scope.arn("network-interface"));
             let made_too = [scope.arn("instance"), scope.arn("volume"), scope.snapshot_arn()];
             let anything = json!(made_too.into_iter().chain(interface).collect::<Vec<_>>());
             vec![

@@ -276,6 +276,7 @@ impl Disk {
             zone: wanted.zone.clone(),
             size_gib: wanted.size_gib,
             ebs: Some(shown(&wanted.ebs, wanted.size_gib)),
+            tags: wanted.tags.clone(),
             impaired: None,
             modifying: false,
         };

@@ -164,6 +164,7 @@ fn wanted(params: &Params, tags: &Tags) -> Result<(CreateVolume, Made), Problem>
         zone: Zone::from(params.required("AvailabilityZone")?),
         size_gib: size.unwrap_or_default(),
         ebs,
+        tags: tags::others(tags),
         snapshot: snapshot.clone(),
         owner: tags::name(tags, OWNER).unwrap_or_else(|| Owner::from("")),
         slots: tags::slots_in(tags),

@@ -160,6 +160,7 @@ impl Settling<'_> {
             zone: self.slot.zone.clone(),
             size_gib: volume.size_gib,
             ebs: volume.ebs.clone(),
+            tags: volume.tags.clone(),
             snapshot: None,
             owner: Owner::from(OWNER),
             slots: self.spec.slots.iter().map(|slot| slot.name.clone()).collect(),

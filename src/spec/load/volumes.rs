@@ -1,16 +1,24 @@
 //! The meaning of `volumes`: each with a name and a device of its own.
 
+use std::collections::BTreeMap;
+
 use serde_saphyr::Spanned;
 
 use super::ebs::WrittenEbs;
 use super::meaning::{Meaning, boolean, bytes};
+use super::tags::Bearer;
 use crate::ids::VolumeName;
 use crate::spec::raw::{self, Text};
 use crate::spec::{VolumeSpec, device_letters, same_device};
 
 impl Meaning<'_, '_> {
     /// Says what `volumes` means.
-    pub fn volumes(&mut self, raw: &Option<Vec<raw::Volume>>, region: Option<&str>) -> Option<Vec<VolumeSpec>> {
+    pub fn volumes(
+        &mut self,
+        raw: &Option<Vec<raw::Volume>>,
+        region: Option<&str>,
+        shared: &BTreeMap<String, String>,
+    ) -> Option<Vec<VolumeSpec>> {
         let raw = raw.as_ref()?;
         if raw.is_empty() {
             self.report
@@ -20,7 +28,7 @@ impl Meaning<'_, '_> {
         self.unique(raw.iter().map(|volume| &volume.name), "volumes", "name");
         self.unique(raw.iter().map(|volume| &volume.device), "volumes", "device");
         self.one_volume_a_device(raw);
-        let volumes: Vec<_> = raw.iter().map(|volume| self.volume(volume, region)).collect();
+        let volumes: Vec<_> = raw.iter().map(|volume| self.volume(volume, region, shared)).collect();
         volumes.into_iter().collect()
     }
 
@@ -38,7 +46,12 @@ impl Meaning<'_, '_> {
         }
     }
 
-    fn volume(&mut self, raw: &raw::Volume, region: Option<&str>) -> Option<VolumeSpec> {
+    fn volume(
+        &mut self,
+        raw: &raw::Volume,
+        region: Option<&str>,
+        shared: &BTreeMap<String, String>,
+    ) -> Option<VolumeSpec> {
         let name = self.label(&raw.name, "volume");
         let device = self.device(&raw.device);
         let settings = WrittenEbs {
@@ -50,11 +63,14 @@ impl Meaning<'_, '_> {
             kms_key: &raw.kms_key,
         };
         let (size_gib, ebs) = self.ebs(&settings, region).unzip();
+        let own = self.tags(&[], &raw.tags, Bearer::Volumes);
+        let tags = own.and_then(|own| self.with_shared(&[], &raw.tags, shared, own));
         Some(VolumeSpec {
             name: VolumeName::from(name?),
             device: device?,
             size_gib: size_gib?,
             ebs: ebs?,
+            tags: tags?,
             snapshot_before_replace: boolean(&raw.snapshot_before_replace, false),
         })
     }

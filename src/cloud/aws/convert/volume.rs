@@ -39,6 +39,7 @@ pub(in super::super) fn volume(
         zone: given(seen.availability_zone(), "zone")?.into(),
         size_gib: size(seen.size()),
         ebs: settings(seen),
+        tags: tags.others(),
         impaired: warnings.impaired.get(&id).cloned(),
         modifying: warnings.modifying.contains(&id),
         id,
