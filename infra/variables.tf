@@ -115,7 +115,7 @@ variable "secret_key" {
 }
 
 variable "volume_key" {
-  description = "Whether to make a KMS key for volumes. hermitcrab makes volumes with the account's default key, so this key becomes that, for every new volume of the account in this region."
+  description = "Whether to make a KMS key for volumes. It becomes the account's default key for EBS, for every new volume of the account in this region, root volumes among them."
   type        = bool
   default     = false
 }

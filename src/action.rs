@@ -14,7 +14,7 @@ use crate::ids::{
     VolumeId, VolumeName, Zone,
 };
 use crate::make::{Make, UserData};
-use crate::spec::{ClusterSpec, SlotSpec};
+use crate::spec::{ClusterSpec, EbsSettings, SlotSpec};
 
 mod claim;
 mod deed;
@@ -119,8 +119,11 @@ pub struct CreateVolume {
     pub name: VolumeName,
     pub zone: Zone,
     pub size_gib: u32,
-    pub volume_type: String,
-    pub encrypted: bool,
+    #[serde(flatten)]
+    pub ebs: EbsSettings,
+    /// Tags beside our own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// The snapshot that it begins with; a volume without one is blank.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotId>,
@@ -150,6 +153,9 @@ pub struct Launch {
     pub zone: Zone,
     pub subnet: String,
     pub tags: BTreeMap<String, String>,
+    /// Tags of the network interface beside our own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub interface_tags: BTreeMap<String, String>,
     pub owner: Owner,
     pub generation: Generation,
     pub attempt: Attempt,
@@ -176,6 +182,7 @@ impl Launch {
             zone: slot.zone.clone(),
             subnet: slot.subnet.clone(),
             tags: spec.instance.tags.clone(),
+            interface_tags: spec.tags.clone(),
             owner,
             generation: spec.generation(),
             attempt: Attempt::default(),

@@ -12,6 +12,7 @@ pub mod look;
 
 pub mod address;
 pub mod drift;
+pub mod not_carried_out;
 pub mod slot_state;
 pub mod steps;
 pub mod undeclared;
@@ -70,6 +71,12 @@ pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation, limits: &Limi
 /// with.
 pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
     towards(Goal::AsDeclared, spec, seen, &Limits::DEFAULT)
+}
+
+/// Says everything that no plan changes, one sentence each: things that the file does not mention, and edits of it that are not
+/// carried out.
+pub fn notes(look: &Look<'_>) -> Vec<String> {
+    [undeclared::notes(look), not_carried_out::notes(look)].concat()
 }
 
 /// Keeps a cluster as declared. Finishing and healing come before every gate on upgrades: a gate that blocked repair

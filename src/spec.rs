@@ -14,6 +14,7 @@ use crate::make::Make;
 
 pub mod application;
 mod cidr;
+pub mod ebs;
 pub mod load;
 mod made;
 pub mod raw;
@@ -24,6 +25,7 @@ pub mod words;
 
 pub use application::{ApplicationSpec, ConsulSpec, Lag, LeaderGoes, PruningGuard, Rules, Scheme};
 pub use cidr::Cidr;
+pub use ebs::EbsSettings;
 pub use made::Made;
 pub use window::{Window, WindowKind};
 
@@ -41,6 +43,9 @@ pub struct ClusterSpec {
     /// The image that every instance should run.
     pub image: ImageId,
     pub application: ApplicationSpec,
+    /// Tags of everything that is made, beside our own: they are among those of the instances and of each volume already.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// The settings of every instance, apart from its image.
     pub instance: InstanceSpec,
     #[serde(skip_serializing_if = "Capacity::is_instances")]
@@ -144,11 +149,12 @@ pub struct VolumeSpec {
     pub device: String,
     /// The size of a volume that is made; one made from a larger snapshot is as large as that.
     pub size_gib: u32,
-    /// E.g. `gp3`.
-    #[serde(rename = "type")]
-    pub volume_type: String,
-    /// The volume is encrypted with the account's default key.
-    pub encrypted: bool,
+    /// Everything else that EBS is asked for when a volume is made.
+    #[serde(flatten)]
+    pub ebs: EbsSettings,
+    /// Tags of the volume and its snapshots beside our own, with those of the cluster.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// A snapshot is taken after the old instance has stopped and before the volume moves.
     pub snapshot_before_replace: bool,
 }
@@ -278,6 +284,11 @@ impl ClusterSpec {
     /// Says whether the slots have fixed addresses.
     pub fn has_addresses(&self) -> bool {
         self.slots.iter().any(|slot| slot.address.is_some())
+    }
+
+    /// Lists the KMS keys that the file names, as it names them.
+    pub fn kms_keys(&self) -> impl Iterator<Item = &str> {
+        self.volumes.iter().filter_map(|volume| volume.ebs.kms_key.as_deref())
     }
 
     /// Finds the declared slot of that name.

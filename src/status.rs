@@ -9,7 +9,7 @@ use crate::observed::{Health, InstanceState, Member, Observation};
 use crate::plan::drift::drifts;
 use crate::plan::look::SlotLook;
 use crate::plan::steps::Step;
-use crate::plan::{Hazard, Look, Plan, group, replacement};
+use crate::plan::{Hazard, Look, Plan, group, not_carried_out, replacement};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
@@ -43,6 +43,9 @@ pub struct Status {
     /// Resources that bear the cluster's tag and no declared slot's, and instances that the adopted group launched and
     /// that no slot needs. Nothing is done to them.
     pub orphans: Vec<String>,
+    /// Edits of the file that no controller carries out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Derived from the plan, for display only.
@@ -186,6 +189,7 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
         answer: plan.to_string(),
         hints: hints(plan, seen.now),
         orphans: look.as_ref().map(|look| orphans(look)).unwrap_or_default(),
+        notes: look.as_ref().map(not_carried_out::notes).unwrap_or_default(),
     }
 }
 

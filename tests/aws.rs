@@ -24,6 +24,8 @@ mod fetch;
 mod fixture;
 #[path = "aws/hostile.rs"]
 mod hostile;
+#[path = "aws/made.rs"]
+mod made;
 #[path = "aws/moto.rs"]
 mod moto;
 #[path = "aws/moto_addresses.rs"]
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     trials.extend(sweep::trials());
     trials.extend(change::trials());
+    trials.extend(made::trials());
     trials.extend(hostile::trials());
     trials.extend(planted::trials());
     trials.extend(signals::trials());

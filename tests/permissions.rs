@@ -98,6 +98,30 @@ fn a_rehearsal_may_make_and_delete_copies_and_do_nothing_to_the_cluster() {
 }
 
 #[test]
+fn a_key_that_a_file_names_may_be_used_as_one_that_is_given() {
+    for place in Place::ALL {
+        let id = place.key().rsplit('/').next().unwrap().to_owned();
+        for key in [place.key(), id] {
+            let file = place.file().replace("size: 20GiB", &format!("size: 20GiB, kmsKey: \"{key}\""));
+            assert_eq!(policy_of_all(&[file], &[]).unwrap(), policy(&place, &[]));
+        }
+    }
+}
+
+/// A launch tags the network interface with what the whole cluster's resources bear.
+#[test]
+fn tags_of_the_cluster_may_be_given_to_network_interfaces() {
+    for place in Place::ALL {
+        let file = place.file().replacen("spec:\n", "spec:\n  tags: { team: data }\n", 1);
+        let made = calls::made(&place, "ec2:RunInstances", "network-interface", &place::Tags::of(place::CLUSTER));
+        holds(&policy_of_all(&[file], &[]).unwrap(), &expectations(made.to_vec(), vec![]));
+        let untagged =
+            expectations(vec![], vec![(made[1].clone(), Answer::ImplicitlyDenied, "nothing tags them".to_owned())]);
+        holds(&policy(&place, &[]), &untagged);
+    }
+}
+
+#[test]
 fn an_address_moves_only_to_a_network_interface_of_ours() {
     for place in Place::ALL {
         let nobodys = calls::move_address(&place, &place::Tags::default());

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use hermitcrab::limits::Limits;
-use hermitcrab::observed::Observation;
+use hermitcrab::observed::{Observation, Reading};
 use hermitcrab::plan::gates::{self, GATES, GateName};
 use hermitcrab::plan::steps::{SURGE, Step};
-use hermitcrab::plan::{Awaited, Goal, Hazard, Look, Plan, Rank, Stall, Why, select, towards};
-use hermitcrab::spec::{ClusterSpec, LeaderGoes, Rules};
+use hermitcrab::plan::{Awaited, Goal, Hazard, Look, Plan, Rank, Stall, Why, notes, select, towards};
+use hermitcrab::spec::{ClusterSpec, EbsSettings, LeaderGoes, Rules};
 use hermitcrab::status::status;
 
 #[path = "plan/case.rs"]
@@ -206,7 +206,7 @@ fn every_case_says_what_it_shows() {
 fn an_answer_does_not_depend_on_the_order_in_which_things_are_listed() {
     for (_, goal, spec, seen) in cases().iter().flat_map(|path| moments(path)) {
         let mut turned = seen.clone();
-        if let hermitcrab::observed::Reading::Seen { value, .. } = &mut turned.cloud {
+        if let Reading::Seen { value, .. } = &mut turned.cloud {
             let view = std::sync::Arc::make_mut(value);
             view.instances.reverse();
             view.volumes.reverse();
@@ -266,6 +266,29 @@ fn anonymous(path: &Path, told: &str) -> String {
         told.replace_range(start..start + 21, "<plan>");
     }
     told
+}
+
+#[test]
+fn an_edit_of_a_volume_is_named_and_nothing_is_done_for_it() {
+    let (_, goal, mut spec, mut seen) = moments(&Path::new(CASES).join("settled.yaml")).remove(0);
+    let noted = |spec: &ClusterSpec, seen: &Observation| notes(&Look::at(spec, seen).look().unwrap());
+    let Reading::Seen { value, .. } = &mut seen.cloud else { panic!("the cloud is seen") };
+    for volume in &mut std::sync::Arc::make_mut(value).volumes {
+        let key = Some("arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".to_owned());
+        volume.ebs = Some(EbsSettings { iops: Some(3_000), kms_key: key, ..EbsSettings::plain("gp3") });
+    }
+    assert_eq!(noted(&spec, &seen), [""; 0], "of what the file leaves out nothing is said");
+    spec.volumes[0].ebs.kms_key = Some("1234abcd-12ab-34cd-56ef-1234567890ab".to_owned());
+    assert_eq!(noted(&spec, &seen), [""; 0], "the key is the same by its id");
+    spec.volumes[0].size_gib = 40;
+    spec.volumes[0].ebs = EbsSettings { iops: Some(400), encrypted: false, ..EbsSettings::plain("io2") };
+    spec.volumes[0].tags.insert("cost".to_owned(), "storage".to_owned());
+    let said = "vol-a, data of a, stays as it was made; not carried out: size 20GiB → 40GiB, type gp3 → io2, iops 3000 → 400, \
+                encrypted true → false, tag cost none → storage; modify the volume in EC2, or correct the file";
+    assert_eq!(noted(&spec, &seen)[0], said);
+    assert_eq!(noted(&spec, &seen).len(), 3, "one for each slot");
+    assert_eq!(status(&spec, &seen, &Plan::Settled, None).notes, noted(&spec, &seen));
+    assert_eq!(towards(goal, &spec, &seen, &Limits::DEFAULT), Plan::Settled);
 }
 
 #[test]

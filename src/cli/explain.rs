@@ -9,7 +9,7 @@ use crate::input::text::{clean, clean_lines};
 use crate::observed::Observation;
 use crate::plan::gates::{Finding, Gate, Guards, findings};
 use crate::plan::look::SlotLook;
-use crate::plan::{Look, Plan, Stall, plan, replacement, select, undeclared};
+use crate::plan::{self, Look, Plan, Stall, replacement, select};
 use crate::spec::ClusterSpec;
 
 use super::cloud;
@@ -99,7 +99,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Explanation {
-    let answer = plan(spec, seen);
+    let answer = plan::plan(spec, seen);
     let mut explanation = Explanation {
         format_version: FORMAT_VERSION,
         cluster: spec.name.to_string(),
@@ -111,7 +111,7 @@ fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Expla
             Plan::Blocked(blocked) => blocked.hazards.iter().map(HazardReport::new).collect(),
             Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Stalled(_) => Vec::new(),
         },
-        notes: Look::at(spec, seen).look().as_ref().map(undeclared::notes).unwrap_or_default(),
+        notes: Look::at(spec, seen).look().as_ref().map(plan::notes).unwrap_or_default(),
     };
     if let Plan::Wait(waiting) = &answer {
         explanation.next.hint = waiting.overdue(seen.now);

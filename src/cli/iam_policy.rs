@@ -14,7 +14,7 @@ Examples:
   hermitcrab iam-policy desired-state/prod > policy.json
       The policy for a controller of these clusters; attach it to the role that it runs with
   hermitcrab iam-policy desired-state/prod --kms-key arn:aws:kms:us-east-1:123456789012:key/…
-      The same, where volumes are encrypted with a key of your own
+      The same, where volumes are encrypted with a key of your own that no file names as `kmsKey`, such as the default one
   hermitcrab iam-policy desired-state/prod --rehearse > rehearse.json
       The policy for whoever rehearses them, for another role: it changes and deletes copies alone
   aws iam put-role-policy --role-name hermitcrab --policy-name hermitcrab --policy-document file://policy.json
@@ -35,7 +35,7 @@ pub struct Args {
     /// The value of the `hermitcrab:owner` tag on what the controller may touch
     #[arg(long, value_name = "NAME", default_value = Owner::DEFAULT)]
     owner: String,
-    /// A customer-managed KMS key that volumes are encrypted with
+    /// A customer-managed KMS key that volumes are encrypted with and that no file names as `kmsKey`
     #[arg(long, value_name = "ARN")]
     kms_key: Vec<String>,
     /// A role of a declared instance profile, where it is not called like the profile

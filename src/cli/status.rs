@@ -114,6 +114,7 @@ fn screen(status: &Status, wide: bool) -> String {
     if !status.orphans.is_empty() {
         let _ = writeln!(screen, "  orphaned, and left alone: {}", status.orphans.join(", "));
     }
+    screen.extend(status.notes.iter().map(|note| format!("  note: {note}\n")));
     screen
 }
 

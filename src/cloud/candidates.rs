@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::ids::{InstanceId, VolumeId, Zone};
 use crate::make::Make;
 use crate::observed::{InstanceState, Interface};
+use crate::spec::EbsSettings;
 
 /// An instance that may be adopted.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +41,8 @@ pub struct CandidateVolume {
     /// EC2 would delete the volume with the instance.
     pub delete_on_termination: bool,
     pub size_gib: u32,
-    pub encrypted: bool,
+    /// The settings that EBS shows beside the size; none where it shows none.
+    pub ebs: Option<EbsSettings>,
     /// All of them.
     pub tags: BTreeMap<String, String>,
 }

@@ -3,6 +3,7 @@
 
 use crate::spec::ClusterSpec;
 
+mod keys;
 mod partition;
 mod policy;
 

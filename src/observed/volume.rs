@@ -1,12 +1,13 @@
 //! Volumes and snapshots, as EBS shows them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Attempt, ClusterName, Generation, ImageId, InstanceId, Owner, SlotName, SnapshotId, VolumeId};
 use crate::ids::{VolumeName, Zone};
+use crate::spec::EbsSettings;
 use crate::time::Timestamp;
 
 /// A data volume of a slot. Its tags are the memory of the slot.
@@ -33,6 +34,12 @@ pub struct Volume {
     /// E.g. `us-east-1a`.
     pub zone: Zone,
     pub size_gib: u32,
+    /// The settings that EBS shows beside the size; none where it shows none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ebs: Option<EbsSettings>,
+    /// The tags that are neither ours nor AWS's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// Trouble with its I/O, in EBS's words, e.g. `io-enabled failed`.
     pub impaired: Option<String>,
     /// A modification of its size or type is under way.

@@ -29,9 +29,11 @@ mod compare;
 pub mod edit;
 
 mod addresses;
+mod ebs;
 mod instance;
 mod rollout;
 mod slots;
+mod tags;
 mod user_data;
 mod volumes;
 mod windows;

@@ -18,6 +18,10 @@ use super::application;
 use super::words::Word;
 use super::{Approval, OnFailure, Rehearsal, Strategy, WindowKind};
 
+/// The pattern of a KMS key.
+const KMS_KEY: &str =
+    "^(arn:aws[-a-z]*:kms:[-a-z0-9]+:[0-9]{12}:key/)?(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
+
 /// A scalar as written, with its place; `None` where it was left out.
 pub type Text = Option<Spanned<String>>;
 
@@ -84,6 +88,10 @@ pub struct Spec {
     /// The settings of every instance.
     #[schemars(required)]
     pub instance: Option<Instance>,
+    /// Tags of everything that is made: instances with their root volumes and network interfaces, volumes, snapshots.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub tags: Option<BTreeMap<String, Spanned<String>>>,
     /// An Auto Scaling group that the instances belong to. Left out: they belong to none.
     #[serde(default)]
     #[schemars(with = "Capacity")]
@@ -160,8 +168,8 @@ pub struct Capacity {
     pub auto_scaling_group: Text,
 }
 
-/// One persistent volume of every slot. Size, type and encryption count when it is made; a later change of them does
-/// nothing to a volume that exists.
+/// One persistent volume of every slot. Its size and whatever else EBS is asked for counts when it is made; a later change
+/// does nothing to a volume that exists, and `plan` names it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -177,12 +185,28 @@ pub struct Volume {
     pub size: Text,
     /// The volume type.
     #[serde(default, rename = "type")]
-    #[schemars(with = "String", extend("enum" = ["gp3", "gp2", "st1", "sc1", "standard"], "default" = "gp3"))]
+    #[schemars(with = "String", extend("enum" = ["gp3", "gp2", "io1", "io2", "st1", "sc1", "standard"], "default" = "gp3"))]
     pub volume_type: Text,
-    /// Encrypt with the account's default key.
+    /// The I/O operations a second: for gp3, where 3000 are had anyway, and always for io1 and io2.
+    #[serde(default)]
+    #[schemars(with = "u32", extend("minimum" = 100, "maximum" = 256_000))]
+    pub iops: Text,
+    /// The throughput in MiB/s, for gp3, where 125 is had anyway.
+    #[serde(default)]
+    #[schemars(with = "u32", extend("minimum" = 125, "maximum" = 2_000))]
+    pub throughput: Text,
+    /// Encrypt, with the account's default key for EBS if no other is named.
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = true))]
     pub encrypted: Text,
+    /// The KMS key to encrypt with, by its ARN or its id. No alias: it could be another key tomorrow.
+    #[serde(default)]
+    #[schemars(with = "String", extend("pattern" = KMS_KEY))]
+    pub kms_key: Text,
+    /// Tags of the volume and of its snapshots, when they are made.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub tags: Option<BTreeMap<String, Spanned<String>>>,
     /// Take a snapshot after the old instance stopped and before the volume moves: a way back for the data. The move
     /// does not wait for it to be complete.
     #[serde(default)]

@@ -87,6 +87,7 @@ impl Stage {
             subnet: slot.subnet.clone(),
             address: None,
             tags: spec.instance.tags.clone(),
+            interface_tags: spec.tags.clone(),
             owner: Owner::from(OWNER),
             generation: spec.generation(),
             attempt: Attempt(4),

@@ -9,7 +9,7 @@ use hermitcrab::ids::{Attempt, Generation, ImageId, InstanceId, Owner, SlotName,
 use hermitcrab::make::{Make, UserData};
 use hermitcrab::observed::{AttachmentPhase, CloudView, Instance, InstanceState, Settled, Volume, VolumeState};
 use hermitcrab::ports::{Cloud, ErrorKind, Outcome};
-use hermitcrab::spec::ClusterSpec;
+use hermitcrab::spec::{ClusterSpec, EbsSettings};
 use libtest_mimic::Trial;
 
 use crate::fetch::is_required;
@@ -87,6 +87,7 @@ impl Stage {
             subnet: slot.subnet.clone(),
             address: None,
             tags: spec.instance.tags.clone(),
+            interface_tags: spec.tags.clone(),
             owner: Owner::from(OWNER),
             generation: spec.generation(),
             attempt: Attempt(attempt),
@@ -111,6 +112,7 @@ async fn prepare() -> Stage {
     let subnets = ec2.describe_subnets().send().await.unwrap();
     let mut spec = spec();
     spec.image = ImageId::from(image.image_id().unwrap());
+    spec.volumes[0].tags.insert("cost".to_owned(), "storage".to_owned());
     for slot in &mut spec.slots {
         let there = subnets.subnets().iter().find(|subnet| subnet.availability_zone() == Some(&slot.zone));
         slot.subnet = there.unwrap().subnet_id().unwrap().to_owned();
@@ -149,14 +151,15 @@ async fn every_effect() {
 
 async fn make_a_volume(stage: &Stage) -> VolumeId {
     let (slot, declared) = (stage.spec.slot(&stage.slot).unwrap(), &stage.spec.volumes[0]);
+    let ebs = EbsSettings { iops: Some(4_000), throughput: Some(250), ..declared.ebs.clone() };
     let create = CloudEffect::CreateVolume(CreateVolume {
         token: Token::from("hermitcrab-volume"),
         slot: slot.name.clone(),
         name: declared.name.clone(),
         zone: slot.zone.clone(),
         size_gib: declared.size_gib,
-        volume_type: declared.volume_type.clone(),
-        encrypted: true,
+        ebs: ebs.clone(),
+        tags: declared.tags.clone(),
         snapshot: None,
         owner: Owner::from(OWNER),
         slots: [stage.slot.clone()].into(),
@@ -167,6 +170,8 @@ async fn make_a_volume(stage: &Stage) -> VolumeId {
     let seen = stage.volume().await;
     assert_eq!(seen.state, VolumeState::Available);
     assert_eq!((&seen.id, &seen.slot, &seen.name, seen.size_gib), (&id, &stage.slot, &declared.name, 20));
+    let made = EbsSettings { kms_key: None, ..seen.ebs.unwrap() }; // a default key has an id of its own
+    assert_eq!((made, &seen.tags["cost"]), (ebs, &"storage".to_owned()));
     assert_eq!(seen.slots, [stage.slot.clone()].into());
     assert_eq!(seen.owner, Some(Owner::from(OWNER)));
     id
@@ -252,6 +257,9 @@ async fn move_over(stage: &Stage, old: &InstanceId, new: &InstanceId, volume: &V
     assert_eq!(stage.change(&stop).await, Outcome::Done);
     let Outcome::Snapshotted(snapshot_id) = stage.change(&snapshot).await else { panic!("no snapshot was taken") };
     assert_eq!(stage.change(&snapshot).await, Outcome::AlreadySo);
+    let there = stage.ec2.describe_snapshots().snapshot_ids(&*snapshot_id).send().await.unwrap();
+    let cost = there.snapshots()[0].tags().iter().find(|tag| tag.key() == Some("cost")).unwrap();
+    assert_eq!(cost.value(), Some("storage"), "a snapshot bears its volume's tags");
     let seen = stage.view().await.snapshots;
     assert_eq!(seen.len(), 1);
     assert_eq!((&seen[0].id, seen[0].backs_up(volume, Attempt(2))), (&snapshot_id, true));

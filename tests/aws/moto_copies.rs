@@ -6,6 +6,7 @@ use hermitcrab::action::{CloudEffect, CreateVolume};
 use hermitcrab::ids::{Owner, SnapshotId, Token, VolumeId};
 use hermitcrab::observed::{SnapshotPurpose, SnapshotState};
 use hermitcrab::ports::{Cloud, Outcome, Wanted};
+use hermitcrab::spec::EbsSettings;
 
 use crate::fixture::{AT_ANY_TIME, OWNER, wanted};
 use crate::moto::{Stage, is_changed};
@@ -46,8 +47,8 @@ pub async fn copy(stage: &Stage, volume: &VolumeId) {
         name: declared.name.clone(),
         zone: slot.zone.clone(),
         size_gib: 30,
-        volume_type: declared.volume_type.clone(),
-        encrypted: false,
+        ebs: EbsSettings { encrypted: false, ..declared.ebs.clone() },
+        tags: std::collections::BTreeMap::new(),
         snapshot: Some(id.clone()),
         owner: Owner::from(OWNER),
         slots: [slot.name.clone()].into(),

@@ -12,7 +12,7 @@ use hermitcrab::observed::{
     TemplateVersion, VolumeState,
 };
 use hermitcrab::spec::load::load;
-use hermitcrab::spec::{Capacity, ClusterSpec};
+use hermitcrab::spec::{Capacity, ClusterSpec, EbsSettings};
 
 pub const INSTANCE: &str = "i-1";
 const VOLUME: &str = "vol-1";
@@ -254,8 +254,8 @@ pub fn creation() -> CreateVolume {
         name: "data".into(),
         zone: "us-east-1a".into(),
         size_gib: 20,
-        volume_type: "gp3".to_owned(),
-        encrypted: true,
+        ebs: EbsSettings::plain("gp3"),
+        tags: std::collections::BTreeMap::new(),
         snapshot: None,
         owner: owner(),
         slots: [slot()].into(),

@@ -22,6 +22,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("look",                  &["answer", "look/slot"]),
     ("slot_state",            &["answer", "look"]),
     ("undeclared",            &["look"]),
+    ("not_carried_out",       &["look"]),
     ("address",               &["answer", "look"]),
     ("group",                 &["answer", "look", "slot_state"]),
     // gates

@@ -8,6 +8,7 @@ use hermitcrab::ids::{ImageId, Owner, Token};
 use hermitcrab::observed::{Health, InstanceState};
 use hermitcrab::ports::{Clock, ErrorKind, Members, Outcome};
 use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
+use hermitcrab::spec::EbsSettings;
 use hermitcrab::time::elapsed;
 
 use crate::world::{Harness, NEW, VERSION, retire, seconds, spec, stop, terminate};
@@ -208,8 +209,8 @@ fn a_new_cluster_forms_when_all_its_members_are_there() {
             name: "data".into(),
             zone: slot.zone.clone(),
             size_gib: 20,
-            volume_type: "gp3".to_owned(),
-            encrypted: true,
+            ebs: EbsSettings::plain("gp3"),
+            tags: std::collections::BTreeMap::new(),
             snapshot: None,
             owner: Owner::from("hermitcrab"),
             slots: BTreeSet::from([slot.name.clone()]),

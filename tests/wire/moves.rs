@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stage::{LAUNCH, Stage};
+use crate::stage::{LAUNCH, Stage, texts};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -34,6 +34,43 @@ fn a_launch_lingers_and_its_token_makes_one_instance() {
     stage.pass(2 * MINUTE);
     assert_eq!(state(&stage, &id), "terminated");
     assert_eq!(stage.refusal("RunInstances", LAUNCH), (400, "IdempotentInstanceTerminated".to_owned()));
+}
+
+#[test]
+fn a_volume_is_made_as_it_is_asked_for_and_shown_so() {
+    let stage = Stage::new();
+    let plain = [("AvailabilityZone", "us-east-1a"), ("Size", "10")];
+    let make = |more: &[(&'static str, &'static str)]| {
+        let id = stage.one("CreateVolume", &[&plain[..], more].concat(), "volumeId");
+        let (_, text) = stage.ask("DescribeVolumes", &[("VolumeId.1", &id)]);
+        ["volumeType", "iops", "throughput", "encrypted", "kmsKeyId"].map(|name| texts(&text, name).concat())
+    };
+    assert_eq!(make(&[]), ["gp2", "100", "", "false", ""]);
+    assert_eq!(make(&[("VolumeType", "gp3"), ("ClientToken", "a")]), ["gp3", "3000", "125", "false", ""]);
+    let asked = [("VolumeType", "gp3"), ("Iops", "4000"), ("Throughput", "1000"), ("Encrypted", "true")];
+    let by_id = [&asked[..], &[("KmsKeyId", "1234abcd-12ab-34cd-56ef-1234567890ab")]].concat();
+    let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    assert_eq!(make(&by_id), ["gp3", "4000", "1000", "true", key]);
+}
+
+#[test]
+fn a_volume_that_ebs_does_not_offer_is_refused() {
+    for (more, code) in [
+        (&[("VolumeType", "gp4")][..], "UnknownVolumeType"),
+        (&[("VolumeType", "st1")], "InvalidParameterValue"),
+        (&[("VolumeType", "io2")], "MissingParameter"),
+        (&[("VolumeType", "gp2"), ("Iops", "3000")], "InvalidParameterCombination"),
+        (&[("VolumeType", "gp3"), ("Iops", "2999")], "InvalidParameterValue"),
+        (&[("VolumeType", "io1"), ("Iops", "501")], "InvalidParameterValue"),
+        (&[("VolumeType", "io1"), ("Iops", "100"), ("Throughput", "125")], "InvalidParameterCombination"),
+        (&[("VolumeType", "gp3"), ("Throughput", "2001")], "InvalidParameterValue"),
+        (&[("VolumeType", "gp3"), ("Throughput", "751")], "InvalidParameterValue"),
+        (&[("KmsKeyId", "1234abcd-12ab-34cd-56ef-1234567890ab")], "InvalidParameterDependency"),
+        (&[("Iops", "many")], "InvalidParameterValue"),
+    ] {
+        let fields = [&[("AvailabilityZone", "us-east-1a"), ("Size", "10")], more].concat();
+        assert_eq!(Stage::new().refusal("CreateVolume", &fields), (400, code.to_owned()), "{more:?}");
+    }
 }
 
 #[test]

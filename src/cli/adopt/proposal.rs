@@ -112,6 +112,12 @@ impl SlotProposal {
             ("hermitcrab:owner", owner),
         ];
         self.obstacles.extend(foreign(&volume.id, &volume.tags, &wanted));
+        let mut as_made = declared.differences_from(volume.size_gib, volume.ebs.as_ref());
+        as_made.extend(declared.tags_not_on(&volume.tags));
+        if !as_made.is_empty() {
+            let (id, as_made) = (&volume.id, as_made.join(", "));
+            self.differences.push(format!("{id} stays as it was made; not carried out: {as_made}"));
+        }
         self.volumes.insert(declared.name.clone(), volume.id.clone());
     }
 }
@@ -194,6 +200,7 @@ mod tests {
     use super::*;
     use crate::make::{Make, UserData};
     use crate::observed::Interface;
+    use crate::spec::EbsSettings;
 
     fn spec() -> ClusterSpec {
         let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
@@ -208,7 +215,7 @@ mod tests {
             is_root: false,
             delete_on_termination: false,
             size_gib: declared.size_gib,
-            encrypted: declared.encrypted,
+            ebs: Some(declared.ebs.clone()),
             tags: BTreeMap::new(),
         };
         Candidate {
@@ -239,6 +246,18 @@ mod tests {
         let proposal = proposed(|_| ());
         assert_eq!((proposal.differences, proposal.obstacles, proposal.kept), (vec![], vec![], vec![]));
         assert_eq!(proposal.volumes.len(), spec().volumes.len());
+    }
+
+    #[test]
+    fn what_a_volume_was_made_with_stays_and_is_said() {
+        let proposal = proposed(|candidate| {
+            candidate.volumes[0].size_gib = 8;
+            candidate.volumes[0].ebs = Some(EbsSettings { encrypted: false, ..EbsSettings::plain("gp2") });
+        });
+        let said =
+            "vol-data stays as it was made; not carried out: size 8GiB → 20GiB, type gp2 → gp3, encrypted false → true";
+        assert_eq!((proposal.differences, proposal.obstacles), (vec![said.to_owned()], vec![]));
+        assert!(proposal.volumes.contains_key(&spec().volumes[0].name));
     }
 
     #[test]

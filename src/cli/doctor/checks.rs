@@ -13,7 +13,7 @@ use crate::observed::{
 };
 use crate::plan::gates::{self, GateName};
 use crate::plan::look::SlotLook;
-use crate::plan::{Look, slot_state, undeclared};
+use crate::plan::{self, Look, slot_state};
 use crate::ports::{PortError, chain};
 use crate::spec::{ClusterSpec, PruningGuard, SlotSpec};
 use crate::time::{Human, Timestamp, elapsed};
@@ -314,7 +314,7 @@ fn resources(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
     if closed.is_empty() {
         closed.push(Check::good("resources", "no group, impairment, announced maintenance or DeleteOnTermination"));
     }
-    closed.extend(undeclared::notes(&look).into_iter().map(|note| Check::good("beside the file", note)));
+    closed.extend(plan::notes(&look).into_iter().map(|note| Check::good("beside the file", note)));
     closed
 }
 

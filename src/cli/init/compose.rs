@@ -129,14 +129,6 @@ fn capacity(draft: &Draft) -> String {
 }
 
 fn volumes(draft: &Draft) -> String {
-    // The file names no key: EBS encrypts with the account's default one.
-    let key = draft.text(Field::KmsKey).map_or(String::new(), |key| {
-        format!(
-            "      # Encrypted with the account's default key for EBS in this region. To make Terraform's key the default:\n      \
-             # aws ec2 modify-ebs-default-kms-key-id --kms-key-id {}\n",
-            key.escape_default()
-        )
-    });
     format!(
         "
   # Volumes outlive instances: a replacement is given its predecessor's, with the member's data and identity.
@@ -144,11 +136,12 @@ fn volumes(draft: &Draft) -> String {
     - name: data
       device: /dev/sdf
       size: {size}
-{key}      encrypted: true
-      # A way back for the data, if a new version spoils them.
+      encrypted: true
+{key}      # A way back for the data, if a new version spoils them.
       snapshotBeforeReplace: true
 ",
         size = text(draft, Field::VolumeSize),
+        key = optional(draft, Field::KmsKey, "      kmsKey: "),
     )
 }
 

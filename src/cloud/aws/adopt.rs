@@ -153,7 +153,7 @@ fn candidate(seen: &types::Instance, volumes: &[types::Volume]) -> Result<Candid
             is_root: convert::root_device(seen, mapping.device_name()),
             delete_on_termination: ebs.delete_on_termination().unwrap_or(false),
             size_gib: volume.and_then(types::Volume::size).and_then(|size| size.try_into().ok()).unwrap_or_default(),
-            encrypted: volume.and_then(types::Volume::encrypted).unwrap_or(false),
+            ebs: volume.and_then(convert::settings),
             tags: volume.map(|volume| tags::Tags::of(volume.tags()).all()).unwrap_or_default(),
         })
     });

@@ -8,7 +8,7 @@ use crate::spec::ClusterSpec;
 
 use super::NeededBy::{Addresses, Groups};
 use super::partition::{Partition, partition_of};
-use super::{On, PERMISSIONS, Permission, needs};
+use super::{On, PERMISSIONS, Permission, keys, needs};
 
 /// Actions that are denied outright, whatever another policy allows: no part of the controller ever asks for them.
 const NEVER: [&str; 5] =
@@ -28,7 +28,7 @@ pub struct Grant<'a> {
     pub task: Task,
     /// Value of the tag `hermitcrab:owner` on what the controller may touch.
     pub owner: &'a str,
-    /// Customer-managed KMS keys that volumes are encrypted with, as ARNs.
+    /// Customer-managed KMS keys that volumes are encrypted with and that no file names, as ARNs.
     pub kms_keys: &'a [String],
     /// The roles of the instance profiles, where they are not called like them.
     pub roles: &'a [String],
@@ -53,8 +53,9 @@ pub fn policy(specs: &[ClusterSpec], grant: &Grant<'_>) -> Value {
         statements.extend(allow(on, &actions, specs, grant));
     }
     let scope = Scope { specs, grant };
-    if !grant.kms_keys.is_empty() {
-        statements.extend(use_keys(&scope));
+    let keys = keys::used(specs, grant.kms_keys);
+    if !keys.is_empty() {
+        statements.extend(use_keys(&scope, &keys));
     }
     match grant.task {
         Task::Control => {
@@ -95,9 +96,10 @@ fn allow(on: On, actions: &[&str], specs: &[ClusterSpec], grant: &Grant<'_>) -> 
             let made = json!({ "StringEquals": {
                 "ec2:CreateAction": ["RunInstances", "CreateVolume", "CreateSnapshot"]
             } });
-            // A copy has no fixed addresses, so its interfaces bear no tags.
-            let has_addresses = grant.task == Task::Control && specs.iter().any(ClusterSpec::has_addresses);
-            let interface = has_addresses.then(|| scope.arn("network-interface"));
+            // A copy has no fixed addresses, so its interfaces bear the file's tags alone.
+            let has_addresses = |spec: &ClusterSpec| grant.task == Task::Control && spec.has_addresses();
+            let tags_interfaces = |spec: &ClusterSpec| has_addresses(spec) || !spec.tags.is_empty();
+            let interface = specs.iter().any(tags_interfaces).then(|| scope.arn("network-interface"));
             let made_too = [scope.arn("instance"), scope.arn("volume"), scope.snapshot_arn()];
             let anything = json!(made_too.into_iter().chain(interface).collect::<Vec<_>>());
             vec![
@@ -124,8 +126,8 @@ fn statement(sid: &str, actions: &[&str], resources: Value, condition: Option<Va
 
 /// Allows what EC2 does with a customer-managed key on the controller's behalf, and nothing that EC2 did not ask for. Whether a
 /// key can be used at all may be asked directly.
-fn use_keys(scope: &Scope<'_>) -> [Value; 3] {
-    let keys = || json!(scope.grant.kms_keys);
+fn use_keys(scope: &Scope<'_>, named: &BTreeSet<String>) -> [Value; 3] {
+    let keys = || json!(named);
     let actions = ["kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"];
     let by_ec2 = json!({ "StringLike": { "kms:ViaService": scope.ec2_endpoint() } });
     let mut for_ebs = by_ec2.clone();

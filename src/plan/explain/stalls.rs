@@ -26,7 +26,7 @@ impl Stall {
             Self::CopyFailed { .. } => "try again: this copy is destroyed, and its snapshot with it".into(),
             Self::VolumeUnusable { .. } => "look at the volume in EC2; nothing is done to it meanwhile".into(),
             Self::VolumeNotMade { .. } => {
-                "see whether EC2 may use the KMS key that encrypts the account's volumes; it is tried again every half hour, and at once when the volume is declared differently"
+                "see whether EC2 may use the KMS key that encrypts the volume; it is tried again every half hour, and at once when the volume is declared differently"
                     .into()
             }
             Self::VolumeContested { slot, name, volumes } => which_is_right(slot, name, volumes),

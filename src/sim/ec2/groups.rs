@@ -225,6 +225,7 @@ fn launch_of(make: &Make, zone: &Zone, subnet: &str) -> Launch {
         zone: zone.clone(),
         subnet: subnet.to_owned(),
         tags: BTreeMap::new(),
+        interface_tags: BTreeMap::new(),
         owner: Owner::from(OWNER),
         generation: Generation::from(""),
         attempt: Attempt(0),

@@ -134,7 +134,7 @@ impl Tagged for Volume {
         let Some(old) = older.volumes.iter().find(|old| old.id == self.id) else { return };
         (self.slot, self.name, self.owner) = (old.slot.clone(), old.name.clone(), old.owner.clone());
         (self.slots, self.settled, self.attempt) = (old.slots.clone(), old.settled.clone(), old.attempt);
-        self.rejected = old.rejected.clone();
+        (self.rejected, self.tags) = (old.rejected.clone(), old.tags.clone());
     }
 }
 

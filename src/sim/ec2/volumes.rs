@@ -11,6 +11,8 @@ use crate::ports::{ErrorKind, Outcome};
 use crate::sim::content::Content;
 use crate::sim::time::Millis;
 use crate::sim::words::{Refusal, changed};
+use crate::spec::EbsSettings;
+use crate::spec::ebs::{OFFERS, Objection};
 
 /// Deleted volumes are shown for about a minute.
 const SHOWN_DELETED: Millis = 60_000;
@@ -99,6 +101,9 @@ impl Region {
                 // EC2 says so of a volume that was deleted since, by a person or because its key may not be used.
                 Err(_) => Err(Refusal::new(ErrorKind::TokenSpent, "IdempotentParameterMismatch: already deleted")),
             };
+        }
+        if let Some(objection) = wanted.ebs.objections(wanted.size_gib).first() {
+            return Err(Refusal::new(ErrorKind::Invalid, refusal_of(*objection, &wanted.ebs, wanted.size_gib)));
         }
         let id = VolumeId::from(fresh("vol"));
         let mut disk = Disk::blank(cluster, wanted, id.clone());
@@ -251,6 +256,11 @@ impl Region {
 }
 
 impl Disk {
+    /// Says whether what is on it is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.seen.ebs.as_ref().is_none_or(|ebs| ebs.encrypted)
+    }
+
     /// The volume that a call asks for, with nothing on it.
     pub fn blank(cluster: &ClusterName, wanted: &CreateVolume, id: VolumeId) -> Self {
         let seen = Volume {
@@ -265,10 +275,66 @@ impl Disk {
             state: VolumeState::Creating,
             zone: wanted.zone.clone(),
             size_gib: wanted.size_gib,
+            ebs: Some(shown(&wanted.ebs, wanted.size_gib)),
+            tags: wanted.tags.clone(),
             impaired: None,
             modifying: false,
         };
         let (turn, delete_on_termination, key_revoked) = (0, false, false);
         Self { seen, cluster: cluster.clone(), turn, delete_on_termination, content: Content::default(), key_revoked }
+    }
+}
+
+/// The IOPS that a gp2 volume has for each GiB, and the least and the most of them.
+const GP2_IOPS: [u32; 3] = [3, 100, 16_000];
+
+/// Fills in what EBS shows where nothing was asked for.
+fn shown(asked: &EbsSettings, size_gib: u32) -> EbsSettings {
+    let offer = OFFERS.iter().find(|offer| offer.volume_type == asked.volume_type);
+    let [per_gib, least, most] = GP2_IOPS;
+    let by_size = || (asked.volume_type == "gp2").then(|| (per_gib * size_gib).clamp(least, most));
+    let by_type = || offer?.iops?.default;
+    let throughput = || offer?.throughput.map(|[least, _]| least);
+    EbsSettings {
+        iops: asked.iops.or_else(by_type).or_else(by_size),
+        throughput: asked.throughput.or_else(throughput),
+        ..asked.clone()
+    }
+}
+
+/// Words an objection as EC2 does, behind its code.
+fn refusal_of(objection: Objection, asked: &EbsSettings, size_gib: u32) -> String {
+    let kind = &asked.volume_type;
+    let iops = asked.iops.unwrap_or_default();
+    match objection {
+        Objection::UnknownType => format!("UnknownVolumeType: Unsupported volume type '{kind}' for volume creation."),
+        Objection::Size { least, most } => format!(
+            "InvalidParameterValue: Volume of {size_gib}GiB is invalid. {kind} volumes must be between {least} and {most} GiB in size."
+        ),
+        Objection::IopsNotTaken => {
+            format!("InvalidParameterCombination: The parameter iops is not supported for {kind} volumes.")
+        }
+        Objection::IopsMissing => {
+            format!("MissingParameter: The request must contain the parameter iops for {kind} volumes.")
+        }
+        Objection::Iops { least, most } => {
+            format!("InvalidParameterValue: Volume iops of {iops} is invalid. {kind} volumes have {least} to {most}.")
+        }
+        Objection::IopsForSize { per_gib, .. } => format!(
+            "InvalidParameterValue: Iops to volume size ratio of {iops} to {size_gib} is too high; maximum is {per_gib}"
+        ),
+        Objection::ThroughputNotTaken => {
+            "InvalidParameterCombination: throughput can only be specified for volumeType gp3.".to_owned()
+        }
+        Objection::Throughput { least, most } => {
+            format!("InvalidParameterValue: Throughput must be between {least} and {most} MiBps.")
+        }
+        Objection::ThroughputForIops { .. } => {
+            "InvalidParameterValue: Throughput (MiBps) to iops ratio is too high; maximum is 0.250000 MiBps per iops"
+                .to_owned()
+        }
+        Objection::KeyWithoutEncryption => {
+            "InvalidParameterDependency: The parameter KmsKeyId requires the parameter Encrypted to be set.".to_owned()
+        }
     }
 }

@@ -74,6 +74,7 @@ fn read(params: &Params, tags: &Tags) -> Result<Launch, Problem> {
         zone: Zone::from(""),
         subnet: params.required("SubnetId")?,
         tags: tags::others(tags),
+        interface_tags: tags::others(&tags::specified(params, "network-interface")?),
         owner: tags::name(tags, OWNER).unwrap_or_else(|| Owner::from("")),
         generation: tags::name(tags, GENERATION).unwrap_or_else(|| Generation::from("")),
         attempt: tags::attempt(tags),

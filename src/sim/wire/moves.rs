@@ -19,6 +19,7 @@ use crate::observed::{AttachmentPhase, InstanceState, SnapshotState, VolumeState
 use crate::ports::Outcome;
 use crate::sim::ec2::Bucket;
 use crate::sim::time::instant;
+use crate::spec::EbsSettings;
 
 /// `AttachVolume`.
 pub fn attach(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
@@ -149,31 +150,27 @@ fn wanted(params: &Params, tags: &Tags) -> Result<(CreateVolume, Made), Problem>
     if params.flag("MultiAttachEnabled")? == Some(true) {
         return Err(Problem::new("UnsupportedOperation", "Volumes of the simulated world have one instance"));
     }
-    for ignored in ["Iops", "Throughput", "KmsKeyId"] {
-        params.take(ignored);
-    }
-    let kind = params.take("VolumeType").unwrap_or_else(|| "gp2".to_owned());
-    if !["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"].contains(&kind.as_str()) {
-        return Err(Problem::new(
-            "UnknownVolumeType",
-            format!("Unsupported volume type '{kind}' for volume creation."),
-        ));
-    }
-    let encrypted = params.flag("Encrypted")?.unwrap_or(false);
+    let ebs = EbsSettings {
+        volume_type: params.take("VolumeType").unwrap_or_else(|| "gp2".to_owned()),
+        iops: params.parsed("Iops")?,
+        throughput: params.parsed("Throughput")?,
+        encrypted: params.flag("Encrypted")?.unwrap_or(false),
+        kms_key: params.take("KmsKeyId"),
+    };
     let wanted = CreateVolume {
         token: Token::from(params.text("ClientToken")),
         slot: tags::slot(tags),
         name: tags::name(tags, VOLUME).unwrap_or_else(|| VolumeName::from("")),
         zone: Zone::from(params.required("AvailabilityZone")?),
         size_gib: size.unwrap_or_default(),
-        volume_type: kind.clone(),
-        encrypted,
+        ebs,
+        tags: tags::others(tags),
         snapshot: snapshot.clone(),
         owner: tags::name(tags, OWNER).unwrap_or_else(|| Owner::from("")),
         slots: tags::slots_in(tags),
         number: 0,
     };
-    Ok((wanted, Made { kind, encrypted, snapshot, ..Made::default() }))
+    Ok((wanted, Made { snapshot, ..Made::default() }))
 }
 
 /// Gives the size of a volume from a snapshot, which is usable only when it is completed.

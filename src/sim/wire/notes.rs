@@ -20,12 +20,9 @@ pub struct Notes {
     pub volumes: BTreeMap<VolumeId, Made>,
 }
 
-/// The settings that a volume was made with.
+/// The origin of a volume.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// E.g. `gp3`.
-    pub kind: String,
-    pub encrypted: bool,
     pub snapshot: Option<SnapshotId>,
     /// The time at which it was made; the beginning of the world where it was there then.
     pub at: Timestamp,
@@ -33,7 +30,7 @@ pub struct Made {
 
 impl Default for Made {
     fn default() -> Self {
-        Self { kind: "gp3".to_owned(), encrypted: true, snapshot: None, at: instant(0) }
+        Self { snapshot: None, at: instant(0) }
     }
 }
 

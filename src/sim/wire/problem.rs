@@ -22,7 +22,7 @@ const STATUSES: [(u16, &[&str]); 5] = [
 ];
 
 /// Codes that the world's own refusals begin with, and that EC2 has.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 17] = [
     "RequestLimitExceeded",
     "InvalidInstanceID.NotFound",
     "InvalidVolume.NotFound",
@@ -36,6 +36,10 @@ const KNOWN: [&str; 13] = [
     "InsufficientFreeAddressesInSubnet",
     "IdempotentInstanceTerminated",
     "IdempotentParameterMismatch",
+    "InvalidParameterCombination",
+    "InvalidParameterDependency",
+    "MissingParameter",
+    "UnknownVolumeType",
 ];
 
 impl Problem {

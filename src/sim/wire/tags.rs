@@ -137,6 +137,7 @@ pub fn onto_instance(tags: &Tags, machine: &mut Machine) {
 /// Writes the tags of a volume.
 pub fn of_volume(cluster: &ClusterName, seen: &Volume, notes: &Notes) -> Tags {
     let mut tags = notes.tags_of(&seen.id);
+    tags.extend(seen.tags.clone());
     if !seen.slot.is_empty() {
         tags.extend(place(cluster, &seen.slot));
         tags.insert(VOLUME.to_owned(), seen.name.to_string());
@@ -162,7 +163,7 @@ pub fn onto_volume(tags: &Tags, disk: &mut Disk) {
     (seen.slot, seen.owner, seen.slots) = (slot(tags), name(tags, OWNER), slots_in(tags));
     seen.name = name(tags, VOLUME).unwrap_or_else(|| VolumeName::from(""));
     seen.settled = name(tags, GENERATION).map(|generation| Settled { generation, image: name(tags, IMAGE) });
-    (seen.attempt, seen.rejected) = (attempt(tags), name(tags, REJECTED));
+    (seen.attempt, seen.rejected, seen.tags) = (attempt(tags), name(tags, REJECTED), others(tags));
     disk.cluster = cluster(tags);
 }
 

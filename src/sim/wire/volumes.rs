@@ -9,6 +9,7 @@ use super::xml::Xml;
 use crate::ids::{ClusterName, VolumeId};
 use crate::observed::{Snapshot, SnapshotState, Volume, VolumeState};
 use crate::sim::ec2::Bucket;
+use crate::spec::EbsSettings;
 
 const FILTERS: [&str; 9] = [
     "volume-id",
@@ -70,6 +71,7 @@ fn word(state: &VolumeState) -> &'static str {
 fn listed(asked: &Asked, cluster: &ClusterName, seen: &Volume) -> Listed {
     let tags = tags::of_volume(cluster, seen, asked.notes);
     let made = asked.notes.volumes.get(&seen.id).cloned().unwrap_or_default();
+    let ebs = seen.ebs.clone().unwrap_or_else(|| EbsSettings::plain("gp3"));
     let snapshot = made.snapshot.map(|id| id.to_string()).unwrap_or_default();
     let status = word(&seen.state);
     let mut facts = vec![
@@ -77,24 +79,38 @@ fn listed(asked: &Asked, cluster: &ClusterName, seen: &Volume) -> Listed {
         ("status", status.to_owned()),
         ("availability-zone", seen.zone.to_string()),
         ("snapshot-id", snapshot.clone()),
-        ("volume-type", made.kind.clone()),
+        ("volume-type", ebs.volume_type.clone()),
         ("size", seen.size_gib.to_string()),
     ];
     let attachments = attachments(asked, seen, &mut facts);
-    let xml = vec![
+    let mut xml = vec![
         Xml::text("volumeId", &seen.id),
         Xml::text("size", seen.size_gib),
         Xml::text("snapshotId", snapshot),
         Xml::text("availabilityZone", &seen.zone),
         Xml::text("status", status),
         Xml::text("createTime", asked.face.written(made.at)),
-        Xml::text("volumeType", made.kind),
-        Xml::text("encrypted", made.encrypted),
+        Xml::text("volumeType", &ebs.volume_type),
+        Xml::text("encrypted", ebs.encrypted),
         Xml::text("multiAttachEnabled", false),
         Xml::set("attachmentSet", attachments),
         tags::set(&tags),
     ];
+    xml.extend(ebs.iops.map(|iops| Xml::text("iops", iops)));
+    xml.extend(ebs.throughput.map(|throughput| Xml::text("throughput", throughput)));
+    xml.extend(ebs.encrypted.then(|| Xml::text("kmsKeyId", key_of(asked, &seen.zone, ebs.kms_key.as_deref()))));
     Listed { id: seen.id.to_string(), xml, facts, tags }
+}
+
+/// Names a key as EBS shows it, by its ARN. Where none was asked for, the account has a default one.
+fn key_of(asked: &Asked, zone: &str, named: Option<&str>) -> String {
+    let id = named.unwrap_or("00000000-0000-0000-0000-0000000000eb");
+    let region = zone.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let kind = if id.starts_with("alias/") { "" } else { "key/" };
+    match id.starts_with("arn:") {
+        true => id.to_owned(),
+        false => format!("arn:aws:kms:{region}:{}:{kind}{id}", asked.face.account),
+    }
 }
 
 fn attachments(asked: &Asked, seen: &Volume, facts: &mut Vec<(&'static str, String)>) -> Vec<Vec<Xml>> {
@@ -243,7 +259,7 @@ fn snapshot_listed(asked: &Asked, cluster: &ClusterName, seen: &Snapshot) -> Lis
         Xml::text("progress", progress),
         Xml::text("ownerId", &asked.face.account),
         Xml::text("volumeSize", seen.size_gib),
-        Xml::text("encrypted", asked.notes.volumes.get(&seen.volume).is_none_or(|made| made.encrypted)),
+        Xml::text("encrypted", asked.state.region.volumes.get(&seen.volume).is_none_or(|disk| disk.is_encrypted())),
         tags::set(&tags),
     ];
     xml.extend(seen.begun.map(|begun| Xml::text("startTime", asked.face.written(begun))));

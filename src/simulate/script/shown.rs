@@ -20,6 +20,7 @@ pub(super) fn status_of(stage: &Stage) -> String {
         told.push_str(&format!("  {}  {instance}  {image}  {}\n", slot.slot, slot.health));
     }
     told.extend(status.orphans.iter().map(|orphan| format!("  orphaned: {orphan}\n")));
+    told.extend(status.notes.iter().map(|note| format!("  note: {note}\n")));
     told.push_str(&format!("{}\n", status.answer));
     told.extend(status.hints.iter().map(|hint| format!("  hint: {hint}\n")));
     let beside = stage.simulation.standing_beside();

@@ -6,19 +6,16 @@ use serde_saphyr::Spanned;
 
 use super::meaning::{Meaning, bytes};
 use super::names;
+use super::tags::Bearer;
+use crate::spec::InstanceSpec;
 use crate::spec::raw::{self, Text};
-use crate::spec::{COPY_OF, InstanceSpec};
-
-/// The number of tags that a file may declare. EC2 takes 50 on an instance; twenty are kept for our own, of which each
-/// volume has one.
-const MOST_TAGS: usize = 30;
 
 /// The most security groups that a network interface can be given, with the highest quota.
 const MOST_GROUPS: usize = 16;
 
 impl Meaning<'_, '_> {
     /// Says what `instance` means.
-    pub fn instance(&mut self, raw: &raw::Instance) -> Option<InstanceSpec> {
+    pub fn instance(&mut self, raw: &raw::Instance, shared: &BTreeMap<String, String>) -> Option<InstanceSpec> {
         let is_type = |text: &str| {
             text.split_once('.').is_some_and(|(family, size)| names::is_id(family, "") && names::is_id(size, ""))
         };
@@ -31,7 +28,9 @@ impl Meaning<'_, '_> {
         self.count_groups(raw.security_groups.as_deref().unwrap_or_default());
         let security_groups = raw.security_groups.iter().flatten();
         let security_groups: Option<BTreeSet<_>> = security_groups.map(|group| self.security_group(group)).collect();
-        let tags = self.tags(raw.tags.as_ref());
+        let path = ["spec", "instance", "tags"];
+        let own = self.tags(&path, &raw.tags, Bearer::Instances);
+        let tags = own.and_then(|own| self.with_shared(&path, &raw.tags, shared, own));
         let user_data = self.user_data(&raw.user_data_file);
         let iam_instance_profile = self.profile(&raw.iam_instance_profile);
         let key_name = self.key_name(&raw.key_name);
@@ -93,45 +92,4 @@ impl Meaning<'_, '_> {
             .hint("give the group's id, `sg-…`, not its name");
         None
     }
-
-    fn tags(&mut self, raw: Option<&BTreeMap<String, Spanned<String>>>) -> Option<BTreeMap<String, String>> {
-        let before = self.report.count();
-        for (key, value) in raw.into_iter().flatten() {
-            let at = self.root.key(&["spec", "instance", "tags", key]).unwrap_or(bytes(value));
-            if let Some(prefix) = ["hermitcrab:", "aws:"].iter().find(|prefix| key.to_lowercase().starts_with(**prefix))
-            {
-                let owner = if *prefix == "aws:" { "AWS" } else { "the controller" };
-                self.report
-                    .error(at, format!("the tag prefix `{prefix}` is kept for {owner}"))
-                    .hint("give the tag another name");
-            } else if key == COPY_OF {
-                self.report
-                    .error(at, format!("the tag `{COPY_OF}` is kept for the controller"))
-                    .hint("give the tag another name");
-            } else if !is_shown(key) {
-                self.report.error(at, format!("`{key}` cannot be shown in instance metadata")).hint(
-                    "members learn who they are from the tags there, and EC2 takes none then whose name has more than \
-                     letters, digits and `-_+=,.@:`, or is `.`, `..` or `_index`",
-                );
-            } else if key.chars().count() > 128 || value.value.chars().count() > 256 {
-                self.report
-                    .error(at, "the tag is too long")
-                    .hint("EC2 takes 128 characters for a name and 256 for a value");
-            }
-        }
-        if raw.map_or(0, BTreeMap::len) > MOST_TAGS {
-            self.report
-                .error(self.root.key(&["spec", "instance", "tags"]), format!("more than {MOST_TAGS} tags"))
-                .hint("EC2 takes 50, and the controller needs some for itself");
-        }
-        let tags = raw.into_iter().flatten().map(|(key, value)| (key.clone(), value.value.clone())).collect();
-        (self.report.count() == before).then_some(tags)
-    }
-}
-
-/// Says whether EC2 takes a tag of that name on an instance whose tags are shown in its metadata;
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>.
-fn is_shown(key: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_+=,.@:".contains(c);
-    !key.is_empty() && key.chars().all(plain) && ![".", "..", "_index"].contains(&key)
 }

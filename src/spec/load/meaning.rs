@@ -13,6 +13,7 @@ use super::find::FoundFile;
 use super::names::{self, LABEL_HINT};
 use super::report::Report;
 use super::rollout;
+use super::tags::Bearer;
 use super::tree::Node;
 use crate::ids::{ClusterName, ImageId};
 use crate::spec::raw::{self, Text};
@@ -37,13 +38,15 @@ pub(super) fn of(
     let image = meaning.image(&spec.image);
     let written = spec.application.unwrap_or_default();
     let application = written.meant(&mut meaning);
-    let instance = meaning.instance(&spec.instance.unwrap_or_default());
+    let tags = meaning.tags(&["spec", "tags"], &spec.tags, Bearer::Instances);
+    let shared = tags.clone().unwrap_or_default();
+    let instance = meaning.instance(&spec.instance.unwrap_or_default(), &shared);
     *user_data = instance.as_ref().and_then(|instance| instance.user_data.clone());
     let written_capacity = spec.capacity.unwrap_or_default();
     let capacity = meaning.capacity(&written_capacity);
     let written_slots = spec.slots.as_deref().unwrap_or_default();
     meaning.no_addresses_in_a_group(&written_capacity.auto_scaling_group, written_slots);
-    let volumes = meaning.volumes(&spec.volumes);
+    let volumes = meaning.volumes(&spec.volumes, region.as_deref(), &shared);
     let slots = meaning.slots(&spec.slots, written.slots(), region.as_deref());
     let left_behind = meaning.left_behind(spec.left_behind.as_deref().unwrap_or_default());
     let rollout = rollout::of(&mut meaning, &spec.rollout.unwrap_or_default());
@@ -54,6 +57,7 @@ pub(super) fn of(
         account,
         image: image?,
         application: application?,
+        tags: tags?,
         instance: instance?,
         capacity: capacity?,
         volumes: volumes?,

@@ -30,6 +30,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a whole number, or says what to write instead.
+pub fn whole(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "write a whole number without a unit, e.g. `4000`".to_owned())
+}
+
 /// Reads a size such as `20GiB` or `1TiB`, in GiB, or says what to write instead. 64 TiB is the most that EBS offers.
 pub fn size_gib(text: &str) -> Result<u32, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));

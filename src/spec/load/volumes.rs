@@ -1,16 +1,24 @@
 //! The meaning of `volumes`: each with a name and a device of its own.
 
+use std::collections::BTreeMap;
+
 use serde_saphyr::Spanned;
 
-use super::meaning::{Meaning, boolean, bytes, written};
-use super::quantity;
+use super::ebs::WrittenEbs;
+use super::meaning::{Meaning, boolean, bytes};
+use super::tags::Bearer;
 use crate::ids::VolumeName;
 use crate::spec::raw::{self, Text};
 use crate::spec::{VolumeSpec, device_letters, same_device};
 
 impl Meaning<'_, '_> {
     /// Says what `volumes` means.
-    pub fn volumes(&mut self, raw: &Option<Vec<raw::Volume>>) -> Option<Vec<VolumeSpec>> {
+    pub fn volumes(
+        &mut self,
+        raw: &Option<Vec<raw::Volume>>,
+        region: Option<&str>,
+        shared: &BTreeMap<String, String>,
+    ) -> Option<Vec<VolumeSpec>> {
         let raw = raw.as_ref()?;
         if raw.is_empty() {
             self.report
@@ -20,7 +28,7 @@ impl Meaning<'_, '_> {
         self.unique(raw.iter().map(|volume| &volume.name), "volumes", "name");
         self.unique(raw.iter().map(|volume| &volume.device), "volumes", "device");
         self.one_volume_a_device(raw);
-        let volumes: Vec<_> = raw.iter().map(|volume| self.volume(volume)).collect();
+        let volumes: Vec<_> = raw.iter().map(|volume| self.volume(volume, region, shared)).collect();
         volumes.into_iter().collect()
     }
 
@@ -38,20 +46,31 @@ impl Meaning<'_, '_> {
         }
     }
 
-    fn volume(&mut self, raw: &raw::Volume) -> Option<VolumeSpec> {
+    fn volume(
+        &mut self,
+        raw: &raw::Volume,
+        region: Option<&str>,
+        shared: &BTreeMap<String, String>,
+    ) -> Option<VolumeSpec> {
         let name = self.label(&raw.name, "volume");
         let device = self.device(&raw.device);
-        let size = self.quantity(&raw.size, quantity::size_gib, "size");
-        let volume_type = written(&raw.volume_type).unwrap_or("gp3");
-        if let (Some(size), Some(text)) = (size, &raw.size) {
-            self.size_of(text, size, volume_type);
-        }
+        let settings = WrittenEbs {
+            size: &raw.size,
+            volume_type: &raw.volume_type,
+            iops: &raw.iops,
+            throughput: &raw.throughput,
+            encrypted: &raw.encrypted,
+            kms_key: &raw.kms_key,
+        };
+        let (size_gib, ebs) = self.ebs(&settings, region).unzip();
+        let own = self.tags(&[], &raw.tags, Bearer::Volumes);
+        let tags = own.and_then(|own| self.with_shared(&[], &raw.tags, shared, own));
         Some(VolumeSpec {
             name: VolumeName::from(name?),
             device: device?,
-            size_gib: size?,
-            volume_type: volume_type.to_owned(),
-            encrypted: boolean(&raw.encrypted, true),
+            size_gib: size_gib?,
+            ebs: ebs?,
+            tags: tags?,
             snapshot_before_replace: boolean(&raw.snapshot_before_replace, false),
         })
     }
@@ -71,26 +90,6 @@ impl Meaning<'_, '_> {
             );
         }
         Some(device)
-    }
-
-    /// Reports a size that EBS does not offer for a type; <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>.
-    fn size_of(&mut self, text: &Spanned<String>, size: u32, volume_type: &str) {
-        const TIB: u32 = 1024;
-        let (least, most, limits) = match volume_type {
-            "st1" | "sc1" => (125, 16 * TIB, "such a volume has at least 125GiB, and at most 16TiB"),
-            "standard" => (1, TIB, "such a volume has at most 1TiB"),
-            "gp2" => (1, 16 * TIB, "such a volume has at most 16TiB"),
-            _ => (1, 64 * TIB, "such a volume has at most 64TiB"),
-        };
-        if size < least {
-            self.report.error(bytes(text), format!("too small for {volume_type}")).hint(limits);
-        } else if size > most {
-            self.report.error(bytes(text), format!("too large for {volume_type}")).hint(limits);
-        } else if size > 16 * TIB {
-            self.report
-                .warning(bytes(text), format!("so large a {volume_type} has not always been offered"))
-                .hint("16TiB is the most that every region and account has");
-        }
     }
 }
 

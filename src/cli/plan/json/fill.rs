@@ -11,13 +11,13 @@ use crate::make::Drift;
 use crate::observed::Observation;
 use crate::plan::forecast::{Forecast, Reason, SlotForecast, forecast};
 use crate::plan::steps::TimedStep;
-use crate::plan::{Hazard, Look, Plan, approval, plan, undeclared};
+use crate::plan::{self, Hazard, Look, Plan, approval};
 use crate::spec::ClusterSpec;
 
 impl ClusterPlan {
     /// Plans and forecasts, once.
     pub fn new(spec: &ClusterSpec, seen: &Observation) -> Self {
-        let answer = plan(spec, seen);
+        let answer = plan::plan(spec, seen);
         let look = Look::at(spec, seen).look();
         let to_come = look.as_ref().map(forecast).unwrap_or_default();
         let hazards = match &answer {
@@ -38,7 +38,7 @@ impl ClusterPlan {
             next: Next::new(&answer),
             approval_needed: asked_for.filter(|id| spec.rollout.approved.as_ref() != Some(id)).map(|id| id.to_string()),
             hazards,
-            notes: look.as_ref().map(undeclared::notes).unwrap_or_default(),
+            notes: look.as_ref().map(plan::notes).unwrap_or_default(),
             totals: Totals::new(&to_come, spec.slots.len()),
             slots: to_come.slots.into_iter().map(SlotPlan::new).collect(),
         }

@@ -73,23 +73,32 @@ impl<C: Clock> Change<'_, C> {
     /// volume would be a blank one.
     pub(super) async fn create_volume(&self, wanted: &CreateVolume) -> Result<Outcome, Halt> {
         let slot = &wanted.slot;
-        let mut ours = tags::place(&self.spec.name, slot);
-        ours.insert(tags::VOLUME.to_owned(), wanted.name.to_string());
-        ours.insert(tags::OWNER.to_owned(), wanted.owner.to_string());
-        ours.insert(NAME.to_owned(), format!("{slot} {}", wanted.name));
-        ours.extend(tags::slots(&wanted.slots));
+        let mut all: BTreeMap<String, String> = [(NAME.to_owned(), format!("{slot} {}", wanted.name))].into();
+        all.extend(wanted.tags.clone());
+        all.extend(tags::place(&self.spec.name, slot));
+        all.insert(tags::VOLUME.to_owned(), wanted.name.to_string());
+        all.insert(tags::OWNER.to_owned(), wanted.owner.to_string());
+        all.extend(tags::slots(&wanted.slots));
         let call = self.region.ec2.create_volume().client_token(&*wanted.token);
         let call = call.availability_zone(&*wanted.zone).size(wanted.size_gib.try_into().unwrap_or(i32::MAX));
-        let call = call.volume_type(VolumeType::from(wanted.volume_type.as_str()));
+        let ebs = &wanted.ebs;
+        let call = call.volume_type(VolumeType::from(ebs.volume_type.as_str()));
+        let call = call.set_iops(whole(ebs.iops)).set_throughput(whole(ebs.throughput));
+        let call = call.set_kms_key_id(ebs.kms_key.clone());
         let call = call.set_snapshot_id(wanted.snapshot.as_ref().map(SnapshotId::to_string));
         // A volume from an encrypted snapshot is encrypted, and EC2 refuses a call that says it is not.
-        let call = call.set_encrypted((wanted.encrypted || wanted.snapshot.is_none()).then_some(wanted.encrypted));
-        let call = call.tag_specifications(specification(ResourceType::Volume, &ours));
+        let call = call.set_encrypted((ebs.encrypted || wanted.snapshot.is_none()).then_some(ebs.encrypted));
+        let call = call.tag_specifications(specification(ResourceType::Volume, &all));
         let answer = self.send(CREATE_VOLUME, call.send()).await?;
         let nameless =
             || Failure::ours(CREATE_VOLUME, ErrorKind::Unknown, "unexpected-answer", "a volume without an id");
         Ok(Outcome::Created(answer.volume_id().ok_or_else(nameless)?.into()))
     }
+}
+
+/// A number as the SDK wants it.
+pub(in super::super) fn whole(number: Option<u32>) -> Option<i32> {
+    number.and_then(|number| number.try_into().ok())
 }
 
 /// A launch as EC2 wants it. Everything that could differ from one sending to the next is frozen in `launch`.
@@ -110,8 +119,8 @@ pub(in super::super) fn run_instances(
     let user_data = launch.user_data_text.as_ref().map(base64::encode);
     let mortal: Vec<_> = launch.goes_with_it.iter().map(|(device, size)| goes_with_it(device, *size)).collect();
     // The role may move an address only to an interface that bears our tag.
-    let interface =
-        launch.address.map(|_| specification(ResourceType::NetworkInterface, &interface_tags(cluster, launch)));
+    let is_tagged = launch.address.is_some() || !launch.interface_tags.is_empty();
+    let interface = is_tagged.then(|| specification(ResourceType::NetworkInterface, &interface_tags(cluster, launch)));
     let call = ec2
         .run_instances()
         .client_token(&*launch.token)
@@ -159,8 +168,9 @@ fn instance_tags(cluster: &ClusterName, launch: &Launch) -> BTreeMap<String, Str
 }
 
 fn interface_tags(cluster: &ClusterName, launch: &Launch) -> BTreeMap<String, String> {
-    let mut all = tags::place(cluster, &launch.slot);
-    all.insert(NAME.to_owned(), launch.slot.to_string());
+    let mut all: BTreeMap<String, String> = [(NAME.to_owned(), launch.slot.to_string())].into();
+    all.extend(launch.interface_tags.clone());
+    all.extend(tags::place(cluster, &launch.slot));
     all.insert(tags::OWNER.to_owned(), launch.owner.to_string());
     all
 }

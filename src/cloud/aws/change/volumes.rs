@@ -41,12 +41,14 @@ impl<C: Clock> Change<'_, C> {
         attempt: Attempt,
         facts: &Facts,
     ) -> Result<Outcome, Halt> {
-        let mut all = tags::place(&self.spec.name, slot);
+        let volume = facts.volumes.get(id);
+        let name = volume.and_then(|volume| volume.name.clone());
+        let shown = volume.and_then(|volume| volume.tags.get(NAME));
+        let mut all: BTreeMap<_, _> = shown.map(|shown| (NAME.to_owned(), shown.clone())).into_iter().collect();
+        all.extend(self.declared_tags(name.as_ref()));
+        all.extend(tags::place(&self.spec.name, slot));
         all.insert(tags::ATTEMPT.to_owned(), attempt.to_string());
-        if let Some(volume) = facts.volumes.get(id) {
-            all.extend(volume.name.iter().map(|name| (tags::VOLUME.to_owned(), name.to_string())));
-            all.extend(volume.tags.get(NAME).map(|name| (NAME.to_owned(), name.clone())));
-        }
+        all.extend(name.map(|name| (tags::VOLUME.to_owned(), name.to_string())));
         self.begin_snapshot(id, format!("{id} of {slot} at attempt {attempt}"), all).await
     }
 
@@ -59,11 +61,18 @@ impl<C: Clock> Change<'_, C> {
         slot: &SlotName,
         name: &VolumeName,
     ) -> Result<Outcome, Halt> {
-        let mut all = tags::place(&self.spec.name, slot);
+        let mut all: BTreeMap<_, _> = [(NAME.to_owned(), format!("{slot} {name}"))].into();
+        all.extend(self.declared_tags(Some(name)));
+        all.extend(tags::place(&self.spec.name, slot));
         all.insert(tags::COPY_OF.to_owned(), of.to_string());
         all.insert(tags::VOLUME.to_owned(), name.to_string());
-        all.insert(NAME.to_owned(), format!("{slot} {name}"));
         self.begin_snapshot(id, format!("{id} of {of}, for {}", self.spec.name), all).await
+    }
+
+    /// Gives the declared tags of a volume of that name, which its snapshots bear as well; the cluster's where none is declared.
+    fn declared_tags(&self, name: Option<&VolumeName>) -> BTreeMap<String, String> {
+        let declared = self.spec.volumes.iter().find(|volume| Some(&volume.name) == name);
+        declared.map_or(&self.spec.tags, |volume| &volume.tags).clone()
     }
 
     async fn begin_snapshot(

@@ -10,6 +10,7 @@ use crate::ids::{ClusterName, VolumeId};
 use crate::observed::{
     Attachment, AttachmentPhase, Settled, Snapshot, SnapshotPurpose, SnapshotState, Volume, VolumeState,
 };
+use crate::spec::EbsSettings;
 
 /// Trouble and modifications of volumes, which EBS does not tell in the volume view.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,11 +38,25 @@ pub(in super::super) fn volume(
         state: volume_state(seen)?,
         zone: given(seen.availability_zone(), "zone")?.into(),
         size_gib: size(seen.size()),
+        ebs: settings(seen),
+        tags: tags.others(),
         impaired: warnings.impaired.get(&id).cloned(),
         modifying: warnings.modifying.contains(&id),
         id,
     };
     Ok((cluster, volume))
+}
+
+/// The settings of a volume beside its size.
+pub(in super::super) fn settings(seen: &types::Volume) -> Option<EbsSettings> {
+    let number = |number: Option<i32>| number.and_then(|number| u32::try_from(number).ok());
+    Some(EbsSettings {
+        volume_type: seen.volume_type()?.as_str().to_owned(),
+        iops: number(seen.iops()),
+        throughput: number(seen.throughput()),
+        encrypted: seen.encrypted().unwrap_or(false),
+        kms_key: seen.kms_key_id().map(str::to_owned),
+    })
 }
 
 fn size(gib: Option<i32>) -> u32 {
