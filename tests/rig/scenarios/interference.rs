@@ -7,7 +7,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use super::refusals::says;
-use super::{LIMIT, comes_to, rolled_to, settles_on_v2, wanting_one_more_on_v2, wanting_v2};
+use super::{LIMIT, comes_to, first_is_back, rolled_to, settles_on_v2, wanting_one_more_on_v2, wanting_v2};
 use crate::Harness;
 use crate::cluster::{Rig, Seat};
 use crate::process::Signal;
@@ -21,6 +21,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
         harness.scenario("interference::a_commit_is_reverted_in_mid_move", 3, a_commit_is_reverted),
         harness.scenario("interference::another_instance_is_lost_during_a_bad_image", 3, another_instance_is_lost),
         harness.scenario("interference::an_attach_is_forbidden_after_the_stop", 3, an_attach_is_forbidden),
+        harness.scenario("interference::an_address_is_forbidden_after_the_stop", 3, an_address_is_forbidden),
         harness.scenario("interference::a_volume_is_restored_with_its_tags", 3, a_volume_is_restored),
         harness.scenario("interference::signals_come_at_any_moment", 3, signals_come),
     ]
@@ -112,6 +113,24 @@ async fn an_attach_is_forbidden(rig: Rc<Rig>) {
     controller.settles(LIMIT).await;
     controller.signal(Signal::Term);
     settles_on_v2(&rig, &controller, &before, &clients).await;
+}
+
+/// The member comes back where it was, on its old instance, without anybody's help.
+async fn an_address_is_forbidden(rig: Rc<Rig>) {
+    let (before, clients) = wanting_one_more_on_v2(&rig).await;
+    let call = On::Action("AssignPrivateIpAddresses");
+    let forbidden = Rule::new(Fault::Refused("UnauthorizedOperation"), call, Often::Always);
+    rig.proxy.faults.borrow_mut().rules = vec![forbidden];
+    let controller = rig.daemon("rig");
+    first_is_back(&rig).await;
+    rig.all_are_well(Duration::from_secs(60)).await;
+    assert_eq!(rig.seats(), before.seats, "every member sits where it sat");
+    let words = "allow ec2:AssignPrivateIpAddresses to the role";
+    let told = async || controller.said().contains(words).then_some(());
+    until("the controller to say what is forbidden", LIMIT, told).await;
+    controller.kill();
+    let history = clients.finish().await;
+    rig.account_for(&before, &history);
 }
 
 /// Two volumes say that they are the same one. Neither is chosen, and the member that serves is left alone.
