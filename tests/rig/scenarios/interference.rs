@@ -11,7 +11,7 @@ use super::{LIMIT, comes_to, first_is_back, rolled_to, settles_on_v2, wanting_on
 use crate::Harness;
 use crate::cluster::{Rig, Seat};
 use crate::process::Signal;
-use crate::proxy::faults::{Fault, Often, On, Rule};
+use crate::proxy::faults::{Fault, Faults, Often, On, Rule};
 use crate::report::Before;
 use crate::until;
 use crate::world::{Life, Standing};
@@ -98,36 +98,29 @@ fn is_attached(rig: &Rig, seat: &Seat) -> bool {
     rig.proxy.world.borrow().disks.get(&seat.volume).is_some_and(|disk| disk.standing == Standing::Attached)
 }
 
-/// The refusal lasts until a person allows the call, and commits something so that it is tried again at once.
+/// The volume is at neither instance then, so the member is back once a person has allowed the call.
 async fn an_attach_is_forbidden(rig: Rc<Rig>) {
-    let (before, clients) = wanting_one_more_on_v2(&rig).await;
-    let controller = rig.daemon("rig");
-    first_stop(&rig, &before).await;
-    let forbidden = Rule::new(Fault::Refused("UnauthorizedOperation"), On::Action("AttachVolume"), Often::Always);
-    rig.proxy.faults.borrow_mut().rules = vec![forbidden];
-    let words = "allow ec2:AttachVolume to the role";
-    let told = async || controller.said().contains(words).then_some(());
-    until("the controller to say what is forbidden", LIMIT, told).await;
-    rig.proxy.faults.borrow_mut().rules.clear();
-    rig.desire(&rig.v2, &[("bakeTime: 5s", "bakeTime: 6s")]);
-    controller.settles(LIMIT).await;
-    controller.signal(Signal::Term);
-    settles_on_v2(&rig, &controller, &before, &clients).await;
+    goes_back(rig, "AttachVolume", |faults| faults.rules.clear()).await;
 }
 
-/// The member comes back where it was, on its old instance, without anybody's help.
+/// The volume can go back to the old instance, so the member is back without anybody's help.
 async fn an_address_is_forbidden(rig: Rc<Rig>) {
+    goes_back(rig, "AssignPrivateIpAddresses", |_| {}).await;
+}
+
+/// Forbids a call that comes after the stop, and sees the member come back where it was, on its old instance.
+async fn goes_back(rig: Rc<Rig>, call: &'static str, allow: fn(&mut Faults)) {
     let (before, clients) = wanting_one_more_on_v2(&rig).await;
-    let call = On::Action("AssignPrivateIpAddresses");
-    let forbidden = Rule::new(Fault::Refused("UnauthorizedOperation"), call, Often::Always);
+    let forbidden = Rule::new(Fault::Refused("UnauthorizedOperation"), On::Action(call), Often::Always);
     rig.proxy.faults.borrow_mut().rules = vec![forbidden];
     let controller = rig.daemon("rig");
+    let words = format!("allow ec2:{call} to the role");
+    let told = async || controller.said().contains(&words).then_some(());
+    until("the controller to say what is forbidden", LIMIT, told).await;
+    allow(&mut rig.proxy.faults.borrow_mut());
     first_is_back(&rig).await;
     rig.all_are_well(Duration::from_secs(60)).await;
     assert_eq!(rig.seats(), before.seats, "every member sits where it sat");
-    let words = "allow ec2:AssignPrivateIpAddresses to the role";
-    let told = async || controller.said().contains(words).then_some(());
-    until("the controller to say what is forbidden", LIMIT, told).await;
     controller.kill();
     let history = clients.finish().await;
     rig.account_for(&before, &history);
