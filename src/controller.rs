@@ -32,6 +32,7 @@ mod followed;
 mod memory;
 mod retry;
 mod setbacks;
+mod steady;
 mod sweep;
 
 use memory::Memory;

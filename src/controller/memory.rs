@@ -1,13 +1,12 @@
 //! The controller's memory between passes: nothing that it could not lose. Memory may delay an action, and never hasten one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::action::{Action, CloudEffect, CreateVolume, Effect};
-use crate::ids::{Generation, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
-use crate::observed::{CloudView, CreationAnswer, Health, LastCreation, LastLaunch, LaunchAnswer, Member, Observation};
+use crate::ids::{Generation, InstanceId, SlotName, VolumeId, VolumeName};
+use crate::observed::{CloudView, CreationAnswer, LastCreation, LastLaunch, LaunchAnswer, Observation};
 use crate::ports::{ErrorKind, Outcome, PortError, chain};
 use crate::status::Status;
 use crate::time::{Timestamp, elapsed};
@@ -15,6 +14,7 @@ use crate::time::{Timestamp, elapsed};
 use super::dates::Dates;
 use super::followed::Following;
 use super::setbacks::Setbacks;
+use super::steady::{GAP, Steady};
 
 /// A view that goes backwards and stays so for this long is the world, and not a stale answer.
 const BELIEVED_AFTER: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ pub(super) struct Memory {
     pub(super) status: Option<Rc<Status>>,
     /// Whether something was under way at the last look.
     pub(super) busy: bool,
-    steady: BTreeMap<SlotName, Steady>,
+    steady: Steady,
     /// The moment at which the members were last asked.
     asked: Option<Timestamp>,
     leaderless_since: Option<Timestamp>,
@@ -49,16 +49,6 @@ pub(super) struct Memory {
 
 /// The time for which a code that we do not know holds the cluster.
 const REFUSED_FOR: Duration = Duration::from_secs(5 * 60);
-
-/// Looks further apart than this do not show that nothing happened in between.
-const GAP: Duration = Duration::from_secs(10);
-
-/// A member that has been healthy at one address.
-struct Steady {
-    member: MemberId,
-    address: Option<IpAddr>,
-    since: Timestamp,
-}
 
 /// The furthest state in which things were seen.
 #[derive(Default)]
@@ -138,8 +128,10 @@ impl Memory {
         seen.claim_known_since = self.dates.correct(seen);
         seen.watched_since = Some(*self.watched_since.get_or_insert(seen.now));
         seen.creations = self.creations.values().cloned().collect();
-        self.follow_members(seen);
-        seen.steady = self.steady.iter().map(|(slot, steady)| (slot.clone(), steady.since)).collect();
+        if seen.membership.seen().is_some() {
+            self.steady.follow(seen, self.asked.replace(seen.now));
+        }
+        seen.steady = self.steady.since();
         if let Some(view) = seen.cloud.seen() {
             let backwards = self.newest.backwards(view);
             match (backwards.is_empty(), self.backwards_since) {
@@ -165,32 +157,6 @@ impl Memory {
         let since = self.leaderless_since.filter(unbroken).unwrap_or(seen.now);
         self.leaderless_since = is_leaderless.then_some(since);
         seen.leaderless_since = self.leaderless_since;
-    }
-
-    /// Keeps a timer for each healthy member. A timer starts over when its member is not healthy, has another identity, or
-    /// is at another address; and when the members could not be asked for so long that it may have been ill meanwhile,
-    /// unless its peers say that it was not. A single question that fails is no such time.
-    fn follow_members(&mut self, seen: &Observation) {
-        let Some(membership) = seen.membership.seen() else { return };
-        let healthy: BTreeMap<_, _> = membership
-            .members
-            .iter()
-            .filter(|member| member.counts && member.health == Health::Healthy)
-            .filter_map(|member| Some((member.slot.clone()?, member)))
-            .collect();
-        let asked = self.asked.replace(seen.now);
-        let unbroken = |member: &Member| {
-            asked.is_some_and(|asked| {
-                elapsed(seen.now, asked) <= GAP || member.stable_since.is_some_and(|since| since <= asked)
-            })
-        };
-        let mut before = std::mem::take(&mut self.steady);
-        for (slot, member) in healthy {
-            let same =
-                |steady: &Steady| steady.member == member.id && steady.address == member.address && unbroken(member);
-            let since = before.remove(&slot).filter(same).map_or(seen.now, |steady| steady.since);
-            self.steady.insert(slot, Steady { member: member.id.clone(), address: member.address, since });
-        }
     }
 }
 
@@ -239,8 +205,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ids::Owner;
-    use crate::observed::{ClaimRecord, Followed, Instance, Membership, Pruning, Reading};
+    use crate::ids::{MemberId, Owner};
+    use crate::observed::{ClaimRecord, Followed, Health, Instance, Member, Membership, Pruning, Reading, Volume};
     use crate::spec::Lag;
     use crate::time::after;
 
@@ -364,6 +330,38 @@ mod tests {
         assert_eq!(steady_after(&[(0, true), (5, false), (60, false), (90, true)], Some(0)), Some(0), "peers say so");
         assert_eq!(steady_after(&[(0, true), (5, false), (60, false), (90, true)], Some(70)), Some(90), "it was ill");
         assert_eq!(steady_after(&[(0, true), (5, false), (60, false), (90, true)], None), Some(90), "nobody knows");
+    }
+
+    /// The seconds since which the member is steady, where it is healthy at each second, and its volume at an instance or none.
+    fn steady_with_its_volume_at(places: &[Option<&str>]) -> Vec<Option<i64>> {
+        let mut memory = Memory::default();
+        let look = |(second, place): (usize, &Option<&str>)| {
+            let mut seen = seen(second as u64, "running", true, Health::Healthy);
+            let volume = |instance: &&str| volume_at(instance, seen.now);
+            let volumes = place.iter().map(volume).collect();
+            seen.cloud =
+                Reading::Seen { begun: seen.now, value: Arc::new(CloudView { volumes, ..CloudView::default() }) };
+            memory.compare(&mut seen);
+            seen.steady.get(&SlotName::from("a")).map(|since| since.as_second())
+        };
+        places.iter().enumerate().map(look).collect()
+    }
+
+    fn volume_at(instance: &str, since: Timestamp) -> Volume {
+        let at = serde_json::json!({"instance": instance, "device": "/dev/sdf", "phase": "attached", "since": since});
+        serde_json::from_value(serde_json::json!({
+            "id": "vol-a", "slot": "a", "name": "data", "owner": "us", "slots": ["a"], "generation": "v1:1",
+            "image": "ami-a", "attempt": 1, "rejected": null, "state": {"in-use": at}, "zone": "us-east-1a", "sizeGib": 1,
+            "impaired": null, "modifying": false,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_member_is_steady_only_since_its_volume_is_where_it_is() {
+        let (old, new) = (Some("i-a"), Some("i-b"));
+        let since = steady_with_its_volume_at(&[old, old, None, new, new, old, old]);
+        assert_eq!(since, [0, 0, 2, 3, 3, 5, 5].map(Some), "its peers never noticed that it was gone");
     }
 
     #[test]

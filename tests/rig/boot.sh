@@ -11,6 +11,12 @@ readonly lib="$1"
 # shellcheck source=images/guest/guest.sh
 . "$lib/guest.sh"
 
+# Every address of the loopback network is here at any time. An instance has those that its metadata show.
+ip() {
+    metadata "network/interfaces/macs/$(metadata mac)/local-ipv4s" | grep --line-regexp --fixed-strings "${6%/32}"
+}
+export -f ip
+
 identify
 id="$(tag hermitcrab:volume:data)"
 await "data ($id) to be attached" test -d "$HERMITCRAB_DEV/$id"

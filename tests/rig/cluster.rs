@@ -1,6 +1,6 @@
 //! One rig: a loopback network with moto, proxy and hypervisor, and a cluster in it that has been running for a while.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -10,6 +10,7 @@ use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load;
 
 use crate::boot::Image;
+use crate::consul::Server;
 use crate::ec2::{Ec2, Inventory, PERSON};
 use crate::hypervisor::{Hypervisor, Payload};
 use crate::metadata;
@@ -25,6 +26,8 @@ pub const CLUSTER: &str = "consul-rig";
 pub const OWNER: &str = "hermitcrab";
 /// The factor for all times of EC2. With it a rollout takes about as long as Consul itself needs.
 const SCALE: f64 = 0.1;
+/// The last number of the first slot's fixed address. moto gives out the lowest numbers of a subnet.
+const FIRST_FIXED: usize = 200;
 const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 
 /// Everything that one scenario needs.
@@ -46,17 +49,27 @@ pub struct Rig {
     _network: Network,
 }
 
+/// The slots that a rig is to have.
+#[derive(Clone, Copy, Debug)]
+pub struct Seats {
+    pub slots: usize,
+    /// Whether each has a fixed address.
+    pub fixed: bool,
+}
+
 /// A seat.
 #[derive(Clone, Debug)]
 pub struct Slot {
     pub name: String,
     pub zone: &'static str,
     pub subnet: String,
+    /// The fixed address of its member, if the slots have one.
+    pub address: Option<String>,
 }
 
 impl Rig {
-    /// Starts everything, with so many slots and nothing in them yet.
-    pub async fn start(title: &str, servers: &Servers, slots: usize, dir: &Path, truth: Rc<Truth>) -> Rc<Self> {
+    /// Starts everything, with these slots and nothing in them yet.
+    pub async fn start(title: &str, servers: &Servers, seats: Seats, dir: &Path, truth: Rc<Truth>) -> Rc<Self> {
         let network = Network::take();
         let moto = Moto::start(servers, dir).await;
         let scale = std::env::var("HERMITCRAB_RIG_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(SCALE);
@@ -85,9 +98,10 @@ impl Rig {
         }
         let seat = |number: usize| {
             let name = format!("consul-{}", char::from(b'a' + number as u8));
-            Slot { name, zone: ZONES[number % 3], subnet: subnets[number % 3].clone() }
+            let address = seats.fixed.then(|| network.address(number % 3 + 1, FIRST_FIXED + number));
+            Slot { name, zone: ZONES[number % 3], subnet: subnets[number % 3].clone(), address }
         };
-        let slots = (0..slots).map(seat).collect();
+        let slots = (0..seats.slots).map(seat).collect();
         let [v1, v2, bad] = <[String; 3]>::try_from(images).unwrap();
         let (title, dir) = (title.to_owned(), dir.to_owned());
         Rc::new(Self {
@@ -109,9 +123,7 @@ impl Rig {
 
     /// Writes the desired state, with each change made to its text.
     pub fn desire(&self, image: &str, changes: &[(&str, &str)]) -> PathBuf {
-        let slot =
-            |slot: &Slot| format!("    - {{ name: {}, zone: {}, subnet: {} }}\n", slot.name, slot.zone, slot.subnet);
-        let slots: String = self.slots.iter().map(slot).collect();
+        let slots: String = self.slots.iter().map(Slot::declared).collect();
         let mut text = include_str!("cluster.yaml").replace("SLOTS\n", &slots);
         text = text.replace("IMAGE", image).replace("SECURITY_GROUP", &self.security_group);
         text = text.replace("COUNT", &self.slots.len().to_string());
@@ -162,6 +174,7 @@ impl Rig {
         volume.extend(volume_tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let volume = self.person.make("CreateVolume", &volume, "volumeId").await;
         let mut of_instance = vec![("hermitcrab:volume:data", &*volume)];
+        of_instance.extend(slot.address.iter().map(|address| ("hermitcrab:address", address.as_str())));
         of_instance.extend(spec.instance.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let instance_tags = tagged("instance", of_both.iter().chain(&of_instance));
         let mut instance = vec![
@@ -185,12 +198,22 @@ impl Rig {
                 let (volume, disk) = world.disks.iter().find(in_slot)?;
                 let (instance, machine) = world.live_in(&slot.name).next()?;
                 let ready = disk.standing == Standing::Available && machine.life == Life::Running;
-                ready.then(|| (volume.clone(), instance.clone()))
+                ready.then(|| (volume.clone(), instance.clone(), machine.interface.id.clone()))
             };
-            let (volume, instance) = until("a volume and an instance", Duration::from_secs(60), ready).await;
+            let ready = until("a volume and an instance", Duration::from_secs(60), ready).await;
+            let (volume, instance, interface) = ready;
+            if let Some(address) = &slot.address {
+                let params = [("NetworkInterfaceId", &*interface), ("PrivateIpAddress.1", address.as_str())];
+                self.person.call("AssignPrivateIpAddresses", &params).await.unwrap();
+            }
             let params = [("VolumeId", &*volume), ("InstanceId", &*instance), ("Device", "/dev/sdf")];
             self.person.make("AttachVolume", &params, "status").await;
         }
+    }
+
+    /// Says whether the slots have fixed addresses.
+    pub fn has_addresses(&self) -> bool {
+        self.slots.iter().any(|slot| slot.address.is_some())
     }
 
     /// Waits until every declared member is a healthy voter.
@@ -200,10 +223,8 @@ impl Rig {
 
     fn are_well(&self) -> bool {
         let servers = self.hypervisor.servers();
-        let names: BTreeSet<&str> = servers.iter().map(|server| server.name.as_str()).collect();
-        let are_ours = servers.len() == self.slots.len() && self.slots.iter().all(|slot| names.contains(&*slot.name));
-        let well = servers.iter().all(|server| server.healthy && server.voter);
-        are_ours && well && self.truth.down_now().is_empty()
+        let is_well = |slot: &Slot| servers.iter().any(|server| server.is_well() && slot.is_of(server));
+        servers.len() == self.slots.len() && self.slots.iter().all(is_well) && self.truth.down_now().is_empty()
     }
 
     /// Reads the resources that moto has.
@@ -218,8 +239,10 @@ impl Rig {
         let seats = data.map(|(volume, disk)| {
             let member = self.hypervisor.node_id(volume).unwrap_or_default();
             let instance = disk.attachment.as_ref().map(|(instance, _)| instance.clone()).unwrap_or_default();
-            let image = world.machines.get(&instance).map(|machine| machine.image.clone()).unwrap_or_default();
-            (tag(&disk.tags, "slot"), Seat { volume: volume.clone(), member, instance, image })
+            let machine = world.machines.get(&instance);
+            let image = machine.map(|machine| machine.image.clone()).unwrap_or_default();
+            let fixed = machine.map(|machine| machine.interface.secondary.clone()).unwrap_or_default();
+            (tag(&disk.tags, "slot"), Seat { volume: volume.clone(), member, instance, image, fixed })
         });
         seats.collect()
     }
@@ -231,6 +254,21 @@ impl Rig {
     }
 }
 
+impl Slot {
+    /// Says whether a server is the slot's, and is where it is to be.
+    fn is_of(&self, server: &Server) -> bool {
+        let is_there = |address: &String| server.address.starts_with(&format!("{address}:"));
+        server.name == self.name && self.address.as_ref().is_none_or(is_there)
+    }
+
+    /// Writes the slot's line of the desired state.
+    fn declared(&self) -> String {
+        let Self { name, zone, subnet, address } = self;
+        let address = address.as_ref().map(|address| format!(", address: {address}")).unwrap_or_default();
+        format!("    - {{ name: {name}, zone: {zone}, subnet: {subnet}{address} }}\n")
+    }
+}
+
 /// The instance and the volume of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seat {
@@ -239,6 +277,8 @@ pub struct Seat {
     pub member: String,
     pub instance: String,
     pub image: String,
+    /// The fixed address that the instance has, if it has one.
+    pub fixed: Vec<String>,
 }
 
 fn tagged<'a>(kind: &str, tags: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<(String, String)> {

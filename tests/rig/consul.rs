@@ -54,6 +54,13 @@ pub struct Server {
     pub healthy: bool,
 }
 
+impl Server {
+    /// Says whether autopilot has it as a healthy voter.
+    pub fn is_well(&self) -> bool {
+        self.healthy && self.voter
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Health {
@@ -78,6 +85,12 @@ impl Api {
         // 429 says that not all is well, and has the same body.
         let health: Option<Health> = self.get(address, "operator/autopilot/health").await;
         health.and_then(|health| health.servers).unwrap_or_default()
+    }
+
+    /// Says whether a server has heard of a leader since it was started.
+    pub async fn is_led(&self, address: &str) -> bool {
+        let leader: Option<String> = self.get(address, "status/leader").await;
+        leader.is_some_and(|leader| !leader.is_empty())
     }
 
     /// A server sees another one alive at that address.

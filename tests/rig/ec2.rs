@@ -104,9 +104,20 @@ pub struct Instance {
     pub image: String,
     pub zone: String,
     pub address: String,
+    pub interface: Interface,
     pub tags: BTreeMap<String, String>,
     /// Whether the instance's metadata show its tags.
     pub tells_tags: bool,
+}
+
+/// An instance's primary network interface.
+#[derive(Clone, Debug, Default)]
+pub struct Interface {
+    pub id: String,
+    pub subnet: String,
+    pub mac: String,
+    /// The addresses that it has beside the instance's own.
+    pub secondary: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -137,7 +148,20 @@ fn instance(node: Node<'_, '_>) -> Instance {
         image: xml::text(node, &["imageId"]).to_owned(),
         zone: xml::text(node, &["placement", "availabilityZone"]).to_owned(),
         address: xml::text(node, &["privateIpAddress"]).to_owned(),
+        interface: xml::items(node, &["networkInterfaceSet"]).into_iter().next().map(interface).unwrap_or_default(),
         tags,
+    }
+}
+
+fn interface(node: Node<'_, '_>) -> Interface {
+    let own = xml::text(node, &["privateIpAddress"]);
+    let all = xml::items(node, &["privateIpAddressesSet"]);
+    let addresses = all.into_iter().map(|item| xml::text(item, &["privateIpAddress"]).to_owned());
+    Interface {
+        id: xml::text(node, &["networkInterfaceId"]).to_owned(),
+        subnet: xml::text(node, &["subnetId"]).to_owned(),
+        mac: xml::text(node, &["macAddress"]).to_owned(),
+        secondary: addresses.filter(|address| address != own).collect(),
     }
 }
 

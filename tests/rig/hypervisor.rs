@@ -182,7 +182,8 @@ impl Hypervisor {
                 running.process.signal(Signal::Term);
                 let world = self.proxy.world.borrow();
                 let ours = world.machines.get(instance).is_some_and(|machine| !machine.by_a_person());
-                self.truth.went_down(&running.guest.slot, ours);
+                let led = self.leader().as_ref() == Some(&running.guest.slot);
+                self.truth.went_down(&running.guest.slot, ours, led);
             }
         }
         for instance in ended {
@@ -255,19 +256,29 @@ impl Hypervisor {
                 break;
             }
         }
-        for server in servers.iter().filter(|server| server.healthy && server.voter) {
-            let serves = |running: &Running| {
-                running.stopping.is_none()
-                    && running.guest.slot == server.name
-                    && server.address.starts_with(&format!("{}:", running.guest.address))
-            };
-            if self.running.borrow().values().any(serves) {
+        for server in servers.iter().filter(|server| server.is_well()) {
+            // What its peers say of it may be of before it went.
+            let at = self.place_of(server);
+            if let Some(address) = at
+                && self.truth.down_now().contains(&server.name)
+                && self.api.is_led(&address).await
+            {
                 self.truth.came_up(&server.name);
             }
         }
         if !servers.is_empty() {
             self.seen.borrow_mut().insert(cluster, servers);
         }
+    }
+
+    /// Finds where a server runs, if that is where its peers have it.
+    fn place_of(&self, server: &Server) -> Option<String> {
+        let running = self.running.borrow();
+        let mut places = running
+            .values()
+            .filter(|running| running.stopping.is_none() && running.guest.slot == server.name)
+            .map(|running| running.guest.address.clone());
+        places.find(|address| server.address.starts_with(&format!("{address}:")))
     }
 
     /// Servers for which it is time to look for their peers again.

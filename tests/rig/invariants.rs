@@ -19,6 +19,7 @@ pub fn broken(request: &Request, world: &World) -> Vec<String> {
         "StopInstances" if instances.len() > 1 => broken.push("several instances in one StopInstances".to_owned()),
         "DetachVolume" => broken.extend(detached_too_early(request, world)),
         "AttachVolume" => broken.extend(in_another_slot(request, world)),
+        "AssignPrivateIpAddresses" => broken.extend(misplaced(request, world)),
         "DeleteVolume" => broken.push(format!("{} was to be deleted", request.param("VolumeId"))),
         "RunInstances" | "CreateVolume" if request.param("ClientToken").is_empty() => {
             broken.push(format!("{} without a token", request.action));
@@ -45,6 +46,19 @@ fn detached_too_early(request: &Request, world: &World) -> Option<String> {
     let machine = world.machines.get(owner)?;
     let stands = matches!(machine.life, Life::Stopped | Life::Terminated);
     (!stands).then(|| format!("{} was detached from {owner}, which is {:?}", request.param("VolumeId"), machine.life))
+}
+
+/// An address is taken only from an instance that has stopped, and given only to one that was launched for it.
+fn misplaced(request: &Request, world: &World) -> Vec<String> {
+    let to = request.param("NetworkInterfaceId");
+    let takers: Vec<_> = world.machines.iter().filter(|(_, machine)| machine.interface.id == to).collect();
+    let of = |address: &str| -> Vec<String> {
+        let runs = world.others_at(address, to).filter(|(_, holder)| !matches!(holder.life, Life::Stopped));
+        let runs = runs.map(|(id, holder)| format!("{address} was taken from {id}, which is {:?}", holder.life));
+        let foreign = takers.iter().filter(|(_, taker)| tag(&taker.tags, "address") != address);
+        runs.chain(foreign.map(|(id, _)| format!("{address} was given to {id}, which is not to have it"))).collect()
+    };
+    request.list("PrivateIpAddress").flat_map(of).collect()
 }
 
 fn in_another_slot(request: &Request, world: &World) -> Option<String> {

@@ -48,7 +48,7 @@ mod process;
 mod servers;
 mod xml;
 
-use cluster::Rig;
+use cluster::{Rig, Seats};
 use servers::Servers;
 use truth::Truth;
 
@@ -88,8 +88,24 @@ enum Harness {
 }
 
 impl Harness {
-    /// Makes a trial of a scenario on a rig with that many slots. Where a server is missing, the trial is shown as not run.
+    /// Makes a trial of a scenario on a rig with that many slots, which have fixed addresses.
     fn scenario<F>(&self, name: &str, slots: usize, play: F) -> Trial
+    where
+        F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
+    {
+        self.trial(name, Seats { slots, fixed: true }, play)
+    }
+
+    /// Makes a trial of a scenario in which each new instance has another address.
+    fn without_addresses<F>(&self, name: &str, slots: usize, play: F) -> Trial
+    where
+        F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
+    {
+        self.trial(name, Seats { slots, fixed: false }, play)
+    }
+
+    /// Makes a trial. Where a server is missing, the trial is shown as not run.
+    fn trial<F>(&self, name: &str, seats: Seats, play: F) -> Trial
     where
         F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
     {
@@ -97,7 +113,7 @@ impl Harness {
             Self::On(servers) => {
                 let (servers, title) = (servers.clone(), name.to_owned());
                 Trial::test(name, move || {
-                    run(&title, &servers, slots, play);
+                    run(&title, &servers, seats, play);
                     Ok(())
                 })
             }
@@ -110,13 +126,13 @@ impl Harness {
 }
 
 /// Plays one scenario, and prints its course if it fails.
-fn run(title: &str, servers: &Servers, slots: usize, play: impl AsyncFnOnce(Rc<Rig>)) {
+fn run(title: &str, servers: &Servers, seats: Seats, play: impl AsyncFnOnce(Rc<Rig>)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let dir = tempfile::Builder::new().prefix("rig-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let truth = Rc::new(Truth::new());
     let played = catch_unwind(AssertUnwindSafe(|| {
         tokio::task::LocalSet::new().block_on(&runtime, async {
-            let rig = Rig::start(title, servers, slots, dir.path(), truth.clone()).await;
+            let rig = Rig::start(title, servers, seats, dir.path(), truth.clone()).await;
             play(rig.clone()).await;
             rig.nothing_is_wrong();
         });

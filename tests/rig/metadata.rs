@@ -55,7 +55,11 @@ fn answer(proxy: &Proxy, request: &Request<Incoming>) -> Response<Full<Bytes>> {
 fn value(machine: &Machine, path: &str) -> Option<String> {
     match path {
         "local-ipv4" => Some(machine.address.clone()),
+        "mac" => Some(machine.interface.mac.clone()),
         "placement/region" => Some(machine.zone.trim_end_matches(|last: char| last.is_ascii_lowercase()).to_owned()),
+        _ if path == format!("network/interfaces/macs/{}/local-ipv4s", machine.interface.mac) => {
+            Some([std::slice::from_ref(&machine.address), &machine.interface.secondary].concat().join("\n"))
+        }
         _ => machine.tags.get(path.strip_prefix("tags/instance/")?).filter(|_| machine.tells_tags).cloned(),
     }
 }

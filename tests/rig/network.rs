@@ -22,6 +22,11 @@ impl Network {
         format!("127.{}.0.0/16", self.number)
     }
 
+    /// Makes one address of a subnet.
+    pub fn address(&self, subnet: usize, host: usize) -> String {
+        format!("127.{}.{subnet}.{host}", self.number)
+    }
+
     /// The addresses of one of its subnets.
     pub fn subnet(&self, number: usize) -> String {
         format!("127.{}.{number}.0/24", self.number)

@@ -215,12 +215,15 @@ impl Proxy {
             self.world.borrow_mut().begin(&due, &request.who, Instant::now());
             return (Ok(answer), true);
         }
-        if request.action == "DescribeVolumeStatus" {
-            return (Ok(answers::volume_status(request, &self.world.borrow())), false);
+        match request.action.as_str() {
+            "DescribeVolumeStatus" => return (Ok(answers::volume_status(request, &self.world.borrow())), false),
+            "DescribeNetworkInterfaces" => return (Ok(answers::interfaces(request, &self.world.borrow())), false),
+            _ => {}
         }
         let answer = self.forward(request).await;
         let effect = request.is_mutating() && answer.is_ok();
         if let (true, Ok(body)) = (effect, &answer) {
+            self.take_off_others(request).await;
             self.look(&request.who).await;
             self.made(request, body, fault);
         }
@@ -230,6 +233,26 @@ impl Proxy {
             self.earlier.borrow_mut().entry(request.body.clone()).or_default().push((now, body.clone()));
         }
         (shown, effect)
+    }
+
+    /// Takes an address that was assigned off whatever had it before. moto lets both have it.
+    async fn take_off_others(&self, request: &Request) {
+        if request.action != "AssignPrivateIpAddresses" {
+            return;
+        }
+        for address in request.list("PrivateIpAddress") {
+            let others: Vec<_> = {
+                let world = self.world.borrow();
+                let others = world.others_at(address, request.param("NetworkInterfaceId"));
+                others.map(|(_, machine)| machine.interface.id.clone()).collect()
+            };
+            for interface in others {
+                let params = [("NetworkInterfaceId", &*interface), ("PrivateIpAddress.1", address)];
+                if let Err(refused) = self.moto.call("UnassignPrivateIpAddresses", &params).await {
+                    self.truth.violation(format!("moto does not take {address} off {interface}: {refused}"));
+                }
+            }
+        }
     }
 
     /// Finds the change that a call begins, if moto is called only when the change is due.

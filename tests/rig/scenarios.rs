@@ -26,19 +26,20 @@ mod two;
 /// Longer than any rollout takes, however much goes wrong.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// All of them, the longest first.
+/// All of them, the longest first: what begins last is waited for with nothing beside it.
 pub fn all(harness: &Harness) -> Vec<Trial> {
-    let mut trials = parts::all(harness);
+    let mut trials = Vec::new();
     if cfg!(feature = "aws") {
+        trials.extend(journey::all(harness));
         trials.extend(interference::all(harness));
         trials.extend(rollouts::all(harness));
         trials.extend(groups::all(harness));
-        trials.extend(journey::all(harness));
-        trials.extend(two::all(harness));
-        trials.extend(faults::all(harness));
         trials.extend(crashes::all(harness));
+        trials.extend(faults::all(harness));
+        trials.extend(two::all(harness));
         trials.extend(refusals::all(harness));
     }
+    trials.extend(parts::all(harness));
     trials
 }
 

@@ -16,6 +16,8 @@ pub struct Truth {
 #[derive(Clone, Debug)]
 pub struct Down {
     pub slot: String,
+    /// Whether the member led when it was stopped, as far as its peers had said.
+    pub led: bool,
     pub from: Instant,
     pub to: Option<Instant>,
 }
@@ -56,14 +58,14 @@ impl Truth {
 
     /// A member's process is ended, by a controller's hand or another's. One at a time is the most that a controller may
     /// cause.
-    pub fn went_down(&self, slot: &str, ours: bool) {
+    pub fn went_down(&self, slot: &str, ours: bool, led: bool) {
         let others: Vec<String> = self.down_now().into_iter().filter(|other| other != slot).collect();
         if ours && !others.is_empty() {
             self.violation(format!("{slot} was stopped while {} was down", others.join(", ")));
         }
         let mut downs = self.downs.borrow_mut();
         if !downs.iter().any(|down| down.slot == slot && down.to.is_none()) {
-            downs.push(Down { slot: slot.to_owned(), from: Instant::now(), to: None });
+            downs.push(Down { slot: slot.to_owned(), led, from: Instant::now(), to: None });
         }
         drop(downs);
         self.note(format!("{slot} down{}", if ours { "" } else { ", not by a controller" }));

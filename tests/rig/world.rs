@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::ec2::{Inventory, PERSON};
+use crate::ec2::{Interface, Inventory, PERSON};
 
 /// The time that EC2 takes for each change.
 #[derive(Clone, Copy, Debug)]
@@ -18,9 +18,9 @@ pub struct Delays {
     /// From `running` until the status checks pass.
     pub checks: Duration,
     pub stop: Duration,
-    /// Added to the end of an instance whose payload runs. Peers accept a server's name at another address only after
-    /// they have had it failed for 30 s; one that comes back sooner holds elections meanwhile, alone and in vain, and
-    /// deposes the leader when it is let in. Ending a real instance takes about as long, so this is not scaled.
+    /// Added to the end of an instance whose payload runs, and is to run at another address. Peers accept a server's name
+    /// there only after they have had it failed for 30 s; one that comes back sooner holds elections meanwhile, alone and in
+    /// vain, and deposes the leader when it is let in. Ending a real instance takes about as long, so this is not scaled.
     pub shutdown: Duration,
     pub terminate: Duration,
     pub attach: Duration,
@@ -83,6 +83,7 @@ pub struct Machine {
     pub image: String,
     pub zone: String,
     pub address: String,
+    pub interface: Interface,
     pub tags: BTreeMap<String, String>,
     /// Whether the instance's metadata show its tags.
     pub tells_tags: bool,
@@ -158,6 +159,7 @@ impl World {
                 image: row.image,
                 zone: row.zone,
                 address: row.address,
+                interface: Interface::default(),
                 tags: BTreeMap::new(),
                 tells_tags: row.tells_tags,
                 guest: false,
@@ -182,6 +184,9 @@ impl World {
                     machine.by = who.to_owned();
                 }
             }
+            // moto keeps the interface of a terminated instance for ever.
+            let is_kept = machine.life != Life::Terminated;
+            machine.interface = Some(row.interface).filter(|_| is_kept).unwrap_or_default();
         }
         let mut gone = std::mem::take(&mut self.disks);
         for row in inventory.volumes {
@@ -262,12 +267,13 @@ impl World {
             let (instance, _) = disk.attachment.as_ref()?;
             let machine = self.machines.get(instance)?;
             let booted = machine.life == Life::Running && now.duration_since(machine.since) >= self.delays.boot;
+            let address = machine.member_address()?;
             (booted && disk.is_data()).then(|| Guest {
                 instance: instance.clone(),
                 image: machine.image.clone(),
                 cluster: tag(&machine.tags, "cluster"),
                 slot: tag(&machine.tags, "slot"),
-                address: machine.address.clone(),
+                address: address.to_owned(),
                 volume: volume.clone(),
             })
         });
@@ -288,6 +294,17 @@ impl World {
         })
     }
 
+    /// Instances that have an address, and another network interface than this one.
+    pub fn others_at<'a>(
+        &'a self,
+        address: &'a str,
+        interface: &'a str,
+    ) -> impl Iterator<Item = (&'a String, &'a Machine)> {
+        self.machines.iter().filter(move |(_, machine)| {
+            machine.interface.id != interface && machine.interface.secondary.iter().any(|held| held == address)
+        })
+    }
+
     /// Instances in a slot that are not terminated.
     pub fn live_in<'a>(&'a self, slot: &'a str) -> impl Iterator<Item = (&'a String, &'a Machine)> {
         self.machines.iter().filter(move |(_, machine)| {
@@ -298,7 +315,20 @@ impl World {
 
 impl Machine {
     fn shutdown(&self, delays: &Delays) -> Duration {
-        if self.was_busy { delays.shutdown } else { Duration::ZERO }
+        if self.was_busy && self.fixed_address().is_none() { delays.shutdown } else { Duration::ZERO }
+    }
+
+    /// Finds the fixed address that the instance's member is to have, if it is to have one.
+    fn fixed_address(&self) -> Option<&String> {
+        self.tags.get("hermitcrab:address")
+    }
+
+    /// Finds the address at which the instance's member serves: its slot's fixed one, once it has that, or its own.
+    fn member_address(&self) -> Option<&str> {
+        match self.fixed_address() {
+            Some(fixed) => self.interface.secondary.iter().find(|held| *held == fixed).map(String::as_str),
+            None => Some(&self.address),
+        }
     }
 
     /// Says whether a person brought the volume to its place.

@@ -145,6 +145,29 @@ pub fn volume_status(request: &Request, world: &World) -> String {
     response("DescribeVolumeStatus", &format!("<volumeStatusSet>{}</volumeStatusSet>", items.collect::<String>()))
 }
 
+/// `DescribeNetworkInterfaces` by a private address. moto finds an interface by its primary address alone, and shows those of
+/// terminated instances.
+pub fn interfaces(request: &Request, world: &World) -> String {
+    let wanted: Vec<_> = request.list("Filter").collect();
+    let holders = world.machines.iter().flat_map(|(id, machine)| {
+        let secondary = machine.interface.secondary.iter().map(|address| (address, false));
+        let primary = [(&machine.address, true)].into_iter().filter(move |_| !machine.interface.id.is_empty());
+        primary.chain(secondary).map(move |(address, is_primary)| (id, &machine.interface, address, is_primary))
+    });
+    let found = holders.filter(|(_, _, address, _)| wanted.contains(&address.as_str()));
+    let items = found.map(|(instance, interface, address, is_primary)| {
+        format!(
+            "<item><networkInterfaceId>{}</networkInterfaceId><subnetId>{}</subnetId>\
+             <attachment><instanceId>{instance}</instanceId><status>attached</status></attachment>\
+             <privateIpAddressesSet><item><privateIpAddress>{address}</privateIpAddress>\
+             <primary>{is_primary}</primary></item></privateIpAddressesSet></item>",
+            interface.id, interface.subnet
+        )
+    });
+    let items: String = items.collect();
+    response("DescribeNetworkInterfaces", &format!("<networkInterfaceSet>{items}</networkInterfaceSet>"))
+}
+
 fn response(action: &str, inner: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{action}Response \

@@ -55,7 +55,15 @@ impl Request {
         let tags = self.params.iter().filter(|(key, _)| {
             key.starts_with("Tag.") && key.ends_with(".Key") // of CreateTags: which ones says what it is for
         });
-        let named = ["VolumeId", "InstanceId", "SnapshotId", "ImageId", "AutoScalingGroupName"];
+        let named = [
+            "VolumeId",
+            "InstanceId",
+            "SnapshotId",
+            "ImageId",
+            "AutoScalingGroupName",
+            "NetworkInterfaceId",
+            "PrivateIpAddress",
+        ];
         let ids = named.iter().flat_map(|name| {
             let one = self.params.get(*name).map(String::as_str);
             one.into_iter().chain(self.list(name)).collect::<Vec<_>>()

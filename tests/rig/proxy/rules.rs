@@ -17,6 +17,7 @@ pub fn refusal(request: &Request, world: &World) -> Option<Refused> {
             "stopped",
         ),
         "CreateSnapshot" => volume(request, world).err(),
+        "AssignPrivateIpAddresses" => assign(request, world),
         _ => None,
     }
 }
@@ -78,6 +79,14 @@ fn detach(request: &Request, world: &World) -> Result<(), Refused> {
         return refused("IncorrectState", format!("Volume '{id}' is in the 'detaching' state."));
     }
     Ok(())
+}
+
+fn assign(request: &Request, world: &World) -> Option<Refused> {
+    let address = request.list("PrivateIpAddress").next()?;
+    world.others_at(address, request.param("NetworkInterfaceId")).next()?;
+    let message = format!("[{address}] is already assigned to another interface");
+    let may_move = request.param("AllowReassignment") == "true";
+    (!may_move).then(|| Refused { code: "InvalidParameterValue".into(), message })
 }
 
 fn volume<'w>(request: &Request, world: &'w World) -> Result<(String, &'w crate::world::Disk), Refused> {

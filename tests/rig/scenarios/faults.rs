@@ -42,7 +42,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
             rolls_in_spite_of(rig, start, seed, mixture()).await;
         })
     });
-    single.chain(mixed).collect()
+    mixed.chain(single).collect()
 }
 
 fn no_capacity() -> Fault {

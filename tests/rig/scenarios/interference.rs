@@ -7,11 +7,11 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 
 use super::refusals::says;
-use super::{LIMIT, comes_to, rolled_to, settles_on_v2, wanting_one_more_on_v2, wanting_v2};
+use super::{LIMIT, comes_to, first_is_back, rolled_to, settles_on_v2, wanting_one_more_on_v2, wanting_v2};
 use crate::Harness;
 use crate::cluster::{Rig, Seat};
 use crate::process::Signal;
-use crate::proxy::faults::{Fault, Often, On, Rule};
+use crate::proxy::faults::{Fault, Faults, Often, On, Rule};
 use crate::report::Before;
 use crate::until;
 use crate::world::{Life, Standing};
@@ -21,6 +21,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
         harness.scenario("interference::a_commit_is_reverted_in_mid_move", 3, a_commit_is_reverted),
         harness.scenario("interference::another_instance_is_lost_during_a_bad_image", 3, another_instance_is_lost),
         harness.scenario("interference::an_attach_is_forbidden_after_the_stop", 3, an_attach_is_forbidden),
+        harness.scenario("interference::an_address_is_forbidden_after_the_stop", 3, an_address_is_forbidden),
         harness.scenario("interference::a_volume_is_restored_with_its_tags", 3, a_volume_is_restored),
         harness.scenario("interference::signals_come_at_any_moment", 3, signals_come),
     ]
@@ -97,21 +98,32 @@ fn is_attached(rig: &Rig, seat: &Seat) -> bool {
     rig.proxy.world.borrow().disks.get(&seat.volume).is_some_and(|disk| disk.standing == Standing::Attached)
 }
 
-/// The refusal lasts until a person allows the call, and commits something so that it is tried again at once.
+/// The volume is at neither instance then, so the member is back once a person has allowed the call.
 async fn an_attach_is_forbidden(rig: Rc<Rig>) {
+    goes_back(rig, "AttachVolume", |faults| faults.rules.clear()).await;
+}
+
+/// The volume can go back to the old instance, so the member is back without anybody's help.
+async fn an_address_is_forbidden(rig: Rc<Rig>) {
+    goes_back(rig, "AssignPrivateIpAddresses", |_| {}).await;
+}
+
+/// Forbids a call that comes after the stop, and sees the member come back where it was, on its old instance.
+async fn goes_back(rig: Rc<Rig>, call: &'static str, allow: fn(&mut Faults)) {
     let (before, clients) = wanting_one_more_on_v2(&rig).await;
-    let controller = rig.daemon("rig");
-    first_stop(&rig, &before).await;
-    let forbidden = Rule::new(Fault::Refused("UnauthorizedOperation"), On::Action("AttachVolume"), Often::Always);
+    let forbidden = Rule::new(Fault::Refused("UnauthorizedOperation"), On::Action(call), Often::Always);
     rig.proxy.faults.borrow_mut().rules = vec![forbidden];
-    let words = "allow ec2:AttachVolume to the role";
-    let told = async || controller.said().contains(words).then_some(());
+    let controller = rig.daemon("rig");
+    let words = format!("allow ec2:{call} to the role");
+    let told = async || controller.said().contains(&words).then_some(());
     until("the controller to say what is forbidden", LIMIT, told).await;
-    rig.proxy.faults.borrow_mut().rules.clear();
-    rig.desire(&rig.v2, &[("bakeTime: 5s", "bakeTime: 6s")]);
-    controller.settles(LIMIT).await;
-    controller.signal(Signal::Term);
-    settles_on_v2(&rig, &controller, &before, &clients).await;
+    allow(&mut rig.proxy.faults.borrow_mut());
+    first_is_back(&rig).await;
+    rig.all_are_well(Duration::from_secs(60)).await;
+    assert_eq!(rig.seats(), before.seats, "every member sits where it sat");
+    controller.kill();
+    let history = clients.finish().await;
+    rig.account_for(&before, &history);
 }
 
 /// Two volumes say that they are the same one. Neither is chosen, and the member that serves is left alone.

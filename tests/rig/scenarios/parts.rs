@@ -8,8 +8,8 @@ use libtest_mimic::Trial;
 use super::comes_to;
 use crate::Harness;
 use crate::clients::Clients;
-use crate::cluster::Rig;
-use crate::ec2::{Ec2, Refused};
+use crate::cluster::{Rig, Slot};
+use crate::ec2::{Ec2, Interface, Refused};
 use crate::proxy::faults::{Fault, Often, On, Rule};
 use crate::until;
 use crate::world::Life;
@@ -21,10 +21,11 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
             3,
             a_volume_moves,
         ),
-        harness.scenario("parts::a_foreign_volume_starts_no_server", 1, a_foreign_volume),
+        harness.without_addresses("parts::a_foreign_volume_starts_no_server", 1, a_foreign_volume),
         harness.scenario("parts::what_ec2_refuses_is_refused", 1, what_ec2_refuses),
         harness.scenario("parts::a_token_names_one_launch", 1, a_token_names_one_launch),
         harness.scenario("parts::each_fault_does_its_harm", 1, each_fault_does_its_harm),
+        harness.scenario("parts::a_bad_move_of_an_address_is_noticed", 1, a_bad_move_of_an_address),
     ]
 }
 
@@ -34,8 +35,8 @@ async fn a_volume_moves(rig: Rc<Rig>) {
     let clients = Clients::start(rig.hypervisor.clone());
     let before = rig.before();
     let (slot, was) = before.seats.iter().find(|(slot, _)| Some(*slot) != before.leader.as_ref()).unwrap();
-    let subnet = &rig.slots.iter().find(|it| it.name == *slot).unwrap().subnet;
-    let new = launch_in(&rig, slot, subnet, &was.volume).await;
+    let seat = rig.slots.iter().find(|it| it.name == *slot).unwrap();
+    let new = launch_in(&rig, slot, seat, &was.volume).await;
     comes_to(&rig, &new, Life::Running).await;
     move_volume(&rig, &was.volume, &was.instance, &new).await;
     rig.person.call("TerminateInstances", &[("InstanceId.1", &was.instance)]).await.unwrap();
@@ -45,7 +46,6 @@ async fn a_volume_moves(rig: Rc<Rig>) {
     assert_eq!((&is.volume, &is.member, &is.instance), (&was.volume, &was.member, &new));
     let history = clients.finish().await;
     rig.account_for(&before, &history);
-    assert_eq!(rig.hypervisor.elections(), before.elections);
 }
 
 /// The tags of the new instance lie about whose volume it is to have. What is on the disk does not, and the guest goes by that.
@@ -53,7 +53,7 @@ async fn a_foreign_volume(rig: Rc<Rig>) {
     rig.settled_on(&rig.v1.clone()).await;
     rig.proxy.world.borrow_mut().delays.shutdown = Duration::ZERO; // there are no peers to notice
     let was = rig.seats()["consul-a"].clone();
-    let new = launch_in(&rig, "consul-b", &rig.slots[0].subnet, &was.volume).await;
+    let new = launch_in(&rig, "consul-b", &rig.slots[0], &was.volume).await;
     comes_to(&rig, &new, Life::Running).await;
     move_volume(&rig, &was.volume, &was.instance, &new).await;
     let refused = async || rig.truth.excuse("REFUSED: ");
@@ -65,13 +65,13 @@ async fn a_foreign_volume(rig: Rc<Rig>) {
 }
 
 /// Launches a replacement by hand, as the controller tags it.
-async fn launch_in(rig: &Rig, slot: &str, subnet: &str, volume: &str) -> String {
-    let launch = [
+async fn launch_in(rig: &Rig, slot: &str, seat: &Slot, volume: &str) -> String {
+    let mut launch = vec![
         ("ImageId", &*rig.v2),
         ("MinCount", "1"),
         ("MaxCount", "1"),
         ("InstanceType", "m7i.large"),
-        ("SubnetId", subnet),
+        ("SubnetId", &*seat.subnet),
         ("MetadataOptions.InstanceMetadataTags", "enabled"),
         ("TagSpecification.1.ResourceType", "instance"),
         ("TagSpecification.1.Tag.1.Key", "hermitcrab:slot"),
@@ -81,12 +81,16 @@ async fn launch_in(rig: &Rig, slot: &str, subnet: &str, volume: &str) -> String 
         ("TagSpecification.1.Tag.3.Key", "hermitcrab:volume:data"),
         ("TagSpecification.1.Tag.3.Value", volume),
     ];
+    if let Some(address) = &seat.address {
+        launch.push(("TagSpecification.1.Tag.4.Key", "hermitcrab:address"));
+        launch.push(("TagSpecification.1.Tag.4.Value", address.as_str()));
+    }
     let new = rig.person.make("RunInstances", &launch, "instanceId").await;
     assert_eq!(rig.proxy.life(&new), Some(Life::Pending));
     new
 }
 
-/// Moves a volume by hand from an instance, which is stopped before, to another one.
+/// Moves a volume by hand from an instance, which is stopped before, to another one, and the fixed address with it.
 async fn move_volume(rig: &Rig, volume: &str, from: &str, to: &str) {
     rig.person.call("StopInstances", &[("InstanceId.1", from)]).await.unwrap();
     assert_eq!(rig.proxy.life(from), Some(Life::Stopping));
@@ -96,8 +100,43 @@ async fn move_volume(rig: &Rig, volume: &str, from: &str, to: &str) {
     let attachment = [("VolumeId", volume), ("InstanceId", to), ("Device", "/dev/sdf")];
     let early = rig.person.call("AttachVolume", &attachment).await.unwrap_err();
     assert_eq!(early.code, "VolumeInUse");
+    move_address(rig, from, to).await;
     let attached = async || rig.person.call("AttachVolume", &attachment).await.ok();
     until("the volume to be free", Duration::from_secs(30), attached).await;
+}
+
+async fn move_address(rig: &Rig, from: &str, to: &str) {
+    let (held, taker) = (interface(rig, from).secondary, interface(rig, to).id);
+    for address in &held {
+        let mut params = vec![("NetworkInterfaceId", &*taker), ("PrivateIpAddress.1", address.as_str())];
+        assert_eq!(code(rig.person.call("AssignPrivateIpAddresses", &params).await), "InvalidParameterValue");
+        params.push(("AllowReassignment", "true"));
+        assert_eq!(code(rig.person.call("AssignPrivateIpAddresses", &params).await), "done");
+    }
+    assert_eq!((interface(rig, from).secondary, interface(rig, to).secondary), (Vec::new(), held));
+}
+
+fn interface(rig: &Rig, instance: &str) -> Interface {
+    rig.proxy.world.borrow().machines[instance].interface.clone()
+}
+
+/// A controller takes an address from an instance that runs, and gives it to one that was not launched for it.
+async fn a_bad_move_of_an_address(rig: Rc<Rig>) {
+    let address = rig.slots[0].address.as_deref().unwrap();
+    let instances = [launch(&rig.person, &rig, "1", &rig.v1).await, launch(&rig.person, &rig, "2", &rig.v1).await];
+    let [from, to] = instances.map(Result::unwrap);
+    comes_to(&rig, &from, Life::Running).await;
+    let controller = Ec2::new(&rig.proxy.endpoint, "rig");
+    for (caller, instance) in [(&rig.person, &from), (&controller, &to)] {
+        let taker = interface(&rig, instance).id;
+        let params = [("NetworkInterfaceId", &*taker), ("PrivateIpAddress.1", address), ("AllowReassignment", "true")];
+        caller.call("AssignPrivateIpAddresses", &params).await.unwrap();
+    }
+    assert!(rig.truth.excuse(&format!("{address} was taken from {from}, which is Running")).is_some());
+    assert!(rig.truth.excuse(&format!("{address} was given to {to}, which is not to have it")).is_some());
+    let by_address = [("Filter.1.Name", "addresses.private-ip-address"), ("Filter.1.Value.1", address)];
+    let told = controller.call("DescribeNetworkInterfaces", &by_address).await.unwrap();
+    assert!(told.contains(&to) && !told.contains(&from), "{told}");
 }
 
 /// An instance in the first subnet, launched by somebody with a token.

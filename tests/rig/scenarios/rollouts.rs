@@ -18,6 +18,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
         harness.scenario("rollouts::five_servers_are_rolled", 5, servers_are_rolled),
         harness.scenario("rollouts::a_person_stops_a_second_server_in_mid_rollout", 3, a_person_stops_a_second_server),
         harness.scenario("rollouts::three_servers_are_rolled", 3, servers_are_rolled),
+        harness.without_addresses("rollouts::three_servers_without_fixed_addresses", 3, servers_are_rolled),
         harness.scenario("rollouts::a_bad_image_is_taken_back", 3, a_bad_image_is_taken_back),
         harness.scenario("rollouts::a_lost_instance_is_replaced", 3, a_lost_instance_is_replaced),
         harness.scenario("rollouts::a_cluster_is_created_from_nothing", 3, a_cluster_is_created),
@@ -25,9 +26,11 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
 }
 
 /// Counts the calls of each kind for some replacements. The two tags retire the old instance and settle the volume.
-pub fn effects_of_replacing(slots: u32) -> BTreeMap<String, u32> {
-    let calls = ["RunInstances", "StopInstances", "DetachVolume", "AttachVolume", "TerminateInstances"];
-    let once = calls.iter().map(|call| ((*call).to_owned(), slots));
+pub fn effects_of_replacing(rig: &Rig, slots: usize) -> BTreeMap<String, u32> {
+    let mut calls = vec!["RunInstances", "StopInstances", "DetachVolume", "AttachVolume", "TerminateInstances"];
+    calls.extend(rig.has_addresses().then_some("AssignPrivateIpAddresses"));
+    let slots = u32::try_from(slots).unwrap();
+    let once = calls.into_iter().map(|call| (call.to_owned(), slots));
     once.chain([("CreateTags".to_owned(), 2 * slots)]).collect()
 }
 
@@ -35,10 +38,10 @@ async fn servers_are_rolled(rig: Rc<Rig>) {
     let (before, clients) = wanting_v2(&rig).await;
     settles_on_v2(&rig, &rig.controller("rig", &[]), &before, &clients).await;
     rig.leader_went_last(&before);
-    assert_eq!(rig.effects(), effects_of_replacing(rig.slots.len() as u32));
+    assert_eq!(rig.effects(), effects_of_replacing(&rig, rig.slots.len()));
     let again = rig.controller("rig", &[]).ended(Duration::from_secs(60)).await;
     assert_eq!(again.code, Some(0), "{}", again.said);
-    assert_eq!(rig.effects(), effects_of_replacing(rig.slots.len() as u32), "nothing more is done");
+    assert_eq!(rig.effects(), effects_of_replacing(&rig, rig.slots.len()), "nothing more is done");
 }
 
 async fn a_cluster_is_created(rig: Rc<Rig>) {
