@@ -6,12 +6,12 @@
 //! The documentation comments here are what an editor shows when the mouse rests on a field.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
-use serde_saphyr::Spanned;
 
 use super::application;
 
@@ -19,7 +19,25 @@ use super::words::Word;
 use super::{Approval, OnFailure, Rehearsal, Strategy, WindowKind};
 
 /// A scalar as written, with its place; `None` where it was left out.
-pub type Text = Option<Spanned<String>>;
+pub type Text = Option<Spanned>;
+
+/// A scalar as written, with its place in the file.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Spanned {
+    pub value: String,
+    start: usize,
+    end: usize,
+}
+
+impl Spanned {
+    /// The name under which a file's reader is asked for one.
+    pub(super) const NAME: &str = "Spanned";
+
+    /// Finds where the scalar is written, quotes included. Of an alias, that is the alias.
+    pub fn bytes(&self) -> Range<usize> {
+        self.start..self.end
+    }
+}
 
 /// Gives the JSON schema of a desired-state file. It is of draft 7, because the YAML language server understands that.
 pub fn schema() -> serde_json::Value {
@@ -111,7 +129,7 @@ pub struct Spec {
     /// slots are made beside their volumes only if they are named here.
     #[serde(default)]
     #[schemars(with = "Vec<String>", extend("default" = []))]
-    pub left_behind: Option<Vec<Spanned<String>>>,
+    pub left_behind: Option<Vec<Spanned>>,
     /// While this is true, `destroy` is refused.
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = true))]
@@ -134,7 +152,7 @@ pub struct Instance {
     /// Ids of security groups, `sg-…`. Left out, EC2 gives the VPC's default one, and they are not compared.
     #[serde(default)]
     #[schemars(with = "Vec<String>", extend("items" = {"type": "string", "pattern": "^sg-[0-9a-z]+$"}, "maxItems" = 16))]
-    pub security_groups: Option<Vec<Spanned<String>>>,
+    pub security_groups: Option<Vec<Spanned>>,
     /// The name of the SSH key pair.
     #[serde(default)]
     #[schemars(with = "String")]
@@ -146,7 +164,7 @@ pub struct Instance {
     /// Tags of the instances. A difference is mended in place; it never replaces an instance.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub tags: Option<BTreeMap<String, Spanned<String>>>,
+    pub tags: Option<BTreeMap<String, Spanned>>,
 }
 
 /// The Auto Scaling group that the instances belong to, if any.

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_saphyr::Spanned;
-
 use super::meaning::{Meaning, bytes};
 use super::names;
-use crate::spec::raw::{self, Text};
+use crate::spec::raw::{self, Spanned, Text};
 use crate::spec::{COPY_OF, InstanceSpec};
 
 /// The number of tags that a file may declare. EC2 takes 50 on an instance; twenty are kept for our own, of which each
@@ -73,7 +71,7 @@ impl Meaning<'_, '_> {
         )
     }
 
-    fn count_groups(&mut self, groups: &[Spanned<String>]) {
+    fn count_groups(&mut self, groups: &[Spanned]) {
         if groups.len() > MOST_GROUPS {
             self.report
                 .error(
@@ -84,7 +82,7 @@ impl Meaning<'_, '_> {
         }
     }
 
-    fn security_group(&mut self, group: &Spanned<String>) -> Option<String> {
+    fn security_group(&mut self, group: &Spanned) -> Option<String> {
         if names::is_id(&group.value, "sg-") {
             return Some(group.value.clone());
         }
@@ -94,7 +92,7 @@ impl Meaning<'_, '_> {
         None
     }
 
-    fn tags(&mut self, raw: Option<&BTreeMap<String, Spanned<String>>>) -> Option<BTreeMap<String, String>> {
+    fn tags(&mut self, raw: Option<&BTreeMap<String, Spanned>>) -> Option<BTreeMap<String, String>> {
         let before = self.report.count();
         for (key, value) in raw.into_iter().flatten() {
             let at = self.root.key(&["spec", "instance", "tags", key]).unwrap_or(bytes(value));

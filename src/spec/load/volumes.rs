@@ -1,11 +1,9 @@
 //! The meaning of `volumes`: each with a name and a device of its own.
 
-use serde_saphyr::Spanned;
-
 use super::meaning::{Meaning, boolean, bytes, written};
 use super::quantity;
 use crate::ids::VolumeName;
-use crate::spec::raw::{self, Text};
+use crate::spec::raw::{self, Spanned, Text};
 use crate::spec::{VolumeSpec, device_letters, same_device};
 
 impl Meaning<'_, '_> {
@@ -28,8 +26,7 @@ impl Meaning<'_, '_> {
     fn one_volume_a_device(&mut self, raw: &[raw::Volume]) {
         let devices: Vec<_> = raw.iter().filter_map(|volume| volume.device.as_ref()).collect();
         for (index, device) in devices.iter().enumerate() {
-            let is_same =
-                |other: &&&Spanned<String>| other.value != device.value && same_device(&other.value, &device.value);
+            let is_same = |other: &&&Spanned| other.value != device.value && same_device(&other.value, &device.value);
             if let Some(other) = devices[..index].iter().find(is_same) {
                 self.report
                     .error(bytes(device), format!("`{}` is the device `{}`", device.value, other.value))
@@ -74,7 +71,7 @@ impl Meaning<'_, '_> {
     }
 
     /// Reports a size that EBS does not offer for a type; <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>.
-    fn size_of(&mut self, text: &Spanned<String>, size: u32, volume_type: &str) {
+    fn size_of(&mut self, text: &Spanned, size: u32, volume_type: &str) {
         const TIB: u32 = 1024;
         let (least, most, limits) = match volume_type {
             "st1" | "sc1" => (125, 16 * TIB, "such a volume has at least 125GiB, and at most 16TiB"),
