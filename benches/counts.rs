@@ -1,6 +1,7 @@
 //! Numbers that do not depend on the machine: calls, sweeps and shares of simulated time; and with them the peak memory.
 //!
-//! `cargo bench --no-default-features --bench counts`. What the numbers should be is in `docs/performance.md`.
+//! `cargo bench --no-default-features --bench counts`, and with `-- time` one part of it. What the numbers should be is in
+//! `docs/performance.md`.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -29,13 +30,22 @@ const THREE_SLOTS: &str = "desired-state/prod/consul.yaml";
 const MANY: usize = 10_000;
 const IDLE: Duration = Duration::from_secs(10 * 60);
 
+/// The parts, by the words that choose them. Memory comes first, because a process never forgets its peak.
+const PARTS: [(&str, fn()); 5] = [
+    ("memory", peak_memory),
+    ("calls", calls_a_slot),
+    ("idle", sweeps_when_idle),
+    ("busy", busy_among_many),
+    ("time", time_added),
+];
+
 fn main() {
-    // First, because a process never forgets its peak.
-    peak_memory();
-    calls_a_slot();
-    sweeps_when_idle();
-    busy_among_many();
-    time_added();
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    for (name, part) in PARTS {
+        if chosen.is_empty() || chosen.iter().any(|word| word == name) {
+            part();
+        }
+    }
 }
 
 /// The most memory that this process has had, all observations and plans of a fleet being there at once.
@@ -216,24 +226,39 @@ impl Cloud for Counting {
     }
 }
 
-/// The share of a rollout's time that is neither EC2, nor the members, nor the bake.
+/// The share of a rollout's time that is neither EC2, nor the members, nor the bake, with a tenth of EC2's limits.
 ///
 /// Unavoidable is the time of each call, and after it the time until what is waited for has come true in the world.
-/// All the rest is ours: noticing it late, looking again, deciding.
+/// All the rest is ours: noticing it late, looking again, deciding. Where there is nothing to wait for, that is the one look
+/// which must lie between two changes, and of which EC2's own time is the most.
 fn time_added() {
     println!("\ntime added to a rollout's unavoidable waits, from its first claim on, mean of 20 seeds:");
     for (name, file) in [("5 slots", FIVE_SLOTS), ("3, with snapshots", THREE_SLOTS)] {
-        let runs: Vec<_> = (1..=20).map(|seed| Spent::of(&Rollout::of(file, seed))).collect();
+        let rollouts: Vec<_> = (1..=20).map(|seed| Rollout::of(file, seed)).collect();
+        let runs: Vec<_> = rollouts.iter().map(Spent::of).collect();
         let total: f64 = runs.iter().map(|run| run.total.as_secs_f64()).sum();
         let ours: f64 = runs.iter().map(|run| run.ours.as_secs_f64()).sum();
-        let mut by_step: BTreeMap<&str, f64> = BTreeMap::new();
-        for (step, span) in runs.iter().flat_map(|run| &run.by_step) {
-            *by_step.entry(step).or_default() += span.as_secs_f64() / runs.len() as f64;
-        }
-        let by_step: Vec<_> = by_step.iter().map(|(step, seconds)| format!("{step} {seconds:.1} s")).collect();
         let mean = |sum: f64| sum / runs.len() as f64;
         println!("  {name:<20} {:.2} %   ({:.1} s of {:.0} s)", 100.0 * ours / total, mean(ours), mean(total));
-        println!("  {:<20} before {}", "", by_step.join(", "));
+        for (kind, after_wait) in [("after a wait", true), ("between two changes", false)] {
+            let mut by_step: BTreeMap<&str, f64> = BTreeMap::new();
+            for (step, _, span) in
+                runs.iter().flat_map(|run| &run.by_step).filter(|(_, waited, _)| *waited == after_wait)
+            {
+                *by_step.entry(step).or_default() += span.as_secs_f64() / runs.len() as f64;
+            }
+            let sum: f64 = by_step.values().sum();
+            let by_step: Vec<_> = by_step.iter().map(|(step, seconds)| format!("{step} {seconds:.1} s")).collect();
+            println!("  {kind:>20} {:.2} %   before {}", 100.0 * sum / mean(total), by_step.join(", "));
+        }
+        let looks: u64 = rollouts.iter().map(|rollout| rollout.looks.looks).sum();
+        let calls: u64 = rollouts.iter().map(|rollout| rollout.looks.calls).sum();
+        println!(
+            "  {:>20} {:.2} calls each, {:.2} a second",
+            "looks at EC2",
+            calls as f64 / looks as f64,
+            calls as f64 / total
+        );
     }
 }
 
@@ -241,8 +266,8 @@ fn time_added() {
 struct Spent {
     total: Duration,
     ours: Duration,
-    /// The controller's share, by the action that followed.
-    by_step: Vec<(&'static str, Duration)>,
+    /// The controller's share, by the action that followed, and whether something was waited for before it.
+    by_step: Vec<(&'static str, bool, Duration)>,
 }
 
 impl Spent {
@@ -255,10 +280,11 @@ impl Spent {
             if matches!(pass.plan, Plan::Wait(_) | Plan::Blocked(_)) {
                 continue;
             }
-            let due = came_true(rollout, index).unwrap_or(free_since).clamp(free_since, pass.seen.now);
+            let came_true = came_true(rollout, index);
+            let due = came_true.unwrap_or(free_since).clamp(free_since, pass.seen.now);
             let ours = elapsed(pass.seen.now, due);
             spent.ours += ours;
-            spent.by_step.push((name(&pass.plan), ours));
+            spent.by_step.push((name(&pass.plan), came_true.is_some(), ours));
             free_since = pass.acted.unwrap_or(pass.seen.now);
         }
         spent.total = elapsed(free_since, first.seen.now);

@@ -15,7 +15,7 @@ use hermitcrab::event::{Event, EventKind};
 use hermitcrab::observed::{CloudView, Membership, Observation, Reading, Sweep};
 use hermitcrab::plan::Plan;
 use hermitcrab::ports::Clock;
-use hermitcrab::sim::{Executor, FaultLevel, Payload, World};
+use hermitcrab::sim::{Executor, FaultLevel, Looks, Payload, World};
 use hermitcrab::simulate;
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
@@ -44,6 +44,8 @@ pub struct Rollout {
     pub passes: Vec<Pass>,
     /// The times at which the world changed by itself.
     pub changes: BTreeSet<Timestamp>,
+    /// The looks at what moves, within a tenth of EC2's limits.
+    pub looks: Looks,
 }
 
 /// One pass.
@@ -64,6 +66,7 @@ impl Rollout {
         world.register_image(&image, Payload::Good { version: simulate::version(&from) });
         let spec = ClusterSpec { image, ..from };
         world.declare(&spec);
+        world.keep_to_share(0);
 
         let (recorder, listeners) = Recorder::alone();
         let made_of = (world.clone(), listeners, spec.clone());
@@ -79,7 +82,8 @@ impl Rollout {
             recorder.latest().is_some_and(|pass| pass.plan == Plan::Settled)
         });
         assert!(settled, "{file} did not settle");
-        Self { spec, passes: passes(recorder.events()), changes }
+        let looks = world.looks(0).expect("it keeps to its share").busy;
+        Self { spec, passes: passes(recorder.events()), changes, looks }
     }
 
     /// The first pass that answers so.

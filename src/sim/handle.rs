@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::action::CloudEffect;
-use crate::ids::{ClusterName, ImageId, SlotName};
+use crate::ids::{ClusterName, ImageId, InstanceId, SlotName};
 use crate::observed::{CloudView, Group, Subnet};
 use crate::ports::{Outcome, PortError};
 use crate::spec::ClusterSpec;
@@ -191,6 +191,16 @@ impl World {
             (slot.down + present) as f64 / 1_000.0
         };
         known.slots.iter().map(|(name, slot)| (name.clone(), down(slot))).collect()
+    }
+
+    /// Counts the elections and hand-overs of leadership since the cluster began: Raft's term.
+    pub fn term(&self, cluster: &ClusterName) -> u64 {
+        self.state.borrow().clusters.get(cluster).map_or(0, |known| known.members.term())
+    }
+
+    /// Ends the member's process on an instance, as the guest's own service manager does. The instance goes on running.
+    pub fn end_process(&self, instance: &InstanceId) {
+        self.with(|state| state.stop_member(instance));
     }
 
     /// Sends a call as a controller would that checks nothing first. EC2's own rules still hold.

@@ -241,6 +241,11 @@ impl Members {
         self.raft().peers.contains_key(member)
     }
 
+    /// Tells the term in which somebody leads, or led last.
+    pub fn term(&self) -> u64 {
+        self.raft().term
+    }
+
     /// Lists the addresses at which processes run, whoever knows of them.
     pub fn addresses_of_processes(&self) -> Vec<IpAddr> {
         self.raft().processes.values().map(|process| process.address).collect()

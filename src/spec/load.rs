@@ -23,6 +23,7 @@ mod tree;
 mod shape;
 mod unseen;
 
+mod fields;
 pub(in crate::spec) mod meaning;
 
 mod compare;

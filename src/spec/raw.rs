@@ -6,12 +6,12 @@
 //! The documentation comments here are what an editor shows when the mouse rests on a field.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
-use serde_saphyr::Spanned;
 
 use super::application;
 
@@ -23,7 +23,25 @@ const KMS_KEY: &str =
     "^(arn:aws[-a-z]*:kms:[-a-z0-9]+:[0-9]{12}:key/)?(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
 
 /// A scalar as written, with its place; `None` where it was left out.
-pub type Text = Option<Spanned<String>>;
+pub type Text = Option<Spanned>;
+
+/// A scalar as written, with its place in the file.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Spanned {
+    pub value: String,
+    start: usize,
+    end: usize,
+}
+
+impl Spanned {
+    /// The name under which a file's reader is asked for one.
+    pub(super) const NAME: &str = "Spanned";
+
+    /// Finds where the scalar is written, quotes included. Of an alias, that is the alias.
+    pub fn bytes(&self) -> Range<usize> {
+        self.start..self.end
+    }
+}
 
 /// Gives the JSON schema of a desired-state file. It is of draft 7, because the YAML language server understands that.
 pub fn schema() -> serde_json::Value {
@@ -91,7 +109,7 @@ pub struct Spec {
     /// Tags of everything that is made: instances with their root volumes and network interfaces, volumes, snapshots.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub tags: Option<BTreeMap<String, Spanned<String>>>,
+    pub tags: Option<BTreeMap<String, Spanned>>,
     /// An Auto Scaling group that the instances belong to. Left out: they belong to none.
     #[serde(default)]
     #[schemars(with = "Capacity")]
@@ -119,7 +137,7 @@ pub struct Spec {
     /// slots are made beside their volumes only if they are named here.
     #[serde(default)]
     #[schemars(with = "Vec<String>", extend("default" = []))]
-    pub left_behind: Option<Vec<Spanned<String>>>,
+    pub left_behind: Option<Vec<Spanned>>,
     /// While this is true, `destroy` is refused.
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = true))]
@@ -142,7 +160,7 @@ pub struct Instance {
     /// Ids of security groups, `sg-…`. Left out, EC2 gives the VPC's default one, and they are not compared.
     #[serde(default)]
     #[schemars(with = "Vec<String>", extend("items" = {"type": "string", "pattern": "^sg-[0-9a-z]+$"}, "maxItems" = 16))]
-    pub security_groups: Option<Vec<Spanned<String>>>,
+    pub security_groups: Option<Vec<Spanned>>,
     /// The name of the SSH key pair.
     #[serde(default)]
     #[schemars(with = "String")]
@@ -154,7 +172,7 @@ pub struct Instance {
     /// Tags of the instances. A difference is mended in place; it never replaces an instance.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub tags: Option<BTreeMap<String, Spanned<String>>>,
+    pub tags: Option<BTreeMap<String, Spanned>>,
 }
 
 /// The Auto Scaling group that the instances belong to, if any.
@@ -206,7 +224,7 @@ pub struct Volume {
     /// Tags of the volume and of its snapshots, when they are made.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub tags: Option<BTreeMap<String, Spanned<String>>>,
+    pub tags: Option<BTreeMap<String, Spanned>>,
     /// Take a snapshot after the old instance stopped and before the volume moves: a way back for the data. The move
     /// does not wait for it to be complete.
     #[serde(default)]

@@ -49,10 +49,11 @@ impl Meaning<'_, '_> {
     pub(super) fn all_addresses_or_none(&mut self, raw: &[raw::Slot]) {
         self.unique(raw.iter().map(|slot| &slot.address), "slots", "address");
         let Some(first) = raw.iter().find_map(|slot| slot.address.as_ref()) else { return };
+        let line = self.report.line(bytes(first).start);
         for name in raw.iter().filter(|slot| slot.address.is_none()).filter_map(|slot| slot.name.as_ref()) {
             self.report
                 .error(bytes(name), format!("slot `{}` has no `address`, and others have one", name.value))
-                .label(format!("the first address is in line {}", first.referenced.line()))
+                .label(format!("the first address is in line {line}"))
                 .hint("give every slot an address, or none");
         }
     }

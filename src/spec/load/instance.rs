@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_saphyr::Spanned;
-
 use super::meaning::{Meaning, bytes};
 use super::names;
 use super::tags::Bearer;
 use crate::spec::InstanceSpec;
-use crate::spec::raw::{self, Text};
+use crate::spec::raw::{self, Spanned, Text};
 
 /// The most security groups that a network interface can be given, with the highest quota.
 const MOST_GROUPS: usize = 16;
@@ -72,7 +70,7 @@ impl Meaning<'_, '_> {
         )
     }
 
-    fn count_groups(&mut self, groups: &[Spanned<String>]) {
+    fn count_groups(&mut self, groups: &[Spanned]) {
         if groups.len() > MOST_GROUPS {
             self.report
                 .error(
@@ -83,7 +81,7 @@ impl Meaning<'_, '_> {
         }
     }
 
-    fn security_group(&mut self, group: &Spanned<String>) -> Option<String> {
+    fn security_group(&mut self, group: &Spanned) -> Option<String> {
         if names::is_id(&group.value, "sg-") {
             return Some(group.value.clone());
         }

@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
-use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
-
+use super::fields;
 use super::find::FoundFile;
 use super::names::{self, LABEL_HINT};
 use super::report::Report;
@@ -16,7 +15,7 @@ use super::rollout;
 use super::tags::Bearer;
 use super::tree::Node;
 use crate::ids::{ClusterName, ImageId};
-use crate::spec::raw::{self, Text};
+use crate::spec::raw::{self, Spanned, Text};
 use crate::spec::{Capacity, ClusterSpec, Made};
 
 /// The most bytes of a path that Linux takes.
@@ -29,7 +28,7 @@ pub(super) fn of(
     report: &mut Report,
     user_data: &mut Option<String>,
 ) -> Option<ClusterSpec> {
-    let file = as_written(report)?;
+    let file = as_written(root, report)?;
     let mut meaning = Meaning { report, root, found };
     let spec = file.spec.unwrap_or_default();
     let name = meaning.label(&file.metadata.unwrap_or_default().name, "cluster");
@@ -73,13 +72,8 @@ pub(super) fn of(
 }
 
 /// Reads the file as it is written. The shape was checked before, with better messages than these.
-fn as_written(report: &mut Report) -> Option<raw::Cluster> {
-    let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::FirstWins,
-        merge_keys: MergeKeyPolicy::AsOrdinary,
-        with_snippet: false,
-    };
-    match serde_saphyr::from_str_with_options(report.text, options) {
+fn as_written(root: &Node, report: &mut Report) -> Option<raw::Cluster> {
+    match fields::as_written(root) {
         Ok(file) => Some(file),
         Err(_) if report.has_errors() => None,
         Err(error) => {
@@ -106,11 +100,10 @@ impl Meaning<'_, '_> {
     }
 
     /// Reads names of slots and clusters.
-    fn left_behind(&mut self, names: &[Spanned<String>]) -> Option<BTreeSet<String>> {
+    fn left_behind(&mut self, names: &[Spanned]) -> Option<BTreeSet<String>> {
         let message = |name: &str| format!("`{name}` is no name of a cluster or a slot");
-        let read = |name: &Spanned<String>| {
-            self.valid(&Some(name.clone()), names::is_slot, message, |_| names::SLOT_HINT.to_owned())
-        };
+        let read =
+            |name: &Spanned| self.valid(&Some(name.clone()), names::is_slot, message, |_| names::SLOT_HINT.to_owned());
         let names = names.iter().map(read);
         names.collect::<Vec<_>>().into_iter().collect()
     }
@@ -253,15 +246,16 @@ impl Meaning<'_, '_> {
 
     /// Reports every text that is used a second time.
     pub fn unique<'t>(&mut self, texts: impl Iterator<Item = &'t Text>, things: &str, field: &str) {
-        let mut first: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut first: BTreeMap<&str, &Spanned> = BTreeMap::new();
         for text in texts.flatten() {
-            if let Some(line) = first.get(&*text.value) {
+            if let Some(first) = first.get(&*text.value) {
+                let line = self.report.line(first.bytes().start);
                 self.report
                     .error(bytes(text), format!("two {things} with the {field} `{}`", text.value))
                     .label(format!("first used in line {line}"))
                     .hint(format!("give each its own {field}"));
             } else {
-                first.insert(&text.value, text.referenced.line());
+                first.insert(&text.value, text);
             }
         }
     }
@@ -311,8 +305,6 @@ pub fn boolean(text: &Text, default: bool) -> bool {
 }
 
 /// Finds where a value is written.
-pub fn bytes<T>(spanned: &Spanned<T>) -> Range<usize> {
-    let span = spanned.referenced.span();
-    let start = span.byte_offset().unwrap_or_default() as usize;
-    start..start + span.byte_len().unwrap_or_default() as usize
+pub fn bytes(spanned: &Spanned) -> Range<usize> {
+    spanned.bytes()
 }

@@ -194,10 +194,15 @@ fn kind(value: &Value) -> String {
     }
 }
 
+/// Says whether YAML 1.2 takes a scalar without quotes for nothing at all.
+pub fn is_empty(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
 /// Says what YAML 1.2 takes a scalar without quotes for.
 fn plain_type(text: &str) -> &'static str {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => "empty",
+        _ if is_empty(text) => "empty",
         "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => "a boolean",
         _ => {
             let digits = text.trim_start_matches(['-', '+']);
@@ -206,8 +211,8 @@ fn plain_type(text: &str) -> &'static str {
                 .find_map(|(prefix, radix)| Some((digits.strip_prefix(prefix)?, radix)));
             let (body, radix) = radix.unwrap_or((digits, 10));
             let integer = !body.is_empty() && body.chars().all(|digit| digit.is_digit(radix));
-            let is_odd = matches!(&*text.to_lowercase(), ".nan" | ".inf" | "+.inf" | "-.inf");
-            let number = is_odd
+            let is_odd = || [".nan", ".inf", "+.inf", "-.inf"].iter().any(|odd| text.eq_ignore_ascii_case(odd));
+            let number = is_odd()
                 || digits.starts_with(|first: char| first.is_ascii_digit() || first == '.')
                     && digits.parse::<f64>().is_ok();
             if integer {
@@ -223,7 +228,7 @@ fn plain_type(text: &str) -> &'static str {
 
 /// Says whether a text was a boolean before YAML 1.2.
 fn is_old_boolean(text: &str) -> bool {
-    matches!(&*text.to_lowercase(), "yes" | "no" | "on" | "off" | "y" | "n")
+    ["yes", "no", "on", "off", "y", "n"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 fn list(words: &[&str]) -> String {

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use serde_saphyr::Spanned;
-
 use super::meaning::{Meaning, bytes};
 use super::names;
 use crate::ids::{SlotName, Zone};
 use crate::spec::application::SlotLimits;
+use crate::spec::raw::Spanned;
 use crate::spec::{SlotSpec, raw};
 
 impl Meaning<'_, '_> {
@@ -84,7 +83,7 @@ impl Meaning<'_, '_> {
 
     /// Reports names that differ in the case of letters alone: to their members they are one.
     fn one_name_a_member(&mut self, raw: &[raw::Slot]) {
-        let mut names: BTreeMap<String, &Spanned<String>> = BTreeMap::new();
+        let mut names: BTreeMap<String, &Spanned> = BTreeMap::new();
         for name in raw.iter().filter_map(|slot| slot.name.as_ref()) {
             let first = *names.entry(name.value.to_lowercase()).or_insert(name);
             if first.value != name.value {
@@ -100,19 +99,15 @@ impl Meaning<'_, '_> {
 
     /// Reports a subnet that is said to lie in two zones.
     fn one_zone_a_subnet(&mut self, raw: &[raw::Slot]) {
-        let mut zones: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
+        let mut zones: BTreeMap<&str, &Spanned> = BTreeMap::new();
         for slot in raw {
             let (Some(zone), Some(subnet)) = (&slot.zone, &slot.subnet) else { continue };
             let first = *zones.entry(&subnet.value).or_insert(zone);
             if first.value != zone.value {
+                let line = self.report.line(bytes(first).start);
                 self.report
                     .error(bytes(subnet), format!("subnet `{}` cannot lie in two zones", subnet.value))
-                    .label(format!(
-                        "in zone `{}` here, in `{}` in line {}",
-                        zone.value,
-                        first.value,
-                        first.referenced.line()
-                    ))
+                    .label(format!("in zone `{}` here, in `{}` in line {line}", zone.value, first.value))
                     .hint(format!("give the subnet that lies in `{}`", zone.value));
             }
         }
@@ -120,7 +115,7 @@ impl Meaning<'_, '_> {
 
     /// Warns where the loss of one zone would cost the quorum although the slots could be spread.
     fn spread(&mut self, raw: &[raw::Slot], limits: &SlotLimits) {
-        let mut zones: BTreeMap<&str, Vec<&Spanned<String>>> = BTreeMap::new();
+        let mut zones: BTreeMap<&str, Vec<&Spanned>> = BTreeMap::new();
         for zone in raw.iter().filter_map(|slot| slot.zone.as_ref()) {
             zones.entry(&zone.value).or_default().push(zone);
         }

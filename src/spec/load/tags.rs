@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use serde_saphyr::Spanned;
-
 use super::meaning::{Meaning, bytes};
 use crate::spec::COPY_OF;
+use crate::spec::raw::Spanned;
 
 /// The number of tags that a file may declare for one resource. EC2 takes 50; twenty are kept for our own, of which an
 /// instance has one for each volume.
 const MOST_TAGS: usize = 30;
 
 /// The tags of a resource as they are written.
-pub type WrittenTags = Option<BTreeMap<String, Spanned<String>>>;
+pub type WrittenTags = Option<BTreeMap<String, Spanned>>;
 
 /// The resources that tags are for.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_saphyr::Spanned;
-
 use super::ebs::WrittenEbs;
 use super::meaning::{Meaning, boolean, bytes};
 use super::tags::Bearer;
 use crate::ids::VolumeName;
-use crate::spec::raw::{self, Text};
+use crate::spec::raw::{self, Spanned, Text};
 use crate::spec::{VolumeSpec, device_letters, same_device};
 
 impl Meaning<'_, '_> {
@@ -36,8 +34,7 @@ impl Meaning<'_, '_> {
     fn one_volume_a_device(&mut self, raw: &[raw::Volume]) {
         let devices: Vec<_> = raw.iter().filter_map(|volume| volume.device.as_ref()).collect();
         for (index, device) in devices.iter().enumerate() {
-            let is_same =
-                |other: &&&Spanned<String>| other.value != device.value && same_device(&other.value, &device.value);
+            let is_same = |other: &&&Spanned| other.value != device.value && same_device(&other.value, &device.value);
             if let Some(other) = devices[..index].iter().find(is_same) {
                 self.report
                     .error(bytes(device), format!("`{}` is the device `{}`", device.value, other.value))

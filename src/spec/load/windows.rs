@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZoneDatabase;
-use serde_saphyr::Spanned;
 
 use super::meaning::{Meaning, bytes};
 use super::rollout::{positive, word};
-use crate::spec::raw::{self, Text};
+use crate::spec::raw::{self, Spanned, Text};
 use crate::spec::window::{Opening, Window, opening};
 use crate::time::Timestamp;
 
@@ -72,7 +71,7 @@ fn window(meaning: &mut Meaning, raw: &raw::Window) -> Option<Window> {
 }
 
 /// Reads a schedule of five fields and a length that a person would write.
-fn schedule<'r>(meaning: &mut Meaning, text: &'r Text) -> Option<&'r Spanned<String>> {
+fn schedule<'r>(meaning: &mut Meaning, text: &'r Text) -> Option<&'r Spanned> {
     let schedule = text.as_ref()?;
     if schedule.value.len() > LONGEST_SCHEDULE {
         meaning
@@ -121,7 +120,7 @@ fn time_zone(meaning: &mut Meaning, text: &Text) -> Option<String> {
 }
 
 /// Warns of a schedule that is valid and probably not what was meant.
-fn surprises(meaning: &mut Meaning, schedule: &Spanned<String>) {
+fn surprises(meaning: &mut Meaning, schedule: &Spanned) {
     let [minute, hour, day, _, weekday] = schedule.value.split_whitespace().collect::<Vec<_>>()[..] else { return };
     if !day.starts_with('*') && !weekday.starts_with('*') {
         let hint = match nth(day).filter(|_| !weekday.contains([',', '-', '#', 'L', 'l'])) {
