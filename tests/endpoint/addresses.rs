@@ -64,6 +64,16 @@ impl Stage {
         self.world.point(&mut hermitcrab).output().unwrap()
     }
 
+    /// Asks the doctor, once more for as long as EC2 has been asked too much: the doctor takes a launch out of the bucket each time.
+    fn examine(&self, file: &Path) -> Output {
+        loop {
+            let output = self.run(&["doctor"], file, &[]);
+            if !String::from_utf8_lossy(&output.stdout).contains("RequestLimitExceeded") {
+                return output;
+            }
+        }
+    }
+
     /// Runs what must succeed, and gives what it says.
     fn says(&self, command: &[&str], file: &Path, more: &[&str]) -> String {
         let output = self.run(command, file, more);
@@ -117,7 +127,7 @@ pub fn examined() {
         ("127.0.64.10", "127.0.64.3", "127.0.64.3 is one that EC2 keeps".to_owned()),
         ("subnet-0aaaaaaaaaaaaaaaa", "subnet-0dddddddddddddddd", "subnet-0dddddddddddddddd does not exist".to_owned()),
     ] {
-        let output = stage.run(&["doctor"], &stage.file(from, to), &[]);
+        let output = stage.examine(&stage.file(from, to));
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(said.contains(&expected), "{to}: {said}{}", complaint(&output));
         assert_eq!(output.status.success(), expected.ends_with("free"), "{to}: {said}");

@@ -78,12 +78,22 @@ fn are_there(asked: &Asked, resources: &[String]) -> Result<(), Problem> {
         if id.starts_with("i-") {
             region.machine(&InstanceId::from(id.as_str()))?;
         } else if id.starts_with("vol-") {
-            region.disk(&VolumeId::from(id.as_str()))?;
+            if let Err(missing) = region.disk(&VolumeId::from(id.as_str()))
+                && !is_root(asked, id)
+            {
+                return Err(missing.into());
+            }
         } else if !asked.notes.tags.contains_key(id) && region.machine_at(&InterfaceId::from(id.as_str())).is_none() {
             return Err(Problem::new("InvalidID", format!("The ID '{id}' is not valid")));
         }
     }
     Ok(())
+}
+
+/// Says whether an id is that of a live instance's root volume, which bears tags as any other.
+fn is_root(asked: &Asked, id: &str) -> bool {
+    let mut machines = asked.state.region.instances.values().filter(|machine| machine.seen.state.is_live());
+    machines.any(|machine| tags::root_of(&machine.seen.id) == id)
 }
 
 fn cluster_of(asked: &Asked, id: &str) -> ClusterName {

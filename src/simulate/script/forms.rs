@@ -1,7 +1,7 @@
 //! The forms that a story's commands are written in, and the calls that they may name.
 
 /// Every form of a command, and what it does. Words in capitals stand for something else; brackets may be left out.
-pub const FORMS: [(&str, &str); 54] = [
+pub const FORMS: [(&str, &str); 55] = [
     (
         "cluster [FILE] [from nothing] [beside NUMBER others]",
         "Begins: the file's cluster is settled on its own image, or has nothing yet; others are copies of it under other names",
@@ -86,6 +86,10 @@ pub const FORMS: [(&str, &str); 54] = [
     (
         "describe volume of SLOT as WORD",
         "EC2 describes the slot's first volume in a word that nobody knows; `describe volume of SLOT well` ends it",
+    ),
+    (
+        "hand [new] instance of SLOT to OWNER",
+        "Somebody sets the instance's tag `hermitcrab:owner`, which is `hermitcrab` for the controllers; `hand volume of SLOT to OWNER` that of the slot's first volume",
     ),
     (
         "crowd of COUNT instances",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ids::{ImageId, SlotName};
+use crate::ids::{ImageId, Owner, SlotName};
 use crate::sim::{Look, Move, Protection};
 
 use super::command::{Pick, picked};
@@ -27,6 +27,8 @@ pub(super) enum Trouble {
     CutOff(Vec<Placed<SlotName>>, Duration),
     /// EC2 describes a slot's first volume in this word, or in its own again.
     Word(Placed<SlotName>, Option<String>),
+    /// Somebody sets the owner tag of an instance, or of a slot's first volume.
+    Owner(Owned, Placed<SlotName>, Owner),
     /// So many more instances are in the region.
     Crowd(u64),
     /// An image fills a device by itself, or leaves its root volume behind.
@@ -53,14 +55,22 @@ pub(super) enum Accepted {
     Launches,
 }
 
+/// The resource that bears an owner's tag.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Owned {
+    Instance(Pick),
+    Volume,
+}
+
 /// The reader of all that follows a trouble's first word.
 type Read = fn(&mut Words) -> Result<Trouble, Mistake>;
 
-pub(super) const FIRST_WORDS: [(&str, Read); 16] = [
+pub(super) const FIRST_WORDS: [(&str, Read); 17] = [
     ("put", put),
     ("hook", hook),
     ("cut", cut),
     ("describe", describe),
+    ("hand", hand),
     ("crowd", crowd),
     ("show", show),
     ("image", image),
@@ -130,6 +140,17 @@ fn describe(words: &mut Words) -> Result<Trouble, Mistake> {
     words
         .word("a word of EC2's that nobody knows, e.g. `hibernating`")
         .map(|word| Trouble::Word(slot, Some(word.value)))
+}
+
+fn hand(words: &mut Words) -> Result<Trouble, Mistake> {
+    let (owned, slot) = if words.takes("volume") {
+        words.say("of")?;
+        (Owned::Volume, words.slot()?)
+    } else {
+        picked(words).map(|(pick, slot)| (Owned::Instance(pick), slot))?
+    };
+    words.say("to")?;
+    words.word("an owner, e.g. `storage-team`").map(|owner| Trouble::Owner(owned, slot, Owner::from(owner.value)))
 }
 
 fn crowd(words: &mut Words) -> Result<Trouble, Mistake> {
@@ -223,6 +244,13 @@ impl Stage {
             }
             Trouble::Word(slot, word) => {
                 world.describe_oddly(&cluster, &self.volume_of(slot)?, word.as_deref());
+            }
+            Trouble::Owner(Owned::Instance(pick), slot, owner) => {
+                let id = self.instance_of(*pick, slot)?;
+                world.edit_instance(&id, |instance| instance.owner = Some(owner.clone()));
+            }
+            Trouble::Owner(Owned::Volume, slot, owner) => {
+                world.edit_volume(&self.volume_of(slot)?, |volume| volume.owner = Some(owner.clone()));
             }
             Trouble::Crowd(instances) => world.crowd(*instances),
             Trouble::Image(image, device) => world.map_device(image, device.as_deref()),
