@@ -155,8 +155,9 @@ fn every_argument_and_variable_of_every_command_is_harmless() {
                     None => vec![name.to_owned(), value.to_owned()],
                 };
                 // A daemon would go on for ever.
-                if name == "run" && argument.get_id() != "timeout" {
-                    words.extend(["--once".to_owned(), "--timeout=2s".to_owned()]);
+                let once: &[&str] = if name == "run" { &["--once", "--timeout=2s"] } else { &[] };
+                if argument.get_id() != "timeout" {
+                    words.extend(once.iter().map(|word| (*word).to_owned()));
                 }
                 lines.push((argument.get_id().to_string(), words));
                 if let Some(variable) = argument.get_env() {
@@ -164,7 +165,7 @@ fn every_argument_and_variable_of_every_command_is_harmless() {
                     for words in
                         [&[name][..], &[name, "consul.yaml", "--cloud", "aws"], &[name, "consul-prod", "consul.yaml"]]
                     {
-                        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+                        let words: Vec<OsString> = words.iter().chain(once).map(OsString::from).collect();
                         let harm = says(folder.path(), &words, &[(variable.clone(), value.to_owned())]);
                         found.extend(harm.map(|what| format!("{variable} of {words:?}: {what}")));
                     }
