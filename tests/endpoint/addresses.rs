@@ -174,9 +174,14 @@ pub fn through_a_clusters_life() {
     assert!(broken.iter().all(lawful), "a safety rule was broken: {broken:?}");
 }
 
-/// Somebody takes all tags off, so that the instances are nobody's, and adopts them: first without addresses in the file, then
-/// with those that are proposed.
+/// Somebody takes the controllers' tags off, so that the instances are nobody's (those by which a guest finds its volumes stay),
+/// and adopts them: first without addresses in the file, then with those that are proposed.
 fn taken_over(stage: &Stage, addresses: &[&str; 3]) {
+    let named: Vec<_> = ["cluster", "slot", "owner", "generation", "volume", "slots"]
+        .iter()
+        .zip(1..)
+        .map(|(key, number)| format!("&Tag.{number}.Key=hermitcrab:{key}"))
+        .collect();
     let seats: Vec<_> = addresses
         .iter()
         .zip(1..)
@@ -187,7 +192,7 @@ fn taken_over(stage: &Stage, addresses: &[&str; 3]) {
                 "volumeId",
             );
             for id in [&instance, &interface].into_iter().chain(&volumes) {
-                stage.ask(&format!("DeleteTags&ResourceId.1={id}"), "return");
+                stage.ask(&format!("DeleteTags&ResourceId.1={id}{}", named.concat()), "return");
             }
             format!("consul-{number}={instance}")
         })

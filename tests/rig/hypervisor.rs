@@ -257,7 +257,7 @@ impl Hypervisor {
             }
         }
         for server in servers.iter().filter(|server| server.is_well()) {
-            // Its peers may still speak of the time before it went.
+            // Peers may still speak of the time before it went.
             let at = self.place_of(server);
             if let Some(address) = at
                 && self.truth.down_now().contains(&server.name)
