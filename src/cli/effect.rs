@@ -1,6 +1,6 @@
 //! Options that would have no effect beside the others that were given: whoever gives one expects one, so they are refused.
 //!
-//! What the environment says is for all commands, and is no mistake. Options that exclude each other are told by `clap`.
+//! The environment speaks to all commands, so nothing that it says is a mistake. Options that exclude each other are told by `clap`.
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;

@@ -10,8 +10,7 @@ pub fn notes(look: &Look<'_>) -> Vec<String> {
 fn of_slot<'l>(slot: &'l SlotLook<'_>) -> impl Iterator<Item = String> + 'l {
     let volumes = slot.volumes.iter().filter_map(|(declared, volume)| Some((declared, (*volume)?)));
     volumes.filter_map(|(declared, volume)| {
-        let mut differences = declared.differences_from(volume.size_gib, volume.ebs.as_ref());
-        differences.extend(declared.tags_not_on(&volume.tags));
+        let differences = declared.differences_from(volume.size_gib, volume.ebs.as_ref(), &volume.tags);
         let (id, name, slot, differences) = (&volume.id, &volume.name, &slot.spec.name, differences.join(", "));
         (!differences.is_empty()).then(|| {
             format!(

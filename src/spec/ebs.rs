@@ -125,11 +125,14 @@ impl EbsSettings {
         Self { volume_type: volume_type.to_owned(), iops: None, throughput: None, encrypted: true, kms_key: None }
     }
 
+    /// Finds what EBS offers of the type, if it has it.
+    pub fn offer(&self) -> Option<&'static Offer> {
+        OFFERS.iter().find(|offer| offer.volume_type == self.volume_type)
+    }
+
     /// Lists everything for which EBS would refuse to make a volume of that size.
     pub fn objections(&self, size_gib: u32) -> Vec<Objection> {
-        let Some(offer) = OFFERS.iter().find(|offer| offer.volume_type == self.volume_type) else {
-            return vec![Objection::UnknownType];
-        };
+        let Some(offer) = self.offer() else { return vec![Objection::UnknownType] };
         let [least, most] = offer.size_gib;
         let size = outside(size_gib, least, most).then_some(Objection::Size { least, most });
         let key = (self.kms_key.is_some() && !self.encrypted).then_some(Objection::KeyWithoutEncryption);
@@ -169,22 +172,22 @@ fn outside(value: u32, least: u32, most: u32) -> bool {
 }
 
 impl VolumeSpec {
-    /// Names everything in which a volume that exists differs from what would be made today, e.g. `type gp2 → gp3`. What the
-    /// file leaves to EBS differs from nothing.
-    pub fn differences_from(&self, size_gib: u32, shown: Option<&EbsSettings>) -> Vec<String> {
+    /// Names everything in which a volume that exists differs from what would be made today, e.g. `type gp2 → gp3` or
+    /// `tag team none → data`. What the file leaves to EBS differs from nothing, and tags beyond the declared ones are nobody's
+    /// business.
+    pub fn differences_from(
+        &self,
+        size_gib: u32,
+        shown: Option<&EbsSettings>,
+        borne: &BTreeMap<String, String>,
+    ) -> Vec<String> {
         let size = differs("size", &format!("{size_gib}GiB"), &format!("{}GiB", self.size_gib));
         let settings = shown.map(|shown| self.ebs.differences_from(shown)).unwrap_or_default();
-        size.into_iter().chain(settings).collect()
-    }
-
-    /// Names every declared tag that a volume does not bear, e.g. `tag team none → data`. Tags beyond the declared ones are
-    /// nobody's business.
-    pub fn tags_not_on(&self, borne: &BTreeMap<String, String>) -> Vec<String> {
-        let differs = |(key, wanted): (&String, &String)| {
+        let tag = |(key, wanted): (&String, &String)| {
             let is = borne.get(key).map_or("none", String::as_str);
             differs(&format!("tag {key}"), is, wanted)
         };
-        self.tags.iter().filter_map(differs).collect()
+        size.into_iter().chain(settings).chain(self.tags.iter().filter_map(tag)).collect()
     }
 }
 

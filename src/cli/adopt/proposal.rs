@@ -112,8 +112,7 @@ impl SlotProposal {
             ("hermitcrab:owner", owner),
         ];
         self.obstacles.extend(foreign(&volume.id, &volume.tags, &wanted));
-        let mut as_made = declared.differences_from(volume.size_gib, volume.ebs.as_ref());
-        as_made.extend(declared.tags_not_on(&volume.tags));
+        let as_made = declared.differences_from(volume.size_gib, volume.ebs.as_ref(), &volume.tags);
         if !as_made.is_empty() {
             let (id, as_made) = (&volume.id, as_made.join(", "));
             self.differences.push(format!("{id} stays as it was made; not carried out: {as_made}"));

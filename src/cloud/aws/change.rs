@@ -30,7 +30,7 @@ mod look;
 mod marks;
 mod volumes;
 
-pub(super) use launch::{run_instances, specification, whole};
+pub(super) use launch::{run_instances, specification, volume_of};
 
 /// Longest age of the look at the moment of sending. The world may have moved since an older one.
 const FRESH: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{self, ResourceType, Tag};
 
-use super::change::{run_instances, specification, whole};
+use super::change::{run_instances, specification, volume_of};
 use super::describe::filter;
 use super::error::{Failure, Meaning};
 use super::operation::{self, Operation};
@@ -206,12 +206,8 @@ impl<C: Clock> Aws<C> {
             let call = run_instances(&region.ec2, &spec.name, &launch);
             return self.dry(region, operation::RUN_INSTANCES, call.dry_run(true).send()).await;
         }
-        let call = region.ec2.create_volume().availability_zone(&*slot.zone).encrypted(volume.ebs.encrypted);
-        let call = call.size(volume.size_gib.try_into().unwrap_or(i32::MAX)).set_iops(whole(volume.ebs.iops));
-        let call = call.set_throughput(whole(volume.ebs.throughput)).set_kms_key_id(volume.ebs.kms_key.clone());
-        let call = call
-            .volume_type(types::VolumeType::from(volume.ebs.volume_type.as_str()))
-            .client_token("hermitcrab-doctor");
+        let call = volume_of(&region.ec2, "hermitcrab-doctor", volume.size_gib, &volume.ebs);
+        let call = call.availability_zone(&*slot.zone).encrypted(volume.ebs.encrypted);
         let call = call.tag_specifications(specification(ResourceType::Volume, &ours));
         self.dry(region, operation::CREATE_VOLUME, call.dry_run(true).send()).await
     }

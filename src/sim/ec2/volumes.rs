@@ -12,7 +12,7 @@ use crate::sim::content::Content;
 use crate::sim::time::Millis;
 use crate::sim::words::{Refusal, changed};
 use crate::spec::EbsSettings;
-use crate::spec::ebs::{OFFERS, Objection};
+use crate::spec::ebs::Objection;
 
 /// Deleted volumes are shown for about a minute.
 const SHOWN_DELETED: Millis = 60_000;
@@ -290,7 +290,7 @@ const GP2_IOPS: [u32; 3] = [3, 100, 16_000];
 
 /// Fills in what EBS shows where nothing was asked for.
 fn shown(asked: &EbsSettings, size_gib: u32) -> EbsSettings {
-    let offer = OFFERS.iter().find(|offer| offer.volume_type == asked.volume_type);
+    let offer = asked.offer();
     let [per_gib, least, most] = GP2_IOPS;
     let by_size = || (asked.volume_type == "gp2").then(|| (per_gib * size_gib).clamp(least, most));
     let by_type = || offer?.iops?.default;

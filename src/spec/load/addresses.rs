@@ -84,11 +84,10 @@ fn of_subnet(text: &str) -> Option<Cidr> {
 
 /// Says why an address is none of the block that an instance could have.
 fn objection(block: Cidr, address: Ipv4Addr) -> Option<&'static str> {
-    let address = u32::from(address);
-    match address.checked_sub(block.first()) {
-        Some(0..=3) => Some("is one of the first four addresses of"),
-        Some(_) if address == block.last() => Some("is the last address of"),
-        Some(_) if address < block.last() => None,
-        Some(_) | None => Some("is not in"),
+    match (block.holds(address), block.keeps(address)) {
+        (false, _) => Some("is not in"),
+        (true, false) => None,
+        (true, true) if u32::from(address) == block.last() => Some("is the last address of"),
+        (true, true) => Some("is one of the first four addresses of"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_ec2::operation::create_volume::builders::CreateVolumeFluentBuilder;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     self, BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
@@ -20,6 +21,7 @@ use crate::action::{CreateVolume, Launch};
 use crate::ids::{ClusterName, SnapshotId};
 use crate::observed::InstanceState;
 use crate::ports::{Clock, ErrorKind, Outcome};
+use crate::spec::EbsSettings;
 
 /// Network hops that answers of the instance's metadata service live. One more than the host, because members often
 /// run in a container on a bridge, and fetch their role's credentials from there.
@@ -79,12 +81,9 @@ impl<C: Clock> Change<'_, C> {
         all.insert(tags::VOLUME.to_owned(), wanted.name.to_string());
         all.insert(tags::OWNER.to_owned(), wanted.owner.to_string());
         all.extend(tags::slots(&wanted.slots));
-        let call = self.region.ec2.create_volume().client_token(&*wanted.token);
-        let call = call.availability_zone(&*wanted.zone).size(wanted.size_gib.try_into().unwrap_or(i32::MAX));
         let ebs = &wanted.ebs;
-        let call = call.volume_type(VolumeType::from(ebs.volume_type.as_str()));
-        let call = call.set_iops(whole(ebs.iops)).set_throughput(whole(ebs.throughput));
-        let call = call.set_kms_key_id(ebs.kms_key.clone());
+        let call = volume_of(&self.region.ec2, &wanted.token, wanted.size_gib, ebs);
+        let call = call.availability_zone(&*wanted.zone);
         let call = call.set_snapshot_id(wanted.snapshot.as_ref().map(SnapshotId::to_string));
         // A volume from an encrypted snapshot is encrypted, and EC2 refuses a call that says it is not.
         let call = call.set_encrypted((ebs.encrypted || wanted.snapshot.is_none()).then_some(ebs.encrypted));
@@ -96,9 +95,18 @@ impl<C: Clock> Change<'_, C> {
     }
 }
 
-/// A number as the SDK wants it.
-pub(in super::super) fn whole(number: Option<u32>) -> Option<i32> {
-    number.and_then(|number| number.try_into().ok())
+/// A volume of a size with its settings as EC2 wants them. A snapshot may decide whether it is encrypted, so that is left open.
+pub(in super::super) fn volume_of(
+    ec2: &aws_sdk_ec2::Client,
+    token: &str,
+    size_gib: u32,
+    ebs: &EbsSettings,
+) -> CreateVolumeFluentBuilder {
+    let whole = |number: Option<u32>| number.and_then(|number| number.try_into().ok());
+    let call = ec2.create_volume().client_token(token).size(size_gib.try_into().unwrap_or(i32::MAX));
+    let call = call.volume_type(VolumeType::from(ebs.volume_type.as_str()));
+    let call = call.set_iops(whole(ebs.iops)).set_throughput(whole(ebs.throughput));
+    call.set_kms_key_id(ebs.kms_key.clone())
 }
 
 /// A launch as EC2 wants it. Everything that could differ from one sending to the next is frozen in `launch`.
