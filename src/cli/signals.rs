@@ -52,11 +52,25 @@ impl Signal {
         }
     }
 
+    /// Ends the process once it has had time for its last words, unless further work has begun.
+    fn end_soon(self) {
+        after(LAST_WORDS, move || {
+            if is_idle() {
+                self.end();
+            }
+        });
+    }
+
     /// Ends the process, by force if nobody takes what it has left to say.
     fn end(self) -> ! {
         after(LAST_FLUSH, || _ = kill_process(getpid(), Number::KILL));
         process::exit(i32::from(self.exit() as u8))
     }
+}
+
+/// Says whether no work is under way that must not be broken off.
+fn is_idle() -> bool {
+    UNDER_WAY.load(Ordering::SeqCst) == 0
 }
 
 /// Does something on a thread of its own, if the process goes on for so long.
@@ -87,9 +101,13 @@ pub fn listen() -> io::Result<()> {
                 _ = kinds.1.recv() => Signal::Terminate,
                 _ = kinds.2.recv() => Signal::HangUp,
             };
+            // Whether it was idle is asked first: whoever hears of the signal may be done before this thread goes on.
+            let was_idle = is_idle();
             let is_second = sender.send_replace(Some(came)).is_some();
-            if is_second || UNDER_WAY.load(Ordering::SeqCst) == 0 {
+            if is_second || was_idle {
                 came.end();
+            } else if is_idle() {
+                came.end_soon();
             }
         }
     };
@@ -133,11 +151,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let is_last = UNDER_WAY.fetch_sub(1, Ordering::SeqCst) == 1;
         if let Some(signal) = came().filter(|_| is_last) {
-            after(LAST_WORDS, move || {
-                if UNDER_WAY.load(Ordering::SeqCst) == 0 {
-                    signal.end();
-                }
-            });
+            signal.end_soon();
         }
     }
 }
