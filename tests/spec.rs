@@ -69,6 +69,7 @@ const MESSAGES: &[&str] = &[
     "is no Consul datacenter",
     "is no domain",
     "the token would be sent over plain HTTP",
+    "`tokenInClear` allows nothing here",
     "is no instance type",
     "an ARN where a name belongs",
     "is no security group id",

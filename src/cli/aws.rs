@@ -92,6 +92,7 @@ mod ports {
     use crate::coordination::place::{Account, Key, Keys};
     use crate::coordination::{Claims, Credentials};
     use crate::ids::Owner;
+    use crate::input::environment;
     use crate::input::secret::Secret;
     use crate::ports::{Outside, OutsideWithCanaries};
     use crate::spec::{ApplicationSpec, ClusterSpec};
@@ -111,6 +112,10 @@ mod ports {
     impl Ports {
         /// Opens all ports. Nothing is asked of EC2 yet; credentials that need a region are asked for in that of `first`.
         pub async fn open(args: &Args, first: Option<&ClusterSpec>) -> Result<Rc<Self>, Failure> {
+            environment::check().map_err(|error| {
+                let hint = format!("let {} name a file, or unset it", error.variable);
+                Failure::new(error).hint(hint)
+            })?;
             let region = first.map_or("us-east-1", |spec| spec.region.as_str());
             let clock = Rc::new(SystemClock::start());
             let owner = Owner::from(args.owner.as_str());

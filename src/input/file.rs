@@ -107,6 +107,16 @@ pub fn may_be_replaced(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Says whether a library may read a file to its end: it is a regular one with at most `limit` bytes, or `/dev/null`, by which
+/// people say that there is none.
+pub fn has_an_end(path: &Path, limit: usize) -> io::Result<()> {
+    if fs::canonicalize(path)? == Path::new("/dev/null") {
+        return Ok(());
+    }
+    let (_, metadata) = open(path)?;
+    if metadata.len() > limit as u64 { Err(Refusal::TooLarge { limit }.into()) } else { Ok(()) }
+}
+
 fn open(path: &Path) -> io::Result<(File, Metadata)> {
     // A terminal that is opened must not become the one whose hang-up ends us.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -145,6 +155,21 @@ mod tests {
             assert_eq!(refused(read_below(path, Path::new("/"), 10)), "not a regular file", "{}", path.display());
         }
         assert!(read(&socket, 10).is_err());
+    }
+
+    #[test]
+    fn a_library_is_left_to_read_what_has_an_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, file) = (dir.path().join("pipe"), dir.path().join("file"));
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        fs::write(&file, "x".repeat(100)).unwrap();
+        for path in [&pipe, Path::new("/dev/zero"), dir.path()] {
+            assert_eq!(has_an_end(path, 100).unwrap_err().to_string(), "not a regular file", "{}", path.display());
+        }
+        assert_eq!(has_an_end(&file, 99).unwrap_err().to_string(), "larger than 0 KiB");
+        has_an_end(&file, 100).unwrap();
+        has_an_end(Path::new("/dev/null"), 100).unwrap();
+        assert_eq!(has_an_end(&dir.path().join("nothing"), 100).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

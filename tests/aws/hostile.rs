@@ -1,6 +1,7 @@
 //! Mutated answers of EC2: whatever one says, a look ends, and is a view of clusters or an error.
 
 use std::panic::AssertUnwindSafe;
+use std::process::{Command, Stdio};
 
 use futures_util::FutureExt;
 use hermitcrab::cloud::aws::Aws;
@@ -30,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         crate::trial("a_mutated_answer_is_seen_or_refused", a_mutated_answer_is_seen_or_refused),
         crate::trial("pages_without_end_are_given_up", pages_without_end_are_given_up),
         crate::trial("an_answer_without_end_is_given_up", an_answer_without_end_is_given_up),
+        crate::trial("a_file_without_end_that_the_environment_names_is_refused", a_file_without_end_is_refused),
     ]
 }
 
@@ -73,4 +75,29 @@ async fn an_answer_without_end_is_given_up() {
     endpoint.answers("DescribeInstances", good.replace("</DescribeInstancesResponse>", &long));
     let error = at(&endpoint).await.sweep(&wanted(&spec())).await.unwrap_err();
     assert!(chain(&error).contains("length limit exceeded"), "{}", chain(&error));
+}
+
+/// Libraries would read it for ever. `/dev/null` is how people say that there is none.
+async fn a_file_without_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let says = |variable: &str, file: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+        command.args(["status", "desired-state/prod/consul.yaml", "--claims"]).arg(folder.path());
+        command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").env("AWS_EC2_METADATA_DISABLED", "true");
+        let output = command.env(variable, file).stdin(Stdio::null()).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let variables = [
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        "SSL_CERT_FILE",
+    ];
+    for variable in variables {
+        let said = says(variable, "/dev/zero");
+        assert!(said.contains(&format!("{variable} names /dev/zero, which cannot be read")), "{said}");
+        assert!(said.contains("not a regular file"), "{said}");
+        assert!(!says(variable, "/dev/null").contains(variable));
+    }
 }

@@ -118,9 +118,7 @@ impl Written {
         let version = meaning.version(&self.version);
         let datacenter = meaning.datacenter(&self.datacenter);
         let domain = meaning.domain(&self.domain);
-        if scheme == Scheme::Http {
-            meaning.refuse_token_in_clear(&self.token_file, boolean(&self.token_in_clear, false));
-        }
+        meaning.token_in_clear(scheme, &self.token_file, &self.token_in_clear);
         let default_port = if scheme == Scheme::Https { 8501 } else { 8500 };
         let port = meaning.port(&self.port, default_port);
         meaning.both(("clientCertFile", &self.client_cert_file), ("clientKeyFile", &self.client_key_file))?;

@@ -16,7 +16,7 @@ use super::tags::Bearer;
 use super::tree::Node;
 use crate::ids::{ClusterName, ImageId};
 use crate::spec::raw::{self, Spanned, Text};
-use crate::spec::{Capacity, ClusterSpec, Made};
+use crate::spec::{Capacity, ClusterSpec, Made, Scheme};
 
 /// The most bytes of a path that Linux takes.
 const LONGEST_PATH: usize = 4_095;
@@ -166,13 +166,22 @@ impl Meaning<'_, '_> {
         )
     }
 
-    /// Refuses to send a token where everybody on the way can read it, unless the file says so.
-    pub(in crate::spec) fn refuse_token_in_clear(&mut self, token_file: &Text, is_allowed: bool) {
-        if let Some(text) = token_file.as_ref().filter(|_| !is_allowed) {
-            self.report
-                .error(bytes(text), "the token would be sent over plain HTTP")
-                .label("everybody on the way could read it")
-                .hint("set `scheme: https`; or write `tokenInClear: true`, if nobody else is on the way");
+    /// Refuses to send a token where everybody on the way can read it, unless the file says so. A word that allows it where there
+    /// is nothing to allow would allow it to a later edit that nobody thinks about.
+    pub(in crate::spec) fn token_in_clear(&mut self, scheme: Scheme, token_file: &Text, allowed: &Text) {
+        let is_allowed = boolean(allowed, false);
+        match (scheme, token_file, allowed) {
+            (Scheme::Http, Some(text), _) if !is_allowed => {
+                self.report
+                    .error(bytes(text), "the token would be sent over plain HTTP")
+                    .label("everybody on the way could read it")
+                    .hint("set `scheme: https`; or write `tokenInClear: true`, if nobody else is on the way");
+            }
+            (Scheme::Https, _, Some(text)) | (_, None, Some(text)) if is_allowed => {
+                let hint = "remove it: it would let a later edit send a token over plain HTTP";
+                self.report.warning(bytes(text), "`tokenInClear` allows nothing here").hint(hint);
+            }
+            _ => {}
         }
     }
 
