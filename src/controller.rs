@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::act;
 use crate::action::Action;
-use crate::event::{Acted, EventKind, Failed, Listeners, Pass};
+use crate::event::{Acted, EventKind, Failed, Listeners, Pass, is_same_news};
 use crate::ids::{ClusterName, Owner};
 use crate::limits::Limits;
 use crate::observed::{CloudView, Followed, Instance, InstanceState, Observation, Reading, Sweep};
@@ -217,7 +217,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         let (seen, seats, plan) = self.decide_unless_stopped(cluster, &spec, memory).await?;
         memory.following.planned(seen.now, &plan);
         let status = Rc::new(status(&spec, &seen, &plan, memory.status.as_deref()));
-        let is_new = memory.status.as_ref().is_none_or(|before| !same_but_for_spans(&before.answer, &status.answer));
+        let is_new = memory.status.as_ref().is_none_or(|before| !is_same_news(&before.answer, &status.answer));
         let has_looked = seen.cloud.seen().is_some() && seen.claim.seen().is_some();
         if has_looked {
             memory.busy = matches!(plan, Plan::Act(..) | Plan::Wait(_));
@@ -346,16 +346,6 @@ impl<'l, O: Outside> Controller<'l, O> {
     }
 }
 
-/// Says whether two answers are the same but for spans of time in them, e.g. `read 41s ago`: those pass by themselves.
-fn same_but_for_spans(one: &str, other: &str) -> bool {
-    let is_span = |word: &&str| {
-        let word = word.trim_matches([',', ';', '(', ')']);
-        word.strip_suffix(['s', 'm', 'h', 'd'])
-            .is_some_and(|digits| !digits.is_empty() && digits.chars().all(|digit| digit.is_ascii_digit()))
-    };
-    one.split(' ').filter(|word| !is_span(word)).eq(other.split(' ').filter(|word| !is_span(word)))
-}
-
 fn reading<T>(begun: Timestamp, result: Result<T, PortError>) -> Reading<T> {
     match result {
         Ok(value) => Reading::Seen { begun, value },
@@ -370,18 +360,4 @@ pub fn seats(view: &CloudView) -> Vec<Seat> {
         Some(Seat { slot: instance.slot.clone(), instance: instance.id.clone(), address: instance.asked_at()? })
     };
     running.filter_map(seat).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::same_but_for_spans;
-
-    #[test]
-    fn an_answer_in_which_only_time_passes_is_no_new_one() {
-        let same = |one, other| same_but_for_spans(one, other);
-        assert!(same("the cloud was read 41s ago", "the cloud was read 1m 2s ago"));
-        assert!(same("blocked: read 59s ago, and (2m)", "blocked: read 1h ago, and (3m)"));
-        assert!(!same("the cloud was read 41s ago", "the claim was read 41s ago"));
-        assert!(!same("2 of 3 healthy", "3 of 3 healthy"));
-    }
 }

@@ -130,3 +130,50 @@ impl fmt::Debug for Listeners<'_> {
         write!(f, "{} listeners", self.0.len())
     }
 }
+
+/// Says whether two answers are the same news: they differ in nothing but what changes by itself. That is spans of time, e.g.
+/// `read 41s ago`, how often something has come to nothing, and how far a member is behind.
+pub fn is_same_news(one: &str, other: &str) -> bool {
+    fn is_number(word: &str) -> bool {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
+    }
+    fn lasting(text: &str) -> Vec<&str> {
+        let mut kept: Vec<&str> = Vec::new();
+        for word in text.split(' ') {
+            let is_unit = matches!(word, "time" | "times" | "entry" | "entries" | "byte" | "bytes");
+            let bare = word.trim_matches([',', ';', '(', ')']);
+            if is_unit && kept.last().is_some_and(|before| is_number(before)) {
+                kept.pop();
+            } else if !bare.strip_suffix(['s', 'm', 'h', 'd']).is_some_and(is_number) {
+                kept.push(word);
+            }
+        }
+        kept
+    }
+    lasting(one) == lasting(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same_news;
+
+    #[test]
+    fn what_changes_by_itself_is_no_news() {
+        for (one, other) in [
+            ("the cloud was read 41s ago", "the cloud was read 1m 2s ago"),
+            ("blocked: read 59s ago, and (2m)", "blocked: read 1h ago, and (3m)"),
+            ("come to nothing 1 time since 12:00", "come to nothing 12 times since 12:00"),
+            ("consul-a is 1 entry behind", "consul-a is 310 entries behind"),
+        ] {
+            assert!(is_same_news(one, other), "{one} / {other}");
+        }
+        for (one, other) in [
+            ("the cloud was read 41s ago", "the claim was read 41s ago"),
+            ("2 of 3 healthy", "3 of 3 healthy"),
+            ("come to nothing 3 times since 12:00", "come to nothing 3 times since 12:30"),
+            ("consul-a is 5 entries behind", "consul-b is 5 entries behind"),
+        ] {
+            assert!(!is_same_news(one, other), "{one} / {other}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The transcript between one command of a story and the next.
 
+use crate::event::is_same_news;
 use crate::sim::What;
 use crate::simulate::{AnswerKind, Line, text};
 
@@ -28,15 +29,9 @@ impl<'n, 't> Told<'n, 't> {
         };
         let said = said.trim_start().split_once(' ').map_or("", |(_, rest)| rest).trim_end();
         let said = format!("  {}\n", self.names.called(said));
-        // How often something has come to nothing is no news, nor how far behind a member is.
-        let is_digit = |c: char| c.is_ascii_digit();
-        let without = |text: &str, after: &str| {
-            text.split(after).map(|part| part.trim_end_matches(is_digit)).collect::<Vec<_>>().join(after)
-        };
-        let news = without(&without(&said, " times since "), " entries behind");
-        if news != self.last {
+        if !is_same_news(&said, &self.last) {
             (self.tell)(&said);
-            self.last = news;
+            self.last = said;
         }
     }
 }
