@@ -49,7 +49,8 @@ impl World {
         store::save(&self.state.borrow(), path)
     }
 
-    /// Saves the world from now on after every call that changed it. A failed save ends nothing; it is logged.
+    /// Saves the world from now on: after every call that took effect, before its sender hears of it, and every few seconds
+    /// that pass. A failed save ends nothing; it is logged.
     pub fn autosave(&self, path: &Path) {
         self.state.borrow_mut().autosave = Some(PathBuf::from(path));
     }
@@ -144,7 +145,7 @@ impl World {
 
     /// Takes the transcript since the last time that it was taken.
     pub fn drain_events(&self) -> Vec<Event> {
-        std::mem::take(&mut self.state.borrow_mut().transcript.events)
+        self.state.borrow_mut().transcript.take()
     }
 
     /// Lists every safety rule that was found broken so far.
@@ -222,10 +223,15 @@ impl World {
         let mut state = self.state.borrow_mut();
         let result = work(&mut state);
         state.keep_answers();
-        if let Some(path) = &state.autosave
-            && let Err(error) = store::save(&state, path)
-        {
-            tracing::warn!(%error, "the simulated world could not be saved");
+        let progress = state.progress();
+        if state.saved == Some(progress) {
+            return result;
+        }
+        if let Some(path) = &state.autosave {
+            if let Err(error) = store::save(&state, path) {
+                tracing::warn!(%error, "the simulated world could not be saved");
+            }
+            state.saved = Some(progress);
         }
         result
     }

@@ -12,7 +12,9 @@ use crate::ids::ClusterName;
 /// Everything that was told of a world.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Transcript {
-    pub events: Vec<Event>,
+    /// The latest events that nobody has taken yet. A saved world has none: they are told where it runs.
+    #[serde(skip)]
+    events: VecDeque<Event>,
     pub violations: Vec<Violation>,
     /// Accepted mutating calls, by the effect's name.
     pub calls: BTreeMap<String, u64>,
@@ -21,6 +23,8 @@ pub struct Transcript {
     sent: BTreeMap<(ClusterName, String, String), VecDeque<Millis>>,
 }
 
+/// The most events that wait to be taken. In a daemon's world nobody takes any.
+const MOST_EVENTS: usize = 100_000;
 /// Equal calls within an hour that are a loop, whatever comes of them: one every twelve seconds.
 const LOOP: usize = 300;
 /// Equal calls within an hour that are a loop if each of them takes effect.
@@ -36,7 +40,15 @@ pub fn seconds(now: Millis) -> f64 {
 impl Transcript {
     /// Adds an event.
     pub fn tell(&mut self, now: Millis, what: What) {
-        self.events.push(Event { t: seconds(now), what });
+        if self.events.len() == MOST_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(Event { t: seconds(now), what });
+    }
+
+    /// Takes the events since the last time that they were taken.
+    pub fn take(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events).into()
     }
 
     /// Counts an accepted call.

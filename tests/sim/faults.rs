@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
 use hermitcrab::action::CloudEffect;
@@ -133,6 +134,7 @@ fn a_saved_world_goes_on_as_if_it_had_never_been_saved() {
         let harness = Harness::settled_on(World::new(11, level), VERSION);
         harness.world.stop_instance(&harness.of(1).0);
         harness.pass(seconds(5));
+        harness.world.drain_events();
         harness.world.save(&path).unwrap();
         let goes_on = |world: World| {
             let harness = Harness { world, spec: harness.spec.clone() };
@@ -185,6 +187,25 @@ fn an_autosaved_world_is_on_disk_after_each_call() {
     let new = harness.launches(0, 4);
     let loaded = World::load(&path).unwrap();
     assert!(loaded.instances_of(&harness.spec.name, &harness.slot(0)).contains(&new));
+}
+
+#[test]
+fn an_autosaved_world_is_written_when_something_happens_and_not_whenever_somebody_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("world.json");
+    let harness = Harness::settled();
+    harness.world.autosave(&path);
+    harness.launches(0, 4);
+    // Each save makes a new file.
+    let file = || std::fs::metadata(&path).unwrap().ino();
+    let before = file();
+    harness.world.seconds();
+    harness.world.declare(&harness.spec);
+    assert_eq!(file(), before);
+    harness.pass(seconds(10));
+    harness.world.seconds();
+    assert_ne!(file(), before);
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("\"events\""), "what was told makes a saved world grow");
 }
 
 #[test]

@@ -47,7 +47,17 @@ pub struct State {
     pub pace: Option<Pace>,
     #[serde(skip)]
     pub autosave: Option<PathBuf>,
+    /// How far the world had come when it was last saved.
+    #[serde(skip)]
+    pub saved: Option<Progress>,
 }
+
+/// How far a world has come: how many calls have taken effect, and how often [`SAVED_EVERY`] has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress(u64, Millis);
+
+/// The time after which a world is saved although no call took effect.
+const SAVED_EVERY: Millis = 5_000;
 
 /// An event that is due at a certain moment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -212,6 +222,7 @@ impl State {
             sleepers: Sleepers::default(),
             pace: None,
             autosave: None,
+            saved: None,
         };
         state.schedule_injection();
         if level != FaultLevel::None {
@@ -248,6 +259,11 @@ impl State {
         if let Some(gap) = self.faults.draw_gap(self.now, &mut self.chance) {
             self.schedule(gap, Tick::Inject);
         }
+    }
+
+    /// Tells how far the world has come.
+    pub fn progress(&self) -> Progress {
+        Progress(self.transcript.calls.values().sum(), self.now / SAVED_EVERY)
     }
 
     /// Tells of an event.
