@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Generation, ImageId, digest};
 use crate::input::text;
 
+mod placement;
+
+pub use placement::{CapacityReservation, Placement, SHARED, left_to_ec2};
+
 /// The settings that make an instance what it is, apart from its place and its tags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,22 +25,32 @@ pub struct Make {
     pub security_groups: BTreeSet<String>,
     /// The name of the SSH key pair, e.g. `operations`.
     pub key_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Placement::is_left_open")]
+    pub placement: Placement,
+    /// None where EC2 chooses, which takes any open one that fits. It is no difference, and no part of a generation: where the
+    /// capacity of an instance came from says nothing of what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_reservation: Option<CapacityReservation>,
     pub user_data: UserData,
 }
 
 impl Make {
     /// Hashes it. The parts and their order never change under the prefix `v1-`, because instances in service carry the
-    /// hash in a tag.
+    /// hash in a tag. So a part that came later is hashed only where it was chosen.
     pub fn generation(&self) -> Generation {
-        let parts = serde_json::json!([
+        let mut parts = vec![serde_json::json!([
             self.image,
             self.instance_type,
             self.iam_instance_profile,
             self.security_groups,
             self.key_name,
             self.user_data.digest(),
-        ]);
-        Generation::from(format!("v1-{}", digest(parts.to_string().as_bytes())))
+        ])];
+        if !self.placement.is_left_open() {
+            parts.push(serde_json::json!({ "placement": self.placement }));
+        }
+        let parts: String = parts.iter().map(ToString::to_string).collect();
+        Generation::from(format!("v1-{}", digest(parts.as_bytes())))
     }
 }
 
@@ -114,6 +128,8 @@ pub enum Field {
     IamInstanceProfile,
     SecurityGroups,
     KeyName,
+    Tenancy,
+    PlacementGroup,
     /// The place of the slot, which is no part of a make.
     Subnet,
     /// The slot's fixed address, which is no part of a make either.
@@ -121,18 +137,24 @@ pub enum Field {
     UserData,
 }
 
-/// Names every difference between a make that was found and the one that is wanted. Unknown user data differs from nothing.
+/// Names every difference between a make that was found and the one that is wanted. Unknown user data differs from nothing,
+/// and nothing from what is left to EC2.
 pub fn differences(found: &Make, wanted: &Make) -> Vec<Drift> {
     let groups_matter = !wanted.security_groups.is_empty();
     let user_data_is_known = found.user_data != UserData::Unknown;
     let groups = || drift(Field::SecurityGroups, &found.security_groups, &wanted.security_groups, joined);
     let user_data = || drift(Field::UserData, &found.user_data, &wanted.user_data, ToString::to_string);
+    let (found_at, wanted_at) = (&found.placement, &wanted.placement);
+    let tenancy = || drift(Field::Tenancy, &found_at.tenancy(), &wanted_at.tenancy(), ToString::to_string);
+    let placement_group = || drift(Field::PlacementGroup, &found_at.group, &wanted_at.group, or_none);
     let all = [
         drift(Field::Image, &found.image, &wanted.image, ToString::to_string),
         drift(Field::InstanceType, &found.instance_type, &wanted.instance_type, Clone::clone),
         drift(Field::IamInstanceProfile, &found.iam_instance_profile, &wanted.iam_instance_profile, or_none),
         groups_matter.then(groups).flatten(),
         drift(Field::KeyName, &found.key_name, &wanted.key_name, or_none),
+        wanted_at.tenancy.is_some().then(tenancy).flatten(),
+        wanted_at.group.is_some().then(placement_group).flatten(),
         user_data_is_known.then(user_data).flatten(),
     ];
     all.into_iter().flatten().collect()
@@ -169,6 +191,8 @@ impl fmt::Display for Field {
             Self::IamInstanceProfile => "instance profile",
             Self::SecurityGroups => "security groups",
             Self::KeyName => "key name",
+            Self::Tenancy => "tenancy",
+            Self::PlacementGroup => "placement group",
             Self::Subnet => "subnet",
             Self::Address => "address",
             Self::UserData => "user data",
@@ -193,6 +217,8 @@ mod tests {
             iam_instance_profile: Some("consul-server".to_owned()),
             security_groups: ["sg-1".to_owned()].into(),
             key_name: None,
+            placement: Placement::default(),
+            capacity_reservation: None,
             user_data: UserData::of(Some("#!/bin/sh\n")),
         }
     }
@@ -209,6 +235,8 @@ mod tests {
             iam_instance_profile: None,
             security_groups: BTreeSet::new(),
             key_name: Some("operations".to_owned()),
+            placement: Placement::default(),
+            capacity_reservation: None,
             user_data: UserData::Absent,
         };
         let digest = digest(b"#!/bin/sh\n");
@@ -224,6 +252,24 @@ mod tests {
             ]
         );
         assert_eq!(differing(make(), &make()), [""; 0]);
+    }
+
+    #[test]
+    fn a_place_differs_only_where_it_was_chosen() {
+        let placed = |tenancy: Option<&str>, group: Option<&str>| Make {
+            placement: Placement { tenancy: tenancy.map(str::to_owned), group: group.map(str::to_owned) },
+            ..make()
+        };
+        let dedicated = || placed(Some("dedicated"), Some("spread"));
+        assert_eq!(differing(make(), &dedicated()), ["tenancy default → dedicated", "placement group none → spread"]);
+        assert_eq!(differing(dedicated(), &make()), [""; 0]);
+        assert_eq!(left_to_ec2(&dedicated(), &make()), ["tenancy dedicated", "placement group spread"]);
+        assert_eq!(left_to_ec2(&dedicated(), &dedicated()), [""; 0]);
+        assert_eq!(differing(make(), &placed(Some(SHARED), None)), [""; 0], "a host that is shared anyway");
+        assert_ne!(make().generation(), dedicated().generation());
+        let reserved = Make { capacity_reservation: Some(CapacityReservation::Avoided), ..make() };
+        assert_eq!(reserved.generation(), make().generation());
+        assert_eq!(differing(reserved, &make()), [""; 0]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::ids::{ClusterName, Generation, ImageId, PlanId, SlotName, VolumeId, VolumeName, Zone};
-use crate::make::Make;
+use crate::make::{CapacityReservation, Make, Placement};
 
 pub mod application;
 mod cidr;
@@ -107,6 +107,11 @@ pub struct InstanceSpec {
     pub security_groups: BTreeSet<String>,
     /// The name of the SSH key pair, e.g. `operations`.
     pub key_name: Option<String>,
+    #[serde(skip_serializing_if = "Placement::is_left_open")]
+    pub placement: Placement,
+    /// The reservation that each next launch may use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity_reservation: Option<CapacityReservation>,
     /// The user data itself, read from `userDataFile` when the file was loaded.
     pub user_data: Option<String>,
     /// Tags beside our own. A difference is mended in place, and never replaces an instance.

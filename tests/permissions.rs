@@ -108,6 +108,25 @@ fn a_key_that_a_file_names_may_be_used_as_one_that_is_given() {
     }
 }
 
+/// EC2 authorises a launch on the placement group and the capacity reservation that it names.
+#[test]
+fn a_launch_may_use_the_placement_group_and_the_reservation_that_a_file_names_and_no_others() {
+    for place in Place::ALL {
+        let placed = "  instance:\n    placement: { group: racks }\n    capacityReservation: cr-0aaaaaaaaaaaaaaaa\n";
+        let file = place.file().replacen("  instance:\n", placed, 1);
+        assert!(file.contains(placed));
+        let launch = |kind: &str, id: &str| place.request("ec2:RunInstances", &place.arn(kind, id), json!({}));
+        let named = [launch("placement-group", "racks"), launch("capacity-reservation", "cr-0aaaaaaaaaaaaaaaa")];
+        let others = [launch("placement-group", "others"), launch("capacity-reservation", "cr-0bbbbbbbbbbbbbbbb")];
+        let denied = |requests: &[Request]| {
+            let denied = |request: &Request| (request.clone(), Answer::ImplicitlyDenied, "no file names it".to_owned());
+            requests.iter().map(denied).collect::<Vec<_>>()
+        };
+        holds(&policy_of_all(&[file], &[]).unwrap(), &expectations(named.to_vec(), denied(&others)));
+        holds(&policy(&place, &[]), &expectations(vec![], denied(&named)));
+    }
+}
+
 /// A launch tags the network interface with what the whole cluster's resources bear.
 #[test]
 fn tags_of_the_cluster_may_be_given_to_network_interfaces() {

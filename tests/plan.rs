@@ -292,6 +292,27 @@ fn an_edit_of_a_volume_is_named_and_nothing_is_done_for_it() {
 }
 
 #[test]
+fn a_place_that_the_file_leaves_open_and_capacity_that_it_chooses_later_are_named() {
+    let (_, _, spec, seen) = moments(&Path::new(CASES).join("placement.yaml")).remove(2);
+    let said = notes(&Look::at(&spec, &seen).look().unwrap());
+    let launched = |instance: &str, slot: &str, is: &str| {
+        format!(
+            "{instance} of {slot} was launched with capacity reservation {is}; cr-0123456789abcdef0 counts from the slot's next launch on"
+        )
+    };
+    assert_eq!(
+        said,
+        [
+            "i-a of a has placement group spread, which the file does not declare: for a replacement EC2 chooses"
+                .to_owned(),
+            launched("i-a", "a", "open"),
+            launched("i-b", "b", "none"),
+            launched("i-c", "c", "open"),
+        ]
+    );
+}
+
+#[test]
 fn while_one_slot_is_claimed_the_gate_refuses_every_other() {
     let (_, _, spec, seen) = moments(&Path::new(CASES).join("gate-claim-held.yaml")).remove(0);
     let look = Look::at(&spec, &seen).look().unwrap();

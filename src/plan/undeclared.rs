@@ -2,6 +2,7 @@
 //!
 //! A replacement has none of them. So a person is told, and where data could be lost a gate asks here.
 
+use crate::make::left_to_ec2;
 use crate::observed::{Device, Instance, Launches, Volume, VolumeState};
 
 use super::look::{Look, SlotLook};
@@ -49,6 +50,11 @@ pub fn notes(look: &Look<'_>) -> Vec<String> {
                 "the launch template of {group} has {beyond}, which no file declares and the next version will not have"
             )
         }));
+        notes.extend(left_to_ec2(&template.version.make, &look.make).into_iter().map(|chosen| {
+            format!(
+                "the launch template of {group} has {chosen}, which the file does not declare and the next version will not have"
+            )
+        }));
     }
     notes.extend(
         look.cloud
@@ -74,6 +80,12 @@ fn notes_of(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<String> {
                     format!("{} of {name} has {volume} at {device}, which bears no tag of the cluster", instance.id)
                 }
             }
+        }));
+        notes.extend(left_to_ec2(&instance.make, &look.make).into_iter().map(|chosen| {
+            format!(
+                "{} of {name} has {chosen}, which the file does not declare: for a replacement EC2 chooses",
+                instance.id
+            )
         }));
         let others = instance.secondary_beside_fixed().map(|address| format!("secondary private address {address}"));
         notes.extend(instance.beyond.iter().cloned().chain(others).map(|beyond| {

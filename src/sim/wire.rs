@@ -31,6 +31,7 @@ mod marks;
 mod moves;
 mod notes;
 mod params;
+mod placement;
 mod problem;
 mod tags;
 mod volumes;

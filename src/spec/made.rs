@@ -58,6 +58,8 @@ fn make(instance: &InstanceSpec, image: &ImageId) -> Make {
         iam_instance_profile: instance.iam_instance_profile.clone(),
         security_groups: instance.security_groups.clone(),
         key_name: instance.key_name.clone(),
+        placement: instance.placement.clone(),
+        capacity_reservation: instance.capacity_reservation.clone(),
         user_data: UserData::of(instance.user_data.as_deref()),
     }
 }

@@ -165,6 +165,15 @@ pub struct Instance {
     #[serde(default)]
     #[schemars(with = "String")]
     pub key_name: Text,
+    /// The place among EC2's hosts. What is left out of it is left to EC2, and not compared.
+    #[serde(default)]
+    #[schemars(with = "Placement")]
+    pub placement: Option<Placement>,
+    /// The capacity reservation that each launch may use: `none`, any `open` one that fits, or the one with that id, `cr-…`.
+    /// A change replaces no instance: it counts from the next launch on. Left out, EC2 takes any open one.
+    #[serde(default)]
+    #[schemars(with = "String", extend("pattern" = "^(none|open|cr-[0-9a-f]{8,17})$"))]
+    pub capacity_reservation: Text,
     /// A file with the user data, relative to this file; at most 16 KiB.
     #[serde(default)]
     #[schemars(with = "String")]
@@ -173,6 +182,21 @@ pub struct Instance {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub tags: Option<BTreeMap<String, Spanned>>,
+}
+
+/// The place of the instances among EC2's hosts.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Placement {
+    /// `default`, on hosts that are shared with other accounts, or `dedicated`, on hosts of this account alone.
+    #[serde(default)]
+    #[schemars(with = "String", extend("pattern" = "^(default|dedicated)$"))]
+    pub tenancy: Text,
+    /// The name (not the id) of a placement group, e.g. one that spreads instances over racks.
+    #[serde(default)]
+    #[schemars(with = "String", extend("pattern" = "^[ -~]{1,255}$"))]
+    pub group: Text,
 }
 
 /// The Auto Scaling group that the instances belong to, if any.

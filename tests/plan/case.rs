@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use hermitcrab::ids::{Generation, ImageId};
+use hermitcrab::make::{CapacityReservation, Placement};
 use hermitcrab::observed::Remains;
 use hermitcrab::plan::Goal;
 use hermitcrab::spec::load::check;
@@ -86,6 +87,8 @@ pub struct Desired {
     image: Option<String>,
     account: Option<String>,
     instance_type: Option<String>,
+    placement: Placement,
+    capacity_reservation: Option<CapacityReservation>,
     tags: BTreeMap<String, String>,
     snapshot: bool,
     recreate: bool,
@@ -161,6 +164,8 @@ impl Desired {
                 instance_type: self.instance_type.as_deref().unwrap_or("m7i.large").into(),
                 security_groups: ["sg-1".to_owned()].into(),
                 tags: self.tags.clone(),
+                placement: self.placement.clone(),
+                capacity_reservation: self.capacity_reservation.clone(),
                 ..declared.instance
             },
             capacity: self.group.clone().map_or(Capacity::Instances, Capacity::AutoScalingGroup),

@@ -37,6 +37,28 @@ fn a_launch_lingers_and_its_token_makes_one_instance() {
 }
 
 #[test]
+fn an_instance_is_where_its_launch_has_placed_it() {
+    let placed = |more: &[(&'static str, &'static str)]| {
+        let stage = Stage::new();
+        let id = stage.one("RunInstances", &[LAUNCH, more].concat(), "instanceId");
+        let (_, text) = stage.ask("DescribeInstances", &[("InstanceId.1", &id)]);
+        let shown = ["tenancy", "groupName", "capacityReservationPreference", "capacityReservationId"];
+        shown.map(|name| texts(&text, name).first().cloned().unwrap_or_default())
+    };
+    assert_eq!(placed(&[]), ["default", "", "open", ""]);
+    let chosen = [("Placement.Tenancy", "dedicated"), ("Placement.GroupName", "racks")];
+    assert_eq!(placed(&chosen), ["dedicated", "racks", "open", ""]);
+    let preference = "CapacityReservationSpecification.CapacityReservationPreference";
+    let target = "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId";
+    assert_eq!(placed(&[(preference, "none")])[2..], ["none", ""]);
+    assert_eq!(placed(&[(target, "cr-0123456789abcdef0")])[2..], ["", "cr-0123456789abcdef0"]);
+    let both = [LAUNCH, &[(preference, "open"), (target, "cr-0123456789abcdef0")]].concat();
+    assert_eq!(Stage::new().refusal("RunInstances", &both), (400, "InvalidParameterCombination".to_owned()));
+    let on_a_host = [LAUNCH, &[("Placement.Tenancy", "host")]].concat();
+    assert_eq!(Stage::new().refusal("RunInstances", &on_a_host), (400, "UnsupportedOperation".to_owned()));
+}
+
+#[test]
 fn a_volume_is_made_as_it_is_asked_for_and_shown_so() {
     let stage = Stage::new();
     let plain = [("AvailabilityZone", "us-east-1a"), ("Size", "10")];

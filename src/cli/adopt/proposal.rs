@@ -187,11 +187,13 @@ fn lost(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Vec<Strin
     let secondary = secondary.map(|address| format!("secondary private address {address}"));
     let beyond = candidate.beyond.iter().cloned().chain(secondary);
     let beyond = beyond.map(|beyond| format!("{beyond}: no file declares it, and a replacement has none"));
+    let left = make::left_to_ec2(&candidate.make, &spec.make()).into_iter();
+    let left = left.map(|chosen| format!("{chosen}: the file does not declare it, and for a replacement EC2 chooses"));
     let protected = candidate
         .protected_from
         .iter()
         .map(|call| format!("the instance is protected from being {call}: turn that off, or nothing is replaced"));
-    volumes.chain(beyond).chain(protected).collect()
+    volumes.chain(beyond).chain(left).chain(protected).collect()
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(super) use addresses::{address_facts, used_addresses};
 pub(super) use beyond::beyond;
 pub(super) use facts::{architectures, image, impaired_volume, impaired_zone, is_xen};
 pub(super) use group::{RESUME, adopted_group, joined};
-pub(super) use instance::{group, instance, interface, life_cycle, make, root_device};
+pub(super) use instance::{group, instance, interface, life_cycle, make, placement, root_device};
 pub(super) use last_look::{instance_facts, snapshot_facts, volume_facts};
 pub(super) use status::{Status, status};
 pub(super) use volume::{VolumeWarnings, settings, snapshot, volume, volume_state};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::make::CapacityReservation;
 use crate::spec::ClusterSpec;
 
 use super::NeededBy::{Addresses, Groups};
@@ -271,7 +272,21 @@ impl Scope<'_> {
         let image = format!("arn:{}:ec2:{}::image/*", self.partition().name, self.region());
         let kinds = ["subnet", "security-group", "network-interface", "key-pair", "volume"];
         let template = (!self.groups().is_empty()).then(|| self.arn("launch-template"));
-        json!([image].into_iter().chain(kinds.map(|kind| self.arn(kind))).chain(template).collect::<Vec<_>>())
+        let all = [image].into_iter().chain(kinds.map(|kind| self.arn(kind))).chain(template);
+        json!(all.chain(self.places()).collect::<Vec<_>>())
+    }
+
+    /// Names the placement groups and capacity reservations that the files name.
+    fn places(&self) -> BTreeSet<String> {
+        let named = self.specs.iter().flat_map(|spec| {
+            let group = spec.instance.placement.group.as_ref().map(|name| self.arn_of("placement-group", name));
+            let reservation = match &spec.instance.capacity_reservation {
+                Some(CapacityReservation::Named(id)) => Some(self.arn_of("capacity-reservation", id)),
+                Some(CapacityReservation::Avoided | CapacityReservation::Open) | None => None,
+            };
+            group.into_iter().chain(reservation)
+        });
+        named.collect()
     }
 
     /// Lists the names of the adopted groups.

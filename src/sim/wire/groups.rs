@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::asked::Asked;
 use super::params::Params;
+use super::placement;
 use super::problem::Problem;
 use super::tags;
 use super::xml::Xml;
@@ -272,6 +273,8 @@ fn template_version(id: &str, number: u64, make: &Make, account: &str) -> Vec<Xm
     let arn = |name: &String| Xml::text("arn", format!("arn:aws:iam::{account}:instance-profile/{name}"));
     data.extend(make.iam_instance_profile.iter().map(|name| Xml::group("iamInstanceProfile", [arn(name)])));
     data.extend(make.key_name.iter().map(|name| Xml::text("keyName", name)));
+    data.push(Xml::group("placement", placement::written(&make.placement)));
+    data.push(placement::reservation_written(make.capacity_reservation.as_ref()));
     vec![
         Xml::text("launchTemplateId", id),
         Xml::text("versionNumber", number),
@@ -312,6 +315,8 @@ fn new_version(params: &Params) -> Result<NewTemplateVersion, Problem> {
         iam_instance_profile: data.below("IamInstanceProfile").take("Name"),
         security_groups: data.list("SecurityGroupId").into_iter().collect(),
         key_name: data.take("KeyName"),
+        placement: placement::read(&data)?,
+        capacity_reservation: placement::reservation(&data)?,
         user_data: UserData::of(text.as_deref()),
     };
     Ok(NewTemplateVersion {

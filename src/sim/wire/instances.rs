@@ -2,6 +2,7 @@
 
 use super::asked::Asked;
 use super::listing::{Filters, Ids, Listed, Page};
+use super::placement;
 use super::problem::Problem;
 use super::tags;
 use super::xml::Xml;
@@ -145,6 +146,7 @@ pub fn state(name: &'static str, state: InstanceState) -> Xml {
 
 fn described(asked: &Asked, shown: &Shown, tags: &tags::Tags) -> Vec<Xml> {
     let seen = &shown.seen;
+    let zone = Xml::text("availabilityZone", &seen.zone);
     let odd = Xml::group("instanceState", [Xml::text("code", 272), Xml::text("name", "unheard-of")]);
     let mut xml = vec![
         Xml::text("instanceId", &seen.id),
@@ -154,7 +156,7 @@ fn described(asked: &Asked, shown: &Shown, tags: &tags::Tags) -> Vec<Xml> {
         Xml::text("amiLaunchIndex", 0),
         Xml::text("instanceType", &seen.make.instance_type),
         Xml::text("launchTime", asked.face.written(seen.launched_at)),
-        Xml::group("placement", [Xml::text("availabilityZone", &seen.zone), Xml::text("tenancy", "default")]),
+        Xml::group("placement", placement::written(&seen.make.placement).chain([zone])),
         Xml::group("monitoring", [Xml::text("state", "disabled")]),
         Xml::text("architecture", architecture(&seen.make.instance_type)),
         Xml::text("rootDeviceType", "ebs"),
@@ -165,6 +167,7 @@ fn described(asked: &Asked, shown: &Shown, tags: &tags::Tags) -> Vec<Xml> {
         tags::set(tags),
     ];
     xml.extend(seen.make.key_name.as_ref().map(|name| Xml::text("keyName", name)));
+    xml.push(placement::reservation_written(seen.make.capacity_reservation.as_ref()));
     xml.extend(reason(seen));
     if seen.state == InstanceState::Terminated {
         return xml; // place, groups and devices are gone from the answer

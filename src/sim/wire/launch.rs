@@ -9,6 +9,7 @@ use super::asked::Asked;
 use super::facts::is_type;
 use super::instances;
 use super::params::Params;
+use super::placement;
 use super::problem::Problem;
 use super::tags::{self, Tags};
 use super::xml::Xml;
@@ -102,6 +103,8 @@ fn make(params: &Params) -> Result<Make, Problem> {
         iam_instance_profile: profile.take("Name").or(by_arn),
         security_groups: params.list("SecurityGroupId").into_iter().collect(),
         key_name: params.take("KeyName"),
+        placement: placement::read(params)?,
+        capacity_reservation: placement::reservation(params)?,
         user_data: UserData::Absent,
     })
 }

@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::meaning::{Meaning, bytes};
 use super::names;
 use super::tags::Bearer;
+use crate::make::{CapacityReservation, Placement, SHARED};
 use crate::spec::InstanceSpec;
 use crate::spec::raw::{self, Spanned, Text};
 
+/// The tenancy of an instance on a host of this account alone, in EC2's word.
+const DEDICATED: &str = "dedicated";
 /// The most security groups that a network interface can be given, with the highest quota.
 const MOST_GROUPS: usize = 16;
 
@@ -32,11 +35,19 @@ impl Meaning<'_, '_> {
         let user_data = self.user_data(&raw.user_data_file);
         let iam_instance_profile = self.profile(&raw.iam_instance_profile);
         let key_name = self.key_name(&raw.key_name);
+        let before = self.report.count();
+        let placement = raw.placement.as_ref().map(|raw| self.placement(raw)).unwrap_or_default();
+        let capacity_reservation = self.capacity_reservation(&raw.capacity_reservation);
+        if self.report.count() > before {
+            return None;
+        }
         Some(InstanceSpec {
             instance_type: instance_type?,
             iam_instance_profile,
             security_groups: security_groups?,
             key_name,
+            placement,
+            capacity_reservation,
             user_data,
             tags: tags?,
         })
@@ -68,6 +79,49 @@ impl Meaning<'_, '_> {
             |name| format!("`{name}` is no name of a key pair"),
             |_| "a name has 1 to 255 ASCII characters, and no space at its ends".to_owned(),
         )
+    }
+
+    fn placement(&mut self, raw: &raw::Placement) -> Placement {
+        let tenancy = self.valid(
+            &raw.tenancy,
+            |text| [SHARED, DEDICATED].contains(&text),
+            |text| match text {
+                "host" => "instances on a dedicated host are not replaced here".to_owned(),
+                _ => format!("`{text}` is no tenancy"),
+            },
+            |text| match text {
+                "host" => "a host has room for few instances, and nothing here finds one with room for a replacement; \
+                           `dedicated` keeps other accounts off the hardware as well"
+                    .to_owned(),
+                _ => format!("it is `{SHARED}` or `{DEDICATED}`"),
+            },
+        );
+        Placement { tenancy, group: self.placement_group(&raw.group) }
+    }
+
+    /// Reads the name of a placement group, as `CreatePlacementGroup` takes it.
+    fn placement_group(&mut self, text: &Text) -> Option<String> {
+        let plain = |c: char| c.is_ascii_graphic() || c == ' ';
+        self.valid(
+            text,
+            |name| (1..=255).contains(&name.len()) && name.chars().all(plain) && !names::is_hex_id(name, "pg-"),
+            |name| match names::is_hex_id(name, "pg-") {
+                true => "an id where a name belongs".to_owned(),
+                false => format!("`{name}` is no name of a placement group"),
+            },
+            |_| "give the group's name, which has 1 to 255 ASCII characters".to_owned(),
+        )
+    }
+
+    fn capacity_reservation(&mut self, text: &Text) -> Option<CapacityReservation> {
+        let [none, open] = CapacityReservation::WORDS;
+        let written = self.valid(
+            text,
+            |text| CapacityReservation::WORDS.contains(&text) || names::is_hex_id(text, "cr-"),
+            |text| format!("`{text}` is no capacity reservation"),
+            |_| format!("it is `{none}`, `{open}`, or the id of one, `cr-` and 17 hexadecimal digits"),
+        )?;
+        Some(CapacityReservation::from(written))
     }
 
     fn count_groups(&mut self, groups: &[Spanned]) {

@@ -43,7 +43,7 @@ pub fn image_hint(text: &str) -> Option<String> {
 }
 
 /// Says whether a text is `prefix` and 8 or 17 hexadecimal digits, as EC2 forms its ids.
-fn is_hex_id(text: &str, prefix: &str) -> bool {
+pub fn is_hex_id(text: &str, prefix: &str) -> bool {
     let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     text.strip_prefix(prefix).is_some_and(|digits| matches!(digits.len(), 8 | 17) && digits.chars().all(hex))
 }

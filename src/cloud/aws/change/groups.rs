@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use aws_sdk_autoscaling::types::{LaunchTemplateSpecification, Tag};
 use aws_sdk_ec2::types::{
-    HttpTokensState, InstanceType, LaunchTemplateIamInstanceProfileSpecificationRequest as Profile,
-    LaunchTemplateInstanceMetadataEndpointState, LaunchTemplateInstanceMetadataOptionsRequest as Metadata,
-    LaunchTemplateInstanceMetadataTagsState, LaunchTemplateTagSpecificationRequest, RequestLaunchTemplateData,
-    ResourceType, ShutdownBehavior,
+    CapacityReservationPreference, CapacityReservationTarget, HttpTokensState, InstanceType,
+    LaunchTemplateCapacityReservationSpecificationRequest,
+    LaunchTemplateIamInstanceProfileSpecificationRequest as Profile, LaunchTemplateInstanceMetadataEndpointState,
+    LaunchTemplateInstanceMetadataOptionsRequest as Metadata, LaunchTemplateInstanceMetadataTagsState,
+    LaunchTemplatePlacementRequest, LaunchTemplateTagSpecificationRequest, RequestLaunchTemplateData, ResourceType,
+    ShutdownBehavior, Tenancy,
 };
 use aws_smithy_types::base64;
 
@@ -18,6 +20,7 @@ use super::launch::METADATA_HOPS;
 use super::{Change, Halt};
 use crate::action::{GroupEffect, NewTemplateVersion};
 use crate::ids::InstanceId;
+use crate::make::{CapacityReservation, Placement};
 use crate::observed::Process;
 use crate::ports::{Clock, Outcome};
 
@@ -170,9 +173,31 @@ fn template_data(version: &NewTemplateVersion) -> RequestLaunchTemplateData {
         .set_iam_instance_profile(make.iam_instance_profile.as_ref().map(|name| Profile::builder().name(name).build()))
         .set_security_group_ids((!groups.is_empty()).then_some(groups))
         .set_key_name(make.key_name.clone())
+        .set_placement((!make.placement.is_left_open()).then(|| placement(&make.placement)))
+        .set_capacity_reservation_specification(make.capacity_reservation.as_ref().map(reservation))
         .set_user_data(version.user_data_text.as_ref().map(base64::encode))
         .metadata_options(metadata)
         .instance_initiated_shutdown_behavior(ShutdownBehavior::Stop)
         .tag_specifications(tags)
         .build()
+}
+
+fn placement(chosen: &Placement) -> LaunchTemplatePlacementRequest {
+    LaunchTemplatePlacementRequest::builder()
+        .set_tenancy(chosen.tenancy.as_deref().map(Tenancy::from))
+        .set_group_name(chosen.group.clone())
+        .build()
+}
+
+fn reservation(chosen: &CapacityReservation) -> LaunchTemplateCapacityReservationSpecificationRequest {
+    let call = LaunchTemplateCapacityReservationSpecificationRequest::builder();
+    match chosen {
+        CapacityReservation::Avoided => call.capacity_reservation_preference(CapacityReservationPreference::None),
+        CapacityReservation::Open => call.capacity_reservation_preference(CapacityReservationPreference::Open),
+        CapacityReservation::Named(id) => {
+            let target = CapacityReservationTarget::builder().capacity_reservation_id(id).build();
+            call.capacity_reservation_target(target)
+        }
+    }
+    .build()
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_ec2::operation::create_volume::builders::CreateVolumeFluentBuilder;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
-    self, BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
+    self, BlockDeviceMapping, CapacityReservationPreference, CapacityReservationSpecification,
+    CapacityReservationTarget, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
     InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceMetadataTagsState, InstanceType, Placement,
-    ResourceType, ShutdownBehavior, TagSpecification, VolumeType,
+    ResourceType, ShutdownBehavior, TagSpecification, Tenancy, VolumeType,
 };
 use aws_smithy_types::base64;
 
@@ -19,6 +20,7 @@ use super::super::tags::{self, Tags};
 use super::{Change, Halt};
 use crate::action::{CreateVolume, Launch};
 use crate::ids::{ClusterName, SnapshotId};
+use crate::make::{CapacityReservation, Make, differences};
 use crate::observed::InstanceState;
 use crate::ports::{Clock, ErrorKind, Outcome};
 use crate::spec::EbsSettings;
@@ -136,7 +138,8 @@ pub(in super::super) fn run_instances(
         .max_count(1)
         .image_id(&*make.image)
         .instance_type(InstanceType::from(make.instance_type.as_str()))
-        .placement(Placement::builder().availability_zone(&*launch.zone).build())
+        .placement(placement(launch))
+        .set_capacity_reservation_specification(make.capacity_reservation.as_ref().map(reservation))
         .subnet_id(&launch.subnet)
         .set_security_group_ids((!groups.is_empty()).then_some(groups))
         .set_iam_instance_profile(profile.map(|name| IamInstanceProfileSpecification::builder().name(name).build()))
@@ -152,6 +155,28 @@ pub(in super::super) fn run_instances(
         Some(tagged) => call.tag_specifications(tagged),
         None => call,
     }
+}
+
+fn placement(launch: &Launch) -> Placement {
+    let chosen = &launch.make.placement;
+    Placement::builder()
+        .availability_zone(&*launch.zone)
+        .set_tenancy(chosen.tenancy.as_deref().map(Tenancy::from))
+        .set_group_name(chosen.group.clone())
+        .build()
+}
+
+fn reservation(chosen: &CapacityReservation) -> CapacityReservationSpecification {
+    let call = CapacityReservationSpecification::builder();
+    match chosen {
+        CapacityReservation::Avoided => call.capacity_reservation_preference(CapacityReservationPreference::None),
+        CapacityReservation::Open => call.capacity_reservation_preference(CapacityReservationPreference::Open),
+        CapacityReservation::Named(id) => {
+            let target = CapacityReservationTarget::builder().capacity_reservation_id(id).build();
+            call.capacity_reservation_target(target)
+        }
+    }
+    .build()
 }
 
 /// Changes nothing of what the image has at a device but that it is deleted with the instance. The size is the image's own:
@@ -207,6 +232,10 @@ fn unlike(instance: &types::Instance, cluster: &ClusterName, launch: &Launch) ->
     let differs = facts.into_iter().find(|(_, is, wanted)| *is != Some(*wanted));
     if let Some((what, is, wanted)) = differs {
         return Some((what.to_owned(), is.map_or_else(none, str::to_owned), wanted.to_owned()));
+    }
+    let placed = Make { placement: convert::placement(instance), ..launch.make.clone() };
+    if let Some(drift) = differences(&placed, &launch.make).into_iter().next() {
+        return Some((drift.field.to_string(), drift.is, drift.wanted));
     }
     let seen = Tags::of(instance.tags());
     let wanted = instance_tags(cluster, launch);

@@ -2,17 +2,15 @@
 //! them.
 
 use aws_sdk_ec2::types::{
-    self, HttpTokensState, InstanceLifecycleType, LaunchTemplateHttpTokensState, MonitoringState, Tenancy,
+    self, HttpTokensState, InstanceLifecycleType, LaunchTemplateHttpTokensState, MonitoringState,
 };
 
 use crate::input::text;
 
-/// Names the settings of an instance, e.g. `Elastic IP 192.0.2.1`, `tenancy dedicated`.
+/// Names the settings of an instance, e.g. `Elastic IP 192.0.2.1`, `host h-0a1b2c3d`.
 pub(in super::super) fn beyond(seen: &types::Instance) -> Vec<String> {
     let mut beyond: Vec<String> = seen.network_interfaces().iter().flat_map(interface).collect();
-    if let Some(placement) = seen.placement() {
-        beyond.extend(placed(placement.tenancy(), placement.group_name(), placement.host_id()));
-    }
+    beyond.extend(seen.placement().and_then(types::Placement::host_id).and_then(host));
     let is_monitored = seen.monitoring().and_then(types::Monitoring::state) == Some(&MonitoringState::Enabled);
     let is_spot = seen.instance_lifecycle() == Some(&InstanceLifecycleType::Spot);
     let takes_any_token = seen.metadata_options().and_then(types::InstanceMetadataOptionsResponse::http_tokens)
@@ -24,7 +22,6 @@ pub(in super::super) fn beyond(seen: &types::Instance) -> Vec<String> {
         (seen.source_dest_check() == Some(false), "no check of source and destination"),
     ];
     beyond.extend(switches.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name.to_owned()));
-    beyond.extend(seen.capacity_reservation_id().map(|id| format!("capacity reservation {id}")));
     beyond.iter().map(|name| text::clean(name).into_owned()).collect()
 }
 
@@ -44,12 +41,8 @@ fn interface(seen: &types::InstanceNetworkInterface) -> Vec<String> {
     named
 }
 
-fn placed(tenancy: Option<&Tenancy>, group: Option<&str>, host: Option<&str>) -> Vec<String> {
-    let named = |what: &str, name: Option<&str>| {
-        name.filter(|name| !name.is_empty()).map(|name| format!("{what} {name}")).into_iter()
-    };
-    let tenancy = tenancy.filter(|tenancy| **tenancy != Tenancy::Default).map(Tenancy::as_str);
-    named("tenancy", tenancy).chain(named("placement group", group)).chain(named("host", host)).collect()
+fn host(id: &str) -> Option<String> {
+    (!id.is_empty()).then(|| format!("host {id}"))
 }
 
 /// Names the settings of a launch template, e.g. `/dev/xvda of 50 GiB`, `detailed monitoring`.
@@ -60,9 +53,7 @@ pub(in super::super) fn beyond_template(seen: &types::ResponseLaunchTemplateData
         if is_public { "a network interface with a public address" } else { "a network interface of its own" }
             .to_owned()
     }));
-    if let Some(placement) = seen.placement() {
-        beyond.extend(placed(placement.tenancy(), placement.group_name(), placement.host_id()));
-    }
+    beyond.extend(seen.placement().and_then(types::LaunchTemplatePlacement::host_id).and_then(host));
     let takes_any_token = seen.metadata_options().and_then(types::LaunchTemplateInstanceMetadataOptions::http_tokens)
         == Some(&LaunchTemplateHttpTokensState::Optional);
     let tags_volumes = seen.tag_specifications().iter().any(|tagged| {
@@ -72,7 +63,6 @@ pub(in super::super) fn beyond_template(seen: &types::ResponseLaunchTemplateData
         (seen.monitoring().and_then(types::LaunchTemplatesMonitoring::enabled) == Some(true), "detailed monitoring"),
         (seen.instance_market_options().is_some(), "the price of a spot instance"),
         (seen.credit_specification().is_some(), "a credit specification"),
-        (seen.capacity_reservation_specification().is_some(), "a capacity reservation"),
         (seen.cpu_options().is_some(), "CPU options"),
         (seen.ebs_optimized() == Some(true), "EBS optimisation"),
         (seen.disable_api_termination() == Some(true), "protection from termination"),
@@ -118,20 +108,19 @@ mod tests {
     fn a_plain_instance_has_nothing_beyond_the_file() {
         let plain = types::Instance::builder()
             .network_interfaces(interface(0, "eni-1", "amazon"))
-            .placement(Placement::builder().tenancy(Tenancy::Default).group_name("").build())
+            .placement(Placement::builder().host_id("").build())
             .build();
         assert_eq!(beyond(&plain), [""; 0]);
     }
 
     #[test]
-    fn addresses_interfaces_and_placement_are_named() {
+    fn addresses_interfaces_and_hosts_are_named() {
         let special = types::Instance::builder()
             .network_interfaces(interface(0, "eni-1", "123456789012"))
             .network_interfaces(interface(1, "eni-2", "amazon"))
-            .placement(Placement::builder().tenancy(Tenancy::Dedicated).group_name("spread").build())
+            .placement(Placement::builder().host_id("h-1").build())
             .build();
-        let expected =
-            ["Elastic IP 192.0.2.1", "network interface eni-2", "tenancy dedicated", "placement group spread"];
+        let expected = ["Elastic IP 192.0.2.1", "network interface eni-2", "host h-1"];
         assert_eq!(beyond(&special), expected);
     }
 

@@ -9,7 +9,7 @@ use aws_smithy_types::base64;
 use super::beyond::beyond_template;
 use super::{Unreadable, given, instance, life_cycle, timestamp, unknown_word};
 use crate::ids::InstanceId;
-use crate::make::{Make, UserData};
+use crate::make::{CapacityReservation, Make, Placement, UserData};
 use crate::observed::{Group, GroupMember, Launches, Lifecycle, Process, Recruit, Template, TemplateVersion};
 
 /// The tag on a group that says which processes to resume, separated by commas.
@@ -140,6 +140,8 @@ fn make(seen: &LaunchTemplateVersion) -> Make {
             iam_instance_profile: None,
             security_groups: BTreeSet::new(),
             key_name: None,
+            placement: Placement::default(),
+            capacity_reservation: None,
             user_data: UserData::Absent,
         };
     };
@@ -151,8 +153,28 @@ fn make(seen: &LaunchTemplateVersion) -> Make {
         iam_instance_profile: profile.and_then(|profile| profile.name()).or_else(by_arn).map(str::to_owned),
         security_groups: data.security_group_ids().iter().cloned().collect(),
         key_name: data.key_name().map(str::to_owned),
+        placement: placement(data),
+        capacity_reservation: data.capacity_reservation_specification().and_then(capacity_reservation),
         user_data: user_data(seen),
     }
+}
+
+fn placement(data: &types::ResponseLaunchTemplateData) -> Placement {
+    let Some(placement) = data.placement() else { return Placement::default() };
+    Placement {
+        tenancy: instance::tenancy(placement.tenancy()),
+        group: placement.group_name().filter(|name| !name.is_empty()).map(str::to_owned),
+    }
+}
+
+fn capacity_reservation(
+    seen: &types::LaunchTemplateCapacityReservationSpecificationResponse,
+) -> Option<CapacityReservation> {
+    let target = seen.capacity_reservation_target();
+    instance::reservation(
+        seen.capacity_reservation_preference(),
+        target.and_then(types::CapacityReservationTargetResponse::capacity_reservation_id),
+    )
 }
 
 fn user_data(seen: &LaunchTemplateVersion) -> UserData {

@@ -11,7 +11,7 @@ use super::super::tags::{self, Tags};
 use super::{Status, Unreadable, address, beyond, given, timestamp, unknown_word};
 use crate::ids::{ClusterName, Generation, InstanceId};
 use crate::input::text;
-use crate::make::{Make, UserData};
+use crate::make::{CapacityReservation, Make, Placement, SHARED, UserData};
 use crate::observed::{Device, Instance, InstanceState, Interface, Origin};
 use crate::time::Timestamp;
 
@@ -72,8 +72,43 @@ pub(in super::super) fn make(seen: &types::Instance, user_data: UserData) -> Res
         iam_instance_profile: profile_name(seen),
         security_groups: security_groups(seen),
         key_name: seen.key_name().filter(|name| !name.is_empty()).map(str::to_owned),
+        placement: placement(seen),
+        capacity_reservation: seen.capacity_reservation_specification().and_then(capacity_reservation),
         user_data,
     })
+}
+
+/// Reads the place of an instance.
+pub(in super::super) fn placement(seen: &types::Instance) -> Placement {
+    let Some(placement) = seen.placement() else { return Placement::default() };
+    Placement {
+        tenancy: tenancy(placement.tenancy()),
+        group: placement.group_name().filter(|name| !name.is_empty()).map(str::to_owned),
+    }
+}
+
+/// Reads a tenancy. A host that is shared is nothing special.
+pub(super) fn tenancy(seen: Option<&types::Tenancy>) -> Option<String> {
+    seen.map(types::Tenancy::as_str).filter(|word| !word.is_empty() && *word != SHARED).map(str::to_owned)
+}
+
+/// Reads the reservations that an instance was launched to use: any open one, if EC2 says nothing of them.
+fn capacity_reservation(seen: &types::CapacityReservationSpecificationResponse) -> Option<CapacityReservation> {
+    let target = seen.capacity_reservation_target();
+    reservation(
+        seen.capacity_reservation_preference(),
+        target.and_then(types::CapacityReservationTargetResponse::capacity_reservation_id),
+    )
+}
+
+/// Reads a reservation from a preference and the id of one.
+pub(super) fn reservation(
+    preference: Option<&types::CapacityReservationPreference>,
+    id: Option<&str>,
+) -> Option<CapacityReservation> {
+    let named = id.filter(|id| !id.is_empty()).map(|id| CapacityReservation::Named(id.to_owned()));
+    let is_avoided = preference == Some(&types::CapacityReservationPreference::None);
+    named.or(is_avoided.then_some(CapacityReservation::Avoided))
 }
 
 /// Reads the state of an instance.
