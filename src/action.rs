@@ -14,6 +14,7 @@ use crate::ids::{
     VolumeId, VolumeName, Zone,
 };
 use crate::make::{Make, UserData};
+use crate::observed::Image;
 use crate::spec::{ClusterSpec, EbsSettings, SlotSpec};
 
 mod claim;
@@ -169,6 +170,30 @@ pub struct Launch {
     /// volume behind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub goes_with_it: BTreeMap<String, Option<u32>>,
+    /// The root volume, where the file says how it is to be. It goes with the instance too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_volume: Option<RootVolume>,
+}
+
+/// A root volume that is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RootVolume {
+    /// The device that the image boots from, e.g. `/dev/xvda`.
+    pub device: String,
+    /// None where nobody knows how large the image's is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_gib: Option<u32>,
+    #[serde(flatten)]
+    pub ebs: EbsSettings,
+}
+
+impl RootVolume {
+    /// Specifies the root volume of an instance of that image, if the file says how it is to be.
+    pub fn of(spec: &ClusterSpec, image: &Image) -> Option<Self> {
+        let (wanted, device) = (spec.instance.root_volume.as_ref()?, image.root_device.clone()?);
+        Some(Self { device, size_gib: wanted.size_gib.or(image.root_size_gib()), ebs: wanted.ebs.clone() })
+    }
 }
 
 impl Launch {
@@ -189,6 +214,7 @@ impl Launch {
             volumes: BTreeMap::new(),
             address: slot.address,
             goes_with_it: BTreeMap::new(),
+            root_volume: None,
         }
     }
 }

@@ -31,6 +31,10 @@ pub struct Make {
     /// capacity of an instance came from says nothing of what it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_reservation: Option<CapacityReservation>,
+    /// The root volume as it was asked for, e.g. `30GiB gp3 encrypted`; none where it is as the image has it. Of an instance,
+    /// from the tag that its launch gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_volume: Option<String>,
     pub user_data: UserData,
 }
 
@@ -48,6 +52,9 @@ impl Make {
         ])];
         if !self.placement.is_left_open() {
             parts.push(serde_json::json!({ "placement": self.placement }));
+        }
+        if let Some(root_volume) = &self.root_volume {
+            parts.push(serde_json::json!({ "rootVolume": root_volume }));
         }
         let parts: String = parts.iter().map(ToString::to_string).collect();
         Generation::from(format!("v1-{}", digest(parts.as_bytes())))
@@ -130,6 +137,7 @@ pub enum Field {
     KeyName,
     Tenancy,
     PlacementGroup,
+    RootVolume,
     /// The place of the slot, which is no part of a make.
     Subnet,
     /// The slot's fixed address, which is no part of a make either.
@@ -141,7 +149,8 @@ pub enum Field {
 /// and nothing from what is left to EC2.
 pub fn differences(found: &Make, wanted: &Make) -> Vec<Drift> {
     let groups_matter = !wanted.security_groups.is_empty();
-    let user_data_is_known = found.user_data != UserData::Unknown;
+    let is_told_by_tags = found.user_data != UserData::Unknown; // so is the root volume
+    let root_volume = || drift(Field::RootVolume, &found.root_volume, &wanted.root_volume, or_image);
     let groups = || drift(Field::SecurityGroups, &found.security_groups, &wanted.security_groups, joined);
     let user_data = || drift(Field::UserData, &found.user_data, &wanted.user_data, ToString::to_string);
     let (found_at, wanted_at) = (&found.placement, &wanted.placement);
@@ -155,7 +164,8 @@ pub fn differences(found: &Make, wanted: &Make) -> Vec<Drift> {
         drift(Field::KeyName, &found.key_name, &wanted.key_name, or_none),
         wanted_at.tenancy.is_some().then(tenancy).flatten(),
         wanted_at.group.is_some().then(placement_group).flatten(),
-        user_data_is_known.then(user_data).flatten(),
+        is_told_by_tags.then(root_volume).flatten(),
+        is_told_by_tags.then(user_data).flatten(),
     ];
     all.into_iter().flatten().collect()
 }
@@ -167,6 +177,10 @@ pub fn drift<T: PartialEq>(field: Field, found: &T, wanted: &T, said: fn(&T) -> 
 
 fn or_none(value: &Option<String>) -> String {
     value.clone().unwrap_or_else(|| "none".to_owned())
+}
+
+fn or_image(value: &Option<String>) -> String {
+    value.clone().unwrap_or_else(|| "as the image has it".to_owned())
 }
 
 fn joined(names: &BTreeSet<String>) -> String {
@@ -193,6 +207,7 @@ impl fmt::Display for Field {
             Self::KeyName => "key name",
             Self::Tenancy => "tenancy",
             Self::PlacementGroup => "placement group",
+            Self::RootVolume => "root volume",
             Self::Subnet => "subnet",
             Self::Address => "address",
             Self::UserData => "user data",
@@ -219,6 +234,7 @@ mod tests {
             key_name: None,
             placement: Placement::default(),
             capacity_reservation: None,
+            root_volume: None,
             user_data: UserData::of(Some("#!/bin/sh\n")),
         }
     }
@@ -237,6 +253,7 @@ mod tests {
             key_name: Some("operations".to_owned()),
             placement: Placement::default(),
             capacity_reservation: None,
+            root_volume: None,
             user_data: UserData::Absent,
         };
         let digest = digest(b"#!/bin/sh\n");
@@ -270,6 +287,19 @@ mod tests {
         let reserved = Make { capacity_reservation: Some(CapacityReservation::Avoided), ..make() };
         assert_eq!(reserved.generation(), make().generation());
         assert_eq!(differing(reserved, &make()), [""; 0]);
+    }
+
+    #[test]
+    fn a_root_volume_differs_only_where_a_launch_has_told_of_it() {
+        let large = || Make { root_volume: Some("30GiB gp3".to_owned()), ..make() };
+        assert_eq!(differing(make(), &large()), ["root volume as the image has it → 30GiB gp3"]);
+        assert_eq!(differing(large(), &make()), ["root volume 30GiB gp3 → as the image has it"]);
+        assert_eq!(
+            differing(Make { user_data: UserData::Unknown, ..make() }, &large()),
+            [""; 0],
+            "somebody else's launch"
+        );
+        assert_ne!(make().generation(), large().generation());
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub mod words;
 
 pub use application::{ApplicationSpec, ConsulSpec, Lag, LeaderGoes, PruningGuard, Rules, Scheme};
 pub use cidr::Cidr;
-pub use ebs::EbsSettings;
+pub use ebs::{EbsSettings, RootVolumeSpec};
 pub use made::Made;
 pub use window::{Window, WindowKind};
 
@@ -112,6 +112,9 @@ pub struct InstanceSpec {
     /// The reservation that each next launch may use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity_reservation: Option<CapacityReservation>,
+    /// None where it is as the image has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_volume: Option<RootVolumeSpec>,
     /// The user data itself, read from `userDataFile` when the file was loaded.
     pub user_data: Option<String>,
     /// Tags beside our own. A difference is mended in place, and never replaces an instance.
@@ -293,7 +296,8 @@ impl ClusterSpec {
 
     /// Lists the KMS keys that the file names, as it names them.
     pub fn kms_keys(&self) -> impl Iterator<Item = &str> {
-        self.volumes.iter().filter_map(|volume| volume.ebs.kms_key.as_deref())
+        let root = self.instance.root_volume.iter().map(|root| &root.ebs);
+        self.volumes.iter().map(|volume| &volume.ebs).chain(root).filter_map(|ebs| ebs.kms_key.as_deref())
     }
 
     /// Finds the declared slot of that name.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::RootVolume;
 use crate::ids::{InstanceId, Owner, Token};
 use crate::make::Make;
 use crate::observed::Process;
@@ -50,6 +51,9 @@ pub struct NewTemplateVersion {
     pub make: Make,
     /// The user data itself, of which the make has the digest.
     pub user_data_text: Option<String>,
+    /// The root volume, where the file says how it is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_volume: Option<RootVolume>,
     /// The declared tags of instances.
     pub tags: BTreeMap<String, String>,
     pub owner: Owner,

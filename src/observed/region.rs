@@ -51,12 +51,20 @@ pub struct Image {
     /// `hermitcrab-guest` with the value `isolates-copies`.
     #[serde(default)]
     pub isolates_copies: bool,
+    /// The device that instances boot from, e.g. `/dev/xvda`; none where EC2 names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_device: Option<String>,
     /// The devices that the image fills by itself, that of its root volume among them, by name, e.g. `/dev/xvda`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub devices: BTreeMap<String, ImageDevice>,
 }
 
 impl Image {
+    /// Gives the size of the root volume that the image brings, in GiB.
+    pub fn root_size_gib(&self) -> Option<u32> {
+        self.devices.get(self.root_device.as_deref()?)?.size_gib
+    }
+
     /// Names the devices whose volumes would be left behind by every instance that is launched from the image.
     pub fn leaves_behind(&self) -> impl Iterator<Item = (&String, &ImageDevice)> {
         self.devices.iter().filter(|(_, device)| !device.delete_on_termination)

@@ -18,6 +18,8 @@ pub const GENERATION: &str = "hermitcrab:generation";
 pub const ATTEMPT: &str = "hermitcrab:attempt";
 /// A digest of an instance's user data.
 pub const USER_DATA: &str = "hermitcrab:user-data";
+/// The root volume that an instance was launched with, in words, where it is not as the image has it.
+pub const ROOT_VOLUME: &str = "hermitcrab:root-volume";
 /// The time at which an instance was retired.
 pub const RETIRED: &str = "hermitcrab:retired";
 /// The image that settled on a volume.

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::action::{CloudEffect, Effect, GroupEffect, NewTemplateVersion};
+use crate::action::{CloudEffect, Effect, GroupEffect, NewTemplateVersion, RootVolume};
 use crate::ids::{ImageId, InstanceId, Token};
 use crate::make::{Make, differences};
 use crate::observed::{
@@ -346,11 +346,13 @@ fn is_made_from(look: &Look<'_>, image: &ImageId, make: &Make) -> bool {
 fn new_version(look: &Look<'_>, template: &Template) -> NewTemplateVersion {
     let wanted = &look.spec.instance;
     let latest = template.latest.number.to_string();
+    let image = look.cloud.catalogue.images.get(&look.make.image);
     NewTemplateVersion {
         token: Token::of(&[&look.spec.name, &template.id, &look.generation, &latest]),
         template: template.id.clone(),
         make: look.make.clone(),
         user_data_text: wanted.user_data.clone(),
+        root_volume: image.and_then(|image| RootVolume::of(look.spec, image)),
         tags: wanted.tags.clone(),
         owner: look.seen.owner.clone(),
     }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::action::{ClaimEffect, CloudEffect, Effect, Launch};
+use crate::action::{ClaimEffect, CloudEffect, Effect, Launch, RootVolume};
 use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, Token};
 use crate::limits::Limits;
 use crate::make::Make;
 use crate::observed::{
-    AttachmentPhase, Claim, ClaimRecord, CloudView, Instance, InstanceState, Membership, Observation, Purpose, Reading,
-    Setback, Volume, VolumeState,
+    AttachmentPhase, Claim, ClaimRecord, CloudView, Image, Instance, InstanceState, Membership, Observation, Purpose,
+    Reading, Setback, Volume, VolumeState,
 };
 use crate::spec::{ClusterSpec, Rules};
 use crate::time::{Timestamp, after, elapsed};
@@ -255,14 +255,19 @@ impl<'a> Look<'a> {
     /// Specifies the launch that a claim asks for.
     pub fn launch(&self, slot: &SlotLook<'_>, claim: &Claim) -> Launch {
         let (owner, image) = (self.seen.owner.clone(), self.cloud.catalogue.images.get(&claim.image));
+        let root_volume = image.and_then(|image| RootVolume::of(self.spec, image));
         let launch = Launch {
             make: Make { image: claim.image.clone(), ..self.make.clone() },
             generation: claim.generation.clone(),
             attempt: claim.attempt,
             volumes: slot.named_volumes(),
             goes_with_it: image
-                .map(|image| image.leaves_behind().map(|(name, device)| (name.clone(), device.size_gib)).collect())
-                .unwrap_or_default(),
+                .into_iter()
+                .flat_map(Image::leaves_behind)
+                .filter(|(name, _)| root_volume.as_ref().is_none_or(|root| root.device != **name))
+                .map(|(name, device)| (name.clone(), device.size_gib))
+                .collect(),
+            root_volume,
             ..Launch::declared(self.spec, slot.spec, owner, Token::from(""))
         };
         launch.with_token(self.spec)

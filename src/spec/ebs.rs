@@ -1,6 +1,7 @@
 //! Settings of an EBS volume beside its size, and what EBS offers of them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,33 @@ pub struct EbsSettings {
     /// The KMS key that encrypts it, by its ARN or its id; the account's default one where none is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
+}
+
+/// The root volume of an instance, where it is not to be as the image has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RootVolumeSpec {
+    /// None where the image says how large it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_gib: Option<u32>,
+    #[serde(flatten)]
+    pub ebs: EbsSettings,
+}
+
+/// Writes it as the tag of an instance has it, e.g. `30GiB gp3 iops=6000 encrypted`.
+impl fmt::Display for RootVolumeSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let EbsSettings { volume_type, iops, throughput, encrypted, kms_key } = &self.ebs;
+        let parts = [
+            self.size_gib.map(|size| format!("{size}GiB")),
+            Some(volume_type.clone()),
+            iops.map(|iops| format!("iops={iops}")),
+            throughput.map(|throughput| format!("throughput={throughput}")),
+            encrypted.then(|| "encrypted".to_owned()),
+            kms_key.as_ref().map(|key| format!("kmsKey={key}")),
+        ];
+        f.pad(&parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    }
 }
 
 /// Everything that EBS offers of one type of volume;
@@ -138,6 +166,13 @@ impl EbsSettings {
         let key = (self.kms_key.is_some() && !self.encrypted).then_some(Objection::KeyWithoutEncryption);
         let all = [size, self.iops_objection(offer, size_gib), self.throughput_objection(offer), key];
         all.into_iter().flatten().collect()
+    }
+
+    /// Lists the reasons for which EBS would make no such volume, however large it is.
+    pub fn objections_at_any_size(&self) -> Vec<Objection> {
+        let of_size =
+            |objection: &Objection| matches!(objection, Objection::Size { .. } | Objection::IopsForSize { .. });
+        self.objections(u32::MAX).into_iter().filter(|objection| !of_size(objection)).collect()
     }
 
     fn iops_objection(&self, offer: &Offer, size_gib: u32) -> Option<Objection> {

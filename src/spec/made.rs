@@ -60,6 +60,7 @@ fn make(instance: &InstanceSpec, image: &ImageId) -> Make {
         key_name: instance.key_name.clone(),
         placement: instance.placement.clone(),
         capacity_reservation: instance.capacity_reservation.clone(),
+        root_volume: instance.root_volume.as_ref().map(ToString::to_string),
         user_data: UserData::of(instance.user_data.as_deref()),
     }
 }

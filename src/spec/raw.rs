@@ -174,6 +174,10 @@ pub struct Instance {
     #[serde(default)]
     #[schemars(with = "String", extend("pattern" = "^(none|open|cr-[0-9a-f]{8,17})$"))]
     pub capacity_reservation: Text,
+    /// The root volume, which is made with each instance and goes with it. Left out, it is as the image has it.
+    #[serde(default)]
+    #[schemars(with = "RootVolume")]
+    pub root_volume: Option<RootVolume>,
     /// A file with the user data, relative to this file; at most 16 KiB.
     #[serde(default)]
     #[schemars(with = "String")]
@@ -182,6 +186,37 @@ pub struct Instance {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub tags: Option<BTreeMap<String, Spanned>>,
+}
+
+/// The root volume of every instance.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct RootVolume {
+    /// The size in binary units, not below the image's, e.g. `30GiB`. Left out, it is the image's.
+    #[serde(default)]
+    #[schemars(with = "String", extend("pattern" = "^[0-9]+(GiB|TiB)$"))]
+    pub size: Text,
+    /// The volume type.
+    #[serde(default, rename = "type")]
+    #[schemars(with = "String", extend("enum" = ["gp3", "gp2", "io1", "io2", "standard"], "default" = "gp3"))]
+    pub volume_type: Text,
+    /// The I/O operations a second: for gp3, where 3000 are had anyway, and always for io1 and io2.
+    #[serde(default)]
+    #[schemars(with = "u32", extend("minimum" = 100, "maximum" = 256_000))]
+    pub iops: Text,
+    /// The throughput in MiB/s, for gp3, where 125 is had anyway.
+    #[serde(default)]
+    #[schemars(with = "u32", extend("minimum" = 125, "maximum" = 2_000))]
+    pub throughput: Text,
+    /// Encrypt, with the account's default key for EBS if no other is named. `false` leaves it to the image and the account.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = true))]
+    pub encrypted: Text,
+    /// The KMS key to encrypt with, by its ARN or its id. No alias: it could be another key tomorrow.
+    #[serde(default)]
+    #[schemars(with = "String", extend("pattern" = KMS_KEY))]
+    pub kms_key: Text,
 }
 
 /// The place of the instances among EC2's hosts.

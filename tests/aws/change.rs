@@ -93,6 +93,7 @@ impl Stage {
             attempt: Attempt(4),
             volumes: [("data".into(), VolumeId::from(DATA))].into(),
             goes_with_it: std::collections::BTreeMap::new(),
+            root_volume: None,
         }
     }
 }

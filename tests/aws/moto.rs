@@ -93,6 +93,7 @@ impl Stage {
             attempt: Attempt(attempt),
             volumes: [("data".into(), volume.clone())].into(),
             goes_with_it: std::collections::BTreeMap::new(),
+            root_volume: None,
         }
     }
 }

@@ -228,6 +228,7 @@ fn group_effects() -> Vec<(GroupEffect, Change)> {
         template: "lt-1".to_owned(),
         make: spec().make(),
         user_data_text: None,
+        root_volume: None,
         tags: BTreeMap::new(),
         owner: owner(),
     };

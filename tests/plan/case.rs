@@ -14,7 +14,7 @@ use hermitcrab::plan::Goal;
 use hermitcrab::spec::load::check;
 use hermitcrab::spec::{
     ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Original, Rehearsal,
-    Rollout, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
+    Rollout, RootVolumeSpec, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
 };
 use hermitcrab::time::{Timestamp, after, before};
 use serde::Deserialize;
@@ -88,6 +88,7 @@ pub struct Desired {
     account: Option<String>,
     instance_type: Option<String>,
     placement: Placement,
+    root_volume: Option<RootVolumeSpec>,
     capacity_reservation: Option<CapacityReservation>,
     tags: BTreeMap<String, String>,
     snapshot: bool,
@@ -165,6 +166,7 @@ impl Desired {
                 security_groups: ["sg-1".to_owned()].into(),
                 tags: self.tags.clone(),
                 placement: self.placement.clone(),
+                root_volume: self.root_volume.clone(),
                 capacity_reservation: self.capacity_reservation.clone(),
                 ..declared.instance
             },

@@ -415,6 +415,7 @@ impl World {
                     state: read(json!(state)),
                     architecture: architecture.into(),
                     isolates_copies: self.things.contains_key("ourGuest"),
+                    root_device: (self.things.get("rootless") != Some(&json!(id))).then(|| "/dev/xvda".to_owned()),
                     devices: self.image_devices(id),
                 },
             )

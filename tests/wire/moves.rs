@@ -59,6 +59,40 @@ fn an_instance_is_where_its_launch_has_placed_it() {
 }
 
 #[test]
+fn a_root_volume_is_as_its_launch_asks_for_and_no_smaller_than_the_image() {
+    const EBS: &str = "BlockDeviceMapping.1.Ebs";
+    let mapped = |settings: &[(&str, &str)]| -> Vec<(String, String)> {
+        let device = ("BlockDeviceMapping.1.DeviceName".to_owned(), "/dev/xvda".to_owned());
+        let ends = (format!("{EBS}.DeleteOnTermination"), "true".to_owned());
+        let settings = settings.iter().map(|(name, value)| (format!("{EBS}.{name}"), (*value).to_owned()));
+        let plain = LAUNCH.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        plain.chain([device, ends]).chain(settings).collect()
+    };
+    fn borrowed(fields: &[(String, String)]) -> Vec<(&str, &str)> {
+        fields.iter().map(|(name, value)| (&**name, &**value)).collect()
+    }
+    let shown = |settings: &[(&str, &str)]| {
+        let stage = Stage::new();
+        let id = stage.one("RunInstances", &borrowed(&mapped(settings)), "instanceId");
+        let at = [("Filter.1.Name", "attachment.instance-id"), ("Filter.1.Value.1", &*id)];
+        let (_, text) = stage.ask("DescribeVolumes", &at);
+        ["size", "volumeType", "iops", "throughput", "encrypted", "deleteOnTermination"]
+            .map(|name| texts(&text, name).concat())
+    };
+    assert_eq!(shown(&[]), ["8", "gp3", "3000", "125", "false", "true"]);
+    let asked = [("VolumeSize", "30"), ("VolumeType", "gp3"), ("Iops", "6000"), ("Encrypted", "true")];
+    assert_eq!(shown(&asked), ["30", "gp3", "6000", "125", "true", "true"]);
+    for (settings, code) in [
+        (&[("VolumeSize", "4"), ("VolumeType", "gp3")][..], "InvalidBlockDeviceMapping"),
+        (&[("VolumeSize", "8"), ("VolumeType", "io1")], "MissingParameter"),
+        (&[("VolumeType", "io1"), ("Iops", "401")], "InvalidParameterValue"),
+    ] {
+        let refused = Stage::new().refusal("RunInstances", &borrowed(&mapped(settings)));
+        assert_eq!(refused, (400, code.to_owned()), "{settings:?}");
+    }
+}
+
+#[test]
 fn a_volume_is_made_as_it_is_asked_for_and_shown_so() {
     let stage = Stage::new();
     let plain = [("AvailabilityZone", "us-east-1a"), ("Size", "10")];

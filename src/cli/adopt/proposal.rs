@@ -177,7 +177,7 @@ fn lost(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Vec<Strin
     let volumes = candidate.volumes.iter().filter(|volume| !is_declared(volume)).map(|volume| {
         let CandidateVolume { id, device, size_gib, .. } = volume;
         match volume.is_root {
-            true => format!("the root volume ({size_gib} GiB) is not kept: the next one is as the image has it"),
+            true => format!("the root volume ({size_gib} GiB) is not kept: the next one is as {} has it", of_root(spec)),
             false => format!(
                 "{id} ({size_gib} GiB) at {device} is not declared: nothing is replaced before it is declared or detached"
             ),
@@ -194,6 +194,11 @@ fn lost(spec: &ClusterSpec, slot: &SlotSpec, candidate: &Candidate) -> Vec<Strin
         .iter()
         .map(|call| format!("the instance is protected from being {call}: turn that off, or nothing is replaced"));
     volumes.chain(beyond).chain(left).chain(protected).collect()
+}
+
+/// Names what says how a root volume is.
+fn of_root(spec: &ClusterSpec) -> &'static str {
+    if spec.instance.root_volume.is_some() { "the file" } else { "the image" }
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use crate::ids::{Attempt, SlotName};
 use crate::observed::tags;
 
 pub use crate::observed::tags::{
-    ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GUEST, IMAGE, ISOLATES_COPIES, OWNER, REJECTED, RETIRED, SLOT,
-    USER_DATA, VOLUME,
+    ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GUEST, IMAGE, ISOLATES_COPIES, OWNER, REJECTED, RETIRED,
+    ROOT_VOLUME, SLOT, USER_DATA, VOLUME,
 };
 pub(super) use crate::observed::tags::{GROUP, place, slots, volume_of_guest};
 

@@ -12,6 +12,7 @@ use super::question::{Finding, Question, finding, listed};
 pub(super) fn image_unavailable(q: &Question<'_, '_>) -> Finding {
     let old = q.slot.live().filter(|instance| q.slot.all_on(q.look, &instance.id)).map(|instance| &instance.make.image);
     let fault = [q.image].into_iter().chain(old).find_map(|image| Some((image, fault_of(q.look, image)?)));
+    let fault = fault.or_else(|| Some((q.image, root_fault(q.look, q.image)?)));
     let value =
         fault.as_ref().map_or_else(|| format!("{} is available", q.image), |(image, why)| format!("{image} {why}"));
     let hazard = fault.map(|(image, why)| Hazard::ImageUnavailable { image: image.clone(), why });
@@ -29,6 +30,21 @@ fn fault_of(look: &Look<'_>, id: &ImageId) -> Option<String> {
     let runs = look.cloud.catalogue.instance_types.get(instance_type)?;
     (!runs.contains(&image.architecture))
         .then(|| format!("is for {}, and {instance_type} runs {}", image.architecture, listed(runs)))
+}
+
+/// Finds why an instance of that image cannot have the root volume that the file wants.
+fn root_fault(look: &Look<'_>, id: &ImageId) -> Option<String> {
+    let (wanted, image) = (look.spec.instance.root_volume.as_ref()?, look.cloud.catalogue.images.get(id)?);
+    if image.root_device.is_none() {
+        return Some("names no device that it boots from, and the file says how that volume is to be".to_owned());
+    }
+    let least = image.root_size_gib();
+    let size = wanted.size_gib.or(least)?;
+    if let Some(least) = least.filter(|least| size < *least) {
+        return Some(format!("has a root volume of {least} GiB, and the file wants {size} GiB"));
+    }
+    let is_refused = !wanted.ebs.objections(size).is_empty();
+    is_refused.then(|| format!("has a root volume of {size} GiB, which is too small for `{wanted}`"))
 }
 
 pub(super) fn not_owned(q: &Question<'_, '_>) -> Finding {

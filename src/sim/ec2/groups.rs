@@ -232,5 +232,6 @@ fn launch_of(make: &Make, zone: &Zone, subnet: &str) -> Launch {
         volumes: BTreeMap::new(),
         address: None,
         goes_with_it: BTreeMap::new(),
+        root_volume: None,
     }
 }

@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::region::{Fresh, Region};
+use super::volumes::{refusal_of, shown};
+use crate::action::RootVolume;
 use crate::ids::{ImageId, InstanceId, VolumeId};
 use crate::observed::{Device, Image, ImageDevice, ImageState};
+use crate::ports::ErrorKind;
+use crate::sim::words::Refusal;
+use crate::spec::EbsSettings;
 
 /// The device of an image's root volume, which is none of those that an instance shows here.
 const ROOT: &str = "/dev/xvda";
@@ -26,9 +31,40 @@ impl Region {
             state: ImageState::Available,
             architecture: "x86_64".to_owned(),
             isolates_copies: true,
-            devices: self.image_devices.get(image).cloned().unwrap_or_default(),
+            root_device: Some(ROOT.to_owned()),
+            devices: self.devices_of(image),
         };
         self.images.keys().map(|image| (image.clone(), described(image))).collect()
+    }
+
+    fn devices_of(&self, image: &ImageId) -> BTreeMap<String, ImageDevice> {
+        let root = ImageDevice { delete_on_termination: true, size_gib: Some(SIZE_GIB) };
+        let mapped = self.image_devices.get(image).cloned().unwrap_or_default();
+        [(ROOT.to_owned(), root)].into_iter().chain(mapped).collect()
+    }
+
+    /// Refuses a root volume that is smaller than the image's, or that EBS does not offer.
+    pub(super) fn can_have_root(&self, root: &RootVolume) -> Result<(), Refusal> {
+        let size = root.size_gib.unwrap_or(SIZE_GIB);
+        if size < SIZE_GIB {
+            let text = format!(
+                "InvalidBlockDeviceMapping: Volume of size {size}GB is smaller than snapshot, expect size >= {SIZE_GIB}GB"
+            );
+            return Err(Refusal::new(ErrorKind::Invalid, text));
+        }
+        match root.ebs.objections(size).first() {
+            Some(objection) => Err(Refusal::new(ErrorKind::Invalid, refusal_of(*objection, &root.ebs, size))),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the size in GiB and the settings of an instance's root volume, as EBS shows them.
+    pub fn root_shown(&self, id: &InstanceId) -> (u32, EbsSettings) {
+        let asked = self.launched.values().find(|spent| spent.made == *id);
+        let asked = asked.and_then(|spent| spent.request.root_volume.as_ref());
+        let size = asked.and_then(|root| root.size_gib).unwrap_or(SIZE_GIB);
+        let plain = EbsSettings { encrypted: false, ..EbsSettings::plain("gp3") };
+        (size, shown(asked.map_or(&plain, |root| &root.ebs), size))
     }
 
     /// Gives a new instance the volumes that its image brings, but for the root volume.

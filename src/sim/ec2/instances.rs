@@ -165,6 +165,7 @@ impl Region {
         if !self.images.contains_key(&launch.make.image) {
             return Err(Refusal::new(ErrorKind::NotFound, "InvalidAMIID.NotFound"));
         }
+        launch.root_volume.iter().try_for_each(|root| self.can_have_root(root))?;
         self.has_capacity(&launch.zone)?;
         if self.subnet(&launch.subnet).free == 0 {
             return Err(Refusal::new(ErrorKind::NoCapacity, "InsufficientFreeAddressesInSubnet"));

@@ -289,7 +289,7 @@ impl Disk {
 const GP2_IOPS: [u32; 3] = [3, 100, 16_000];
 
 /// Fills in what EBS shows where nothing was asked for.
-fn shown(asked: &EbsSettings, size_gib: u32) -> EbsSettings {
+pub(super) fn shown(asked: &EbsSettings, size_gib: u32) -> EbsSettings {
     let offer = asked.offer();
     let [per_gib, least, most] = GP2_IOPS;
     let by_size = || (asked.volume_type == "gp2").then(|| (per_gib * size_gib).clamp(least, most));
@@ -303,7 +303,7 @@ fn shown(asked: &EbsSettings, size_gib: u32) -> EbsSettings {
 }
 
 /// Words an objection as EC2 does, behind its code.
-fn refusal_of(objection: Objection, asked: &EbsSettings, size_gib: u32) -> String {
+pub(super) fn refusal_of(objection: Objection, asked: &EbsSettings, size_gib: u32) -> String {
     let kind = &asked.volume_type;
     let iops = asked.iops.unwrap_or_default();
     match objection {

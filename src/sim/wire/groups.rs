@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::asked::Asked;
+use super::launch;
 use super::params::Params;
 use super::placement;
 use super::problem::Problem;
@@ -14,7 +15,7 @@ use super::xml::Xml;
 use crate::action::{CloudEffect, GroupEffect, NewTemplateVersion};
 use crate::ids::{ClusterName, ImageId, InstanceId, Owner, Token};
 use crate::make::{Make, UserData};
-use crate::observed::tags::OWNER;
+use crate::observed::tags::{OWNER, ROOT_VOLUME};
 use crate::observed::{Group, Launches, Lifecycle, Process};
 use crate::sim::ec2::Bucket;
 
@@ -274,6 +275,9 @@ fn template_version(id: &str, number: u64, make: &Make, account: &str) -> Vec<Xm
     data.extend(make.iam_instance_profile.iter().map(|name| Xml::group("iamInstanceProfile", [arn(name)])));
     data.extend(make.key_name.iter().map(|name| Xml::text("keyName", name)));
     data.push(Xml::group("placement", placement::written(&make.placement)));
+    let root = make.root_volume.iter().map(|root| (ROOT_VOLUME.to_owned(), root.clone())).collect();
+    let tagged = vec![Xml::text("resourceType", "instance"), tags::set(&root)];
+    data.push(Xml::set("tagSpecificationSet", (!root.is_empty()).then_some(tagged)));
     data.push(placement::reservation_written(make.capacity_reservation.as_ref()));
     vec![
         Xml::text("launchTemplateId", id),
@@ -317,13 +321,20 @@ fn new_version(params: &Params) -> Result<NewTemplateVersion, Problem> {
         key_name: data.take("KeyName"),
         placement: placement::read(&data)?,
         capacity_reservation: placement::reservation(&data)?,
+        root_volume: tags::name(&tags, ROOT_VOLUME),
         user_data: UserData::of(text.as_deref()),
+    };
+    let root_volume = match &data.entries("BlockDeviceMapping")[..] {
+        [] => None,
+        [root] => Some(launch::root_volume(root.required("DeviceName")?, &root.below("Ebs"))?),
+        _ => return Err(Problem::new("UnsupportedOperation", "A template of the simulated world maps one volume")),
     };
     Ok(NewTemplateVersion {
         token: Token::from(params.text("ClientToken")),
         template: params.required("LaunchTemplateId")?,
         make,
         user_data_text: text,
+        root_volume,
         owner: tags::name(&tags, OWNER).unwrap_or_else(|| Owner::from("")),
         tags: tags::others(&tags),
     })

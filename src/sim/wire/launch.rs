@@ -7,19 +7,22 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::asked::Asked;
 use super::facts::is_type;
-use super::instances;
+use super::instances::{self, ROOT_DEVICE};
 use super::params::Params;
 use super::placement;
 use super::problem::Problem;
 use super::tags::{self, Tags};
 use super::xml::Xml;
-use crate::action::{CloudEffect, Launch};
+use crate::action::{CloudEffect, Launch, RootVolume};
 use crate::ids::{Generation, ImageId, Owner, Token, Zone};
 use crate::make::{Make, UserData};
-use crate::observed::tags::{GENERATION, OWNER, USER_DATA};
+use crate::observed::tags::{GENERATION, OWNER, ROOT_VOLUME, USER_DATA};
 use crate::ports::Outcome;
 use crate::sim::ec2::{Bucket, architecture};
+use crate::spec::EbsSettings;
 
+/// The type of the root volume that every image has.
+const PLAIN_ROOT: &str = "gp3";
 /// As many bytes as user data may have.
 const USER_DATA_LIMIT: usize = 16_384;
 
@@ -67,10 +70,15 @@ fn read(params: &Params, tags: &Tags) -> Result<Launch, Problem> {
     }
     let text = user_data(params)?;
     let tagged = tags::name::<String>(tags, USER_DATA).map(UserData::Digest);
+    let (goes_with_it, root_volume) = mappings(params)?;
     Ok(Launch {
         token: Token::from(params.text("ClientToken")),
         slot: tags::slot(tags),
-        make: Make { user_data: tagged.unwrap_or_else(|| UserData::of(text.as_deref())), ..make(params)? },
+        make: Make {
+            root_volume: tags::name(tags, ROOT_VOLUME),
+            user_data: tagged.unwrap_or_else(|| UserData::of(text.as_deref())),
+            ..make(params)?
+        },
         user_data_text: text,
         zone: Zone::from(""),
         subnet: params.required("SubnetId")?,
@@ -81,7 +89,8 @@ fn read(params: &Params, tags: &Tags) -> Result<Launch, Problem> {
         attempt: tags::attempt(tags),
         volumes: tags::volumes_of_guest(tags),
         address: None,
-        goes_with_it: goes_with_it(params)?,
+        goes_with_it,
+        root_volume,
     })
 }
 
@@ -105,6 +114,7 @@ fn make(params: &Params) -> Result<Make, Problem> {
         key_name: params.take("KeyName"),
         placement: placement::read(params)?,
         capacity_reservation: placement::reservation(params)?,
+        root_volume: None,
         user_data: UserData::Absent,
     })
 }
@@ -120,17 +130,40 @@ fn user_data(params: &Params) -> Result<Option<String>, Problem> {
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Reads the devices whose volumes end with the instance.
-fn goes_with_it(params: &Params) -> Result<BTreeMap<String, Option<u32>>, Problem> {
-    let mut devices = BTreeMap::new();
+/// Devices whose volumes end with the instance, each with its size, and the root volume that is asked for.
+type Mappings = (BTreeMap<String, Option<u32>>, Option<RootVolume>);
+
+/// Reads the devices whose volumes end with the instance, and the root volume where it is not to be as the image has it.
+fn mappings(params: &Params) -> Result<Mappings, Problem> {
+    let (mut devices, mut root) = (BTreeMap::new(), None);
     for mapping in params.entries("BlockDeviceMapping") {
         let (device, ebs) = (mapping.required("DeviceName")?, mapping.below("Ebs"));
-        let size = ebs.parsed("VolumeSize")?;
-        if ebs.flag("DeleteOnTermination")? == Some(true) {
-            devices.insert(device, size);
+        let ends_with_it = ebs.flag("DeleteOnTermination")? == Some(true);
+        if device == ROOT_DEVICE && ends_with_it {
+            root = Some(root_volume(device, &ebs)?);
+        } else if ends_with_it {
+            devices.insert(device, ebs.parsed("VolumeSize")?);
         }
     }
-    Ok(devices)
+    // EC2 deletes the root volume with the instance anyway, unless the image says otherwise.
+    let is_plain = |root: &RootVolume| root.ebs == EbsSettings { encrypted: false, ..EbsSettings::plain(PLAIN_ROOT) };
+    if let Some(plain) = root.take_if(|root| is_plain(root) && root.size_gib.is_none()) {
+        devices.insert(plain.device, None);
+    }
+    Ok((devices, root))
+}
+
+/// Reads a root volume, which ends with its instance.
+pub fn root_volume(device: String, ebs: &Params) -> Result<RootVolume, Problem> {
+    ebs.flag("DeleteOnTermination")?;
+    let settings = EbsSettings {
+        volume_type: ebs.take("VolumeType").unwrap_or_else(|| PLAIN_ROOT.to_owned()),
+        iops: ebs.parsed("Iops")?,
+        throughput: ebs.parsed("Throughput")?,
+        encrypted: ebs.flag("Encrypted")?.unwrap_or(false),
+        kms_key: ebs.take("KmsKeyId"),
+    };
+    Ok(RootVolume { device, size_gib: ebs.parsed("VolumeSize")?, ebs: settings })
 }
 
 /// Reads what has no effect in the simulated world. Other values than those of a plain launch are not known to it.

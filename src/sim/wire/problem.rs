@@ -22,7 +22,7 @@ const STATUSES: [(u16, &[&str]); 5] = [
 ];
 
 /// Codes that the world's own refusals begin with, and that EC2 has.
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "RequestLimitExceeded",
     "InvalidInstanceID.NotFound",
     "InvalidVolume.NotFound",
@@ -38,6 +38,7 @@ const KNOWN: [&str; 17] = [
     "IdempotentParameterMismatch",
     "InvalidParameterCombination",
     "InvalidParameterDependency",
+    "InvalidBlockDeviceMapping",
     "MissingParameter",
     "UnknownVolumeType",
 ];

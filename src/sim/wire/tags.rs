@@ -9,8 +9,8 @@ use super::xml::Xml;
 use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeId, VolumeName};
 use crate::make::UserData;
 use crate::observed::tags::{
-    ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GROUP, IMAGE, OWNER, REJECTED, RETIRED, SLOT, USER_DATA, VOLUME,
-    place, slots, volume_of_guest,
+    ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GROUP, IMAGE, OWNER, REJECTED, RETIRED, ROOT_VOLUME, SLOT,
+    USER_DATA, VOLUME, place, slots, volume_of_guest,
 };
 pub use crate::observed::tags::{others, slots_in};
 use crate::observed::{Instance, Origin, Settled, Snapshot, SnapshotPurpose, Volume};
@@ -108,6 +108,7 @@ pub fn of_instance(cluster: &ClusterName, seen: &Instance, machine: Option<&Mach
         tags.extend(generation.iter().map(|generation| (GENERATION.to_owned(), generation.to_string())));
         tags.extend(seen.make.user_data.digest().map(|digest| (USER_DATA.to_owned(), digest.clone())));
     }
+    tags.extend(seen.make.root_volume.iter().map(|root| (ROOT_VOLUME.to_owned(), root.clone())));
     tags.extend(seen.fixed_address.map(|address| (ADDRESS.to_owned(), address.to_string())));
     if seen.retired {
         tags.entry(RETIRED.to_owned()).or_insert_with(|| clock(seen.state_since));
@@ -126,6 +127,7 @@ pub fn onto_instance(tags: &Tags, machine: &mut Machine) {
         (None, _) => UserData::Unknown,
         (Some(_), digest) => UserData::tagged(digest),
     };
+    seen.make.root_volume = name(tags, ROOT_VOLUME);
     seen.origin = Origin::of(generation, attempt(tags));
     (seen.slot, seen.owner, seen.retired) = (slot(tags), name(tags, OWNER), tags.contains_key(RETIRED));
     seen.fixed_address = said(tags, ADDRESS).and_then(|address| address.parse().ok());

@@ -142,18 +142,22 @@ fn root(asked: &Asked, shown: &instances::Shown) -> Option<Listed> {
     let seen = shown.machine.as_ref().map(|machine| &machine.seen).filter(|seen| seen.state.is_live())?;
     let (id, since) = (tags::root_of(&seen.id), asked.face.written(seen.launched_at));
     let tags = asked.notes.tags_of(&id);
-    let xml = vec![
+    let (size, ebs) = asked.state.region.root_shown(&seen.id);
+    let mut xml = vec![
         Xml::text("volumeId", &id),
-        Xml::text("size", 8),
+        Xml::text("size", size),
         Xml::text("availabilityZone", &seen.zone),
         Xml::text("status", "in-use"),
         Xml::text("createTime", &since),
-        Xml::text("volumeType", "gp3"),
-        Xml::text("encrypted", false),
+        Xml::text("volumeType", &ebs.volume_type),
+        Xml::text("encrypted", ebs.encrypted),
         Xml::text("multiAttachEnabled", false),
         Xml::set("attachmentSet", [attachment(&id, &seen.id, ROOT_DEVICE, "attached", &since, true)]),
         tags::set(&tags),
     ];
+    xml.extend(ebs.iops.map(|iops| Xml::text("iops", iops)));
+    xml.extend(ebs.throughput.map(|throughput| Xml::text("throughput", throughput)));
+    xml.extend(ebs.encrypted.then(|| Xml::text("kmsKeyId", key_of(asked, &seen.zone, ebs.kms_key.as_deref()))));
     let facts = vec![
         ("volume-id", id.clone()),
         ("status", "in-use".to_owned()),

@@ -24,8 +24,8 @@ pub struct WrittenEbs<'t> {
 }
 
 impl Meaning<'_, '_> {
-    /// Says how large a volume is to be and what else is asked of EBS, if EBS would make it.
-    pub fn ebs(&mut self, raw: &WrittenEbs<'_>, region: Option<&str>) -> Option<(u32, EbsSettings)> {
+    /// Says how large a volume is to be, where the file says it, and what else is asked of EBS, if EBS would make it.
+    pub fn ebs(&mut self, raw: &WrittenEbs<'_>, region: Option<&str>) -> Option<(Option<u32>, EbsSettings)> {
         let size_gib = self.quantity(raw.size, quantity::size_gib, "size");
         let before = self.report.count();
         let settings = EbsSettings {
@@ -38,9 +38,9 @@ impl Meaning<'_, '_> {
         if self.report.count() > before {
             return None;
         }
-        let size_gib = size_gib?;
-        for objection in settings.objections(size_gib) {
-            self.object(raw, &settings.volume_type, size_gib, objection);
+        let objections = size_gib.map_or_else(|| settings.objections_at_any_size(), |size| settings.objections(size));
+        for objection in objections {
+            self.object(raw, &settings.volume_type, size_gib.unwrap_or_default(), objection);
         }
         if self.report.count() > before {
             return None;
@@ -120,10 +120,10 @@ impl Meaning<'_, '_> {
         self.report.error(at.as_ref().map(bytes), message).hint(hint);
     }
 
-    fn warn_of_much(&mut self, raw: &WrittenEbs<'_>, settings: &EbsSettings, size_gib: u32) {
+    fn warn_of_much(&mut self, raw: &WrittenEbs<'_>, settings: &EbsSettings, size_gib: Option<u32>) {
         let is_gp3 = settings.volume_type == OFFERS[0].volume_type;
         let iops = settings.iops.filter(|_| is_gp3); // the others have always had more
-        let asked = [(raw.size, Some(size_gib)), (raw.iops, iops), (raw.throughput, settings.throughput)];
+        let asked = [(raw.size, size_gib), (raw.iops, iops), (raw.throughput, settings.throughput)];
         for ((text, value), (what, most, hint)) in asked.into_iter().zip(COMMON) {
             if value.is_some_and(|value| value > most) {
                 let message = format!("so {what} has not always been offered");

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ebs::WrittenEbs;
 use super::meaning::{Meaning, bytes};
 use super::names;
 use super::tags::Bearer;
 use crate::make::{CapacityReservation, Placement, SHARED};
-use crate::spec::InstanceSpec;
 use crate::spec::raw::{self, Spanned, Text};
+use crate::spec::{InstanceSpec, RootVolumeSpec};
 
 /// The tenancy of an instance on a host of this account alone, in EC2's word.
 const DEDICATED: &str = "dedicated";
@@ -16,7 +17,12 @@ const MOST_GROUPS: usize = 16;
 
 impl Meaning<'_, '_> {
     /// Says what `instance` means.
-    pub fn instance(&mut self, raw: &raw::Instance, shared: &BTreeMap<String, String>) -> Option<InstanceSpec> {
+    pub fn instance(
+        &mut self,
+        raw: &raw::Instance,
+        region: Option<&str>,
+        shared: &BTreeMap<String, String>,
+    ) -> Option<InstanceSpec> {
         let is_type = |text: &str| {
             text.split_once('.').is_some_and(|(family, size)| names::is_id(family, "") && names::is_id(size, ""))
         };
@@ -38,6 +44,7 @@ impl Meaning<'_, '_> {
         let before = self.report.count();
         let placement = raw.placement.as_ref().map(|raw| self.placement(raw)).unwrap_or_default();
         let capacity_reservation = self.capacity_reservation(&raw.capacity_reservation);
+        let root_volume = raw.root_volume.as_ref().and_then(|raw| self.root_volume(raw, region));
         if self.report.count() > before {
             return None;
         }
@@ -48,6 +55,7 @@ impl Meaning<'_, '_> {
             key_name,
             placement,
             capacity_reservation,
+            root_volume,
             user_data,
             tags: tags?,
         })
@@ -79,6 +87,18 @@ impl Meaning<'_, '_> {
             |name| format!("`{name}` is no name of a key pair"),
             |_| "a name has 1 to 255 ASCII characters, and no space at its ends".to_owned(),
         )
+    }
+
+    fn root_volume(&mut self, raw: &raw::RootVolume, region: Option<&str>) -> Option<RootVolumeSpec> {
+        let settings = WrittenEbs {
+            size: &raw.size,
+            volume_type: &raw.volume_type,
+            iops: &raw.iops,
+            throughput: &raw.throughput,
+            encrypted: &raw.encrypted,
+            kms_key: &raw.kms_key,
+        };
+        self.ebs(&settings, region).map(|(size_gib, ebs)| RootVolumeSpec { size_gib, ebs })
     }
 
     fn placement(&mut self, raw: &raw::Placement) -> Placement {

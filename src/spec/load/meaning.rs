@@ -39,7 +39,7 @@ pub(super) fn of(
     let application = written.meant(&mut meaning);
     let tags = meaning.tags(&["spec", "tags"], &spec.tags, Bearer::Instances);
     let shared = tags.clone().unwrap_or_default();
-    let instance = meaning.instance(&spec.instance.unwrap_or_default(), &shared);
+    let instance = meaning.instance(&spec.instance.unwrap_or_default(), region.as_deref(), &shared);
     *user_data = instance.as_ref().and_then(|instance| instance.user_data.clone());
     let written_capacity = spec.capacity.unwrap_or_default();
     let capacity = meaning.capacity(&written_capacity);

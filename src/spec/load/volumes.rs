@@ -65,7 +65,7 @@ impl Meaning<'_, '_> {
         Some(VolumeSpec {
             name: VolumeName::from(name?),
             device: device?,
-            size_gib: size_gib?,
+            size_gib: size_gib.flatten()?,
             ebs: ebs?,
             tags: tags?,
             snapshot_before_replace: boolean(&raw.snapshot_before_replace, false),

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use aws_sdk_autoscaling::types::{LaunchTemplateSpecification, Tag};
 use aws_sdk_ec2::types::{
     CapacityReservationPreference, CapacityReservationTarget, HttpTokensState, InstanceType,
-    LaunchTemplateCapacityReservationSpecificationRequest,
-    LaunchTemplateIamInstanceProfileSpecificationRequest as Profile, LaunchTemplateInstanceMetadataEndpointState,
-    LaunchTemplateInstanceMetadataOptionsRequest as Metadata, LaunchTemplateInstanceMetadataTagsState,
-    LaunchTemplatePlacementRequest, LaunchTemplateTagSpecificationRequest, RequestLaunchTemplateData, ResourceType,
-    ShutdownBehavior, Tenancy,
+    LaunchTemplateBlockDeviceMappingRequest, LaunchTemplateCapacityReservationSpecificationRequest,
+    LaunchTemplateEbsBlockDeviceRequest, LaunchTemplateIamInstanceProfileSpecificationRequest as Profile,
+    LaunchTemplateInstanceMetadataEndpointState, LaunchTemplateInstanceMetadataOptionsRequest as Metadata,
+    LaunchTemplateInstanceMetadataTagsState, LaunchTemplatePlacementRequest, LaunchTemplateTagSpecificationRequest,
+    RequestLaunchTemplateData, ResourceType, ShutdownBehavior, Tenancy, VolumeType,
 };
 use aws_smithy_types::base64;
 
@@ -18,7 +18,7 @@ use super::super::operation::{self, Operation};
 use super::super::tags;
 use super::launch::METADATA_HOPS;
 use super::{Change, Halt};
-use crate::action::{GroupEffect, NewTemplateVersion};
+use crate::action::{GroupEffect, NewTemplateVersion, RootVolume};
 use crate::ids::InstanceId;
 use crate::make::{CapacityReservation, Placement};
 use crate::observed::Process;
@@ -161,6 +161,7 @@ fn template_data(version: &NewTemplateVersion) -> RequestLaunchTemplateData {
         .build();
     let mut all = version.tags.clone();
     all.insert(tags::OWNER.to_owned(), version.owner.to_string());
+    all.extend(version.make.root_volume.as_ref().map(|root| (tags::ROOT_VOLUME.to_owned(), root.clone())));
     let tags = LaunchTemplateTagSpecificationRequest::builder()
         .resource_type(ResourceType::Instance)
         .set_tags(Some(tags::written(&all)))
@@ -173,6 +174,7 @@ fn template_data(version: &NewTemplateVersion) -> RequestLaunchTemplateData {
         .set_iam_instance_profile(make.iam_instance_profile.as_ref().map(|name| Profile::builder().name(name).build()))
         .set_security_group_ids((!groups.is_empty()).then_some(groups))
         .set_key_name(make.key_name.clone())
+        .set_block_device_mappings(version.root_volume.as_ref().map(|root| vec![root_volume(root)]))
         .set_placement((!make.placement.is_left_open()).then(|| placement(&make.placement)))
         .set_capacity_reservation_specification(make.capacity_reservation.as_ref().map(reservation))
         .set_user_data(version.user_data_text.as_ref().map(base64::encode))
@@ -200,4 +202,18 @@ fn reservation(chosen: &CapacityReservation) -> LaunchTemplateCapacityReservatio
         }
     }
     .build()
+}
+
+fn root_volume(root: &RootVolume) -> LaunchTemplateBlockDeviceMappingRequest {
+    let whole = |number: Option<u32>| number.and_then(|number| number.try_into().ok());
+    let ebs = LaunchTemplateEbsBlockDeviceRequest::builder()
+        .delete_on_termination(true)
+        .set_volume_size(whole(root.size_gib))
+        .volume_type(VolumeType::from(root.ebs.volume_type.as_str()))
+        .set_iops(whole(root.ebs.iops))
+        .set_throughput(whole(root.ebs.throughput))
+        .set_encrypted(root.ebs.encrypted.then_some(true))
+        .set_kms_key_id(root.ebs.kms_key.clone())
+        .build();
+    LaunchTemplateBlockDeviceMappingRequest::builder().device_name(&root.device).ebs(ebs).build()
 }

@@ -18,7 +18,7 @@ use super::super::error::Failure;
 use super::super::operation::{CREATE_VOLUME, DESCRIBE_INSTANCES, RUN_INSTANCES};
 use super::super::tags::{self, Tags};
 use super::{Change, Halt};
-use crate::action::{CreateVolume, Launch};
+use crate::action::{CreateVolume, Launch, RootVolume};
 use crate::ids::{ClusterName, SnapshotId};
 use crate::make::{CapacityReservation, Make, differences};
 use crate::observed::InstanceState;
@@ -127,7 +127,8 @@ pub(in super::super) fn run_instances(
     let profile = make.iam_instance_profile.as_ref();
     let groups = make.security_groups.iter().cloned().collect::<Vec<_>>();
     let user_data = launch.user_data_text.as_ref().map(base64::encode);
-    let mortal: Vec<_> = launch.goes_with_it.iter().map(|(device, size)| goes_with_it(device, *size)).collect();
+    let mortal = launch.goes_with_it.iter().map(|(device, size)| goes_with_it(device, *size));
+    let mortal: Vec<_> = mortal.chain(launch.root_volume.as_ref().map(root_volume)).collect();
     // The role may move an address only to an interface that bears our tag.
     let is_tagged = launch.address.is_some() || !launch.interface_tags.is_empty();
     let interface = is_tagged.then(|| specification(ResourceType::NetworkInterface, &interface_tags(cluster, launch)));
@@ -187,6 +188,21 @@ fn goes_with_it(device: &str, size_gib: Option<u32>) -> BlockDeviceMapping {
     BlockDeviceMapping::builder().device_name(device).ebs(ebs).build()
 }
 
+/// A root volume as it is asked for. Where it need not be encrypted, that is left to the image and the account.
+fn root_volume(root: &RootVolume) -> BlockDeviceMapping {
+    let whole = |number: Option<u32>| number.and_then(|number| number.try_into().ok());
+    let ebs = EbsBlockDevice::builder()
+        .delete_on_termination(true)
+        .set_volume_size(whole(root.size_gib))
+        .volume_type(VolumeType::from(root.ebs.volume_type.as_str()))
+        .set_iops(whole(root.ebs.iops))
+        .set_throughput(whole(root.ebs.throughput))
+        .set_encrypted(root.ebs.encrypted.then_some(true))
+        .set_kms_key_id(root.ebs.kms_key.clone())
+        .build();
+    BlockDeviceMapping::builder().device_name(&root.device).ebs(ebs).build()
+}
+
 fn instance_tags(cluster: &ClusterName, launch: &Launch) -> BTreeMap<String, String> {
     let mut all: BTreeMap<String, String> = [(NAME.to_owned(), launch.slot.to_string())].into();
     all.extend(launch.tags.clone());
@@ -194,6 +210,7 @@ fn instance_tags(cluster: &ClusterName, launch: &Launch) -> BTreeMap<String, Str
     all.insert(tags::OWNER.to_owned(), launch.owner.to_string());
     all.insert(tags::GENERATION.to_owned(), launch.generation.to_string());
     all.insert(tags::ATTEMPT.to_owned(), launch.attempt.to_string());
+    all.extend(launch.make.root_volume.as_ref().map(|root| (tags::ROOT_VOLUME.to_owned(), root.clone())));
     all.extend(launch.make.user_data.digest().map(|digest| (tags::USER_DATA.to_owned(), digest.clone())));
     all.extend(launch.volumes.iter().map(|(name, id)| (tags::volume_of_guest(name), id.to_string())));
     all.extend(launch.address.map(|address| (tags::ADDRESS.to_owned(), address.to_string())));

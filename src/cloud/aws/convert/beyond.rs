@@ -5,6 +5,7 @@ use aws_sdk_ec2::types::{
     self, HttpTokensState, InstanceLifecycleType, LaunchTemplateHttpTokensState, MonitoringState,
 };
 
+use super::group::root_volume;
 use crate::input::text;
 
 /// Names the settings of an instance, e.g. `Elastic IP 192.0.2.1`, `host h-0a1b2c3d`.
@@ -47,7 +48,10 @@ fn host(id: &str) -> Option<String> {
 
 /// Names the settings of a launch template, e.g. `/dev/xvda of 50 GiB`, `detailed monitoring`.
 pub(in super::super) fn beyond_template(seen: &types::ResponseLaunchTemplateData) -> Vec<String> {
-    let mut beyond: Vec<String> = seen.block_device_mappings().iter().filter_map(mapping).collect();
+    // A version of ours has a mapping only for the root volume, as the file wants it.
+    let is_ours = root_volume(seen).is_some();
+    let mappings = seen.block_device_mappings().iter().filter(|_| !is_ours);
+    let mut beyond: Vec<String> = mappings.filter_map(mapping).collect();
     beyond.extend(seen.network_interfaces().iter().map(|interface| {
         let is_public = interface.associate_public_ip_address() == Some(true);
         if is_public { "a network interface with a public address" } else { "a network interface of its own" }

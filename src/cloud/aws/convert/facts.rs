@@ -14,7 +14,8 @@ pub(in super::super) fn image(seen: &types::Image) -> Option<(ImageId, Image)> {
     let architecture = seen.architecture().map_or("", types::ArchitectureValues::as_str).to_owned();
     let isolates_copies = Tags::of(seen.tags()).get(tags::GUEST) == Some(tags::ISOLATES_COPIES);
     let devices = seen.block_device_mappings().iter().filter_map(image_device).collect();
-    Some((seen.image_id()?.into(), Image { state, architecture, isolates_copies, devices }))
+    let root_device = seen.root_device_name().filter(|name| !name.is_empty()).map(str::to_owned);
+    Some((seen.image_id()?.into(), Image { state, architecture, isolates_copies, root_device, devices }))
 }
 
 /// Reads a device that an image fills: with a volume, or with a disk of the host. EC2 deletes volumes with their instance

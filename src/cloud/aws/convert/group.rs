@@ -6,6 +6,7 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance, LifecycleState};
 use aws_sdk_ec2::types::{self, LaunchTemplateVersion};
 use aws_smithy_types::base64;
 
+use super::super::tags::{self, Tags};
 use super::beyond::beyond_template;
 use super::{Unreadable, given, instance, life_cycle, timestamp, unknown_word};
 use crate::ids::InstanceId;
@@ -142,6 +143,7 @@ fn make(seen: &LaunchTemplateVersion) -> Make {
             key_name: None,
             placement: Placement::default(),
             capacity_reservation: None,
+            root_volume: None,
             user_data: UserData::Absent,
         };
     };
@@ -155,6 +157,7 @@ fn make(seen: &LaunchTemplateVersion) -> Make {
         key_name: data.key_name().map(str::to_owned),
         placement: placement(data),
         capacity_reservation: data.capacity_reservation_specification().and_then(capacity_reservation),
+        root_volume: root_volume(data),
         user_data: user_data(seen),
     }
 }
@@ -175,6 +178,13 @@ fn capacity_reservation(
         seen.capacity_reservation_preference(),
         target.and_then(types::CapacityReservationTargetResponse::capacity_reservation_id),
     )
+}
+
+/// Reads the root volume off the tag that an instance of the template bears.
+pub(super) fn root_volume(data: &types::ResponseLaunchTemplateData) -> Option<String> {
+    let of_instances = data.tag_specifications().iter();
+    let mut of_instances = of_instances.filter(|one| one.resource_type() == Some(&types::ResourceType::Instance));
+    of_instances.find_map(|one| Tags::of(one.tags()).name(tags::ROOT_VOLUME))
 }
 
 fn user_data(seen: &LaunchTemplateVersion) -> UserData {

@@ -74,6 +74,7 @@ pub(in super::super) fn make(seen: &types::Instance, user_data: UserData) -> Res
         key_name: seen.key_name().filter(|name| !name.is_empty()).map(str::to_owned),
         placement: placement(seen),
         capacity_reservation: seen.capacity_reservation_specification().and_then(capacity_reservation),
+        root_volume: Tags::of(seen.tags()).name(tags::ROOT_VOLUME),
         user_data,
     })
 }
