@@ -72,6 +72,9 @@ pub enum CloudEffect {
     Detach { volume: VolumeId, instance: InstanceId, device: String },
     /// Attach a volume. Expects it `available`.
     Attach { volume: VolumeId, instance: InstanceId, device: String },
+    /// Make a volume larger where it is. Expects it attached to just that instance, which runs, of just that size, and with no
+    /// modification in EBS's hands.
+    Grow { volume: VolumeId, instance: InstanceId, from_gib: u32, to_gib: u32 },
     /// Move a fixed address to an instance's primary network interface, in that subnet. Expects it free, or at an instance of
     /// the same slot that is stopped or terminated.
     AssignAddress { address: Ipv4Addr, instance: InstanceId, interface: InterfaceId, subnet: String },
@@ -260,6 +263,7 @@ impl CloudEffect {
             Self::DeleteSnapshot { .. } => "delete-snapshot",
             Self::Detach { .. } => "detach",
             Self::Attach { .. } => "attach",
+            Self::Grow { .. } => "grow",
             Self::AssignAddress { .. } => "assign-address",
             Self::Terminate { .. } => "terminate",
             Self::Retire { .. } => "retire",
@@ -281,6 +285,7 @@ impl CloudEffect {
             | Self::Start { instance }
             | Self::Detach { instance, .. }
             | Self::Attach { instance, .. }
+            | Self::Grow { instance, .. }
             | Self::AssignAddress { instance, .. }
             | Self::Terminate { instance }
             | Self::Retire { instance }
@@ -300,13 +305,14 @@ impl CloudEffect {
         }
     }
 
-    /// The volume that the effect moves, copies or deletes.
+    /// The volume that the effect moves, copies, changes or deletes.
     pub fn volume(&self) -> Option<&VolumeId> {
         match self {
             Self::Snapshot { volume, .. }
             | Self::CopyVolume { volume, .. }
             | Self::Detach { volume, .. }
             | Self::Attach { volume, .. }
+            | Self::Grow { volume, .. }
             | Self::DeleteVolume { volume } => Some(volume),
             Self::CreateVolume(_)
             | Self::Launch(_)

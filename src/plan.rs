@@ -26,6 +26,7 @@ pub mod maintenance;
 
 pub mod approval;
 pub mod gates;
+pub mod growth;
 pub mod rehearsal;
 pub mod select;
 

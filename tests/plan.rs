@@ -62,7 +62,7 @@ Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsA
 NoLateStop Joined Left Recruit SnapshotCompleted VolumeCopied NothingLate }
 variants! { why, WHY, Why:
 Outdated Lost New Stopped AddressLost CannotStart Stuck Interrupted StepRefused NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack Superseded GivesWay Proven Forming WouldPrune Memory
-Tags KeepStill OutOfStep LetGo TemplateBehind Unwanted }
+Tags TooSmall KeepStill OutOfStep LetGo TemplateBehind Unwanted }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeTaken AddressTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Overdue Held RollbackFailed
 ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed NotAsExpected CapacityUnavailable VolumeNotMade }
@@ -280,10 +280,10 @@ fn an_edit_of_a_volume_is_named_and_nothing_is_done_for_it() {
     assert_eq!(noted(&spec, &seen), [""; 0], "of what the file leaves out nothing is said");
     spec.volumes[0].ebs.kms_key = Some("1234abcd-12ab-34cd-56ef-1234567890ab".to_owned());
     assert_eq!(noted(&spec, &seen), [""; 0], "the key is the same by its id");
-    spec.volumes[0].size_gib = 40;
+    spec.volumes[0].size_gib = 10;
     spec.volumes[0].ebs = EbsSettings { iops: Some(400), encrypted: false, ..EbsSettings::plain("io2") };
     spec.volumes[0].tags.insert("cost".to_owned(), "storage".to_owned());
-    let said = "vol-a, data of a, stays as it was made; not carried out: size 20GiB → 40GiB, type gp3 → io2, iops 3000 → 400, \
+    let said = "vol-a, data of a, stays as it was made; not carried out: size 20GiB → 10GiB, type gp3 → io2, iops 3000 → 400, \
                 encrypted true → false, tag cost none → storage; modify the volume in EC2, or correct the file";
     assert_eq!(noted(&spec, &seen)[0], said);
     assert_eq!(noted(&spec, &seen).len(), 3, "one for each slot");

@@ -6,7 +6,8 @@ readonly here lib="${DESTDIR-}/usr/local/lib/hermitcrab" units="${DESTDIR-}/etc/
 
 install -D --mode 0755 --target-directory "$lib" "$here/hermitcrab-volumes" "$here/hermitcrab-address"
 install -D --mode 0644 --target-directory "$lib" "$here/guest.sh"
-install -D --mode 0644 --target-directory "$units" "$here/hermitcrab-volumes.service" "$here/hermitcrab-address.service"
+install -D --mode 0644 --target-directory "$units" "$here/hermitcrab-volumes.service" "$here/hermitcrab-address.service" \
+    "$here/hermitcrab-volumes-grow.service" "$here/hermitcrab-volumes-grow.timer"
 install -D --mode 0644 --target-directory "${DESTDIR-}/etc/hermitcrab" "$here/guest.conf"
 # The longest that the kernel waits for a volume's answer, as EC2 advises: a short pause of EBS is not to make the file system
 # read-only.

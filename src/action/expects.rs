@@ -145,6 +145,15 @@ impl CloudEffect {
             }
             Self::Detach { volume, instance, .. } => detach(volume, instance, ours),
             Self::Attach { volume, instance, device } => attach(volume, instance, device, ours),
+            Self::Grow { volume, instance, from_gib, to_gib } => vec![
+                Needs(on(volume, VolumeCondition::IsOurs(ours))),
+                Unless(on(volume, VolumeCondition::HasAtLeast(*to_gib))),
+                Needs(on(volume, VolumeCondition::HasJust(*from_gib))),
+                Needs(on(volume, VolumeCondition::IsAttachedTo(instance))),
+                Needs(of(instance, InstanceCondition::IsOurs(ours))),
+                Needs(of(instance, InstanceCondition::In(&[Running]))),
+                Needs(on(volume, VolumeCondition::IsNotBeingModified)),
+            ],
             Self::AssignAddress { address, instance, interface, subnet } => {
                 assign(*address, subnet, instance, interface, ours)
             }

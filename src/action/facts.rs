@@ -121,6 +121,9 @@ pub struct VolumeFacts {
     pub name: Option<VolumeName>,
     /// Availability zone, e.g. `us-east-1a`.
     pub zone: Option<Zone>,
+    pub size_gib: u32,
+    /// Whether EBS has a modification of it in hand, as far as that is known.
+    pub is_being_modified: bool,
     /// Generation that settled on it last.
     pub generation: Option<Generation>,
     /// Image of that generation.
@@ -145,6 +148,8 @@ impl VolumeFacts {
             owner: seen.owner.clone(),
             name: Some(seen.name.clone()),
             zone: Some(seen.zone.clone()),
+            size_gib: seen.size_gib,
+            is_being_modified: seen.is_being_modified(),
             generation: seen.settled.as_ref().map(|settled| settled.generation.clone()),
             image: seen.settled.as_ref().and_then(|settled| settled.image.clone()),
             attempt: Some(seen.attempt),

@@ -32,6 +32,8 @@ pub enum On {
     OurInstances,
     /// Volumes that bear our owner tag, and instances that do.
     OurVolumesAndInstances,
+    /// Volumes that bear our owner tag.
+    OurVolumes,
     /// Volumes that are made with our owner tag.
     NewVolumes,
     /// Instances that are launched with our owner tag, and what they are launched from.
@@ -85,6 +87,7 @@ pub const PERMISSIONS: &[Permission] = &[
     needed("ec2:CreateVolume", "make the volume of a slot that never had one", On::NewVolumes, EveryCluster),
     needed("ec2:DetachVolume", "take a volume off an instance that is stopped", On::OurVolumesAndInstances, EveryCluster),
     needed("ec2:AttachVolume", "give it to the slot's new instance", On::OurVolumesAndInstances, EveryCluster),
+    needed("ec2:ModifyVolume", "make a volume larger where the file wants that", On::OurVolumes, EveryCluster),
     needed("ec2:DescribeNetworkInterfaces", "who has a slot's fixed address", On::Everything, Addresses),
     needed("ec2:DescribeSubnets", "whether a fixed address lies in its slot's subnet, for `doctor`", On::Everything, Addresses),
     needed("ec2:GetSubnetCidrReservations", "whether EC2 is kept from giving a fixed address out, for `doctor`", On::Everything, Addresses),

@@ -44,9 +44,18 @@ pub struct Volume {
     pub impaired: Option<String>,
     /// A modification of its size or type is under way.
     pub modifying: bool,
+    /// A modification has taken effect, and EBS is busy with it for hours perhaps: the volume can be moved meanwhile, and not be
+    /// modified again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optimizing: bool,
 }
 
 impl Volume {
+    /// Says whether EBS has a modification of it in hand, and takes no further one.
+    pub fn is_being_modified(&self) -> bool {
+        self.modifying || self.optimizing
+    }
+
     /// Says whether that generation was the last one that proved itself here.
     pub fn carries(&self, generation: &Generation) -> bool {
         self.settled.as_ref().is_some_and(|settled| settled.generation == *generation)

@@ -105,6 +105,8 @@ pub enum Why {
     Memory,
     /// Declared tags differ, and are set in place.
     Tags,
+    /// The file wants the volume larger.
+    TooSmall,
     /// The adopted group could end or add an instance while a slot is claimed.
     KeepStill,
     /// The adopted group does not count its members as it should.

@@ -12,6 +12,7 @@ use crate::observed::{Instance, Launches};
 
 use super::answer::Rank;
 use super::group;
+use super::growth::{self, Growth};
 use super::look::{Look, SlotLook};
 use super::replacement::Replacement;
 use super::select;
@@ -23,10 +24,22 @@ use super::steps::{self, CREATE, HEAL, KEEP_GROUP_STILL, RESUME_GROUP, Scope, St
 pub struct Forecast {
     /// One for each slot that something will happen to, in order.
     pub slots: Vec<SlotForecast>,
-    /// Seconds that all of it takes.
+    /// The volumes that grow where they are, in order. EBS takes as long over each as it likes.
+    pub growths: Vec<VolumeGrowth>,
+    /// Seconds that all of it takes, but for the volumes that grow.
     pub total: Duration,
     /// Mutating EC2 calls that all of it makes.
     pub calls: usize,
+}
+
+/// A volume that grows where it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VolumeGrowth {
+    pub slot: SlotName,
+    pub name: VolumeName,
+    pub volume: VolumeId,
+    pub from_gib: u32,
+    pub to_gib: u32,
 }
 
 /// Everything that is to come for one slot.
@@ -90,11 +103,19 @@ pub fn forecast(look: &Look<'_>) -> Forecast {
     });
     let mut slots: Vec<_> = under_way.into_iter().chain(empty).chain(outdated).collect();
     keep_group_still(look, &mut slots);
+    let growths: Vec<_> = growth::outstanding(look).iter().map(grown).collect();
     Forecast {
         total: slots.iter().map(|slot| slot.total).sum(),
-        calls: slots.iter().map(|slot| slot.calls).sum(),
+        calls: slots.iter().map(|slot| slot.calls).sum::<usize>() + growths.len(),
+        growths,
         slots,
     }
+}
+
+fn grown(growth: &Growth<'_, '_>) -> VolumeGrowth {
+    let Growth { slot, volume, to_gib, .. } = growth;
+    let (name, id) = (volume.name.clone(), volume.id.clone());
+    VolumeGrowth { slot: slot.spec.name.clone(), name, volume: id, from_gib: volume.size_gib, to_gib: *to_gib }
 }
 
 /// Adds the steps that keep the adopted group still from the first slot's claim on, and those that let it act again

@@ -160,6 +160,23 @@ pub fn upgrade_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
     refusals(&Question { look, slot, image: &look.spec.image }, Guards::Upgrade..)
 }
 
+/// The gates that stand before a volume that grows where it is: those of people who want no changes now, and those that a member
+/// could not be done without for.
+#[rustfmt::skip]
+const BEFORE_GROWTH: [GateName; 16] = [
+    GateName::Suspended, GateName::OutsideWindow, GateName::ClaimHeld, GateName::AnotherReplacement, GateName::NotOwned,
+    GateName::VolumeMissing, GateName::VolumeImpaired, GateName::ZoneImpaired, GateName::UnknownHealth, GateName::NoLeader,
+    GateName::MembersMissing, GateName::MemberNotVoter, GateName::MemberUnhealthy, GateName::QuorumWouldBeLost,
+    GateName::Lagging, GateName::Unstable,
+];
+
+/// Lists why a slot's volume must not grow now.
+pub fn growth_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
+    let question = Question { look, slot, image: &look.spec.image };
+    let before = GATES.iter().filter(|gate| BEFORE_GROWTH.contains(&gate.name));
+    before.filter_map(|gate| gate.finding(&question).hazard).collect()
+}
+
 /// Lists why nobody has agreed to the spec's image for a slot yet, or not now.
 pub fn withheld(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
     let question = Question { look, slot, image: &look.spec.image };

@@ -1,5 +1,5 @@
-//! Edits of the file that no controller carries out: a volume that exists stays as it was made, and an instance where its
-//! capacity came from.
+//! Edits of the file that no controller carries out: a volume that exists stays as it was made, but for growing, and an instance
+//! where its capacity came from.
 
 use crate::make::CapacityReservation;
 use crate::observed::Instance;

@@ -8,6 +8,7 @@ use super::answer::{Plan, Rank, Why};
 use super::drift::drifts;
 use super::gates;
 use super::group;
+use super::growth;
 use super::look::{Look, SlotLook};
 use super::maintenance;
 use super::slot_state::{SlotState, slot_state};
@@ -49,8 +50,8 @@ fn rank(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Rank {
 }
 
 /// The things that are still to be done when no slot is outdated, in this order.
-const AT_REST: [fn(&Look<'_>) -> Option<Plan>; 4] =
-    [maintenance::outstanding, group::update_template, group::resume, blocked_by_unusable_group];
+const AT_REST: [fn(&Look<'_>) -> Option<Plan>; 5] =
+    [maintenance::outstanding, group::update_template, group::resume, blocked_by_unusable_group, growth::grow];
 
 fn blocked_by_unusable_group(look: &Look<'_>) -> Option<Plan> {
     group::fault(look).map(|hazard| Plan::blocked(None, vec![hazard]))
@@ -64,7 +65,8 @@ pub fn begin(look: &Look<'_>) -> Plan {
     let hazards = gates::upgrade_refusals(look, next.slot);
     if !hazards.is_empty() {
         let blocked = || look.blocked(next.slot, hazards);
-        return group::shed(look).or_else(|| group::resume(look)).unwrap_or_else(blocked);
+        let meanwhile: [fn(&Look<'_>) -> Option<Plan>; 3] = [group::shed, group::resume, growth::grow_meanwhile];
+        return meanwhile.iter().find_map(|ask| ask(look)).unwrap_or_else(blocked);
     }
     let why = Why::Outdated { drifts: next.drifts, rank: next.rank };
     let target = (look.generation.clone(), look.spec.image.clone());

@@ -72,6 +72,7 @@ impl Region {
             Due::Address(id, address) => region.address_shown(&id, address),
             Due::Mounts(id, turn) => region.guest_mounts(id, turn),
             Due::Volume(id, turn) => region.volume_turns(&id, turn),
+            Due::Modified(id, number) => region.volume_modified(&id, number),
             Due::Snapshot(cluster, id) => region.snapshot_completes(&cluster, &id),
             Due::Group(name) => region.group_acts(&name),
         })
@@ -95,6 +96,7 @@ impl Region {
             CloudEffect::DeleteSnapshot { snapshot } => self.delete_snapshot(snapshot),
             CloudEffect::Detach { volume, instance, .. } => self.detach_volume(volume, instance),
             CloudEffect::Attach { volume, instance, device } => self.attach_volume(volume, instance, device),
+            CloudEffect::Grow { volume, to_gib, .. } => self.modify_volume(volume, *to_gib),
             CloudEffect::AssignAddress { address, interface, .. } => self.assign_address(*address, interface, true),
             CloudEffect::DeleteVolume { volume } => self.delete_volume(volume),
             CloudEffect::Recruit(wanted) => self.recruit_instance(call.cluster, wanted),

@@ -51,6 +51,10 @@ const CREATE: Quantiles = Quantiles(&[(0, 1_000), (100, 3_000)]);
 const ATTACH: Quantiles = Quantiles(&[(0, 1_000), (50, 2_000), (100, 5_000)]);
 /// `detaching` to `available`.
 const DETACH: Quantiles = Quantiles(&[(0, 2_000), (50, 5_000), (95, 12_000), (100, 20_000)]);
+/// A modification of a volume, from `modifying` to `optimizing`: seconds, a few minutes at times.
+const MODIFY: Quantiles = Quantiles(&[(0, 5_000), (50, 20_000), (95, 60_000), (100, 180_000)]);
+/// And from `optimizing` to `completed`: minutes to hours, six for a full TiB (EBS user guide, "modify a volume").
+const OPTIMIZE: Quantiles = Quantiles(&[(0, 300_000), (50, 1_800_000), (95, 7_200_000), (100, 21_600_000)]);
 /// From `AssignPrivateIpAddresses` to the instance's metadata: some three seconds (ClusterLabs resource-agents 797).
 const REMAP: Quantiles = Quantiles(&[(0, 1_000), (50, 2_000), (95, 4_000), (100, 8_000)]);
 /// From a change of a group or of a member of it, to the group's noticing it.
@@ -67,6 +71,8 @@ pub fn draw(span: Span, rng: &mut Rng) -> Millis {
         Span::Create => CREATE,
         Span::Attach => ATTACH,
         Span::Detach => DETACH,
+        Span::Modify => MODIFY,
+        Span::Optimize => OPTIMIZE,
         Span::Remap => REMAP,
         Span::Notice => return rng.u64(NOTICES),
         Span::Exactly(span) => return span,

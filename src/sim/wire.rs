@@ -109,6 +109,7 @@ const ACTIONS: &[(Service, &str, Handler)] = &[
     (Ec2, "DetachVolume", moves::detach),
     (Ec2, "CreateVolume", moves::create),
     (Ec2, "DeleteVolume", moves::delete),
+    (Ec2, "ModifyVolume", moves::grow),
     (Ec2, "CreateSnapshot", moves::snapshot),
     (Ec2, "DeleteSnapshot", moves::delete_snapshot),
     (Ec2, "CreateTags", marks::create),

@@ -207,7 +207,14 @@ fn outside(value: u32, least: u32, most: u32) -> bool {
 }
 
 impl VolumeSpec {
-    /// Names everything in which a volume that exists differs from what would be made today, e.g. `type gp2 → gp3` or
+    /// Gives the size that a volume which exists is to grow to where it is. Volumes never shrink, and none becomes larger than
+    /// EBS has its type.
+    pub fn grown_size(&self, size_gib: u32, shown: Option<&EbsSettings>) -> Option<u32> {
+        let [_, most] = shown?.offer()?.size_gib;
+        (size_gib < self.size_gib && self.size_gib <= most).then_some(self.size_gib)
+    }
+
+    /// Names everything that stays different of a volume that exists from what would be made today, e.g. `type gp2 → gp3` or
     /// `tag team none → data`. What the file leaves to EBS differs from nothing, and tags beyond the declared ones are nobody's
     /// business.
     pub fn differences_from(
@@ -216,7 +223,8 @@ impl VolumeSpec {
         shown: Option<&EbsSettings>,
         borne: &BTreeMap<String, String>,
     ) -> Vec<String> {
-        let size = differs("size", &format!("{size_gib}GiB"), &format!("{}GiB", self.size_gib));
+        let grows = self.grown_size(size_gib, shown).is_some();
+        let size = differs("size", &format!("{size_gib}GiB"), &format!("{}GiB", self.size_gib)).filter(|_| !grows);
         let settings = shown.map(|shown| self.ebs.differences_from(shown)).unwrap_or_default();
         let tag = |(key, wanted): (&String, &String)| {
             let is = borne.get(key).map_or("none", String::as_str);

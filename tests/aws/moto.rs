@@ -136,6 +136,7 @@ async fn every_effect() {
     let old = launch(&stage, 1, &volume).await;
     fill(&stage, &old, &volume).await;
     remember(&stage, &old, &volume).await;
+    grow(&stage, &old, &volume).await;
     let new = launch(&stage, 2, &volume).await;
     move_over(&stage, &old, &new, &volume).await;
     clear_away(&stage, &old, &volume).await;
@@ -237,6 +238,20 @@ async fn remember(stage: &Stage, instance: &InstanceId, volume: &VolumeId) {
     assert_eq!(stage.change(&forgive).await, Outcome::Done);
     assert_eq!(stage.change(&forgive).await, Outcome::AlreadySo);
     assert_eq!(stage.volume().await.rejected, None);
+}
+
+/// Moto is done with a modification at once, and does not mind how often it is asked.
+async fn grow(stage: &Stage, instance: &InstanceId, volume: &VolumeId) {
+    let grow = |from_gib, to_gib| {
+        let (volume, instance) = (volume.clone(), instance.clone());
+        CloudEffect::Grow { volume, instance, from_gib, to_gib }
+    };
+    assert_eq!(stage.change(&grow(20, 30)).await, Outcome::Done);
+    assert_eq!(stage.change(&grow(20, 30)).await, Outcome::AlreadySo);
+    assert!(is_changed(&stage.change(&grow(20, 40)).await), "it has 30 GiB by now");
+    assert_eq!(stage.change(&grow(40, 20)).await, Outcome::AlreadySo, "volumes never shrink");
+    let seen = stage.volume().await;
+    assert_eq!((seen.size_gib, seen.is_being_modified()), (30, false));
 }
 
 async fn move_over(stage: &Stage, old: &InstanceId, new: &InstanceId, volume: &VolumeId) {

@@ -75,6 +75,8 @@ fn volume() -> VolumeFacts {
         owner: Some(owner()),
         name: Some("data".into()),
         zone: Some("us-east-1a".into()),
+        size_gib: 20,
+        is_being_modified: false,
         generation: None,
         image: None,
         attempt: None,
@@ -194,7 +196,9 @@ fn volume_effects() -> Vec<(CloudEffect, Change)> {
     let volumes = || [volume.clone()].into();
     let copied =
         CloudEffect::CopyVolume { volume: volume.clone(), of: "consul-prod".into(), slot: slot(), name: "data".into() };
+    let (of, at) = (volume.clone(), instance.clone());
     vec![
+        (CloudEffect::Grow { volume: of, instance: at, from_gib: 20, to_gib: 40 }, runs),
         (CloudEffect::Snapshot { volume: volume.clone(), slot: slot(), attempt: Attempt(2) }, |_| {}),
         (copied, |_| {}),
         (CloudEffect::DeleteSnapshot { snapshot: SNAPSHOT.into() }, |facts| {
@@ -338,6 +342,9 @@ fn changes_of_volumes() -> Vec<Change> {
         |facts| facts.volumes.values_mut().for_each(|volume| volume.state = VolumeState::Creating),
         |facts| facts.volumes.values_mut().for_each(|volume| volume.state = VolumeState::Deleted),
         |facts| facts.volumes.values_mut().for_each(|volume| volume.state = VolumeState::Available),
+        |facts| facts.volumes.values_mut().for_each(|volume| volume.size_gib = 30),
+        |facts| facts.volumes.values_mut().for_each(|volume| volume.size_gib = 40),
+        |facts| facts.volumes.values_mut().for_each(|volume| volume.is_being_modified = true),
         |facts| volume_at(facts, INSTANCE, AttachmentPhase::Attaching),
         |facts| volume_at(facts, INSTANCE, AttachmentPhase::Detaching),
         |facts| volume_at(facts, "i-3", AttachmentPhase::Attached),

@@ -50,8 +50,9 @@ fn systemd_takes_the_units() {
     run("cp", &["--recursive", units_of_systemd().to_str().unwrap(), at("lib/systemd").to_str().unwrap()]);
     fs::copy("/bin/true", at("usr/local/bin/consul")).unwrap();
     fs::copy("/bin/kill", at("bin/kill")).unwrap();
-    let names =
-        ["hermitcrab-volumes", "consul", "consul-configure", "consul-secrets"].map(|name| name.to_owned() + ".service");
+    let names = ["hermitcrab-volumes", "hermitcrab-volumes-grow", "consul", "consul-configure", "consul-secrets"];
+    let names: Vec<_> = names.map(|name| name.to_owned() + ".service").into_iter().collect();
+    let names = [names, vec!["hermitcrab-volumes-grow.timer".to_owned()]].concat();
     let output = Command::new("systemd-analyze")
         .arg(format!("--root={}", root.path().display()))
         .arg("verify")

@@ -8,7 +8,7 @@ use crate::disk::Disk;
 use crate::guest::{Guest, STAMP, VOLUME};
 use crate::tools::run;
 
-pub const CASES: [Case; 24] = cases![
+pub const CASES: [Case; 25] = cases![
     a_blank_volume_is_formatted_once,
     a_single_byte_is_no_blank_volume,
     what_is_left_of_a_large_volume_is_found,
@@ -31,6 +31,7 @@ pub const CASES: [Case; 24] = cases![
     a_volume_after_a_crash_is_mended_and_mounted,
     damage_that_takes_a_decision_is_refused,
     a_grown_volume_is_used_whole,
+    a_volume_that_grows_while_it_is_mounted_is_used_whole,
     a_mount_point_in_use_by_another_is_refused,
     bad_input_is_named,
 ];
@@ -322,6 +323,24 @@ fn a_grown_volume_is_used_whole() {
     }
 }
 
+fn a_volume_that_grows_while_it_is_mounted_is_used_whole() {
+    for (kind, mib) in KINDS {
+        let guest = Guest::start(kind);
+        let ended = guest.volumes("grow");
+        assert!(ended.well, "nothing is mounted, and nothing is waited for: {}", ended.log);
+        let disk = guest.blank(mib);
+        guest.mounts();
+        let before = mebibytes(&guest.mount());
+        assert!(guest.volumes("grow").well && mebibytes(&guest.mount()) == before);
+        disk.grow(mib * 2);
+        let ended = guest.volumes("grow");
+        assert!(ended.well, "{}", ended.log);
+        if kind == "xfs" || may_resize() {
+            assert!(mebibytes(&guest.mount()) > before * 3 / 2, "{}", ended.log);
+        }
+    }
+}
+
 fn mebibytes(root: &Path) -> u64 {
     run("df", &["--block-size=1M", "--output=size", root.to_str().unwrap()])
         .lines()
@@ -370,5 +389,5 @@ fn bad_input_is_named() {
         guest.refuses(&disk, words);
     }
     let ended = guest.volumes("format");
-    assert!(!ended.well && ended.log.contains("say 'hermitcrab-volumes mount' or"), "{}", ended.log);
+    assert!(!ended.well && ended.log.contains("say 'hermitcrab-volumes mount',"), "{}", ended.log);
 }

@@ -40,7 +40,8 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
                                 "gates/intent", "gates/preflight", "gates/proof"]),
     // answers
     ("maintenance",           &["answer", "drift", "group", "look", "slot_state"]),
-    ("select",                &["answer", "drift", "gates", "group", "look", "maintenance", "slot_state"]),
+    ("growth",                &["answer", "gates", "look", "slot_state"]),
+    ("select",                &["answer", "drift", "gates", "group", "growth", "look", "maintenance", "slot_state"]),
     ("creation",              &["answer", "look"]),
     ("heal",                  &["address", "answer", "creation", "gates", "group", "look", "slot_state"]),
     ("replacement/under_way", &["answer", "look"]),
@@ -57,7 +58,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("teardown/end",          &["answer", "look"]),
     ("teardown/auto_scaling", &["answer", "group", "look", "teardown/end"]),
     ("teardown",              &["answer", "group", "look", "slot_state", "steps", "teardown/end", "teardown/auto_scaling"]),
-    ("forecast",              &["answer", "group", "look", "replacement", "select", "slot_state", "steps"]),
+    ("forecast",              &["answer", "group", "growth", "look", "replacement", "select", "slot_state", "steps"]),
 ]};
 
 /// The floors inside `sim`, from the ground up. No room knows another one: only the world knows them all.
@@ -152,7 +153,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("wire/asked",        &["words", "ec2", "world", "wire/problem", "wire/params", "wire/notes", "wire/face"]),
     ("wire/tags",         &["ec2", "wire/xml", "wire/problem", "wire/params", "wire/notes"]),
     ("wire/instances",    &["words", "ec2", "wire/xml", "wire/problem", "wire/listing", "wire/placement", "wire/asked", "wire/tags"]),
-    ("wire/volumes",      &["ec2", "wire/xml", "wire/problem", "wire/listing", "wire/asked", "wire/tags", "wire/instances"]),
+    ("wire/volumes",      &["time", "ec2", "wire/xml", "wire/problem", "wire/listing", "wire/asked", "wire/tags", "wire/instances"]),
     ("wire/facts",        &["ec2", "wire/xml", "wire/problem", "wire/listing", "wire/asked", "wire/tags", "wire/instances"]),
     ("wire/changes",      &["ec2", "wire/xml", "wire/problem", "wire/listing", "wire/asked", "wire/instances"]),
     ("wire/launch",       &["ec2", "wire/xml", "wire/problem", "wire/params", "wire/placement", "wire/asked", "wire/tags", "wire/instances", "wire/facts"]),

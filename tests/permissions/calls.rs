@@ -13,7 +13,7 @@ pub const COPY: &str = "consul-example-rehearsal-1";
 
 /// The calls of a controller of one cluster, in an adopted group and with a key of its own.
 pub fn of_a_controller(place: &Place) -> Vec<Request> {
-    [looks(place), life(place, CLUSTER), keys(place), groups(place)].concat()
+    [looks(place), life(place, CLUSTER), vec![grow(place, &Tags::of(CLUSTER))], keys(place), groups(place)].concat()
 }
 
 /// The calls of a rehearsal: the life of a copy, which begins with data of the cluster's.
@@ -71,6 +71,11 @@ pub fn life(place: &Place, cluster: &str) -> Vec<Request> {
         calls.push(place.request(action, &volume(place), both(ours.there(), rejected.requested())));
     }
     calls
+}
+
+/// A volume is made larger.
+pub fn grow(place: &Place, there: &Tags) -> Request {
+    place.request("ec2:ModifyVolume", &volume(place), there.there())
 }
 
 /// A launch: what is made, and what it is made from.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::calls::{self, COPY, instance, pass, recruit, through, volume};
+use crate::calls::{self, COPY, grow, instance, pass, recruit, through, volume};
 use crate::iam::{Answer, Request};
 use crate::place::{CLUSTER, Place, Tags, both};
 
@@ -11,10 +11,13 @@ type Denied = (Request, Answer, String);
 pub fn for_a_controller(place: &Place) -> Vec<Denied> {
     let ours = Tags::of(CLUSTER);
     let mut denied = [strangers(place, CLUSTER), keys(place), roles(place), groups(place)].concat();
-    for action in ["DeleteVolume", "ModifyVolume", "EnableVolumeIO", "ModifyVolumeAttribute"] {
+    for action in ["DeleteVolume", "EnableVolumeIO", "ModifyVolumeAttribute"] {
         let request = place.request(&format!("ec2:{action}"), &volume(place), ours.there());
-        denied.push(never(request, "data are never deleted or modified"));
+        denied.push(never(request, "data are never deleted"));
     }
+    let owner = "hermitcrab:owner";
+    denied.push(not(grow(place, &ours.clone().with(owner, "somebody")), "it is another controller's"));
+    denied.push(not(grow(place, &ours.clone().without(owner)), "it is nobody's"));
     let snapshot = place.arn("snapshot", "snap-0aaaaaaaaaaaaaaaa");
     denied.push(never(place.request("ec2:DeleteSnapshot", &snapshot, ours.there()), "saved data are never deleted"));
     denied
@@ -42,6 +45,9 @@ pub fn for_a_rehearsal(place: &Place) -> Vec<Denied> {
         [(Tags::of(CLUSTER), "it is the cluster's"), (Tags::of(COPY).without("hermitcrab:owner"), "it is nobody's")]
     {
         denied.push(not(place.request("ec2:DeleteVolume", &volume(place), tags.there()), why));
+    }
+    for tags in [Tags::of(CLUSTER), Tags::of(COPY)] {
+        denied.push(not(grow(place, &tags), "volumes of copies are made as large as they should be"));
     }
     let group = place.request("autoscaling:SuspendProcesses", &place.group(CLUSTER), json!({}));
     denied.push(not(group, "a copy has no group"));

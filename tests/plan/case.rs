@@ -89,6 +89,8 @@ pub struct Desired {
     instance_type: Option<String>,
     placement: Placement,
     root_volume: Option<RootVolumeSpec>,
+    /// The size of each volume in GiB.
+    volume_size: Option<u32>,
     capacity_reservation: Option<CapacityReservation>,
     tags: BTreeMap<String, String>,
     snapshot: bool,
@@ -151,7 +153,11 @@ impl Desired {
             address: self.addresses.then(|| fixed_address(&name)),
             name: (*name).into(),
         };
-        let volume = |volume| VolumeSpec { snapshot_before_replace: self.snapshot, ..volume };
+        let volume = |volume: VolumeSpec| VolumeSpec {
+            snapshot_before_replace: self.snapshot,
+            size_gib: self.volume_size.unwrap_or(volume.size_gib),
+            ..volume
+        };
         let ApplicationSpec::Consul(consul) = declared.application;
         ClusterSpec {
             account: self.account.clone(),

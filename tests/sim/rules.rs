@@ -147,6 +147,30 @@ fn detaching_from_a_running_instance_breaks_s4() {
 }
 
 #[test]
+fn a_volume_that_shrinks_or_grows_where_nobody_serves_or_beside_another_breaks_the_rule_of_growth() {
+    let grow = |harness: &Harness, number: usize, to_gib: u32| {
+        let (instance, volume) = harness.of(number);
+        let from_gib = harness.volume(&volume).size_gib;
+        harness.force(number, CloudEffect::Grow { volume, instance, from_gib, to_gib })
+    };
+    let harness = Harness::settled();
+    grow(&harness, 0, 100).unwrap();
+    assert_eq!(harness.broken(), [""; 0]);
+    grow(&harness, 1, 100).unwrap();
+    assert_eq!(harness.broken(), [""; 0], "another controller may have been about to");
+    harness.pass(seconds(20));
+    grow(&harness, 2, 100).unwrap();
+    assert_eq!(harness.broken(), ["growth"], "it has been known that others grow");
+
+    let harness = Harness::settled();
+    assert!(grow(&harness, 0, 1).is_err(), "EC2 refuses it as well");
+    harness.world.stop_instance(&harness.of(0).0);
+    harness.pass(seconds(90));
+    grow(&harness, 0, 100).unwrap();
+    assert_eq!(harness.broken(), ["growth"], "the instance is stopped");
+}
+
+#[test]
 fn a_volume_in_the_wrong_slot_breaks_s5_and_the_guest_refuses_it() {
     let mut harness = Harness::settled();
     for slot in &mut harness.spec.slots {

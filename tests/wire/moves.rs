@@ -130,6 +130,34 @@ fn a_volume_that_ebs_does_not_offer_is_refused() {
 }
 
 #[test]
+fn a_volume_grows_once_in_six_hours_and_shows_its_size_when_ebs_has_it() {
+    let stage = Stage::new();
+    let volume = stage.volume("consul-a");
+    let size = |stage: &Stage| stage.one("DescribeVolumes", &[("VolumeId.1", &volume)], "size");
+    let refusal = |stage: &Stage, size: &str| stage.refusal("ModifyVolume", &[("VolumeId", &*volume), ("Size", size)]);
+    let state = |stage: &Stage| stage.all("DescribeVolumesModifications", &[], "modificationState");
+    assert_eq!(refusal(&stage, "10"), (400, "InvalidParameterValue".to_owned()), "volumes do not shrink");
+    let fields = [("VolumeId", &*volume), ("Size", "40")];
+    assert_eq!(stage.one("ModifyVolume", &fields, "targetSize"), "40");
+    assert_eq!((size(&stage), state(&stage)), ("20".to_owned(), vec!["modifying".to_owned()]));
+    assert_eq!(refusal(&stage, "60"), (400, "IncorrectModificationState".to_owned()));
+    stage.pass(4 * MINUTE);
+    assert_eq!((size(&stage), state(&stage)), ("40".to_owned(), vec!["optimizing".to_owned()]));
+    assert_eq!(refusal(&stage, "60"), (400, "IncorrectModificationState".to_owned()));
+    for _ in 0..5 * 60 {
+        stage.pass(MINUTE);
+        if state(&stage).is_empty() {
+            assert_eq!(refusal(&stage, "60"), (400, "VolumeModificationRateExceeded".to_owned()));
+        }
+    }
+    stage.pass(60 * MINUTE);
+    assert_eq!(state(&stage), [""; 0]);
+    assert_eq!(stage.one("ModifyVolume", &[("VolumeId", &*volume), ("Size", "60")], "targetSize"), "60");
+    let faster = [("VolumeId", &*volume), ("Iops", "6000")];
+    assert_eq!(stage.refusal("ModifyVolume", &faster), (400, "UnsupportedOperation".to_owned()));
+}
+
+#[test]
 fn a_launch_that_names_what_is_not_there_is_refused() {
     for (name, value, code) in [
         ("ImageId", "ami-00000000000000000", "InvalidAMIID.NotFound"),

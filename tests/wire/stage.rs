@@ -34,6 +34,7 @@ pub const PLAUSIBLE: &[(&str, &[(&str, &str)])] = &[
     ("DetachVolume", &[("VolumeId", "{volume}")]),
     ("CreateVolume", &[("AvailabilityZone", "us-east-1a"), ("Size", "1"), ("ClientToken", "t")]),
     ("DeleteVolume", &[("VolumeId", "{volume}")]),
+    ("ModifyVolume", &[("VolumeId", "{volume}"), ("Size", "40")]),
     ("CreateSnapshot", &[("VolumeId", "{volume}")]),
     ("DeleteSnapshot", &[("SnapshotId", "snap-00000000")]),
     ("CreateTags", &[("ResourceId.1", "{volume}"), ("Tag.1.Key", "a"), ("Tag.1.Value", "b")]),

@@ -70,6 +70,8 @@ pub enum Subject<'e> {
     ProtectionOf(&'e InstanceId),
     /// One volume.
     Volume(&'e VolumeId),
+    /// The modification of one volume, which was looked at before.
+    ModificationOf(&'e VolumeId),
     /// Several volumes.
     Volumes(&'e BTreeSet<VolumeId>),
     /// Every volume that is attached to this instance, whoever made it.
@@ -162,6 +164,9 @@ impl<'e> Condition<'e> {
             }
             Self::Instance { instance, .. } => vec![Subject::Instance(instance)],
             Self::Holder { volume, .. } => vec![Subject::Volume(volume), Subject::Holder(volume)],
+            Self::Volume { volume, is } if is.asks_for_modification() => {
+                vec![Subject::Volume(volume), Subject::ModificationOf(volume)]
+            }
             Self::Volume { volume, .. } => vec![Subject::Volume(volume)],
             Self::Volumes { volumes, .. } => vec![Subject::Volumes(volumes)],
             Self::InOneSlot { volume, instance } | Self::InOneZone { volume, instance } => {

@@ -23,6 +23,14 @@ pub enum VolumeCondition<'e> {
     IsDeleted,
     /// Attached to that instance, at whatever device.
     IsAt(&'e InstanceId),
+    /// Attached to that instance, and neither on its way there nor back.
+    IsAttachedTo(&'e InstanceId),
+    /// Of just that size, in GiB.
+    HasJust(u32),
+    /// Of that size or larger, in GiB.
+    HasAtLeast(u32),
+    /// Without a modification in EBS's hands.
+    IsNotBeingModified,
     /// Attached to that instance, or on its way there.
     IsComingTo(&'e InstanceId),
     /// Detached, or being detached from that instance.
@@ -38,6 +46,11 @@ pub enum VolumeCondition<'e> {
 }
 
 impl VolumeCondition<'_> {
+    /// Says whether the volume view is not enough to judge the condition by.
+    pub(super) fn asks_for_modification(&self) -> bool {
+        matches!(self, Self::IsNotBeingModified)
+    }
+
     /// Holds the condition against a volume.
     pub(super) fn compare(&self, id: &VolumeId, seen: &VolumeFacts) -> Result<(), Difference> {
         if let Self::IsOurs(ours) = self {
@@ -61,6 +74,12 @@ impl VolumeCondition<'_> {
             Self::IsPresent => matches!(seen.state, VolumeState::Available | VolumeState::InUse(_)),
             Self::IsDeleted => seen.state == VolumeState::Deleted,
             Self::IsAt(instance) => at.is_some_and(|at| at.instance == *instance),
+            Self::IsAttachedTo(instance) => {
+                at.is_some_and(|at| at.instance == *instance && at.phase == AttachmentPhase::Attached)
+            }
+            Self::HasJust(gib) => seen.size_gib == gib,
+            Self::HasAtLeast(gib) => seen.size_gib >= gib,
+            Self::IsNotBeingModified => !seen.is_being_modified,
             Self::IsComingTo(instance) => {
                 at.is_some_and(|at| at.instance == *instance && at.phase != AttachmentPhase::Detaching)
             }
@@ -87,7 +106,12 @@ impl VolumeCondition<'_> {
             Self::IsAvailable => "available".to_owned(),
             Self::IsPresent => "available or attached".to_owned(),
             Self::IsDeleted => "deleted".to_owned(),
-            Self::IsAt(instance) | Self::IsComingTo(instance) => format!("attached to {instance}"),
+            Self::HasJust(gib) => format!("of {gib} GiB"),
+            Self::HasAtLeast(gib) => format!("of {gib} GiB or more"),
+            Self::IsNotBeingModified => "without a modification under way".to_owned(),
+            Self::IsAt(instance) | Self::IsAttachedTo(instance) | Self::IsComingTo(instance) => {
+                format!("attached to {instance}")
+            }
             Self::IsLeaving(instance) => format!("detached from {instance}"),
             Self::Settled { generation, .. } => format!("to say that {generation} settled"),
             Self::Rejected { generation, .. } => format!("to say that {generation} failed"),
@@ -105,6 +129,8 @@ impl VolumeCondition<'_> {
             Self::Settled { .. } | Self::Rejected { .. } | Self::Forgiven { .. } | Self::Remembers(_) => {
                 "other tags".to_owned()
             }
+            Self::HasJust(_) | Self::HasAtLeast(_) => format!("{} GiB", seen.size_gib),
+            Self::IsNotBeingModified => "one".to_owned(),
             _ => seen.state.to_string(),
         }
     }

@@ -117,6 +117,10 @@ impl SlotProposal {
             let (id, as_made) = (&volume.id, as_made.join(", "));
             self.differences.push(format!("{id} stays as it was made; not carried out: {as_made}"));
         }
+        if let Some(to) = declared.grown_size(volume.size_gib, volume.ebs.as_ref()) {
+            self.differences
+                .push(format!("{} grows from {}GiB to {to}GiB once it is adopted", volume.id, volume.size_gib));
+        }
         self.volumes.insert(declared.name.clone(), volume.id.clone());
     }
 }
@@ -260,9 +264,11 @@ mod tests {
             candidate.volumes[0].size_gib = 8;
             candidate.volumes[0].ebs = Some(EbsSettings { encrypted: false, ..EbsSettings::plain("gp2") });
         });
-        let said =
-            "vol-data stays as it was made; not carried out: size 8GiB → 20GiB, type gp2 → gp3, encrypted false → true";
-        assert_eq!((proposal.differences, proposal.obstacles), (vec![said.to_owned()], vec![]));
+        let said = [
+            "vol-data stays as it was made; not carried out: type gp2 → gp3, encrypted false → true",
+            "vol-data grows from 8GiB to 20GiB once it is adopted",
+        ];
+        assert_eq!((proposal.differences, proposal.obstacles), (said.map(str::to_owned).to_vec(), vec![]));
         assert!(proposal.volumes.contains_key(&spec().volumes[0].name));
     }
 

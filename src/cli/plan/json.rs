@@ -10,7 +10,7 @@ use serde::Serialize;
 mod fill;
 
 /// The version of this shape.
-pub const FORMAT_VERSION: &str = "1.2";
+pub const FORMAT_VERSION: &str = "1.3";
 
 /// The document that `plan -o json` writes.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -54,8 +54,26 @@ pub struct ClusterPlan {
     pub notes: Vec<String>,
     /// The changes, slot by slot in this order.
     pub slots: Vec<SlotPlan>,
+    /// The volumes that grow where they are, one at a time in this order.
+    pub growths: Vec<GrowthReport>,
     /// The sums over all slots.
     pub totals: Totals,
+}
+
+/// The growth of one volume.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GrowthReport {
+    /// The slot's name.
+    pub slot: String,
+    /// The volume's name within the slot.
+    pub name: String,
+    /// The volume's id.
+    pub volume: String,
+    /// The volume's size now, in GiB.
+    pub from_gib: u32,
+    /// The size that the file wants, in GiB.
+    pub to_gib: u32,
 }
 
 /// The next pass of the controller.
@@ -245,7 +263,7 @@ pub struct Totals {
     pub declared_slots: usize,
     /// The expected time of all slots, one after the other.
     pub takes_seconds: u64,
-    /// The number of mutating EC2 calls.
+    /// The number of mutating EC2 calls, those of volumes that grow among them.
     pub ec2_calls: usize,
     /// The instances that are terminated.
     pub instances_terminated: Vec<String>,
@@ -264,8 +282,8 @@ impl Document {
         Self { format_version: FORMAT_VERSION.to_owned(), plans }
     }
 
-    /// Says whether any slot has changes to come.
+    /// Says whether any slot or volume has changes to come.
     pub fn has_changes(&self) -> bool {
-        self.plans.iter().any(|plan| !plan.slots.is_empty())
+        self.plans.iter().any(|plan| !plan.slots.is_empty() || !plan.growths.is_empty())
     }
 }

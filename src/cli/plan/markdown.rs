@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::json::{Answer, ClusterPlan, Document, SlotPlan};
-use super::text::{counts, movement, movement_of_address, span, why};
+use super::text::{counts, grows, movement, movement_of_address, span, why};
 
 /// The characters of a comment. GitHub accepts 65,536; the rest is left for a workflow that adds text.
 const LIMIT: usize = 60_000;
@@ -61,6 +61,7 @@ fn head(plan: &ClusterPlan) -> String {
     head.extend(rows.iter().map(|(name, value)| format!("| {name} | {} |\n", cell(value))));
     head.push_str(&next(plan));
     head.extend(plan.notes.iter().map(|note| format!("\n> **Note**: {}\n", escaped(note))));
+    head.extend(plan.growths.iter().map(|growth| format!("\n> {}\n", escaped(&grows(growth)))));
     head.push_str(&order(&plan.slots));
     head
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::cli::output::{BAD, DIM, GOOD, NAME, SO_SO, styled};
 use crate::time::Human;
 
-use super::json::{AddressMove, Answer, ClusterPlan, Document, Next, ReasonKind, SlotPlan, StepReport, VolumeMove};
+use super::json::{
+    AddressMove, Answer, ClusterPlan, Document, GrowthReport, Next, ReasonKind, SlotPlan, StepReport, VolumeMove,
+};
 
 /// Renders all plans, with an empty line between them.
 pub fn render(document: &Document) -> String {
@@ -26,6 +28,7 @@ impl fmt::Display for Text<'_> {
             writeln!(f, "  approval needed: {id}")?;
         }
         plan.notes.iter().try_for_each(|note| writeln!(f, "  {}: {note}", styled(SO_SO, "note")))?;
+        plan.growths.iter().try_for_each(|growth| writeln!(f, "  {}", grows(growth)))?;
         for (index, slot) in plan.slots.iter().enumerate() {
             writeln!(f)?;
             write_slot(f, index + 1, slot)?;
@@ -47,7 +50,15 @@ pub fn counts(plan: &ClusterPlan) -> String {
     if !plan.seen {
         return "the cloud could not be read".to_owned();
     }
+    let growths = match plan.growths.len() {
+        0 => None,
+        1 => Some("1 volume to grow".to_owned()),
+        count => Some(format!("{count} volumes to grow")),
+    };
     if totals.slots == 0 {
+        if let Some(growths) = growths {
+            return format!("{growths}, {} mutating EC2 calls", totals.ec2_calls);
+        }
         return format!("nothing to do, {} as the spec wants", slots(totals.declared_slots));
     }
     let of_kind = |kind| plan.slots.iter().filter(|slot| slot.reason.kind == kind).count();
@@ -65,7 +76,14 @@ pub fn counts(plan: &ClusterPlan) -> String {
         1 => "1 instance terminated".to_owned(),
         count => format!("{count} instances terminated"),
     });
+    parts.extend(growths);
     parts.join(", ")
+}
+
+/// Says how a volume grows.
+pub fn grows(growth: &GrowthReport) -> String {
+    let GrowthReport { slot, name, volume, from_gib, to_gib } = growth;
+    format!("volume {name} of {slot} ({volume}) grows from {from_gib} to {to_gib} GiB where it is")
 }
 
 fn slots(count: usize) -> String {

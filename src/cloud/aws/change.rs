@@ -113,6 +113,7 @@ fn operation(effect: &CloudEffect) -> Operation {
         CloudEffect::DeleteSnapshot { .. } => operation::DELETE_SNAPSHOT,
         CloudEffect::Detach { .. } => operation::DETACH_VOLUME,
         CloudEffect::Attach { .. } => operation::ATTACH_VOLUME,
+        CloudEffect::Grow { .. } => operation::MODIFY_VOLUME,
         CloudEffect::AssignAddress { .. } => operation::ASSIGN_PRIVATE_IP_ADDRESSES,
         CloudEffect::Terminate { .. } => operation::TERMINATE_INSTANCES,
         CloudEffect::Retire { .. }
@@ -144,6 +145,7 @@ impl<C: Clock> Change<'_, C> {
             CloudEffect::DeleteSnapshot { snapshot } => self.delete_snapshot(snapshot).await,
             CloudEffect::Detach { volume, instance, .. } => self.detach(volume, instance).await,
             CloudEffect::Attach { volume, instance, device } => self.attach(volume, instance, device).await,
+            CloudEffect::Grow { volume, to_gib, .. } => self.grow(volume, *to_gib).await,
             CloudEffect::AssignAddress { address, interface, .. } => self.assign_address(*address, interface).await,
             CloudEffect::Retire { instance } => self.retire(instance).await,
             CloudEffect::Tag { instance, tags } => self.tag(instance, tags).await,

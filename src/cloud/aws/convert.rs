@@ -30,7 +30,7 @@ pub(super) use group::{RESUME, adopted_group, joined};
 pub(super) use instance::{group, instance, interface, life_cycle, make, placement, root_device};
 pub(super) use last_look::{instance_facts, snapshot_facts, volume_facts};
 pub(super) use status::{Status, status};
-pub(super) use volume::{VolumeWarnings, settings, snapshot, volume, volume_state};
+pub(super) use volume::{VolumeWarnings, is_in_hand, settings, snapshot, volume, volume_state};
 
 /// Reason for which a resource could not be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -51,6 +51,7 @@ const CODES: &[(Meaning, &[&str])] = &[
         "InsufficientAddressCapacity", "InstanceLimitExceeded", "VcpuLimitExceeded", "VolumeLimitExceeded",
         "MaxIOPSLimitExceeded", "SnapshotLimitExceeded", "MaxSpotInstanceCountExceeded",
         "ReservationCapacityExceeded", "NetworkInterfaceLimitExceeded", "PrivateIpAddressLimitExceeded",
+        "VolumeModificationSizeLimitExceeded",
         "ResourceLimitExceeded", "LimitExceeded", "LaunchTemplateVersionLimitExceeded", "VersionLimitExceeded",
     ]),
     // Things of ours, which EC2 may not show yet.
@@ -78,6 +79,8 @@ const CODES: &[(Meaning, &[&str])] = &[
         "InvalidLaunchTemplateId.Malformed", "InvalidQueryParameter", "AlreadyExists",
         "InvalidIPAddress.InUse", "InvalidNetworkInterface.InUse", "InvalidNetworkInterfaceId.Malformed", "NoSuchVersion",
         "VolumeTypeNotAvailableInZone", "UnknownVolumeType",
+        // Six hours between the modifications of a volume: to ask again soon is of no use.
+        "VolumeModificationRateExceeded",
     ]),
     (Failed(TokenSpent), &["IdempotentParameterMismatch", "IdempotentInstanceTerminated"]),
     (Failed(Unreachable), &[

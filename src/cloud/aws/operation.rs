@@ -59,6 +59,7 @@ operations! {
     DETACH_VOLUME = "ec2" "DetachVolume" Change;
     CREATE_VOLUME = "ec2" "CreateVolume" Create;
     DELETE_VOLUME = "ec2" "DeleteVolume" Change;
+    MODIFY_VOLUME = "ec2" "ModifyVolume" Change;
     CREATE_SNAPSHOT = "ec2" "CreateSnapshot" Create;
     DELETE_SNAPSHOT = "ec2" "DeleteSnapshot" Change;
     CREATE_TAGS = "ec2" "CreateTags" Tag;

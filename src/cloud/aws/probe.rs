@@ -24,6 +24,9 @@ const SMALLEST_PAGE: i32 = 5;
 /// As many volumes as are looked through for one of the instance's.
 const PAGE_OF_VOLUMES: i32 = 100;
 
+/// A size that a volume may be asked to have, in GiB: nothing comes of the question.
+const LARGEST_GP3: i32 = 65_536;
+
 /// Whose the credentials are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -234,6 +237,10 @@ impl<C: Clock> Aws<C> {
             "AttachVolume" => {
                 let call = ec2.attach_volume().volume_id(volume).instance_id(instance).device("/dev/sdp");
                 self.dry(region, operation::ATTACH_VOLUME, call.dry_run(true).send()).await
+            }
+            "ModifyVolume" => {
+                let call = ec2.modify_volume().volume_id(volume).size(LARGEST_GP3).dry_run(true);
+                self.dry(region, operation::MODIFY_VOLUME, call.send()).await
             }
             "CreateSnapshot" => {
                 let call = ec2.create_snapshot().volume_id(volume).dry_run(true);

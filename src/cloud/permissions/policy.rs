@@ -12,8 +12,7 @@ use super::partition::{Partition, partition_of};
 use super::{On, PERMISSIONS, Permission, keys, needs};
 
 /// Actions that are denied outright, whatever another policy allows: no part of the controller ever asks for them.
-const NEVER: [&str; 5] =
-    ["ec2:DeleteVolume", "ec2:DeleteSnapshot", "ec2:ModifyVolume", "ec2:EnableVolumeIO", "ec2:ModifyVolumeAttribute"];
+const NEVER: [&str; 4] = ["ec2:DeleteVolume", "ec2:DeleteSnapshot", "ec2:EnableVolumeIO", "ec2:ModifyVolumeAttribute"];
 
 /// Task that a policy is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +37,10 @@ pub struct Grant<'a> {
 }
 
 /// Lists the permissions that a task takes. A rehearsal looks at an adopted group and at fixed addresses, because it begins with a
-/// look at the cluster, and changes none: its copy has neither.
+/// look at the cluster, and changes none: its copy has neither. Nor does it grow a volume, because a copy's are made as they should be.
 fn granted(specs: &[ClusterSpec], task: Task) -> impl Iterator<Item = &'static Permission> + '_ {
-    let changes = |one: &Permission| matches!(one.needed_by, Groups | Addresses) && one.on != On::Everything;
+    let of_clusters = |one: &Permission| matches!(one.needed_by, Groups | Addresses) || one.on == On::OurVolumes;
+    let changes = move |one: &Permission| of_clusters(one) && one.on != On::Everything;
     let needed = |one: &&Permission| specs.iter().any(|spec| needs(spec, one.needed_by));
     PERMISSIONS.iter().filter(needed).filter(move |one| task == Task::Control || !changes(one))
 }
@@ -81,6 +81,7 @@ fn allow(on: On, actions: &[&str], specs: &[ClusterSpec], grant: &Grant<'_>) -> 
         On::OurVolumesAndInstances => {
             vec![statement("MoveOurVolumes", actions, scope.ec2(&["instance", "volume"]), Some(is_ours))]
         }
+        On::OurVolumes => vec![statement("GrowOurVolumes", actions, scope.ec2(&["volume"]), Some(is_ours))],
         On::OurInterfaces => {
             vec![statement("MoveAddresses", actions, scope.ec2(&["network-interface"]), Some(is_ours))]
         }

@@ -53,6 +53,7 @@ impl fmt::Display for CloudEffect {
             Self::DeleteSnapshot { snapshot } => write!(f, "delete {snapshot}"),
             Self::Detach { volume, instance, .. } => write!(f, "detach {volume} from {instance}"),
             Self::Attach { volume, instance, device } => write!(f, "attach {volume} to {instance} as {device}"),
+            Self::Grow { volume, from_gib, to_gib, .. } => write!(f, "grow {volume} from {from_gib} to {to_gib} GiB"),
             Self::AssignAddress { address, instance, interface, .. } => {
                 write!(f, "move {address} to {interface} of {instance}")
             }

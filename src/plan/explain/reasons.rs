@@ -37,6 +37,7 @@ impl fmt::Display for Why {
             }
             Self::Memory => f.write_str("the volumes' memory is behind"),
             Self::Tags => f.write_str("tags differ"),
+            Self::TooSmall => f.write_str("the file wants it larger"),
             Self::KeepStill => f.write_str("the group could end or add an instance meanwhile"),
             Self::OutOfStep => f.write_str("the group should count exactly the instances that serve"),
             Self::LetGo => f.write_str("nothing is under way, so the group may act again"),

@@ -56,6 +56,7 @@ impl Look<'_> {
         match subject {
             Subject::Instance(instance) => self.learn_instance(instance, facts),
             Subject::Volume(volume) => self.learn_volume(volume, facts),
+            Subject::ModificationOf(_) => {} // known with the volume
             Subject::Volumes(volumes) => volumes.iter().for_each(|volume| self.learn_volume(volume, facts)),
             Subject::Holder(volume) => {
                 if let Some(holder) = self.volume(volume).and_then(|(_, seen)| holder(seen).cloned()) {

@@ -51,6 +51,8 @@ pub enum Due {
     Mounts(InstanceId, u32),
     /// A volume comes to its next state.
     Volume(VolumeId, u32),
+    /// A volume's modification comes to its next state.
+    Modified(VolumeId, u32),
     /// A snapshot is completed.
     Snapshot(ClusterName, SnapshotId),
     /// An Auto Scaling group looks at its members.
@@ -76,6 +78,10 @@ pub enum Span {
     Attach,
     /// `detaching` to `available`.
     Detach,
+    /// A modification, from `modifying` to `optimizing`.
+    Modify,
+    /// A modification, from `optimizing` to `completed`.
+    Optimize,
     /// From the call that moves an address to the metadata of the instance that has it.
     Remap,
     /// From a change of a group or of a member of it, to the group's noticing it.

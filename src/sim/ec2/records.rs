@@ -60,6 +60,19 @@ pub struct Disk {
     pub content: Content,
     /// The KMS key may not be used: attaching fails although the volume is fine.
     pub key_revoked: bool,
+    #[serde(default)]
+    pub modification: Modification,
+}
+
+/// The last modification of a volume.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Modification {
+    /// The number of modifications so far.
+    pub number: u32,
+    /// The moment at which it was asked for; none before there is one.
+    pub since: Option<Millis>,
+    /// The size that is not shown yet, in GiB.
+    pub to_gib: Option<u32>,
 }
 
 /// A token that was used, with the request that it came with and what that made.

@@ -48,6 +48,7 @@ impl Bucket {
             CloudEffect::Stop { .. }
             | CloudEffect::Detach { .. }
             | CloudEffect::Attach { .. }
+            | CloudEffect::Grow { .. }
             | CloudEffect::AssignAddress { .. }
             | CloudEffect::DeleteVolume { .. }
             | CloudEffect::DeleteSnapshot { .. } => Self::Change,

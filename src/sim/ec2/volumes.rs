@@ -1,7 +1,7 @@
 //! EBS volumes: they move from one state to the next as EC2 has them do.
 
 use super::happened::{Due, Happened, Span};
-use super::records::Disk;
+use super::records::{Disk, Modification};
 use super::records::{Spent, TOKEN_LIFE};
 use super::region::{Fresh, Region, token_key};
 use crate::action::CreateVolume;
@@ -16,6 +16,8 @@ use crate::spec::ebs::Objection;
 
 /// Deleted volumes are shown for about a minute.
 const SHOWN_DELETED: Millis = 60_000;
+/// EBS modifies a volume once in six hours.
+const BETWEEN_MODIFICATIONS: Millis = 6 * 3_600_000;
 /// Data volumes an instance can have (Nitro: 28 shared with network interfaces and the root volume).
 const ATTACHMENT_LIMIT: usize = 26;
 
@@ -179,6 +181,54 @@ impl Region {
         Ok(Outcome::Done)
     }
 
+    /// `ModifyVolume`, of the size alone.
+    pub(super) fn modify_volume(&mut self, id: &VolumeId, to_gib: u32) -> Result<Outcome, Refusal> {
+        let now = self.now;
+        let disk = self.disk(id)?;
+        if !matches!(disk.seen.state, VolumeState::Available | VolumeState::InUse(_)) {
+            return Ok(changed("available or in use", disk.seen.state.to_string()));
+        }
+        if disk.seen.is_being_modified() {
+            return Ok(changed("no modification under way", "one"));
+        }
+        if to_gib < disk.seen.size_gib {
+            let text = "InvalidParameterValue: New size cannot be smaller than existing size";
+            return Err(Refusal::new(ErrorKind::Invalid, text));
+        }
+        let ebs = disk.seen.ebs.clone().unwrap_or_else(|| EbsSettings::plain("gp3"));
+        if let Some(objection) = ebs.objections(to_gib).first() {
+            return Err(Refusal::new(ErrorKind::Invalid, refusal_of(*objection, &ebs, to_gib)));
+        }
+        if disk.modification.since.is_some_and(|since| now.saturating_sub(since) < BETWEEN_MODIFICATIONS) {
+            let text = "VolumeModificationRateExceeded: You've reached the maximum modification rate per volume limit. \
+                        Wait at least 6 hours between modifications per EBS volume.";
+            return Err(Refusal::new(ErrorKind::Invalid, text));
+        }
+        let Some(disk) = self.volumes.get_mut(id) else { return Ok(Outcome::AlreadySo) };
+        let number = disk.modification.number + 1;
+        disk.modification = Modification { number, since: Some(now), to_gib: Some(to_gib) };
+        disk.seen.modifying = true;
+        let cluster = disk.cluster.clone();
+        self.begins(Due::Modified(id.clone(), number), Span::Modify);
+        self.changed(&cluster);
+        Ok(Outcome::Done)
+    }
+
+    /// Shows the new size of a volume, and later that EBS is done with it.
+    pub(super) fn volume_modified(&mut self, id: &VolumeId, number: u32) {
+        let is_latest = |disk: &&mut Disk| disk.modification.number == number;
+        let Some(disk) = self.volumes.get_mut(id).filter(is_latest) else { return };
+        let cluster = disk.cluster.clone();
+        match disk.modification.to_gib.take() {
+            Some(to_gib) => {
+                (disk.seen.size_gib, disk.seen.modifying, disk.seen.optimizing) = (to_gib, false, true);
+                self.begins(Due::Modified(id.clone(), number), Span::Optimize);
+            }
+            None => disk.seen.optimizing = false,
+        }
+        self.changed(&cluster);
+    }
+
     fn volume_moves(&mut self, id: &VolumeId, to: VolumeState, span: Span) {
         let Some(disk) = self.volumes.get_mut(id) else { return };
         disk.turn += 1;
@@ -279,9 +329,11 @@ impl Disk {
             tags: wanted.tags.clone(),
             impaired: None,
             modifying: false,
+            optimizing: false,
         };
         let (turn, delete_on_termination, key_revoked) = (0, false, false);
-        Self { seen, cluster: cluster.clone(), turn, delete_on_termination, content: Content::default(), key_revoked }
+        let (content, modification) = (Content::default(), Modification::default());
+        Self { seen, cluster: cluster.clone(), turn, delete_on_termination, content, key_revoked, modification }
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Call<'a> {
 /// A judgement of one call: what breaks the rule, if anything does.
 type Judgement = fn(&Call) -> Option<String>;
 
-const RULES: [(Rule, Judgement); 18] = [
+const RULES: [(Rule, Judgement); 19] = [
     (Rule::Quorum, stop_keeps_quorum),
     (Rule::LeaderLast, leader_hands_over_first),
     (Rule::ClaimedStop, stopped_only_when_claimed),
@@ -30,6 +30,7 @@ const RULES: [(Rule, Judgement); 18] = [
     (Rule::DetachedWhenDown, detached_only_when_down),
     (Rule::AddressAtRest, address_leaves_only_what_rests),
     (Rule::OwnVolumes, volumes_meet_only_their_slot),
+    (Rule::GrownWhereItServes, grown_where_it_serves),
     (Rule::OldOutlivesProof, old_outlives_proof),
     (Rule::OldOutlivesProof, terminated_only_when_retired),
     (Rule::OwnResources, only_what_is_ours),
@@ -144,6 +145,25 @@ fn volumes_meet_only_their_slot(call: &Call) -> Option<String> {
     let (met, to) = (call.facts.volumes.get(volume)?, call.instance()?);
     let own = met.cluster == to.cluster && met.slot == to.slot;
     (!own).then(|| format!("{volume} of {} was attached to {instance} of {}", met.slot, to.slot))
+}
+
+/// Allows to modify a volume only to a larger size, at an instance of its own slot that runs, while no other of its cluster is.
+fn grown_where_it_serves(call: &Call) -> Option<String> {
+    let CloudEffect::Grow { volume, to_gib, .. } = call.effect else { return None };
+    let grown = call.facts.volumes.get(volume)?;
+    let holder = grown.holder.as_ref().and_then(|holder| call.facts.instances.get(holder));
+    let serves = grown.attached
+        && holder.is_some_and(|at| {
+            (&at.cluster, &at.slot) == (&grown.cluster, &grown.slot) && at.state == InstanceState::Running
+        });
+    let others = call.facts.volumes.iter().filter(|(id, other)| *id != volume && other.cluster == grown.cluster);
+    let mut known = others.filter(|(_, other)| other.modified.is_some_and(|since| !call.is_race(since)));
+    match known.next() {
+        _ if !serves => Some(format!("{volume} of {} was modified where it does not serve", grown.slot)),
+        _ if *to_gib <= grown.size_gib => Some(format!("{volume} of {} GiB was to have {to_gib}", grown.size_gib)),
+        Some((other, _)) => Some(format!("{volume} was modified while {other} was")),
+        None => None,
+    }
 }
 
 /// Lets an instance that had settled go only when another has its slot's volumes and has proved itself with them.

@@ -80,6 +80,9 @@ pub struct VolumeFacts {
     pub holder: Option<InstanceId>,
     /// The holder has it in the phase `attached`.
     pub attached: bool,
+    pub size_gib: u32,
+    /// The moment since which EBS has had a modification in hand, if it has one that was asked for by a call.
+    pub modified: Option<Millis>,
 }
 
 /// The facts of an Auto Scaling group.

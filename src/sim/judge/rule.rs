@@ -37,6 +37,9 @@ pub enum Rule {
     /// Data are deleted only at the end of their cluster, and only as somebody has said.
     #[serde(rename = "end")]
     DeletedAtTheEnd,
+    /// A volume only grows, where its member serves with it, and alone in its cluster.
+    #[serde(rename = "growth")]
+    GrownWhereItServes,
     /// An adopted group is held still while its members are replaced, and then goes on as before.
     #[serde(rename = "group")]
     GroupHeldStill,
@@ -91,6 +94,7 @@ impl Rule {
             Self::OwnResources => "S8",
             Self::OneEffect => "S9",
             Self::DeletedAtTheEnd => "end",
+            Self::GrownWhereItServes => "growth",
             Self::GroupHeldStill => "group",
             Self::LeaderLast => "S11",
             Self::LeftAlone => "S12",
@@ -119,6 +123,9 @@ impl fmt::Display for Rule {
             Self::OwnResources => "a call changes only what belongs to its cluster",
             Self::OneEffect => "a request that is sent twice makes one thing",
             Self::DeletedAtTheEnd => "data are deleted only at the end of their cluster, as somebody has said",
+            Self::GrownWhereItServes => {
+                "a volume only grows, where its member serves with it, and alone in its cluster"
+            }
             Self::GroupHeldStill => "an adopted group is held still during a replacement, and then goes on as before",
             Self::LeaderLast => "a member that leads is stopped only after leadership was handed over",
             Self::LeftAlone => "what the file does not declare any more is left alone",

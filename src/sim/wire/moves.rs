@@ -208,6 +208,26 @@ pub fn delete(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     Ok(vec![Xml::text("return", true)])
 }
 
+/// `ModifyVolume`, of the size: the world modifies nothing else.
+pub fn grow(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
+    let params = asked.params();
+    let (volume, size) = (volume_id(&params)?, params.parsed("Size")?);
+    if ["VolumeType", "Iops", "Throughput", "MultiAttachEnabled"].iter().any(|other| params.take(other).is_some()) {
+        return Err(Problem::new("UnsupportedOperation", "Volumes of the simulated world only grow"));
+    }
+    asked.begin(Bucket::Change, "grow", true)?;
+    let disk = asked.state.region.disk(&volume)?;
+    let (cluster, slot, from_gib) = (disk.cluster.clone(), disk.seen.slot.clone(), disk.seen.size_gib);
+    let instance = disk.holder().cloned().unwrap_or_else(|| InstanceId::from(""));
+    let to_gib = size.unwrap_or(from_gib);
+    let effect = CloudEffect::Grow { volume: volume.clone(), instance, from_gib, to_gib };
+    if let Outcome::Changed { found, .. } = asked.change(&cluster, Some(&slot), &effect)? {
+        let text = format!("You cannot modify volume {volume}: there is {found}");
+        return Err(Problem::new("IncorrectModificationState", text));
+    }
+    Ok(vec![Xml::group("volumeModification", volumes::modification_now(asked, &volume))])
+}
+
 /// `CreateSnapshot`.
 pub fn snapshot(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let params = asked.params();

@@ -22,7 +22,7 @@ const STATUSES: [(u16, &[&str]); 5] = [
 ];
 
 /// Codes that the world's own refusals begin with, and that EC2 has.
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 19] = [
     "RequestLimitExceeded",
     "InvalidInstanceID.NotFound",
     "InvalidVolume.NotFound",
@@ -39,6 +39,7 @@ const KNOWN: [&str; 18] = [
     "InvalidParameterCombination",
     "InvalidParameterDependency",
     "InvalidBlockDeviceMapping",
+    "VolumeModificationRateExceeded",
     "MissingParameter",
     "UnknownVolumeType",
 ];

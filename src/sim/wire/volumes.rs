@@ -9,6 +9,7 @@ use super::xml::Xml;
 use crate::ids::{ClusterName, VolumeId};
 use crate::observed::{Snapshot, SnapshotState, Volume, VolumeState};
 use crate::sim::ec2::Bucket;
+use crate::sim::time::instant;
 use crate::spec::EbsSettings;
 
 const FILTERS: [&str; 9] = [
@@ -208,21 +209,32 @@ pub fn modifications(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let filters = Filters::read(&params, &MODIFICATION_FILTERS)?;
     let page = Page::read(&params, &ids, &filters, [1, 500])?;
     asked.begin(Bucket::Describe, "look", false)?;
-    let all = all(asked).iter().filter(|(_, seen)| seen.modifying).map(|(_, seen)| modification(seen)).collect();
+    let all = all(asked);
+    let all =
+        all.iter().filter(|(_, seen)| seen.is_being_modified()).map(|(_, seen)| modification(asked, seen)).collect();
     let found = ids.pick(all, "InvalidVolumeModification.NotFound")?;
     let found = found.into_iter().filter(|listed| filters.find(listed)).collect();
     Ok(page.cut("volumeModificationSet", found, |listed| listed.xml))
 }
 
-fn modification(seen: &Volume) -> Listed {
-    let xml = vec![
+/// Describes the modification of a volume that was just asked for.
+pub fn modification_now(asked: &Asked, id: &VolumeId) -> Vec<Xml> {
+    let disk = asked.state.region.volumes.get(id);
+    disk.map(|disk| modification(asked, &disk.seen).xml).unwrap_or_default()
+}
+
+fn modification(asked: &Asked, seen: &Volume) -> Listed {
+    let word = if seen.modifying { "modifying" } else { "optimizing" };
+    let made = asked.state.region.volumes.get(&seen.id).map(|disk| disk.modification.clone()).unwrap_or_default();
+    let mut xml = vec![
         Xml::text("volumeId", &seen.id),
-        Xml::text("modificationState", "modifying"),
+        Xml::text("modificationState", word),
         Xml::text("originalSize", seen.size_gib),
-        Xml::text("targetSize", seen.size_gib),
+        Xml::text("targetSize", made.to_gib.unwrap_or(seen.size_gib)),
         Xml::text("progress", 0),
     ];
-    let facts = vec![("modification-state", "modifying".to_owned()), ("volume-id", seen.id.to_string())];
+    xml.extend(made.since.map(|since| Xml::text("startTime", asked.face.written(instant(since)))));
+    let facts = vec![("modification-state", word.to_owned()), ("volume-id", seen.id.to_string())];
     Listed { id: seen.id.to_string(), xml, facts, tags: Tags::new() }
 }
 

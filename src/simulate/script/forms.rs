@@ -130,9 +130,9 @@ pub const FORMS: [(&str, &str); 55] = [
 
 /// Every action that a controller may carry out, by its stable name, and every look that it may make.
 #[rustfmt::skip]
-pub(super) const CALLS: [&str; 43] = [
+pub(super) const CALLS: [&str; 44] = [
     "create-volume", "launch", "stop", "start", "snapshot", "copy-volume", "delete-snapshot", "detach", "attach",
-    "assign-address", "terminate",
+    "grow", "assign-address", "terminate",
     "retire", "reject", "forgive", "settle", "record-slots", "tag", "recruit", "delete-volume",
     "record-resume", "suspend-processes", "resume-processes", "forget-resume", "join-group", "leave-group", "protect", "vouch",
     "resize-group", "lower-minimum", "create-template", "use-template",

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    AddressMove, Answer, ClusterPlan, DriftReport, HazardReport, InstanceReport, Next, QuorumReport, ReasonKind,
-    ReasonReport, SlotPlan, StepReport, Totals, VolumeMove,
+    AddressMove, Answer, ClusterPlan, DriftReport, GrowthReport, HazardReport, InstanceReport, Next, QuorumReport,
+    ReasonKind, ReasonReport, SlotPlan, StepReport, Totals, VolumeMove,
 };
 use crate::ids::PlanId;
 use crate::make::Drift;
 use crate::observed::Observation;
-use crate::plan::forecast::{Forecast, Reason, SlotForecast, forecast};
+use crate::plan::forecast::{Forecast, Reason, SlotForecast, VolumeGrowth, forecast};
 use crate::plan::steps::TimedStep;
 use crate::plan::{self, Hazard, Look, Plan, approval};
 use crate::spec::ClusterSpec;
@@ -40,6 +40,7 @@ impl ClusterPlan {
             hazards,
             notes: look.as_ref().map(plan::notes).unwrap_or_default(),
             totals: Totals::new(&to_come, spec.slots.len()),
+            growths: to_come.growths.iter().map(GrowthReport::new).collect(),
             slots: to_come.slots.into_iter().map(SlotPlan::new).collect(),
         }
     }
@@ -78,6 +79,14 @@ impl HazardReport {
     /// Puts a hazard into words.
     pub fn new(hazard: &Hazard) -> Self {
         Self { gate: hazard.gate().to_string(), message: hazard.to_string(), hint: hazard.hint() }
+    }
+}
+
+impl GrowthReport {
+    fn new(growth: &VolumeGrowth) -> Self {
+        let VolumeGrowth { slot, name, volume, from_gib, to_gib } = growth;
+        let (slot, name, volume) = (slot.to_string(), name.to_string(), volume.to_string());
+        Self { slot, name, volume, from_gib: *from_gib, to_gib: *to_gib }
     }
 }
 

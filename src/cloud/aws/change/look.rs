@@ -10,7 +10,7 @@ use super::super::describe::filter;
 use super::super::error::Failure;
 use super::super::operation::{
     DESCRIBE_AUTO_SCALING_GROUPS, DESCRIBE_INSTANCE_ATTRIBUTE, DESCRIBE_INSTANCES, DESCRIBE_NETWORK_INTERFACES,
-    DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUMES, Operation,
+    DESCRIBE_SNAPSHOTS, DESCRIBE_VOLUMES, DESCRIBE_VOLUMES_MODIFICATIONS, Operation,
 };
 use super::super::tags;
 use super::{ALREADY_SO, Change, Halt, halt, inconsistent};
@@ -58,6 +58,7 @@ impl<C: Clock> Change<'_, C> {
             },
             Subject::ProtectionOf(instance) => self.learn_protection(instance, facts).await,
             Subject::Volume(volume) => self.learn_volumes_by_id(vec![volume.to_string()], facts).await,
+            Subject::ModificationOf(volume) => self.learn_modification(volume, facts).await,
             // Without any id EC2 would answer with every volume there is.
             Subject::Volumes(volumes) if volumes.is_empty() => Ok(()),
             Subject::Volumes(volumes) => {
@@ -123,6 +124,16 @@ impl<C: Clock> Change<'_, C> {
         let call = self.region.ec2.describe_volumes().set_volume_ids(Some(ids));
         let found = self.look(DESCRIBE_VOLUMES, call.send()).await?;
         read_volumes(found.volumes(), facts)
+    }
+
+    async fn learn_modification(&self, id: &VolumeId, facts: &mut Facts) -> Result<(), Failure> {
+        let call = self.region.ec2.describe_volumes_modifications().filters(filter("volume-id", [&**id]));
+        let found = self.look(DESCRIBE_VOLUMES_MODIFICATIONS, call.send()).await?;
+        let mut of_it = found.volumes_modifications().iter().filter(|one| one.volume_id() == Some(id));
+        if let Some(volume) = facts.volumes.get_mut(id) {
+            volume.is_being_modified = of_it.any(convert::is_in_hand);
+        }
+        Ok(())
     }
 
     async fn learn_volumes(&self, filters: Vec<types::Filter>, facts: &mut Facts) -> Result<(), Failure> {

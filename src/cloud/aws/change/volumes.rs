@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use aws_sdk_ec2::types::ResourceType;
 
 use super::super::error::Failure;
-use super::super::operation::{ATTACH_VOLUME, CREATE_SNAPSHOT, DELETE_SNAPSHOT, DELETE_VOLUME, DETACH_VOLUME};
+use super::super::operation::{
+    ATTACH_VOLUME, CREATE_SNAPSHOT, DELETE_SNAPSHOT, DELETE_VOLUME, DETACH_VOLUME, MODIFY_VOLUME,
+};
 use super::super::tags;
 use super::launch::{NAME, specification};
 use super::{Change, Halt};
@@ -25,6 +27,15 @@ impl<C: Clock> Change<'_, C> {
         let call = self.region.ec2.attach_volume().volume_id(&**id).instance_id(&**to).device(device);
         self.send(ATTACH_VOLUME, call.send()).await?;
         Ok(Outcome::Done)
+    }
+
+    /// Asks for a larger size, and for nothing else. What is known of modifications is asked for anew after that, whatever came
+    /// of it.
+    pub(super) async fn grow(&self, id: &VolumeId, to_gib: u32) -> Result<Outcome, Halt> {
+        let call = self.region.ec2.modify_volume().volume_id(&**id).size(to_gib.try_into().unwrap_or(i32::MAX));
+        let answer = self.send(MODIFY_VOLUME, call.send()).await;
+        self.region.facts.forget_warnings();
+        answer.map(|_| Outcome::Done)
     }
 
     /// Deletes a volume, and its data with it.

@@ -3,6 +3,7 @@
 use aws_sdk_ec2::types::{self, AttachmentStatus, SnapshotState};
 
 use super::super::tags::{self, Tags};
+use super::volume::size;
 use super::{Unreadable, group, interface, life_cycle, root_device, volume_state};
 use crate::action::facts::{DeviceFacts, InstanceFacts, SnapshotFacts, VolumeFacts};
 
@@ -47,6 +48,8 @@ pub(in super::super) fn volume_facts(seen: &types::Volume) -> Result<VolumeFacts
         owner: tags.name(tags::OWNER),
         name: tags.name(tags::VOLUME),
         zone: seen.availability_zone().map(Into::into),
+        size_gib: size(seen.size()),
+        is_being_modified: false, // asked for only where it matters
         generation: tags.name(tags::GENERATION),
         image: tags.name(tags::IMAGE),
         attempt: tags.attempt().ok(),

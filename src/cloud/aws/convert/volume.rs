@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::types::{self, VolumeAttachmentState, VolumeState as Word};
+use aws_sdk_ec2::types::{self, VolumeAttachmentState, VolumeModificationState, VolumeState as Word};
 
 use super::super::tags::{self, Tags};
 use super::{Unreadable, given, timestamp, unknown_word};
@@ -17,6 +17,12 @@ use crate::spec::EbsSettings;
 pub(in super::super) struct VolumeWarnings {
     pub(in super::super) impaired: BTreeMap<VolumeId, String>,
     pub(in super::super) modifying: BTreeSet<VolumeId>,
+    pub(in super::super) optimizing: BTreeSet<VolumeId>,
+}
+
+/// Says whether EBS is still busy with a modification.
+pub(in super::super) fn is_in_hand(seen: &types::VolumeModification) -> bool {
+    matches!(seen.modification_state(), Some(VolumeModificationState::Modifying | VolumeModificationState::Optimizing))
 }
 
 /// A volume, and the cluster whose tag it bears.
@@ -42,6 +48,7 @@ pub(in super::super) fn volume(
         tags: tags.others(),
         impaired: warnings.impaired.get(&id).cloned(),
         modifying: warnings.modifying.contains(&id),
+        optimizing: warnings.optimizing.contains(&id),
         id,
     };
     Ok((cluster, volume))
@@ -59,7 +66,7 @@ pub(in super::super) fn settings(seen: &types::Volume) -> Option<EbsSettings> {
     })
 }
 
-fn size(gib: Option<i32>) -> u32 {
+pub(super) fn size(gib: Option<i32>) -> u32 {
     gib.and_then(|gib| u32::try_from(gib).ok()).unwrap_or_default()
 }
 

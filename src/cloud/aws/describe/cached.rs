@@ -23,6 +23,11 @@ impl<T: Clone> Cached<T> {
         (elapsed(now, *at) < life(value)).then(|| value.clone())
     }
 
+    /// Forgets the answer.
+    pub(super) fn forget(&self) {
+        *self.0.borrow_mut() = None;
+    }
+
     /// Remembers an answer, and gives it back.
     pub(super) fn store(&self, at: Timestamp, value: T) -> T {
         *self.0.borrow_mut() = Some((at, value.clone()));

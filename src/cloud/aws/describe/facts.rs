@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_ec2::types;
+use aws_sdk_ec2::types::{self, VolumeModificationState};
 
 use super::super::convert::{self, VolumeWarnings};
 use super::super::error::Failure;
@@ -45,6 +45,13 @@ pub(in super::super) struct Facts {
     /// The addresses that were asked about, and those of them that are used.
     addresses: Cached<(BTreeSet<Ipv4Addr>, Vec<UsedAddress>)>,
     catalogue: RefCell<Arc<Catalogue>>,
+}
+
+impl Facts {
+    /// Has the troubles and modifications of volumes be asked for anew.
+    pub(in super::super) fn forget_warnings(&self) {
+        self.warnings.forget();
+    }
 }
 
 /// Facts that one look rests on.
@@ -209,9 +216,14 @@ impl<C: Clock> Aws<C> {
             return Ok(warnings);
         }
         let (impaired, modifications) = tokio::try_join!(self.impaired_volumes(region), self.modifications(region))?;
+        let in_state = |state: VolumeModificationState| {
+            let them = modifications.iter().filter(move |one| one.modification_state() == Some(&state));
+            them.filter_map(|one| Some(one.volume_id()?.into())).collect()
+        };
         let warnings = VolumeWarnings {
             impaired: impaired.iter().filter_map(convert::impaired_volume).collect(),
-            modifying: modifications.iter().filter_map(|one| Some(one.volume_id()?.into())).collect(),
+            modifying: in_state(VolumeModificationState::Modifying),
+            optimizing: in_state(VolumeModificationState::Optimizing),
         };
         Ok(region.facts.warnings.store(now, warnings))
     }

@@ -136,12 +136,13 @@ impl<C: Clock> Aws<C> {
         .await
     }
 
-    /// Modifications that are still `modifying`, whoever's volumes they are of. While `optimizing`, which may take a day, a
-    /// volume can be moved.
+    /// Modifications that EBS is still busy with, whoever's volumes they are of. While `optimizing`, which may take a day, a
+    /// volume can be moved, and not be modified again.
     pub(super) async fn modifications(&self, region: &Region) -> Result<Vec<types::VolumeModification>, Failure> {
         all(DESCRIBE_VOLUMES_MODIFICATIONS, async |token| {
-            let modifying = filter("modification-state", [VolumeModificationState::Modifying.as_str()]);
-            let call = region.ec2.describe_volumes_modifications().filters(modifying);
+            let in_hand = [VolumeModificationState::Modifying, VolumeModificationState::Optimizing];
+            let in_hand = filter("modification-state", in_hand.iter().map(VolumeModificationState::as_str));
+            let call = region.ec2.describe_volumes_modifications().filters(in_hand);
             let call = call.max_results(500).set_next_token(token); // this one gives no more
             let page = self.ask(region, DESCRIBE_VOLUMES_MODIFICATIONS, || call.clone().send()).await?;
             Ok((page.volumes_modifications.unwrap_or_default(), page.next_token))
