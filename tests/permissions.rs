@@ -108,6 +108,29 @@ fn a_key_that_a_file_names_may_be_used_as_one_that_is_given() {
     }
 }
 
+#[test]
+fn claims_may_be_kept_where_the_command_is_told_and_nowhere_else() {
+    for (place, task) in Place::ALL.iter().flat_map(|place| [(place, &[][..]), (place, &["--rehearse"][..])]) {
+        let object =
+            |action: &str, key: &str| place.request(action, &place.bucket(&format!("platform{key}")), json!({}));
+        let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"];
+        let mut kept = actions.map(|action| object(action, "/claims/consul.json")).to_vec();
+        kept.push(object("s3:ListBucket", ""));
+        let others = actions.map(|action| object(action, "/program/hermitcrab"));
+        let denied = |requests: &[Request]| {
+            let denied = |request: &Request| (request.clone(), Answer::ImplicitlyDenied, "nobody says so".to_owned());
+            requests.iter().map(denied).collect::<Vec<_>>()
+        };
+        let told = [task, &["--claims", "s3://platform/claims"]].concat();
+        holds(&policy(place, &told), &expectations(kept.clone(), denied(&others)));
+        holds(
+            &policy(place, &[task, &["--claims", "/var/lib/hermitcrab"]].concat()),
+            &expectations(vec![], denied(&kept)),
+        );
+        holds(&policy(place, task), &expectations(vec![], denied(&kept)));
+    }
+}
+
 /// EC2 authorises a launch on the placement group and the capacity reservation that it names.
 #[test]
 fn a_launch_may_use_the_placement_group_and_the_reservation_that_a_file_names_and_no_others() {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::cloud::permissions::{Grant, Task, partition_of, policy};
+use crate::cloud::permissions::{ClaimsBucket, Grant, Task, partition_of, policy};
+use crate::coordination::place::Place;
 use crate::ids::Owner;
 use crate::spec::ClusterSpec;
 
@@ -15,6 +16,8 @@ Examples:
       The policy for a controller of these clusters; attach it to the role that it runs with
   hermitcrab iam-policy desired-state/prod --kms-key arn:aws:kms:us-east-1:123456789012:key/…
       The same, where volumes are encrypted with a key of your own that no file names as `kmsKey`, such as the default one
+  hermitcrab iam-policy desired-state/prod --claims s3://platform-state/hermitcrab
+      The same, and what it takes to keep the claims there
   hermitcrab iam-policy desired-state/prod --rehearse > rehearse.json
       The policy for whoever rehearses them, for another role: it changes and deletes copies alone
   aws iam put-role-policy --role-name hermitcrab --policy-name hermitcrab --policy-document file://policy.json
@@ -41,6 +44,9 @@ pub struct Args {
     /// A role of a declared instance profile, where it is not called like the profile
     #[arg(long, value_name = "NAME")]
     role: Vec<String>,
+    /// The place where the controller keeps its claims, as `run` is told it; only a bucket, `s3://BUCKET/PREFIX`, takes permissions
+    #[arg(long, value_name = "PLACE")]
+    claims: Option<Place>,
     /// The launch template of an adopted group, where it does not bear the tag `hermitcrab:owner`
     #[arg(long, value_name = "ID")]
     launch_template: Vec<String>,
@@ -51,8 +57,12 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(&args.paths.paths, out)?;
     let task = if args.rehearse { Task::Rehearse } else { Task::Control };
     one_partition(&desired.specs)?;
-    let Args { owner, kms_key, role, launch_template, .. } = args;
-    let grant = Grant { task, owner, kms_keys: kms_key, roles: role, launch_templates: launch_template };
+    let Args { owner, kms_key, role, claims, launch_template, .. } = args;
+    let claims = match claims {
+        Some(Place::Bucket(bucket)) => Some(ClaimsBucket { name: &bucket.name, prefix: &bucket.prefix }),
+        Some(Place::Directory(_) | Place::Consul(_)) | None => None,
+    };
+    let grant = Grant { task, owner, kms_keys: kms_key, roles: role, claims, launch_templates: launch_template };
     out.json(&policy(&desired.specs, &grant))?;
     Ok(desired.exit())
 }

@@ -8,7 +8,7 @@ mod partition;
 mod policy;
 
 pub use partition::{Partition, partition_of};
-pub use policy::{Grant, Task, policy};
+pub use policy::{ClaimsBucket, Grant, Task, policy};
 
 /// One action that is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,6 +47,11 @@ impl Place {
         format!("arn:{}:ec2:{}:{account}:{kind}/{id}", self.partition, self.region)
     }
 
+    /// The ARN of a bucket, or of an object in one.
+    pub fn bucket(&self, path: &str) -> String {
+        format!("arn:{}:s3:::{path}", self.partition)
+    }
+
     pub fn group(&self, name: &str) -> String {
         let id = "11111111-2222-3333-4444-555555555555";
         let (partition, region) = (self.partition, self.region);

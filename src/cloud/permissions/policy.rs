@@ -32,8 +32,19 @@ pub struct Grant<'a> {
     pub kms_keys: &'a [String],
     /// The roles of the instance profiles, where they are not called like them.
     pub roles: &'a [String],
+    /// The bucket that the claims are kept in, if they are kept in one.
+    pub claims: Option<ClaimsBucket<'a>>,
     /// Ids of the adopted groups' launch templates. Where none are given, those that bear our owner tag.
     pub launch_templates: &'a [String],
+}
+
+/// A place for claims in a bucket of S3.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimsBucket<'a> {
+    /// E.g. `platform-state`.
+    pub name: &'a str,
+    /// The beginning of every key, without a slash at either end, e.g. `hermitcrab`.
+    pub prefix: &'a str,
 }
 
 /// Lists the permissions that a task takes. A rehearsal looks at an adopted group and at fixed addresses, because it begins with a
@@ -58,6 +69,7 @@ pub fn policy(specs: &[ClusterSpec], grant: &Grant<'_>) -> Value {
     if !keys.is_empty() {
         statements.extend(use_keys(&scope, &keys));
     }
+    statements.extend(grant.claims.iter().flat_map(|bucket| keep_claims(&scope, bucket)));
     match grant.task {
         Task::Control => {
             statements.extend(recruit(&scope));
@@ -138,6 +150,18 @@ fn use_keys(scope: &Scope<'_>, named: &BTreeSet<String>) -> [Value; 3] {
         statement("LookAtKeys", &["kms:DescribeKey"], keys(), None),
         statement("UseKeys", &actions, keys(), Some(by_ec2)),
         statement("GrantKeysToEbs", &["kms:CreateGrant"], keys(), Some(for_ebs)),
+    ]
+}
+
+/// Allows keeping claims in a bucket. The whole of it may be listed: to whoever may not, S3 says of what is not there that it is
+/// forbidden.
+fn keep_claims(scope: &Scope<'_>, bucket: &ClaimsBucket<'_>) -> [Value; 2] {
+    let whole = format!("arn:{}:s3:::{}", scope.partition().name, bucket.name);
+    let claims = format!("{whole}/{}/*", bucket.prefix);
+    let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"];
+    [
+        statement("KeepClaims", &actions, json!([claims]), None),
+        statement("TellWhatIsMissing", &["s3:ListBucket"], json!([whole]), None),
     ]
 }
 
@@ -337,7 +361,7 @@ mod tests {
     }
 
     fn grant(task: Task) -> Grant<'static> {
-        Grant { task, owner: "hermitcrab", kms_keys: &[], roles: &[], launch_templates: &[] }
+        Grant { task, owner: "hermitcrab", kms_keys: &[], roles: &[], claims: None, launch_templates: &[] }
     }
 
     fn statements(policy: &Value) -> &Vec<Value> {
