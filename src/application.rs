@@ -7,21 +7,26 @@ use crate::observed::Membership;
 use crate::ports::{Canaries, Members, Outcome, PortError, Seat};
 use crate::spec::{ApplicationSpec, ClusterSpec};
 
+mod bounded;
 pub mod consul;
+mod costs;
+pub mod etcd;
 
 use consul::Consul;
+use etcd::Etcd;
 
 /// Every kind of application, for any number of clusters.
 #[derive(Default)]
 pub struct Applications {
     consul: Consul,
+    etcd: Etcd,
 }
 
 impl Applications {
     /// Gives the port to the canaries of an application, unless its kind has none.
     pub fn canaries_of(&self, application: &ApplicationSpec) -> Option<&Self> {
         match application {
-            ApplicationSpec::Consul(_) => Some(self),
+            ApplicationSpec::Consul(_) | ApplicationSpec::Etcd(_) => Some(self),
         }
     }
 }
@@ -30,12 +35,14 @@ impl Members for Applications {
     async fn membership(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<Membership, PortError> {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.membership().await,
+            ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.membership().await,
         }
     }
 
     async fn change(&self, spec: &ClusterSpec, seats: &[Seat], effect: &MemberEffect) -> Result<Outcome, PortError> {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.change(effect).await,
+            ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.change(effect).await,
         }
     }
 }
@@ -44,12 +51,14 @@ impl Canaries for Applications {
     async fn write_canary(&self, spec: &ClusterSpec, seats: &[Seat], key: &str, value: &str) -> Result<(), PortError> {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.write_canary(key, value).await,
+            ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.write_canary(key, value).await,
         }
     }
 
     async fn canaries(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<BTreeMap<String, String>, PortError> {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.canaries().await,
+            ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.canaries().await,
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, Url, redirect};
+use serde_json::Value;
 
 use crate::input::file;
 use crate::input::secret::Secret;
@@ -18,6 +19,7 @@ use crate::ports::ErrorKind;
 
 mod answer;
 pub mod consul;
+pub mod servers;
 mod tls;
 
 pub use answer::{Answer, Refused, Silence, Unreadable};
@@ -96,13 +98,14 @@ pub enum Unusable {
     Address(String),
 }
 
-/// Reads the secret that a file holds, without the line's end: printable ASCII, so without a byte order mark too.
-pub fn secret(path: &str) -> Result<Secret, Unusable> {
+/// Reads the secret that a file holds, without the line's end: printable ASCII, so without a byte order mark too. `what` it
+/// is stands in the error, e.g. `token`.
+pub fn secret(path: &str, what: &'static str) -> Result<Secret, Unusable> {
     let unusable = |source| Unusable::File { path: path.to_owned(), source };
     let text = file::read_text(Path::new(path), file::TOKEN).map_err(unusable)?;
     let text = text.trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Unusable::Content { path: path.to_owned(), what: "token" });
+        return Err(Unusable::Content { path: path.to_owned(), what });
     }
     Ok(Secret::new(text))
 }
@@ -135,6 +138,11 @@ impl Server {
         Ok(Self { client: client.clone(), base, credential })
     }
 
+    /// Gives the same server, with another header that proves who we are.
+    pub fn with_credential(&self, header: &'static str, secret: Secret) -> Self {
+        Self { credential: Some((header, secret)), ..self.clone() }
+    }
+
     /// Gives the whole address, e.g. `https://10.0.0.1:8501/`.
     pub fn address(&self) -> &str {
         self.base.as_str()
@@ -155,6 +163,17 @@ impl Server {
         self.send(self.request(Method::GET, path, query), most).await
     }
 
+    /// Asks, by a POST with a body of JSON, for something that a server has ready, and gives up sooner: a server that hangs must
+    /// not hold up the others.
+    pub async fn glance_json(&self, path: &str, body: &Value) -> Result<Answer, Silence> {
+        self.send(self.request(Method::POST, path, &[]).json(body).timeout(GLANCE), SETTINGS).await
+    }
+
+    /// Sends a POST with a body of JSON, and reads an answer of at most `most` bytes.
+    pub async fn post_json(&self, path: &str, body: &Value, most: usize) -> Result<Answer, Silence> {
+        self.send(self.request(Method::POST, path, &[]).json(body), most).await
+    }
+
     /// Sends a PUT, which writes.
     pub async fn put(&self, path: &str, query: &[(&str, &str)], body: Vec<u8>) -> Result<Answer, Silence> {
         self.send(self.request(Method::PUT, path, query).body(body), SETTINGS).await
@@ -168,6 +187,12 @@ impl Server {
     /// Sends a POST, which asks for something to be done.
     pub async fn post(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Silence> {
         self.send(self.request(Method::POST, path, query), SETTINGS).await
+    }
+
+    /// Sends a POST with a body of JSON that holds a secret, which no error shows, even if the server repeats it.
+    pub async fn post_secret(&self, path: &str, body: &Value, secret: &Secret) -> Result<Answer, Silence> {
+        let request = self.request(Method::POST, path, &[]).json(body);
+        Answer::receive(self.host(), Some(secret.clone()), request, SETTINGS).await
     }
 
     async fn send(&self, request: RequestBuilder, most: usize) -> Result<Answer, Silence> {

@@ -395,6 +395,7 @@ fn validate_lists_good_files_on_stdout_and_fails_where_one_is_broken() {
     expect![[r#"
         ok  desired-state/dev/consul.yaml      consul-dev      1 slot
         ok  desired-state/prod/consul.yaml     consul-prod     3 slots
+        ok  desired-state/prod/etcd.yaml       etcd-prod       3 slots
         ok  desired-state/staging/consul.yaml  consul-staging  5 slots
     "#]]
     .assert_eq(&stdout);

@@ -7,9 +7,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::costs::Costs;
 use crate::action::MemberEffect;
 use crate::http::Http;
-use crate::http::consul::LastAnswer;
+use crate::http::servers::LastAnswer;
 use crate::ids::ClusterName;
 use crate::observed::Membership;
 use crate::ports::{ErrorKind, Outcome, PortError, Seat, canary_key};
@@ -17,13 +18,11 @@ use crate::spec::{ClusterSpec, ConsulSpec};
 
 mod canary;
 mod change;
-mod costs;
 mod enterprise;
 pub mod read;
 mod servers;
 pub mod wire;
 
-use costs::Costs;
 use read::Answers;
 use servers::Servers;
 

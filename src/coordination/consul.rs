@@ -16,7 +16,8 @@ use super::home::Homes;
 use super::place::{Credentials, Remote};
 use super::stored;
 use crate::action::ClaimEffect;
-use crate::http::consul::{Entry, LastAnswer, Servers, read, succeeded};
+use crate::http::consul::{self, Entry, succeeded};
+use crate::http::servers::{LastAnswer, Servers, read};
 use crate::http::{Answer, ENTRY, Http, SETTINGS, Server, Silence, Tls, Trust};
 use crate::ids::ClusterName;
 use crate::observed::ClaimRecord;
@@ -229,7 +230,7 @@ impl Link {
     }
 
     fn servers(&self, doing: &str) -> Result<Servers, PortError> {
-        let servers = Servers::open(&self.http, &self.trust, self.token_file.as_deref(), &self.remote.servers);
+        let servers = consul::open(&self.http, &self.trust, self.token_file.as_deref(), &self.remote.servers);
         servers.map_err(|error| PortError::new(doing, ErrorKind::Invalid, error))
     }
 }

@@ -1,5 +1,7 @@
 //! A server's answer, or its silence.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 
 use super::kind;
@@ -109,6 +111,11 @@ impl Answer {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Unreadable> {
         serde_json::from_slice(&self.body)
             .map_err(|error| Unreadable { from: self.from.clone(), why: self.shown(&error.to_string()) })
+    }
+
+    /// Gives the answer as text, as the server wrote it.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
     }
 
     /// Text of the server's as it may be shown: without the secret, in one line that steers nothing, and short.

@@ -24,6 +24,8 @@ use crate::spec::ApplicationSpec;
 mod autopilot;
 mod consul;
 mod consul_http;
+mod etcd;
+mod etcd_http;
 mod gossip;
 mod kind;
 mod raft;
@@ -32,6 +34,7 @@ pub use kind::Request;
 pub use raft::Process;
 
 use consul::Consul;
+use etcd::Etcd;
 use kind::Kind;
 use raft::{Raft, no_leader};
 
@@ -40,6 +43,8 @@ use raft::{Raft, no_leader};
 pub enum Members {
     /// Consul servers.
     Consul(Consul),
+    /// Members of etcd.
+    Etcd(Etcd),
 }
 
 impl Members {
@@ -47,6 +52,7 @@ impl Members {
     pub fn of(application: &ApplicationSpec) -> Self {
         match application {
             ApplicationSpec::Consul(spec) => Self::Consul(Consul::of(&spec.datacenter)),
+            ApplicationSpec::Etcd(_) => Self::Etcd(Etcd::default()),
         }
     }
 
@@ -54,6 +60,7 @@ impl Members {
     pub fn anew(&self) -> Self {
         let mut anew = match self {
             Self::Consul(consul) => Self::Consul(consul.anew()),
+            Self::Etcd(_) => Self::Etcd(Etcd::default()),
         };
         anew.expect(self.raft().founders);
         anew
@@ -62,12 +69,14 @@ impl Members {
     fn kind(&self) -> &dyn Kind {
         match self {
             Self::Consul(consul) => consul,
+            Self::Etcd(etcd) => etcd,
         }
     }
 
     fn kind_mut(&mut self) -> &mut dyn Kind {
         match self {
             Self::Consul(consul) => consul,
+            Self::Etcd(etcd) => etcd,
         }
     }
 

@@ -13,11 +13,14 @@ use super::load::meaning::Meaning;
 use crate::time::Human;
 
 mod consul;
+mod etcd;
 
-pub use consul::{ConsulSpec, Scheme};
+pub use consul::ConsulSpec;
+pub use etcd::EtcdSpec;
 
 /// The largest number of slots that any kind takes.
 pub(super) const MOST_SLOTS: usize = consul::SLOTS.most;
+const _: () = assert!(MOST_SLOTS >= etcd::SLOTS.most);
 
 /// The application on the instances: exactly one kind.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -27,6 +30,9 @@ pub struct Written {
     /// HashiCorp Consul servers.
     #[schemars(required)]
     pub consul: Option<consul::Written>,
+    /// Members of etcd.
+    #[schemars(required)]
+    pub etcd: Option<etcd::Written>,
 }
 
 /// Makes a schema of kinds ask for one of them, and for no second.
@@ -42,6 +48,16 @@ fn exactly_one(schema: &mut Schema) {
 pub enum ApplicationSpec {
     /// HashiCorp Consul servers.
     Consul(ConsulSpec),
+    /// Members of etcd.
+    Etcd(EtcdSpec),
+}
+
+/// The scheme of an HTTP address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    Http,
+    Https,
 }
 
 /// The numbers of slots that make sense with a kind of application.
@@ -54,6 +70,8 @@ pub struct SlotLimits {
     pub most: usize,
     /// The hint for a person who declares more.
     pub why_no_more: &'static str,
+    /// The reason why each slot needs a fixed address; none where a member may come back with another one.
+    pub why_addresses: Option<&'static str>,
 }
 
 /// The rules of an application, as data: all that the planner knows of its kind.
@@ -131,14 +149,22 @@ impl fmt::Display for Lag {
 impl Written {
     /// Says which kind is meant and how. A file that has no kind, or several, was reported for its shape.
     pub(super) fn meant(&self, meaning: &mut Meaning<'_, '_>) -> Option<ApplicationSpec> {
-        let Self { consul } = self;
-        consul.as_ref()?.meant(meaning).map(ApplicationSpec::Consul)
+        let Self { consul, etcd } = self;
+        match (consul, etcd) {
+            (Some(consul), _) => consul.meant(meaning).map(ApplicationSpec::Consul),
+            (None, Some(etcd)) => etcd.meant(meaning).map(ApplicationSpec::Etcd),
+            (None, None) => None,
+        }
     }
 
     /// Says how many slots make sense, if a kind is written.
     pub(super) fn slots(&self) -> Option<SlotLimits> {
-        let Self { consul } = self;
-        consul.as_ref().map(|_| consul::SLOTS)
+        let Self { consul, etcd } = self;
+        match (consul, etcd) {
+            (Some(_), _) => Some(consul::SLOTS),
+            (None, Some(_)) => Some(etcd::SLOTS),
+            (None, None) => None,
+        }
     }
 }
 
@@ -147,6 +173,7 @@ impl ApplicationSpec {
     pub fn consul(&self) -> Option<&ConsulSpec> {
         match self {
             Self::Consul(consul) => Some(consul),
+            Self::Etcd(_) => None,
         }
     }
 
@@ -154,6 +181,23 @@ impl ApplicationSpec {
     pub fn consul_mut(&mut self) -> Option<&mut ConsulSpec> {
         match self {
             Self::Consul(consul) => Some(consul),
+            Self::Etcd(_) => None,
+        }
+    }
+
+    /// Gives the fields of etcd members to be changed, if the application is of that kind.
+    pub fn etcd_mut(&mut self) -> Option<&mut EtcdSpec> {
+        match self {
+            Self::Consul(_) => None,
+            Self::Etcd(etcd) => Some(etcd),
+        }
+    }
+
+    /// Says how the members are asked: the scheme of their HTTP API, and its port.
+    pub fn asked_over(&self) -> (Scheme, u16) {
+        match self {
+            Self::Consul(consul) => (consul.scheme, consul.port),
+            Self::Etcd(etcd) => (etcd.scheme, etcd.port),
         }
     }
 
@@ -161,6 +205,7 @@ impl ApplicationSpec {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Consul(_) => "consul",
+            Self::Etcd(_) => "etcd",
         }
     }
 
@@ -168,6 +213,7 @@ impl ApplicationSpec {
     pub fn of_any_version(&self) -> Self {
         match self {
             Self::Consul(consul) => Self::Consul(ConsulSpec { version: None, ..consul.clone() }),
+            Self::Etcd(etcd) => Self::Etcd(EtcdSpec { version: None, ..etcd.clone() }),
         }
     }
 
@@ -175,6 +221,7 @@ impl ApplicationSpec {
     pub fn rules(&self) -> Rules {
         match self {
             Self::Consul(consul) => consul.rules(),
+            Self::Etcd(etcd) => etcd.rules(),
         }
     }
 }

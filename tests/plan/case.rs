@@ -158,7 +158,7 @@ impl Desired {
             size_gib: self.volume_size.unwrap_or(volume.size_gib),
             ..volume
         };
-        let ApplicationSpec::Consul(consul) = declared.application;
+        let consul = declared.application.consul().unwrap().clone();
         ClusterSpec {
             account: self.account.clone(),
             image: self.image.as_deref().unwrap_or("ami-a").into(),

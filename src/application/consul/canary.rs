@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::servers::Servers;
-use crate::http::consul::{Entry, LastAnswer, read, succeeded};
+use crate::http::consul::{Entry, succeeded};
+use crate::http::servers::{LastAnswer, read};
 use crate::http::{ENTRY, LIST, Server};
 use crate::ports::{ErrorKind, PortError};
 

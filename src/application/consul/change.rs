@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::read::Answers;
 use super::servers::{AUTOPILOT, Servers, heard};
-use crate::http::consul::read;
+use crate::http::servers::read;
 use crate::http::{SETTINGS, Server};
 use crate::ids::MemberId;
 use crate::ports::{ErrorKind, Outcome, PortError};

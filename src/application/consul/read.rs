@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::enterprise;
-use super::wire::{Autopilot, Gossip, MOST_SERVERS, Raft, RaftServer, ServerHealth};
+use super::wire::{Autopilot, Gossip, Raft, RaftServer, ServerHealth};
+use crate::application::bounded::MOST_SERVERS;
 use crate::ids::{MemberId, SlotName};
 use crate::input::text;
 use crate::observed::{Health, Member, Membership, Pruning};

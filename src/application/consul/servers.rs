@@ -10,10 +10,11 @@ use std::time::Duration;
 use futures_util::future;
 use serde::de::DeserializeOwned;
 
-use super::costs::Costs;
 use super::read::{Answers, Unusable};
 use super::wire::{Agents, Health};
-use crate::http::consul::{self, LastAnswer, nobody};
+use crate::application::costs::Costs;
+use crate::http::consul;
+use crate::http::servers::{self, LastAnswer, nobody};
 use crate::http::{Answer, Http, LIST, SETTINGS, Server, Silence, Tls, Trust};
 use crate::ports::{ErrorKind, PortError, Seat};
 use crate::spec::{ClusterSpec, ConsulSpec, Scheme};
@@ -35,7 +36,7 @@ const LEADER: &str = "/v1/status/leader";
 /// The servers of one cluster, at the seats that are taken.
 pub(super) struct Servers {
     cluster: String,
-    all: consul::Servers,
+    all: servers::Servers,
     costs: Costs,
 }
 
@@ -57,7 +58,7 @@ impl Servers {
         }
         let scheme = if how.scheme == Scheme::Https { "https" } else { "http" };
         let base = |address| format!("{scheme}://{}", SocketAddr::new(address, how.port));
-        let all = consul::Servers::open(http, &trust(how), how.token_file.as_deref(), addresses.into_iter().map(base));
+        let all = consul::open(http, &trust(how), how.token_file.as_deref(), addresses.into_iter().map(base));
         let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
         Ok(Self { cluster: spec.name.to_string(), all, costs })
     }
@@ -242,7 +243,7 @@ impl Servers {
     }
 
     fn json<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, PortError> {
-        consul::read(&self.doing("ask"), &answer)
+        servers::read(&self.doing("ask"), &answer)
     }
 }
 

@@ -8,28 +8,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-/// The most characters that are kept of any text: node ids, names and versions have a few dozen. A server that sends megabytes
-/// as its name would have them kept, compared and shown.
-const LONGEST: usize = 256;
-
-/// Reads a text, of which the beginning is kept.
-fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    struct Short;
-
-    impl Visitor<'_> for Short {
-        type Value = String;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string")
-        }
-
-        fn visit_str<E>(self, text: &str) -> Result<String, E> {
-            Ok(text.chars().take(LONGEST).collect())
-        }
-    }
-
-    deserializer.deserialize_str(Short)
-}
+use crate::application::bounded::{MOST_SERVERS, short};
 
 /// `GET /v1/operator/autopilot/health`: what the leader's autopilot thinks of every server. It looks every 2 s.
 #[derive(Clone, Debug, Deserialize)]
@@ -114,9 +93,6 @@ pub struct RaftServer {
     pub leader: bool,
     pub voter: bool,
 }
-
-/// The most servers that are kept of any list. Consul advises against more than seven, and each is compared with each other.
-pub const MOST_SERVERS: usize = 100;
 
 /// `GET /v1/agent/members`: the first agent, whatever it is, and the servers, at most one more than there may be. Clients
 /// are read over, so that thousands of them cost no memory.

@@ -16,7 +16,7 @@ use crate::ports::Clock;
 use crate::sim::wire::Wire;
 use crate::sim::{FaultLevel, Payload, World};
 use crate::simulate::{self, Behaviour};
-use crate::spec::{ApplicationSpec, ClusterSpec, Scheme};
+use crate::spec::{ClusterSpec, Scheme};
 
 /// A world that is asked for.
 pub(super) struct Served<'a> {
@@ -59,7 +59,7 @@ pub(super) fn run(served: &Served, out: &mut Output) -> Result<Exit, Failure> {
         if let Some(account) = desired.specs.iter().find_map(|spec| spec.account.as_deref()) {
             wire = wire.of_account(account);
         }
-        let ports = desired.specs.iter().map(|spec| (spec.name.clone(), port(spec))).collect();
+        let ports = desired.specs.iter().map(|spec| (spec.name.clone(), spec.application.asked_over().1)).collect();
         let endpoint =
             Endpoint::bind(served.address, wire, clock, ports).await.map_err(|error| taken(served, error))?;
         let address = endpoint.address()?;
@@ -96,15 +96,9 @@ impl Served<'_> {
     }
 }
 
-fn port(spec: &ClusterSpec) -> u16 {
-    let ApplicationSpec::Consul(consul) = &spec.application;
-    consul.port
-}
-
 /// Refuses a cluster whose members are to be asked over TLS: nobody here has the key of their certificates.
 fn can_be_served(spec: &ClusterSpec) -> Result<(), Failure> {
-    let ApplicationSpec::Consul(consul) = &spec.application;
-    if consul.scheme == Scheme::Http {
+    if spec.application.asked_over().0 == Scheme::Http {
         return Ok(());
     }
     let failure =

@@ -60,14 +60,10 @@ impl Kind for Consul {
 
     /// Ends a process. Gossip notices after 5–7 s.
     fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log> {
-        self.raft.replicate(now);
-        let entries = self.raft.applied(self.raft.processes.get(member)?, now);
-        let process = self.raft.processes.remove(member)?;
-        self.gossip.will_notice(member, &process.name, || now + rng.u64(5_000..=7_000));
-        if self.raft.leader.as_ref() == Some(member) {
-            self.raft.lose_leader(now, rng);
-        }
-        Some(Log { entries, canaries: process.canaries })
+        let noticed = now + rng.u64(5_000..=7_000);
+        let (name, left) = self.raft.end(member, now, rng)?;
+        self.gossip.will_notice(member, &name, || noticed);
+        Some(left)
     }
 
     fn cut_off(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
@@ -208,10 +204,8 @@ impl Consul {
         now: Millis,
         rng: &mut Rng,
     ) -> Result<Outcome, Refusal> {
-        match &self.raft.leader {
-            Some(leader) if leader == to => return Ok(Outcome::AlreadySo),
-            Some(leader) if leader != from => return Ok(changed(format!("{from} leads"), format!("{leader} leads"))),
-            _ => {}
+        if let Some(outcome) = self.raft.leads_already(from, to) {
+            return Ok(outcome);
         }
         if !self.can_transfer() {
             return Err(Refusal::new(ErrorKind::Invalid, "404: this version does not offer it"));

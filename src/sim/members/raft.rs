@@ -9,10 +9,10 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InstanceId, MemberId, SlotName};
-use crate::ports::ErrorKind;
-use crate::sim::content::Canaries;
+use crate::ports::{ErrorKind, Outcome};
+use crate::sim::content::{Canaries, Log};
 use crate::sim::time::Millis;
-use crate::sim::words::{Payload, Refusal};
+use crate::sim::words::{Payload, Refusal, changed};
 use crate::spec::quorum;
 
 /// A client writes an entry this often while it can.
@@ -181,6 +181,15 @@ impl Raft {
         }
     }
 
+    /// Says what comes of a request to hand over where that is settled already: somebody else leads.
+    pub fn leads_already(&self, from: &MemberId, to: &MemberId) -> Option<Outcome> {
+        match &self.leader {
+            Some(leader) if leader == to => Some(Outcome::AlreadySo),
+            Some(leader) if leader != from => Some(changed(format!("{from} leads"), format!("{leader} leads"))),
+            _ => None,
+        }
+    }
+
     /// Lets the leader hand over, which takes a moment.
     pub fn hand_over(&mut self, to: MemberId, now: Millis, rng: &mut Rng) {
         let back = self.leader.clone().filter(|_| self.bounces > 0);
@@ -242,8 +251,19 @@ impl Raft {
     }
 }
 
-// The beginning.
+// The beginning, and the end of a process.
 impl Raft {
+    /// Ends a process without a leave, and says what it leaves on its volume, and its name.
+    pub fn end(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<(SlotName, Log)> {
+        self.replicate(now);
+        let entries = self.applied(self.processes.get(member)?, now);
+        let process = self.processes.remove(member)?;
+        if self.leader.as_ref() == Some(member) {
+            self.lose_leader(now, rng);
+        }
+        Some((process.name, Log { entries, canaries: process.canaries }))
+    }
+
     /// Founds a new cluster when all its first members have found each other. Says whether it did.
     pub fn form(&mut self, now: Millis, rng: &mut Rng) -> bool {
         let joined = self.processes.values().filter(|process| process.joined.is_some()).count();

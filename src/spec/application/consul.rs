@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Lag, LeaderGoes, PruningGuard, Rules, SlotLimits};
+use super::{Lag, LeaderGoes, PruningGuard, Rules, Scheme, SlotLimits};
 use crate::spec::load::meaning::{Meaning, boolean, written};
 use crate::spec::quorum;
 use crate::spec::raw::Text;
@@ -15,6 +15,7 @@ pub(super) const SLOTS: SlotLimits = SlotLimits {
     needed: quorum,
     most: 9,
     why_no_more: "each further voter makes every write slower; add non-voting members outside of this cluster instead",
+    why_addresses: None,
 };
 
 /// The way to Consul servers, and the expectations of them.
@@ -100,14 +101,6 @@ pub struct ConsulSpec {
     pub manage_autopilot: bool,
 }
 
-/// The scheme of an HTTP address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scheme {
-    Http,
-    Https,
-}
-
 impl Written {
     /// Says what is meant, or reports why that cannot be said.
     pub(super) fn meant(&self, meaning: &mut Meaning<'_, '_>) -> Option<ConsulSpec> {
@@ -118,7 +111,7 @@ impl Written {
         let version = meaning.version(&self.version);
         let datacenter = meaning.datacenter(&self.datacenter);
         let domain = meaning.domain(&self.domain);
-        meaning.token_in_clear(scheme, &self.token_file, &self.token_in_clear);
+        meaning.secret_in_clear("token", scheme, &self.token_file, ("tokenInClear", &self.token_in_clear));
         let default_port = if scheme == Scheme::Https { 8501 } else { 8500 };
         let port = meaning.port(&self.port, default_port);
         meaning.both(("clientCertFile", &self.client_cert_file), ("clientKeyFile", &self.client_key_file))?;

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::meaning::{Meaning, bytes, written};
 use crate::spec::Cidr;
+use crate::spec::application::SlotLimits;
 use crate::spec::raw::{self, Text};
 
 impl Meaning<'_, '_> {
@@ -56,6 +57,15 @@ impl Meaning<'_, '_> {
                 .label(format!("the first address is in line {line}"))
                 .hint("give every slot an address, or none");
         }
+    }
+
+    /// Reports that no slot has an address, where members must come back with the one that they had.
+    pub(super) fn addresses_if_needed(&mut self, raw: &[raw::Slot], limits: &SlotLimits) {
+        let Some(why) = limits.why_addresses.filter(|_| raw.iter().all(|slot| slot.address.is_none())) else { return };
+        self.report
+            .error(self.root.key(&["spec", "slots"]), "these slots need fixed addresses")
+            .label(why)
+            .hint("give every slot an `address` of its subnet that nothing else uses, e.g. `10.0.1.10`, and keep EC2 from giving it out with a subnet CIDR reservation");
     }
 
     /// Reports fixed addresses of instances that a group may launch by itself: the role may not move an address to the

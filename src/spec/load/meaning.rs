@@ -166,20 +166,26 @@ impl Meaning<'_, '_> {
         )
     }
 
-    /// Refuses to send a token where everybody on the way can read it, unless the file says so. A word that allows it where there
+    /// Refuses to send a secret where everybody on the way can read it, unless the file says so. A word that allows it where there
     /// is nothing to allow would allow it to a later edit that nobody thinks about.
-    pub(in crate::spec) fn token_in_clear(&mut self, scheme: Scheme, token_file: &Text, allowed: &Text) {
+    pub(in crate::spec) fn secret_in_clear(
+        &mut self,
+        what: &str,
+        scheme: Scheme,
+        file: &Text,
+        (field, allowed): (&str, &Text),
+    ) {
         let is_allowed = boolean(allowed, false);
-        match (scheme, token_file, allowed) {
+        match (scheme, file, allowed) {
             (Scheme::Http, Some(text), _) if !is_allowed => {
                 self.report
-                    .error(bytes(text), "the token would be sent over plain HTTP")
+                    .error(bytes(text), format!("the {what} would be sent over plain HTTP"))
                     .label("everybody on the way could read it")
-                    .hint("set `scheme: https`; or write `tokenInClear: true`, if nobody else is on the way");
+                    .hint(format!("set `scheme: https`; or write `{field}: true`, if nobody else is on the way"));
             }
             (Scheme::Https, _, Some(text)) | (_, None, Some(text)) if is_allowed => {
-                let hint = "remove it: it would let a later edit send a token over plain HTTP";
-                self.report.warning(bytes(text), "`tokenInClear` allows nothing here").hint(hint);
+                let hint = format!("remove it: it would let a later edit send a {what} over plain HTTP");
+                self.report.warning(bytes(text), format!("`{field}` allows nothing here")).hint(hint);
             }
             _ => {}
         }

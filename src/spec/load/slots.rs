@@ -24,6 +24,7 @@ impl Meaning<'_, '_> {
         } else if let Some(limits) = limits {
             self.count_slots(raw.len(), &limits);
             self.spread(raw, &limits);
+            self.addresses_if_needed(raw, &limits);
         }
         self.unique(raw.iter().map(|slot| &slot.name), "slots", "name");
         self.one_name_a_member(raw);

@@ -1,0 +1,251 @@
+//! Asking: every member for its status, then one for the list, and the leader for whom it reaches. Whatever the members answer,
+//! a look ends in time, and has at most one long list in memory.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::future;
+use serde_json::{Value, json};
+
+use super::login::{Login, Token};
+use super::metrics;
+use super::read::{self, Answers, View};
+use super::wire::{List, Listed, Status};
+use crate::application::bounded::MOST_SERVERS;
+use crate::application::costs::Costs;
+use crate::http::servers::{self, LastAnswer, nobody};
+use crate::http::{Answer, Http, Refused, SETTINGS, Server, Silence, Tls, Trust, secret};
+use crate::ports::{ErrorKind, PortError, Seat};
+use crate::spec::{ClusterSpec, EtcdSpec, Scheme};
+
+/// The number of members that are asked for the list. More would take half a minute, and such a look is too old to act on.
+const TRIES: usize = 2;
+/// The longest time for one look. An older one is not acted on anyway.
+const LOOK: Duration = Duration::from_secs(15);
+/// The longest metrics that are read, in bytes. Real ones have 160 KB.
+const METRICS: usize = 2 << 20;
+
+const STATUS: &str = "/v3/maintenance/status";
+const MEMBERS: &str = "/v3/cluster/member/list";
+
+/// The members of one cluster, at the seats that are taken.
+pub(super) struct Servers {
+    cluster: String,
+    declared: usize,
+    all: servers::Servers,
+    login: Login,
+    costs: Costs,
+}
+
+impl Servers {
+    /// Reads certificates and password, and asks nobody yet. `Unreachable` if no seat is taken.
+    pub(super) fn open(
+        http: &Http,
+        spec: &ClusterSpec,
+        how: &EtcdSpec,
+        seats: &[Seat],
+        token: Token,
+        costs: Costs,
+    ) -> Result<Self, PortError> {
+        let failed = |kind, source: Box<dyn Error + Send + Sync>| {
+            PortError::new(format!("ask the etcd members of {}", spec.name), kind, source)
+        };
+        let addresses: BTreeSet<_> = seats.iter().map(|seat| seat.address).collect();
+        if addresses.is_empty() {
+            return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
+        }
+        let scheme = if how.scheme == Scheme::Https { "https" } else { "http" };
+        let base = |address| format!("{scheme}://{}", SocketAddr::new(address, how.port));
+        let all = servers::Servers::open(http, &trust(how), None, addresses.into_iter().map(base));
+        let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
+        let user = how.username.as_ref().zip(how.password_file.as_ref());
+        let user = user.map(|(name, path)| Ok((name.clone(), secret(path, "password")?))).transpose();
+        let user = user.map_err(|error: crate::http::Unusable| failed(ErrorKind::Invalid, error.into()))?;
+        let declared = spec.slots.len();
+        Ok(Self { cluster: spec.name.to_string(), declared, all, login: Login { user, token }, costs })
+    }
+
+    /// Says what is being done to which members.
+    pub(super) fn doing(&self, verb: &str) -> String {
+        let hosts: Vec<_> = self.all.iter().map(Server::host).collect();
+        format!("{verb} the etcd members of {} at {}", self.cluster, hosts.join(", "))
+    }
+
+    /// Asks one member after the other until one has an answer of its own.
+    pub(super) async fn in_turn(
+        &self,
+        last: &LastAnswer,
+        doing: &str,
+        request: impl AsyncFn(&Server) -> Result<Answer, Silence>,
+    ) -> Result<Answer, PortError> {
+        self.all.in_turn(last, doing, request).await
+    }
+
+    /// Sends a request to one member, as the user if it asks for one.
+    pub(super) async fn post(&self, server: &Server, path: &str, body: &Value, most: usize) -> Result<Answer, Silence> {
+        self.login.post(server, path, body, most).await
+    }
+
+    /// Finds the member that leads, if it was asked at a known seat.
+    pub(super) fn leader(&self, answers: &Answers, view: View) -> Option<&Server> {
+        let leads = |(_, status): &&(IpAddr, Status)| status.header.member_id == view.leader;
+        let (at, _) = answers.statuses.iter().find(leads)?;
+        self.all.iter().find(|server| address(server) == Some(*at))
+    }
+
+    /// Finds the view that enough of the members share.
+    pub(super) fn view(&self, answers: &Answers) -> Result<View, String> {
+        read::view(self.declared, &answers.statuses)
+    }
+
+    /// Asks for everything that can be known of the members now.
+    pub(super) async fn ask(&self) -> Result<Answers, PortError> {
+        self.costs.look();
+        let late = |_| PortError::new(self.doing("ask"), ErrorKind::Unreachable, "no whole answer came in time");
+        let answers = tokio::time::timeout(LOOK, self.asked()).await.map_err(late)??;
+        Ok(Answers { costly: self.costs.all(), ..answers })
+    }
+
+    async fn asked(&self) -> Result<Answers, PortError> {
+        let mut answers = Answers { statuses: self.statuses().await?, ..Answers::default() };
+        let view = self.view(&answers);
+        let leader = view.as_ref().ok().and_then(|view| self.leader(&answers, *view));
+        let (members, reached) = future::join(self.list(&answers, &view, leader), self.reached(leader)).await;
+        (answers.members, answers.reached) = (members?, reached);
+        Ok(answers)
+    }
+
+    /// Asks every member for its status at once. One that does not answer is left out, unless none does.
+    async fn statuses(&self) -> Result<Vec<(IpAddr, Status)>, PortError> {
+        let allowed = self.all.iter().filter(|server| self.costs.allow(server.host()));
+        let asked = allowed.map(|server| async move { (server, self.status(server).await) });
+        let (mut live, mut trouble) = (Vec::new(), Vec::new());
+        for (server, status) in future::join_all(asked).await {
+            match (address(server), status) {
+                (Some(at), Ok(status)) => live.push((at, status)),
+                (None, Ok(_)) => {}
+                (_, Err(error)) => trouble.push((server, error)),
+            }
+        }
+        match (live.is_empty(), trouble.is_empty()) {
+            (false, _) => Ok(live),
+            (true, false) => Err(nobody(&self.doing("ask"), trouble)),
+            (true, true) => {
+                let why: Vec<_> = self.costs.all().into_values().collect();
+                let why = format!("each answer costs too much: {}", why.join("; "));
+                Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, why))
+            }
+        }
+    }
+
+    async fn status(&self, server: &Server) -> Result<Status, PortError> {
+        let answer = server.glance_json(STATUS, &json!({})).await;
+        self.note(server, &answer);
+        let doing = self.doing("ask");
+        servers::read(&doing, &heard(&doing, answer)?)
+    }
+
+    /// Asks for the list: the leader first, which has to hear from a quorum before it answers; without a leader anybody, who
+    /// tells what it remembers.
+    async fn list(
+        &self,
+        answers: &Answers,
+        view: &Result<View, String>,
+        leader: Option<&Server>,
+    ) -> Result<Vec<Listed>, PortError> {
+        let cluster = |status: &Status| status.header.cluster_id;
+        let share = |of: u64| answers.statuses.iter().filter(|(_, status)| cluster(status) == of).count();
+        let mut others: Vec<_> = answers.statuses.iter().collect();
+        others.sort_by_key(|(_, status)| Reverse(share(cluster(status))));
+        let others = others
+            .into_iter()
+            .filter(|(_, status)| view.as_ref().is_ok_and(|v| v.cluster == cluster(status)) || view.is_err());
+        let others = others.filter_map(|(at, _)| self.all.iter().find(|server| address(server) == Some(*at)));
+        let others = others.filter(|server| leader.is_none_or(|leader| leader.host() != server.host()));
+        let mut trouble = Vec::new();
+        for server in leader.into_iter().chain(others).filter(|server| self.costs.allow(server.host())).take(TRIES) {
+            match self.listed(server, view.is_ok()).await {
+                Ok(listed) => return Ok(listed),
+                Err(error) => trouble.push((server, error)),
+            }
+        }
+        match trouble.is_empty() {
+            false => Err(nobody(&self.doing("ask"), trouble)),
+            true => Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, "none gives a list of the members")),
+        }
+    }
+
+    async fn listed(&self, server: &Server, linearizable: bool) -> Result<Vec<Listed>, PortError> {
+        let answer = self.post(server, MEMBERS, &json!({ "linearizable": linearizable }), SETTINGS).await;
+        self.note(server, &answer);
+        let doing = self.doing("ask");
+        let list: List = servers::read(&doing, &heard(&doing, answer)?)?;
+        let unreachable = |why: String| Err(PortError::new(&*doing, ErrorKind::Unreachable, why));
+        if list.members.is_empty() {
+            return unreachable(format!("{} lists no member", server.host()));
+        }
+        if list.members.len() > MOST_SERVERS {
+            let why = format!("{} lists more than {MOST_SERVERS} members", server.host());
+            self.costs.note(server.host(), why.clone());
+            return unreachable(why);
+        }
+        self.costs.forgive(server.host());
+        Ok(list.members)
+    }
+
+    /// Asks the leader whom it reaches. Where it does not say, nothing is known of it.
+    async fn reached(&self, leader: Option<&Server>) -> std::collections::BTreeMap<u64, bool> {
+        let Some(leader) = leader.filter(|leader| self.costs.allow(leader.host())) else { return Default::default() };
+        let answer = leader.get("/metrics", &[], METRICS).await;
+        self.note(leader, &answer);
+        let answer = answer.ok().filter(|answer| answer.trouble().is_none());
+        answer.map(|answer| metrics::reached(&answer.text())).unwrap_or_default()
+    }
+
+    /// Notes if an answer costs too much.
+    fn note(&self, server: &Server, answer: &Result<Answer, Silence>) {
+        if let Err(silence) = answer
+            && silence.is_costly()
+        {
+            self.costs.note(server.host(), silence.to_string());
+        }
+    }
+}
+
+fn address(server: &Server) -> Option<IpAddr> {
+    server.host().parse().ok()
+}
+
+/// A refusal of the user, with the next step.
+#[derive(Debug, thiserror::Error)]
+#[error("the user may not do that: grant it the role `root`, or log in as another with `username` and `passwordFile`")]
+struct NotAllowed {
+    source: Refused,
+}
+
+/// Takes an answer that is a success, or says what follows from a refusal or from silence.
+pub(super) fn heard(doing: &str, answer: Result<Answer, Silence>) -> Result<Answer, PortError> {
+    let answer = answer.map_err(|silence| PortError::new(doing, ErrorKind::Unreachable, silence))?;
+    match answer.trouble() {
+        None => Ok(answer),
+        Some(ErrorKind::Denied) => {
+            Err(PortError::new(doing, ErrorKind::Denied, NotAllowed { source: answer.refused() }))
+        }
+        Some(kind) => Err(PortError::new(doing, kind, answer.refused())),
+    }
+}
+
+/// Says how members are trusted.
+fn trust(how: &EtcdSpec) -> Trust {
+    match how.scheme {
+        Scheme::Http => Trust::Plain,
+        Scheme::Https => Trust::Tls(Tls {
+            ca_file: how.ca_file.clone(),
+            own_files: how.client_cert_file.clone().zip(how.client_key_file.clone()),
+            shared_name: how.server_name.clone(),
+        }),
+    }
+}

@@ -1,0 +1,159 @@
+//! etcd members: Raft and nothing on top. Nobody is dropped and nobody is let in but by a person, and a member is looked for
+//! at the address that its peers keep, as seen of 3.4 and 3.5 (reference/stateful.md 2.1).
+
+use std::collections::BTreeSet;
+
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Kind, Request};
+use super::raft::{Peer, Process, Raft};
+use crate::action::MemberEffect;
+use crate::ids::{MemberId, SlotName};
+use crate::observed::{Health, Member, Membership, Pruning};
+use crate::ports::Outcome;
+use crate::sim::content::Log;
+use crate::sim::time::Millis;
+use crate::sim::words::{Payload, Refusal, changed};
+use crate::spec::Lag;
+
+/// While anything is unsettled the members look around this often.
+const STEP: Millis = 1_000;
+/// A member may lie this many entries behind and still be well.
+const MAX_BEHIND: u64 = 1_000;
+
+/// One cluster's members.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Etcd {
+    pub(super) raft: Raft,
+}
+
+impl Kind for Etcd {
+    fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
+    fn raft_mut(&mut self) -> &mut Raft {
+        &mut self.raft
+    }
+
+    fn start(&mut self, member: MemberId, process: Process) {
+        self.raft.processes.insert(member, process);
+    }
+
+    fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log> {
+        self.raft.end(member, now, rng).map(|(_, left)| left)
+    }
+
+    fn cut_off(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
+        self.raft.cut_off(member, now, rng);
+    }
+
+    fn rejoin(&mut self) {
+        self.raft.processes.values_mut().for_each(|process| process.cut_off = false);
+    }
+
+    fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
+        self.raft.begin_alone(member, now, rng);
+    }
+
+    fn settle(&mut self, leader: MemberId, now: Millis) {
+        self.raft.settle(leader, now);
+    }
+
+    fn step(&mut self, now: Millis, rng: &mut Rng) -> Option<Millis> {
+        self.join(now);
+        self.raft.form(now, rng);
+        self.raft.elect(now, rng);
+        self.raft.replicate(now);
+        let election = self.raft.election.as_ref();
+        (!self.is_calm(now)).then(|| election.map_or(now + STEP, |(at, _)| (*at).clamp(now + 1, now + STEP)))
+    }
+
+    fn is_well(&self, id: &MemberId, now: Millis) -> bool {
+        let (Some(peer), Some(process)) = (self.raft.peers.get(id), self.raft.processes.get(id)) else { return false };
+        let caught_up = self.raft.applied(process, now) + MAX_BEHIND >= self.raft.index(now);
+        process.joined.is_some() && process.ailment(now).is_none() && caught_up && peer.address == process.address
+    }
+
+    fn membership(&self, slots: &BTreeSet<SlotName>, now: Millis) -> Membership {
+        Membership {
+            members: self.raft.peers.iter().map(|(id, peer)| self.describe(id, peer, slots, now)).collect(),
+            leader: self.raft.leader.clone(),
+            can_transfer: true,
+            pruning: Pruning::Never,
+            blockers: Vec::new(),
+        }
+    }
+
+    fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal> {
+        match effect {
+            MemberEffect::SetPruning { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::TransferLeadership { from, to } => {
+                if let Some(outcome) = self.raft.leads_already(from, to) {
+                    return Ok(outcome);
+                }
+                if !self.is_well(to, now) {
+                    return Ok(changed(format!("{to} is a healthy voter"), "it is not"));
+                }
+                self.raft.hand_over(to.clone(), now, rng);
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    fn answer(&mut self, request: &Request, rng: &mut Rng) -> (u16, String) {
+        self.answer_over_http(request, rng)
+    }
+
+    fn can_transfer(&self) -> bool {
+        true
+    }
+}
+
+// A look around.
+impl Etcd {
+    /// Lets processes reach their peers: all of them before the cluster is founded, and afterwards only its members.
+    fn join(&mut self, now: Millis) {
+        let Raft { formed, peers, processes, .. } = &mut self.raft;
+        for (id, process) in processes {
+            if process.joined.is_none() && !process.cut_off && (!*formed || peers.contains_key(id)) {
+                process.joined = Some(now);
+            }
+        }
+    }
+
+    /// Says whether nothing will change by itself: no member that runs is still catching up, or ill now and then.
+    fn is_calm(&self, now: Millis) -> bool {
+        let settled = |(id, process): (&MemberId, &Process)| {
+            let is_steady = !matches!(process.payload, Payload::Flaps | Payload::JoinsUnhealthy);
+            !self.raft.peers.contains_key(id) || is_steady && self.is_well(id, now)
+        };
+        let is_led = self.raft.leader.is_some() && self.raft.election.is_none() && self.raft.is_replicated();
+        self.raft.processes.is_empty() || is_led && self.raft.processes.iter().all(settled)
+    }
+
+    fn describe(&self, id: &MemberId, peer: &Peer, slots: &BTreeSet<SlotName>, now: Millis) -> Member {
+        let process = self.raft.processes.get(id);
+        let reached = process.filter(|process| process.joined.is_some() && process.ailment(now).is_none());
+        let health = match (&self.raft.leader, reached) {
+            (None, _) => Health::Unknown("no member sees a leader".to_owned()),
+            (Some(_), None) => Health::Unhealthy("it does not answer, and the leader does not reach it".to_owned()),
+            (Some(_), Some(process)) if process.address != peer.address => {
+                Health::Unknown(format!("its peers have it at {}, and it answers at {}", peer.address, process.address))
+            }
+            (Some(_), Some(_)) => Health::Healthy,
+        };
+        let known = self.raft.leader.as_ref().and(process);
+        Member {
+            id: id.clone(),
+            slot: slots.contains(&peer.name).then(|| peer.name.clone()),
+            address: Some(peer.address),
+            counts: peer.voter,
+            health,
+            stable_since: None,
+            lag: known.map(|process| Lag::Entries(self.raft.index(now) - self.raft.applied(process, now))),
+            version: process.map(|process| process.version.clone()),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! etcd members in a desired-state file: as written, as meant, and what they are like.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Lag, LeaderGoes, Rules, Scheme, SlotLimits};
+use crate::spec::load::meaning::{Meaning, written};
+use crate::spec::quorum;
+use crate::spec::raw::Text;
+
+/// The numbers of etcd members that make sense.
+pub(super) const SLOTS: SlotLimits = SlotLimits {
+    needed: quorum,
+    most: 7,
+    why_no_more: "etcd advises against more than seven: each further voter makes every write slower",
+    why_addresses: Some(
+        "an etcd member is found at the peer URL that the others keep, and with another address its peers would not reach it",
+    ),
+};
+
+/// The way to etcd members, and the expectations of them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields, rename = "Etcd")]
+pub struct Written {
+    /// The scheme of the client URLs.
+    #[serde(default)]
+    #[schemars(with = "String", extend("enum" = ["http", "https"], "default" = "http"))]
+    pub scheme: Text,
+    /// The port of the client URLs.
+    #[serde(default)]
+    #[schemars(with = "u16", extend("minimum" = 1, "default" = 2379))]
+    pub port: Text,
+    /// A PEM file with the CA that signed the members' certificates, relative to this file.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub ca_file: Text,
+    /// A PEM file with the controller's own certificate, for members that ask for one (`--client-cert-auth`); relative to this
+    /// file.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub client_cert_file: Text,
+    /// A PEM file with the key of `clientCertFile`, relative to this file.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub client_key_file: Text,
+    /// A DNS name that every member's certificate bears. Left out: the certificates are for the members' addresses.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub server_name: Text,
+    /// The user to log in as, where etcd asks for one (`etcdctl auth enable`).
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub username: Text,
+    /// A file that holds the password of `username`, relative to this file; read again when it changes.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub password_file: Text,
+    /// Send the password over plain HTTP, where everybody on the way can read it.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = false))]
+    pub password_in_clear: Text,
+    /// The version that a member on the desired image must report, e.g. `3.5.16`. etcd goes from one minor version to the next
+    /// one, so nothing is replaced by an image whose version is not known.
+    #[schemars(required, with = "String", extend("pattern" = "^[0-9]+\\.[0-9]+\\.[0-9]+"))]
+    pub version: Text,
+}
+
+/// The way to etcd members, and the expectations of them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EtcdSpec {
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// The port of the client URLs.
+    pub port: u16,
+    /// A PEM file with the CA that signed the members' certificates. Where it lies differs from machine to machine, so it is
+    /// no part of what a plan is identified by.
+    #[serde(skip_serializing)]
+    pub ca_file: Option<String>,
+    /// A PEM file with the controller's own certificate, and one with its key: both or neither.
+    #[serde(skip_serializing)]
+    pub client_cert_file: Option<String>,
+    /// The file with that key.
+    #[serde(skip_serializing)]
+    pub client_key_file: Option<String>,
+    /// A DNS name that every member's certificate bears in place of its address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// The user to log in as, and the file with the password: both or neither.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The file that holds the password; read again when it changes.
+    #[serde(skip_serializing)]
+    pub password_file: Option<String>,
+    /// The version that a member on the desired image must report; none while a copy of a cluster is made.
+    pub version: Option<String>,
+}
+
+impl Written {
+    /// Says what is meant, or reports why that cannot be said.
+    pub(super) fn meant(&self, meaning: &mut Meaning<'_, '_>) -> Option<EtcdSpec> {
+        let scheme = match written(&self.scheme) {
+            Some("https") => Scheme::Https,
+            _ => Scheme::Http,
+        };
+        let version = meaning.version(&self.version);
+        let server_name = meaning.domain(&self.server_name);
+        meaning.secret_in_clear("password", scheme, &self.password_file, ("passwordInClear", &self.password_in_clear));
+        let port = meaning.port(&self.port, 2379);
+        meaning.both(("clientCertFile", &self.client_cert_file), ("clientKeyFile", &self.client_key_file))?;
+        meaning.both(("username", &self.username), ("passwordFile", &self.password_file))?;
+        Some(EtcdSpec {
+            scheme,
+            port: port?,
+            ca_file: meaning.beside(&self.ca_file),
+            client_cert_file: meaning.beside(&self.client_cert_file),
+            client_key_file: meaning.beside(&self.client_key_file),
+            server_name,
+            username: written(&self.username).map(str::to_owned),
+            password_file: meaning.beside(&self.password_file),
+            version: Some(version?),
+        })
+    }
+}
+
+impl EtcdSpec {
+    /// Says what etcd members are like.
+    pub(super) fn rules(&self) -> Rules {
+        Rules {
+            needed: SLOTS.needed,
+            leader: Some(LeaderGoes::Last),
+            // The members are asked one after the other while clients write, so they never all say the same index. A fifth of
+            // the 5000 entries that etcd keeps for slow members, and at which it turns writes away.
+            lag_limit: Lag::Entries(1_000),
+            // Ten elections, which take one to two seconds each at the default timeout.
+            stabilization: Duration::from_secs(20),
+            pruning: None,
+            forms_together: true,
+            version: self.version.clone(),
+        }
+    }
+}
