@@ -20,6 +20,10 @@ pub struct Membership {
     /// The members offer to move leadership on request.
     pub can_transfer: bool,
     pub pruning: Pruning,
+    /// The version whose features all members have agreed to use, e.g. `3.4.0`, which is the oldest of theirs; none if the
+    /// application agrees on none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreed_version: Option<String>,
     /// The reasons that the application itself gives why no member may be replaced now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
@@ -36,6 +40,12 @@ pub struct Blocker {
 }
 
 impl Membership {
+    /// Gives the version that nobody is older than: the agreed one, or else the oldest that a member reports.
+    pub fn oldest_version(&self) -> Option<&str> {
+        let reported = self.members.iter().filter_map(|member| member.version.as_deref());
+        self.agreed_version.as_deref().or_else(|| reported.min_by_key(|version| numbers(version)))
+    }
+
     /// Finds the member that sits in a slot.
     pub fn of_slot(&self, slot: &SlotName) -> Option<&Member> {
         self.members.iter().find(|member| member.slot.as_ref() == Some(slot))
@@ -61,6 +71,12 @@ pub struct Member {
     pub lag: Option<Lag>,
     /// The version that it reports, e.g. `1.20.1`.
     pub version: Option<String>,
+}
+
+/// Reads the numbers of a version, to compare it with others: `[1, 20, 1]` of `1.20.1+ent`.
+fn numbers(version: &str) -> Vec<u64> {
+    let core = version.split(['-', '+', ' ']).next().unwrap_or_default();
+    core.split('.').map_while(|part| part.parse().ok()).collect()
 }
 
 /// Says whether a reported version is the expected one. Build metadata counts only as far as it is expected: `1.20.2+ent`
@@ -108,7 +124,13 @@ pub enum Pruning {
 
 #[cfg(test)]
 mod tests {
-    use super::is_version;
+    use super::{is_version, numbers};
+
+    #[test]
+    fn versions_are_compared_number_by_number() {
+        assert_eq!(numbers("3.4.23+debian"), [3, 4, 23]);
+        assert!(numbers("3.4.23") > numbers("3.4.3") && numbers("3.10.0") > numbers("3.9.9"));
+    }
 
     #[test]
     fn build_metadata_counts_only_as_far_as_it_is_expected() {

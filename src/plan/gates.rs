@@ -125,6 +125,7 @@ pub const GATES: &[Gate] = &[
     Gate { name: GateName::ApplicationForbids, ask: Ask::Upgrade(proof::application_forbids) },
     Gate { name: GateName::MemberElsewhere, ask: Ask::Upgrade(proof::member_elsewhere) },
     Gate { name: GateName::VersionUnprovable, ask: Ask::Upgrade(proof::version_unprovable) },
+    Gate { name: GateName::VersionSkew, ask: Ask::Upgrade(proof::version_skew) },
 ];
 
 /// Finds why nothing at all may be done, if that is so.

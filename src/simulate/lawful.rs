@@ -14,8 +14,8 @@ pub fn objection(ending: &Ending, spec: &ClusterSpec, world: &World) -> Option<S
         Ending::Violated | Ending::Unsettled => None,
         Ending::Settled => all_up(),
         Ending::Blocked(gates) if gates.contains(&"generation-rejected") => all_up(),
-        // Somebody wants an image that reports another version than the file asks for.
-        Ending::Blocked(gates) if gates.contains(&"version-unprovable") => all_up(),
+        // Somebody wants an image that reports another version than the file asks for, or a version that is too far away.
+        Ending::Blocked(gates) if gates.contains(&"version-unprovable") || gates.contains(&"version-skew") => all_up(),
         Ending::Blocked(gates) if gates.iter().any(|gate| is_withheld(gate, spec)) => None,
         Ending::Stalled("VolumeMissing") if world.lost_a_volume() => None,
         Ending::Stalled("Held") if spec.rollout.on_failure == OnFailure::Hold => None,

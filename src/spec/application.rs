@@ -91,6 +91,19 @@ pub struct Rules {
     pub forms_together: bool,
     /// The version that a member on the desired image must report.
     pub version: Option<String>,
+    /// The steps from one version to another that the application takes; none where nobody has to look at them.
+    pub version_steps: Option<VersionSteps>,
+}
+
+/// The steps from one version to another that an application takes.
+#[derive(Clone, Copy, Debug)]
+pub struct VersionSteps {
+    /// Whether members of the second version may join those that have agreed on the first one.
+    pub allows: fn(&str, &str) -> bool,
+    /// The rule in words, e.g. `from one minor version to the next one`.
+    pub rule: &'static str,
+    /// The hint for a person who wants another step.
+    pub remedy: &'static str,
 }
 
 /// The place of the leader's slot in the order of a rollout.

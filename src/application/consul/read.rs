@@ -93,6 +93,7 @@ pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Re
             Some(autopilot) => Pruning::DownTo(autopilot.min_quorum),
             None => Pruning::DownTo(0),
         },
+        agreed_version: None,
         blockers: enterprise::blockers(spec, how, answers),
     })
 }

@@ -20,6 +20,8 @@ pub(super) struct Answers {
     pub statuses: Vec<(IpAddr, Status)>,
     /// The members that one of them lists: the leader's list, or without a leader what an answering member remembers.
     pub members: Vec<Listed>,
+    /// The version whose features the members have agreed to use, as each member that answered says.
+    pub versions: Vec<(IpAddr, String)>,
     /// The members that the leader reaches, and those that it does not; empty if it could not be asked.
     pub reached: BTreeMap<u64, bool>,
     /// The members, by host, whose own answers cost too much, and why.
@@ -84,11 +86,25 @@ pub(super) fn membership(spec: &ClusterSpec, answers: &Answers) -> Membership {
     members.sort_by_key(|member| (member.slot.clone(), member.health != Health::Healthy, member.id.clone()));
     Membership {
         members,
-        leader: view.ok().map(|view| id(view.leader)),
+        leader: view.as_ref().ok().map(|view| id(view.leader)),
         can_transfer: true,
         pruning: Pruning::Never,
+        agreed_version: agreed_version(answers, view.as_ref().ok()),
         blockers: alarms::blockers(answers),
     }
+}
+
+/// Takes the oldest of the versions that members of this cluster say they have agreed on. They learn of a new one one after the
+/// other; and `not_decided` is none.
+fn agreed_version(answers: &Answers, view: Option<&View>) -> Option<String> {
+    let cluster = |at: &IpAddr| {
+        let found = answers.statuses.iter().find(|(other, _)| other == at);
+        found.map(|(_, status)| status.header.cluster_id)
+    };
+    let ours = |(at, _): &&(IpAddr, String)| view.is_none_or(|view| cluster(at) == Some(view.cluster));
+    let numbers = |version: &str| version.split('.').map(|part| part.parse::<u32>().ok()).collect::<Option<Vec<_>>>();
+    let known = answers.versions.iter().filter(ours).filter_map(|(_, version)| Some((numbers(version)?, version)));
+    known.min().map(|(_, version)| version.clone())
 }
 
 fn member(spec: &ClusterSpec, answers: &Answers, listed: &Listed, view: Result<&View, &String>) -> Member {

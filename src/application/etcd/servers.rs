@@ -2,7 +2,7 @@
 //! a look ends in time, and has at most one long list in memory.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::login::{Login, Token};
 use super::metrics;
 use super::read::{self, Answers, View};
-use super::wire::{List, Listed, Status};
+use super::wire::{List, Listed, Status, Version};
 use crate::application::bounded::MOST_SERVERS;
 use crate::application::costs::Costs;
 use crate::http::servers::{self, LastAnswer, nobody};
@@ -29,6 +29,7 @@ const LOOK: Duration = Duration::from_secs(15);
 const METRICS: usize = 2 << 20;
 
 const STATUS: &str = "/v3/maintenance/status";
+const VERSION: &str = "/version";
 const MEMBERS: &str = "/v3/cluster/member/list";
 
 /// The members of one cluster, at the seats that are taken.
@@ -110,7 +111,8 @@ impl Servers {
     }
 
     async fn asked(&self) -> Result<Answers, PortError> {
-        let mut answers = Answers { statuses: self.statuses().await?, ..Answers::default() };
+        let (statuses, versions) = self.statuses().await?;
+        let mut answers = Answers { statuses, versions, ..Answers::default() };
         let view = self.view(&answers);
         let leader = view.as_ref().ok().and_then(|view| self.leader(&answers, *view));
         let (members, reached) = future::join(self.list(&answers, &view, leader), self.reached(leader)).await;
@@ -118,20 +120,24 @@ impl Servers {
         Ok(answers)
     }
 
-    /// Asks every member for its status at once. One that does not answer is left out, unless none does.
-    async fn statuses(&self) -> Result<Vec<(IpAddr, Status)>, PortError> {
+    /// Asks every member at once for its status, and for the version that the members have agreed on. One that does not answer
+    /// is left out, unless none does.
+    async fn statuses(&self) -> Result<(Vec<(IpAddr, Status)>, Vec<(IpAddr, String)>), PortError> {
         let allowed = self.all.iter().filter(|server| self.costs.allow(server.host()));
-        let asked = allowed.map(|server| async move { (server, self.status(server).await) });
-        let (mut live, mut trouble) = (Vec::new(), Vec::new());
-        for (server, status) in future::join_all(asked).await {
-            match (address(server), status) {
-                (Some(at), Ok(status)) => live.push((at, status)),
-                (None, Ok(_)) => {}
-                (_, Err(error)) => trouble.push((server, error)),
+        let asked = allowed.map(|server| async move {
+            (server, future::join(self.status(server), self.agreed_version(server)).await)
+        });
+        let (mut live, mut versions, mut trouble) = (Vec::new(), Vec::new(), Vec::new());
+        for (server, (status, version)) in future::join_all(asked).await {
+            let Some(at) = address(server) else { continue };
+            versions.extend(version.map(|version| (at, version)));
+            match status {
+                Ok(status) => live.push((at, status)),
+                Err(error) => trouble.push((server, error)),
             }
         }
         match (live.is_empty(), trouble.is_empty()) {
-            (false, _) => Ok(live),
+            (false, _) => Ok((live, versions)),
             (true, false) => Err(nobody(&self.doing("ask"), trouble)),
             (true, true) => {
                 let why: Vec<_> = self.costs.all().into_values().collect();
@@ -139,6 +145,13 @@ impl Servers {
                 Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, why))
             }
         }
+    }
+
+    async fn agreed_version(&self, server: &Server) -> Option<String> {
+        let answer = server.glance(VERSION).await;
+        self.note(server, &answer);
+        let answer = answer.ok().filter(|answer| answer.trouble().is_none())?;
+        answer.json::<Version>().ok().map(|version| version.etcdcluster)
     }
 
     async fn status(&self, server: &Server) -> Result<Status, PortError> {
@@ -197,8 +210,8 @@ impl Servers {
     }
 
     /// Asks the leader whom it reaches. Where it does not say, nothing is known of it.
-    async fn reached(&self, leader: Option<&Server>) -> std::collections::BTreeMap<u64, bool> {
-        let Some(leader) = leader.filter(|leader| self.costs.allow(leader.host())) else { return Default::default() };
+    async fn reached(&self, leader: Option<&Server>) -> BTreeMap<u64, bool> {
+        let Some(leader) = leader.filter(|leader| self.costs.allow(leader.host())) else { return BTreeMap::new() };
         let answer = leader.get("/metrics", &[], METRICS).await;
         self.note(leader, &answer);
         let answer = answer.ok().filter(|answer| answer.trouble().is_none());

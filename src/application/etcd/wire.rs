@@ -67,6 +67,15 @@ pub struct Status {
     pub errors: Vec<String>,
 }
 
+/// `GET /version`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Version {
+    /// The version whose features the members have agreed to use, e.g. `3.4.0`; `not_decided` before they have.
+    #[serde(default)]
+    #[serde(deserialize_with = "short")]
+    pub etcdcluster: String,
+}
+
 /// `POST /v3/cluster/member/list`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct List {

@@ -20,7 +20,7 @@ use crate::time::{Human, Timestamp, elapsed};
 
 /// The gates that ask about resources of EC2, about what the members are set to, and about the
 /// place of the claim.
-const RESOURCE_GATES: [GateName; 17] = [
+const RESOURCE_GATES: [GateName; 18] = [
     GateName::NotUnderstood,
     GateName::TypeUnsuitable,
     GateName::DeviceTaken,
@@ -29,6 +29,7 @@ const RESOURCE_GATES: [GateName; 17] = [
     GateName::ApplicationForbids,
     GateName::MemberElsewhere,
     GateName::VersionUnprovable,
+    GateName::VersionSkew,
     GateName::ClaimInCluster,
     GateName::LeftBehind,
     GateName::OwnedByAutoscaling,

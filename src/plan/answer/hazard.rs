@@ -109,6 +109,13 @@ pub enum Hazard {
         expected: String,
         why: String,
     },
+    /// The version that nobody is older than, the one that the file expects, and the application's rule with the way to keep it.
+    VersionSkew {
+        from: String,
+        to: String,
+        rule: &'static str,
+        remedy: &'static str,
+    },
     /// Ids of instances, volumes and snapshots that bear another owner's tag, or none.
     NotOwned {
         resources: Vec<String>,

@@ -35,6 +35,7 @@ impl Hazard {
             Self::ApplicationForbids { .. } => GateName::ApplicationForbids,
             Self::MemberElsewhere { .. } => GateName::MemberElsewhere,
             Self::VersionUnprovable { .. } => GateName::VersionUnprovable,
+            Self::VersionSkew { .. } => GateName::VersionSkew,
             Self::NotOwned { .. } | Self::StrangersInGroup { .. } => GateName::NotOwned,
             Self::OwnedByAutoscaling { .. } | Self::GroupNotStill { .. } => GateName::OwnedByAutoscaling,
             Self::GroupUnusable { .. } => GateName::GroupUnusable,
@@ -116,6 +117,7 @@ impl Hazard {
                 format!("let the member advertise {own}, its instance's private address: its replacement is looked for at such an address")
             }
             Self::VersionUnprovable { .. } => "write `version` as the members report it, or leave it out".into(),
+            Self::VersionSkew { remedy, .. } => (*remedy).into(),
             Self::StrangersInGroup { group, .. } => {
                 format!("take them out of {group}, or terminate them, if nobody needs what is on them")
             }
@@ -299,6 +301,9 @@ impl fmt::Display for Hazard {
             }
             Self::VersionUnprovable { expected, why } => {
                 write!(f, "no member could be seen to run version {expected}: {why}")
+            }
+            Self::VersionSkew { from, to, rule, .. } => {
+                write!(f, "no step is taken from version {from} to {to}, only {rule}")
             }
             Self::NotUnderstood { resources } => {
                 let odd: Vec<_> = resources.iter().map(|(id, why)| format!("{id}: {why}")).collect();

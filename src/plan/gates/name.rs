@@ -66,6 +66,7 @@ gate_names! {
     ApplicationForbids = "application-forbids",
     MemberElsewhere = "member-elsewhere",
     VersionUnprovable = "version-unprovable",
+    VersionSkew = "version-skew",
 }
 
 impl fmt::Display for GateName {

@@ -3,7 +3,7 @@
 use crate::observed::{Health, Member, is_version};
 use crate::plan::answer::Hazard;
 
-use super::question::{Finding, Question, finding, listed};
+use super::question::{Finding, Question, finding, listed, not_asked};
 
 /// Refuses while the application says itself that a member would not come back as it was.
 pub(super) fn application_forbids(q: &Question<'_, '_>) -> Finding {
@@ -49,6 +49,23 @@ pub(super) fn version_unprovable(q: &Question<'_, '_>) -> Finding {
     let value = format!("reported: {}", listed(&reported));
     let hazard = why.map(|why| Hazard::VersionUnprovable { expected: expected.clone(), why });
     finding(value, format!("{expected}, in the way in which members report it"), hazard)
+}
+
+/// Refuses a step from one version to another that the application does not take, and one of which nobody says where it leads.
+pub(super) fn version_skew(q: &Question<'_, '_>) -> Finding {
+    let Some(steps) = &q.look.rules.version_steps else { return not_asked() };
+    let from = q.look.membership.and_then(|membership| membership.oldest_version());
+    let to = q.look.rules.version.as_deref();
+    let is_fit = match (from, to) {
+        (Some(from), Some(to)) => (steps.allows)(from, to),
+        (None, Some(_)) => true, // gates of their own say so
+        (_, None) => false,
+    };
+    let word = |version: Option<&str>| version.unwrap_or("not known").to_owned();
+    let (from, to) = (word(from), word(to));
+    let value = format!("{from} → {to}");
+    let (rule, remedy) = (steps.rule, steps.remedy);
+    finding(value, rule, (!is_fit).then_some(Hazard::VersionSkew { from, to, rule, remedy }))
 }
 
 /// Counts the numbers of a version: three of `1.20.2+ent`, two of `16.2`.

@@ -26,6 +26,15 @@ const MAX_BEHIND: u64 = 1_000;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Etcd {
     pub(super) raft: Raft,
+    /// The minor version that the members have agreed on.
+    #[serde(default)]
+    agreed: Option<(u32, u32)>,
+}
+
+/// Reads the first two numbers of a version.
+fn minor(version: &str) -> (u32, u32) {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
 impl Kind for Etcd {
@@ -59,6 +68,7 @@ impl Kind for Etcd {
 
     fn settle(&mut self, leader: MemberId, now: Millis) {
         self.raft.settle(leader, now);
+        self.agree();
     }
 
     fn step(&mut self, now: Millis, rng: &mut Rng) -> Option<Millis> {
@@ -66,6 +76,7 @@ impl Kind for Etcd {
         self.raft.form(now, rng);
         self.raft.elect(now, rng);
         self.raft.replicate(now);
+        self.agree();
         let election = self.raft.election.as_ref();
         (!self.is_calm(now)).then(|| election.map_or(now + STEP, |(at, _)| (*at).clamp(now + 1, now + STEP)))
     }
@@ -82,6 +93,7 @@ impl Kind for Etcd {
             leader: self.raft.leader.clone(),
             can_transfer: true,
             pruning: Pruning::Never,
+            agreed_version: self.agreed_version(),
             blockers: Vec::new(),
         }
     }
@@ -113,11 +125,13 @@ impl Kind for Etcd {
 
 // A look around.
 impl Etcd {
-    /// Lets processes reach their peers: all of them before the cluster is founded, and afterwards only its members.
+    /// Lets processes reach their peers: all of them before the cluster is founded, and afterwards only its members. One that is
+    /// older than the version that the members have agreed on does not run at all.
     fn join(&mut self, now: Millis) {
-        let Raft { formed, peers, processes, .. } = &mut self.raft;
+        let (agreed, Raft { formed, peers, processes, .. }) = (self.agreed, &mut self.raft);
         for (id, process) in processes {
-            if process.joined.is_none() && !process.cut_off && (!*formed || peers.contains_key(id)) {
+            let may_join = !*formed || peers.contains_key(id) && Some(minor(&process.version)) >= agreed;
+            if process.joined.is_none() && !process.cut_off && may_join {
                 process.joined = Some(now);
             }
         }
@@ -131,6 +145,18 @@ impl Etcd {
         };
         let is_led = self.raft.leader.is_some() && self.raft.election.is_none() && self.raft.is_replicated();
         self.raft.processes.is_empty() || is_led && self.raft.processes.iter().all(settled)
+    }
+
+    /// Gives the version that the members have agreed on: it rises once all of them run a newer one, and never falls.
+    pub(super) fn agreed_version(&self) -> Option<String> {
+        self.agreed.map(|(major, minor)| format!("{major}.{minor}.0"))
+    }
+
+    /// Lets the members agree on the oldest minor version of all, once everybody is there.
+    fn agree(&mut self) {
+        let running = |id: &MemberId| self.raft.processes.get(id).filter(|process| process.joined.is_some());
+        let all: Option<Vec<_>> = self.raft.peers.keys().map(|id| Some(minor(&running(id)?.version))).collect();
+        self.agreed = self.agreed.max(all.and_then(|all| all.into_iter().min()));
     }
 
     fn describe(&self, id: &MemberId, peer: &Peer, slots: &BTreeSet<SlotName>, now: Millis) -> Member {

@@ -54,7 +54,8 @@ impl Etcd {
         let hears_leader = process.joined.is_some() && self.raft.leader.is_some();
         match (request.method, request.path) {
             ("GET", "/version") => {
-                said(&json!({ "etcdserver": process.version, "etcdcluster": self.agreed_version() }))
+                let agreed = self.agreed_version().unwrap_or_else(|| "not_decided".to_owned());
+                said(&json!({ "etcdserver": process.version, "etcdcluster": agreed }))
             }
             ("GET", "/metrics") => (200, self.metrics(&id)),
             ("POST", "/v3/maintenance/status") => said(&self.status(&id, &process, request)),
@@ -71,16 +72,6 @@ impl Etcd {
 
     fn header(&self, id: &MemberId) -> Value {
         json!({ "cluster_id": "1", "member_id": text(number(id)), "raft_term": text(self.raft.term) })
-    }
-
-    /// Gives the lowest version of all, which is the one that everybody can speak.
-    fn agreed_version(&self) -> String {
-        let minor = |version: &str| {
-            let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-            (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
-        };
-        let lowest = self.raft.processes.values().map(|process| minor(&process.version)).min();
-        lowest.map_or_else(|| "not_decided".to_owned(), |(major, minor)| format!("{major}.{minor}.0"))
     }
 
     fn status(&self, id: &MemberId, process: &Process, request: &Request) -> Value {

@@ -146,6 +146,7 @@ impl ConsulSpec {
             }),
             forms_together: true,
             version: self.version.clone(),
+            version_steps: None,
         }
     }
 }

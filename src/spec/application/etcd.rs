@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Lag, LeaderGoes, Rules, Scheme, SlotLimits};
+use super::{Lag, LeaderGoes, Rules, Scheme, SlotLimits, VersionSteps};
 use crate::spec::load::meaning::{Meaning, written};
 use crate::spec::quorum;
 use crate::spec::raw::Text;
@@ -140,6 +140,43 @@ impl EtcdSpec {
             pruning: None,
             forms_together: true,
             version: self.version.clone(),
+            version_steps: Some(STEPS),
+        }
+    }
+}
+
+/// The steps that etcd takes: a member refuses to start below the version that the cluster has agreed on, and two versions side
+/// by side are tried by its authors only where one is the next one.
+/// (<https://etcd.io/docs/v3.5/upgrades/upgrading-etcd/>)
+const STEPS: VersionSteps = VersionSteps {
+    allows: is_next_or_same,
+    rule: "from one minor version to the next one, and never back",
+    remedy: "commit an image and its `version` of each minor version in between first; etcd starts no older one than the members have agreed on",
+};
+
+/// Says whether a version is of the same minor version as another, or of the next one.
+fn is_next_or_same(from: &str, to: &str) -> bool {
+    let minor = |version: &str| {
+        let mut parts = version.split('.').map(|part| part.parse::<u64>().ok());
+        Some((parts.next()??, parts.next()??))
+    };
+    match (minor(from), minor(to)) {
+        (Some((old_major, old)), Some((major, new))) => major == old_major && (new == old || new == old + 1),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_next_or_same;
+
+    #[test]
+    fn a_step_leads_to_the_same_minor_version_or_the_next_one() {
+        for (from, to) in [("3.4.0", "3.4.23"), ("3.4.0", "3.5.16"), ("3.5.0", "3.5.1"), ("3.9.0", "3.10.0")] {
+            assert!(is_next_or_same(from, to), "{from} → {to}");
+        }
+        for (from, to) in [("3.4.0", "3.6.1"), ("3.5.0", "3.4.23"), ("3.6.0", "4.7.0"), ("not_decided", "3.5.1")] {
+            assert!(!is_next_or_same(from, to), "{from} → {to}");
         }
     }
 }
