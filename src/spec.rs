@@ -23,7 +23,9 @@ pub mod splice;
 pub mod window;
 pub mod words;
 
-pub use application::{ApplicationSpec, ConsulSpec, EtcdSpec, Lag, LeaderGoes, PruningGuard, Rules, Scheme, VersionSteps};
+pub use application::{
+    ApplicationSpec, ConsulSpec, EtcdSpec, Lag, LeaderGoes, PruningGuard, Rules, Scheme, VersionSteps,
+};
 pub use cidr::Cidr;
 pub use ebs::{EbsSettings, RootVolumeSpec};
 pub use made::Made;

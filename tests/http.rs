@@ -24,12 +24,15 @@ mod canaries;
 mod changes;
 #[path = "http/costly.rs"]
 mod costly;
+#[path = "http/recorded.rs"]
+mod recorded;
 #[path = "http/server.rs"]
 mod server;
 #[path = "http/tls.rs"]
 mod tls;
 
-use server::{Asked, Recorded, Script};
+use recorded::Recorded;
+use server::{Asked, Script};
 use tls::Ca;
 
 const LEADER: &str = "GET /v1/status/leader";

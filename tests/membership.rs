@@ -15,10 +15,12 @@ use hermitcrab::ports::{ErrorKind, Members, PortError, Seat, chain};
 use hermitcrab::spec::{ClusterSpec, ConsulSpec};
 use serde_json::json;
 
+#[path = "http/recorded.rs"]
+mod recorded;
 #[path = "http/server.rs"]
 mod server;
 
-use server::Recorded;
+use recorded::Recorded;
 
 const HEALTH: &str = "/v1/operator/autopilot/health";
 const RAFT: &str = "/v1/operator/raft/configuration";

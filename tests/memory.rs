@@ -14,6 +14,9 @@ use hermitcrab::spec::ClusterSpec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+#[path = "http/recorded.rs"]
+#[allow(dead_code)] // other tests change what was recorded
+mod recorded;
 #[path = "http/server.rs"]
 #[allow(dead_code)] // other tests have servers that answer by a script
 mod server;
@@ -39,7 +42,7 @@ fn list(item: &str) -> Vec<u8> {
 
 /// The right answers, with another list of agents.
 fn with_agents(agents: Vec<u8>) -> Lie {
-    let recorded = server::Recorded::phase("adapted-1.20-steady");
+    let recorded = recorded::Recorded::phase("adapted-1.20-steady");
     let body = |path: &str| recorded.script[&format!("GET {path}")].1.to_string().into_bytes();
     let mut lie: Lie = ["/v1/operator/autopilot/health", "/v1/operator/raft/configuration"]
         .into_iter()

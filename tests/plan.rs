@@ -167,9 +167,9 @@ fn gates_about_what_an_application_does_not_have_are_not_asked() {
             .collect()
     };
     let asked_of_all = with_rules("gate-no-leader.yaml", |_| (), ask);
-    assert_eq!(asked_of_all, [""; 0]);
+    assert_eq!(asked_of_all, ["version-skew"]);
     let without = |rules: &mut Rules| (rules.leader, rules.pruning) = (None, None);
-    assert_eq!(with_rules("gate-no-leader.yaml", without, ask), ["no-leader", "would-be-pruned"]);
+    assert_eq!(with_rules("gate-no-leader.yaml", without, ask), ["no-leader", "would-be-pruned", "version-skew"]);
 }
 
 #[test]

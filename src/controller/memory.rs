@@ -224,7 +224,14 @@ mod tests {
         let (id, slot, lag) = ("m-a".into(), Some("a".into()), Some(Lag::Entries(0)));
         let member = Member { id, slot, address: None, counts, health, stable_since: None, lag, version: None };
         let (members, leader, can_transfer) = (vec![member], None, true);
-        let membership = Membership { members, leader, can_transfer, pruning: Pruning::Never, agreed_version: None, blockers: Vec::new() };
+        let membership = Membership {
+            members,
+            leader,
+            can_transfer,
+            pruning: Pruning::Never,
+            agreed_version: None,
+            blockers: Vec::new(),
+        };
         Observation {
             now,
             wrote: None,

@@ -93,6 +93,8 @@ pub struct Rules {
     pub version: Option<String>,
     /// The steps from one version to another that the application takes; none where nobody has to look at them.
     pub version_steps: Option<VersionSteps>,
+    /// The reason why each slot needs a fixed address; none where a member may come back with another one.
+    pub why_addresses: Option<&'static str>,
 }
 
 /// The steps from one version to another that an application takes.

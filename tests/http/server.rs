@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use http_body_util::{BodyExt, Full};
@@ -20,46 +19,6 @@ pub type Script = Arc<Mutex<BTreeMap<String, (u16, Value)>>>;
 
 /// The requests: address of the server, method and path with query, the token, the body.
 pub type Asked = Arc<Mutex<Vec<(IpAddr, String, Option<String>, String)>>>;
-
-/// A phase of a roll as recorded: who leads as each server saw it, and what the servers answered.
-#[derive(Clone)]
-pub struct Recorded {
-    pub leaders: BTreeMap<IpAddr, String>,
-    pub script: BTreeMap<String, (u16, Value)>,
-}
-
-impl Recorded {
-    /// Reads `tests/consul/<phase>.json`.
-    pub fn phase(phase: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/consul/{phase}.json"));
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut file: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
-        file.remove("story").unwrap();
-        let leaders = serde_json::from_value(file.remove("leaders").unwrap()).unwrap();
-        let script = file
-            .into_iter()
-            .map(|(call, answer)| (call, (answer["status"].as_u64().unwrap() as u16, answer["body"].clone())));
-        Self { leaders, script: script.collect() }
-    }
-
-    /// The body of the answer to `GET` of a path, to be changed.
-    pub fn body(&mut self, path: &str) -> &mut Value {
-        &mut self.script.get_mut(&format!("GET {path}")).unwrap().1
-    }
-
-    /// Serves it, each server at its recorded address. Gives the port.
-    pub async fn serve(&self) -> (u16, Asked) {
-        let asked = Asked::default();
-        let addresses: Vec<IpAddr> = self.leaders.keys().copied().collect();
-        let (port, listeners) = listen(&addresses).await;
-        for (address, listener) in addresses.into_iter().zip(listeners) {
-            let mut script = self.script.clone();
-            script.insert("GET /v1/status/leader".to_owned(), (200, json!(self.leaders[&address])));
-            tokio::spawn(serve(listener, Arc::new(Mutex::new(script)), asked.clone()));
-        }
-        (port, asked)
-    }
-}
 
 /// Listeners at all of the addresses, at one port.
 pub async fn listen(addresses: &[IpAddr]) -> (u16, Vec<TcpListener>) {
@@ -111,9 +70,9 @@ fn answer(script: &BTreeMap<String, (u16, Value)>, call: &str) -> Response<Full<
     if (300..400).contains(&status) {
         response = response.header("location", body.as_str().unwrap());
     }
-    // Consul's errors are bare text.
+    // Consul's errors and everybody's metrics are bare text.
     let text = match &body {
-        Value::String(text) if status >= 300 => text.clone(),
+        Value::String(text) if status >= 300 || bare == "GET /metrics" => text.clone(),
         body => body.to_string(),
     };
     response.body(Full::new(Bytes::from(text))).unwrap()

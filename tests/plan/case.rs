@@ -13,8 +13,8 @@ use hermitcrab::observed::Remains;
 use hermitcrab::plan::Goal;
 use hermitcrab::spec::load::check;
 use hermitcrab::spec::{
-    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, InstanceSpec, OnFailure, Original, Rehearsal,
-    Rollout, RootVolumeSpec, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
+    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, EtcdSpec, InstanceSpec, OnFailure, Original,
+    Rehearsal, Rollout, RootVolumeSpec, Scheme, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
 };
 use hermitcrab::time::{Timestamp, after, before};
 use serde::Deserialize;
@@ -108,6 +108,8 @@ pub struct Desired {
     freeze: bool,
     manage_autopilot: bool,
     version: Option<String>,
+    /// The members are those of etcd, not Consul servers.
+    etcd: bool,
     /// Each slot has a fixed address: `10.0.9.1` for slot `a`, and so on.
     addresses: bool,
     /// The Auto Scaling group that is adopted.
@@ -158,15 +160,15 @@ impl Desired {
             size_gib: self.volume_size.unwrap_or(volume.size_gib),
             ..volume
         };
-        let consul = declared.application.consul().unwrap().clone();
+        let consul = ConsulSpec {
+            version: self.version.clone(),
+            manage_autopilot: self.manage_autopilot,
+            ..declared.application.consul().unwrap().clone()
+        };
         ClusterSpec {
             account: self.account.clone(),
             image: self.image.as_deref().unwrap_or("ami-a").into(),
-            application: ApplicationSpec::Consul(ConsulSpec {
-                version: self.version.clone(),
-                manage_autopilot: self.manage_autopilot,
-                ..consul
-            }),
+            application: if self.etcd { self.etcd() } else { ApplicationSpec::Consul(consul) },
             instance: InstanceSpec {
                 instance_type: self.instance_type.as_deref().unwrap_or("m7i.large").into(),
                 security_groups: ["sg-1".to_owned()].into(),
@@ -192,6 +194,20 @@ impl Desired {
             origin: self.copy.then(|| self.origin(volumes)),
             ..declared
         }
+    }
+
+    fn etcd(&self) -> ApplicationSpec {
+        ApplicationSpec::Etcd(EtcdSpec {
+            scheme: Scheme::Http,
+            port: 2379,
+            ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
+            server_name: None,
+            username: None,
+            password_file: None,
+            version: self.version.clone(),
+        })
     }
 
     fn origin(&self, volumes: usize) -> Original {

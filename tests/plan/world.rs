@@ -208,6 +208,7 @@ impl World {
             "members": all("m"), "leader": get("leader"),
             "canTransfer": things.get("canTransfer").is_none_or(|can| can != false),
             "pruning": things.get("pruning").cloned().unwrap_or(json!("never")),
+            "agreedVersion": get("agreedVersion"),
             "blockers": things.get("blockers").cloned().unwrap_or(json!([])),
         });
         let record = json!({

@@ -109,7 +109,9 @@ fn agreed_version(answers: &Answers, view: Option<&View>) -> Option<String> {
 
 fn member(spec: &ClusterSpec, answers: &Answers, listed: &Listed, view: Result<&View, &String>) -> Member {
     let address = address(listed);
-    let status = statuses(answers, listed.id).next().map(|(_, status)| status);
+    // A member of another cluster that began with the same URL has the same id.
+    let of_this = |status: &&Status| view.map_or(true, |view| view.cluster == status.header.cluster_id);
+    let status = statuses(answers, listed.id).map(|(_, status)| status).find(of_this);
     let version = status.map(|status| &status.version).filter(|version| !version.is_empty());
     Member {
         id: id(listed.id),

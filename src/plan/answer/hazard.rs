@@ -109,10 +109,10 @@ pub enum Hazard {
         expected: String,
         why: String,
     },
-    /// The version that nobody is older than, the one that the file expects, and the application's rule with the way to keep it.
+    /// The version that nobody is older than and the one that the file expects, as far as they are known; and the application's rule with the way to keep it.
     VersionSkew {
-        from: String,
-        to: String,
+        from: Option<String>,
+        to: Option<String>,
         rule: &'static str,
         remedy: &'static str,
     },

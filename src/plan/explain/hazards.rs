@@ -302,8 +302,11 @@ impl fmt::Display for Hazard {
             Self::VersionUnprovable { expected, why } => {
                 write!(f, "no member could be seen to run version {expected}: {why}")
             }
-            Self::VersionSkew { from, to, rule, .. } => {
-                write!(f, "no step is taken from version {from} to {to}, only {rule}")
+            Self::VersionSkew { from: Some(from), to: Some(to), rule, .. } => {
+                write!(f, "version {from} → {to} is no step that the members take: they go {rule}")
+            }
+            Self::VersionSkew { rule, .. } => {
+                write!(f, "nobody says which version the image brings, and the members go {rule}")
             }
             Self::NotUnderstood { resources } => {
                 let odd: Vec<_> = resources.iter().map(|(id, why)| format!("{id}: {why}")).collect();

@@ -61,11 +61,14 @@ pub(super) fn version_skew(q: &Question<'_, '_>) -> Finding {
         (None, Some(_)) => true, // gates of their own say so
         (_, None) => false,
     };
-    let word = |version: Option<&str>| version.unwrap_or("not known").to_owned();
-    let (from, to) = (word(from), word(to));
-    let value = format!("{from} → {to}");
-    let (rule, remedy) = (steps.rule, steps.remedy);
-    finding(value, rule, (!is_fit).then_some(Hazard::VersionSkew { from, to, rule, remedy }))
+    let value = format!("{} → {}", from.unwrap_or("not known"), to.unwrap_or("not said"));
+    let hazard = (!is_fit).then(|| Hazard::VersionSkew {
+        from: from.map(str::to_owned),
+        to: to.map(str::to_owned),
+        rule: steps.rule,
+        remedy: steps.remedy,
+    });
+    finding(value, steps.rule, hazard)
 }
 
 /// Counts the numbers of a version: three of `1.20.2+ent`, two of `16.2`.

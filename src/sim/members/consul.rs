@@ -124,7 +124,14 @@ impl Kind for Consul {
         let members = self.raft.peers.iter().map(|(id, peer)| self.describe(id, peer, slots, now)).collect();
         let pruning =
             if self.autopilot.cleanup_off { Pruning::Never } else { Pruning::DownTo(self.autopilot.min_quorum) };
-        Membership { members, leader, can_transfer: self.can_transfer(), pruning, agreed_version: None, blockers: Vec::new() }
+        Membership {
+            members,
+            leader,
+            can_transfer: self.can_transfer(),
+            pruning,
+            agreed_version: None,
+            blockers: Vec::new(),
+        }
     }
 
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal> {

@@ -147,6 +147,7 @@ impl ConsulSpec {
             forms_together: true,
             version: self.version.clone(),
             version_steps: None,
+            why_addresses: SLOTS.why_addresses,
         }
     }
 }

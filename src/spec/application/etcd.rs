@@ -141,6 +141,7 @@ impl EtcdSpec {
             forms_together: true,
             version: self.version.clone(),
             version_steps: Some(STEPS),
+            why_addresses: SLOTS.why_addresses,
         }
     }
 }
