@@ -36,9 +36,9 @@
 //! | [`cloud`] | EC2 (`aws`), and what must be allowed in an AWS account (`permissions`) | data, `ports` |
 //! | [`clock`] | the machine's clock | data, `ports` |
 //! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means; Consul's own conventions (`consul`) | `ports` |
-//! | [`application`] | what runs on the instances: `consul` asks its servers, and reads their answers | data, `ports`, `http` |
+//! | [`application`] | what runs on the instances: `consul` and `etcd` ask their servers, and read their answers | data, `ports`, `http` |
 //! | [`coordination`] | the claims and the lease: in a directory (`local`), a `bucket` or `consul` | data, `ports`, `http` |
-//! | [`sim`] | the simulated world, which fills every port; `wire` shows it as AWS and Consul would | data, `ports` |
+//! | [`sim`] | the simulated world, which fills every port; `wire` shows it as AWS and the members would | data, `ports` |
 //! | [`endpoint`] | that world over HTTP, for this machine alone | data, `ports`, `sim` |
 //! | [`rehearsal`] | a throw-away copy goes the way that a cluster is to go | data, `plan`, `ports`, `event`, `controller` |
 //! | [`simulate`] | a whole rollout in that world | everything above |
@@ -92,7 +92,7 @@
 //!   and its limits; the adapter in `application/KIND.rs` and below; and a line for each choice among the kinds in
 //!   `spec/application.rs`, `application.rs` and `sim/members.rs` (the simulated world plays every kind, each in
 //!   `sim/members/KIND.rs`, with a row in `tests/layers/tables.rs`). Then the generated `schema/cluster.v1.json` (`hermitcrab
-//!   schema`), and `docs/desired-state.md`. The planner stays as it is: it asks the rules.
+//!   schema`), `docs/desired-state.md` and `docs/applications.md`. The planner stays as it is: it asks the rules.
 //! - A **cloud**: one that fills [`ports::Cloud`], below `cloud/`, chosen in `cli/cloud.rs`.
 //! - A **strategy**: a list in [`plan::steps`], a variant of [`spec::Strategy`], its word in `spec/words.rs`, its line in
 //!   `docs/desired-state.md`; the schema follows the word.

@@ -8,6 +8,8 @@ use hermitcrab::time::{after, before};
 
 #[path = "wire/addresses.rs"]
 mod addresses;
+#[path = "wire/etcd.rs"]
+mod etcd;
 #[path = "wire/members.rs"]
 mod members;
 #[path = "wire/moves.rs"]

@@ -1,10 +1,11 @@
-//! The simulated world behaves as EC2 and Consul do, and notices when a safety rule is broken.
+//! The simulated world behaves as EC2, Consul and etcd do, and notices when a safety rule is broken.
 #![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 mod addresses;
 mod canaries;
 mod careful;
 mod ec2;
+mod etcd;
 mod faults;
 mod groups;
 mod late;

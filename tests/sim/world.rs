@@ -63,6 +63,15 @@ impl Harness {
         Self::settle(world, version, spec("consul", 3))
     }
 
+    /// Three settled members of etcd, without fixed addresses.
+    pub fn of_etcd(version: &str) -> Self {
+        let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/desired-state/prod/etcd.yaml"));
+        let mut spec = load(&[file]).specs().next().unwrap().1.clone();
+        spec.image = ImageId::from(OLD);
+        spec.slots.iter_mut().for_each(|slot| slot.address = None);
+        Self::settle(World::new(7, FaultLevel::None), version, spec)
+    }
+
     fn settle(world: World, version: &str, spec: ClusterSpec) -> Self {
         world.register_image(&ImageId::from(OLD), Payload::Good { version: version.to_owned() });
         world.register_image(&ImageId::from(NEW), Payload::Good { version: version.to_owned() });

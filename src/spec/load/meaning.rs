@@ -160,9 +160,7 @@ impl Meaning<'_, '_> {
             text,
             |domain| domain.len() <= 200 && domain.split('.').all(names::is_label),
             |domain| format!("`{domain}` is no domain"),
-            |_| {
-                "write it as in Consul's configuration and without dots at its ends, e.g. `corp.example.com`".to_owned()
-            },
+            |_| "write it as the certificates have it and without dots at its ends, e.g. `corp.example.com`".to_owned(),
         )
     }
 
