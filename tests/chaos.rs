@@ -36,6 +36,7 @@ const FIVE: &str = "tests/fixtures/consul-5.yaml";
 const RECREATE: &str = "tests/fixtures/consul-recreate.yaml";
 const VOLUMES: &str = "tests/fixtures/consul-volumes.yaml";
 const ADDRESSES: &str = "tests/fixtures/consul-addresses.yaml";
+const ETCD: &str = "desired-state/prod/etcd.yaml";
 const GROUP: &str = "tests/fixtures/consul-group.yaml";
 
 const SURGE: Case = Case { file: THREE, beginning: Beginning::Upgrade };
