@@ -72,6 +72,7 @@ const MESSAGES: &[&str] = &[
     "the password would be sent over plain HTTP",
     "`username` is of no use without `passwordFile`",
     "these slots need fixed addresses",
+    "this cluster cannot be rehearsed",
     "etcd advises against more than seven",
     "`tokenInClear` allows nothing here",
     "is no instance type",

@@ -3,9 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::meaning::{Meaning, bytes, written};
-use crate::spec::Cidr;
 use crate::spec::application::SlotLimits;
 use crate::spec::raw::{self, Text};
+use crate::spec::{Cidr, Rehearsal, Rollout};
 
 impl Meaning<'_, '_> {
     /// Says which fixed address a slot has; `None` after a problem was reported.
@@ -66,6 +66,18 @@ impl Meaning<'_, '_> {
             .error(self.root.key(&["spec", "slots"]), "these slots need fixed addresses")
             .label(why)
             .hint("give every slot an `address` of its subnet that nothing else uses, e.g. `10.0.1.10`, and keep EC2 from giving it out with a subnet CIDR reservation");
+    }
+
+    /// Reports that a rehearsal is required which nobody could carry out: a copy of a cluster has no fixed addresses.
+    pub(super) fn no_rehearsal_without_addresses(&mut self, rollout: Option<&Rollout>, limits: Option<SlotLimits>) {
+        let needed = limits.and_then(|limits| limits.why_addresses);
+        let is_required = rollout.is_some_and(|rollout| rollout.rehearsal == Rehearsal::Required);
+        if needed.is_some() && is_required {
+            self.report
+                .error(self.root.key(&["spec", "rollout", "rehearsal"]), "this cluster cannot be rehearsed")
+                .label("its members need fixed addresses, and a copy would have none")
+                .hint("leave out `rehearsal`, and try an image on another cluster first");
+        }
     }
 
     /// Reports fixed addresses of instances that a group may launch by itself: the role may not move an address to the
