@@ -242,6 +242,29 @@ fn an_answer_of_another_form_is_no_answer_and_an_endless_list_is_none() {
 }
 
 #[test]
+fn a_member_whose_status_costs_too_much_is_asked_less_often_until_it_gives_a_right_one() {
+    block_on(async {
+        let mut servers = phase("steady").1;
+        let right = body(&mut servers, 3, STATUS).clone();
+        *body(&mut servers, 3, STATUS) = json!({ "header": "x".repeat(300 << 10) });
+        let running = Running::of(&servers).await;
+        let look = async || {
+            let membership = running.membership().await.unwrap();
+            let c = membership.members.iter().find(|member| member.slot.as_deref() == Some("etcd-c")).unwrap();
+            (c.health.clone(), running.asked(STATUS).iter().filter(|(asked, _)| *asked == at(3)).count())
+        };
+        let why =
+            "its answers cost too much: 127.77.0.3 answers without end: more than 256 KiB, and the leader reaches it";
+        let unknown = Health::Unknown(why.to_owned());
+        assert_eq!(look().await, (unknown.clone(), 1));
+        running.script(3, STATUS, 200, right);
+        assert_eq!([look().await, look().await], [(unknown.clone(), 1), (unknown, 1)], "it is left out of two looks");
+        assert_eq!(look().await, (Health::Healthy, 2));
+        assert_eq!(look().await, (Health::Healthy, 3));
+    });
+}
+
+#[test]
 fn leadership_moves_by_a_request_to_the_leader_alone() {
     block_on(async {
         let running = Running::of(&phase("steady").1).await;

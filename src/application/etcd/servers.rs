@@ -107,7 +107,14 @@ impl Servers {
         self.costs.look();
         let late = |_| PortError::new(self.doing("ask"), ErrorKind::Unreachable, "no whole answer came in time");
         let answers = tokio::time::timeout(LOOK, self.asked()).await.map_err(late)??;
+        self.forgive(&answers);
         Ok(Answers { costly: self.costs.all(), ..answers })
+    }
+
+    /// Notes who has answered all that was asked in this look. Whoever has cost too much in it is not allowed any more.
+    fn forgive(&self, answers: &Answers) {
+        let hosts = answers.statuses.iter().map(|(at, _)| at.to_string());
+        hosts.filter(|host| self.costs.allow(host)).for_each(|host| self.costs.forgive(&host));
     }
 
     async fn asked(&self) -> Result<Answers, PortError> {
@@ -205,7 +212,6 @@ impl Servers {
             self.costs.note(server.host(), why.clone());
             return unreachable(why);
         }
-        self.costs.forgive(server.host());
         Ok(list.members)
     }
 
