@@ -5,14 +5,13 @@
 #     moto <folder for PYTHONPATH>
 #     iam-simulate <folder for require()>
 #     boot | guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
-#     consul | packer | shellcheck | systemd-analyze <program>
+#     consul | etcd-3.4 | etcd-3.5 | packer | shellcheck | systemd-analyze <program>
 #     aws | checkov | check-jsonschema | hadolint | kubernetes-validate <program>
 #
 # Nothing is installed system-wide, a second run finds what the first one brought, and two at once wait for each other.
 # The folder is HERMITCRAB_RIG_DIR, or hermitcrab-rig below the user's cache.
 set -euo pipefail
 
-readonly consul_suite=bullseye
 readonly dir="${HERMITCRAB_RIG_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/hermitcrab-rig}"
 
 say() { echo "fetch: $*" >&2; }
@@ -57,34 +56,46 @@ fetch_guest() {
         curl:curl losetup:mount mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs shellcheck:shellcheck systemd-analyze:systemd
 }
 
-# One on PATH comes first. Else Debian's last package, from wherever this machine has its own packages from.
+# One on PATH comes first. Else Debian's last package.
 fetch_consul() {
-    local target="$dir/consul-$consul_suite" work
     if command -v consul >/dev/null; then
         echo "consul $(command -v consul)"
-        return
+    else
+        program_of_suite consul bullseye consul consul
     fi
-    if [[ ! -x $target/usr/bin/consul ]]; then
-        say "unpacking Debian's consul into $target"
-        command -v apt-get >/dev/null || fail "there is no consul on PATH, and no apt-get to fetch Debian's with"
-        workshop
-        download_consul "$work" >&2
-        rm -rf "$target"
-        dpkg-deb -x "$work"/consul_*.deb "$work/unpacked"
-        mv "$work/unpacked" "$target"
-    fi
-    echo "consul $target/usr/bin/consul"
 }
 
-# `indextargets` reads every form of apt's sources for us.
-download_consul() {
-    local work="$1" keyring=/usr/share/keyrings/debian-archive-keyring.gpg codename uri sources
+# Two minor versions that follow each other, 3.4.23 and 3.5.16. Whichever is on PATH, both are wanted.
+fetch_etcd-3.4() { program_of_suite etcd-3.4 bookworm etcd-server etcd; }
+fetch_etcd-3.5() { program_of_suite etcd-3.5 trixie etcd-server etcd; }
+
+# program_of_suite NAME SUITE PACKAGE PROGRAM: a program of one suite of Debian, whichever this machine's own is. It has to do with
+# the libraries of this machine.
+program_of_suite() {
+    local name="$1" suite="$2" package="$3" program="$4" target="$dir/$3-$2" work
+    if [[ ! -x $target/usr/bin/$program ]]; then
+        say "unpacking $package of Debian's $suite into $target"
+        command -v apt-get >/dev/null || fail "there is no apt-get to fetch $package of Debian's $suite with"
+        workshop
+        download_of_suite "$work" "$suite" "$package" >&2
+        rm -rf "$target"
+        dpkg-deb -x "$work/$package"_*.deb "$work/unpacked"
+        mv "$work/unpacked" "$target"
+        rm -rf "$work"
+    fi
+    echo "$name $target/usr/bin/$program"
+}
+
+# download_of_suite FOLDER SUITE PACKAGE: from wherever this machine has its own packages from. `indextargets` reads every form of
+# apt's sources for us.
+download_of_suite() {
+    local work="$1" suite="$2" package="$3" keyring=/usr/share/keyrings/debian-archive-keyring.gpg codename uri sources
     codename="$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)"
     # shellcheck disable=SC2016 # apt-get fills these in
     uri="$(apt-get indextargets --format '$(REPO_URI)' \
         'Created-By: Packages' "Release: $codename" 'Component: main' | head -n 1)"
-    [[ -n $uri ]] || fail "apt has no source of '$codename main' to derive one of '$consul_suite main' from"
-    sources="deb [signed-by=$keyring] $uri $consul_suite main"
+    [[ -n $uri ]] || fail "apt has no source of '$codename main' to derive one of '$suite main' from"
+    sources="deb [signed-by=$keyring] $uri $suite main"
     mkdir -p "$work"/{lists,cache,state}/partial
     echo "$sources" >"$work/sources.list"
     touch "$work/status"
@@ -94,7 +105,7 @@ download_consul() {
         -o "Dir::State=$work/state" -o "Dir::State::Lists=$work/lists" -o "Dir::State::Status=$work/status"
         -o "Dir::Cache=$work/cache" -o Acquire::Languages=none)
     "${apt[@]}" update || fail "apt cannot read '$sources'"
-    (cd "$work" && "${apt[@]}" download consul) || fail "'$sources' has no consul"
+    (cd "$work" && "${apt[@]}" download "$package") || fail "'$sources' has no $package"
 }
 
 # program_from_pip NAME PACKAGE VERSION
