@@ -20,6 +20,8 @@ mod addresses;
 mod consul;
 #[path = "guest/copies.rs"]
 mod copies;
+#[path = "guest/etcd.rs"]
+mod etcd;
 #[path = "guest/image.rs"]
 mod image;
 #[path = "guest/volumes.rs"]
@@ -49,8 +51,8 @@ fn main() -> ExitCode {
     if let Some(why) = &missing {
         eprintln!("guest: its scripts are not run: {}", why.why());
     }
-    let cases =
-        volumes::CASES.iter().chain(&addresses::CASES).chain(&copies::CASES).chain(&consul::CASES).chain(&image::CASES);
+    let cases = volumes::CASES.iter().chain(&addresses::CASES).chain(&copies::CASES).chain(&consul::CASES);
+    let cases = cases.chain(&etcd::CASES).chain(&image::CASES);
     let trials = cases.map(|(name, case)| trial(name, *case, missing.clone())).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

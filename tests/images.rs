@@ -85,17 +85,29 @@ fn both(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// The kinds of image, each with where its releases are.
+const KINDS: [(&str, &str); 2] =
+    [("consul", "https://releases.hashicorp.com/consul/"), ("etcd", "https://github.com/etcd-io/etcd/releases/tag/v")];
+
 /// The folders that are built from.
 fn images() -> Vec<String> {
-    let folders = fs::read_dir(Path::new(TREE).join("images/consul")).unwrap();
-    let mut names: Vec<_> = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| name.starts_with('v'));
-    names.sort();
-    names.iter().map(|name| format!("images/consul/{name}")).collect()
+    let of_kind = |kind: &str| {
+        let folders = fs::read_dir(Path::new(TREE).join("images").join(kind)).unwrap();
+        let mut names: Vec<_> = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| name.starts_with('v'));
+        names.sort();
+        names.iter().map(|name| format!("images/{kind}/{name}")).collect::<Vec<_>>()
+    };
+    KINDS.iter().flat_map(|(kind, _)| of_kind(kind)).collect()
+}
+
+/// The kind of an image, by its folder.
+fn kind_of(image: &str) -> &str {
+    image.split('/').nth(1).unwrap()
 }
 
 fn release(image: &str) -> String {
-    fs::read_to_string(Path::new(TREE).join(image).join("consul.auto.pkrvars.hcl")).unwrap()
+    fs::read_to_string(Path::new(TREE).join(image).join(format!("{}.auto.pkrvars.hcl", kind_of(image)))).unwrap()
 }
 
 /// The value of a line such as `key = "value"`.
@@ -107,7 +119,7 @@ fn value<'a>(text: &'a str, key: &str) -> &'a str {
 #[test]
 fn packer_takes_every_template() {
     let Some(workshop) = Workshop::open() else { return };
-    assert_eq!(images(), ["images/consul/v1", "images/consul/v2"]);
+    assert_eq!(images(), ["images/consul/v1", "images/consul/v2", "images/etcd/v1", "images/etcd/v2"]);
     for image in images() {
         for communicator in ["communicator=ssh", "communicator=none"] {
             let cidrs = "builder_cidrs=[\"203.0.113.4/32\"]";
@@ -119,8 +131,10 @@ fn packer_takes_every_template() {
         let output = workshop.packer(&["fmt", "-check", "-diff", &image]);
         assert!(output.status.success(), "packer fmt {image}:\n{}", both(&output));
     }
-    let output = workshop.packer(&["fmt", "-check", "-diff", "images/plugins.pkr.hcl"]);
-    assert!(output.status.success(), "{}", both(&output));
+    for shared in ["images/plugins.pkr.hcl", "images/builder.pkr.hcl"] {
+        let output = workshop.packer(&["fmt", "-check", "-diff", shared]);
+        assert!(output.status.success(), "{}", both(&output));
+    }
 }
 
 #[test]
@@ -158,20 +172,29 @@ fn an_image_is_built_and_its_manifest_names_it() {
         ("images/consul/v1", "amd64", DEBIAN),
         ("images/consul/v2", "amd64", DEBIAN),
         ("images/consul/v2", "arm64", ARM),
+        ("images/etcd/v1", "amd64", DEBIAN),
+        ("images/etcd/v2", "arm64", ARM),
     ] {
-        let release = release(image);
-        let version = value(&release, "consul_version");
+        let (release, kind) = (release(image), kind_of(image));
+        let (written, tagged) = (format!("{kind}_version"), format!("{kind}-version"));
+        let version = value(&release, &written);
         let build = workshop.build(&endpoint, image, &["-var", &format!("architecture={arch}")]);
-        assert_eq!(build["custom_data"], json!({ "architecture": arch, "consul_version": version }));
+        assert_eq!(build["custom_data"], json!({ "architecture": arch, written: version }));
         let id = build["artifact_id"].as_str().unwrap().strip_prefix("us-east-1:").unwrap();
         let described = endpoint.image(id);
         assert!(described.contains("<imageState>available</imageState>"), "{described}");
-        for (key, value) in [("consul-version", version), ("source-ami", base)] {
+        for (key, value) in [(&*tagged, version), ("source-ami", base)] {
             assert!(described.contains(&format!("<key>{key}</key><value>{value}</value>")), "{key}: {described}");
         }
+        let isolates = described.contains("<value>isolates-copies</value>");
+        let brings_it = Path::new(TREE).join("images").join(kind).join("common/files/isolate").exists();
+        assert_eq!(isolates, brings_it, "{image} says whether it isolates copies");
         made.push(id.to_owned());
     }
-    assert!(made[0] != made[1] && made[1] != made[2], "{made:?}");
+    let count = made.len();
+    made.sort();
+    made.dedup();
+    assert_eq!(made.len(), count, "{made:?}");
     // The template also takes a given image to start from, and need not encrypt.
     let older = format!("source_ami={OLDER}");
     let build = workshop.build(&endpoint, "images/consul/v1", &["-var", &older, "-var", "encrypt=false"]);
@@ -184,16 +207,22 @@ fn an_image_is_built_and_its_manifest_names_it() {
 fn every_release_has_a_checksum_for_each_architecture() {
     let mut all: Vec<String> = Vec::new();
     for image in images() {
-        let release = release(&image);
-        let version = value(&release, "consul_version");
-        assert!(release.contains(&format!("https://releases.hashicorp.com/consul/{version}/")), "{image}");
+        let (release, kind) = (release(&image), kind_of(&image));
+        let version = value(&release, &format!("{kind}_version"));
+        let (_, releases) = KINDS.iter().find(|(name, _)| *name == kind).unwrap();
+        assert!(release.contains(&format!("{releases}{version}")), "{image}");
         for arch in ["amd64", "arm64"] {
             let sum = value(&release, arch);
             assert!(sum.len() == 64 && sum.chars().all(|digit| digit.is_ascii_hexdigit()), "{image}, {arch}: {sum}");
             all.push(sum.to_owned());
         }
-        let (link, shared) = (Path::new(TREE).join(&image).join("consul.pkr.hcl"), "../common/consul.pkr.hcl");
-        assert_eq!(fs::read_link(link).unwrap(), Path::new(shared), "{image} has a template of its own");
+        let template = format!("{kind}.pkr.hcl");
+        for (name, shared) in
+            [(&*template, format!("../common/{template}")), ("builder.pkr.hcl", "../../builder.pkr.hcl".to_owned())]
+        {
+            let link = Path::new(TREE).join(&image).join(name);
+            assert_eq!(fs::read_link(link).unwrap(), Path::new(&shared), "{image} has a {name} of its own");
+        }
     }
     let count = all.len();
     all.sort();
@@ -204,9 +233,12 @@ fn every_release_has_a_checksum_for_each_architecture() {
 /// The last thing that is done to an image, tried on a tree of files.
 #[test]
 fn nothing_of_the_builder_is_left_in_an_image() {
-    let template = fs::read_to_string("images/consul/common/consul.pkr.hcl").unwrap();
-    assert!(template.contains("install.sh\", \"bash /tmp/image/common/clean.sh\", \"rm -r"), "it is not cleaned last");
-    assert!(template.contains("ssh_clear_authorized_keys             = true"), "Packer's key stays");
+    for (kind, _) in KINDS {
+        let template = fs::read_to_string(format!("images/{kind}/common/{kind}.pkr.hcl")).unwrap();
+        let last = "install.sh\", \"bash /tmp/image/guest/clean.sh\", \"rm -r";
+        assert!(template.contains(last), "{kind}: it is not cleaned last");
+        assert!(template.contains("ssh_clear_authorized_keys             = true"), "{kind}: Packer's key stays");
+    }
     let root = tempfile::tempdir().unwrap();
     let left = [
         "etc/ssh/ssh_host_rsa_key",
@@ -220,7 +252,7 @@ fn nothing_of_the_builder_is_left_in_an_image() {
         fs::write(path, "of the builder\n").unwrap();
     }
     let mut clean = Command::new("bash");
-    let said = clean.arg("images/consul/common/clean.sh").env("DESTDIR", root.path()).output().unwrap();
+    let said = clean.arg("images/guest/clean.sh").env("DESTDIR", root.path()).output().unwrap();
     assert!(said.status.success(), "{}", both(&said));
     for path in left {
         assert!(!root.path().join(path).exists(), "{path} is left");

@@ -144,6 +144,13 @@ stamp_read() {
 # stamp_ours VOLUME: the line that `stamp_read` must print.
 stamp_ours() { stamp_text "$cluster" "$slot" "$1" | tr '\n' ' ' | sed 's/ $//'; }
 
+# check_stamp VOLUME ROOT: refuses a folder that is not the slot's volume of that name, before a member is started on it.
+check_stamp() {
+    local stamp
+    stamp="$(stamp_read "$2")"
+    [[ $stamp == "$(stamp_ours "$1")" ]] || refuse "$2 is not the volume $1 of $cluster/$slot, but '${stamp:-without a stamp}'"
+}
+
 # is_copy CLUSTER VOLUME STAMP: succeeds if a volume with that stamp is a copy of that other cluster's volume.
 is_copy() { [[ -n $1 && $1 != "$cluster" && $3 == "cluster $1 slot "*" volume $2" ]]; }
 

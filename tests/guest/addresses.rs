@@ -177,7 +177,8 @@ fn consul_serves_at_the_fixed_address_and_waits_for_it() {
     fs::create_dir(networked.guest.mount()).unwrap();
     fs::write(networked.guest.mount().join(".hermitcrab"), STAMP).unwrap();
     networked.guest.metadata.tag("consul-servers", "3");
-    let mut configures = networked.begin(networked.guest.installed("consul-configure").to_str().unwrap(), &[]);
+    let mut configures =
+        networked.begin(networked.guest.installed("consul", "consul-configure").to_str().unwrap(), &[]);
     std::thread::sleep(Duration::from_millis(500));
     assert!(configures.0.try_wait().unwrap().is_none(), "it waits for the address");
     assert!(!networked.guest.path("consul.json").exists());

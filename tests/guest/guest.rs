@@ -104,7 +104,12 @@ impl Guest {
         fs::create_dir_all(&root).unwrap();
         run("mount", &[&disk.device(), root.to_str().unwrap()]);
         let done = act(&root);
-        run("umount", &[root.to_str().unwrap()]);
+        // A program that another test is just starting may for a moment hold what was open there.
+        let begun = Instant::now();
+        while !Command::new("umount").arg(&root).status().unwrap().success() {
+            assert!(begun.elapsed() < PATIENCE, "{} cannot be unmounted", root.display());
+            std::thread::sleep(Duration::from_millis(20));
+        }
         done
     }
 
@@ -129,19 +134,20 @@ impl Guest {
     }
 
     pub fn begin_configure(&self) -> Running {
-        self.begin(self.installed("consul-configure").to_str().unwrap(), &[])
+        self.begin(self.installed("consul", "consul-configure").to_str().unwrap(), &[])
     }
 
     /// Cuts the mounted volume off, as if it were a copied one of that name.
     pub fn isolate(&self, volume: &str) -> Ended {
-        self.begin(self.installed("isolate").to_str().unwrap(), &[volume, self.mount().to_str().unwrap()]).end()
+        self.begin(self.installed("consul", "isolate").to_str().unwrap(), &[volume, self.mount().to_str().unwrap()])
+            .end()
     }
 
-    /// One of Consul's scripts, as it lies on the image: beside what it shares with the others.
-    pub fn installed(&self, script: &str) -> PathBuf {
+    /// A script of a kind of application, as it lies on the image: beside what it shares with the others.
+    pub fn installed(&self, kind: &str, script: &str) -> PathBuf {
         let lib = self.path("lib");
         fs::create_dir_all(&lib).unwrap();
-        for file in ["images/guest/guest.sh", &format!("images/consul/common/files/{script}")] {
+        for file in ["images/guest/guest.sh", &format!("images/{kind}/common/files/{script}")] {
             fs::copy(format!("{TREE}/{file}"), lib.join(file.rsplit('/').next().unwrap())).unwrap();
         }
         lib.join(script)

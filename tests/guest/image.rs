@@ -11,16 +11,20 @@ use crate::tools::{TREE, run};
 
 pub const CASES: [Case; 4] = cases![
     systemd_takes_the_units,
-    consul_starts_only_on_a_mount_point,
-    consul_needs_its_volume_and_configuration,
+    servers_start_only_on_a_mount_point,
+    servers_need_their_volume_and_configuration,
     shellcheck_finds_nothing,
 ];
 
-/// The files of the image below a folder, put there by its own script.
-fn installed() -> TempDir {
+/// The kinds of image, each with its units beside the guest's own.
+const KINDS: [(&str, &[&str]); 2] =
+    [("consul", &["consul", "consul-configure", "consul-secrets"]), ("etcd", &["etcd", "etcd-configure"])];
+
+/// The files of an image below a folder, put there by its own script.
+fn installed(kind: &str) -> TempDir {
     let root = tempfile::tempdir().unwrap();
     let output = Command::new("bash")
-        .arg(format!("{TREE}/images/consul/common/install.sh"))
+        .arg(format!("{TREE}/images/{kind}/common/install.sh"))
         .env("DESTDIR", root.path())
         .env("GUEST", format!("{TREE}/images/guest"))
         .output()
@@ -42,17 +46,21 @@ fn units_of_systemd() -> PathBuf {
 }
 
 fn systemd_takes_the_units() {
-    let root = installed();
+    KINDS.iter().for_each(|(kind, units)| systemd_takes(kind, units));
+}
+
+fn systemd_takes(kind: &str, units: &[&str]) {
+    let root = installed(kind);
     let at = |path: &str| root.path().join(path);
     fs::create_dir_all(at("lib/systemd")).unwrap();
     fs::create_dir_all(at("usr/local/bin")).unwrap();
     fs::create_dir_all(at("bin")).unwrap();
     run("cp", &["--recursive", units_of_systemd().to_str().unwrap(), at("lib/systemd").to_str().unwrap()]);
-    fs::copy("/bin/true", at("usr/local/bin/consul")).unwrap();
+    fs::copy("/bin/true", at("usr/local/bin").join(kind)).unwrap();
     fs::copy("/bin/kill", at("bin/kill")).unwrap();
-    let names = ["hermitcrab-volumes", "hermitcrab-volumes-grow", "consul", "consul-configure", "consul-secrets"];
-    let names: Vec<_> = names.map(|name| name.to_owned() + ".service").into_iter().collect();
-    let names = [names, vec!["hermitcrab-volumes-grow.timer".to_owned()]].concat();
+    let services = ["hermitcrab-volumes", "hermitcrab-volumes-grow"].iter().chain(units);
+    let mut names: Vec<_> = services.map(|name| format!("{name}.service")).collect();
+    names.push("hermitcrab-volumes-grow.timer".to_owned());
     let output = Command::new("systemd-analyze")
         .arg(format!("--root={}", root.path().display()))
         .arg("verify")
@@ -64,10 +72,14 @@ fn systemd_takes_the_units() {
     assert!(output.status.success() && ours.is_empty(), "{said}");
 }
 
-/// systemd's own judgement of the unit's condition, before and after the mount.
-fn consul_starts_only_on_a_mount_point() {
-    let root = installed();
-    let unit = unit(root.path(), "consul.service");
+/// systemd's own judgement of the units' condition, before and after the mount.
+fn servers_start_only_on_a_mount_point() {
+    KINDS.iter().for_each(|(kind, _)| starts_only_on_a_mount_point(kind));
+}
+
+fn starts_only_on_a_mount_point(kind: &str) {
+    let root = installed(kind);
+    let unit = unit(root.path(), &format!("{kind}.service"));
     let condition = unit.lines().find(|line| line.starts_with("ConditionPathIsMountPoint=")).unwrap();
     let table = fs::read_to_string(root.path().join("etc/hermitcrab/volumes")).unwrap();
     let row = table.lines().find(|line| line.starts_with("data ")).unwrap();
@@ -83,17 +95,23 @@ fn consul_starts_only_on_a_mount_point() {
     assert!(codes.len() == 2 && codes[0] != "0" && codes[1] == "0", "{said}");
 }
 
-/// If its volume is refused or never comes, neither is Consul's start: what it requires has failed, or has not ended.
-fn consul_needs_its_volume_and_configuration() {
-    let root = installed();
+/// If its volume is refused or never comes, no server starts: what it requires has failed, or has not ended.
+fn servers_need_their_volume_and_configuration() {
+    needs_its_volume_and_configuration("consul", &["consul-secrets.service"]);
+    needs_its_volume_and_configuration("etcd", &[]);
+}
+
+fn needs_its_volume_and_configuration(kind: &str, secrets: &[&str]) {
+    let root = installed(kind);
     let names = |unit: &str, key: &str| -> Vec<String> {
         let values = unit.lines().filter_map(|line| line.strip_prefix(key));
         values.flat_map(str::split_whitespace).map(str::to_owned).collect()
     };
-    for (name, needs) in [
-        ("consul.service", &["hermitcrab-volumes.service", "consul-configure.service"][..]),
-        ("consul-configure.service", &["hermitcrab-volumes.service", "consul-secrets.service"]),
-    ] {
+    let (server, configure) = (format!("{kind}.service"), format!("{kind}-configure.service"));
+    let volumes = ["hermitcrab-volumes.service"];
+    for (name, needs) in
+        [(&server, [&volumes[..], &[&*configure]].concat()), (&configure, [&volumes[..], secrets].concat())]
+    {
         let unit = unit(root.path(), name);
         for needed in needs {
             assert!(names(&unit, "Requires=").iter().any(|is| is == needed), "{name} does not require {needed}");
@@ -101,7 +119,7 @@ fn consul_needs_its_volume_and_configuration() {
         }
     }
     // A service of type `oneshot` has started only when its command has ended well.
-    for name in ["hermitcrab-volumes.service", "consul-configure.service", "consul-secrets.service"] {
+    for name in [&volumes[..], &[&*configure], secrets].concat() {
         assert_eq!(names(&unit(root.path(), name), "Type="), ["oneshot"], "{name}");
     }
 }
@@ -109,7 +127,16 @@ fn consul_needs_its_volume_and_configuration() {
 fn shellcheck_finds_nothing() {
     let mut scripts = vec![format!("{TREE}/tests/rig/boot.sh")];
     scripts_below(&Path::new(TREE).join("images"), &mut scripts);
-    for name in ["guest.sh", "hermitcrab-volumes", "consul-configure", "consul-secrets", "isolate", "install.sh"] {
+    let some = [
+        "guest.sh",
+        "hermitcrab-volumes",
+        "consul-configure",
+        "consul-secrets",
+        "isolate",
+        "etcd-configure",
+        "clean.sh",
+    ];
+    for name in some {
         assert!(scripts.iter().any(|script| script.ends_with(&format!("/{name}"))), "{name} is not among {scripts:?}");
     }
     let output =

@@ -76,10 +76,19 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
 
 /// A real Consul; none if it cannot be had, which is said aloud.
 pub fn consul() -> Option<String> {
-    match fetch(["consul"]) {
+    fetched("consul", "a real Consul")
+}
+
+/// A real etcd; none if it cannot be had, which is said aloud.
+pub fn etcd() -> Option<String> {
+    fetched("etcd-3.5", "a real etcd")
+}
+
+fn fetched(name: &str, what: &str) -> Option<String> {
+    match fetch([name]) {
         Ok([program]) => Some(program),
         Err(why) => {
-            left_out("a real Consul", &why);
+            left_out(what, &why);
             None
         }
     }

@@ -2,8 +2,8 @@
 # Makes a Debian machine one that runs a slot's Consul server: the program, its user, its units, and the guest's own parts.
 # Below DESTDIR, if that is set, files alone are put in their places.
 #
-# Wants CONSUL_VERSION, CONSUL_SHA256_amd64, CONSUL_SHA256_arm64, CONSUL_UID, and the folder of the guest's parts in GUEST. With
-# SSM_AGENT_VERSION and AWS_REGION the SSM agent is installed too, checked against SSM_AGENT_SHA256_amd64 or _arm64 where those are set.
+# Wants CONSUL_VERSION, CONSUL_SHA256_amd64, CONSUL_SHA256_arm64, CONSUL_UID, and the folder of the guest's parts in GUEST, whose
+# agent.sh is told which SSM agent is installed too.
 set -euo pipefail
 here="$(dirname "$(readlink -f "$0")")"
 readonly here root="${DESTDIR-}"
@@ -38,21 +38,6 @@ program() {
     consul version
 }
 
-# Debian's images come without it.
-agent() {
-    local work arch checksum
-    [[ -n ${SSM_AGENT_VERSION-} ]] || return 0
-    work="$(mktemp --directory)"
-    arch="$(dpkg --print-architecture)"
-    checksum="SSM_AGENT_SHA256_$arch"
-    curl --silent --show-error --fail --location --retry 5 --output "$work/agent.deb" \
-        "https://s3.$AWS_REGION.amazonaws.com/amazon-ssm-$AWS_REGION/$SSM_AGENT_VERSION/debian_$arch/amazon-ssm-agent.deb"
-    [[ -z ${!checksum-} ]] || echo "${!checksum}  $work/agent.deb" | sha256sum --check --strict
-    dpkg --install "$work/agent.deb"
-    rm -r "$work"
-    systemctl enable amazon-ssm-agent.service
-}
-
 files() {
     DESTDIR="$root" bash "$GUEST/install.sh"
     install -D --mode 0755 --target-directory "$root/usr/local/lib/hermitcrab" "$here"/files/{consul-configure,consul-secrets,isolate}
@@ -70,7 +55,7 @@ fi
 packages
 user
 program
-agent
+bash "$GUEST/agent.sh"
 files
 install -d --group consul --mode 0750 /etc/consul.d/secrets
 update-initramfs -u

@@ -1,0 +1,1 @@
+../common/etcd.pkr.hcl
