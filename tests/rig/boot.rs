@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
+use crate::kind::Kind;
 use crate::process::{self, Process};
-use crate::servers::Servers;
+use crate::servers::{Program, Programs, Servers};
 use crate::world::Guest;
 
 const TREE: &str = env!("CARGO_MANIFEST_DIR");
@@ -17,7 +18,9 @@ const WAIT: u32 = 20;
 /// The files of the image, where its own script puts them.
 pub struct Image {
     root: PathBuf,
-    servers: Servers,
+    kind: Kind,
+    /// The programs that its scripts call.
+    programs: Programs,
     /// The address of the metadata service, where instances ask who they are.
     metadata: String,
 }
@@ -34,11 +37,11 @@ impl Image {
     pub async fn install(servers: &Servers, metadata: String, dir: &Path) -> Self {
         let root = dir.join("image");
         let mut install = process::command("bash");
-        install.arg(format!("{TREE}/images/consul/common/install.sh"));
+        install.arg(format!("{TREE}/images/{}/common/install.sh", servers.kind.name()));
         install.env("DESTDIR", &root).env("GUEST", format!("{TREE}/images/guest"));
         let output = install.output().await.unwrap();
         assert!(output.status.success(), "the image: {}", String::from_utf8_lossy(&output.stderr));
-        let image = Self { root, servers: servers.clone(), metadata };
+        let image = Self { root, kind: servers.kind, programs: servers.boot.clone(), metadata };
         assert_eq!(image.of_unit("KillSignal="), "SIGTERM", "how the rig ends a server, and its unit");
         image
     }
@@ -48,43 +51,64 @@ impl Image {
         let devices = own.join("dev");
         fs::remove_dir_all(&devices).ok();
         fs::create_dir_all(&devices).unwrap();
-        fs::create_dir_all(own.join("run/consul")).unwrap();
+        fs::create_dir_all(own.join("run").join(self.kind.name())).unwrap();
         fs::create_dir_all(volume).unwrap();
         symlink(volume, devices.join(&guest.volume)).unwrap();
-        let settings = [
+        let mut settings = vec![
             ("HERMITCRAB_METADATA", format!("{}/{}", self.metadata, guest.instance)),
             ("HERMITCRAB_DEV", devices.display().to_string()),
             ("HERMITCRAB_WAIT", WAIT.to_string()),
             ("HERMITCRAB_POLL", "0.5".to_owned()),
-            ("CONSUL_OUTPUT", own.join("run/consul/hermitcrab.json").display().to_string()),
-            ("CONSUL_SECRETS", own.join("secrets").display().to_string()),
-            // Cloud auto-join asks EC2 itself. Here the hypervisor has servers find each other.
-            ("CONSUL_RETRY_JOIN", String::new()),
         ];
+        settings.extend(self.kind.settings(own));
         let conf = own.join("guest.conf");
-        fs::write(&conf, settings.map(|(name, value)| format!("{name}='{value}'\n")).concat()).unwrap();
+        let lines: String = settings.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
+        fs::write(&conf, lines).unwrap();
         let mut command = process::command("bash");
         command.arg(format!("{TREE}/tests/rig/boot.sh")).arg(self.root.join("usr/local/lib/hermitcrab"));
-        command.envs(self.servers.boot.environment()).env("HERMITCRAB_CONF", conf);
+        command.arg(self.kind.name()).envs(self.programs.environment()).env("HERMITCRAB_CONF", conf);
         let console = own.join("console");
         Boot { process: Some(Process::start(command, &console)), console }
     }
 
     /// Makes the command by which the image's unit starts the server, on an instance that has booted.
-    pub fn server(&self, own: &Path) -> Command {
+    pub fn server(&self, program: &Program, own: &Path) -> Command {
+        let mut command = process::command(&program.path);
+        for file in self.all_of_unit("EnvironmentFile=") {
+            let path = self.here(own, file.trim_start_matches('-'));
+            let text = match fs::read_to_string(&path) {
+                // One with a minus need not be there.
+                Err(_) if file.starts_with('-') => continue,
+                read => read.unwrap_or_else(|error| panic!("{path}: {error}")),
+            };
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            command.envs(lines.filter_map(|line| line.split_once('=')));
+        }
         let exec = self.of_unit("ExecStart=");
-        let (own, image) = (format!("={}/run/", own.display()), format!("={}/etc/", self.root.display()));
-        let mut command = process::command(&self.servers.consul);
         let arguments = exec.split_whitespace().skip(1); // the program, which is where it was found
-        command.args(arguments.map(|word| word.replace("=/run/", &own).replace("=/etc/", &image)));
+        command.args(arguments.map(|word| match word.split_once('=') {
+            Some((option, path)) => format!("{option}={}", self.here(own, path)),
+            None => word.to_owned(),
+        }));
         command
+    }
+
+    /// Says where the rig has a file of an instance: of its own, or of its image.
+    fn here(&self, own: &Path, path: &str) -> String {
+        let below = if path.starts_with("/run/") { own } else { &self.root };
+        below.join(path.trim_start_matches('/')).display().to_string()
     }
 
     /// A value of the server's unit.
     fn of_unit(&self, key: &str) -> String {
-        let unit = fs::read_to_string(self.root.join("etc/systemd/system/consul.service")).unwrap();
-        let value = unit.lines().find_map(|line| line.strip_prefix(key));
-        value.unwrap_or_else(|| panic!("consul.service has no {key}")).to_owned()
+        let mut values = self.all_of_unit(key).into_iter();
+        values.next().unwrap_or_else(|| panic!("the unit of {} has no {key}", self.kind.name()))
+    }
+
+    fn all_of_unit(&self, key: &str) -> Vec<String> {
+        let unit = self.root.join(format!("etc/systemd/system/{}.service", self.kind.name()));
+        let unit = fs::read_to_string(unit).unwrap();
+        unit.lines().filter_map(|line| line.strip_prefix(key)).map(str::to_owned).collect()
     }
 }
 

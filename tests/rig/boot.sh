@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Boots one of the rig's instances up to the start of its server, with the scripts that lie on the image.
 #
-#     boot.sh FOLDER-OF-THE-SCRIPTS
+#     boot.sh FOLDER-OF-THE-SCRIPTS KIND
 #
 # A volume is a folder here, below HERMITCRAB_DEV by its id. So what `hermitcrab-volumes` does with a disk is left to its own
 # tests, and only the stamp is the guest's; everything after that is done as it ships.
 set -euo pipefail
-readonly lib="$1"
+readonly lib="$1" kind="$2"
 
 # shellcheck source=images/guest/guest.sh
 . "$lib/guest.sh"
@@ -20,15 +20,15 @@ export -f ip
 identify
 id="$(tag hermitcrab:volume:data)"
 await "data ($id) to be attached" test -d "$HERMITCRAB_DEV/$id"
-CONSUL_MOUNT="$(readlink -f "$HERMITCRAB_DEV/$id")"
-export CONSUL_MOUNT
+mount="$(readlink -f "$HERMITCRAB_DEV/$id")"
+export "${kind^^}_MOUNT=$mount"
 
 # An empty folder is a blank disk.
-if [[ -z "$(ls -A "$CONSUL_MOUNT")" ]]; then
-    stamp_write "$CONSUL_MOUNT" data
+if [[ -z "$(ls -A "$mount")" ]]; then
+    stamp_write "$mount" data
 fi
 of="$(optional_tag hermitcrab-copy-of)"
-if is_copy "$of" data "$(stamp_read "$CONSUL_MOUNT")"; then
-    take_copy data "$CONSUL_MOUNT"
+if is_copy "$of" data "$(stamp_read "$mount")"; then
+    take_copy data "$mount"
 fi
-"$lib/consul-configure"
+"$lib/$kind-configure"

@@ -5,11 +5,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
-
-use crate::consul;
 use crate::history::{Event, Fate, History, Kind, Op, Register};
 use crate::hypervisor::Hypervisor;
+use crate::kind::Api;
 
 /// The pause between two requests of one client.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -18,7 +16,7 @@ const KEYS: [(&str, Kind); 3] = [("first", Kind::Cas), ("second", Kind::Cas), ("
 
 /// All clients of one scenario.
 pub struct Clients {
-    http: reqwest::Client,
+    api: Api,
     hypervisor: Rc<Hypervisor>,
     history: RefCell<History>,
     stopped: Cell<bool>,
@@ -30,10 +28,10 @@ pub struct Clients {
 impl Clients {
     /// Begins to write and read.
     pub fn start(hypervisor: Rc<Hypervisor>) -> Rc<Self> {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
+        let api = Api::new(hypervisor.kind, Duration::from_secs(5));
         let (history, stopped, turn) = (RefCell::default(), Cell::default(), Cell::default());
         let writing = Cell::new(KEYS.len());
-        let clients = Rc::new(Self { http, hypervisor, history, stopped, writing, turn });
+        let clients = Rc::new(Self { api, hypervisor, history, stopped, writing, turn });
         for (key, kind) in KEYS {
             clients.history.borrow_mut().insert(key.to_owned(), Register { kind, events: Vec::new() });
             let (writer, reader) = (clients.clone(), clients.clone());
@@ -61,7 +59,7 @@ impl Clients {
         while !self.stopped.get() {
             // A compare-and-set begins with what is there: so nothing that was lost on the way takes effect late.
             let cas = match kind {
-                Kind::Cas => self.consistent(key).await.map(|(_, index)| Some(index)),
+                Kind::Cas => self.consistent(key).await.map(|(_, version)| Some(version)),
                 Kind::Plain => Some(None),
             };
             if let Some(cas) = cas
@@ -77,20 +75,8 @@ impl Clients {
     /// Writes a value, and says how that ended; `None` if it certainly had no effect.
     async fn put(&self, key: &str, value: u64, cas: Option<u64>) -> Option<Fate> {
         let address = self.somebody()?;
-        let query = cas.map(|index| format!("?cas={index}")).unwrap_or_default();
         let sent = Instant::now();
-        let answer =
-            self.http.put(consul::url(&address, &format!("kv/{key}{query}"))).body(value.to_string()).send().await;
-        let fate = match answer {
-            Err(error) if error.is_connect() => None,
-            Err(_) => Some(Fate::Unknown),
-            Ok(answer) => match (answer.status(), answer.text().await) {
-                (StatusCode::OK, Ok(body)) if body.trim() == "true" => Some(Fate::Acknowledged),
-                // The index was another one than expected.
-                (StatusCode::OK, Ok(_)) => None,
-                _ => Some(Fate::Unknown),
-            },
-        };
+        let fate = self.api.write(&address, key, value, cas).await;
         if let Some(fate) = fate {
             self.record(key, sent, Op::Write(value, fate));
         }
@@ -104,20 +90,13 @@ impl Clients {
         }
     }
 
-    /// Reads a value and its index through a check of the quorum.
+    /// Reads a value and its version through a check of the quorum.
     async fn consistent(&self, key: &str) -> Option<(u64, u64)> {
         let address = self.somebody()?;
         let sent = Instant::now();
-        let answer = self.http.get(consul::url(&address, &format!("kv/{key}?consistent&raw"))).send().await.ok()?;
-        let index = answer.headers().get("x-consul-index")?.to_str().ok()?.parse().ok()?;
-        let (value, modified) = match answer.status() {
-            // The index of a key that is not there is the store's: it is created with 0.
-            StatusCode::NOT_FOUND => (0, 0),
-            StatusCode::OK => (answer.text().await.ok()?.trim().parse().ok()?, index),
-            _ => return None,
-        };
+        let (value, version) = self.api.read(&address, key).await?;
         self.record(key, sent, Op::Read(value));
-        Some((value, modified))
+        Some((value, version))
     }
 
     fn record(&self, key: &str, sent: Instant, op: Op) {

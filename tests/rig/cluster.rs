@@ -10,19 +10,18 @@ use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load;
 
 use crate::boot::Image;
-use crate::consul::Server;
 use crate::ec2::{Ec2, Inventory, PERSON};
 use crate::hypervisor::{Hypervisor, Payload};
+use crate::kind::{Kind, Server};
 use crate::metadata;
 use crate::moto::Moto;
 use crate::network::Network;
 use crate::proxy::Proxy;
-use crate::servers::Servers;
+use crate::servers::{Program, Servers};
 use crate::truth::Truth;
 use crate::until;
 use crate::world::{Delays, Life, Standing, World, tag};
 
-pub const CLUSTER: &str = "consul-rig";
 pub const OWNER: &str = "hermitcrab";
 /// The factor for all times of EC2. With it a rollout takes about as long as Consul itself needs.
 const SCALE: f64 = 0.1;
@@ -33,6 +32,7 @@ const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 /// Everything that one scenario needs.
 pub struct Rig {
     pub title: String,
+    pub kind: Kind,
     pub dir: PathBuf,
     pub truth: Rc<Truth>,
     pub proxy: Rc<Proxy>,
@@ -44,6 +44,8 @@ pub struct Rig {
     pub v2: String,
     /// An image whose server never starts.
     pub bad: String,
+    /// The servers of v1 and v2.
+    pub programs: [Program; 2],
     security_group: String,
     moto: Moto,
     _network: Network,
@@ -70,12 +72,13 @@ pub struct Slot {
 impl Rig {
     /// Starts everything, with these slots and nothing in them yet.
     pub async fn start(title: &str, servers: &Servers, seats: Seats, dir: &Path, truth: Rc<Truth>) -> Rc<Self> {
+        let kind = servers.kind;
         let network = Network::take();
         let moto = Moto::start(servers, dir).await;
         let scale = std::env::var("HERMITCRAB_RIG_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(SCALE);
         let proxy = Proxy::start(&moto.endpoint, World::new(Delays::scaled(scale)), truth.clone()).await;
         let image = Image::install(servers, metadata::start(proxy.clone()).await, dir).await;
-        let hypervisor = Hypervisor::start(proxy.clone(), truth.clone(), dir, image);
+        let hypervisor = Hypervisor::start(kind, proxy.clone(), truth.clone(), dir, image);
         let person = Ec2::new(&proxy.endpoint, PERSON);
 
         let vpc = person.make("CreateVpc", &[("CidrBlock", &network.cidr())], "vpcId").await;
@@ -85,11 +88,14 @@ impl Rig {
             let params = [("VpcId", &*vpc), ("CidrBlock", &*cidr), ("AvailabilityZone", *zone)];
             subnets.push(person.make("CreateSubnet", &params, "subnetId").await);
         }
-        let params = [("GroupName", "consul"), ("GroupDescription", "consul"), ("VpcId", &*vpc)];
+        let params = [("GroupName", kind.name()), ("GroupDescription", kind.name()), ("VpcId", &*vpc)];
         let security_group = person.make("CreateSecurityGroup", &params, "groupId").await;
-        let (mut images, payloads) = (Vec::new(), [Payload::Consul, Payload::Consul, Payload::Nothing]);
-        for (name, payload) in ["consul-v1", "consul-v2", "consul-bad"].into_iter().zip(payloads) {
-            let image = person.make("RegisterImage", &[("Name", name)], "imageId").await;
+        let [old, new] = servers.programs.clone();
+        let payloads = [("v1", Payload::Server(old)), ("v2", Payload::Server(new)), ("bad", Payload::Nothing)];
+        let mut images = Vec::new();
+        for (name, payload) in payloads {
+            let name = format!("{}-{name}", kind.name());
+            let image = person.make("RegisterImage", &[("Name", &*name)], "imageId").await;
             hypervisor.image(&image, payload);
             let tag =
                 [("ResourceId.1", &*image), ("Tag.1.Key", "hermitcrab-guest"), ("Tag.1.Value", "isolates-copies")];
@@ -97,7 +103,7 @@ impl Rig {
             images.push(image);
         }
         let seat = |number: usize| {
-            let name = format!("consul-{}", char::from(b'a' + number as u8));
+            let name = format!("{}-{}", kind.name(), char::from(b'a' + number as u8));
             let address = seats.fixed.then(|| network.address(number % 3 + 1, FIRST_FIXED + number));
             Slot { name, zone: ZONES[number % 3], subnet: subnets[number % 3].clone(), address }
         };
@@ -106,6 +112,7 @@ impl Rig {
         let (title, dir) = (title.to_owned(), dir.to_owned());
         Rc::new(Self {
             title,
+            kind,
             dir,
             truth,
             proxy,
@@ -115,6 +122,7 @@ impl Rig {
             v1,
             v2,
             bad,
+            programs: servers.programs.clone(),
             security_group,
             moto,
             _network: network,
@@ -124,17 +132,26 @@ impl Rig {
     /// Writes the desired state, with each change made to its text.
     pub fn desire(&self, image: &str, changes: &[(&str, &str)]) -> PathBuf {
         let slots: String = self.slots.iter().map(Slot::declared).collect();
-        let mut text = include_str!("cluster.yaml").replace("SLOTS\n", &slots);
-        text = text.replace("IMAGE", image).replace("SECURITY_GROUP", &self.security_group);
-        text = text.replace("COUNT", &self.slots.len().to_string());
+        let member = |slot: &Slot| Some(format!("{}={}", slot.name, slot.address.as_ref()?));
+        let members: Vec<String> = self.slots.iter().filter_map(member).collect();
+        let mut text = self.kind.desired_state().replace("SLOTS\n", &slots);
+        text = text.replace("IMAGE", image).replace("VERSION", &self.version_of(image));
+        text = text.replace("SECURITY_GROUP", &self.security_group);
+        text = text.replace("COUNT", &self.slots.len().to_string()).replace("MEMBERS", &members.join(" "));
         for (from, to) in changes {
             assert!(text.contains(from), "the desired state has no `{from}`");
             text = text.replace(from, to);
         }
         let folder = self.dir.join("desired-state");
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("consul.yaml"), text).unwrap();
+        fs::write(folder.join(format!("{}.yaml", self.kind.name())), text).unwrap();
         folder
+    }
+
+    /// The version that a member on an image reports, or would if its server started.
+    fn version_of(&self, image: &str) -> String {
+        let [old, new] = &self.programs;
+        if image == self.v1 { old.version.clone() } else { new.version.clone() }
     }
 
     /// The cluster as it is after a rollout of an image: every slot settled on it.
@@ -144,13 +161,12 @@ impl Rig {
 
     /// The cluster with each slot settled on an image of its own.
     pub async fn settled(&self, images: &[&str]) {
-        let folder = self.desire(images[0], &[]);
-        let loaded = load::load(&[folder]);
-        let (_, spec) = loaded.specs().next().expect("the desired state is good");
         for (number, (slot, image)) in self.slots.iter().zip(images).enumerate() {
-            let spec = ClusterSpec { image: (*image).into(), ..spec.clone() };
-            self.launch_settled(&spec, slot, number + 1).await;
+            let loaded = load::load(&[self.desire(image, &[])]);
+            let (_, spec) = loaded.specs().next().expect("the desired state is good");
+            self.launch_settled(spec, slot, number + 1).await;
         }
+        self.desire(images[0], &[]);
         self.attach_all().await;
         self.all_are_well(Duration::from_secs(90)).await;
     }
@@ -159,7 +175,7 @@ impl Rig {
         let (generation, attempt) = (spec.generation().to_string(), attempt.to_string());
         let names: Vec<&str> = self.slots.iter().map(|slot| slot.name.as_str()).collect();
         let of_both = [
-            ("hermitcrab:cluster", CLUSTER),
+            ("hermitcrab:cluster", self.kind.cluster()),
             ("hermitcrab:slot", &slot.name),
             ("hermitcrab:owner", OWNER),
             ("hermitcrab:generation", &generation),
@@ -232,17 +248,18 @@ impl Rig {
         Ec2::new(&self.moto.endpoint, PERSON).inventory().await.unwrap()
     }
 
-    /// The volume, its node id and the instance of each slot.
+    /// The volume, the member and the instance of each slot.
     pub fn seats(&self) -> BTreeMap<String, Seat> {
         let world = self.proxy.world.borrow();
         let data = world.disks.iter().filter(|(_, disk)| disk.is_data());
         let seats = data.map(|(volume, disk)| {
-            let member = self.hypervisor.node_id(volume).unwrap_or_default();
+            let slot = tag(&disk.tags, "slot");
+            let member = self.hypervisor.member(volume, &slot).unwrap_or_default();
             let instance = disk.attachment.as_ref().map(|(instance, _)| instance.clone()).unwrap_or_default();
             let machine = world.machines.get(&instance);
             let image = machine.map(|machine| machine.image.clone()).unwrap_or_default();
             let fixed = machine.map(|machine| machine.interface.secondary.clone()).unwrap_or_default();
-            (tag(&disk.tags, "slot"), Seat { volume: volume.clone(), member, instance, image, fixed })
+            (slot, Seat { volume: volume.clone(), member, instance, image, fixed })
         });
         seats.collect()
     }
@@ -257,8 +274,7 @@ impl Rig {
 impl Slot {
     /// Says whether a server is the slot's, and is where it is to be.
     fn is_of(&self, server: &Server) -> bool {
-        let is_there = |address: &String| server.address.starts_with(&format!("{address}:"));
-        server.name == self.name && self.address.as_ref().is_none_or(is_there)
+        server.name == self.name && self.address.as_ref().is_none_or(|address| *address == server.host)
     }
 
     /// Writes the slot's line of the desired state.
@@ -273,7 +289,7 @@ impl Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seat {
     pub volume: String,
-    /// The node id that lies on the volume.
+    /// The id that the volume makes its member have.
     pub member: String,
     pub instance: String,
     pub image: String,

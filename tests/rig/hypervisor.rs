@@ -1,5 +1,5 @@
 //! The hypervisor below the instances. It boots each instance that has its data volume, as the image does, then starts a real
-//! Consul server with the volume as its data directory, and ends it with the instance.
+//! server on the volume, and ends it with the instance.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,9 +9,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::boot::{Boot, Image};
-use crate::consul::{self, Api, Server};
+use crate::kind::{Api, Kind, Server};
 use crate::process::{Process, Signal};
 use crate::proxy::Proxy;
+use crate::servers::Program;
 use crate::truth::Truth;
 use crate::world::Guest;
 
@@ -21,15 +22,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const JOIN_EVERY: Duration = Duration::from_secs(2);
 
 /// The content of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
-    Consul,
+    Server(Program),
     /// A guest that boots, and whose server never starts.
     Nothing,
 }
 
 /// Everything that runs on the instances.
 pub struct Hypervisor {
+    pub kind: Kind,
     proxy: Rc<Proxy>,
     truth: Rc<Truth>,
     dir: PathBuf,
@@ -38,7 +40,7 @@ pub struct Hypervisor {
     images: RefCell<BTreeMap<String, Payload>>,
     booting: RefCell<BTreeMap<String, Boot>>,
     running: RefCell<BTreeMap<String, Running>>,
-    /// The last answer of autopilot for each cluster.
+    /// The last that the members of each cluster said of each other.
     seen: RefCell<BTreeMap<String, Vec<Server>>>,
 }
 
@@ -52,13 +54,14 @@ struct Running {
 
 impl Hypervisor {
     /// Begins to watch. It goes on for as long as its runtime.
-    pub fn start(proxy: Rc<Proxy>, truth: Rc<Truth>, dir: &Path, image: Image) -> Rc<Self> {
+    pub fn start(kind: Kind, proxy: Rc<Proxy>, truth: Rc<Truth>, dir: &Path, image: Image) -> Rc<Self> {
         let hypervisor = Rc::new(Self {
+            kind,
             proxy,
             truth,
             dir: dir.to_owned(),
             image,
-            api: Api::new(),
+            api: Api::new(kind, Duration::from_secs(3)),
             images: RefCell::default(),
             booting: RefCell::default(),
             running: RefCell::default(),
@@ -114,7 +117,7 @@ impl Hypervisor {
         its.map(|path| fs::read_to_string(path).unwrap()).collect()
     }
 
-    /// Returns the last answer of autopilot about all servers.
+    /// Returns what all servers said of each other last.
     pub fn servers(&self) -> Vec<Server> {
         self.seen.borrow().values().flatten().cloned().collect()
     }
@@ -126,7 +129,7 @@ impl Hypervisor {
 
     /// How often any server has come to lead.
     pub fn elections(&self) -> usize {
-        self.said(|_| true).matches("cluster leadership acquired").count()
+        self.said(|_| true).matches(self.kind.leads()).count()
     }
 
     /// Copies what is on a volume or in a snapshot, as it is at one moment: whoever writes there stands still meanwhile.
@@ -141,9 +144,9 @@ impl Hypervisor {
         assert!(copied.success(), "{from} was not copied to {to}");
     }
 
-    /// The node id that lies on a volume.
-    pub fn node_id(&self, volume: &str) -> Option<String> {
-        fs::read_to_string(self.dir.join(volume).join("node-id")).ok()
+    /// Finds the id of a slot's member, whose volume that is.
+    pub fn member(&self, volume: &str, slot: &str) -> Option<String> {
+        self.kind.member(&self.dir.join(volume), slot, &self.servers())
     }
 
     /// Ends and starts servers as the instances have it.
@@ -154,9 +157,9 @@ impl Hypervisor {
         self.end_those_not_in(&wanted, now);
         for guest in wanted {
             let known = self.running.borrow().contains_key(&guest.instance);
-            let starts = self.images.borrow().get(&guest.image) != Some(&Payload::Nothing);
-            if !known && starts {
-                self.bring_up(guest, now);
+            let payload = self.images.borrow().get(&guest.image).cloned();
+            if let (false, Some(Payload::Server(program))) = (known, payload) {
+                self.bring_up(guest, &program, now);
             }
         }
     }
@@ -168,7 +171,7 @@ impl Hypervisor {
                 let slot = &running.guest.slot;
                 if running.stopping.is_none() {
                     self.truth.violation(format!("the server of {slot} ended by itself: {status}"));
-                } else if consul::has_left(&log_of(&self.dir, &running.guest)) {
+                } else if self.has_left(&running.guest) {
                     self.truth.violation(format!("the server of {slot} left its cluster when it was to stop"));
                 }
                 ended.push(instance.clone());
@@ -192,8 +195,12 @@ impl Hypervisor {
         }
     }
 
+    fn has_left(&self, guest: &Guest) -> bool {
+        fs::read_to_string(log_of(&self.dir, guest)).unwrap().contains(self.kind.leaves())
+    }
+
     /// Begins an instance's boot, or starts its server if that has ended well.
-    fn bring_up(&self, guest: Guest, now: Instant) {
+    fn bring_up(&self, guest: Guest, program: &Program, now: Instant) {
         let own = self.dir.join(&guest.instance);
         let mut booting = self.booting.borrow_mut();
         let Some(boot) = booting.get_mut(&guest.instance) else {
@@ -209,7 +216,7 @@ impl Hypervisor {
             None => {}
             Some(Ok(())) => {
                 booting.remove(&guest.instance);
-                self.serve(guest, &own, now);
+                self.serve(guest, program, &own, now);
             }
             Some(Err(why)) => {
                 let (slot, instance) = (&guest.slot, &guest.instance);
@@ -218,10 +225,12 @@ impl Hypervisor {
         }
     }
 
-    fn serve(&self, guest: Guest, own: &Path, now: Instant) {
-        let log = log_of(&self.dir, &guest);
-        let process = consul::start(&self.image, &guest, own, &self.addresses_of(&guest.cluster), &log);
-        self.truth.note(format!("the server of {} starts on {} at {}", guest.slot, guest.instance, guest.address));
+    fn serve(&self, guest: Guest, program: &Program, own: &Path, now: Instant) {
+        let peers = self.addresses_of(&guest.cluster);
+        let command = self.kind.server(&self.image, program, &guest, own, &peers);
+        let process = Process::start(command, &log_of(&self.dir, &guest));
+        let (slot, instance, address, version) = (&guest.slot, &guest.instance, &guest.address, &program.version);
+        self.truth.note(format!("the server of {slot} starts on {instance} at {address}, version {version}"));
         self.set_guest(&guest.instance, true);
         let running =
             Running { guest: guest.clone(), process, started: now, stopping: None, joins_at: now + JOIN_EVERY };
@@ -236,12 +245,10 @@ impl Hypervisor {
 
     /// Has servers find each other, and sees who is well.
     async fn watch(&self) {
-        for Guest { cluster, slot, address, .. } in self.looking_for_peers() {
-            for peer in self.addresses_of(&cluster).iter().filter(|peer| **peer != address) {
-                if !self.api.sees(peer, &slot, &address).await {
-                    self.api.join(&address, peer).await;
-                }
-            }
+        for guest in self.looking_for_peers() {
+            let mut peers = self.addresses_of(&guest.cluster);
+            peers.retain(|peer| *peer != guest.address);
+            self.api.introduce(&guest, &peers).await;
         }
         for cluster in self.clusters() {
             self.watch_one(cluster).await;
@@ -278,7 +285,7 @@ impl Hypervisor {
             .values()
             .filter(|running| running.stopping.is_none() && running.guest.slot == server.name)
             .map(|running| running.guest.address.clone());
-        places.find(|address| server.address.starts_with(&format!("{address}:")))
+        places.find(|address| *address == server.host)
     }
 
     /// Servers for which it is time to look for their peers again.

@@ -1,4 +1,4 @@
-//! The rig: the real controller, real Consul servers, and an EC2 endpoint that nobody here wrote, all on loopback.
+//! The rig: the real controller, real servers of Consul and etcd, and an EC2 endpoint that nobody here wrote, all on loopback.
 //!
 //! moto answers for EC2 behind a proxy that refuses and delays calls as EC2 does, and injects faults. Private addresses are
 //! loopback addresses. A hypervisor boots each instance that has its data volume: it runs the image's own scripts, which
@@ -40,8 +40,10 @@ mod world;
 
 mod consul;
 mod ec2;
+mod etcd;
 #[path = "../tools/fetch.rs"]
 mod fetch;
+mod kind;
 mod moto;
 mod network;
 mod process;
@@ -49,6 +51,7 @@ mod servers;
 mod xml;
 
 use cluster::{Rig, Seats};
+use kind::Kind;
 use servers::Servers;
 use truth::Truth;
 
@@ -60,15 +63,13 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(AT_ONCE);
     rustls::crypto::ring::default_provider().install_default().ok(); // for reqwest, which has none of its own
     let mut trials = history_tests();
-    let harness = match Servers::find() {
-        Ok(servers) => Harness::On(servers),
-        Err(why) => {
-            eprintln!("rig: its scenarios are not run: {why}");
-            Harness::Missing(why)
-        }
-    };
+    let harness = Harness { consul: servers_of(Kind::Consul), etcd: servers_of(Kind::Etcd) };
     trials.extend(scenarios::all(&harness));
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn servers_of(kind: Kind) -> Result<Servers, String> {
+    Servers::find(kind).inspect_err(|why| eprintln!("rig: the scenarios of {} are not run: {why}", kind.name()))
 }
 
 fn history_tests() -> Vec<Trial> {
@@ -81,10 +82,10 @@ fn history_tests() -> Vec<Trial> {
     history::tests::CASES.into_iter().map(trial).collect()
 }
 
-/// The servers that scenarios need, or the reason why they are missing.
-enum Harness {
-    On(Servers),
-    Missing(String),
+/// The servers that the scenarios of each kind need, or the reason why they are missing.
+struct Harness {
+    consul: Result<Servers, String>,
+    etcd: Result<Servers, String>,
 }
 
 impl Harness {
@@ -93,7 +94,7 @@ impl Harness {
     where
         F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
     {
-        self.trial(name, Seats { slots, fixed: true }, play)
+        trial(&self.consul, name, Seats { slots, fixed: true }, play)
     }
 
     /// Makes a trial of a scenario in which each new instance has another address.
@@ -101,27 +102,32 @@ impl Harness {
     where
         F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
     {
-        self.trial(name, Seats { slots, fixed: false }, play)
+        trial(&self.consul, name, Seats { slots, fixed: false }, play)
     }
 
-    /// Makes a trial. Where a server is missing, the trial is shown as not run.
-    fn trial<F>(&self, name: &str, seats: Seats, play: F) -> Trial
+    /// Makes a trial of a scenario on a rig of etcd, whose slots have fixed addresses.
+    fn etcd<F>(&self, name: &str, slots: usize, play: F) -> Trial
     where
         F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
     {
-        match self {
-            Self::On(servers) => {
-                let (servers, title) = (servers.clone(), name.to_owned());
-                Trial::test(name, move || {
-                    run(&title, &servers, seats, play);
-                    Ok(())
-                })
-            }
-            Self::Missing(why) => {
-                let why = why.clone();
-                Trial::test(name, move || Err(why.into())).with_ignored_flag(!fetch::is_required())
-            }
+        trial(&self.etcd, name, Seats { slots, fixed: true }, play)
+    }
+}
+
+/// Makes a trial. Where a server is missing, the trial is shown as not run.
+fn trial<F>(servers: &Result<Servers, String>, name: &str, seats: Seats, play: F) -> Trial
+where
+    F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
+{
+    match servers.clone() {
+        Ok(servers) => {
+            let title = name.to_owned();
+            Trial::test(name, move || {
+                run(&title, &servers, seats, play);
+                Ok(())
+            })
         }
+        Err(why) => Trial::test(name, move || Err(why.into())).with_ignored_flag(!fetch::is_required()),
     }
 }
 

@@ -43,7 +43,7 @@ impl Rig {
     pub fn all_moved_to(&self, image: &str, before: &Before) {
         for (slot, was) in &before.seats {
             let is = self.seats().remove(slot).unwrap_or_else(|| panic!("{slot} has no volume"));
-            assert_eq!((&is.volume, &is.member), (&was.volume, &was.member), "volume and node id of {slot}");
+            assert_eq!((&is.volume, &is.member), (&was.volume, &was.member), "volume and member of {slot}");
             assert_eq!(is.fixed, was.fixed, "fixed address of {slot}");
             assert_eq!(is.image, image, "image of {slot}");
         }
@@ -90,7 +90,7 @@ impl Rig {
         }
         let waits = self.unavoidable(&downs.iter().map(|down| down.lasted()).collect::<Vec<_>>());
         let (total, waits) = (total.as_secs_f64(), waits.as_secs_f64());
-        let _ = writeln!(table, "  total          {total:.0} s, of which EC2 and Consul took {waits:.0} s");
+        let _ = writeln!(table, "  total          {total:.0} s, of which EC2 and the members took {waits:.0} s");
         table
     }
 

@@ -14,6 +14,7 @@ use crate::until;
 use crate::world::Life;
 
 mod crashes;
+mod etcd;
 mod faults;
 mod groups;
 mod interference;
@@ -33,6 +34,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
         trials.extend(journey::all(harness));
         trials.extend(interference::all(harness));
         trials.extend(rollouts::all(harness));
+        trials.extend(etcd::all(harness));
         trials.extend(groups::all(harness));
         trials.extend(crashes::all(harness));
         trials.extend(faults::all(harness));

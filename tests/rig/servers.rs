@@ -1,16 +1,28 @@
 //! The programs that others wrote: where they are on this machine, after they have been fetched if need be.
 
 use std::env;
+use std::process::Command;
 
 use crate::fetch::fetch;
+use crate::kind::Kind;
 
-/// The programs of moto and Consul, and those that the guest's scripts call.
+/// The programs of moto and of one kind of application, and those that the guest's scripts call.
 #[derive(Clone, Debug)]
 pub struct Servers {
     /// For `PYTHONPATH`.
     pub moto: String,
-    pub consul: String,
     pub boot: Programs,
+    pub kind: Kind,
+    /// The server of a rig's first image, and that of its second one.
+    pub programs: [Program; 2],
+}
+
+/// A server's program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    pub path: String,
+    /// The version that it reports, e.g. "3.4.23".
+    pub version: String,
 }
 
 /// Folders of programs and of their libraries, beside those of this machine.
@@ -21,12 +33,26 @@ pub struct Programs {
 }
 
 impl Servers {
-    /// Finds them, or says why they cannot be had.
-    pub fn find() -> Result<Self, String> {
-        let [moto, consul, boot] = fetch(["moto", "consul", "boot"])?;
+    /// Finds those of a kind, or says why they cannot be had.
+    pub fn find(kind: Kind) -> Result<Self, String> {
+        let [v1, v2] = kind.programs();
+        let [moto, boot, v1, v2] = fetch(["moto", "boot", v1, v2])?;
         let (path, libraries) = boot.split_once(' ').unwrap();
         let boot = Programs { path: path.to_owned(), libraries: libraries.to_owned() };
-        Ok(Self { moto, consul, boot })
+        Ok(Self { moto, boot, kind, programs: [Program::at(v1)?, Program::at(v2)?] })
+    }
+}
+
+impl Program {
+    /// Asks a program for its version.
+    fn at(path: String) -> Result<Self, String> {
+        let output = Command::new(&path).arg("--version").output();
+        let output = output.map_err(|error| format!("{path} cannot be run: {error}"))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let is_version = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
+        let mut words = said.split_whitespace().map(|word| word.trim_start_matches('v'));
+        let version = words.find(is_version).ok_or_else(|| format!("{path} does not say its version: {said}"))?;
+        Ok(Self { version: version.to_owned(), path })
     }
 }
 

@@ -41,7 +41,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
     [every].into_iter().chain(of_one).chain(of_all).collect()
 }
 
-async fn killed_after(rig: Rc<Rig>, start: (Before, Rc<Clients>), dies: impl Fn(u32) -> bool + 'static) {
+pub(super) async fn killed_after(rig: Rc<Rig>, start: (Before, Rc<Clients>), dies: impl Fn(u32) -> bool + 'static) {
     let (before, clients) = start;
     let slots = before.seats.values().filter(|seat| seat.image != rig.v2).count();
     let running: Rc<RefCell<Option<Controller>>> = Rc::default();

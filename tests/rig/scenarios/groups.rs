@@ -7,7 +7,8 @@ use libtest_mimic::Trial;
 
 use super::refusals::says;
 use super::{LIMIT, settles_on_v2, with_clients};
-use crate::cluster::{CLUSTER, Rig};
+use crate::cluster::Rig;
+use crate::consul::CLUSTER;
 use crate::ec2::PERSON;
 use crate::{Harness, until, xml};
 

@@ -9,8 +9,8 @@ use libtest_mimic::Trial;
 
 use super::LIMIT;
 use crate::Harness;
-use crate::cluster::{CLUSTER, Rig};
-use crate::consul;
+use crate::cluster::Rig;
+use crate::consul::{self, CLUSTER};
 use crate::controller::Controller;
 use crate::ec2::PERSON;
 use crate::process::Signal;

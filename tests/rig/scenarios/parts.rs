@@ -21,6 +21,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
             3,
             a_volume_moves,
         ),
+        harness.etcd("parts::a_member_of_etcd_moves_with_its_volume_and_is_upgraded", 3, a_volume_moves),
         harness.without_addresses("parts::a_foreign_volume_starts_no_server", 1, a_foreign_volume),
         harness.scenario("parts::what_ec2_refuses_is_refused", 1, what_ec2_refuses),
         harness.scenario("parts::a_token_names_one_launch", 1, a_token_names_one_launch),
@@ -77,7 +78,7 @@ async fn launch_in(rig: &Rig, slot: &str, seat: &Slot, volume: &str) -> String {
         ("TagSpecification.1.Tag.1.Key", "hermitcrab:slot"),
         ("TagSpecification.1.Tag.1.Value", slot),
         ("TagSpecification.1.Tag.2.Key", "hermitcrab:cluster"),
-        ("TagSpecification.1.Tag.2.Value", "consul-rig"),
+        ("TagSpecification.1.Tag.2.Value", rig.kind.cluster()),
         ("TagSpecification.1.Tag.3.Key", "hermitcrab:volume:data"),
         ("TagSpecification.1.Tag.3.Value", volume),
     ];

@@ -34,7 +34,7 @@ pub fn effects_of_replacing(rig: &Rig, slots: usize) -> BTreeMap<String, u32> {
     once.chain([("CreateTags".to_owned(), 2 * slots)]).collect()
 }
 
-async fn servers_are_rolled(rig: Rc<Rig>) {
+pub(super) async fn servers_are_rolled(rig: Rc<Rig>) {
     let (before, clients) = wanting_v2(&rig).await;
     settles_on_v2(&rig, &rig.controller("rig", &[]), &before, &clients).await;
     rig.leader_went_last(&before);
@@ -55,7 +55,7 @@ async fn a_cluster_is_created(rig: Rc<Rig>) {
     rolled_to(&rig, &rig.v1, &before, &clients).await;
 }
 
-async fn a_lost_instance_is_replaced(rig: Rc<Rig>) {
+pub(super) async fn a_lost_instance_is_replaced(rig: Rc<Rig>) {
     rig.settled_on(&rig.v1).await;
     let clients = Clients::start(rig.hypervisor.clone());
     let before = rig.before();
@@ -68,14 +68,14 @@ async fn a_lost_instance_is_replaced(rig: Rc<Rig>) {
     assert_eq!(downs.iter().map(|down| &down.slot).collect::<Vec<_>>(), [slot], "nobody else was disturbed");
 }
 
-async fn a_bad_image_is_taken_back(rig: Rc<Rig>) {
+pub(super) async fn a_bad_image_is_taken_back(rig: Rc<Rig>) {
     rig.settled_on(&rig.v1).await;
     let clients = Clients::start(rig.hypervisor.clone());
     let before = rig.before();
     rig.desire(&rig.bad, &[("joinDeadline: 3m", "joinDeadline: 1m")]);
     let ended = rig.controller("rig", &[]).ended(LIMIT).await;
     assert_eq!(ended.code, Some(3), "{}", ended.said);
-    assert!(ended.said.contains("has failed in consul-"), "{}", ended.said);
+    assert!(ended.said.contains(&format!("has failed in {}-", rig.kind.name())), "{}", ended.said);
     assert_eq!(rig.seats(), before.seats, "every member sits where it sat");
     rolled_to(&rig, &rig.v1, &before, &clients).await;
     let downs = rig.truth.downs();
