@@ -16,10 +16,10 @@ use crate::servers::Program;
 
 pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![
+        harness.etcd("etcd::a_bad_image_goes_back", 3, a_bad_image_goes_back),
         harness.etcd("etcd::five_members_are_rolled_a_minor_version", 5, members_are_rolled),
         harness.etcd("etcd::survives_kill_9_after_each_change", 3, controllers_are_killed),
         harness.etcd("etcd::three_members_are_rolled_a_minor_version", 3, members_are_rolled),
-        harness.etcd("etcd::a_bad_image_goes_back", 3, a_bad_image_goes_back),
         harness.etcd("etcd::a_lost_instance_is_healed", 3, a_lost_instance_is_healed),
         harness.etcd("etcd::one_with_an_alarm_is_left_alone", 3, one_with_an_alarm),
     ]
