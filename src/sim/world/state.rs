@@ -47,12 +47,12 @@ pub struct State {
     pub pace: Option<Pace>,
     #[serde(skip)]
     pub autosave: Option<PathBuf>,
-    /// How far the world had come when it was last saved.
+    /// The progress of the world when it was last saved.
     #[serde(skip)]
     pub saved: Option<Progress>,
 }
 
-/// How far a world has come: how many calls have taken effect, and how often [`SAVED_EVERY`] has passed.
+/// The progress of a world: how many calls have taken effect, and how often [`SAVED_EVERY`] has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress(u64, Millis);
 
