@@ -3,6 +3,9 @@
 # Its desired state is one commit of a repository: a pipeline that runs when the repository changes runs the job again with
 # the next commit. The token for the claims is a variable of Nomad's: `nomad var put nomad/jobs/hermitcrab
 # claims_token=@FILE`. Its AWS credentials are those of the client's instance role.
+#
+# The client wants git for the artifact. Behind Docker's bridge the task is one hop further from the instance's metadata: the client's
+# own instance wants a hop limit of 2 (`aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2`).
 
 variable "image" {
   type        = string
