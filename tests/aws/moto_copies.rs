@@ -36,7 +36,7 @@ pub async fn copy(stage: &Stage, volume: &VolumeId) {
         stage.aws.sweep(&wanted).await.unwrap().cluster(&spec.name).snapshots.clone()
     };
     let [snapshot] = &seen().await[..] else { panic!("there is one") };
-    assert_eq!((&snapshot.id, &snapshot.volume, snapshot.size_gib), (&id, volume, 20));
+    assert_eq!((&snapshot.id, &snapshot.volume, snapshot.size_gib), (&id, volume, 30), "the volume has grown");
     assert_eq!(snapshot.purpose, SnapshotPurpose::Copy { of: "consul-prod".into() });
     assert_eq!((snapshot.state, &snapshot.owner), (SnapshotState::Completed, &Some(Owner::from(OWNER))));
     assert!(snapshot.begun.is_some(), "{snapshot:?}");
@@ -46,7 +46,7 @@ pub async fn copy(stage: &Stage, volume: &VolumeId) {
         slot: slot.name.clone(),
         name: declared.name.clone(),
         zone: slot.zone.clone(),
-        size_gib: 30,
+        size_gib: 40,
         ebs: EbsSettings { encrypted: false, ..declared.ebs.clone() },
         tags: std::collections::BTreeMap::new(),
         snapshot: Some(id.clone()),
@@ -56,7 +56,7 @@ pub async fn copy(stage: &Stage, volume: &VolumeId) {
     });
     let Outcome::Created(made) = change(&create).await else { panic!("no volume was created") };
     let there = stage.ec2.describe_volumes().volume_ids(&*made).send().await.unwrap();
-    assert_eq!((there.volumes()[0].snapshot_id(), there.volumes()[0].size()), (Some(&*id), Some(30)));
+    assert_eq!((there.volumes()[0].snapshot_id(), there.volumes()[0].size()), (Some(&*id), Some(40)));
     assert_eq!(change(&CloudEffect::DeleteVolume { volume: made }).await, Outcome::Done);
 
     let delete = |snapshot: &SnapshotId| CloudEffect::DeleteSnapshot { snapshot: snapshot.clone() };
