@@ -17,7 +17,7 @@ use crate::action::Action;
 use crate::event::{Acted, EventKind, Failed, Listeners, Pass, is_same_news};
 use crate::ids::{ClusterName, Owner};
 use crate::limits::Limits;
-use crate::observed::{CloudView, Followed, Instance, InstanceState, Observation, Reading, Sweep};
+use crate::observed::{CloudView, Followed, Instance, InstanceState, Member, Observation, Reading, Sweep};
 use crate::plan::{Goal, Plan, towards};
 use crate::ports::{Clock, Coordination, Decision, Members, Outside, PortError, Seat, chain};
 use crate::spec::ClusterSpec;
@@ -191,7 +191,8 @@ impl<'l, O: Outside> Controller<'l, O> {
     }
 
     /// Looks once, for a command that only reports. A command has no timers of its own yet, so it takes the members' word
-    /// for how long they have been healthy; nothing that acts does.
+    /// for how long they have been healthy, and where they have none it takes them for steady, because whoever acts waits and
+    /// sees. Nothing that acts looks so.
     pub async fn look(&self, spec: &ClusterSpec) -> Observation {
         let mut memory = Memory::default();
         let (mut seen, _) = self.observe(spec, &mut memory, Extent::Fleet).await;
@@ -199,7 +200,9 @@ impl<'l, O: Outside> Controller<'l, O> {
             (seen, _) = self.observe(spec, &mut memory, Extent::Busy).await;
         }
         if let Reading::Seen { value: membership, .. } = &seen.membership {
-            let stable = membership.members.iter().filter_map(|m| Some((m.slot.clone()?, m.stable_since?)));
+            let silent = before(seen.now, spec.application.rules().stabilization);
+            let stable = |member: &Member| Some((member.slot.clone()?, member.stable_since.unwrap_or(silent)));
+            let stable = membership.members.iter().filter_map(stable);
             seen.steady.extend(stable.filter(|(slot, _)| seen.steady.contains_key(slot)).collect::<Vec<_>>());
         }
         seen

@@ -49,6 +49,12 @@ fn a_blocked_plan_gives_every_reason_and_what_to_do_about_each() {
 }
 
 #[test]
+fn members_that_do_not_say_how_long_they_have_been_well_do_not_block_a_plan() {
+    let told = told(&[&["plan", "desired-state/prod/etcd.yaml"], &SIMULATED[..], &NEW_IMAGE[..]].concat());
+    assert!(told.contains("3 of 3 slots to replace") && !told.contains("blocked"), "{told}");
+}
+
+#[test]
 fn a_plan_reads_well_in_a_pull_request() {
     let told = told(&[&["plan", FILE, "-o", "markdown"], &SIMULATED[..], &NEW_IMAGE[..]].concat());
     expect_file!["plan.md"].assert_eq(&told);
