@@ -223,15 +223,14 @@ impl World {
         let mut state = self.state.borrow_mut();
         let result = work(&mut state);
         state.keep_answers();
-        let progress = state.progress();
-        if state.saved == Some(progress) {
-            return result;
-        }
         if let Some(path) = &state.autosave {
-            if let Err(error) = store::save(&state, path) {
-                tracing::warn!(%error, "the simulated world could not be saved");
+            let progress = Some(state.progress());
+            if state.saved != progress {
+                if let Err(error) = store::save(&state, path) {
+                    tracing::warn!(%error, "the simulated world could not be saved");
+                }
+                state.saved = progress;
             }
-            state.saved = Some(progress);
         }
         result
     }
