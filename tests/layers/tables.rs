@@ -97,7 +97,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("members/autopilot", &["time", "members/raft", "members/gossip"]),
     ("members/consul",    &["time", "words", "content", "members/raft", "members/kind", "members/gossip", "members/autopilot"]),
     ("members/consul_http", &["time", "words", "members/raft", "members/kind", "members/autopilot", "members/consul"]),
-    ("members/etcd",      &["time", "words", "content", "members/raft", "members/kind"]),
+    ("members/etcd",      &["time", "words", "members/raft", "members/kind"]),
     ("members/etcd_http", &["members/raft", "members/kind", "members/etcd"]),
     ("members",           &["time", "words", "content", "members/raft", "members/kind", "members/gossip", "members/autopilot",
                             "members/consul", "members/consul_http", "members/etcd", "members/etcd_http"]),

@@ -12,7 +12,6 @@ use crate::action::MemberEffect;
 use crate::ids::{MemberId, SlotName};
 use crate::observed::{Health, Member, Membership, Pruning};
 use crate::ports::Outcome;
-use crate::sim::content::Log;
 use crate::sim::time::Millis;
 use crate::sim::words::{Payload, Refusal, changed};
 use crate::spec::Lag;
@@ -44,26 +43,6 @@ impl Kind for Etcd {
 
     fn raft_mut(&mut self) -> &mut Raft {
         &mut self.raft
-    }
-
-    fn start(&mut self, member: MemberId, process: Process) {
-        self.raft.processes.insert(member, process);
-    }
-
-    fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log> {
-        self.raft.end(member, now, rng).map(|(_, left)| left)
-    }
-
-    fn cut_off(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
-        self.raft.cut_off(member, now, rng);
-    }
-
-    fn rejoin(&mut self) {
-        self.raft.processes.values_mut().for_each(|process| process.cut_off = false);
-    }
-
-    fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
-        self.raft.begin_alone(member, now, rng);
     }
 
     fn settle(&mut self, leader: MemberId, now: Millis) {

@@ -31,7 +31,8 @@ pub struct Request<'a> {
     pub written: &'a dyn Fn(Timestamp) -> String,
 }
 
-/// The part of an application's behaviour in which kinds differ.
+/// The part of an application's behaviour in which kinds differ. What has a body here is so where members agree by Raft and
+/// have nothing beside it.
 pub(super) trait Kind {
     /// The agreement of the members.
     fn raft(&self) -> &Raft;
@@ -39,19 +40,29 @@ pub(super) trait Kind {
     fn raft_mut(&mut self) -> &mut Raft;
 
     /// Starts a process. It joins at the next look around.
-    fn start(&mut self, member: MemberId, process: Process);
+    fn start(&mut self, member: MemberId, process: Process) {
+        self.raft_mut().processes.insert(member, process);
+    }
 
     /// Ends a process without a leave, and says what it leaves on its volume.
-    fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log>;
+    fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log> {
+        self.raft_mut().end(member, now, rng).map(|(_, left)| left)
+    }
 
     /// Cuts a member off from the others, who notice it as they notice a death.
-    fn cut_off(&mut self, member: &MemberId, now: Millis, rng: &mut Rng);
+    fn cut_off(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
+        self.raft_mut().cut_off(member, now, rng);
+    }
 
     /// Lets everybody reach everybody again.
-    fn rejoin(&mut self);
+    fn rejoin(&mut self) {
+        self.raft_mut().processes.values_mut().for_each(|process| process.cut_off = false);
+    }
 
     /// Founds a cluster with one process that has just started: it has a log and no peers.
-    fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng);
+    fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
+        self.raft_mut().begin_alone(member, now, rng);
+    }
 
     /// Makes the processes a cluster that has been running for a while.
     fn settle(&mut self, leader: MemberId, now: Millis);
