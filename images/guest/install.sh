@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Puts the guest's scripts and units in their places, below DESTDIR if that is set.
+# Puts the guest's scripts and units in their places, and enables the units. Below DESTDIR, if that is set, files alone are put in
+# their places.
 set -euo pipefail
 here="$(dirname "$(readlink -f "$0")")"
 readonly here lib="${DESTDIR-}/usr/local/lib/hermitcrab" units="${DESTDIR-}/etc/systemd/system"
@@ -13,3 +14,4 @@ install -D --mode 0644 --target-directory "${DESTDIR-}/etc/hermitcrab" "$here/gu
 # read-only.
 install -d "${DESTDIR-}/etc/modprobe.d"
 echo 'options nvme_core io_timeout=4294967295' >"${DESTDIR-}/etc/modprobe.d/hermitcrab.conf"
+[[ -n ${DESTDIR-} ]] || systemctl enable hermitcrab-volumes.service hermitcrab-volumes-grow.timer hermitcrab-address.service

@@ -60,4 +60,4 @@ files
 install -d --group consul --mode 0750 /etc/consul.d/secrets
 update-initramfs -u
 systemctl daemon-reload
-systemctl enable hermitcrab-volumes.service hermitcrab-volumes-grow.timer hermitcrab-address.service consul.service
+systemctl enable consul.service

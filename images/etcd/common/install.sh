@@ -59,4 +59,4 @@ files
 install -d --group etcd --mode 0750 /etc/etcd/secrets
 update-initramfs -u
 systemctl daemon-reload
-systemctl enable hermitcrab-volumes.service hermitcrab-volumes-grow.timer hermitcrab-address.service etcd.service
+systemctl enable etcd.service
