@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 
 use aws_sdk_autoscaling::types::{LaunchTemplateSpecification, Tag};
 use aws_sdk_ec2::types::{
-    CapacityReservationPreference, CapacityReservationTarget, HttpTokensState, InstanceType,
-    LaunchTemplateBlockDeviceMappingRequest, LaunchTemplateCapacityReservationSpecificationRequest,
-    LaunchTemplateEbsBlockDeviceRequest, LaunchTemplateIamInstanceProfileSpecificationRequest as Profile,
-    LaunchTemplateInstanceMetadataEndpointState, LaunchTemplateInstanceMetadataOptionsRequest as Metadata,
-    LaunchTemplateInstanceMetadataTagsState, LaunchTemplatePlacementRequest, LaunchTemplateTagSpecificationRequest,
-    RequestLaunchTemplateData, ResourceType, ShutdownBehavior, Tenancy, VolumeType,
+    HttpTokensState, InstanceType, LaunchTemplateBlockDeviceMappingRequest,
+    LaunchTemplateCapacityReservationSpecificationRequest, LaunchTemplateEbsBlockDeviceRequest,
+    LaunchTemplateIamInstanceProfileSpecificationRequest as Profile, LaunchTemplateInstanceMetadataEndpointState,
+    LaunchTemplateInstanceMetadataOptionsRequest as Metadata, LaunchTemplateInstanceMetadataTagsState,
+    LaunchTemplatePlacementRequest, LaunchTemplateTagSpecificationRequest, RequestLaunchTemplateData, ResourceType,
+    ShutdownBehavior, Tenancy, VolumeType,
 };
 use aws_smithy_types::base64;
 
 use super::super::convert;
 use super::super::operation::{self, Operation};
 use super::super::tags;
-use super::launch::METADATA_HOPS;
+use super::launch::{METADATA_HOPS, preferred, whole};
 use super::{Change, Halt};
 use crate::action::{GroupEffect, NewTemplateVersion, RootVolume};
 use crate::ids::InstanceId;
@@ -192,20 +192,14 @@ fn placement(chosen: &Placement) -> LaunchTemplatePlacementRequest {
 }
 
 fn reservation(chosen: &CapacityReservation) -> LaunchTemplateCapacityReservationSpecificationRequest {
-    let call = LaunchTemplateCapacityReservationSpecificationRequest::builder();
-    match chosen {
-        CapacityReservation::Avoided => call.capacity_reservation_preference(CapacityReservationPreference::None),
-        CapacityReservation::Open => call.capacity_reservation_preference(CapacityReservationPreference::Open),
-        CapacityReservation::Named(id) => {
-            let target = CapacityReservationTarget::builder().capacity_reservation_id(id).build();
-            call.capacity_reservation_target(target)
-        }
-    }
-    .build()
+    let (preference, target) = preferred(chosen);
+    LaunchTemplateCapacityReservationSpecificationRequest::builder()
+        .set_capacity_reservation_preference(preference)
+        .set_capacity_reservation_target(target)
+        .build()
 }
 
 fn root_volume(root: &RootVolume) -> LaunchTemplateBlockDeviceMappingRequest {
-    let whole = |number: Option<u32>| number.and_then(|number| number.try_into().ok());
     let ebs = LaunchTemplateEbsBlockDeviceRequest::builder()
         .delete_on_termination(true)
         .set_volume_size(whole(root.size_gib))

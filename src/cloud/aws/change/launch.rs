@@ -104,7 +104,6 @@ pub(in super::super) fn volume_of(
     size_gib: u32,
     ebs: &EbsSettings,
 ) -> CreateVolumeFluentBuilder {
-    let whole = |number: Option<u32>| number.and_then(|number| number.try_into().ok());
     let call = ec2.create_volume().client_token(token).size(size_gib.try_into().unwrap_or(i32::MAX));
     let call = call.volume_type(VolumeType::from(ebs.volume_type.as_str()));
     let call = call.set_iops(whole(ebs.iops)).set_throughput(whole(ebs.throughput));
@@ -168,29 +167,40 @@ fn placement(launch: &Launch) -> Placement {
 }
 
 fn reservation(chosen: &CapacityReservation) -> CapacityReservationSpecification {
-    let call = CapacityReservationSpecification::builder();
+    let (preference, target) = preferred(chosen);
+    CapacityReservationSpecification::builder()
+        .set_capacity_reservation_preference(preference)
+        .set_capacity_reservation_target(target)
+        .build()
+}
+
+/// Gives the two fields in which EC2 takes a choice of capacity reservations, of which one is ever set.
+pub(super) fn preferred(
+    chosen: &CapacityReservation,
+) -> (Option<CapacityReservationPreference>, Option<CapacityReservationTarget>) {
     match chosen {
-        CapacityReservation::Avoided => call.capacity_reservation_preference(CapacityReservationPreference::None),
-        CapacityReservation::Open => call.capacity_reservation_preference(CapacityReservationPreference::Open),
+        CapacityReservation::Avoided => (Some(CapacityReservationPreference::None), None),
+        CapacityReservation::Open => (Some(CapacityReservationPreference::Open), None),
         CapacityReservation::Named(id) => {
-            let target = CapacityReservationTarget::builder().capacity_reservation_id(id).build();
-            call.capacity_reservation_target(target)
+            (None, Some(CapacityReservationTarget::builder().capacity_reservation_id(id).build()))
         }
     }
-    .build()
+}
+
+/// Gives a number as the SDK takes it.
+pub(super) fn whole(number: Option<u32>) -> Option<i32> {
+    number?.try_into().ok()
 }
 
 /// Changes nothing of what the image has at a device but that it is deleted with the instance. The size is the image's own:
 /// endpoints other than AWS's refuse a mapping that says none.
 fn goes_with_it(device: &str, size_gib: Option<u32>) -> BlockDeviceMapping {
-    let size = size_gib.and_then(|size| size.try_into().ok());
-    let ebs = EbsBlockDevice::builder().delete_on_termination(true).set_volume_size(size).build();
+    let ebs = EbsBlockDevice::builder().delete_on_termination(true).set_volume_size(whole(size_gib)).build();
     BlockDeviceMapping::builder().device_name(device).ebs(ebs).build()
 }
 
 /// A root volume as it is asked for. Where it need not be encrypted, that is left to the image and the account.
 fn root_volume(root: &RootVolume) -> BlockDeviceMapping {
-    let whole = |number: Option<u32>| number.and_then(|number| number.try_into().ok());
     let ebs = EbsBlockDevice::builder()
         .delete_on_termination(true)
         .set_volume_size(whole(root.size_gib))
