@@ -3,12 +3,14 @@
 
 use crate::spec::ClusterSpec;
 
+mod grant;
 mod keys;
 mod partition;
 mod policy;
 
+pub use grant::{ClaimsBucket, Grant, Task};
 pub use partition::{Partition, partition_of};
-pub use policy::{ClaimsBucket, Grant, Task, policy};
+pub use policy::policy;
 
 /// One action that is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
