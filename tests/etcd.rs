@@ -19,9 +19,12 @@ use hermitcrab::ports::{Canaries, ErrorKind, Members, Outcome, PortError, Seat, 
 use hermitcrab::spec::{ClusterSpec, EtcdSpec, Scheme};
 use serde_json::{Value, json};
 
+#[path = "shared/member.rs"]
+mod member;
 #[path = "http/server.rs"]
 mod server;
 
+use member::line;
 use server::{Asked, Script, listen, serve};
 
 const STATUS: &str = "POST /v3/maintenance/status";
@@ -120,17 +123,7 @@ fn told(membership: &Membership) -> String {
     let agreed = membership.agreed_version.as_deref().unwrap_or("nothing");
     let mut text = format!("{leader} leads; agreed on {agreed}\n");
     for member in &membership.members {
-        let slot = member.slot.as_ref().map_or("no slot", |slot| slot);
-        let address = member.address.map_or("nowhere".to_owned(), |address| address.to_string());
-        let vote = if member.counts { "voter" } else { "no vote" };
-        let lag = member.lag.map_or("? entries".to_owned(), |lag| lag.to_string());
-        let version = member.version.as_deref().unwrap_or("?");
-        let health = match &member.health {
-            Health::Healthy => "healthy".to_owned(),
-            Health::Unhealthy(why) => format!("UNHEALTHY: {why}"),
-            Health::Unknown(why) => format!("unknown: {why}"),
-        };
-        writeln!(text, "{slot} {} {address} {vote} -{lag} {version} {health}", &member.id[..4]).unwrap();
+        writeln!(text, "{}", line(member, 4)).unwrap();
     }
     for blocker in &membership.blockers {
         writeln!(text, "forbids: {} ({})", blocker.why, blocker.hint).unwrap();

@@ -15,11 +15,14 @@ use hermitcrab::ports::{ErrorKind, Members, PortError, Seat, chain};
 use hermitcrab::spec::{ClusterSpec, ConsulSpec};
 use serde_json::json;
 
+#[path = "shared/member.rs"]
+mod member;
 #[path = "http/recorded.rs"]
 mod recorded;
 #[path = "http/server.rs"]
 mod server;
 
+use member::line;
 use recorded::Recorded;
 
 const HEALTH: &str = "/v1/operator/autopilot/health";
@@ -63,18 +66,7 @@ fn told(membership: &Membership) -> String {
     let transfer = if membership.can_transfer { "can move" } else { "cannot move" };
     let mut text = format!("{leader} leads, {transfer}; pruning {:?}\n", membership.pruning);
     for member in &membership.members {
-        let slot = member.slot.as_ref().map_or("no slot", |slot| slot);
-        let address = member.address.map_or("nowhere".to_owned(), |address| address.to_string());
-        let vote = if member.counts { "voter" } else { "no vote" };
-        let lag = member.lag.map_or("? entries".to_owned(), |lag| lag.to_string());
-        let version = member.version.as_deref().unwrap_or("?");
-        let health = match &member.health {
-            Health::Healthy => "healthy".to_owned(),
-            Health::Unhealthy(why) => format!("UNHEALTHY: {why}"),
-            Health::Unknown(why) => format!("unknown: {why}"),
-        };
-        let id = &member.id[..8];
-        writeln!(text, "{slot} {id} {address} {vote} -{lag} {version} {health}").unwrap();
+        writeln!(text, "{}", line(member, 8)).unwrap();
     }
     text
 }
