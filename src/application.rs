@@ -1,6 +1,7 @@
 //! The adapters to applications, by kind: each has a folder below this file, and this file chooses among them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::action::MemberEffect;
 use crate::observed::Membership;
@@ -8,10 +9,12 @@ use crate::ports::{Canaries, Members, Outcome, PortError, Seat};
 use crate::spec::{ApplicationSpec, ClusterSpec};
 
 mod bounded;
+pub mod command;
 pub mod consul;
 mod costs;
 pub mod etcd;
 
+use command::Command;
 use consul::Consul;
 use etcd::Etcd;
 
@@ -20,13 +23,19 @@ use etcd::Etcd;
 pub struct Applications {
     consul: Consul,
     etcd: Etcd,
+    command: Command,
 }
 
 impl Applications {
+    /// Every kind of application, where programs that lie in a folder may be run, if one is named.
+    pub fn with_programs_in(folder: Option<PathBuf>) -> Self {
+        Self { command: Command::from(folder), ..Self::default() }
+    }
+
     /// Gives the port to the canaries of an application, unless its kind has none.
     pub fn canaries_of(&self, application: &ApplicationSpec) -> Option<&Self> {
         match application {
-            ApplicationSpec::Consul(_) | ApplicationSpec::Etcd(_) => Some(self),
+            ApplicationSpec::Consul(_) | ApplicationSpec::Etcd(_) | ApplicationSpec::Command(_) => Some(self),
         }
     }
 }
@@ -36,6 +45,7 @@ impl Members for Applications {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.membership().await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.membership().await,
+            ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.membership().await,
         }
     }
 
@@ -43,6 +53,7 @@ impl Members for Applications {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.change(effect).await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.change(effect).await,
+            ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.change(effect).await,
         }
     }
 }
@@ -52,6 +63,7 @@ impl Canaries for Applications {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.write_canary(key, value).await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.write_canary(key, value).await,
+            ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.write_canary(key, value).await,
         }
     }
 
@@ -59,6 +71,7 @@ impl Canaries for Applications {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.canaries().await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.canaries().await,
+            ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.canaries().await,
         }
     }
 }

@@ -22,8 +22,8 @@
 //! `tests/layers.rs`. A kind of application is a variant of `members::Members`, with a file of its own.
 //!
 //! Absent on purpose: a network between the members (they reach each other, or a few are cut off), partial pages, and other
-//! applications than Consul and etcd. Auto Scaling groups act if a spec adopts them ([`World::group`]); an instance of any other
-//! group is terminated when it stops, and that is all.
+//! applications than Consul and etcd, but for members that go by the rules of their file (`command`). Auto Scaling groups act if a
+//! spec adopts them ([`World::group`]); an instance of any other group is terminated when it stops, and that is all.
 
 // From the ground up.
 mod chance;

@@ -24,7 +24,8 @@ pub mod window;
 pub mod words;
 
 pub use application::{
-    ApplicationSpec, ConsulSpec, EtcdSpec, Lag, LeaderGoes, PruningGuard, Rules, Scheme, VersionSteps,
+    Addresses, ApplicationSpec, CommandRules, CommandSpec, ConsulSpec, EtcdSpec, Lag, LeaderGoes, Leads, Needed,
+    PruningGuard, Rules, Scheme, VersionSteps,
 };
 pub use cidr::Cidr;
 pub use ebs::{EbsSettings, RootVolumeSpec};

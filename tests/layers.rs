@@ -85,7 +85,7 @@ const PACKAGES: [(&str, &[&str]); 20] = [
     ("quick_xml", &["sim/wire"]),
     ("form_urlencoded", &["sim/wire"]),
     ("hyper*", &["endpoint"]),
-    ("rustix", &["input/file", "coordination/local", "cli/cores", "cli/signals"]),
+    ("rustix", &["input/file", "application/command/run", "coordination/local", "cli/cores", "cli/signals"]),
     ("http_body_util", &["cloud/aws/bounded", "coordination/bucket/s3", "endpoint"]),
 ];
 

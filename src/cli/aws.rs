@@ -40,6 +40,10 @@ pub struct Args {
     /// these limits; a larger fleet is seen more often with a larger share
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub aws_api_share: u32,
+    /// The folder whose programs may be run to speak to the members of clusters of the kind `command`. Without it none is,
+    /// whatever a file says: a file that is only under review must not choose what runs here
+    #[arg(long, value_name = "DIR")]
+    pub adapters: Option<PathBuf>,
 }
 
 /// A place that was named; none where the text is empty, as a pipeline leaves a variable that has no value.
@@ -126,7 +130,8 @@ mod ports {
             let claims = Claims::open(&args.place(), &credentials, clock.clone()).map_err(|error| {
                 Failure::new(error).hint("give another place with --claims, or let this one be written to")
             })?;
-            Ok(Rc::new(Self { aws, applications: Applications::default(), claims, clock }))
+            let applications = Applications::with_programs_in(args.adapters.clone());
+            Ok(Rc::new(Self { aws, applications, claims, clock }))
         }
     }
 

@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 
 /// Options that count on AWS alone, with the reason.
-const ON_AWS: [(&str, &str); 8] = [
+const ON_AWS: [(&str, &str); 9] = [
     ("claims", "which keeps the claims itself"),
     ("claims_token_file", "which keeps the claims itself"),
     ("claims_token_in_clear", "which keeps the claims itself"),
@@ -19,6 +19,7 @@ const ON_AWS: [(&str, &str); 8] = [
     ("lease", "which has one controller"),
     ("profile", "which needs no credentials"),
     ("aws_api_share", "which nobody shares"),
+    ("adapters", "which runs no program"),
 ];
 /// Options that count in a simulated world alone.
 const IN_SIMULATION: [&str; 5] = ["speed", "seed", "empty", "bad_image", "payload"];

@@ -22,6 +22,7 @@ use crate::ports::{Outcome, Seat};
 use crate::spec::ApplicationSpec;
 
 mod autopilot;
+mod command;
 mod consul;
 mod consul_http;
 mod etcd;
@@ -33,6 +34,7 @@ mod raft;
 pub use kind::Request;
 pub use raft::Process;
 
+use command::Command;
 use consul::Consul;
 use etcd::Etcd;
 use kind::Kind;
@@ -45,6 +47,8 @@ pub enum Members {
     Consul(Consul),
     /// Members of etcd.
     Etcd(Etcd),
+    /// Members that go by the rules of their file.
+    Command(Command),
 }
 
 impl Members {
@@ -53,6 +57,7 @@ impl Members {
         match application {
             ApplicationSpec::Consul(spec) => Self::Consul(Consul::of(&spec.datacenter)),
             ApplicationSpec::Etcd(_) => Self::Etcd(Etcd::default()),
+            ApplicationSpec::Command(spec) => Self::Command(Command::of(spec)),
         }
     }
 
@@ -61,6 +66,7 @@ impl Members {
         let mut anew = match self {
             Self::Consul(consul) => Self::Consul(consul.anew()),
             Self::Etcd(_) => Self::Etcd(Etcd::default()),
+            Self::Command(command) => Self::Command(command.anew()),
         };
         anew.expect(self.raft().founders);
         anew
@@ -70,6 +76,7 @@ impl Members {
         match self {
             Self::Consul(consul) => consul,
             Self::Etcd(etcd) => etcd,
+            Self::Command(command) => command,
         }
     }
 
@@ -77,6 +84,7 @@ impl Members {
         match self {
             Self::Consul(consul) => consul,
             Self::Etcd(etcd) => etcd,
+            Self::Command(command) => command,
         }
     }
 
@@ -224,7 +232,7 @@ impl Members {
     pub fn role(&self, slot: &SlotName) -> &'static str {
         let raft = self.raft();
         match raft.peers.iter().find(|(_, peer)| peer.name == *slot) {
-            Some((id, _)) if raft.leader.as_ref() == Some(id) => "leader",
+            Some((id, _)) if raft.leader.as_ref() == Some(id) && self.kind().shows_leader() => "leader",
             Some((_, peer)) if peer.voter => "voter",
             Some(_) => "non-voter",
             None => "none",
@@ -248,6 +256,11 @@ impl Members {
     /// Says whether the members count this one among them.
     pub fn know(&self, member: &MemberId) -> bool {
         self.raft().peers.contains_key(member)
+    }
+
+    /// Tells how many of so many declared members have to be healthy.
+    pub fn needed(&self, declared: usize) -> usize {
+        self.raft().needed.of()(declared)
     }
 
     /// Tells the term in which somebody leads, or led last.

@@ -12,15 +12,17 @@ use serde::{Deserialize, Serialize};
 use super::load::meaning::Meaning;
 use crate::time::Human;
 
+mod command;
 mod consul;
 mod etcd;
 
+pub use command::{Addresses, CommandRules, CommandSpec, Leads, Needed};
 pub use consul::ConsulSpec;
 pub use etcd::EtcdSpec;
 
 /// The largest number of slots that any kind takes.
 pub(super) const MOST_SLOTS: usize = consul::SLOTS.most;
-const _: () = assert!(MOST_SLOTS >= etcd::SLOTS.most);
+const _: () = assert!(MOST_SLOTS >= etcd::SLOTS.most && MOST_SLOTS >= command::MOST);
 
 /// The application on the instances: exactly one kind.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -33,6 +35,9 @@ pub struct Written {
     /// Members of etcd.
     #[schemars(required)]
     pub etcd: Option<etcd::Written>,
+    /// Members of any other application, which a program of yours speaks to.
+    #[schemars(required)]
+    pub command: Option<command::Written>,
 }
 
 /// Makes a schema of kinds ask for one of them, and for no second.
@@ -50,6 +55,8 @@ pub enum ApplicationSpec {
     Consul(ConsulSpec),
     /// Members of etcd.
     Etcd(EtcdSpec),
+    /// Members of any other application, which a user's program speaks to.
+    Command(CommandSpec),
 }
 
 /// The scheme of an HTTP address.
@@ -63,9 +70,10 @@ pub enum Scheme {
 /// The numbers of slots that make sense with a kind of application.
 #[derive(Clone, Copy, Debug)]
 pub struct SlotLimits {
-    /// The number of members that have to be healthy, of a declared number. A number that tolerates no more failures than the one
-    /// below it is warned about.
+    /// The number of members that have to be healthy, of a declared number.
     pub needed: fn(usize) -> usize,
+    /// More members tolerate more failures. A number that tolerates no more than the one below it is warned about.
+    pub more_tolerate_more: bool,
     /// The largest number.
     pub most: usize,
     /// The hint for a person who declares more.
@@ -164,21 +172,23 @@ impl fmt::Display for Lag {
 impl Written {
     /// Says which kind is meant and how. A file that has no kind, or several, was reported for its shape.
     pub(super) fn meant(&self, meaning: &mut Meaning<'_, '_>) -> Option<ApplicationSpec> {
-        let Self { consul, etcd } = self;
-        match (consul, etcd) {
-            (Some(consul), _) => consul.meant(meaning).map(ApplicationSpec::Consul),
-            (None, Some(etcd)) => etcd.meant(meaning).map(ApplicationSpec::Etcd),
-            (None, None) => None,
+        let Self { consul, etcd, command } = self;
+        match (consul, etcd, command) {
+            (Some(consul), ..) => consul.meant(meaning).map(ApplicationSpec::Consul),
+            (None, Some(etcd), _) => etcd.meant(meaning).map(ApplicationSpec::Etcd),
+            (None, None, Some(command)) => command.meant(meaning).map(ApplicationSpec::Command),
+            (None, None, None) => None,
         }
     }
 
     /// Says how many slots make sense, if a kind is written.
     pub(super) fn slots(&self) -> Option<SlotLimits> {
-        let Self { consul, etcd } = self;
-        match (consul, etcd) {
-            (Some(_), _) => Some(consul::SLOTS),
-            (None, Some(_)) => Some(etcd::SLOTS),
-            (None, None) => None,
+        let Self { consul, etcd, command } = self;
+        match (consul, etcd, command) {
+            (Some(_), ..) => Some(consul::SLOTS),
+            (None, Some(_), _) => Some(etcd::SLOTS),
+            (None, None, Some(command)) => Some(command.slots()),
+            (None, None, None) => None,
         }
     }
 }
@@ -188,7 +198,7 @@ impl ApplicationSpec {
     pub fn consul(&self) -> Option<&ConsulSpec> {
         match self {
             Self::Consul(consul) => Some(consul),
-            Self::Etcd(_) => None,
+            Self::Etcd(_) | Self::Command(_) => None,
         }
     }
 
@@ -196,23 +206,32 @@ impl ApplicationSpec {
     pub fn consul_mut(&mut self) -> Option<&mut ConsulSpec> {
         match self {
             Self::Consul(consul) => Some(consul),
-            Self::Etcd(_) => None,
+            Self::Etcd(_) | Self::Command(_) => None,
         }
     }
 
     /// Gives the fields of etcd members to be changed, if the application is of that kind.
     pub fn etcd_mut(&mut self) -> Option<&mut EtcdSpec> {
         match self {
-            Self::Consul(_) => None,
+            Self::Consul(_) | Self::Command(_) => None,
             Self::Etcd(etcd) => Some(etcd),
         }
     }
 
-    /// Says how the members are asked: the scheme of their HTTP API, and its port.
-    pub fn asked_over(&self) -> (Scheme, u16) {
+    /// Gives the fields of a program's members to be changed, if the application is of that kind.
+    pub fn command_mut(&mut self) -> Option<&mut CommandSpec> {
         match self {
-            Self::Consul(consul) => (consul.scheme, consul.port),
-            Self::Etcd(etcd) => (etcd.scheme, etcd.port),
+            Self::Consul(_) | Self::Etcd(_) => None,
+            Self::Command(command) => Some(command),
+        }
+    }
+
+    /// Says how the members are asked: the scheme of their HTTP API, and its port; none where a program asks them in its own way.
+    pub fn asked_over(&self) -> Option<(Scheme, u16)> {
+        match self {
+            Self::Consul(consul) => Some((consul.scheme, consul.port)),
+            Self::Etcd(etcd) => Some((etcd.scheme, etcd.port)),
+            Self::Command(_) => None,
         }
     }
 
@@ -221,6 +240,7 @@ impl ApplicationSpec {
         match self {
             Self::Consul(_) => "consul",
             Self::Etcd(_) => "etcd",
+            Self::Command(_) => "command",
         }
     }
 
@@ -229,6 +249,7 @@ impl ApplicationSpec {
         match self {
             Self::Consul(consul) => Self::Consul(ConsulSpec { version: None, ..consul.clone() }),
             Self::Etcd(etcd) => Self::Etcd(EtcdSpec { version: None, ..etcd.clone() }),
+            Self::Command(command) => Self::Command(CommandSpec { version: None, ..command.clone() }),
         }
     }
 
@@ -237,6 +258,7 @@ impl ApplicationSpec {
         match self {
             Self::Consul(consul) => consul.rules(),
             Self::Etcd(etcd) => etcd.rules(),
+            Self::Command(command) => command.rules(),
         }
     }
 }

@@ -32,6 +32,7 @@ pub mod edit;
 mod addresses;
 mod ebs;
 mod instance;
+mod program;
 mod rollout;
 mod slots;
 mod tags;

@@ -1,6 +1,6 @@
 //! Settings that are written as one of a few words: one table for the schema, which offers them, and for the reader.
 
-use super::{Approval, OnFailure, Rehearsal, Strategy, WindowKind};
+use super::{Addresses, Approval, Leads, Needed, OnFailure, Rehearsal, Strategy, WindowKind};
 
 /// A setting that is written as one word.
 pub trait Word: Copy + 'static {
@@ -39,6 +39,20 @@ impl Word for WindowKind {
     const WORDS: &'static [(&'static str, Self)] = &[("allow", Self::Allow), ("deny", Self::Deny)];
 }
 
+impl Word for Needed {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("quorum", Self::Quorum), ("one", Self::One), ("all-but-one", Self::AllButOne)];
+}
+
+impl Word for Leads {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("last", Self::Last), ("first", Self::First), ("none", Self::None)];
+}
+
+impl Word for Addresses {
+    const WORDS: &'static [(&'static str, Self)] = &[("fixed", Self::Fixed), ("any", Self::Any)];
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Serialize;
@@ -59,6 +73,9 @@ mod tests {
         written_as_read::<Approval>();
         written_as_read::<Rehearsal>();
         written_as_read::<WindowKind>();
+        written_as_read::<Needed>();
+        written_as_read::<Leads>();
+        written_as_read::<Addresses>();
     }
 
     #[test]

@@ -99,8 +99,9 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("members/consul_http", &["time", "words", "members/raft", "members/kind", "members/autopilot", "members/consul"]),
     ("members/etcd",      &["time", "words", "members/raft", "members/kind"]),
     ("members/etcd_http", &["members/raft", "members/kind", "members/etcd"]),
+    ("members/command",   &["time", "words", "content", "members/raft", "members/kind"]),
     ("members",           &["time", "words", "content", "members/raft", "members/kind", "members/gossip", "members/autopilot",
-                            "members/consul", "members/consul_http", "members/etcd", "members/etcd_http"]),
+                            "members/consul", "members/consul_http", "members/etcd", "members/etcd_http", "members/command"]),
     // the other rooms
     ("claims",            &["time", "words"]),
     ("guest",             &["words", "content"]),

@@ -1,9 +1,10 @@
-//! The simulated world behaves as EC2, Consul and etcd do, and notices when a safety rule is broken.
+//! The simulated world behaves as EC2, Consul and etcd do, and as files say of other members, and notices when a safety rule is broken.
 #![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 mod addresses;
 mod canaries;
 mod careful;
+mod command;
 mod ec2;
 mod etcd;
 mod faults;

@@ -10,8 +10,8 @@ use hermitcrab::ids::{Attempt, ClusterName, ImageId, InstanceId, MemberId, Owner
 use hermitcrab::observed::{Claim, CloudView, Health, Instance, InstanceState, Membership, Purpose, Volume};
 use hermitcrab::ports::{Canaries, Clock, Cloud, Decision, Members, Outcome, PortError, Seat, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
-use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
+use hermitcrab::spec::{ClusterSpec, CommandSpec};
 use hermitcrab::time::Timestamp;
 
 /// A decision that is not looked at for its age.
@@ -70,6 +70,16 @@ impl Harness {
         spec.image = ImageId::from(OLD);
         spec.slots.iter_mut().for_each(|slot| slot.address = None);
         Self::settle(World::new(7, FaultLevel::None), version, spec)
+    }
+
+    /// Settled members that a program speaks to, by changed rules.
+    pub fn of_command(slots: usize, change: impl FnOnce(&mut CommandSpec)) -> Self {
+        let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/command.yaml"));
+        let mut spec = load(&[file]).specs().next().unwrap().1.clone();
+        spec.image = ImageId::from(OLD);
+        spec.slots.truncate(slots);
+        change(spec.application.command_mut().unwrap());
+        Self::settle(World::new(7, FaultLevel::None), "7.0.5", spec)
     }
 
     fn settle(world: World, version: &str, spec: ClusterSpec) -> Self {

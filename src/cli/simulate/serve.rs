@@ -59,7 +59,8 @@ pub(super) fn run(served: &Served, out: &mut Output) -> Result<Exit, Failure> {
         if let Some(account) = desired.specs.iter().find_map(|spec| spec.account.as_deref()) {
             wire = wire.of_account(account);
         }
-        let ports = desired.specs.iter().map(|spec| (spec.name.clone(), spec.application.asked_over().1)).collect();
+        let port = |spec: &ClusterSpec| Some((spec.name.clone(), spec.application.asked_over()?.1));
+        let ports = desired.specs.iter().filter_map(port).collect();
         let endpoint =
             Endpoint::bind(served.address, wire, clock, ports).await.map_err(|error| taken(served, error))?;
         let address = endpoint.address()?;
@@ -96,10 +97,17 @@ impl Served<'_> {
     }
 }
 
-/// Refuses a cluster whose members are to be asked over TLS: nobody here has the key of their certificates.
+/// Refuses a cluster whose members are to be asked over TLS, because nobody here has the key of their certificates, or by a
+/// program, because nobody knows what that would ask for.
 fn can_be_served(spec: &ClusterSpec) -> Result<(), Failure> {
-    if spec.application.asked_over().0 == Scheme::Http {
-        return Ok(());
+    match spec.application.asked_over() {
+        Some((Scheme::Http, _)) => return Ok(()),
+        Some((Scheme::Https, _)) => {}
+        None => {
+            let failure =
+                format!("the members of {} are asked by a program, and no simulated one answers it", spec.name);
+            return Err(Failure::new(failure).hint("simulate this file without `--serve`"));
+        }
     }
     let failure =
         Failure::new(format!("the members of {} would have to answer over TLS, which no simulated one can", spec.name));

@@ -6,7 +6,6 @@ use crate::action::{CloudEffect, GroupEffect};
 use crate::ids::InstanceId;
 use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState};
 use crate::sim::time::Millis;
-use crate::spec::quorum;
 
 /// A change that is younger than this when a call is sent may not have been known to its sender.
 const UNAVOIDABLE_RACE: Millis = 15_000;
@@ -71,7 +70,7 @@ impl Call<'_> {
     }
 }
 
-/// Allows to stop a healthy voter only if the others of the declared number are a quorum.
+/// Allows to stop a healthy voter only if the others of the declared number are enough: a quorum, for most kinds.
 fn stop_keeps_quorum(call: &Call) -> Option<String> {
     let CloudEffect::Stop { instance } = call.effect else { return None };
     let slot = &call.instance()?.slot;
@@ -85,8 +84,7 @@ fn stop_keeps_quorum(call: &Call) -> Option<String> {
     let others = call.facts.declared.iter().filter(|other| *other != slot);
     let others = others.filter_map(|other| call.facts.slots.get(other));
     let others = others.filter(|other| other.was_up && (other.up || call.is_race(other.since))).count();
-    let needed = quorum(call.facts.declared.len());
-    (others < needed).then(|| format!("{instance} of {slot} was stopped with {others} other healthy voters"))
+    (others < call.facts.needed).then(|| format!("{instance} of {slot} was stopped with {others} other healthy voters"))
 }
 
 /// Allows to stop a member that leads only if it has begun to lead so lately that the sender could not know.

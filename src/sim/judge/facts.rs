@@ -13,6 +13,8 @@ pub struct Facts {
     pub cluster: ClusterName,
     /// The slots that the spec declares.
     pub declared: BTreeSet<SlotName>,
+    /// The number of them that have to be healthy.
+    pub needed: usize,
     /// The moment since which it declares just these.
     pub declared_since: Millis,
     /// The request that had the call's client token before.

@@ -85,6 +85,11 @@ pub(super) trait Kind {
     /// Says whether leadership can be handed over.
     fn can_transfer(&self) -> bool;
 
+    /// Says whether a member leads that others can tell from the rest.
+    fn shows_leader(&self) -> bool {
+        true
+    }
+
     /// Sets down to how many the members may remove dead ones. A kind that never does has nothing to set.
     fn set_least(&mut self, _least: usize) {}
 

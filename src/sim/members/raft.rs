@@ -13,7 +13,7 @@ use crate::ports::{ErrorKind, Outcome};
 use crate::sim::content::{Canaries, Log};
 use crate::sim::time::Millis;
 use crate::sim::words::{Payload, Refusal, changed};
-use crate::spec::quorum;
+use crate::spec::Needed;
 
 /// A client writes an entry this often while it can.
 const WRITE_EVERY: Millis = 200;
@@ -25,6 +25,9 @@ const LONG_LOG: u64 = 12_000;
 pub(super) struct Raft {
     /// The number of members that found the cluster together.
     pub founders: usize,
+    /// The share of the voters that must agree.
+    #[serde(default)]
+    pub needed: Needed,
     /// The cluster was founded.
     pub formed: bool,
     /// The configuration: everybody whom the members count among them.
@@ -88,6 +91,13 @@ impl Process {
     }
 }
 
+impl Raft {
+    /// Nobody yet, of a kind in which that share of the voters must agree.
+    pub fn with(needed: Needed) -> Self {
+        Self { needed, ..Self::default() }
+    }
+}
+
 // The log.
 impl Raft {
     /// Tells the length of the log.
@@ -136,7 +146,7 @@ impl Raft {
     pub fn write_canary(&mut self, key: &str, value: &str, well: &[MemberId]) -> Result<(), Refusal> {
         let written = self.leading().ok_or_else(no_leader)?.canaries.with(key, value);
         let voting = well.iter().filter(|id| self.peers.get(id).is_some_and(|peer| peer.voter)).count();
-        if voting < quorum(self.voters()) {
+        if voting < self.needed.of()(self.voters()) {
             return Err(Refusal::new(ErrorKind::Unreachable, "too few healthy voters to commit a write"));
         }
         for id in self.leader.iter().chain(well) {
@@ -204,7 +214,7 @@ impl Raft {
             return false;
         }
         let electorate = self.electorate();
-        let has_quorum = electorate.len() >= quorum(self.voters());
+        let has_quorum = electorate.len() >= self.needed.of()(self.voters());
         let leads = self.leader.as_ref().is_some_and(|leader| electorate.contains(&leader));
         if leads && has_quorum {
             return false;

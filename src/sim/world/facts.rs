@@ -27,6 +27,7 @@ impl State {
             machines.map(|(id, machine)| (id.clone(), instance_facts(machine, holdings.instances.contains(id))));
         Some(Facts {
             cluster: name.clone(),
+            needed: cluster.members.needed(cluster.slot_names().len()),
             declared: cluster.slot_names(),
             declared_since: cluster.declared_since,
             earlier: effect

@@ -13,6 +13,7 @@ use crate::spec::raw::Text;
 /// The numbers of Consul servers that make sense.
 pub(super) const SLOTS: SlotLimits = SlotLimits {
     needed: quorum,
+    more_tolerate_more: true,
     most: 9,
     why_no_more: "each further voter makes every write slower; add non-voting members outside of this cluster instead",
     why_addresses: None,

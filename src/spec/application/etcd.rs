@@ -13,6 +13,7 @@ use crate::spec::raw::Text;
 /// The numbers of etcd members that make sense.
 pub(super) const SLOTS: SlotLimits = SlotLimits {
     needed: quorum,
+    more_tolerate_more: true,
     most: 7,
     why_no_more: "etcd advises against more than seven: each further voter makes every write slower",
     why_addresses: Some(

@@ -74,7 +74,7 @@ impl Meaning<'_, '_> {
         }
         let (fewer, more) = (count - 1, count + 1);
         let tolerance = tolerated(count, limits);
-        if fewer > 0 && tolerated(fewer, limits) >= tolerance {
+        if limits.more_tolerate_more && fewer > 0 && tolerated(fewer, limits) >= tolerance {
             self.report
                 .warning(self.at(), format!("{count} slots tolerate no more failures than {fewer}"))
                 .label(format!("{count} members tolerate {tolerance} failed"))
@@ -114,13 +114,17 @@ impl Meaning<'_, '_> {
         }
     }
 
-    /// Warns where the loss of one zone would cost the quorum although the slots could be spread.
+    /// Warns where the loss of one zone would cost the quorum although the slots could be spread. Where only one member may
+    /// fail, no spread helps.
     fn spread(&mut self, raw: &[raw::Slot], limits: &SlotLimits) {
         let mut zones: BTreeMap<&str, Vec<&Spanned>> = BTreeMap::new();
         for zone in raw.iter().filter_map(|slot| slot.zone.as_ref()) {
             zones.entry(&zone.value).or_default().push(zone);
         }
         let tolerance = tolerated(raw.len(), limits);
+        if !limits.more_tolerate_more {
+            return;
+        }
         for (zone, slots) in zones.into_iter().filter(|(_, slots)| slots.len() > tolerance.max(1)) {
             self.report
                 .warning(bytes(slots[1]), format!("{} of {} slots are in zone `{zone}`", slots.len(), raw.len()))
