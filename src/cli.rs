@@ -38,6 +38,7 @@ pub mod retry;
 pub mod run;
 pub mod simulate;
 
+pub mod adapter;
 pub mod adopt;
 pub mod doctor;
 pub mod iam_policy;
@@ -128,6 +129,7 @@ enum Command {
     Doctor(doctor::Args),
     Adopt(adopt::Args),
     IamPolicy(iam_policy::Args),
+    Adapter(adapter::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -187,6 +189,7 @@ impl Command {
             Self::Doctor(args) => doctor::run(args, out),
             Self::Adopt(args) => adopt::run(args, out),
             Self::IamPolicy(args) => iam_policy::run(args, out),
+            Self::Adapter(args) => adapter::run(args, out),
             Self::Completions(args) => completions::run(args, out),
             Self::Man(args) => man::run(args, out),
         }

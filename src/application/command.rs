@@ -24,6 +24,7 @@ use crate::observed::{Health, Membership};
 use crate::ports::{ErrorKind, Outcome, PortError, Seat, canary_key};
 use crate::spec::{ClusterSpec, CommandSpec};
 
+pub mod conformance;
 mod program;
 mod read;
 mod run;

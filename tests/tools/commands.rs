@@ -65,6 +65,7 @@ pub fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
     add(1, "destroy FILE --cloud simulated --confirm consul-prod");
     add(0, "run desired-state/prod --cloud simulated --once --speed 1000");
     add(0, "schema");
+    add(0, "adapter schema answer");
     add(0, "completions bash");
     add(0, "man");
     add(0, "--help");
