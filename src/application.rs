@@ -32,11 +32,9 @@ impl Applications {
         Self { command: Command::from(folder), ..Self::default() }
     }
 
-    /// Gives the port to the canaries of an application, unless its kind has none.
+    /// Gives the port to the canaries of an application, unless it keeps none.
     pub fn canaries_of(&self, application: &ApplicationSpec) -> Option<&Self> {
-        match application {
-            ApplicationSpec::Consul(_) | ApplicationSpec::Etcd(_) | ApplicationSpec::Command(_) => Some(self),
-        }
+        application.keeps_canaries().then_some(self)
     }
 }
 

@@ -134,8 +134,8 @@ impl Canaries for World {
 impl OutsideWithCanaries for World {
     type Canaries = Self;
 
-    fn canaries_of(&self, _: &ApplicationSpec) -> Option<&Self> {
-        Some(self)
+    fn canaries_of(&self, application: &ApplicationSpec) -> Option<&Self> {
+        application.keeps_canaries().then_some(self)
     }
 }
 

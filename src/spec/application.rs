@@ -244,6 +244,14 @@ impl ApplicationSpec {
         }
     }
 
+    /// Says whether canary data can be written into the application and read back.
+    pub fn keeps_canaries(&self) -> bool {
+        match self {
+            Self::Consul(_) | Self::Etcd(_) => true,
+            Self::Command(command) => command.canaries,
+        }
+    }
+
     /// Gives the same application, whatever version its members report.
     pub fn of_any_version(&self) -> Self {
         match self {

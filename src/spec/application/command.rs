@@ -46,6 +46,10 @@ pub struct Written {
     /// The rules of this kind of application. The program's answer to `describe` must say the same.
     #[schemars(required)]
     pub rules: Option<WrittenRules>,
+    /// The program writes canary data and reads them, so that a rehearsal can tell whether any were lost.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = false))]
+    pub canaries: Text,
     /// The version that a member on the desired image must report, e.g. `7.0.5`.
     #[serde(default)]
     #[schemars(with = "String")]
@@ -112,6 +116,8 @@ pub struct CommandSpec {
     pub files: BTreeMap<String, String>,
     /// The rules that the file states.
     pub rules: CommandRules,
+    /// The program writes canary data, and reads them.
+    pub canaries: bool,
     /// The version that a member on the desired image must report.
     pub version: Option<String>,
 }
@@ -195,7 +201,16 @@ impl Written {
         if self.version.is_some() {
             version.as_ref()?;
         }
-        Some(CommandSpec { program: program?, args: args?, timeout: timeout?, files: files?, rules: rules?, version })
+        let canaries = boolean(&self.canaries, false);
+        Some(CommandSpec {
+            program: program?,
+            args: args?,
+            timeout: timeout?,
+            files: files?,
+            rules: rules?,
+            canaries,
+            version,
+        })
     }
 
     /// Says how many slots make sense with these rules. Where a word of them is not known, a quorum is assumed.
