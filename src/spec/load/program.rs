@@ -19,7 +19,7 @@ impl Meaning<'_, '_> {
     /// Gives the path of a program as seen from where the controller runs.
     pub(in crate::spec) fn program(&mut self, text: &Text) -> Option<String> {
         let written = text.as_ref()?;
-        if written.value.ends_with('/') || written.value.contains('\0') {
+        if written.value.ends_with('/') {
             self.report
                 .error(bytes(written), format!("`{}` is no path of a program", written.value.escape_debug()))
                 .hint("name the file itself, relative to this one, e.g. `../../adapters/mongodb`");
@@ -36,13 +36,13 @@ impl Meaning<'_, '_> {
                 .hint(format!("a program has at most {MOST}; put the rest in a file"));
             return None;
         }
-        let fits = |text: &str| text.len() <= LONGEST_ARGUMENT && !text.contains('\0');
+        let fits = |text: &str| text.len() <= LONGEST_ARGUMENT;
         let read = |argument: &Spanned| {
             self.valid(
                 &Some(argument.clone()),
                 fits,
-                |_| "this is no argument of a program".to_owned(),
-                |_| format!("an argument has at most {LONGEST_ARGUMENT} bytes, and no NUL"),
+                |text| format!("an argument of {} bytes", text.len()),
+                |_| format!("one has at most {LONGEST_ARGUMENT}; put the rest in a file"),
             )
         };
         written.iter().map(read).collect::<Vec<_>>().into_iter().collect()
@@ -102,7 +102,7 @@ impl Meaning<'_, '_> {
         }
         let [least, most] = [*within.start(), *within.end()].map(|bound| Human(Duration::from_secs(bound)));
         self.report
-            .error(bytes(written), format!("`{}` is no {field}", written.value))
+            .error(bytes(written), format!("`{}` is out of bounds for `{field}`", written.value))
             .hint(format!("write one from {least} to {most}"));
         None
     }
