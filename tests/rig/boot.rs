@@ -37,7 +37,7 @@ impl Image {
     pub async fn install(servers: &Servers, metadata: String, dir: &Path) -> Self {
         let root = dir.join("image");
         let mut install = process::command("bash");
-        install.arg(format!("{TREE}/images/{}/common/install.sh", servers.kind.name()));
+        install.arg(format!("{TREE}/{}", servers.kind.image())).env("KIND", servers.kind.name());
         install.env("DESTDIR", &root).env("GUEST", format!("{TREE}/images/guest"));
         let output = install.output().await.unwrap();
         assert!(output.status.success(), "the image: {}", String::from_utf8_lossy(&output.stderr));

@@ -136,7 +136,7 @@ impl Rig {
         let members: Vec<String> = self.slots.iter().filter_map(member).collect();
         let mut text = self.kind.desired_state().replace("SLOTS\n", &slots);
         text = text.replace("IMAGE", image).replace("VERSION", &self.version_of(image));
-        text = text.replace("SECURITY_GROUP", &self.security_group);
+        text = text.replace("SECURITY_GROUP", &self.security_group).replace("TREE", env!("CARGO_MANIFEST_DIR"));
         text = text.replace("COUNT", &self.slots.len().to_string()).replace("MEMBERS", &members.join(" "));
         for (from, to) in changes {
             assert!(text.contains(from), "the desired state has no `{from}`");

@@ -50,6 +50,7 @@ impl Rig {
             .arg("--claims")
             .arg(self.dir.join("claims"))
             .args(arguments)
+            .args(["--adapters", concat!(env!("CARGO_MANIFEST_DIR"), "/adapters")])
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .env("HOME", &self.dir)

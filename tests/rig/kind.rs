@@ -9,13 +9,16 @@ use crate::boot::Image;
 use crate::history::Fate;
 use crate::servers::Program;
 use crate::world::Guest;
-use crate::{consul, etcd};
+use crate::{consul, etcd, rabbitmq, redis};
 
 /// A kind of application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Consul,
     Etcd,
+    /// Spoken to by a program of `adapters/`, as the next one.
+    RabbitMq,
+    Redis,
 }
 
 impl Kind {
@@ -24,6 +27,17 @@ impl Kind {
         match self {
             Self::Consul => "consul",
             Self::Etcd => "etcd",
+            Self::RabbitMq => "rabbitmq",
+            Self::Redis => "redis",
+        }
+    }
+
+    /// The script that puts the files of its image in their places.
+    pub fn image(self) -> &'static str {
+        match self {
+            Self::Consul => "images/consul/common/install.sh",
+            Self::Etcd => "images/etcd/common/install.sh",
+            Self::RabbitMq | Self::Redis => "tests/rig/install.sh",
         }
     }
 
@@ -32,6 +46,17 @@ impl Kind {
         match self {
             Self::Consul => ["consul", "consul"],
             Self::Etcd => ["etcd-3.4", "etcd-3.5"],
+            Self::RabbitMq => ["rabbitmq", "rabbitmq"],
+            Self::Redis => ["redis", "redis"],
+        }
+    }
+
+    /// The arguments with which its program says its version.
+    pub fn version(self) -> &'static [&'static str] {
+        match self {
+            Self::Consul | Self::Etcd => &["--version"],
+            Self::RabbitMq => &["rabbitmq-version"],
+            Self::Redis => &["redis-server", "--version"],
         }
     }
 
@@ -40,6 +65,8 @@ impl Kind {
         match self {
             Self::Consul => consul::CLUSTER,
             Self::Etcd => etcd::CLUSTER,
+            Self::RabbitMq => rabbitmq::CLUSTER,
+            Self::Redis => redis::CLUSTER,
         }
     }
 
@@ -48,6 +75,8 @@ impl Kind {
         match self {
             Self::Consul => include_str!("consul.yaml"),
             Self::Etcd => include_str!("etcd.yaml"),
+            Self::RabbitMq => include_str!("rabbitmq.yaml"),
+            Self::Redis => include_str!("redis.yaml"),
         }
     }
 
@@ -56,6 +85,8 @@ impl Kind {
         match self {
             Self::Consul => consul::settings(own),
             Self::Etcd => etcd::settings(own),
+            Self::RabbitMq => rabbitmq::settings(own),
+            Self::Redis => redis::settings(own),
         }
     }
 
@@ -65,22 +96,27 @@ impl Kind {
         match self {
             Self::Consul => consul::server(image, program, guest, own, peers),
             Self::Etcd => etcd::server(image, program, guest, own),
+            Self::RabbitMq => image.server(program, own),
+            Self::Redis => redis::server(program, own),
         }
     }
 
-    /// The words with which a server says that it has come to lead.
-    pub fn leads(self) -> &'static str {
+    /// The words with which a server says that it has come to lead, where any does.
+    pub fn leads(self) -> Option<&'static str> {
         match self {
-            Self::Consul => "cluster leadership acquired",
-            Self::Etcd => "became leader at term",
+            Self::Consul => Some("cluster leadership acquired"),
+            Self::Etcd => Some("became leader at term"),
+            Self::RabbitMq => None,
+            Self::Redis => Some("MASTER MODE enabled"),
         }
     }
 
     /// The words with which a server says that it gives up its seat, or has lost it. It may have been killed before that was done.
-    pub fn leaves(self) -> &'static str {
+    pub fn leaves(self) -> Option<&'static str> {
         match self {
-            Self::Consul => "server starting leave",
-            Self::Etcd => "removed from the cluster",
+            Self::Consul => Some("server starting leave"),
+            Self::Etcd => Some("removed from the cluster"),
+            Self::RabbitMq | Self::Redis => None,
         }
     }
 
@@ -88,7 +124,10 @@ impl Kind {
     pub fn member(self, volume: &Path, slot: &str, seen: &[Server]) -> Option<String> {
         match self {
             Self::Consul => consul::node_id(volume),
-            Self::Etcd => seen.iter().find(|server| server.name == slot).map(|server| server.id.clone()),
+            Self::Etcd | Self::RabbitMq => {
+                seen.iter().find(|server| server.name == slot).map(|server| server.id.clone())
+            }
+            Self::Redis => redis::sentinel_id(volume),
         }
     }
 }
@@ -112,7 +151,7 @@ impl Server {
     }
 }
 
-/// A client of the servers' HTTP API, for the rig's own questions and for those who use the cluster.
+/// A client of the servers, for the rig's own questions and for those who use the cluster.
 #[derive(Clone)]
 pub struct Api {
     kind: Kind,
@@ -130,6 +169,8 @@ impl Api {
         match self.kind {
             Kind::Consul => consul::servers(&self.http, address).await,
             Kind::Etcd => etcd::servers(&self.http, address).await,
+            Kind::RabbitMq => rabbitmq::servers(&self.http, address).await,
+            Kind::Redis => redis::servers(address).await,
         }
     }
 
@@ -138,6 +179,8 @@ impl Api {
         match self.kind {
             Kind::Consul => consul::is_led(&self.http, address).await,
             Kind::Etcd => etcd::is_led(&self.http, address).await,
+            Kind::RabbitMq => rabbitmq::is_led(&self.http, address).await,
+            Kind::Redis => redis::is_led(address).await,
         }
     }
 
@@ -145,15 +188,17 @@ impl Api {
     pub async fn introduce(&self, guest: &Guest, peers: &[String]) {
         match self.kind {
             Kind::Consul => consul::introduce(&self.http, guest, peers).await,
-            Kind::Etcd => {}
+            Kind::Etcd | Kind::RabbitMq | Kind::Redis => {}
         }
     }
 
-    /// Reads a value and its version through a check of the quorum; 0 for what is not there.
+    /// Reads a value and its version through a check of the quorum; 0 for what is not there. RabbitMQ has a client of its own.
     pub async fn read(&self, address: &str, key: &str) -> Option<(u64, u64)> {
         match self.kind {
             Kind::Consul => consul::read(&self.http, address, key).await,
             Kind::Etcd => etcd::read(&self.http, address, key).await,
+            Kind::RabbitMq => None,
+            Kind::Redis => redis::read(address, key).await,
         }
     }
 
@@ -162,6 +207,8 @@ impl Api {
         let answer = match self.kind {
             Kind::Consul => consul::write(&self.http, address, key, value, over).await,
             Kind::Etcd => etcd::write(&self.http, address, key, value, over).await,
+            Kind::RabbitMq => Ok(false),
+            Kind::Redis => redis::write(address, key, value, over).await,
         };
         match answer {
             Ok(true) => Some(Fate::Acknowledged),

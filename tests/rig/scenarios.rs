@@ -13,6 +13,7 @@ use crate::report::Before;
 use crate::until;
 use crate::world::Life;
 
+mod command;
 mod crashes;
 mod etcd;
 mod faults;
@@ -35,6 +36,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
         trials.extend(interference::all(harness));
         trials.extend(rollouts::all(harness));
         trials.extend(etcd::all(harness));
+        trials.extend(command::all(harness));
         trials.extend(groups::all(harness));
         trials.extend(crashes::all(harness));
         trials.extend(faults::all(harness));

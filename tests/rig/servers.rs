@@ -36,21 +36,25 @@ impl Servers {
     /// Finds those of a kind, or says why they cannot be had.
     pub fn find(kind: Kind) -> Result<Self, String> {
         let [v1, v2] = kind.programs();
+        if kind == Kind::RabbitMq {
+            // For its client.
+            fetch(["pika"])?;
+        }
         let [moto, boot, v1, v2] = fetch(["moto", "boot", v1, v2])?;
         let (path, libraries) = boot.split_once(' ').unwrap();
         let boot = Programs { path: path.to_owned(), libraries: libraries.to_owned() };
-        Ok(Self { moto, boot, kind, programs: [Program::at(v1)?, Program::at(v2)?] })
+        Ok(Self { moto, boot, kind, programs: [Program::at(v1, kind)?, Program::at(v2, kind)?] })
     }
 }
 
 impl Program {
     /// Asks a program for its version.
-    fn at(path: String) -> Result<Self, String> {
-        let output = Command::new(&path).arg("--version").output();
+    fn at(path: String, kind: Kind) -> Result<Self, String> {
+        let output = Command::new(&path).args(kind.version()).output();
         let output = output.map_err(|error| format!("{path} cannot be run: {error}"))?;
         let said = String::from_utf8_lossy(&output.stdout);
         let is_version = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
-        let mut words = said.split_whitespace().map(|word| word.trim_start_matches('v'));
+        let mut words = said.split_whitespace().map(|word| word.trim_start_matches(['v', '=']));
         let version = words.find(is_version).ok_or_else(|| format!("{path} does not say its version: {said}"))?;
         Ok(Self { version: version.to_owned(), path })
     }

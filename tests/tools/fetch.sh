@@ -5,6 +5,8 @@
 #     moto <folder for PYTHONPATH>
 #     iam-simulate <folder for require()>
 #     boot | guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
+#     pika <folder for PYTHONPATH>
+#     rabbitmq | redis <program that runs one of theirs: `PROGRAM redis-server ...`>
 #     consul | etcd-3.4 | etcd-3.5 | packer | shellcheck | systemd-analyze <program>
 #     aws | checkov | check-jsonschema | hadolint | kubernetes-validate <program>
 #
@@ -20,6 +22,12 @@ fail() { say "$@"; exit 1; }
 fetch_moto() {
     from_pip moto-5.2.5 moto==5.2.5 flask flask-cors py-partiql-parser
     echo "moto $dir/moto-5.2.5"
+}
+
+# What speaks AMQP to RabbitMQ.
+fetch_pika() {
+    from_pip pika-1.3.2 pika==1.3.2
+    echo "pika $dir/pika-1.3.2"
 }
 
 # AWS's own list of actions, resources and keys comes with it, in iam-data.
@@ -54,6 +62,30 @@ fetch_boot() { programs_from_debian boot curl:curl; }
 fetch_guest() {
     programs_from_debian guest \
         curl:curl losetup:mount mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs shellcheck:shellcheck systemd-analyze:systemd
+}
+
+# Servers of this machine's own Debian, run from where they were unpacked.
+fetch_redis() {
+    local target="$dir/redis"
+    if [[ ! -x $target/run ]]; then
+        unpack "$target" redis-server redis-sentinel redis-tools
+        write_starter "$target" usr/bin
+    fi
+    echo "redis $target/run"
+}
+
+# Its Erlang has to be told where it is. Its own way to say its version begins a daemon that stays, so there is another.
+fetch_rabbitmq() {
+    local target="$dir/rabbitmq" version
+    if [[ ! -x $target/run ]]; then
+        unpack "$target" rabbitmq-server
+        sed -i "s,ROOTDIR=/usr/lib/erlang,ROOTDIR=$target/usr/lib/erlang," "$target/usr/lib/erlang/bin/erl"
+        version="$(basename "$target"/usr/lib/rabbitmq/lib/rabbitmq_server-*)"
+        printf '#!/bin/sh\necho "%s"\n' "${version#*-}" >"$target/usr/lib/rabbitmq/bin/rabbitmq-version"
+        chmod +x "$target/usr/lib/rabbitmq/bin/rabbitmq-version"
+        write_starter "$target" usr/lib/rabbitmq/bin usr/lib/erlang/bin
+    fi
+    echo "rabbitmq $target/run"
 }
 
 # One on PATH comes first. Else Debian's last package.
@@ -219,6 +251,18 @@ write_runner() {
     printf '#!/bin/sh\nexec env "%s=%s" "%s" "$@"\n' "$2" "$3" "$4" >"$1/run.new"
     chmod +x "$1/run.new"
     mv "$1/run.new" "$1/run"
+}
+
+# write_starter FOLDER PLACE...: starts the program that it is given, one of those in these places.
+write_starter() {
+    local target="$1" libraries places
+    shift
+    libraries="$(find "$target" -type f -name '*.so*' -printf '%h\n' | sort -u | paste -sd :)"
+    places="$(printf "$target/%s:" "$@")"
+    # shellcheck disable=SC2016 # the starter's own
+    printf '#!/bin/sh\nPATH="%s$PATH" LD_LIBRARY_PATH="%s" exec "$@"\n' "$places" "$libraries" >"$target/run.new"
+    chmod +x "$target/run.new"
+    mv "$target/run.new" "$target/run"
 }
 
 mkdir -p "$dir"
