@@ -406,10 +406,11 @@ fn validate_lists_good_files_on_stdout_and_fails_where_one_is_broken() {
     let (code, stdout, stderr) = run(&[]);
     assert_eq!((code, &*stderr), (0, ""));
     expect![[r#"
-        ok  desired-state/dev/consul.yaml      consul-dev      1 slot
-        ok  desired-state/prod/consul.yaml     consul-prod     3 slots
-        ok  desired-state/prod/etcd.yaml       etcd-prod       3 slots
-        ok  desired-state/staging/consul.yaml  consul-staging  5 slots
+        ok  desired-state/dev/consul.yaml        consul-dev        1 slot
+        ok  desired-state/prod/consul.yaml       consul-prod       3 slots
+        ok  desired-state/prod/etcd.yaml         etcd-prod         3 slots
+        ok  desired-state/staging/consul.yaml    consul-staging    5 slots
+        ok  desired-state/staging/rabbitmq.yaml  rabbitmq-staging  3 slots
     "#]]
     .assert_eq(&stdout);
     let (code, stdout, stderr) = run(&["tests/spec/good.yaml", "tests/spec/image-latest.yaml"]);
