@@ -12,8 +12,6 @@ use crate::time::Human;
 
 /// The most arguments of a program, and the most files.
 const MOST: usize = 100;
-/// The most bytes of an argument.
-const LONGEST_ARGUMENT: usize = 4_096;
 
 impl Meaning<'_, '_> {
     /// Gives the path of a program as seen from where the controller runs.
@@ -36,16 +34,7 @@ impl Meaning<'_, '_> {
                 .hint(format!("a program has at most {MOST}; put the rest in a file"));
             return None;
         }
-        let fits = |text: &str| text.len() <= LONGEST_ARGUMENT;
-        let read = |argument: &Spanned| {
-            self.valid(
-                &Some(argument.clone()),
-                fits,
-                |text| format!("an argument of {} bytes", text.len()),
-                |_| format!("one has at most {LONGEST_ARGUMENT}; put the rest in a file"),
-            )
-        };
-        written.iter().map(read).collect::<Vec<_>>().into_iter().collect()
+        Some(written.iter().map(|argument| argument.value.clone()).collect())
     }
 
     /// Reads the files that a program is told the paths of.
