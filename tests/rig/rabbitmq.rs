@@ -88,7 +88,7 @@ impl Account {
     }
 
     /// Messages that are there and were never published.
-    pub fn from_nowhere(&self) -> Vec<u64> {
+    pub fn unheard_of(&self) -> Vec<u64> {
         let known = |value: &&u64| self.confirmed.contains(value) || self.unknown.contains(value);
         self.found.iter().filter(|value| !known(value)).copied().collect()
     }

@@ -43,7 +43,7 @@ async fn rabbitmq_is_rolled(rig: Rc<Rig>) {
     assert_eq!(rig.effects(), effects_of_replacing(&rig, rig.slots.len()));
     let account = client.finish().await;
     assert_eq!(account.lost(), [0; 0], "confirmed, and not there");
-    assert_eq!(account.from_nowhere(), [0; 0], "there, and never published");
+    assert_eq!(account.unheard_of(), [0; 0], "there, and never published");
     let (confirmed, unknown) = (account.confirmed.len(), account.unknown.len());
     println!(
         "\n{}\n  messages       {confirmed} confirmed, {unknown} unknown, none lost; longest stall {:.1} s",
