@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::action::MemberEffect;
 use crate::observed::Membership;
-use crate::ports::{Canaries, Members, Outcome, PortError, Seat};
+use crate::ports::{Canaries, ErrorKind, Members, Outcome, PortError, Seat};
 use crate::spec::{ApplicationSpec, ClusterSpec};
 
 mod bounded;
@@ -13,16 +13,19 @@ pub mod command;
 pub mod consul;
 mod costs;
 pub mod etcd;
+pub mod patroni;
 
 use command::Command;
 use consul::Consul;
 use etcd::Etcd;
+use patroni::Patroni;
 
 /// Every kind of application, for any number of clusters.
 #[derive(Default)]
 pub struct Applications {
     consul: Consul,
     etcd: Etcd,
+    patroni: Patroni,
     command: Command,
 }
 
@@ -43,6 +46,7 @@ impl Members for Applications {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.membership().await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.membership().await,
+            ApplicationSpec::Patroni(how) => self.patroni.open(spec, how, seats)?.membership().await,
             ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.membership().await,
         }
     }
@@ -51,6 +55,7 @@ impl Members for Applications {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.change(effect).await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.change(effect).await,
+            ApplicationSpec::Patroni(how) => self.patroni.open(spec, how, seats)?.change(effect).await,
             ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.change(effect).await,
         }
     }
@@ -61,6 +66,7 @@ impl Canaries for Applications {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.write_canary(key, value).await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.write_canary(key, value).await,
+            ApplicationSpec::Patroni(_) => Err(none_kept(spec)),
             ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.write_canary(key, value).await,
         }
     }
@@ -69,7 +75,14 @@ impl Canaries for Applications {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.canaries().await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.canaries().await,
+            ApplicationSpec::Patroni(_) => Err(none_kept(spec)),
             ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.canaries().await,
         }
     }
+}
+
+/// The answer of a kind that keeps no canary data. [`Applications::canaries_of`] keeps others from asking.
+fn none_kept(spec: &ClusterSpec) -> PortError {
+    let doing = format!("write or read canary data of {}", spec.name);
+    PortError::new(doing, ErrorKind::Invalid, format!("`{}` keeps none", spec.application.kind()))
 }

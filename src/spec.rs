@@ -25,7 +25,7 @@ pub mod words;
 
 pub use application::{
     Addresses, ApplicationSpec, CommandRules, CommandSpec, ConsulSpec, EtcdSpec, Lag, LeaderGoes, Leads, Needed,
-    PruningGuard, Rules, Scheme, VersionSteps,
+    PatroniSpec, PruningGuard, Rules, Scheme, VersionSteps,
 };
 pub use cidr::Cidr;
 pub use ebs::{EbsSettings, RootVolumeSpec};

@@ -2,13 +2,10 @@
 //! that are sent to them.
 #![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use expect_test::expect_file;
 use hermitcrab::action::MemberEffect;
@@ -21,11 +18,13 @@ use serde_json::{Value, json};
 
 #[path = "shared/member.rs"]
 mod member;
+#[path = "http/phases.rs"]
+mod phases;
 #[path = "http/server.rs"]
 mod server;
 
 use member::line;
-use server::{Asked, Script, listen, serve};
+use phases::{Answering, Servers, folder};
 
 const STATUS: &str = "POST /v3/maintenance/status";
 const LIST: &str = "POST /v3/cluster/member/list";
@@ -39,60 +38,42 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// The answers of each member that answered, by its address and the request.
-type Servers = BTreeMap<IpAddr, BTreeMap<String, (u16, Value)>>;
-
-/// Reads `tests/etcd/<phase>.json`: what it shows, and the answers.
-fn phase(name: &str) -> (String, Servers) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/etcd/{name}.json"));
-    let file: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    let answer = |answer: &Value| (answer["status"].as_u64().unwrap() as u16, answer["body"].clone());
-    let servers = file["servers"].as_object().unwrap().iter().map(|(at, answers)| {
-        let answers = answers.as_object().unwrap().iter();
-        (at.parse().unwrap(), answers.map(|(call, found)| (call.clone(), answer(found))).collect())
-    });
-    (file["story"].as_str().unwrap().to_owned(), servers.collect())
-}
-
 fn at(nth: u8) -> IpAddr {
     IpAddr::from([127, 77, 0, nth])
 }
 
-/// Members that answer from now on, and note what they were asked.
+/// Reads a phase of etcd's.
+fn phase(name: &str) -> (String, Servers) {
+    phases::phase("etcd", name)
+}
+
+/// Members that answer from now on, and the cluster that they are of.
 struct Running {
     spec: ClusterSpec,
     seats: Vec<Seat>,
-    scripts: BTreeMap<IpAddr, Script>,
-    asked: Asked,
+    answering: Answering,
     applications: Applications,
 }
 
 impl Running {
     /// Three slots, `etcd-a` to `etcd-c`, with the addresses 127.77.0.1 to 3, of members that speak plain HTTP.
     async fn of(servers: &Servers) -> Self {
-        let addresses: Vec<IpAddr> = servers.keys().copied().collect();
-        let (port, listeners) = listen(&addresses).await;
-        let (asked, mut scripts) = (Asked::default(), BTreeMap::new());
-        for ((address, answers), listener) in servers.iter().zip(listeners) {
-            let script: Script = Arc::new(Mutex::new(answers.clone()));
-            scripts.insert(*address, script.clone());
-            tokio::spawn(serve(listener, script, asked.clone()));
-        }
+        let answering = Answering::of(servers).await;
         let loaded = hermitcrab::spec::load::load(&["desired-state/prod/etcd.yaml".into()]);
         let mut spec = loaded.specs().next().unwrap().1.clone();
         for (nth, slot) in spec.slots.iter_mut().enumerate() {
             slot.address = Some(Ipv4Addr::new(127, 77, 0, nth as u8 + 1));
         }
         let etcd = spec.application.etcd_mut().unwrap();
-        let plain = EtcdSpec { port, scheme: Scheme::Http, ca_file: None, ..etcd.clone() };
+        let plain = EtcdSpec { port: answering.port, scheme: Scheme::Http, ca_file: None, ..etcd.clone() };
         *etcd = EtcdSpec { client_cert_file: None, client_key_file: None, ..plain };
         let seat = |address: &IpAddr| Seat {
             slot: spec.slots[0].name.clone(),
             instance: InstanceId::from(format!("i-{address}")),
             address: *address,
         };
-        let seats = addresses.iter().map(seat).collect();
-        Self { spec, seats, scripts, asked, applications: Applications::default() }
+        let seats = answering.addresses.iter().map(seat).collect();
+        Self { spec, seats, answering, applications: Applications::default() }
     }
 
     async fn membership(&self) -> Result<Membership, PortError> {
@@ -106,14 +87,12 @@ impl Running {
 
     /// Sets an answer of one member.
     fn script(&self, nth: u8, call: &str, status: u16, body: Value) {
-        self.scripts[&at(nth)].lock().unwrap().insert(call.to_owned(), (status, body));
+        self.answering.script(at(nth), call, status, body);
     }
 
     /// The bodies of the requests of one kind so far, with the member that was asked.
     fn asked(&self, call: &str) -> Vec<(IpAddr, String)> {
-        let asked = self.asked.lock().unwrap();
-        let of_kind = asked.iter().filter(|(_, found, ..)| found.split('?').next() == Some(call));
-        of_kind.map(|(at, _, _, body)| (*at, body.clone())).collect()
+        self.answering.asked(call)
     }
 }
 
@@ -138,19 +117,12 @@ fn reading(servers: &Servers) -> Membership {
 /// Each recording `tests/etcd/<phase>.json` comes to what `tests/etcd/<phase>.txt` says.
 #[test]
 fn every_recorded_phase_comes_to_its_membership() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/etcd");
-    let mut phases = BTreeSet::new();
-    for entry in fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            phases.insert(path.file_stem().unwrap().to_str().unwrap().to_owned());
-        }
-    }
+    let phases = phases::phases("etcd");
     assert!(phases.len() >= 12, "{phases:?}");
     for name in phases {
         let (story, servers) = phase(&name);
         let text = format!("# {story}\n{}", told(&reading(&servers)));
-        expect_file![folder.join(format!("{name}.txt"))].assert_eq(&text);
+        expect_file![folder("etcd").join(format!("{name}.txt"))].assert_eq(&text);
     }
 }
 

@@ -66,6 +66,8 @@ const MESSAGES: &[&str] = &[
     "is no port",
     "leave out the `v`",
     "give it as members report it",
+    "is no version of PostgreSQL",
+    "is no scope of Patroni's",
     "is no Consul datacenter",
     "is no domain",
     "the token would be sent over plain HTTP",
@@ -408,6 +410,7 @@ fn validate_lists_good_files_on_stdout_and_fails_where_one_is_broken() {
         ok  desired-state/dev/consul.yaml        consul-dev        1 slot
         ok  desired-state/prod/consul.yaml       consul-prod       3 slots
         ok  desired-state/prod/etcd.yaml         etcd-prod         3 slots
+        ok  desired-state/prod/postgresql.yaml   postgresql-prod   3 slots
         ok  desired-state/staging/consul.yaml    consul-staging    5 slots
         ok  desired-state/staging/rabbitmq.yaml  rabbitmq-staging  3 slots
     "#]]

@@ -228,6 +228,7 @@ mod tests {
             members,
             leader,
             can_transfer,
+            heirs: None,
             pruning: Pruning::Never,
             agreed_version: None,
             blockers: Vec::new(),

@@ -1,5 +1,6 @@
 //! The members of the application, as they describe each other.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -19,6 +20,9 @@ pub struct Membership {
     pub leader: Option<MemberId>,
     /// The members offer to move leadership on request.
     pub can_transfer: bool,
+    /// The members that may be handed leadership; none where every member that counts may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heirs: Option<BTreeSet<MemberId>>,
     pub pruning: Pruning,
     /// The version whose features all members have agreed to use, e.g. `3.4.0`, which is the oldest of theirs; none if the
     /// application agrees on none.

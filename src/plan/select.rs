@@ -77,7 +77,9 @@ pub fn begin(look: &Look<'_>) -> Plan {
 /// image if there is one, so that leadership moves only once in a rollout. A leader brings its successor up to date before
 /// it hands over, so one that is behind will do where no other is there.
 pub fn successor<'a>(look: &Look<'a>, leaving: &SlotLook<'a>) -> Option<&'a Member> {
-    let others = look.others(leaving).filter(|slot| slot.counts_as_healthy());
+    let heirs = look.membership.and_then(|membership| membership.heirs.as_ref());
+    let may_lead = |member: &Member| heirs.is_none_or(|heirs| heirs.contains(&member.id));
+    let others = look.others(leaving).filter(|slot| slot.counts_as_healthy() && slot.member.is_some_and(may_lead));
     let is_caught_up = |member: &Member| member.lag.is_some_and(|lag| !lag.exceeds(&look.rules.lag_limit));
     let disadvantages = |slot: &&SlotLook<'a>| {
         let is_behind = !slot.member.is_some_and(is_caught_up);

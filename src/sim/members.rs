@@ -29,6 +29,8 @@ mod etcd;
 mod etcd_http;
 mod gossip;
 mod kind;
+mod patroni;
+mod patroni_http;
 mod raft;
 
 pub use kind::Request;
@@ -38,6 +40,7 @@ use command::Command;
 use consul::Consul;
 use etcd::Etcd;
 use kind::Kind;
+use patroni::Patroni;
 use raft::{Raft, no_leader};
 
 /// The members of one cluster, by the kind of their application.
@@ -47,6 +50,8 @@ pub enum Members {
     Consul(Consul),
     /// Members of etcd.
     Etcd(Etcd),
+    /// Members of PostgreSQL under Patroni.
+    Patroni(Patroni),
     /// Members that go by the rules of their file.
     Command(Command),
 }
@@ -57,6 +62,7 @@ impl Members {
         match application {
             ApplicationSpec::Consul(spec) => Self::Consul(Consul::of(&spec.datacenter)),
             ApplicationSpec::Etcd(_) => Self::Etcd(Etcd::default()),
+            ApplicationSpec::Patroni(spec) => Self::Patroni(Patroni::of(&spec.scope)),
             ApplicationSpec::Command(spec) => Self::Command(Command::of(spec)),
         }
     }
@@ -66,6 +72,7 @@ impl Members {
         let mut anew = match self {
             Self::Consul(consul) => Self::Consul(consul.anew()),
             Self::Etcd(_) => Self::Etcd(Etcd::default()),
+            Self::Patroni(patroni) => Self::Patroni(patroni.anew()),
             Self::Command(command) => Self::Command(command.anew()),
         };
         anew.expect(self.raft().founders);
@@ -76,6 +83,7 @@ impl Members {
         match self {
             Self::Consul(consul) => consul,
             Self::Etcd(etcd) => etcd,
+            Self::Patroni(patroni) => patroni,
             Self::Command(command) => command,
         }
     }
@@ -84,6 +92,7 @@ impl Members {
         match self {
             Self::Consul(consul) => consul,
             Self::Etcd(etcd) => etcd,
+            Self::Patroni(patroni) => patroni,
             Self::Command(command) => command,
         }
     }

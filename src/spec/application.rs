@@ -15,14 +15,17 @@ use crate::time::Human;
 mod command;
 mod consul;
 mod etcd;
+mod patroni;
 
 pub use command::{Addresses, CommandRules, CommandSpec, Leads, Needed};
 pub use consul::ConsulSpec;
 pub use etcd::EtcdSpec;
+pub use patroni::PatroniSpec;
 
 /// The largest number of slots that any kind takes.
 pub(super) const MOST_SLOTS: usize = consul::SLOTS.most;
-const _: () = assert!(MOST_SLOTS >= etcd::SLOTS.most && MOST_SLOTS >= command::MOST);
+const _: () =
+    assert!(MOST_SLOTS >= etcd::SLOTS.most && MOST_SLOTS >= command::MOST && MOST_SLOTS >= patroni::SLOTS.most);
 
 /// The application on the instances: exactly one kind.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -35,6 +38,9 @@ pub struct Written {
     /// Members of etcd.
     #[schemars(required)]
     pub etcd: Option<etcd::Written>,
+    /// PostgreSQL under Patroni.
+    #[schemars(required)]
+    pub patroni: Option<patroni::Written>,
     /// Members of any other application, which a program of yours speaks to.
     #[schemars(required)]
     pub command: Option<command::Written>,
@@ -55,6 +61,8 @@ pub enum ApplicationSpec {
     Consul(ConsulSpec),
     /// Members of etcd.
     Etcd(EtcdSpec),
+    /// PostgreSQL under Patroni.
+    Patroni(PatroniSpec),
     /// Members of any other application, which a user's program speaks to.
     Command(CommandSpec),
 }
@@ -172,23 +180,25 @@ impl fmt::Display for Lag {
 impl Written {
     /// Says which kind is meant and how. A file that has no kind, or several, was reported for its shape.
     pub(super) fn meant(&self, meaning: &mut Meaning<'_, '_>) -> Option<ApplicationSpec> {
-        let Self { consul, etcd, command } = self;
-        match (consul, etcd, command) {
+        let Self { consul, etcd, patroni, command } = self;
+        match (consul, etcd, patroni, command) {
             (Some(consul), ..) => consul.meant(meaning).map(ApplicationSpec::Consul),
-            (None, Some(etcd), _) => etcd.meant(meaning).map(ApplicationSpec::Etcd),
-            (None, None, Some(command)) => command.meant(meaning).map(ApplicationSpec::Command),
-            (None, None, None) => None,
+            (None, Some(etcd), ..) => etcd.meant(meaning).map(ApplicationSpec::Etcd),
+            (None, None, Some(patroni), _) => patroni.meant(meaning).map(ApplicationSpec::Patroni),
+            (None, None, None, Some(command)) => command.meant(meaning).map(ApplicationSpec::Command),
+            (None, None, None, None) => None,
         }
     }
 
     /// Says how many slots make sense, if a kind is written.
     pub(super) fn slots(&self) -> Option<SlotLimits> {
-        let Self { consul, etcd, command } = self;
-        match (consul, etcd, command) {
+        let Self { consul, etcd, patroni, command } = self;
+        match (consul, etcd, patroni, command) {
             (Some(_), ..) => Some(consul::SLOTS),
-            (None, Some(_), _) => Some(etcd::SLOTS),
-            (None, None, Some(command)) => Some(command.slots()),
-            (None, None, None) => None,
+            (None, Some(_), ..) => Some(etcd::SLOTS),
+            (None, None, Some(_), _) => Some(patroni::SLOTS),
+            (None, None, None, Some(command)) => Some(command.slots()),
+            (None, None, None, None) => None,
         }
     }
 }
@@ -198,7 +208,7 @@ impl ApplicationSpec {
     pub fn consul(&self) -> Option<&ConsulSpec> {
         match self {
             Self::Consul(consul) => Some(consul),
-            Self::Etcd(_) | Self::Command(_) => None,
+            Self::Etcd(_) | Self::Patroni(_) | Self::Command(_) => None,
         }
     }
 
@@ -206,14 +216,14 @@ impl ApplicationSpec {
     pub fn consul_mut(&mut self) -> Option<&mut ConsulSpec> {
         match self {
             Self::Consul(consul) => Some(consul),
-            Self::Etcd(_) | Self::Command(_) => None,
+            Self::Etcd(_) | Self::Patroni(_) | Self::Command(_) => None,
         }
     }
 
     /// Gives the fields of etcd members to be changed, if the application is of that kind.
     pub fn etcd_mut(&mut self) -> Option<&mut EtcdSpec> {
         match self {
-            Self::Consul(_) | Self::Command(_) => None,
+            Self::Consul(_) | Self::Patroni(_) | Self::Command(_) => None,
             Self::Etcd(etcd) => Some(etcd),
         }
     }
@@ -221,7 +231,7 @@ impl ApplicationSpec {
     /// Gives the fields of a program's members to be changed, if the application is of that kind.
     pub fn command_mut(&mut self) -> Option<&mut CommandSpec> {
         match self {
-            Self::Consul(_) | Self::Etcd(_) => None,
+            Self::Consul(_) | Self::Etcd(_) | Self::Patroni(_) => None,
             Self::Command(command) => Some(command),
         }
     }
@@ -231,6 +241,7 @@ impl ApplicationSpec {
         match self {
             Self::Consul(consul) => Some((consul.scheme, consul.port)),
             Self::Etcd(etcd) => Some((etcd.scheme, etcd.port)),
+            Self::Patroni(patroni) => Some((patroni.scheme, patroni.port)),
             Self::Command(_) => None,
         }
     }
@@ -240,6 +251,7 @@ impl ApplicationSpec {
         match self {
             Self::Consul(_) => "consul",
             Self::Etcd(_) => "etcd",
+            Self::Patroni(_) => "patroni",
             Self::Command(_) => "command",
         }
     }
@@ -248,6 +260,7 @@ impl ApplicationSpec {
     pub fn keeps_canaries(&self) -> bool {
         match self {
             Self::Consul(_) | Self::Etcd(_) => true,
+            Self::Patroni(_) => false,
             Self::Command(command) => command.canaries,
         }
     }
@@ -257,6 +270,7 @@ impl ApplicationSpec {
         match self {
             Self::Consul(consul) => Self::Consul(ConsulSpec { version: None, ..consul.clone() }),
             Self::Etcd(etcd) => Self::Etcd(EtcdSpec { version: None, ..etcd.clone() }),
+            Self::Patroni(patroni) => Self::Patroni(PatroniSpec { version: None, ..patroni.clone() }),
             Self::Command(command) => Self::Command(CommandSpec { version: None, ..command.clone() }),
         }
     }
@@ -266,6 +280,7 @@ impl ApplicationSpec {
         match self {
             Self::Consul(consul) => consul.rules(),
             Self::Etcd(etcd) => etcd.rules(),
+            Self::Patroni(patroni) => patroni.rules(),
             Self::Command(command) => command.rules(),
         }
     }

@@ -99,9 +99,12 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("members/consul_http", &["time", "words", "members/raft", "members/kind", "members/autopilot", "members/consul"]),
     ("members/etcd",      &["time", "words", "members/raft", "members/kind"]),
     ("members/etcd_http", &["members/raft", "members/kind", "members/etcd"]),
+    ("members/patroni",   &["time", "words", "content", "members/raft", "members/kind"]),
+    ("members/patroni_http", &["members/raft", "members/kind", "members/patroni"]),
     ("members/command",   &["time", "words", "content", "members/raft", "members/kind"]),
     ("members",           &["time", "words", "content", "members/raft", "members/kind", "members/gossip", "members/autopilot",
-                            "members/consul", "members/consul_http", "members/etcd", "members/etcd_http", "members/command"]),
+                            "members/consul", "members/consul_http", "members/etcd", "members/etcd_http", "members/patroni",
+                            "members/patroni_http", "members/command"]),
     // the other rooms
     ("claims",            &["time", "words"]),
     ("guest",             &["words", "content"]),

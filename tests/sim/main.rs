@@ -12,6 +12,7 @@ mod groups;
 mod late;
 mod looks;
 mod members;
+mod patroni;
 mod rules;
 mod strict;
 mod world;

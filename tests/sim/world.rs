@@ -72,6 +72,14 @@ impl Harness {
         Self::settle(World::new(7, FaultLevel::None), version, spec)
     }
 
+    /// Three settled members of PostgreSQL under Patroni.
+    pub fn of_patroni() -> Self {
+        let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/desired-state/prod/postgresql.yaml"));
+        let mut spec = load(&[file]).specs().next().unwrap().1.clone();
+        spec.image = ImageId::from(OLD);
+        Self::settle(World::new(7, FaultLevel::None), "15.18", spec)
+    }
+
     /// Settled members that a program speaks to, by changed rules.
     pub fn of_command(slots: usize, change: impl FnOnce(&mut CommandSpec)) -> Self {
         let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/command.yaml"));

@@ -116,6 +116,7 @@ pub(super) fn membership(
         members,
         leader,
         can_transfer: said.can_transfer && rules.leader == Leads::Last,
+        heirs: None,
         pruning: Pruning::Never,
         agreed_version: agreed_version.map(str::to_owned),
         blockers,

@@ -88,6 +88,7 @@ pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Re
         members,
         leader: leader.ok().map(|leader| MemberId::from(leader.id.as_str())),
         can_transfer: leader_version(answers).is_some_and(offers_transfer),
+        heirs: None,
         pruning: match &answers.autopilot {
             Some(autopilot) if !autopilot.cleanup_dead_servers => Pruning::Never,
             Some(autopilot) => Pruning::DownTo(autopilot.min_quorum),

@@ -88,6 +88,7 @@ pub(super) fn membership(spec: &ClusterSpec, answers: &Answers) -> Membership {
         members,
         leader: view.as_ref().ok().map(|view| id(view.leader)),
         can_transfer: true,
+        heirs: None,
         pruning: Pruning::Never,
         agreed_version: agreed_version(answers, view.as_ref().ok()),
         blockers: alarms::blockers(answers),

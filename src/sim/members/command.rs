@@ -112,6 +112,7 @@ impl Kind for Command {
             members: self.raft.peers.iter().map(|(id, peer)| self.describe(id, peer, slots, now)).collect(),
             leader: self.raft.leader.clone().filter(|_| self.shows_leader()),
             can_transfer: self.can_transfer(),
+            heirs: None,
             pruning: Pruning::Never,
             agreed_version: None,
             blockers: Vec::new(),

@@ -128,6 +128,7 @@ impl Kind for Consul {
             members,
             leader,
             can_transfer: self.can_transfer(),
+            heirs: None,
             pruning,
             agreed_version: None,
             blockers: Vec::new(),

@@ -71,6 +71,7 @@ impl Kind for Etcd {
             members: self.raft.peers.iter().map(|(id, peer)| self.describe(id, peer, slots, now)).collect(),
             leader: self.raft.leader.clone(),
             can_transfer: true,
+            heirs: None,
             pruning: Pruning::Never,
             agreed_version: self.agreed_version(),
             blockers: Vec::new(),

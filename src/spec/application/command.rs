@@ -170,11 +170,14 @@ pub enum Addresses {
 }
 
 impl Needed {
+    /// The arithmetic of [`Needed::One`].
+    pub const ONE: fn(usize) -> usize = one;
+
     /// Gives the arithmetic.
     pub fn of(self) -> fn(usize) -> usize {
         match self {
             Self::Quorum => quorum,
-            Self::One => one,
+            Self::One => Self::ONE,
             Self::AllButOne => all_but_one,
         }
     }

@@ -203,6 +203,26 @@ impl Meaning<'_, '_> {
         )
     }
 
+    /// Reads the name of a cluster of Patroni's, which is a part of keys in its store.
+    pub(in crate::spec) fn scope(&mut self, text: &Text) -> Option<String> {
+        self.valid(
+            text,
+            |name| (1..=100).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'),
+            |name| format!("`{name}` is no scope of Patroni's"),
+            |_| "give it as Patroni's own configuration has it: no spaces, no `/`, at most 100 characters".to_owned(),
+        )
+    }
+
+    /// Reads a version of PostgreSQL, which has two numbers, and before 10 had three.
+    pub(in crate::spec) fn postgresql_version(&mut self, text: &Text) -> Option<String> {
+        self.valid(
+            text,
+            |version| (2..=3).contains(&version.split('.').count()) && version.split('.').all(is_number),
+            |version| format!("`{version}` is no version of PostgreSQL"),
+            |_| "give it as PostgreSQL reports it and without the packager's words, e.g. `15.18`".to_owned(),
+        )
+    }
+
     /// Reads a group's name as `CreateAutoScalingGroup` takes it: 1 to 255 characters, none of them a control character or
     /// `:`.
     fn capacity(&mut self, raw: &raw::Capacity) -> Option<Capacity> {
@@ -305,7 +325,11 @@ impl Meaning<'_, '_> {
 
 fn is_version(text: &str) -> bool {
     let core = text.split(['-', '+']).next().unwrap_or_default();
-    core.split('.').count() == 3 && core.split('.').all(|part| part.parse::<u32>().is_ok())
+    core.split('.').count() == 3 && core.split('.').all(is_number)
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<u32>().is_ok()
 }
 
 /// Gives what is written, if anything is.

@@ -1,0 +1,210 @@
+//! Asking: every member for its own word, then one for what the store has. Whatever the members answer, a look ends in time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future;
+use serde::de::DeserializeOwned;
+
+use super::read::Answers;
+use super::wire::{Cluster, Own, Settings};
+use crate::application::bounded::MOST_SERVERS;
+use crate::application::costs::Costs;
+use crate::http::servers::{self, nobody};
+use crate::http::{Answer, Http, Refused, SETTINGS, Server, Silence, Tls, Trust, Unusable, secret};
+use crate::input::secret::Secret;
+use crate::ports::{ErrorKind, PortError, Seat};
+use crate::spec::{ClusterSpec, PatroniSpec, Scheme};
+
+/// The number of members that are asked for what the store has. More would take half a minute, and such a look is too old to
+/// act on.
+const TRIES: usize = 2;
+/// The longest time for one look. An older one is not acted on anyway.
+const LOOK: Duration = Duration::from_secs(15);
+
+const OWN: &str = "/patroni";
+const CLUSTER: &str = "/cluster";
+const CONFIG: &str = "/config";
+
+/// The members of one cluster, at the seats that are taken.
+pub(super) struct Servers {
+    cluster: String,
+    scope: String,
+    all: servers::Servers,
+    costs: Costs,
+}
+
+impl Servers {
+    /// Reads certificates and password, and asks nobody yet. `Unreachable` if no seat is taken.
+    pub(super) fn open(
+        http: &Http,
+        spec: &ClusterSpec,
+        how: &PatroniSpec,
+        seats: &[Seat],
+        costs: Costs,
+    ) -> Result<Self, PortError> {
+        let failed = |kind, source: Box<dyn Error + Send + Sync>| {
+            PortError::new(format!("ask the members of Patroni in {}", spec.name), kind, source)
+        };
+        let addresses: BTreeSet<_> = seats.iter().map(|seat| seat.address).collect();
+        if addresses.is_empty() {
+            return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
+        }
+        let scheme = if how.scheme == Scheme::Https { "https" } else { "http" };
+        let base = |address| format!("{scheme}://{}", SocketAddr::new(address, how.port));
+        let user = how.username.as_ref().zip(how.password_file.as_ref());
+        let user = user.map(|(name, path)| basic(name, path)).transpose();
+        let user = user.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
+        let credential = user.map(|secret| ("Authorization", secret));
+        let all = servers::Servers::open(http, &trust(how), credential, addresses.into_iter().map(base));
+        let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
+        Ok(Self { cluster: spec.name.to_string(), scope: how.scope.clone(), all, costs })
+    }
+
+    /// Says what is being done to which members.
+    pub(super) fn doing(&self, verb: &str) -> String {
+        let hosts: Vec<_> = self.all.iter().map(Server::host).collect();
+        format!("{verb} the members of Patroni in {} at {}", self.cluster, hosts.join(", "))
+    }
+
+    /// Finds the member at an address.
+    pub(super) fn at(&self, at: IpAddr) -> Option<&Server> {
+        self.all.iter().find(|server| address(server) == Some(at))
+    }
+
+    /// Asks for everything that can be known of the members now.
+    pub(super) async fn ask(&self) -> Result<Answers, PortError> {
+        self.costs.look();
+        let late = |_| PortError::new(self.doing("ask"), ErrorKind::Unreachable, "no whole answer came in time");
+        let answers = tokio::time::timeout(LOOK, self.asked()).await.map_err(late)??;
+        let hosts = answers.own.keys().map(ToString::to_string);
+        hosts.filter(|host| self.costs.allow(host)).for_each(|host| self.costs.forgive(&host));
+        Ok(Answers { costly: self.costs.all(), ..answers })
+    }
+
+    async fn asked(&self) -> Result<Answers, PortError> {
+        let own = self.own().await?;
+        let leads = own.iter().find(|(_, own)| own.is_primary()).and_then(|(at, _)| self.at(*at));
+        let (cluster, settings) = self.store(&own, leads).await?;
+        Ok(Answers { scope: self.scope.clone(), own, cluster, settings, costly: BTreeMap::new() })
+    }
+
+    /// Asks every member at once for its own word. One that does not answer is left out, unless none does.
+    async fn own(&self) -> Result<BTreeMap<IpAddr, Own>, PortError> {
+        let allowed = self.all.iter().filter(|server| self.costs.allow(server.host()));
+        let asked = allowed.map(|server| async move { (server, self.read(server, OWN).await) });
+        let (mut live, mut trouble) = (BTreeMap::new(), Vec::new());
+        for (server, own) in future::join_all(asked).await {
+            match (own, address(server)) {
+                (Ok(own), Some(at)) => drop(live.insert(at, own)),
+                (Ok(_), None) => {}
+                (Err(error), _) => trouble.push((server, error)),
+            }
+        }
+        match (live.is_empty(), trouble.is_empty()) {
+            (false, _) => Ok(live),
+            (true, false) => Err(nobody(&self.doing("ask"), trouble)),
+            (true, true) => {
+                let why: Vec<_> = self.costs.all().into_values().collect();
+                let why = format!("each answer costs too much: {}", why.join("; "));
+                Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, why))
+            }
+        }
+    }
+
+    /// Asks for what the store has: the leader first. A member of another cluster is not asked.
+    async fn store(
+        &self,
+        own: &BTreeMap<IpAddr, Own>,
+        leads: Option<&Server>,
+    ) -> Result<(Cluster, Settings), PortError> {
+        let ours = own.iter().filter(|(_, own)| own.patroni.scope == self.scope);
+        let ours: Vec<_> = ours.filter_map(|(at, _)| self.at(*at)).collect();
+        let leads = leads.filter(|leads| ours.iter().any(|server| server.host() == leads.host()));
+        let others = ours.iter().copied().filter(|server| leads.is_none_or(|leads| leads.host() != server.host()));
+        let mut trouble = Vec::new();
+        for server in leads.into_iter().chain(others).filter(|server| self.costs.allow(server.host())).take(TRIES) {
+            let (cluster, settings) = future::join(self.listed(server), self.read(server, CONFIG)).await;
+            match cluster.and_then(|cluster| Ok((cluster, settings?))) {
+                Ok(both) => return Ok(both),
+                Err(error) => trouble.push((server, error)),
+            }
+        }
+        let scopes: BTreeSet<_> = own.values().map(|own| own.patroni.scope.as_str()).collect();
+        match trouble.is_empty() {
+            false => Err(nobody(&self.doing("ask"), trouble)),
+            true if ours.is_empty() => {
+                let scopes = scopes.into_iter().collect::<Vec<_>>().join(", ");
+                let why = format!("nobody is of the scope `{}`: they are of {scopes}; mend `scope`", self.scope);
+                Err(PortError::new(self.doing("ask"), ErrorKind::Invalid, why))
+            }
+            true => Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, "none says what the store has")),
+        }
+    }
+
+    async fn listed(&self, server: &Server) -> Result<Cluster, PortError> {
+        let cluster: Cluster = self.read(server, CLUSTER).await?;
+        if cluster.members.len() > MOST_SERVERS {
+            let why = format!("{} lists more than {MOST_SERVERS} members", server.host());
+            self.costs.note(server.host(), why.clone());
+            return Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, why));
+        }
+        Ok(cluster)
+    }
+
+    async fn read<T: DeserializeOwned>(&self, server: &Server, path: &str) -> Result<T, PortError> {
+        let answer = server.get(path, &[], SETTINGS).await;
+        if let Err(silence) = &answer
+            && silence.is_costly()
+        {
+            self.costs.note(server.host(), silence.to_string());
+        }
+        let doing = self.doing("ask");
+        servers::read(&doing, &heard(&doing, answer)?)
+    }
+}
+
+fn address(server: &Server) -> Option<IpAddr> {
+    server.host().parse().ok()
+}
+
+/// Makes the header of a user with a password.
+fn basic(name: &str, path: &str) -> Result<Secret, Unusable> {
+    let password = secret(path, "password")?;
+    Ok(Secret::new(format!("Basic {}", STANDARD.encode(format!("{name}:{}", password.reveal())))))
+}
+
+/// A refusal of the user, with the next step.
+#[derive(Debug, thiserror::Error)]
+#[error("Patroni asks for a user: give `username` and `passwordFile`, as `restapi.authentication` has them")]
+struct NotAllowed {
+    source: Refused,
+}
+
+/// Takes an answer that is a success, or says what follows from a refusal or from silence.
+pub(super) fn heard(doing: &str, answer: Result<Answer, Silence>) -> Result<Answer, PortError> {
+    let answer = answer.map_err(|silence| PortError::new(doing, ErrorKind::Unreachable, silence))?;
+    match answer.trouble() {
+        None => Ok(answer),
+        Some(ErrorKind::Denied) => {
+            Err(PortError::new(doing, ErrorKind::Denied, NotAllowed { source: answer.refused() }))
+        }
+        Some(kind) => Err(PortError::new(doing, kind, answer.refused())),
+    }
+}
+
+/// Says how members are trusted.
+fn trust(how: &PatroniSpec) -> Trust {
+    match how.scheme {
+        Scheme::Http => Trust::Plain,
+        Scheme::Https => Trust::Tls(Tls {
+            ca_file: how.ca_file.clone(),
+            own_files: how.client_cert_file.clone().zip(how.client_key_file.clone()),
+            shared_name: how.server_name.clone(),
+        }),
+    }
+}
