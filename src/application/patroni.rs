@@ -4,8 +4,8 @@
 //! `servers` gets the answers of the REST API, `read` makes one [`Membership`] of them, `hold` the reasons of Patroni's own to
 //! leave all members alone, `change` has the verb.
 //!
-//! Absent on purpose: `/failover`, `/reinitialize` and `/restart` are a person's, and so are settings. Canary data are SQL,
-//! which nobody speaks here, so rehearsals are refused.
+//! Absent on purpose: `/failover`, `/reinitialize` and `/restart` are a person's, and so are settings. Canary data would be SQL,
+//! which nobody speaks here.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

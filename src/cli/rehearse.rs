@@ -107,10 +107,11 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return sweep::sweep(args, &args.cloud.open(&desired.specs)?, out);
     }
     let (spec, environment) = args.cloud.open_for(desired.only()?)?;
-    if let Some(why) = spec.application.rules().why_addresses {
-        let failure =
-            Failure::new(format!("{} cannot be rehearsed: a copy would have no fixed addresses, and {why}", spec.name));
-        return Err(failure.hint("try the image on another cluster first, e.g. in staging, with addresses of its own"));
+    if let Some(why) = spec.application.rules().why_no_rehearsal {
+        let failure = Failure::new(format!("{} cannot be rehearsed: {why}", spec.name));
+        return Err(
+            failure.hint("try the image on another cluster first, e.g. in staging, which has a file of its own")
+        );
     }
     let (view, _) = environment.see(&spec)?;
     let from = args.from.clone().map_or_else(|| running(&spec, &view), Ok)?;

@@ -88,7 +88,12 @@ pub struct SlotLimits {
     pub why_no_more: &'static str,
     /// The reason why each slot needs a fixed address; none where a member may come back with another one.
     pub why_addresses: Option<&'static str>,
+    /// The reason why no copy of a cluster can be made for a rehearsal.
+    pub why_no_rehearsal: Option<&'static str>,
 }
+
+/// A copy of a cluster has addresses of its own.
+const NO_FIXED_ADDRESSES: &str = "a copy would have no fixed addresses, which its members need";
 
 /// The rules of an application, as data: all that the planner knows of its kind.
 #[derive(Clone, Debug)]
@@ -111,6 +116,8 @@ pub struct Rules {
     pub version_steps: Option<VersionSteps>,
     /// The reason why each slot needs a fixed address; none where a member may come back with another one.
     pub why_addresses: Option<&'static str>,
+    /// The reason why no copy of a cluster can be made for a rehearsal.
+    pub why_no_rehearsal: Option<&'static str>,
 }
 
 /// The steps from one version to another that an application takes.

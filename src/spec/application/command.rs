@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Lag, LeaderGoes, Rules, SlotLimits, exactly_one};
+use super::{Lag, LeaderGoes, NO_FIXED_ADDRESSES, Rules, SlotLimits, exactly_one};
 use crate::spec::load::meaning::{Meaning, boolean};
 use crate::spec::quorum;
 use crate::spec::raw::{Spanned, Text};
@@ -227,6 +227,7 @@ impl Written {
             most: MOST,
             why_no_more: "a rollout goes through them one by one; declare another cluster for the rest",
             why_addresses: (addresses == Some(Addresses::Fixed)).then_some(WHY_ADDRESSES),
+            why_no_rehearsal: (addresses == Some(Addresses::Fixed)).then_some(NO_FIXED_ADDRESSES),
         }
     }
 }
@@ -275,6 +276,7 @@ impl CommandSpec {
             version: self.version.clone(),
             version_steps: None,
             why_addresses: (rules.addresses == Addresses::Fixed).then_some(WHY_ADDRESSES),
+            why_no_rehearsal: (rules.addresses == Addresses::Fixed).then_some(NO_FIXED_ADDRESSES),
         }
     }
 }

@@ -17,6 +17,7 @@ pub(super) const SLOTS: SlotLimits = SlotLimits {
     most: 9,
     why_no_more: "each further voter makes every write slower; add non-voting members outside of this cluster instead",
     why_addresses: None,
+    why_no_rehearsal: None,
 };
 
 /// The way to Consul servers, and the expectations of them.
@@ -149,6 +150,7 @@ impl ConsulSpec {
             version: self.version.clone(),
             version_steps: None,
             why_addresses: SLOTS.why_addresses,
+            why_no_rehearsal: SLOTS.why_no_rehearsal,
         }
     }
 }

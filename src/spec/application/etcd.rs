@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Lag, LeaderGoes, Rules, Scheme, SlotLimits, VersionSteps};
+use super::{Lag, LeaderGoes, NO_FIXED_ADDRESSES, Rules, Scheme, SlotLimits, VersionSteps};
 use crate::spec::load::meaning::{Meaning, written};
 use crate::spec::quorum;
 use crate::spec::raw::Text;
@@ -19,6 +19,7 @@ pub(super) const SLOTS: SlotLimits = SlotLimits {
     why_addresses: Some(
         "an etcd member is found at the peer URL that the others keep, and with another address its peers would not reach it",
     ),
+    why_no_rehearsal: Some(NO_FIXED_ADDRESSES),
 };
 
 /// The way to etcd members, and the expectations of them.
@@ -143,6 +144,7 @@ impl EtcdSpec {
             version: self.version.clone(),
             version_steps: Some(STEPS),
             why_addresses: SLOTS.why_addresses,
+            why_no_rehearsal: SLOTS.why_no_rehearsal,
         }
     }
 }

@@ -16,6 +16,7 @@ pub(super) const SLOTS: SlotLimits = SlotLimits {
     most: 9,
     why_no_more: "each further replica is sent the whole log by the leader",
     why_addresses: None,
+    why_no_rehearsal: Some("the members of a copy would register themselves in the store of the cluster itself"),
 };
 
 /// The way to the members, and the expectations of them.
@@ -147,6 +148,7 @@ impl PatroniSpec {
             version: self.version.clone(),
             version_steps: Some(STEPS),
             why_addresses: SLOTS.why_addresses,
+            why_no_rehearsal: SLOTS.why_no_rehearsal,
         }
     }
 }

@@ -68,14 +68,17 @@ impl Meaning<'_, '_> {
             .hint("give every slot an `address` of its subnet that nothing else uses, e.g. `10.0.1.10`, and keep EC2 from giving it out with a subnet CIDR reservation");
     }
 
-    /// Reports that a rehearsal is required which nobody could carry out: a copy of a cluster has no fixed addresses.
-    pub(super) fn no_rehearsal_without_addresses(&mut self, rollout: Option<&Rollout>, limits: Option<SlotLimits>) {
-        let needed = limits.and_then(|limits| limits.why_addresses);
+    /// Reports that a rehearsal is required which nobody could carry out.
+    pub(super) fn no_rehearsal_of_what_cannot_be_copied(
+        &mut self,
+        rollout: Option<&Rollout>,
+        limits: Option<SlotLimits>,
+    ) {
         let is_required = rollout.is_some_and(|rollout| rollout.rehearsal == Rehearsal::Required);
-        if needed.is_some() && is_required {
+        if let Some(why) = limits.and_then(|limits| limits.why_no_rehearsal).filter(|_| is_required) {
             self.report
                 .error(self.root.key(&["spec", "rollout", "rehearsal"]), "this cluster cannot be rehearsed")
-                .label("its members need fixed addresses, and a copy would have none")
+                .label(why)
                 .hint("leave out `rehearsal`, and try an image on another cluster first");
         }
     }

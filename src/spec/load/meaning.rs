@@ -49,7 +49,7 @@ pub(super) fn of(
     let slots = meaning.slots(&spec.slots, written.slots(), region.as_deref());
     let left_behind = meaning.left_behind(spec.left_behind.as_deref().unwrap_or_default());
     let rollout = rollout::of(&mut meaning, &spec.rollout.unwrap_or_default());
-    meaning.no_rehearsal_without_addresses(rollout.as_ref(), written.slots());
+    meaning.no_rehearsal_of_what_cannot_be_copied(rollout.as_ref(), written.slots());
     Some(ClusterSpec {
         name: ClusterName::from(name?),
         environment: found.environment.clone(),
