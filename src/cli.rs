@@ -21,6 +21,7 @@ pub mod cloud;
 pub mod desired;
 pub mod file;
 pub mod image;
+pub mod state;
 pub mod world;
 
 pub mod init;
@@ -28,7 +29,9 @@ pub mod promote;
 pub mod schema;
 pub mod validate;
 
+pub mod events;
 pub mod explain;
+pub mod history;
 pub mod plan;
 pub mod status;
 
@@ -122,6 +125,8 @@ enum Command {
     Plan(plan::Args),
     Status(status::Args),
     Explain(explain::Args),
+    Events(events::Args),
+    History(history::Args),
     Retry(retry::Args),
     Rehearse(rehearse::Args),
     Destroy(destroy::Args),
@@ -182,6 +187,8 @@ impl Command {
             Self::Plan(args) => plan::run(args, out),
             Self::Status(args) => status::run(args, out),
             Self::Explain(args) => explain::run(args, out),
+            Self::Events(args) => events::run(args, out),
+            Self::History(args) => history::run(args, out),
             Self::Retry(args) => retry::run(args, out),
             Self::Rehearse(args) => rehearse::run(args, out.unattended()),
             Self::Destroy(args) => destroy::run(args, out),

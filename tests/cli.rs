@@ -14,6 +14,8 @@ use hermitcrab::spec::load::load;
 mod change;
 #[path = "cli/files.rs"]
 mod files;
+#[path = "cli/past.rs"]
+mod past;
 #[path = "cli/show.rs"]
 mod show;
 #[path = "cli/usage.rs"]

@@ -24,7 +24,7 @@ use tables::{PLAN, SIM};
 
 /// The modules that each module of the crate may import beside itself.
 #[rustfmt::skip]
-const LAYERS: [(&str, &[&str]); 27] = [
+const LAYERS: [(&str, &[&str]); 28] = [
     // data
     ("ids",          &[]),
     ("input",        &[]),
@@ -41,8 +41,9 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("ports",        &["ids", "time", "make", "spec", "observed", "action"]),
     ("act",          &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "ports"]),
     ("event",        &["ids", "time", "make", "spec", "observed", "action", "plan", "status", "ports"]),
+    ("history",      &["ids", "time", "make", "spec", "observed", "action", "plan", "status", "ports", "event"]),
     ("controller",   &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "event"]),
-    ("daemon",       &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "event", "controller"]),
+    ("daemon",       &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "event", "history", "controller"]),
     // adapters
     ("clock",        &["ids", "time", "make", "spec", "observed", "action", "ports"]),
     ("http",         &["ports"]),

@@ -31,6 +31,9 @@ pub const PROBLEMS: [Format; 3] = [Format::Text, Format::Json, Format::Github];
 /// The formats of a transcript, which is written while it grows.
 pub const TRANSCRIPT: [Format; 2] = [Format::Text, Format::Jsonl];
 
+/// The formats of a log, and of what is read off it.
+pub const LOG: [Format; 3] = [Format::Text, Format::Json, Format::Jsonl];
+
 /// Parses the word for one of these formats.
 pub fn among(formats: &[Format]) -> impl TypedValueParser<Value = Format> + use<> {
     let words = formats.iter().filter_map(ValueEnum::to_possible_value);

@@ -50,6 +50,12 @@ impl Output {
         Ok(())
     }
 
+    /// Writes a value as one line of JSON.
+    pub fn json_line(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
+        writeln!(self.data, "{}", text::clean_json(&serde_json::to_string(value)?))?;
+        Ok(())
+    }
+
     /// Whether the data were written, once a command has come to its end. A reader who went away has seen enough, as in
     /// `hermitcrab plan | head`; a disk that is full has kept less than was asked for.
     pub fn finish(&mut self) -> Result<(), Failure> {

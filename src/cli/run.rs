@@ -11,6 +11,7 @@ use crate::daemon::convergences::Convergences;
 use crate::daemon::files::Files;
 use crate::daemon::lease::{Lease, Unshared};
 use crate::daemon::listeners::log::Log;
+use crate::daemon::listeners::recorder::Recorder;
 use crate::daemon::source::Source;
 use crate::daemon::{Daemon, Ended};
 use crate::event::Listeners;
@@ -21,7 +22,7 @@ use crate::ports::Outside;
 use super::cloud::Kind;
 use super::progress::Progress;
 use super::signals::{Signal, UnderWay};
-use super::{Exit, Failure, Output, aws, runtime};
+use super::{Exit, Failure, Output, aws, runtime, state};
 
 #[cfg(feature = "aws")]
 mod on_aws;
@@ -79,6 +80,9 @@ pub struct Args {
     /// Stop every mutation for as long as this file exists
     #[arg(long, value_name = "FILE")]
     kill_switch: Option<PathBuf>,
+    /// A folder on a local disk to write a log of events to, for `events` and `history`; made if it does not exist
+    #[arg(long, value_name = "DIR", env = state::VARIABLE, hide_env_values = true)]
+    state: Option<PathBuf>,
     /// The cloud to act on
     #[arg(long, value_enum, value_name = "CLOUD", help_heading = "Cloud")]
     cloud: Option<Kind>,
@@ -147,6 +151,7 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     lease: L,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
+    let recorder = args.state.as_deref().map(state::open).transpose()?.map(Recorder::new);
     let progress = Rc::new(Progress::start());
     let convergences = Rc::new(Convergences::default());
     let problems = Problems { is_colored: out.colors_notes() };
@@ -155,7 +160,8 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
         source: backend.source,
         lease,
         settings: args.settings(backend.seed),
-        listeners: Listeners::default().with(progress.clone()).with(Rc::new(Log)).with(Rc::new(problems)),
+        listeners: recorded(Listeners::default().with(progress.clone()).with(Rc::new(Log)), recorder)
+            .with(Rc::new(problems)),
         once: args.once.then(|| convergences.clone()),
     };
     let under_way = UnderWay::begin();
@@ -170,6 +176,14 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
         writeln!(out.data, "{cluster}: {convergence}")?;
     }
     Ok(exit)
+}
+
+/// Adds a recorder to the listeners, where there is one.
+fn recorded(listeners: Listeners<'static>, recorder: Option<Recorder>) -> Listeners<'static> {
+    match recorder {
+        Some(recorder) => listeners.with(Rc::new(recorder)),
+        None => listeners,
+    }
 }
 
 /// Waits for a signal, or until the time is up if there is a limit. A daemon is meant to be ended by a signal; with `--once`

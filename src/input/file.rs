@@ -25,6 +25,8 @@ pub const CERTIFICATES: usize = 1024 * KIB;
 pub const RECORD: usize = 256 * KIB;
 /// A document that a command is given: a manifest of images, Terraform's outputs, a file to edit.
 pub const DOCUMENT: usize = 16 * 1024 * KIB;
+/// A file of the log of events: one is begun anew at a quarter of that.
+pub const EVENTS: usize = 16 * 1024 * KIB;
 /// A simulated world. One of a hundred clusters has 2 MiB.
 pub const WORLD: usize = 256 * 1024 * KIB;
 

@@ -1,0 +1,12 @@
+//! Events that outlast the daemon: what is written down, the log on disk that it is written to, and the rollouts read off it.
+//!
+//! [`notes`] turns what listeners are told into [`record::Record`]s, [`log`] appends those to files from a thread of its own, and
+//! [`read`] reads them back. A [`rollout::Rollout`] is folded from the records alone, so that nothing is kept twice.
+
+mod fold;
+pub mod log;
+mod names;
+pub mod notes;
+pub mod read;
+pub mod record;
+pub mod rollout;
