@@ -19,14 +19,21 @@ pub mod steps;
 pub mod aws;
 pub mod cloud;
 pub mod desired;
+pub mod edit;
 pub mod file;
+pub mod git;
 pub mod image;
 pub mod state;
 pub mod world;
 
+pub mod approve;
+pub mod freeze;
 pub mod init;
 pub mod promote;
+pub mod resume;
 pub mod schema;
+pub mod suspend;
+pub mod undo;
 pub mod validate;
 
 pub mod events;
@@ -121,6 +128,11 @@ enum Command {
     Run(run::Args),
     Validate(validate::Args),
     Promote(promote::Args),
+    Approve(approve::Args),
+    Suspend(suspend::Args),
+    Freeze(freeze::Args),
+    Resume(resume::Args),
+    Undo(undo::Args),
     Schema(schema::Args),
     Plan(plan::Args),
     Status(status::Args),
@@ -183,6 +195,11 @@ impl Command {
             Self::Run(args) => run::run(args, out.unattended()),
             Self::Validate(args) => validate::run(args, out),
             Self::Promote(args) => promote::run(args, out),
+            Self::Approve(args) => approve::run(args, out),
+            Self::Suspend(args) => suspend::run(args, out),
+            Self::Freeze(args) => freeze::run(args, out),
+            Self::Resume(args) => resume::run(args, out),
+            Self::Undo(args) => undo::run(args, out),
             Self::Schema(args) => schema::run(args, out),
             Self::Plan(args) => plan::run(args, out),
             Self::Status(args) => status::run(args, out),

@@ -62,6 +62,9 @@ pub struct ClusterSpec {
     pub suspend: bool,
     /// Nothing at all is touched.
     pub freeze: bool,
+    /// The reason for either, for people. No part of what is agreed to, so no plan id stands for it.
+    #[serde(skip)]
+    pub reason: Option<String>,
     /// `destroy` is refused.
     pub deletion_protection: bool,
     /// Names of slots and clusters that no file declares any more, beside which new ones may be made.

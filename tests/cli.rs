@@ -12,6 +12,8 @@ use hermitcrab::spec::load::load;
 
 #[path = "cli/change.rs"]
 mod change;
+#[path = "cli/edits.rs"]
+mod edits;
 #[path = "cli/files.rs"]
 mod files;
 #[path = "cli/past.rs"]

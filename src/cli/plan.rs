@@ -65,6 +65,11 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     })
 }
 
+/// Renders a document as `plan` shows it to a person.
+pub fn shown(document: &Document) -> String {
+    text::render(document)
+}
+
 /// Returns the exit code of the document, so that code and text never differ.
 fn exit(document: &Document, detailed: bool) -> Exit {
     match (document.plans.iter().all(|plan| plan.seen), detailed && document.has_changes()) {

@@ -159,7 +159,15 @@ mod tests {
         };
         let desired = |image: &str| {
             let (image, generation) = (image.to_owned(), "v1-0".to_owned());
-            What::Desired(Desired { image, version: None, generation, approved: None, suspend: false, freeze: false })
+            What::Desired(Desired {
+                image,
+                version: None,
+                generation,
+                approved: None,
+                suspend: false,
+                freeze: false,
+                reason: None,
+            })
         };
         let mut folding = Folding::default();
         let mut log = folding.take(at(0, desired("ami-a")));

@@ -130,6 +130,7 @@ fn desired(spec: &ClusterSpec) -> Desired {
         approved: spec.rollout.approved.as_ref().map(|plan| cut(plan)),
         suspend: spec.suspend,
         freeze: spec.freeze,
+        reason: spec.reason.as_deref().map(cut),
     }
 }
 

@@ -114,6 +114,9 @@ pub struct Desired {
     /// Everything is frozen.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub freeze: bool,
+    /// The reason for either, as the file gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// An answer of the controller.
@@ -292,7 +295,8 @@ impl fmt::Display for Desired {
         let approved = self.approved.iter().map(|plan| format!(", {plan} approved"));
         let intent = [(self.suspend, ", suspended"), (self.freeze, ", frozen")];
         let intent = intent.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| (*word).to_owned());
-        f.write_str(&version.chain(approved).chain(intent).collect::<String>())
+        let reason = self.reason.iter().filter(|_| self.suspend || self.freeze).map(|reason| format!(": {reason}"));
+        f.write_str(&version.chain(approved).chain(intent).chain(reason).collect::<String>())
     }
 }
 

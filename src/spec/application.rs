@@ -274,11 +274,16 @@ impl ApplicationSpec {
 
     /// Gives the same application, whatever version its members report.
     pub fn of_any_version(&self) -> Self {
+        self.of_version(None)
+    }
+
+    /// Gives the same application, whose members report that version.
+    pub fn of_version(&self, version: Option<String>) -> Self {
         match self {
-            Self::Consul(consul) => Self::Consul(ConsulSpec { version: None, ..consul.clone() }),
-            Self::Etcd(etcd) => Self::Etcd(EtcdSpec { version: None, ..etcd.clone() }),
-            Self::Patroni(patroni) => Self::Patroni(PatroniSpec { version: None, ..patroni.clone() }),
-            Self::Command(command) => Self::Command(CommandSpec { version: None, ..command.clone() }),
+            Self::Consul(consul) => Self::Consul(ConsulSpec { version, ..consul.clone() }),
+            Self::Etcd(etcd) => Self::Etcd(EtcdSpec { version, ..etcd.clone() }),
+            Self::Patroni(patroni) => Self::Patroni(PatroniSpec { version, ..patroni.clone() }),
+            Self::Command(command) => Self::Command(CommandSpec { version, ..command.clone() }),
         }
     }
 

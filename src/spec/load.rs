@@ -150,6 +150,11 @@ pub(super) fn image_in(text: &str) -> Option<Range<usize>> {
     tree::image_in(text)
 }
 
+/// Finds how a field is written in a text that can be used.
+pub(super) fn field_in(text: &str, path: &[&str]) -> Option<tree::Written> {
+    tree::field_in(text, path)
+}
+
 /// Says why a text is no image's id, as a next step; `None` if it is one. EC2 alone knows whether there is such an image.
 pub fn why_no_image(text: &str) -> Option<String> {
     names::image_hint(text)

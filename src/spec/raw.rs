@@ -133,6 +133,10 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = false))]
     pub freeze: Text,
+    /// The reason for `suspend` or `freeze`, for people: `status` shows it while either is true.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub reason: Text,
     /// Names of slots, or of other clusters, that no file declares any more and that are left behind on purpose. New
     /// slots are made beside their volumes only if they are named here.
     #[serde(default)]

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
+pub mod edit;
+
 use crate::ids::ImageId;
 use crate::spec::ClusterSpec;
 use crate::spec::load::{Place, check, image_in};

@@ -145,7 +145,8 @@ impl Ground<'_, '_> {
         } else {
             (ConditionStatus::False, "NotSuspended")
         };
-        self.condition(ConditionKind::Suspended, status, reason, String::new())
+        let message = self.spec.reason.clone().filter(|_| status == ConditionStatus::True);
+        self.condition(ConditionKind::Suspended, status, reason, message.unwrap_or_default())
     }
 
     fn quorum_healthy(&self) -> Condition {

@@ -65,6 +65,7 @@ pub(super) fn of(
         rollout: rollout?,
         suspend: boolean(&spec.suspend, false),
         freeze: boolean(&spec.freeze, false),
+        reason: self::written(&spec.reason).filter(|reason| !reason.is_empty()).map(str::to_owned),
         deletion_protection: boolean(&spec.deletion_protection, true),
         left_behind: left_behind?,
         origin: None,

@@ -68,6 +68,31 @@ pub fn image_in(text: &str) -> Option<Range<usize>> {
     parse(&mut Report::new(Path::new(""), text, 1)).scalar(&["spec", "image"]).map(|(_, bytes)| bytes)
 }
 
+/// A field as it is written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The bytes of its key.
+    pub key: Range<usize>,
+    /// The bytes of its value, with quotes if there are any.
+    pub value: Range<usize>,
+    /// The value, if it is a scalar.
+    pub scalar: Option<String>,
+    /// The bytes of the first key below it, if it is a mapping that has any.
+    pub first: Option<Range<usize>>,
+}
+
+/// Finds the field at the end of a path of keys, in a text whose problems are known already.
+pub fn field_in(text: &str, path: &[&str]) -> Option<Written> {
+    let document = parse(&mut Report::new(Path::new(""), text, 1));
+    let Entry { key_bytes, node, .. } = document.root.as_ref()?.entry(path)?;
+    let (scalar, first) = match &*node.value {
+        Value::Scalar { text, .. } => (Some(text.clone()), None),
+        Value::Map(entries) => (None, entries.first().map(|entry| entry.key_bytes.clone())),
+        Value::List(_) => (None, None),
+    };
+    Some(Written { key: key_bytes.clone(), value: node.bytes.clone(), scalar, first })
+}
+
 impl Document {
     /// Finds `metadata.name`, as far as the reading came.
     pub fn name(&self) -> Option<(&str, Range<usize>)> {
