@@ -41,6 +41,7 @@ pub mod explain;
 pub mod history;
 pub mod plan;
 pub mod status;
+pub mod wait;
 
 pub mod destroy;
 pub mod rehearse;

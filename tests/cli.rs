@@ -22,6 +22,8 @@ mod past;
 mod show;
 #[path = "cli/usage.rs"]
 mod usage;
+#[path = "cli/waits.rs"]
+mod waits;
 
 const FILE: &str = "desired-state/prod/consul.yaml";
 const SIMULATED: [&str; 2] = ["--cloud", "simulated"];

@@ -26,9 +26,11 @@ const IN_SIMULATION: [&str; 5] = ["speed", "seed", "empty", "bad_image", "payloa
 /// A command, one of its options, and another one.
 type Pair = (&'static str, &'static str, &'static str);
 /// Options that count beside another one alone.
-const BESIDE: [Pair; 4] = [
+const BESIDE: [Pair; 6] = [
     ("run", "timeout", "once"),
     ("rehearse", "older_than", "sweep"),
+    ("status", "wanted", "wait"),
+    ("status", "timeout", "wait"),
     ("promote", "build", "manifest"),
     ("init", "build", "manifest"),
 ];

@@ -14,7 +14,7 @@ use super::cloud;
 use super::desired::{Desired, Paths};
 use super::format::{self, Format};
 use super::output::{BAD, GOOD, NAME, SO_SO, styled};
-use super::{Exit, Failure, Output};
+use super::{Exit, Failure, Output, wait};
 
 /// The version of the JSON shape, counted as that of a plan is.
 const FORMAT_VERSION: &str = "1.0";
@@ -27,13 +27,17 @@ Examples:
       Every cluster below desired-state
   hermitcrab status desired-state/prod/consul.yaml -o wide
       With volumes and whole notes, for a wide terminal
+  hermitcrab status desired-state/prod/consul.yaml --wait --timeout 45m
+      Look again until the rollout is over, whoever carries it out
   hermitcrab status -o json
       For a program
 
 Exit codes:
   0  every cluster is settled, under way, waiting or blocked
   1  a file cannot be used
-  3  a cluster is stalled, or its desired image was rejected: a person must act";
+  3  a cluster is stalled, or its desired image was rejected: a person must act
+  4  not there in time (with --wait)
+  5  a cluster waits for a person (with --wait)";
 
 /// Show the status of every cluster
 ///
@@ -46,6 +50,8 @@ pub struct Args {
     /// The format of the status
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::TABLE))]
     output: Format,
+    #[command(flatten)]
+    waiting: wait::Args,
     #[command(flatten)]
     cloud: cloud::Args,
 }
@@ -60,6 +66,7 @@ struct Document {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(&args.paths.paths, out)?;
+    let waited = args.waiting.until(&desired, &args.cloud, out)?;
     let environment = args.cloud.open(&desired.specs)?.beside(&desired);
     let report = |spec: &ClusterSpec| {
         let seen = environment.look(spec);
@@ -73,9 +80,10 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         let screens: Vec<_> = clusters.iter().map(|status| screen(status, args.output == Format::Wide)).collect();
         out.data.write_all(screens.join("\n").as_bytes())?;
     }
-    Ok(match desired.exit() {
-        Exit::Done if stalled => Exit::Failed,
-        other => other,
+    Ok(match (desired.exit(), waited) {
+        (Exit::Done, Some(waited)) => waited,
+        (Exit::Done, None) if stalled => Exit::Failed,
+        (other, _) => other,
     })
 }
 
