@@ -23,6 +23,7 @@ pub mod edit;
 pub mod file;
 pub mod git;
 pub mod image;
+pub mod picture;
 pub mod state;
 pub mod world;
 

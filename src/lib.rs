@@ -41,6 +41,7 @@
 //! | [`coordination`] | the claims and the lease: in a directory (`local`), a `bucket` or `consul` | data, `ports`, `http` |
 //! | [`sim`] | the simulated world, which fills every port; `wire` shows it as AWS and the members would | data, `ports` |
 //! | [`endpoint`] | that world over HTTP, for this machine alone | data, `ports`, `sim` |
+//! | [`picture`] | a rollout as an SVG, drawn from its events | `ids`, `time`, `history` |
 //! | [`rehearsal`] | a throw-away copy goes the way that a cluster is to go | data, `plan`, `ports`, `event`, `controller` |
 //! | [`simulate`] | a whole rollout in that world | everything above |
 //! | [`cli`] | one command, one file; chooses what fills the ports | everything |
@@ -141,6 +142,7 @@ pub mod cloud;
 pub mod coordination;
 pub mod http;
 
+pub mod picture;
 pub mod rehearsal;
 pub mod sim;
 

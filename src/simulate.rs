@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use crate::controller::Settings;
+use crate::event::Listeners;
 use crate::ids::{ImageId, Owner};
 use crate::sim::{DEFAULT_VERSION, FaultLevel, OWNER, Payload, World};
 use crate::spec::ClusterSpec;
@@ -77,13 +78,24 @@ impl Scenario {
     /// Runs the rollout with other clusters beside it, which go to the same image: one controller attends to all of them, and
     /// keeps to its share of what EC2 allows.
     pub fn run_beside(&self, world: &World, others: Vec<ClusterSpec>, tell: &mut dyn FnMut(&Line)) -> Summary {
+        self.run_heard(world, others, &Listeners::default(), tell)
+    }
+
+    /// The same, with listeners that are told what the first controller sees and does.
+    pub fn run_heard(
+        &self,
+        world: &World,
+        others: Vec<ClusterSpec>,
+        listeners: &Listeners<'static>,
+        tell: &mut dyn FnMut(&Line),
+    ) -> Summary {
         if !others.is_empty() {
             others.iter().for_each(|spec| world.settle(spec));
             world.keep_to_share(0);
         }
         let to = |spec| ClusterSpec { image: self.image.clone(), ..spec };
         let others = others.into_iter().map(to).collect();
-        let mut simulation = Simulation::beside(world, self.to(), others, self.seed);
+        let mut simulation = Simulation::heard(world, self.to(), others, self.seed, listeners);
         if self.faults == FaultLevel::Many {
             people::change_their_minds(self, world, &mut simulation, tell);
         }

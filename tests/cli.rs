@@ -12,6 +12,8 @@ use hermitcrab::spec::load::load;
 
 #[path = "cli/change.rs"]
 mod change;
+#[path = "cli/drawn.rs"]
+mod drawn;
 #[path = "cli/edits.rs"]
 mod edits;
 #[path = "cli/files.rs"]

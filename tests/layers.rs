@@ -24,7 +24,7 @@ use tables::{PLAN, SIM};
 
 /// The modules that each module of the crate may import beside itself.
 #[rustfmt::skip]
-const LAYERS: [(&str, &[&str]); 28] = [
+const LAYERS: [(&str, &[&str]); 29] = [
     // data
     ("ids",          &[]),
     ("input",        &[]),
@@ -53,6 +53,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("sim",          &["ids", "time", "make", "spec", "observed", "action", "ports"]),
     ("endpoint",     &["ids", "ports", "sim"]),
     // people
+    ("picture",      &["ids", "time", "history"]),
     ("rehearsal",    &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "ports", "event", "controller"]),
     ("simulate",     &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "event", "controller", "sim"]),
     ("cli",          ANYTHING),

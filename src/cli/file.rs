@@ -76,6 +76,17 @@ pub fn create(path: &Path, text: &str) -> Result<(), Failure> {
         .map_err(|error: io::Error| unwritten(path, error, "give another file, or check who may write to the folder"))
 }
 
+/// Writes a file, in the place of an earlier one if there is one.
+pub fn put(path: &Path, text: &str) -> Result<(), Failure> {
+    let write = || {
+        file::may_be_replaced(path)?;
+        beside(path, text, Permissions::from_mode(0o644))?.persist(path)?;
+        Ok(())
+    };
+    write()
+        .map_err(|error: io::Error| unwritten(path, error, "give another file, or check who may write to the folder"))
+}
+
 /// Writes a temporary file in the same folder, which is deleted unless it is persisted. The name begins with a dot, so that
 /// the file never counts as desired state.
 fn beside(path: &Path, text: &str, permissions: Permissions) -> io::Result<NamedTempFile> {

@@ -1,6 +1,7 @@
 //! `history`: shows the rollouts of the clusters, read off the log that a daemon writes.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -10,14 +11,16 @@ use crate::time::{Human, clock, elapsed};
 
 use super::format::{self, Format};
 use super::state::Recorded;
-use super::{Exit, Failure, Output};
+use super::{Exit, Failure, Output, picture};
 
 const EXAMPLES: &str = "\
 Examples:
   hermitcrab history --state /var/lib/hermitcrab
       The rollouts of every cluster, the oldest first
   hermitcrab history consul-prod --state /var/lib/hermitcrab -o json
-      Those of one cluster with their slots, for a program";
+      Those of one cluster with their slots, for a program
+  hermitcrab history consul-prod --state /var/lib/hermitcrab --picture rollout.svg
+      Draw the latest one: which slot stood where when, for how long its member was down, and how many might have failed";
 
 /// Show the rollouts of the clusters: from which image to which, when, how they ended, and for how long members were down
 ///
@@ -30,6 +33,9 @@ pub struct Args {
     /// Only the newest rollouts
     #[arg(long, value_name = "N")]
     last: Option<usize>,
+    /// Draw the newest of them as a time line, an SVG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// The format of the rollouts; schema/history.v1.json is the schema of their JSON
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::LOG))]
     output: Format,
@@ -37,9 +43,13 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let mut rollouts = rollouts(&args.recorded.read(out)?);
+    let records = args.recorded.read(out)?;
+    let mut rollouts = rollouts(&records);
     let skipped = args.last.map_or(0, |last| rollouts.len().saturating_sub(last));
     rollouts.drain(..skipped);
+    if let (Some(path), Some(newest)) = (&args.picture, rollouts.last()) {
+        picture::of(path, newest, &records)?;
+    }
     match args.output {
         Format::Json => out.json(&document(rollouts))?,
         Format::Jsonl => rollouts.iter().try_for_each(|rollout| out.json_line(rollout))?,

@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
+use crate::history::book::Book;
 use crate::ids::{ImageId, Zone};
 use crate::observed::{CloudView, Reading};
 use crate::rehearsal::{self, Budget, Changes, Judgement, Rehearsal, Report, Source};
@@ -15,7 +17,7 @@ use super::desired::Desired;
 use super::format::{self, Format};
 use super::run::span;
 use super::steps::Steps;
-use super::{Exit, Failure, Output, image};
+use super::{Exit, Failure, Output, image, picture};
 
 mod record;
 mod sweep;
@@ -84,6 +86,9 @@ pub struct Args {
     /// The longest time for each of creation, rollout and destruction
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
     timeout: Duration,
+    /// Draw the copy's rollout as a time line, an SVG
+    #[arg(long, value_name = "FILE", conflicts_with = "sweep")]
+    picture: Option<PathBuf>,
     /// The format of the report
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::REVIEW))]
     output: Format,
@@ -125,12 +130,16 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if !changed.is_empty() {
         writeln!(out.notes, "changed: {}", changed.join("; "))?;
     }
-    let report = environment.rehearse(&rehearsal, Steps::alone(out))?;
+    let book = Rc::new(Book::default());
+    let report = environment.rehearse(&rehearsal, Steps::alone(out).with(book.clone()))?;
     let record = record::record(&environment, &spec, &report);
     match args.output {
         Format::Json => out.json(&record.beside(&report))?,
         Format::Markdown => write!(out.data, "{}{}", report.markdown(), record.markdown(&args.cloud))?,
         _ => write!(out.data, "{}{}", report.text(), record.text(&args.cloud))?,
+    }
+    if let Some(path) = &args.picture {
+        picture::of_newest(path, &book.records())?;
     }
     record.conclude(&spec)?;
     Ok(match report.judgement {

@@ -4,11 +4,14 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::event::Listeners;
+use crate::history::book::Book;
 use crate::ids::ImageId;
 use crate::input::file;
 use crate::input::text::{self as clean, clean_json, clean_lines};
@@ -21,7 +24,7 @@ use crate::time::Human;
 use super::desired::Desired;
 use super::format::{self, Format};
 use super::world;
-use super::{Exit, Failure, Output, image};
+use super::{Exit, Failure, Output, image, picture};
 
 mod serve;
 
@@ -33,6 +36,8 @@ Examples:
       The same with an image whose members never become healthy
   hermitcrab simulate desired-state/prod/consul.yaml --image ami-0bbbbbbbbbbbbbbbb --seeds 1..2000 --faults many
       Do so in two thousand worlds with many faults, and count how the rollouts ended
+  hermitcrab simulate desired-state/prod/consul.yaml --image ami-0bbbbbbbbbbbbbbbb --picture rollout.svg
+      Draw the rollout as a time line as well
   hermitcrab simulate --script tests/rollout/bad-image-and-loss.txt
       Play a story: what is committed, lost and refused at which moment; `--help` lists the commands
   hermitcrab simulate desired-state/prod/consul.yaml --serve 127.0.0.1:5000
@@ -88,6 +93,9 @@ pub struct Args {
     /// The file to save the world to at the end, for `status`, `plan` and `explain --world`
     #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
     world: Option<PathBuf>,
+    /// Draw the rollout as a time line, an SVG
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["script", "seeds", "serve"])]
+    picture: Option<PathBuf>,
     /// The format of the transcript
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::TRANSCRIPT))]
     output: Format,
@@ -254,7 +262,9 @@ fn one(rollout: &Rollout, out: &mut Output) -> Result<Exit, Failure> {
     let scenario = rollout.scenario(args.seed);
     let world = scenario.world();
     let mut written = Ok(());
-    let summary = scenario.run_beside(&world, rollout.beside.clone(), &mut |line| {
+    let book = Rc::new(Book::default());
+    let listeners = Listeners::default().with(book.clone());
+    let summary = scenario.run_heard(&world, rollout.beside.clone(), &listeners, &mut |line| {
         if written.is_ok() {
             written = tell(args.output, line, &mut out.data);
         }
@@ -262,6 +272,11 @@ fn one(rollout: &Rollout, out: &mut Output) -> Result<Exit, Failure> {
     written?;
     if let Some(path) = &args.world {
         world::save(&world, path)?;
+    }
+    if let Some(path) = &args.picture {
+        let mut records = book.records();
+        records.retain(|record| record.cluster.as_deref() == Some(&*rollout.from.name));
+        picture::of_newest(path, &records)?;
     }
     if summary.must_not_be() {
         writeln!(out.notes, "{}", broken(&summary, rollout))?;

@@ -48,13 +48,24 @@ impl Simulation {
     /// The same with other clusters beside it, which the same controllers attend to. Of those only the latest answers are
     /// kept.
     pub fn beside(world: &World, spec: ClusterSpec, others: Vec<ClusterSpec>, seed: u64) -> Self {
+        Self::heard(world, spec, others, seed, &Listeners::default())
+    }
+
+    /// The same, with listeners that are told what the first controller sees and does.
+    pub(super) fn heard(
+        world: &World,
+        spec: ClusterSpec,
+        others: Vec<ClusterSpec>,
+        seed: u64,
+        listeners: &Listeners<'static>,
+    ) -> Self {
         others.iter().chain([&spec]).for_each(|spec| world.declare(spec));
         let beside = Beside::new(others);
         let transcript = Rc::new(RefCell::new(Transcript::about(&spec.name, beside.names())));
         let committed = Rc::new(RefCell::new(spec));
         let managed = Rc::new(RefCell::new(BTreeMap::new()));
         let made_of = (world.clone(), committed.clone(), beside.clone(), managed.clone(), transcript.clone());
-        let executor = Executor::new(world, controllers(made_of, seed));
+        let executor = Executor::new(world, controllers(made_of, seed, listeners.clone()));
         let mut simulation = Self { world: world.clone(), committed, beside, managed, transcript, executor };
         simulation.join(0);
         if world.wants_second_controller() {
@@ -174,14 +185,19 @@ type MadeOf = (
 );
 
 /// Makes controllers, each as it is when it has just been started.
-fn controllers((world, committed, beside, managed, transcript): MadeOf, seed: u64) -> impl Fn(u8) -> Task + 'static {
+fn controllers(
+    (world, committed, beside, managed, transcript): MadeOf,
+    seed: u64,
+    listeners: Listeners<'static>,
+) -> impl Fn(u8) -> Task + 'static {
     move |index| {
         let (world, beside) = (world.controller(index), beside.clone());
         let specs: Vec<_> = [committed.borrow().clone()].into_iter().chain(beside.specs()).collect();
         let names = specs.iter().map(|spec| spec.name.clone()).collect();
         let (transcript, lasting) = (transcript.clone(), RefCell::default());
         let recorder = Recorder { world: world.clone(), transcript, beside, controller: index, lasting };
-        let controller = Controller::new(world, Listeners::default().with(Rc::new(recorder)), settings(seed));
+        let others = if index == 0 { listeners.clone() } else { Listeners::default() };
+        let controller = Controller::new(world, others.with(Rc::new(recorder)), settings(seed));
         controller.declare(names);
         let clusters: Vec<_> = specs.into_iter().map(|spec| Rc::new(ManagedCluster::new(spec))).collect();
         managed.borrow_mut().insert(index, clusters.clone());
