@@ -37,7 +37,7 @@ pub use window::{Window, WindowKind};
 pub struct ClusterSpec {
     /// Unique over all files, e.g. `consul-prod`.
     pub name: ClusterName,
-    /// The folder that the file lies in, e.g. `prod`; empty if it lies at the top.
+    /// The folder that the file really lies in, e.g. `prod`. For people only: no part of what a plan is identified by.
     pub environment: String,
     /// The AWS region of everything below, e.g. `us-east-1`.
     pub region: String,

@@ -22,10 +22,16 @@ mod files;
 mod past;
 #[path = "cli/show.rs"]
 mod show;
+#[path = "cli/spelt.rs"]
+mod spelt;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/usage.rs"]
 mod usage;
 #[path = "cli/waits.rs"]
 mod waits;
+#[path = "cli/whole.rs"]
+mod whole;
 
 const FILE: &str = "desired-state/prod/consul.yaml";
 const SIMULATED: [&str; 2] = ["--cloud", "simulated"];

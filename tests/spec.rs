@@ -304,13 +304,35 @@ fn an_alias_bomb_is_small() {
 }
 
 #[test]
-fn the_environment_is_the_folder_above_the_file() {
+fn the_environment_is_the_folder_that_the_file_lies_in_however_its_path_is_spelt() {
     let dir = tempfile::tempdir().unwrap();
     put(&dir, "prod/consul.yaml", good());
+    let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, dir.path().join(name)).unwrap();
+    fs::create_dir(dir.path().join("links")).unwrap();
+    link("../prod", "links/live");
+    link("../prod/consul.yaml", "links/consul.yaml");
     let environment = |path: PathBuf| load(&[path]).specs().next().unwrap().1.environment.clone();
+    for spelt in
+        ["prod", "prod/", "prod/.", "./prod/../prod", "prod/consul.yaml", "links/live", "links/live/consul.yaml"]
+    {
+        assert_eq!(environment(dir.path().join(spelt)), "prod", "{spelt}");
+    }
+    assert_eq!(environment(dir.path().join("links/consul.yaml")), "prod");
+    fs::remove_dir_all(dir.path().join("links")).unwrap();
     assert_eq!(environment(dir.path().into()), "prod");
-    assert_eq!(environment(dir.path().join("prod/consul.yaml")), "prod");
-    assert_eq!(environment(dir.path().join("prod")), "");
+}
+
+#[test]
+fn the_environment_of_a_flat_config_map_is_where_it_is_mounted() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir, "config/..2026_01_05/consul.yaml", good());
+    let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, dir.path().join(name)).unwrap();
+    link("..2026_01_05", "config/..data");
+    link("..data/consul.yaml", "config/consul.yaml");
+    for spelt in ["config", "config/consul.yaml", "config/..data/consul.yaml"] {
+        let loaded = load(&[dir.path().join(spelt)]);
+        assert_eq!(loaded.specs().next().unwrap().1.environment, "config", "{spelt}");
+    }
 }
 
 #[test]

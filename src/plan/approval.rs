@@ -7,16 +7,20 @@ use super::drift::drifts;
 use super::look::{Look, SlotLook};
 use super::slot_state::{SlotState, slot_state};
 
+/// The scope of an approval of all slots that are left.
+pub const REST: &str = "rest";
+
 /// Finds the approval that replacing `slot` next would need, if any.
 ///
-/// The id is made from the spec (without what is only about when: `approved`, `suspend`, `freeze`), from which volumes
-/// every slot has, and from what is agreed to: one slot's instance for `everySlot`, the rest of the rollout for
-/// `canary`. Uptime, health and addresses are left out, so nothing irrelevant makes it stale.
+/// The id is made from the spec (without what is only about when: `approved`, `suspend`, `freeze`; and without where its file
+/// lies, because a reviewer and a controller may have it in different folders), from which volumes every slot has, and
+/// from what is agreed to: one slot's instance for `everySlot`, the rest of the rollout for `canary`. Uptime, health and
+/// addresses are left out, so nothing irrelevant makes it stale.
 pub fn needed(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<PlanId> {
     let scope = match look.spec.rollout.approval {
         Approval::Never => return None,
         Approval::Canary if !canary_settled(look) => return None,
-        Approval::Canary => "rest".to_owned(),
+        Approval::Canary => REST.to_owned(),
         Approval::EverySlot => {
             let instance = slot.live().find(|instance| slot.all_on(look, &instance.id));
             format!("{} {}", slot.spec.name, instance.map_or("none", |instance| &instance.id))
@@ -29,6 +33,7 @@ pub fn needed(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<PlanId> {
 pub fn plan_id(look: &Look<'_>, scope: &str) -> PlanId {
     let mut spec: ClusterSpec = look.spec.clone();
     (spec.rollout.approved, spec.suspend, spec.freeze) = (None, false, false);
+    spec.environment.clear();
     let volumes: Vec<_> = look
         .slots
         .iter()

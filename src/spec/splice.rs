@@ -46,7 +46,7 @@ pub enum SpliceError {
 }
 
 /// Writes `image` in the place of the image of a file that means `spec`. The result is read again, and differs from `spec`
-/// in nothing but the image.
+/// in nothing but the image, whichever way led to the file.
 pub fn image(path: &Path, text: &str, spec: &ClusterSpec, image: &ImageId) -> Result<Spliced, SpliceError> {
     let written = image_in(text).unwrap_or_default();
     let line = Place::new(text, written.clone()).line;
@@ -56,10 +56,10 @@ pub fn image(path: &Path, text: &str, spec: &ClusterSpec, image: &ImageId) -> Re
     let text = [&text[..id.start], image, &text[id.end..]].concat();
     let loaded = check(path, &text);
     let meant = loaded.specs().next().map(|(_, spec)| spec);
+    let environment = meant.map_or_else(|| spec.environment.clone(), |meant| meant.environment.clone());
+    let wanted = ClusterSpec { image: image.clone(), environment, ..spec.clone() };
     match (meant, loaded.problems().next()) {
-        (Some(meant), _) if *meant == (ClusterSpec { image: image.clone(), ..spec.clone() }) => {
-            Ok(Spliced { text, place })
-        }
+        (Some(meant), _) if *meant == wanted => Ok(Spliced { text, place }),
         (None, Some(problem)) => Err(SpliceError::Invalid { image: image.clone(), problem: problem.message.clone() }),
         _ => Err(SpliceError::Shared { line }),
     }

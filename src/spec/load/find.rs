@@ -19,7 +19,7 @@ pub struct FoundFile {
     pub folder: PathBuf,
     /// The canonical folder that no link and no path leads out of.
     pub root: PathBuf,
-    /// The name of the folder directly above the file, as clean text; empty if that is the folder that was asked for.
+    /// The name of the folder that the file really lies in, as clean text. The same however a person spells the path.
     pub environment: String,
 }
 
@@ -31,11 +31,20 @@ impl FoundFile {
         let folder = fs::canonicalize(parent).unwrap_or(parent.to_owned());
         let above = folder.parent().filter(|above| above.parent().is_some());
         let root = above.unwrap_or(&folder).to_owned();
-        let environment = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-        let environment = text::clean(&environment).into_owned();
         let at = folder.join(path.file_name().unwrap_or_default());
-        Self { path: path.to_owned(), at, folder, root, environment }
+        Self { path: path.to_owned(), environment: environment(&at), at, folder, root }
     }
+}
+
+/// Names the folder that a file really lies in, behind all links, e.g. `prod`. Hidden folders are passed over: a ConfigMap's
+/// files lie in one whose name is the time of its last change.
+fn environment(at: &Path) -> String {
+    // Only a link leads elsewhere than into the canonical folder.
+    let target = at.is_symlink().then(|| fs::canonicalize(at).ok()).flatten();
+    let folders = target.as_deref().unwrap_or(at).ancestors().skip(1).filter_map(Path::file_name);
+    let mut names = folders.map(|folder| folder.to_string_lossy());
+    let name = names.find(|name| !name.starts_with('.')).unwrap_or_default();
+    text::clean(&name).into_owned()
 }
 
 /// The most that is searched. More is put below a folder by mistake, or in order to stop whoever reads it.
@@ -93,7 +102,7 @@ impl Found {
             Ok((true, root)) if self.visited.contains(&root) => {}
             Ok((true, root)) => {
                 let before = (self.files.len(), self.problems.len());
-                self.folder(path, "", &mut Way { named: path, root: &root, above: Vec::new() });
+                self.folder(path, &mut Way { named: path, root: &root, above: Vec::new() });
                 if before == (self.files.len(), self.problems.len()) {
                     self.problems.push(Problem::new(Severity::Warning, path, "no desired-state file in this folder"));
                     self.hint(
@@ -106,7 +115,7 @@ impl Found {
     }
 
     /// Looks into a folder and those below it.
-    fn folder(&mut self, folder: &Path, environment: &str, way: &mut Way) {
+    fn folder(&mut self, folder: &Path, way: &mut Way) {
         let canonical = match fs::canonicalize(folder) {
             Ok(canonical) => canonical,
             Err(error) => return self.problem(folder, format!("cannot read the folder: {}", cause(&error)), None),
@@ -132,14 +141,14 @@ impl Found {
             Ok(entries) => {
                 way.above.push(canonical);
                 for path in entries {
-                    self.entry(&path, environment, way);
+                    self.entry(&path, way);
                 }
                 way.above.pop();
             }
         }
     }
 
-    fn entry(&mut self, path: &Path, environment: &str, way: &mut Way) {
+    fn entry(&mut self, path: &Path, way: &mut Way) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with('.') {
             return;
@@ -149,7 +158,7 @@ impl Found {
                 let hint = "rename the folder; what lies in it was read all the same";
                 self.problem(path, "a folder has the name of a desired-state file", Some(hint));
             }
-            return self.folder(path, &name, way);
+            return self.folder(path, way);
         }
         let Some(folder) = way.above.last().filter(|_| is_yaml(path)) else { return };
         if self.files.len() == self.limits.files {
@@ -157,13 +166,7 @@ impl Found {
         }
         let at = folder.join(path.file_name().unwrap_or_default());
         let (folder, root) = (folder.clone(), way.root.to_owned());
-        self.file(FoundFile {
-            path: path.to_owned(),
-            at,
-            folder,
-            root,
-            environment: text::clean(environment).into_owned(),
-        });
+        self.file(FoundFile { path: path.to_owned(), environment: environment(&at), at, folder, root });
     }
 
     fn file(&mut self, found: FoundFile) {

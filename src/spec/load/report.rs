@@ -92,6 +92,7 @@ impl<'a> Report<'a> {
     /// The problems in the order of the file, and the work that it took to find them.
     pub fn finish(mut self) -> (Vec<Problem>, u64) {
         self.problems.sort_by_key(Problem::start);
+        self.drop_outdone();
         if self.left_out.is_some() {
             let mut more = Problem::new(
                 Severity::Error,
@@ -102,6 +103,22 @@ impl<'a> Report<'a> {
             self.problems.push(more);
         }
         (self.problems, self.work)
+    }
+
+    /// Drops the advice to put a value in quotes where the value is wrong with them also: two problems of one value would
+    /// give two pieces of advice, and following the first would not help.
+    fn drop_outdone(&mut self) {
+        let is_quotes =
+            |problem: &Problem| problem.hint.as_ref().is_some_and(|hint| hint.starts_with(super::shape::QUOTES));
+        let others: Vec<_> = self
+            .problems
+            .iter()
+            .filter(|problem| !is_quotes(problem))
+            .filter_map(|problem| problem.place.clone())
+            .collect();
+        self.problems.retain(|problem| {
+            !is_quotes(problem) || !problem.place.as_ref().is_some_and(|place| others.contains(place))
+        });
     }
 }
 

@@ -8,6 +8,9 @@ use super::names::nearest;
 use super::report::Report;
 use super::tree::{Entry, Node, Value};
 
+/// The beginning of the advice on a value that would be text in quotes.
+pub(super) const QUOTES: &str = "put it in quotes";
+
 /// Reports all that the schema does not allow. Patterns and limits are left out: `meaning` has better words for them.
 pub fn check(root: &Node, schema: &Json, report: &mut Report) {
     let here = match &*root.value {
@@ -110,7 +113,7 @@ impl<'r> Checker<'r, '_> {
                         node.bytes.clone(),
                         format!("`{text}` is a boolean to some readers of YAML and text to others"),
                     )
-                    .hint(format!("put it in quotes: \"{text}\""));
+                    .hint(format!("{QUOTES}: \"{text}\""));
             }
             ("string", "text") if !allowed.is_empty() && !allowed.contains(&text) => {
                 let hint = match nearest(text, &allowed) {
@@ -143,9 +146,9 @@ impl<'r> Checker<'r, '_> {
             "boolean" => ("`true` or `false`", "write `true` or `false`, without quotes".to_owned()),
             _ if written.is_empty() => ("text", "write a single value, or remove the field".to_owned()),
             _ if written.starts_with('0') => {
-                ("text", format!("put it in quotes, or its leading zeros are lost: \"{written}\""))
+                ("text", format!("{QUOTES}, or its leading zeros are lost: \"{written}\""))
             }
-            _ => ("text", format!("put it in quotes: \"{written}\"")),
+            _ => ("text", format!("{QUOTES}: \"{written}\"")),
         };
         self.report.error(node.bytes.clone(), format!("{name} should be {expected}, but is {found}")).hint(hint);
     }
