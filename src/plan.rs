@@ -13,6 +13,7 @@ pub mod look;
 pub mod address;
 pub mod drift;
 pub mod not_carried_out;
+pub mod orphans;
 pub mod slot_state;
 pub mod steps;
 pub mod undeclared;
@@ -29,6 +30,8 @@ pub mod gates;
 pub mod growth;
 pub mod rehearsal;
 pub mod select;
+
+pub mod ahead;
 
 pub mod teardown;
 
@@ -57,7 +60,8 @@ pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation, limits: &Limi
         return Plan::Blocked(hazards);
     }
     if let (Goal::AsDeclared, Some(ending)) = (goal, &look.record.ending) {
-        return Plan::Stalled(Stall::Ended { since: ending.since });
+        let is_finished = teardown::teardown(&look, ending.remains) == Plan::Settled;
+        return Plan::Stalled(Stall::Ended { since: ending.since, is_finished });
     }
     if let Some(why) = &seen.refused {
         return Plan::Stalled(Stall::Refused { why: why.clone() });

@@ -68,6 +68,14 @@ VolumeMissing VolumeElsewhere VolumeTaken AddressTaken VolumeUnusable VolumeCont
 ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed NotAsExpected CapacityUnavailable VolumeNotMade }
 variants! { rank, RANK, Rank: Unhealthy Maintenance LeaderFirst NonVoter Follower LeaderLast }
 
+#[test]
+fn every_reason_of_a_stall_is_documented() {
+    let document = fs::read_to_string("docs/desired-state.md").unwrap();
+    for reason in STALL.iter().chain(&["GenerationRejected"]) {
+        assert!(document.contains(&format!("\n| `{reason}` | ")), "{reason}");
+    }
+}
+
 /// Every effect's name, as it is part of the interface.
 const EFFECTS: &[&str] = &[
     "create-volume",

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::action::{Action, Effect};
-use crate::ids::{ClusterName, Generation, InstanceId, SlotName, SnapshotId, VolumeId, VolumeName, Zone};
+use crate::ids::{ClusterName, Generation, ImageId, InstanceId, SlotName, SnapshotId, VolumeId, VolumeName, Zone};
 use crate::make::Drift;
 use crate::observed::{Nature, Setback, VolumeState};
 use crate::time::{Timestamp, after};
@@ -284,11 +284,11 @@ pub enum Stall {
     /// A wait has lasted for much longer than it should, without a break since then.
     Overdue { waiting: WaitingOn, since: Timestamp },
     /// The member did not come back in time, and the spec says to hold, or there is nothing to go back to.
-    Held { slot: SlotName, generation: Generation, why_not: String },
+    Held { slot: SlotName, image: ImageId, generation: Generation, why_not: String },
     /// The old instance did not come back either.
     RollbackFailed { slot: SlotName, instance: InstanceId, why_not: String },
     /// The cluster is being destroyed, or was.
-    Ended { since: Timestamp },
+    Ended { since: Timestamp, is_finished: bool },
     /// The claim is for a slot that the spec no longer declares.
     ClaimForUndeclared { slot: SlotName },
     /// The members of a new cluster have not found each other in time.

@@ -94,7 +94,8 @@ pub fn outstanding(look: &Look<'_>) -> Option<Plan> {
     } else if look.now < after(instance.launched_at, limit) {
         look.wait(slot, Awaited::MemberBack { why_not }, instance.launched_at, limit)
     } else {
-        Plan::Stalled(Stall::Held { slot: slot.spec.name.clone(), generation: look.generation.clone(), why_not })
+        let (slot, image) = (slot.spec.name.clone(), look.make.image.clone());
+        Plan::Stalled(Stall::Held { slot, image, generation: look.generation.clone(), why_not })
     })
 }
 

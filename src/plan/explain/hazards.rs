@@ -256,7 +256,8 @@ impl fmt::Display for Hazard {
                 f.write_str(&ill.join(", "))
             }
             Self::QuorumWouldBeLost { healthy_after, quorum } => {
-                write!(f, "{healthy_after} healthy voters would remain, and the quorum is {quorum}")
+                let voters = if *healthy_after == 1 { "voter" } else { "voters" };
+                write!(f, "{healthy_after} healthy {voters} would remain, and the quorum is {quorum}")
             }
             Self::Lagging { members } => {
                 let behind: Vec<_> = members.iter().map(|(slot, lag)| format!("{slot} is {lag} behind")).collect();

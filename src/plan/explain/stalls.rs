@@ -52,7 +52,10 @@ impl Stall {
             Self::RollbackFailed { instance, .. } => {
                 format!("look at {instance}: both instances and all volumes are kept")
             }
-            Self::Ended { .. } => {
+            Self::Ended { is_finished: true, .. } => {
+                "delete the cluster's file; or allow the cluster to be created again with `hermitcrab retry`".into()
+            }
+            Self::Ended { is_finished: false, .. } => {
                 "finish with `hermitcrab destroy`, and delete the cluster's file; or allow the cluster to be created again with `hermitcrab retry`"
                     .into()
             }
@@ -133,13 +136,18 @@ impl fmt::Display for Stall {
                 let whom = waiting.slot.as_ref().map_or_else(String::new, |slot| format!("{slot}: "));
                 write!(f, "{whom}since {} nothing else is waited for than {}", clock(*since), waiting.what)
             }
-            Self::Held { slot, generation, why_not } => {
-                write!(f, "{slot} did not come back on {generation}: {why_not}")
+            Self::Held { slot, image, generation, why_not } => {
+                write!(f, "{slot} did not come back on {image} ({generation}): {why_not}")
             }
             Self::RollbackFailed { slot, instance, why_not } => {
                 write!(f, "{slot} did not come back on its old instance {instance} either: {why_not}")
             }
-            Self::Ended { since } => write!(f, "somebody ordered its destruction at {}", clock(*since)),
+            Self::Ended { since, is_finished: false } => {
+                write!(f, "somebody ordered its destruction at {}", clock(*since))
+            }
+            Self::Ended { since, is_finished: true } => {
+                write!(f, "it was destroyed, as somebody ordered at {}", clock(*since))
+            }
             Self::ClaimForUndeclared { slot } => {
                 write!(f, "a replacement of {slot} is under way, and the spec no longer declares it")
             }

@@ -94,7 +94,8 @@ pub(super) fn quorum_would_be_lost(q: &Question<'_, '_>) -> Finding {
     let healthy_after = others(q).filter_map(|(_, member)| member).filter(healthy).count();
     let quorum = q.look.needed();
     let refuses = healthy_after < quorum;
-    let value = format!("{healthy_after} healthy voters would remain");
+    let voters = if healthy_after == 1 { "voter" } else { "voters" };
+    let value = format!("{healthy_after} healthy {voters} would remain");
     let wants = format!("at least {quorum} of {}", q.look.spec.slots.len());
     finding(value, wants, refuses.then_some(Hazard::QuorumWouldBeLost { healthy_after, quorum }))
 }

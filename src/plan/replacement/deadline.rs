@@ -126,8 +126,9 @@ impl<'a> Replacement<'_, 'a> {
             Outstanding::NotKnown(why_not) if self.can_restore() => why_not,
             Outstanding::NotKnown(_) | Outstanding::Until { .. } => return None,
         };
-        let (slot, generation) = (self.slot.spec.name.clone(), self.claim.generation.clone());
-        Some(Plan::Stalled(Stall::Held { slot, generation, why_not }))
+        let (slot, image) = (self.slot.spec.name.clone(), self.claim.image.clone());
+        let generation = self.claim.generation.clone();
+        Some(Plan::Stalled(Stall::Held { slot, image, generation, why_not }))
     }
 
     /// Blocks on what forbids taking the member down again, also when nobody can say whether the member is well.
