@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::cli::plan::counted;
 use crate::cloud::permissions::{Allowed, Asked};
 use crate::ids::{ImageId, InstanceId};
 use crate::input::text;
@@ -93,20 +94,39 @@ impl Check {
     }
 }
 
-/// Reports the granted permissions in one check, each missing one in a check of its own, and those that nobody can ask about
+/// Reports the granted permissions in one check, each missing one in a check of its own, and those of which nobody can say
 /// by the reason.
 pub fn permissions(asked: &[Asked]) -> Vec<Check> {
     let allowed = asked.iter().filter(|asked| asked.answer == Allowed::Yes).count();
     let others = asked.iter().filter_map(|Asked { action, why, answer }| match answer {
-        Allowed::Yes | Allowed::CannotBeAsked(_) => None,
+        Allowed::Yes | Allowed::CannotBeAsked(_) | Allowed::Unknown(_) => None,
         Allowed::No(said) => {
             let hint = format!("allow `{action}`, to {why}; `hermitcrab iam-policy` prints the whole policy");
             Some(Check::bad(*action, said, hint))
         }
-        Allowed::Unknown(said) => Some(Check::unknown(*action, said, "ask again once EC2 answers")),
     });
     let summary = (allowed > 0).then(|| Check::good("permissions", format!("{allowed} of {} allowed", asked.len())));
-    summary.into_iter().chain(others).chain(not_asked(asked)).collect()
+    summary.into_iter().chain(others).chain(undecided(asked)).chain(not_asked(asked)).collect()
+}
+
+/// Reports the permissions that nobody decided on: those for the same reason together.
+fn undecided(asked: &[Asked]) -> Vec<Check> {
+    let mut by_reason = Vec::<(&str, Vec<&str>)>::new();
+    for Asked { action, answer, .. } in asked {
+        let Allowed::Unknown(why) = answer else { continue };
+        match by_reason.iter_mut().find(|(known, _)| known == why) {
+            Some((_, actions)) => actions.push(action),
+            None => by_reason.push((why, vec![action])),
+        }
+    }
+    let check = |(why, actions): (&str, Vec<&str>)| match actions.as_slice() {
+        [one] => Check::unknown(*one, why, "ask again once EC2 answers"),
+        several => {
+            let found = format!("{} of {} could not be asked about: {why}", several.len(), asked.len());
+            Check::unknown("permissions", found, "mend that first, and ask again")
+        }
+    };
+    by_reason.into_iter().map(check).collect()
 }
 
 fn not_asked(asked: &[Asked]) -> Vec<Check> {
@@ -150,7 +170,8 @@ pub fn of(spec: &ClusterSpec, seen: &Observation) -> Vec<Check> {
             checks.push(account(spec, view));
             checks.push(image(&spec.image, view));
             if is_new {
-                let found = format!("nothing of it exists yet: a controller makes its {} slots", spec.slots.len());
+                let found =
+                    format!("nothing of it exists yet: a controller makes its {}", counted(spec.slots.len(), "slot"));
                 checks.push(Check::open("slots", found));
             } else {
                 checks.extend(spec.slots.iter().map(|slot| serving(slot, view, seen)));
@@ -384,5 +405,27 @@ mod tests {
         assert_eq!(checks[0].found, "1 of 5 allowed");
         assert_eq!(checks[3].found, "2 not asked about: nothing is there yet");
         assert!(checks[1].hint.as_ref().unwrap().contains("take a member down"));
+    }
+
+    #[test]
+    fn an_image_that_does_not_exist_is_in_the_way() {
+        let path = std::path::PathBuf::from("desired-state/prod/consul.yaml");
+        let mut spec = crate::spec::load::load(&[path]).specs().next().unwrap().1.clone();
+        let world = crate::sim::World::new(0, crate::sim::FaultLevel::None);
+        world.settle(&spec);
+        spec.image = "ami-0dddddddddddddddd".into();
+        let environment = crate::cli::cloud::Environment::simulated(vec![spec.clone()], world, None);
+        let checks = of(&spec, &environment.look(&spec));
+        let image = checks.iter().find(|check| check.what == "image").unwrap();
+        assert_eq!(image.verdict, Verdict::Bad);
+        assert_eq!(image.found, "ami-0dddddddddddddddd does not exist, or may not be seen");
+    }
+
+    #[test]
+    fn what_keeps_every_permission_from_being_asked_about_is_said_once() {
+        let asked = |action| Asked { action, why: "look", answer: Allowed::Unknown("no-credentials: none".to_owned()) };
+        let checks = permissions(&[asked("ec2:DescribeInstances"), asked("ec2:DescribeVolumes")]);
+        let told: Vec<_> = checks.iter().map(|check| (check.what.as_str(), check.found.as_str())).collect();
+        assert_eq!(told, [("permissions", "2 of 2 could not be asked about: no-credentials: none")]);
     }
 }

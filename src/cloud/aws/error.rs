@@ -5,10 +5,11 @@ use std::fmt;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 
 use super::operation::Operation;
+use crate::input::text;
 use crate::ports::{ErrorKind, PortError};
 
 /// Consequence of a code.
@@ -119,7 +120,10 @@ impl Failure {
     {
         let code = error.code().map(str::to_owned);
         let request = error.raw_response().and_then(RequestId::request_id).map(str::to_owned);
-        let text = error.message().map_or_else(|| DisplayErrorContext(error).to_string(), str::to_owned);
+        let text = error.message().map_or_else(
+            || cause::<CredentialsError>(error).map_or_else(|| in_words(error), |error| in_words(error)),
+            str::to_owned,
+        );
         let server_error = error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
         let (code, meaning) = match (code, error) {
             (Some(code), _) => {
@@ -150,6 +154,14 @@ impl Failure {
     /// Whether it failed so.
     pub(super) fn is(&self, kind: ErrorKind) -> bool {
         self.meaning == Failed(kind)
+    }
+
+    /// Whether AWS does not know who asks, so that nothing was decided about what they may do. In words that are the same for
+    /// every call.
+    pub(super) fn about_who_asks(&self) -> Option<String> {
+        let is_of_them = WHO_ASKS.contains(&self.code.as_str());
+        let advice = self.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
+        is_of_them.then(|| format!("{}: {}{advice}", self.code, self.text.trim_end_matches('.')))
     }
 
     /// As a port says it. What only a change can meet is, for anybody else, a code that is not expected.
@@ -216,6 +228,39 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
+/// Refusals of whoever asks, whatever is asked for.
+const WHO_ASKS: [&str; 11] = [
+    "no-credentials",
+    "credentials-timeout",
+    "AuthFailure",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "ExpiredToken",
+    "ExpiredTokenException",
+];
+
+/// The most characters of an error with its causes.
+const LONGEST: usize = 1_000;
+
+/// Puts an error with its causes into one line, in the words that each has for people; what repeats another is left out.
+pub(super) fn in_words(error: &(dyn Error + 'static)) -> String {
+    let mut said = Vec::<String>::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        next = cause.source();
+        let words = cause.to_string();
+        let words = words.lines().map(str::trim).collect::<Vec<_>>().join("; ").replace(":; ", ": ");
+        if !words.is_empty() && !said.iter().any(|before| before.contains(&words)) {
+            said.push(words);
+        }
+    }
+    text::cut(&said.join(": "), LONGEST)
+}
+
 /// The first error of a type in a chain of causes.
 fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
@@ -231,6 +276,7 @@ fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_ec2::error::ConnectorError;
     use std::collections::BTreeSet;
 
     #[test]
@@ -250,6 +296,26 @@ mod tests {
         let ours = CODES.iter().flat_map(|(_, codes)| codes.iter().copied());
         let invented: Vec<_> = ours.filter(|code| !is_known(code)).collect();
         assert_eq!(invented, [""; 0]);
+    }
+
+    #[test]
+    fn missing_credentials_are_told_in_a_line_of_words() {
+        #[derive(Debug)]
+        struct Chain;
+        impl fmt::Display for Chain {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("no credentials found in chain. Attempted:\n  Environment: not set\n  Profile: not set")
+            }
+        }
+        impl Error for Chain {}
+        let connector = ConnectorError::other(CredentialsError::not_loaded(Chain).into(), None);
+        let error = SdkError::<aws_sdk_ec2::operation::describe_instances::DescribeInstancesError, HttpResponse>::dispatch_failure(connector);
+        let failure = Failure::new(super::super::operation::DESCRIBE_INSTANCES, &error);
+        let told = failure.to_string();
+        assert!(told.contains("Attempted: Environment: not set; Profile: not set"), "{told}");
+        assert!(told.ends_with("; log in, set AWS_PROFILE, or give the instance a role"), "{told}");
+        assert!(!told.contains(['{', '\n']) && !told.contains("Error("), "{told}");
+        assert!(failure.about_who_asks().is_some_and(|told| !told.contains("DescribeInstances")));
     }
 
     #[test]

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use tokio::sync::Mutex;
 
 use super::Aws;
+use super::error::in_words;
 
 /// The time before their end at which keys are fetched anew.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -33,7 +33,7 @@ impl AccountKeys {
             return Ok(keys.clone());
         }
         let provider = self.config.credentials_provider().ok_or("there are no credentials for the AWS account")?;
-        let keys = provider.provide_credentials().await.map_err(|error| DisplayErrorContext(&error).to_string())?;
+        let keys = provider.provide_credentials().await.map_err(|error| in_words(&error))?;
         let until = keys.expiry().map_or(now + KEPT, |end| (end - MARGIN).min(now + KEPT));
         *kept = Some((keys.clone(), until));
         Ok(keys)

@@ -292,6 +292,9 @@ fn read<T>(answer: Result<T, Failure>) -> Allowed {
 }
 
 fn refused(failure: &Failure) -> Allowed {
+    if let Some(why) = failure.about_who_asks() {
+        return Allowed::Unknown(why);
+    }
     if failure.is(ErrorKind::Denied) { Allowed::No(failure.to_string()) } else { Allowed::Unknown(failure.to_string()) }
 }
 
