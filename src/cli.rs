@@ -59,6 +59,7 @@ pub mod completions;
 pub mod man;
 
 mod effect;
+mod help;
 mod unread;
 
 use exit::Exit;
@@ -69,20 +70,30 @@ const EXAMPLES: &str = "\
 Examples:
   hermitcrab validate
       Check every file below desired-state
-  hermitcrab plan desired-state/prod/consul.yaml --cloud simulated --image ami-0bbbbbbbbbbbbbbbb
+  hermitcrab plan --cloud simulated --image ami-0bbbbbbbbbbbbbbbb
       Show what committing another image would do, without an AWS account
   hermitcrab explain consul-prod --cloud simulated
       Show every gate, and why nothing happens
 
-Exit codes:
-  0 done   1 error   2 changes are pending (plan --detailed-exitcode)   3 stalled (status)   64 wrong usage";
+In the cluster's file, so that it is in git:
+  pause, suspend  `suspend: true` under `spec`: no upgrades; healing goes on
+  freeze          `freeze: true` under `spec`: nothing at all is done
+  approve         `approved: ID` under `rollout`; `plan` shows the id
+  undo            `image` and `version` as they were before: `git revert`, or `promote`
+  history         `git log` says what was wanted, the controller's log what was done
+";
+
+/// The examples and the exit codes.
+fn after_help() -> String {
+    format!("{EXAMPLES}\n{}", exit::MEANINGS)
+}
 
 /// Keeps stateful clusters on EC2 at the image that was committed
 ///
 /// One instance is replaced at a time: its member's data volume is moved to an instance launched from the new image. The
 /// next slot waits until the cluster has proved itself healthy.
 #[derive(Debug, Parser)]
-#[command(name = "hermitcrab", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "hermitcrab", version, after_help = after_help(), max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -182,7 +193,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 /// Reads the arguments, and tells which of them were given.
 fn read(arguments: &[OsString]) -> Result<(Cli, ArgMatches), clap::Error> {
-    let mut program = Cli::command();
+    let mut program = command();
     let given = program.try_get_matches_from_mut(arguments)?;
     let cli = Cli::from_arg_matches(&given).map_err(|error| error.format(&mut program))?;
     Ok((cli, given))
@@ -224,5 +235,5 @@ impl Command {
 
 /// Describes the whole command line, for completions and the manual.
 pub fn command() -> clap::Command {
-    Cli::command()
+    help::tidied(Cli::command())
 }

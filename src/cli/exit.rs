@@ -33,3 +33,18 @@ impl From<Exit> for std::process::ExitCode {
         Self::from(exit as u8)
     }
 }
+
+/// Every code with what it means, for the help of the whole program.
+pub const MEANINGS: &str = "\
+Exit codes (the help of each command says which of them it has):
+  0    done
+  1    error, or something could not be seen
+  2    changes are to be made (plan --detailed-exitcode)
+  3    a cluster is stalled, or a rollout failed: a person must act
+  4    not finished in time, and still going on
+  5    a cluster waits for a person (status --detailed-exitcode, run --once, simulate)
+  64   wrong usage
+  74   the simulated world could not be saved
+  129  ended by SIGHUP
+  130  ended by SIGINT
+  143  ended by SIGTERM";

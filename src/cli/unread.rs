@@ -3,17 +3,33 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 
+use clap::error::{ContextKind, ContextValue};
+
 use super::exit::Exit;
+use super::failure::Failure;
+use super::help;
 use super::output::Output;
 use crate::input::text;
 
 /// Prints help, or the errors in the arguments. clap would exit with 2, which means that changes are pending.
 pub(super) fn tell(error: &clap::Error, arguments: &[OsString], out: &mut Output) -> Exit {
+    if let Some((word, hint)) = meant(error) {
+        let failure = Failure::new(format!("there is no command `{}`", text::clean(&word))).hint(hint);
+        failure.print(out);
+        return Exit::Usage;
+    }
     let told = error.render().ansi().to_string();
     let told = text::without_passwords(&on_one_line(told, given(arguments).iter().map(OsString::as_os_str)));
     let (to, exit) = if error.use_stderr() { (&mut out.notes, Exit::Usage) } else { (&mut out.data, Exit::Done) };
     let _ = write!(to, "{told}");
     exit
+}
+
+/// Finds the word that somebody took for a command, and what they mean, where that is known. clap would name the command that
+/// is spelt most like it, whatever that does.
+fn meant(error: &clap::Error) -> Option<(String, &'static str)> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    Some((word.clone(), help::meant_by(word)?))
 }
 
 /// Lists everything that clap may quote: the arguments, and the variables that stand for some.

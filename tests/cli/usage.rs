@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use expect_test::expect;
 
-use super::{FILE, NEW_IMAGE, SIMULATED, check, command, run};
+use super::{FILE, NEW_IMAGE, SIMULATED, check, command, run, told};
 
 #[test]
 fn a_cluster_that_is_not_declared_is_perhaps_a_slip() {
@@ -98,7 +98,7 @@ fn a_world_that_is_not_there_is_named() {
 
 #[test]
 fn wrong_usage_exits_with_64_and_not_with_two() {
-    for arguments in [&["plan"][..], &["no-such-command"], &["status", "--no-such-option"], &[]] {
+    for arguments in [&["explain"][..], &["no-such-command"], &["status", "--no-such-option"], &[]] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
@@ -106,11 +106,11 @@ fn wrong_usage_exits_with_64_and_not_with_two() {
     check(
         &["plan", FILE, "--image", "latest"],
         expect![[r#"
-        ! error: invalid value 'latest' for '--image <AMI>': an image id is `ami-` and hexadecimal digits
-        ! 
-        ! For more information, try '--help'.
-        exit 64
-    "#]],
+            ! error: invalid value 'latest' for '--image <AMI>': `latest` is another image tomorrow; give a literal id, `ami-` and 17 hexadecimal digits: what is committed is what runs
+            ! 
+            ! For more information, try '--help'.
+            exit 64
+        "#]],
     );
 }
 
@@ -200,6 +200,77 @@ fn every_command_has_a_help_text_with_examples() {
         assert!(examples.contains("Examples:\n"), "{}", command.get_name());
     }
     hermitcrab::cli::command().debug_assert();
+}
+
+#[test]
+fn a_word_that_is_no_command_leads_to_what_it_means() {
+    for (word, leads_to) in [
+        ("pause", "`suspend: true`"),
+        ("suspend", "`suspend: true`"),
+        ("resume", "`suspend: false`"),
+        ("freeze", "`freeze: true`"),
+        ("approve", "`approved: ID`"),
+        ("undo", "`git revert`"),
+        ("rollback", "`git revert`"),
+        ("apply", "`hermitcrab promote`"),
+        ("diff", "`hermitcrab plan`"),
+    ] {
+        for arguments in [&[word][..], &["help", word], &[word, "consul-prod"]] {
+            let told = told(arguments);
+            let begins = format!("! error: there is no command `{word}`\n!  hint: ");
+            assert!(told.starts_with(&begins) && told.contains(leads_to), "{told}");
+            assert!(told.ends_with("exit 64\n") && !told.contains("similar"), "{told}");
+        }
+        if ["pause", "suspend", "freeze", "approve", "undo"].contains(&word) {
+            assert!(told(&["--help"]).contains(word), "{word}");
+        }
+    }
+    assert!(told(&["--help"]).contains("history"));
+    assert!(told(&["stauts"]).contains("similar"), "a slip is told of as before");
+}
+
+#[test]
+fn the_help_lists_every_exit_code_that_is_documented() {
+    let help = told(&["--help"]);
+    let listed = &help[help.find("Exit codes").unwrap()..];
+    let document = std::fs::read_to_string("docs/formats.md").unwrap();
+    let table = document.split("## Exit codes").nth(1).unwrap().split("\n\n").nth(1).unwrap();
+    let codes: Vec<&str> = table.lines().skip(2).flat_map(|row| row.split('|').nth(1).unwrap().split(", ")).collect();
+    assert!(codes.len() >= 11, "{codes:?}");
+    for code in codes {
+        let code = code.trim();
+        assert!(listed.lines().any(|line| line.split_whitespace().next() == Some(code)), "{code}: {listed}");
+    }
+}
+
+#[test]
+fn a_file_on_stdin_is_checked() {
+    let check = |text: &str, more: &[&str]| {
+        let mut child = command(&[&["validate", "-"], more].concat())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let good = std::fs::read_to_string(FILE).unwrap();
+    let output = check(&good, &[]);
+    assert_eq!(
+        (String::from_utf8_lossy(&output.stdout).as_ref(), output.status.code()),
+        ("ok  -  consul-prod  3 slots\n", Some(0))
+    );
+    let output = check(&good.replace("region:", "regoin:"), &[]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("--> -:10:3") && output.status.code() == Some(1), "{told}");
+    assert_eq!(check(&good, &[FILE]).status.code(), Some(64));
+}
+
+#[test]
+fn a_cluster_that_can_spare_no_member_is_said_to_be_too_small_for_upgrades() {
+    let told = told(&["validate", "desired-state/dev", FILE]);
+    assert!(told.contains("consul-dev   1 slot; too few to be upgraded") && told.contains("3 slots\n"), "{told}");
 }
 
 #[test]
