@@ -18,12 +18,14 @@ use crate::event::Listeners;
 use crate::ids::Owner;
 use crate::input::text;
 use crate::ports::Outside;
+use crate::status::Status;
 
 use super::cloud::Kind;
 use super::progress::Progress;
 use super::signals::{Signal, UnderWay};
 use super::{Exit, Failure, Output, aws, runtime, state};
 
+mod haste;
 #[cfg(feature = "aws")]
 mod on_aws;
 mod problems;
@@ -32,6 +34,7 @@ mod simulated;
 #[cfg(feature = "aws")]
 use on_aws::on_aws;
 
+use haste::Haste;
 use problems::Problems;
 use simulated::Simulated;
 
@@ -48,8 +51,15 @@ Signals:
   SIGTERM, SIGINT, SIGHUP   finish the calls in flight, and exit with 0; a second one exits at once
 
 Exit codes:
-  0 ended by a signal; with --once: every cluster is settled   129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM (--once)
-  1 error   74 the simulated world could not be saved   3 a cluster is stalled (--once)   4 not settled in time (--timeout)   5 a cluster waits for a person (--once)";
+  0    ended by a signal; with --once: every cluster is settled
+  1    error
+  3    a cluster is stalled (--once)
+  4    not settled in time (--timeout)
+  5    a cluster waits for a person (--once)
+  74   the simulated world could not be saved
+  129  ended by SIGHUP (--once)
+  130  ended by SIGINT (--once)
+  143  ended by SIGTERM (--once)";
 
 /// Run the controller
 ///
@@ -58,9 +68,9 @@ Exit codes:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A folder of desired-state files
+    /// Folders of desired-state files
     #[arg(value_name = "DIR", default_value = "desired-state")]
-    path: PathBuf,
+    paths: Vec<PathBuf>,
     /// Bring every cluster to what is desired, and exit
     #[arg(long)]
     once: bool,
@@ -107,8 +117,10 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    if args.once && !args.path.exists() {
-        return Err(Failure::new(format!("{} does not exist", text::path(&args.path)))
+    if args.once
+        && let Some(missing) = args.paths.iter().find(|path| !path.exists())
+    {
+        return Err(Failure::new(format!("{} does not exist", text::path(missing)))
             .hint("name a folder with `*.yaml` files; without --once it would be waited for"));
     }
     runtime::start()?.block_on(async {
@@ -128,7 +140,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// Chooses where desired state comes from.
 fn source(args: &Args) -> impl Source {
-    Files::watch(args.path.clone(), args.unchanged_for)
+    Files::watch(args.paths.clone(), args.unchanged_for)
 }
 
 #[cfg(not(feature = "aws"))]
@@ -155,13 +167,20 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     let progress = Rc::new(Progress::start());
     let convergences = Rc::new(Convergences::default());
     let problems = Problems { is_colored: out.colors_notes() };
+    let mut listeners = Listeners::default().with(progress.clone()).with(Rc::new(Log::default()));
+    if let Some(recorder) = recorder {
+        listeners = listeners.with(Rc::new(recorder));
+    }
+    listeners = listeners.with(Rc::new(problems));
+    if args.is_simulated() {
+        listeners = listeners.with(Rc::new(Haste::default()));
+    }
     let daemon = Daemon {
         outside: backend.outside,
         source: backend.source,
         lease,
         settings: args.settings(backend.seed),
-        listeners: recorded(Listeners::default().with(progress.clone()).with(Rc::new(Log)), recorder)
-            .with(Rc::new(problems)),
+        listeners,
         once: args.once.then(|| convergences.clone()),
     };
     let under_way = UnderWay::begin();
@@ -173,16 +192,25 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     drop(under_way);
     progress.end();
     for (cluster, convergence) in convergences.by_cluster() {
-        writeln!(out.data, "{cluster}: {convergence}")?;
+        let status = convergences.latest(&cluster);
+        writeln!(out.data, "{cluster}: {}", concluded(convergence, status.as_deref()))?;
+        let hints = status.iter().filter(|_| convergence != Convergence::Settled).flat_map(|status| &status.hints);
+        for hint in hints {
+            writeln!(out.notes, "  hint: {hint}")?;
+        }
     }
     Ok(exit)
 }
 
-/// Adds a recorder to the listeners, where there is one.
-fn recorded(listeners: Listeners<'static>, recorder: Option<Recorder>) -> Listeners<'static> {
-    match recorder {
-        Some(recorder) => listeners.with(Rc::new(recorder)),
-        None => listeners,
+/// Says how far a cluster has come, and why no further.
+fn concluded(convergence: Convergence, status: Option<&Status>) -> String {
+    let answer = status.map(|status| status.answer.as_str()).unwrap_or_default();
+    let answer = answer.strip_prefix("stalled: ").or(answer.strip_prefix("blocked: ")).unwrap_or(answer);
+    match convergence {
+        Convergence::UnderWay | Convergence::NeedsPerson | Convergence::Stalled if !answer.is_empty() => {
+            format!("{convergence}: {answer}")
+        }
+        convergence => convergence.to_string(),
     }
 }
 

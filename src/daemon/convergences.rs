@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use tokio::sync::Notify;
 
 use crate::controller::convergence::{Confirmation, Convergence};
 use crate::event::{Event, EventKind, Listener};
 use crate::ids::ClusterName;
+use crate::status::Status;
 
 /// The convergence of each cluster, and the files that are broken.
 #[derive(Debug, Default)]
@@ -22,12 +24,19 @@ pub struct Convergences {
 struct Cluster {
     convergence: Convergence,
     confirmation: Confirmation,
+    /// The report of the latest pass, before it acted.
+    status: Option<Rc<Status>>,
 }
 
 impl Convergences {
     /// The convergence of each cluster, by name.
     pub fn by_cluster(&self) -> BTreeMap<ClusterName, Convergence> {
         self.clusters.borrow().iter().map(|(name, cluster)| (name.clone(), cluster.convergence)).collect()
+    }
+
+    /// The status that the latest pass of a cluster reported, if there was one.
+    pub fn latest(&self, name: &ClusterName) -> Option<Rc<Status>> {
+        self.clusters.borrow().get(name)?.status.clone()
     }
 
     /// The worst convergence; none if there is no cluster.
@@ -52,7 +61,8 @@ impl Convergences {
 
     fn set(&self, name: &ClusterName, judge: impl FnOnce(&mut Confirmation) -> Convergence) {
         let mut clusters = self.clusters.borrow_mut();
-        let fresh = || Cluster { convergence: Convergence::UnderWay, confirmation: Confirmation::default() };
+        let fresh =
+            || Cluster { convergence: Convergence::UnderWay, confirmation: Confirmation::default(), status: None };
         let cluster = clusters.entry(name.clone()).or_insert_with(fresh);
         let convergence = judge(&mut cluster.confirmation);
         if std::mem::replace(&mut cluster.convergence, convergence) != convergence {
@@ -71,7 +81,12 @@ impl Listener for Convergences {
             (EventKind::FileBroken(path), _) => _ = self.broken_files.borrow_mut().insert(path.clone()),
             (EventKind::FileUsable(path), _) => _ = self.broken_files.borrow_mut().remove(path),
             (EventKind::DesiredChanged(_), Some(name)) => self.set(name, |_| Convergence::UnderWay),
-            (EventKind::Planned(pass), Some(name)) => self.set(name, |confirmation| confirmation.after(&pass.plan)),
+            (EventKind::Planned(pass), Some(name)) => {
+                self.set(name, |confirmation| confirmation.after(&pass.plan));
+                if let Some(cluster) = self.clusters.borrow_mut().get_mut(name) {
+                    cluster.status = Some(pass.status.clone());
+                }
+            }
             (EventKind::Broken, Some(name)) => self.set(name, |_| Convergence::Broken),
             (EventKind::Orphaned, Some(name)) => _ = self.clusters.borrow_mut().remove(name),
             _ => {}

@@ -21,9 +21,9 @@ pub mod watch;
 use unchanged::Unchanged;
 use watch::Watch;
 
-/// Desired-state files, all of those at or below one path.
+/// Desired-state files, all of those at or below some paths.
 pub struct Files {
-    paths: [PathBuf; 1],
+    paths: Vec<PathBuf>,
     watch: Watch,
     unchanged: Rc<RefCell<Unchanged>>,
 }
@@ -32,17 +32,16 @@ pub struct Files {
 const MOST_LOOKS: usize = 5;
 
 impl Files {
-    /// Watches a path from now on. It need not exist yet. A file that was changed in place counts once it has been seen
+    /// Watches paths from now on. They need not exist yet. A file that was changed in place counts once it has been seen
     /// unchanged for that long.
-    pub fn watch(path: PathBuf, unchanged_for: Duration) -> Self {
-        let paths = [path];
+    pub fn watch(paths: Vec<PathBuf>, unchanged_for: Duration) -> Self {
         Self { watch: Watch::new(&paths), paths, unchanged: Rc::new(RefCell::new(Unchanged::new(unchanged_for))) }
     }
 }
 
 impl Source for Files {
     fn name(&self) -> String {
-        text::path(&self.paths[0])
+        self.paths.iter().map(|path| text::path(path)).collect::<Vec<_>>().join(", ")
     }
 
     async fn changed(&mut self) {
@@ -74,7 +73,7 @@ impl Source for Files {
 
 /// Reads the files on a thread of its own: a disk that does not answer holds up neither signals nor clusters. `None` if
 /// nothing could be read.
-async fn read(paths: [PathBuf; 1]) -> Option<Loaded> {
+async fn read(paths: Vec<PathBuf>) -> Option<Loaded> {
     let (sender, receiver) = oneshot::channel();
     let reader = move || _ = sender.send(load::load(&paths));
     match thread::Builder::new().name("files".to_owned()).spawn(reader) {

@@ -1,22 +1,31 @@
 //! The log: a line when an answer changes, and a line for whatever was done.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::event::{Acted, Event, EventKind, Listener, Pass};
 use crate::ids::ClusterName;
 use crate::input::text;
-use crate::plan::Plan;
 use crate::plan::steps::Step;
+use crate::plan::{Hazard, Plan};
 use crate::ports::Outcome;
 
 /// Writes events to the log.
-#[derive(Clone, Copy, Debug)]
-pub struct Log;
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// Whether nothing is carried out that is planned.
+    observes: Cell<bool>,
+    /// The clusters that were declared before.
+    declared: RefCell<BTreeSet<ClusterName>>,
+}
 
 impl Listener for Log {
     fn hear(&self, event: &Event) {
         match (&event.kind, &event.cluster) {
             (EventKind::Started { source, observe_only }, _) => {
+                self.observes.set(*observe_only);
+                self.declared.take();
                 tracing::info!(path = %source, observe = observe_only, "watching desired state");
             }
             (EventKind::FileUsable(path), _) => tracing::info!(path = text::path(path), "file is usable again"),
@@ -25,9 +34,13 @@ impl Listener for Log {
                 tracing::warn!(%cluster, "orphaned: no file declares it any more; nothing of it is changed");
             }
             (EventKind::DesiredChanged(spec), Some(cluster)) => {
-                tracing::info!(%cluster, image = %spec.image, "desired state has changed");
+                if self.declared.borrow_mut().insert(cluster.clone()) {
+                    tracing::info!(%cluster, image = %spec.image, "declared");
+                } else {
+                    tracing::info!(%cluster, image = %spec.image, "desired state has changed");
+                }
             }
-            (EventKind::Planned(pass), Some(cluster)) if pass.is_new => planned(cluster, pass),
+            (EventKind::Planned(pass), Some(cluster)) if pass.is_new => planned(cluster, pass, self.observes.get()),
             (EventKind::Acted(acted), Some(cluster)) => self::acted(cluster, acted),
             (EventKind::Broken, Some(cluster)) => {
                 tracing::error!(%cluster, "internal assertion broke; the cluster is left alone until its spec changes");
@@ -48,18 +61,40 @@ fn broken(path: &Path, kept: Option<&ClusterName>) {
     }
 }
 
-fn planned(cluster: &ClusterName, pass: &Pass) {
-    let (answer, hints) = (pass.status.answer.as_str(), || pass.status.hints.join("; "));
+fn planned(cluster: &ClusterName, pass: &Pass, observes: bool) {
+    let answer = pass.status.answer.as_str();
+    // The first word of the answer is the message of the line.
+    let answer = ["settled: ", "blocked: ", "stalled: ", "waiting "]
+        .iter()
+        .fold(answer, |answer, word| answer.strip_prefix(word).unwrap_or(answer));
+    let hints = (!pass.status.hints.is_empty()).then(|| pass.status.hints.join("; "));
     let step = pass.status.step().map(Step::name);
     match &pass.plan {
-        Plan::Stalled(_) => tracing::warn!(%cluster, step, answer, hints = hints(), "stalled"),
+        Plan::Stalled(stall) => {
+            tracing::warn!(%cluster, step, answer, reason = stall.reason(), hints, "stalled");
+        }
         Plan::Blocked(blocked) => {
             let gates = blocked.hazards.iter().map(|hazard| hazard.gate().as_str()).collect::<Vec<_>>().join(", ");
-            tracing::warn!(%cluster, step, answer, gates, hints = hints(), "blocked");
+            let slot = blocked.slot.as_deref();
+            // While a slot is replaced, gates close for moments, e.g. between two leaders.
+            if step.is_some() && !blocked.hazards.iter().any(Hazard::takes_person) {
+                tracing::info!(%cluster, slot, step, answer, gates, hints, "blocked");
+            } else {
+                tracing::warn!(%cluster, slot, step, answer, gates, hints, "blocked");
+            }
         }
         Plan::Settled => tracing::info!(%cluster, answer, "settled"),
-        Plan::Wait(_) => tracing::info!(%cluster, step, answer, "waiting"),
-        Plan::Act(..) => tracing::info!(%cluster, step, answer, "acting"),
+        Plan::Wait(waiting) => {
+            tracing::info!(%cluster, slot = waiting.slot.as_deref(), step, answer, hints, "waiting");
+        }
+        Plan::Act(action, _) => {
+            let (slot, action) = (action.slot.as_deref(), action.effect.name());
+            if observes {
+                tracing::info!(%cluster, slot, step, action, answer, "would act");
+            } else {
+                tracing::info!(%cluster, slot, step, action, answer, "acting");
+            }
+        }
     }
 }
 

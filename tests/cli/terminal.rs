@@ -1,0 +1,83 @@
+//! Commands on a real terminal: nothing that is drawn stays behind, and nothing is torn.
+
+use std::fs;
+
+use hermitcrab::sim::{FaultLevel, World};
+use rexpect::session::spawn_command;
+
+use super::{FILE, command, prod, saved};
+
+/// The lines that a terminal shows after all that was written to it.
+fn screen(written: &str) -> Vec<String> {
+    let (mut lines, mut row, mut column) = (vec![Vec::new()], 0_usize, 0_usize);
+    let mut rest = written.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\u{1b}' => {
+                rest.next_if_eq(&'[');
+                let mut number = String::new();
+                let end = loop {
+                    match rest.next() {
+                        Some(c) if c.is_ascii_digit() || ";?".contains(c) => number.push(c),
+                        other => break other,
+                    }
+                };
+                let count = number.parse().unwrap_or(1).max(1);
+                match end {
+                    Some('A') => row = row.saturating_sub(count),
+                    Some('B') => row += count,
+                    Some('K') => lines[row].clear(),
+                    Some('J') => lines.truncate(row + 1),
+                    _ => {}
+                }
+            }
+            '\r' => column = 0,
+            '\n' => row += 1,
+            c => {
+                if lines[row].len() <= column {
+                    lines[row].resize(column + 1, ' ');
+                }
+                lines[row][column] = c;
+                column += 1;
+            }
+        }
+        if lines.len() <= row {
+            lines.resize(row + 1, Vec::new());
+        }
+    }
+    let lines = lines.into_iter().map(|line| line.into_iter().collect::<String>().trim_end().to_owned());
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn progress_leaves_nothing_behind_and_the_result_stands_alone() {
+    let (world, dir) = (World::new(0, FaultLevel::None), tempfile::tempdir().unwrap());
+    world.settle(&prod());
+    let world = saved(&world);
+    fs::create_dir(dir.path().join("prod")).unwrap();
+    fs::copy(FILE, dir.path().join("prod/consul.yaml")).unwrap();
+    let mut run = command(&["run", "--once", "--speed", "1000", "--log-level", "off", "--world"]);
+    run.arg(world.path()).arg(dir.path()).env("TERM", "xterm");
+    let mut terminal = spawn_command(run, Some(60_000)).unwrap();
+    let written = terminal.exp_eof().unwrap();
+    assert!(written.contains("1 cluster, "), "progress was shown: {written:?}");
+    assert_eq!(screen(&written), ["consul-prod: settled"], "{written:?}");
+}
+
+#[test]
+fn a_broken_file_is_told_of_whole_although_there_is_progress() {
+    let (world, dir) = (World::new(0, FaultLevel::None), tempfile::tempdir().unwrap());
+    world.settle(&prod());
+    let world = saved(&world);
+    fs::create_dir(dir.path().join("prod")).unwrap();
+    fs::copy(FILE, dir.path().join("prod/consul.yaml")).unwrap();
+    fs::write(dir.path().join("broken.yaml"), "kind: [").unwrap();
+    let mut run = command(&["run", "--once", "--speed", "1000", "--log-level", "off", "--world"]);
+    run.arg(world.path()).arg(dir.path()).env("TERM", "xterm");
+    let mut terminal = spawn_command(run, Some(60_000)).unwrap();
+    let shown = screen(&terminal.exp_eof().unwrap());
+    for line in ["error: not valid YAML", "= hint: look at the indentation", "consul-prod: settled"] {
+        assert!(shown.iter().any(|shown| shown.contains(line)), "{line}: {shown:#?}");
+    }
+    assert!(shown.iter().all(|line| !line.contains("1 cluster, ")), "{shown:#?}");
+}
