@@ -9,12 +9,14 @@ use crate::observed::{Health, InstanceState, Member, Observation};
 use crate::plan::drift::drifts;
 use crate::plan::look::SlotLook;
 use crate::plan::steps::Step;
-use crate::plan::{Hazard, Look, Plan, group, not_carried_out, replacement};
+use crate::plan::{Hazard, Look, Plan, ahead, not_carried_out, orphans, replacement};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
+mod attention;
 mod conditions;
 
+pub use attention::Attention;
 pub use conditions::{Condition, ConditionKind, ConditionStatus};
 
 use conditions::Ground;
@@ -27,7 +29,11 @@ pub struct Status {
     pub environment: String,
     /// The moment that all of this was true of.
     pub at: Timestamp,
+    /// Whether the cloud and the claim could be read. Where not, nothing is known of the slots.
+    pub seen: bool,
     pub phase: Phase,
+    /// The degree to which the cluster needs a person.
+    pub attention: Attention,
     /// The image that the spec wants.
     pub image: ImageId,
     pub generation: Generation,
@@ -40,12 +46,31 @@ pub struct Status {
     pub answer: String,
     /// Advice to a person, where there is any.
     pub hints: Vec<String>,
+    /// Every reason why the next slot may not be changed now, whatever small thing is done before.
+    pub refusals: Vec<Refusal>,
     /// Resources that bear the cluster's tag and no declared slot's, and instances that the adopted group launched and
     /// that no slot needs. Nothing is done to them.
     pub orphans: Vec<String>,
     /// Edits of the file that no controller carries out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// A gate's reason not to change a slot.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// The gate's stable name, e.g. `outside-window`.
+    pub gate: &'static str,
+    pub message: String,
+    /// Advice to a person, where there is any.
+    pub hint: Option<String>,
+}
+
+impl From<&Hazard> for Refusal {
+    fn from(hazard: &Hazard) -> Self {
+        Self { gate: hazard.gate().as_str(), message: hazard.to_string(), hint: hazard.hint() }
+    }
 }
 
 /// Derived from the plan, for display only.
@@ -168,28 +193,50 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
     let look = Look::at(spec, seen).look();
     let slots: Vec<_> = look.as_ref().map(|look| slots(look)).unwrap_or_default();
     let progress = Progress { updated: slots.iter().filter(|slot| slot.current).count(), total: spec.slots.len() };
-    let mut conditions = Ground { spec, seen, plan, look: look.as_ref() }.conditions();
+    let refusals = match (&look, plan) {
+        (Some(look), plan) => ahead::refusals(look, plan),
+        (None, Plan::Blocked(hazards)) => Some(hazards.clone()),
+        (None, _) => None,
+    };
+    let mut conditions = Ground { spec, seen, plan, look: look.as_ref(), refusals: refusals.as_ref() }.conditions();
     for condition in &mut conditions {
         let before = previous.and_then(|p| p.conditions.iter().find(|before| before.kind == condition.kind));
-        if let Some(before) = before.filter(|before| before.status == condition.status) {
-            condition.last_transition = before.last_transition;
-        }
+        condition.last_transition = match before {
+            Some(before) if before.status == condition.status => before.last_transition,
+            Some(_) => Some(seen.now),
+            None => None,
+        };
     }
+    let phase = phase(plan, look.as_ref());
+    let notes = look.as_ref().map(not_carried_out::notes).unwrap_or_default();
     Status {
         cluster: spec.name.clone(),
         environment: spec.environment.clone(),
         at: seen.now,
-        phase: phase(plan, look.as_ref()),
+        seen: look.is_some(),
+        phase,
+        attention: Attention::of(look.is_some(), phase, refusals.as_ref(), &conditions),
         image: spec.image.clone(),
         generation: spec.generation(),
         progress,
         slots,
         needed: spec.needed(),
         conditions,
-        answer: plan.to_string(),
+        answer: answer(plan, &notes),
         hints: hints(plan, seen.now),
-        orphans: look.as_ref().map(|look| orphans(look)).unwrap_or_default(),
-        notes: look.as_ref().map(not_carried_out::notes).unwrap_or_default(),
+        refusals: refusals.iter().flat_map(|refusals| &refusals.hazards).map(Refusal::from).collect(),
+        orphans: look.iter().flat_map(orphans::orphans).map(|orphan| orphan.id).collect(),
+        notes,
+    }
+}
+
+/// Puts a plan's answer into words. Where an edit of the file is not carried out, not everything is as the spec wants it.
+fn answer(plan: &Plan, notes: &[String]) -> String {
+    match (plan, notes.len()) {
+        (Plan::Settled, 1..) => {
+            "settled: no slot is to be changed, and not all that the file says is carried out".into()
+        }
+        _ => plan.to_string(),
     }
 }
 
@@ -199,16 +246,29 @@ impl Status {
         self.conditions.iter().find(|condition| condition.kind == kind)
     }
 
+    /// The number of members that count and are healthy, where the members could be asked.
+    pub fn healthy_voters(&self) -> Option<usize> {
+        let quorum = self.condition(ConditionKind::QuorumHealthy)?;
+        let healthy = || self.slots.iter().filter(|slot| slot.counts_as_healthy()).count();
+        (quorum.status != ConditionStatus::Unknown).then(healthy)
+    }
+
     /// The step at which the replacement under way stands, if there is one.
     pub fn step(&self) -> Option<Step> {
         self.slots.iter().find_map(|slot| slot.step)
     }
 }
 
+fn is_rejected(hazard: &Hazard) -> bool {
+    matches!(hazard, Hazard::GenerationRejected { .. })
+}
+
 fn phase(plan: &Plan, look: Option<&Look<'_>>) -> Phase {
     let claim = look.and_then(|look| look.record.held.as_ref());
     match plan {
         Plan::Settled => Phase::Settled,
+        // The spec's generation failed: that is a stall, although gates say so.
+        Plan::Blocked(blocked) if blocked.hazards.iter().any(is_rejected) => Phase::Stalled,
         Plan::Blocked(_) => Phase::Blocked,
         Plan::Stalled(_) => Phase::Stalled,
         Plan::Act(..) | Plan::Wait(_) => match claim {
@@ -257,15 +317,6 @@ fn role(look: &Look<'_>, slot: &SlotLook<'_>) -> Role {
         Some(member) if member.counts => Role::Voter,
         Some(_) => Role::NonVoter,
     }
-}
-
-fn orphans(look: &Look<'_>) -> Vec<String> {
-    let undeclared = |slot: &SlotName| look.slot(slot).is_none();
-    let instances = look.cloud.live_instances().filter(|instance| undeclared(&instance.slot));
-    let volumes = look.cloud.volumes.iter().filter(|volume| undeclared(&volume.slot));
-    let strays = group::strays(look).map(|recruit| recruit.id.to_string());
-    let instances = instances.map(|instance| instance.id.to_string());
-    instances.chain(volumes.map(|volume| volume.id.to_string())).chain(strays).collect()
 }
 
 fn hints(plan: &Plan, now: Timestamp) -> Vec<String> {

@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "AMI", value_parser = image::id)]
     pub image: Option<ImageId>,
     /// The seed of all chance in a simulated world
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// The way to AWS.
     #[command(flatten)]
@@ -92,9 +92,8 @@ impl Args {
         };
         let specs: Vec<_> = declared.iter().map(|spec| self.desired(spec)).collect();
         for spec in &specs {
-            if self.image.is_some() {
-                world.register_image(&spec.image, Payload::Good { version: simulate::version(spec) });
-            }
+            // `run` makes every image known that a file names, so whatever looks before it does too.
+            world.announce_image(&spec.image, Payload::Good { version: simulate::version(spec) });
             world.declare(spec);
         }
         Ok(Environment::simulated(specs, world, self.world.as_deref()))

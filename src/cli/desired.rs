@@ -20,6 +20,13 @@ pub struct Paths {
     pub paths: Vec<PathBuf>,
 }
 
+impl Paths {
+    /// Says whether a folder is named, and with it all that lies in it.
+    pub fn name_folder(&self) -> bool {
+        self.paths.iter().any(|path| path.is_dir())
+    }
+}
+
 /// The arguments of every command that is about one cluster, which they name.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
@@ -71,6 +78,11 @@ impl Desired {
 
     /// Finds the cluster of that name.
     pub fn named(&self, name: &str) -> Result<&ClusterSpec, Failure> {
+        if let Some((_, path)) = self.broken().find(|(broken, _)| &***broken == name) {
+            return Err(Failure::new(format!("the file of {name} is broken: {}", text::path(path))).hint(
+                "correct it; until then a controller goes on with the last good version, which is not known from here",
+            ));
+        }
         let names = || self.specs.iter().map(|spec| &*spec.name);
         self.specs.iter().find(|spec| &*spec.name == name).ok_or_else(|| unknown("cluster", name, names()))
     }
@@ -78,6 +90,12 @@ impl Desired {
     /// Lists all clusters that the files declare, those of broken files as well.
     pub fn declared(&self) -> BTreeSet<ClusterName> {
         self.loaded.files.values().filter_map(|file| file.name.clone()).collect()
+    }
+
+    /// Lists the clusters whose files cannot be used, as far as those say which cluster they are about.
+    pub fn broken(&self) -> impl Iterator<Item = (&ClusterName, &Path)> {
+        let files = self.loaded.files.values().filter(|file| file.spec.is_none());
+        files.filter_map(|file| Some((file.name.as_ref()?, file.path.as_path())))
     }
 
     /// Finds the cluster, where only one is declared.

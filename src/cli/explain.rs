@@ -7,31 +7,37 @@ use serde::Serialize;
 use crate::ids::{ImageId, SlotName};
 use crate::input::text::{clean, clean_lines};
 use crate::observed::Observation;
-use crate::plan::gates::{Finding, Gate, Guards, findings};
+use crate::plan::gates::{Finding, Gate, GateName, Guards, findings};
 use crate::plan::look::SlotLook;
-use crate::plan::{self, Look, Plan, Stall, replacement, select};
+use crate::plan::{self, Look, Plan, Stall, ahead, replacement, select};
 use crate::spec::ClusterSpec;
 
 use super::cloud;
 use super::desired::{Named, unknown};
 use super::format::{self, Format};
-use super::output::{BAD, DIM, GOOD, NAME, styled};
+use super::output::{BAD, DIM, GOOD, NAME, SO_SO, styled};
 use super::plan::json::{Answer, HazardReport, Next};
 use super::{Exit, Failure, Output};
 
 /// The version of the JSON shape, counted as that of a plan is.
-const FORMAT_VERSION: &str = "1.1";
+const FORMAT_VERSION: &str = "1.2";
 
 const EXAMPLES: &str = "\
 Examples:
   hermitcrab explain consul-prod
       Why does nothing happen? Every gate, for the slot whose turn it is
+  hermitcrab explain consul-prod --blocked-only
+      The same without the gates that are open
   hermitcrab explain consul-prod desired-state/prod --slot consul-c
       The same for another slot
   hermitcrab explain consul-prod -o json
       For a program
 
-docs/gates.md says what each gate refuses, why, and what to do.";
+docs/gates.md says what each gate refuses, why, and what to do.
+
+Exit codes:
+  0  the gates were asked, whatever they say
+  1  there is no such cluster, its file is broken, or the cloud could not be read";
 
 /// Show every gate, its value and what it wants, and why nothing happens
 #[derive(Debug, clap::Args)]
@@ -42,6 +48,9 @@ pub struct Args {
     /// Ask about this slot, even if it is not this slot's turn
     #[arg(long, value_name = "SLOT")]
     slot: Option<String>,
+    /// Leave out the gates that are open
+    #[arg(long)]
+    blocked_only: bool,
     /// The format of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::REPORT))]
     output: Format,
@@ -54,6 +63,11 @@ pub struct Args {
 #[serde(rename_all = "camelCase")]
 struct Explanation {
     format_version: &'static str,
+    /// Whether the cloud and the claim could be read.
+    is_seen: bool,
+    /// The number of gates that were asked, and of those that are open.
+    #[serde(skip)]
+    counts: (usize, usize),
     cluster: String,
     /// The slot that the gates were asked about; none where the cloud could not be read.
     slot: Option<String>,
@@ -61,8 +75,12 @@ struct Explanation {
     why_this_slot: String,
     next: Next,
     gates: Vec<GateReport>,
-    /// All reasons why the next pass does not act.
+    /// Everything that only a controller knows, and that may keep it from acting.
+    not_known: Vec<NotKnown>,
+    /// Every reason why the next slot may not be changed now, whatever small thing is done before.
     refusals: Vec<HazardReport>,
+    /// The slot that the reasons are about; none where they are about the whole cluster.
+    refusals_slot: Option<String>,
     /// Things that are there although the file does not mention them.
     notes: Vec<String>,
 }
@@ -78,6 +96,42 @@ struct GateReport {
     wants: String,
 }
 
+/// Something that only a controller knows.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NotKnown {
+    /// A gate's name, or what else it is.
+    what: &'static str,
+    /// The question that is open.
+    question: &'static str,
+    /// The place where the answer is found.
+    ask: &'static str,
+}
+
+/// Everything that only a controller knows. A look at the files and at the cloud shows none of it.
+const NOT_KNOWN: [NotKnown; 4] = [
+    NotKnown {
+        what: "controller",
+        question: "whether one runs, and acts or only observes (`--observe`)",
+        ask: "the first line of its log",
+    },
+    NotKnown {
+        what: GateName::KillSwitch.as_str(),
+        question: "whether the kill switch is thrown",
+        ask: "the file that `run --kill-switch` names",
+    },
+    NotKnown {
+        what: "lease",
+        question: "which of several controllers holds the lease, if any does (`--lease`)",
+        ask: "the logs of all of them",
+    },
+    NotKnown {
+        what: "refused",
+        question: "which calls the controller was refused, and is not sending again for a while",
+        ask: "`failed` and `stalled` in its log",
+    },
+];
+
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = args.named.desired(out)?;
@@ -89,40 +143,53 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let (spec, environment) = args.cloud.open_for(declared)?;
     let environment = environment.beside(&desired);
-    let explanation = explain(&spec, &environment.look(&spec), args.slot.as_deref());
+    let mut explanation = explain(&spec, &environment.look(&spec), args.slot.as_deref());
+    let is_seen = explanation.is_seen;
+    if args.blocked_only {
+        explanation.gates.retain(|gate| !gate.open);
+    }
     if args.output == Format::Json {
         out.json(&explanation)?;
     } else {
-        write(&explanation, &mut out.data)?;
+        out.text(&text(&explanation)?)?;
     }
-    Ok(Exit::Done)
+    Ok(if is_seen { Exit::Done } else { Exit::Error })
 }
 
 fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Explanation {
     let answer = plan::plan(spec, seen);
+    let look = Look::at(spec, seen).look();
+    let refusals = match (&look, &answer) {
+        (Some(look), answer) => ahead::refusals(look, answer),
+        (None, Plan::Blocked(blocked)) => Some(blocked.clone()),
+        (None, _) => None,
+    };
     let mut explanation = Explanation {
         format_version: FORMAT_VERSION,
+        is_seen: look.is_some(),
+        counts: (0, 0),
         cluster: spec.name.to_string(),
         slot: None,
         why_this_slot: "the cloud could not be read, so no gate can answer".to_owned(),
         next: Next::new(&answer),
         gates: Vec::new(),
-        refusals: match &answer {
-            Plan::Blocked(blocked) => blocked.hazards.iter().map(HazardReport::new).collect(),
-            Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Stalled(_) => Vec::new(),
-        },
-        notes: Look::at(spec, seen).look().as_ref().map(plan::notes).unwrap_or_default(),
+        not_known: NOT_KNOWN.to_vec(),
+        refusals: refusals.iter().flat_map(|refusals| &refusals.hazards).map(HazardReport::new).collect(),
+        refusals_slot: refusals.and_then(|refusals| Some(refusals.slot?.to_string())),
+        notes: look.as_ref().map(plan::notes).unwrap_or_default(),
     };
     if let Plan::Wait(waiting) = &answer {
         explanation.next.hint = waiting.overdue(seen.now);
     }
     if let Plan::Stalled(Stall::Ended { .. }) = answer {
         explanation.why_this_slot = "the cluster is being destroyed, so no gate is asked".to_owned();
-    } else if let Some(look) = Look::at(spec, seen).look()
-        && let Some((slot, why)) = subject(&look, asked)
+    } else if let Some(look) = &look
+        && let Some((slot, why)) = subject(look, asked)
     {
         let image = look.record.held.as_ref().filter(|claim| claim.slot == slot.spec.name).map(|claim| &claim.image);
-        explanation.gates = gates(&look, slot, image.unwrap_or(&spec.image));
+        explanation.gates = gates(look, slot, image.unwrap_or(&spec.image));
+        let open = explanation.gates.iter().filter(|gate| gate.open).count();
+        explanation.counts = (explanation.gates.len(), open);
         explanation.slot = Some(slot.spec.name.to_string());
         explanation.why_this_slot = why;
     }
@@ -160,24 +227,36 @@ fn gates(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Vec<GateRepor
         value: finding.value,
         wants: finding.wants,
     };
-    findings(look, slot, image).map(report).collect()
+    let is_known = |(gate, _): &(&'static Gate, Finding)| NOT_KNOWN.iter().all(|it| it.what != gate.name.as_str());
+    findings(look, slot, image).filter(is_known).map(report).collect()
+}
+
+fn text(explanation: &Explanation) -> Result<String, Failure> {
+    let mut text = Vec::new();
+    write(explanation, &mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn write(explanation: &Explanation, out: &mut dyn Write) -> std::io::Result<()> {
     let slot = explanation.slot.as_ref().map(|slot| format!(", slot {slot}")).unwrap_or_default();
     writeln!(out, "{}{slot}: {}", styled(NAME, &explanation.cluster), clean(&explanation.why_this_slot))?;
-    let width = explanation.gates.iter().map(|gate| gate.gate.len()).max().unwrap_or_default();
+    let not_known = explanation.not_known.iter().map(|not_known| not_known.what.len());
+    let width = explanation.gates.iter().map(|gate| gate.gate.len()).chain(not_known).max().unwrap_or_default();
     for gate in &explanation.gates {
         let mark = if gate.open { styled(GOOD, "✓") } else { styled(BAD, "✗") };
         let wants = styled(DIM, format!("wants {}", clean(&gate.wants)));
         writeln!(out, "  {mark} {:width$}  {}; {wants}", gate.gate, clean(&gate.value))?;
     }
-    if !explanation.gates.is_empty() {
-        let open = explanation.gates.iter().filter(|gate| gate.open).count();
-        writeln!(out, "{open} of {} gates are open", explanation.gates.len())?;
+    let (asked, open) = explanation.counts;
+    if asked > 0 {
+        writeln!(out, "{open} of {asked} gates are open")?;
     }
     writeln!(out)?;
     write_next(explanation, out)?;
+    writeln!(out, "not known from here, because only a controller knows:")?;
+    for NotKnown { what, question, ask } in &explanation.not_known {
+        writeln!(out, "  {} {what:width$}  {question}; {}", styled(SO_SO, "?"), styled(DIM, format!("see {ask}")))?;
+    }
     explanation.notes.iter().try_for_each(|note| writeln!(out, "note: {}", clean(note)))
 }
 
@@ -191,13 +270,16 @@ fn write_next(explanation: &Explanation, out: &mut dyn Write) -> std::io::Result
         Answer::Blocked => "blocked",
         Answer::Stalled => "stalled",
     };
-    if explanation.refusals.is_empty() {
+    if explanation.refusals.is_empty() || next.answer != Answer::Blocked {
         writeln!(out, "{answer}: {}", clean_lines(&next.text))?;
     } else {
         writeln!(out, "{answer}:")?;
     }
     if let Some(hint) = &next.hint {
         writeln!(out, "  hint: {}", clean_lines(hint))?;
+    }
+    if let Some(slot) = explanation.refusals_slot.as_ref().filter(|_| next.answer != Answer::Blocked) {
+        writeln!(out, "then blocked: {slot} is the next slot to change, and may not begin now")?;
     }
     for refusal in &explanation.refusals {
         writeln!(out, "  {}: {}", refusal.gate, clean(&refusal.message))?;

@@ -14,6 +14,8 @@ pub enum Format {
     Json,
     /// For programs: a JSON object a line
     Jsonl,
+    /// For whoever knows Kubernetes: a resource for each cluster
+    Yaml,
     /// For a comment on a pull request
     Markdown,
     /// For a GitHub workflow: annotations of the lines that are wrong
@@ -24,8 +26,8 @@ pub enum Format {
 pub const REPORT: [Format; 2] = [Format::Text, Format::Json];
 /// The formats of a command whose report is read on pull requests as well.
 pub const REVIEW: [Format; 3] = [Format::Text, Format::Json, Format::Markdown];
-/// The formats of a table.
-pub const TABLE: [Format; 3] = [Format::Text, Format::Wide, Format::Json];
+/// The formats of the status.
+pub const STATUS: [Format; 4] = [Format::Text, Format::Wide, Format::Json, Format::Yaml];
 /// The formats of problems in files.
 pub const PROBLEMS: [Format; 3] = [Format::Text, Format::Json, Format::Github];
 /// The formats of a transcript, which is written while it grows.

@@ -14,7 +14,7 @@ pub mod manifest;
 #[group(skip)] // clap would give it the name of every command's own arguments
 pub struct Args {
     /// The image's id
-    #[arg(long, value_name = "AMI", value_parser = literal)]
+    #[arg(long, value_name = "AMI", value_parser = id)]
     pub image: Option<ImageId>,
     /// Take the image from the file that Packer's manifest post-processor wrote; `-` reads stdin
     #[arg(long, value_name = "JSON", conflicts_with = "image")]
@@ -24,16 +24,8 @@ pub struct Args {
     pub build: Option<String>,
 }
 
-/// Parses an image's id that looks like one. Whether the image exists is for the cloud to say.
+/// Parses an image's id that a desired-state file may hold. Whether the image exists is for the cloud to say.
 pub fn id(text: &str) -> Result<ImageId, String> {
-    match text.strip_prefix("ami-") {
-        Some(rest) if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(text.into()),
-        _ => Err("an image id is `ami-` and hexadecimal digits".to_owned()),
-    }
-}
-
-/// Parses an image's id that a desired-state file may hold.
-fn literal(text: &str) -> Result<ImageId, String> {
     why_no_image(text).map_or_else(|| Ok(text.into()), Err)
 }
 

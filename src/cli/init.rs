@@ -9,6 +9,8 @@ use crate::input::text;
 use crate::spec::load::{check, load};
 use crate::spec::render;
 
+use super::plan::counted;
+use super::validate::can_spare_one;
 use super::{Exit, Failure, Output, file, image};
 
 mod draft;
@@ -37,8 +39,8 @@ Examples:
       --slot consul-a=us-east-1a:subnet-0aaaaaaaaaaaaaaaa
       Give every field by a flag, and write to stdout
 
-On a terminal the command asks for fields that were not given; elsewhere it names the missing ones. An existing file is never
-changed.
+Where a field is missing that a file must have, the command asks on a terminal, and elsewhere names what is missing. An
+existing file is never changed.
 
 Exit codes:
   0  written
@@ -108,7 +110,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         can_be_written(path)?;
     }
     let Collected { mut draft, refused, exit } = collect::collect(args)?;
-    let asks = refused.is_empty() && Terminal::is_there();
+    let asks = refused.is_empty() && Terminal::is_there() && !collect::missing(&draft, args).is_empty();
     if asks {
         questions::ask(&mut draft, &mut Terminal)?;
     } else {
@@ -186,10 +188,20 @@ fn write(draft: &Draft, path: &Path, out: &mut Output) -> Result<Exit, Failure> 
     file::create(path, &text)?;
     let shown = text::path(path);
     let another = if &*spec.image == ANOTHER[0] { ANOTHER[1] } else { ANOTHER[0] };
-    let slots = if spec.slots.len() == 1 { "slot" } else { "slots" };
-    writeln!(out.data, "wrote {shown}: cluster {}, {} {slots}", spec.name, spec.slots.len())?;
+    writeln!(out.data, "wrote {shown}: cluster {}, {}", spec.name, counted(spec.slots.len(), "slot"))?;
     writeln!(out.notes, " next: hermitcrab simulate {shown} --image {another}")?;
     writeln!(out.notes, "       commit it; `hermitcrab run` then creates the instances and volumes")?;
+    let schema = compose::schema_beside(path);
+    if !schema.exists() {
+        let (folder, schema) = (text::path(schema.parent().unwrap_or(Path::new("."))), text::path(&schema));
+        writeln!(
+            out.notes,
+            "       mkdir -p {folder} && hermitcrab schema > {schema}   # for editors; the file names it"
+        )?;
+    }
+    if !can_spare_one(spec) {
+        writeln!(out.notes, " note: so few slots are created and healed, and never upgraded; declare three for that")?;
+    }
     Ok(Exit::Done)
 }
 

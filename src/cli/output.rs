@@ -44,6 +44,13 @@ impl Output {
         AutoStream::choice(&io::stderr()) != ColorChoice::Never
     }
 
+    /// Writes text for people. On a terminal a line that is too long is continued below, between two words.
+    pub fn text(&mut self, text: &str) -> Result<(), Failure> {
+        let folded = width().map(|width| fold(text, width));
+        self.data.write_all(folded.as_deref().unwrap_or(text).as_bytes())?;
+        Ok(())
+    }
+
     /// Writes a value as indented JSON.
     pub fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
         writeln!(self.data, "{}", text::clean_json(&serde_json::to_string_pretty(value)?))?;
@@ -131,6 +138,61 @@ impl Write for Data {
     }
 }
 
+/// The narrowest terminal that text is fitted to.
+const NARROWEST: u16 = 20;
+
+/// The width of the terminal that stdout is, if it is one.
+pub fn width() -> Option<usize> {
+    let width = comfy_table::Table::new().width().filter(|width| *width >= NARROWEST)?;
+    Some(usize::from(width))
+}
+
+/// The width of the terminal that stderr is, if it is one.
+pub fn width_of_notes() -> Option<usize> {
+    let width = comfy_table::Table::new().use_stderr().width().filter(|width| *width >= NARROWEST)?;
+    Some(usize::from(width))
+}
+
+/// Continues each line that is longer than `width` on the next one, two columns further in than it begins. A word that is
+/// longer than a line stays whole.
+fn fold(text: &str, width: usize) -> String {
+    text.split_inclusive('\n').map(|line| fold_line(line, width)).collect()
+}
+
+fn fold_line(line: &str, width: usize) -> String {
+    if shown(line) <= width {
+        return line.to_owned();
+    }
+    let begins = line.len() - line.trim_start_matches(' ').len();
+    let further = " ".repeat((begins + 2).min(width / 2));
+    let (mut folded, mut used) = (String::new(), 0);
+    for (index, word) in line[begins..].trim_end_matches('\n').split(' ').enumerate() {
+        let long = shown(word);
+        let is_first = index == 0;
+        if !is_first && used + 1 + long > width {
+            folded = folded.trim_end_matches(' ').to_owned();
+            folded.push('\n');
+            folded.push_str(&further);
+            used = further.len();
+        } else if !is_first {
+            folded.push(' ');
+            used += 1;
+        } else {
+            folded.push_str(&line[..begins]);
+            used = begins;
+        }
+        folded.push_str(word);
+        used += long;
+    }
+    folded.extend(line.ends_with('\n').then_some('\n'));
+    folded
+}
+
+/// Counts the characters of a text that a terminal shows.
+fn shown(text: &str) -> usize {
+    anstream::adapter::strip_str(text.trim_end_matches('\n')).to_string().chars().count()
+}
+
 /// The style of a name.
 pub const NAME: Style = Style::new().bold();
 /// The style of a thing that is as it should be.
@@ -145,4 +207,23 @@ pub const DIM: Style = Style::new().dimmed();
 /// Puts text into a style.
 pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_continued_between_two_words_and_further_in() {
+        let text = format!("  {}: a slot that is next, and may not begin now\nshort\n", styled(BAD, "blocked"));
+        let folded = anstream::adapter::strip_str(&fold(&text, 30)).to_string();
+        assert_eq!(folded, "  blocked: a slot that is\n    next, and may not begin\n    now\nshort\n");
+        assert_eq!(fold(&text, 80), text);
+    }
+
+    #[test]
+    fn a_word_that_is_longer_than_a_line_stays_whole() {
+        let id = "x".repeat(40);
+        assert_eq!(fold(&format!("a {id} b\n"), 20), format!("a\n  {id}\n  b\n"));
+    }
 }

@@ -1,17 +1,19 @@
 //! `plan`: shows the changes to come, their order and reasons, what they cost, and whether they may begin now.
 
-use std::path::PathBuf;
-
 use super::cloud;
-use super::desired::Desired;
+use super::desired::{Desired, Paths};
 use super::format::{self, Format};
 use super::{Exit, Failure, Output};
 
 pub mod json;
+
+mod headline;
 mod markdown;
 mod text;
 
-use json::Document;
+pub use headline::counted;
+
+use json::{Answer, Document};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,21 +29,21 @@ Examples:
 Exit codes:
   0  there is nothing to do, or --detailed-exitcode was not given
   1  a file cannot be used, or the cloud could not be read
-  2  there are changes to make (with --detailed-exitcode)";
+  2  there are changes to make (with --detailed-exitcode)
+  3  there are none, and a cluster is stalled: a person must act (with --detailed-exitcode)";
 
 /// Show what will be changed, in which order and why, and whether it may begin now
 ///
-/// Nothing is changed. Times are medians of published figures, and say \"about\".
+/// Nothing is changed. Times are medians of published figures, and say `about`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Desired-state files, or folders of them
-    #[arg(value_name = "PATH", required = true)]
-    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    paths: Paths,
     /// The format of the plan; schema/plan.v1.json is the schema of its JSON
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::REVIEW))]
     output: Format,
-    /// Exit with 2 if there are changes to make
+    /// Exit with 2 if there are changes to make, and with 3 if there are none because a person must act first
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
@@ -50,14 +52,14 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let desired = Desired::read(&args.paths, out)?;
+    let desired = Desired::read(&args.paths.paths, out)?;
     let environment = args.cloud.open(&desired.specs)?.beside(&desired);
     let plans = environment.specs.iter().map(|spec| json::ClusterPlan::new(spec, &environment.look(spec)));
     let document = Document::new(plans.collect());
     match args.output {
         Format::Json => out.json(&document)?,
         Format::Markdown => out.data.write_all(markdown::render(&document).as_bytes())?,
-        _ => out.data.write_all(text::render(&document).as_bytes())?,
+        _ => out.text(&text::render(&document))?,
     }
     Ok(match desired.exit() {
         Exit::Done => exit(&document, args.detailed_exitcode),
@@ -72,15 +74,21 @@ pub fn shown(document: &Document) -> String {
 
 /// Returns the exit code of the document, so that code and text never differ.
 fn exit(document: &Document, detailed: bool) -> Exit {
-    match (document.plans.iter().all(|plan| plan.seen), detailed && document.has_changes()) {
+    let is_seen = document.plans.iter().all(|plan| plan.seen);
+    let is_stalled = document.plans.iter().any(|plan| plan.next.answer == Answer::Stalled);
+    match (is_seen, detailed) {
         (false, _) => Exit::Error,
-        (true, true) => Exit::ChangesPending,
         (true, false) => Exit::Done,
+        (true, true) if document.has_changes() => Exit::ChangesPending,
+        (true, true) if is_stalled => Exit::Failed,
+        (true, true) => Exit::Done,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::sim::{FaultLevel, World};
 

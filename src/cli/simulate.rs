@@ -23,6 +23,7 @@ use crate::time::Human;
 
 use super::desired::Desired;
 use super::format::{self, Format};
+use super::progress::Counting;
 use super::world;
 use super::{Exit, Failure, Output, image, picture};
 
@@ -319,10 +320,14 @@ fn exit(ending: &Ending) -> Exit {
 /// Runs many worlds, and counts how they ended.
 fn many(rollout: &Rollout, seeds: Seeds, out: &mut Output) -> Result<Exit, Failure> {
     let args = rollout.args;
+    let counting = Counting::up_to(seeds.last - seeds.first + 1, "worlds");
     let summaries = summaries(seeds, &|seed| {
         let scenario = rollout.scenario(seed);
-        scenario.run_beside(&scenario.world(), rollout.beside.clone(), &mut |_| {})
+        let summary = scenario.run_beside(&scenario.world(), rollout.beside.clone(), &mut |_| {});
+        counting.one_more();
+        summary
     });
+    drop(counting);
     let mut tally = Tally::default();
     for summary in &summaries {
         tally.add(summary);

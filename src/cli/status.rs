@@ -1,25 +1,33 @@
-//! `status`: one screen on each cluster, all of it true of one moment.
+//! `status`: one screen on each cluster, all of it true of one moment; of many clusters one row each.
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
+use std::io::Write;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::ids::ClusterName;
+use crate::input::text;
 use crate::plan::plan;
 use crate::spec::ClusterSpec;
-use crate::status::{Condition, ConditionKind, ConditionStatus, Phase, SlotStatus, Status, status};
-use crate::time::clock;
+use crate::status::{Attention, Status, status};
 
-use super::cloud;
+use super::cloud::{self, Environment};
 use super::desired::{Desired, Paths};
 use super::format::{self, Format};
-use super::output::{BAD, GOOD, NAME, SO_SO, styled};
 use super::{Exit, Failure, Output, wait};
 
+mod fleet;
+mod resource;
+mod screen;
+mod table;
+
 /// The version of the JSON shape, counted as that of a plan is.
-const FORMAT_VERSION: &str = "1.0";
-/// The characters of a note that fit beside the rest of a row; `-o wide` has all of it.
-const NOTE: usize = 40;
+const FORMAT_VERSION: &str = "2.0";
+/// The number of clusters up to which each has a screen of its own, unless somebody asks for something else.
+const FEW: usize = 4;
+/// The things that only a controller knows, which this command does not ask.
+const NOT_KNOWN: &str = "a running controller, its kill switch and its lease, and what it was refused";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,40 +35,85 @@ Examples:
       Every cluster below desired-state
   hermitcrab status desired-state/prod/consul.yaml -o wide
       With volumes and whole notes, for a wide terminal
+  hermitcrab status --show fleet
+      One row a cluster, those that need a person first
   hermitcrab status desired-state/prod/consul.yaml --wait --timeout 45m
       Look again until the rollout is over, whoever carries it out
+  hermitcrab status --detailed-exitcode > /dev/null || mail-somebody
+      For an alert: fails when a person is needed, and when nothing was seen
   hermitcrab status -o json
       For a program
 
 Exit codes:
   0  every cluster is settled, under way, waiting or blocked
-  1  a file cannot be used
+  1  a file cannot be used, or a cluster could not be seen
   3  a cluster is stalled, or its desired image was rejected: a person must act
   4  not there in time (with --wait)
-  5  a cluster waits for a person (with --wait)";
+  5  a cluster waits for a person, or has no quorum (with --detailed-exitcode or --wait)";
 
 /// Show the status of every cluster
 ///
-/// An image is marked ✓ if the slot's instance is as the spec wants it, and → if the instance will be replaced.
+/// A slot is marked ✓ if its instance is as the spec wants it, and → if the instance will be replaced. Of more than four
+/// clusters each has one row, and those that need a person stand first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     paths: Paths,
     /// The format of the status
-    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::TABLE))]
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::STATUS))]
     output: Format,
+    /// The part of each cluster that is shown as text
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    show: Show,
+    /// Exit with 5 if a cluster waits for a person, or has no quorum
+    #[arg(long)]
+    detailed_exitcode: bool,
     #[command(flatten)]
     waiting: wait::Args,
     #[command(flatten)]
     cloud: cloud::Args,
 }
 
+/// The part of each cluster that is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Show {
+    /// A screen for each of a few clusters, a row for each of many
+    #[default]
+    Auto,
+    /// A row for each cluster, those that need a person first
+    Fleet,
+    /// A screen for each cluster, with a row for each slot
+    Slots,
+}
+
+/// The document that `status -o json` writes.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
     format_version: &'static str,
     clusters: Vec<Status>,
+    /// Clusters that were not looked at because their files are broken.
+    broken: Vec<Broken>,
+    /// Clusters that own resources in the regions that were looked at, and that none of the named files declares. Nothing
+    /// is done to them.
+    undeclared: Vec<Undeclared>,
+    /// The things that only a controller knows.
+    not_known: &'static str,
+}
+
+/// A cluster whose file is broken.
+#[derive(Serialize)]
+struct Broken {
+    cluster: String,
+    file: String,
+}
+
+/// A cluster that no file declares.
+#[derive(Serialize)]
+struct Undeclared {
+    cluster: ClusterName,
+    region: String,
 }
 
 /// Runs the command.
@@ -73,129 +126,72 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         status(spec, &seen, &plan(spec, &seen), None)
     };
     let clusters: Vec<_> = environment.specs.iter().map(report).collect();
-    let stalled = clusters.iter().any(is_stalled);
-    if args.output == Format::Json {
-        out.json(&Document { format_version: FORMAT_VERSION, clusters })?;
-    } else {
-        let screens: Vec<_> = clusters.iter().map(|status| screen(status, args.output == Format::Wide)).collect();
-        out.data.write_all(screens.join("\n").as_bytes())?;
+    let undeclared = if args.paths.name_folder() { undeclared(&environment, &desired) } else { Vec::new() };
+    let broken = desired.broken().map(|(name, path)| Broken { cluster: name.to_string(), file: text::path(path) });
+    let broken = broken.collect();
+    let document = Document { format_version: FORMAT_VERSION, clusters, broken, undeclared, not_known: NOT_KNOWN };
+    match args.output {
+        Format::Json => out.json(&document)?,
+        Format::Yaml => out.data.write_all(resource::render(&document.clusters)?.as_bytes())?,
+        Format::Wide => out.text(&document.text(args.show, true))?,
+        _ => out.text(&document.text(args.show, false))?,
+    }
+    let is_at_rest = document.clusters.iter().all(|cluster| cluster.attention == Attention::Settled);
+    if !is_at_rest && matches!(args.output, Format::Text | Format::Wide) {
+        writeln!(out.notes, "note: not known from here: {NOT_KNOWN}")?;
     }
     Ok(match (desired.exit(), waited) {
         (Exit::Done, Some(waited)) => waited,
-        (Exit::Done, None) if stalled => Exit::Failed,
-        (other, _) => other,
+        (files, _) => exit(&document.clusters, files, args.detailed_exitcode),
     })
 }
 
-fn is_stalled(status: &Status) -> bool {
-    status.condition(ConditionKind::Stalled).is_some_and(|condition| condition.status == ConditionStatus::True)
+/// The exit code: that of the files, or of the cluster that is worst off.
+fn exit(clusters: &[Status], files: Exit, detailed: bool) -> Exit {
+    let is = |attention| clusters.iter().any(|cluster| cluster.attention == attention);
+    match files {
+        Exit::Done if is(Attention::NotSeen) => Exit::Error,
+        Exit::Done if is(Attention::Stalled) => Exit::Failed,
+        Exit::Done if detailed && clusters.iter().any(|cluster| cluster.attention.needs_person()) => Exit::NeedsPerson,
+        files => files,
+    }
 }
 
-fn screen(status: &Status, wide: bool) -> String {
-    let mut screen = header(status);
-    let _ = writeln!(screen, "{}", table(status, wide));
-    let text = match status.phase {
-        Phase::Settled => styled(GOOD, &status.answer),
-        Phase::Stalled => styled(BAD, &status.answer),
-        Phase::Blocked => styled(SO_SO, &status.answer),
-        Phase::Replacing | Phase::RollingBack | Phase::Healing | Phase::Reconciling | Phase::Waiting => {
-            status.answer.clone()
+/// Lists the clusters that own something in a region that was looked at, and that no file declares. A region that cannot be
+/// read is told of by its clusters.
+fn undeclared(environment: &Environment, desired: &Desired) -> Vec<Undeclared> {
+    let declared = desired.declared();
+    let mut regions = BTreeSet::new();
+    let specs = environment.specs.iter().filter(|spec| regions.insert(spec.region.clone()));
+    let found = specs.flat_map(|spec| {
+        let clusters = environment.clusters(spec).unwrap_or_default();
+        clusters.into_iter().map(|cluster| Undeclared { cluster, region: spec.region.clone() })
+    });
+    found.filter(|found| !declared.contains(&found.cluster)).collect()
+}
+
+impl Document {
+    fn text(&self, show: Show, is_wide: bool) -> String {
+        let shows_fleet = show == Show::Fleet || (show == Show::Auto && self.clusters.len() + self.broken.len() > FEW);
+        let mut text = if shows_fleet {
+            fleet::render(&self.clusters)
+        } else {
+            self.clusters.iter().map(|status| screen::render(status, is_wide)).collect::<Vec<_>>().join("\n")
+        };
+        for Broken { cluster, file } in &self.broken {
+            text += &format!(
+                "\n{cluster}: not looked at, because {file} is broken\n  \
+                 a controller goes on with the last good version of the file, which is not known from here\n"
+            );
         }
-    };
-    let _ = writeln!(screen, "  {text}");
-    screen.extend(status.hints.iter().map(|hint| format!("    hint: {hint}\n")));
-    // The answer's own message is not repeated.
-    let extra = |condition: &&Condition| is_remarkable(condition) && !status.answer.contains(&condition.message);
-    for condition in status.conditions.iter().filter(extra) {
-        let _ = writeln!(
-            screen,
-            "  {:?}: {:?} ({}) {}",
-            condition.kind, condition.status, condition.reason, condition.message
-        );
-    }
-    let rejected = status.slots.iter().filter(|slot| slot.rejected).map(|slot| slot.slot.to_string());
-    let rejected: Vec<_> = rejected.collect();
-    if !rejected.is_empty() {
-        let _ =
-            writeln!(screen, "  rejected: {} ({}) failed in {}", status.image, status.generation, rejected.join(", "));
-    }
-    if !status.orphans.is_empty() {
-        let _ = writeln!(screen, "  orphaned, and left alone: {}", status.orphans.join(", "));
-    }
-    screen.extend(status.notes.iter().map(|note| format!("  note: {note}\n")));
-    screen
-}
-
-/// Sums a cluster up: `consul-prod (prod): settled, 3 of 3 on ami-…; healthy voters 3 of 3, 2 needed, 1 may fail`.
-fn header(status: &Status) -> String {
-    let name = styled(NAME, &status.cluster);
-    let environment = if status.environment.is_empty() { String::new() } else { format!(" ({})", status.environment) };
-    let (progress, total) = (status.progress, status.progress.total);
-    let needed = status.needed;
-    let known =
-        status.condition(ConditionKind::QuorumHealthy).is_some_and(|quorum| quorum.status != ConditionStatus::Unknown);
-    let healthy = status.slots.iter().filter(|slot| slot.counts_as_healthy()).count();
-    let margin = match (known, healthy.checked_sub(needed)) {
-        (false, _) => "healthy voters not known".to_owned(),
-        (true, Some(margin)) => format!("healthy voters {healthy} of {total}, {needed} needed, {margin} may fail"),
-        (true, None) => format!("healthy voters {healthy} of {total}, {needed} needed: no quorum"),
-    };
-    let (phase, image) = (status.phase, &status.image);
-    format!(
-        "{name}{environment}: {phase}, {} of {} on {image}; {margin}\n  at {}\n",
-        progress.updated,
-        progress.total,
-        clock(status.at),
-    )
-}
-
-/// Writes one row a slot, always in one line.
-fn table(status: &Status, wide: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    let mut header = vec![" SLOT", "ZONE", "INSTANCE", "STATE", "IMAGE", "ROLE", "HEALTH", "NOTE"];
-    if wide {
-        header.insert(5, "VOLUMES");
-    }
-    table.set_header(header);
-    for slot in &status.slots {
-        let mark = if slot.current { "✓" } else { "→" };
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-        let health = cut(&slot.health.to_string(), wide);
-        let mut row = vec![
-            format!(" {}", slot.slot),
-            slot.zone.to_string(),
-            or_dash(slot.instance.as_ref().map(ToString::to_string)),
-            or_dash(slot.state.map(|state| state.to_string())),
-            format!("{mark} {}", or_dash(slot.image.as_ref().map(ToString::to_string))),
-            slot.role.to_string(),
-            health,
-            cut(&note(slot), wide),
-        ];
-        if wide {
-            row.insert(5, slot.volumes.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+        for Undeclared { cluster, region } in &self.undeclared {
+            text += &format!(
+                "\n{cluster}: orphaned, and left alone: it owns resources in {region}, and none of these files declares it\n"
+            );
         }
-        table.add_row(row);
+        text
     }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn note(slot: &SlotStatus) -> String {
-    let notes = [(slot.claimed, "being replaced"), (slot.rejected, "the desired generation failed here")];
-    notes.iter().filter(|(applies, _)| *applies).map(|(_, note)| *note).collect::<Vec<_>>().join(", ")
-}
-
-fn cut(text: &str, wide: bool) -> String {
-    let line = text.replace('\n', " ");
-    if wide || line.chars().count() <= NOTE { line } else { line.chars().take(NOTE - 1).chain(['…']).collect() }
-}
-
-/// Says whether a condition is worth a line: where it is not as it is in a settled cluster.
-fn is_remarkable(condition: &Condition) -> bool {
-    let wished = match condition.kind {
-        ConditionKind::Ready | ConditionKind::QuorumHealthy => ConditionStatus::True,
-        ConditionKind::Stalled | ConditionKind::Suspended | ConditionKind::AwaitingApproval => ConditionStatus::False,
-        ConditionKind::Reconciling => return false,
-    };
-    condition.status != wished
-}
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,16 @@
 //! `validate`: checks desired-state files without AWS and without a network.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use crate::input::text;
-use crate::spec::load::{Loaded, load};
-use crate::spec::render;
+use crate::spec::load::{Loaded, check, load};
+use crate::spec::{ClusterSpec, render};
 
 use super::desired::Paths;
 use super::format::{self, Format};
-use super::{Exit, Failure, Output};
+use super::plan::counted;
+use super::{Exit, Failure, Output, file};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +18,8 @@ Examples:
       Check every file below desired-state
   hermitcrab validate desired-state/prod/consul.yaml
       Check one file
+  git show origin/main:desired-state/prod/consul.yaml | hermitcrab validate -
+      Check what comes from somewhere else
   hermitcrab validate -o github
       Annotate the changed lines in a GitHub workflow
 
@@ -25,7 +29,7 @@ Exit codes:
 
 /// Check desired-state files, and report all problems of all files at once
 ///
-/// Reads nothing but the files, so that no credentials and no network are needed.
+/// Reads nothing but the files, so that no credentials and no network are needed. `-` stands for one file on stdin.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -38,7 +42,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let loaded = load(&args.paths.paths);
+    let loaded = read(&args.paths.paths)?;
     match args.output {
         Format::Json => write!(out.data, "{}", render::json(&loaded))?,
         Format::Github => write!(out.data, "{}", render::github(&loaded))?,
@@ -51,19 +55,35 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(if loaded.has_errors() { Exit::Error } else { Exit::Done })
 }
 
-/// Writes a line for each file that can be used, in columns.
+/// Reads the files, or the one on stdin.
+fn read(paths: &[PathBuf]) -> Result<Loaded, Failure> {
+    let stdin = Path::new("-");
+    match paths {
+        [only] if only == stdin => Ok(check(stdin, &file::read_text(stdin)?)),
+        paths if paths.iter().any(|path| path == stdin) => {
+            let failure = Failure::new("`-` stands for stdin, beside other files");
+            Err(Failure { exit: Exit::Usage, ..failure.hint("check the files and stdin one after the other") })
+        }
+        paths => Ok(load(paths)),
+    }
+}
+
+/// Writes a line for each file that can be used, in columns. Of a cluster that is too small to be upgraded it says so.
 fn write_good(loaded: &Loaded, out: &mut dyn Write) -> Result<(), Failure> {
     let good: Vec<_> = loaded.specs().map(|(path, spec)| (text::path(path), spec)).collect();
     let width = good.iter().map(|(path, _)| path.chars().count()).max().unwrap_or_default();
     let name_width = good.iter().map(|(_, spec)| spec.name.len()).max().unwrap_or_default();
     for (path, spec) in &good {
-        let slots = match spec.slots.len() {
-            1 => "1 slot".to_owned(),
-            count => format!("{count} slots"),
-        };
-        writeln!(out, "ok  {path:width$}  {:name_width$}  {slots}", spec.name)?;
+        let slots = counted(spec.slots.len(), "slot");
+        let note = if can_spare_one(spec) { "" } else { "; too few to be upgraded, because none can be done without" };
+        writeln!(out, "ok  {path:width$}  {:name_width$}  {slots}{note}", spec.name)?;
     }
     Ok(())
+}
+
+/// Says whether the cluster works while one of its members is down.
+pub(super) fn can_spare_one(spec: &ClusterSpec) -> bool {
+    spec.slots.len() > spec.needed()
 }
 
 /// Counts the files that cannot be used, where there are any.

@@ -98,6 +98,11 @@ impl World {
         self.with(|state| state.region.images.insert(image.clone(), payload));
     }
 
+    /// Makes an image known, unless one of that id is known already.
+    pub fn announce_image(&self, image: &ImageId, payload: Payload) {
+        self.with(|state| _ = state.region.images.entry(image.clone()).or_insert(payload));
+    }
+
     /// Takes an image away.
     pub fn deregister_image(&self, image: &ImageId) {
         self.with(|state| {

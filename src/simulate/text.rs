@@ -30,7 +30,7 @@ pub fn line(line: &Line) -> String {
 }
 
 fn world(cluster: &str, slots: &[SlotLine]) -> String {
-    let mut text = format!("{cluster}: {} slots", slots.len());
+    let mut text = format!("{cluster}: {} slot{}", slots.len(), if slots.len() == 1 { "" } else { "s" });
     for slot in slots {
         let volumes: Vec<_> = slot.volumes.iter().map(ToString::to_string).collect();
         let none = || "–".to_owned();
@@ -88,8 +88,10 @@ fn summary(summary: &Summary) -> String {
         summary.member_down_seconds.iter().map(|(slot, seconds)| format!("{slot} {}", span(*seconds))).collect();
     let calls: Vec<_> = summary.mutating_calls.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let total: u64 = summary.mutating_calls.values().sum();
-    let _ = write!(text, "\n  member down     {}", down.join(", "));
-    let _ = write!(text, "\n  mutating calls  {total}: {}", calls.join(", "));
+    let down = if down.is_empty() { "none".to_owned() } else { down.join(", ") };
+    let _ = write!(text, "\n  member down     {down}");
+    let calls = if calls.is_empty() { String::new() } else { format!(": {}", calls.join(", ")) };
+    let _ = write!(text, "\n  mutating calls  {total}{calls}");
     let _ = write!(text, "\n  passes          {}", summary.passes);
     if summary.faults > 0 {
         let _ = write!(text, "\n  faults          {}", summary.faults);

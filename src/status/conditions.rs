@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::action::{Action, CloudEffect, Effect};
 use crate::observed::Observation;
-use crate::plan::{Hazard, Look, Plan};
+use crate::plan::gates::GateName;
+use crate::plan::{Hazard, Hazards, Look, Plan, not_carried_out, select};
 use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, after, clock};
 
@@ -18,8 +19,8 @@ pub struct Condition {
     /// One CamelCase word; part of the interface.
     pub reason: String,
     pub message: String,
-    /// The moment at which `status` last changed, as far as this reporter saw.
-    pub last_transition: Timestamp,
+    /// The moment at which `status` last changed; none as long as this reporter has not seen it change.
+    pub last_transition: Option<Timestamp>,
 }
 
 /// The conditions that a status reports.
@@ -37,6 +38,23 @@ pub enum ConditionKind {
     QuorumHealthy,
     /// Somebody has to agree.
     AwaitingApproval,
+    /// Some slot's instance differs from the spec, or some edit of the file is not carried out.
+    Drifted,
+}
+
+impl ConditionKind {
+    /// The word for it, e.g. `QuorumHealthy`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::Suspended => "Suspended",
+            Self::QuorumHealthy => "QuorumHealthy",
+            Self::AwaitingApproval => "AwaitingApproval",
+            Self::Drifted => "Drifted",
+        }
+    }
 }
 
 /// The answer to whether a condition holds.
@@ -47,6 +65,17 @@ pub enum ConditionStatus {
     Unknown,
 }
 
+impl ConditionStatus {
+    /// The word for it, e.g. `True`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
 /// The ground on which conditions are judged.
 pub(super) struct Ground<'g, 'a> {
     pub(super) spec: &'a ClusterSpec,
@@ -54,6 +83,8 @@ pub(super) struct Ground<'g, 'a> {
     pub(super) plan: &'g Plan,
     /// The look, if enough was seen for one.
     pub(super) look: Option<&'g Look<'a>>,
+    /// Everything that stands before the next slot.
+    pub(super) refusals: Option<&'g Hazards>,
 }
 
 impl Ground<'_, '_> {
@@ -66,26 +97,30 @@ impl Ground<'_, '_> {
             self.suspended(),
             self.quorum_healthy(),
             self.awaiting_approval(),
+            self.drifted(),
         ]
     }
 
     fn condition(&self, kind: ConditionKind, status: ConditionStatus, reason: &str, message: String) -> Condition {
-        Condition { kind, status, reason: reason.to_owned(), message, last_transition: self.seen.now }
+        Condition { kind, status, reason: reason.to_owned(), message, last_transition: None }
     }
 
     fn ready(&self) -> Condition {
         let (healthy, declared) = (self.healthy_voters(), self.spec.slots.len());
         let (status, reason, message) = match self.plan {
-            Plan::Settled if healthy == Some(declared) => (ConditionStatus::True, "Settled", self.plan.to_string()),
+            _ if self.look.is_none() => (ConditionStatus::Unknown, NOT_SEEN.to_owned(), self.plan.to_string()),
+            Plan::Settled if healthy == Some(declared) => {
+                (ConditionStatus::True, "Settled".to_owned(), self.plan.to_string())
+            }
             Plan::Settled => {
                 let message = format!("{} of {declared} members are healthy voters", healthy.unwrap_or(0));
-                (ConditionStatus::False, "MembersUnhealthy", message)
+                (ConditionStatus::False, "MembersUnhealthy".to_owned(), message)
             }
             Plan::Act(..) | Plan::Wait(_) | Plan::Blocked(_) | Plan::Stalled(_) => {
                 (ConditionStatus::False, reason(self.plan), self.plan.to_string())
             }
         };
-        self.condition(ConditionKind::Ready, status, reason, message)
+        self.condition(ConditionKind::Ready, status, &reason, message)
     }
 
     fn reconciling(&self) -> Condition {
@@ -93,7 +128,7 @@ impl Ground<'_, '_> {
             Plan::Act(..) | Plan::Wait(_) => ConditionStatus::True,
             Plan::Settled | Plan::Blocked(_) | Plan::Stalled(_) => ConditionStatus::False,
         };
-        self.condition(ConditionKind::Reconciling, status, reason(self.plan), self.plan.to_string())
+        self.condition(ConditionKind::Reconciling, status, &reason(self.plan), self.plan.to_string())
     }
 
     fn stalled(&self) -> Condition {
@@ -102,6 +137,10 @@ impl Ground<'_, '_> {
         let not_stalled =
             || self.condition(ConditionKind::Stalled, ConditionStatus::False, "NotStalled", String::new());
         match self.plan {
+            _ if self.look.is_none() => {
+                let message = "nothing could be seen".to_owned();
+                self.condition(ConditionKind::Stalled, ConditionStatus::Unknown, NOT_SEEN, message)
+            }
             Plan::Stalled(stall) => stalled(stall.reason(), self.plan.to_string()),
             Plan::Blocked(blocked) if blocked.hazards.iter().any(needs_person) => {
                 stalled("GenerationRejected", self.plan.to_string())
@@ -138,15 +177,24 @@ impl Ground<'_, '_> {
     }
 
     fn suspended(&self) -> Condition {
-        let (status, reason) = if self.spec.freeze {
-            (ConditionStatus::True, "Frozen")
-        } else if self.spec.suspend {
-            (ConditionStatus::True, "Suspended")
-        } else {
-            (ConditionStatus::False, "NotSuspended")
+        let because = self.spec.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        let suspended = |reason, message: String| {
+            self.condition(ConditionKind::Suspended, ConditionStatus::True, reason, message + &because)
         };
-        let message = self.spec.reason.clone().filter(|_| status == ConditionStatus::True);
-        self.condition(ConditionKind::Suspended, status, reason, message.unwrap_or_default())
+        let claimed = self.look.and_then(|look| look.record.held.as_ref()).map(|claim| &claim.slot);
+        match (self.spec.freeze, self.spec.suspend, claimed) {
+            (true, _, None) => suspended("Frozen", "nothing at all is done".to_owned()),
+            (true, _, Some(slot)) => {
+                suspended("Frozen", format!("nothing at all is done; the replacement of {slot} stands where it is"))
+            }
+            (false, true, None) => suspended("Suspended", "no upgrade is begun; healing goes on".to_owned()),
+            (false, true, Some(slot)) => {
+                suspended("Suspended", format!("the replacement of {slot} is finished, and no other is begun"))
+            }
+            (false, false, _) => {
+                self.condition(ConditionKind::Suspended, ConditionStatus::False, "NotSuspended", String::new())
+            }
+        }
     }
 
     fn quorum_healthy(&self) -> Condition {
@@ -165,13 +213,29 @@ impl Ground<'_, '_> {
 
     fn awaiting_approval(&self) -> Condition {
         let kind = ConditionKind::AwaitingApproval;
-        let hazards = match self.plan {
-            Plan::Blocked(blocked) => blocked.hazards.as_slice(),
-            Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Stalled(_) => &[],
-        };
+        let hazards = self.refusals.map(|refusals| refusals.hazards.as_slice()).unwrap_or_default();
         match hazards.iter().find(|hazard| matches!(hazard, Hazard::ApprovalRequired { .. })) {
             Some(hazard) => self.condition(kind, ConditionStatus::True, "ApprovalRequired", hazard.to_string()),
             None => self.condition(kind, ConditionStatus::False, "NotNeeded", String::new()),
+        }
+    }
+
+    fn drifted(&self) -> Condition {
+        let kind = ConditionKind::Drifted;
+        let Some(look) = self.look else {
+            return self.condition(kind, ConditionStatus::Unknown, NOT_SEEN, "nothing could be seen".to_owned());
+        };
+        let outdated = select::order(look).len();
+        let kept = not_carried_out::notes(look).len();
+        match (outdated, kept) {
+            (0, 0) => self.condition(kind, ConditionStatus::False, "AsDeclared", String::new()),
+            (0, kept) => {
+                self.condition(kind, ConditionStatus::True, "NotCarriedOut", format!("not carried out: {kept}"))
+            }
+            (outdated, _) => {
+                let message = format!("{outdated} of {} slots are to be replaced", look.slots.len());
+                self.condition(kind, ConditionStatus::True, "Outdated", message)
+            }
         }
     }
 
@@ -180,13 +244,30 @@ impl Ground<'_, '_> {
     }
 }
 
-/// The plan's answer in one CamelCase word.
-fn reason(plan: &Plan) -> &str {
+/// The reason for what is not known because nothing could be seen.
+const NOT_SEEN: &str = "NotSeen";
+
+/// The plan's answer in one CamelCase word: for a plan that is blocked, the gate that refuses; of several one that takes a
+/// person.
+fn reason(plan: &Plan) -> String {
     match plan {
-        Plan::Settled => "Settled",
-        Plan::Act(..) => "Acting",
-        Plan::Wait(_) => "Waiting",
-        Plan::Blocked(_) => "Blocked",
-        Plan::Stalled(stall) => stall.reason(),
+        Plan::Settled => "Settled".to_owned(),
+        Plan::Act(..) => "Acting".to_owned(),
+        Plan::Wait(_) => "Waiting".to_owned(),
+        Plan::Blocked(blocked) => {
+            let refusal = blocked.hazards.iter().find(|hazard| hazard.takes_person()).or(blocked.hazards.first());
+            match refusal {
+                Some(Hazard::Unread { .. }) => NOT_SEEN.to_owned(),
+                Some(hazard) => camel_case(hazard.gate()),
+                None => "Blocked".to_owned(),
+            }
+        }
+        Plan::Stalled(stall) => stall.reason().to_owned(),
     }
+}
+
+/// A gate's name as one word, e.g. `OutsideWindow`.
+fn camel_case(gate: GateName) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    gate.as_str().split('-').map(capital).collect()
 }

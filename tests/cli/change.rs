@@ -150,6 +150,24 @@ fn of_two_volumes_in_one_place_the_one_that_serves_is_shown_and_none_is_to_be_de
 }
 
 #[test]
+fn a_cluster_that_was_destroyed_is_not_told_to_be_destroyed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, world) = (folder.path().join("consul.yaml"), World::new(0, FaultLevel::None));
+    let text = std::fs::read_to_string(FILE).unwrap();
+    std::fs::write(&file, text + "\n  deletionProtection: false\n").unwrap();
+    world.settle(&prod());
+    let (saved, file) = (saved(&world), file.to_str().unwrap());
+    let world = ["--world", saved.path().to_str().unwrap()];
+    let destroyed = told(&[&["destroy", file, "--confirm", "consul-prod"], &world[..]].concat());
+    assert!(destroyed.ends_with("exit 0\n"), "{destroyed}");
+    let lines: Vec<_> = destroyed.lines().filter(|line| line.starts_with("!   ") && line.contains("consul-")).collect();
+    assert!(lines.iter().any(|line| line.contains("  0:00  ")), "each step has its time: {destroyed}");
+    let status = told(&[&["status", file], &world[..]].concat());
+    assert!(status.contains("it was destroyed, as somebody ordered at "), "{status}");
+    assert!(!status.contains("hermitcrab destroy"), "{status}");
+}
+
+#[test]
 fn a_step_of_which_nothing_comes_is_seen_by_whoever_has_not_followed_the_cluster() {
     let (world, from) = (World::new(0, FaultLevel::None), prod());
     world.register_image(&NEW_IMAGE[1].into(), Payload::default());

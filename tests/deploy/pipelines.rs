@@ -32,7 +32,7 @@ fn a_plan_is_one_comment_however_often_is_pushed() {
             assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
             let ours = desk.server.said("<!-- hermitcrab-plan:prod/consul-prod -->");
             let [comment] = &ours[..] else { panic!("{}: {} comments", host.name, ours.len()) };
-            assert!(comment.contains("### consul-prod: nothing to do"), "{comment}");
+            assert!(comment.contains("### consul-prod: no slot to change"), "{comment}");
             assert!(comment.contains(image), "{comment}");
         }
         assert_eq!(desk.server.said("").len(), 121);

@@ -1,6 +1,6 @@
 //! The text of a first desired-state file, with what a beginner wants to know beside each field.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use crate::spec::quorum;
 
@@ -190,6 +190,18 @@ fn optional(draft: &Draft, field: Field, line: &str) -> String {
     draft.text(field).map_or(String::new(), |_| format!("{line}{}\n", text(draft, field)))
 }
 
+/// Finds the schema's own path, as it would be typed where the file's path is.
+pub fn schema_beside(path: &Path) -> PathBuf {
+    let mut folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let relative = schema_for(path);
+    let mut rest = relative.as_str();
+    while let Some(below) = rest.strip_prefix("../") {
+        rest = below;
+        folder.pop();
+    }
+    folder.join(rest)
+}
+
 /// Finds the schema from the file: beside the folder `desired-state`, else beside the folder that the path begins in.
 pub fn schema_for(path: &Path) -> String {
     let folders = path.parent().unwrap_or(Path::new("")).components();
@@ -233,6 +245,17 @@ mod tests {
             ("/tmp/x/consul.yaml", "schema/cluster.v1.json"),
         ] {
             assert_eq!(schema_for(Path::new(path)), schema, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_schema_is_named_as_it_would_be_typed() {
+        for (path, schema) in [
+            ("desired-state/prod/consul.yaml", "schema/cluster.v1.json"),
+            ("consul.yaml", "schema/cluster.v1.json"),
+            ("/srv/ops/desired-state/prod/consul.yaml", "/srv/ops/schema/cluster.v1.json"),
+        ] {
+            assert_eq!(schema_beside(Path::new(path)), Path::new(schema), "{path}");
         }
     }
 }

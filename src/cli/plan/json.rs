@@ -10,7 +10,7 @@ use serde::Serialize;
 mod fill;
 
 /// The version of this shape.
-pub const FORMAT_VERSION: &str = "1.3";
+pub const FORMAT_VERSION: &str = "1.4";
 
 /// The document that `plan -o json` writes.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -32,7 +32,7 @@ pub struct ClusterPlan {
     pub plan_id: Option<String>,
     /// The cluster's name.
     pub cluster: String,
-    /// The folder of its file, e.g. `prod`.
+    /// The folder that its file lies in, e.g. `prod`.
     pub environment: String,
     /// The AWS region.
     pub region: String,
@@ -48,16 +48,72 @@ pub struct ClusterPlan {
     pub next: Next,
     /// The plan that has to be approved before the next slot, if one has to be and is not.
     pub approval_needed: Option<String>,
-    /// Every reason why the next pass is blocked.
+    /// The approvals that the rest of the rollout takes.
+    pub approval: ApprovalReport,
+    /// Whether the file keeps changes back.
+    pub held_back: Option<HeldBack>,
+    /// Every reason why the next slot may not be changed now, whatever small thing is done before.
     pub hazards: Vec<HazardReport>,
+    /// The slot that the reasons are about; none where they are about the whole cluster.
+    pub hazards_slot: Option<String>,
     /// Things that are there although the file does not mention them, e.g. a volume or an Elastic IP that a replacement will not have.
     pub notes: Vec<String>,
+    /// Edits of the file that no controller carries out. They are among the notes as well.
+    pub not_carried_out: Vec<String>,
+    /// Resources that bear the cluster's tag and belong to no declared slot. Nothing is done to them.
+    pub orphans: Vec<OrphanReport>,
     /// The changes, slot by slot in this order.
     pub slots: Vec<SlotPlan>,
     /// The volumes that grow where they are, one at a time in this order.
     pub growths: Vec<GrowthReport>,
     /// The sums over all slots.
     pub totals: Totals,
+}
+
+/// The approvals that the rest of a rollout takes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalReport {
+    /// The policy that the file has: whether, and before what, somebody has to agree.
+    pub policy: ApprovalPolicy,
+    /// The plan that the file approves.
+    pub given: Option<String>,
+    /// The slots that wait for an approval whose id is not known yet.
+    pub later: Vec<String>,
+    /// The number of approvals that are still to be given.
+    pub outstanding: usize,
+}
+
+/// A policy of approvals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApprovalPolicy {
+    /// Nobody is asked.
+    Never,
+    /// Once, after the first slot has settled.
+    Canary,
+    /// Before every slot.
+    EverySlot,
+}
+
+/// A file's way to keep changes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldBack {
+    /// No upgrade is begun; healing goes on.
+    Suspended,
+    /// Nothing at all is done.
+    Frozen,
+}
+
+/// A resource of the cluster that belongs to no declared slot.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrphanReport {
+    /// The slot that it is tagged for; none of what an adopted group has launched and no slot needs.
+    pub slot: Option<String>,
+    /// The id of an instance or a volume.
+    pub id: String,
 }
 
 /// The growth of one volume.

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use super::headline::{duration, headline};
 use super::json::{Answer, ClusterPlan, Document, SlotPlan};
-use super::text::{counts, grows, movement, movement_of_address, span, why};
+use super::text::{approvals, grows, held_back, movement, movement_of_address, orphans, span, why};
 
 /// The characters of a comment. GitHub accepts 65,536; the rest is left for a workflow that adds text.
 const LIMIT: usize = 60_000;
@@ -43,7 +44,7 @@ fn head(plan: &ClusterPlan) -> String {
         true => plan.cluster.clone(),
         false => format!("{environment}/{}", plan.cluster),
     };
-    let mut head = format!("<!-- hermitcrab-plan:{marker} -->\n### {}: {}\n\n", plan.cluster, counts(plan));
+    let mut head = format!("<!-- hermitcrab-plan:{marker} -->\n### {}: {}\n\n", plan.cluster, headline(plan));
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
     let terminated = &plan.totals.instances_terminated;
     let rows = [
@@ -54,12 +55,14 @@ fn head(plan: &ClusterPlan) -> String {
         ("Image", format!("`{}`", plan.image)),
         ("Terminates", if terminated.is_empty() { "nothing".to_owned() } else { code(terminated) }),
         ("Deletes volumes", "none".to_owned()),
-        ("Approval needed", plan.approval_needed.as_ref().map_or("no".to_owned(), |id| format!("**yes**: `{id}`"))),
-        ("Expected duration", format!("about {}", span(plan.totals.takes_seconds))),
+        ("Approval needed", approvals(plan).map_or("no".to_owned(), |approvals| format!("**yes**: {approvals}"))),
+        ("Expected duration", if plan.slots.is_empty() { "–".to_owned() } else { duration(plan) }),
     ];
     head.push_str("| | |\n|---|---|\n");
     head.extend(rows.iter().map(|(name, value)| format!("| {name} | {} |\n", cell(value))));
     head.push_str(&next(plan));
+    head.extend(held_back(plan).map(|held_back| format!("\n> **Held back**: {held_back}\n")));
+    head.extend(orphans(plan).map(|orphans| format!("\n> **Orphaned, and left alone**: {}\n", escaped(&orphans))));
     head.extend(plan.notes.iter().map(|note| format!("\n> **Note**: {}\n", escaped(note))));
     head.extend(plan.growths.iter().map(|growth| format!("\n> {}\n", escaped(&grows(growth)))));
     head.push_str(&order(&plan.slots));
@@ -74,15 +77,22 @@ fn next(plan: &ClusterPlan) -> String {
         Answer::Blocked => "**Blocked now**".to_owned(),
         Answer::Stalled => "**Stalled**".to_owned(),
     };
+    let hint = plan.next.hint.as_ref().map(|hint| format!(" (hint: {})", escaped(hint))).unwrap_or_default();
+    let next = format!("\n{said}: {}{hint}\n", escaped(&plan.next.text));
     if plan.hazards.is_empty() {
-        let hint = plan.next.hint.as_ref().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-        return format!("\n{said}: {}{hint}\n", escaped(&plan.next.text));
+        return next;
     }
     let line = |hazard: &super::json::HazardReport| {
         let hint = hazard.hint.as_ref().map(|hint| format!(" (hint: {})", escaped(hint))).unwrap_or_default();
         format!("- `{}`: {}{hint}\n", hazard.gate, escaped(&hazard.message))
     };
-    format!("\n{said}:\n\n{}", plan.hazards.iter().map(line).collect::<String>())
+    let hazards: String = plan.hazards.iter().map(line).collect();
+    match &plan.hazards_slot {
+        Some(slot) if plan.next.answer != Answer::Blocked => {
+            format!("{next}\n**Then blocked**: {slot} is the next slot to change, and may not begin now:\n\n{hazards}")
+        }
+        _ => format!("\n{said}:\n\n{hazards}"),
+    }
 }
 
 /// Renders the slots in their order.

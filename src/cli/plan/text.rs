@@ -1,13 +1,16 @@
 //! A plan on a terminal: the counts first, then what comes next, then every slot in its order.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
 use crate::cli::output::{BAD, DIM, GOOD, NAME, SO_SO, styled};
 use crate::time::Human;
 
+use super::headline::headline;
 use super::json::{
-    AddressMove, Answer, ClusterPlan, Document, GrowthReport, Next, ReasonKind, SlotPlan, StepReport, VolumeMove,
+    AddressMove, Answer, ApprovalPolicy, ClusterPlan, Document, GrowthReport, HeldBack, Next, ReasonKind, SlotPlan,
+    StepReport, VolumeMove,
 };
 
 /// Renders all plans, with an empty line between them.
@@ -22,12 +25,18 @@ impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plan = self.0;
         let name = styled(NAME, &plan.cluster);
-        writeln!(f, "{name} ({}): {}", place(plan), counts(plan))?;
+        writeln!(f, "{name} ({}): {}", place(plan), headline(plan))?;
         write_next(f, plan)?;
-        if let Some(id) = &plan.approval_needed {
-            writeln!(f, "  approval needed: {id}")?;
+        if let Some(approval) = approvals(plan) {
+            writeln!(f, "  {}: {approval}", styled(SO_SO, "approval needed"))?;
+        }
+        if let Some(held_back) = held_back(plan) {
+            writeln!(f, "  {held_back}")?;
         }
         plan.notes.iter().try_for_each(|note| writeln!(f, "  {}: {note}", styled(SO_SO, "note")))?;
+        if let Some(orphans) = orphans(plan) {
+            writeln!(f, "  {}: {orphans}", styled(SO_SO, "orphaned, and left alone"))?;
+        }
         plan.growths.iter().try_for_each(|growth| writeln!(f, "  {}", grows(growth)))?;
         for (index, slot) in plan.slots.iter().enumerate() {
             writeln!(f)?;
@@ -44,50 +53,48 @@ fn place(plan: &ClusterPlan) -> String {
     }
 }
 
-/// Sums a plan up in numbers, e.g. `3 of 3 slots to replace, about 9m, 24 mutating EC2 calls, 3 instances terminated`.
-pub fn counts(plan: &ClusterPlan) -> String {
-    let totals = &plan.totals;
-    if !plan.seen {
-        return "the cloud could not be read".to_owned();
-    }
-    let growths = match plan.growths.len() {
-        0 => None,
-        1 => Some("1 volume to grow".to_owned()),
-        count => Some(format!("{count} volumes to grow")),
-    };
-    if totals.slots == 0 {
-        if let Some(growths) = growths {
-            return format!("{growths}, {} mutating EC2 calls", totals.ec2_calls);
-        }
-        return format!("nothing to do, {} as the spec wants", slots(totals.declared_slots));
-    }
-    let of_kind = |kind| plan.slots.iter().filter(|slot| slot.reason.kind == kind).count();
-    let kinds = [
-        (of_kind(ReasonKind::UnderWay), "to finish"),
-        (of_kind(ReasonKind::Empty), "to give an instance"),
-        (of_kind(ReasonKind::Outdated), "to replace"),
-    ];
-    let kinds = kinds.iter().filter(|(count, _)| *count > 0);
-    let mut parts: Vec<_> =
-        kinds.map(|(count, what)| format!("{count} of {} {what}", slots(totals.declared_slots))).collect();
-    parts.push(format!("about {}", span(totals.takes_seconds)));
-    parts.push(format!("{} mutating EC2 calls", totals.ec2_calls));
-    parts.push(match totals.instances_terminated.len() {
-        1 => "1 instance terminated".to_owned(),
-        count => format!("{count} instances terminated"),
+/// Says which approvals the rest of the rollout takes, and how each is given.
+pub fn approvals(plan: &ClusterPlan) -> Option<String> {
+    let now = plan.approval_needed.as_ref().map(|id| match plan.approval.policy {
+        ApprovalPolicy::EverySlot => format!("{id}, for the next slot"),
+        ApprovalPolicy::Never | ApprovalPolicy::Canary => id.clone(),
     });
-    parts.extend(growths);
-    parts.join(", ")
+    let (later, more) = (plan.approval.later.join(", "), if now.is_some() { " more" } else { "" });
+    let later = (!later.is_empty()).then(|| match plan.approval.policy {
+        ApprovalPolicy::EverySlot => format!("one{more} before each of {later}, when it is its turn"),
+        ApprovalPolicy::Never | ApprovalPolicy::Canary => {
+            format!("one before {later}, once the first slot has settled")
+        }
+    });
+    match (now, later) {
+        (Some(now), Some(later)) => Some(format!("{now}; {later}")),
+        (now, later) => now.or(later),
+    }
+}
+
+/// Says what the file keeps back, unless a refusal says so already.
+pub fn held_back(plan: &ClusterPlan) -> Option<&'static str> {
+    let said = plan.hazards.iter().any(|hazard| matches!(hazard.gate.as_str(), "suspended" | "frozen"));
+    match plan.held_back.filter(|_| !said)? {
+        HeldBack::Suspended => Some("suspended: no upgrade is begun; healing goes on"),
+        HeldBack::Frozen => Some("frozen: nothing at all is done"),
+    }
+}
+
+/// Names what is left of slots that are no longer declared, e.g. `consul-c (i-1, vol-1)`.
+pub fn orphans(plan: &ClusterPlan) -> Option<String> {
+    let mut by_slot = BTreeMap::<&str, Vec<&str>>::new();
+    for orphan in &plan.orphans {
+        by_slot.entry(orphan.slot.as_deref().unwrap_or("no slot")).or_default().push(&orphan.id);
+    }
+    let told: Vec<_> = by_slot.iter().map(|(slot, ids)| format!("{slot} ({})", ids.join(", "))).collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// Says how a volume grows.
 pub fn grows(growth: &GrowthReport) -> String {
     let GrowthReport { slot, name, volume, from_gib, to_gib } = growth;
     format!("volume {name} of {slot} ({volume}) grows from {from_gib} to {to_gib} GiB where it is")
-}
-
-fn slots(count: usize) -> String {
-    if count == 1 { "1 slot".to_owned() } else { format!("{count} slots") }
 }
 
 fn write_next(f: &mut fmt::Formatter<'_>, plan: &ClusterPlan) -> fmt::Result {
@@ -104,6 +111,13 @@ fn write_next(f: &mut fmt::Formatter<'_>, plan: &ClusterPlan) -> fmt::Result {
     }
     if let Some(hint) = hint {
         writeln!(f, "    hint: {hint}")?;
+    }
+    if let Some(follows) = plan.hazards_slot.as_ref().filter(|_| *answer != Answer::Blocked) {
+        writeln!(
+            f,
+            "  {}: {follows} is the next slot to change, and may not begin now",
+            styled(SO_SO, "then blocked")
+        )?;
     }
     for hazard in &plan.hazards {
         writeln!(f, "    {} {}: {}", styled(BAD, "✗"), hazard.gate, hazard.message)?;

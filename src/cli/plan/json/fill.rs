@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use super::{
-    AddressMove, Answer, ClusterPlan, DriftReport, GrowthReport, HazardReport, InstanceReport, Next, QuorumReport,
-    ReasonKind, ReasonReport, SlotPlan, StepReport, Totals, VolumeMove,
+    AddressMove, Answer, ApprovalPolicy, ApprovalReport, ClusterPlan, DriftReport, GrowthReport, HazardReport,
+    HeldBack, InstanceReport, Next, OrphanReport, QuorumReport, ReasonKind, ReasonReport, SlotPlan, StepReport, Totals,
+    VolumeMove,
 };
 use crate::ids::PlanId;
 use crate::make::Drift;
 use crate::observed::Observation;
+use crate::plan::ahead::Approvals;
 use crate::plan::forecast::{Forecast, Reason, SlotForecast, VolumeGrowth, forecast};
+use crate::plan::orphans::Orphan;
 use crate::plan::steps::TimedStep;
-use crate::plan::{self, Hazard, Look, Plan, approval};
-use crate::spec::ClusterSpec;
+use crate::plan::{self, Hazard, Look, Plan, ahead, approval, not_carried_out, orphans};
+use crate::spec::{Approval, ClusterSpec};
 
 impl ClusterPlan {
     /// Plans and forecasts, once.
@@ -20,12 +23,15 @@ impl ClusterPlan {
         let answer = plan::plan(spec, seen);
         let look = Look::at(spec, seen).look();
         let to_come = look.as_ref().map(forecast).unwrap_or_default();
-        let hazards = match &answer {
-            Plan::Blocked(blocked) => blocked.hazards.iter().map(HazardReport::new).collect(),
-            Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Stalled(_) => Vec::new(),
+        let refusals = match (&look, &answer) {
+            (Some(look), answer) => ahead::refusals(look, answer),
+            (None, Plan::Blocked(hazards)) => Some(hazards.clone()),
+            (None, _) => None,
         };
-        let asked_for = look.as_ref().and_then(|look| next_approval(look, &to_come));
-        let plan_id = asked_for.clone().or_else(|| Some(approval::plan_id(look.as_ref()?, "rest")));
+        let hazards = refusals.iter().flat_map(|refusals| &refusals.hazards).map(HazardReport::new).collect();
+        let approvals = look.as_ref().map(ahead::approvals).unwrap_or_default();
+        let plan_id = approvals.next.clone().or_else(|| Some(approval::plan_id(look.as_ref()?, approval::REST)));
+        let approval_needed = approvals.next.as_ref().filter(|id| spec.rollout.approved.as_ref() != Some(*id));
         Self {
             plan_id: plan_id.map(|id| id.to_string()),
             cluster: spec.name.to_string(),
@@ -36,9 +42,20 @@ impl ClusterPlan {
             seen: look.is_some(),
             image: spec.image.to_string(),
             next: Next::new(&answer),
-            approval_needed: asked_for.filter(|id| spec.rollout.approved.as_ref() != Some(id)).map(|id| id.to_string()),
+            approval_needed: approval_needed.map(PlanId::to_string),
+            approval: ApprovalReport::new(spec, &approvals, approval_needed.is_some()),
+            held_back: HeldBack::of(spec),
             hazards,
+            hazards_slot: refusals.and_then(|refusals| Some(refusals.slot?.to_string())),
             notes: look.as_ref().map(plan::notes).unwrap_or_default(),
+            not_carried_out: look.as_ref().map(not_carried_out::notes).unwrap_or_default(),
+            orphans: look
+                .as_ref()
+                .map(orphans::orphans)
+                .unwrap_or_default()
+                .into_iter()
+                .map(OrphanReport::new)
+                .collect(),
             totals: Totals::new(&to_come, spec.slots.len()),
             growths: to_come.growths.iter().map(GrowthReport::new).collect(),
             slots: to_come.slots.into_iter().map(SlotPlan::new).collect(),
@@ -46,11 +63,41 @@ impl ClusterPlan {
     }
 }
 
-/// Finds the approval that the first outdated slot would need.
-fn next_approval(look: &Look<'_>, to_come: &Forecast) -> Option<PlanId> {
-    let outdated = |slot: &&SlotForecast| matches!(slot.reason, Reason::Outdated { .. });
-    let next = to_come.slots.iter().find(outdated)?;
-    approval::needed(look, look.slot(&next.slot)?)
+impl ApprovalReport {
+    fn new(spec: &ClusterSpec, approvals: &Approvals, is_needed: bool) -> Self {
+        let policy = match spec.rollout.approval {
+            Approval::Never => ApprovalPolicy::Never,
+            Approval::Canary => ApprovalPolicy::Canary,
+            Approval::EverySlot => ApprovalPolicy::EverySlot,
+        };
+        let later = match policy {
+            ApprovalPolicy::EverySlot => approvals.later.len(),
+            ApprovalPolicy::Never | ApprovalPolicy::Canary => usize::from(!approvals.later.is_empty()),
+        };
+        Self {
+            policy,
+            given: spec.rollout.approved.as_ref().map(PlanId::to_string),
+            later: approvals.later.iter().map(ToString::to_string).collect(),
+            outstanding: usize::from(is_needed) + later,
+        }
+    }
+}
+
+impl HeldBack {
+    /// Reads it off the file.
+    pub fn of(spec: &ClusterSpec) -> Option<Self> {
+        match (spec.freeze, spec.suspend) {
+            (true, _) => Some(Self::Frozen),
+            (false, true) => Some(Self::Suspended),
+            (false, false) => None,
+        }
+    }
+}
+
+impl OrphanReport {
+    fn new(orphan: Orphan) -> Self {
+        Self { slot: orphan.slot.map(|slot| slot.to_string()), id: orphan.id }
+    }
 }
 
 impl Next {
