@@ -71,13 +71,16 @@ const SAID_OTHERWISE: &[(&str, &str, &str)] = &[
 
 /// Puts the help of a program and of its commands into lines that fit.
 pub(super) fn tidied(program: Command) -> Command {
-    let program = SAID_OTHERWISE.iter().fold(program, |program, (command, option, help)| {
-        program.mut_subcommand(command, |command| {
-            let has = command.get_arguments().any(|argument| argument.get_id() == *option);
-            if has { command.mut_arg(option, |argument| argument.help(*help).long_help(*help)) } else { command }
-        })
-    });
-    with_lines(program).mut_subcommands(with_lines)
+    // One by one in their places: `mut_subcommand` would put a command behind all others.
+    with_lines(program).mut_subcommands(|command| with_lines(said_otherwise(command)))
+}
+
+fn said_otherwise(command: Command) -> Command {
+    let name = command.get_name().to_owned();
+    let own = SAID_OTHERWISE.iter().filter(|(of, ..)| *of == name);
+    own.fold(command, |command, (_, option, help)| {
+        command.mut_arg(option, |argument| argument.help(*help).long_help(*help))
+    })
 }
 
 fn with_lines(mut command: Command) -> Command {

@@ -1,11 +1,16 @@
 //! Commands on a real terminal: nothing that is drawn stays behind, and nothing is torn.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use hermitcrab::sim::{FaultLevel, World};
 use rexpect::session::spawn_command;
 
-use super::{FILE, command, prod, saved};
+use super::{FILE, prod, saved};
+
+/// The columns of the terminal. A longer line goes on in the next row.
+const WIDTH: usize = 80;
 
 /// The lines that a terminal shows after all that was written to it.
 fn screen(written: &str) -> Vec<String> {
@@ -34,6 +39,10 @@ fn screen(written: &str) -> Vec<String> {
             '\r' => column = 0,
             '\n' => row += 1,
             c => {
+                if column == WIDTH {
+                    (row, column) = (row + 1, 0);
+                    lines.resize(lines.len().max(row + 1), Vec::new());
+                }
                 if lines[row].len() <= column {
                     lines[row].resize(column + 1, ' ');
                 }
@@ -49,6 +58,14 @@ fn screen(written: &str) -> Vec<String> {
     lines.filter(|line| !line.is_empty()).collect()
 }
 
+/// Everything that `run --once` writes to a terminal of 80 columns.
+fn brought(folder: &Path, world: &Path) -> String {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "stty cols 80 rows 24; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_hermitcrab"), "run"]).arg(folder);
+    shell.args(["--once", "--speed", "1000", "--log-level", "off", "--world"]).arg(world).env("TERM", "xterm");
+    spawn_command(shell, Some(60_000)).unwrap().exp_eof().unwrap()
+}
+
 #[test]
 fn progress_leaves_nothing_behind_and_the_result_stands_alone() {
     let (world, dir) = (World::new(0, FaultLevel::None), tempfile::tempdir().unwrap());
@@ -56,10 +73,7 @@ fn progress_leaves_nothing_behind_and_the_result_stands_alone() {
     let world = saved(&world);
     fs::create_dir(dir.path().join("prod")).unwrap();
     fs::copy(FILE, dir.path().join("prod/consul.yaml")).unwrap();
-    let mut run = command(&["run", "--once", "--speed", "1000", "--log-level", "off", "--world"]);
-    run.arg(world.path()).arg(dir.path()).env("TERM", "xterm");
-    let mut terminal = spawn_command(run, Some(60_000)).unwrap();
-    let written = terminal.exp_eof().unwrap();
+    let written = brought(dir.path(), world.path());
     assert!(written.contains("1 cluster, "), "progress was shown: {written:?}");
     assert_eq!(screen(&written), ["consul-prod: settled"], "{written:?}");
 }
@@ -72,10 +86,7 @@ fn a_broken_file_is_told_of_whole_although_there_is_progress() {
     fs::create_dir(dir.path().join("prod")).unwrap();
     fs::copy(FILE, dir.path().join("prod/consul.yaml")).unwrap();
     fs::write(dir.path().join("broken.yaml"), "kind: [").unwrap();
-    let mut run = command(&["run", "--once", "--speed", "1000", "--log-level", "off", "--world"]);
-    run.arg(world.path()).arg(dir.path()).env("TERM", "xterm");
-    let mut terminal = spawn_command(run, Some(60_000)).unwrap();
-    let shown = screen(&terminal.exp_eof().unwrap());
+    let shown = screen(&brought(dir.path(), world.path()));
     for line in ["error: not valid YAML", "= hint: look at the indentation", "consul-prod: settled"] {
         assert!(shown.iter().any(|shown| shown.contains(line)), "{line}: {shown:#?}");
     }

@@ -12,7 +12,7 @@ pub fn headline(plan: &ClusterPlan) -> String {
     }
     let mut said = match (plan.slots.is_empty(), plan.growths.is_empty()) {
         (true, true) => nothing_to_come(plan),
-        (true, false) => vec![growths(plan), calls(plan)].join(", "),
+        (true, false) => [growths(plan), calls(plan)].join(", "),
         (false, _) => to_come(plan),
     };
     for remark in remarks(plan) {

@@ -63,7 +63,8 @@ pub(super) fn render(status: &Status, is_wide: bool, width: Option<usize>) -> St
 /// Makes columns narrower until the table fits.
 fn fit(columns: &mut Vec<Column>, width: usize) {
     let excess = |columns: &[Column]| {
-        let total = columns.iter().map(Column::width).sum::<usize>() + GAP * (columns.len() - 1);
+        // One more stands before the first column.
+        let total = 1 + columns.iter().map(Column::width).sum::<usize>() + GAP * (columns.len() - 1);
         total.saturating_sub(width)
     };
     for title in ["NOTE", "HEALTH"] {
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_table_is_made_to_fit_and_keeps_its_instances() {
-        for width in [64, 80, 100, 140] {
+        for width in [66, 80, 100, 140] {
             let mut columns = columns();
             fit(&mut columns, width);
             let written = written(&columns);
