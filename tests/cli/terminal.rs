@@ -63,7 +63,10 @@ fn brought(folder: &Path, world: &Path) -> String {
     let mut shell = Command::new("sh");
     shell.args(["-c", "stty cols 80 rows 24; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_hermitcrab"), "run"]).arg(folder);
     shell.args(["--once", "--speed", "1000", "--log-level", "off", "--world"]).arg(world).env("TERM", "xterm");
-    spawn_command(shell, Some(60_000)).unwrap().exp_eof().unwrap()
+    let written = spawn_command(shell, Some(60_000)).unwrap().exp_eof().unwrap();
+    // `rexpect` takes each byte for a character.
+    let bytes: Vec<u8> = written.chars().filter_map(|c| u8::try_from(c).ok()).collect();
+    String::from_utf8(bytes).unwrap()
 }
 
 #[test]
