@@ -22,7 +22,7 @@ use hermitcrab::spec::{ClusterSpec, CommandSpec, Lag, Needed};
 use tokio::time::timeout;
 
 /// The longest that anything here may take.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_secs(240);
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
