@@ -21,6 +21,7 @@ pub mod cloud;
 pub mod desired;
 pub mod edit;
 pub mod file;
+pub mod from;
 pub mod git;
 pub mod image;
 pub mod picture;

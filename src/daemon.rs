@@ -122,6 +122,7 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
         let loaded = Rc::new(loaded);
         let Changes { changed, orphaned, broken, mended } = desired.update(&loaded);
         fleet.declare(desired.declared(&loaded));
+        self.tell(None, EventKind::DesiredRead(loaded.clone()));
         for path in mended {
             self.tell(None, EventKind::FileUsable(path));
         }

@@ -37,6 +37,8 @@ pub enum EventKind {
         /// Whether the daemon plans without acting.
         observe_only: bool,
     },
+    /// The files of desired state were read. What is different in them follows.
+    DesiredRead(Rc<Loaded>),
     /// A file can be used again: it was corrected, emptied or deleted.
     FileUsable(PathBuf),
     /// Some files broke, or broke in another way than before. Each of them follows as a [`FileBroken`](Self::FileBroken).

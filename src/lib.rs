@@ -42,6 +42,7 @@
 //! | [`sim`] | the simulated world, which fills every port; `wire` shows it as AWS and the members would | data, `ports` |
 //! | [`endpoint`] | that world over HTTP, for this machine alone | data, `ports`, `sim` |
 //! | [`picture`] | a rollout as an SVG, drawn from its events | `ids`, `time`, `history` |
+//! | [`face`] | what the daemon has told, over HTTP, for everybody to look at and nobody to change | data, `plan`, `status`, `ports`, `event`, `controller` |
 //! | [`rehearsal`] | a throw-away copy goes the way that a cluster is to go | data, `plan`, `ports`, `event`, `controller` |
 //! | [`simulate`] | a whole rollout in that world | everything above |
 //! | [`cli`] | one command, one file; chooses what fills the ports | everything |
@@ -78,6 +79,9 @@
 //! **Architecture invariant:** listeners never act and never delay a pass: a [`Listener`](event::Listener) is handed an event by
 //! reference and nothing else, so that it has no port to act through and no cluster to stop.
 //!
+//! **Architecture invariant:** nobody can change anything through the daemon's [`face`], and no question costs a call or delays
+//! a pass: it answers GET and HEAD from what a listener was told. `tests/face/abuse.rs` tries the rest.
+//!
 //! **Architecture invariant:** whatever the simulated world does, no safety rule breaks and every run ends in a named
 //! answer: `sim/judge.rs` judges from the truth after each step, `tests/chaos.rs` and `simulate --seeds` try it.
 //!
@@ -98,8 +102,11 @@
 //! - A **cloud**: one that fills [`ports::Cloud`], below `cloud/`, chosen in `cli/cloud.rs`.
 //! - A **strategy**: a list in [`plan::steps`], a variant of [`spec::Strategy`], its word in `spec/words.rs`, its line in
 //!   `docs/desired-state.md`; the schema follows the word.
-//! - A **listener** (history, metrics, notifications): a file below `daemon/listeners/` that fills [`event::Listener`], a line in
+//! - A **listener** (history, notifications): a file below `daemon/listeners/` that fills [`event::Listener`], a line in
 //!   `daemon/listeners.rs`, and one in `cli/run.rs`, where the daemon gets its listeners.
+//! - A **metric**: a row in `face/metrics.rs` or `face/metrics/gauges.rs`, its line in `docs/daemon.md` and in
+//!   `tests/face/metrics.txt`, which never loses one.
+//! - An **endpoint**: its route in `face/request.rs`, its document in `face/document.rs`, its line in `face/openapi.rs`.
 //! - A **source** of desired state: a file below `daemon/` that fills [`daemon::source::Source`], and its choice in `cli/run.rs`.
 //! - A **command**: a file in `cli/` and a line in [`cli`].
 //! - A **field**: `spec/raw.rs` as written, `spec.rs` as meant, a check in `spec/load/`, `docs/desired-state.md`.
@@ -147,6 +154,7 @@ pub mod rehearsal;
 pub mod sim;
 
 pub mod endpoint;
+pub mod face;
 pub mod simulate;
 
 pub mod cli;

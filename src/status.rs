@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ids::{ClusterName, Generation, ImageId, InstanceId, SlotName, VolumeId, Zone};
@@ -22,7 +23,7 @@ pub use conditions::{Condition, ConditionKind, ConditionStatus};
 use conditions::Ground;
 
 /// One cluster as reported.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     pub cluster: ClusterName,
@@ -74,7 +75,7 @@ impl From<&Hazard> for Refusal {
 }
 
 /// Derived from the plan, for display only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     Settled,
@@ -89,7 +90,7 @@ pub enum Phase {
 }
 
 /// The part of a rollout that is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     pub updated: usize,
@@ -97,7 +98,7 @@ pub struct Progress {
 }
 
 /// One slot as reported.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SlotStatus {
     pub slot: SlotName,
@@ -128,8 +129,9 @@ impl SlotStatus {
 }
 
 /// The health of a slot's member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(into = "String")]
+#[schemars(with = "String")]
 pub enum MemberHealth {
     /// The slot has no member.
     NoMember,
@@ -179,7 +181,7 @@ impl From<Option<&Member>> for MemberHealth {
 }
 
 /// A member's role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     Leader,

@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::face::request::Form;
 use crate::ids::{ImageId, SlotName};
 use crate::input::text::{clean, clean_lines};
 use crate::observed::Observation;
@@ -15,6 +17,7 @@ use crate::spec::ClusterSpec;
 use super::cloud;
 use super::desired::{Named, unknown};
 use super::format::{self, Format};
+use super::from::{self, From};
 use super::output::{BAD, DIM, GOOD, NAME, SO_SO, styled};
 use super::plan::json::{Answer, HazardReport, Next};
 use super::{Exit, Failure, Output};
@@ -32,6 +35,8 @@ Examples:
       The same for another slot
   hermitcrab explain consul-prod -o json
       For a program
+  hermitcrab explain consul-prod --from 127.0.0.1:8642
+      By the daemon that listens there, which also knows its kill switch and what it was refused
 
 docs/gates.md says what each gate refuses, why, and what to do.
 
@@ -46,7 +51,7 @@ pub struct Args {
     #[command(flatten)]
     named: Named,
     /// Ask about this slot, even if it is not this slot's turn
-    #[arg(long, value_name = "SLOT")]
+    #[arg(long, value_name = "SLOT", conflicts_with = "from")]
     slot: Option<String>,
     /// Leave out the gates that are open
     #[arg(long)]
@@ -55,13 +60,15 @@ pub struct Args {
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::REPORT))]
     output: Format,
     #[command(flatten)]
+    from: From,
+    #[command(flatten)]
     cloud: cloud::Args,
 }
 
 /// The answer for one cluster.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Explanation {
+pub(super) struct Explanation {
     format_version: &'static str,
     /// Whether the cloud and the claim could be read.
     is_seen: bool,
@@ -86,7 +93,7 @@ struct Explanation {
 }
 
 /// One gate's answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct GateReport {
     gate: &'static str,
@@ -134,6 +141,12 @@ const NOT_KNOWN: [NotKnown; 4] = [
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    if let Some(daemon) = &args.from.from {
+        let form = if args.output == Format::Json { Form::Json } else { Form::Text };
+        let path = from::explanation_of(&args.named.cluster);
+        from::write(daemon, &path, form, out)?;
+        return Ok(Exit::Done);
+    }
     let desired = args.named.desired(out)?;
     let declared = desired.named(&args.named.cluster)?;
     if let Some(slot) = &args.slot
@@ -156,7 +169,8 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(if is_seen { Exit::Done } else { Exit::Error })
 }
 
-fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Explanation {
+/// Asks every gate about a slot: the one that is asked about, or the one whose turn it is.
+pub(super) fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Explanation {
     let answer = plan::plan(spec, seen);
     let look = Look::at(spec, seen).look();
     let refusals = match (&look, &answer) {
@@ -235,6 +249,14 @@ fn text(explanation: &Explanation) -> Result<String, Failure> {
     let mut text = Vec::new();
     write(explanation, &mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Writes every gate for a person to read.
+pub(super) fn text(explanation: &Explanation) -> String {
+    let mut text = Vec::new();
+    // Writing to memory does not fail.
+    let _ = write(explanation, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn write(explanation: &Explanation, out: &mut dyn Write) -> std::io::Result<()> {

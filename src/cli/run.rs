@@ -25,6 +25,7 @@ use super::progress::Progress;
 use super::signals::{Signal, UnderWay};
 use super::{Exit, Failure, Output, aws, runtime, state};
 
+mod face;
 mod haste;
 #[cfg(feature = "aws")]
 mod on_aws;
@@ -93,6 +94,8 @@ pub struct Args {
     /// A folder on a local disk to write a log of events to, for `events` and `history`; made if it does not exist
     #[arg(long, value_name = "DIR", env = state::VARIABLE, hide_env_values = true)]
     state: Option<PathBuf>,
+    #[command(flatten)]
+    face: face::Args,
     /// The cloud to act on
     #[arg(long, value_enum, value_name = "CLOUD", help_heading = "Cloud")]
     cloud: Option<Kind>,
@@ -164,6 +167,7 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let recorder = args.state.as_deref().map(state::open).transpose()?.map(Recorder::new);
+    let face = args.face.open(&backend.outside, args.lease).await?;
     let progress = Rc::new(Progress::start());
     let convergences = Rc::new(Convergences::default());
     let problems = Problems { is_colored: out.colors_notes() };
@@ -180,12 +184,12 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
         source: backend.source,
         lease,
         settings: args.settings(backend.seed),
-        listeners,
+        listeners: face.listeners(listeners),
         once: args.once.then(|| convergences.clone()),
     };
     let under_way = UnderWay::begin();
     let asked_to_end = asked_to_end(under_way.first_signal(), args.once.then_some(args.timeout));
-    let exit = match daemon.run(asked_to_end).await.map_err(Failure::new)? {
+    let exit = match face.beside(daemon.run(asked_to_end)).await.map_err(Failure::new)? {
         Ended::Converged => converged(&convergences),
         Ended::Stopped(exit) => exit,
     };

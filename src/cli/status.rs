@@ -6,6 +6,7 @@ use std::io::Write;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::face::request::Form;
 use crate::ids::ClusterName;
 use crate::input::text;
 use crate::plan::plan;
@@ -15,6 +16,7 @@ use crate::status::{Attention, Status, status};
 use super::cloud::{self, Environment};
 use super::desired::{Desired, Paths};
 use super::format::{self, Format};
+use super::from::{self, From};
 use super::{Exit, Failure, Output, wait};
 
 mod fleet;
@@ -43,6 +45,8 @@ Examples:
       For an alert: fails when a person is needed, and when nothing was seen
   hermitcrab status -o json
       For a program
+  hermitcrab status --from 127.0.0.1:8642
+      Every cluster of the daemon that listens there, with what only the daemon knows
 
 Exit codes:
   0  every cluster is settled, under way, waiting or blocked
@@ -71,6 +75,8 @@ pub struct Args {
     detailed_exitcode: bool,
     #[command(flatten)]
     waiting: wait::Args,
+    #[command(flatten)]
+    from: From,
     #[command(flatten)]
     cloud: cloud::Args,
 }
@@ -118,6 +124,11 @@ struct Undeclared {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    if let Some(daemon) = &args.from.from {
+        let form = if args.output == Format::Json { Form::Json } else { Form::Text };
+        from::write(daemon, "/api/v1/clusters", form, out)?;
+        return from::verdict(daemon);
+    }
     let desired = Desired::read(&args.paths.paths, out)?;
     let waited = args.waiting.until(&desired, &args.cloud, out)?;
     let environment = args.cloud.open(&desired.specs)?.beside(&desired);

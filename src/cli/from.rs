@@ -1,0 +1,49 @@
+//! `--from`: the answer of a daemon in place of a look of the command's own.
+
+use crate::face::client;
+use crate::face::listen::Place;
+use crate::face::request::Form;
+
+use super::{Exit, Failure, Output, runtime};
+
+/// The argument of every command that can ask a daemon.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct From {
+    /// Ask the daemon that listens there (`run --listen`) instead of looking: it also knows the kill switch, refused calls, the
+    /// lease, and files that are broken or gone
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["cloud", "world"])]
+    pub from: Option<Place>,
+}
+
+/// Asks a daemon for what is at a path.
+fn ask(place: &Place, path: &str, form: Form) -> Result<String, Failure> {
+    let asking = client::ask(place, path, form);
+    runtime::start()?.block_on(asking).map_err(|error| {
+        Failure::new(error).hint("name the place that `hermitcrab run --listen` was given, e.g. `127.0.0.1:8642`")
+    })
+}
+
+/// Writes what a daemon answers.
+pub fn write(place: &Place, path: &str, form: Form, out: &mut Output) -> Result<(), Failure> {
+    let mut answer = ask(place, path, form)?;
+    if !answer.ends_with('\n') {
+        answer.push('\n');
+    }
+    out.data.write_all(answer.as_bytes())?;
+    Ok(())
+}
+
+/// The path of a cluster's gates. What can be no name of a cluster asks for nothing.
+pub fn explanation_of(cluster: &str) -> String {
+    let name: String = cluster.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
+    format!("/api/v1/clusters/{name}/explain")
+}
+
+/// Judges the fleet of a daemon as `status` does: a stalled cluster fails.
+pub fn verdict(place: &Place) -> Result<Exit, Failure> {
+    let fleet: serde_json::Value = serde_json::from_str(&ask(place, "/api/v1/clusters", Form::Json)?)?;
+    let is_stalled = |cluster: &serde_json::Value| cluster["attention"] == "stalled";
+    let clusters = fleet["clusters"].as_array();
+    Ok(if clusters.into_iter().flatten().any(is_stalled) { Exit::Failed } else { Exit::Done })
+}

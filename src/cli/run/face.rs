@@ -1,0 +1,92 @@
+//! `--listen`: the daemon's face, beside the daemon.
+
+use std::rc::Rc;
+
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::cli::plan::json::ClusterPlan;
+use crate::cli::{Failure, explain, status};
+use crate::event::Listeners;
+use crate::face::listen::{Listening, Place};
+use crate::face::{About, Documents, Face, server};
+use crate::ports::{Clock, Outside};
+
+/// The arguments of the daemon's face.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Interface")]
+#[group(skip)]
+pub(super) struct Args {
+    /// Show what the daemon knows at this address, e.g. `127.0.0.1:8642` or `unix:/run/hermitcrab/face.sock`; nothing can be
+    /// changed there, and nobody is asked who they are
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<Place>,
+    /// Allow --listen at an address that other machines reach
+    #[arg(long, requires = "listen")]
+    listen_beyond_this_machine: bool,
+    /// A name by which callers may ask, beside localhost and addresses; may be given several times
+    #[arg(long, value_name = "HOST", requires = "listen")]
+    listen_name: Vec<String>,
+}
+
+/// The face of a daemon, if it is to have one.
+pub(super) struct Shown(Option<(Rc<Face>, Listening)>);
+
+impl Args {
+    /// Listens, if that was asked for.
+    pub(super) async fn open<O: Outside + Clone + 'static>(
+        &self,
+        outside: &O,
+        uses_lease: bool,
+    ) -> Result<Shown, Failure> {
+        let Some(place) = &self.listen else { return Ok(Shown(None)) };
+        if place.is_beyond_this_machine() && !self.listen_beyond_this_machine {
+            let what = format!("{place} can be reached from other machines, and nobody is asked who they are there");
+            return Err(Failure::new(what).hint(
+                "listen at 127.0.0.1 or at a Unix socket, with a proxy before it that asks; or allow it with \
+                 --listen-beyond-this-machine",
+            ));
+        }
+        let listening = place.listen(self.listen_name.clone()).await;
+        let listening = listening.map_err(|error| Failure::new(format!("cannot listen at {place}: {error}")))?;
+        let shown = listening.place().map_err(Failure::new)?;
+        tracing::info!(at = %shown, "showing what the daemon knows");
+        let clock = outside.clone();
+        let now = Rc::new(move || clock.clock().now());
+        Ok(Shown(Some((Rc::new(Face::new(About { now, uses_lease, documents: DOCUMENTS })), listening))))
+    }
+}
+
+impl Shown {
+    /// Adds the face to those who are told.
+    pub(super) fn listeners(&self, listeners: Listeners<'static>) -> Listeners<'static> {
+        match &self.0 {
+            Some((face, _)) => listeners.with(face.clone()),
+            None => listeners,
+        }
+    }
+
+    /// Answers for as long as the daemon runs.
+    pub(super) async fn beside<T>(self, daemon: impl Future<Output = T>) -> T {
+        let Some((face, listening)) = self.0 else { return daemon.await };
+        let local = LocalSet::new();
+        let run = async {
+            spawn_local(server::serve(face, listening));
+            daemon.await
+        };
+        local.run_until(run).await
+    }
+}
+
+/// Takes the colours off a text.
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+/// The documents that commands write too.
+pub(in crate::cli) const DOCUMENTS: Documents = Documents {
+    plan: |spec, seen| serde_json::to_value(ClusterPlan::new(spec, seen)).unwrap_or_default(),
+    explain: |spec, seen| serde_json::to_value(explain::explain(spec, seen, None)).unwrap_or_default(),
+    status_text: |told| plain(&status::screen(told, false)),
+    explain_text: |spec, seen| plain(&explain::text(&explain::explain(spec, seen, None))),
+    schemas: |generator| [generator.subschema_for::<ClusterPlan>(), generator.subschema_for::<explain::Explanation>()],
+};

@@ -1,0 +1,100 @@
+//! The daemon's face: everything that it has told, shown to whoever asks, and nothing that anybody could change.
+//!
+//! [`Face`] is a listener, which keeps the last word on each cluster; [`server`] answers from that alone, on the daemon's own
+//! thread. No answer looks at the cloud, at the members or at a file, so no request can delay a pass or cost a call.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::event::{Event, Listener};
+use crate::observed::Observation;
+use crate::spec::ClusterSpec;
+use crate::status::Status;
+use crate::time::Timestamp;
+
+pub mod document;
+mod report;
+mod slots;
+mod state;
+mod timeline;
+mod words;
+
+pub mod openapi;
+
+mod answer;
+mod limits;
+pub mod listen;
+mod metrics;
+mod page;
+pub mod request;
+pub mod server;
+mod stream;
+mod text;
+
+pub mod client;
+
+use metrics::Metrics;
+use report::Report;
+use state::State;
+
+/// The knowledge of the daemon, kept to be shown.
+pub struct Face {
+    state: RefCell<State>,
+    metrics: Metrics,
+    /// The number of the latest event.
+    latest: watch::Sender<u64>,
+    about: About,
+}
+
+/// The parts of a face that only the command line can give.
+pub struct About {
+    /// Tells the time of the world that is looked after.
+    pub now: Rc<dyn Fn() -> Timestamp>,
+    /// Whether the daemon acts only while it holds a lease.
+    pub uses_lease: bool,
+    pub documents: Documents,
+}
+
+/// Documents that commands write too, so that an answer of the daemon and of a command have one shape.
+#[derive(Clone, Copy)]
+pub struct Documents {
+    /// The plan of one cluster, as `plan -o json` has it.
+    pub plan: fn(&ClusterSpec, &Observation) -> Value,
+    /// Every gate of one cluster, as `explain -o json` has it.
+    pub explain: fn(&ClusterSpec, &Observation) -> Value,
+    /// The status of one cluster, as `status` writes it for people, without colours.
+    pub status_text: fn(&Status) -> String,
+    /// Every gate of one cluster, as `explain` writes it for people, without colours.
+    pub explain_text: fn(&ClusterSpec, &Observation) -> String,
+    /// The schemas of the first two, in this order.
+    pub schemas: fn(&mut SchemaGenerator) -> [Schema; 2],
+}
+
+impl Face {
+    /// Makes a face that knows nothing yet.
+    pub fn new(about: About) -> Self {
+        Self { state: RefCell::default(), metrics: Metrics::default(), latest: watch::Sender::new(0), about }
+    }
+
+    /// Reads a report off what is known now.
+    fn report<T>(&self, read: impl FnOnce(&Report<'_>) -> T) -> T {
+        let state = self.state.borrow();
+        read(&Report { state: &state, now: (self.about.now)(), uses_lease: self.about.uses_lease })
+    }
+}
+
+impl Listener for Face {
+    fn hear(&self, event: &Event) {
+        let number = {
+            let mut state = self.state.borrow_mut();
+            self.metrics.note(event, &state);
+            state.note(event);
+            state.number
+        };
+        self.latest.send_replace(number);
+    }
+}

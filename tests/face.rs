@@ -1,0 +1,306 @@
+//! The daemon's face as its callers meet it: a process that is asked over HTTP, and what it says.
+#![allow(clippy::unwrap_used)] // a test may panic
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use expect_test::expect_file;
+use serde_json::{Value, json};
+
+#[path = "face/abuse.rs"]
+mod abuse;
+#[path = "face/browser.rs"]
+mod browser;
+#[path = "face/daemon.rs"]
+mod daemon;
+#[path = "tools/fetch.rs"]
+mod fetch;
+#[path = "tools/left_out.rs"]
+mod left_out;
+#[path = "face/metrics.rs"]
+mod metrics;
+#[path = "tools/planted.rs"]
+mod planted;
+
+use daemon::{Answer, BREATH, Daemon, NEW, OLD, PATIENCE, answer};
+
+const CONSUL: &str = "/api/v1/clusters/consul-prod";
+const FILE: &str = "desired-state/prod/consul.yaml";
+
+/// A daemon on one cluster.
+fn one(arguments: &[&str]) -> Daemon {
+    let daemon = Daemon::start(&["prod/consul.yaml"], arguments);
+    daemon.until_document(CONSUL, "looked at", |cluster| !cluster["status"].is_null());
+    daemon
+}
+
+fn gate<'d>(explanation: &'d Value, name: &str) -> &'d Value {
+    explanation["gates"].as_array().unwrap().iter().find(|gate| gate["gate"] == name).unwrap()
+}
+
+#[test]
+fn the_kill_switch_is_in_every_answer() {
+    let daemon = one(&["--kill-switch", "stop"]);
+    assert_eq!(gate(&daemon.get(&format!("{CONSUL}/explain")).json(), "kill-switch")["open"], true);
+    fs::write(daemon.path("stop"), "").unwrap();
+    daemon.edit(FILE, OLD, NEW);
+    let cluster = daemon.until_document(CONSUL, "stopped", |cluster| !cluster["daemon"]["stopped"].is_null());
+    assert_eq!(cluster["daemon"]["stopped"], "stop exists");
+    assert_eq!(cluster["summary"]["attention"], "needs-person");
+    assert!(cluster["summary"]["answer"].as_str().unwrap().contains("the kill switch is thrown"), "{cluster:#}");
+    let explanation = daemon.get(&format!("{CONSUL}/explain")).json();
+    assert_eq!(gate(&explanation, "kill-switch")["open"], false);
+    assert_eq!(explanation["refusals"][0]["gate"], "kill-switch");
+    assert_eq!(daemon.get(&format!("{CONSUL}/plan")).json()["next"]["answer"], "blocked");
+}
+
+#[test]
+fn a_daemon_that_only_observes_says_so() {
+    let daemon = one(&["--observe"]);
+    daemon.edit(FILE, OLD, NEW);
+    let waits = |cluster: &Value| cluster["summary"]["attention"] == "needs-person";
+    let cluster = daemon.until_document(CONSUL, "something to do", waits);
+    assert_eq!(cluster["daemon"]["observeOnly"], true);
+    assert_eq!(cluster["summary"]["remarks"], json!(["the daemon only observes: nothing is done"]));
+}
+
+#[test]
+fn a_broken_file_is_named_with_its_mistake_and_its_last_good_version_stays() {
+    let daemon = one(&[]);
+    let good = fs::read_to_string(daemon.path(FILE)).unwrap();
+    daemon.write(FILE, &good.replace(OLD, "latest"));
+    let cluster = daemon.until_document(CONSUL, "broken", |cluster| cluster["file"]["state"] == "last-good");
+    assert_eq!(cluster["summary"]["wanted"], OLD);
+    assert_eq!(cluster["summary"]["attention"], "needs-person");
+    let broken = &cluster["daemon"]["files"]["broken"][0];
+    assert_eq!((&broken["path"], &broken["cluster"]), (&json!(FILE), &json!("consul-prod")));
+    assert_eq!(broken["problems"][0]["line"], 14);
+    assert!(broken["problems"][0]["message"].as_str().unwrap().contains("latest"), "{broken:#}");
+    daemon.write(FILE, &good);
+    daemon.until_document(CONSUL, "mended", |cluster| cluster["file"]["state"] == "current");
+}
+
+#[test]
+fn a_cluster_that_no_file_declares_any_more_is_still_shown() {
+    let daemon = one(&[]);
+    fs::remove_file(daemon.path(FILE)).unwrap();
+    let cluster = daemon.until_document(CONSUL, "orphaned", |cluster| cluster["file"]["state"] == "orphaned");
+    assert_eq!(cluster["summary"]["attention"], "needs-person");
+    assert_eq!(daemon.get("/api/v1/clusters").json()["clusters"][0]["cluster"], "consul-prod");
+}
+
+#[test]
+fn those_that_need_a_person_come_first() {
+    let files = ["dev/consul.yaml", "prod/consul.yaml", "prod/etcd.yaml", "staging/consul.yaml"];
+    let daemon = Daemon::start(&files, &[]);
+    let settled = |fleet: &Value| {
+        let clusters = fleet["clusters"].as_array().unwrap();
+        clusters.len() == 4 && clusters.iter().all(|cluster| cluster["attention"] == "settled")
+    };
+    daemon.until_document("/api/v1/clusters", "four clusters", settled);
+    daemon.edit("desired-state/staging/consul.yaml", "spec:", "spec:\n  suspend: true");
+    daemon.edit("desired-state/staging/consul.yaml", NEW, OLD);
+    let first = |fleet: &Value| fleet["clusters"][0]["attention"] == "needs-person";
+    let fleet = daemon.until_document("/api/v1/clusters", "one is suspended", first);
+    assert_eq!(fleet["clusters"][0]["environment"], "staging");
+    assert_eq!(fleet["clusters"][0]["images"], json!([NEW]));
+    assert_eq!(fleet["clusters"][0]["wanted"], OLD);
+}
+
+#[test]
+fn a_rollout_is_told_step_by_step_and_the_volume_is_seen_at_its_new_instance() {
+    let daemon = one(&["--speed", "60"]);
+    let before = daemon.get(CONSUL).json();
+    let volume = before["slots"][1]["volumes"][0]["id"].clone();
+    let old = before["slots"][1]["instances"][0]["id"].clone();
+    daemon.edit(FILE, OLD, NEW);
+    let attaches = |cluster: &Value| {
+        let slot = &cluster["slots"][1];
+        let is_new = |one: &&Value| one["part"] == "new";
+        let new = slot["instances"].as_array().into_iter().flatten().find(is_new);
+        new.is_some_and(|new| slot["volumes"][0]["instance"] == new["id"])
+    };
+    let cluster = daemon.until_document(CONSUL, "the volume is at the new instance", attaches);
+    let slot = &cluster["slots"][1];
+    assert_eq!(slot["volumes"][0]["id"], volume);
+    assert_ne!(slot["volumes"][0]["instance"], old);
+    assert_eq!(slot["claimed"], true);
+    let steps = cluster["steps"].as_array().unwrap();
+    let state = |action: &str| steps.iter().find(|step| step["action"] == action).map(|step| step["state"].clone());
+    assert_eq!((state("claim"), state("stop")), (Some(json!("done")), Some(json!("done"))));
+    assert_eq!(state("terminate"), Some(json!("to-come")));
+    assert_eq!(steps.iter().filter(|step| step["state"] == "now").count(), 1);
+    let of = cluster["summary"]["step"]["of"].as_u64().unwrap();
+    assert_eq!(of, steps.len() as u64);
+    let events = daemon.get(&format!("{CONSUL}/events")).json();
+    let kinds: Vec<_> = events["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str()).collect();
+    assert!(kinds.contains(&Some("acted")) && kinds.contains(&Some("desired")), "{events:#}");
+    let latest = events["events"].as_array().unwrap().last().unwrap()["number"].as_u64().unwrap();
+    let newer = daemon.get(&format!("{CONSUL}/events?after={latest}")).json();
+    let is_newer = |event: &Value| event["number"].as_u64().unwrap() > latest;
+    assert!(newer["events"].as_array().unwrap().iter().all(is_newer), "{newer:#}");
+}
+
+#[test]
+fn a_stream_begins_with_what_is_so_and_tells_each_change() {
+    let daemon = one(&[]);
+    let mut stream = daemon.connect();
+    write!(stream, "GET {CONSUL}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let mut next = || {
+        let data = lines.by_ref().find_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+        serde_json::from_str::<Value>(&data.unwrap()).unwrap()
+    };
+    assert_eq!(next()["summary"]["wanted"], OLD);
+    daemon.edit(FILE, OLD, NEW);
+    while next()["summary"]["wanted"] != NEW {}
+}
+
+#[test]
+fn alive_and_ready_are_told_apart() {
+    let daemon = one(&[]);
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(daemon.get(path).status, 200, "{path}");
+    }
+    let unborn = Daemon::start(&[], &["nowhere"]);
+    assert_eq!(unborn.get("/livez").status, 200);
+}
+
+/// Resolves a reference of the committed interface, and validates a document against it.
+fn faults(interface: &Value, schema: &Value, document: &Value) -> Vec<String> {
+    let mut schema = schema.clone();
+    schema["components"] = interface["components"].clone();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    validator.iter_errors(document).map(|fault| format!("{}: {fault}", fault.instance_path())).collect()
+}
+
+#[test]
+fn what_is_served_is_what_the_committed_interface_says() {
+    let daemon = one(&[]);
+    daemon.edit(FILE, OLD, NEW);
+    daemon.until_document(CONSUL, "under way", |cluster| !cluster["summary"]["step"].is_null());
+    let interface = daemon.get("/api/v1/openapi.json").json();
+    expect_file!["../schema/openapi.v1.json"].assert_eq(&format!("{interface:#}\n"));
+    for (path, operation) in interface["paths"].as_object().unwrap() {
+        let content = operation["get"]["responses"]["200"]["content"].as_object().unwrap();
+        let (kind, content) = content.iter().next().unwrap();
+        if kind == "text/event-stream" {
+            continue;
+        }
+        let answer = daemon.get(&path.replace("{name}", "consul-prod"));
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.head.contains(&format!("content-type: {kind}")), "{path}: {}", answer.head);
+        if kind == "application/json" {
+            assert_eq!(faults(&interface, &content["schema"], &answer.json()), [""; 0], "{path}");
+        }
+        if path.contains("{name}") {
+            let answer = daemon.get(&path.replace("{name}", "nobody"));
+            assert_eq!(answer.status, 404, "{path}");
+            let refusal = &operation["get"]["responses"]["404"]["content"]["application/problem+json"]["schema"];
+            assert_eq!(faults(&interface, refusal, &answer.json()), [""; 0], "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_unix_socket_is_for_its_owner_and_group_and_goes_with_the_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("face.sock");
+    let place = format!("unix:{}", socket.display());
+    let start = || {
+        Command::new(env!("CARGO_BIN_EXE_hermitcrab"))
+            .args(["run", "desired-state/prod", "--cloud", "simulated", "--listen", &place])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let ask = || -> Option<Answer> {
+        let mut stream = UnixStream::connect(&socket).ok()?;
+        stream.write_all(b"GET /api/v1/clusters HTTP/1.1\r\nHost: whatever\r\n\r\n").unwrap();
+        Some(answer(&mut stream))
+    };
+    let mut first = start();
+    let first_answer = || {
+        let tries = PATIENCE.as_millis() / BREATH.as_millis();
+        (0..tries).find_map(|_| {
+            thread::sleep(BREATH);
+            ask()
+        })
+    };
+    assert_eq!(first_answer().unwrap().status, 200);
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o660);
+    let second = start().wait_with_output().unwrap();
+    assert_eq!(second.status.code(), Some(1), "two daemons cannot listen at one socket");
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another process listens there"));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(socket.exists(), "a daemon that is killed leaves its socket behind");
+    let mut third = start();
+    assert_eq!(first_answer().unwrap().status, 200, "and the next one takes its place");
+    assert!(Command::new("kill").arg(third.id().to_string()).status().unwrap().success());
+    assert_eq!(third.wait().unwrap().code(), Some(0));
+    assert!(!socket.exists());
+}
+
+#[test]
+fn an_address_that_others_reach_takes_a_word() {
+    let run = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+        command.args(["run", "desired-state/prod", "--cloud", "simulated", "--once", "--speed", "1000"]);
+        command.args(["--listen", "0.0.0.0:0"]).args(more).output().unwrap()
+    };
+    let refused = run(&[]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("can be reached from other machines") && said.contains("--listen-beyond-this-machine"),
+        "{said}"
+    );
+    assert_eq!(run(&["--listen-beyond-this-machine"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_command_that_asks_the_daemon_prints_its_own_text_and_what_only_the_daemon_knows() {
+    let daemon = one(&["--observe"]);
+    daemon.edit(FILE, OLD, NEW);
+    daemon.until_document(CONSUL, "something to do", |cluster| cluster["summary"]["attention"] == "needs-person");
+    let good = fs::read_to_string(daemon.path(FILE)).unwrap();
+    daemon.write(FILE, &good.replace(NEW, "latest"));
+    daemon.until_document(CONSUL, "broken", |cluster| cluster["file"]["state"] == "last-good");
+    let place = daemon.address.to_string();
+    let run = |line: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_hermitcrab")).args(line).args(["--from", &place]).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.code(), said)
+    };
+    let (code, said) = run(&["status"]);
+    assert_eq!(code, Some(0), "{said}");
+    for part in [
+        "consul-prod (prod): ",
+        " SLOT      ZONE ",
+        "daemon: it only observes: nothing is done",
+        "daemon: desired-state/prod/consul.yaml cannot be used",
+        "  daemon: the file is broken: its last good version stays in force",
+    ] {
+        assert!(said.contains(part), "{part} is not in:\n{said}");
+    }
+    let (code, said) = run(&["explain", "consul-prod"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("daemon: it only observes") && said.contains("✓ kill-switch"), "{said}");
+    let (code, said) = run(&["explain", "nobody"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("there is no cluster `nobody`"), "{said}");
+    let (code, said) = run(&["status", "-o", "json"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap()["daemon"]["observeOnly"], true);
+    drop(daemon);
+    let output = Command::new(env!("CARGO_BIN_EXE_hermitcrab")).args(["status", "--from", &place]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no daemon answers at"), "{output:?}");
+}

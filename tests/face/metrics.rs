@@ -1,0 +1,128 @@
+//! The metrics as a contract: which there are, with which labels.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use expect_test::expect_file;
+
+use super::daemon::{BREATH, NEW, OLD};
+use super::fetch::fetch;
+use super::left_out::left_out;
+use super::{CONSUL, FILE, one};
+
+/// The names of all samples with those of their labels, e.g. `hermitcrab_slots{cluster,state}`.
+fn series(text: &str) -> BTreeSet<String> {
+    let sample = |line: &str| {
+        let name = line.split(['{', ' ']).next().unwrap_or_default();
+        let labels = line.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}')).map_or("", |(labels, _)| labels);
+        let labels: Vec<_> = labels.split("\",").map(|label| label.split('=').next().unwrap_or_default()).collect();
+        format!("{name}{{{}}}", labels.join(","))
+    };
+    text.lines().filter(|line| !line.starts_with('#')).map(sample).collect()
+}
+
+/// Alerts rest on these names. Whoever renames one keeps both for two minor versions.
+#[test]
+fn the_metrics_are_those_of_the_contract() {
+    let daemon = one(&["--speed", "400", "--kill-switch", "stop"]);
+    std::fs::write(daemon.path("stop"), "").unwrap();
+    daemon.edit(FILE, OLD, NEW);
+    let contract: BTreeSet<String> = include_str!("metrics.txt").lines().map(str::to_owned).collect();
+    // Nobody else can act in a simulated world, so there is no lease to be held.
+    let mut seen = BTreeSet::from(["hermitcrab_lease_held{}".to_owned()]);
+    for _ in 0..400 {
+        seen.extend(series(&daemon.get("/metrics").body));
+        if seen.iter().any(|one| one.starts_with("hermitcrab_blocked")) {
+            let _ = std::fs::remove_file(daemon.path("stop"));
+        }
+        if seen == contract {
+            break;
+        }
+        std::thread::sleep(BREATH);
+    }
+    let text: String = seen.iter().map(|line| format!("{line}\n")).collect();
+    expect_file!["metrics.txt"].assert_eq(&text);
+}
+
+#[test]
+fn a_gate_that_has_opened_leaves_no_series_behind() {
+    let daemon = one(&["--kill-switch", "stop", "--speed", "60"]);
+    std::fs::write(daemon.path("stop"), "").unwrap();
+    daemon.edit(FILE, OLD, NEW);
+    let blocked = "hermitcrab_blocked{cluster=\"consul-prod\",reason=\"kill-switch\"} 1.0";
+    let until = |is_there: bool| {
+        let shows = |_: &u32| {
+            std::thread::sleep(BREATH);
+            daemon.get("/metrics").body.contains(blocked) == is_there
+        };
+        assert!((0..400).find(shows).is_some(), "{}", daemon.get("/metrics").body);
+    };
+    until(true);
+    assert!(daemon.get("/metrics").body.contains("hermitcrab_kill_switch_active 1.0"));
+    std::fs::remove_file(daemon.path("stop")).unwrap();
+    until(false);
+}
+
+#[test]
+fn a_program_of_prometheus_is_content_with_the_metrics() {
+    let program = match fetch(["promtool"]) {
+        Ok([program]) => program,
+        Err(why) => return left_out("promtool", &why),
+    };
+    let daemon = one(&["--speed", "60"]);
+    daemon.edit(FILE, OLD, NEW);
+    daemon.until_document(CONSUL, "under way", |cluster| !cluster["summary"]["step"].is_null());
+    let mut check = Command::new(program)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    check.stdin.take().unwrap().write_all(daemon.get("/metrics").body.as_bytes()).unwrap();
+    let said = check.wait_with_output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
+/// An alert on a metric that is not there never fires, and nobody notices.
+#[test]
+fn every_alert_rests_on_metrics_of_the_contract_and_says_where_to_read_on() {
+    let rules = include_str!("../../deploy/monitoring/rules.yaml");
+    let contract = include_str!("metrics.txt");
+    let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let metrics: BTreeSet<&str> = words.filter(|word| word.starts_with("hermitcrab_")).collect();
+    assert!(metrics.len() > 8, "{metrics:?}");
+    for metric in metrics {
+        let is_it = |line: &str| line.split('{').next() == Some(metric);
+        assert!(contract.lines().any(is_it), "{metric} is not in the contract");
+    }
+    for place in rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: ")) {
+        let (path, anchor) = place.split_once('#').unwrap_or((place, ""));
+        let document = std::fs::read_to_string(path).unwrap();
+        let heading =
+            |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(',', "").replace(' ', "-");
+        let is_there = document.lines().filter(|line| line.starts_with('#')).any(|line| heading(line) == anchor);
+        assert!(anchor.is_empty() || is_there, "{place} leads nowhere");
+    }
+}
+
+#[test]
+fn each_alert_fires_when_it_should() {
+    let program = match fetch(["promtool"]) {
+        Ok([program]) => program,
+        Err(why) => return left_out("promtool", &why),
+    };
+    for arguments in
+        [["check", "rules", "deploy/monitoring/rules.yaml"], ["test", "rules", "deploy/monitoring/rules.test.yaml"]]
+    {
+        let said = Command::new(&program).args(arguments).output().unwrap();
+        let text = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+        assert!(said.status.success(), "{text}");
+    }
+    let (rules, played) =
+        (include_str!("../../deploy/monitoring/rules.yaml"), include_str!("../../deploy/monitoring/rules.test.yaml"));
+    for alert in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(played.contains(alert), "no test plays {alert}");
+    }
+}
