@@ -47,6 +47,8 @@ Examples:
       Bring the clusters to what the files say, and exit; the world is kept for the next run
   hermitcrab run desired-state --cloud simulated --bad-image ami-0bad0bad0bad0bad0
       The same, where members on that image never join
+  hermitcrab run desired-state --listen 127.0.0.1:8642
+      Show what the daemon knows at that address: a page, JSON, metrics
 
 Signals:
   SIGTERM, SIGINT, SIGHUP   finish the calls in flight, and exit with 0; a second one exits at once
