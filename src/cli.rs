@@ -75,13 +75,6 @@ Examples:
       Show what committing another image would do, without an AWS account
   hermitcrab explain consul-prod --cloud simulated
       Show every gate, and why nothing happens
-
-In the cluster's file, so that it is in git:
-  pause, suspend  `suspend: true` under `spec`: no upgrades; healing goes on
-  freeze          `freeze: true` under `spec`: nothing at all is done
-  approve         `approved: ID` under `rollout`; `plan` shows the id
-  undo            `image` and `version` as they were before: `git revert`, or `promote`
-  history         `git log` says what was wanted, the controller's log what was done
 ";
 
 /// The examples and the exit codes.

@@ -58,7 +58,7 @@ pub struct Status {
 }
 
 /// A gate's reason not to change a slot.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
     /// The gate's stable name, e.g. `outside-window`.

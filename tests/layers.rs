@@ -105,7 +105,18 @@ const SHOWERS: [&str; 5] = ["display()", "println!", "print!", "eprintln!", "epr
 const PURE: [&str; 2] = ["plan", "status"];
 const IMPURE_WORDS: [&str; 5] = ["async", "await", "Result<", "tracing", "log::"];
 const FOREIGN_WORDS: [&str; 12] = [
-    "consul", "autopilot", "minquorum", "raft", "serf", "gossip", "etcd", "patroni", "postgres", "aws_", "aws-sdk", "ec2::",
+    "consul",
+    "autopilot",
+    "minquorum",
+    "raft",
+    "serf",
+    "gossip",
+    "etcd",
+    "patroni",
+    "postgres",
+    "aws_",
+    "aws-sdk",
+    "ec2::",
 ];
 
 #[test]

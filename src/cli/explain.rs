@@ -104,7 +104,7 @@ struct GateReport {
 }
 
 /// Something that only a controller knows.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct NotKnown {
     /// A gate's name, or what else it is.
@@ -164,7 +164,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.output == Format::Json {
         out.json(&explanation)?;
     } else {
-        out.text(&text(&explanation)?)?;
+        out.text(&text(&explanation))?;
     }
     Ok(if is_seen { Exit::Done } else { Exit::Error })
 }
@@ -243,12 +243,6 @@ fn gates(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Vec<GateRepor
     };
     let is_known = |(gate, _): &(&'static Gate, Finding)| NOT_KNOWN.iter().all(|it| it.what != gate.name.as_str());
     findings(look, slot, image).filter(is_known).map(report).collect()
-}
-
-fn text(explanation: &Explanation) -> Result<String, Failure> {
-    let mut text = Vec::new();
-    write(explanation, &mut text)?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Writes every gate for a person to read.

@@ -8,32 +8,25 @@ const WIDTH: usize = 80;
 /// Words that people look for, none of them a command, with what to do instead.
 const MEANT: &[(&[&str], &str)] = &[
     (
-        &["pause", "suspend", "hold"],
-        "write `suspend: true` under `spec` in the cluster's file, and commit it: no upgrade is begun, and healing goes on. \
-         For all clusters at once: the file that `hermitcrab run --kill-switch` names",
+        &["hold"],
+        "`hermitcrab suspend` lets no upgrade begin, and healing goes on. For all clusters at once: the file that \
+         `hermitcrab run --kill-switch` names",
+    ),
+    (&["unpause", "unsuspend", "continue", "unfreeze"], "`hermitcrab resume` ends a suspension and a freeze"),
+    (
+        &["stop", "abort", "halt", "cancel"],
+        "`hermitcrab freeze` has nothing at all done, not even to heal. With `hermitcrab suspend` a replacement that has begun is \
+         finished, and no other begins",
+    ),
+    (&["confirm"], "`hermitcrab approve` approves what `hermitcrab plan` shows"),
+    (
+        &["roll-back", "revert", "downgrade"],
+        "`hermitcrab undo` brings back the image that was there before, with its `version`. An image that fails is taken back \
+         without that",
     ),
     (
-        &["resume", "unpause", "unsuspend", "continue", "unfreeze"],
-        "write `suspend: false` (or `freeze: false`) under `spec` in the cluster's file, and commit it",
-    ),
-    (
-        &["freeze", "stop", "abort", "halt", "cancel"],
-        "write `freeze: true` under `spec` in the cluster's file, and commit it: nothing at all is done, not even to heal. \
-         With `suspend: true` a replacement that has begun is finished, and no other begins",
-    ),
-    (
-        &["approve", "confirm"],
-        "`hermitcrab plan` shows the id that has to be approved: write `approved: ID` under `rollout` in the cluster's file, \
-         and commit it",
-    ),
-    (
-        &["undo", "rollback", "roll-back", "revert", "downgrade"],
-        "commit the image that was there before, with its `version`: `git revert`, or `hermitcrab promote FILE --image AMI`. \
-         An image that fails is taken back without that",
-    ),
-    (
-        &["history", "events", "log", "logs", "audit"],
-        "`git log` of the cluster's file says what was wanted, and the controller's log what was done",
+        &["log", "logs", "audit"],
+        "`hermitcrab events` tells what the controller has seen and done, and `hermitcrab history` its rollouts",
     ),
     (&["diff", "preview", "dry-run"], "`hermitcrab plan` shows what differs, and what will be changed"),
     (

@@ -21,7 +21,7 @@ use super::{Exit, Failure, Output, wait};
 
 mod fleet;
 mod resource;
-mod screen;
+pub(super) mod screen;
 mod table;
 
 /// The version of the JSON shape, counted as that of a plan is.

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::status::Status;
+use crate::status::{Attention, Status};
 
 /// The version of these shapes.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -125,24 +125,6 @@ pub struct Summary {
     pub observed_at: Option<String>,
     /// The time that had passed since then when this answer was given.
     pub age_seconds: Option<u64>,
-}
-
-/// The urgency of looking at a cluster, the most urgent first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Attention {
-    /// The cluster does not get where it is to be: a person must act.
-    Stalled,
-    /// Somebody has to agree, to mend a file, or to say what is to become of the cluster.
-    NeedsPerson,
-    /// Unsafe or not allowed now; may clear.
-    Blocked,
-    /// The cluster has not been looked at yet.
-    Unknown,
-    /// Something is done, or waited for.
-    UnderWay,
-    /// Nothing differs.
-    Settled,
 }
 
 /// The slots of a cluster.

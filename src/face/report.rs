@@ -7,12 +7,12 @@ use crate::input::text;
 use crate::plan::Plan;
 use crate::ports::Outcome;
 use crate::spec::load;
-use crate::status::{ConditionKind, ConditionStatus, Phase, SlotStatus, Status};
+use crate::status::{Attention, ConditionKind, ConditionStatus, SlotStatus, Status};
 use crate::time::{Timestamp, clock, elapsed};
 
 use super::document::{
-    Attention, BrokenFile, Cluster, Daemon, Event, Events, FORMAT_VERSION, File, FileState, Files, Fleet, LastAction,
-    Lease, Problem, Quorum, Setback, SlotCount, StepCount, Summary,
+    BrokenFile, Cluster, Daemon, Event, Events, FORMAT_VERSION, File, FileState, Files, Fleet, LastAction, Lease,
+    Problem, Quorum, Setback, SlotCount, StepCount, Summary,
 };
 use super::state::{self, State, Told};
 use super::{slots, timeline};
@@ -93,21 +93,18 @@ impl Report<'_> {
         }
     }
 
-    /// Judges how urgent it is that somebody looks.
+    /// Judges how much a person is needed: as a look does, and by what only the daemon knows.
     fn attention(&self, cluster: &state::Cluster) -> Attention {
         let is_idle = cluster.pass.as_ref().is_some_and(|pass| matches!(pass.plan, Plan::Act(..)))
             && self.state.started.as_ref().is_some_and(|started| started.observe_only);
-        match cluster.convergence() {
+        let looked = cluster.pass.as_ref().map_or(Attention::NotSeen, |pass| pass.status.attention);
+        let known = match cluster.convergence() {
             Some(Convergence::Broken | Convergence::Stalled) => Attention::Stalled,
             Some(Convergence::NeedsPerson) => Attention::NeedsPerson,
             _ if cluster.file != state::File::Current || is_idle => Attention::NeedsPerson,
-            None => Attention::Unknown,
-            Some(Convergence::Settled) => Attention::Settled,
-            Some(Convergence::UnderWay) => match cluster.pass.as_ref().map(|pass| pass.status.phase) {
-                Some(Phase::Blocked) => Attention::Blocked,
-                _ => Attention::UnderWay,
-            },
-        }
+            None | Some(Convergence::UnderWay | Convergence::Settled) => Attention::Settled,
+        };
+        looked.min(known)
     }
 
     /// Says what the daemon knows and a plan does not.

@@ -43,7 +43,7 @@ impl Notes {
             }
             EventKind::FileUsable(path) => vec![What::FileUsable { file: text::path(path) }],
             EventKind::FileBroken(path) => vec![What::FileBroken { file: text::path(path) }],
-            EventKind::ProblemsFound(_) => Vec::new(),
+            EventKind::ProblemsFound(_) | EventKind::DesiredRead(_) => Vec::new(),
             EventKind::Orphaned => vec![What::Orphaned],
             EventKind::DesiredChanged(spec) => vec![What::Desired(desired(spec))],
             EventKind::Planned(pass) => self.planned(pass),

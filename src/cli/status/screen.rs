@@ -10,7 +10,7 @@ use crate::time::clock;
 use super::table;
 
 /// Renders a cluster.
-pub(super) fn render(status: &Status, is_wide: bool) -> String {
+pub(in crate::cli) fn render(status: &Status, is_wide: bool) -> String {
     let mut screen = header(status);
     if status.seen {
         let width = if is_wide { None } else { width() };

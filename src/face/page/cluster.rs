@@ -4,7 +4,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::face::document::{Attention, Cluster, Events, FileState, Instance, Slot, Step, StepState, Volume};
+use crate::face::document::{Cluster, Events, FileState, Instance, Slot, Step, StepState, Volume};
+use crate::status::Attention;
 
 use super::{Page, parts};
 
@@ -80,9 +81,9 @@ pub fn cluster(cluster: &Cluster, events: &Events, plan: Option<Value>, explain:
 
 fn answer(cluster: &Cluster, plan: &Plan) -> Markup {
     let class = match cluster.summary.attention {
-        Attention::Stalled => "says bad",
-        Attention::NeedsPerson | Attention::Blocked => "says so-so",
-        Attention::Unknown | Attention::UnderWay | Attention::Settled => "says",
+        Attention::Stalled | Attention::NoQuorum => "says bad",
+        Attention::NotSeen | Attention::NeedsPerson | Attention::Blocked => "says so-so",
+        Attention::UnderWay | Attention::Settled => "says",
     };
     let hints = cluster.status.iter().flat_map(|status| &status.hints);
     html! {

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::face::document::{Attention, Fleet, Summary};
+use crate::face::document::{Fleet, Summary};
+use crate::status::Attention;
 
 use super::{Page, parts};
 
@@ -33,9 +34,10 @@ fn counts(clusters: &[Summary]) -> String {
     };
     let words = [
         (Attention::Stalled, "stalled"),
+        (Attention::NoQuorum, "without a quorum"),
+        (Attention::NotSeen, "not seen"),
         (Attention::NeedsPerson, "waiting for a person"),
         (Attention::Blocked, "blocked"),
-        (Attention::Unknown, "not looked at yet"),
         (Attention::UnderWay, "under way"),
         (Attention::Settled, "settled"),
     ];

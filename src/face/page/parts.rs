@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use crate::face::document::{Attention, Quorum, StepCount, Summary};
+use crate::face::document::{Quorum, StepCount, Summary};
+use crate::status::Attention;
 use crate::time::Human;
 
 /// A link to a cluster's page.
@@ -21,9 +22,10 @@ pub fn span(seconds: u64) -> String {
 pub fn badge(summary: &Summary) -> Markup {
     let (class, word) = match summary.attention {
         Attention::Stalled => ("badge stalled", "stalled"),
+        Attention::NoQuorum => ("badge stalled", "no quorum"),
+        Attention::NotSeen => ("badge person", "not seen"),
         Attention::NeedsPerson => ("badge person", "needs a person"),
         Attention::Blocked => ("badge blocked", "blocked"),
-        Attention::Unknown => ("badge", "not looked at yet"),
         Attention::UnderWay => ("badge moving", summary.phase.as_str()),
         Attention::Settled => ("badge settled", "settled"),
     };
