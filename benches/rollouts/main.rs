@@ -32,7 +32,8 @@ const WAYS: [Way; 6] = [
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=100;
 
 fn main() {
-    println!("rollouts of three Consul servers, {} seeds, times in simulated seconds:\n", SEEDS.count());
+    let seeds = SEEDS.count();
+    println!("rollouts of three Consul servers, {seeds} seeds, times in simulated seconds, `down` of each member:\n");
     println!("  {:<26}{}", "", Summary::HEADING);
     let mut first = None;
     for Way { name, addresses, roll } in &WAYS {

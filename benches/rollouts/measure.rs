@@ -96,7 +96,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub const HEADING: &str = "member down, median        p99        total   elections  quorum lost in";
+    pub const HEADING: &str = "    down, median       down, p99           total  elections  quorum lost in";
 
     pub fn of(runs: Vec<Run>) -> Self {
         let number = runs.len() as f64;
@@ -118,7 +118,7 @@ impl Summary {
         let Self { median_down, p99_down, total, elections, lost, without_quorum } = self;
         let times = |own: f64, others: f64| format!("{own:.0} s ({:.1}×)", own / others);
         format!(
-            "{:>19}{:>11}{:>13}{elections:>12.1}  {lost} rollouts, {without_quorum:.0} s",
+            "{:>16}{:>16}{:>16}{elections:>11.1}  {lost} rollouts, {without_quorum:.0} s",
             times(*median_down, other.median_down),
             times(*p99_down, other.p99_down),
             times(*total, other.total),
