@@ -429,7 +429,7 @@ fn validate_lists_good_files_on_stdout_and_fails_where_one_is_broken() {
     let (code, stdout, stderr) = run(&[]);
     assert_eq!((code, &*stderr), (0, ""));
     expect![[r#"
-        ok  desired-state/dev/consul.yaml        consul-dev        1 slot
+        ok  desired-state/dev/consul.yaml        consul-dev        1 slot; too few to be upgraded, because none can be done without
         ok  desired-state/prod/consul.yaml       consul-prod       3 slots
         ok  desired-state/prod/etcd.yaml         etcd-prod         3 slots
         ok  desired-state/prod/postgresql.yaml   postgresql-prod   3 slots

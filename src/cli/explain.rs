@@ -139,6 +139,24 @@ const NOT_KNOWN: [NotKnown; 4] = [
     },
 ];
 
+/// Whoever asks the gates.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker {
+    /// A command, which looks by itself.
+    Command,
+    /// A controller, which knows all of it.
+    Controller,
+}
+
+impl Asker {
+    fn does_not_know(self) -> &'static [NotKnown] {
+        match self {
+            Self::Command => &NOT_KNOWN,
+            Self::Controller => &[],
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(daemon) = &args.from.from {
@@ -156,7 +174,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let (spec, environment) = args.cloud.open_for(declared)?;
     let environment = environment.beside(&desired);
-    let mut explanation = explain(&spec, &environment.look(&spec), args.slot.as_deref());
+    let mut explanation = explain(&spec, &environment.look(&spec), args.slot.as_deref(), Asker::Command);
     let is_seen = explanation.is_seen;
     if args.blocked_only {
         explanation.gates.retain(|gate| !gate.open);
@@ -170,7 +188,8 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Asks every gate about a slot: the one that is asked about, or the one whose turn it is.
-pub(super) fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>) -> Explanation {
+pub(super) fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>, asker: Asker) -> Explanation {
+    let not_known = asker.does_not_know();
     let answer = plan::plan(spec, seen);
     let look = Look::at(spec, seen).look();
     let refusals = match (&look, &answer) {
@@ -187,7 +206,7 @@ pub(super) fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str
         why_this_slot: "the cloud could not be read, so no gate can answer".to_owned(),
         next: Next::new(&answer),
         gates: Vec::new(),
-        not_known: NOT_KNOWN.to_vec(),
+        not_known: not_known.to_vec(),
         refusals: refusals.iter().flat_map(|refusals| &refusals.hazards).map(HazardReport::new).collect(),
         refusals_slot: refusals.and_then(|refusals| Some(refusals.slot?.to_string())),
         notes: look.as_ref().map(plan::notes).unwrap_or_default(),
@@ -201,7 +220,7 @@ pub(super) fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str
         && let Some((slot, why)) = subject(look, asked)
     {
         let image = look.record.held.as_ref().filter(|claim| claim.slot == slot.spec.name).map(|claim| &claim.image);
-        explanation.gates = gates(look, slot, image.unwrap_or(&spec.image));
+        explanation.gates = gates(look, slot, image.unwrap_or(&spec.image), not_known);
         let open = explanation.gates.iter().filter(|gate| gate.open).count();
         explanation.counts = (explanation.gates.len(), open);
         explanation.slot = Some(slot.spec.name.to_string());
@@ -228,7 +247,7 @@ fn subject<'l, 'a>(look: &'l Look<'a>, asked: Option<&str>) -> Option<(&'l SlotL
     Some((look.slots.first()?, why.to_owned()))
 }
 
-fn gates(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Vec<GateReport> {
+fn gates(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId, not_known: &[NotKnown]) -> Vec<GateReport> {
     let report = |(gate, finding): (&'static Gate, Finding)| GateReport {
         gate: gate.name.as_str(),
         guards: match gate.guards() {
@@ -241,7 +260,7 @@ fn gates(look: &Look<'_>, slot: &SlotLook<'_>, image: &ImageId) -> Vec<GateRepor
         value: finding.value,
         wants: finding.wants,
     };
-    let is_known = |(gate, _): &(&'static Gate, Finding)| NOT_KNOWN.iter().all(|it| it.what != gate.name.as_str());
+    let is_known = |(gate, _): &(&'static Gate, Finding)| not_known.iter().all(|it| it.what != gate.name.as_str());
     findings(look, slot, image).filter(is_known).map(report).collect()
 }
 

@@ -40,10 +40,18 @@ pub fn explanation_of(cluster: &str) -> String {
     format!("/api/v1/clusters/{name}/explain")
 }
 
-/// Judges the fleet of a daemon as `status` does: a stalled cluster fails.
-pub fn verdict(place: &Place) -> Result<Exit, Failure> {
+/// Judges the fleet of a daemon as `status` judges what it sees itself.
+pub fn verdict(place: &Place, detailed: bool) -> Result<Exit, Failure> {
     let fleet: serde_json::Value = serde_json::from_str(&ask(place, "/api/v1/clusters", Form::Json)?)?;
-    let is_stalled = |cluster: &serde_json::Value| cluster["attention"] == "stalled";
-    let clusters = fleet["clusters"].as_array();
-    Ok(if clusters.into_iter().flatten().any(is_stalled) { Exit::Failed } else { Exit::Done })
+    let clusters = fleet["clusters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is = |words: &[&str]| clusters.iter().any(|one| words.iter().any(|word| one["attention"] == *word));
+    Ok(if is(&["not-seen"]) {
+        Exit::Error
+    } else if is(&["stalled"]) {
+        Exit::Failed
+    } else if detailed && is(&["no-quorum", "needs-person"]) {
+        Exit::NeedsPerson
+    } else {
+        Exit::Done
+    })
 }

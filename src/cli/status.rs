@@ -127,7 +127,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(daemon) = &args.from.from {
         let form = if args.output == Format::Json { Form::Json } else { Form::Text };
         from::write(daemon, "/api/v1/clusters", form, out)?;
-        return from::verdict(daemon);
+        return from::verdict(daemon, args.detailed_exitcode);
     }
     let desired = Desired::read(&args.paths.paths, out)?;
     let waited = args.waiting.until(&desired, &args.cloud, out)?;

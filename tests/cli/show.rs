@@ -219,7 +219,10 @@ fn status_as_json_carries_its_version_and_one_moment_a_cluster() {
     assert_eq!(document["formatVersion"], "2.0");
     let names: Vec<_> =
         document["clusters"].as_array().unwrap().iter().map(|c| c["cluster"].as_str().unwrap()).collect();
-    assert_eq!(names, ["consul-dev", "consul-prod", "etcd-prod", "consul-staging", "rabbitmq-staging"]);
+    assert_eq!(
+        names,
+        ["consul-dev", "consul-prod", "etcd-prod", "postgresql-prod", "consul-staging", "rabbitmq-staging"]
+    );
     assert_eq!(document["clusters"][1]["slots"].as_array().unwrap().len(), 3);
     assert_eq!(document["clusters"][1]["conditions"][0]["type"], "Ready");
 }
