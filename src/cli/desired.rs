@@ -34,7 +34,7 @@ pub struct Named {
     /// The cluster's name
     pub cluster: String,
     /// The cluster's desired-state file, or a folder that it lies in
-    #[arg(value_name = "PATH", default_value = "desired-state")]
+    #[arg(id = "paths", value_name = "PATH", default_value = "desired-state")]
     pub path: PathBuf,
 }
 

@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long, value_name = "SLOT", conflicts_with = "from")]
     slot: Option<String>,
     /// Leave out the gates that are open
-    #[arg(long)]
+    #[arg(long, conflicts_with = "from")]
     blocked_only: bool,
     /// The format of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::REPORT))]

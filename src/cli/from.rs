@@ -12,7 +12,7 @@ use super::{Exit, Failure, Output, runtime};
 pub struct From {
     /// Ask the daemon that listens there (`run --listen`) instead of looking: it also knows the kill switch, refused calls, the
     /// lease, and files that are broken or gone
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["cloud", "world"])]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["cloud", "world", "image", "seed", "paths"])]
     pub from: Option<Place>,
 }
 

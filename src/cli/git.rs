@@ -30,7 +30,13 @@ impl File {
 
     fn git<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<String, Failure> {
         let mut command = Command::new("git");
-        command.arg("-C").arg(&self.folder).args(arguments).stdin(Stdio::null()).env("GIT_TERMINAL_PROMPT", "0");
+        command
+            .arg("--literal-pathspecs")
+            .arg("-C")
+            .arg(&self.folder)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .env("GIT_TERMINAL_PROMPT", "0");
         let ended = command.output().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Failure::new("there is no program `git`").hint("install git"),
             _ => Failure::new(error),

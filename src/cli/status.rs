@@ -68,7 +68,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::STATUS))]
     output: Format,
     /// The part of each cluster that is shown as text
-    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t, conflicts_with = "from")]
     show: Show,
     /// Exit with 5 if a cluster waits for a person, or has no quorum
     #[arg(long)]
@@ -125,7 +125,14 @@ struct Undeclared {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(daemon) = &args.from.from {
-        let form = if args.output == Format::Json { Form::Json } else { Form::Text };
+        let form = match args.output {
+            Format::Json => Form::Json,
+            Format::Text => Form::Text,
+            _ => {
+                let failure = Failure::new("a daemon answers as `text` and as `json` alone");
+                return Err(Failure { exit: Exit::Usage, ..failure.hint("take one of them, or leave `--from` out") });
+            }
+        };
         from::write(daemon, "/api/v1/clusters", form, out)?;
         return from::verdict(daemon, args.detailed_exitcode);
     }

@@ -28,13 +28,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 #[group(skip)]
 pub struct Args {
     /// Look again until every cluster is there, or does not get there by itself; nothing is changed
-    #[arg(long)]
+    #[arg(long, conflicts_with = "from")]
     wait: bool,
     /// The thing to wait for
-    #[arg(long = "for", value_enum, value_name = "WHAT", default_value_t)]
+    #[arg(long = "for", value_enum, value_name = "WHAT", default_value_t, requires = "wait")]
     wanted: Wanted,
     /// The longest time to wait, e.g. `45m`
-    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span)]
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = span, requires = "wait")]
     timeout: Duration,
 }
 

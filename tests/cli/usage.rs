@@ -228,6 +228,21 @@ fn a_word_that_is_no_command_leads_to_what_it_means() {
 }
 
 #[test]
+fn what_has_no_effect_on_the_answer_of_a_daemon_is_refused() {
+    let from = ["--from", "127.0.0.1:9"];
+    for more in [&["--wait"][..], &["--show", "fleet"], &["-o", "yaml"], &["--cloud", "simulated"], &["desired-state"]]
+    {
+        let told = told(&[&["status"], more, &from].concat());
+        assert!(told.ends_with("exit 64\n"), "{more:?}: {told}");
+    }
+    for more in [&["--blocked-only"][..], &["--slot", "consul-a"], &["--world", "world.json"], &["desired-state"]] {
+        let told = told(&[&["explain", "consul-prod"], more, &from].concat());
+        assert!(told.ends_with("exit 64\n"), "{more:?}: {told}");
+    }
+    assert!(told(&["status", "--for", "healthy"]).ends_with("exit 64\n"), "nobody waits");
+}
+
+#[test]
 fn the_help_lists_every_exit_code_that_is_documented() {
     let help = told(&["--help"]);
     let listed = &help[help.find("Exit codes").unwrap()..];
