@@ -14,6 +14,7 @@ pub mod consul;
 mod costs;
 pub mod etcd;
 pub mod patroni;
+mod trust;
 
 use command::Command;
 use consul::Consul;

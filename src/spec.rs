@@ -24,8 +24,8 @@ pub mod window;
 pub mod words;
 
 pub use application::{
-    Addresses, ApplicationSpec, CommandRules, CommandSpec, ConsulSpec, EtcdSpec, Lag, LeaderGoes, Leads, Needed,
-    PatroniSpec, PruningGuard, Rules, Scheme, VersionSteps,
+    Addresses, ApplicationSpec, CommandRules, CommandSpec, ConsulSpec, EtcdSpec, HttpSpec, Lag, LeaderGoes, Leads,
+    Needed, PatroniSpec, PruningGuard, Rules, Scheme, VersionSteps,
 };
 pub use cidr::Cidr;
 pub use ebs::{EbsSettings, RootVolumeSpec};

@@ -38,7 +38,7 @@ fn spec() -> ClusterSpec {
     let loaded = hermitcrab::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
     let mut spec = loaded.specs().next().unwrap().1.clone();
     let consul = spec.application.consul_mut().unwrap();
-    consul.port = 8500;
+    consul.http.port = 8500;
     spec
 }
 

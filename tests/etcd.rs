@@ -13,7 +13,7 @@ use hermitcrab::application::Applications;
 use hermitcrab::ids::{InstanceId, MemberId};
 use hermitcrab::observed::{Health, Membership};
 use hermitcrab::ports::{Canaries, ErrorKind, Members, Outcome, PortError, Seat, chain};
-use hermitcrab::spec::{ClusterSpec, EtcdSpec, Scheme};
+use hermitcrab::spec::{ClusterSpec, HttpSpec, Scheme};
 use serde_json::{Value, json};
 
 #[path = "shared/member.rs"]
@@ -65,8 +65,8 @@ impl Running {
             slot.address = Some(Ipv4Addr::new(127, 77, 0, nth as u8 + 1));
         }
         let etcd = spec.application.etcd_mut().unwrap();
-        let plain = EtcdSpec { port: answering.port, scheme: Scheme::Http, ca_file: None, ..etcd.clone() };
-        *etcd = EtcdSpec { client_cert_file: None, client_key_file: None, ..plain };
+        let plain = HttpSpec { port: answering.port, scheme: Scheme::Http, ca_file: None, ..etcd.http.clone() };
+        etcd.http = HttpSpec { client_cert_file: None, client_key_file: None, ..plain };
         let seat = |address: &IpAddr| Seat {
             slot: spec.slots[0].name.clone(),
             instance: InstanceId::from(format!("i-{address}")),

@@ -56,7 +56,7 @@ impl Cluster {
         let loaded = hermitcrab::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
         let mut cluster =
             Self { spec: loaded.specs().next().unwrap().1.clone(), applications: Applications::default() };
-        cluster.consul().port = port;
+        cluster.consul().http.port = port;
         cluster
     }
 
@@ -255,22 +255,22 @@ fn tls_trusts_the_own_ca_only_and_shows_the_own_certificate() {
         let serve = async |names: &[&str]| ca.serve(address(1), names, script.clone(), Asked::default()).await;
 
         let mut cluster = Cluster::at(serve(&["server.dc1.consul", "localhost"]).await);
-        cluster.consul().scheme = Scheme::Https;
-        cluster.consul().ca_file = Some(path("ca.pem"));
+        cluster.consul().http.scheme = Scheme::Https;
+        cluster.consul().http.ca_file = Some(path("ca.pem"));
         fails(cluster.ask().await.unwrap_err(), ErrorKind::Unreachable, &["invalid peer certificate"]);
 
         // The file has another CA from now on: the server is trusted, and does not trust us.
         ca.write(path("ca.pem").as_ref());
         fails(cluster.ask().await.unwrap_err(), ErrorKind::Unreachable, &["CertificateRequired"]);
 
-        cluster.consul().client_cert_file = Some(path("own.pem"));
-        cluster.consul().client_key_file = Some(path("own.key"));
+        cluster.consul().http.client_cert_file = Some(path("own.pem"));
+        cluster.consul().http.client_key_file = Some(path("own.key"));
         assert_eq!(cluster.ask().await.unwrap().members.len(), 3);
 
         // A certificate may be for the address instead, and for nothing else.
-        cluster.consul().port = serve(&["127.77.0.1"]).await;
+        cluster.consul().http.port = serve(&["127.77.0.1"]).await;
         assert_eq!(cluster.ask().await.unwrap().members.len(), 3);
-        cluster.consul().port = serve(&["server.dc2.consul", "127.77.0.9"]).await;
+        cluster.consul().http.port = serve(&["server.dc2.consul", "127.77.0.9"]).await;
         fails(cluster.ask().await.unwrap_err(), ErrorKind::Unreachable, &["not valid for name"]);
 
         fs::write(path("own.key"), "no key").unwrap();

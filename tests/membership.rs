@@ -12,7 +12,7 @@ use hermitcrab::application::Applications;
 use hermitcrab::ids::InstanceId;
 use hermitcrab::observed::{Health, Membership};
 use hermitcrab::ports::{ErrorKind, Members, PortError, Seat, chain};
-use hermitcrab::spec::{ClusterSpec, ConsulSpec};
+use hermitcrab::spec::{ClusterSpec, ConsulSpec, HttpSpec, Scheme};
 use serde_json::json;
 
 #[path = "shared/member.rs"]
@@ -38,8 +38,8 @@ fn spec(port: u16) -> ClusterSpec {
     let loaded = hermitcrab::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
     let mut spec = loaded.specs().next().unwrap().1.clone();
     let consul = spec.application.consul_mut().unwrap();
-    *consul = ConsulSpec { port, ca_file: None, token_file: None, ..consul.clone() };
-    consul.scheme = hermitcrab::spec::Scheme::Http;
+    *consul = ConsulSpec { token_file: None, ..consul.clone() };
+    consul.http = HttpSpec { port, scheme: Scheme::Http, ca_file: None, ..consul.http.clone() };
     spec
 }
 

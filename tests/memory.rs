@@ -90,7 +90,7 @@ async fn lie(listener: TcpListener, lie: Arc<Lie>) {
 fn nine(port: u16, addresses: &[IpAddr]) -> (ClusterSpec, Vec<Seat>) {
     let loaded = hermitcrab::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
     let mut spec = loaded.specs().next().unwrap().1.clone();
-    spec.application.consul_mut().unwrap().port = port;
+    spec.application.consul_mut().unwrap().http.port = port;
     let mut seats = Vec::new();
     let first = spec.slots[0].clone();
     spec.slots.clear();

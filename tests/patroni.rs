@@ -13,7 +13,7 @@ use hermitcrab::application::Applications;
 use hermitcrab::ids::{InstanceId, MemberId};
 use hermitcrab::observed::{Health, Member, Membership};
 use hermitcrab::ports::{ErrorKind, Members, Outcome, PortError, Seat, chain};
-use hermitcrab::spec::{ApplicationSpec, ClusterSpec, PatroniSpec, Scheme};
+use hermitcrab::spec::{ApplicationSpec, ClusterSpec, HttpSpec, PatroniSpec, Scheme};
 use serde_json::{Value, json};
 
 #[path = "shared/member.rs"]
@@ -54,8 +54,9 @@ impl Running {
         let loaded = hermitcrab::spec::load::load(&["desired-state/prod/postgresql.yaml".into()]);
         let mut spec = loaded.specs().next().unwrap().1.clone();
         let ApplicationSpec::Patroni(patroni) = &mut spec.application else { panic!("not of Patroni") };
-        let plain = PatroniSpec { port: answering.port, scheme: Scheme::Http, ca_file: None, ..patroni.clone() };
-        *patroni = PatroniSpec { scope: "pg-rig".to_owned(), username: None, password_file: None, ..plain };
+        let http = HttpSpec { port: answering.port, scheme: Scheme::Http, ca_file: None, ..patroni.http.clone() };
+        let scope = "pg-rig".to_owned();
+        *patroni = PatroniSpec { scope, http, username: None, password_file: None, ..patroni.clone() };
         for (slot, name) in spec.slots.iter_mut().zip(["pg-a", "pg-b", "pg-c"]) {
             slot.name = name.into();
         }

@@ -375,7 +375,7 @@ fn what_is_left_out_has_a_default_and_paths_begin_beside_the_file() {
     // Where these lie is no part of what a plan is identified by, so they are not written above.
     let staging = specs.iter().find(|spec| *spec.name == *"consul-staging").unwrap();
     let consul = staging.application.consul().unwrap();
-    assert_eq!(consul.ca_file.as_deref(), Some("desired-state/staging/secrets/ca.pem"));
+    assert_eq!(consul.http.ca_file.as_deref(), Some("desired-state/staging/secrets/ca.pem"));
     assert_eq!(consul.token_file.as_deref(), Some("desired-state/staging/secrets/token"));
 }
 

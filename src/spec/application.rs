@@ -15,11 +15,13 @@ use crate::time::Human;
 mod command;
 mod consul;
 mod etcd;
+mod http;
 mod patroni;
 
 pub use command::{Addresses, CommandRules, CommandSpec, Leads, Needed};
 pub use consul::ConsulSpec;
 pub use etcd::EtcdSpec;
+pub use http::HttpSpec;
 pub use patroni::PatroniSpec;
 
 /// The largest number of slots that any kind takes.
@@ -246,9 +248,9 @@ impl ApplicationSpec {
     /// Says how the members are asked: the scheme of their HTTP API, and its port; none where a program asks them in its own way.
     pub fn asked_over(&self) -> Option<(Scheme, u16)> {
         match self {
-            Self::Consul(consul) => Some((consul.scheme, consul.port)),
-            Self::Etcd(etcd) => Some((etcd.scheme, etcd.port)),
-            Self::Patroni(patroni) => Some((patroni.scheme, patroni.port)),
+            Self::Consul(consul) => Some((consul.http.scheme, consul.http.port)),
+            Self::Etcd(etcd) => Some((etcd.http.scheme, etcd.http.port)),
+            Self::Patroni(patroni) => Some((patroni.http.scheme, patroni.http.port)),
             Self::Command(_) => None,
         }
     }

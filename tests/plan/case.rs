@@ -13,8 +13,8 @@ use hermitcrab::observed::Remains;
 use hermitcrab::plan::Goal;
 use hermitcrab::spec::load::check;
 use hermitcrab::spec::{
-    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, EtcdSpec, InstanceSpec, OnFailure, Original,
-    Rehearsal, Rollout, RootVolumeSpec, Scheme, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
+    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, EtcdSpec, HttpSpec, InstanceSpec, OnFailure,
+    Original, Rehearsal, Rollout, RootVolumeSpec, Scheme, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
 };
 use hermitcrab::time::{Timestamp, after, before};
 use serde::Deserialize;
@@ -198,12 +198,14 @@ impl Desired {
 
     fn etcd(&self) -> ApplicationSpec {
         ApplicationSpec::Etcd(EtcdSpec {
-            scheme: Scheme::Http,
-            port: 2379,
-            ca_file: None,
-            client_cert_file: None,
-            client_key_file: None,
-            server_name: None,
+            http: HttpSpec {
+                scheme: Scheme::Http,
+                port: 2379,
+                ca_file: None,
+                client_cert_file: None,
+                client_key_file: None,
+                server_name: None,
+            },
             username: None,
             password_file: None,
             version: self.version.clone(),

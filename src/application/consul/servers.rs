@@ -13,11 +13,12 @@ use serde::de::DeserializeOwned;
 use super::read::{Answers, Unusable};
 use super::wire::{Agents, Health};
 use crate::application::costs::Costs;
+use crate::application::trust;
 use crate::http::consul;
 use crate::http::servers::{self, LastAnswer, nobody};
-use crate::http::{Answer, Http, LIST, SETTINGS, Server, Silence, Tls, Trust};
+use crate::http::{Answer, Http, LIST, SETTINGS, Server, Silence};
 use crate::ports::{ErrorKind, PortError, Seat};
-use crate::spec::{ClusterSpec, ConsulSpec, Scheme};
+use crate::spec::{ClusterSpec, ConsulSpec};
 
 /// The number of servers that are asked for the whole picture, and of those asked for their memory. More would take half a minute,
 /// and such a look is too old to act on.
@@ -56,9 +57,10 @@ impl Servers {
         if addresses.is_empty() {
             return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
         }
-        let scheme = if how.scheme == Scheme::Https { "https" } else { "http" };
-        let base = |address| format!("{scheme}://{}", SocketAddr::new(address, how.port));
-        let all = consul::open(http, &trust(how), how.token_file.as_deref(), addresses.into_iter().map(base));
+        let base = |address| trust::base(&how.http, address);
+        let shared_name = format!("server.{}.{}", how.datacenter, how.domain.as_deref().unwrap_or("consul"));
+        let trust = trust::trust(&how.http, Some(shared_name));
+        let all = consul::open(http, &trust, how.token_file.as_deref(), addresses.into_iter().map(base));
         let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
         Ok(Self { cluster: spec.name.to_string(), all, costs })
     }
@@ -251,17 +253,4 @@ impl Servers {
 pub(super) fn heard(doing: &str, answer: Result<Answer, Silence>, rules: &str) -> Result<Answer, PortError> {
     let answer = answer.map_err(|silence| PortError::new(doing, ErrorKind::Unreachable, silence))?;
     consul::succeeded(doing, answer, rules)
-}
-
-/// Says how servers are trusted. Their certificates are for their address or, as Consul makes them, for
-/// `server.<datacenter>.consul`.
-fn trust(how: &ConsulSpec) -> Trust {
-    match how.scheme {
-        Scheme::Http => Trust::Plain,
-        Scheme::Https => Trust::Tls(Tls {
-            ca_file: how.ca_file.clone(),
-            own_files: how.client_cert_file.clone().zip(how.client_key_file.clone()),
-            shared_name: Some(format!("server.{}.{}", how.datacenter, how.domain.as_deref().unwrap_or("consul"))),
-        }),
-    }
 }

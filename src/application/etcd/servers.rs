@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future;
@@ -16,10 +16,11 @@ use super::read::{self, Answers, View};
 use super::wire::{List, Listed, Status, Version};
 use crate::application::bounded::MOST_SERVERS;
 use crate::application::costs::Costs;
+use crate::application::trust;
 use crate::http::servers::{self, LastAnswer, nobody};
-use crate::http::{Answer, Http, Refused, SETTINGS, Server, Silence, Tls, Trust, secret};
+use crate::http::{Answer, Http, Refused, SETTINGS, Server, Silence, secret};
 use crate::ports::{ErrorKind, PortError, Seat};
-use crate::spec::{ClusterSpec, EtcdSpec, Scheme};
+use crate::spec::{ClusterSpec, EtcdSpec};
 
 /// The number of members that are asked for the list. More would take half a minute, and such a look is too old to act on.
 const TRIES: usize = 2;
@@ -58,9 +59,13 @@ impl Servers {
         if addresses.is_empty() {
             return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
         }
-        let scheme = if how.scheme == Scheme::Https { "https" } else { "http" };
-        let base = |address| format!("{scheme}://{}", SocketAddr::new(address, how.port));
-        let all = servers::Servers::open(http, &trust(how), None, addresses.into_iter().map(base));
+        let base = |address| trust::base(&how.http, address);
+        let all = servers::Servers::open(
+            http,
+            &trust::trust(&how.http, how.http.server_name.clone()),
+            None,
+            addresses.into_iter().map(base),
+        );
         let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
         let user = how.username.as_ref().zip(how.password_file.as_ref());
         let user = user.map(|(name, path)| Ok((name.clone(), secret(path, "password")?))).transpose();
@@ -254,17 +259,5 @@ pub(super) fn heard(doing: &str, answer: Result<Answer, Silence>) -> Result<Answ
             Err(PortError::new(doing, ErrorKind::Denied, NotAllowed { source: answer.refused() }))
         }
         Some(kind) => Err(PortError::new(doing, kind, answer.refused())),
-    }
-}
-
-/// Says how members are trusted.
-fn trust(how: &EtcdSpec) -> Trust {
-    match how.scheme {
-        Scheme::Http => Trust::Plain,
-        Scheme::Https => Trust::Tls(Tls {
-            ca_file: how.ca_file.clone(),
-            own_files: how.client_cert_file.clone().zip(how.client_key_file.clone()),
-            shared_name: how.server_name.clone(),
-        }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,11 +14,12 @@ use super::read::Answers;
 use super::wire::{Cluster, Own, Settings};
 use crate::application::bounded::MOST_SERVERS;
 use crate::application::costs::Costs;
+use crate::application::trust;
 use crate::http::servers::{self, nobody};
-use crate::http::{Answer, Http, Refused, SETTINGS, Server, Silence, Tls, Trust, Unusable, secret};
+use crate::http::{Answer, Http, Refused, SETTINGS, Server, Silence, Unusable, secret};
 use crate::input::secret::Secret;
 use crate::ports::{ErrorKind, PortError, Seat};
-use crate::spec::{ClusterSpec, PatroniSpec, Scheme};
+use crate::spec::{ClusterSpec, PatroniSpec};
 
 /// The number of members that are asked for what the store has. More would take half a minute, and such a look is too old to
 /// act on.
@@ -54,13 +55,17 @@ impl Servers {
         if addresses.is_empty() {
             return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
         }
-        let scheme = if how.scheme == Scheme::Https { "https" } else { "http" };
-        let base = |address| format!("{scheme}://{}", SocketAddr::new(address, how.port));
+        let base = |address| trust::base(&how.http, address);
         let user = how.username.as_ref().zip(how.password_file.as_ref());
         let user = user.map(|(name, path)| basic(name, path)).transpose();
         let user = user.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
         let credential = user.map(|secret| ("Authorization", secret));
-        let all = servers::Servers::open(http, &trust(how), credential, addresses.into_iter().map(base));
+        let all = servers::Servers::open(
+            http,
+            &trust::trust(&how.http, how.http.server_name.clone()),
+            credential,
+            addresses.into_iter().map(base),
+        );
         let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
         Ok(Self { cluster: spec.name.to_string(), scope: how.scope.clone(), all, costs })
     }
@@ -194,17 +199,5 @@ pub(super) fn heard(doing: &str, answer: Result<Answer, Silence>) -> Result<Answ
             Err(PortError::new(doing, ErrorKind::Denied, NotAllowed { source: answer.refused() }))
         }
         Some(kind) => Err(PortError::new(doing, kind, answer.refused())),
-    }
-}
-
-/// Says how members are trusted.
-fn trust(how: &PatroniSpec) -> Trust {
-    match how.scheme {
-        Scheme::Http => Trust::Plain,
-        Scheme::Https => Trust::Tls(Tls {
-            ca_file: how.ca_file.clone(),
-            own_files: how.client_cert_file.clone().zip(how.client_key_file.clone()),
-            shared_name: how.server_name.clone(),
-        }),
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Lag, LeaderGoes, PruningGuard, Rules, Scheme, SlotLimits};
-use crate::spec::load::meaning::{Meaning, boolean, written};
+use super::http::{self, HttpSpec};
+use super::{Lag, LeaderGoes, PruningGuard, Rules, SlotLimits};
+use crate::spec::load::meaning::{Meaning, boolean};
 use crate::spec::quorum;
 use crate::spec::raw::Text;
 
@@ -80,20 +81,9 @@ pub struct ConsulSpec {
     /// The DNS domain of Consul's own names, where it is not `consul`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// `http` or `https`.
-    pub scheme: Scheme,
-    /// The HTTP API's port.
-    pub port: u16,
-    /// A PEM file with the CA that signed the servers' certificates. Where it lies differs from machine to machine,
-    /// so it is no part of what a plan is identified by.
-    #[serde(skip_serializing)]
-    pub ca_file: Option<String>,
-    /// A PEM file with the controller's own certificate, and one with its key: both or neither.
-    #[serde(skip_serializing)]
-    pub client_cert_file: Option<String>,
-    /// The file with that key.
-    #[serde(skip_serializing)]
-    pub client_key_file: Option<String>,
+    /// The way to them.
+    #[serde(flatten)]
+    pub http: HttpSpec,
     /// A file that holds the ACL token; read again when it changes.
     #[serde(skip_serializing)]
     pub token_file: Option<String>,
@@ -106,25 +96,28 @@ pub struct ConsulSpec {
 impl Written {
     /// Says what is meant, or reports why that cannot be said.
     pub(super) fn meant(&self, meaning: &mut Meaning<'_, '_>) -> Option<ConsulSpec> {
-        let scheme = match written(&self.scheme) {
-            Some("https") => Scheme::Https,
-            _ => Scheme::Http,
-        };
         let version = meaning.version(&self.version);
         let datacenter = meaning.datacenter(&self.datacenter);
         let domain = meaning.domain(&self.domain);
-        meaning.secret_in_clear("token", scheme, &self.token_file, ("tokenInClear", &self.token_in_clear));
-        let default_port = if scheme == Scheme::Https { 8501 } else { 8500 };
-        let port = meaning.port(&self.port, default_port);
-        meaning.both(("clientCertFile", &self.client_cert_file), ("clientKeyFile", &self.client_key_file))?;
+        meaning.secret_in_clear(
+            "token",
+            http::scheme(&self.scheme),
+            &self.token_file,
+            ("tokenInClear", &self.token_in_clear),
+        );
+        let fields = http::Fields {
+            scheme: &self.scheme,
+            port: &self.port,
+            default_ports: (8500, 8501),
+            ca_file: &self.ca_file,
+            client_cert_file: &self.client_cert_file,
+            client_key_file: &self.client_key_file,
+        };
+        let http = fields.meant(meaning, None);
         Some(ConsulSpec {
             datacenter: datacenter.unwrap_or_else(|| "dc1".to_owned()),
             domain,
-            scheme,
-            port: port?,
-            ca_file: meaning.beside(&self.ca_file),
-            client_cert_file: meaning.beside(&self.client_cert_file),
-            client_key_file: meaning.beside(&self.client_key_file),
+            http: http?,
             token_file: meaning.beside(&self.token_file),
             version,
             manage_autopilot: boolean(&self.manage_autopilot, false),

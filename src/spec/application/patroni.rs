@@ -5,7 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Lag, LeaderGoes, Needed, Rules, Scheme, SlotLimits, VersionSteps};
+use super::http::{self, HttpSpec};
+use super::{Lag, LeaderGoes, Needed, Rules, SlotLimits, VersionSteps};
 use crate::spec::load::meaning::{Meaning, written};
 use crate::spec::raw::Text;
 
@@ -76,23 +77,9 @@ pub struct Written {
 pub struct PatroniSpec {
     /// The name of the cluster in Patroni's own configuration.
     pub scope: String,
-    /// `http` or `https`.
-    pub scheme: Scheme,
-    /// The port of the REST API.
-    pub port: u16,
-    /// A PEM file with the CA that signed the members' certificates. Where it lies differs from machine to machine, so it is
-    /// no part of what a plan is identified by.
-    #[serde(skip_serializing)]
-    pub ca_file: Option<String>,
-    /// A PEM file with the controller's own certificate, and one with its key: both or neither.
-    #[serde(skip_serializing)]
-    pub client_cert_file: Option<String>,
-    /// The file with that key.
-    #[serde(skip_serializing)]
-    pub client_key_file: Option<String>,
-    /// A DNS name that every member's certificate bears in place of its address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub server_name: Option<String>,
+    /// The way to them.
+    #[serde(flatten)]
+    pub http: HttpSpec,
     /// The user of the REST API, and the file with the password: both or neither.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -106,25 +93,28 @@ pub struct PatroniSpec {
 impl Written {
     /// Says what is meant, or reports why that cannot be said.
     pub(super) fn meant(&self, meaning: &mut Meaning<'_, '_>) -> Option<PatroniSpec> {
-        let scheme = match written(&self.scheme) {
-            Some("https") => Scheme::Https,
-            _ => Scheme::Http,
-        };
         let scope = meaning.scope(&self.scope);
         let version = meaning.postgresql_version(&self.version);
         let server_name = meaning.domain(&self.server_name);
-        meaning.secret_in_clear("password", scheme, &self.password_file, ("passwordInClear", &self.password_in_clear));
-        let port = meaning.port(&self.port, 8008);
-        meaning.both(("clientCertFile", &self.client_cert_file), ("clientKeyFile", &self.client_key_file))?;
+        meaning.secret_in_clear(
+            "password",
+            http::scheme(&self.scheme),
+            &self.password_file,
+            ("passwordInClear", &self.password_in_clear),
+        );
+        let fields = http::Fields {
+            scheme: &self.scheme,
+            port: &self.port,
+            default_ports: (8008, 8008),
+            ca_file: &self.ca_file,
+            client_cert_file: &self.client_cert_file,
+            client_key_file: &self.client_key_file,
+        };
+        let http = fields.meant(meaning, server_name);
         meaning.both(("username", &self.username), ("passwordFile", &self.password_file))?;
         Some(PatroniSpec {
             scope: scope?,
-            scheme,
-            port: port?,
-            ca_file: meaning.beside(&self.ca_file),
-            client_cert_file: meaning.beside(&self.client_cert_file),
-            client_key_file: meaning.beside(&self.client_key_file),
-            server_name,
+            http: http?,
             username: written(&self.username).map(str::to_owned),
             password_file: meaning.beside(&self.password_file),
             version: Some(version?),
