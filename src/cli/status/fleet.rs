@@ -4,6 +4,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::cli::output::width;
 use crate::cli::plan::counted;
+use crate::input::text::clean;
 use crate::status::{Attention, ConditionKind, ConditionStatus, Phase, Status};
 
 /// Renders the clusters, and how many of them need somebody.
@@ -74,7 +75,7 @@ fn why(status: &Status) -> String {
         (None, None) => status.phase.to_string(),
     };
     if !status.seen {
-        said = status.answer.clone();
+        said = clean(&status.answer).into_owned();
     } else if stalled.is_none() && !status.refusals.is_empty() {
         let gates: Vec<_> = status.refusals.iter().map(|refusal| refusal.gate).collect();
         let then = if status.phase == Phase::Blocked { "" } else { ", then blocked" };

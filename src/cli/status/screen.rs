@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::cli::output::{BAD, GOOD, NAME, SO_SO, styled, width};
+use crate::input::text::clean;
 use crate::status::{Attention, Condition, ConditionKind, ConditionStatus, Phase, Status};
 use crate::time::clock;
 
@@ -22,7 +23,7 @@ pub(in crate::cli) fn render(status: &Status, is_wide: bool) -> String {
     write_answer(&mut screen, status);
     for condition in status.conditions.iter().filter(|condition| is_remarkable(condition, status)) {
         let Condition { kind, status, reason, message, .. } = condition;
-        let _ = writeln!(screen, "  {}: {} ({reason}) {message}", kind.word(), status.word());
+        let _ = writeln!(screen, "  {}: {} ({reason}) {}", kind.word(), status.word(), clean(message));
     }
     let rejected: Vec<_> = status.slots.iter().filter(|slot| slot.rejected).map(|slot| slot.slot.to_string()).collect();
     if !rejected.is_empty() {
@@ -30,9 +31,9 @@ pub(in crate::cli) fn render(status: &Status, is_wide: bool) -> String {
             writeln!(screen, "  rejected: {} ({}) failed in {}", status.image, status.generation, rejected.join(", "));
     }
     if !status.orphans.is_empty() {
-        let _ = writeln!(screen, "  orphaned, and left alone: {}", status.orphans.join(", "));
+        let _ = writeln!(screen, "  orphaned, and left alone: {}", clean(&status.orphans.join(", ")));
     }
-    screen.extend(status.notes.iter().map(|note| format!("  note: {note}\n")));
+    screen.extend(status.notes.iter().map(|note| format!("  note: {}\n", clean(note))));
     screen
 }
 
@@ -74,30 +75,31 @@ fn write_outdated(screen: &mut String, status: &Status) {
     }
     for (image, slots) in by_image {
         let runs = if slots.len() == 1 { "runs" } else { "run" };
-        let _ = writeln!(screen, "  → {} {runs} {image}", slots.join(", "));
+        let _ = writeln!(screen, "  → {} {runs} {}", slots.join(", "), clean(image));
     }
 }
 
 /// Writes the planner's answer, with every refusal by the name of its gate.
 fn write_answer(screen: &mut String, status: &Status) {
+    let answer = &*clean(&status.answer);
     let stall = status.condition(ConditionKind::Stalled).filter(|stalled| stalled.status == ConditionStatus::True);
     let _ = match (status.phase, stall) {
-        (Phase::Settled, _) => writeln!(screen, "  {}", styled(GOOD, &status.answer)),
+        (Phase::Settled, _) => writeln!(screen, "  {}", styled(GOOD, answer)),
         (Phase::Stalled, Some(stall)) if status.refusals.is_empty() => {
-            writeln!(screen, "  {} ({})", styled(BAD, &status.answer), stall.reason)
+            writeln!(screen, "  {} ({})", styled(BAD, answer), stall.reason)
         }
         (Phase::Stalled, Some(stall)) => writeln!(screen, "  {} ({}):", styled(BAD, "stalled"), stall.reason),
-        (Phase::Stalled, None) => writeln!(screen, "  {}", styled(BAD, &status.answer)),
+        (Phase::Stalled, None) => writeln!(screen, "  {}", styled(BAD, answer)),
         (Phase::Blocked, _) => writeln!(screen, "  {}:", styled(SO_SO, "blocked")),
-        _ if status.refusals.is_empty() => writeln!(screen, "  {}", status.answer),
-        _ => writeln!(screen, "  {}\n  {}:", status.answer, styled(SO_SO, "then blocked")),
+        _ if status.refusals.is_empty() => writeln!(screen, "  {answer}"),
+        _ => writeln!(screen, "  {answer}\n  {}:", styled(SO_SO, "then blocked")),
     };
     for refusal in &status.refusals {
-        let _ = writeln!(screen, "    {} {}: {}", styled(BAD, "✗"), refusal.gate, refusal.message);
-        screen.extend(refusal.hint.iter().map(|hint| format!("      hint: {hint}\n")));
+        let _ = writeln!(screen, "    {} {}: {}", styled(BAD, "✗"), refusal.gate, clean(&refusal.message));
+        screen.extend(refusal.hint.iter().map(|hint| format!("      hint: {}\n", clean(hint))));
     }
     if status.phase != Phase::Blocked && !repeats_hints(status) {
-        screen.extend(status.hints.iter().map(|hint| format!("    hint: {hint}\n")));
+        screen.extend(status.hints.iter().map(|hint| format!("    hint: {}\n", clean(hint))));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+use crate::input::text::clean;
 use crate::observed::InstanceState;
 use crate::status::{SlotStatus, Status};
 
@@ -37,7 +38,7 @@ impl Column {
 pub(super) fn render(status: &Status, is_wide: bool, width: Option<usize>) -> String {
     let column = |title, cell: fn(&SlotStatus) -> String| Column {
         title,
-        cells: status.slots.iter().map(|slot| cell(slot).replace('\n', " ")).collect(),
+        cells: status.slots.iter().map(|slot| clean(&cell(slot).replace('\n', " ")).into_owned()).collect(),
     };
     let mut columns =
         vec![column(" SLOT", |slot| format!(" {}", slot.slot)), column("ZONE", |slot| slot.zone.to_string())];
