@@ -143,3 +143,25 @@ fn those_that_need_a_person_stand_first_and_each_has_one_row() {
     assert!(text.contains("blocked by suspended"), "{text}");
     assert!(text.ends_with("4 clusters: 1 needs a person, 1 could not be seen, 1 under way, 1 settled\n"), "{text}");
 }
+
+#[test]
+fn nothing_that_others_wrote_begins_a_line() {
+    let steers = "x\n::error::y";
+    let mut status = seen(new_image, |_, _| {}, |_| {});
+    status.slots[0].image = Some(steers.into());
+    status.orphans = vec![steers.to_owned()];
+    status.notes = vec![steers.to_owned()];
+    status.hints = vec![steers.to_owned()];
+    status.answer = steers.to_owned();
+    status.conditions.iter_mut().for_each(|condition| condition.message = steers.to_owned());
+    let refusal =
+        crate::status::Refusal { gate: "suspended", message: steers.to_owned(), hint: Some(steers.to_owned()) };
+    status.refusals = vec![refusal];
+    for is_wide in [false, true] {
+        let text = screen::render(&status, is_wide);
+        assert!(text.contains("runs x") != is_wide && text.contains("suspended: x"), "{text}");
+        assert!(text.lines().all(|line| !line.trim_start().starts_with("::")), "{text}");
+    }
+    status.seen = false;
+    assert!(!fleet::render(&[status]).contains("\n::error"), "in the reason too");
+}
