@@ -21,11 +21,12 @@ pub fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
     world.stop_instance(&world.instances_of(&spec.name, &"consul-b".into())[0]);
     world.advance_to(after(world.now(), Duration::from_secs(300)));
     world.save(Path::new(&path("stalled.json"))).unwrap();
-    let (broken, stalled) = (path("broken.yaml"), path("stalled.json"));
+    let (broken, stalled, folder) = (path("broken.yaml"), path("stalled.json"), path("."));
     let mut all: Vec<(Vec<String>, i32)> = Vec::new();
     let mut add = |code: i32, line: &str| {
         let line =
             line.replace("BROKEN", &broken).replace("STALLED", &stalled).replace("FILE", FILE).replace("NEW", NEW);
+        let line = line.replace("FOLDER", &folder);
         all.push((line.split(' ').map(str::to_owned).collect(), code));
     };
     for format in ["text", "json", "github"] {
@@ -64,6 +65,17 @@ pub fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
     add(0, "simulate FILE --image NEW");
     add(1, "destroy FILE --cloud simulated --confirm consul-prod");
     add(0, "run desired-state/prod --cloud simulated --once --speed 1000");
+    add(1, "approve FILE --cloud simulated");
+    add(0, "suspend FILE --reason x --dry-run");
+    add(0, "freeze FILE --reason x --dry-run");
+    add(0, "resume FILE --dry-run");
+    for edit in ["suspend BROKEN --reason x", "freeze BROKEN --reason x", "resume BROKEN", "undo BROKEN"] {
+        add(1, edit);
+    }
+    for told in ["events", "history"] {
+        add(0, &format!("{told} --state FOLDER"));
+        add(1, &format!("{told} --state FOLDER/nowhere"));
+    }
     add(0, "schema");
     add(0, "adapter schema answer");
     add(0, "completions bash");
