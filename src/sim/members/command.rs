@@ -15,9 +15,8 @@ use crate::action::MemberEffect;
 use crate::ids::{MemberId, SlotName};
 use crate::observed::{Health, Member, Membership, Pruning};
 use crate::ports::Outcome;
-use crate::sim::content::Log;
 use crate::sim::time::Millis;
-use crate::sim::words::{Payload, Refusal, changed};
+use crate::sim::words::{Refusal, changed};
 use crate::spec::{Addresses, CommandSpec, Lag, Leads};
 
 /// While anything is unsettled the members look around this often.
@@ -65,26 +64,6 @@ impl Kind for Command {
         &mut self.raft
     }
 
-    fn start(&mut self, member: MemberId, process: Process) {
-        self.raft.processes.insert(member, process);
-    }
-
-    fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log> {
-        self.raft.end(member, now, rng).map(|(_, left)| left)
-    }
-
-    fn cut_off(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
-        self.raft.cut_off(member, now, rng);
-    }
-
-    fn rejoin(&mut self) {
-        self.raft.processes.values_mut().for_each(|process| process.cut_off = false);
-    }
-
-    fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
-        self.raft.begin_alone(member, now, rng);
-    }
-
     fn settle(&mut self, leader: MemberId, now: Millis) {
         self.raft.settle(leader, now);
     }
@@ -97,8 +76,7 @@ impl Kind for Command {
         self.raft.form(now, rng);
         self.raft.elect(now, rng);
         self.raft.replicate(now);
-        let election = self.raft.election.as_ref();
-        (!self.is_calm(now)).then(|| election.map_or(now + STEP, |(at, _)| (*at).clamp(now + 1, now + STEP)))
+        (!self.is_calm(now)).then(|| self.raft.next_look(now, STEP))
     }
 
     fn is_well(&self, id: &MemberId, now: Millis) -> bool {
@@ -125,16 +103,7 @@ impl Kind for Command {
             MemberEffect::TransferLeadership { .. } if !self.can_transfer() => {
                 Ok(changed("leadership can be handed over", "it cannot"))
             }
-            MemberEffect::TransferLeadership { from, to } => {
-                if let Some(outcome) = self.raft.leads_already(from, to) {
-                    return Ok(outcome);
-                }
-                if !self.is_well(to, now) {
-                    return Ok(changed(format!("{to} is a healthy voter"), "it is not"));
-                }
-                self.raft.hand_over(to.clone(), now, rng);
-                Ok(Outcome::Done)
-            }
+            MemberEffect::TransferLeadership { from, to } => Ok(self.hand_over(from, to, now, rng)),
         }
     }
 
@@ -170,16 +139,6 @@ impl Command {
                 }
             }
         }
-    }
-
-    /// Says whether nothing will change by itself: no member that runs is still catching up, or ill now and then.
-    fn is_calm(&self, now: Millis) -> bool {
-        let settled = |(id, process): (&MemberId, &Process)| {
-            let is_steady = !matches!(process.payload, Payload::Flaps | Payload::JoinsUnhealthy);
-            !self.raft.peers.contains_key(id) || is_steady && self.is_well(id, now)
-        };
-        let is_led = self.raft.leader.is_some() && self.raft.election.is_none() && self.raft.is_replicated();
-        self.raft.processes.is_empty() || is_led && self.raft.processes.iter().all(settled)
     }
 
     /// Tells how far a process is behind, in the unit that the rules count in.

@@ -109,14 +109,23 @@ impl Kind for Consul {
             self.admit(now);
             self.autopilot.go_round(&mut self.raft, &self.gossip, now);
         }
-        let election = self.raft.election.as_ref();
-        (!self.is_calm()).then(|| election.map_or(now + STEP, |(at, _)| (*at).clamp(now + 1, now + STEP)))
+        (!self.is_calm(now)).then(|| self.raft.next_look(now, STEP))
     }
 
     fn is_well(&self, id: &MemberId, now: Millis) -> bool {
         let (Some(peer), Some(process)) = (self.raft.peers.get(id), self.raft.processes.get(id)) else { return false };
         let caught_up = self.raft.applied(process, now) + MAX_TRAILING >= self.raft.index(now);
         process.joined.is_some() && process.ailment(now).is_none() && caught_up && peer.address == process.address
+    }
+
+    fn is_calm(&self, _: Millis) -> bool {
+        let nothing = self.raft.processes.is_empty() && self.gossip.is_quiet();
+        nothing
+            || self.raft.leader.is_some()
+                && self.raft.election.is_none()
+                && self.raft.peers.len() == self.raft.processes.len()
+                && self.raft.is_replicated()
+                && self.raft.peers.iter().all(|(id, peer)| self.is_settled(id, peer))
     }
 
     fn membership(&self, slots: &BTreeSet<SlotName>, now: Millis) -> Membership {
@@ -180,17 +189,6 @@ impl Consul {
                 }
             }
         }
-    }
-
-    /// Says whether nothing will change by itself.
-    fn is_calm(&self) -> bool {
-        let nothing = self.raft.processes.is_empty() && self.gossip.is_quiet();
-        nothing
-            || self.raft.leader.is_some()
-                && self.raft.election.is_none()
-                && self.raft.peers.len() == self.raft.processes.len()
-                && self.raft.is_replicated()
-                && self.raft.peers.iter().all(|(id, peer)| self.is_settled(id, peer))
     }
 
     fn is_settled(&self, id: &MemberId, peer: &Peer) -> bool {

@@ -7,13 +7,13 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Request};
-use super::raft::{Peer, Process, Raft};
+use super::raft::{Peer, Raft};
 use crate::action::MemberEffect;
 use crate::ids::{MemberId, SlotName};
 use crate::observed::{Health, Member, Membership, Pruning};
 use crate::ports::Outcome;
 use crate::sim::time::Millis;
-use crate::sim::words::{Payload, Refusal, changed};
+use crate::sim::words::Refusal;
 use crate::spec::Lag;
 
 /// While anything is unsettled the members look around this often.
@@ -56,8 +56,7 @@ impl Kind for Etcd {
         self.raft.elect(now, rng);
         self.raft.replicate(now);
         self.agree();
-        let election = self.raft.election.as_ref();
-        (!self.is_calm(now)).then(|| election.map_or(now + STEP, |(at, _)| (*at).clamp(now + 1, now + STEP)))
+        (!self.is_calm(now)).then(|| self.raft.next_look(now, STEP))
     }
 
     fn is_well(&self, id: &MemberId, now: Millis) -> bool {
@@ -81,16 +80,7 @@ impl Kind for Etcd {
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal> {
         match effect {
             MemberEffect::SetPruning { .. } => Ok(Outcome::AlreadySo),
-            MemberEffect::TransferLeadership { from, to } => {
-                if let Some(outcome) = self.raft.leads_already(from, to) {
-                    return Ok(outcome);
-                }
-                if !self.is_well(to, now) {
-                    return Ok(changed(format!("{to} is a healthy voter"), "it is not"));
-                }
-                self.raft.hand_over(to.clone(), now, rng);
-                Ok(Outcome::Done)
-            }
+            MemberEffect::TransferLeadership { from, to } => Ok(self.hand_over(from, to, now, rng)),
         }
     }
 
@@ -115,16 +105,6 @@ impl Etcd {
                 process.joined = Some(now);
             }
         }
-    }
-
-    /// Says whether nothing will change by itself: no member that runs is still catching up, or ill now and then.
-    fn is_calm(&self, now: Millis) -> bool {
-        let settled = |(id, process): (&MemberId, &Process)| {
-            let is_steady = !matches!(process.payload, Payload::Flaps | Payload::JoinsUnhealthy);
-            !self.raft.peers.contains_key(id) || is_steady && self.is_well(id, now)
-        };
-        let is_led = self.raft.leader.is_some() && self.raft.election.is_none() && self.raft.is_replicated();
-        self.raft.processes.is_empty() || is_led && self.raft.processes.iter().all(settled)
     }
 
     /// Gives the version that the members have agreed on: it rises once all of them run a newer one, and never falls.

@@ -12,7 +12,7 @@ use crate::observed::Membership;
 use crate::ports::Outcome;
 use crate::sim::content::Log;
 use crate::sim::time::Millis;
-use crate::sim::words::Refusal;
+use crate::sim::words::{Payload, Refusal, changed};
 use crate::time::Timestamp;
 
 /// A request to the interface that one member has of its own.
@@ -72,6 +72,29 @@ pub(super) trait Kind {
 
     /// Says whether a member runs where its peers know it, in health and not far behind.
     fn is_well(&self, member: &MemberId, now: Millis) -> bool;
+
+    /// Says whether nothing will change by itself: no member that runs is still catching up, or ill now and then.
+    fn is_calm(&self, now: Millis) -> bool {
+        let raft = self.raft();
+        let settled = |(id, process): (&MemberId, &Process)| {
+            let is_steady = !matches!(process.payload, Payload::Flaps | Payload::JoinsUnhealthy);
+            !raft.peers.contains_key(id) || is_steady && self.is_well(id, now)
+        };
+        let is_led = raft.leader.is_some() && raft.election.is_none() && raft.is_replicated();
+        raft.processes.is_empty() || is_led && raft.processes.iter().all(settled)
+    }
+
+    /// Lets another member lead, if it is well.
+    fn hand_over(&mut self, from: &MemberId, to: &MemberId, now: Millis, rng: &mut Rng) -> Outcome {
+        if let Some(outcome) = self.raft().leads_already(from, to) {
+            return outcome;
+        }
+        if !self.is_well(to, now) {
+            return changed(format!("{to} is a healthy voter"), "it is not");
+        }
+        self.raft_mut().hand_over(to.clone(), now, rng);
+        Outcome::Done
+    }
 
     /// Tells what the members say of each other.
     fn membership(&self, slots: &BTreeSet<SlotName>, now: Millis) -> Membership;

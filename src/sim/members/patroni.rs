@@ -80,8 +80,7 @@ impl Kind for Patroni {
         self.raft.elect(now, rng);
         self.raft.replicate(now);
         self.forget(now);
-        let election = self.raft.election.as_ref();
-        (!self.is_calm(now)).then(|| election.map_or(now + STEP, |(at, _)| (*at).clamp(now + 1, now + STEP)))
+        (!self.is_calm(now)).then(|| self.raft.next_look(now, STEP))
     }
 
     fn is_well(&self, id: &MemberId, now: Millis) -> bool {
@@ -89,6 +88,16 @@ impl Kind for Patroni {
             return false;
         };
         process.joined.is_some() && process.ailment(now).is_none() && self.lag(process, now) <= MAX_BEHIND
+    }
+
+    /// Everybody is there, well, and has every write.
+    fn is_calm(&self, now: Millis) -> bool {
+        let settled = |(id, process): (&MemberId, &Process)| {
+            let is_steady = !matches!(process.payload, Payload::Flaps | Payload::JoinsUnhealthy);
+            is_steady && (process.cut_off || self.is_well(id, now))
+        };
+        let is_led = self.raft.leader.is_some() && self.raft.election.is_none() && self.raft.is_replicated();
+        self.raft.processes.is_empty() || is_led && self.away.is_empty() && self.raft.processes.iter().all(settled)
     }
 
     fn membership(&self, slots: &BTreeSet<SlotName>, now: Millis) -> Membership {
@@ -168,16 +177,6 @@ impl Patroni {
                 self.away.remove(&id);
             }
         }
-    }
-
-    /// Says whether nothing will change by itself: everybody is there, well, and has every write.
-    fn is_calm(&self, now: Millis) -> bool {
-        let settled = |(id, process): (&MemberId, &Process)| {
-            let is_steady = !matches!(process.payload, Payload::Flaps | Payload::JoinsUnhealthy);
-            is_steady && (process.cut_off || self.is_well(id, now))
-        };
-        let is_led = self.raft.leader.is_some() && self.raft.election.is_none() && self.raft.is_replicated();
-        self.raft.processes.is_empty() || is_led && self.away.is_empty() && self.raft.processes.iter().all(settled)
     }
 
     /// Tells how many bytes of the log a process has not replayed.

@@ -165,6 +165,12 @@ impl Raft {
         self.peers.values().filter(|peer| peer.voter).count()
     }
 
+    /// Says when members that are not calm look around again: after a step, or at the election if that is sooner.
+    pub fn next_look(&self, now: Millis, step: Millis) -> Millis {
+        let election = self.election.as_ref();
+        election.map_or(now + step, |(at, _)| (*at).clamp(now + 1, now + step))
+    }
+
     /// Lists the processes that can vote.
     fn electorate(&self) -> Vec<&MemberId> {
         let votes = |id: &MemberId| self.processes.get(id).is_some_and(|process| process.joined.is_some());
