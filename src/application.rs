@@ -13,6 +13,7 @@ pub mod command;
 pub mod consul;
 mod costs;
 pub mod etcd;
+mod heard;
 pub mod patroni;
 mod trust;
 

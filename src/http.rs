@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -151,6 +152,11 @@ impl Server {
     /// Gives the host, without the port.
     pub fn host(&self) -> &str {
         self.base.host_str().unwrap_or_default().trim_matches(['[', ']'])
+    }
+
+    /// Gives the host as an address, if it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.host().parse().ok()
     }
 
     /// Reads something that a server has ready, and gives up sooner: a server that hangs must not hold up the others.

@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::http::{Answer, Silence};
+
 /// The most looks for which a server is left out.
 const MOST_LOOKS: u32 = 32;
 
@@ -45,6 +47,21 @@ impl Costs {
         // The look that is under way counts as the first one.
         let looks = 1 + 2_u32.saturating_pow(times).min(MOST_LOOKS);
         all.insert(host.to_owned(), Cost { times, looks, why });
+    }
+
+    /// Notes if an answer costs too much.
+    pub(super) fn watch(&self, host: &str, answer: &Result<Answer, Silence>) {
+        if let Err(silence) = answer
+            && silence.is_costly()
+        {
+            self.note(host, silence.to_string());
+        }
+    }
+
+    /// Says why nobody was asked at all: each answer costs too much.
+    pub(super) fn everybody(&self) -> String {
+        let why: Vec<_> = self.all().into_values().collect();
+        format!("each answer costs too much: {}", why.join("; "))
     }
 
     /// Notes that a server has given a whole answer.

@@ -1,14 +1,17 @@
 //! The way to servers that are asked over HTTP: their addresses, and how they are trusted.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use crate::http::{Tls, Trust};
+use crate::ports::Seat;
 use crate::spec::{HttpSpec, Scheme};
 
-/// Writes the address of a server, e.g. `https://10.0.0.1:8501`.
-pub(super) fn base(how: &HttpSpec, address: IpAddr) -> String {
+/// Writes the address of each server, e.g. `https://10.0.0.1:8501`, in the order of the seats' addresses.
+pub(super) fn bases(how: &HttpSpec, seats: &[Seat]) -> Vec<String> {
     let scheme = if how.scheme == Scheme::Https { "https" } else { "http" };
-    format!("{scheme}://{}", SocketAddr::new(address, how.port))
+    let addresses: BTreeSet<_> = seats.iter().map(|seat| seat.address).collect();
+    addresses.into_iter().map(|address| format!("{scheme}://{}", SocketAddr::new(address, how.port))).collect()
 }
 
 /// Says how servers are trusted whose certificates bear one name, if they share one.

@@ -2,7 +2,6 @@
 //! a look ends in time, and has at most one long list in memory.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -53,14 +52,13 @@ impl Servers {
         let failed = |kind, source: Box<dyn Error + Send + Sync>| {
             PortError::new(format!("ask the Consul servers of {}", spec.name), kind, source)
         };
-        let addresses: BTreeSet<_> = seats.iter().map(|seat| seat.address).collect();
-        if addresses.is_empty() {
+        let bases = trust::bases(&how.http, seats);
+        if bases.is_empty() {
             return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
         }
-        let base = |address| trust::base(&how.http, address);
         let shared_name = format!("server.{}.{}", how.datacenter, how.domain.as_deref().unwrap_or("consul"));
         let trust = trust::trust(&how.http, Some(shared_name));
-        let all = consul::open(http, &trust, how.token_file.as_deref(), addresses.into_iter().map(base));
+        let all = consul::open(http, &trust, how.token_file.as_deref(), bases);
         let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
         Ok(Self { cluster: spec.name.to_string(), all, costs })
     }
@@ -183,11 +181,7 @@ impl Servers {
     /// Asks a server for one thing, and notes if its answer costs too much.
     async fn get(&self, server: &Server, path: &str, query: &[(&str, &str)], most: usize) -> Result<Answer, Silence> {
         let answer = server.get(path, query, most).await;
-        if let Err(silence) = &answer
-            && silence.is_costly()
-        {
-            self.costs.note(server.host(), silence.to_string());
-        }
+        self.costs.watch(server.host(), &answer);
         answer
     }
 

@@ -2,7 +2,7 @@
 //! a look ends in time, and has at most one long list in memory.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use super::read::{self, Answers, View};
 use super::wire::{List, Listed, Status, Version};
 use crate::application::bounded::MOST_SERVERS;
 use crate::application::costs::Costs;
-use crate::application::trust;
+use crate::application::{heard, trust};
 use crate::http::servers::{self, LastAnswer, nobody};
-use crate::http::{Answer, Http, Refused, SETTINGS, Server, Silence, secret};
+use crate::http::{Answer, Http, SETTINGS, Server, Silence, secret};
 use crate::ports::{ErrorKind, PortError, Seat};
 use crate::spec::{ClusterSpec, EtcdSpec};
 
@@ -32,6 +32,10 @@ const METRICS: usize = 2 << 20;
 const STATUS: &str = "/v3/maintenance/status";
 const VERSION: &str = "/version";
 const MEMBERS: &str = "/v3/cluster/member/list";
+
+/// The next step of a user who may not ask.
+const NOT_ALLOWED: &str =
+    "the user may not do that: grant it the role `root`, or log in as another with `username` and `passwordFile`";
 
 /// The members of one cluster, at the seats that are taken.
 pub(super) struct Servers {
@@ -55,17 +59,11 @@ impl Servers {
         let failed = |kind, source: Box<dyn Error + Send + Sync>| {
             PortError::new(format!("ask the etcd members of {}", spec.name), kind, source)
         };
-        let addresses: BTreeSet<_> = seats.iter().map(|seat| seat.address).collect();
-        if addresses.is_empty() {
+        let bases = trust::bases(&how.http, seats);
+        if bases.is_empty() {
             return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
         }
-        let base = |address| trust::base(&how.http, address);
-        let all = servers::Servers::open(
-            http,
-            &trust::trust(&how.http, how.http.server_name.clone()),
-            None,
-            addresses.into_iter().map(base),
-        );
+        let all = servers::Servers::open(http, &trust::trust(&how.http, how.http.server_name.clone()), None, bases);
         let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
         let user = how.username.as_ref().zip(how.password_file.as_ref());
         let user = user.map(|(name, path)| Ok((name.clone(), secret(path, "password")?))).transpose();
@@ -99,7 +97,7 @@ impl Servers {
     pub(super) fn leader(&self, answers: &Answers, view: View) -> Option<&Server> {
         let leads = |(_, status): &&(IpAddr, Status)| status.header.member_id == view.leader;
         let (at, _) = answers.statuses.iter().find(leads)?;
-        self.all.iter().find(|server| address(server) == Some(*at))
+        self.all.iter().find(|server| server.ip() == Some(*at))
     }
 
     /// Finds the view that enough of the members share.
@@ -141,7 +139,7 @@ impl Servers {
         });
         let (mut live, mut versions, mut trouble) = (Vec::new(), Vec::new(), Vec::new());
         for (server, (status, version)) in future::join_all(asked).await {
-            let Some(at) = address(server) else { continue };
+            let Some(at) = server.ip() else { continue };
             versions.extend(version.map(|version| (at, version)));
             match status {
                 Ok(status) => live.push((at, status)),
@@ -151,24 +149,20 @@ impl Servers {
         match (live.is_empty(), trouble.is_empty()) {
             (false, _) => Ok((live, versions)),
             (true, false) => Err(nobody(&self.doing("ask"), trouble)),
-            (true, true) => {
-                let why: Vec<_> = self.costs.all().into_values().collect();
-                let why = format!("each answer costs too much: {}", why.join("; "));
-                Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, why))
-            }
+            (true, true) => Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, self.costs.everybody())),
         }
     }
 
     async fn agreed_version(&self, server: &Server) -> Option<String> {
         let answer = server.glance(VERSION).await;
-        self.note(server, &answer);
+        self.costs.watch(server.host(), &answer);
         let answer = answer.ok().filter(|answer| answer.trouble().is_none())?;
         answer.json::<Version>().ok().map(|version| version.etcdcluster)
     }
 
     async fn status(&self, server: &Server) -> Result<Status, PortError> {
         let answer = server.glance_json(STATUS, &json!({})).await;
-        self.note(server, &answer);
+        self.costs.watch(server.host(), &answer);
         let doing = self.doing("ask");
         servers::read(&doing, &heard(&doing, answer)?)
     }
@@ -188,7 +182,7 @@ impl Servers {
         let others = others
             .into_iter()
             .filter(|(_, status)| view.as_ref().is_ok_and(|v| v.cluster == cluster(status)) || view.is_err());
-        let others = others.filter_map(|(at, _)| self.all.iter().find(|server| address(server) == Some(*at)));
+        let others = others.filter_map(|(at, _)| self.all.iter().find(|server| server.ip() == Some(*at)));
         let others = others.filter(|server| leader.is_none_or(|leader| leader.host() != server.host()));
         let mut trouble = Vec::new();
         for server in leader.into_iter().chain(others).filter(|server| self.costs.allow(server.host())).take(TRIES) {
@@ -205,7 +199,7 @@ impl Servers {
 
     async fn listed(&self, server: &Server, linearizable: bool) -> Result<Vec<Listed>, PortError> {
         let answer = self.post(server, MEMBERS, &json!({ "linearizable": linearizable }), SETTINGS).await;
-        self.note(server, &answer);
+        self.costs.watch(server.host(), &answer);
         let doing = self.doing("ask");
         let list: List = servers::read(&doing, &heard(&doing, answer)?)?;
         let unreachable = |why: String| Err(PortError::new(&*doing, ErrorKind::Unreachable, why));
@@ -224,40 +218,13 @@ impl Servers {
     async fn reached(&self, leader: Option<&Server>) -> BTreeMap<u64, bool> {
         let Some(leader) = leader.filter(|leader| self.costs.allow(leader.host())) else { return BTreeMap::new() };
         let answer = leader.get("/metrics", &[], METRICS).await;
-        self.note(leader, &answer);
+        self.costs.watch(leader.host(), &answer);
         let answer = answer.ok().filter(|answer| answer.trouble().is_none());
         answer.map(|answer| metrics::reached(&answer.text())).unwrap_or_default()
     }
-
-    /// Notes if an answer costs too much.
-    fn note(&self, server: &Server, answer: &Result<Answer, Silence>) {
-        if let Err(silence) = answer
-            && silence.is_costly()
-        {
-            self.costs.note(server.host(), silence.to_string());
-        }
-    }
-}
-
-fn address(server: &Server) -> Option<IpAddr> {
-    server.host().parse().ok()
-}
-
-/// A refusal of the user, with the next step.
-#[derive(Debug, thiserror::Error)]
-#[error("the user may not do that: grant it the role `root`, or log in as another with `username` and `passwordFile`")]
-struct NotAllowed {
-    source: Refused,
 }
 
 /// Takes an answer that is a success, or says what follows from a refusal or from silence.
 pub(super) fn heard(doing: &str, answer: Result<Answer, Silence>) -> Result<Answer, PortError> {
-    let answer = answer.map_err(|silence| PortError::new(doing, ErrorKind::Unreachable, silence))?;
-    match answer.trouble() {
-        None => Ok(answer),
-        Some(ErrorKind::Denied) => {
-            Err(PortError::new(doing, ErrorKind::Denied, NotAllowed { source: answer.refused() }))
-        }
-        Some(kind) => Err(PortError::new(doing, kind, answer.refused())),
-    }
+    heard::heard(doing, answer, NOT_ALLOWED)
 }

@@ -14,9 +14,9 @@ use super::read::Answers;
 use super::wire::{Cluster, Own, Settings};
 use crate::application::bounded::MOST_SERVERS;
 use crate::application::costs::Costs;
-use crate::application::trust;
+use crate::application::{heard, trust};
 use crate::http::servers::{self, nobody};
-use crate::http::{Answer, Http, Refused, SETTINGS, Server, Silence, Unusable, secret};
+use crate::http::{Answer, Http, SETTINGS, Server, Silence, Unusable, secret};
 use crate::input::secret::Secret;
 use crate::ports::{ErrorKind, PortError, Seat};
 use crate::spec::{ClusterSpec, PatroniSpec};
@@ -30,6 +30,10 @@ const LOOK: Duration = Duration::from_secs(15);
 const OWN: &str = "/patroni";
 const CLUSTER: &str = "/cluster";
 const CONFIG: &str = "/config";
+
+/// The next step of a user who may not ask.
+const NOT_ALLOWED: &str =
+    "Patroni asks for a user: give `username` and `passwordFile`, as `restapi.authentication` has them";
 
 /// The members of one cluster, at the seats that are taken.
 pub(super) struct Servers {
@@ -51,21 +55,16 @@ impl Servers {
         let failed = |kind, source: Box<dyn Error + Send + Sync>| {
             PortError::new(format!("ask the members of Patroni in {}", spec.name), kind, source)
         };
-        let addresses: BTreeSet<_> = seats.iter().map(|seat| seat.address).collect();
-        if addresses.is_empty() {
+        let bases = trust::bases(&how.http, seats);
+        if bases.is_empty() {
             return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
         }
-        let base = |address| trust::base(&how.http, address);
         let user = how.username.as_ref().zip(how.password_file.as_ref());
         let user = user.map(|(name, path)| basic(name, path)).transpose();
         let user = user.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
         let credential = user.map(|secret| ("Authorization", secret));
-        let all = servers::Servers::open(
-            http,
-            &trust::trust(&how.http, how.http.server_name.clone()),
-            credential,
-            addresses.into_iter().map(base),
-        );
+        let all =
+            servers::Servers::open(http, &trust::trust(&how.http, how.http.server_name.clone()), credential, bases);
         let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
         Ok(Self { cluster: spec.name.to_string(), scope: how.scope.clone(), all, costs })
     }
@@ -78,7 +77,7 @@ impl Servers {
 
     /// Finds the member at an address.
     pub(super) fn at(&self, at: IpAddr) -> Option<&Server> {
-        self.all.iter().find(|server| address(server) == Some(at))
+        self.all.iter().find(|server| server.ip() == Some(at))
     }
 
     /// Asks for everything that can be known of the members now.
@@ -104,7 +103,7 @@ impl Servers {
         let asked = allowed.map(|server| async move { (server, self.read(server, OWN).await) });
         let (mut live, mut trouble) = (BTreeMap::new(), Vec::new());
         for (server, own) in future::join_all(asked).await {
-            match (own, address(server)) {
+            match (own, server.ip()) {
                 (Ok(own), Some(at)) => drop(live.insert(at, own)),
                 (Ok(_), None) => {}
                 (Err(error), _) => trouble.push((server, error)),
@@ -113,11 +112,7 @@ impl Servers {
         match (live.is_empty(), trouble.is_empty()) {
             (false, _) => Ok(live),
             (true, false) => Err(nobody(&self.doing("ask"), trouble)),
-            (true, true) => {
-                let why: Vec<_> = self.costs.all().into_values().collect();
-                let why = format!("each answer costs too much: {}", why.join("; "));
-                Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, why))
-            }
+            (true, true) => Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, self.costs.everybody())),
         }
     }
 
@@ -163,18 +158,10 @@ impl Servers {
 
     async fn read<T: DeserializeOwned>(&self, server: &Server, path: &str) -> Result<T, PortError> {
         let answer = server.get(path, &[], SETTINGS).await;
-        if let Err(silence) = &answer
-            && silence.is_costly()
-        {
-            self.costs.note(server.host(), silence.to_string());
-        }
+        self.costs.watch(server.host(), &answer);
         let doing = self.doing("ask");
         servers::read(&doing, &heard(&doing, answer)?)
     }
-}
-
-fn address(server: &Server) -> Option<IpAddr> {
-    server.host().parse().ok()
 }
 
 /// Makes the header of a user with a password.
@@ -183,21 +170,7 @@ fn basic(name: &str, path: &str) -> Result<Secret, Unusable> {
     Ok(Secret::new(format!("Basic {}", STANDARD.encode(format!("{name}:{}", password.reveal())))))
 }
 
-/// A refusal of the user, with the next step.
-#[derive(Debug, thiserror::Error)]
-#[error("Patroni asks for a user: give `username` and `passwordFile`, as `restapi.authentication` has them")]
-struct NotAllowed {
-    source: Refused,
-}
-
 /// Takes an answer that is a success, or says what follows from a refusal or from silence.
 pub(super) fn heard(doing: &str, answer: Result<Answer, Silence>) -> Result<Answer, PortError> {
-    let answer = answer.map_err(|silence| PortError::new(doing, ErrorKind::Unreachable, silence))?;
-    match answer.trouble() {
-        None => Ok(answer),
-        Some(ErrorKind::Denied) => {
-            Err(PortError::new(doing, ErrorKind::Denied, NotAllowed { source: answer.refused() }))
-        }
-        Some(kind) => Err(PortError::new(doing, kind, answer.refused())),
-    }
+    heard::heard(doing, answer, NOT_ALLOWED)
 }
