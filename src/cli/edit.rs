@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use clap::builder::NonEmptyStringValueParser;
+
 use crate::input::text;
 use crate::spec::ClusterSpec;
 use crate::spec::splice::edit::{Edit, EditError, fields};
@@ -30,6 +32,26 @@ pub struct Edited {
     /// The message of the commit
     #[arg(short, long, value_name = "TEXT", requires = "commit")]
     message: Option<String>,
+}
+
+/// The file of a cluster that is held back, and why.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Held {
+    #[command(flatten)]
+    edited: Edited,
+    /// The reason, for whoever looks at the cluster
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    reason: String,
+}
+
+impl Held {
+    /// Writes what holds the cluster back, with the reason.
+    pub fn write(&self, edit: Edit, done: &str, out: &mut Output) -> Result<Exit, Failure> {
+        let desired = self.edited.read(out)?;
+        let spec = self.edited.cluster(&desired)?;
+        self.edited.write(&desired, spec, &[Edit::Reason(Some(self.reason.clone())), edit], done, out)
+    }
 }
 
 impl Edited {

@@ -1,10 +1,8 @@
 //! `freeze`: says in a cluster's file that nothing at all is done to it.
 
-use clap::builder::NonEmptyStringValueParser;
-
 use crate::spec::splice::edit::Edit;
 
-use super::edit::Edited;
+use super::edit::Held;
 use super::{Exit, Failure, Output};
 
 const EXAMPLES: &str = "\
@@ -21,16 +19,10 @@ Upgrades alone are stopped by `hermitcrab suspend`. To stop all clusters at once
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
-    edited: Edited,
-    /// The reason, for whoever looks at the cluster
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    reason: String,
+    held: Held,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let desired = args.edited.read(out)?;
-    let spec = args.edited.cluster(&desired)?;
-    let edits = [Edit::Reason(Some(args.reason.clone())), Edit::Freeze(true)];
-    args.edited.write(&desired, spec, &edits, "frozen", out)
+    args.held.write(Edit::Freeze(true), "frozen", out)
 }

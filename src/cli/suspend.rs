@@ -1,10 +1,8 @@
 //! `suspend`: says in a cluster's file that no upgrades are made.
 
-use clap::builder::NonEmptyStringValueParser;
-
 use crate::spec::splice::edit::Edit;
 
-use super::edit::Edited;
+use super::edit::Held;
 use super::{Exit, Failure, Output};
 
 const EXAMPLES: &str = "\
@@ -23,16 +21,10 @@ To stop everything, healing too: `hermitcrab freeze`. To stop all clusters at on
 #[command(after_help = EXAMPLES, visible_alias = "pause")]
 pub struct Args {
     #[command(flatten)]
-    edited: Edited,
-    /// The reason, for whoever looks at the cluster
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    reason: String,
+    held: Held,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let desired = args.edited.read(out)?;
-    let spec = args.edited.cluster(&desired)?;
-    let edits = [Edit::Reason(Some(args.reason.clone())), Edit::Suspend(true)];
-    args.edited.write(&desired, spec, &edits, "suspended", out)
+    args.held.write(Edit::Suspend(true), "suspended", out)
 }
