@@ -1,10 +1,13 @@
 //! `--from`: the answer of a daemon in place of a look of the command's own.
 
+use serde::Deserialize;
+
 use crate::face::client;
 use crate::face::listen::Place;
 use crate::face::request::Form;
+use crate::status::Attention;
 
-use super::{Exit, Failure, Output, runtime};
+use super::{Failure, Output, runtime};
 
 /// The argument of every command that can ask a daemon.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,18 +43,9 @@ pub fn explanation_of(cluster: &str) -> String {
     format!("/api/v1/clusters/{name}/explain")
 }
 
-/// Judges the fleet of a daemon as `status` judges what it sees itself.
-pub fn verdict(place: &Place, detailed: bool) -> Result<Exit, Failure> {
+/// Reads how much each cluster of a daemon needs a person. A word that is not known here says nothing.
+pub fn attentions(place: &Place) -> Result<Vec<Attention>, Failure> {
     let fleet: serde_json::Value = serde_json::from_str(&ask(place, "/api/v1/clusters", Form::Json)?)?;
     let clusters = fleet["clusters"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let is = |words: &[&str]| clusters.iter().any(|one| words.iter().any(|word| one["attention"] == *word));
-    Ok(if is(&["not-seen"]) {
-        Exit::Error
-    } else if is(&["stalled"]) {
-        Exit::Failed
-    } else if detailed && is(&["no-quorum", "needs-person"]) {
-        Exit::NeedsPerson
-    } else {
-        Exit::Done
-    })
+    Ok(clusters.iter().filter_map(|cluster| Attention::deserialize(&cluster["attention"]).ok()).collect())
 }

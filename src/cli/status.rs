@@ -134,7 +134,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             }
         };
         from::write(daemon, "/api/v1/clusters", form, out)?;
-        return from::verdict(daemon, args.detailed_exitcode);
+        return Ok(exit(&from::attentions(daemon)?, Exit::Done, args.detailed_exitcode));
     }
     let desired = Desired::read(&args.paths.paths, out)?;
     let waited = args.waiting.until(&desired, &args.cloud, out)?;
@@ -154,23 +154,24 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Format::Wide => out.text(&document.text(args.show, true))?,
         _ => out.text(&document.text(args.show, false))?,
     }
-    let is_at_rest = document.clusters.iter().all(|cluster| cluster.attention == Attention::Settled);
+    let attentions: Vec<_> = document.clusters.iter().map(|cluster| cluster.attention).collect();
+    let is_at_rest = attentions.iter().all(|attention| *attention == Attention::Settled);
     if !is_at_rest && matches!(args.output, Format::Text | Format::Wide) {
         writeln!(out.notes, "note: not known from here: {NOT_KNOWN}")?;
     }
     Ok(match (desired.exit(), waited) {
         (Exit::Done, Some(waited)) => waited,
-        (files, _) => exit(&document.clusters, files, args.detailed_exitcode),
+        (files, _) => exit(&attentions, files, args.detailed_exitcode),
     })
 }
 
 /// The exit code: that of the files, or of the cluster that is worst off.
-fn exit(clusters: &[Status], files: Exit, detailed: bool) -> Exit {
-    let is = |attention| clusters.iter().any(|cluster| cluster.attention == attention);
+fn exit(clusters: &[Attention], files: Exit, detailed: bool) -> Exit {
+    let is = |attention| clusters.contains(&attention);
     match files {
         Exit::Done if is(Attention::NotSeen) => Exit::Error,
         Exit::Done if is(Attention::Stalled) => Exit::Failed,
-        Exit::Done if detailed && clusters.iter().any(|cluster| cluster.attention.needs_person()) => Exit::NeedsPerson,
+        Exit::Done if detailed && clusters.iter().any(|attention| attention.needs_person()) => Exit::NeedsPerson,
         files => files,
     }
 }

@@ -1,14 +1,14 @@
 //! The degree to which a cluster needs a person: one word, by which clusters are put in order and a script is told.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::plan::{Hazard, Hazards};
 
 use super::{Condition, ConditionKind, ConditionStatus, Phase};
 
 /// The degree to which a cluster needs a person, the most first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attention {
     /// The cluster does not go on before a person does something.

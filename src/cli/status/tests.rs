@@ -45,7 +45,7 @@ fn what_could_not_be_seen_is_an_error_and_no_number_is_made_up() {
     let of = |kind| status.condition(kind).unwrap();
     assert_eq!(of(ConditionKind::Ready).status, ConditionStatus::Unknown);
     assert_eq!(of(ConditionKind::Ready).reason, "NotSeen");
-    assert_eq!(exit(std::slice::from_ref(&status), Exit::Done, false), Exit::Error);
+    assert_eq!(exit(&[status.attention], Exit::Done, false), Exit::Error);
     assert!(fleet::render(&[status]).contains("1 could not be seen"));
 }
 
@@ -74,7 +74,7 @@ fn a_cluster_that_waits_for_a_person_fails_if_that_is_asked_for() {
         (&seen(approval, |_, _| {}, |_| {}), Exit::Done, Exit::NeedsPerson),
         (&seen(|_| {}, stopped, |_| {}), Exit::Failed, Exit::Failed),
     ] {
-        let all = [settled.clone(), status.clone()];
+        let all = [settled.attention, status.attention];
         assert_eq!(exit(&all, Exit::Done, false), plain, "{}", status.answer);
         assert_eq!(exit(&all, Exit::Done, true), detailed, "{}", status.answer);
         assert_eq!(exit(&all, Exit::Error, true), Exit::Error);
