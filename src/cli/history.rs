@@ -24,7 +24,7 @@ Examples:
 
 /// Show the rollouts of the clusters: from which image to which, when, how they ended, and for how long members were down
 ///
-/// They are read off the events that `run --state DIR` writes, so a rollout is shown for as long as its events are kept.
+/// Rollouts are read off the events that `run --state DIR` writes, so one is shown for as long as its events are kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
