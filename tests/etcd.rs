@@ -4,16 +4,12 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 
 use expect_test::expect_file;
-use hermitcrab::action::MemberEffect;
-use hermitcrab::application::Applications;
-use hermitcrab::ids::{InstanceId, MemberId};
 use hermitcrab::observed::{Health, Membership};
-use hermitcrab::ports::{Canaries, ErrorKind, Members, Outcome, PortError, Seat, chain};
-use hermitcrab::spec::{ClusterSpec, HttpSpec, Scheme};
+use hermitcrab::ports::{Canaries, ErrorKind, Outcome, chain};
+use hermitcrab::spec::{HttpSpec, Scheme};
 use serde_json::{Value, json};
 
 #[path = "shared/member.rs"]
@@ -24,7 +20,7 @@ mod phases;
 mod server;
 
 use member::line;
-use phases::{Answering, Servers, folder};
+use phases::{Running, Servers, block_on, folder};
 
 const STATUS: &str = "POST /v3/maintenance/status";
 const LIST: &str = "POST /v3/cluster/member/list";
@@ -33,10 +29,6 @@ const TRANSFER: &str = "POST /v3/maintenance/transfer-leadership";
 const PUT: &str = "POST /v3/kv/put";
 const RANGE: &str = "POST /v3/kv/range";
 const LOGIN: &str = "POST /v3/auth/authenticate";
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 fn at(nth: u8) -> IpAddr {
     IpAddr::from([127, 77, 0, nth])
@@ -47,53 +39,17 @@ fn phase(name: &str) -> (String, Servers) {
     phases::phase("etcd", name)
 }
 
-/// Members that answer from now on, and the cluster that they are of.
-struct Running {
-    spec: ClusterSpec,
-    seats: Vec<Seat>,
-    answering: Answering,
-    applications: Applications,
-}
-
-impl Running {
-    /// Three slots, `etcd-a` to `etcd-c`, with the addresses 127.77.0.1 to 3, of members that speak plain HTTP.
-    async fn of(servers: &Servers) -> Self {
-        let answering = Answering::of(servers).await;
-        let loaded = hermitcrab::spec::load::load(&["desired-state/prod/etcd.yaml".into()]);
-        let mut spec = loaded.specs().next().unwrap().1.clone();
+/// Three slots, `etcd-a` to `etcd-c`, with the addresses 127.77.0.1 to 3, of members that speak plain HTTP.
+async fn running(servers: &Servers) -> Running {
+    Running::of(servers, "desired-state/prod/etcd.yaml", |spec, port| {
         for (nth, slot) in spec.slots.iter_mut().enumerate() {
             slot.address = Some(Ipv4Addr::new(127, 77, 0, nth as u8 + 1));
         }
         let etcd = spec.application.etcd_mut().unwrap();
-        let plain = HttpSpec { port: answering.port, scheme: Scheme::Http, ca_file: None, ..etcd.http.clone() };
+        let plain = HttpSpec { port, scheme: Scheme::Http, ca_file: None, ..etcd.http.clone() };
         etcd.http = HttpSpec { client_cert_file: None, client_key_file: None, ..plain };
-        let seat = |address: &IpAddr| Seat {
-            slot: spec.slots[0].name.clone(),
-            instance: InstanceId::from(format!("i-{address}")),
-            address: *address,
-        };
-        let seats = answering.addresses.iter().map(seat).collect();
-        Self { spec, seats, answering, applications: Applications::default() }
-    }
-
-    async fn membership(&self) -> Result<Membership, PortError> {
-        self.applications.membership(&self.spec, &self.seats).await
-    }
-
-    async fn transfer(&self, from: &str, to: &str) -> Result<Outcome, PortError> {
-        let effect = MemberEffect::TransferLeadership { from: MemberId::from(from), to: MemberId::from(to) };
-        self.applications.change(&self.spec, &self.seats, &effect).await
-    }
-
-    /// Sets an answer of one member.
-    fn script(&self, nth: u8, call: &str, status: u16, body: Value) {
-        self.answering.script(at(nth), call, status, body);
-    }
-
-    /// The bodies of the requests of one kind so far, with the member that was asked.
-    fn asked(&self, call: &str) -> Vec<(IpAddr, String)> {
-        self.answering.asked(call)
-    }
+    })
+    .await
 }
 
 /// Tells a membership as a person reads it: one line a member, with the first digits of its id.
@@ -111,7 +67,7 @@ fn told(membership: &Membership) -> String {
 }
 
 fn reading(servers: &Servers) -> Membership {
-    block_on(async { Running::of(servers).await.membership().await.unwrap() })
+    block_on(async { running(servers).await.membership().await.unwrap() })
 }
 
 /// Each recording `tests/etcd/<phase>.json` comes to what `tests/etcd/<phase>.txt` says.
@@ -201,7 +157,7 @@ fn an_answer_of_another_form_is_no_answer_and_an_endless_list_is_none() {
     for nth in [1, 2, 3] {
         body(&mut servers, nth, LIST)["members"] = json!(vec![one.clone(); 101]);
     }
-    let error = block_on(async { Running::of(&servers).await.membership().await.unwrap_err() });
+    let error = block_on(async { running(&servers).await.membership().await.unwrap_err() });
     assert_eq!(error.kind, ErrorKind::Unreachable);
     assert!(chain(&error).contains("lists more than 100 members"), "{}", chain(&error));
 }
@@ -212,17 +168,17 @@ fn a_member_whose_status_costs_too_much_is_asked_less_often_until_it_gives_a_rig
         let mut servers = phase("steady").1;
         let right = body(&mut servers, 3, STATUS).clone();
         *body(&mut servers, 3, STATUS) = json!({ "header": "x".repeat(300 << 10) });
-        let running = Running::of(&servers).await;
+        let running = running(&servers).await;
         let look = async || {
             let membership = running.membership().await.unwrap();
             let c = membership.members.iter().find(|member| member.slot.as_deref() == Some("etcd-c")).unwrap();
-            (c.health.clone(), running.asked(STATUS).iter().filter(|(asked, _)| *asked == at(3)).count())
+            (c.health.clone(), running.answering.asked(STATUS).iter().filter(|(asked, _)| *asked == at(3)).count())
         };
         let why =
             "its answers cost too much: 127.77.0.3 answers without end: more than 256 KiB, and the leader reaches it";
         let unknown = Health::Unknown(why.to_owned());
         assert_eq!(look().await, (unknown.clone(), 1));
-        running.script(3, STATUS, 200, right);
+        running.answering.script(at(3), STATUS, 200, right);
         assert_eq!([look().await, look().await], [(unknown.clone(), 1), (unknown, 1)], "it is left out of two looks");
         assert_eq!(look().await, (Health::Healthy, 2));
         assert_eq!(look().await, (Health::Healthy, 3));
@@ -232,7 +188,7 @@ fn a_member_whose_status_costs_too_much_is_asked_less_often_until_it_gives_a_rig
 #[test]
 fn leadership_moves_by_a_request_to_the_leader_alone() {
     block_on(async {
-        let running = Running::of(&phase("steady").1).await;
+        let running = running(&phase("steady").1).await;
         let membership = running.membership().await.unwrap();
         let id = |name: &str| {
             let member = membership.members.iter().find(|member| member.slot.as_deref() == Some(name)).unwrap();
@@ -240,19 +196,24 @@ fn leadership_moves_by_a_request_to_the_leader_alone() {
         };
         let (a, b, c) = (id("etcd-a"), id("etcd-b"), id("etcd-c"));
         assert_eq!(membership.leader.as_deref(), Some(&*a), "the recording has a lead");
-        running.script(1, TRANSFER, 200, json!({}));
+        running.answering.script(at(1), TRANSFER, 200, json!({}));
         assert_eq!(running.transfer(&a, &c).await.unwrap(), Outcome::Done);
         let number = u64::from_str_radix(&c, 16).unwrap().to_string();
-        assert_eq!(running.asked(TRANSFER), [(at(1), json!({ "targetID": number }).to_string())]);
+        assert_eq!(running.answering.asked(TRANSFER), [(at(1), json!({ "targetID": number }).to_string())]);
         assert_eq!(running.transfer(&c, &a).await.unwrap(), Outcome::AlreadySo);
         assert!(matches!(running.transfer(&b, &c).await.unwrap(), Outcome::Changed { .. }), "b does not lead");
         assert!(matches!(running.transfer(&a, "77").await.unwrap(), Outcome::Changed { .. }), "77 is nobody");
         // 3.4 answers 412, newer versions 400.
         for status in [412, 400] {
-            running.script(1, TRANSFER, status, json!({ "code": 9, "message": "etcdserver: not leader" }));
+            running.answering.script(
+                at(1),
+                TRANSFER,
+                status,
+                json!({ "code": 9, "message": "etcdserver: not leader" }),
+            );
             assert!(matches!(running.transfer(&a, &c).await.unwrap(), Outcome::Changed { .. }), "{status}");
         }
-        running.script(1, TRANSFER, 503, json!({ "code": 14 }));
+        running.answering.script(at(1), TRANSFER, 503, json!({ "code": 14 }));
         assert_eq!(running.transfer(&a, &c).await.unwrap_err().kind, ErrorKind::Unreachable);
     });
 }
@@ -260,22 +221,22 @@ fn leadership_moves_by_a_request_to_the_leader_alone() {
 #[test]
 fn canaries_are_written_and_read_in_base64_below_one_prefix() {
     block_on(async {
-        let running = Running::of(&phase("steady").1).await;
+        let running = running(&phase("steady").1).await;
         let (spec, seats) = (&running.spec, &running.seats);
-        running.script(1, PUT, 200, json!({}));
+        running.answering.script(at(1), PUT, 200, json!({}));
         running.applications.write_canary(spec, seats, "one/2", "a value").await.unwrap();
         let put = json!({ "key": "aGVybWl0Y3JhYi1jYW5hcnkvb25lLzI=", "value": "YSB2YWx1ZQ==" });
-        assert_eq!(running.asked(PUT), [(at(1), put.to_string())]);
+        assert_eq!(running.answering.asked(PUT), [(at(1), put.to_string())]);
         assert!(running.applications.write_canary(spec, seats, "../x", "a value").await.is_err());
-        running.script(1, RANGE, 200, json!({ "kvs": [put], "count": "1" }));
+        running.answering.script(at(1), RANGE, 200, json!({ "kvs": [put], "count": "1" }));
         let found = running.applications.canaries(spec, seats).await.unwrap();
         assert_eq!(found, [("one/2".to_owned(), "a value".to_owned())].into());
         let cut = json!({ "kvs": [put], "more": true });
-        running.script(1, RANGE, 200, cut);
+        running.answering.script(at(1), RANGE, 200, cut);
         assert_eq!(running.applications.canaries(spec, seats).await.unwrap_err().kind, ErrorKind::Unknown);
         // A member that has lost its leader is no reason to give up.
-        running.script(1, PUT, 503, json!({ "code": 14 }));
-        running.script(2, PUT, 200, json!({}));
+        running.answering.script(at(1), PUT, 503, json!({ "code": 14 }));
+        running.answering.script(at(2), PUT, 200, json!({}));
         running.applications.write_canary(spec, seats, "three", "3").await.unwrap();
     });
 }
@@ -283,7 +244,7 @@ fn canaries_are_written_and_read_in_base64_below_one_prefix() {
 #[test]
 fn a_user_logs_in_when_asked_to_and_no_error_shows_the_password() {
     block_on(async {
-        let mut running = Running::of(&phase("steady").1).await;
+        let mut running = running(&phase("steady").1).await;
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "hunter2\n").unwrap();
         let etcd = running.spec.application.etcd_mut().unwrap();
@@ -291,19 +252,29 @@ fn a_user_logs_in_when_asked_to_and_no_error_shows_the_password() {
         etcd.password_file = Some(file.path().to_str().unwrap().to_owned());
         let (spec, seats) = (&running.spec, &running.seats);
         for nth in [1, 2, 3] {
-            running.script(nth, PUT, 400, json!({ "code": 3, "message": "etcdserver: user name is empty" }));
-            running.script(nth, LOGIN, 400, json!({ "code": 3, "message": "wrong: hunter2" }));
+            running.answering.script(
+                at(nth),
+                PUT,
+                400,
+                json!({ "code": 3, "message": "etcdserver: user name is empty" }),
+            );
+            running.answering.script(at(nth), LOGIN, 400, json!({ "code": 3, "message": "wrong: hunter2" }));
         }
         let error = running.applications.write_canary(spec, seats, "one", "1").await.unwrap_err();
         let told = chain(&error);
         assert!(told.contains("wrong: [secret]") && !told.contains("hunter2"), "{told}");
-        running.script(1, LOGIN, 200, json!({ "token": "to.ken" }));
+        running.answering.script(at(1), LOGIN, 200, json!({ "token": "to.ken" }));
         let _ = running.applications.write_canary(spec, seats, "one", "1").await;
-        let logins = running.asked(LOGIN);
+        let logins = running.answering.asked(LOGIN);
         assert_eq!(logins[0].1, json!({ "name": "root", "password": "hunter2" }).to_string());
-        assert_eq!(running.asked(PUT).len(), 3, "once refused, once more with the token");
+        assert_eq!(running.answering.asked(PUT).len(), 3, "once refused, once more with the token");
         // Where nobody has to log in, what was refused is what is told.
-        running.script(1, LOGIN, 400, json!({ "code": 9, "message": "etcdserver: authentication is not enabled" }));
+        running.answering.script(
+            at(1),
+            LOGIN,
+            400,
+            json!({ "code": 9, "message": "etcdserver: authentication is not enabled" }),
+        );
         let error = running.applications.write_canary(spec, seats, "one", "1").await.unwrap_err();
         assert!(chain(&error).contains("user name is empty"), "{}", chain(&error));
     });

@@ -4,16 +4,13 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::future::Future;
 use std::net::IpAddr;
 
 use expect_test::expect_file;
-use hermitcrab::action::MemberEffect;
-use hermitcrab::application::Applications;
-use hermitcrab::ids::{InstanceId, MemberId};
+use hermitcrab::ids::MemberId;
 use hermitcrab::observed::{Health, Member, Membership};
-use hermitcrab::ports::{ErrorKind, Members, Outcome, PortError, Seat, chain};
-use hermitcrab::spec::{ApplicationSpec, ClusterSpec, HttpSpec, PatroniSpec, Scheme};
+use hermitcrab::ports::{ErrorKind, Outcome, PortError, chain};
+use hermitcrab::spec::{ApplicationSpec, HttpSpec, PatroniSpec, Scheme};
 use serde_json::{Value, json};
 
 #[path = "shared/member.rs"]
@@ -24,59 +21,29 @@ mod phases;
 mod server;
 
 use member::line;
-use phases::{Answering, Servers, folder};
+use phases::{Running, Servers, block_on, folder};
 
 const OWN: &str = "GET /patroni";
 const CLUSTER: &str = "GET /cluster";
 const CONFIG: &str = "GET /config";
 const SWITCHOVER: &str = "POST /switchover";
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
-
 fn at(nth: u8) -> IpAddr {
     IpAddr::from([127, 88, 0, nth])
 }
 
-/// Members that answer from now on, and the cluster that they are of.
-struct Running {
-    spec: ClusterSpec,
-    seats: Vec<Seat>,
-    answering: Answering,
-    applications: Applications,
-}
-
-impl Running {
-    /// Three slots, `pg-a` to `pg-c`, of members that speak plain HTTP.
-    async fn of(servers: &Servers) -> Self {
-        let answering = Answering::of(servers).await;
-        let loaded = hermitcrab::spec::load::load(&["desired-state/prod/postgresql.yaml".into()]);
-        let mut spec = loaded.specs().next().unwrap().1.clone();
+/// Three slots, `pg-a` to `pg-c`, of members that speak plain HTTP.
+async fn running(servers: &Servers) -> Running {
+    Running::of(servers, "desired-state/prod/postgresql.yaml", |spec, port| {
         let ApplicationSpec::Patroni(patroni) = &mut spec.application else { panic!("not of Patroni") };
-        let http = HttpSpec { port: answering.port, scheme: Scheme::Http, ca_file: None, ..patroni.http.clone() };
+        let http = HttpSpec { port, scheme: Scheme::Http, ca_file: None, ..patroni.http.clone() };
         let scope = "pg-rig".to_owned();
         *patroni = PatroniSpec { scope, http, username: None, password_file: None, ..patroni.clone() };
         for (slot, name) in spec.slots.iter_mut().zip(["pg-a", "pg-b", "pg-c"]) {
             slot.name = name.into();
         }
-        let seat = |address: &IpAddr| Seat {
-            slot: spec.slots[0].name.clone(),
-            instance: InstanceId::from(format!("i-{address}")),
-            address: *address,
-        };
-        let seats = answering.addresses.iter().map(seat).collect();
-        Self { spec, seats, answering, applications: Applications::default() }
-    }
-
-    async fn membership(&self) -> Result<Membership, PortError> {
-        self.applications.membership(&self.spec, &self.seats).await
-    }
-
-    async fn switch_over(&self, from: &str, to: &str) -> Result<Outcome, PortError> {
-        let effect = MemberEffect::TransferLeadership { from: MemberId::from(from), to: MemberId::from(to) };
-        self.applications.change(&self.spec, &self.seats, &effect).await
-    }
+    })
+    .await
 }
 
 /// Tells an answer as a person reads it: one line a member.
@@ -98,7 +65,7 @@ fn told(answer: Result<Membership, PortError>) -> String {
 }
 
 fn reading(servers: &Servers) -> Result<Membership, PortError> {
-    block_on(async { Running::of(servers).await.membership().await })
+    block_on(async { running(servers).await.membership().await })
 }
 
 fn phase(name: &str) -> (String, Servers) {
@@ -211,43 +178,43 @@ fn an_endless_list_and_one_of_another_form_are_no_answer() {
 #[test]
 fn leadership_moves_by_a_switchover_that_the_leader_is_asked_for() {
     block_on(async {
-        let running = Running::of(&phase("steady").1).await;
+        let running = running(&phase("steady").1).await;
         running.answering.script(at(1), SWITCHOVER, 200, json!("Successfully switched over to \"pg-c\""));
-        assert_eq!(running.switch_over("pg-a", "pg-c").await.unwrap(), Outcome::Done);
+        assert_eq!(running.transfer("pg-a", "pg-c").await.unwrap(), Outcome::Done);
         let asked = json!({ "leader": "pg-a", "candidate": "pg-c" });
         assert_eq!(running.answering.asked(SWITCHOVER), [(at(1), asked.to_string())]);
-        assert_eq!(running.switch_over("pg-c", "pg-a").await.unwrap(), Outcome::AlreadySo);
+        assert_eq!(running.transfer("pg-c", "pg-a").await.unwrap(), Outcome::AlreadySo);
         for (from, to) in [("pg-b", "pg-c"), ("pg-a", "pg-x")] {
-            assert!(matches!(running.switch_over(from, to).await.unwrap(), Outcome::Changed { .. }), "{from} → {to}");
+            assert!(matches!(running.transfer(from, to).await.unwrap(), Outcome::Changed { .. }), "{from} → {to}");
         }
         assert_eq!(running.answering.asked(SWITCHOVER).len(), 1, "nothing was sent");
         running.answering.script(at(1), SWITCHOVER, 412, json!("no good candidates have been found"));
-        assert!(matches!(running.switch_over("pg-a", "pg-c").await.unwrap(), Outcome::Changed { .. }));
+        assert!(matches!(running.transfer("pg-a", "pg-c").await.unwrap(), Outcome::Changed { .. }));
         running.answering.script(at(1), SWITCHOVER, 401, json!("no auth header received"));
-        let error = running.switch_over("pg-a", "pg-c").await.unwrap_err();
+        let error = running.transfer("pg-a", "pg-c").await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Denied);
         assert!(chain(&error).contains("give `username` and `passwordFile`"), "{}", chain(&error));
         running.answering.script(at(1), SWITCHOVER, 503, json!("Switchover failed"));
-        assert_eq!(running.switch_over("pg-a", "pg-c").await.unwrap_err().kind, ErrorKind::Unreachable);
+        assert_eq!(running.transfer("pg-a", "pg-c").await.unwrap_err().kind, ErrorKind::Unreachable);
     });
 }
 
 #[test]
 fn in_synchronous_mode_only_a_synchronous_standby_may_lead() {
     block_on(async {
-        let running = Running::of(&phase("synchronous").1).await;
+        let running = running(&phase("synchronous").1).await;
         let heirs = running.membership().await.unwrap().heirs.unwrap();
         assert_eq!(heirs, [MemberId::from("pg-c")].into());
         running.answering.script(at(1), SWITCHOVER, 200, json!("Successfully switched over"));
-        assert!(matches!(running.switch_over("pg-a", "pg-b").await.unwrap(), Outcome::Changed { .. }));
-        assert_eq!(running.switch_over("pg-a", "pg-c").await.unwrap(), Outcome::Done);
+        assert!(matches!(running.transfer("pg-a", "pg-b").await.unwrap(), Outcome::Changed { .. }));
+        assert_eq!(running.transfer("pg-a", "pg-c").await.unwrap(), Outcome::Done);
     });
 }
 
 #[test]
 fn a_user_is_sent_with_each_request_and_no_error_shows_the_password() {
     block_on(async {
-        let mut running = Running::of(&phase("steady").1).await;
+        let mut running = running(&phase("steady").1).await;
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "hunter2\n").unwrap();
         let ApplicationSpec::Patroni(patroni) = &mut running.spec.application else { panic!("not of Patroni") };
@@ -255,7 +222,7 @@ fn a_user_is_sent_with_each_request_and_no_error_shows_the_password() {
         patroni.password_file = Some(file.path().to_str().unwrap().to_owned());
         // `admin:hunter2`, as it is sent.
         running.answering.script(at(1), SWITCHOVER, 500, json!("sent was Basic YWRtaW46aHVudGVyMg=="));
-        let told = chain(&running.switch_over("pg-a", "pg-c").await.unwrap_err());
+        let told = chain(&running.transfer("pg-a", "pg-c").await.unwrap_err());
         assert!(told.contains("sent was [secret]") && !told.contains("hunter2"), "{told}");
     });
 }

@@ -2,10 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::future::Future;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use hermitcrab::action::MemberEffect;
+use hermitcrab::application::Applications;
+use hermitcrab::ids::{InstanceId, MemberId};
+use hermitcrab::observed::Membership;
+use hermitcrab::ports::{Members, Outcome, PortError, Seat};
+use hermitcrab::spec::ClusterSpec;
 use serde_json::Value;
 
 use super::server::{Asked, Script, listen, serve};
@@ -69,4 +76,43 @@ impl Answering {
         let of_kind = asked.iter().filter(|(_, found, ..)| found.split('?').next() == Some(call));
         of_kind.map(|(at, _, _, body)| (*at, body.clone())).collect()
     }
+}
+
+/// Members that answer from now on, and the cluster that they are of.
+pub struct Running {
+    pub spec: ClusterSpec,
+    pub seats: Vec<Seat>,
+    pub answering: Answering,
+    pub applications: Applications,
+}
+
+impl Running {
+    /// The cluster of a desired-state file, changed so that its members are asked at a port.
+    pub async fn of(servers: &Servers, file: &str, change: impl FnOnce(&mut ClusterSpec, u16)) -> Self {
+        let answering = Answering::of(servers).await;
+        let loaded = hermitcrab::spec::load::load(&[file.into()]);
+        let mut spec = loaded.specs().next().unwrap().1.clone();
+        change(&mut spec, answering.port);
+        let seat = |address: &IpAddr| Seat {
+            slot: spec.slots[0].name.clone(),
+            instance: InstanceId::from(format!("i-{address}")),
+            address: *address,
+        };
+        let seats = answering.addresses.iter().map(seat).collect();
+        Self { spec, seats, answering, applications: Applications::default() }
+    }
+
+    pub async fn membership(&self) -> Result<Membership, PortError> {
+        self.applications.membership(&self.spec, &self.seats).await
+    }
+
+    /// Asks for another leader.
+    pub async fn transfer(&self, from: &str, to: &str) -> Result<Outcome, PortError> {
+        let effect = MemberEffect::TransferLeadership { from: MemberId::from(from), to: MemberId::from(to) };
+        self.applications.change(&self.spec, &self.seats, &effect).await
+    }
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
