@@ -204,6 +204,11 @@ pub const BAD: Style = AnsiColor::Red.on_default();
 /// The style of a detail.
 pub const DIM: Style = Style::new().dimmed();
 
+/// Cuts a line to a width, with a mark where something is missing.
+pub fn cut(line: &str, width: usize) -> String {
+    if line.chars().count() <= width { line.to_owned() } else { line.chars().take(width - 1).chain(['…']).collect() }
+}
+
 /// Puts text into a style.
 pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")

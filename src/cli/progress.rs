@@ -109,7 +109,7 @@ fn render(clusters: &[&Status], width: usize) -> String {
     if order.len() > MOST {
         lines.push(format!("  and {} more", order.len() - MOST));
     }
-    lines.iter().map(|line| cut(line, width)).collect::<Vec<_>>().join("\n")
+    lines.iter().map(|line| output::cut(line, width)).collect::<Vec<_>>().join("\n")
 }
 
 /// Says what is done, or what keeps it from being done, with the step of a replacement.
@@ -121,10 +121,6 @@ fn doing(status: &Status) -> String {
         None if status.phase == Phase::Blocked || gates.is_empty() => answer,
         None => format!("then blocked by {}; now: {answer}", gates.join(", ")),
     }
-}
-
-fn cut(line: &str, width: usize) -> String {
-    if line.chars().count() <= width { line.to_owned() } else { line.chars().take(width - 1).chain(['…']).collect() }
 }
 
 /// Counts things that take long, on a terminal; elsewhere nothing is shown.

@@ -2,7 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::cli::output::width;
+use crate::cli::output::{cut, width};
 use crate::cli::plan::counted;
 use crate::input::text::clean;
 use crate::status::{Attention, ConditionKind, ConditionStatus, Phase, Status};
@@ -27,16 +27,9 @@ pub(super) fn render(clusters: &[Status]) -> String {
         ];
         table.add_row(row);
     }
-    let fits = |line: String| cut(line.trim_end(), width());
-    let rows: Vec<_> = table.lines().map(|line| fits(line.to_string())).collect();
+    let width = width().unwrap_or(usize::MAX);
+    let rows: Vec<_> = table.lines().map(|line| cut(line.to_string().trim_end(), width)).collect();
     format!("{}\n{}\n", rows.join("\n"), sum(clusters))
-}
-
-fn cut(line: &str, width: Option<usize>) -> String {
-    match width {
-        Some(width) if line.chars().count() > width => line.chars().take(width - 1).chain(['…']).collect(),
-        _ => line.to_owned(),
-    }
 }
 
 /// Says in a word or two which thing the cluster needs.

@@ -2,6 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+use crate::cli::output::cut;
 use crate::input::text::clean;
 use crate::observed::InstanceState;
 use crate::status::{SlotStatus, Status};
@@ -28,9 +29,7 @@ impl Column {
 
     /// Cuts every cell to a width.
     fn cut(&mut self, width: usize) {
-        for cell in self.cells.iter_mut().filter(|cell| cell.chars().count() > width) {
-            *cell = cell.chars().take(width - 1).chain(['…']).collect();
-        }
+        self.cells.iter_mut().for_each(|cell| *cell = cut(cell, width));
     }
 }
 
