@@ -14,6 +14,7 @@ use super::{Exit, Failure, Output};
 
 mod addresses;
 mod checks;
+mod permissions;
 
 use checks::{Check, Verdict};
 
@@ -67,7 +68,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(&args.paths.paths, out)?;
     let environment = args.cloud.open(&desired.specs)?;
     let examine = |spec: &ClusterSpec| {
-        let mut checks = checks::permissions(&environment.allowed(spec));
+        let mut checks = permissions::permissions(&environment.allowed(spec));
         checks.extend(environment.time(spec).map(|theirs| checks::clock(environment.now(), theirs)));
         let seen = environment.look(spec);
         checks.extend(checks::of(spec, &seen));
