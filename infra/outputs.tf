@@ -15,15 +15,20 @@ output "region" {
   value       = var.region
 }
 
+output "application" {
+  description = "The kind of application."
+  value       = var.application
+}
+
 output "datacenter" {
-  description = "The Consul datacenter."
-  value       = var.datacenter
+  description = "The datacenter of Consul, or null."
+  value       = var.application == "consul" ? var.datacenter : null
 }
 
 output "slots" {
   description = "Each slot's zone, its subnet there with the subnet's block, and its fixed address, or null."
   value = {
-    for number, zone in local.slot_zones : "${var.slot_prefix}-${number + 1}" => {
+    for number, zone in local.slot_zones : "${coalesce(var.slot_prefix, var.application)}-${number + 1}" => {
       zone    = zone
       subnet  = aws_subnet.member[zone].id
       cidr    = local.subnets[zone]
@@ -65,7 +70,7 @@ output "controller_instance_profile" {
 }
 
 output "controller_security_group" {
-  description = "The security group for whatever runs the controller: it reaches the members' HTTP API."
+  description = "The security group for whatever runs the controller: it reaches the members' interface."
   value       = aws_security_group.controller.id
 }
 

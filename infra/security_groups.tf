@@ -6,40 +6,77 @@ locals {
   controller = { id = aws_security_group.controller.id, name = "the controller" }
   clients    = [for id in var.client_security_groups : { id = id, name = "clients" }]
 
-  # Consul's ports: https://developer.hashicorp.com/consul/docs/reference/architecture/ports
-  member_ports = {
-    "server RPC"     = { protocol = "tcp", port = 8300 }
-    "LAN gossip"     = { protocol = "tcp", port = 8301 }
-    "LAN gossip UDP" = { protocol = "udp", port = 8301 }
-    "WAN gossip"     = { protocol = "tcp", port = 8302 }
-    "WAN gossip UDP" = { protocol = "udp", port = 8302 }
+  # By kind of application: the ports at which members reach each other, at which the controller and clients reach members, and at
+  # which members reach clients.
+  ports_by_kind = {
+    # https://developer.hashicorp.com/consul/docs/reference/architecture/ports
+    consul = {
+      members = {
+        "server RPC"     = { protocol = "tcp", port = 8300 }
+        "LAN gossip"     = { protocol = "tcp", port = 8301 }
+        "LAN gossip UDP" = { protocol = "udp", port = 8301 }
+        "WAN gossip"     = { protocol = "tcp", port = 8302 }
+        "WAN gossip UDP" = { protocol = "udp", port = 8302 }
+      }
+      controller = {
+        "HTTP API"  = { protocol = "tcp", port = 8500 }
+        "HTTPS API" = { protocol = "tcp", port = 8501 }
+      }
+      clients = {
+        "server RPC"     = { protocol = "tcp", port = 8300 }
+        "LAN gossip"     = { protocol = "tcp", port = 8301 }
+        "LAN gossip UDP" = { protocol = "udp", port = 8301 }
+        "HTTPS API"      = { protocol = "tcp", port = 8501 }
+        "DNS"            = { protocol = "tcp", port = 8600 }
+        "DNS UDP"        = { protocol = "udp", port = 8600 }
+      }
+      to_clients = {
+        "LAN gossip"     = { protocol = "tcp", port = 8301 }
+        "LAN gossip UDP" = { protocol = "udp", port = 8301 }
+      }
+    }
+
+    # https://etcd.io/docs/v3.5/op-guide/configuration/
+    etcd = {
+      members    = { "peers" = { protocol = "tcp", port = 2380 } }
+      controller = { "clients" = { protocol = "tcp", port = 2379 } }
+      clients    = { "clients" = { protocol = "tcp", port = 2379 } }
+      to_clients = {}
+    }
+
+    # A standby follows the primary, and Patroni asks the others before it takes over. A load balancer asks it who leads.
+    # https://patroni.readthedocs.io/en/latest/rest_api.html
+    patroni = {
+      members = {
+        "PostgreSQL" = { protocol = "tcp", port = 5432 }
+        "REST API"   = { protocol = "tcp", port = 8008 }
+      }
+      controller = { "REST API" = { protocol = "tcp", port = 8008 } }
+      clients = {
+        "PostgreSQL" = { protocol = "tcp", port = 5432 }
+        "REST API"   = { protocol = "tcp", port = 8008 }
+      }
+      to_clients = {}
+    }
+
+    command = {
+      members    = var.command_ports.members
+      controller = var.command_ports.controller
+      clients    = var.command_ports.clients
+      to_clients = {}
+    }
   }
 
-  controller_ports = {
-    "HTTP API"  = { protocol = "tcp", port = 8500 }
-    "HTTPS API" = { protocol = "tcp", port = 8501 }
-  }
+  ports = local.ports_by_kind[var.application]
 
-  client_ports = {
-    "server RPC"     = { protocol = "tcp", port = 8300 }
-    "LAN gossip"     = { protocol = "tcp", port = 8301 }
-    "LAN gossip UDP" = { protocol = "udp", port = 8301 }
-    "HTTPS API"      = { protocol = "tcp", port = 8501 }
-    "DNS"            = { protocol = "tcp", port = 8600 }
-    "DNS UDP"        = { protocol = "udp", port = 8600 }
-  }
-
-  # Gossip goes both ways between members and clients; everything else begins at the client.
+  # Consul's gossip goes both ways between members and clients; everything else begins at the client.
   paths = concat(
     [
-      { from = local.members, to = local.members, ports = local.member_ports },
-      { from = local.controller, to = local.members, ports = local.controller_ports },
+      { from = local.members, to = local.members, ports = local.ports.members },
+      { from = local.controller, to = local.members, ports = local.ports.controller },
     ],
-    [for client in local.clients : { from = client, to = local.members, ports = local.client_ports }],
-    [
-      for client in local.clients :
-      { from = local.members, to = client, ports = { for name, port in local.client_ports : name => port if port.port == 8301 } }
-    ],
+    [for client in local.clients : { from = client, to = local.members, ports = local.ports.clients }],
+    [for client in local.clients : { from = local.members, to = client, ports = local.ports.to_clients }],
   )
 
   # One entry a port. Clients are told apart by the ids of their groups, which are known before anything is made.
@@ -59,7 +96,7 @@ locals {
 resource "aws_security_group" "member" {
   # checkov:skip=CKV2_AWS_5: hermitcrab gives it to the instances that it launches
   name        = "${var.cluster}-member"
-  description = "Consul servers of ${var.cluster}"
+  description = "Members of ${var.cluster}"
   vpc_id      = aws_vpc.this.id
 
   tags = { Name = "${var.cluster}-member" }
@@ -80,6 +117,19 @@ resource "aws_security_group" "endpoint" {
   vpc_id      = aws_vpc.this.id
 
   tags = { Name = "${var.cluster}-endpoint" }
+}
+
+# Patroni's members reach the etcd that they stand on, whose own ground lets them in as clients.
+
+resource "aws_vpc_security_group_egress_rule" "store" {
+  for_each = var.store_security_groups
+
+  security_group_id            = aws_security_group.member.id
+  referenced_security_group_id = each.value
+  description                  = "etcd"
+  ip_protocol                  = "tcp"
+  from_port                    = 2379
+  to_port                      = 2379
 }
 
 # A flow is allowed at both ends, but for the clients' ends: their groups belong to somebody else.

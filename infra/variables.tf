@@ -40,6 +40,43 @@ variable "zones" {
   }
 }
 
+variable "application" {
+  description = "The kind of application: consul, etcd, patroni (PostgreSQL), or command for one that a program of yours speaks to. It says which ports are open between whom."
+  type        = string
+  default     = "consul"
+
+  validation {
+    condition     = contains(["consul", "etcd", "patroni", "command"], var.application)
+    error_message = "consul, etcd, patroni or command."
+  }
+}
+
+variable "command_ports" {
+  description = "For the kind command, the ports by name at which members reach each other, and at which the controller's program and clients reach members."
+  type = object({
+    members    = map(object({ protocol = string, port = number }))
+    controller = map(object({ protocol = string, port = number }))
+    clients    = optional(map(object({ protocol = string, port = number })), {})
+  })
+  default = { members = {}, controller = {} }
+
+  validation {
+    condition     = (var.application == "command") == (length(var.command_ports.controller) > 0)
+    error_message = "The ports of an application that a program speaks to are named here, at least the controller's; those of the other kinds are known."
+  }
+}
+
+variable "store_security_groups" {
+  description = "Security groups of the etcd in which Patroni keeps who leads. Its members are reached at port 2379."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = var.application == "patroni" || length(var.store_security_groups) == 0
+    error_message = "Only Patroni stands on another cluster."
+  }
+}
+
 variable "slot_count" {
   description = "How many members the cluster has; they are spread over the zones in turn."
   type        = number
@@ -52,13 +89,13 @@ variable "slot_count" {
 }
 
 variable "slot_prefix" {
-  description = "What slots, and so members, are called before their number: consul-1, consul-2 and so on."
+  description = "What slots, and so members, are called before their number: consul-1, consul-2 and so on. Left out, it is the kind of application."
   type        = string
-  default     = "consul"
+  default     = null
 }
 
 variable "datacenter" {
-  description = "The Consul datacenter."
+  description = "The datacenter of Consul; nothing to other kinds."
   type        = string
   default     = "dc1"
 }
@@ -92,7 +129,7 @@ variable "nat_gateway" {
 }
 
 variable "client_security_groups" {
-  description = "Security groups of whatever runs a Consul agent or asks Consul for names."
+  description = "Security groups of whatever uses the cluster: runs a Consul agent or asks Consul for names, keeps its data in etcd, asks PostgreSQL."
   type        = set(string)
   default     = []
 }

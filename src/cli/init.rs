@@ -14,6 +14,7 @@ use super::validate::can_spare_one;
 use super::{Exit, Failure, Output, file, image};
 
 mod draft;
+mod kind;
 
 mod compose;
 mod objection;
@@ -38,6 +39,9 @@ Examples:
   hermitcrab init - --name consul-dev --region us-east-1 --image ami-0aaaaaaaaaaaaaaaa \\
       --slot consul-a=us-east-1a:subnet-0aaaaaaaaaaaaaaaa
       Give every field by a flag, and write to stdout
+  hermitcrab init - --kind etcd --name etcd-dev --region us-east-1 --image ami-0aaaaaaaaaaaaaaaa \\
+      --application-version 3.5.16 --slot etcd-a=us-east-1a:subnet-0aaaaaaaaaaaaaaaa:10.0.1.10
+      The same for etcd, whose members need fixed addresses
 
 Where a field is missing that a file must have, the command asks on a terminal, and elsewhere names what is missing. An
 existing file is never changed.
@@ -61,6 +65,9 @@ pub struct Args {
     from_terraform: Option<PathBuf>,
     #[command(flatten)]
     image: image::Args,
+    /// The kind of application: consul, etcd, patroni, or command for any other [default: consul]
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
     /// The cluster's name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -88,9 +95,24 @@ pub struct Args {
     /// Consul's datacenter [default: dc1]
     #[arg(long, value_name = "NAME")]
     datacenter: Option<String>,
-    /// The Consul version in the image
-    #[arg(long, value_name = "VERSION")]
-    consul_version: Option<String>,
+    /// The application's version in the image; for etcd and for PostgreSQL it must be known
+    #[arg(long, value_name = "VERSION", alias = "consul-version")]
+    application_version: Option<String>,
+    /// The cluster's name in Patroni's own configuration
+    #[arg(long, value_name = "NAME")]
+    scope: Option<String>,
+    /// The program of the kind `command`, by its path from the file that is written
+    #[arg(long, value_name = "PATH")]
+    program: Option<String>,
+    /// The members of the kind `command` that must be healthy: quorum, one or all-but-one
+    #[arg(long, value_name = "WORD")]
+    needed: Option<String>,
+    /// The leader's place in the order of replacements, for the kind `command`: last, first, or none where no member leads
+    #[arg(long, value_name = "WORD")]
+    leader: Option<String>,
+    /// The addresses at which members of the kind `command` may come back: fixed or any
+    #[arg(long, value_name = "WORD")]
+    addresses: Option<String>,
     /// An Auto Scaling group to adopt
     #[arg(long, value_name = "NAME")]
     auto_scaling_group: Option<String>,
@@ -200,7 +222,11 @@ fn write(draft: &Draft, path: &Path, out: &mut Output) -> Result<Exit, Failure> 
         )?;
     }
     if !can_spare_one(spec) {
-        writeln!(out.notes, " note: so few slots are created and healed, and never upgraded; declare three for that")?;
+        let enough = if compose::least_with_a_spare(draft) == 2 { "two" } else { "three" };
+        writeln!(
+            out.notes,
+            " note: so few slots are created and healed, and never upgraded; declare {enough} for that"
+        )?;
     }
     Ok(Exit::Done)
 }

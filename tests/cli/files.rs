@@ -196,7 +196,7 @@ fn terraform_and_packer_make_a_file_that_rolls_in_the_simulated_world() {
     let place = Workplace::new();
     let file = "desired-state/live/consul.yaml";
     place.check(
-        &format!("init {file} --from-terraform outputs.json --manifest packer-manifest.json --build consul --consul-version 1.20.2"),
+        &format!("init {file} --from-terraform outputs.json --manifest packer-manifest.json --build consul --application-version 1.20.2"),
         expect![[r#"
             wrote desired-state/live/consul.yaml: cluster consul-live, 3 slots
             !  next: hermitcrab simulate desired-state/live/consul.yaml --image ami-0cccccccccccccccc
@@ -253,6 +253,31 @@ fn flags_make_a_file_too_and_it_goes_to_stdout_if_asked() {
     );
 }
 
+/// What each kind's file looks like beyond Consul's, and that it rolls as it was written.
+#[test]
+fn a_file_is_made_for_every_kind() {
+    let place = Workplace::new();
+    for (kind, flags, addresses) in [
+        ("etcd", "--application-version 3.5.16", true),
+        ("patroni", "--scope main --application-version 15.18", false),
+        ("command", "--program adapters/rabbitmq --needed quorum --leader none --addresses fixed", true),
+    ] {
+        let slot = |number: usize, letter: char| {
+            let address = if addresses { format!(":10.0.{number}.10") } else { String::new() };
+            format!("--slot {kind}-{letter}=us-east-1{letter}:subnet-0{letter}{letter}{letter}{address}")
+        };
+        let slots = [slot(1, 'a'), slot(2, 'b'), slot(3, 'c')].join(" ");
+        let file = format!("{kind}.yaml");
+        let told = place.told(&format!(
+            "init {file} --kind {kind} --name {kind}-new --region us-east-1 --image {OLD} {flags} {slots}"
+        ));
+        assert!(told.contains(&format!("wrote {file}: cluster {kind}-new, 3 slots\n")), "{told}");
+        expect_file![format!("init-{kind}.yaml")].assert_eq(&place.read(&file));
+        let rolled = place.told(&format!("simulate {file} --image {NEW}"));
+        assert!(rolled.ends_with("exit 0\n") && rolled.contains("settled after"), "{rolled}");
+    }
+}
+
 #[test]
 fn flags_win_over_terraform() {
     let place = Workplace::new();
@@ -282,6 +307,10 @@ fn all_that_is_missing_or_wrong_is_said_at_once_and_by_whom() {
         "init new.yaml --from-terraform value.json",
         "init new.yaml --from-terraform nowhere.json",
         "init new.txt",
+        "init new.yaml --kind redis",
+        "init new.yaml --kind etcd --name a --region us-east-1 --slot a=us-east-1a:subnet-0a --datacenter dc1",
+        "init new.yaml --kind patroni --from-terraform outputs.json",
+        "init new.yaml --kind command --needed most",
     ]
     .map(|arguments| format!("> {arguments}\n{}\n", place.told(arguments)))
     .concat();
@@ -330,6 +359,8 @@ fn on_a_terminal_it_asks() {
     init.current_dir(place.0.path()).env("TERM", "xterm");
     let mut terminal = spawn_command(init, Some(20_000)).unwrap();
     for (question, answer) in [
+        ("Which application", "redis"),
+        ("is no kind of application", ""),
         ("name of the cluster?", "Consul"),
         ("is no cluster name", "consul-asked"),
         ("AWS region", "us-east-1"),
@@ -361,7 +392,7 @@ fn on_a_terminal_it_asks() {
 fn on_a_terminal_it_does_not_ask_for_what_flags_have_said() {
     let place = Workplace::new();
     let flags = format!(
-        "init new.yaml --name consul-new --account 123456789012 --image {OLD} --datacenter dc2 --consul-version 1.20.1 \
+        "init new.yaml --kind consul --name consul-new --account 123456789012 --image {OLD} --datacenter dc2 --application-version 1.20.1 \
          --instance-type r7i.large --instance-profile consul --volume-size 1TiB --security-group sg-0aa \
          --slot one=eu-west-1a:subnet-0aaa"
     );
@@ -379,7 +410,7 @@ fn on_a_terminal_it_does_not_ask_for_what_flags_have_said() {
 fn on_a_terminal_it_asks_nothing_where_no_field_is_missing() {
     let place = Workplace::new();
     let flags = format!(
-        "init desired-state/new.yaml --name consul-new --region eu-west-1 --image {OLD} --consul-version 1.20.1 \
+        "init desired-state/new.yaml --name consul-new --region eu-west-1 --image {OLD} --application-version 1.20.1 \
          --slot one=eu-west-1a:subnet-0aaa"
     );
     let mut init = command(&flags.split_whitespace().collect::<Vec<_>>());

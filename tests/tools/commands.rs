@@ -40,12 +40,12 @@ pub fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
     add(
         0,
         "init - --name n --region us-east-1 --image NEW --instance-profile p --security-group sg-0c0ffee0c0ffee000 \
-            --slot a=us-east-1a:subnet-0aaaaaaaaaaaaaaaa --consul-version 1.20.1",
+            --slot a=us-east-1a:subnet-0aaaaaaaaaaaaaaaa --application-version 1.20.1",
     );
     add(
         1,
         "init FILE --name n --region us-east-1 --image NEW --instance-profile p --security-group sg-0c0ffee0c0ffee000 \
-            --slot a=us-east-1a:subnet-0aaaaaaaaaaaaaaaa --consul-version 1.20.1",
+            --slot a=us-east-1a:subnet-0aaaaaaaaaaaaaaaa --application-version 1.20.1",
     );
     for format in ["text", "json"] {
         add(0, &format!("promote FILE --image NEW --dry-run -o {format}"));

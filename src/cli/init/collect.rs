@@ -1,6 +1,7 @@
 //! The fields of a new cluster that are given by flags, by outputs of Terraform and by Packer's manifest.
 
-use super::draft::{Draft, Field, Given, REQUIRED};
+use super::draft::{Draft, Field, Given, Need, SLOTS, asked};
+use super::kind::Kind;
 use super::objection::take;
 use super::{Args, terraform};
 use crate::cli::{Exit, Failure, file};
@@ -31,6 +32,14 @@ pub fn collect(args: &Args) -> Result<Collected, Failure> {
     given.extend(flags);
     given.sort_by_key(|(_, given)| given.field());
     for (name, given) in given {
+        let kind = Kind::of(&collected.draft);
+        if !is_of(kind, given.field()) {
+            if !name.starts_with("output") {
+                let kind = Kind::WORDS[kind as usize];
+                collected.refused.push(format!("{name}: it has no effect, because `{kind}` has no such field"));
+            }
+            continue;
+        }
         match take(&mut collected.draft, given) {
             Ok(()) => {}
             Err(refusal) if name.starts_with("output") => collected.refuse_output(format!("{name}: {refusal}")),
@@ -76,6 +85,7 @@ fn outputs(args: &Args) -> Result<Vec<terraform::Read>, Failure> {
 /// Collects the fields that flags give, without the image.
 fn flags(args: &Args) -> Vec<(String, Given)> {
     let texts = [
+        ("--kind", Field::Kind, &args.kind),
         ("--name", Field::Name, &args.name),
         ("--region", Field::Region, &args.region),
         ("--account", Field::Account, &args.account),
@@ -83,7 +93,12 @@ fn flags(args: &Args) -> Vec<(String, Given)> {
         ("--instance-profile", Field::InstanceProfile, &args.instance_profile),
         ("--volume-size", Field::VolumeSize, &args.volume_size),
         ("--datacenter", Field::Datacenter, &args.datacenter),
-        ("--consul-version", Field::Version, &args.consul_version),
+        ("--application-version", Field::Version, &args.application_version),
+        ("--scope", Field::Scope, &args.scope),
+        ("--program", Field::Program, &args.program),
+        ("--needed", Field::Needed, &args.needed),
+        ("--leader", Field::Leader, &args.leader),
+        ("--addresses", Field::Addresses, &args.addresses),
         ("--auto-scaling-group", Field::AutoScalingGroup, &args.auto_scaling_group),
     ];
     let mut flags: Vec<_> = texts
@@ -99,14 +114,25 @@ fn flags(args: &Args) -> Vec<(String, Given)> {
     flags
 }
 
+/// Says whether a cluster of a kind has the field.
+fn is_of(kind: Kind, field: Field) -> bool {
+    const OF_ALL: [Field; 4] = [Field::SecurityGroups, Field::KmsKey, Field::AutoScalingGroup, Field::Slots];
+    OF_ALL.contains(&field) || asked(kind).any(|asked| asked.field == field)
+}
+
 /// Lists the fields that have no default and were not given. A field that was refused is not listed again.
 pub fn missing(draft: &Draft, args: &Args) -> Vec<String> {
+    let is_given = |field: Field| flags(args).iter().any(|(_, given)| given.field() == field);
     let said = |field: Field| match field {
         Field::Image => args.image.image.is_some() || args.image.manifest.is_some(),
         Field::Region if args.image.manifest.is_some() => true,
         // A missing output was refused already.
-        _ => args.from_terraform.is_some() || flags(args).iter().any(|(_, given)| given.field() == field),
+        field if terraform::gives(field) => args.from_terraform.is_some() || is_given(field),
+        field => is_given(field),
     };
-    let lacks = REQUIRED.iter().filter(|(field, ..)| !draft.has(*field) && !said(*field));
+    let required = asked(Kind::of(draft)).filter(|asked| asked.need == Need::Required);
+    let required = required.map(|asked| (asked.field, asked.flag, asked.what));
+    let lacks = required.chain([(Field::Slots, SLOTS.0, SLOTS.1)]);
+    let lacks = lacks.filter(|(field, ..)| !draft.has(*field) && !said(*field));
     lacks.map(|(_, flag, what)| format!("missing {flag}: {what}")).collect()
 }

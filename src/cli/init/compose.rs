@@ -2,9 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::spec::quorum;
-
 use super::draft::{Draft, Field, Slot};
+use super::kind::{Kind, needed};
 
 /// Writes the file that a whole draft declares. `path` is the place of the file.
 pub fn compose(draft: &Draft, path: &Path) -> String {
@@ -26,7 +25,7 @@ fn header(draft: &Draft, path: &Path) -> String {
         "\
 # yaml-language-server: $schema={schema}
 #
-# {servers}
+# {members}
 # `hermitcrab schema` has every field.
 apiVersion: hermitcrab/v1
 kind: Cluster
@@ -35,23 +34,29 @@ metadata:
   name: {name}
 ",
         schema = schema_for(path),
-        servers = servers(draft.slots.len()),
+        members = members(draft),
         name = text(draft, Field::Name),
     )
 }
 
-/// Sums up how many servers there are, and how many of them may fail.
-fn servers(count: usize) -> String {
-    let servers = if count == 1 { "server" } else { "servers" };
-    match count - quorum(count).min(count) {
+/// Sums up how many members there are, and how many of them may fail.
+fn members(draft: &Draft) -> String {
+    let (count, needed) = (draft.slots.len(), needed(draft));
+    let (one, several) = Kind::of(draft).members();
+    let members = if count == 1 { one } else { several };
+    match count.saturating_sub(needed(count)) {
         0 => format!(
-            "{count} Consul {servers}, for a try: replacing any of them would break the quorum, so upgrades are blocked. \
-             Three servers can be upgraded."
+            "{count} {members}, for a try: none may fail, so none may be replaced, and upgrades are blocked. {} can be upgraded.",
+            if least_with_a_spare(draft) == 2 { "Two" } else { "Three" }
         ),
-        may_fail => {
-            format!("{count} Consul {servers}, of which {may_fail} may fail. To upgrade, commit another image.")
-        }
+        may_fail => format!("{count} {members}, of which {may_fail} may fail. To upgrade, commit another image."),
     }
+}
+
+/// Counts the members that it takes for one to be spared.
+pub fn least_with_a_spare(draft: &Draft) -> usize {
+    let needed = needed(draft);
+    (1..).find(|count| *count > needed(*count)).unwrap_or(3)
 }
 
 fn place(draft: &Draft) -> String {
@@ -75,15 +80,18 @@ spec:
 }
 
 fn application(draft: &Draft) -> String {
-    let version = optional(
-        draft,
-        Field::Version,
-        "      # A member on the image must report this version before the next slot is touched. Change both together.\n      \
-         version: ",
-    );
+    let fields = match Kind::of(draft) {
+        Kind::Consul => consul(draft),
+        Kind::Etcd => etcd(draft),
+        Kind::Patroni => patroni(draft),
+        Kind::Command => command(draft),
+    };
+    format!("\n  application:\n{fields}")
+}
+
+fn consul(draft: &Draft) -> String {
     format!(
-        "
-  application:
+        "    \
     # For servers that speak TLS or want a token there are `scheme`, `caFile` and `tokenFile`.
     consul:
       datacenter: {datacenter}
@@ -91,7 +99,62 @@ fn application(draft: &Draft) -> String {
       manageAutopilot: true
 ",
         datacenter = text(draft, Field::Datacenter),
+        version = version(draft, "A member on the image", ""),
     )
+}
+
+fn etcd(draft: &Draft) -> String {
+    format!(
+        "    \
+    # For members that speak TLS or want a login there are `scheme`, `caFile`, `clientCertFile`, `username` and their like.
+    etcd:
+{}",
+        version(draft, "A member on the image", ", from one minor version to the next one")
+    )
+}
+
+fn patroni(draft: &Draft) -> String {
+    format!(
+        "    \
+    # For members that speak TLS or want a login there are `scheme`, `caFile`, `username` and their like.
+    patroni:
+      # As Patroni's own configuration has it.
+      scope: {}
+{}",
+        text(draft, Field::Scope),
+        version(draft, "PostgreSQL on the image", ", within one major version")
+    )
+}
+
+fn command(draft: &Draft) -> String {
+    format!(
+        "    \
+    # Where the controller runs, `--adapters` names the folder of this program. `hermitcrab adapter check` tries it out.
+    command:
+      # Relative to this file. Arguments go into `args`, and paths of secrets into `files`.
+      program: {}
+      # The program says the same when it is asked to describe itself.
+      rules:
+        needed: {}
+        leader: {}
+        addresses: {}
+        # How far behind a member may be and still count as caught up: so many `entries` or `bytes`, or for such an `age`.
+        lagLimit: {{ entries: 0 }}
+{}",
+        text(draft, Field::Program),
+        text(draft, Field::Needed),
+        text(draft, Field::Leader),
+        text(draft, Field::Addresses),
+        version(draft, "A member on the image", "")
+    )
+}
+
+/// Writes the version, if there is one. `together` says how it may change.
+fn version(draft: &Draft, what: &str, together: &str) -> String {
+    let line = format!(
+        "      # {what} must report this version before the next slot is touched. Change both together{together}.\n      version: "
+    );
+    optional(draft, Field::Version, &line)
 }
 
 fn instance(draft: &Draft) -> String {
@@ -107,16 +170,35 @@ fn instance(draft: &Draft) -> String {
   # A difference in any of these fields but tags replaces the instances, one at a time.
   instance:
     type: {instance_type}
-{profile}{groups}    tags:
-      # Images may read these tags: how many servers meet before one may lead, and the name of their datacenter.
-      consul-servers: \"{count}\"
-      consul-datacenter: {datacenter}
-",
+{profile}{groups}{tags}",
         instance_type = text(draft, Field::InstanceType),
         profile = optional(draft, Field::InstanceProfile, "    iamInstanceProfile: "),
-        count = draft.slots.len(),
-        datacenter = text(draft, Field::Datacenter),
+        tags = tags(draft),
     )
+}
+
+/// Writes the instance tags that the images of a kind read when a cluster begins.
+fn tags(draft: &Draft) -> String {
+    match Kind::of(draft) {
+        Kind::Consul => format!(
+            "    tags:
+      # Images may read these tags: how many servers meet before one may lead, and the name of their datacenter.
+      consul-servers: \"{}\"
+      consul-datacenter: {}
+",
+            draft.slots.len(),
+            text(draft, Field::Datacenter)
+        ),
+        Kind::Etcd => {
+            let member = |slot: &Slot| Some(format!("{}={}", slot.name, slot.address.as_ref()?));
+            let members: Vec<_> = draft.slots.iter().filter_map(member).collect();
+            format!(
+                "    tags:\n      # Images may read this tag: the members with whom a cluster begins.\n      etcd-members: {}\n",
+                quoted(&members.join(" "))
+            )
+        }
+        Kind::Patroni | Kind::Command => String::new(),
+    }
 }
 
 fn capacity(draft: &Draft) -> String {
@@ -154,9 +236,10 @@ fn slots(draft: &Draft) -> String {
     };
     format!(
         "
-  # A slot's name is its member's node name. Zones never change, because a volume cannot leave its zone.
+  # A slot's name is {name}. Zones never change, because a volume cannot leave its zone.
 {addresses}  slots:
 {slots}",
+        name = Kind::of(draft).slot_name(),
         slots = draft.slots.iter().map(slot).collect::<String>()
     )
 }

@@ -2,14 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use super::kind::Kind;
+
 /// A field of the new cluster, in the order in which fields are checked: a field that others are compared with comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Field {
+    Kind,
     Name,
     Region,
     Account,
     Image,
     Datacenter,
+    Scope,
+    Program,
+    Needed,
+    Leader,
+    Addresses,
     Version,
     InstanceType,
     InstanceProfile,
@@ -48,17 +56,109 @@ pub struct Draft {
     pub slots: Vec<Slot>,
 }
 
-/// The fields without a default, each with the flag that gives it and a description.
-pub const REQUIRED: [(Field, &str, &str); 4] = [
-    (Field::Name, "--name NAME", "the name of the cluster, e.g. consul-prod"),
-    (Field::Region, "--region REGION", "the AWS region, e.g. us-east-1"),
-    (Field::Image, "--image AMI or --manifest JSON", "the first image of the instances"),
-    (Field::Slots, "--slot NAME=ZONE:SUBNET[:ADDRESS], once a slot", "the slots of the cluster; three is a good start"),
+/// A field with one text for a value, and how a person is asked for it.
+#[derive(Debug)]
+pub struct Asked {
+    pub field: Field,
+    /// The flag that gives it, with its value.
+    pub flag: &'static str,
+    /// A description of the right value.
+    pub what: &'static str,
+    pub question: &'static str,
+    pub need: Need,
+    /// A valid value, for checks of the other fields while this one is not known.
+    pub example: &'static str,
+}
+
+/// The need for a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Required,
+    /// The value where nobody gives one.
+    Default(&'static str),
+    Optional,
+}
+
+/// The fields of every kind that are asked for before the kind's own.
+pub const FIRST: [Asked; 5] = [
+    Asked {
+        field: Field::Kind,
+        flag: "--kind KIND",
+        what: "the kind of application: consul, etcd, patroni or command",
+        question: "Which application does it run? (consul, etcd, patroni, or command for any other)",
+        need: Need::Default("consul"),
+        example: "consul",
+    },
+    Asked {
+        field: Field::Name,
+        flag: "--name NAME",
+        what: "the name of the cluster, e.g. consul-prod",
+        question: "What is the name of the cluster?",
+        need: Need::Required,
+        example: "example",
+    },
+    Asked {
+        field: Field::Region,
+        flag: "--region REGION",
+        what: "the AWS region, e.g. us-east-1",
+        question: "In which AWS region is it?",
+        need: Need::Required,
+        example: "us-east-1",
+    },
+    Asked {
+        field: Field::Account,
+        flag: "--account ID",
+        what: "the AWS account",
+        question: "In which AWS account? (twelve digits; a guard, optional)",
+        need: Need::Optional,
+        example: "123456789012",
+    },
+    Asked {
+        field: Field::Image,
+        flag: "--image AMI or --manifest JSON",
+        what: "the first image of the instances",
+        question: "Which image do its instances run first? (ami-…)",
+        need: Need::Required,
+        example: "ami-00000000000000000",
+    },
 ];
 
-/// The values of fields that nobody gives.
-pub const DEFAULTS: [(Field, &str); 3] =
-    [(Field::Datacenter, "dc1"), (Field::InstanceType, "m7i.large"), (Field::VolumeSize, "20GiB")];
+/// The fields of every kind that are asked for after the kind's own.
+pub const LAST: [Asked; 3] = [
+    Asked {
+        field: Field::InstanceType,
+        flag: "--instance-type TYPE",
+        what: "the instance type",
+        question: "Which instance type?",
+        need: Need::Default("m7i.large"),
+        example: "m7i.large",
+    },
+    Asked {
+        field: Field::InstanceProfile,
+        flag: "--instance-profile NAME",
+        what: "the members' instance profile",
+        question: "Which instance profile? (its name; optional)",
+        need: Need::Optional,
+        example: "example",
+    },
+    Asked {
+        field: Field::VolumeSize,
+        flag: "--volume-size SIZE",
+        what: "the size of each member's data volume",
+        question: "How large is each member's data volume?",
+        need: Need::Default("20GiB"),
+        example: "20GiB",
+    },
+];
+
+/// The flag for slots, and a description of them.
+pub const SLOTS: (&str, &str) =
+    ("--slot NAME=ZONE:SUBNET[:ADDRESS], once a slot", "the slots of the cluster; three is a good start");
+
+/// Lists every field with one text for a value that a cluster of a kind has, in the order of the questions.
+pub fn asked(kind: Kind) -> impl Iterator<Item = &'static Asked> {
+    FIRST.iter().chain(kind.fields()).chain(&LAST)
+}
 
 impl Given {
     /// Returns the field that the value is for.
@@ -99,8 +199,10 @@ impl Draft {
 
     /// Fills in every default.
     pub fn with_defaults(mut self) -> Self {
-        for (field, text) in DEFAULTS {
-            self.texts.entry(field).or_insert_with(|| text.to_owned());
+        for asked in asked(Kind::of(&self)) {
+            if let Need::Default(text) = asked.need {
+                self.texts.entry(asked.field).or_insert_with(|| text.to_owned());
+            }
         }
         self
     }

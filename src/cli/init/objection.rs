@@ -5,10 +5,16 @@ use std::path::Path;
 use crate::spec::load::{Severity, check};
 
 use super::compose::compose;
-use super::draft::{Draft, Field, Given, Slot};
+use super::draft::{Draft, Field, Given, Need, Slot, asked};
+use super::kind::{Kind, needs_addresses};
 
 /// Adds a field to the draft. Leaves the draft as it is if `validate` would refuse the field, and returns the refusal.
 pub fn take(draft: &mut Draft, given: Given) -> Result<(), String> {
+    if let Given::Text(Field::Kind, word) = &given
+        && Kind::named(word).is_none()
+    {
+        return Err(format!("`{word}` is no kind of application; write one of {}", Kind::WORDS.join(", ")));
+    }
     let next = draft.with(given);
     match refusal(&next) {
         Some(refusal) => Err(refusal),
@@ -35,15 +41,15 @@ fn exemplified(draft: &Draft) -> Draft {
     let region = draft.slots.first().map(|slot| slot.zone.trim_end_matches(|c: char| c.is_ascii_lowercase()));
     let region = region.filter(|region| !region.is_empty()).unwrap_or("us-east-1").to_owned();
     let region = whole.texts.entry(Field::Region).or_insert(region).clone();
-    for (field, text) in [(Field::Name, "example"), (Field::Image, "ami-00000000000000000")] {
-        whole.texts.entry(field).or_insert_with(|| text.to_owned());
+    for asked in asked(Kind::of(draft)).filter(|asked| asked.need == Need::Required) {
+        whole.texts.entry(asked.field).or_insert_with(|| asked.example.to_owned());
     }
     if whole.slots.is_empty() {
         whole.slots.push(Slot {
             name: "example".into(),
             zone: format!("{region}a"),
             subnet: "subnet-0".into(),
-            address: None,
+            address: needs_addresses(draft).then(|| "10.0.0.10".into()),
             cidr: None,
         });
     }

@@ -1,6 +1,7 @@
 //! The questions to a person, in their order; a terminal or a test puts them.
 
-use super::draft::{DEFAULTS, Draft, Field, Given, Slot};
+use super::draft::{Asked, Draft, FIRST, Field, Given, Need, Slot, asked};
+use super::kind::{Kind, needs_addresses};
 use super::objection::take;
 use crate::cli::Failure;
 
@@ -22,26 +23,14 @@ pub trait Ask {
     fn ask(&mut self, question: &Question, check: Check<'_>) -> Result<String, Failure>;
 }
 
-/// The questions with one line for an answer, and whether the answer may be left out.
-const TEXTS: [(Field, &str, bool); 9] = [
-    (Field::Name, "What is the name of the cluster?", false),
-    (Field::Region, "In which AWS region is it?", false),
-    (Field::Account, "In which AWS account? (twelve digits; a guard, optional)", true),
-    (Field::Image, "Which image do its instances run first? (ami-…)", false),
-    (Field::Datacenter, "What is the name of Consul's datacenter?", false),
-    (Field::Version, "Which Consul version is in the image? (e.g. 1.20.1; optional)", true),
-    (Field::InstanceType, "Which instance type?", false),
-    (Field::InstanceProfile, "Which instance profile? (its name; optional)", true),
-    (Field::VolumeSize, "How large is each member's data volume?", false),
-];
-
-/// Asks for every field that the draft lacks.
+/// Asks for every field that the draft lacks. The kind comes first, because it says which fields there are.
 pub fn ask(draft: &mut Draft, asker: &mut dyn Ask) -> Result<(), Failure> {
-    for (field, text, optional) in TEXTS {
-        if !draft.has(field) {
-            let question = Question { text: text.to_owned(), default: default(field, optional) };
-            let given = |answer: &str| Given::Text(field, answer.to_owned());
-            one(draft, asker, &question, optional, given)?;
+    if !draft.has(Field::Kind) {
+        text(draft, asker, &FIRST[0])?;
+    }
+    for asked in asked(Kind::of(draft)) {
+        if !draft.has(asked.field) {
+            text(draft, asker, asked)?;
         }
     }
     if !draft.has(Field::SecurityGroups) {
@@ -51,9 +40,15 @@ pub fn ask(draft: &mut Draft, asker: &mut dyn Ask) -> Result<(), Failure> {
     if !draft.has(Field::Slots) { slots(draft, asker) } else { Ok(()) }
 }
 
-fn default(field: Field, optional: bool) -> Option<String> {
-    let known = DEFAULTS.iter().find(|(other, _)| *other == field).map(|(_, text)| (*text).to_owned());
-    known.or_else(|| optional.then(String::new))
+/// Asks for one field with one text for a value.
+fn text(draft: &mut Draft, asker: &mut dyn Ask, asked: &Asked) -> Result<(), Failure> {
+    let default = match asked.need {
+        Need::Required => None,
+        Need::Default(text) => Some(text.to_owned()),
+        Need::Optional => Some(String::new()),
+    };
+    let question = Question { text: asked.question.to_owned(), default };
+    one(draft, asker, &question, asked.need == Need::Optional, |answer| Given::Text(asked.field, answer.to_owned()))
 }
 
 /// Puts one question, and adds its answer to the draft.
@@ -87,14 +82,15 @@ fn slots(draft: &mut Draft, asker: &mut dyn Ask) -> Result<(), Failure> {
     (0..count).try_for_each(|at| slot(draft, asker, at, count))
 }
 
-/// Asks for one slot: its name, zone and subnet.
+/// Asks for one slot: its name, zone and subnet, and its address where members need one.
 fn slot(draft: &mut Draft, asker: &mut dyn Ask, at: usize, count: usize) -> Result<(), Failure> {
     let (letter, zone) = (char::from(b'a' + at as u8), char::from(b'a' + (at % 3) as u8));
+    let has_address = needs_addresses(draft);
     let mut slot = Slot {
         name: format!("{}-{letter}", draft.text(Field::Name).unwrap_or_default()),
         zone: format!("{}{zone}", draft.text(Field::Region).unwrap_or_default()),
         subnet: format!("subnet-example-{letter}"),
-        address: None,
+        address: has_address.then(|| format!("10.0.{}.10", at + 1)),
         cidr: None,
     };
     let mut part = |text: &str, default: bool, part: fn(&mut Slot) -> &mut String| {
@@ -112,6 +108,10 @@ fn slot(draft: &mut Draft, asker: &mut dyn Ask, at: usize, count: usize) -> Resu
     part("its name, which is its member's node name", true, |slot| &mut slot.name)?;
     part("its availability zone", true, |slot| &mut slot.zone)?;
     part("its subnet, in that zone (subnet-…)", false, |slot| &mut slot.subnet)?;
+    if has_address {
+        let text = "its address, in that subnet, which moves with the volumes (e.g. 10.0.1.10)";
+        part(text, false, |slot| slot.address.get_or_insert_default())?;
+    }
     let slots = draft.slots.iter().cloned().chain([slot]).collect();
     take(draft, Given::Slots(slots)).map_err(Failure::new)
 }
@@ -155,6 +155,8 @@ mod tests {
         let mut draft = Draft::default();
         let answers = [
             &[
+                "redis",
+                "",
                 "Consul!",
                 "consul",
                 "us-east-1",
@@ -177,6 +179,7 @@ mod tests {
         assert_eq!(
             refused,
             [
+                "`redis` is no kind of application",
                 "`Consul!` is no cluster name",
                 "`12` is no account id",
                 "`latest` is no image id",
@@ -206,6 +209,7 @@ mod tests {
     #[test]
     fn what_is_known_is_not_asked() {
         let mut draft = Draft::default();
+        take(&mut draft, Given::Text(Field::Kind, "consul".into())).unwrap();
         take(&mut draft, Given::Text(Field::Name, "consul".into())).unwrap();
         take(&mut draft, Given::Text(Field::Region, "us-east-1".into())).unwrap();
         take(&mut draft, Given::SecurityGroups(vec!["sg-0aa".into()])).unwrap();
@@ -214,5 +218,24 @@ mod tests {
         take(&mut draft, Given::Slots(vec![slot])).unwrap();
         let scripted = asked(&mut draft, &["", "ami-0aaaaaaaaaaaaaaaa", "", "", "", "", ""]);
         assert_eq!(scripted.asked.len(), 7, "{:?}", scripted.asked);
+    }
+
+    /// Each kind has questions of its own, and members that need addresses are asked for theirs.
+    #[test]
+    fn a_kind_asks_for_what_it_has() {
+        let place = ["one", "us-east-1", "", "ami-0aaaaaaaaaaaaaaaa"];
+        let (slot, rest) = (["1", "", "", "subnet-0a"], ["", "", "", ""]);
+        for (kind, own, address) in [
+            ("etcd", &["3.5", "3.5.16"][..], &["10.0.1", "10.0.1.10"][..]),
+            ("patroni", &["main", "15", "15.18"], &[]),
+            ("command", &["adapters/x", "most", "one", "last", "fixed", ""], &["10.0.1.10"]),
+            ("command", &["adapters/x", "one", "none", "any", "1.2.3"], &[]),
+        ] {
+            let answers = [&[kind][..], &place, own, &rest, &slot, address].concat();
+            let mut draft = Draft::default();
+            asked(&mut draft, &answers);
+            assert_eq!(draft.slots[0].address.is_some(), !address.is_empty(), "{kind}");
+            assert!(!draft.has(Field::Datacenter), "{kind}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::input::text::without_mark;
 
 use super::draft::{Field, Given, Slot};
+use super::kind::Kind;
 
 /// An output that Terraform should have.
 struct Expected {
@@ -18,13 +19,21 @@ struct Expected {
     read: fn(&Value) -> Option<Given>,
     /// Whether the output may be null, and so left out by Terraform.
     optional: bool,
+    /// The kind of application whose ground alone has the output, if it is not every kind's.
+    only: Option<Kind>,
 }
 
-const EXPECTED: [Expected; 9] = [
+const EXPECTED: [Expected; 10] = [
+    optional("application", Field::Kind, "the kind of application, as text", |value| text(Field::Kind, value)),
     required("cluster", Field::Name, "the cluster's name, as text", |value| text(Field::Name, value)),
     required("region", Field::Region, "the AWS region, as text", |value| text(Field::Region, value)),
     required("account", Field::Account, "the account's twelve digits, as text", |value| text(Field::Account, value)),
-    required("datacenter", Field::Datacenter, "Consul's datacenter, as text", |value| text(Field::Datacenter, value)),
+    Expected {
+        only: Some(Kind::Consul),
+        ..required("datacenter", Field::Datacenter, "Consul's datacenter, as text", |value| {
+            text(Field::Datacenter, value)
+        })
+    },
     required("member_instance_profile", Field::InstanceProfile, "the name of the members' instance profile", |value| {
         text(Field::InstanceProfile, value)
     }),
@@ -42,11 +51,11 @@ const EXPECTED: [Expected; 9] = [
 ];
 
 const fn required(name: &'static str, field: Field, is: &'static str, read: fn(&Value) -> Option<Given>) -> Expected {
-    Expected { name, field, is, read, optional: false }
+    Expected { name, field, is, read, optional: false, only: None }
 }
 
 const fn optional(name: &'static str, field: Field, is: &'static str, read: fn(&Value) -> Option<Given>) -> Expected {
-    Expected { name, field, is, read, optional: true }
+    Expected { name, field, is, read, optional: true, only: None }
 }
 
 /// One output as it was read.
@@ -93,6 +102,11 @@ struct Output {
     value: Value,
 }
 
+/// Says whether an output gives the field.
+pub fn gives(field: Field) -> bool {
+    EXPECTED.iter().any(|expected| expected.field == field)
+}
+
 /// Reads each of the expected outputs. Other outputs are ignored.
 pub fn read(json: &str) -> Result<Vec<Read>, TerraformError> {
     let json = without_mark(json);
@@ -100,6 +114,9 @@ pub fn read(json: &str) -> Result<Vec<Read>, TerraformError> {
     if outputs.is_empty() {
         return Err(TerraformError::NoOutputs);
     }
+    // Without a word it is Consul's ground, as it always was before there was a choice.
+    let kind =
+        outputs.get("application").and_then(|output| output.value.as_str()).map_or(Some(Kind::Consul), Kind::named);
     let read = |expected: &Expected| {
         let value = outputs.get(expected.name).map(|output| &output.value).filter(|value| !value.is_null());
         let given = match value {
@@ -109,7 +126,8 @@ pub fn read(json: &str) -> Result<Vec<Read>, TerraformError> {
         };
         Some(Read { name: expected.name, field: expected.field, is: expected.is, given })
     };
-    Ok(EXPECTED.iter().filter_map(read).collect())
+    let is_there = |expected: &&Expected| expected.only.is_none() || expected.only == kind;
+    Ok(EXPECTED.iter().filter(is_there).filter_map(read).collect())
 }
 
 /// Names the line that somebody else has written before or after the outputs, if that is what is wrong.
@@ -155,6 +173,7 @@ fn slots(value: &Value) -> Option<Given> {
 mod tests {
     use super::*;
 
+    /// The outputs of Consul's ground, with a word for what it is.
     fn outputs() -> Value {
         serde_json::from_str(include_str!("../../../tests/fixtures/terraform-outputs.json")).unwrap()
     }
