@@ -16,6 +16,7 @@ pub mod signals;
 pub mod stderr;
 pub mod steps;
 
+mod askpass;
 pub mod aws;
 pub mod cloud;
 pub mod desired;
@@ -132,7 +133,7 @@ impl From<Color> for anstream::ColorChoice {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Args),
-    Run(run::Args),
+    Run(Box<run::Args>),
     Validate(validate::Args),
     Promote(promote::Args),
     Approve(approve::Args),
@@ -162,6 +163,9 @@ enum Command {
 /// is lost.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let arguments: Vec<_> = arguments.into_iter().collect();
+    if let Some(answered) = askpass::answer(&arguments) {
+        return answered;
+    }
     let (exit, mut out) = match read(&arguments) {
         Ok((cli, given)) => {
             anstream::ColorChoice::write_global(cli.global.color.into());

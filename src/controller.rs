@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::observed::{CloudView, Followed, Instance, InstanceState, Member, Observation, Reading, Sweep};
 use crate::plan::{Goal, Plan, towards};
 use crate::ports::{Clock, Coordination, Decision, Members, Outside, PortError, Seat, chain};
+use crate::revision::Standing;
 use crate::spec::ClusterSpec;
 use crate::status::status;
 use crate::time::{Timestamp, before};
@@ -55,6 +56,8 @@ pub struct Settings {
     pub seed: u64,
     /// Says why nothing may be changed, if somebody threw the switch.
     pub kill_switch: Rc<dyn Fn() -> Option<String>>,
+    /// Tells how the source of desired state stands, where it has revisions.
+    pub source: Rc<dyn Fn() -> Option<Arc<Standing>>>,
 }
 
 /// Keeps clusters as their specs want them.
@@ -331,6 +334,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             regressions: Vec::new(),
             leaderless_since: None,
             kill_switch: (self.settings.kill_switch)(),
+            source: (self.settings.source)(),
             owner: self.settings.owner.clone(),
         };
         memory.compare(&mut seen);

@@ -4,22 +4,27 @@
 //! [`Fleet`](crate::controller::fleet::Fleet), and tells its [`Listeners`] what happens. `run --once` is the same loop, which
 //! ends when the [`Convergences`] of all clusters are final.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::{self, Either, LocalBoxFuture};
 
 use crate::controller::fleet::Fleet;
 use crate::controller::{Controller, Settings};
-use crate::event::{EventKind, Listeners};
+use crate::event::{Asked, EventKind, Listeners, is_same_news};
 use crate::ids::ClusterName;
 use crate::ports::{Clock, Outside, PortError};
+use crate::revision::Standing;
 use crate::spec::load::Loaded;
 
+mod aside;
 pub mod convergences;
 pub mod desired;
 pub mod files;
+pub mod git;
 pub mod lease;
 pub mod listeners;
 pub mod source;
@@ -82,15 +87,18 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
         held: &Rc<L::Held>,
         mut stop: Pin<&mut impl Future<Output = W>>,
     ) -> Option<Ended<W>> {
-        let settings = only_while_held(&self.settings, held);
+        let standing = Rc::new(RefCell::new(None));
+        let settings = told_of(&standing, only_while_held(&self.settings, held));
         let mut fleet = Fleet::new(Controller::new(self.outside.clone(), self.listeners.clone(), settings));
         let mut desired = Desired::default();
         self.tell(None, EventKind::Started { source: self.source.name(), observe_only: self.settings.observe_only });
-        let mut loading = Some(self.source.load());
+        self.tell_source(&standing);
+        let mut awaits_source = self.source.is_outdated();
+        let mut loading = (!awaits_source).then(|| self.source.load());
         let mut is_outdated = false;
         let mut lost = pin!(held.lost());
         let ended = loop {
-            if loading.is_none() && self.once.as_ref().is_some_and(|once| once.are_final()) {
+            if loading.is_none() && !awaits_source && self.once.as_ref().is_some_and(|once| once.are_final()) {
                 break Some(Ended::Converged);
             }
             tokio::select! {
@@ -104,10 +112,14 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
                     loading = std::mem::take(&mut is_outdated).then(|| self.source.load());
                     self.take_over(loaded, &mut desired, &mut fleet);
                 }
-                () = self.source.changed(), if self.once.is_none() => match loading {
-                    Some(_) => is_outdated = true,
-                    None => loading = Some(self.source.load()),
-                },
+                () = self.source.changed(), if awaits_source || self.once.is_none() => {
+                    awaits_source = false;
+                    self.tell_source(&standing);
+                    match loading {
+                        Some(_) => is_outdated = true,
+                        None => loading = Some(self.source.load()),
+                    }
+                }
                 cluster = fleet.run() => self.tell(Some(&cluster), EventKind::Broken),
                 () = changed(self.once.as_deref()) => {}
             }
@@ -143,6 +155,14 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
         }
     }
 
+    /// Tells how the source stands, where it has revisions.
+    fn tell_source(&self, told: &RefCell<Option<Arc<Standing>>>) {
+        let Some(standing) = self.source.standing() else { return };
+        let before = told.replace(Some(standing.clone()));
+        let is_new = before.is_none_or(|before| !is_same_standing(&before, &standing));
+        self.tell(None, EventKind::SourceAsked(Rc::new(Asked { standing, is_new })));
+    }
+
     fn tell(&self, cluster: Option<&ClusterName>, kind: EventKind) {
         self.listeners.tell(self.outside.clock().now(), cluster, kind);
     }
@@ -155,6 +175,22 @@ fn only_while_held<H: Held + 'static>(settings: &Settings, held: &Rc<H>) -> Sett
         if held.is_held() { switch() } else { Some("another controller may hold the lease".to_owned()) }
     };
     Settings { kill_switch: Rc::new(stopped), ..settings.clone() }
+}
+
+/// The settings, with every cluster told how the source stands.
+fn told_of(standing: &Rc<RefCell<Option<Arc<Standing>>>>, settings: Settings) -> Settings {
+    let standing = standing.clone();
+    Settings { source: Rc::new(move || standing.borrow().clone()), ..settings }
+}
+
+/// Says whether two standings are the same news.
+fn is_same_standing(one: &Standing, other: &Standing) -> bool {
+    let is_same_trouble = match (&one.trouble, &other.trouble) {
+        (None, None) => true,
+        (Some(one), Some(other)) => one.reason == other.reason && is_same_news(&one.message, &other.message),
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    is_same_trouble && one.revision == other.revision && one.rewritten_from == other.rewritten_from
 }
 
 /// The cluster whose last good version stays in force although this file is broken.

@@ -6,12 +6,14 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::action::Action;
 use crate::ids::ClusterName;
 use crate::observed::Observation;
 use crate::plan::Plan;
 use crate::ports::{ErrorKind, Outcome, PortError, chain};
+use crate::revision::Standing;
 use crate::spec::ClusterSpec;
 use crate::spec::load::Loaded;
 use crate::status::Status;
@@ -37,6 +39,8 @@ pub enum EventKind {
         /// Whether the daemon plans without acting.
         observe_only: bool,
     },
+    /// The source of desired state was asked for a newer revision. What is different in its files follows.
+    SourceAsked(Rc<Asked>),
     /// The files of desired state were read. What is different in them follows.
     DesiredRead(Rc<Loaded>),
     /// A file can be used again: it was corrected, emptied or deleted.
@@ -69,6 +73,14 @@ pub struct Pass {
     pub plan: Plan,
     pub status: Rc<Status>,
     /// Whether the answer differs from that of the cluster's pass before.
+    pub is_new: bool,
+}
+
+/// A look at a source of revisions.
+#[derive(Debug)]
+pub struct Asked {
+    pub standing: Arc<Standing>,
+    /// Whether it stands differently than at the look before.
     pub is_new: bool,
 }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::event::{Event, Listener};
+use crate::input::secret::Secret;
 use crate::observed::Observation;
 use crate::spec::ClusterSpec;
 use crate::status::Status;
@@ -26,6 +27,7 @@ mod words;
 pub mod openapi;
 
 mod answer;
+mod hook;
 mod limits;
 pub mod listen;
 mod metrics;
@@ -57,6 +59,16 @@ pub struct About {
     /// Whether the daemon acts only while it holds a lease.
     pub uses_lease: bool,
     pub documents: Documents,
+    /// A webhook, if it is to be listened to.
+    pub hook: Option<Hook>,
+}
+
+/// A webhook: it makes the next look at the source come soon, and changes nothing else.
+pub struct Hook {
+    /// The secret that callers prove to know.
+    pub secret: Secret,
+    /// Makes the wish for a look.
+    pub wish: Box<dyn Fn()>,
 }
 
 /// Documents that commands write too, so that an answer of the daemon and of a command have one shape.

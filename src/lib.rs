@@ -22,6 +22,8 @@
 //! |---|---|---|
 //! | [`ids`], [`time`] | names as types; instants | nothing |
 //! | [`limits`] | every waiting limit with its reason, as one value | nothing |
+//! | [`revision`] | the commit of desired state that is in force, and how its source stands | `time` |
+//! | [`program`] | one run of another program: bounded, and ended with all that it has started | `time` |
 //! | [`input`] | what others wrote: files of a limited size, text that steers nothing, secrets that are never shown | nothing; everybody may import it |
 //! | [`spec`] | desired state: as meant, as written (`raw`), read (`load`), and given another image (`splice`) | `ids`, `time` |
 //! | [`observed`] | what was seen at one moment: plain data | `ids`, `time`, `spec` |
@@ -33,7 +35,7 @@
 //! | [`event`] | what happened, as a value, and the listeners that are told | data, `plan`, `status`, `ports` |
 //! | [`history`] | events that outlast the daemon: records, their log on disk, and the rollouts read off it | data, `plan`, `status`, `ports`, `event` |
 //! | [`controller`] | the pass and its loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), one cluster brought to a goal (`converge`) | everything above |
-//! | [`daemon`] | where desired state comes from (`source`, `files`, `desired`), the lease, the loop, and who listens (`listeners`) | everything above |
+//! | [`daemon`] | where desired state comes from (`source`, `files`, `git`, `desired`), the lease, the loop, and who listens (`listeners`) | everything above |
 //! | [`cloud`] | EC2 (`aws`), and what must be allowed in an AWS account (`permissions`) | data, `ports` |
 //! | [`clock`] | the machine's clock | data, `ports` |
 //! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means; Consul's own conventions (`consul`) | `ports` |
@@ -80,7 +82,11 @@
 //! reference and nothing else, so that it has no port to act through and no cluster to stop.
 //!
 //! **Architecture invariant:** nobody can change anything through the daemon's [`face`], and no question costs a call or delays
-//! a pass: it answers GET and HEAD from what a listener was told. `tests/face/abuse.rs` tries the rest.
+//! a pass: it answers GET and HEAD from what a listener was told. `tests/face/abuse.rs` tries the rest. A webhook's call only makes
+//! the next look at the source come soon.
+//!
+//! **Architecture invariant:** whatever happens to a source in git, the revision in force stays so until a newer one is whole on the
+//! disk, and no file is read while two are exchanged: `daemon/git.rs`, and `tests/run/source.rs` with a real repository.
 //!
 //! **Architecture invariant:** whatever the simulated world does, no safety rule breaks and every run ends in a named
 //! answer: `sim/judge.rs` judges from the truth after each step, `tests/chaos.rs` and `simulate --seeds` try it.
@@ -122,6 +128,7 @@
 pub mod ids;
 pub mod input;
 pub mod make;
+pub mod revision;
 pub mod time;
 
 pub mod limits;
@@ -142,6 +149,8 @@ pub mod history;
 
 pub mod controller;
 pub mod daemon;
+
+pub mod program;
 
 pub mod application;
 pub mod clock;

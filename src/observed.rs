@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Attempt, ClusterName, InstanceId, Owner, SlotName, Token, VolumeId, VolumeName};
+use crate::revision::Standing;
 use crate::time::{Timestamp, elapsed};
 
 pub mod claim;
@@ -72,6 +73,8 @@ pub struct Observation {
     pub leaderless_since: Option<Timestamp>,
     /// The reason for which every mutation is stopped, if somebody threw the switch.
     pub kill_switch: Option<String>,
+    /// The standing of the source that the spec came from, where it has revisions.
+    pub source: Option<Arc<Standing>>,
     /// Our own value of the tag `hermitcrab:owner`.
     pub owner: Owner,
 }

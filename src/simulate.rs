@@ -114,7 +114,13 @@ pub fn copies(of: &ClusterSpec, number: usize) -> Vec<ClusterSpec> {
 
 /// The settings of a controller in a simulated world.
 pub fn settings(seed: u64) -> Settings {
-    Settings { owner: Owner::from(OWNER), observe_only: false, seed, kill_switch: Rc::new(|| None) }
+    Settings {
+        owner: Owner::from(OWNER),
+        observe_only: false,
+        seed,
+        kill_switch: Rc::new(|| None),
+        source: Rc::new(|| None),
+    }
 }
 
 /// The version that members report where the spec does not say one.

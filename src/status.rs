@@ -1,6 +1,7 @@
 //! The report of a cluster by the controller: conditions, phase, slots, progress. Pure, like the plan.
 
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,6 +12,7 @@ use crate::plan::drift::drifts;
 use crate::plan::look::SlotLook;
 use crate::plan::steps::Step;
 use crate::plan::{Hazard, Look, Plan, ahead, not_carried_out, orphans, replacement};
+use crate::revision::Standing;
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
@@ -18,7 +20,7 @@ mod attention;
 mod conditions;
 
 pub use attention::Attention;
-pub use conditions::{Condition, ConditionKind, ConditionStatus};
+pub use conditions::{Condition, ConditionKind, ConditionStatus, SOURCE_NOT_READY};
 
 use conditions::Ground;
 
@@ -55,6 +57,9 @@ pub struct Status {
     /// Edits of the file that no controller carries out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// The standing of the source that the spec came from, where it has revisions; left out of a folder of files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Arc<Standing>>,
 }
 
 /// A gate's reason not to change a slot.
@@ -229,6 +234,7 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
         refusals: refusals.iter().flat_map(|refusals| &refusals.hazards).map(Refusal::from).collect(),
         orphans: look.iter().flat_map(orphans::orphans).map(|orphan| orphan.id).collect(),
         notes,
+        source: seen.source.clone(),
     }
 }
 

@@ -78,7 +78,7 @@ fn the_service_is_started_with_options_that_exist() {
     let setting = |name: &str| settings.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).unwrap();
     let start = start
         .replace("$HERMITCRAB_OPTIONS", setting("HERMITCRAB_OPTIONS"))
-        .replace("${HERMITCRAB_DESIRED_STATE}", setting("HERMITCRAB_DESIRED_STATE"));
+        .replace("$HERMITCRAB_DESIRED_STATE", setting("HERMITCRAB_DESIRED_STATE"));
     takes(&start.split_whitespace().collect::<Vec<_>>());
 
     let suggested: Vec<_> = settings.lines().filter_map(|line| line.strip_prefix("#   --")).collect();

@@ -185,7 +185,8 @@ fn what_is_served_is_what_the_committed_interface_says() {
     daemon.until_document(CONSUL, "under way", |cluster| !cluster["summary"]["step"].is_null());
     let interface = daemon.get("/api/v1/openapi.json").json();
     expect_file!["../schema/openapi.v1.json"].assert_eq(&format!("{interface:#}\n"));
-    for (path, operation) in interface["paths"].as_object().unwrap() {
+    let questions = interface["paths"].as_object().unwrap().iter().filter(|(_, one)| one["get"].is_object());
+    for (path, operation) in questions {
         let content = operation["get"]["responses"]["200"]["content"].as_object().unwrap();
         let (kind, content) = content.iter().next().unwrap();
         if kind == "text/event-stream" {

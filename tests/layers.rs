@@ -24,37 +24,39 @@ use tables::{PLAN, SIM};
 
 /// The modules that each module of the crate may import beside itself.
 #[rustfmt::skip]
-const LAYERS: [(&str, &[&str]); 30] = [
+const LAYERS: [(&str, &[&str]); 32] = [
     // data
     ("ids",          &[]),
     ("input",        &[]),
     ("time",         &[]),
     ("limits",       &[]),
+    ("revision",     &["time"]),
     ("make",         &["ids"]),
     ("spec",         &["ids", "time", "make"]),
-    ("observed",     &["ids", "time", "make", "spec"]),
+    ("observed",     &["ids", "time", "revision", "make", "spec"]),
     ("action",       &["ids", "time", "make", "spec", "observed"]),
     // decisions
     ("plan",         &["ids", "time", "limits", "make", "spec", "observed", "action"]),
-    ("status",       &["ids", "time", "limits", "make", "spec", "observed", "action", "plan"]),
+    ("status",       &["ids", "time", "limits", "revision", "make", "spec", "observed", "action", "plan"]),
     // effects
     ("ports",        &["ids", "time", "make", "spec", "observed", "action"]),
     ("act",          &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "ports"]),
-    ("event",        &["ids", "time", "make", "spec", "observed", "action", "plan", "status", "ports"]),
-    ("history",      &["ids", "time", "make", "spec", "observed", "action", "plan", "status", "ports", "event"]),
-    ("controller",   &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "event"]),
-    ("daemon",       &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "event", "history", "controller"]),
+    ("event",        &["ids", "time", "revision", "make", "spec", "observed", "action", "plan", "status", "ports"]),
+    ("history",      &["ids", "time", "revision", "make", "spec", "observed", "action", "plan", "status", "ports", "event"]),
+    ("controller",   &["ids", "time", "limits", "revision", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "event"]),
+    ("daemon",       &["ids", "time", "limits", "revision", "program", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "event", "history", "controller"]),
     // adapters
+    ("program",      &["time"]),
     ("clock",        &["ids", "time", "make", "spec", "observed", "action", "ports"]),
     ("http",         &["ports"]),
     ("cloud",        &["ids", "time", "make", "spec", "observed", "action", "ports"]),
-    ("application",  &["ids", "time", "make", "spec", "observed", "action", "ports", "http"]),
+    ("application",  &["ids", "time", "program", "make", "spec", "observed", "action", "ports", "http"]),
     ("coordination", &["ids", "time", "make", "spec", "observed", "action", "ports", "http"]),
     ("sim",          &["ids", "time", "make", "spec", "observed", "action", "ports"]),
     ("endpoint",     &["ids", "ports", "sim"]),
     // people
     ("picture",      &["ids", "time", "history"]),
-    ("face",         &["ids", "time", "spec", "observed", "action", "plan", "status", "ports", "event", "controller"]),
+    ("face",         &["ids", "time", "revision", "spec", "observed", "action", "plan", "status", "ports", "event", "controller"]),
     ("rehearsal",    &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "ports", "event", "controller"]),
     ("simulate",     &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "event", "controller", "sim"]),
     ("cli",          ANYTHING),
@@ -69,7 +71,7 @@ const COMMON: &str = "input";
 const FLOORS: [Floors; 2] = [PLAN, SIM];
 
 /// The modules that may name each package: a module stands for its file and for everything below it. `*` ends a family.
-const PACKAGES: [(&str, &[&str]); 22] = [
+const PACKAGES: [(&str, &[&str]); 23] = [
     ("serde_saphyr", &["spec/load"]),
     ("notify", &["daemon/files/watch"]),
     ("backon", &["controller/retry"]),
@@ -88,9 +90,10 @@ const PACKAGES: [(&str, &[&str]); 22] = [
     ("quick_xml", &["sim/wire"]),
     ("form_urlencoded", &["sim/wire"]),
     ("hyper*", &["endpoint", "face"]),
+    ("hmac", &["face/hook"]),
     ("prometheus_client", &["face/metrics"]),
     ("maud", &["face/page"]),
-    ("rustix", &["input/file", "application/command/run", "coordination/local", "cli/cores", "cli/signals"]),
+    ("rustix", &["input/file", "program", "coordination/local", "cli/cores", "cli/signals"]),
     ("http_body_util", &["cloud/aws/bounded", "coordination/bucket/s3", "endpoint", "face"]),
 ];
 

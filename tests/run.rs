@@ -14,6 +14,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "run/reach.rs"]
+mod reach;
+#[path = "run/source.rs"]
+mod source;
+
 const OLD: &str = "ami-0aaaaaaaaaaaaaaaa";
 const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -22,6 +22,7 @@ use crate::action::MemberEffect;
 use crate::ids::{ClusterName, MemberId};
 use crate::observed::{Health, Membership};
 use crate::ports::{ErrorKind, Outcome, PortError, Seat, canary_key};
+use crate::program::{Ended, Trouble};
 use crate::spec::{ClusterSpec, CommandSpec};
 
 pub mod conformance;
@@ -31,7 +32,7 @@ mod run;
 pub mod wire;
 
 use program::Program;
-use run::{Ended, Run, Trouble};
+use run::Run;
 use wire::{Canaries, Cluster, Description, Members, PROTOCOL, Request, Slot, Transfer, Transferred, Wish, Written};
 
 /// The most members that an answer may list.

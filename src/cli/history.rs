@@ -119,10 +119,11 @@ fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Says below the table why a rollout failed, or does not go on.
+/// Says below the table which revision asked for a rollout, and why it failed, or does not go on.
 fn notes(rollout: &Rollout) -> String {
     let failed =
         |slot: &crate::history::rollout::SlotRollout| Some(format!("{} failed: {}", slot.slot, slot.failed.as_ref()?));
-    let told = rollout.slots.iter().filter_map(failed).chain(rollout.answer.clone());
+    let revision = rollout.revision.iter().map(|revision| format!("revision {revision}"));
+    let told = revision.chain(rollout.slots.iter().filter_map(failed)).chain(rollout.answer.clone());
     told.map(|told| format!("  {} of {}: {told}\n", rollout.cluster, clock(rollout.started))).collect()
 }

@@ -31,6 +31,7 @@ mod haste;
 mod on_aws;
 mod problems;
 mod simulated;
+mod source;
 
 #[cfg(feature = "aws")]
 use on_aws::on_aws;
@@ -38,6 +39,7 @@ use on_aws::on_aws;
 use haste::Haste;
 use problems::Problems;
 use simulated::Simulated;
+use source::Chosen;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +51,9 @@ Examples:
       The same, where members on that image never join
   hermitcrab run desired-state --listen 127.0.0.1:8642
       Show what the daemon knows at that address: a page, JSON, metrics
+  hermitcrab run --source 'git+https://git.example.com/org/state.git//prod?ref=main' --source-token-file token \
+      --state /var/lib/hermitcrab
+      Keep clusters as the newest commit of that branch says; whatever fails, the last good commit stays in force
 
 Signals:
   SIGTERM, SIGINT, SIGHUP   finish the calls in flight, and exit with 0; a second one exits at once
@@ -97,6 +102,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", env = state::VARIABLE, hide_env_values = true)]
     state: Option<PathBuf>,
     #[command(flatten)]
+    source: source::Args,
+    #[command(flatten)]
     face: face::Args,
     /// The cloud to act on
     #[arg(long, value_enum, value_name = "CLOUD", help_heading = "Cloud")]
@@ -123,13 +130,14 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.once
+        && args.source.address.is_none()
         && let Some(missing) = args.paths.iter().find(|path| !path.exists())
     {
         return Err(Failure::new(format!("{} does not exist", text::path(missing)))
             .hint("name a folder with `*.yaml` files; without --once it would be waited for"));
     }
     runtime::start()?.block_on(async {
-        let source = source(args);
+        let source = choose(args).await?;
         if args.is_simulated() {
             let backend = simulated::backend(args, source).await?;
             let world = backend.outside.clone();
@@ -144,8 +152,11 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Chooses where desired state comes from.
-fn source(args: &Args) -> impl Source {
-    Files::watch(args.paths.clone(), args.unchanged_for)
+async fn choose(args: &Args) -> Result<Chosen, Failure> {
+    match &args.source.address {
+        Some(address) => args.source.open(address, args.state.as_deref(), args.once).await,
+        None => Ok(Chosen::Files(Files::watch(args.paths.clone(), args.unchanged_for))),
+    }
 }
 
 #[cfg(not(feature = "aws"))]
@@ -169,7 +180,7 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let recorder = args.state.as_deref().map(state::open).transpose()?.map(Recorder::new);
-    let face = args.face.open(&backend.outside, args.lease).await?;
+    let face = args.face.open(&backend.outside, args.lease, backend.source.wish()).await?;
     let progress = Rc::new(Progress::start());
     let convergences = Rc::new(Convergences::default());
     let problems = Problems { is_colored: out.colors_notes() };
@@ -256,6 +267,7 @@ impl Args {
             observe_only: self.observe,
             seed,
             kill_switch: Rc::new(move || switch.as_deref().and_then(thrown)),
+            source: Rc::new(|| None),
         }
     }
 }

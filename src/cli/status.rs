@@ -25,7 +25,7 @@ pub(super) mod screen;
 mod table;
 
 /// The version of the JSON shape, counted as that of a plan is.
-const FORMAT_VERSION: &str = "2.0";
+const FORMAT_VERSION: &str = "2.1";
 /// The number of clusters up to which each has a screen of its own, unless somebody asks for something else.
 const FEW: usize = 4;
 /// The things that only a controller knows, which this command does not ask.

@@ -254,6 +254,7 @@ mod tests {
             regressions: Vec::new(),
             leaderless_since: None,
             kill_switch: None,
+            source: None,
             undeclared: BTreeMap::new(),
             owner: Owner::from("us"),
         }

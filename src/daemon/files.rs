@@ -3,16 +3,15 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::thread;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::input::text;
 use crate::spec::load::{self, Loaded};
 
+use super::aside::aside;
 use super::source::Source;
 
 mod unchanged;
@@ -56,7 +55,10 @@ impl Source for Files {
         let (paths, renamed, unchanged) = (self.paths.clone(), self.watch.renamed(), self.unchanged.clone());
         async move {
             for _ in 0..MOST_LOOKS {
-                let Some(loaded) = read(paths.clone()).await else { return unchanged.borrow().last() };
+                let paths = paths.clone();
+                let Some(loaded) = aside("files", move || load::load(&paths)).await else {
+                    return unchanged.borrow().last();
+                };
                 let settled = unchanged.borrow_mut().settle(loaded, &renamed, Instant::now());
                 let waits = unchanged.borrow().is_new();
                 let look_again = unchanged.borrow().look_again().filter(|_| waits);
@@ -68,19 +70,5 @@ impl Source for Files {
             unchanged.borrow_mut().begin_without()
         }
         .boxed_local()
-    }
-}
-
-/// Reads the files on a thread of its own: a disk that does not answer holds up neither signals nor clusters. `None` if
-/// nothing could be read.
-async fn read(paths: Vec<PathBuf>) -> Option<Loaded> {
-    let (sender, receiver) = oneshot::channel();
-    let reader = move || _ = sender.send(load::load(&paths));
-    match thread::Builder::new().name("files".to_owned()).spawn(reader) {
-        Ok(_) => receiver.await.ok(),
-        Err(error) => {
-            tracing::warn!(%error, "cannot start a thread that reads desired state");
-            None
-        }
     }
 }

@@ -147,9 +147,11 @@ impl Face {
         let state = self.state.borrow();
         let waits_for_lease = self.about.uses_lease && state.started.is_none();
         let unseen = state.clusters.values().find(|cluster| cluster.pass.is_none());
+        let has_nothing = state.source.as_ref().is_some_and(|source| source.standing.revision.is_none());
         let why = match (&state.read, unseen) {
             _ if waits_for_lease => None,
             (None, _) => Some("desired state has not been read yet".to_owned()),
+            _ if has_nothing => Some("no revision of desired state was fetched yet".to_owned()),
             (Some(_), Some(unseen)) => Some(format!("{} has not been looked at yet", unseen.spec.name)),
             (Some(_), None) => None,
         };
@@ -170,17 +172,22 @@ fn unknown(name: &str) -> Refused {
 
 /// Says why there is no answer.
 pub fn refuse(refused: Refused) -> Response<Body> {
-    let Refused { status, detail } = refused;
+    let Refused { status, detail, allow } = refused;
     let title = status.canonical_reason().unwrap_or_default().to_owned();
     let refusal = Refusal { title, status: status.as_u16(), detail };
     let mut response = whole(status, PROBLEM, written(&refusal));
     let more = match status {
-        StatusCode::METHOD_NOT_ALLOWED => Some((ALLOW, "GET, HEAD")),
+        StatusCode::METHOD_NOT_ALLOWED => Some((ALLOW, allow)),
         StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "5")),
         _ => None,
     };
     response.headers_mut().extend(more.map(|(name, value)| (name, HeaderValue::from_static(value))));
     response
+}
+
+/// Says that a call of the webhook is taken.
+pub fn accepted() -> Response<Body> {
+    whole(StatusCode::ACCEPTED, TEXT, "the source is looked at soon\n".to_owned())
 }
 
 fn json(document: &impl Serialize) -> Response<Body> {
@@ -243,7 +250,7 @@ mod tests {
     /// A face at a moment that can be set.
     fn face(now: &Rc<Cell<Timestamp>>, uses_lease: bool) -> Rc<Face> {
         let now = now.clone();
-        Rc::new(Face::new(About { now: Rc::new(move || now.get()), uses_lease, documents: DOCUMENTS }))
+        Rc::new(Face::new(About { now: Rc::new(move || now.get()), uses_lease, documents: DOCUMENTS, hook: None }))
     }
 
     fn pass() -> Rc<Pass> {

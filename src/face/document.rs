@@ -6,10 +6,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::revision::Standing;
 use crate::status::{Attention, Status};
 
 /// The version of these shapes.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 
 /// The whole fleet: those that need a person first.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -34,6 +35,8 @@ pub struct Daemon {
     pub started_at: Option<String>,
     /// The place that desired state comes from, e.g. `desired-state`.
     pub source: Option<String>,
+    /// The repository that desired state comes from; none where it is a folder of files.
+    pub repository: Option<Repository>,
     /// Whether the daemon plans without acting.
     pub observe_only: bool,
     /// The reason for which nothing may be changed, as the latest pass found it: the kill switch, or a lease that is not certain.
@@ -53,6 +56,16 @@ pub enum Lease {
     Held,
     /// The daemon held it and does not any more: nothing is looked after until it is held again.
     Lost,
+}
+
+/// A source of revisions, as it stood at the latest look.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Repository {
+    #[serde(flatten)]
+    pub standing: Standing,
+    /// The moment of the latest look that went well; none where none has since the daemon began.
+    pub fetched_at: Option<String>,
 }
 
 /// The files of desired state.

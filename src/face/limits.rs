@@ -8,6 +8,8 @@ pub const LONGEST_HEAD: usize = 16 << 10;
 pub const MOST_HEADERS: usize = 64;
 /// The time that a caller has to send the head of a request.
 pub const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// The longest body of a webhook's call, in bytes: GitHub's own limit. Nothing of it is kept.
+pub const LONGEST_HOOK: usize = 25 << 20;
 /// The time that a caller has to take an answer.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// The most connections at once. Further ones wait until one ends, in the kernel's queue.

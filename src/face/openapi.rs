@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Documents;
 use super::document::{Cluster, Events, FORMAT_VERSION, Fleet, Refusal};
 use super::metrics;
+use super::request::HOOK;
 
 /// The name of a cluster, in a path.
 const NAME: &str = "The cluster's name, e.g. `consul-prod`.";
@@ -25,7 +26,7 @@ pub fn document(documents: Documents) -> Value {
         "info": {
             "title": "hermitcrab's daemon",
             "version": FORMAT_VERSION,
-            "description": "Everything that the daemon knows. Nothing can be changed here.",
+            "description": "Everything that the daemon knows. Nothing can be changed here, but when its source is looked at.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "http://127.0.0.1:8642" }],
@@ -84,7 +85,33 @@ fn paths(generator: &mut SchemaGenerator, documents: Documents, refusal: &Schema
         stream(),
         &[unknown, full],
     );
+    paths.insert(HOOK.to_owned(), hook(refusal));
     paths
+}
+
+/// The webhook. Nothing can be changed by it but when the source is looked at.
+fn hook(refusal: &Schema) -> Value {
+    let problem = json!({ "application/problem+json": { "schema": refusal } });
+    let header = |name: &str, description: &str| {
+        let schema = json!({ "type": "string" });
+        json!({ "name": name, "in": "header", "required": false, "description": description, "schema": schema })
+    };
+    let text = json!({ "text/plain": { "schema": { "type": "string" } } });
+    json!({ "post": {
+        "operationId": "hook",
+        "summary": "A webhook: the next look at the repository comes soon",
+        "parameters": [
+            header("X-Hub-Signature-256", "GitHub's, Gitea's and Forgejo's proof: `sha256=` and the HMAC of the body."),
+            header("X-Gitlab-Token", "GitLab's proof: the secret."),
+        ],
+        "requestBody": { "required": false, "content": { "application/json": { "schema": {} } } },
+        "responses": {
+            "202": { "description": "The call is taken.", "content": text },
+            "403": { "description": "The proof is missing or wrong.", "content": problem },
+            "404": { "description": "The daemon listens to no webhook.", "content": problem },
+            "413": { "description": "The body is larger than 25 MiB.", "content": problem },
+        },
+    } })
 }
 
 fn operation(path: &str, id: &str, summary: &str, content: Value, refusals: &[(u16, &str)], refusal: &Schema) -> Value {

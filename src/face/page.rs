@@ -5,8 +5,9 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::input::text;
+use crate::revision::short;
 
-use super::document::{BrokenFile, Daemon, Lease};
+use super::document::{BrokenFile, Daemon, Lease, Repository};
 
 mod cluster;
 mod fleet;
@@ -88,6 +89,11 @@ fn about(daemon: &Daemon) -> Markup {
     html! {
         "version " (daemon.version)
         @if let Some(source) = &daemon.source { " · watches " code { (source) } }
+        @if let Some(revision) = daemon.repository.as_ref().and_then(|it| it.standing.revision.as_ref()) {
+            " · revision " code title=(revision.id) { (revision.short()) }
+            " of " (revision.reference) ", by " (revision.author) ": " (revision.subject)
+            @if let Some(signer) = &revision.verified_by { ", signed by " (signer) }
+        }
         @if daemon.lease == Lease::Held { " · holds the lease" }
     }
 }
@@ -104,7 +110,27 @@ fn notices(daemon: &Daemon, cluster: Option<&str>) -> Markup {
         @if let Some(lease) = lease { p.notice.bad { (lease) } }
         @if let Some(why) = &daemon.stopped { p.notice.bad { strong { "Every change is stopped: " } (why) } }
         @if daemon.observe_only { p.notice { strong { "Observe mode: " } "the daemon plans, and changes nothing." } }
+        @if let Some(repository) = &daemon.repository { (source(repository)) }
         @for file in daemon.files.broken.iter().filter(is_told) { (broken(file)) }
+    }
+}
+
+/// Whatever is odd about the repository.
+fn source(repository: &Repository) -> Markup {
+    let standing = &repository.standing;
+    html! {
+        @if let Some(trouble) = &standing.trouble {
+            p.notice.bad {
+                strong { "No newer revision: " } (trouble) ". "
+                @if standing.revision.is_some() { "The last good one stays in force." } @else { "There is none to go by." }
+            }
+        }
+        @if let Some(before) = &standing.rewritten_from {
+            p.notice {
+                strong { "The branch was rewritten: " }
+                "the revision in force does not descend from " code title=(before) { (short(before)) } ", which was in force before."
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::time::{Timestamp, clock, elapsed};
 
 use super::document::{
     BrokenFile, Cluster, Daemon, Event, Events, FORMAT_VERSION, File, FileState, Files, Fleet, LastAction, Lease,
-    Problem, Quorum, Setback, SlotCount, StepCount, Summary,
+    Problem, Quorum, Repository, Setback, SlotCount, StepCount, Summary,
 };
 use super::state::{self, State, Told};
 use super::{slots, timeline};
@@ -42,6 +42,10 @@ impl Report<'_> {
             at: clock(self.now),
             started_at: started.map(|started| clock(started.at)),
             source: started.map(|started| text::argument(&started.source)),
+            repository: self.state.source.as_ref().map(|source| Repository {
+                standing: (*source.standing).clone(),
+                fetched_at: source.good_at.map(clock),
+            }),
             observe_only: started.is_some_and(|started| started.observe_only),
             stopped: self.state.stopped.clone(),
             lease: match (self.uses_lease, started, self.state.lease_lost) {

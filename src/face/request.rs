@@ -48,12 +48,14 @@ impl Form {
 pub struct Refused {
     pub status: StatusCode,
     pub detail: String,
+    /// The methods that are answered there.
+    pub allow: &'static str,
 }
 
 impl Refused {
     /// Refuses with a status and the reason.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
+        Self { status, detail: detail.into(), allow: "GET, HEAD" }
     }
 
     /// Refuses to show what is not there.
@@ -90,6 +92,18 @@ fn without_port(host: &str) -> &str {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     }
+}
+
+/// The path of the webhook, which is the one thing that is posted to.
+pub const HOOK: &str = "/hooks/source";
+
+/// Judges a call of the webhook by its head.
+pub fn hooked<B>(request: &Request<B>, hosts: &Hosts) -> Result<(), Refused> {
+    if request.method() != Method::POST {
+        let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "a webhook is called by POST");
+        return Err(Refused { allow: "POST", ..refused });
+    }
+    is_meant(request.uri(), request.headers(), hosts)
 }
 
 /// Understands a request, or says why it is refused.

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http_body_util::Either;
+use http_body_util::{BodyExt, Either, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,13 +18,14 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::Face;
-use super::answer::{Body, refuse};
+use super::answer::{Body, accepted, refuse};
+use super::hook::{Checking, Proof};
 use super::limits::{
-    AFTER_FAILED_ACCEPT, ANSWER_WITHIN, HEAD_WITHIN, LONGEST_HEAD, LONGEST_STREAM, MOST_CONNECTIONS, MOST_HEADERS,
-    MOST_STREAMS, STUCK_AFTER,
+    AFTER_FAILED_ACCEPT, ANSWER_WITHIN, HEAD_WITHIN, LONGEST_HEAD, LONGEST_HOOK, LONGEST_STREAM, MOST_CONNECTIONS,
+    MOST_HEADERS, MOST_STREAMS, STUCK_AFTER,
 };
 use super::listen::{Accepted, Listening};
-use super::request::{Form, Hosts, Refused, Route, route};
+use super::request::{Form, HOOK, Hosts, Refused, Route, hooked, route};
 
 /// Answers for as long as it is polled, on the thread of the daemon.
 ///
@@ -73,8 +74,8 @@ impl Server {
     ) {
         let streaming = Rc::new(Cell::new(Streaming::default()));
         let service = service_fn(|request| {
-            let response = self.respond(&request, &streaming);
-            async move { Ok::<_, Infallible>(response) }
+            let (server, streaming) = (self.clone(), streaming.clone());
+            async move { Ok::<_, Infallible>(server.respond(request, &streaming).await) }
         });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).keep_alive(false);
@@ -93,8 +94,11 @@ impl Server {
         }
     }
 
-    fn respond(&self, request: &Request<Incoming>, streaming: &Cell<Streaming>) -> Response<Body> {
-        let answered = route(request, &self.hosts).and_then(|route| {
+    async fn respond(&self, request: Request<Incoming>, streaming: &Cell<Streaming>) -> Response<Body> {
+        if request.uri().path() == HOOK {
+            return self.hooked(request).await.map_or_else(refuse, |()| accepted());
+        }
+        let answered = route(&request, &self.hosts).and_then(|route| {
             let is_stream = matches!(route, Route::FleetStream | Route::Stream(_));
             let seat = if is_stream { Some(self.stream_seat()?) } else { None };
             Ok((self.face.answer(&route, Form::of(request.headers())), seat))
@@ -107,6 +111,31 @@ impl Server {
             streaming.set(Streaming { taken: Some(messages.taken()), _seat: seat });
         }
         response
+    }
+
+    /// Takes a call of the webhook, whose body is read to its end before anything is believed.
+    async fn hooked(&self, request: Request<Incoming>) -> Result<(), Refused> {
+        hooked(&request, &self.hosts)?;
+        let hook = self.face.about.hook.as_ref().ok_or_else(Refused::not_found)?;
+        let unproven = || {
+            let detail =
+                "sign the call with the secret of `run --webhook-secret`, as GitHub does, or send it as GitLab does";
+            Refused::new(StatusCode::FORBIDDEN, detail)
+        };
+        let proof = Proof::of(request.headers()).ok_or_else(unproven)?;
+        let mut checking = Checking::begin(&hook.secret, proof).ok_or_else(unproven)?;
+        let mut body = Limited::new(request.into_body(), LONGEST_HOOK);
+        while let Some(frame) = body.frame().await {
+            let too_large = |_| Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "the call is too large, or has broken off");
+            if let Some(part) = frame.map_err(too_large)?.data_ref() {
+                checking.take(part);
+            }
+        }
+        if !checking.holds() {
+            return Err(unproven());
+        }
+        (hook.wish)();
+        Ok(())
     }
 
     fn stream_seat(&self) -> Result<OwnedSemaphorePermit, Refused> {

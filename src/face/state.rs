@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::controller::convergence::Convergence;
 use crate::event::{Acted, Event, EventKind, Pass};
 use crate::ids::{ClusterName, SlotName};
 use crate::plan::steps::Step;
+use crate::revision::Standing;
 use crate::spec::ClusterSpec;
 use crate::spec::load::{Loaded, Problem, Severity};
 use crate::status::Phase;
@@ -26,6 +28,7 @@ pub struct State {
     /// The reason for which nothing may be changed, as the latest pass found it.
     pub stopped: Option<String>,
     pub read: Option<Read>,
+    pub source: Option<Source>,
     /// The files that cannot be used, each with the cluster whose last good version stays in force.
     pub broken: BTreeMap<PathBuf, Option<ClusterName>>,
     problems: BTreeMap<PathBuf, Vec<Problem>>,
@@ -43,6 +46,13 @@ pub struct Started {
     pub at: Timestamp,
     pub source: String,
     pub observe_only: bool,
+}
+
+/// The source of revisions, as it stood at the latest look.
+pub struct Source {
+    pub standing: Arc<Standing>,
+    /// The moment of the latest look that went well.
+    pub good_at: Option<Timestamp>,
 }
 
 /// The latest reading of the files.
@@ -110,6 +120,7 @@ impl State {
                 self.lease_lost = false;
             }
             EventKind::LeaseLost => self.lease_lost = true,
+            EventKind::SourceAsked(asked) => self.asked(event.at, &asked.standing),
             EventKind::DesiredRead(loaded) => self.read(event.at, loaded),
             EventKind::FileUsable(path) => self.usable(path),
             EventKind::FileBroken(path) => {
@@ -146,6 +157,12 @@ impl State {
     /// Names the file that declares a cluster, or did last.
     pub fn path(&self, cluster: &ClusterName) -> Option<&Path> {
         self.paths.get(cluster).map(PathBuf::as_path)
+    }
+
+    fn asked(&mut self, at: Timestamp, standing: &Arc<Standing>) {
+        let before = self.source.take().and_then(|before| before.good_at);
+        let good_at = if standing.trouble.is_none() { Some(at) } else { before };
+        self.source = Some(Source { standing: standing.clone(), good_at });
     }
 
     fn read(&mut self, at: Timestamp, loaded: &Loaded) {

@@ -44,6 +44,9 @@ fn of_daemon(daemon: &Daemon, cluster: Option<&str>) -> String {
         Lease::Lost => line("the lease is lost: nothing more is begun until it is held again"),
         Lease::NotUsed | Lease::Held => {}
     }
+    if let Some(trouble) = daemon.repository.as_ref().and_then(|repository| repository.standing.trouble.as_ref()) {
+        line(&format!("no newer revision: {trouble}"));
+    }
     if let Some(why) = &daemon.stopped {
         line(&format!("every change is stopped: {why}"));
     }

@@ -3,6 +3,7 @@
 use crate::event::{Acted, EventKind, Pass};
 use crate::input::text;
 use crate::ports::Outcome;
+use crate::revision::{Standing, short};
 
 /// Puts an event into words: its kind, and what happened. Passes that bring no news are none.
 pub fn event(kind: &EventKind) -> Option<(&'static str, String)> {
@@ -11,6 +12,7 @@ pub fn event(kind: &EventKind) -> Option<(&'static str, String)> {
             let how = if *observe_only { ", and changes nothing" } else { "" };
             ("started", format!("the daemon watches {}{how}", text::argument(source)))
         }
+        EventKind::SourceAsked(asked) if asked.is_new => source(&asked.standing)?,
         EventKind::FileUsable(path) => ("file-usable", format!("{} can be used again", text::path(path))),
         EventKind::FileBroken(path) => ("file-broken", format!("{} cannot be used", text::path(path))),
         EventKind::Orphaned => {
@@ -24,8 +26,20 @@ pub fn event(kind: &EventKind) -> Option<(&'static str, String)> {
         }
         EventKind::LeaseLost => ("lease-lost", "nothing more is begun until the lease is held again".to_owned()),
         EventKind::Stopped => ("stopped", "the daemon looks after no cluster any more".to_owned()),
-        EventKind::Planned(_) | EventKind::DesiredRead(_) | EventKind::ProblemsFound(_) => return None,
+        EventKind::Planned(_) | EventKind::SourceAsked(_) | EventKind::DesiredRead(_) | EventKind::ProblemsFound(_) => {
+            return None;
+        }
     })
+}
+
+/// Says how a source stands: the trouble with it, or the revision in force.
+fn source(standing: &Standing) -> Option<(&'static str, String)> {
+    if let Some(trouble) = &standing.trouble {
+        return Some(("source-failed", format!("no newer revision: {trouble}")));
+    }
+    let before = standing.rewritten_from.as_deref().map(short);
+    let rewritten = before.map(|before| format!("; the branch was rewritten, and {before} is not before it"));
+    Some(("revision", format!("{} is in force{}", standing.revision.as_ref()?, rewritten.unwrap_or_default())))
 }
 
 fn answer(pass: &Pass) -> String {

@@ -72,7 +72,10 @@ impl Folding {
     fn is_known(&mut self, record: &Record) -> bool {
         let Some(cluster) = &record.cluster else { return false };
         match &record.what {
-            What::Desired(desired) => self.desired.insert(cluster.clone(), desired.clone()).as_ref() == Some(desired),
+            What::Desired(desired) => {
+                let before = self.desired.insert(cluster.clone(), desired.clone());
+                before.is_some_and(|before| before.is_same(desired))
+            }
             What::Members(members) => {
                 let before = self.members.insert(cluster.clone(), members.clone());
                 before.map_or(members.down.is_empty(), |before| before == *members)
@@ -167,6 +170,7 @@ mod tests {
                 suspend: false,
                 freeze: false,
                 reason: None,
+                revision: None,
             })
         };
         let mut folding = Folding::default();

@@ -1,15 +1,17 @@
 //! Notes of what listeners are told, as records: each pass is heard, and only what is new in it is noted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::record::{Action, ActionResult, Answer, AnswerKind, Desired, Members, Record, What};
 use crate::action::{self, ClaimEffect, CloudEffect, Effect};
-use crate::event::{Acted, Event, EventKind, Pass};
+use crate::event::{Acted, Asked, Event, EventKind, Pass};
 use crate::ids::{ClusterName, SlotName};
 use crate::input::text;
 use crate::plan::Plan;
 use crate::plan::steps::Step;
 use crate::ports::Outcome;
+use crate::revision::Standing;
 use crate::spec::ClusterSpec;
 use crate::status::{MemberHealth, Status};
 
@@ -22,6 +24,8 @@ pub struct Notes {
     /// Whether the daemon only observes.
     observe_only: bool,
     clusters: BTreeMap<ClusterName, Known>,
+    /// The source as it stood at the latest look.
+    source: Option<Arc<Standing>>,
 }
 
 /// The latest of one cluster.
@@ -41,11 +45,12 @@ impl Notes {
                 self.clusters.clear();
                 vec![What::Started { source: cut(&text::argument(source)), observe_only: *observe_only }]
             }
+            EventKind::SourceAsked(asked) => self.asked(asked),
             EventKind::FileUsable(path) => vec![What::FileUsable { file: text::path(path) }],
             EventKind::FileBroken(path) => vec![What::FileBroken { file: text::path(path) }],
             EventKind::ProblemsFound(_) | EventKind::DesiredRead(_) => Vec::new(),
             EventKind::Orphaned => vec![What::Orphaned],
-            EventKind::DesiredChanged(spec) => vec![What::Desired(desired(spec))],
+            EventKind::DesiredChanged(spec) => vec![What::Desired(self.desired(spec))],
             EventKind::Planned(pass) => self.planned(pass),
             EventKind::Acted(acted) => vec![What::Action(self.acted(event.cluster.as_ref(), acted))],
             EventKind::Broken => vec![What::AssertionBroke],
@@ -54,6 +59,42 @@ impl Notes {
         };
         let cluster = event.cluster.as_ref().map(|name| cut(name));
         what.into_iter().map(|what| Record::new(event.at, cluster.clone(), what)).collect()
+    }
+
+    /// Notes what differs from the look at the source before.
+    fn asked(&mut self, asked: &Asked) -> Vec<What> {
+        let before = self.source.replace(asked.standing.clone());
+        let Standing { revision, trouble, rewritten_from, .. } = &*asked.standing;
+        let was_in_force = before.as_ref().and_then(|before| before.revision.as_ref());
+        let other = revision.as_ref().filter(|revision| was_in_force != Some(revision));
+        let had_trouble = before.as_ref().is_some_and(|before| before.trouble.is_some());
+        let mut what = Vec::new();
+        if had_trouble && trouble.is_none() {
+            what.push(What::SourceUsable);
+        }
+        what.extend(
+            other.map(|revision| What::Revision { revision: revision.clone(), rewritten_from: rewritten_from.clone() }),
+        );
+        what.extend(
+            trouble
+                .as_ref()
+                .filter(|_| asked.is_new)
+                .map(|trouble| What::SourceFailed { reason: trouble.reason, text: cut(&trouble.message) }),
+        );
+        what
+    }
+
+    fn desired(&self, spec: &ClusterSpec) -> Desired {
+        Desired {
+            image: spec.image.to_string(),
+            version: spec.application.rules().version,
+            generation: spec.generation().to_string(),
+            approved: spec.rollout.approved.as_ref().map(|plan| cut(plan)),
+            suspend: spec.suspend,
+            freeze: spec.freeze,
+            reason: spec.reason.as_deref().map(cut),
+            revision: self.source.as_ref().and_then(|source| source.revision.clone()),
+        }
     }
 
     fn planned(&mut self, pass: &Pass) -> Vec<What> {
@@ -120,18 +161,6 @@ fn cut(text: &str) -> String {
 
 fn id(id: Option<&impl ToString>) -> Option<String> {
     id.map(ToString::to_string)
-}
-
-fn desired(spec: &ClusterSpec) -> Desired {
-    Desired {
-        image: spec.image.to_string(),
-        version: spec.application.rules().version,
-        generation: spec.generation().to_string(),
-        approved: spec.rollout.approved.as_ref().map(|plan| cut(plan)),
-        suspend: spec.suspend,
-        freeze: spec.freeze,
-        reason: spec.reason.as_deref().map(cut),
-    }
 }
 
 /// The answer of a pass; none of one that is followed by its action.

@@ -99,7 +99,7 @@ mod tests {
         let mut skipped = Vec::new();
         let line = record(1, 1).line();
         let later = line.replace("\"stopped\"", "\"sung\",\"song\":7");
-        let major = line.replace("\"1.0\"", "\"2.0\"").replace("\"id\":1", "\"id\":2");
+        let major = line.replace("\"1.1\"", "\"2.0\"").replace("\"id\":1", "\"id\":2");
         take(format!("{later}\n{major}\n").as_bytes(), "x", &mut by_id, &mut skipped);
         assert_eq!(by_id[&1].what, What::Other);
         assert_eq!(skipped, ["x:2: an event of version 2.0"]);

@@ -7,10 +7,11 @@ use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::event::is_same_news;
+use crate::revision::{Reason, Revision, short};
 use crate::time::Timestamp;
 
 /// The version of the lines: a minor one adds fields and kinds, a major one may change them.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 
 /// One event, as a line of JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -67,6 +68,21 @@ pub enum What {
         /// Their number.
         events: u64,
     },
+    /// Another revision of desired state is in force.
+    Revision {
+        revision: Revision,
+        /// The commit that was in force before, where this one does not descend from it: the branch was rewritten.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rewritten_from: Option<String>,
+    },
+    /// The source of desired state gave nothing newer. The revision in force stays so.
+    SourceFailed {
+        reason: Reason,
+        /// The reason in words.
+        text: String,
+    },
+    /// The source of desired state can be read again.
+    SourceUsable,
     /// A file cannot be used. The last good version of the cluster that is named stays in force.
     FileBroken {
         /// The path of the file.
@@ -117,6 +133,17 @@ pub struct Desired {
     /// The reason for either, as the file gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The revision that brought this, where desired state comes from git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+}
+
+impl Desired {
+    /// Says whether a cluster is wanted in the same way, whichever revision brought that.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let bare = |desired: &Self| Self { revision: None, ..desired.clone() };
+        bare(self) == bare(other)
+    }
 }
 
 /// An answer of the controller.
@@ -244,7 +271,10 @@ impl What {
                 let bare = |action: &Action| Action { problem: None, why: None, ..action.clone() };
                 bare(one) == bare(two) && is_same_news(&problem(one), &problem(two))
             }
-            (Self::Desired(_) | Self::Members(_), _) => false,
+            (Self::Desired(_) | Self::Members(_) | Self::Revision { .. } | Self::SourceUsable, _) => false,
+            (Self::SourceFailed { reason: one, text: this }, Self::SourceFailed { reason: two, text: that }) => {
+                one == two && is_same_news(this, that)
+            }
             (one, two) => one == two,
         }
     }
@@ -274,6 +304,12 @@ impl fmt::Display for What {
             Self::LeaseLost => f.write_str("the lease is lost"),
             Self::Dropped { events: 1 } => f.write_str("1 event could not be written"),
             Self::Dropped { events } => write!(f, "{events} events could not be written"),
+            Self::Revision { revision, rewritten_from: None } => write!(f, "revision {revision}"),
+            Self::Revision { revision, rewritten_from: Some(before) } => {
+                write!(f, "revision {revision}; the branch was rewritten, and {} is not before it", short(before))
+            }
+            Self::SourceFailed { reason, text } => write!(f, "no newer revision: {}: {text}", reason.word()),
+            Self::SourceUsable => f.write_str("the source can be read again"),
             Self::FileBroken { file } => write!(f, "{file} is broken"),
             Self::FileUsable { file } => write!(f, "{file} is usable again"),
             Self::Orphaned => f.write_str("no file declares the cluster any more"),
@@ -296,7 +332,8 @@ impl fmt::Display for Desired {
         let intent = [(self.suspend, ", suspended"), (self.freeze, ", frozen")];
         let intent = intent.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| (*word).to_owned());
         let reason = self.reason.iter().filter(|_| self.suspend || self.freeze).map(|reason| format!(": {reason}"));
-        f.write_str(&version.chain(approved).chain(intent).chain(reason).collect::<String>())
+        let revision = self.revision.iter().map(|revision| format!(", by revision {}", revision.short()));
+        f.write_str(&version.chain(approved).chain(intent).chain(reason).chain(revision).collect::<String>())
     }
 }
 

@@ -7,6 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde::Serialize;
 
 use super::record::{Action, ActionResult, Answer, AnswerKind, Desired, FORMAT_VERSION, Members, Record, What};
+use crate::revision::Revision;
 use crate::time::{Timestamp, elapsed};
 
 /// The history of some clusters.
@@ -43,6 +44,9 @@ pub struct Rollout {
     pub answer: Option<String>,
     /// The plan id that had been approved; null where nobody had to agree.
     pub approval: Option<String>,
+    /// The revision that asked for it, where desired state comes from git.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
     /// The least number of members that might have failed beside those that were down.
     pub least_margin: Option<i64>,
     /// The slots that were claimed, in the order of their claims.
@@ -175,6 +179,7 @@ impl Cluster {
         let Some(desired) = self.desired.clone() else { return };
         if let Some(open) = self.open().filter(|open| open.generation == desired.generation) {
             open.approval = desired.approved.or(open.approval.take());
+            open.revision = open.revision.take().or(desired.revision);
         }
     }
 
@@ -262,6 +267,7 @@ impl Cluster {
                 why: action.why.clone(),
                 answer: None,
                 approval: None,
+                revision: None,
                 least_margin: None,
                 slots: Vec::new(),
                 generation,

@@ -98,8 +98,8 @@ fn address(address: &str) -> String {
     let (user, rest) = address.rsplit_once('@').map_or(("", address), |(_, rest)| ("[secret]@", rest));
     let (place, query) = match rest.split_once('?') {
         None => (rest, ""),
-        // The only thing that one of our own addresses has there.
-        Some((place, after)) if is_region(after) => (place, &rest[place.len()..]),
+        // The only things that our own addresses have there.
+        Some((place, after)) if is_ours(after) => (place, &rest[place.len()..]),
         Some((place, _)) => (place, "?[secret]"),
     };
     let (hosts, path) = place.find('/').map_or((place, ""), |slash| place.split_at(slash));
@@ -115,9 +115,12 @@ fn host(host: &str) -> String {
     }
 }
 
-fn is_region(query: &str) -> bool {
-    let plain = |region: &str| region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    query.strip_prefix("region=").is_some_and(|region| region.len() < 30 && plain(region))
+/// Says whether a query names the region of a bucket or the branch of a repository, and nothing else.
+fn is_ours(query: &str) -> bool {
+    let is_plain = |name: &str, marks: &[u8]| name.bytes().all(|c| c.is_ascii_alphanumeric() || marks.contains(&c));
+    let region = query.strip_prefix("region=").filter(|region| region.len() < 30 && is_plain(region, b"-"));
+    let branch = query.strip_prefix("ref=").filter(|branch| branch.len() < 100 && is_plain(branch, b"-_./"));
+    region.or(branch).is_some()
 }
 
 /// Says whether bytes are UTF-16, as PowerShell's `>` writes it, by the mark of the order of its bytes.
@@ -231,6 +234,8 @@ mod tests {
             ("consul+http://h:8500/x?token=hunter2 y", "consul+http://h:8500/x?[secret] y"),
             ("'consul+https://h:hunter2,i:8501/x'", "'consul+https://h:[secret],i:8501/x'"),
             ("https://[::1]:8501/x, https://[2001:db8::1]", "https://[::1]:8501/x, https://[2001:db8::1]"),
+            ("git+https://h/r.git//prod?ref=rel/1 x?ref=a&k=v", "git+https://h/r.git//prod?ref=rel/1 x?ref=a&k=v"),
+            ("https://h/r?ref=a&token=t", "https://h/r?[secret]"),
             ("s3://b/x?region=eu-west-1 s3://b?region=a&k=v", "s3://b/x?region=eu-west-1 s3://b?[secret]"),
         ] {
             assert_eq!(without_passwords(text), shown);

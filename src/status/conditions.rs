@@ -7,6 +7,7 @@ use crate::action::{Action, CloudEffect, Effect};
 use crate::observed::Observation;
 use crate::plan::gates::GateName;
 use crate::plan::{Hazard, Hazards, Look, Plan, not_carried_out, select};
+use crate::revision::{Reason, Standing};
 use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, after, clock};
 
@@ -41,6 +42,10 @@ pub enum ConditionKind {
     AwaitingApproval,
     /// Some slot's instance differs from the spec, or some edit of the file is not carried out.
     Drifted,
+    /// The latest look at the source of desired state went well. Only where the source has revisions.
+    SourceReady,
+    /// The revision in force is signed by somebody who is allowed to. Only where signatures are asked for.
+    SourceVerified,
 }
 
 impl ConditionKind {
@@ -54,6 +59,8 @@ impl ConditionKind {
             Self::QuorumHealthy => "QuorumHealthy",
             Self::AwaitingApproval => "AwaitingApproval",
             Self::Drifted => "Drifted",
+            Self::SourceReady => "SourceReady",
+            Self::SourceVerified => "SourceVerified",
         }
     }
 }
@@ -91,7 +98,7 @@ pub(super) struct Ground<'g, 'a> {
 impl Ground<'_, '_> {
     /// Judges every condition.
     pub(super) fn conditions(&self) -> Vec<Condition> {
-        vec![
+        let always = [
             self.ready(),
             self.reconciling(),
             self.stalled(),
@@ -99,7 +106,11 @@ impl Ground<'_, '_> {
             self.quorum_healthy(),
             self.awaiting_approval(),
             self.drifted(),
-        ]
+        ];
+        let standing = self.seen.source.as_deref();
+        let verified = standing.filter(|standing| standing.verifies).map(|standing| self.source_verified(standing));
+        let ready = standing.map(|standing| self.source_ready(standing));
+        always.into_iter().chain(ready).chain(verified).collect()
     }
 
     fn condition(&self, kind: ConditionKind, status: ConditionStatus, reason: &str, message: String) -> Condition {
@@ -108,16 +119,20 @@ impl Ground<'_, '_> {
 
     fn ready(&self) -> Condition {
         let (healthy, declared) = (self.healthy_voters(), self.spec.slots.len());
-        let (status, reason, message) = match self.plan {
+        let trouble = self.seen.source.as_deref().and_then(Standing::lasting_trouble);
+        let (status, reason, message) = match (self.plan, trouble) {
             _ if self.look.is_none() => (ConditionStatus::Unknown, NOT_SEEN.to_owned(), self.plan.to_string()),
-            Plan::Settled if healthy == Some(declared) => {
+            (Plan::Settled, Some(trouble)) => {
+                (ConditionStatus::False, SOURCE_NOT_READY.to_owned(), trouble.to_string())
+            }
+            (Plan::Settled, None) if healthy == Some(declared) => {
                 (ConditionStatus::True, "Settled".to_owned(), self.plan.to_string())
             }
-            Plan::Settled => {
+            (Plan::Settled, None) => {
                 let message = format!("{} of {declared} members are healthy voters", healthy.unwrap_or(0));
                 (ConditionStatus::False, "MembersUnhealthy".to_owned(), message)
             }
-            Plan::Act(..) | Plan::Wait(_) | Plan::Blocked(_) | Plan::Stalled(_) => {
+            (Plan::Act(..) | Plan::Wait(_) | Plan::Blocked(_) | Plan::Stalled(_), _) => {
                 (ConditionStatus::False, reason(self.plan), self.plan.to_string())
             }
         };
@@ -240,6 +255,33 @@ impl Ground<'_, '_> {
         }
     }
 
+    fn source_ready(&self, standing: &Standing) -> Condition {
+        let kind = ConditionKind::SourceReady;
+        match (&standing.trouble, &standing.revision) {
+            (Some(trouble), _) => {
+                self.condition(kind, ConditionStatus::False, trouble.reason.word(), trouble.message.clone())
+            }
+            (None, Some(revision)) => self.condition(kind, ConditionStatus::True, "Fetched", revision.to_string()),
+            (None, None) => self.condition(kind, ConditionStatus::Unknown, "NotFetched", String::new()),
+        }
+    }
+
+    fn source_verified(&self, standing: &Standing) -> Condition {
+        let kind = ConditionKind::SourceVerified;
+        let refused = standing.trouble.as_ref().filter(|trouble| trouble.reason == Reason::NotVerified);
+        let signer = standing.revision.as_ref().and_then(|revision| Some((revision, revision.verified_by.as_ref()?)));
+        match (refused, signer) {
+            (Some(trouble), _) => {
+                self.condition(kind, ConditionStatus::False, trouble.reason.word(), trouble.message.clone())
+            }
+            (None, Some((revision, signer))) => {
+                let message = format!("{} is signed by {signer}", revision.short());
+                self.condition(kind, ConditionStatus::True, "Verified", message)
+            }
+            (None, None) => self.condition(kind, ConditionStatus::Unknown, "NotFetched", String::new()),
+        }
+    }
+
     fn healthy_voters(&self) -> Option<usize> {
         self.look.map(|look| look.slots.iter().filter(|slot| slot.counts_as_healthy()).count())
     }
@@ -247,6 +289,9 @@ impl Ground<'_, '_> {
 
 /// The reason for what is not known because nothing could be seen.
 const NOT_SEEN: &str = "NotSeen";
+
+/// The reason why a settled cluster is not ready: what is newer than the revision in force is not known.
+pub const SOURCE_NOT_READY: &str = "SourceNotReady";
 
 /// The plan's answer in one CamelCase word: for a plan that is blocked, the gate that refuses; of several one that takes a
 /// person.

@@ -216,7 +216,7 @@ fn the_doctor_finds_nothing_in_the_way_of_a_cluster_that_is_still_to_be_made() {
 fn status_as_json_carries_its_version_and_one_moment_a_cluster() {
     let output = run(&[&["status", "desired-state", "-o", "json"], &SIMULATED[..]].concat());
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(document["formatVersion"], "2.0");
+    assert_eq!(document["formatVersion"], "2.1");
     let names: Vec<_> =
         document["clusters"].as_array().unwrap().iter().map(|c| c["cluster"].as_str().unwrap()).collect();
     assert_eq!(

@@ -238,6 +238,7 @@ impl World {
             leaderless_since: things.get("leaderlessSince").cloned().map(read),
             regressions: things.get("regressions").cloned().map(read).unwrap_or_default(),
             kill_switch: read(get("killSwitch")),
+            source: None,
             owner: "us".into(),
         };
         self.request_the_same(spec, &mut seen);

@@ -11,13 +11,14 @@ use tokio::time::timeout;
 
 use super::program::Program;
 use super::read;
-use super::run::{Ended, Run};
+use super::run::Run;
 use super::wire::{Canaries, Description, Members, PROTOCOL, Rules, Transfer, Transferred};
 use super::{Cause, answer};
 use crate::ids::SlotName;
 use crate::input::text;
 use crate::observed::{Health, Membership};
 use crate::ports::{ErrorKind, Seat, chain};
+use crate::program::Ended;
 use crate::spec::{CommandRules, Leads, Needed};
 
 /// The time after which a run is cut off, to see that the next one does not mind.

@@ -1,15 +1,22 @@
 //! `--listen`: the daemon's face, beside the daemon.
 
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::cli::plan::json::ClusterPlan;
 use crate::cli::{Failure, explain, status};
+use crate::daemon::source::Wish;
 use crate::event::Listeners;
 use crate::face::listen::{Listening, Place};
-use crate::face::{About, Documents, Face, server};
+use crate::face::{About, Documents, Face, Hook, server};
+use crate::input::secret::Secret;
+use crate::input::{file, text};
 use crate::ports::{Clock, Outside};
+
+/// The shortest secret of a webhook that nobody guesses, in bytes.
+const SHORTEST_SECRET: usize = 16;
 
 /// The arguments of the daemon's face.
 #[derive(Debug, clap::Args)]
@@ -26,6 +33,10 @@ pub(super) struct Args {
     /// A name by which callers may ask, beside localhost and addresses; may be given several times
     #[arg(long, value_name = "HOST", requires = "listen")]
     listen_name: Vec<String>,
+    /// Listen to a webhook at /hooks/source, whose calls are proven by the secret in this file; it makes the next look at --source
+    /// come soon, and changes nothing else
+    #[arg(long, value_name = "FILE", requires_all = ["listen", "address"])]
+    webhook_secret: Option<PathBuf>,
 }
 
 /// The face of a daemon, if it is to have one.
@@ -37,6 +48,7 @@ impl Args {
         &self,
         outside: &O,
         uses_lease: bool,
+        wish: Option<Rc<Wish>>,
     ) -> Result<Shown, Failure> {
         let Some(place) = &self.listen else { return Ok(Shown(None)) };
         if place.is_beyond_this_machine() && !self.listen_beyond_this_machine {
@@ -46,13 +58,14 @@ impl Args {
                  --listen-beyond-this-machine",
             ));
         }
+        let hook = self.webhook_secret.as_deref().zip(wish).map(|(path, wish)| hook(path, wish)).transpose()?;
         let listening = place.listen(self.listen_name.clone()).await;
         let listening = listening.map_err(|error| Failure::new(format!("cannot listen at {place}: {error}")))?;
         let shown = listening.place().map_err(Failure::new)?;
         tracing::info!(at = %shown, "showing what the daemon knows");
         let clock = outside.clone();
         let now = Rc::new(move || clock.clock().now());
-        Ok(Shown(Some((Rc::new(Face::new(About { now, uses_lease, documents: DOCUMENTS })), listening))))
+        Ok(Shown(Some((Rc::new(Face::new(About { now, uses_lease, documents: DOCUMENTS, hook })), listening))))
     }
 }
 
@@ -75,6 +88,18 @@ impl Shown {
         };
         local.run_until(run).await
     }
+}
+
+/// Makes the webhook whose secret is in a file.
+fn hook(path: &Path, wish: Rc<Wish>) -> Result<Hook, Failure> {
+    let secret = file::read_text(path, file::TOKEN);
+    let secret = secret.map_err(|error| Failure::new(format!("{} cannot be read: {error}", text::path(path))))?;
+    let secret = secret.trim();
+    if secret.len() < SHORTEST_SECRET {
+        return Err(Failure::new(format!("the secret of the webhook is shorter than {SHORTEST_SECRET} bytes"))
+            .hint("write a long one into the file, e.g. what `openssl rand -hex 32` prints"));
+    }
+    Ok(Hook { secret: Secret::new(secret), wish: Box::new(move || wish.make()) })
 }
 
 /// Takes the colours off a text.

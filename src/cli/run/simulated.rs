@@ -1,14 +1,17 @@
 //! The daemon on a simulated world, which is kept in a file if one is named.
 
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use super::{Args, Backend};
 use crate::cli::Failure;
 use crate::cli::{image, world};
-use crate::daemon::source::Source;
+use crate::daemon::source::{Source, Wish};
 use crate::ids::ImageId;
+use crate::revision::Standing;
 use crate::sim::{FaultLevel, Payload, World};
 use crate::simulate;
 use crate::spec::ClusterSpec;
@@ -93,6 +96,18 @@ impl<S: Source> Source for Announced<S> {
 
     async fn changed(&mut self) {
         self.source.changed().await;
+    }
+
+    fn standing(&self) -> Option<Arc<Standing>> {
+        self.source.standing()
+    }
+
+    fn is_outdated(&mut self) -> bool {
+        self.source.is_outdated()
+    }
+
+    fn wish(&self) -> Option<Rc<Wish>> {
+        self.source.wish()
     }
 
     fn load(&self) -> LocalBoxFuture<'static, Loaded> {

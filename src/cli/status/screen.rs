@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::cli::output::{BAD, GOOD, NAME, SO_SO, styled, width};
 use crate::input::text::clean;
-use crate::status::{Attention, Condition, ConditionKind, ConditionStatus, Phase, Status};
+use crate::status::{Attention, Condition, ConditionKind, ConditionStatus, Phase, SOURCE_NOT_READY, Status};
 use crate::time::clock;
 
 use super::table;
@@ -13,6 +13,7 @@ use super::table;
 /// Renders a cluster.
 pub(in crate::cli) fn render(status: &Status, is_wide: bool) -> String {
     let mut screen = header(status);
+    screen += &revision(status);
     if status.seen {
         let width = if is_wide { None } else { width() };
         let _ = writeln!(screen, "{}", table::render(status, is_wide, width));
@@ -52,6 +53,15 @@ fn header(status: &Status) -> String {
         (phase, _) => phase.to_string(),
     };
     format!("{name}{environment}: {phase}, {done}\n  {}; at {}\n", margin(status), clock(status.at))
+}
+
+/// Names the revision in force, where the source has revisions.
+fn revision(status: &Status) -> String {
+    let Some(revision) = status.source.as_ref().and_then(|source| source.revision.as_ref()) else {
+        return String::new();
+    };
+    let signed = revision.verified_by.as_ref().map(|signer| format!("; signed by {signer}"));
+    format!("  revision {}\n", clean(&format!("{revision}{}", signed.unwrap_or_default())))
 }
 
 /// Says how many members may fail, e.g. `healthy voters 3 of 3, 2 needed, 1 may fail`.
@@ -107,12 +117,15 @@ fn write_answer(screen: &mut String, status: &Status) {
 fn is_remarkable(condition: &Condition, status: &Status) -> bool {
     let is_true = condition.status == ConditionStatus::True;
     match condition.kind {
-        ConditionKind::Ready => !is_true && condition.message != status.answer && status.seen,
+        ConditionKind::Ready => {
+            !is_true && condition.message != status.answer && status.seen && condition.reason != SOURCE_NOT_READY
+        }
+        ConditionKind::SourceReady => !is_true,
         ConditionKind::QuorumHealthy => !is_true && status.seen,
         ConditionKind::Suspended => is_true,
         ConditionKind::Stalled => is_true && status.phase != Phase::Stalled && !repeats(condition, status),
         ConditionKind::AwaitingApproval => is_true && !repeats(condition, status),
-        ConditionKind::Reconciling | ConditionKind::Drifted => false,
+        ConditionKind::Reconciling | ConditionKind::Drifted | ConditionKind::SourceVerified => false,
     }
 }
 

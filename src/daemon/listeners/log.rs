@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::event::{Acted, Event, EventKind, Listener, Pass};
 use crate::ids::ClusterName;
@@ -10,6 +11,7 @@ use crate::input::text;
 use crate::plan::steps::Step;
 use crate::plan::{Hazard, Plan};
 use crate::ports::Outcome;
+use crate::revision::{Revision, Standing, short};
 
 /// Writes events to the log.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +20,8 @@ pub struct Log {
     observes: Cell<bool>,
     /// The clusters that were declared before.
     declared: RefCell<BTreeSet<ClusterName>>,
+    /// The source as it stood before.
+    source: RefCell<Option<Arc<Standing>>>,
 }
 
 impl Listener for Log {
@@ -28,6 +32,7 @@ impl Listener for Log {
                 self.declared.take();
                 tracing::info!(path = %source, observe = observe_only, "watching desired state");
             }
+            (EventKind::SourceAsked(asked), _) if asked.is_new => self.source(&asked.standing),
             (EventKind::FileUsable(path), _) => tracing::info!(path = text::path(path), "file is usable again"),
             (EventKind::FileBroken(path), kept) => broken(path, kept.as_ref()),
             (EventKind::Orphaned, Some(cluster)) => {
@@ -49,6 +54,47 @@ impl Listener for Log {
                 tracing::error!("the lease is lost: nothing more is done until it is held again");
             }
             _ => {}
+        }
+    }
+}
+
+impl Log {
+    fn source(&self, standing: &Arc<Standing>) {
+        let before = self.source.replace(Some(standing.clone()));
+        let before = before.as_deref();
+        if standing.trouble.is_none() && before.is_some_and(|before| before.trouble.is_some()) {
+            tracing::info!("source: it can be read again");
+        }
+        let was_in_force = before.and_then(|before| before.revision.as_ref());
+        let is_other = was_in_force != standing.revision.as_ref();
+        if let Some(now) = standing.revision.as_ref().filter(|_| is_other) {
+            let Revision { id, reference, author, subject, verified_by, .. } = now;
+            tracing::info!(revision = id, reference, author, subject, verified_by, "revision in force");
+        }
+        if let Some(before) = standing.rewritten_from.as_deref().filter(|_| is_other) {
+            tracing::warn!(
+                before = short(before),
+                "the branch was rewritten: the revision in force does not descend from the one before"
+            );
+        }
+        match (&standing.trouble, &standing.revision) {
+            (None, _) => {}
+            (Some(trouble), Some(kept)) => {
+                let (reason, problem) = (trouble.reason.word(), &*trouble.message);
+                tracing::warn!(
+                    reason,
+                    problem,
+                    kept = kept.short(),
+                    "source: no newer revision; the last good one stays in force"
+                );
+            }
+            (Some(trouble), None) => {
+                tracing::error!(
+                    reason = trouble.reason.word(),
+                    problem = &*trouble.message,
+                    "source: no revision to go by"
+                );
+            }
         }
     }
 }

@@ -101,10 +101,21 @@ fn about_the_daemon(registry: &mut Registry, report: &Report<'_>) {
     let good_at = read.and_then(|read| read.good_at).map(seconds);
     let when = "The moment at which every file of desired state could last be used";
     one("config_last_reload_success_timestamp_seconds", when, good_at);
+    let source = state.source.as_ref();
+    let is_ready = source.map(|source| truth(source.standing.trouble.is_none()));
+    one("source_ready", "Whether the latest look at the repository of desired state went well", is_ready);
+    let fetched_at = source.and_then(|source| source.good_at).map(seconds);
+    let when = "The moment of the latest look at the repository of desired state that went well";
+    one("source_last_fetch_success_timestamp_seconds", when, fetched_at);
     let stopped = "Whether the latest pass found every change stopped, by the kill switch or for want of the lease";
     one("kill_switch_active", stopped, Some(truth(state.stopped.is_some())));
     let held = (daemon.lease != Lease::NotUsed).then(|| truth(daemon.lease == Lease::Held));
     one("lease_held", "Whether the lease is held; no series without --lease", held);
+    if let Some(revision) = source.and_then(|source| source.standing.revision.as_ref()) {
+        let info = Series::default();
+        registry.register("source_revision_info", "The revision in force: always 1", info.clone());
+        set(&info, &[("revision", revision.id.clone())], 1.0);
+    }
     let dropped = Counter::<u64>::default();
     dropped.inc_by(report.state.forgotten());
     registry.register("events_dropped", "Events that were forgotten because only so many are kept", dropped);
