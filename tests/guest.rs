@@ -24,6 +24,8 @@ mod copies;
 mod etcd;
 #[path = "guest/image.rs"]
 mod image;
+#[path = "guest/patroni.rs"]
+mod patroni;
 #[path = "guest/volumes.rs"]
 mod volumes;
 
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
         eprintln!("guest: its scripts are not run: {}", why.why());
     }
     let cases = volumes::CASES.iter().chain(&addresses::CASES).chain(&copies::CASES).chain(&consul::CASES);
-    let cases = cases.chain(&etcd::CASES).chain(&image::CASES);
+    let cases = cases.chain(&etcd::CASES).chain(&image::CASES).chain(&patroni::CASES);
     let trials = cases.map(|(name, case)| trial(name, *case, missing.clone())).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

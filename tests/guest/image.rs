@@ -17,8 +17,11 @@ pub const CASES: [Case; 4] = cases![
 ];
 
 /// The kinds of image, each with its units beside the guest's own.
-const KINDS: [(&str, &[&str]); 2] =
-    [("consul", &["consul", "consul-configure", "consul-secrets"]), ("etcd", &["etcd", "etcd-configure"])];
+const KINDS: [(&str, &[&str]); 3] = [
+    ("consul", &["consul", "consul-configure", "consul-secrets"]),
+    ("etcd", &["etcd", "etcd-configure"]),
+    ("patroni", &["patroni", "patroni-configure"]),
+];
 
 /// The files of an image below a folder, put there by its own script.
 fn installed(kind: &str) -> TempDir {
@@ -56,7 +59,11 @@ fn systemd_takes(kind: &str, units: &[&str]) {
     fs::create_dir_all(at("usr/local/bin")).unwrap();
     fs::create_dir_all(at("bin")).unwrap();
     run("cp", &["--recursive", units_of_systemd().to_str().unwrap(), at("lib/systemd").to_str().unwrap()]);
-    fs::copy("/bin/true", at("usr/local/bin").join(kind)).unwrap();
+    fs::create_dir_all(at("usr/bin")).unwrap();
+    // Debian's own programs, and those that are put beside them.
+    for place in ["usr/bin", "usr/local/bin"] {
+        fs::copy("/bin/true", at(place).join(kind)).unwrap();
+    }
     fs::copy("/bin/kill", at("bin/kill")).unwrap();
     let services = ["hermitcrab-volumes", "hermitcrab-volumes-grow"].iter().chain(units);
     let mut names: Vec<_> = services.map(|name| format!("{name}.service")).collect();
@@ -99,6 +106,7 @@ fn starts_only_on_a_mount_point(kind: &str) {
 fn servers_need_their_volume_and_configuration() {
     needs_its_volume_and_configuration("consul", &["consul-secrets.service"]);
     needs_its_volume_and_configuration("etcd", &[]);
+    needs_its_volume_and_configuration("patroni", &[]);
 }
 
 fn needs_its_volume_and_configuration(kind: &str, secrets: &[&str]) {
@@ -125,7 +133,14 @@ fn needs_its_volume_and_configuration(kind: &str, secrets: &[&str]) {
 }
 
 fn shellcheck_finds_nothing() {
-    let rig = ["boot.sh", "install.sh", "rabbitmq/rabbitmq-configure", "redis/redis-configure", "redis/redis-serve"];
+    let rig = [
+        "boot.sh",
+        "install.sh",
+        "rabbitmq/rabbitmq-configure",
+        "redis/redis-configure",
+        "redis/redis-serve",
+        "patroni/patroni-serve",
+    ];
     let mut scripts = rig.map(|name| format!("{TREE}/tests/rig/{name}")).to_vec();
     scripts_below(&Path::new(TREE).join("images"), &mut scripts);
     let some = [
@@ -135,6 +150,7 @@ fn shellcheck_finds_nothing() {
         "consul-secrets",
         "isolate",
         "etcd-configure",
+        "patroni-configure",
         "clean.sh",
     ];
     for name in some {

@@ -27,6 +27,8 @@ pub const OWNER: &str = "hermitcrab";
 const SCALE: f64 = 0.1;
 /// The last number of the first slot's fixed address. moto gives out the lowest numbers of a subnet.
 const FIRST_FIXED: usize = 200;
+/// The last number of the address of what the members stand on, which is no instance.
+const STORE: usize = 150;
 const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 
 /// Everything that one scenario needs.
@@ -48,7 +50,7 @@ pub struct Rig {
     pub programs: [Program; 2],
     security_group: String,
     moto: Moto,
-    _network: Network,
+    network: Network,
 }
 
 /// The slots that a rig is to have.
@@ -125,7 +127,7 @@ impl Rig {
             programs: servers.programs.clone(),
             security_group,
             moto,
-            _network: network,
+            network,
         })
     }
 
@@ -137,6 +139,7 @@ impl Rig {
         let mut text = self.kind.desired_state().replace("SLOTS\n", &slots);
         text = text.replace("IMAGE", image).replace("VERSION", &self.version_of(image));
         text = text.replace("SECURITY_GROUP", &self.security_group).replace("TREE", env!("CARGO_MANIFEST_DIR"));
+        text = text.replace("STORE", &self.store());
         text = text.replace("COUNT", &self.slots.len().to_string()).replace("MEMBERS", &members.join(" "));
         for (from, to) in changes {
             assert!(text.contains(from), "the desired state has no `{from}`");
@@ -146,6 +149,11 @@ impl Rig {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(format!("{}.yaml", self.kind.name())), text).unwrap();
         folder
+    }
+
+    /// The address of what the members stand on, where that is something of its own.
+    pub fn store(&self) -> String {
+        self.network.address(1, STORE)
     }
 
     /// The version that a member on an image reports, or would if its server started.

@@ -9,13 +9,14 @@ use crate::boot::Image;
 use crate::history::Fate;
 use crate::servers::Program;
 use crate::world::Guest;
-use crate::{consul, etcd, rabbitmq, redis};
+use crate::{consul, etcd, patroni, rabbitmq, redis};
 
 /// A kind of application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Consul,
     Etcd,
+    Patroni,
     /// Spoken to by a program of `adapters/`, as the next one.
     RabbitMq,
     Redis,
@@ -27,6 +28,7 @@ impl Kind {
         match self {
             Self::Consul => "consul",
             Self::Etcd => "etcd",
+            Self::Patroni => "patroni",
             Self::RabbitMq => "rabbitmq",
             Self::Redis => "redis",
         }
@@ -37,6 +39,7 @@ impl Kind {
         match self {
             Self::Consul => "images/consul/common/install.sh",
             Self::Etcd => "images/etcd/common/install.sh",
+            Self::Patroni => "images/patroni/common/install.sh",
             Self::RabbitMq | Self::Redis => "tests/rig/install.sh",
         }
     }
@@ -46,6 +49,7 @@ impl Kind {
         match self {
             Self::Consul => ["consul", "consul"],
             Self::Etcd => ["etcd-3.4", "etcd-3.5"],
+            Self::Patroni => ["patroni", "patroni"],
             Self::RabbitMq => ["rabbitmq", "rabbitmq"],
             Self::Redis => ["redis", "redis"],
         }
@@ -55,6 +59,7 @@ impl Kind {
     pub fn version(self) -> &'static [&'static str] {
         match self {
             Self::Consul | Self::Etcd => &["--version"],
+            Self::Patroni => &["postgres", "--version"],
             Self::RabbitMq => &["rabbitmq-version"],
             Self::Redis => &["redis-server", "--version"],
         }
@@ -65,6 +70,7 @@ impl Kind {
         match self {
             Self::Consul => consul::CLUSTER,
             Self::Etcd => etcd::CLUSTER,
+            Self::Patroni => patroni::CLUSTER,
             Self::RabbitMq => rabbitmq::CLUSTER,
             Self::Redis => redis::CLUSTER,
         }
@@ -75,6 +81,7 @@ impl Kind {
         match self {
             Self::Consul => include_str!("consul.yaml"),
             Self::Etcd => include_str!("etcd.yaml"),
+            Self::Patroni => include_str!("patroni.yaml"),
             Self::RabbitMq => include_str!("rabbitmq.yaml"),
             Self::Redis => include_str!("redis.yaml"),
         }
@@ -85,6 +92,7 @@ impl Kind {
         match self {
             Self::Consul => consul::settings(own),
             Self::Etcd => etcd::settings(own),
+            Self::Patroni => patroni::settings(own),
             Self::RabbitMq => rabbitmq::settings(own),
             Self::Redis => redis::settings(own),
         }
@@ -96,6 +104,7 @@ impl Kind {
         match self {
             Self::Consul => consul::server(image, program, guest, own, peers),
             Self::Etcd => etcd::server(image, program, guest, own),
+            Self::Patroni => patroni::server(program, own),
             Self::RabbitMq => image.server(program, own),
             Self::Redis => redis::server(program, own),
         }
@@ -106,6 +115,8 @@ impl Kind {
         match self {
             Self::Consul => Some("cluster leadership acquired"),
             Self::Etcd => Some("became leader at term"),
+            // The first leader goes on with the timeline that the database was made on.
+            Self::Patroni => Some("selected new timeline ID"),
             Self::RabbitMq => None,
             Self::Redis => Some("MASTER MODE enabled"),
         }
@@ -116,7 +127,7 @@ impl Kind {
         match self {
             Self::Consul => Some("server starting leave"),
             Self::Etcd => Some("removed from the cluster"),
-            Self::RabbitMq | Self::Redis => None,
+            Self::Patroni | Self::RabbitMq | Self::Redis => None,
         }
     }
 
@@ -124,7 +135,7 @@ impl Kind {
     pub fn member(self, volume: &Path, slot: &str, seen: &[Server]) -> Option<String> {
         match self {
             Self::Consul => consul::node_id(volume),
-            Self::Etcd | Self::RabbitMq => {
+            Self::Etcd | Self::Patroni | Self::RabbitMq => {
                 seen.iter().find(|server| server.name == slot).map(|server| server.id.clone())
             }
             Self::Redis => redis::sentinel_id(volume),
@@ -169,6 +180,7 @@ impl Api {
         match self.kind {
             Kind::Consul => consul::servers(&self.http, address).await,
             Kind::Etcd => etcd::servers(&self.http, address).await,
+            Kind::Patroni => patroni::servers(&self.http, address).await,
             Kind::RabbitMq => rabbitmq::servers(&self.http, address).await,
             Kind::Redis => redis::servers(address).await,
         }
@@ -179,6 +191,7 @@ impl Api {
         match self.kind {
             Kind::Consul => consul::is_led(&self.http, address).await,
             Kind::Etcd => etcd::is_led(&self.http, address).await,
+            Kind::Patroni => patroni::is_led(&self.http, address).await,
             Kind::RabbitMq => rabbitmq::is_led(&self.http, address).await,
             Kind::Redis => redis::is_led(address).await,
         }
@@ -188,7 +201,7 @@ impl Api {
     pub async fn introduce(&self, guest: &Guest, peers: &[String]) {
         match self.kind {
             Kind::Consul => consul::introduce(&self.http, guest, peers).await,
-            Kind::Etcd | Kind::RabbitMq | Kind::Redis => {}
+            Kind::Etcd | Kind::Patroni | Kind::RabbitMq | Kind::Redis => {}
         }
     }
 
@@ -197,6 +210,7 @@ impl Api {
         match self.kind {
             Kind::Consul => consul::read(&self.http, address, key).await,
             Kind::Etcd => etcd::read(&self.http, address, key).await,
+            Kind::Patroni => patroni::read(&self.http, address, key).await,
             Kind::RabbitMq => None,
             Kind::Redis => redis::read(address, key).await,
         }
@@ -207,6 +221,7 @@ impl Api {
         let answer = match self.kind {
             Kind::Consul => consul::write(&self.http, address, key, value, over).await,
             Kind::Etcd => etcd::write(&self.http, address, key, value, over).await,
+            Kind::Patroni => patroni::write(&self.http, address, key, value, over).await,
             Kind::RabbitMq => Ok(false),
             Kind::Redis => redis::write(address, key, value, over).await,
         };

@@ -1,4 +1,4 @@
-//! The rig: the real controller, real servers of Consul, etcd, RabbitMQ and Redis, and an EC2 endpoint that nobody here wrote, all on loopback.
+//! The rig: the real controller, real servers of Consul, etcd, PostgreSQL, RabbitMQ and Redis, and an EC2 endpoint that nobody here wrote, all on loopback.
 //!
 //! moto answers for EC2 behind a proxy that refuses and delays calls as EC2 does, and injects faults. Private addresses are
 //! loopback addresses. A hypervisor boots each instance that has its data volume: it runs the image's own scripts, which
@@ -46,6 +46,7 @@ mod fetch;
 mod kind;
 mod moto;
 mod network;
+mod patroni;
 mod process;
 mod rabbitmq;
 mod redis;
@@ -65,9 +66,9 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(AT_ONCE);
     rustls::crypto::ring::default_provider().install_default().ok(); // for reqwest, which has none of its own
     let mut trials = history_tests();
-    let [consul, etcd] = [Kind::Consul, Kind::Etcd].map(servers_of);
+    let [consul, etcd, patroni] = [Kind::Consul, Kind::Etcd, Kind::Patroni].map(servers_of);
     let [rabbitmq, redis] = [Kind::RabbitMq, Kind::Redis].map(servers_of);
-    let harness = Harness { consul, etcd, rabbitmq, redis };
+    let harness = Harness { consul, etcd, patroni, rabbitmq, redis };
     trials.extend(scenarios::all(&harness));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -90,6 +91,7 @@ fn history_tests() -> Vec<Trial> {
 struct Harness {
     consul: Result<Servers, String>,
     etcd: Result<Servers, String>,
+    patroni: Result<Servers, String>,
     rabbitmq: Result<Servers, String>,
     redis: Result<Servers, String>,
 }
@@ -117,6 +119,14 @@ impl Harness {
         F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
     {
         trial(&self.etcd, name, Seats { slots, fixed: true }, play)
+    }
+
+    /// Makes a trial of a scenario on a rig of three members of PostgreSQL under Patroni.
+    fn patroni<F>(&self, name: &str, play: F) -> Trial
+    where
+        F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
+    {
+        trial(&self.patroni, name, Seats { slots: 3, fixed: true }, play)
     }
 
     /// Makes a trial of a scenario on a rig of three members that a program of `adapters/` speaks to.

@@ -21,6 +21,7 @@ mod groups;
 mod interference;
 mod journey;
 mod parts;
+mod patroni;
 mod refusals;
 mod rollouts;
 mod two;
@@ -36,6 +37,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
         trials.extend(interference::all(harness));
         trials.extend(rollouts::all(harness));
         trials.extend(etcd::all(harness));
+        trials.extend(patroni::all(harness));
         trials.extend(command::all(harness));
         trials.extend(groups::all(harness));
         trials.extend(crashes::all(harness));

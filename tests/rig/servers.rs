@@ -40,6 +40,10 @@ impl Servers {
             // For its client.
             fetch(["pika"])?;
         }
+        if kind == Kind::Patroni {
+            // For its store.
+            fetch(["etcd-3.5"])?;
+        }
         let [moto, boot, v1, v2] = fetch(["moto", "boot", v1, v2])?;
         let (path, libraries) = boot.split_once(' ').unwrap();
         let boot = Programs { path: path.to_owned(), libraries: libraries.to_owned() };

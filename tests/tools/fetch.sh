@@ -6,7 +6,7 @@
 #     iam-simulate | browser <folder for require()>
 #     boot | guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
 #     pika <folder for PYTHONPATH>
-#     rabbitmq | redis <program that runs one of theirs: `PROGRAM redis-server ...`>
+#     patroni | rabbitmq | redis <program that runs one of theirs: `PROGRAM redis-server ...`>
 #     chromium | consul | etcd-3.4 | etcd-3.5 | packer | promtool | shellcheck | systemd-analyze <program>
 #     aws | checkov | check-jsonschema | hadolint | kubernetes-validate | schemathesis <program>
 #
@@ -105,6 +105,27 @@ fetch_rabbitmq() {
         write_starter "$target" usr/lib/rabbitmq/bin usr/lib/erlang/bin
     fi
     echo "rabbitmq $target/run"
+}
+
+# PostgreSQL of this machine or of its own Debian, and the last Patroni 3. Neither runs as root, and Patroni looks for processes by
+# their numbers, so each member gets a user and processes of its own.
+fetch_patroni() {
+    local target="$dir/patroni" packages=patroni-3.3.11 server
+    unshare --user --map-user=1 --pid --ipc --fork --kill-child --mount-proc true ||
+        fail "patroni needs namespaces of its own, and this machine gives none"
+    from_pip "$packages" 'patroni[etcd3]==3.3.11' psycopg2-binary
+    if [[ ! -x $target/run ]]; then
+        server="$(compgen -G '/usr/lib/postgresql/*/bin' | tail -n 1)" || true
+        if [[ -z $server ]]; then
+            unpack "$target" postgresql
+            server="$(compgen -G "$target/usr/lib/postgresql/*/bin")"
+        fi
+        mkdir -p "$target"
+        ln -sfn "$server" "$target/bin"
+        write_starter "$target" bin "../$packages/bin"
+        sed -i "s,^PATH=,PYTHONPATH='$dir/$packages' &," "$target/run"
+    fi
+    echo "patroni $target/run"
 }
 
 # One on PATH comes first. Else Debian's last package.

@@ -1,0 +1,1 @@
+../common/patroni.pkr.hcl
