@@ -31,12 +31,14 @@ mod dates;
 pub mod fleet;
 mod followed;
 mod memory;
+mod related;
 mod retry;
 mod setbacks;
 mod steady;
 mod sweep;
 
 use memory::Memory;
+use related::Ties;
 use retry::Backoff;
 use sweep::{Extent, Sweeper};
 
@@ -69,6 +71,8 @@ pub struct Controller<'l, O> {
     sweeper: Sweeper,
     /// The clusters that are declared in some file, whether this controller attends to them or not.
     declared: RefCell<BTreeSet<ClusterName>>,
+    /// The clusters that stand on each other.
+    ties: RefCell<Ties>,
 }
 
 /// A cluster that is attended to. Its spec may change at any time, and takes effect at the next pass.
@@ -133,6 +137,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             limits: Limits::DEFAULT,
             sweeper: Sweeper::default(),
             declared: RefCell::default(),
+            ties: RefCell::default(),
         }
     }
 
@@ -141,10 +146,11 @@ impl<'l, O: Outside> Controller<'l, O> {
         Self { limits, ..self }
     }
 
-    /// Takes note of all clusters that are declared in some file. Another one that is found where a cluster is to be made may
-    /// be that cluster under an earlier name.
-    pub fn declare(&self, clusters: BTreeSet<ClusterName>) {
+    /// Takes note of all clusters that are declared in some file, and of the specs that can be used. Another cluster that is
+    /// found where one is to be made may be that one under an earlier name; and some of them stand on each other.
+    pub fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[Rc<ClusterSpec>]) {
         *self.declared.borrow_mut() = clusters;
+        *self.ties.borrow_mut() = Ties::among(specs);
     }
 
     /// The world that it looks at and acts on.
@@ -309,6 +315,8 @@ impl<'l, O: Outside> Controller<'l, O> {
             }
             Err(why) => (Reading::Unknown { why }, BTreeMap::new()),
         };
+        let ties = self.ties.borrow().of(spec);
+        let related = related::look(&self.outside, &self.sweeper, ties, extent, earliest).await;
         let seats = cloud.seen().map(|view| seats(view)).unwrap_or_default();
         let begun = clock.now();
         self.outside.coordination().is_about(spec);
@@ -323,6 +331,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             membership: reading(begun, membership),
             claim: reading(begun, record),
             claim_kept_at: self.outside.coordination().kept_at().await,
+            related,
             steady: BTreeMap::new(),
             followed: Followed::default(),
             last_launch: memory.last_launch.clone(),

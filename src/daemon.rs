@@ -133,7 +133,8 @@ impl<O: Outside + Clone + 'static, S: Source, L: Lease> Daemon<O, S, L> {
     fn take_over(&self, loaded: Loaded, desired: &mut Desired, fleet: &mut Fleet<O>) {
         let loaded = Rc::new(loaded);
         let Changes { changed, orphaned, broken, mended } = desired.update(&loaded);
-        fleet.declare(desired.declared(&loaded));
+        let specs: Vec<_> = desired.clusters().map(|(_, declared)| declared.spec.clone()).collect();
+        fleet.declare(desired.declared(&loaded), &specs);
         self.tell(None, EventKind::DesiredRead(loaded.clone()));
         for path in mended {
             self.tell(None, EventKind::FileUsable(path));

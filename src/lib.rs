@@ -34,7 +34,7 @@
 //! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
 //! | [`event`] | what happened, as a value, and the listeners that are told | data, `plan`, `status`, `ports` |
 //! | [`history`] | events that outlast the daemon: records, their log on disk, and the rollouts read off it | data, `plan`, `status`, `ports`, `event` |
-//! | [`controller`] | the pass and its loop; many clusters (`fleet`), one look at them all (`sweep`), when to come back (`retry`), one cluster brought to a goal (`converge`) | everything above |
+//! | [`controller`] | the pass and its loop; many clusters (`fleet`), one look at them all (`sweep`), those that stand on each other (`related`), when to come back (`retry`), one cluster brought to a goal (`converge`) | everything above |
 //! | [`daemon`] | where desired state comes from (`source`, `files`, `git`, `desired`), the lease, the loop, and who listens (`listeners`) | everything above |
 //! | [`cloud`] | EC2 (`aws`), and what must be allowed in an AWS account (`permissions`) | data, `ports` |
 //! | [`clock`] | the machine's clock | data, `ports` |

@@ -16,6 +16,7 @@ pub mod group;
 pub mod instance;
 pub mod membership;
 pub mod region;
+pub mod related;
 pub mod setback;
 pub mod subnet;
 pub mod tags;
@@ -26,6 +27,7 @@ pub use group::{Group, GroupMember, Launches, Lifecycle, Process, Recruit, Templ
 pub use instance::{Checks, Device, Instance, InstanceState, Interface, Origin, ScheduledEvent};
 pub use membership::{Blocker, Health, Member, Membership, Pruning, is_version};
 pub use region::{Catalogue, Image, ImageDevice, ImageState, UsedAddress};
+pub use related::{Related, Relation};
 pub use setback::{Nature, Setback};
 pub use subnet::{Reserved, Subnet};
 pub use volume::{Attachment, AttachmentPhase, Settled, Snapshot, SnapshotPurpose, SnapshotState, Volume, VolumeState};
@@ -48,6 +50,8 @@ pub struct Observation {
     pub claim: Reading<ClaimRecord>,
     /// The addresses of the servers that keep the claim, as far as they are known.
     pub claim_kept_at: Vec<IpAddr>,
+    /// The clusters on which this one stands, and those that stand on it, by name.
+    pub related: BTreeMap<ClusterName, Related>,
     /// The times since which we ourselves have seen each slot's member healthy at one address without a break. They are
     /// kept in memory, so they may be too late but never too early.
     pub steady: BTreeMap<SlotName, Timestamp>,

@@ -4,6 +4,7 @@
 //! application, brought to the new image by the same controller, and asked for its data. A copy's name says of which cluster
 //! it is one and since when, so that copies that a crash has left are found by their tags alone.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::{self, Future};
 use std::pin::pin;
@@ -87,6 +88,7 @@ pub fn made_at(original: &ClusterName, name: &ClusterName) -> Option<Timestamp> 
 pub fn copy(original: &ClusterSpec, name: ClusterName) -> ClusterSpec {
     let mut copy = ClusterSpec { name, suspend: false, freeze: false, deletion_protection: false, ..original.clone() };
     copy.capacity = Capacity::Instances;
+    copy.depends_on = BTreeSet::new();
     copy.origin = Some(Original { cluster: original.name.clone(), seed: None });
     copy.instance.tags.retain(|key, _| !ADOPT.contains(&&**key));
     copy.rollout.windows = Vec::new();

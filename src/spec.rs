@@ -67,6 +67,9 @@ pub struct ClusterSpec {
     pub reason: Option<String>,
     /// `destroy` is refused.
     pub deletion_protection: bool,
+    /// The other clusters on which this one stands, e.g. `etcd-prod`. Never are both disrupted at once.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<ClusterName>,
     /// Names of slots and clusters that no file declares any more, beside which new ones may be made.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub left_behind: BTreeSet<String>,

@@ -253,6 +253,26 @@ fn two_clusters_with_one_address_in_a_subnet_are_both_refused() {
 }
 
 #[test]
+fn a_cluster_stands_only_on_others_that_are_declared_and_not_in_a_circle() {
+    let dir = tempfile::tempdir().unwrap();
+    let on = |name: &str, depends_on: &str| {
+        good().replace("consul-prod", name).replace("\nspec:\n", &format!("\nspec:\n  dependsOn: [{depends_on}]\n"))
+    };
+    put(&dir, "a.yaml", on("alone", "\"above\", alone"));
+    put(&dir, "b.yaml", on("below", "above"));
+    put(&dir, "c.yaml", on("above", "good, below"));
+    put(&dir, "d.yaml", on("lost", "goood"));
+    put(&dir, "e.yaml", on("last", "above"));
+    put(&dir, "f.yaml", good().replace("consul-prod", "good"));
+    put(&dir, "g.yaml", on("upon", "nowhere-at-all"));
+    let loaded = load(&[dir.path().into()]);
+    assert_eq!(names(&loaded), ["last", "good"]);
+    expect![[r#""#]].assert_eq(&render::text(&loaded, false).replace(&dir.path().display().to_string(), "DIR"));
+    let alone = load(&[dir.path().join("d.yaml")]);
+    assert_eq!((names(&alone), brief(&alone, dir.path()).lines().count()), (vec!["lost"], 1), "said, and used");
+}
+
+#[test]
 fn two_files_with_one_name_are_both_refused_and_others_are_used() {
     let dir = tempfile::tempdir().unwrap();
     put(&dir, "a/one.yaml", good());

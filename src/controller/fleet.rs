@@ -33,9 +33,9 @@ impl<O: Outside + 'static> Fleet<O> {
         Self { controller: Rc::new(controller), clusters: BTreeMap::new(), loops: FuturesUnordered::new() }
     }
 
-    /// Takes note of all clusters that are declared in some file.
-    pub fn declare(&self, clusters: BTreeSet<ClusterName>) {
-        self.controller.declare(clusters);
+    /// Takes note of all clusters that are declared in some file, and of the specs that can be used.
+    pub fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[Rc<ClusterSpec>]) {
+        self.controller.declare(clusters, specs);
     }
 
     /// Attends to a cluster from now on, or gives it a new spec if it is attended to already.

@@ -243,6 +243,7 @@ mod tests {
             membership: Reading::Seen { begun: now, value: membership },
             claim: Reading::Seen { begun: now, value: ClaimRecord::default() },
             claim_kept_at: Vec::new(),
+            related: BTreeMap::new(),
             steady: BTreeMap::new(),
             followed: Followed::default(),
             last_launch: None,

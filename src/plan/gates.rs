@@ -20,9 +20,11 @@ pub mod name;
 mod preflight;
 mod proof;
 pub mod question;
+mod related;
 
 pub use name::GateName;
 pub use question::{Finding, Question};
+pub use related::is_waited_for;
 
 /// One row of the table.
 pub struct Gate {
@@ -97,6 +99,7 @@ pub const GATES: &[Gate] = &[
     Gate { name: GateName::ClaimInCluster, ask: Ask::Upgrade(intent::claim_in_cluster) },
     Gate { name: GateName::ClaimHeld, ask: Ask::Upgrade(intent::claim_held) },
     Gate { name: GateName::AnotherReplacement, ask: Ask::Upgrade(intent::another_replacement) },
+    Gate { name: GateName::DependencyUnsettled, ask: Ask::Upgrade(related::dependency_unsettled) },
     Gate { name: GateName::ImageUnavailable, ask: Ask::Repair(cloud::image_unavailable) },
     Gate { name: GateName::TypeUnsuitable, ask: Ask::Repair(preflight::type_unsuitable) },
     Gate { name: GateName::DeviceTaken, ask: Ask::Repair(preflight::device_taken) },
@@ -164,8 +167,9 @@ pub fn upgrade_refusals(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
 /// The gates that stand before a volume that grows where it is: those of people who want no changes now, and those that a member
 /// could not be done without for.
 #[rustfmt::skip]
-const BEFORE_GROWTH: [GateName; 16] = [
-    GateName::Suspended, GateName::OutsideWindow, GateName::ClaimHeld, GateName::AnotherReplacement, GateName::NotOwned,
+const BEFORE_GROWTH: [GateName; 17] = [
+    GateName::Suspended, GateName::OutsideWindow, GateName::ClaimHeld, GateName::AnotherReplacement,
+    GateName::DependencyUnsettled, GateName::NotOwned,
     GateName::VolumeMissing, GateName::VolumeImpaired, GateName::ZoneImpaired, GateName::UnknownHealth, GateName::NoLeader,
     GateName::MembersMissing, GateName::MemberNotVoter, GateName::MemberUnhealthy, GateName::QuorumWouldBeLost,
     GateName::Lagging, GateName::Unstable,

@@ -37,7 +37,7 @@ impl Beside {
     /// Commits the same to each of them, under its own name.
     pub(super) fn commit(&self, spec: &ClusterSpec, now: Timestamp) {
         for (own, transcript) in self.clusters.borrow_mut().iter_mut() {
-            *own = ClusterSpec { name: own.name.clone(), ..spec.clone() };
+            *own = ClusterSpec { name: own.name.clone(), depends_on: own.depends_on.clone(), ..spec.clone() };
             transcript.begin_anew(now);
         }
     }

@@ -59,6 +59,7 @@ impl Simulation {
         seed: u64,
         listeners: &Listeners<'static>,
     ) -> Self {
+        let spec = among(&others, spec);
         others.iter().chain([&spec]).for_each(|spec| world.declare(spec));
         let beside = Beside::new(others);
         let transcript = Rc::new(RefCell::new(Transcript::about(&spec.name, beside.names())));
@@ -91,7 +92,7 @@ impl Simulation {
 
     /// Commits another spec, which every controller hears of at once. The clusters beside it get the same but their names.
     pub fn commit(&self, spec: ClusterSpec) {
-        let now = self.world.time();
+        let (now, spec) = (self.world.time(), among(&self.beside.specs(), spec));
         self.transcript.borrow_mut().begin_anew(now);
         self.beside.commit(&spec, now);
         *self.committed.borrow_mut() = spec.clone();
@@ -175,6 +176,12 @@ impl Simulation {
     }
 }
 
+/// The spec of a cluster in a world with these others: it stands on nothing that is not there.
+fn among(others: &[ClusterSpec], mut spec: ClusterSpec) -> ClusterSpec {
+    spec.depends_on.retain(|name| others.iter().any(|other| other.name == *name));
+    spec
+}
+
 /// Everything that a controller is made of when it starts.
 type MadeOf = (
     World,
@@ -194,11 +201,12 @@ fn controllers(
         let (world, beside) = (world.controller(index), beside.clone());
         let specs: Vec<_> = [committed.borrow().clone()].into_iter().chain(beside.specs()).collect();
         let names = specs.iter().map(|spec| spec.name.clone()).collect();
+        let known: Vec<_> = specs.iter().cloned().map(Rc::new).collect();
         let (transcript, lasting) = (transcript.clone(), RefCell::default());
         let recorder = Recorder { world: world.clone(), transcript, beside, controller: index, lasting };
         let others = if index == 0 { listeners.clone() } else { Listeners::default() };
         let controller = Controller::new(world, others.with(Rc::new(recorder)), settings(seed));
-        controller.declare(names);
+        controller.declare(names, &known);
         let clusters: Vec<_> = specs.into_iter().map(|spec| Rc::new(ManagedCluster::new(spec))).collect();
         managed.borrow_mut().insert(index, clusters.clone());
         Box::pin(async move {

@@ -135,6 +135,8 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
     compare::refuse_shared_names(&mut loaded.files);
     compare::refuse_shared_groups(&mut loaded.files);
     compare::refuse_shared_addresses(&mut loaded.files);
+    compare::refuse_unknown_dependencies(&mut loaded.files, paths);
+    compare::refuse_circular_dependencies(&mut loaded.files);
     loaded
 }
 

@@ -137,6 +137,11 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(with = "String")]
     pub reason: Text,
+    /// Names of other clusters on which this one stands, e.g. the etcd that Patroni keeps its leader in. Neither is disrupted
+    /// while the other is in motion, or not healthy.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", extend("default" = [], "maxItems" = 16))]
+    pub depends_on: Option<Vec<Spanned>>,
     /// Names of slots, or of other clusters, that no file declares any more and that are left behind on purpose. New
     /// slots are made beside their volumes only if they are named here.
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! Random worlds: every run comes to an end, and the same seed tells the same story.
 
 use hermitcrab::sim::FaultLevel;
-use hermitcrab::simulate::Scenario;
+use hermitcrab::simulate::{Scenario, copies};
 
 use super::case::{Beginning, Case, NEW};
 use super::{ADDRESSES, COMMAND, ETCD, FIVE, GROUP, PATRONI, RECREATE, THREE, VOLUMES};
@@ -19,6 +19,25 @@ fn every_world_comes_to_an_end(file: &'static str) {
                 let why = summary.unlawful.as_ref().unwrap_or(&summary.outcome);
                 failures.push(format!("seed {seed}: {why}; replay it with `{replay}`"));
             }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Two clusters at once, of which the second stands on the first.
+#[test]
+fn clusters_that_stand_on_each_other_come_to_an_end_in_every_unkind_world() {
+    let mut failures = Vec::new();
+    for (level, seed) in
+        [FaultLevel::Some, FaultLevel::Many].into_iter().flat_map(|level| (1..=SEEDS).map(move |seed| (level, seed)))
+    {
+        let scenario = scenario(THREE, seed, level);
+        let mut above = copies(&scenario.from, 1);
+        above[0].depends_on = [scenario.from.name.clone()].into();
+        let summary = scenario.run_beside(&scenario.world(), above, &mut |_| {});
+        if summary.must_not_be() {
+            let why = summary.unlawful.as_ref().unwrap_or(&summary.outcome);
+            failures.push(format!("{level:?}, seed {seed}: {why}; {:?}", summary.invariant_violations));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));

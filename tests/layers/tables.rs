@@ -36,9 +36,10 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("gates/group",           &["answer", "group", "gates/question"]),
     ("gates/preflight",       &["address", "answer", "undeclared", "gates/question"]),
     ("gates/proof",           &["answer", "gates/question"]),
+    ("gates/related",         &["answer", "look", "gates/question"]),
     ("gates/intent",          &["answer", "approval", "look", "rehearsal", "slot_state", "steps", "gates/question"]),
     ("gates",                 &["answer", "look", "gates/name", "gates/question", "gates/membership", "gates/cloud", "gates/creation", "gates/group",
-                                "gates/intent", "gates/preflight", "gates/proof"]),
+                                "gates/intent", "gates/preflight", "gates/proof", "gates/related"]),
     // answers
     ("maintenance",           &["answer", "drift", "group", "look", "slot_state"]),
     ("growth",                &["answer", "gates", "look", "slot_state"]),

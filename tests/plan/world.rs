@@ -7,7 +7,7 @@ use hermitcrab::action::{CloudEffect, Effect};
 use hermitcrab::ids::{Attempt, ClusterName, ImageId};
 use hermitcrab::observed::{
     Catalogue, CloudView, CreationAnswer, Followed, Group, LastCreation, LastLaunch, LaunchAnswer, Nature, Observation,
-    Reading, Setback,
+    Reading, Related, Relation, Setback,
 };
 use hermitcrab::plan::{Plan, plan};
 use hermitcrab::spec::ClusterSpec;
@@ -227,6 +227,7 @@ impl World {
             membership: reading(&get("membership"), read(membership)),
             claim: reading(&get("claims"), read(record)),
             claim_kept_at: read::<Option<Vec<_>>>(get("claimKeptAt")).unwrap_or_default(),
+            related: self.related(&get("related")),
             steady: self.steady(&things),
             followed: self.followed(&things),
             refused: read(get("refused")),
@@ -283,6 +284,19 @@ impl World {
         let since = before(now(), std::time::Duration::from_secs(20 * 60));
         let (key, doing, found) = (action.deed_key(), action.doing(), found.to_owned());
         seen.setbacks.push(Setback { key, doing, found, since, times, nature });
+    }
+
+    /// Clusters that the cluster stands on or that stand on it, `below` or `above`: settled ones, but for what is said of them.
+    fn related(&self, said: &Value) -> BTreeMap<ClusterName, Related> {
+        let related = |(name, said): (&String, &Value)| {
+            let mut other = World::new(&self.settled_on, false);
+            other.change(&self.settled_on, said["observed"].as_object().unwrap_or(&Map::new()));
+            let Observation { cloud, claim, membership, .. } = other.observation(&self.settled_on);
+            let relation = if said["is"] == "below" { Relation::Below } else { Relation::Above };
+            let slots = self.settled_on.slots.iter().map(|slot| slot.name.clone()).collect();
+            (name.as_str().into(), Related { relation, slots, is_led: true, cloud, claim, membership })
+        };
+        said.as_object().into_iter().flatten().map(related).collect()
     }
 
     /// Other clusters, settled in the same place under these names.
@@ -497,7 +511,7 @@ fn merged(thing: Value, change: Value) -> Value {
         (Value::Object(mut thing), Value::Object(change)) => {
             for (key, field) in change {
                 let old = thing.remove(&key).unwrap_or(Value::Null);
-                let whole = ["state", "checks", "health", "verdict"].contains(&key.as_str());
+                let whole = ["state", "checks", "health", "verdict", "observed"].contains(&key.as_str());
                 thing.insert(key, if whole { field } else { merged(old, field) });
             }
             Value::Object(thing)

@@ -5,6 +5,7 @@ mod addresses;
 mod canaries;
 mod careful;
 mod command;
+mod dependencies;
 mod ec2;
 mod etcd;
 mod faults;

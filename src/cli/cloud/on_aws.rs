@@ -46,8 +46,8 @@ fn settings(owner: &Owner) -> Settings {
 }
 
 impl Backend for Aws {
-    fn declare(&self, clusters: BTreeSet<ClusterName>) {
-        self.controller.declare(clusters);
+    fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[Rc<ClusterSpec>]) {
+        self.controller.declare(clusters, specs);
     }
 
     fn look(&self, spec: &ClusterSpec) -> Observation {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::environment::{Backend, Stop};
 use crate::act;
@@ -46,8 +47,8 @@ impl Simulated {
 }
 
 impl Backend for Simulated {
-    fn declare(&self, clusters: BTreeSet<ClusterName>) {
-        self.controller.declare(clusters);
+    fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[Rc<ClusterSpec>]) {
+        self.controller.declare(clusters, specs);
     }
 
     fn look(&self, spec: &ClusterSpec) -> Observation {

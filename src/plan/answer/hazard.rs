@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::ids::{
     ClusterName, Generation, ImageId, InstanceId, MemberId, PlanId, SlotName, VolumeId, VolumeName, Zone,
 };
-use crate::observed::{Blocker, Process};
+use crate::observed::{Blocker, Process, Relation};
 use crate::spec::{ClusterSpec, Lag};
 use crate::time::Timestamp;
 
@@ -204,6 +204,10 @@ pub enum Hazard {
     /// The servers that keep the claim, and are members of the cluster that it is about.
     ClaimInCluster {
         servers: Vec<IpAddr>,
+    },
+    /// The clusters that stand on this one, or on which it stands, each with why it is not left alone.
+    DependencyUnsettled {
+        clusters: Vec<(ClusterName, Relation, String)>,
     },
     /// The slot that the claim is held for.
     ClaimHeld {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::ids::ClusterName;
+use crate::observed::Relation;
 use crate::plan::answer::{Hazard, Unproven};
 use crate::plan::gates::name::GateName;
 use crate::time::clock;
@@ -27,6 +29,7 @@ impl Hazard {
             Self::ClaimInCluster { .. } => GateName::ClaimInCluster,
             Self::ClaimHeld { .. } => GateName::ClaimHeld,
             Self::AnotherReplacement { .. } => GateName::AnotherReplacement,
+            Self::DependencyUnsettled { .. } => GateName::DependencyUnsettled,
             Self::ImageUnavailable { .. } => GateName::ImageUnavailable,
             Self::TypeUnsuitable { .. } => GateName::TypeUnsuitable,
             Self::DeviceTaken { .. } => GateName::DeviceTaken,
@@ -61,7 +64,13 @@ impl Hazard {
 
     /// Says whether the hazard will not clear before a person does something about it.
     pub fn takes_person(&self) -> bool {
-        let may_clear = matches!(self, Self::Unread { .. } | Self::UnknownHealth { .. } | Self::NotUnderstood { .. });
+        let may_clear = matches!(
+            self,
+            Self::Unread { .. }
+                | Self::UnknownHealth { .. }
+                | Self::NotUnderstood { .. }
+                | Self::DependencyUnsettled { .. }
+        );
         !may_clear && self.hint().is_some()
     }
 
@@ -148,6 +157,11 @@ impl Hazard {
             Self::DeleteOnTermination { .. } => "turn DeleteOnTermination off for the volume at that instance".into(),
             Self::ClaimInCluster { .. } => {
                 "give `--claims` a place that does not stop with the cluster: a directory, or servers of their own".into()
+            }
+            Self::DependencyUnsettled { .. } => {
+                "nothing, if it clears by itself: it goes on once that cluster is at rest and healthy (`hermitcrab status`). \
+                 Where that one cannot be mended before this one is, take the name out of `dependsOn` meanwhile"
+                    .into()
             }
             Self::ClaimHeld { slot } => format!("declare {slot} again until its replacement is finished"),
             Self::NotUnderstood { .. } => {
@@ -273,6 +287,13 @@ impl fmt::Display for Hazard {
             Self::AnotherReplacement { slots } => write!(f, "not served by one instance: {}", joined(slots)),
             Self::ClaimInCluster { servers } => {
                 write!(f, "the claim is kept in the cluster that it is about, at {}", joined(servers))
+            }
+            Self::DependencyUnsettled { clusters } => {
+                let name = |(cluster, relation, why): &(ClusterName, Relation, String)| match relation {
+                    Relation::Below => format!("it stands on {cluster} ({why})"),
+                    Relation::Above => format!("{cluster} stands on it ({why})"),
+                };
+                f.write_str(&joined(clusters.iter().map(name)))
             }
             Self::ClaimHeld { slot } => write!(f, "the claim is held for {slot}"),
             Self::VolumeMissing { slot, volumes } => write!(f, "{slot} lacks its volume {}", joined(volumes)),

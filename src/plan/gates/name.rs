@@ -38,6 +38,7 @@ gate_names! {
     ClaimInCluster = "claim-in-cluster",
     ClaimHeld = "claim-held",
     AnotherReplacement = "another-replacement",
+    DependencyUnsettled = "dependency-unsettled",
     ImageUnavailable = "image-unavailable",
     TypeUnsuitable = "type-unsuitable",
     DeviceTaken = "device-taken",

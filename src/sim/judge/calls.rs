@@ -20,9 +20,10 @@ pub(super) struct Call<'a> {
 /// A judgement of one call: what breaks the rule, if anything does.
 type Judgement = fn(&Call) -> Option<String>;
 
-const RULES: [(Rule, Judgement); 19] = [
+const RULES: [(Rule, Judgement); 20] = [
     (Rule::Quorum, stop_keeps_quorum),
     (Rule::LeaderLast, leader_hands_over_first),
+    (Rule::OneOfTwo, not_while_a_related_one_is_disrupted),
     (Rule::ClaimedStop, stopped_only_when_claimed),
     (Rule::FreshReadings, reads_follow_own_writes),
     (Rule::VolumesConserved, nothing_is_terminated_with_a_volume),
@@ -93,6 +94,15 @@ fn leader_hands_over_first(call: &Call) -> Option<String> {
     let (leader, since) = call.facts.leads.as_ref().filter(|_| !call.facts.has_ended())?;
     let known = leader == instance && !call.is_race(*since);
     known.then(|| format!("{instance} was stopped while its member led"))
+}
+
+/// Allows to stop a healthy voter only while no cluster on which its own one stands, or that stands on it, is disrupted.
+fn not_while_a_related_one_is_disrupted(call: &Call) -> Option<String> {
+    let CloudEffect::Stop { instance } = call.effect else { return None };
+    let slot = &call.instance()?.slot;
+    let serves = call.facts.slots.get(slot)?.healthy_on.as_ref() == Some(instance);
+    let (cluster, other) = call.facts.disrupted_beside.first().filter(|_| serves && !call.facts.has_ended())?;
+    Some(format!("{instance} of {slot} was stopped while {other} of {cluster} was down by our hand"))
 }
 
 /// Allows to stop a healthy voter only in the slot that is claimed.

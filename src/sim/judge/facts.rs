@@ -27,6 +27,8 @@ pub struct Facts {
     pub groups: BTreeMap<String, GroupFacts>,
     /// The end that a person has put to the cluster.
     pub ending: Option<Ending>,
+    /// The members of clusters that stand on this one, or on which it stands, that are down by our hand.
+    pub disrupted_beside: BTreeSet<(ClusterName, SlotName)>,
     /// The slot that the claim names.
     pub claimed: Option<SlotName>,
     /// The instance whose member leads, and the moment since which it has been leading; none where leadership cannot be

@@ -49,6 +49,9 @@ pub enum Rule {
     /// A slot that the file does not declare any more is left alone.
     #[serde(rename = "S12")]
     LeftAlone,
+    /// Of two clusters of which one stands on the other, only one has a member down by our hand.
+    #[serde(rename = "apart")]
+    OneOfTwo,
     /// A member is stopped only in the slot that the claim names.
     #[serde(rename = "S15")]
     ClaimedStop,
@@ -98,6 +101,7 @@ impl Rule {
             Self::GroupHeldStill => "group",
             Self::LeaderLast => "S11",
             Self::LeftAlone => "S12",
+            Self::OneOfTwo => "apart",
             Self::ClaimedStop => "S15",
             Self::AddressAtRest => "S19",
             Self::TokenOfOne => "S16",
@@ -129,6 +133,7 @@ impl fmt::Display for Rule {
             Self::GroupHeldStill => "an adopted group is held still during a replacement, and then goes on as before",
             Self::LeaderLast => "a member that leads is stopped only after leadership was handed over",
             Self::LeftAlone => "what the file does not declare any more is left alone",
+            Self::OneOfTwo => "of two clusters of which one stands on the other, one has a member down by our hand",
             Self::ClaimedStop => "a member is stopped only in the slot that the claim names",
             Self::AddressAtRest => "a fixed address is moved only from an instance of its slot that is stopped or gone",
             Self::TokenOfOne => "a client token never serves two requests",

@@ -1,6 +1,6 @@
 //! The facts of the world, as the judge wants them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{Cluster, MemberRecord, Sender, State};
 use crate::action::CloudEffect;
@@ -39,9 +39,22 @@ impl State {
             snapshots: holdings.snapshots.clone(),
             groups: groups.clone(),
             ending: self.claims.get(name).and_then(|claim| claim.ending.clone()),
+            disrupted_beside: self.disrupted_beside(name, cluster),
             claimed: self.claims.get(name).and_then(|claim| Some(claim.held.as_ref()?.slot.clone())),
             leads: cluster.members.leads_since(self.now),
         })
+    }
+
+    fn disrupted_beside(&self, name: &ClusterName, cluster: &Cluster) -> BTreeSet<(ClusterName, SlotName)> {
+        let is_tied = |(other, its): &(&ClusterName, &Cluster)| {
+            cluster.declared.depends_on.contains(*other) || its.declared.depends_on.contains(name)
+        };
+        let others = self.clusters.iter().filter(is_tied);
+        let down = others.flat_map(|(other, its)| {
+            let down = its.slots.iter().filter(|(_, member)| member.stopped_by_us && !member.up);
+            down.map(|(slot, _)| (other.clone(), slot.clone()))
+        });
+        down.collect()
     }
 
     /// Collects what the world knows of a sender.

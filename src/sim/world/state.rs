@@ -126,6 +126,9 @@ pub struct Declared {
     pub version: Option<String>,
     /// The Auto Scaling group that is adopted.
     pub group: Option<String>,
+    /// The clusters on which it stands.
+    #[serde(default)]
+    pub depends_on: BTreeSet<ClusterName>,
 }
 
 /// The history of a slot's member.
@@ -198,6 +201,7 @@ impl Declared {
             slots: spec.slots.iter().map(|slot| (slot.name.clone(), slot.zone.clone())).collect(),
             version: spec.application.rules().version,
             group: spec.capacity.group().map(str::to_owned),
+            depends_on: spec.depends_on.clone(),
         }
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn of(
     meaning.no_addresses_in_a_group(&written_capacity.auto_scaling_group, written_slots);
     let volumes = meaning.volumes(&spec.volumes, region.as_deref(), &shared);
     let slots = meaning.slots(&spec.slots, written.slots(), region.as_deref());
+    let depends_on = meaning.depends_on(spec.depends_on.as_deref().unwrap_or_default());
     let left_behind = meaning.left_behind(spec.left_behind.as_deref().unwrap_or_default());
     let rollout = rollout::of(&mut meaning, &spec.rollout.unwrap_or_default());
     meaning.no_rehearsal_of_what_cannot_be_copied(rollout.as_ref(), written.slots());
@@ -67,6 +68,7 @@ pub(super) fn of(
         freeze: boolean(&spec.freeze, false),
         reason: self::written(&spec.reason).filter(|reason| !reason.is_empty()).map(str::to_owned),
         deletion_protection: boolean(&spec.deletion_protection, true),
+        depends_on: depends_on?,
         left_behind: left_behind?,
         origin: None,
         made: Made::default(),
@@ -99,6 +101,12 @@ impl Meaning<'_, '_> {
     pub fn label(&mut self, text: &Text, what: &str) -> Option<String> {
         let message = |name: &str| format!("`{name}` is no {what} name");
         self.valid(text, names::is_label, message, |_| LABEL_HINT.to_owned())
+    }
+
+    /// Reads the names of the clusters on which one stands.
+    fn depends_on(&mut self, names: &[Spanned]) -> Option<BTreeSet<ClusterName>> {
+        let names = names.iter().map(|name| self.label(&Some(name.clone()), "cluster").map(ClusterName::from));
+        names.collect::<Vec<_>>().into_iter().collect()
     }
 
     /// Reads names of slots and clusters.

@@ -93,6 +93,14 @@ pub fn field_in(text: &str, path: &[&str]) -> Option<Written> {
     Some(Written { key: key_bytes.clone(), value: node.bytes.clone(), scalar, first })
 }
 
+/// Finds where the list at the end of a path of keys has an item, in a text whose problems are known already.
+pub fn item_in(text: &str, path: &[&str], item: &str) -> Option<Range<usize>> {
+    let document = parse(&mut Report::new(Path::new(""), text, 1));
+    let Value::List(items) = &*document.root.as_ref()?.entry(path)?.node.value else { return None };
+    let is_it = |node: &&Node| matches!(&*node.value, Value::Scalar { text, .. } if text == item);
+    items.iter().find(is_it).map(|node| node.bytes.clone())
+}
+
 impl Document {
     /// Finds `metadata.name`, as far as the reading came.
     pub fn name(&self) -> Option<(&str, Range<usize>)> {
