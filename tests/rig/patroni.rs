@@ -73,7 +73,8 @@ pub async fn servers(http: &reqwest::Client, address: &str) -> Vec<Server> {
     for member in members {
         let [name, host] = ["name", "host"].map(|key| member[key].as_str().unwrap_or_default().to_owned());
         let own = get(http, &host, "patroni").await;
-        let healthy = own["patroni"]["name"] == name.as_str() && serves(&own) && Some(&own["timeline"]) == timeline.as_ref();
+        let healthy =
+            own["patroni"]["name"] == name.as_str() && serves(&own) && Some(&own["timeline"]) == timeline.as_ref();
         servers.push(Server { id: name.clone(), name, leader: member["role"] == "leader", voter: true, healthy, host });
     }
     servers
