@@ -43,6 +43,7 @@ pub mod events;
 pub mod explain;
 pub mod history;
 pub mod plan;
+pub mod receivers;
 pub mod status;
 pub mod wait;
 
@@ -147,6 +148,7 @@ enum Command {
     Explain(explain::Args),
     Events(events::Args),
     History(history::Args),
+    Notify(receivers::Args),
     Retry(retry::Args),
     Rehearse(rehearse::Args),
     Destroy(destroy::Args),
@@ -217,6 +219,7 @@ impl Command {
             Self::Explain(args) => explain::run(args, out),
             Self::Events(args) => events::run(args, out),
             Self::History(args) => history::run(args, out),
+            Self::Notify(args) => receivers::run(args, out),
             Self::Retry(args) => retry::run(args, out),
             Self::Rehearse(args) => rehearse::run(args, out.unattended()),
             Self::Destroy(args) => destroy::run(args, out),

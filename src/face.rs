@@ -11,6 +11,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::event::{Event, Listener};
+use crate::history::latest::Latest;
+use crate::notifications::post::Counts;
 use crate::input::secret::Secret;
 use crate::observed::Observation;
 use crate::spec::ClusterSpec;
@@ -22,7 +24,6 @@ mod report;
 mod slots;
 mod state;
 mod timeline;
-mod words;
 
 pub mod openapi;
 
@@ -58,6 +59,8 @@ pub struct About {
     pub now: Rc<dyn Fn() -> Timestamp>,
     /// Whether the daemon acts only while it holds a lease.
     pub uses_lease: bool,
+    /// Counts of what became of notifications; none where nobody is told.
+    pub notifications: Option<Counts>,
     pub documents: Documents,
     /// A webhook, if it is to be listened to.
     pub hook: Option<Hook>,
@@ -87,9 +90,10 @@ pub struct Documents {
 }
 
 impl Face {
-    /// Makes a face that knows nothing yet.
-    pub fn new(about: About) -> Self {
-        Self { state: RefCell::default(), metrics: Metrics::default(), latest: watch::Sender::new(0), about }
+    /// Makes a face that knows of nothing but the past.
+    pub fn new(about: About, past: Latest) -> Self {
+        let state = RefCell::new(State::remembering(past));
+        Self { state, metrics: Metrics::default(), latest: watch::Sender::new(0), about }
     }
 
     /// Reads a report off what is known now.

@@ -144,6 +144,14 @@ impl Server {
         Self { credential: Some((header, secret)), ..self.clone() }
     }
 
+    /// Gives what lies at a path below the address, which may have a path of its own, e.g. `https://github.example/api/v3`.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Self {
+        let mut base = self.base.clone();
+        base.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+        Self { base, ..self.clone() }
+    }
+
     /// Gives the whole address, e.g. `https://10.0.0.1:8501/`.
     pub fn address(&self) -> &str {
         self.base.as_str()
@@ -201,6 +209,27 @@ impl Server {
         Answer::receive(self.host(), Some(secret.clone()), request, SETTINGS).await
     }
 
+    /// Sends a POST to the address as it is, its path and its query included, and reads an answer of at most `most` bytes. No error
+    /// shows the secret, even if the server repeats it.
+    pub async fn deliver(
+        &self,
+        headers: &[(&'static str, String)],
+        body: Vec<u8>,
+        secret: Option<&Secret>,
+        most: usize,
+    ) -> Result<Answer, Silence> {
+        let request =
+            headers.iter().fold(self.proven(self.client.0.post(self.base.clone())), |request, (name, value)| {
+                request.header(*name, value)
+            });
+        Answer::receive(self.host(), secret.cloned(), request.body(body), most).await
+    }
+
+    /// Sends a GET to the address as it is, and reads an answer of at most `most` bytes.
+    pub async fn look(&self, most: usize) -> Result<Answer, Silence> {
+        self.send(self.proven(self.client.0.get(self.base.clone())), most).await
+    }
+
     async fn send(&self, request: RequestBuilder, most: usize) -> Result<Answer, Silence> {
         let secret = self.credential.as_ref().map(|(_, secret)| secret.clone());
         Answer::receive(self.host(), secret, request, most).await
@@ -215,7 +244,11 @@ impl Server {
                 false => url.query_pairs_mut().append_pair(key, value),
             };
         }
-        let request = self.client.0.request(method, url);
+        self.proven(self.client.0.request(method, url))
+    }
+
+    /// Adds the header that proves who we are.
+    fn proven(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.credential {
             Some((header, secret)) => {
                 let value = HeaderValue::from_str(secret.reveal()).map(|mut value| {

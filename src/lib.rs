@@ -44,7 +44,8 @@
 //! | [`sim`] | the simulated world, which fills every port; `wire` shows it as AWS and the members would | data, `ports` |
 //! | [`endpoint`] | that world over HTTP, for this machine alone | data, `ports`, `sim` |
 //! | [`picture`] | a rollout as an SVG, drawn from its events | `ids`, `time`, `history` |
-//! | [`face`] | what the daemon has told, over HTTP, for everybody to look at and nobody to change | data, `plan`, `status`, `ports`, `event`, `controller` |
+//! | [`notifications`] | news of clusters for receivers elsewhere: found (`watch`), kept, and delivered by a thread of its own (`post`) | data, `plan`, `status`, `ports`, `event`, `http` |
+//! | [`face`] | what the daemon has told, over HTTP, for everybody to look at and nobody to change | data, `plan`, `status`, `ports`, `event`, `history`, `picture`, `controller`, `notifications` |
 //! | [`rehearsal`] | a throw-away copy goes the way that a cluster is to go | data, `plan`, `ports`, `event`, `controller` |
 //! | [`simulate`] | a whole rollout in that world | everything above |
 //! | [`cli`] | one command, one file; chooses what fills the ports | everything |
@@ -108,7 +109,9 @@
 //! - A **cloud**: one that fills [`ports::Cloud`], below `cloud/`, chosen in `cli/cloud.rs`.
 //! - A **strategy**: a list in [`plan::steps`], a variant of [`spec::Strategy`], its word in `spec/words.rs`, its line in
 //!   `docs/desired-state.md`; the schema follows the word.
-//! - A **listener** (history, notifications): a file below `daemon/listeners/` that fills [`event::Listener`], a line in
+//! - A **receiver** of notifications: a way in `notifications/way.rs`, its fields in `notifications/file.rs`, and
+//!   `docs/notifications.md`; the schema follows (`hermitcrab notify schema`).
+//! - A **listener** (history, progress): a file below `daemon/listeners/` that fills [`event::Listener`], a line in
 //!   `daemon/listeners.rs`, and one in `cli/run.rs`, where the daemon gets its listeners.
 //! - A **metric**: a row in `face/metrics.rs` or `face/metrics/gauges.rs`, its line in `docs/daemon.md` and in
 //!   `tests/face/metrics.txt`, which never loses one.
@@ -158,6 +161,7 @@ pub mod cloud;
 pub mod coordination;
 pub mod http;
 
+pub mod notifications;
 pub mod picture;
 pub mod rehearsal;
 pub mod sim;

@@ -138,11 +138,63 @@ fn a_rollout_is_told_step_by_step_and_the_volume_is_seen_at_its_new_instance() {
     assert_eq!(of, steps.len() as u64);
     let events = daemon.get(&format!("{CONSUL}/events")).json();
     let kinds: Vec<_> = events["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str()).collect();
-    assert!(kinds.contains(&Some("acted")) && kinds.contains(&Some("desired")), "{events:#}");
-    let latest = events["events"].as_array().unwrap().last().unwrap()["number"].as_u64().unwrap();
+    assert!(kinds.contains(&Some("action")) && kinds.contains(&Some("desired")), "{events:#}");
+    let latest = events["events"].as_array().unwrap().last().unwrap()["id"].as_u64().unwrap();
     let newer = daemon.get(&format!("{CONSUL}/events?after={latest}")).json();
-    let is_newer = |event: &Value| event["number"].as_u64().unwrap() > latest;
+    let is_newer = |event: &Value| event["id"].as_u64().unwrap() > latest;
     assert!(newer["events"].as_array().unwrap().iter().all(is_newer), "{newer:#}");
+}
+
+#[test]
+fn past_rollouts_are_told_with_their_pictures_and_commands_read_them_from_the_daemon() {
+    let daemon = one(&["--speed", "400", "--state", "state"]);
+    daemon.edit(FILE, OLD, NEW);
+    let history = format!("{CONSUL}/history");
+    let is_over = |history: &Value| history["rollouts"][0]["outcome"] == "settled";
+    let told = daemon.until_document(&history, "the rollout is over", is_over);
+    let rollout = &told["rollouts"][0];
+    assert_eq!((&rollout["from"]["image"], &rollout["to"]["image"]), (&json!(OLD), &json!(NEW)));
+    let picture = format!("{history}/{}/picture", rollout["id"]);
+    let drawn = daemon.get(&picture);
+    assert_eq!(drawn.status, 200);
+    assert!(
+        drawn.head.contains("image/svg+xml") && drawn.head.contains("style-src 'unsafe-inline'; sandbox"),
+        "{}",
+        drawn.head
+    );
+    assert!(drawn.body.starts_with("<svg ") && drawn.body.contains(NEW), "{}", drawn.body);
+    assert_eq!(daemon.get(&format!("{history}/9999999/picture")).status, 404);
+    assert_eq!(daemon.get(&format!("{history}/x/picture")).status, 404);
+    assert_eq!(daemon.get("/api/v1/clusters/consul-dev/history").status, 404);
+    let page = daemon.get("/clusters/consul-prod").body;
+    assert!(page.contains(&format!("<img class=\"picture\" src=\"{picture}\"")), "{page}");
+
+    let from = daemon.address.to_string();
+    let says = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+        command.current_dir(daemon.folder.path()).args(arguments);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let asked: Value = serde_json::from_str(&says(&["history", "--from", &from, "-o", "json"])).unwrap();
+    assert_eq!(asked["rollouts"], told["rollouts"]);
+    says(&["history", "consul-prod", "--from", &from, "--picture", "drawn.svg"]);
+    assert_eq!(fs::read_to_string(daemon.path("drawn.svg")).unwrap(), drawn.body);
+    let ids = |arguments: &[&str]| {
+        let lines = says(arguments);
+        let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].as_u64().unwrap();
+        lines.lines().map(id).collect::<Vec<_>>()
+    };
+    let logged = ids(&["events", "consul-prod", "--state", "state", "-o", "jsonl"]);
+    let known = ids(&["events", "consul-prod", "--from", &from, "-o", "jsonl"]);
+    assert!(
+        logged.len() > 50 && known.starts_with(&logged),
+        "the log and the daemon number alike: {logged:?} {known:?}"
+    );
+    let both = ["history", "--from", &from, "--state", "state"];
+    let refused = Command::new(env!("CARGO_BIN_EXE_hermitcrab")).args(both).output().unwrap();
+    assert_eq!(refused.status.code(), Some(64));
 }
 
 #[test]
@@ -185,6 +237,7 @@ fn what_is_served_is_what_the_committed_interface_says() {
     daemon.until_document(CONSUL, "under way", |cluster| !cluster["summary"]["step"].is_null());
     let interface = daemon.get("/api/v1/openapi.json").json();
     expect_file!["../schema/openapi.v1.json"].assert_eq(&format!("{interface:#}\n"));
+    let rollout = daemon.get(&format!("{CONSUL}/history")).json()["rollouts"][0]["id"].to_string();
     let questions = interface["paths"].as_object().unwrap().iter().filter(|(_, one)| one["get"].is_object());
     for (path, operation) in questions {
         let content = operation["get"]["responses"]["200"]["content"].as_object().unwrap();
@@ -192,6 +245,7 @@ fn what_is_served_is_what_the_committed_interface_says() {
         if kind == "text/event-stream" {
             continue;
         }
+        let path = path.replace("{rollout}", &rollout);
         let answer = daemon.get(&path.replace("{name}", "consul-prod"));
         assert_eq!(answer.status, 200, "{path}");
         assert!(answer.head.contains(&format!("content-type: {kind}")), "{path}: {}", answer.head);

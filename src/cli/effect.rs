@@ -35,7 +35,9 @@ const BESIDE: [Pair; 6] = [
     ("init", "build", "manifest"),
 ];
 /// Options that do not count beside another one.
-const NOT_BESIDE: [Pair; 4] = [
+const NOT_BESIDE: [Pair; 6] = [
+    ("events", "state", "from"),
+    ("history", "state", "from"),
     ("rehearse", "payload", "sweep"),
     ("rehearse", "subnets", "sweep"),
     ("rehearse", "security_groups", "sweep"),

@@ -19,7 +19,9 @@ Examples:
   hermitcrab events consul-prod --state /var/lib/hermitcrab --last 20
       The latest twenty events of one cluster
   hermitcrab events --state /var/lib/hermitcrab -o jsonl | jq -c 'select(.result == \"failed\")'
-      For a program: one JSON object a line, here the calls that failed";
+      For a program: one JSON object a line, here the calls that failed
+  hermitcrab events consul-prod --from 127.0.0.1:8642
+      What the daemon that listens there has in memory";
 
 /// Show what happened to the clusters, as the daemon has written it down
 ///
@@ -66,9 +68,8 @@ fn table(records: &[Record]) -> String {
     table.set_header(["WHEN", "CLUSTER", "SLOT", "WHAT"]);
     for record in records {
         let or_dash = |text: Option<&str>| text.unwrap_or("–").to_owned();
-        let times = record.last.map(|last| format!(" (×{}, until {})", record.count, clock(last)));
-        let what = record.what.to_string().replace('\n', " ") + &times.unwrap_or_default();
-        table.add_row([clock(record.at), or_dash(record.cluster.as_deref()), or_dash(record.what.slot()), what]);
+        let (cluster, slot) = (or_dash(record.cluster.as_deref()), or_dash(record.what.slot()));
+        table.add_row([clock(record.at), cluster, slot, record.words()]);
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }

@@ -161,7 +161,7 @@ impl Asker {
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(daemon) = &args.from.from {
         let form = if args.output == Format::Json { Form::Json } else { Form::Text };
-        let path = from::explanation_of(&args.named.cluster);
+        let path = from::path_of(&args.named.cluster, "explain");
         from::write(daemon, &path, form, out)?;
         return Ok(Exit::Done);
     }

@@ -20,7 +20,7 @@ pub struct From {
 }
 
 /// Asks a daemon for what is at a path.
-fn ask(place: &Place, path: &str, form: Form) -> Result<String, Failure> {
+pub fn ask(place: &Place, path: &str, form: Form) -> Result<String, Failure> {
     let asking = client::ask(place, path, form);
     runtime::start()?.block_on(asking).map_err(|error| {
         Failure::new(error).hint("name the place that `hermitcrab run --listen` was given, e.g. `127.0.0.1:8642`")
@@ -37,10 +37,10 @@ pub fn write(place: &Place, path: &str, form: Form, out: &mut Output) -> Result<
     Ok(())
 }
 
-/// The path of a cluster's gates. What can be no name of a cluster asks for nothing.
-pub fn explanation_of(cluster: &str) -> String {
+/// The path of a part of what is known of a cluster, e.g. `explain`. What can be no name of a cluster asks for nothing.
+pub fn path_of(cluster: &str, part: &str) -> String {
     let name: String = cluster.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
-    format!("/api/v1/clusters/{name}/explain")
+    format!("/api/v1/clusters/{name}/{part}")
 }
 
 /// Reads how much each cluster of a daemon needs a person. A word that is not known here says nothing.

@@ -2,16 +2,15 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::history::rollout::{Kind, Make, Outcome, Rollout, document, rollouts};
-use crate::time::{Human, clock, elapsed};
+use crate::history::rollout::{Rollout, document};
+use crate::time::clock;
 
 use super::format::{self, Format};
-use super::state::Recorded;
-use super::{Exit, Failure, Output, picture};
+use super::state::{Past, Recorded};
+use super::{Exit, Failure, Output, file};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,7 +19,9 @@ Examples:
   hermitcrab history consul-prod --state /var/lib/hermitcrab -o json
       Those of one cluster with their slots, for a program
   hermitcrab history consul-prod --state /var/lib/hermitcrab --picture rollout.svg
-      Draw the latest one: which slot stood where when, for how long its member was down, and how many might have failed";
+      Draw the latest one: which slot stood where when, for how long its member was down, and how many might have failed
+  hermitcrab history consul-prod --from 127.0.0.1:8642
+      The rollouts that the daemon that listens there has in memory";
 
 /// Show the rollouts of the clusters: from which image to which, when, how they ended, and for how long members were down
 ///
@@ -43,12 +44,11 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let records = args.recorded.read(out)?;
-    let mut rollouts = rollouts(&records);
+    let Past { mut rollouts, source } = args.recorded.past(out)?;
     let skipped = args.last.map_or(0, |last| rollouts.len().saturating_sub(last));
     rollouts.drain(..skipped);
     if let (Some(path), Some(newest)) = (&args.picture, rollouts.last()) {
-        picture::of(path, newest, &records)?;
+        file::put(path, &source.picture(newest)?)?;
     }
     match args.output {
         Format::Json => out.json(&document(rollouts))?,
@@ -68,62 +68,22 @@ fn table(rollouts: &[Rollout]) -> String {
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["STARTED", "CLUSTER", "WHAT", "TOOK", "OUTCOME", "MEMBER DOWN", "APPROVAL"]);
     for rollout in rollouts {
-        let took = rollout.ended.map(|ended| Human(elapsed(ended, rollout.started)).to_string());
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
         table.add_row([
             clock(rollout.started),
             rollout.cluster.clone(),
-            what(rollout),
-            took.unwrap_or_else(|| "–".to_owned()),
-            outcome(rollout.outcome).to_owned(),
-            down(rollout),
-            rollout.approval.clone().unwrap_or_else(|| "–".to_owned()),
+            rollout.what(),
+            or_dash(rollout.took().map(|took| took.to_string())),
+            rollout.outcome.to_string(),
+            or_dash(rollout.down()),
+            or_dash(rollout.approval.clone()),
         ]);
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn what(rollout: &Rollout) -> String {
-    let to = make(&rollout.to);
-    match (rollout.kind, &rollout.from) {
-        (Kind::Heal, _) => format!("healed with {to}"),
-        (Kind::Create, _) => format!("created with {to}"),
-        (Kind::Upgrade, None) => format!("to {to}"),
-        (Kind::Upgrade, Some(from)) if from.image == rollout.to.image => format!("other settings, on {to}"),
-        (Kind::Upgrade, Some(from)) => format!("{} → {to}", make(from)),
-    }
-}
-
-fn make(make: &Make) -> String {
-    match &make.version {
-        Some(version) => format!("{} ({version})", make.image),
-        None => make.image.clone(),
-    }
-}
-
-/// For how long the member of each slot was down, e.g. `consul-a 31s, consul-b 29s`.
-fn down(rollout: &Rollout) -> String {
-    let slots = rollout.slots.iter().filter_map(|slot| Some((&slot.slot, slot.member_down_seconds?)));
-    let spans: Vec<_> =
-        slots.map(|(slot, seconds)| format!("{slot} {}", Human(Duration::from_secs(seconds)))).collect();
-    if spans.is_empty() { "–".to_owned() } else { spans.join(", ") }
-}
-
-fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Settled => "settled",
-        Outcome::TakenBack => "taken back",
-        Outcome::Superseded => "superseded",
-        Outcome::UnderWay => "under way",
-        Outcome::Blocked => "blocked",
-        Outcome::Stalled => "stalled",
-    }
-}
-
-/// Says below the table which revision asked for a rollout, and why it failed, or does not go on.
+/// Says below the table why a rollout failed, or does not go on.
 fn notes(rollout: &Rollout) -> String {
-    let failed =
-        |slot: &crate::history::rollout::SlotRollout| Some(format!("{} failed: {}", slot.slot, slot.failed.as_ref()?));
-    let revision = rollout.revision.iter().map(|revision| format!("revision {revision}"));
-    let told = revision.chain(rollout.slots.iter().filter_map(failed)).chain(rollout.answer.clone());
-    told.map(|told| format!("  {} of {}: {told}\n", rollout.cluster, clock(rollout.started))).collect()
+    let line = |told| format!("  {} of {}: {told}\n", rollout.cluster, clock(rollout.started));
+    rollout.troubles().map(line).collect()
 }

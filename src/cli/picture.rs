@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::history::record::Record;
-use crate::history::rollout::{Kind, Rollout, rollouts};
+use crate::history::rollout::{Kind, rollouts};
 use crate::input::text;
 use crate::picture::svg;
 
@@ -14,13 +14,8 @@ pub fn of_newest(path: &Path, records: &[Record]) -> Result<(), Failure> {
     let rollouts = rollouts(records);
     let upgrade = rollouts.iter().rfind(|rollout| rollout.kind == Kind::Upgrade);
     match upgrade.or(rollouts.last()) {
-        Some(rollout) => of(path, rollout, records),
+        Some(rollout) => file::put(path, &svg(rollout, records)),
         None => Err(Failure::new(format!("there is no rollout to draw in {}", text::path(path)))
             .hint("no slot was claimed, so nothing has begun")),
     }
-}
-
-/// Draws a rollout, from the records of its cluster.
-pub fn of(path: &Path, rollout: &Rollout, records: &[Record]) -> Result<(), Failure> {
-    file::put(path, &svg(rollout, records))
 }

@@ -15,6 +15,7 @@ use crate::daemon::listeners::recorder::Recorder;
 use crate::daemon::source::Source;
 use crate::daemon::{Daemon, Ended};
 use crate::event::Listeners;
+use crate::history::latest::Latest;
 use crate::ids::Owner;
 use crate::input::text;
 use crate::ports::Outside;
@@ -30,6 +31,7 @@ mod haste;
 #[cfg(feature = "aws")]
 mod on_aws;
 mod problems;
+mod receivers;
 mod simulated;
 mod source;
 
@@ -54,6 +56,8 @@ Examples:
   hermitcrab run --source 'git+https://git.example.com/org/state.git//prod?ref=main' --source-token-file token \
       --state /var/lib/hermitcrab
       Keep clusters as the newest commit of that branch says; whatever fails, the last good commit stays in force
+  hermitcrab run desired-state --state /var/lib/hermitcrab --notify notifications.yaml
+      Tell people in a channel when a rollout begins or ends, and when one of them is needed
 
 Signals:
   SIGTERM, SIGINT, SIGHUP   finish the calls in flight, and exit with 0; a second one exits at once
@@ -103,6 +107,7 @@ pub struct Args {
     state: Option<PathBuf>,
     #[command(flatten)]
     source: source::Args,
+    receivers: receivers::Args,
     #[command(flatten)]
     face: face::Args,
     /// The cloud to act on
@@ -180,7 +185,10 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let recorder = args.state.as_deref().map(state::open).transpose()?.map(Recorder::new);
-    let face = args.face.open(&backend.outside, args.lease, backend.source.wish()).await?;
+    let log = args.state.as_deref().filter(|_| args.face.is_wanted());
+    let past = log.map(state::found).transpose()?.map(|found| Latest::resume(found.records)).unwrap_or_default();
+    let told = args.receivers.open(args.state.as_deref())?;
+    let face = args.face.open(&backend.outside, args.lease, backend.source.wish(), told.counts(), past).await?;
     let progress = Rc::new(Progress::start());
     let convergences = Rc::new(Convergences::default());
     let problems = Problems { is_colored: out.colors_notes() };
@@ -197,7 +205,7 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
         source: backend.source,
         lease,
         settings: args.settings(backend.seed),
-        listeners: face.listeners(listeners),
+        listeners: face.listeners(told.listeners(listeners)),
         once: args.once.then(|| convergences.clone()),
     };
     let under_way = UnderWay::begin();

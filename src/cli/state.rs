@@ -3,13 +3,19 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
+use crate::face::listen::Place;
+use crate::face::request::Form;
 use crate::history::log::{Log, LogError};
 use crate::history::read::{Found, read};
 use crate::history::record::Record;
+use crate::history::rollout::{Rollout, rollouts};
+use crate::picture::svg;
 
 use super::desired::unknown;
 use super::file::FileError;
-use super::{Failure, Output};
+use super::{Failure, Output, from};
 
 /// The variable that names the folder.
 pub const VARIABLE: &str = "HERMITCRAB_STATE";
@@ -21,14 +27,76 @@ pub struct Recorded {
     /// The cluster; all of them if left out
     cluster: Option<String>,
     /// The folder that the daemon writes its log to: what `run --state` was given
-    #[arg(long, value_name = "DIR", env = VARIABLE, hide_env_values = true)]
-    state: PathBuf,
+    #[arg(long, value_name = "DIR", env = VARIABLE, hide_env_values = true, required_unless_present = "from")]
+    state: Option<PathBuf>,
+    /// Ask the daemon that listens there (`run --listen`) instead of reading its log: it has the latest 20,000 events in memory
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<Place>,
+}
+
+/// Rollouts, and where more can be learnt about them.
+pub struct Past {
+    pub rollouts: Vec<Rollout>,
+    pub source: Source,
+}
+
+/// The place where rollouts were read.
+pub enum Source {
+    Log(Vec<Record>),
+    Daemon(Place),
+}
+
+impl Source {
+    /// Draws one of the rollouts.
+    pub fn picture(&self, rollout: &Rollout) -> Result<String, Failure> {
+        match self {
+            Self::Log(records) => Ok(svg(rollout, records)),
+            Self::Daemon(place) => {
+                let path = format!("/api/v1/clusters/{}/history/{}/picture", rollout.cluster, rollout.id);
+                from::ask(place, &path, Form::Json)
+            }
+        }
+    }
 }
 
 impl Recorded {
     /// Reads the events: those of the cluster that is named, or all.
     pub fn read(&self, out: &mut Output) -> Result<Vec<Record>, Failure> {
-        let Found { mut records, skipped } = found(&self.state)?;
+        match (&self.from, &self.state) {
+            (Some(place), _) => {
+                #[derive(Deserialize)]
+                struct Document {
+                    events: Vec<Record>,
+                }
+                let answer = from::ask(place, &self.path("events"), Form::Json)?;
+                Ok(serde_json::from_str::<Document>(&answer)?.events)
+            }
+            (None, Some(folder)) => self.log(folder, out),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// Reads the rollouts: those of the cluster that is named, or all.
+    pub fn past(&self, out: &mut Output) -> Result<Past, Failure> {
+        let Some(place) = &self.from else {
+            let records = self.read(out)?;
+            return Ok(Past { rollouts: rollouts(&records), source: Source::Log(records) });
+        };
+        #[derive(Deserialize)]
+        struct Document {
+            rollouts: Vec<Rollout>,
+        }
+        let answer = from::ask(place, &self.path("history"), Form::Json)?;
+        let Document { rollouts } = serde_json::from_str(&answer)?;
+        Ok(Past { rollouts, source: Source::Daemon(place.clone()) })
+    }
+
+    fn path(&self, part: &str) -> String {
+        self.cluster.as_deref().map_or_else(|| format!("/api/v1/{part}"), |cluster| from::path_of(cluster, part))
+    }
+
+    fn log(&self, folder: &Path, out: &mut Output) -> Result<Vec<Record>, Failure> {
+        let Found { mut records, skipped } = found(folder)?;
         for line in skipped {
             writeln!(out.notes, "note: a line is skipped: {line}")?;
         }

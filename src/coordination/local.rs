@@ -9,8 +9,6 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tempfile::NamedTempFile;
-
 use crate::action::ClaimEffect;
 use crate::ids::ClusterName;
 use crate::input::{file, text};
@@ -123,17 +121,6 @@ impl<C: Clock> Local<C> {
         Ok((new, ClaimRecord::default()))
     }
 
-    /// Puts a file in the place of another. After a crash at any point either the old or the new one is there, whole.
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        file::may_be_replaced(path)?;
-        // A name that nobody can foresee, and a file of mode 0600.
-        let mut new = NamedTempFile::with_prefix_in(".claim-", &self.directory)?;
-        new.write_all(bytes)?;
-        new.as_file().sync_all()?;
-        new.persist(path)?;
-        File::open(&self.directory)?.sync_all()
-    }
-
     /// Keeps every other process from writing for as long as the file is open.
     async fn lock(&self) -> Result<File, PortError> {
         let doing = || format!("lock the claims in {}", text::path(&self.directory));
@@ -173,7 +160,7 @@ impl<C: Clock> Coordination for Local<C> {
             return Ok(changed(effect.expects(), found.revision));
         }
         let bytes = stored::encode(cluster, self.homes.of(cluster), &effect.apply(&found, self.clock.now()));
-        match self.replace(&path, &bytes) {
+        match file::replace(&path, &bytes) {
             Ok(()) => Ok(Outcome::Done),
             Err(error) => Err(failed(format!("write the claim in {}", text::path(&path)), error)),
         }

@@ -20,6 +20,7 @@ use crate::time::elapsed;
 
 use super::document::Refusal;
 use super::limits::LIVES_WITHIN;
+use super::page::Past;
 use super::request::{Form, Refused, Route};
 use super::state::Cluster;
 use super::stream::Messages;
@@ -63,7 +64,7 @@ impl Face {
             Route::Live => self.is_alive(),
             Route::Ready => self.is_ready(),
             Route::Metrics => {
-                let text = self.report(|report| self.metrics.write(report));
+                let text = self.report(|report| self.metrics.write(report, self.about.notifications.as_ref()));
                 Ok(whole(StatusCode::OK, metrics::KIND, text))
             }
             Route::OpenApi => Ok(json(&openapi::document(self.about.documents))),
@@ -78,6 +79,12 @@ impl Face {
                 self.find(cluster, |_| ())?;
                 Ok(json(&self.report(|report| report.events(Some(cluster), *after))))
             }
+            Route::FleetHistory => Ok(json(&self.report(|report| report.history(None)))),
+            Route::History(name) => {
+                self.find(name, |_| ())?;
+                Ok(json(&self.report(|report| report.history(Some(name)))))
+            }
+            Route::Picture { cluster, rollout } => self.picture(cluster, *rollout),
             Route::FleetStream => Ok(stream(Messages::of(self, None))),
             Route::Stream(name) => {
                 self.find(name, |_| ())?;
@@ -88,7 +95,8 @@ impl Face {
 
     /// Writes the page of a cluster, from the documents that programs are given.
     fn cluster_page(&self, name: &str) -> Response<Body> {
-        let (cluster, events) = self.report(|report| (report.cluster(name), report.events(Some(name), 0)));
+        let (cluster, events, history) =
+            self.report(|report| (report.cluster(name), report.events(Some(name), 0), report.history(Some(name))));
         let Some(cluster) = cluster else {
             let daemon = self.report(|report| report.daemon());
             return whole(StatusCode::NOT_FOUND, HTML, page::missing(&daemon, &format!("There is no cluster {name}.")));
@@ -98,7 +106,20 @@ impl Face {
             pass.as_ref().map(|pass| make(&pass.spec, &pass.seen))
         };
         let Documents { plan, explain, .. } = self.about.documents;
-        whole(StatusCode::OK, HTML, page::cluster(&cluster, &events, make(plan), make(explain)))
+        whole(StatusCode::OK, HTML, page::cluster(&cluster, &Past { events, history }, make(plan), make(explain)))
+    }
+
+    /// Draws a rollout. The picture has a style of its own, which counts when somebody looks at it alone.
+    fn picture(&self, cluster: &str, rollout: u64) -> Result<Response<Body>, Refused> {
+        self.find(cluster, |_| ())?;
+        let picture = self.report(|report| report.picture(cluster, rollout)).ok_or_else(|| {
+            let detail = format!("{cluster} has no rollout {rollout} that is remembered");
+            Refused::new(StatusCode::NOT_FOUND, detail)
+        })?;
+        let mut response = whole(StatusCode::OK, "image/svg+xml", picture);
+        let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        Ok(response)
     }
 
     /// Reads something off one cluster.
@@ -233,6 +254,7 @@ mod tests {
     use crate::cli::cloud::Environment;
     use crate::event::{Event, EventKind, Listener};
     use crate::face::About;
+    use crate::history::latest::Latest;
     use crate::plan::plan;
     use crate::sim::{FaultLevel, World};
     use crate::spec::load::load;
@@ -250,7 +272,8 @@ mod tests {
     /// A face at a moment that can be set.
     fn face(now: &Rc<Cell<Timestamp>>, uses_lease: bool) -> Rc<Face> {
         let now = now.clone();
-        Rc::new(Face::new(About { now: Rc::new(move || now.get()), uses_lease, documents: DOCUMENTS, hook: None }))
+        let about = About { now: Rc::new(move || now.get()), uses_lease, notifications: None, documents: DOCUMENTS, hook: None };
+        Rc::new(Face::new(about, Latest::default()))
     }
 
     fn pass() -> Rc<Pass> {

@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::history::record::Record;
 use crate::revision::Standing;
 use crate::status::{Attention, Status};
 
@@ -330,21 +331,7 @@ pub struct Events {
     pub format_version: &'static str,
     /// The number of the newest event that was forgotten, because only so many are kept; 0 while none was.
     pub forgotten: u64,
-    pub events: Vec<Event>,
-}
-
-/// One event.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Event {
-    /// A number that grows with each event, and begins again with each start of the daemon.
-    pub number: u64,
-    pub at: String,
-    /// The cluster that it is about; none where it is about the daemon, or about a file that names none.
-    pub cluster: Option<String>,
-    /// The kind, e.g. `acted`.
-    pub kind: &'static str,
-    pub message: String,
+    pub events: Vec<Record>,
 }
 
 /// The reason why a request is not answered with what it asks for.

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use crate::action::{ClaimEffect, CloudEffect, Effect};
 use crate::event::{Acted, Event, EventKind, Pass};
+use crate::notifications::post::Counts;
 use crate::plan::Plan;
 use crate::ports::Outcome;
 use crate::time::elapsed;
@@ -101,7 +102,7 @@ impl Metrics {
     }
 
     /// Writes everything in Prometheus's text format.
-    pub fn write(&self, report: &Report<'_>) -> String {
+    pub fn write(&self, report: &Report<'_>, notifications: Option<&Counts>) -> String {
         let mut registry = Registry::with_prefix("hermitcrab");
         gauges::register(&mut registry, report);
         registry.register("reconcile", "Passes by their answer", self.reconciles.clone());
@@ -115,12 +116,23 @@ impl Metrics {
             self.moves.clone(),
         );
         registry.register("actions", "Actions that were carried out, or failed", self.actions.clone());
+        if let Some(counts) = notifications {
+            registry.register("notifications", "News for receivers elsewhere, by what became of them", told(counts));
+        }
         let mut text = String::new();
         match prometheus_client::encoding::text::encode(&mut text, &registry) {
             Ok(()) => as_prometheus_has_it(&text),
             Err(error) => format!("# {error}\n"),
         }
     }
+}
+
+fn told(counts: &Counts) -> Family<Labels, Counter> {
+    let told = Family::<Labels, Counter>::default();
+    for (receiver, outcome, count) in counts.all() {
+        told.get_or_create(&vec![("sink", receiver), ("outcome", outcome.word().to_owned())]).inc_by(count);
+    }
+    told
 }
 
 /// Turns OpenMetrics into Prometheus's own text format, in which a counter is called in its heading as in its samples.

@@ -8,6 +8,7 @@ use super::Documents;
 use super::document::{Cluster, Events, FORMAT_VERSION, Fleet, Refusal};
 use super::metrics;
 use super::request::HOOK;
+use crate::history::rollout;
 
 /// The name of a cluster, in a path.
 const NAME: &str = "The cluster's name, e.g. `consul-prod`.";
@@ -39,6 +40,7 @@ fn paths(generator: &mut SchemaGenerator, documents: Documents, refusal: &Schema
     let fleet = generator.subschema_for::<Fleet>();
     let cluster = generator.subschema_for::<Cluster>();
     let events = generator.subschema_for::<Events>();
+    let history = generator.subschema_for::<rollout::Document>();
     let [plan, explain] = (documents.schemas)(generator);
     let text = || json!({ "text/plain": { "schema": { "type": "string" } } });
     let stream = || json!({ "text/event-stream": { "schema": { "type": "string" } } });
@@ -65,6 +67,8 @@ fn paths(generator: &mut SchemaGenerator, documents: Documents, refusal: &Schema
     let urgent = "The fleet, with those that need a person first";
     add("/api/v1/clusters", "clusters", urgent, with_text(document(&fleet)), &[]);
     add("/api/v1/events", "events", "The latest events, the oldest first", document(&events), &[bad]);
+    let past = "The rollouts that the latest events tell of, in the order in which they began";
+    add("/api/v1/history", "history", past, document(&history), &[]);
     add("/api/v1/stream", "stream", "The row of each cluster, whenever it changes", stream(), &[full]);
     let one = "/api/v1/clusters/{name}";
     let of = |part: &str| format!("{one}/{part}");
@@ -78,6 +82,10 @@ fn paths(generator: &mut SchemaGenerator, documents: Documents, refusal: &Schema
         &[unknown, unseen],
     );
     add(&of("events"), "clusterEvents", "The cluster's latest events", document(&events), &[bad, unknown]);
+    add(&of("history"), "clusterHistory", "The cluster's rollouts", document(&history), &[unknown]);
+    let svg = json!({ "image/svg+xml": { "schema": { "type": "string" } } });
+    let unknown_too = (404, "There is no cluster of that name, or no such rollout is remembered.");
+    add(&of("history/{rollout}/picture"), "picture", "One rollout as a time line", svg, &[unknown_too]);
     add(
         &of("stream"),
         "clusterStream",
@@ -120,6 +128,13 @@ fn operation(path: &str, id: &str, summary: &str, content: Value, refusals: &[(u
         let schema = json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$" });
         let name = json!({ "name": "name", "in": "path", "required": true, "description": NAME, "schema": schema });
         parameters.push(name);
+    }
+    if path.contains("{rollout}") {
+        let description = "The rollout's `id`.";
+        let schema = json!({ "type": "integer", "format": "uint64", "minimum": 0, "maximum": u64::MAX });
+        let rollout =
+            json!({ "name": "rollout", "in": "path", "required": true, "description": description, "schema": schema });
+        parameters.push(rollout);
     }
     if path.ends_with("events") {
         let description = "Only events with a greater number.";

@@ -2,8 +2,10 @@
 
 use crate::controller::convergence::Convergence;
 use crate::event::{Acted, Pass};
+use crate::history::rollout;
 use crate::ids::ClusterName;
 use crate::input::text;
+use crate::picture;
 use crate::plan::Plan;
 use crate::ports::Outcome;
 use crate::spec::load;
@@ -11,10 +13,10 @@ use crate::status::{Attention, ConditionKind, ConditionStatus, SlotStatus, Statu
 use crate::time::{Timestamp, clock, elapsed};
 
 use super::document::{
-    BrokenFile, Cluster, Daemon, Event, Events, FORMAT_VERSION, File, FileState, Files, Fleet, LastAction, Lease,
-    Problem, Quorum, Repository, Setback, SlotCount, StepCount, Summary,
+    BrokenFile, Cluster, Daemon, Events, FORMAT_VERSION, File, FileState, Files, Fleet, LastAction, Lease, Problem,
+    Quorum, Repository, Setback, SlotCount, StepCount, Summary,
 };
-use super::state::{self, State, Told};
+use super::state::{self, State};
 use super::{slots, timeline};
 
 /// A look at the state at one moment.
@@ -158,19 +160,21 @@ impl Report<'_> {
 
     /// Reports the latest events that are newer than that number; of one cluster, or all.
     pub fn events(&self, of: Option<&str>, after: u64) -> Events {
-        let is_about = |told: &&Told| of.is_none_or(|name| told.cluster.as_deref() == Some(name));
-        let told = self.state.events().filter(|told| told.number > after).filter(is_about);
-        Events { format_version: FORMAT_VERSION, forgotten: self.state.forgotten(), events: told.map(event).collect() }
+        let past = &self.state.past;
+        let events = past.of(of).filter(|record| record.id > after).cloned().collect();
+        Events { format_version: FORMAT_VERSION, forgotten: past.forgotten(), events }
     }
-}
 
-fn event(told: &Told) -> Event {
-    Event {
-        number: told.number,
-        at: clock(told.at),
-        cluster: told.cluster.as_ref().map(ToString::to_string),
-        kind: told.kind,
-        message: told.message.clone(),
+    /// Reports the rollouts that the latest events tell of; of one cluster, or all.
+    pub fn history(&self, of: Option<&str>) -> rollout::Document {
+        rollout::document(rollout::rollouts(self.state.past.of(of)))
+    }
+
+    /// Draws the rollout of a cluster that began with that event.
+    pub fn picture(&self, cluster: &str, id: u64) -> Option<String> {
+        let records: Vec<_> = self.state.past.of(Some(cluster)).cloned().collect();
+        let rollout = rollout::rollouts(&records).into_iter().find(|rollout| rollout.id == id)?;
+        Some(picture::svg(&rollout, &records))
     }
 }
 

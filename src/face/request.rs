@@ -18,12 +18,24 @@ pub enum Route {
     Metrics,
     OpenApi,
     Fleet,
-    FleetEvents { after: u64 },
+    FleetEvents {
+        after: u64,
+    },
     FleetStream,
     Cluster(String),
     Plan(String),
     Explain(String),
-    Events { cluster: String, after: u64 },
+    Events {
+        cluster: String,
+        after: u64,
+    },
+    FleetHistory,
+    History(String),
+    /// A rollout, by the number of the event that it began with.
+    Picture {
+        cluster: String,
+        rollout: u64,
+    },
     Stream(String),
 }
 
@@ -163,6 +175,11 @@ fn path(uri: &Uri) -> Result<Route, Refused> {
         ["api", "v1", "clusters", name, "plan"] => Route::Plan(cluster(name)?),
         ["api", "v1", "clusters", name, "explain"] => Route::Explain(cluster(name)?),
         ["api", "v1", "clusters", name, "events"] => Route::Events { cluster: cluster(name)?, after: after(uri)? },
+        ["api", "v1", "history"] => Route::FleetHistory,
+        ["api", "v1", "clusters", name, "history"] => Route::History(cluster(name)?),
+        ["api", "v1", "clusters", name, "history", rollout, "picture"] => {
+            Route::Picture { cluster: cluster(name)?, rollout: number(rollout).ok_or_else(Refused::not_found)? }
+        }
         ["api", "v1", "clusters", name, "stream"] => Route::Stream(cluster(name)?),
         _ => return Err(Refused::not_found()),
     })
@@ -180,13 +197,14 @@ fn after(uri: &Uri) -> Result<u64, Refused> {
             Some(("after", number)) => Some(number),
             _ => (pair == "after").then_some(""),
         });
-    let number = given.unwrap_or("0");
-    let is_plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    number
-        .parse()
-        .ok()
-        .filter(|_| is_plain)
+    number(given.unwrap_or("0"))
         .ok_or_else(|| Refused::new(StatusCode::BAD_REQUEST, "`after` is the number of an event, e.g. `?after=120`"))
+}
+
+/// Reads a number that is written in digits alone.
+fn number(text: &str) -> Option<u64> {
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_plain)
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Everything that the daemon has told: its last word on each cluster, on itself and on its files, and the latest events.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::controller::convergence::Convergence;
 use crate::event::{Acted, Event, EventKind, Pass};
+use crate::history::latest::Latest;
 use crate::ids::{ClusterName, SlotName};
 use crate::plan::steps::Step;
 use crate::revision::Standing;
@@ -14,11 +15,6 @@ use crate::spec::ClusterSpec;
 use crate::spec::load::{Loaded, Problem, Severity};
 use crate::status::Phase;
 use crate::time::Timestamp;
-
-use super::words;
-
-/// The number of events that are kept. Older ones are forgotten.
-pub const MOST_EVENTS: usize = 2_000;
 
 /// The knowledge of the daemon as far as it has told it.
 #[derive(Default)]
@@ -35,7 +31,8 @@ pub struct State {
     /// The file that declares each cluster.
     paths: BTreeMap<ClusterName, PathBuf>,
     pub clusters: BTreeMap<ClusterName, Cluster>,
-    events: VecDeque<Told>,
+    /// The latest events, as the log has them.
+    pub past: Latest,
     /// The number of the latest event.
     pub number: u64,
 }
@@ -93,27 +90,16 @@ pub enum File {
     Orphaned,
 }
 
-/// An event, in words.
-#[derive(Clone)]
-pub struct Told {
-    pub number: u64,
-    pub at: Timestamp,
-    pub cluster: Option<ClusterName>,
-    pub kind: &'static str,
-    pub message: String,
-}
-
 impl State {
+    /// Knows of nothing but the past.
+    pub fn remembering(past: Latest) -> Self {
+        Self { past, ..Self::default() }
+    }
+
     /// Takes note of an event.
     pub fn note(&mut self, event: &Event) {
         self.number += 1;
-        if let Some((kind, message)) = words::event(&event.kind) {
-            let told = Told { number: self.number, at: event.at, cluster: event.cluster.clone(), kind, message };
-            self.events.push_back(told);
-            if self.events.len() > MOST_EVENTS {
-                self.events.pop_front();
-            }
-        }
+        self.past.note(event);
         match &event.kind {
             EventKind::Started { source, observe_only } => {
                 self.started = Some(Started { at: event.at, source: source.clone(), observe_only: *observe_only });
@@ -136,17 +122,6 @@ impl State {
         if let EventKind::Planned(pass) = &event.kind {
             self.stopped.clone_from(&pass.seen.kill_switch);
         }
-    }
-
-    /// Lists the latest events, the oldest first.
-    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Told> {
-        self.events.iter()
-    }
-
-    /// The number of the newest event that was forgotten; 0 while none was.
-    pub fn forgotten(&self) -> u64 {
-        let is_full = self.events.len() == MOST_EVENTS;
-        self.events.front().filter(|_| is_full).map_or(0, |oldest| oldest.number.saturating_sub(1))
     }
 
     /// Lists what is wrong with a file.

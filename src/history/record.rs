@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::is_same_news;
 use crate::revision::{Reason, Revision, short};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, clock};
 
 /// The version of the lines: a minor one adds fields and kinds, a major one may change them.
 pub const FORMAT_VERSION: &str = "1.1";
@@ -250,6 +250,12 @@ impl Record {
         self.last.unwrap_or(self.at)
     }
 
+    /// The event in one line, with how often it happened, without its cluster and its time.
+    pub fn words(&self) -> String {
+        let times = self.last.map(|last| format!(" (×{}, until {})", self.count, clock(last)));
+        self.what.to_string().replace('\n', " ") + &times.unwrap_or_default()
+    }
+
     /// Writes the line, without its end.
     pub fn line(&self) -> String {
         crate::input::text::clean_json(&serde_json::to_string(self).unwrap_or_default())
@@ -276,6 +282,25 @@ impl What {
                 one == two && is_same_news(this, that)
             }
             (one, two) => one == two,
+        }
+    }
+
+    /// The kind, as a line has it, e.g. `file-broken`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Stopped => "stopped",
+            Self::LeaseLost => "lease-lost",
+            Self::Dropped { .. } => "dropped",
+            Self::FileBroken { .. } => "file-broken",
+            Self::FileUsable { .. } => "file-usable",
+            Self::Orphaned => "orphaned",
+            Self::Desired(_) => "desired",
+            Self::Answer(_) => "answer",
+            Self::Action(_) => "action",
+            Self::Members(_) => "members",
+            Self::AssertionBroke => "assertion-broke",
+            Self::Other => "other",
         }
     }
 

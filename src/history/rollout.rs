@@ -1,14 +1,16 @@
 //! Rollouts, folded from the records of a log: what a cluster was brought from and to, when, and how that ended.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::record::{Action, ActionResult, Answer, AnswerKind, Desired, FORMAT_VERSION, Members, Record, What};
 use crate::revision::Revision;
-use crate::time::{Timestamp, elapsed};
+use crate::time::{Human, Timestamp, elapsed};
 
 /// The history of some clusters.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -22,9 +24,11 @@ pub struct Document {
 }
 
 /// One rollout of a cluster, or the healing or creation of its slots.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
+    /// The number of the event that it began with, by which it is asked for.
+    pub id: u64,
     /// The cluster, e.g. `consul-prod`.
     pub cluster: String,
     pub kind: Kind,
@@ -57,7 +61,7 @@ pub struct Rollout {
 }
 
 /// The make of an instance, as far as the log has it.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Make {
     /// E.g. `ami-0aaaaaaaaaaaaaaaa`.
@@ -67,7 +71,7 @@ pub struct Make {
 }
 
 /// The kinds of rollouts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Instances are replaced, because they differ from what is wanted.
@@ -79,7 +83,7 @@ pub enum Kind {
 }
 
 /// The ways in which a rollout ends, or stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The cluster is as its file wants it.
@@ -97,7 +101,7 @@ pub enum Outcome {
 }
 
 /// One slot of a rollout.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SlotRollout {
     /// The slot, e.g. `consul-a`.
@@ -118,8 +122,63 @@ pub struct SlotRollout {
     pub member_down_seconds: Option<u64>,
 }
 
+impl Rollout {
+    /// From what it goes to what, in words.
+    pub fn what(&self) -> String {
+        let to = &self.to;
+        match (self.kind, &self.from) {
+            (Kind::Heal, _) => format!("healed with {to}"),
+            (Kind::Create, _) => format!("created with {to}"),
+            (Kind::Upgrade, None) => format!("to {to}"),
+            (Kind::Upgrade, Some(from)) if from.image == to.image => format!("other settings, on {to}"),
+            (Kind::Upgrade, Some(from)) => format!("{from} → {to}"),
+        }
+    }
+
+    /// For how long it took; none while it has no end.
+    pub fn took(&self) -> Option<Human> {
+        self.ended.map(|ended| Human(elapsed(ended, self.started)))
+    }
+
+    /// For how long the member of each slot was down, e.g. `consul-a 31s, consul-b 29s`; none where none was.
+    pub fn down(&self) -> Option<String> {
+        let slots = self.slots.iter().filter_map(|slot| Some((&slot.slot, slot.member_down_seconds?)));
+        let spans: Vec<_> =
+            slots.map(|(slot, seconds)| format!("{slot} {}", Human(Duration::from_secs(seconds)))).collect();
+        (!spans.is_empty()).then(|| spans.join(", "))
+    }
+
+    /// Why it failed, or does not go on.
+    pub fn troubles(&self) -> impl Iterator<Item = String> {
+        let failed = |slot: &SlotRollout| Some(format!("{} failed: {}", slot.slot, slot.failed.as_ref()?));
+        self.slots.iter().filter_map(failed).chain(self.answer.clone())
+    }
+}
+
+impl fmt::Display for Make {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.version {
+            Some(version) => write!(f, "{} ({version})", self.image),
+            None => f.write_str(&self.image),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Settled => "settled",
+            Self::TakenBack => "taken back",
+            Self::Superseded => "superseded",
+            Self::UnderWay => "under way",
+            Self::Blocked => "blocked",
+            Self::Stalled => "stalled",
+        })
+    }
+}
+
 /// Folds the rollouts of all clusters, in the order in which they began.
-pub fn rollouts(records: &[Record]) -> Vec<Rollout> {
+pub fn rollouts<'r>(records: impl IntoIterator<Item = &'r Record>) -> Vec<Rollout> {
     let mut clusters: BTreeMap<&str, Cluster> = BTreeMap::new();
     for record in records {
         if let Some(name) = &record.cluster {
@@ -160,7 +219,7 @@ impl Cluster {
         match &record.what {
             What::Desired(desired) => self.wanted(desired),
             What::Members(members) => self.counted(members, record.at),
-            What::Action(action) if action.result == ActionResult::Done => self.done(name, action, record.at),
+            What::Action(action) if action.result == ActionResult::Done => self.done(name, action, record),
             What::Answer(answer) => self.answered(answer, record.at),
             _ => {}
         }
@@ -219,7 +278,8 @@ impl Cluster {
         }
     }
 
-    fn done(&mut self, name: &str, action: &Action, at: Timestamp) {
+    fn done(&mut self, name: &str, action: &Action, record: &Record) {
+        let at = record.at;
         if let Some(open) = self.open() {
             (open.outcome, open.answer) = (Outcome::UnderWay, None);
         }
@@ -228,7 +288,7 @@ impl Cluster {
         }
         let Some(slot) = &action.slot else { return };
         if action.action == "claim" {
-            self.claimed(name, slot, action, at);
+            self.claimed(name, slot, action, record);
         }
         let Some(slot) = self.open().and_then(|open| open.slots.iter_mut().find(|one| one.slot == *slot)) else {
             return;
@@ -241,7 +301,8 @@ impl Cluster {
         }
     }
 
-    fn claimed(&mut self, name: &str, slot: &str, action: &Action, at: Timestamp) {
+    fn claimed(&mut self, name: &str, slot: &str, action: &Action, record: &Record) {
+        let at = record.at;
         let generation = action.generation.clone().unwrap_or_default();
         let is_creating = std::mem::take(&mut self.is_creating);
         let heals = action.instance.is_none();
@@ -257,6 +318,7 @@ impl Cluster {
                 (true, true) => Kind::Create,
             };
             self.rollouts.push(Rollout {
+                id: record.id,
                 cluster: name.to_owned(),
                 kind,
                 from: action.from_image.as_ref().filter(|_| kind == Kind::Upgrade).map(make),

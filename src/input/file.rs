@@ -4,11 +4,12 @@
 //! between a look and the opening gains nothing. A pipe that nobody writes to, and `/dev/zero`, are refused at once.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use tempfile::NamedTempFile;
 
 use super::text::is_utf16;
 
@@ -27,6 +28,8 @@ pub const RECORD: usize = 256 * KIB;
 pub const DOCUMENT: usize = 16 * 1024 * KIB;
 /// A file of the log of events: one is begun anew at a quarter of that.
 pub const EVENTS: usize = 16 * 1024 * KIB;
+/// The memory of notifications, with those that wait: at most a hundred for each of twenty receivers.
+pub const NOTIFICATIONS: usize = 64 * 1024 * KIB;
 /// A simulated world. One of a hundred clusters has 2 MiB.
 pub const WORLD: usize = 256 * 1024 * KIB;
 
@@ -107,6 +110,18 @@ pub fn may_be_replaced(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Puts a file of our own in the place of another. After a crash at any point either the old or the new one is there, whole.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    may_be_replaced(path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A name that nobody can foresee, and a file of mode 0600.
+    let mut new = NamedTempFile::with_prefix_in(".new-", folder)?;
+    new.write_all(bytes)?;
+    new.as_file().sync_all()?;
+    new.persist(path)?;
+    File::open(folder)?.sync_all()
 }
 
 /// Says whether a library may read a file to its end: it is a regular one with at most `limit` bytes, or `/dev/null`, by which

@@ -166,7 +166,7 @@ fn every_answer_is_harmless(daemon: &Daemon) {
     for path in ["/", "/metrics", "/api/v1/clusters", "/api/v1/events", "/clusters/consul-prod", CONSUL] {
         assert_eq!(harmful(&daemon.get(path).body), None, "{path}");
     }
-    for part in ["plan", "explain", "events"] {
+    for part in ["plan", "explain", "events", "history"] {
         assert_eq!(harmful(&daemon.get(&format!("{CONSUL}/{part}")).body), None, "{part}");
     }
     for path in ["/%1b]0;PWNED", "/clusters/%3Cscript%3E", "/api/v1/clusters/<script>"] {

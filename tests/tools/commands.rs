@@ -10,6 +10,8 @@ use hermitcrab::spec::load::load;
 use hermitcrab::time::after;
 
 pub const FILE: &str = "desired-state/prod/consul.yaml";
+/// A receiver at a port that nobody listens at.
+const RECEIVERS: &str = "{apiVersion: hermitcrab/v1, kind: Notifications, receivers: [{name: nobody, webhook: {url: 'http://127.0.0.1:1/'}}]}";
 pub const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
 
 /// Each command line with its verdict. Files that some of them need are written to the folder.
@@ -76,6 +78,11 @@ pub fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
         add(0, &format!("{told} --state FOLDER"));
         add(1, &format!("{told} --state FOLDER/nowhere"));
     }
+    fs::write(Path::new(&folder).join("told.yaml"), RECEIVERS).unwrap();
+    add(1, "notify test FOLDER/told.yaml");
+    add(1, "notify test FOLDER/told.yaml -o json");
+    add(1, "notify test BROKEN");
+    add(0, "notify schema");
     add(0, "schema");
     add(0, "adapter schema answer");
     add(0, "completions bash");

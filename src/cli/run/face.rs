@@ -11,8 +11,10 @@ use crate::daemon::source::Wish;
 use crate::event::Listeners;
 use crate::face::listen::{Listening, Place};
 use crate::face::{About, Documents, Face, Hook, server};
+use crate::history::latest::Latest;
 use crate::input::secret::Secret;
 use crate::input::{file, text};
+use crate::notifications::post::Counts;
 use crate::ports::{Clock, Outside};
 
 /// The shortest secret of a webhook that nobody guesses, in bytes.
@@ -43,12 +45,19 @@ pub(super) struct Args {
 pub(super) struct Shown(Option<(Rc<Face>, Listening)>);
 
 impl Args {
+    /// Whether the daemon is to have a face.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.listen.is_some()
+    }
+
     /// Listens, if that was asked for.
     pub(super) async fn open<O: Outside + Clone + 'static>(
         &self,
         outside: &O,
         uses_lease: bool,
         wish: Option<Rc<Wish>>,
+        notifications: Option<Counts>,
+        past: Latest,
     ) -> Result<Shown, Failure> {
         let Some(place) = &self.listen else { return Ok(Shown(None)) };
         if place.is_beyond_this_machine() && !self.listen_beyond_this_machine {
@@ -65,7 +74,8 @@ impl Args {
         tracing::info!(at = %shown, "showing what the daemon knows");
         let clock = outside.clone();
         let now = Rc::new(move || clock.clock().now());
-        Ok(Shown(Some((Rc::new(Face::new(About { now, uses_lease, documents: DOCUMENTS, hook })), listening))))
+        let about = About { now, uses_lease, notifications, documents: DOCUMENTS, hook };
+        Ok(Shown(Some((Rc::new(Face::new(about, past)), listening))))
     }
 }
 

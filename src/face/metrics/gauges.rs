@@ -117,7 +117,7 @@ fn about_the_daemon(registry: &mut Registry, report: &Report<'_>) {
         set(&info, &[("revision", revision.id.clone())], 1.0);
     }
     let dropped = Counter::<u64>::default();
-    dropped.inc_by(report.state.forgotten());
+    dropped.inc_by(report.state.past.forgotten());
     registry.register("events_dropped", "Events that were forgotten because only so many are kept", dropped);
 }
 

@@ -5,12 +5,23 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::face::document::{Cluster, Events, FileState, Instance, Slot, Step, StepState, Volume};
+use crate::history::rollout::{self, Outcome, Rollout};
 use crate::status::Attention;
+use crate::time::clock;
 
 use super::{Page, parts};
 
 /// The most events that the page shows. The interface has more.
 const MOST_EVENTS: usize = 25;
+
+/// The most rollouts that the page shows.
+const MOST_ROLLOUTS: usize = 10;
+
+/// The past of a cluster, as far as it is remembered.
+pub struct Past {
+    pub events: Events,
+    pub history: rollout::Document,
+}
 
 /// The part of `explain` that the page shows.
 #[derive(Default, Deserialize)]
@@ -47,7 +58,7 @@ struct SlotPlan {
 }
 
 /// Writes the page of a cluster. `plan` and `explain` are there once the cluster was looked at.
-pub fn cluster(cluster: &Cluster, events: &Events, plan: Option<Value>, explain: Option<Value>) -> String {
+pub fn cluster(cluster: &Cluster, past: &Past, plan: Option<Value>, explain: Option<Value>) -> String {
     let summary = &cluster.summary;
     let plan: Plan = plan.and_then(|plan| serde_json::from_value(plan).ok()).unwrap_or_default();
     let explanation: Explanation = explain.and_then(|it| serde_json::from_value(it).ok()).unwrap_or_default();
@@ -66,7 +77,8 @@ pub fn cluster(cluster: &Cluster, events: &Events, plan: Option<Value>, explain:
         @if !cluster.steps.is_empty() { (steps(cluster)) }
         @if !plan.slots.is_empty() { (to_come(&plan)) }
         @if !explanation.gates.is_empty() { (gates(&explanation)) }
-        (self::events(events, &cluster.daemon.at))
+        @if !past.history.rollouts.is_empty() { (history(&past.history.rollouts, &cluster.daemon.at)) }
+        (self::events(&past.events, &cluster.daemon.at))
     };
     Page {
         title: &title,
@@ -290,25 +302,53 @@ fn gate(gate: &Gate) -> Markup {
 }
 
 fn events(events: &Events, today: &str) -> Markup {
-    let told = &events.events;
-    // An answer that the action after it repeats says nothing of its own.
-    let is_said_again = |index: usize| {
-        let next = told.get(index + 1).is_some_and(|next| next.kind == "acted");
-        next && told[index].kind == "answer" && told[index].message.ends_with("(next step)")
-    };
-    let shown = told.iter().enumerate().rev().filter(|(index, _)| !is_said_again(*index)).map(|(_, event)| event);
     html! {
         section aria-labelledby="events" {
             h2 #events { "Events" }
-            @if told.is_empty() { p.quiet { "Nothing has happened since the daemon began." } }
+            @if events.events.is_empty() { p.quiet { "Nothing is remembered." } }
             ol.plain.events {
-                @for event in shown.take(MOST_EVENTS) {
+                @for event in events.events.iter().rev().take(MOST_EVENTS) {
                     li {
-                        (parts::instant(&event.at, today))
-                        span.kind { (event.kind) }
-                        span { (event.message) }
+                        (parts::instant(&clock(event.at), today))
+                        span.kind { (event.what.kind()) }
+                        span { (event.words()) }
                     }
                 }
+            }
+        }
+    }
+}
+
+fn history(rollouts: &[Rollout], today: &str) -> Markup {
+    html! {
+        section aria-labelledby="history" {
+            h2 #history { "History" }
+            @for rollout in rollouts.iter().rev().take(MOST_ROLLOUTS) { (self::rollout(rollout, today)) }
+        }
+    }
+}
+
+/// One rollout in a line, and below it what there is to know, once somebody wants to.
+fn rollout(rollout: &Rollout, today: &str) -> Markup {
+    let class = match rollout.outcome {
+        Outcome::TakenBack | Outcome::Stalled => "bad",
+        Outcome::Blocked => "so-so",
+        Outcome::Settled | Outcome::Superseded | Outcome::UnderWay => "quiet",
+    };
+    let picture = format!("/api/v1/clusters/{}/history/{}/picture", rollout.cluster, rollout.id);
+    html! {
+        details.rollout id={ "rollout-" (rollout.id) } {
+            summary {
+                (parts::instant(&clock(rollout.started), today))
+                " " code { (rollout.what()) } " "
+                span class=(class) { (rollout.outcome) }
+                @if let Some(took) = rollout.took() { span.quiet { " after " (took) } }
+            }
+            @for trouble in rollout.troubles() { p.bad { (trouble) } }
+            @if let Some(down) = rollout.down() { p.quiet { "Members were down: " (down) } }
+            @if let Some(approval) = &rollout.approval { p.quiet { "Approved: " code { (approval) } } }
+            a href=(picture) {
+                img.picture src=(picture) loading="lazy" alt={ "The time line of this rollout, " (rollout.what()) };
             }
         }
     }
