@@ -92,17 +92,55 @@ fn a_program_of_prometheus_is_content_with_the_metrics() {
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
-/// An alert on a metric that is not there never fires, and nobody notices.
-#[test]
-fn every_alert_rests_on_metrics_of_the_contract_and_says_where_to_read_on() {
-    let rules = include_str!("../../deploy/monitoring/rules.yaml");
+/// Fails unless each metric that a text names is one of the contract.
+fn are_of_the_contract(text: &str) {
     let contract = include_str!("metrics.txt");
-    let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let metrics: BTreeSet<&str> = words.filter(|word| word.starts_with("hermitcrab_")).collect();
     assert!(metrics.len() > 8, "{metrics:?}");
     for metric in metrics {
         let is_it = |line: &str| line.split('{').next() == Some(metric);
         assert!(contract.lines().any(is_it), "{metric} is not in the contract");
+    }
+}
+
+/// A panel of a metric that is not there stays empty, and one of a rule that nobody has written as well.
+#[test]
+fn every_panel_of_the_dashboard_rests_on_metrics_of_the_contract_and_on_rules_that_there_are() {
+    let text = include_str!("../../deploy/monitoring/dashboard.json");
+    are_of_the_contract(text);
+    let board: serde_json::Value = serde_json::from_str(text).unwrap();
+    let panels = board["panels"].as_array().unwrap();
+    assert!(panels.len() > 10);
+    let mut taken = BTreeSet::new();
+    for panel in panels {
+        let title = panel["title"].as_str().unwrap();
+        assert!(
+            panel["description"].as_str().is_some_and(|text| text.ends_with('.')),
+            "{title} says nothing of itself"
+        );
+        let place = |key: &str| panel["gridPos"][key].as_u64().unwrap();
+        for cell in (0..place("w")).flat_map(|x| (0..place("h")).map(move |y| (x, y))) {
+            let (x, y) = (place("x") + cell.0, place("y") + cell.1);
+            assert!(x < 24 && taken.insert((x, y)), "{title} lies over another panel, or outside");
+        }
+        for target in panel["targets"].as_array().unwrap() {
+            let recorded =
+                target["expr"].as_str().unwrap().split(['{', ' ']).find(|word| word.starts_with("hermitcrab:"));
+            let is_written =
+                |rule: &str| include_str!("../../deploy/monitoring/rules.yaml").contains(&format!("record: {rule}\n"));
+            assert!(recorded.is_none_or(is_written), "{title}: {recorded:?} is no rule");
+        }
+    }
+}
+
+/// An alert on a metric that is not there never fires, and nobody notices.
+#[test]
+fn every_alert_rests_on_metrics_of_the_contract_and_says_where_to_read_on() {
+    let rules = include_str!("../../deploy/monitoring/rules.yaml");
+    are_of_the_contract(rules);
+    for rule in rules.lines().filter_map(|line| line.trim().strip_prefix("- record: ")) {
+        assert!(include_str!("../../deploy/monitoring/dashboard.json").contains(rule), "nobody looks at {rule}");
     }
     for place in rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: ")) {
         let (path, anchor) = place.split_once('#').unwrap_or((place, ""));
