@@ -40,6 +40,8 @@ mod text;
 
 pub mod client;
 
+pub use limits::LIVES_WITHIN;
+
 use metrics::Metrics;
 use report::Report;
 use state::State;

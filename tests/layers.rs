@@ -72,7 +72,7 @@ const COMMON: &str = "input";
 const FLOORS: [Floors; 2] = [PLAN, SIM];
 
 /// The modules that may name each package: a module stands for its file and for everything below it. `*` ends a family.
-const PACKAGES: [(&str, &[&str]); 23] = [
+const PACKAGES: [(&str, &[&str]); 24] = [
     ("serde_saphyr", &["spec/load", "notifications/file"]),
     ("notify", &["daemon/files/watch"]),
     ("backon", &["controller/retry"]),
@@ -89,6 +89,7 @@ const PACKAGES: [(&str, &[&str]); 23] = [
     ("dialoguer", &["cli/init/terminal"]),
     ("tempfile", &["cli/file", "input/file", "sim/store"]),
     ("hmac", &["input/secret"]),
+    ("sd_notify", &["cli/run/service"]),
     ("quick_xml", &["sim/wire"]),
     ("form_urlencoded", &["sim/wire"]),
     ("hyper*", &["endpoint", "face"]),

@@ -82,8 +82,9 @@ fn table(rollouts: &[Rollout]) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// Says below the table why a rollout failed, or does not go on.
+/// Says below the table which revision asked for a rollout, and why it failed, or does not go on.
 fn notes(rollout: &Rollout) -> String {
     let line = |told| format!("  {} of {}: {told}\n", rollout.cluster, clock(rollout.started));
-    rollout.troubles().map(line).collect()
+    let revision = rollout.revision.iter().map(|revision| format!("revision {revision}"));
+    revision.chain(rollout.troubles()).map(line).collect()
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::FutureExt;
+
 use crate::controller::Settings;
 use crate::controller::convergence::Convergence;
 use crate::daemon::convergences::Convergences;
@@ -32,6 +34,7 @@ mod haste;
 mod on_aws;
 mod problems;
 mod receivers;
+mod service;
 mod simulated;
 mod source;
 
@@ -40,6 +43,7 @@ use on_aws::on_aws;
 
 use haste::Haste;
 use problems::Problems;
+use service::Service;
 use simulated::Simulated;
 use source::Chosen;
 
@@ -196,7 +200,8 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     if let Some(recorder) = recorder {
         listeners = listeners.with(Rc::new(recorder));
     }
-    listeners = listeners.with(Rc::new(problems));
+    let service = Rc::new(Service::start(args.lease));
+    listeners = listeners.with(Rc::new(problems)).with(service.clone());
     if args.is_simulated() {
         listeners = listeners.with(Rc::new(Haste::default()));
     }
@@ -210,6 +215,7 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     };
     let under_way = UnderWay::begin();
     let asked_to_end = asked_to_end(under_way.first_signal(), args.once.then_some(args.timeout));
+    let asked_to_end = asked_to_end.inspect(|_| service.stopping());
     let exit = match face.beside(daemon.run(asked_to_end)).await.map_err(Failure::new)? {
         Ended::Converged => converged(&convergences),
         Ended::Stopped(exit) => exit,
