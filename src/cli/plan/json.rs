@@ -52,6 +52,8 @@ pub struct ClusterPlan {
     pub approval: ApprovalReport,
     /// Whether the file keeps changes back.
     pub held_back: Option<HeldBack>,
+    /// The reason that the file gives for that, as a person wrote it.
+    pub held_back_because: Option<String>,
     /// Every reason why the next slot may not be changed now, whatever small thing is done before.
     pub hazards: Vec<HazardReport>,
     /// The slot that the reasons are about; none where they are about the whole cluster.

@@ -62,6 +62,8 @@ fn head(plan: &ClusterPlan) -> String {
     head.extend(rows.iter().map(|(name, value)| format!("| {name} | {} |\n", cell(value))));
     head.push_str(&next(plan));
     head.extend(held_back(plan).map(|held_back| format!("\n> **Held back**: {held_back}\n")));
+    let because = plan.held_back_because.iter();
+    head.extend(because.map(|reason| format!("\n> **Reason**: {}\n", escaped(reason))));
     head.extend(orphans(plan).map(|orphans| format!("\n> **Orphaned, and left alone**: {}\n", escaped(&orphans))));
     head.extend(plan.notes.iter().map(|note| format!("\n> **Note**: {}\n", escaped(note))));
     head.extend(plan.growths.iter().map(|growth| format!("\n> {}\n", escaped(&grows(growth)))));

@@ -33,6 +33,9 @@ impl fmt::Display for Text<'_> {
         if let Some(held_back) = held_back(plan) {
             writeln!(f, "  {held_back}")?;
         }
+        if let Some(reason) = &plan.held_back_because {
+            writeln!(f, "  {}: {reason}", styled(SO_SO, "reason"))?;
+        }
         plan.notes.iter().try_for_each(|note| writeln!(f, "  {}: {note}", styled(SO_SO, "note")))?;
         if let Some(orphans) = orphans(plan) {
             writeln!(f, "  {}: {orphans}", styled(SO_SO, "orphaned, and left alone"))?;

@@ -8,6 +8,7 @@ use super::{
     VolumeMove,
 };
 use crate::ids::PlanId;
+use crate::input::text;
 use crate::make::Drift;
 use crate::observed::Observation;
 use crate::plan::ahead::Approvals;
@@ -45,6 +46,11 @@ impl ClusterPlan {
             approval_needed: approval_needed.map(PlanId::to_string),
             approval: ApprovalReport::new(spec, &approvals, approval_needed.is_some()),
             held_back: HeldBack::of(spec),
+            held_back_because: spec
+                .reason
+                .as_deref()
+                .filter(|_| HeldBack::of(spec).is_some())
+                .map(|it| text::clean(it).into_owned()),
             hazards,
             hazards_slot: refusals.and_then(|refusals| Some(refusals.slot?.to_string())),
             notes: look.as_ref().map(plan::notes).unwrap_or_default(),
