@@ -46,6 +46,7 @@ pub mod plan;
 pub mod receivers;
 pub mod status;
 pub mod wait;
+pub mod watch;
 
 pub mod destroy;
 pub mod rehearse;
@@ -146,6 +147,7 @@ enum Command {
     Plan(plan::Args),
     Status(status::Args),
     Explain(explain::Args),
+    Watch(watch::Args),
     Events(events::Args),
     History(history::Args),
     Notify(receivers::Args),
@@ -217,6 +219,7 @@ impl Command {
             Self::Plan(args) => plan::run(args, out),
             Self::Status(args) => status::run(args, out),
             Self::Explain(args) => explain::run(args, out),
+            Self::Watch(args) => watch::run(args, out),
             Self::Events(args) => events::run(args, out),
             Self::History(args) => history::run(args, out),
             Self::Notify(args) => receivers::run(args, out),

@@ -98,6 +98,14 @@ impl Face {
         Self { state, metrics: Metrics::default(), latest: watch::Sender::new(0), about }
     }
 
+    /// Everything about each cluster, the most urgent first.
+    pub fn clusters(&self) -> Vec<document::Cluster> {
+        self.report(|report| {
+            let rows = report.fleet().clusters;
+            rows.iter().filter_map(|row| report.cluster(&row.cluster)).collect()
+        })
+    }
+
     /// Reads a report off what is known now.
     fn report<T>(&self, read: impl FnOnce(&Report<'_>) -> T) -> T {
         let state = self.state.borrow();

@@ -22,9 +22,12 @@ pub struct From {
 /// Asks a daemon for what is at a path.
 pub fn ask(place: &Place, path: &str, form: Form) -> Result<String, Failure> {
     let asking = client::ask(place, path, form);
-    runtime::start()?.block_on(asking).map_err(|error| {
-        Failure::new(error).hint("name the place that `hermitcrab run --listen` was given, e.g. `127.0.0.1:8642`")
-    })
+    runtime::start()?.block_on(asking).map_err(unanswered)
+}
+
+/// The failure of a command that a daemon does not answer.
+pub fn unanswered(error: client::Unanswered) -> Failure {
+    Failure::new(error).hint("name the place that `hermitcrab run --listen` was given, e.g. `127.0.0.1:8642`")
 }
 
 /// Writes what a daemon answers.
@@ -39,8 +42,13 @@ pub fn write(place: &Place, path: &str, form: Form, out: &mut Output) -> Result<
 
 /// The path of a part of what is known of a cluster, e.g. `explain`. What can be no name of a cluster asks for nothing.
 pub fn path_of(cluster: &str, part: &str) -> String {
+    format!("{}/{part}", cluster_path(cluster))
+}
+
+/// The path of everything that is known of a cluster.
+pub fn cluster_path(cluster: &str) -> String {
     let name: String = cluster.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
-    format!("/api/v1/clusters/{name}/{part}")
+    format!("/api/v1/clusters/{name}")
 }
 
 /// Reads how much each cluster of a daemon needs a person. A word that is not known here says nothing.

@@ -33,7 +33,7 @@ const MEANT: &[(&[&str], &str)] = &[
         &["apply", "deploy", "upgrade", "update", "rollout", "roll", "sync", "reconcile", "image"],
         "commit another image: `hermitcrab promote` writes it into the file, and `hermitcrab run` does the rest",
     ),
-    (&["watch", "get", "list", "ls", "show", "describe", "top", "ps"], "`hermitcrab status` shows every cluster"),
+    (&["get", "list", "ls", "show", "describe", "top", "ps"], "`hermitcrab status` shows every cluster"),
     (&["why", "gates", "blocked"], "`hermitcrab explain CLUSTER` shows every gate, and why nothing happens"),
     (
         &["check", "lint", "test"],

@@ -44,6 +44,11 @@ impl Output {
         AutoStream::choice(&io::stderr()) != ColorChoice::Never
     }
 
+    /// Whether somebody may still read the data, for a command that has no end of its own.
+    pub fn is_read(&self) -> bool {
+        self.lost.borrow().is_none()
+    }
+
     /// Writes text for people. On a terminal a line that is too long is continued below, between two words.
     pub fn text(&mut self, text: &str) -> Result<(), Failure> {
         let folded = width().map(|width| fold(text, width));

@@ -28,7 +28,7 @@ use super::progress::Progress;
 use super::signals::{Signal, UnderWay};
 use super::{Exit, Failure, Output, aws, runtime, state};
 
-mod face;
+pub(super) mod face;
 mod haste;
 #[cfg(feature = "aws")]
 mod on_aws;

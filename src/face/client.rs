@@ -55,12 +55,53 @@ pub async fn ask(place: &Place, path: &str, form: Form) -> Result<String, Unansw
     Err(Unanswered::Refused(place.clone(), text::cut(detail, 500)))
 }
 
+/// Follows a stream, and says so whenever something is told there. Ends with the stream.
+pub async fn follow(place: &Place, path: &str, heard: impl Fn()) -> Result<(), Unanswered> {
+    let following = async {
+        match place {
+            Place::Address(address) => {
+                listen(TcpStream::connect(address).await?, &address.to_string(), path, heard).await
+            }
+            Place::Socket(socket) => listen(UnixStream::connect(socket).await?, "localhost", path, heard).await,
+        }
+    };
+    following.await.map_err(|error| Unanswered::Unreachable(place.clone(), error))
+}
+
+type Trouble = Box<dyn std::error::Error + Send + Sync>;
+
+async fn listen(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+    path: &str,
+    heard: impl Fn(),
+) -> Result<(), Trouble> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request =
+        Request::get(path).header(HOST, host).header(ACCEPT, "text/event-stream").body(Empty::<Bytes>::new())?;
+    let reading = async {
+        let response = sender.send_request(request).await?;
+        if !response.status().is_success() {
+            return Err(Trouble::from(format!("it answers {}", response.status())));
+        }
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            // A comment only says that the daemon is there.
+            if frame?.data_ref().is_some_and(|data| !data.starts_with(b":")) {
+                heard();
+            }
+        }
+        Ok(())
+    };
+    driven(connection, reading).await
+}
+
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     host: &str,
     path: &str,
     form: Form,
-) -> Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<(StatusCode, String), Trouble> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let kind = match form {
         Form::Json => "application/json",
@@ -73,8 +114,15 @@ async fn exchange(
         let body = Limited::new(response.into_body(), LONGEST).collect().await?.to_bytes();
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };
+    driven(connection, reading).await
+}
+
+/// Reads while the connection is driven: an answer may be whole only once that has ended.
+async fn driven<T>(
+    connection: impl Future<Output = hyper::Result<()>>,
+    reading: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
     tokio::pin!(reading);
-    // The answer comes while the connection is driven, and may be whole only once that has ended.
     tokio::select! {
         answer = &mut reading => answer,
         ended = connection => {

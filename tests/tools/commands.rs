@@ -74,6 +74,9 @@ pub fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
     for edit in ["suspend BROKEN --reason x", "freeze BROKEN --reason x", "resume BROKEN", "undo BROKEN"] {
         add(1, edit);
     }
+    for format in ["text", "jsonl"] {
+        add(0, &format!("watch FILE --cloud simulated --until-settled -o {format}"));
+    }
     for told in ["events", "history"] {
         add(0, &format!("{told} --state FOLDER"));
         add(1, &format!("{told} --state FOLDER/nowhere"));
