@@ -296,9 +296,9 @@ fn the_committed_schema_describes_the_file_and_the_example_of_the_document() {
     let (_, rest) = document.split_once("```yaml\n").unwrap();
     let example = rest.split_once("```").unwrap().0;
     let value: Value = serde_saphyr::from_str(example).unwrap();
-    let faults =
-        jsonschema::validator_for(&schema()).unwrap().iter_errors(&value).map(|fault| fault.to_string()).count();
-    assert_eq!(faults, 0);
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let faults: Vec<_> = validator.iter_errors(&value).map(|fault| fault.to_string()).collect();
+    assert_eq!(faults, [""; 0]);
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("example.yaml"), example).unwrap();
     let read = hermitcrab::notifications::file::read(Path::new(&folder.path().join("example.yaml"))).unwrap();

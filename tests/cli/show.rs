@@ -281,3 +281,19 @@ fn committed_schema() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/plan.v1.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
+
+#[test]
+fn a_plan_says_why_its_file_holds_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("consul.yaml");
+    let text = std::fs::read_to_string(FILE).unwrap();
+    std::fs::write(&file, text.replace("\nspec:\n", "\nspec:\n  suspend: true\n  reason: INC-7, a disk\n")).unwrap();
+    let said = |format| told(&["plan", file.to_str().unwrap(), "--cloud", "simulated", "-o", format]);
+    for (format, line) in [
+        ("text", "  reason: INC-7, a disk\n"),
+        ("markdown", "> **Reason**: INC-7, a disk\n"),
+        ("json", "\"heldBackBecause\": \"INC-7, a disk\""),
+    ] {
+        assert!(said(format).contains(line), "{}", said(format));
+    }
+}
