@@ -22,7 +22,7 @@ pub mod subnet;
 pub mod tags;
 pub mod volume;
 
-pub use claim::{Claim, ClaimRecord, Ending, FailedCreation, Purpose, Rehearsed, Remains, Verdict, Way};
+pub use claim::{Claim, ClaimRecord, Ending, FailedCreation, Purpose, Rehearsed, Remains, Verdict};
 pub use group::{Group, GroupMember, Launches, Lifecycle, Process, Recruit, Template, TemplateVersion};
 pub use instance::{Checks, Device, Instance, InstanceState, Interface, Origin, ScheduledEvent};
 pub use membership::{Blocker, Health, Member, Membership, Pruning, is_version};
@@ -89,8 +89,6 @@ pub struct Observation {
 pub struct Followed {
     /// The time at which a claim was first read that says of this instance that it is about to be stopped.
     pub marked_since: BTreeMap<InstanceId, Timestamp>,
-    /// The time at which it was first read that this slot and attempt are claimed and go this way, or that nothing is claimed.
-    pub way_since: Option<Timestamp>,
     /// The wait that was answered last, as a key, and since when it has been the answer.
     pub waiting: Option<(String, Timestamp)>,
 }

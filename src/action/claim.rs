@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InstanceId, SlotName, VolumeName};
-use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains, Way};
+use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains};
 use crate::time::{Timestamp, elapsed};
 
 /// Number of generations whose rehearsals are remembered.
@@ -24,8 +24,6 @@ pub enum ClaimEffect {
     Claim { claim: Claim, expects: u64 },
     /// Say in the claim that an instance is about to be stopped.
     MarkStop { instance: InstanceId, expects: u64 },
-    /// Say in the claim that its replacement goes another way from now on.
-    Turn { to: Way, expects: u64 },
     /// Give the slot up: it is settled again.
     Release {
         /// The revision that is replaced.
@@ -60,7 +58,6 @@ impl ClaimEffect {
         match self {
             Self::Claim { expects, .. }
             | Self::MarkStop { expects, .. }
-            | Self::Turn { expects, .. }
             | Self::Release { expects, .. }
             | Self::CreateAgain { expects, .. }
             | Self::End { expects, .. }
@@ -80,11 +77,6 @@ impl ClaimEffect {
             Self::MarkStop { instance, .. } => {
                 if let Some(claim) = &mut next.held {
                     claim.stops.insert(instance.clone());
-                }
-            }
-            Self::Turn { to, .. } => {
-                if let Some(claim) = &mut next.held {
-                    claim.way = *to;
                 }
             }
             Self::Release { initialised, stopped, taken_back, .. } => {

@@ -55,7 +55,6 @@ fn undate(effect: &mut ClaimEffect) {
     match effect {
         ClaimEffect::Claim { expects, .. }
         | ClaimEffect::MarkStop { expects, .. }
-        | ClaimEffect::Turn { expects, .. }
         | ClaimEffect::Release { expects, .. }
         | ClaimEffect::CreateAgain { expects, .. }
         | ClaimEffect::End { expects, .. }

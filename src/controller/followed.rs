@@ -2,20 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::{Attempt, InstanceId, SlotName};
-use crate::observed::{Claim, Followed, Observation, Way};
+use crate::ids::InstanceId;
+use crate::observed::{Followed, Observation};
 use crate::plan::{Plan, Stall};
 use crate::time::Timestamp;
 
 #[derive(Default)]
 pub(super) struct Following {
     marked: BTreeMap<InstanceId, Timestamp>,
-    way: Option<(Option<Heading>, Timestamp)>,
     waiting: Option<(String, Timestamp)>,
 }
-
-/// The way that a replacement goes, and which replacement that is.
-type Heading = (SlotName, Attempt, Way);
 
 impl Following {
     /// Notes a plan. A look at which nothing could be decided ends no wait.
@@ -35,16 +31,8 @@ impl Following {
             let marks = record.held.iter().flat_map(|claim| &claim.stops);
             let since = |id: &InstanceId| self.marked.get(id).copied().unwrap_or(seen.now);
             self.marked = marks.map(|id| (id.clone(), since(id))).collect();
-            let heading = |claim: &Claim| (claim.slot.clone(), claim.attempt, claim.way);
-            let now = record.held.as_ref().map(heading);
-            let since = self.way.take().filter(|(before, _)| *before == now).map_or(seen.now, |(_, since)| since);
-            self.way = Some((now, since.min(seen.now)));
         }
-        seen.followed = Followed {
-            marked_since: self.marked.clone(),
-            way_since: self.way.as_ref().map(|(_, since)| *since),
-            waiting: self.waiting.clone(),
-        };
+        seen.followed = Followed { marked_since: self.marked.clone(), waiting: self.waiting.clone() };
     }
 }
 

@@ -102,10 +102,6 @@ pub struct Claim {
     /// once its volumes are at another instance, however long there is none to be had.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stranded: bool,
-    /// The way that the replacement goes. The claim says so before anything is done that is right on that way alone: to start
-    /// the old instance again, say, or to take its volumes away from it.
-    #[serde(default, skip_serializing_if = "Way::is_first")]
-    pub way: Way,
     /// The time of the claim to this attempt.
     pub since: Timestamp,
 }
@@ -122,27 +118,6 @@ impl Claim {
     /// Says whether that instance was launched, or recruited, under this attempt.
     pub fn launched(&self, instance: &Instance) -> bool {
         instance.attempt() == Some(self.attempt) && Some(&instance.id) != self.old()
-    }
-}
-
-/// The way that a claimed replacement goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Way {
-    /// To the new instance.
-    #[default]
-    Forward,
-    /// To the old instance again, or to an early end. Whatever the spec wants, it goes on so until the slot is settled, unless
-    /// the old instance cannot serve or that takes too long.
-    Back,
-    /// To the new instance after all.
-    ForwardAgain,
-}
-
-impl Way {
-    /// Says whether it is the way on which every replacement begins.
-    pub fn is_first(&self) -> bool {
-        *self == Self::Forward
     }
 }
 

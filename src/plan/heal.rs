@@ -112,8 +112,7 @@ fn start(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Option<Pl
     let by_us = look.was_stopped_by_us(instance).then(|| "its replacement gave way to another slot".to_owned());
     let reason = instance.stopped_by_ec2().map(str::to_owned).or(by_us)?;
     let start = || look.act(slot, CloudEffect::Start { instance: instance.id.clone() }, Why::Stopped { reason });
-    let start = address::give_back(look, slot, instance).unwrap_or_else(start);
-    Some(look.unless_crossed(slot, start))
+    Some(address::give_back(look, slot, instance).unwrap_or_else(start))
 }
 
 /// Brings back a slot whose instance was stopped. One that EC2 has stopped and that cannot be started in time is

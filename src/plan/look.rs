@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::make::Make;
 use crate::observed::{
     AttachmentPhase, Claim, ClaimRecord, CloudView, Image, Instance, InstanceState, Membership, Observation, Purpose,
-    Reading, Setback, Volume, VolumeState, Way,
+    Reading, Setback, Volume, VolumeState,
 };
 use crate::spec::{ClusterSpec, Rules};
 use crate::time::{Timestamp, after, elapsed};
@@ -230,7 +230,6 @@ impl<'a> Look<'a> {
             recruit,
             request: None,
             stops: slot.live().filter(|it| self.was_stopped_by_us(it)).map(|it| it.id.clone()).collect(),
-            way: Way::Forward,
             stranded: why == Why::Lost && old.is_some_and(|old| old.state == InstanceState::Stopped),
             since: self.now,
         };
@@ -272,14 +271,6 @@ impl<'a> Look<'a> {
             ..Launch::declared(self.spec, slot.spec, owner, Token::from(""))
         };
         launch.with_token(self.spec)
-    }
-
-    /// Gives a plan as it is, or a wait for as long as a call may arrive that was sent before the claim was as it is, and with
-    /// which this one must not cross: nothing is detached from an instance that is just being started.
-    pub fn unless_crossed(&self, slot: &SlotLook<'_>, plan: Plan) -> Plan {
-        let (since, limit) = (self.seen.followed.way_since.unwrap_or(self.now), self.limits.call);
-        let until = after(since, limit);
-        if self.now >= until { plan } else { self.wait(slot, Awaited::NothingElse { until }, since, limit) }
     }
 
     /// Gives a plan as it is, or the stall that its wait or its action has come to of late. What came to nothing is

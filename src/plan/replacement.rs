@@ -13,15 +13,15 @@
 //! way of a slot that has lost everything, as long as no data has reached the new instance; if its old instance was not
 //! touched at all, it is given up.
 
-use crate::action::{Action, CloudEffect, Effect};
-use crate::observed::{Instance, InstanceState, Purpose, Way};
+use crate::action::CloudEffect;
+use crate::observed::{Instance, InstanceState, Purpose};
 
 use super::answer::{Plan, Stall, Why};
 use super::group;
 use super::heal;
 use super::look::{Look, Place};
 use super::slot_state;
-use super::steps::{self, GIVE_UP, GO_ON, HEAL, KEEP_GROUP_STILL, Step, TAKE_BACK};
+use super::steps::{self, GIVE_UP, HEAL, KEEP_GROUP_STILL, Step, TAKE_BACK};
 
 mod back;
 mod course;
@@ -54,16 +54,12 @@ pub fn give_way(look: &Look<'_>) -> Option<Plan> {
         return None;
     }
     let rests = |old: &&Instance| old.state == InstanceState::Stopped && slot.all_on(look, &old.id);
-    let may_start = |old: &&Instance| slot_state::fault(look, slot).is_none() && replacement.can_go_back(old);
-    let start = replacement.old.filter(rests).filter(may_start).map(|old| {
+    let start = replacement.old.filter(rests).filter(|_| slot_state::fault(look, slot).is_none()).map(|old| {
         let start = CloudEffect::Start { instance: old.id.clone() };
         look.act(slot, start, Why::GivesWay)
     });
-    Some(match start {
-        Some(_) if replacement.claim.way != Way::Back => replacement.say_way(Way::Back, Why::GivesWay),
-        Some(start) => replacement.unless_crossed(start),
-        None => replacement.release(Why::GivesWay),
-    })
+    let brought_back = start.filter(|plan| look.setback(plan).is_none());
+    Some(brought_back.unwrap_or_else(|| replacement.release(Why::GivesWay)))
 }
 
 /// Finds another way for a replacement that is taken back to an instance that cannot be started.
@@ -83,8 +79,7 @@ impl Replacement<'_, '_> {
             return (None, plan);
         }
         let course = self.course();
-        if let Some((step, plan)) = self.first_of(self.before(course), course).or_else(|| self.first_of(GO_ON, course))
-        {
+        if let Some((step, plan)) = self.first_of(self.before(course), course) {
             return (Some(step), plan);
         }
         let (is_moving, list) = self.steps(course);
@@ -133,28 +128,11 @@ impl Replacement<'_, '_> {
         match (step, course) {
             (Step::RecordResume, _) => group::record_resume(self.look, self.slot),
             (Step::SuspendProcesses, _) => group::keep_still(self.look, self.slot),
-            (Step::TurnBack | Step::TurnForward, _) => self.turn(step, course),
-            (_, Course::Forward) => self.forward(step).map(|plan| self.unless_crossed(plan)),
-            (_, Course::Back) => self.back(step).map(|plan| self.unless_crossed(plan)),
+            (_, Course::Forward) => self.forward(step),
+            (_, Course::Back) => self.back(step),
             (Step::Release, Course::GivenUp) => Some(self.release(Why::Superseded)),
-            (_, Course::GivenUp) => {
-                self.discard_by(step, self.new?, &Why::Superseded).map(|plan| self.unless_crossed(plan))
-            }
+            (_, Course::GivenUp) => self.discard_by(step, self.new?, &Why::Superseded),
         }
-    }
-
-    /// Gives a plan as it is, or a wait where what it does could meet a call of the other way half-way: as long as one that was
-    /// sent before the claim was as it is may still arrive.
-    fn unless_crossed(&self, plan: Plan) -> Plan {
-        let Plan::Act(Action { effect: Effect::Cloud(effect), .. }, _) = &plan else { return plan };
-        let can_meet = matches!(
-            effect,
-            CloudEffect::Start { .. }
-                | CloudEffect::Detach { .. }
-                | CloudEffect::AssignAddress { .. }
-                | CloudEffect::Terminate { .. }
-        );
-        if can_meet { self.look.unless_crossed(self.slot, plan) } else { plan }
     }
 
     /// Says whether a step on the way forward is done, as far as its call goes: a forecast leaves it out.

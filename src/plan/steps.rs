@@ -83,7 +83,6 @@ pub const CREATE: &[Step] = &[
 
 /// A replacement that is taken back: the new instance is emptied, and the old one is given its volumes again.
 pub const TAKE_BACK: &[Step] = &[
-    Step::TurnBack,
     Step::MarkStop,
     Step::Transfer,
     Step::Stop,
@@ -100,7 +99,6 @@ pub const TAKE_BACK: &[Step] = &[
 
 /// A replacement that is given up before any data has moved: the new instance goes.
 pub const GIVE_UP: &[Step] = &[
-    Step::TurnBack,
     Step::MarkStop,
     Step::Transfer,
     Step::Stop,
@@ -110,9 +108,6 @@ pub const GIVE_UP: &[Step] = &[
     Step::Terminate,
     Step::Release,
 ];
-
-/// A replacement that goes on after it was to be taken back, before any other step.
-pub const GO_ON: &[Step] = &[Step::TurnForward];
 
 /// The way in which any instance is stopped.
 pub const STOP_FIRST: &[Step] = &[Step::MarkStop, Step::Transfer, Step::Stop];
@@ -180,10 +175,6 @@ pub enum Step {
     JoinGroup,
     /// The new instance is protected from scale-in.
     Protect,
-    /// The claim says that the replacement is taken back.
-    TurnBack,
-    /// The claim says that the replacement goes on after all.
-    TurnForward,
     /// The claim says that the instance that has the volumes is about to be stopped.
     MarkStop,
     /// Leadership is moved to another member.
@@ -310,8 +301,6 @@ impl Step {
             Self::Launch           => ("launch",              Port::Cloud,   LAUNCH,         Times::Once),
             Self::JoinGroup        => ("join-group",          Port::Cloud,   JOIN_GROUP,     Times::Once),
             Self::Protect          => ("protect",             Port::Cloud,   CALL,           Times::Once),
-            Self::TurnBack         => ("turn-back",           Port::Claims,  CALL,           Times::Once),
-            Self::TurnForward      => ("turn-forward",        Port::Claims,  CALL,           Times::Once),
             Self::MarkStop         => ("mark-stop",           Port::Claims,  CALL,           Times::Once),
             Self::Transfer         => ("transfer-leadership", Port::Members, TRANSFER,       Times::Once),
             Self::Stop             => ("stop",                Port::Cloud,   STOP,           Times::Once),

@@ -16,9 +16,6 @@ use crate::time::Timestamp;
 #[derive(Default, Serialize, Deserialize)]
 pub struct Claims {
     records: BTreeMap<ClusterName, ClaimRecord>,
-    /// The time since which each cluster's claim has said which way its replacement goes.
-    #[serde(default)]
-    turned: BTreeMap<ClusterName, Millis>,
     /// The store does not answer until then.
     pub down_until: Millis,
     /// The cluster whose members keep the claims, if any do: without a leader there they are not to be had.
@@ -49,25 +46,14 @@ impl Claims {
         self.records.get(cluster)
     }
 
-    /// Tells since when a cluster's claim has said which way its replacement goes.
-    pub fn turned(&self, cluster: &ClusterName) -> Millis {
-        self.turned.get(cluster).copied().unwrap_or_default()
-    }
-
     /// Says whether the store answers.
     pub fn answers(&self, now: Millis) -> Result<(), Refusal> {
         let down = now < self.down_until;
         if down { Err(Refusal::new(ErrorKind::Unreachable, "the claim store does not answer")) } else { Ok(()) }
     }
 
-    /// Replaces a record if it has the revision that the effect expects, at a time of the world and of the writer's clock.
-    pub fn write(
-        &mut self,
-        at: Millis,
-        now: Timestamp,
-        cluster: &ClusterName,
-        effect: &ClaimEffect,
-    ) -> Result<Outcome, Refusal> {
+    /// Replaces a record if it has the revision that the effect expects, at a time of the writer's clock.
+    pub fn write(&mut self, now: Timestamp, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, Refusal> {
         let Some(record) = self.records.get_mut(cluster) else {
             return Err(Refusal::new(ErrorKind::NotFound, "no such cluster in this world"));
         };
@@ -75,14 +61,7 @@ impl Claims {
             let found = format!("revision {}", record.revision);
             return Ok(changed(format!("revision {}", effect.expects()), found));
         }
-        let next = effect.apply(record, now);
-        let heading =
-            |record: &ClaimRecord| record.held.as_ref().map(|claim| (claim.slot.clone(), claim.attempt, claim.way));
-        let is_turned = heading(record) != heading(&next);
-        *record = next;
-        if is_turned {
-            self.turned.insert(cluster.clone(), at);
-        }
+        *record = effect.apply(record, now);
         Ok(Outcome::Done)
     }
 }

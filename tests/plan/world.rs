@@ -332,12 +332,7 @@ impl World {
         let marked = things.get("claim").map_or(Value::Null, |claim| claim["stops"].clone());
         let marked: Option<Vec<hermitcrab::ids::InstanceId>> = read(marked);
         let since = read::<Option<Timestamp>>(said["markedSince"].clone()).unwrap_or(long_ago);
-        let way_since = read::<Option<Timestamp>>(said["waySince"].clone()).unwrap_or(long_ago);
-        Followed {
-            marked_since: marked.unwrap_or_default().into_iter().map(|id| (id, since)).collect(),
-            way_since: Some(way_since),
-            waiting: None,
-        }
+        Followed { marked_since: marked.unwrap_or_default().into_iter().map(|id| (id, since)).collect(), waiting: None }
     }
 
     /// Our last launch, if EC2 would not honour the token of that attempt.

@@ -2,7 +2,7 @@
 
 use hermitcrab::action::{ClaimEffect, CloudEffect, Launch};
 use hermitcrab::ids::{Attempt, ImageId};
-use hermitcrab::observed::{AttachmentPhase, Checks, Claim, InstanceState, Purpose, VolumeState, Way};
+use hermitcrab::observed::{AttachmentPhase, Checks, Claim, InstanceState, Purpose, VolumeState};
 use hermitcrab::ports::{Clock, Cloud, Coordination, ErrorKind, Outcome, Wanted};
 use hermitcrab::sim::block_on;
 
@@ -161,7 +161,6 @@ fn a_claim_is_written_only_over_the_revision_that_was_read() {
         request: None,
         stops: Default::default(),
         stranded: false,
-        way: Way::default(),
         since: world.now(),
     };
     let write = |expects| {

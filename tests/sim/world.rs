@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hermitcrab::action::{CloudEffect, Launch, MemberEffect};
 use hermitcrab::ids::{Attempt, ClusterName, ImageId, InstanceId, MemberId, Owner, SlotName, Token, VolumeId};
-use hermitcrab::observed::{Claim, CloudView, Health, Instance, InstanceState, Membership, Purpose, Volume, Way};
+use hermitcrab::observed::{Claim, CloudView, Health, Instance, InstanceState, Membership, Purpose, Volume};
 use hermitcrab::ports::{Canaries, Clock, Cloud, Decision, Members, Outcome, PortError, Seat, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
 use hermitcrab::spec::load::load;
@@ -160,23 +160,17 @@ impl Harness {
 
     /// Has the claim name a slot, as it does before a controller stops anything there.
     pub fn claim(&self, number: usize) {
-        self.claim_for(number, Purpose::Fill, Way::Forward);
-    }
-
-    /// Has the claim name a slot, to that end and on that way.
-    pub fn claim_for(&self, number: usize, purpose: Purpose, way: Way) {
         let claim = Claim {
             slot: self.slot(number),
             attempt: Attempt(4),
             tries: 0,
-            purpose,
+            purpose: Purpose::Fill,
             member: None,
             generation: self.spec.generation(),
             image: ImageId::from(NEW),
             recruit: None,
             stops: Default::default(),
             stranded: false,
-            way,
             request: None,
             since: self.world.now(),
         };

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::action::{ClaimEffect, CloudEffect, CreateVolume, Effect, GroupEffect, MemberEffect};
-use crate::observed::Way;
 
 use super::words::joined;
 
@@ -23,12 +22,6 @@ impl fmt::Display for Effect {
             },
             Self::Claim(ClaimEffect::MarkStop { instance, .. }) => {
                 write!(f, "record that {instance} is about to be stopped")
-            }
-            Self::Claim(ClaimEffect::Turn { to: Way::Back, .. }) => {
-                f.write_str("record that the replacement is taken back")
-            }
-            Self::Claim(ClaimEffect::Turn { to: Way::Forward | Way::ForwardAgain, .. }) => {
-                f.write_str("record that the replacement goes on after all")
             }
             Self::Claim(ClaimEffect::Release { .. }) => f.write_str("release the claim"),
             Self::Claim(ClaimEffect::CreateAgain { slot, name, .. }) => {

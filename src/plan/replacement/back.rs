@@ -2,7 +2,7 @@
 
 use crate::action::CloudEffect;
 use crate::make::{Make, differences};
-use crate::observed::{Claim, Instance, InstanceState, Way};
+use crate::observed::{Claim, Instance, InstanceState};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::steps::Step;
 use crate::plan::{address, heal};
@@ -75,11 +75,11 @@ impl<'a> Replacement<'_, 'a> {
         }
         let why = Why::CannotStart { instance: old.id.clone() };
         if let Some(new) = self.live_new() {
-            return self.discard(new, &why).map(|plan| self.unless_crossed(plan));
+            return self.discard(new, &why);
         }
         let attempt = look.next_attempt();
         let claim = Claim { attempt, tries: 0, generation, image, recruit: None, ..self.claim.clone() };
-        let claim = Claim { stranded: true, way: Way::ForwardAgain, since: look.now, ..claim };
+        let claim = Claim { stranded: true, since: look.now, ..claim };
         Some(look.write_claim(slot, claim, why))
     }
 

@@ -1,11 +1,9 @@
-//! The way that a replacement goes, read off the world and off the claim: to the new instance, to the old one again, or to an
-//! early end.
+//! The way that a replacement goes, read off the world: to the new instance, to the old one again, or to an early end.
 
-use crate::action::{ClaimEffect, CloudEffect, Effect};
-use crate::observed::{Instance, InstanceState, Nature, Setback, Way};
-use crate::plan::answer::{Plan, Why};
+use crate::action::CloudEffect;
+use crate::observed::{Instance, InstanceState};
+use crate::plan::answer::Why;
 use crate::plan::drift::drifts;
-use crate::plan::steps::Step;
 use crate::plan::{gates, heal};
 use crate::spec::OnFailure;
 use crate::time::elapsed;
@@ -24,68 +22,8 @@ pub(super) enum Course {
 }
 
 impl Replacement<'_, '_> {
-    /// Says which way the replacement goes. One that the claim says is taken back stays so, whatever is wanted meanwhile: two
-    /// controllers that have read different files would pull at it from both ends.
+    /// Reads off the world which way the replacement goes.
     pub(super) fn course(&self) -> Course {
-        let right = self.right_course();
-        match (self.claim.way, right) {
-            (Way::Back, Course::Forward) if !self.may_go_on() => self.course_back(),
-            _ => right,
-        }
-    }
-
-    /// Has the claim say which way the replacement goes from now on, where it says another one.
-    pub(super) fn turn(&self, step: Step, course: Course) -> Option<Plan> {
-        let (to, why) = match (step, course) {
-            (Step::TurnForward, Course::Forward) => (Way::ForwardAgain, Why::GoesOn),
-            (Step::TurnBack, Course::Back) => (Way::Back, Why::TakenBack),
-            (Step::TurnBack, Course::GivenUp) if self.new.is_some() => (Way::Back, Why::Superseded),
-            _ => return None,
-        };
-        let is_back = |way: Way| way == Way::Back;
-        (is_back(self.claim.way) != is_back(to)).then(|| self.say_way(to, why))
-    }
-
-    /// Has the claim say that the replacement goes that way from now on.
-    pub(super) fn say_way(&self, to: Way, why: Why) -> Plan {
-        let effect = ClaimEffect::Turn { to, expects: self.look.record.revision };
-        self.look.effect(Some(&self.slot.spec.name), Effect::Claim(effect), why)
-    }
-
-    /// Says whether a replacement that is taken back may go forward again: its old instance cannot serve, or has not come to
-    /// serve within the limit; or nothing was done on the way back, because the new instance runs with the volumes and no stop
-    /// of it is announced.
-    fn may_go_on(&self) -> bool {
-        let since = self.look.seen.followed.way_since.unwrap_or(self.look.now);
-        let takes_long = elapsed(self.look.now, since) > self.look.limits.taken_back;
-        let serves = |new: &Instance| new.state == InstanceState::Running && !self.claim.stops.contains(&new.id);
-        takes_long || self.holder().is_some_and(serves) || self.old.is_some_and(|old| self.is_lost_for_good(old))
-    }
-
-    /// Says whether the old instance cannot serve again, by more than a call that has come to nothing: one that was only late
-    /// may have started it.
-    fn is_lost_for_good(&self, old: &Instance) -> bool {
-        let refuses = |refused: &Setback| matches!(refused.nature, Nature::Refused | Nature::NoCapacity);
-        !self.can_go_back(old) && self.setback_of_start(old).is_none_or(refuses)
-    }
-
-    /// Finds what came of the last tries to start the old instance, if they came to nothing.
-    fn setback_of_start(&self, old: &Instance) -> Option<&Setback> {
-        let start = self.look.act(self.slot, CloudEffect::Start { instance: old.id.clone() }, Why::TakenBack);
-        self.look.setback(&start)
-    }
-
-    /// Says how a replacement is taken back: an old instance that serves as before has only to be left alone.
-    fn course_back(&self) -> Course {
-        match self.old {
-            Some(old) if self.is_untouched(old) => Course::GivenUp,
-            None if self.claim.old().is_none() => Course::GivenUp,
-            Some(_) | None => Course::Back,
-        }
-    }
-
-    /// Finds the way that is right, by the world and by the spec.
-    fn right_course(&self) -> Course {
         match self.old {
             _ if self.is_rejected() => Course::Back,
             Some(old) if self.is_untouched(old) && self.is_superseded(old) => Course::GivenUp,
@@ -119,9 +57,10 @@ impl Replacement<'_, '_> {
     }
 
     /// Says whether the old instance can serve again, as far as anybody knows.
-    pub(super) fn can_go_back(&self, old: &Instance) -> bool {
+    fn can_go_back(&self, old: &Instance) -> bool {
         let failed_here = old.generation().is_some_and(|generation| self.slot.rejected(generation));
-        let cannot_start = old.stopped_by_ec2().is_some() || self.setback_of_start(old).is_some();
+        let start = self.look.act(self.slot, CloudEffect::Start { instance: old.id.clone() }, Why::TakenBack);
+        let cannot_start = old.stopped_by_ec2().is_some() || self.look.setback(&start).is_some();
         old.state.is_live() && !old.retired && !failed_here && !cannot_start
     }
 

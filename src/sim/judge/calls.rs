@@ -4,7 +4,7 @@ use super::facts::{Facts, GroupFacts, InstanceFacts, Sent};
 use super::rule::{Objection, Rule};
 use crate::action::{CloudEffect, GroupEffect};
 use crate::ids::InstanceId;
-use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState, Way};
+use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState};
 use crate::sim::time::Millis;
 
 /// A change that is younger than this when a call is sent may not have been known to its sender.
@@ -25,7 +25,6 @@ const RULES: [(Rule, Judgement); 20] = [
     (Rule::LeaderLast, leader_hands_over_first),
     (Rule::OneOfTwo, not_while_a_related_one_is_disrupted),
     (Rule::ClaimedStop, stopped_only_when_claimed),
-    (Rule::OneWay, goes_as_the_claim_says),
     (Rule::FreshReadings, reads_follow_own_writes),
     (Rule::VolumesConserved, nothing_is_terminated_with_a_volume),
     (Rule::DetachedWhenDown, detached_only_when_down),
@@ -117,30 +116,6 @@ fn stopped_only_when_claimed(call: &Call) -> Option<String> {
 
 fn claimed(call: &Call) -> String {
     call.facts.claimed.as_ref().map_or_else(|| "no slot".to_owned(), ToString::to_string)
-}
-
-/// Allows to start the old instance of a replacement only on the way back, and to take from it what it has only on the way
-/// forward, unless the claim has said so for so short a time that the sender could not know. A volume that has not arrived is
-/// taken back to be given once more.
-fn goes_as_the_claim_says(call: &Call) -> Option<String> {
-    let replacement = call.facts.replacement.as_ref().filter(|_| !call.facts.has_ended())?;
-    let old = &replacement.old;
-    let is_back = match call.effect {
-        CloudEffect::Start { instance } if instance == old => true,
-        CloudEffect::Detach { instance, volume, .. } if instance == old && call.facts.is_attached(volume, old) => false,
-        CloudEffect::AssignAddress { instance, address, .. } => {
-            let from = call.facts.instances.iter().find(|(_, other)| other.addresses.contains(address));
-            match from.map(|(id, _)| id) {
-                Some(from) if from == old => false,
-                _ if instance == old => true,
-                _ => return None,
-            }
-        }
-        _ => return None,
-    };
-    let is_wrong = is_back != (replacement.way == Way::Back) && !call.is_race(replacement.since);
-    let (name, says) = (call.effect.name(), if is_back { "forward" } else { "back" });
-    is_wrong.then(|| format!("{name} was sent about {old} while the claim said that its replacement goes {says}"))
 }
 
 /// Allows nothing disruptive before the world was looked at again after the sender's own last write.
