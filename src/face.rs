@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use crate::event::{Event, Listener};
 use crate::history::latest::Latest;
-use crate::notifications::post::Counts;
 use crate::input::secret::Secret;
+use crate::notifications::post::Counts;
 use crate::observed::Observation;
 use crate::spec::ClusterSpec;
 use crate::status::Status;

@@ -111,6 +111,7 @@ pub struct Args {
     state: Option<PathBuf>,
     #[command(flatten)]
     source: source::Args,
+    #[command(flatten)]
     receivers: receivers::Args,
     #[command(flatten)]
     face: face::Args,

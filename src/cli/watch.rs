@@ -101,7 +101,13 @@ fn look<F: Future<Output = Signal>>(
     let desired = Desired::read(&args.paths.paths, out)?;
     let looked = Rc::new(std::cell::Cell::new(time.now()));
     let now = looked.clone();
-    let about = About { now: Rc::new(move || now.get()), uses_lease: false, notifications: None, documents: DOCUMENTS };
+    let about = About {
+        now: Rc::new(move || now.get()),
+        uses_lease: false,
+        notifications: None,
+        documents: DOCUMENTS,
+        hook: None,
+    };
     let face = Face::new(about, Latest::default());
     let mut environment = args.cloud.open(&desired.specs)?.beside(&desired);
     for spec in &environment.specs {

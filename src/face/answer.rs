@@ -272,7 +272,13 @@ mod tests {
     /// A face at a moment that can be set.
     fn face(now: &Rc<Cell<Timestamp>>, uses_lease: bool) -> Rc<Face> {
         let now = now.clone();
-        let about = About { now: Rc::new(move || now.get()), uses_lease, notifications: None, documents: DOCUMENTS, hook: None };
+        let about = About {
+            now: Rc::new(move || now.get()),
+            uses_lease,
+            notifications: None,
+            documents: DOCUMENTS,
+            hook: None,
+        };
         Rc::new(Face::new(about, Latest::default()))
     }
 
