@@ -267,7 +267,49 @@ fn a_cluster_stands_only_on_others_that_are_declared_and_not_in_a_circle() {
     put(&dir, "g.yaml", on("upon", "nowhere-at-all"));
     let loaded = load(&[dir.path().into()]);
     assert_eq!(names(&loaded), ["last", "good"]);
-    expect![[r#""#]].assert_eq(&render::text(&loaded, false).replace(&dir.path().display().to_string(), "DIR"));
+    expect![[r#"
+        error: clusters stand on each other in a circle: alone → alone → …
+          --> DIR/a.yaml:10:24
+           |
+        10 |   dependsOn: ["above", alone]
+           |                        ^^^^^
+           |
+           = hint: remove one of the names: a cluster cannot wait for one that waits for it
+
+        error: clusters stand on each other in a circle: below → above → …
+          --> DIR/b.yaml:10:15
+           |
+        10 |   dependsOn: [above]
+           |               ^^^^^
+           |
+           = hint: remove one of the names: a cluster cannot wait for one that waits for it
+
+        error: clusters stand on each other in a circle: above → below → …
+          --> DIR/c.yaml:10:21
+           |
+        10 |   dependsOn: [good, below]
+           |                     ^^^^^
+           |
+           = hint: remove one of the names: a cluster cannot wait for one that waits for it
+
+        error: this cluster stands on `goood`, which no file declares
+          --> DIR/d.yaml:10:15
+           |
+        10 |   dependsOn: [goood]
+           |               ^^^^^
+           |
+           = hint: did you mean `good`?
+
+        error: this cluster stands on `nowhere-at-all`, which no file declares
+          --> DIR/g.yaml:10:15
+           |
+        10 |   dependsOn: [nowhere-at-all]
+           |               ^^^^^^^^^^^^^^
+           |
+           = hint: declare that cluster in the same folder, or remove the name
+
+    "#]]
+    .assert_eq(&render::text(&loaded, false).replace(&dir.path().display().to_string(), "DIR"));
     let alone = load(&[dir.path().join("d.yaml")]);
     assert_eq!((names(&alone), brief(&alone, dir.path()).lines().count()), (vec!["lost"], 1), "said, and used");
 }

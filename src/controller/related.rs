@@ -18,7 +18,7 @@ use super::{reading, seats};
 #[derive(Default)]
 pub(super) struct Ties {
     specs: BTreeMap<ClusterName, Rc<ClusterSpec>>,
-    /// Those that stand on each.
+    /// The clusters that stand on each.
     above: BTreeMap<ClusterName, BTreeSet<ClusterName>>,
 }
 

@@ -200,7 +200,8 @@ impl<C: Clock> Office<C> {
 
     async fn put(&self, memory: Memory, mut all: Vec<News>) {
         for news in &mut all {
-            if let Some(file) = &news.file {
+            // A source of revisions has said it already; in a folder of files, git may know.
+            if let Some(file) = news.file.as_ref().filter(|_| news.revision.is_none()) {
                 news.revision = revision::of(Path::new(file)).await;
             }
         }

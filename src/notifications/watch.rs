@@ -147,6 +147,8 @@ impl Watch {
     fn planned(&mut self, pass: &Pass) -> Option<Vec<News>> {
         let cluster = &pass.spec.name;
         let file = self.files.get(cluster).map(|path| shown(path));
+        let source = pass.status.source.as_ref();
+        let revision = source.and_then(|standing| Some(standing.revision.as_ref()?.id.clone()));
         let mut changed = self.update(cluster, |told, since| {
             told.is_orphaned = false;
             let mut news = rollout(told, pass);
@@ -160,6 +162,7 @@ impl Watch {
             news.environment = Some(text::clean(&pass.spec.environment).into_owned());
             news.image = Some(pass.spec.image.to_string());
             news.file.clone_from(&file);
+            news.revision.clone_from(&revision);
         }
         changed
     }
@@ -290,10 +293,12 @@ fn detail(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
+    use std::sync::Arc;
 
     use super::*;
     use crate::cli::cloud::Environment;
     use crate::plan::{Hazards, plan};
+    use crate::revision::{Revision, Standing};
     use crate::sim::{FaultLevel, World};
     use crate::spec::load::load;
     use crate::status::status;
@@ -301,11 +306,17 @@ mod tests {
 
     /// A pass of a settled cluster, so many seconds later, that needs a person that much.
     fn pass(second: u64, attention: Attention) -> Event {
+        pass_from(None, second, attention)
+    }
+
+    /// The same, of a cluster whose file came from a source of revisions.
+    fn pass_from(source: Option<Standing>, second: u64, attention: Attention) -> Event {
         let spec = load(&["desired-state/prod/consul.yaml".into()]).specs().next().unwrap().1.clone();
         let world = World::new(0, FaultLevel::None);
         world.settle(&spec);
         let mut seen = Environment::simulated(vec![spec.clone()], world, None).look(&spec);
         seen.now = after(seen.now, Duration::from_secs(second));
+        seen.source = source.map(Arc::new);
         let suspended = Plan::Blocked(Hazards { slot: None, hazards: vec![Hazard::Suspended] });
         let plan = if attention == Attention::NeedsPerson { suspended } else { plan(&spec, &seen) };
         let status = Rc::new(Status { attention, ..status(&spec, &seen, &plan, None) });
@@ -350,5 +361,17 @@ mod tests {
         assert_eq!(told(&mut watch, 1, Attention::UnderWay), []);
         assert_eq!(told(&mut watch, 200, Attention::UnderWay), []);
         assert_eq!(told(&mut watch, 201, Attention::NeedsPerson), [Kind::NeedsPerson], "it was over");
+    }
+
+    #[test]
+    fn the_revision_of_a_source_goes_along() {
+        let at = Timestamp::UNIX_EPOCH;
+        let [reference, author, subject] = ["main", "Ada", "Roll"].map(str::to_owned);
+        let revision = Revision { id: "a".repeat(40), reference, author, subject, committed_at: at, verified_by: None };
+        let source = Standing { revision: Some(revision), trouble: None, verifies: false, rewritten_from: None };
+        for (source, expected) in [(Some(source), Some("a".repeat(40))), (None, None)] {
+            let news = Watch::default().take(&pass_from(source, 0, Attention::NeedsPerson)).unwrap();
+            assert_eq!(news[0].revision, expected);
+        }
     }
 }

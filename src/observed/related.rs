@@ -15,7 +15,7 @@ pub struct Related {
     pub slots: BTreeSet<SlotName>,
     /// Whether one of its members leads when all is well.
     pub is_led: bool,
-    /// Its part of the fleet. One that has nothing there cannot be disrupted.
+    /// The cluster's part of the fleet. A cluster that has nothing there cannot be disrupted.
     pub cloud: Reading<Arc<CloudView>>,
     pub claim: Reading<ClaimRecord>,
     pub membership: Reading<Membership>,
@@ -26,7 +26,7 @@ pub struct Related {
 pub enum Relation {
     /// The cluster that is looked at stands on it.
     Below,
-    /// It stands on the cluster that is looked at.
+    /// The related cluster stands on the one that is looked at.
     Above,
 }
 

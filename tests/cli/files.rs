@@ -253,7 +253,7 @@ fn flags_make_a_file_too_and_it_goes_to_stdout_if_asked() {
     );
 }
 
-/// What each kind's file looks like beyond Consul's, and that it rolls as it was written.
+/// The file of each kind beside Consul's, which rolls as it was written.
 #[test]
 fn a_file_is_made_for_every_kind() {
     let place = Workplace::new();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load;
+use hermitcrab::spec::render;
 
 use crate::boot::Image;
 use crate::ec2::{Ec2, Inventory, PERSON};
@@ -171,7 +172,7 @@ impl Rig {
     pub async fn settled(&self, images: &[&str]) {
         for (number, (slot, image)) in self.slots.iter().zip(images).enumerate() {
             let loaded = load::load(&[self.desire(image, &[])]);
-            let (_, spec) = loaded.specs().next().expect("the desired state is good");
+            let (_, spec) = loaded.specs().next().unwrap_or_else(|| panic!("{}", render::text(&loaded, false)));
             self.launch_settled(spec, slot, number + 1).await;
         }
         self.desire(images[0], &[]);
