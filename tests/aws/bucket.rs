@@ -74,10 +74,11 @@ async fn written_once() {
     assert_eq!(claims.read(&name()).await.unwrap(), ClaimRecord::default());
 }
 
-/// moto compares and writes in two steps when it makes an object, so the first one is there before the race. It fails at times
-/// to read what is being replaced: whoever read is to read again.
+/// moto compares and writes in two steps, which S3 does in one: so writes reach it one at a time, while what they are compared with
+/// was read at any time before. It fails at times to read what is being replaced: whoever read is to read again.
 async fn race() {
     make("race");
+    let turn = tokio::sync::Mutex::new(());
     open("race").write(&name(), &claim(&ClaimRecord::default())).await.unwrap();
     let (writers, wanted) = (3, 8);
     let writer = || {
@@ -89,6 +90,7 @@ async fn race() {
                     Err(error) if error.kind == ErrorKind::Unreachable => continue,
                     record => record.unwrap(),
                 };
+                let _mine = turn.lock().await;
                 match claims.write(&name(), &claim(&record)).await.unwrap() {
                     Outcome::Done => won += 1,
                     outcome => assert!(matches!(outcome, Outcome::Changed { .. }), "{outcome:?}"),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use hermitcrab::ports::Clock;
@@ -23,12 +24,18 @@ pub fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
     world.stop_instance(&world.instances_of(&spec.name, &"consul-b".into())[0]);
     world.advance_to(after(world.now(), Duration::from_secs(300)));
     world.save(Path::new(&path("stalled.json"))).unwrap();
-    let (broken, stalled, folder) = (path("broken.yaml"), path("stalled.json"), path("."));
+    let (broken, stalled, settled, folder) =
+        (path("broken.yaml"), path("stalled.json"), path("settled.json"), path("."));
+    let mut run = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+    run.args(["run", FILE, "--once", "--speed", "1000", "--world", &settled])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    assert!(run.status().unwrap().success(), "no world is settled");
     let mut all: Vec<(Vec<String>, i32)> = Vec::new();
     let mut add = |code: i32, line: &str| {
         let line =
             line.replace("BROKEN", &broken).replace("STALLED", &stalled).replace("FILE", FILE).replace("NEW", NEW);
-        let line = line.replace("FOLDER", &folder);
+        let line = line.replace("SETTLED", &settled).replace("FOLDER", &folder);
         all.push((line.split(' ').map(str::to_owned).collect(), code));
     };
     for format in ["text", "json", "github"] {
@@ -75,7 +82,7 @@ pub fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
         add(1, edit);
     }
     for format in ["text", "jsonl"] {
-        add(0, &format!("watch FILE --cloud simulated --until-settled -o {format}"));
+        add(0, &format!("watch FILE --world SETTLED --until-settled -o {format}"));
     }
     for told in ["events", "history"] {
         add(0, &format!("{told} --state FOLDER"));
