@@ -22,7 +22,10 @@ const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
 
 /// Runs the built program and gives what is harmful in all that it says.
 fn says(folder: &Path, arguments: &[impl AsRef<std::ffi::OsStr>], environment: &[(String, String)]) -> Option<String> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+    // Only what follows a cluster has no end of its own.
+    let follows = arguments.first().is_some_and(|name| name.as_ref() == "watch");
+    let mut command = Command::new("timeout");
+    command.args([if follows { "1" } else { "120" }, env!("CARGO_BIN_EXE_hermitcrab")]);
     command.current_dir(folder).args(arguments).stdin(Stdio::null());
     command.env("HERMITCRAB_CLAIMS", folder.join("claims")).env("AWS_EC2_METADATA_DISABLED", "true");
     command
@@ -31,6 +34,7 @@ fn says(folder: &Path, arguments: &[impl AsRef<std::ffi::OsStr>], environment: &
         .env("AWS_SECRET_ACCESS_KEY", SECRET);
     let output = command.envs(environment.iter().map(|(name, value)| (name, value))).output().unwrap();
     assert!(output.status.code().is_some_and(|code| code != 101), "a panic: {}", lossy(&output.stderr));
+    assert!(follows || output.status.code() != Some(124), "it does not end: {}", lossy(&output.stderr));
     harmful(&lossy(&output.stdout)).or_else(|| harmful(&lossy(&output.stderr)))
 }
 
