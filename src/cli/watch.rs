@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{Either, Shared, select};
+use futures_util::future::{Either, Shared, pending, select};
 use futures_util::{FutureExt, pin_mut};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
@@ -79,9 +79,16 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let under_way = UnderWay::begin();
-    let signal = under_way.first_signal().shared();
     let mut shown = Shown::start(args.output);
+    // Lines end where a signal finds them, also those that nobody takes; a tree is left whole.
+    let drawn = shown.bar.is_some().then(UnderWay::begin);
+    let signal = async {
+        match &drawn {
+            Some(drawn) => drawn.first_signal().await,
+            None => pending().await,
+        }
+    };
+    let signal = signal.shared();
     let ended = match &args.from.from {
         Some(place) => runtime::start()?.block_on(follow(args, place, &mut shown, out, signal)),
         None => look(args, &mut shown, out, signal),
