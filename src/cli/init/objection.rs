@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::input::text;
 use crate::spec::load::{Severity, check};
 
 use super::compose::compose;
@@ -13,6 +14,7 @@ pub fn take(draft: &mut Draft, given: Given) -> Result<(), String> {
     if let Given::Text(Field::Kind, word) = &given
         && Kind::named(word).is_none()
     {
+        let word = text::argument(word);
         return Err(format!("`{word}` is no kind of application; write one of {}", Kind::WORDS.join(", ")));
     }
     let next = draft.with(given);
