@@ -16,6 +16,14 @@ pub trait Word: Copy + 'static {
     fn meant(written: &str) -> Option<Self> {
         Self::WORDS.iter().find(|(word, _)| *word == written).map(|(_, value)| *value)
     }
+
+    /// Gives the word of a value.
+    fn word(self) -> &'static str
+    where
+        Self: PartialEq,
+    {
+        Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(word, _)| *word)
+    }
 }
 
 impl Word for Strategy {

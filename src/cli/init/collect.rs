@@ -5,6 +5,7 @@ use super::kind::Kind;
 use super::objection::take;
 use super::{Args, terraform};
 use crate::cli::{Exit, Failure, file};
+use crate::spec::words::Word;
 
 /// The fields that were given.
 pub struct Collected {
@@ -35,7 +36,7 @@ pub fn collect(args: &Args) -> Result<Collected, Failure> {
         let kind = Kind::of(&collected.draft);
         if !is_of(kind, given.field()) {
             if !name.starts_with("output") {
-                let kind = Kind::WORDS[kind as usize];
+                let kind = kind.word();
                 collected.refused.push(format!("{name}: it has no effect, because `{kind}` has no such field"));
             }
             continue;
@@ -130,8 +131,10 @@ pub fn missing(draft: &Draft, args: &Args) -> Vec<String> {
         field if terraform::gives(field) => args.from_terraform.is_some() || is_given(field),
         field => is_given(field),
     };
-    let required = asked(Kind::of(draft)).filter(|asked| asked.need == Need::Required);
-    let required = required.map(|asked| (asked.field, asked.flag, asked.what));
+    let required = asked(Kind::of(draft)).filter_map(|asked| match asked.need {
+        Need::Required { flag, what, .. } => Some((asked.field, flag, what)),
+        Need::Default(_) | Need::Optional => None,
+    });
     let lacks = required.chain([(Field::Slots, SLOTS.0, SLOTS.1)]);
     let lacks = lacks.filter(|(field, ..)| !draft.has(*field) && !said(*field));
     lacks.map(|(_, flag, what)| format!("missing {flag}: {what}")).collect()

@@ -60,20 +60,21 @@ pub struct Draft {
 #[derive(Debug)]
 pub struct Asked {
     pub field: Field,
-    /// The flag that gives it, with its value.
-    pub flag: &'static str,
-    /// A description of the right value.
-    pub what: &'static str,
     pub question: &'static str,
     pub need: Need,
-    /// A valid value, for checks of the other fields while this one is not known.
-    pub example: &'static str,
 }
 
 /// The need for a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    Required,
+    Required {
+        /// The flag that gives it, with its value.
+        flag: &'static str,
+        /// A description of the right value.
+        what: &'static str,
+        /// A valid value, for checks of the other fields while this one is not known.
+        example: &'static str,
+    },
     /// The value where nobody gives one.
     Default(&'static str),
     Optional,
@@ -83,71 +84,51 @@ pub enum Need {
 pub const FIRST: [Asked; 5] = [
     Asked {
         field: Field::Kind,
-        flag: "--kind KIND",
-        what: "the kind of application: consul, etcd, patroni or command",
         question: "Which application does it run? (consul, etcd, patroni, or command for any other)",
         need: Need::Default("consul"),
-        example: "consul",
     },
     Asked {
         field: Field::Name,
-        flag: "--name NAME",
-        what: "the name of the cluster, e.g. consul-prod",
         question: "What is the name of the cluster?",
-        need: Need::Required,
-        example: "example",
+        need: Need::Required {
+            flag: "--name NAME",
+            what: "the name of the cluster, e.g. consul-prod",
+            example: "example",
+        },
     },
     Asked {
         field: Field::Region,
-        flag: "--region REGION",
-        what: "the AWS region, e.g. us-east-1",
         question: "In which AWS region is it?",
-        need: Need::Required,
-        example: "us-east-1",
+        need: Need::Required { flag: "--region REGION", what: "the AWS region, e.g. us-east-1", example: "us-east-1" },
     },
     Asked {
         field: Field::Account,
-        flag: "--account ID",
-        what: "the AWS account",
         question: "In which AWS account? (twelve digits; a guard, optional)",
         need: Need::Optional,
-        example: "123456789012",
     },
     Asked {
         field: Field::Image,
-        flag: "--image AMI or --manifest JSON",
-        what: "the first image of the instances",
         question: "Which image do its instances run first? (ami-…)",
-        need: Need::Required,
-        example: "ami-00000000000000000",
+        need: Need::Required {
+            flag: "--image AMI or --manifest JSON",
+            what: "the first image of the instances",
+            example: "ami-00000000000000000",
+        },
     },
 ];
 
 /// The fields of every kind that are asked for after the kind's own.
 pub const LAST: [Asked; 3] = [
-    Asked {
-        field: Field::InstanceType,
-        flag: "--instance-type TYPE",
-        what: "the instance type",
-        question: "Which instance type?",
-        need: Need::Default("m7i.large"),
-        example: "m7i.large",
-    },
+    Asked { field: Field::InstanceType, question: "Which instance type?", need: Need::Default("m7i.large") },
     Asked {
         field: Field::InstanceProfile,
-        flag: "--instance-profile NAME",
-        what: "the members' instance profile",
         question: "Which instance profile? (its name; optional)",
         need: Need::Optional,
-        example: "example",
     },
     Asked {
         field: Field::VolumeSize,
-        flag: "--volume-size SIZE",
-        what: "the size of each member's data volume",
         question: "How large is each member's data volume?",
         need: Need::Default("20GiB"),
-        example: "20GiB",
     },
 ];
 

@@ -14,19 +14,15 @@ pub enum Kind {
     Command,
 }
 
+impl Word for Kind {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("consul", Self::Consul), ("etcd", Self::Etcd), ("patroni", Self::Patroni), ("command", Self::Command)];
+}
+
 impl Kind {
-    /// The words for the kinds, in the order in which they are offered.
-    pub const WORDS: [&'static str; 4] = ["consul", "etcd", "patroni", "command"];
-
-    /// Finds the kind of that name.
-    pub fn named(word: &str) -> Option<Self> {
-        let kinds = [Self::Consul, Self::Etcd, Self::Patroni, Self::Command];
-        Self::WORDS.iter().zip(kinds).find(|(known, _)| **known == word).map(|(_, kind)| kind)
-    }
-
     /// Returns the kind of a draft: Consul where nobody has said so yet.
     pub fn of(draft: &Draft) -> Self {
-        draft.text(Field::Kind).and_then(Self::named).unwrap_or(Self::Consul)
+        draft.text(Field::Kind).and_then(Self::meant).unwrap_or(Self::Consul)
     }
 
     /// Lists the fields that only some kinds have, as this kind asks for them.
@@ -83,89 +79,83 @@ const VERSION: &str = "--application-version VERSION";
 const CONSUL: [Asked; 2] = [
     Asked {
         field: Field::Datacenter,
-        flag: "--datacenter NAME",
-        what: "the name of Consul's datacenter",
         question: "What is the name of Consul's datacenter?",
         need: Need::Default("dc1"),
-        example: "dc1",
     },
     Asked {
         field: Field::Version,
-        flag: VERSION,
-        what: "the Consul version in the image",
         question: "Which Consul version is in the image? (e.g. 1.20.1; optional)",
         need: Need::Optional,
-        example: "1.20.1",
     },
 ];
 
 const ETCD: [Asked; 1] = [Asked {
     field: Field::Version,
-    flag: VERSION,
-    what: "the etcd version in the image, e.g. 3.5.16",
     question: "Which etcd version is in the image? (e.g. 3.5.16)",
-    need: Need::Required,
-    example: "3.5.16",
+    need: Need::Required { flag: VERSION, what: "the etcd version in the image, e.g. 3.5.16", example: "3.5.16" },
 }];
 
 const PATRONI: [Asked; 2] = [
     Asked {
         field: Field::Scope,
-        flag: "--scope NAME",
-        what: "the cluster's name in Patroni's own configuration",
         question: "What is the cluster called in Patroni's own configuration? (`scope`)",
-        need: Need::Required,
-        example: "main",
+        need: Need::Required {
+            flag: "--scope NAME",
+            what: "the cluster's name in Patroni's own configuration",
+            example: "main",
+        },
     },
     Asked {
         field: Field::Version,
-        flag: VERSION,
-        what: "the PostgreSQL version in the image, e.g. 15.18",
         question: "Which PostgreSQL version is in the image? (e.g. 15.18)",
-        need: Need::Required,
-        example: "15.18",
+        need: Need::Required {
+            flag: VERSION,
+            what: "the PostgreSQL version in the image, e.g. 15.18",
+            example: "15.18",
+        },
     },
 ];
 
 const COMMAND: [Asked; 5] = [
     Asked {
         field: Field::Program,
-        flag: "--program PATH",
-        what: "the program that speaks to the members, by its path from the file that is written",
         question: "Which program speaks to the members? (its path from the file that is written)",
-        need: Need::Required,
-        example: "adapters/example",
+        need: Need::Required {
+            flag: "--program PATH",
+            what: "the program that speaks to the members, by its path from the file that is written",
+            example: "adapters/example",
+        },
     },
     Asked {
         field: Field::Needed,
-        flag: "--needed WORD",
-        what: "the members that must be healthy: quorum, one or all-but-one",
         question: "How many members must be healthy? (quorum, one or all-but-one)",
-        need: Need::Required,
-        example: "quorum",
+        need: Need::Required {
+            flag: "--needed WORD",
+            what: "the members that must be healthy: quorum, one or all-but-one",
+            example: "quorum",
+        },
     },
     Asked {
         field: Field::Leader,
-        flag: "--leader WORD",
-        what: "the leader's place in the order of replacements: last, first, or none where no member leads",
         question: "When is the leader's turn? (last, first, or none where no member leads)",
-        need: Need::Required,
-        example: "none",
+        need: Need::Required {
+            flag: "--leader WORD",
+            what: "the leader's place in the order of replacements: last, first, or none where no member leads",
+            example: "none",
+        },
     },
     Asked {
         field: Field::Addresses,
-        flag: "--addresses WORD",
-        what: "the addresses at which members may come back: fixed or any",
         question: "At which addresses may members come back? (fixed or any)",
-        need: Need::Required,
-        example: "any",
+        need: Need::Required {
+            flag: "--addresses WORD",
+            what: "the addresses at which members may come back: fixed or any",
+            example: "any",
+        },
     },
     Asked {
         field: Field::Version,
-        flag: VERSION,
-        what: "the application's version in the image",
         question: "Which version of the application is in the image? (optional)",
         need: Need::Optional,
-        example: "1.0.0",
     },
 ];

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::input::text;
 use crate::spec::load::{Severity, check};
+use crate::spec::words::Word;
 
 use super::compose::compose;
 use super::draft::{Draft, Field, Given, Need, Slot, asked};
@@ -12,10 +13,10 @@ use super::kind::{Kind, needs_addresses};
 /// Adds a field to the draft. Leaves the draft as it is if `validate` would refuse the field, and returns the refusal.
 pub fn take(draft: &mut Draft, given: Given) -> Result<(), String> {
     if let Given::Text(Field::Kind, word) = &given
-        && Kind::named(word).is_none()
+        && Kind::meant(word).is_none()
     {
         let word = text::argument(word);
-        return Err(format!("`{word}` is no kind of application; write one of {}", Kind::WORDS.join(", ")));
+        return Err(format!("`{word}` is no kind of application; write one of {}", Kind::words().join(", ")));
     }
     let next = draft.with(given);
     match refusal(&next) {
@@ -43,8 +44,10 @@ fn exemplified(draft: &Draft) -> Draft {
     let region = draft.slots.first().map(|slot| slot.zone.trim_end_matches(|c: char| c.is_ascii_lowercase()));
     let region = region.filter(|region| !region.is_empty()).unwrap_or("us-east-1").to_owned();
     let region = whole.texts.entry(Field::Region).or_insert(region).clone();
-    for asked in asked(Kind::of(draft)).filter(|asked| asked.need == Need::Required) {
-        whole.texts.entry(asked.field).or_insert_with(|| asked.example.to_owned());
+    for asked in asked(Kind::of(draft)) {
+        if let Need::Required { example, .. } = asked.need {
+            whole.texts.entry(asked.field).or_insert_with(|| example.to_owned());
+        }
     }
     if whole.slots.is_empty() {
         whole.slots.push(Slot {

@@ -43,7 +43,7 @@ pub fn ask(draft: &mut Draft, asker: &mut dyn Ask) -> Result<(), Failure> {
 /// Asks for one field with one text for a value.
 fn text(draft: &mut Draft, asker: &mut dyn Ask, asked: &Asked) -> Result<(), Failure> {
     let default = match asked.need {
-        Need::Required => None,
+        Need::Required { .. } => None,
         Need::Default(text) => Some(text.to_owned()),
         Need::Optional => Some(String::new()),
     };
@@ -105,7 +105,7 @@ fn slot(draft: &mut Draft, asker: &mut dyn Ask, at: usize, count: usize) -> Resu
         answer.trim().clone_into(part(&mut slot));
         Ok::<_, Failure>(())
     };
-    part("its name, which is its member's node name", true, |slot| &mut slot.name)?;
+    part(&format!("its name, which is {}", Kind::of(draft).slot_name()), true, |slot| &mut slot.name)?;
     part("its availability zone", true, |slot| &mut slot.zone)?;
     part("its subnet, in that zone (subnet-…)", false, |slot| &mut slot.subnet)?;
     if has_address {

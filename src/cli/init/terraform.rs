@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::input::text::without_mark;
+use crate::spec::words::Word;
 
 use super::draft::{Field, Given, Slot};
 use super::kind::Kind;
@@ -116,7 +117,7 @@ pub fn read(json: &str) -> Result<Vec<Read>, TerraformError> {
     }
     // Without a word it is Consul's ground, as it always was before there was a choice.
     let kind =
-        outputs.get("application").and_then(|output| output.value.as_str()).map_or(Some(Kind::Consul), Kind::named);
+        outputs.get("application").and_then(|output| output.value.as_str()).map_or(Some(Kind::Consul), Kind::meant);
     let read = |expected: &Expected| {
         let value = outputs.get(expected.name).map(|output| &output.value).filter(|value| !value.is_null());
         let given = match value {
