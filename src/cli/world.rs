@@ -1,6 +1,6 @@
 //! Simulated worlds as commands use them: saved in files, with images whose members behave well or badly.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -64,15 +64,12 @@ pub fn lock(path: &Path) -> Result<Lock, Failure> {
         Failure::new(error).hint("check that the folder exists and may be written to")
     };
     file::may_be_replaced(path).map_err(failed)?;
-    let file = file::own(File::options().append(true), Path::new(&beside)).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock { _file: file }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-        Err(TryLockError::WouldBlock) => {
-            let told = format!("another process is at work in the world {}", text::path(path));
-            Err(Failure::new(told).hint("let it end first, or give this one a world of its own"))
-        }
-    }
+    let held = file::hold(Path::new(&beside)).map_err(failed)?;
+    let file = held.ok_or_else(|| {
+        let told = format!("another process is at work in the world {}", text::path(path));
+        Failure::new(told).hint("let it end first, or give this one a world of its own")
+    })?;
+    Ok(Lock { _file: file })
 }
 
 /// A saved world that cannot be read or written.

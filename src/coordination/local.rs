@@ -3,9 +3,8 @@
 //! The lock is the operating system's: it goes with the process that holds it, however that ends. It binds the processes
 //! of one machine, so the directory belongs on a local disk.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind as Io, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,8 +46,7 @@ impl<C: Clock> Local<C> {
     /// Opens a directory, and makes it if it does not exist, for this user alone. Fails where it cannot be written to.
     pub fn open(directory: &Path, clock: C) -> Result<Self, PortError> {
         let doing = || format!("open the claims in {}", text::path(directory));
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        made.map_err(|error| failed(doing(), error))?;
+        file::folder(directory).map_err(|error| failed(doing(), error))?;
         let local = Self { directory: directory.to_owned(), homes: Homes::default(), clock };
         local.lock_file().map_err(|error| failed(doing(), error))?;
         Ok(local)

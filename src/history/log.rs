@@ -4,9 +4,8 @@
 //! is named after its first event; when one is large enough the next is begun, and the oldest is deleted. What finds no room in
 //! the queue, or cannot be written, is dropped and counted, and the log says how many as soon as it can.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,13 +68,9 @@ impl Log {
 
     fn within(folder: &Path, bounds: Bounds) -> Result<Self, LogError> {
         let unusable = |source| LogError::Unusable { folder: folder.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
-        let lock = file::own(File::options().append(true), &folder.join(names::LOCK)).map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LogError::InUse { folder: folder.to_owned() }),
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
-        }
+        file::folder(folder).map_err(unusable)?;
+        let lock = file::hold(&folder.join(names::LOCK)).map_err(unusable)?;
+        let lock = lock.ok_or_else(|| LogError::InUse { folder: folder.to_owned() })?;
         let dropped = Arc::new(AtomicU64::new(0));
         let writer = Writer::open(folder, bounds, lock, dropped.clone()).map_err(unusable)?;
         let (jobs, todo) = sync_channel(ROOM);

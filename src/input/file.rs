@@ -3,9 +3,9 @@
 //! The file is opened first, without waiting, and judged by its open handle: whoever puts a pipe or a device in its place
 //! between a look and the opening gains nothing. A pipe that nobody writes to, and `/dev/zero`, are refused at once.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -100,6 +100,21 @@ pub fn own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = options.create(true).mode(0o600).custom_flags(flags.bits().cast_signed()).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(Refusal::NotRegular.into()) }
+}
+
+/// Makes a folder of our own, for this user alone, with those above it that do not exist.
+pub fn folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Keeps every other process from holding a file of our own for as long as the answer is kept. None if another one holds it.
+pub fn hold(path: &Path) -> io::Result<Option<File>> {
+    let file = own(File::options().append(true), path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// Says whether a new file may be put in the place of what is there: nothing, a file, or a link, which is not followed. A

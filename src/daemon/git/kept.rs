@@ -8,10 +8,10 @@
 //! FOLDER/current           a link to the tree in force
 //! ```
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::address::Address;
@@ -35,14 +35,9 @@ pub(super) struct Kept {
 impl Kept {
     /// Opens the folder, which is made for this user alone if it does not exist. What another source has left there is deleted.
     pub(super) fn open(folder: &Path, address: &Address) -> io::Result<Self> {
-        folder_of_ours(folder)?;
+        file::folder(folder)?;
         let folder = fs::canonicalize(folder)?;
-        let lock = file::own(File::options().append(true), &folder.join("lock"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(io::Error::other("another process uses it")),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        let lock = file::hold(&folder.join("lock"))?.ok_or_else(|| io::Error::other("another process uses it"))?;
         let kept = Self { folder, name: address.name.clone(), _lock: lock };
         let (source, address) = (kept.folder.join("source"), format!("{address}\n"));
         if file::read_text(&source, file::RECORD).is_ok_and(|before| before == address) {
@@ -54,7 +49,7 @@ impl Kept {
                 remove(&kept.folder.join(name))?;
             }
         }
-        folder_of_ours(&kept.folder.join(TREES))?;
+        file::folder(&kept.folder.join(TREES))?;
         file::own(File::options().write(true).truncate(true), &source)?.write_all(address.as_bytes())?;
         Ok(kept)
     }
@@ -108,10 +103,10 @@ impl Kept {
         let (whole, unfinished) = (trees.join(&revision.id), trees.join(".unfinished"));
         remove(&unfinished)?;
         let root = unfinished.join(&self.name).join(folder);
-        folder_of_ours(&root)?;
+        file::folder(&root)?;
         let with_contents = || entries.iter().zip(contents);
         for (entry, content) in with_contents() {
-            folder_of_ours(root.join(&entry.path).parent().unwrap_or(&root))?;
+            file::folder(root.join(&entry.path).parent().unwrap_or(&root))?;
             if entry.kind == Kind::File {
                 put(&root.join(&entry.path), content)?;
             }
@@ -143,10 +138,6 @@ fn put(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(content)?;
     file.sync_all()
-}
-
-fn folder_of_ours(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Deletes a file, a link or a folder, if it is there. A link is not followed.
