@@ -99,6 +99,21 @@ pub enum Unusable {
     Address(String),
 }
 
+/// Says whether a host with its port is this machine. A name that only begins like an address of it, e.g. `127.0.0.1.example.com`,
+/// may be anybody's.
+pub fn is_here(host: &str) -> bool {
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Says whether what is sent to an address cannot be read on the way: by TLS, or because it stays on this machine.
+pub fn is_private(address: &str) -> bool {
+    let Ok(url) = Url::parse(address) else { return false };
+    // The host alone counts: `http://localhost:x@example.com` is somebody else's.
+    let is_here = || url.host_str().is_some_and(|host| is_here(&format!("{host}:")));
+    url.scheme() == "https" || url.scheme() == "http" && is_here()
+}
+
 /// Reads the secret that a file holds, without the line's end: printable ASCII, so without a byte order mark too. `what` it
 /// is stands in the error, e.g. `token`.
 pub fn secret(path: &str, what: &'static str) -> Result<Secret, Unusable> {
@@ -272,5 +287,48 @@ fn kind(status: u16) -> ErrorKind {
         400 | 405..=428 => ErrorKind::Invalid,
         500..=599 => ErrorKind::Unreachable,
         _ => ErrorKind::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_sent_in_clear_to_this_machine_alone() {
+        for here in ["localhost:8500", "127.0.0.1:8500", "127.9.9.9:1", "[::1]:8500", "127.0.0.1", "localhost"] {
+            assert!(is_here(here), "{here}");
+        }
+        for away in [
+            "10.0.0.1:8500",
+            "127.0.0.1.example.com:8500",
+            "127.example.com",
+            "localhost.example.com:8500",
+            "localhostile:8500",
+            "[::]:8500",
+            "[2001:db8::1]:8500",
+            "0:8500",
+            "0.0.0.0:8500",
+        ] {
+            assert!(!is_here(away), "{away}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_private_by_tls_or_because_its_host_is_this_machine() {
+        for private in ["https://api.example", "http://127.0.0.1:80/x", "http://localhost", "http://[::1]:8"] {
+            assert!(is_private(private), "{private}");
+        }
+        for open in [
+            "http://api.example",
+            "http://127.0.0.1.example",
+            "ftp://localhost",
+            "api.example",
+            "http://10.0.0.1",
+            "http://localhost:x@api.example",
+            "https://",
+        ] {
+            assert!(!is_private(open), "{open}");
+        }
     }
 }

@@ -56,7 +56,7 @@ const LAYERS: [(&str, &[&str]); 33] = [
     ("endpoint",     &["ids", "ports", "sim"]),
     // people
     ("picture",      &["ids", "time", "history"]),
-    ("notifications", &["ids", "time", "spec", "observed", "plan", "status", "ports", "event", "http"]),
+    ("notifications", &["ids", "time", "revision", "program", "spec", "observed", "plan", "status", "ports", "event", "http"]),
     ("face",         &["ids", "time", "revision", "spec", "observed", "action", "plan", "status", "ports", "event", "history", "picture", "controller", "notifications"]),
     ("rehearsal",    &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "ports", "event", "controller"]),
     ("simulate",     &["ids", "time", "limits", "make", "spec", "observed", "action", "plan", "status", "ports", "act", "event", "controller", "sim"]),

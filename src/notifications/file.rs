@@ -10,6 +10,7 @@ use serde_saphyr::options::MergeKeyPolicy;
 
 use super::news::Kind;
 use super::way::{Address, Way};
+use crate::http::is_private;
 use crate::input::{file, text};
 
 /// The most receivers that a file may name.
@@ -284,7 +285,7 @@ fn gitlab(gitlab: GitLab, receiver: &str, folder: &Path) -> Result<Way, Wrong> {
 /// The address of an API that a token is sent to: never in the clear, unless it stays on this machine.
 fn api(given: Option<String>, usual: &str, receiver: &str) -> Result<String, Wrong> {
     let api = given.unwrap_or_else(|| usual.to_owned());
-    if super::way::is_private(&api) {
+    if is_private(&api) {
         Ok(api.trim_end_matches('/').to_owned())
     } else {
         Err(Wrong::NoAddress { receiver: receiver.to_owned(), what: "api" })

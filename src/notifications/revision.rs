@@ -1,14 +1,14 @@
 //! The commit that a file was last changed by, as the git program tells it.
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
-use tokio::time::timeout;
 
-/// The time that git has for an answer.
-const WITHIN: Duration = Duration::from_secs(10);
+use crate::program::{self, Bounds};
+
+/// The bounds of an answer of git's, which is a line.
+const BOUNDS: Bounds = Bounds { timeout: Duration::from_secs(10), most: 64 << 10 };
 
 /// Finds the commit; none if the file lies in no checkout, or is not as committed, or git says nothing in time.
 pub(super) async fn of(file: &Path) -> Option<String> {
@@ -20,8 +20,7 @@ pub(super) async fn of(file: &Path) -> Option<String> {
         command.args(["--literal-pathspecs", "-c", "core.fsmonitor=false", "-C"]).arg(folder).args(arguments);
         command.arg("--").arg(name);
         command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0");
-        command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        let ended = timeout(WITHIN, command.output()).await.ok()?.ok()?;
+        let ended = program::run(&mut command, &[], BOUNDS).await.ok()?;
         ended.status.success().then(|| String::from_utf8_lossy(&ended.stdout).trim().to_owned())
     };
     let is_committed = ask(&["status", "--porcelain", "--ignored"]).await?.is_empty();

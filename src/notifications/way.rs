@@ -1,12 +1,11 @@
 //! The ways of telling somebody: the request that each makes of news, and whether it arrived.
 
-use std::net::IpAddr;
-
 use serde_json::{Value, json};
 
 use super::news::{Kind, News};
 use crate::http::{self, Answer, Http, Server, Silence, Tls, Trust, Unusable};
 use crate::input::secret::Secret;
+use crate::revision::short;
 use crate::time::Timestamp;
 
 /// The most characters that GitHub takes for a status's description.
@@ -113,7 +112,7 @@ impl Way {
                         let secret = http::secret(path, "address")?;
                         let is_slack = matches!(self, Self::Slack { .. });
                         // Whoever knows the address of Slack's may write there.
-                        if is_slack && !is_private(secret.reveal()) {
+                        if is_slack && !http::is_private(secret.reveal()) {
                             return Err(Unusable::Content { path: path.clone(), what: "address with https://" });
                         }
                         (secret.reveal().to_owned(), Some((path, secret)))
@@ -199,15 +198,6 @@ fn accepted(answer: &Answer) -> Result<(), Untold> {
     }
 }
 
-/// Says whether what is sent to an address cannot be read on the way: by TLS, or because it stays on this machine.
-pub(super) fn is_private(address: &str) -> bool {
-    let Some(rest) = address.strip_prefix("http://") else { return address.starts_with("https://") };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let ip: Option<IpAddr> = name.trim_matches(['[', ']']).parse().ok();
-    name == "localhost" || ip.is_some_and(|ip| ip.is_loopback())
-}
-
 /// The name under which a commit has a status: one for each cluster, so that none hides another.
 fn context(news: &News) -> Option<String> {
     Some(format!("hermitcrab/{}/{}", news.environment.as_deref().unwrap_or("-"), news.cluster.as_ref()?))
@@ -248,7 +238,7 @@ fn slack(news: &News, link: Option<&str>) -> Value {
         text += &format!("\n{}", plain(&news.detail));
     }
     if let Some(revision) = &news.revision {
-        text += &format!("\ncommit {}", revision.chars().take(12).collect::<String>());
+        text += &format!("\ncommit {}", short(revision));
     }
     if let Some(link) = link {
         text += &format!("\n<{}>", plain(link));
@@ -295,18 +285,6 @@ mod tests {
         let lines =
             "*&lt;!channel&gt; &amp; more*\nwhy\ncommit aaaaaaaaaaaa\n<https://crab.example/clusters/consul-prod>";
         assert_eq!(text["text"], lines);
-    }
-
-    #[test]
-    fn a_token_is_sent_in_the_clear_to_this_machine_alone() {
-        for private in ["https://api.example", "http://127.0.0.1:80/x", "http://localhost", "http://[::1]:8"] {
-            assert!(is_private(private), "{private}");
-        }
-        for open in
-            ["http://api.example", "http://127.0.0.1.example", "ftp://localhost", "api.example", "http://10.0.0.1"]
-        {
-            assert!(!is_private(open), "{open}");
-        }
     }
 
     #[test]
