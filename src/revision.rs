@@ -71,6 +71,29 @@ impl Standing {
     }
 }
 
+/// Everything that became different between two looks at a source.
+#[derive(Debug)]
+pub struct Difference<'s> {
+    /// There was trouble, and there is none any more.
+    pub is_usable_again: bool,
+    /// The revision that came into force.
+    pub revision: Option<&'s Revision>,
+    /// The commit that was in force before, if that revision does not descend from it.
+    pub rewritten_from: Option<&'s str>,
+}
+
+impl Standing {
+    /// Says what is different from the look before.
+    pub fn since(&self, before: Option<&Self>) -> Difference<'_> {
+        let is_other = before.and_then(|before| before.revision.as_ref()) != self.revision.as_ref();
+        Difference {
+            is_usable_again: self.trouble.is_none() && before.is_some_and(|before| before.trouble.is_some()),
+            revision: self.revision.as_ref().filter(|_| is_other),
+            rewritten_from: self.rewritten_from.as_deref().filter(|_| is_other),
+        }
+    }
+}
+
 /// The number of attempts in a row that fail before a source that cannot be reached is more than a hiccup.
 const LASTING: u32 = 3;
 

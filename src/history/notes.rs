@@ -11,7 +11,7 @@ use crate::input::text;
 use crate::plan::Plan;
 use crate::plan::steps::Step;
 use crate::ports::Outcome;
-use crate::revision::Standing;
+use crate::revision::{Difference, Standing};
 use crate::spec::ClusterSpec;
 use crate::status::{MemberHealth, Status};
 
@@ -64,24 +64,15 @@ impl Notes {
     /// Notes what differs from the look at the source before.
     fn asked(&mut self, asked: &Asked) -> Vec<What> {
         let before = self.source.replace(asked.standing.clone());
-        let Standing { revision, trouble, rewritten_from, .. } = &*asked.standing;
-        let was_in_force = before.as_ref().and_then(|before| before.revision.as_ref());
-        let other = revision.as_ref().filter(|revision| was_in_force != Some(revision));
-        let had_trouble = before.as_ref().is_some_and(|before| before.trouble.is_some());
-        let mut what = Vec::new();
-        if had_trouble && trouble.is_none() {
-            what.push(What::SourceUsable);
-        }
-        what.extend(
-            other.map(|revision| What::Revision { revision: revision.clone(), rewritten_from: rewritten_from.clone() }),
-        );
-        what.extend(
-            trouble
-                .as_ref()
-                .filter(|_| asked.is_new)
-                .map(|trouble| What::SourceFailed { reason: trouble.reason, text: cut(&trouble.message) }),
-        );
-        what
+        let Difference { is_usable_again, revision, rewritten_from } = asked.standing.since(before.as_deref());
+        let usable = is_usable_again.then_some(What::SourceUsable);
+        let revision = revision.map(|revision| What::Revision {
+            revision: revision.clone(),
+            rewritten_from: rewritten_from.map(str::to_owned),
+        });
+        let trouble = asked.standing.trouble.as_ref().filter(|_| asked.is_new);
+        let failed = trouble.map(|trouble| What::SourceFailed { reason: trouble.reason, text: cut(&trouble.message) });
+        [usable, revision, failed].into_iter().flatten().collect()
     }
 
     fn desired(&self, spec: &ClusterSpec) -> Desired {

@@ -11,7 +11,7 @@ use crate::input::text;
 use crate::plan::steps::Step;
 use crate::plan::{Hazard, Plan};
 use crate::ports::Outcome;
-use crate::revision::{Revision, Standing, short};
+use crate::revision::{Difference, Revision, Standing, short};
 
 /// Writes events to the log.
 #[derive(Clone, Debug, Default)]
@@ -61,17 +61,15 @@ impl Listener for Log {
 impl Log {
     fn source(&self, standing: &Arc<Standing>) {
         let before = self.source.replace(Some(standing.clone()));
-        let before = before.as_deref();
-        if standing.trouble.is_none() && before.is_some_and(|before| before.trouble.is_some()) {
+        let Difference { is_usable_again, revision, rewritten_from } = standing.since(before.as_deref());
+        if is_usable_again {
             tracing::info!("source: it can be read again");
         }
-        let was_in_force = before.and_then(|before| before.revision.as_ref());
-        let is_other = was_in_force != standing.revision.as_ref();
-        if let Some(now) = standing.revision.as_ref().filter(|_| is_other) {
+        if let Some(now) = revision {
             let Revision { id, reference, author, subject, verified_by, .. } = now;
             tracing::info!(revision = id, reference, author, subject, verified_by, "revision in force");
         }
-        if let Some(before) = standing.rewritten_from.as_deref().filter(|_| is_other) {
+        if let Some(before) = rewritten_from {
             tracing::warn!(
                 before = short(before),
                 "the branch was rewritten: the revision in force does not descend from the one before"
