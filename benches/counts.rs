@@ -190,8 +190,7 @@ fn looks_of_busy(clusters: usize) -> (Share, Rc<Heard>) {
         let ear = Ear { world: world.clone(), heard, busy: busy.clone(), begun };
         let listeners = Listeners::default().with(Rc::new(ear));
         let mut fleet = Controlled::new(Controller::new(world, listeners, simulate::settings(1)));
-        let usable: Vec<_> = specs.iter().cloned().map(Rc::new).collect();
-        fleet.declare(specs.iter().map(|spec| spec.name.clone()).collect(), &usable);
+        fleet.declare(specs.iter().map(|spec| spec.name.clone()).collect(), &specs);
         specs.iter().for_each(|spec| fleet.attend(spec.clone()));
         fleet.attend(busy);
         Box::pin(async move {

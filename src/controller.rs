@@ -2,6 +2,7 @@
 //!
 //! A pass observes, plans, tells its listeners, and carries out at most one action. Then it says when to come back.
 
+use std::borrow::Borrow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -17,7 +18,9 @@ use crate::action::Action;
 use crate::event::{Acted, EventKind, Failed, Listeners, Pass, is_same_news};
 use crate::ids::{ClusterName, Owner};
 use crate::limits::Limits;
-use crate::observed::{CloudView, Followed, Instance, InstanceState, Member, Observation, Reading, Sweep};
+use crate::observed::{
+    ClaimRecord, CloudView, Followed, Instance, InstanceState, Member, Membership, Observation, Reading, Sweep,
+};
 use crate::plan::{Goal, Plan, towards};
 use crate::ports::{Clock, Coordination, Decision, Members, Outside, PortError, Seat, chain};
 use crate::revision::Standing;
@@ -148,7 +151,7 @@ impl<'l, O: Outside> Controller<'l, O> {
 
     /// Takes note of all clusters that are declared in some file, and of the specs that can be used. Another cluster that is
     /// found where one is to be made may be that one under an earlier name; and some of them stand on each other.
-    pub fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[Rc<ClusterSpec>]) {
+    pub fn declare<S: Borrow<ClusterSpec>>(&self, clusters: BTreeSet<ClusterName>, specs: &[S]) {
         *self.declared.borrow_mut() = clusters;
         *self.ties.borrow_mut() = Ties::among(specs);
     }
@@ -318,18 +321,14 @@ impl<'l, O: Outside> Controller<'l, O> {
         let ties = self.ties.borrow().of(spec);
         let related = related::look(&self.outside, &self.sweeper, ties, extent, earliest).await;
         let seats = cloud.seen().map(|view| seats(view)).unwrap_or_default();
-        let begun = clock.now();
-        self.outside.coordination().is_about(spec);
-        let (record, membership) =
-            future::join(self.outside.coordination().read(&spec.name), self.outside.members().membership(spec, &seats))
-                .await;
+        let (claim, membership) = ask(&self.outside, spec, &seats).await;
         let mut seen = Observation {
             now: clock.now(),
             wrote,
             cloud,
             undeclared,
-            membership: reading(begun, membership),
-            claim: reading(begun, record),
+            membership,
+            claim,
             claim_kept_at: self.outside.coordination().kept_at().await,
             related,
             steady: BTreeMap::new(),
@@ -360,6 +359,19 @@ impl<'l, O: Outside> Controller<'l, O> {
         let others = sweep.clusters.iter().filter(|(name, _)| **name != spec.name && !declared.contains(*name));
         others.map(|(name, view)| (name.clone(), view.clone())).collect()
     }
+}
+
+/// Asks for the claim on a cluster and for its members, both at once.
+async fn ask<O: Outside>(
+    outside: &O,
+    spec: &ClusterSpec,
+    seats: &[Seat],
+) -> (Reading<ClaimRecord>, Reading<Membership>) {
+    let begun = outside.clock().now();
+    outside.coordination().is_about(spec);
+    let (claim, membership) =
+        future::join(outside.coordination().read(&spec.name), outside.members().membership(spec, seats)).await;
+    (reading(begun, claim), reading(begun, membership))
 }
 
 fn reading<T>(begun: Timestamp, result: Result<T, PortError>) -> Reading<T> {

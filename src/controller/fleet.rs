@@ -1,5 +1,6 @@
 //! Many clusters at once, on one thread: each is attended to by a future of its own, so none waits for another.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -34,7 +35,7 @@ impl<O: Outside + 'static> Fleet<O> {
     }
 
     /// Takes note of all clusters that are declared in some file, and of the specs that can be used.
-    pub fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[Rc<ClusterSpec>]) {
+    pub fn declare<S: Borrow<ClusterSpec>>(&self, clusters: BTreeSet<ClusterName>, specs: &[S]) {
         self.controller.declare(clusters, specs);
     }
 

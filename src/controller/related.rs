@@ -1,18 +1,19 @@
 //! The clusters that stand on each other, by the files: which of them each cluster has to be asked about, and the asking.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 
 use crate::ids::ClusterName;
 use crate::observed::{Reading, Related, Relation};
-use crate::ports::{Clock, Coordination, Members, Outside};
+use crate::ports::Outside;
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
 use super::sweep::{Extent, Sweeper};
-use super::{reading, seats};
+use super::{ask, seats};
 
 /// The clusters that stand on another one, and those on which one stands.
 #[derive(Default)]
@@ -24,15 +25,16 @@ pub(super) struct Ties {
 
 impl Ties {
     /// Reads them off the files.
-    pub(super) fn among(specs: &[Rc<ClusterSpec>]) -> Self {
+    pub(super) fn among<S: Borrow<ClusterSpec>>(specs: &[S]) -> Self {
         let mut above: BTreeMap<ClusterName, BTreeSet<ClusterName>> = BTreeMap::new();
-        for spec in specs {
+        for spec in specs.iter().map(Borrow::borrow) {
             for on in &spec.depends_on {
                 above.entry(on.clone()).or_default().insert(spec.name.clone());
             }
         }
-        let is_tied = |spec: &&Rc<ClusterSpec>| !spec.depends_on.is_empty() || above.contains_key(&spec.name);
-        let specs = specs.iter().filter(is_tied).map(|spec| (spec.name.clone(), spec.clone())).collect();
+        let is_tied = |spec: &&ClusterSpec| !spec.depends_on.is_empty() || above.contains_key(&spec.name);
+        let tied = specs.iter().map(Borrow::borrow).filter(is_tied);
+        let specs = tied.map(|spec| (spec.name.clone(), Rc::new(spec.clone()))).collect();
         Self { specs, above }
     }
 
@@ -76,16 +78,13 @@ async fn look_at<O: Outside>(
         Err(why) => Reading::Unknown { why },
     };
     let seats = cloud.seen().map(|view| seats(view)).unwrap_or_default();
-    let begun = outside.clock().now();
-    outside.coordination().is_about(spec);
-    let (claim, membership) =
-        join(outside.coordination().read(&spec.name), outside.members().membership(spec, &seats)).await;
+    let (claim, membership) = ask(outside, spec, &seats).await;
     Related {
         relation,
         slots: spec.slots.iter().map(|slot| slot.name.clone()).collect(),
         is_led: spec.application.rules().leader.is_some(),
         cloud,
-        claim: reading(begun, claim),
-        membership: reading(begun, membership),
+        claim,
+        membership,
     }
 }

@@ -201,12 +201,11 @@ fn controllers(
         let (world, beside) = (world.controller(index), beside.clone());
         let specs: Vec<_> = [committed.borrow().clone()].into_iter().chain(beside.specs()).collect();
         let names = specs.iter().map(|spec| spec.name.clone()).collect();
-        let known: Vec<_> = specs.iter().cloned().map(Rc::new).collect();
         let (transcript, lasting) = (transcript.clone(), RefCell::default());
         let recorder = Recorder { world: world.clone(), transcript, beside, controller: index, lasting };
         let others = if index == 0 { listeners.clone() } else { Listeners::default() };
         let controller = Controller::new(world, others.with(Rc::new(recorder)), settings(seed));
-        controller.declare(names, &known);
+        controller.declare(names, &specs);
         let clusters: Vec<_> = specs.into_iter().map(|spec| Rc::new(ManagedCluster::new(spec))).collect();
         managed.borrow_mut().insert(index, clusters.clone());
         Box::pin(async move {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
@@ -39,7 +38,7 @@ pub(super) type Stop = LocalBoxFuture<'static, ()>;
 /// A cloud as commands use it: `Simulated` or `Aws`.
 pub(super) trait Backend {
     /// Takes note of all clusters that are declared in some file, and of the specs that can be used.
-    fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[Rc<ClusterSpec>]);
+    fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[ClusterSpec]);
     fn look(&self, spec: &ClusterSpec) -> Observation;
     fn act(&self, spec: &ClusterSpec, action: &Action) -> Result<Outcome, Failure>;
     fn reach(&self, target: Target, listeners: Listeners<'_>, stop: Stop) -> Result<Conclusion, Failure>;
@@ -57,15 +56,13 @@ pub(super) trait Backend {
 
 impl Environment {
     pub(super) fn new(specs: Vec<ClusterSpec>, backend: impl Backend + 'static) -> Self {
-        let known: Vec<_> = specs.iter().cloned().map(Rc::new).collect();
-        backend.declare(specs.iter().map(|spec| spec.name.clone()).collect(), &known);
+        backend.declare(specs.iter().map(|spec| spec.name.clone()).collect(), &specs);
         Self { specs, backend: Box::new(backend) }
     }
 
     /// Takes note of all clusters that the files declare which a command was given, those that it does not look at as well.
     pub fn beside(self, desired: &Desired) -> Self {
-        let known: Vec<_> = desired.specs.iter().cloned().map(Rc::new).collect();
-        self.backend.declare(desired.declared(), &known);
+        self.backend.declare(desired.declared(), &desired.specs);
         self
     }
 

@@ -46,7 +46,7 @@ fn settings(owner: &Owner) -> Settings {
 }
 
 impl Backend for Aws {
-    fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[Rc<ClusterSpec>]) {
+    fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[ClusterSpec]) {
         self.controller.declare(clusters, specs);
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use super::environment::{Backend, Stop};
 use crate::act;
@@ -47,7 +46,7 @@ impl Simulated {
 }
 
 impl Backend for Simulated {
-    fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[Rc<ClusterSpec>]) {
+    fn declare(&self, clusters: BTreeSet<ClusterName>, specs: &[ClusterSpec]) {
         self.controller.declare(clusters, specs);
     }
 
