@@ -189,9 +189,9 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     lease: L,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
-    let recorder = args.state.as_deref().map(state::open).transpose()?.map(Recorder::new);
-    let log = args.state.as_deref().filter(|_| args.face.is_wanted());
-    let past = log.map(state::found).transpose()?.map(|found| Latest::resume(found.records)).unwrap_or_default();
+    let (log, records) = args.state.as_deref().map(state::open).transpose()?.unzip();
+    let recorder = log.map(Recorder::new);
+    let past = records.filter(|_| args.face.is_wanted()).map(Latest::resume).unwrap_or_default();
     let told = args.receivers.open(args.state.as_deref())?;
     let face = args.face.open(&backend.outside, args.lease, backend.source.wish(), told.counts(), past).await?;
     let progress = Rc::new(Progress::start());

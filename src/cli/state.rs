@@ -52,7 +52,7 @@ impl Source {
         match self {
             Self::Log(records) => Ok(svg(rollout, records)),
             Self::Daemon(place) => {
-                let path = format!("/api/v1/clusters/{}/history/{}/picture", rollout.cluster, rollout.id);
+                let path = from::path_of(&rollout.cluster, &format!("history/{}/picture", rollout.id));
                 from::ask(place, &path, Form::Json)
             }
         }
@@ -124,8 +124,8 @@ pub fn found(folder: &Path) -> Result<Found, Failure> {
     })
 }
 
-/// Opens the log for the one process that writes it.
-pub fn open(folder: &Path) -> Result<Log, Failure> {
+/// Opens the log for the one process that writes it, with the records that it has.
+pub fn open(folder: &Path) -> Result<(Log, Vec<Record>), Failure> {
     Log::open(folder).map_err(|error| {
         let hint = match error {
             LogError::InUse { .. } => "give each controller a folder of its own",

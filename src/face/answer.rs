@@ -95,8 +95,9 @@ impl Face {
 
     /// Writes the page of a cluster, from the documents that programs are given.
     fn cluster_page(&self, name: &str) -> Response<Body> {
-        let (cluster, events, history) =
-            self.report(|report| (report.cluster(name), report.events(Some(name), 0), report.history(Some(name))));
+        let (cluster, events, history) = self.report(|report| {
+            (report.cluster(name), report.newest(name, page::MOST_EVENTS), report.history(Some(name)))
+        });
         let Some(cluster) = cluster else {
             let daemon = self.report(|report| report.daemon());
             return whole(StatusCode::NOT_FOUND, HTML, page::missing(&daemon, &format!("There is no cluster {name}.")));

@@ -13,7 +13,7 @@ mod cluster;
 mod fleet;
 mod parts;
 
-pub use cluster::{Past, cluster};
+pub use cluster::{MOST_EVENTS, Past, cluster};
 pub use fleet::fleet;
 
 /// The style of the page.

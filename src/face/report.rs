@@ -2,6 +2,7 @@
 
 use crate::controller::convergence::Convergence;
 use crate::event::{Acted, Pass};
+use crate::history::record::Record;
 use crate::history::rollout;
 use crate::ids::ClusterName;
 use crate::input::text;
@@ -163,6 +164,11 @@ impl Report<'_> {
         let past = &self.state.past;
         let events = past.of(of).filter(|record| record.id > after).cloned().collect();
         Events { format_version: FORMAT_VERSION, forgotten: past.forgotten(), events }
+    }
+
+    /// Reports the latest events of a cluster, the newest first, and no more than that many.
+    pub fn newest(&self, cluster: &str, most: usize) -> Vec<Record> {
+        self.state.past.of(Some(cluster)).rev().take(most).cloned().collect()
     }
 
     /// Reports the rollouts that the latest events tell of; of one cluster, or all.

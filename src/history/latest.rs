@@ -37,7 +37,7 @@ impl Latest {
     }
 
     /// Lists the records, the oldest first: of one cluster, or all.
-    pub fn of<'l>(&'l self, cluster: Option<&'l str>) -> impl Iterator<Item = &'l Record> {
+    pub fn of<'l>(&'l self, cluster: Option<&'l str>) -> impl DoubleEndedIterator<Item = &'l Record> {
         self.records.values().filter(move |record| cluster.is_none() || record.cluster.as_deref() == cluster)
     }
 

@@ -61,21 +61,22 @@ enum Job {
 }
 
 impl Log {
-    /// Opens the log in a folder, which is made for this user alone if it does not exist. Fails where another process writes it.
-    pub fn open(folder: &Path) -> Result<Self, LogError> {
+    /// Opens the log in a folder, which is made for this user alone if it does not exist, with the records that it has. Fails where
+    /// another process writes it.
+    pub fn open(folder: &Path) -> Result<(Self, Vec<Record>), LogError> {
         Self::within(folder, BOUNDS)
     }
 
-    fn within(folder: &Path, bounds: Bounds) -> Result<Self, LogError> {
+    fn within(folder: &Path, bounds: Bounds) -> Result<(Self, Vec<Record>), LogError> {
         let unusable = |source| LogError::Unusable { folder: folder.to_owned(), source };
         file::folder(folder).map_err(unusable)?;
         let lock = file::hold(&folder.join(names::LOCK)).map_err(unusable)?;
         let lock = lock.ok_or_else(|| LogError::InUse { folder: folder.to_owned() })?;
         let dropped = Arc::new(AtomicU64::new(0));
-        let writer = Writer::open(folder, bounds, lock, dropped.clone()).map_err(unusable)?;
+        let (writer, records) = Writer::open(folder, bounds, lock, dropped.clone()).map_err(unusable)?;
         let (jobs, todo) = sync_channel(ROOM);
         thread::Builder::new().name("events".to_owned()).spawn(move || writer.work(&todo)).map_err(unusable)?;
-        Ok(Self { jobs, dropped })
+        Ok((Self { jobs, dropped }, records))
     }
 
     /// Hands an event over, unless there is no room for it. Never waits.
@@ -110,7 +111,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn open(folder: &Path, bounds: Bounds, lock: File, dropped: Arc<AtomicU64>) -> io::Result<Self> {
+    fn open(folder: &Path, bounds: Bounds, lock: File, dropped: Arc<AtomicU64>) -> io::Result<(Self, Vec<Record>)> {
         let found = read(folder)?;
         for line in &found.skipped {
             tracing::warn!(line, "a line of the log of events is skipped");
@@ -122,7 +123,8 @@ impl Writer {
         let size = file.metadata()?.len();
         let is_torn = size > 0 && last_byte(&mut file)? != b'\n';
         let folder = folder.to_owned();
-        Ok(Self { folder, bounds, file, size, is_torn, is_failing: false, folding, dropped, _lock: lock })
+        let writer = Self { folder, bounds, file, size, is_torn, is_failing: false, folding, dropped, _lock: lock };
+        Ok((writer, found.records))
     }
 
     fn work(mut self, todo: &Receiver<Job>) {
@@ -242,7 +244,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("state");
         for number in 0..3 {
-            let log = Log::open(&folder).unwrap();
+            let (log, _) = Log::open(&folder).unwrap();
             log.write(broken(number));
             drop(log);
         }
@@ -255,7 +257,7 @@ mod tests {
     #[test]
     fn a_second_writer_is_refused_for_as_long_as_the_first_one_lives() {
         let folder = tempfile::tempdir().unwrap();
-        let log = Log::open(folder.path()).unwrap();
+        let (log, _) = Log::open(folder.path()).unwrap();
         assert!(matches!(Log::open(folder.path()), Err(LogError::InUse { .. })));
         drop(log);
         Log::open(folder.path()).unwrap();
@@ -266,7 +268,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(names::name(1));
         fs::write(&path, Record { id: 1, ..broken(1) }.line() + "\n{\"formatVersion\":\"1.0\",\"id\":2,\"at").unwrap();
-        let log = Log::open(folder.path()).unwrap();
+        let (log, _) = Log::open(folder.path()).unwrap();
         log.write(broken(3));
         drop(log);
         let found = read(folder.path()).unwrap();
@@ -277,7 +279,7 @@ mod tests {
     #[test]
     fn a_log_is_bounded_and_its_oldest_events_go_first() {
         let folder = tempfile::tempdir().unwrap();
-        let log = Log::within(folder.path(), Bounds { file: 1_000, files: 3 }).unwrap();
+        let (log, _) = Log::within(folder.path(), Bounds { file: 1_000, files: 3 }).unwrap();
         (0..200).for_each(|number| log.write(broken(number)));
         drop(log);
         let numbers = numbers(folder.path());
@@ -290,7 +292,7 @@ mod tests {
     #[test]
     fn a_disk_that_is_full_delays_nobody_and_the_log_says_what_was_lost() {
         let folder = tempfile::tempdir().unwrap();
-        let log = Log::within(folder.path(), Bounds { file: 100, files: 100 }).unwrap();
+        let (log, _) = Log::within(folder.path(), Bounds { file: 100, files: 100 }).unwrap();
         log.write(broken(1));
         // The next file cannot be begun: something else has its name.
         fs::create_dir(folder.path().join(names::name(2))).unwrap();

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::face::document::{Cluster, Events, FileState, Instance, Slot, Step, StepState, Volume};
+use crate::face::document::{Cluster, FileState, Instance, Slot, Step, StepState, Volume};
+use crate::history::record::Record;
 use crate::history::rollout::{self, Outcome, Rollout};
 use crate::status::Attention;
 use crate::time::clock;
@@ -12,14 +13,15 @@ use crate::time::clock;
 use super::{Page, parts};
 
 /// The most events that the page shows. The interface has more.
-const MOST_EVENTS: usize = 25;
+pub const MOST_EVENTS: usize = 25;
 
 /// The most rollouts that the page shows.
 const MOST_ROLLOUTS: usize = 10;
 
 /// The past of a cluster, as far as it is remembered.
 pub struct Past {
-    pub events: Events,
+    /// The newest first.
+    pub events: Vec<Record>,
     pub history: rollout::Document,
 }
 
@@ -301,13 +303,13 @@ fn gate(gate: &Gate) -> Markup {
     }
 }
 
-fn events(events: &Events, today: &str) -> Markup {
+fn events(events: &[Record], today: &str) -> Markup {
     html! {
         section aria-labelledby="events" {
             h2 #events { "Events" }
-            @if events.events.is_empty() { p.quiet { "Nothing is remembered." } }
+            @if events.is_empty() { p.quiet { "Nothing is remembered." } }
             ol.plain.events {
-                @for event in events.events.iter().rev().take(MOST_EVENTS) {
+                @for event in events {
                     li {
                         (parts::instant(&clock(event.at), today))
                         span.kind { (event.what.kind()) }
