@@ -145,6 +145,8 @@ impl Write for Data {
 
 /// The narrowest terminal that text is fitted to.
 const NARROWEST: u16 = 20;
+/// The width of a terminal that does not say how wide it is, as `indicatif` takes it to be.
+pub const USUAL_WIDTH: usize = 79;
 
 /// The width of the terminal that stdout is, if it is one.
 pub fn width() -> Option<usize> {

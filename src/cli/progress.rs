@@ -18,8 +18,6 @@ use crate::status::{Attention, Phase, Status};
 
 /// The clusters that are shown at most: those that need a person first.
 const MOST: usize = 6;
-/// The width of a terminal that does not say how wide it is, as `indicatif` takes it to be.
-const USUAL: usize = 79;
 
 /// The lines, if stderr is a terminal. The log has to know of the lines, so that the two do not overwrite each other.
 static LINES: OnceLock<MultiProgress> = OnceLock::new();
@@ -44,7 +42,7 @@ impl Progress {
     /// Shows the clusters as they are known.
     fn show(&self) {
         let Some(lines) = LINES.get() else { return };
-        let width = output::width_of_notes().unwrap_or(USUAL);
+        let width = output::width_of_notes().unwrap_or(output::USUAL_WIDTH);
         let clusters = self.clusters.borrow();
         // A spinner and a space stand before the first line.
         let shown = render(&clusters.values().map(|status| &**status).collect::<Vec<_>>(), width - 2);

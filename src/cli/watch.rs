@@ -33,8 +33,6 @@ use super::{Exit, Failure, Output, output, runtime};
 
 mod tree;
 
-/// The width of a terminal that does not say how wide it is.
-const USUAL: usize = 79;
 /// The clusters of a daemon of which everything is asked: those that need a person first.
 const MOST: usize = 12;
 
@@ -223,7 +221,7 @@ impl Shown {
     fn show(&mut self, clusters: &[Value], until_settled: bool, out: &mut Output) -> Result<Option<Exit>, Failure> {
         match &self.bar {
             Some(bar) => {
-                let width = output::width().unwrap_or(USUAL);
+                let width = output::width().unwrap_or(output::USUAL_WIDTH);
                 let lines: Vec<_> = tree::render(clusters).iter().map(|line| output::cut(line, width - 1)).collect();
                 bar.set_message(lines.join("\n"));
             }

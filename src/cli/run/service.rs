@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::cli::plan::counted;
 use crate::event::{Event, EventKind, Listener};
 use crate::face::LIVES_WITHIN;
 use crate::ids::ClusterName;
@@ -128,8 +129,7 @@ impl State {
             count("settled", &|it| it == Attention::Settled),
         ];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
-        let clusters =
-            if self.passes.len() == 1 { "1 cluster".to_owned() } else { format!("{} clusters", self.passes.len()) };
+        let clusters = counted(self.passes.len(), "cluster");
         if parts.is_empty() { clusters } else { format!("{clusters}: {}", parts.join(", ")) }
     }
 }

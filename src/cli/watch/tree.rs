@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::cli::plan::counted;
 use crate::input::text;
 use crate::time::Human;
 
 /// Renders the tree from the documents that a daemon shows, one line after the other.
 pub(super) fn render(clusters: &[Value]) -> Vec<String> {
     let settled = clusters.iter().filter(|cluster| cluster["summary"]["attention"] == "settled").count();
-    let things = if clusters.len() == 1 { "cluster" } else { "clusters" };
-    let mut lines = vec![format!("{} {things}, {settled} settled", clusters.len())];
+    let mut lines = vec![format!("{}, {settled} settled", counted(clusters.len(), "cluster"))];
     for cluster in clusters {
         lines.extend(branch(cluster));
     }
