@@ -6,34 +6,32 @@ locals {
   controller = { id = aws_security_group.controller.id, name = "the controller" }
   clients    = [for id in var.client_security_groups : { id = id, name = "clients" }]
 
+  gossip = {
+    "LAN gossip"     = { protocol = "tcp", port = 8301 }
+    "LAN gossip UDP" = { protocol = "udp", port = 8301 }
+  }
+
   # By kind of application: the ports at which members reach each other, at which the controller and clients reach members, and at
   # which members reach clients.
   ports_by_kind = {
     # https://developer.hashicorp.com/consul/docs/reference/architecture/ports
     consul = {
-      members = {
+      members = merge(local.gossip, {
         "server RPC"     = { protocol = "tcp", port = 8300 }
-        "LAN gossip"     = { protocol = "tcp", port = 8301 }
-        "LAN gossip UDP" = { protocol = "udp", port = 8301 }
         "WAN gossip"     = { protocol = "tcp", port = 8302 }
         "WAN gossip UDP" = { protocol = "udp", port = 8302 }
-      }
+      })
       controller = {
         "HTTP API"  = { protocol = "tcp", port = 8500 }
         "HTTPS API" = { protocol = "tcp", port = 8501 }
       }
-      clients = {
-        "server RPC"     = { protocol = "tcp", port = 8300 }
-        "LAN gossip"     = { protocol = "tcp", port = 8301 }
-        "LAN gossip UDP" = { protocol = "udp", port = 8301 }
-        "HTTPS API"      = { protocol = "tcp", port = 8501 }
-        "DNS"            = { protocol = "tcp", port = 8600 }
-        "DNS UDP"        = { protocol = "udp", port = 8600 }
-      }
-      to_clients = {
-        "LAN gossip"     = { protocol = "tcp", port = 8301 }
-        "LAN gossip UDP" = { protocol = "udp", port = 8301 }
-      }
+      clients = merge(local.gossip, {
+        "server RPC" = { protocol = "tcp", port = 8300 }
+        "HTTPS API"  = { protocol = "tcp", port = 8501 }
+        "DNS"        = { protocol = "tcp", port = 8600 }
+        "DNS UDP"    = { protocol = "udp", port = 8600 }
+      })
+      to_clients = local.gossip
     }
 
     # https://etcd.io/docs/v3.5/op-guide/configuration/
