@@ -20,6 +20,8 @@ mod edits;
 mod files;
 #[path = "cli/past.rs"]
 mod past;
+#[path = "cli/promoted.rs"]
+mod promoted;
 #[path = "cli/show.rs"]
 mod show;
 #[path = "cli/spelt.rs"]

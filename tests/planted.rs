@@ -200,18 +200,23 @@ fn texts(value: &Value, place: &str, found: &mut Vec<String>) {
 
 /// Plants something behind each text of a document, one after the other, and has it read.
 fn plant_in(document: &Path, lines: &[&str]) {
+    let good: Value = serde_json::from_slice(&fs::read(document).unwrap()).unwrap();
+    plant(&good, lines, |folder, planted| fs::write(folder.join("document.json"), planted.to_string()).unwrap());
+}
+
+/// The same for a document that is written to the folder of a cluster's file in some way.
+fn plant(good: &Value, lines: &[&str], write: impl Fn(&Path, &Value)) {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(FILE, folder.path().join("consul.yaml")).unwrap();
-    let good: Value = serde_json::from_slice(&fs::read(document).unwrap()).unwrap();
     let mut places = Vec::new();
-    texts(&good, "", &mut places);
+    texts(good, "", &mut places);
     assert!(places.len() > 4, "{places:?}");
     let mut found = Vec::new();
     for place in places {
         let mut planted = good.clone();
         let text = planted.pointer_mut(&place).unwrap();
         *text = Value::String(format!("{}{PLANTED}", text.as_str().unwrap()));
-        fs::write(folder.path().join("document.json"), planted.to_string()).unwrap();
+        write(folder.path(), &planted);
         let lines = lines.iter().map(|line| (place.clone(), line.split(' ').map(str::to_owned).collect()));
         found.extend(harm(folder.path(), lines));
     }
@@ -245,6 +250,56 @@ fn every_text_of_a_saved_world_is_harmless() {
             "doctor consul.yaml --world document.json",
             "status consul.yaml --world document.json -o json",
         ],
+    );
+}
+
+/// The log of events may have been written by anybody who could write to the daemon's folder.
+#[test]
+fn every_text_of_a_log_is_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, state) = (folder.path().join("consul.yaml"), folder.path().join("state"));
+    let text = fs::read_to_string(FILE).unwrap();
+    for text in [text.clone(), text.replace("ami-0aaaaaaaaaaaaaaaa", NEW)] {
+        fs::write(&file, text).unwrap();
+        let mut run = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+        run.current_dir(folder.path()).args([
+            "run",
+            "consul.yaml",
+            "--once",
+            "--speed",
+            "1000",
+            "--world",
+            "world.json",
+        ]);
+        let output = run.args(["--state", "state"]).output().unwrap();
+        assert!(output.status.success(), "{}", lossy(&output.stderr));
+    }
+    let log = fs::read_to_string(state.join("events-000000000001.jsonl")).unwrap();
+    // The first event of each kind, in their order.
+    let mut kinds = Vec::new();
+    let mut records = serde_json::Map::new();
+    for (line, at) in log.lines().zip(100..) {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let kind = (record["kind"].clone(), record["action"].clone());
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+            records.insert(at.to_string(), record);
+        }
+    }
+    plant(
+        &Value::Object(records),
+        &[
+            "events --state state",
+            "events --state state -o jsonl",
+            "history --state state",
+            "promote --from . --to . --check --state state",
+            "undo consul.yaml --state state --dry-run",
+        ],
+        |folder, records| {
+            fs::create_dir_all(folder.join("state")).unwrap();
+            let lines = records.as_object().unwrap().values().map(|record| record.to_string() + "\n");
+            fs::write(folder.join("state/events-000000000001.jsonl"), lines.collect::<String>()).unwrap();
+        },
     );
 }
 

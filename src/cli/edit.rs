@@ -23,9 +23,17 @@ pub struct Edited {
     /// The cluster, where the path declares several
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
+    #[command(flatten)]
+    writing: Writing,
+}
+
+/// The way in which an edited text becomes a file.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Writing {
     /// Only show what would change
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
     /// Commit the file with git, and nothing else
     #[arg(long, conflicts_with = "dry_run")]
     commit: bool,
@@ -81,27 +89,40 @@ impl Edited {
             writeln!(out.data, "{name}: {done} already ({shown})")?;
             return Ok(Exit::Done);
         }
-        if self.commit {
-            git::refuse_unless_committed(path)?;
-        }
-        if !self.dry_run {
-            file::replace(path, before, &after)?;
-        }
-        let would = if self.dry_run { ", if it were written" } else { "" };
+        self.writing.write(path, before, &after)?;
+        let would = if self.writing.dry_run { ", if it were written" } else { "" };
         writeln!(out.data, "{name}: {done}{would} ({shown})")?;
         for line in diff(before, &after) {
             writeln!(out.data, "{line}")?;
         }
-        if self.commit {
-            let message = self.message.clone().unwrap_or_else(|| format!("{name}: {done}"));
-            let id = git::commit(path, &message)?;
+        if let Some(id) = self.writing.commit(path, || format!("{name}: {done}"))? {
             writeln!(out.data, "committed as {id}")?;
         }
         Ok(Exit::Done)
     }
 }
 
-fn refused(path: &Path, error: EditError) -> Failure {
+impl Writing {
+    /// Writes the text, unless it is only shown. A file that is to be committed must have no other changes.
+    pub fn write(&self, path: &Path, before: &str, after: &str) -> Result<(), Failure> {
+        if self.commit {
+            git::refuse_unless_committed(path)?;
+        }
+        if self.dry_run { Ok(()) } else { file::replace(path, before, after) }
+    }
+
+    /// Commits the file that was written, where that is asked for, and answers with the commit's short id. `usual` is the
+    /// message where none is given.
+    pub fn commit(&self, path: &Path, usual: impl FnOnce() -> String) -> Result<Option<String>, Failure> {
+        if !self.commit {
+            return Ok(None);
+        }
+        git::commit(path, &self.message.clone().unwrap_or_else(usual)).map(Some)
+    }
+}
+
+/// Words what keeps an edit from being made, with what to do.
+pub fn refused(path: &Path, error: EditError) -> Failure {
     let hint = match &error {
         EditError::NotLiteral { field, .. } => {
             format!(
@@ -121,7 +142,7 @@ fn refused(path: &Path, error: EditError) -> Failure {
 }
 
 /// Lists the lines that differ, each with its number: those that go with `-`, those that come with `+`.
-fn diff(before: &str, after: &str) -> Vec<String> {
+pub fn diff(before: &str, after: &str) -> Vec<String> {
     let (before, after): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
     let most = before.len().min(after.len());
     let same = (0..most).take_while(|at| before[*at] == after[*at]).count();

@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::history::record::{FORMAT_VERSION, Record};
 use crate::time::clock;
 
 use super::format::{self, Format};
+use super::output::rows;
 use super::state::Recorded;
 use super::{Exit, Failure, Output};
 
@@ -61,15 +61,11 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Writes a row an event. On a terminal the last column keeps to its width; elsewhere each event has one line.
+/// Writes a row an event.
 fn table(records: &[Record]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["WHEN", "CLUSTER", "SLOT", "WHAT"]);
-    for record in records {
-        let or_dash = |text: Option<&str>| text.unwrap_or("–").to_owned();
-        let (cluster, slot) = (or_dash(record.cluster.as_deref()), or_dash(record.what.slot()));
-        table.add_row([clock(record.at), cluster, slot, record.words()]);
-    }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    let or_dash = |text: Option<&str>| text.unwrap_or("–").to_owned();
+    let row = |record: &Record| {
+        [clock(record.at), or_dash(record.cluster.as_deref()), or_dash(record.what.slot()), record.words()]
+    };
+    rows(["WHEN", "CLUSTER", "SLOT", "WHAT"], records.iter().map(row))
 }

@@ -14,7 +14,8 @@ pub enum Exit {
     Failed = 3,
     /// The command was not finished in time; another run continues.
     TimedOut = 4,
-    /// A cluster waits for a person: suspended, not approved, not rehearsed, or outside the change window.
+    /// A cluster waits for a person: suspended, not approved, not rehearsed, outside the change window, or its image has not
+    /// proved itself (`promote --check`).
     NeedsPerson = 5,
     /// The arguments are wrong. Not clap's 2, which would read as "changes are pending".
     Usage = 64,
@@ -42,7 +43,7 @@ Exit codes (the help of each command says which of them it has):
   2    changes are to be made (plan --detailed-exitcode)
   3    a cluster is stalled, or a rollout failed: a person must act
   4    not finished in time, and still going on
-  5    a cluster waits for a person (status --detailed-exitcode, run --once, simulate)
+  5    a cluster waits for a person (status --detailed-exitcode, run --once, simulate, promote --check)
   64   wrong usage
   74   the simulated world could not be saved
   129  ended by SIGHUP

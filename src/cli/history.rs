@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use comfy_table::{ContentArrangement, Table, presets};
-
 use crate::history::rollout::{Rollout, document};
+use crate::input::text::clean;
 use crate::time::clock;
 
 use super::format::{self, Format};
+use super::output::rows;
 use super::state::{Past, Recorded};
 use super::{Exit, Failure, Output, file};
 
@@ -62,14 +62,11 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Writes a row a rollout. On a terminal the columns keep to its width; elsewhere each rollout has one line.
+/// Writes a row a rollout.
 fn table(rollouts: &[Rollout]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["STARTED", "CLUSTER", "WHAT", "TOOK", "OUTCOME", "MEMBER DOWN", "APPROVAL"]);
-    for rollout in rollouts {
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-        table.add_row([
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    let row = |rollout: &Rollout| {
+        [
             clock(rollout.started),
             rollout.cluster.clone(),
             rollout.what(),
@@ -77,14 +74,17 @@ fn table(rollouts: &[Rollout]) -> String {
             rollout.outcome.to_string(),
             or_dash(rollout.down()),
             or_dash(rollout.approval.clone()),
-        ]);
-    }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+        ]
+    };
+    rows(["STARTED", "CLUSTER", "WHAT", "TOOK", "OUTCOME", "MEMBER DOWN", "APPROVAL"], rollouts.iter().map(row))
 }
 
 /// Says below the table which revision asked for a rollout, and why it failed, or does not go on.
 fn notes(rollout: &Rollout) -> String {
-    let line = |told| format!("  {} of {}: {told}\n", rollout.cluster, clock(rollout.started));
+    let line = |told: String| {
+        let line = format!("{} of {}: {told}", rollout.cluster, clock(rollout.started));
+        format!("  {}\n", clean(&line))
+    };
     let revision = rollout.revision.iter().map(|revision| format!("revision {revision}"));
     revision.chain(rollout.troubles()).map(line).collect()
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table, presets};
 
 use super::Failure;
 use super::stderr::{Lines, Notes};
@@ -150,13 +151,13 @@ pub const USUAL_WIDTH: usize = 79;
 
 /// The width of the terminal that stdout is, if it is one.
 pub fn width() -> Option<usize> {
-    let width = comfy_table::Table::new().width().filter(|width| *width >= NARROWEST)?;
+    let width = Table::new().width().filter(|width| *width >= NARROWEST)?;
     Some(usize::from(width))
 }
 
 /// The width of the terminal that stderr is, if it is one.
 pub fn width_of_notes() -> Option<usize> {
-    let width = comfy_table::Table::new().use_stderr().width().filter(|width| *width >= NARROWEST)?;
+    let width = Table::new().use_stderr().width().filter(|width| *width >= NARROWEST)?;
     Some(usize::from(width))
 }
 
@@ -219,6 +220,18 @@ pub fn cut(line: &str, width: usize) -> String {
 /// Puts text into a style.
 pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// Writes rows below their titles. On a terminal the columns keep to its width; elsewhere each row has one line. A cell may hold
+/// what others wrote.
+pub fn rows<const N: usize>(titles: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(titles);
+    for row in rows {
+        table.add_row(row.map(|cell| text::clean(&cell).into_owned()));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

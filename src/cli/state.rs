@@ -63,14 +63,7 @@ impl Recorded {
     /// Reads the events: those of the cluster that is named, or all.
     pub fn read(&self, out: &mut Output) -> Result<Vec<Record>, Failure> {
         match (&self.from, &self.state) {
-            (Some(place), _) => {
-                #[derive(Deserialize)]
-                struct Document {
-                    events: Vec<Record>,
-                }
-                let answer = from::ask(place, &self.path("events"), Form::Json)?;
-                Ok(serde_json::from_str::<Document>(&answer)?.events)
-            }
+            (Some(place), _) => told(place, &self.path("events")),
             (None, Some(folder)) => self.log(folder, out),
             (None, None) => Ok(Vec::new()),
         }
@@ -111,6 +104,15 @@ impl Recorded {
         }
         Ok(records)
     }
+}
+
+/// Asks a daemon for the events at a path, e.g. `/api/v1/events`.
+pub fn told(place: &Place, path: &str) -> Result<Vec<Record>, Failure> {
+    #[derive(Deserialize)]
+    struct Document {
+        events: Vec<Record>,
+    }
+    Ok(serde_json::from_str::<Document>(&from::ask(place, path, Form::Json)?)?.events)
 }
 
 /// Reads the log in a folder.

@@ -46,10 +46,14 @@ pub enum SpliceError {
 }
 
 /// Writes `image` in the place of the image of a file that means `spec`. The result is read again, and differs from `spec`
-/// in nothing but the image, whichever way led to the file.
+/// in nothing but the image, whichever way led to the file. A file that has the image already stays as it is.
 pub fn image(path: &Path, text: &str, spec: &ClusterSpec, image: &ImageId) -> Result<Spliced, SpliceError> {
     let written = image_in(text).unwrap_or_default();
-    let line = Place::new(text, written.clone()).line;
+    let place = Place::new(text, written.clone());
+    let line = place.line;
+    if *image == spec.image {
+        return Ok(Spliced { text: text.to_owned(), place });
+    }
     let id = literal(text, &written, &spec.image)
         .ok_or_else(|| SpliceError::NotLiteral { line, image: spec.image.clone() })?;
     let place = Place::new(text, id.clone());

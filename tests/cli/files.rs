@@ -71,10 +71,10 @@ fn an_image_is_promoted_and_nothing_else_changes() {
     place.check(
         &format!("promote {PROD} --image {NEW}"),
         expect![[r#"
-        consul-prod: image ami-0aaaaaaaaaaaaaaaa → ami-0bbbbbbbbbbbbbbbb (desired-state/prod/consul.yaml:14)
-        ! note: the file wants members of version 1.20.1; if the image has another, change `version` in the same commit
-        exit 0
-    "#]],
+            consul-prod: image ami-0aaaaaaaaaaaaaaaa → ami-0bbbbbbbbbbbbbbbb (desired-state/prod/consul.yaml:14)
+            ! note: the file wants members of version 1.20.1; if the image has another, change it in the same commit, with --application-version
+            exit 0
+        "#]],
     );
     assert_eq!(place.read(PROD), before.replace(OLD, NEW));
     assert_eq!(place.listing("desired-state/prod"), ["consul.yaml"]);
@@ -94,28 +94,28 @@ fn a_promotion_can_be_looked_at_first() {
     place.check(
         &format!("promote desired-state --cluster consul-prod --image {NEW} --dry-run"),
         expect![[r#"
-        consul-prod: the image would change (desired-state/prod/consul.yaml:14)
-        -   image: ami-0aaaaaaaaaaaaaaaa
-        +   image: ami-0bbbbbbbbbbbbbbbb
-        ! note: the file wants members of version 1.20.1; if the image has another, change `version` in the same commit
-        exit 0
-    "#]],
+            consul-prod: image ami-0aaaaaaaaaaaaaaaa → ami-0bbbbbbbbbbbbbbbb, if it were written (desired-state/prod/consul.yaml:14)
+                14 -   image: ami-0aaaaaaaaaaaaaaaa
+                14 +   image: ami-0bbbbbbbbbbbbbbbb
+            ! note: the file wants members of version 1.20.1; if the image has another, change it in the same commit, with --application-version
+            exit 0
+        "#]],
     );
     place.check(
         &format!("promote {PROD} --image {NEW} --dry-run -o json"),
         expect![[r#"
-        {
-          "formatVersion": "1.0",
-          "cluster": "consul-prod",
-          "file": "desired-state/prod/consul.yaml",
-          "line": 14,
-          "from": "ami-0aaaaaaaaaaaaaaaa",
-          "to": "ami-0bbbbbbbbbbbbbbbb",
-          "written": false
-        }
-        ! note: the file wants members of version 1.20.1; if the image has another, change `version` in the same commit
-        exit 0
-    "#]],
+            {
+              "formatVersion": "1.1",
+              "cluster": "consul-prod",
+              "file": "desired-state/prod/consul.yaml",
+              "line": 14,
+              "from": "ami-0aaaaaaaaaaaaaaaa",
+              "to": "ami-0bbbbbbbbbbbbbbbb",
+              "written": false
+            }
+            ! note: the file wants members of version 1.20.1; if the image has another, change it in the same commit, with --application-version
+            exit 0
+        "#]],
     );
     assert_eq!(place.read(PROD), before);
 }
@@ -142,18 +142,18 @@ fn what_packer_built_last_for_the_region_is_promoted() {
     place.check(
         &format!("{promote} --build consul -o json"),
         expect![[r#"
-        {
-          "formatVersion": "1.0",
-          "cluster": "consul-prod",
-          "file": "desired-state/prod/consul.yaml",
-          "line": 14,
-          "from": "ami-0aaaaaaaaaaaaaaaa",
-          "to": "ami-0bbbbbbbbbbbbbbbb",
-          "written": true
-        }
-        ! note: the file wants members of version 1.20.1; if the image has another, change `version` in the same commit
-        exit 0
-    "#]],
+            {
+              "formatVersion": "1.1",
+              "cluster": "consul-prod",
+              "file": "desired-state/prod/consul.yaml",
+              "line": 14,
+              "from": "ami-0aaaaaaaaaaaaaaaa",
+              "to": "ami-0bbbbbbbbbbbbbbbb",
+              "written": true
+            }
+            ! note: the file wants members of version 1.20.1; if the image has another, change it in the same commit, with --application-version
+            exit 0
+        "#]],
     );
     assert!(place.read(PROD).contains(&format!("\n  image: {NEW}\n")));
 }

@@ -59,6 +59,7 @@ pub fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
     for format in ["text", "json"] {
         add(0, &format!("promote FILE --image NEW --dry-run -o {format}"));
         add(1, &format!("promote BROKEN --image NEW -o {format}"));
+        add(0, &format!("promote --from desired-state/dev --to desired-state/prod --dry-run -o {format}"));
         add(3, &format!("status FILE --world STALLED -o {format}"));
     }
     add(0, "plan FILE --cloud simulated --image NEW");
