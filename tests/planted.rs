@@ -7,10 +7,12 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[path = "tools/planted.rs"]
 mod planted;
@@ -301,6 +303,69 @@ fn every_text_of_a_log_is_harmless() {
             fs::write(folder.join("state/events-000000000001.jsonl"), lines.collect::<String>()).unwrap();
         },
     );
+}
+
+/// Somebody else may listen at the place that a command is told to ask.
+#[test]
+fn whatever_answers_in_place_of_a_daemon_is_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(FILE, folder.path().join("consul.yaml")).unwrap();
+    let event = json!({"formatVersion": "1.1", "id": 1, "at": "2026-01-05T09:00:00Z", "cluster": PLANTED, "kind": "answer",
+        "answer": "stalled", "slot": PLANTED, "reasons": [PLANTED], "text": PLANTED});
+    let rollout = json!({"id": 1, "cluster": PLANTED, "kind": "upgrade", "from": {"image": PLANTED, "version": PLANTED},
+        "to": {"image": PLANTED, "version": null}, "started": "2026-01-05T09:00:00Z", "ended": null, "outcome": "stalled",
+        "why": PLANTED, "answer": PLANTED, "approval": PLANTED, "leastMargin": null, "slots": [{"slot": PLANTED,
+        "started": "2026-01-05T09:00:00Z", "ended": null, "oldInstance": null, "newInstance": null, "failed": PLANTED,
+        "memberDownSeconds": 3}]});
+    let cluster = json!({"cluster": PLANTED, "attention": "stalled", "environment": PLANTED, "answer": PLANTED});
+    let documents = json!({"events": [event], "rollouts": [rollout], "clusters": [cluster], "summary": cluster});
+    for (body, verdict) in [
+        (PLANTED.to_owned(), Some(1)),
+        (json!(PLANTED).to_string(), Some(1)),
+        (json!({"clusters": PLANTED, "detail": PLANTED}).to_string(), Some(1)),
+        (documents.to_string(), None),
+    ] {
+        let place = answering(body.clone());
+        for line in [
+            "status --from PLACE",
+            "status --from PLACE -o json",
+            "explain consul-prod --from PLACE",
+            "explain consul-prod --from PLACE -o json",
+            "events --from PLACE",
+            "events --from PLACE -o jsonl",
+            "history --from PLACE",
+            "history --from PLACE -o json",
+            "watch --from PLACE",
+            "watch --from PLACE -o jsonl",
+            "promote --from . --to . --check --daemon PLACE",
+        ] {
+            let words: Vec<_> = line.split(' ').map(|word| word.replace("PLACE", &place)).collect();
+            harmless(folder.path(), [(body.clone(), words.clone())]);
+            let needs_document = !line.starts_with("explain") || line.ends_with("json") && body == PLANTED;
+            if let (Some(verdict), true) = (verdict, needs_document) {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+                let output = command.current_dir(folder.path()).args(words).output().unwrap();
+                assert_eq!(output.status.code(), Some(verdict), "{line}, {body}: {}", lossy(&output.stderr));
+                assert!(lossy(&output.stderr).contains("no daemon of hermitcrab"), "{line}: {}", lossy(&output.stderr));
+            }
+        }
+    }
+}
+
+/// Listens on this machine, and answers every request with the same; says where.
+fn answering(body: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = BufReader::new(stream.try_clone().unwrap()).lines();
+            while head.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let length = body.len();
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        }
+    });
+    place
 }
 
 #[test]

@@ -1,10 +1,15 @@
 //! `--from`: the answer of a daemon in place of a look of the command's own.
 
+use std::io::Write;
+
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 
 use crate::face::client;
 use crate::face::listen::Place;
 use crate::face::request::Form;
+use crate::input::text;
 use crate::status::Attention;
 
 use super::{Failure, Output, runtime};
@@ -30,13 +35,24 @@ pub fn unanswered(error: client::Unanswered) -> Failure {
     Failure::new(error).hint("name the place that `hermitcrab run --listen` was given, e.g. `127.0.0.1:8642`")
 }
 
-/// Writes what a daemon answers.
+/// Asks a daemon for the document at a path.
+pub fn document<T: DeserializeOwned>(place: &Place, path: &str) -> Result<T, Failure> {
+    let asking = client::document(place, path);
+    runtime::start()?.block_on(asking).map_err(unanswered)
+}
+
+/// Writes what a daemon answers, which somebody else may have written who listens in its place.
 pub fn write(place: &Place, path: &str, form: Form, out: &mut Output) -> Result<(), Failure> {
-    let mut answer = ask(place, path, form)?;
-    if !answer.ends_with('\n') {
-        answer.push('\n');
-    }
-    out.data.write_all(answer.as_bytes())?;
+    let answer = ask(place, path, form)?;
+    let answer = match form {
+        Form::Text => text::clean_lines(&answer),
+        Form::Json => {
+            serde_json::from_str::<IgnoredAny>(&answer)
+                .map_err(|error| unanswered(client::Unanswered::Foreign(place.clone(), error)))?;
+            text::clean_json(&answer)
+        }
+    };
+    writeln!(out.data, "{}", answer.trim_end_matches('\n'))?;
     Ok(())
 }
 
@@ -53,7 +69,14 @@ pub fn cluster_path(cluster: &str) -> String {
 
 /// Reads how much each cluster of a daemon needs a person. A word that is not known here says nothing.
 pub fn attentions(place: &Place) -> Result<Vec<Attention>, Failure> {
-    let fleet: serde_json::Value = serde_json::from_str(&ask(place, "/api/v1/clusters", Form::Json)?)?;
-    let clusters = fleet["clusters"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Ok(clusters.iter().filter_map(|cluster| Attention::deserialize(&cluster["attention"]).ok()).collect())
+    #[derive(Deserialize)]
+    struct Fleet {
+        clusters: Vec<Cluster>,
+    }
+    #[derive(Deserialize)]
+    struct Cluster {
+        attention: Value,
+    }
+    let fleet: Fleet = document(place, "/api/v1/clusters")?;
+    Ok(fleet.clusters.iter().filter_map(|cluster| Attention::deserialize(&cluster.attention).ok()).collect())
 }

@@ -79,8 +79,7 @@ impl Recorded {
         struct Document {
             rollouts: Vec<Rollout>,
         }
-        let answer = from::ask(place, &self.path("history"), Form::Json)?;
-        let Document { rollouts } = serde_json::from_str(&answer)?;
+        let Document { rollouts } = from::document(place, &self.path("history"))?;
         Ok(Past { rollouts, source: Source::Daemon(place.clone()) })
     }
 
@@ -112,7 +111,7 @@ pub fn told(place: &Place, path: &str) -> Result<Vec<Record>, Failure> {
     struct Document {
         events: Vec<Record>,
     }
-    Ok(serde_json::from_str::<Document>(&from::ask(place, path, Form::Json)?)?.events)
+    Ok(from::document::<Document>(place, path)?.events)
 }
 
 /// Reads the log in a folder.

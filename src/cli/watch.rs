@@ -8,13 +8,13 @@ use std::time::Duration;
 use futures_util::future::{Either, Shared, pending, select};
 use futures_util::{FutureExt, pin_mut};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clock::SystemClock;
 use crate::event::{Event, EventKind, Listener, Pass, is_same_news};
 use crate::face::client;
 use crate::face::listen::Place;
-use crate::face::request::Form;
 use crate::face::{About, Face};
 use crate::history::latest::Latest;
 use crate::plan::plan;
@@ -183,13 +183,16 @@ async fn follow<F: Future<Output = Signal>>(
 
 /// Asks for everything about the clusters that are not settled, and for the rows of the others.
 async fn documents(place: &Place) -> Result<Vec<Value>, client::Unanswered> {
-    let parsed = |text: String| serde_json::from_str::<Value>(&text).unwrap_or_default();
-    let fleet = parsed(client::ask(place, "/api/v1/clusters", Form::Json).await?);
+    #[derive(Deserialize)]
+    struct Fleet {
+        clusters: Vec<Value>,
+    }
+    let fleet: Fleet = client::document(place, "/api/v1/clusters").await?;
     let mut all = Vec::new();
-    for (nth, row) in fleet["clusters"].as_array().into_iter().flatten().enumerate() {
+    for (nth, row) in fleet.clusters.iter().enumerate() {
         let name = row["cluster"].as_str().unwrap_or_default();
         let document = if nth < MOST && row["attention"] != "settled" {
-            parsed(client::ask(place, &from::cluster_path(name), Form::Json).await?)
+            client::document(place, &from::cluster_path(name)).await?
         } else {
             serde_json::json!({ "summary": row })
         };

@@ -8,6 +8,7 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -32,6 +33,8 @@ pub enum Unanswered {
     Late(Place),
     #[error("the daemon at {0} refuses: {1}")]
     Refused(Place, String),
+    #[error("what answers at {0} is no daemon of hermitcrab")]
+    Foreign(Place, #[source] serde_json::Error),
 }
 
 /// Asks for what is at a path, e.g. `/api/v1/clusters`.
@@ -53,6 +56,12 @@ pub async fn ask(place: &Place, path: &str, form: Form) -> Result<String, Unansw
     let detail = serde_json::from_str::<Value>(&body).ok();
     let detail = detail.as_ref().and_then(|refusal| refusal["detail"].as_str()).unwrap_or_default();
     Err(Unanswered::Refused(place.clone(), text::cut(detail, 500)))
+}
+
+/// Asks for the document at a path, e.g. `/api/v1/clusters`.
+pub async fn document<T: DeserializeOwned>(place: &Place, path: &str) -> Result<T, Unanswered> {
+    let answer = ask(place, path, Form::Json).await?;
+    serde_json::from_str(&answer).map_err(|error| Unanswered::Foreign(place.clone(), error))
 }
 
 /// Follows a stream, and says so whenever something is told there. Ends with the stream.
