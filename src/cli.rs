@@ -56,6 +56,7 @@ pub mod simulate;
 
 pub mod adapter;
 pub mod adopt;
+pub mod debug;
 pub mod doctor;
 pub mod iam_policy;
 
@@ -156,6 +157,7 @@ enum Command {
     Destroy(destroy::Args),
     Simulate(simulate::Args),
     Doctor(doctor::Args),
+    Debug(debug::Args),
     Adopt(adopt::Args),
     IamPolicy(iam_policy::Args),
     Adapter(adapter::Args),
@@ -228,6 +230,7 @@ impl Command {
             Self::Destroy(args) => destroy::run(args, out),
             Self::Simulate(args) => simulate::run(args, out),
             Self::Doctor(args) => doctor::run(args, out),
+            Self::Debug(args) => debug::run(args, out),
             Self::Adopt(args) => adopt::run(args, out),
             Self::IamPolicy(args) => iam_policy::run(args, out),
             Self::Adapter(args) => adapter::run(args, out),

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 mod abuse;
 #[path = "face/browser.rs"]
 mod browser;
+#[path = "face/bundle.rs"]
+mod bundle;
 #[path = "face/daemon.rs"]
 mod daemon;
 #[path = "tools/fetch.rs"]

@@ -45,6 +45,7 @@ const MEANT: &[(&[&str], &str)] = &[
     (&["daemon", "start", "serve", "controller", "agent"], "`hermitcrab run` is the controller"),
     (&["import", "own"], "`hermitcrab adopt` takes over an existing cluster"),
     (&["policy", "iam"], "`hermitcrab iam-policy` prints the policy that the controller needs"),
+    (&["bundle", "support", "report"], "`hermitcrab debug` gathers what helps to find out what went wrong"),
     (&["version"], "`hermitcrab --version` prints it"),
 ];
 

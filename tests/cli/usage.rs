@@ -299,7 +299,7 @@ fn completions_and_the_manual_are_printed() {
         &["man", "pln"],
         expect![[r#"
             ! error: there is no command `pln`
-            !  hint: the commands are init, run, validate, promote, approve, suspend, freeze, resume, undo, schema, plan, status, explain, watch, events, history, notify, retry, rehearse, destroy, simulate, doctor, adopt, iam-policy, adapter, completions, man, help
+            !  hint: the commands are init, run, validate, promote, approve, suspend, freeze, resume, undo, schema, plan, status, explain, watch, events, history, notify, retry, rehearse, destroy, simulate, doctor, debug, adopt, iam-policy, adapter, completions, man, help
             exit 1
         "#]],
     );

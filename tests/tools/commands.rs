@@ -70,6 +70,8 @@ pub fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
     add(1, "iam-policy BROKEN");
     add(0, "status FILE --cloud simulated");
     add(1, "doctor FILE --world STALLED");
+    add(1, "debug --into FOLDER/bundle --state nowhere");
+    add(64, "debug --into FOLDER/bundle");
     add(0, "explain consul-prod FILE --cloud simulated");
     add(3, "simulate FILE --image NEW --payload never-joins");
     add(0, "simulate FILE --image NEW");
