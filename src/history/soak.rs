@@ -152,7 +152,7 @@ mod tests {
         Record::new(hour(at), None, what)
     }
 
-    fn settled(hours: u64) -> Soak {
+    fn settled_for(hours: u64) -> Soak {
         Soak::Settled(Duration::from_secs(hours * 3600))
     }
 
@@ -167,12 +167,12 @@ mod tests {
         records.push(answers(11, AnswerKind::Waiting));
         assert_eq!(of(&records), Soak::Unsettled(Some("no leader".to_owned())));
         records.push(answers(12, AnswerKind::Settled));
-        assert_eq!(of(&records), settled(88));
+        assert_eq!(of(&records), settled_for(88));
         // A heal is no fault of the image, but the proof waits for its end.
         records.push(answers(20, AnswerKind::Waiting));
         assert_eq!(of(&records), Soak::Unsettled(Some("no leader".to_owned())));
         records.push(answers(21, AnswerKind::Settled));
-        assert_eq!(of(&records), settled(88));
+        assert_eq!(of(&records), settled_for(88));
     }
 
     #[test]
@@ -180,16 +180,16 @@ mod tests {
         let mut records = vec![wants(0, NEW), answers(1, AnswerKind::Settled), answers(50, AnswerKind::Stalled)];
         assert_eq!(of(&records), Soak::Unsettled(Some("no leader".to_owned())));
         records.push(answers(60, AnswerKind::Settled));
-        assert_eq!(of(&records), settled(40));
+        assert_eq!(of(&records), settled_for(40));
     }
 
     #[test]
     fn another_image_ends_the_time_and_an_earlier_one_takes_the_proof_away() {
         let settled = [wants(0, OLD), wants(10, NEW), answers(12, AnswerKind::Settled)];
         let then = |image| of(&[&settled[..], &[wants(40, image)]].concat());
-        assert_eq!(then(NEXT), settled(28));
+        assert_eq!(then(NEXT), settled_for(28));
         assert_eq!(then(OLD), Soak::GoneBack(OLD.to_owned()));
-        assert_eq!(then(NEW), settled(88));
+        assert_eq!(then(NEW), settled_for(88));
         assert_eq!(of(&[wants(10, NEW), wants(11, NEXT)]), Soak::Superseded(NEXT.to_owned()));
         assert_eq!(of(&settled[..1]), Soak::Unseen);
         // A second time for the same image is what counts.
@@ -201,9 +201,9 @@ mod tests {
     fn time_in_which_no_daemon_looked_proves_nothing() {
         let started = || What::Started { source: "desired-state".to_owned(), observe_only: false };
         let mut records = vec![wants(0, NEW), answers(1, AnswerKind::Settled), about_daemon(5, What::Stopped)];
-        assert_eq!(of(&records), settled(4));
+        assert_eq!(of(&records), settled_for(4));
         records.push(about_daemon(90, started()));
-        assert_eq!(of(&records), settled(14));
+        assert_eq!(of(&records), settled_for(14));
     }
 
     #[test]
