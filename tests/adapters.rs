@@ -1,5 +1,6 @@
 //! The programs in `adapters/`: each passes the check where it can ask nobody, and each is read against servers that answer what they are
-//! told to: RabbitMQ in the form of a real 3.10.8, Vault after its documentation. RabbitMQ and Redis are run for real in the rig.
+//! told to: RabbitMQ in the form of a real 3.10.8, the others after their documentation and sources, where a tool is run with a stand-in for
+//! it. RabbitMQ and Redis are run for real in the rig.
 #![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::fs;
@@ -9,12 +10,16 @@ use std::time::Duration;
 
 use hermitcrab::application::command::conformance::{Trial, check};
 
+#[path = "adapters/mongodb.rs"]
+mod mongodb;
 #[path = "adapters/rabbitmq.rs"]
 mod rabbitmq;
 #[path = "http/server.rs"]
 mod server;
 #[path = "adapters/stage.rs"]
 mod stage;
+#[path = "adapters/tool.rs"]
+mod tool;
 #[path = "adapters/vault.rs"]
 mod vault;
 

@@ -1,4 +1,4 @@
-//! Three servers at loopback addresses, and one of the programs that asks them.
+//! A cluster of three slots at loopback addresses, one of the programs that asks its members, and servers that answer it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -13,7 +13,7 @@ use hermitcrab::ids::InstanceId;
 use hermitcrab::observed::{Health, Membership};
 use hermitcrab::ports::{Members, Outcome, PortError, Seat};
 use hermitcrab::spec::load::load;
-use hermitcrab::spec::{ClusterSpec, CommandRules, SlotSpec};
+use hermitcrab::spec::{Addresses, ClusterSpec, CommandRules, SlotSpec};
 use serde_json::Value;
 
 use super::server::{Asked, Script, listen, serve};
@@ -30,12 +30,11 @@ pub struct Program {
     pub rules: CommandRules,
 }
 
-/// Servers that answer, a cluster whose program asks them, and what they were asked.
-struct Stage {
+/// A cluster of three slots, and the program that asks its members.
+pub struct Stage {
     spec: ClusterSpec,
     seats: Vec<Seat>,
     applications: Applications,
-    asked: Asked,
 }
 
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -53,16 +52,14 @@ pub fn at(program: Program, number: u8) -> IpAddr {
 }
 
 impl Stage {
-    async fn of(program: Program, answers: &Answers) -> Self {
-        let addresses: Vec<_> = answers.keys().map(|number| at(program, *number)).collect();
-        let (port, listeners) = listen(&addresses).await;
-        let asked = Asked::default();
-        for (listener, answers) in listeners.into_iter().zip(answers.values()) {
-            let script: Script = Arc::new(Mutex::new(answers.clone()));
-            tokio::spawn(serve(listener, script, asked.clone()));
-        }
+    /// A cluster whose program is run with its own arguments and with these.
+    pub fn new(program: Program, args: &[String]) -> Self {
         let loaded = load(&["tests/fixtures/command.yaml".into()]);
         let mut spec = loaded.specs().next().unwrap().1.clone();
+        for (slot, number) in spec.slots.iter_mut().zip(1..) {
+            let IpAddr::V4(address) = at(program, number) else { unreachable!("every address here is one of IPv4") };
+            slot.address = (program.rules.addresses == Addresses::Fixed).then_some(address);
+        }
         let seat = |(slot, number): (&SlotSpec, u8)| Seat {
             slot: slot.name.clone(),
             instance: InstanceId::from(format!("i-{number}")),
@@ -71,28 +68,51 @@ impl Stage {
         let seats = spec.slots.iter().zip(1..).map(seat).collect();
         let command = spec.application.command_mut().unwrap();
         command.program = folder().join(program.name).to_str().unwrap().to_owned();
-        let port = port.to_string();
-        command.args = ["--port", &port].iter().chain(program.args).map(|&argument| argument.to_owned()).collect();
+        command.args = program.args.iter().map(|&argument| argument.to_owned()).chain(args.iter().cloned()).collect();
         (command.timeout, command.rules) = (Duration::from_secs(20), program.rules);
-        Self { spec, seats, applications: Applications::with_programs_in(Some(folder())), asked }
+        Self { spec, seats, applications: Applications::with_programs_in(Some(folder())) }
+    }
+
+    /// The same cluster with a file that the program is told the path of.
+    pub fn with_file(mut self, name: &str, path: &Path) -> Self {
+        let command = self.spec.application.command_mut().unwrap();
+        command.files.insert(name.to_owned(), path.to_str().unwrap().to_owned());
+        self
+    }
+
+    /// A cluster whose members are servers that answer what they are told to, and what they are asked.
+    async fn of(program: Program, answers: &Answers) -> (Self, Asked) {
+        let addresses: Vec<_> = answers.keys().map(|number| at(program, *number)).collect();
+        let (port, listeners) = listen(&addresses).await;
+        let asked = Asked::default();
+        for (listener, answers) in listeners.into_iter().zip(answers.values()) {
+            let script: Script = Arc::new(Mutex::new(answers.clone()));
+            tokio::spawn(serve(listener, script, asked.clone()));
+        }
+        (Self::new(program, &["--port".to_owned(), port.to_string()]), asked)
+    }
+
+    pub async fn membership(&self) -> Result<Membership, PortError> {
+        self.applications.membership(&self.spec, &self.seats).await
+    }
+
+    pub async fn transfer(&self, from: &str, to: &str) -> Outcome {
+        let effect = MemberEffect::TransferLeadership { from: from.into(), to: to.into() };
+        self.applications.change(&self.spec, &self.seats, &effect).await.unwrap()
     }
 }
 
 /// The membership that a program makes of the servers' answers.
 pub fn membership(program: Program, answers: &Answers) -> Result<Membership, PortError> {
-    block_on(async {
-        let Stage { spec, seats, applications, .. } = Stage::of(program, answers).await;
-        applications.membership(&spec, &seats).await
-    })
+    block_on(async { Stage::of(program, answers).await.0.membership().await })
 }
 
 /// The outcome of a request to let another lead, and what the servers were asked to change.
 pub fn transfer(program: Program, answers: &Answers, from: &str, to: &str) -> (Outcome, Vec<String>) {
     block_on(async {
-        let stage = Stage::of(program, answers).await;
-        let effect = MemberEffect::TransferLeadership { from: from.into(), to: to.into() };
-        let outcome = stage.applications.change(&stage.spec, &stage.seats, &effect).await.unwrap();
-        let asked = stage.asked.lock().unwrap();
+        let (stage, asked) = Stage::of(program, answers).await;
+        let outcome = stage.transfer(from, to).await;
+        let asked = asked.lock().unwrap();
         let changes = asked.iter().filter(|(_, call, ..)| !call.starts_with("GET "));
         (outcome, changes.map(|(address, call, ..)| format!("{address} {call}")).collect())
     })
