@@ -96,7 +96,7 @@ fn lose(servers: &mut Value, by: u8, number: u8) {
 }
 
 fn asked(servers: &Value, args: &[&str]) -> Result<Membership, PortError> {
-    let tools = Tools::new("mongosh", &["mongosh"], servers);
+    let tools = Tools::mongosh(servers);
     let path = tools.path("mongosh");
     let args: Vec<_> = ["--mongosh", &path].iter().chain(args).map(|&argument| argument.to_owned()).collect();
     block_on(Stage::new(MONGODB, &args).membership())
@@ -111,7 +111,7 @@ fn health(servers: &Value, slot: &str) -> Health {
 }
 
 fn transfer(servers: &Value, from: u8, to: u8) -> (Outcome, bool) {
-    let tools = Tools::new("mongosh", &["mongosh"], servers);
+    let tools = Tools::mongosh(servers);
     let stage = Stage::new(MONGODB, &["--mongosh".to_owned(), tools.path("mongosh")]);
     let outcome = block_on(stage.transfer(&name(from), &name(to)));
     let steps: Vec<_> = tools.asked().into_iter().filter(|call| call.ends_with("replSetStepDown")).collect();
@@ -123,14 +123,14 @@ fn transfer(servers: &Value, from: u8, to: u8) -> (Outcome, bool) {
 fn members_that_agree_with_a_majority_on_the_primary_are_healthy() {
     let mut servers = servers();
     said(&mut servers, 1, 3)["optimeDate"] = json!({ "$date": "2024-08-15T23:06:08.250Z" });
-    let membership = membership(&servers);
-    assert_eq!(membership.leader.as_deref(), Some(name(1).as_str()));
-    assert!(membership.can_transfer && membership.blockers.is_empty(), "{membership:?}");
-    for (member, number) in membership.members.iter().zip(1..) {
+    let agreed = membership(&servers);
+    assert_eq!(agreed.leader.as_deref(), Some(name(1).as_str()));
+    assert!(agreed.can_transfer && agreed.blockers.is_empty(), "{agreed:?}");
+    for (member, number) in agreed.members.iter().zip(1..) {
         assert_eq!((&member.health, member.counts), (&Health::Healthy, true));
         assert_eq!((member.address, member.version.as_deref()), (Some(at(MONGODB, number)), Some("7.0.12")));
     }
-    let lags: Vec<_> = membership.members.iter().map(|member| member.lag.unwrap()).collect();
+    let lags: Vec<_> = agreed.members.iter().map(|member| member.lag.unwrap()).collect();
     let seconds = |seconds| Lag::Age(Duration::from_secs(seconds));
     assert_eq!(lags, [seconds(0), seconds(0), seconds(5)], "what lies between two seconds counts as the larger one");
 }
@@ -169,9 +169,21 @@ fn without_a_primary_nobody_s_health_is_known() {
         server["replSetGetStatus"]["myState"] = json!(2);
         *said(&mut servers, number, 1) = row(1, 2, "SECONDARY");
     }
-    let membership = membership(&servers);
-    assert_eq!(membership.leader, None);
-    assert!(membership.members.iter().all(|member| matches!(member.health, Health::Unknown(_))));
+    let leaderless = membership(&servers);
+    assert_eq!(leaderless.leader, None);
+    assert!(leaderless.members.iter().all(|member| matches!(member.health, Health::Unknown(_))));
+}
+
+#[test]
+fn one_that_takes_no_writes_or_is_followed_in_an_older_term_leads_nobody() {
+    let mut stepping_down = servers();
+    of(&mut stepping_down, 1)["hello"]["isWritablePrimary"] = json!(false);
+    assert_eq!(membership(&stepping_down).leader, None);
+    let mut older = servers();
+    for number in [2, 3] {
+        of(&mut older, number)["replSetGetStatus"]["term"] = json!(2);
+    }
+    assert_eq!(membership(&older).leader, None);
 }
 
 #[test]
@@ -189,7 +201,8 @@ fn of_two_that_take_writes_the_one_that_a_majority_follows_leads() {
     }
     let split = membership(&servers);
     assert_eq!(split.leader.as_deref(), Some(name(2).as_str()));
-    assert!(matches!(health_of(&split, "db-a"), Health::Unknown(_)));
+    let why = format!("it takes itself for the primary, and a majority has {}", name(2));
+    assert_eq!(health_of(&split, "db-a"), Health::Unknown(why));
     stop(&mut servers, 3);
     assert_eq!(membership(&servers).leader, None, "one follower of three members is no majority");
 }
@@ -205,8 +218,8 @@ fn a_delay_that_is_meant_is_no_lag_and_a_member_without_a_vote_does_not_count() 
     assert_eq!((delayed.lag, delayed.counts), (Some(Lag::Age(Duration::from_secs(3))), false));
 }
 
-#[test]
-fn an_arbiter_is_asked_without_a_login_and_holds_up_what_would_make_writes_wait() {
+/// Three servers, of which the third one is an arbiter, and says nothing to whoever has logged in.
+fn with_arbiter() -> Value {
     let mut servers = servers();
     configured(&mut servers, 3, "arbiterOnly", &json!(true));
     for number in [1, 2] {
@@ -217,6 +230,12 @@ fn an_arbiter_is_asked_without_a_login_and_holds_up_what_would_make_writes_wait(
     let arbiter = of(&mut servers, 3);
     (arbiter["hello"]["arbiterOnly"], arbiter["hello"]["secondary"]) = (json!(true), json!(false));
     (arbiter["replSetGetStatus"], arbiter["replSetGetConfig"]) = (denied.clone(), denied);
+    servers
+}
+
+#[test]
+fn an_arbiter_is_asked_without_a_login_and_holds_up_what_would_make_writes_wait() {
+    let servers = with_arbiter();
     let waits = membership(&servers);
     assert_eq!(health_of(&waits, "db-c"), Health::Healthy);
     assert_eq!(waits.members[2].lag, Some(Lag::Age(Duration::ZERO)));
@@ -241,14 +260,15 @@ fn a_server_of_another_set_holds_everything_up() {
 }
 
 #[test]
-fn the_primary_steps_down_for_a_healthy_secondary_and_nobody_else() {
+fn the_primary_steps_down_if_a_secondary_is_healthy_and_nobody_else_does() {
     assert_eq!(transfer(&servers(), 1, 2), (Outcome::Done, true));
     let (outcome, sent) = transfer(&servers(), 2, 3);
     assert!(matches!(outcome, Outcome::Changed { .. }) && !sent, "another leads: {outcome:?}");
-    let mut unseen = servers();
-    lose(&mut unseen, 1, 2);
-    let (outcome, sent) = transfer(&unseen, 1, 2);
-    assert!(matches!(outcome, Outcome::Changed { .. }) && !sent, "it is not healthy: {outcome:?}");
+    let mut arbiter = with_arbiter();
+    assert_eq!(transfer(&arbiter, 1, 3), (Outcome::Done, true), "whoever is asked for, a secondary takes over");
+    of(&mut arbiter, 2)["replSetGetStatus"]["myState"] = json!(3);
+    let (outcome, sent) = transfer(&arbiter, 1, 3);
+    assert!(matches!(outcome, Outcome::Changed { .. }) && !sent, "no secondary is healthy: {outcome:?}");
     let mut behind = servers();
     let why = "No electable secondaries caught up as of 2024-08-15T23:06:23.000+00:00";
     of(&mut behind, 1)["replSetStepDown"] = json!({ "wrong": "ExceededTimeLimit", "why": why });
@@ -262,13 +282,14 @@ fn the_primary_steps_down_for_a_healthy_secondary_and_nobody_else() {
 fn what_mongosh_cannot_say_is_not_known() {
     let mut denied = servers();
     for number in 1..=3 {
-        of(&mut denied, number)["replSetGetStatus"] = json!({ "wrong": "Unauthorized", "why": "not authorized on admin" });
+        of(&mut denied, number)["replSetGetStatus"] =
+            json!({ "wrong": "Unauthorized", "why": "not authorized on admin" });
     }
     for (servers, kind) in [
         (denied, ErrorKind::Denied),
         (json!({}), ErrorKind::Unreachable),
         (json!("Warning: something else"), ErrorKind::Unreachable),
-        (json!({ at(MONGODB, 1).to_string(): { "hello": { "ok": 1 } } }), ErrorKind::Unreachable),
+        (json!({ (at(MONGODB, 1).to_string()): { "hello": { "ok": 1 } } }), ErrorKind::Unreachable),
     ] {
         let error = asked(&servers, &[]).unwrap_err();
         assert_eq!(error.kind, kind, "{}", chain(&error));
