@@ -357,6 +357,21 @@ fn a_program_that_does_as_the_protocol_asks_passes() {
 }
 
 #[test]
+fn a_membership_is_summed_up_with_who_is_not_healthy_and_what_holds_everything_up() {
+    let said = |behaviour: &str| {
+        let findings = block_on(findings(behaviour, true));
+        findings.into_iter().find(|finding| finding.what == "membership").unwrap().found
+    };
+    assert_eq!(said("well"), "3 members, of whom 3 are healthy; member-0 leads");
+    let elsewhere = said("is-elsewhere");
+    assert!(elsewhere.starts_with("3 members, of whom 2 are healthy; member-0 leads; member-1 is unknown"), "{elsewhere}");
+    assert!(elsewhere.contains("its peers have it at 127.77.0.9"), "{elsewhere}");
+    let held_up = said("tells-its-environment");
+    assert!(held_up.contains("; held up, because HERMITCRAB_PROTOCOL HERMITCRAB_TIMEOUT_SECONDS"), "{held_up}");
+    assert!(said("knows-nobody").ends_with("; member-1 is in no slot"));
+}
+
+#[test]
 fn each_way_to_misbehave_is_named() {
     let membership = &["membership", "membership again"][..];
     let wavering = &["describe again", "a field that is not known", "describe, after it was killed"][..];

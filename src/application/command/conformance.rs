@@ -25,6 +25,8 @@ use crate::spec::{CommandRules, Leads, Needed};
 const CUT_OFF: Duration = Duration::from_millis(50);
 /// The most characters that are shown of what a program says.
 const SHOWN: usize = 300;
+/// The most characters of what a membership says.
+const LONGEST_SUMMARY: usize = 2_000;
 
 /// A program to try out.
 #[derive(Clone, Debug)]
@@ -222,8 +224,16 @@ fn with_a_reason(why: String) -> Result<String, String> {
     if why.ends_with(super::SAID_NOTHING) { Err(why) } else { Ok(text::cut_lines(&why, SHOWN)) }
 }
 
+/// Sums a membership up: how many are healthy, who leads, who is not healthy and why, and what holds everything up.
 fn summary(read: &Membership) -> String {
     let healthy = read.members.iter().filter(|member| member.health == Health::Healthy).count();
     let leader = read.leader.as_ref().map_or("nobody leads".to_owned(), |leader| format!("{leader} leads"));
-    format!("{} members, of whom {healthy} are healthy; {leader}", read.members.len())
+    let strangers = read.members.iter().filter(|member| member.slot.is_none());
+    let unwell = read.members.iter().filter(|member| member.health != Health::Healthy);
+    let said = [format!("{} members, of whom {healthy} are healthy", read.members.len()), leader]
+        .into_iter()
+        .chain(strangers.map(|member| format!("{} is in no slot", member.id)))
+        .chain(unwell.map(|member| format!("{} is {}", member.id, member.health)))
+        .chain(read.blockers.iter().map(|blocker| format!("held up, because {}", blocker.why)));
+    text::cut(&said.collect::<Vec<_>>().join("; "), LONGEST_SUMMARY)
 }
