@@ -364,7 +364,10 @@ fn a_membership_is_summed_up_with_who_is_not_healthy_and_what_holds_everything_u
     };
     assert_eq!(said("well"), "3 members, of whom 3 are healthy; member-0 leads");
     let elsewhere = said("is-elsewhere");
-    assert!(elsewhere.starts_with("3 members, of whom 2 are healthy; member-0 leads; member-1 is unknown"), "{elsewhere}");
+    assert!(
+        elsewhere.starts_with("3 members, of whom 2 are healthy; member-0 leads; member-1 is unknown"),
+        "{elsewhere}"
+    );
     assert!(elsewhere.contains("its peers have it at 127.77.0.9"), "{elsewhere}");
     let held_up = said("tells-its-environment");
     assert!(held_up.contains("; held up, because HERMITCRAB_PROTOCOL HERMITCRAB_TIMEOUT_SECONDS"), "{held_up}");

@@ -18,6 +18,8 @@ mod format;
 mod left_out;
 #[path = "deploy/pipelines.rs"]
 mod pipelines;
+#[path = "deploy/release.rs"]
+mod release;
 
 use check::{content, tool};
 
@@ -258,10 +260,13 @@ fn github_and_gitlab_understand_their_pipelines() {
 
 #[test]
 fn an_action_is_pinned_to_a_commit() {
-    let pipeline = read("deploy/pipelines/github-actions.yml");
-    let used: Vec<_> = pipeline.lines().filter_map(|line| line.trim().strip_prefix("- uses: ")).collect();
-    assert!(!used.is_empty());
-    for action in used {
+    let pipelines = ["deploy/pipelines/github-actions.yml", ".github/workflows/release.yml"].map(read);
+    let used = |pipeline: &str| -> Vec<String> {
+        let uses = pipeline.lines().filter_map(|line| line.trim().strip_prefix("- uses: "));
+        uses.map(str::to_owned).collect()
+    };
+    assert!(pipelines.iter().all(|pipeline| !used(pipeline).is_empty()));
+    for action in pipelines.iter().flat_map(|pipeline| used(pipeline)) {
         let (_, commit) = action.split_once('@').unwrap();
         let (commit, version) =
             commit.split_once(" # v").unwrap_or_else(|| panic!("{action} does not say its version"));
