@@ -295,6 +295,8 @@ fn what_mongosh_cannot_say_is_not_known() {
         assert_eq!(error.kind, kind, "{}", chain(&error));
         assert!(!chain(&error).contains("Traceback"), "{}", chain(&error));
     }
+    let unreached = asked(&json!({}), &[]).unwrap_err();
+    assert!(chain(&unreached).contains("connect ECONNREFUSED"), "{}", chain(&unreached));
     let nowhere = ["--mongosh".to_owned(), "/nowhere/mongosh".to_owned()];
     let error = block_on(Stage::new(MONGODB, &nowhere).membership()).unwrap_err();
     assert!(error.kind == ErrorKind::Invalid && chain(&error).contains("mongosh cannot be run"), "{}", chain(&error));
