@@ -66,7 +66,7 @@ fn streams(mode: &str, said: &str) -> String {
     )
 }
 
-/// What a node says of all, with the versions of the schema and the keyspaces.
+/// The word of a node on all of them, with the versions of the schema and the keyspaces.
 fn cluster(schemas: &str, keyspaces: &str) -> String {
     let [a, b, c] = [1, 2, 3].map(|number| at(CASSANDRA, number));
     format!(

@@ -68,12 +68,12 @@ fn servers() -> Value {
     Value::Object(by_address.collect())
 }
 
-/// What a server says.
+/// The answers of a server.
 fn of(servers: &mut Value, number: u8) -> &mut Value {
     &mut servers[at(MONGODB, number).to_string()]
 }
 
-/// What a server says of a member.
+/// The word of a server on a member.
 fn said(servers: &mut Value, by: u8, number: u8) -> &mut Value {
     &mut of(servers, by)["replSetGetStatus"]["members"][usize::from(number) - 1]
 }

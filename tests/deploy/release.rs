@@ -106,7 +106,7 @@ fn github_understands_the_workflow_and_its_scripts_are_there_and_clean() {
     }
 }
 
-/// What an expression puts into a command is read by the shell, so that a tag's name would be run.
+/// An expression in a command is filled in before the shell reads it, so a tag's name would be run.
 #[test]
 fn no_command_of_the_workflow_has_an_expression_in_it() {
     let workflow = read(WORKFLOW);
