@@ -16,11 +16,13 @@ pub mod etcd;
 mod heard;
 pub mod patroni;
 mod trust;
+pub mod zookeeper;
 
 use command::Command;
 use consul::Consul;
 use etcd::Etcd;
 use patroni::Patroni;
+use zookeeper::Zookeeper;
 
 /// Every kind of application, for any number of clusters.
 #[derive(Default)]
@@ -28,6 +30,7 @@ pub struct Applications {
     consul: Consul,
     etcd: Etcd,
     patroni: Patroni,
+    zookeeper: Zookeeper,
     command: Command,
 }
 
@@ -49,6 +52,7 @@ impl Members for Applications {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.membership().await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.membership().await,
             ApplicationSpec::Patroni(how) => self.patroni.open(spec, how, seats)?.membership().await,
+            ApplicationSpec::Zookeeper(how) => self.zookeeper.open(spec, how, seats)?.membership().await,
             ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.membership().await,
         }
     }
@@ -58,6 +62,7 @@ impl Members for Applications {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.change(effect).await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.change(effect).await,
             ApplicationSpec::Patroni(how) => self.patroni.open(spec, how, seats)?.change(effect).await,
+            ApplicationSpec::Zookeeper(how) => self.zookeeper.open(spec, how, seats)?.change(effect),
             ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.change(effect).await,
         }
     }
@@ -68,7 +73,7 @@ impl Canaries for Applications {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.write_canary(key, value).await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.write_canary(key, value).await,
-            ApplicationSpec::Patroni(_) => Err(none_kept(spec)),
+            ApplicationSpec::Patroni(_) | ApplicationSpec::Zookeeper(_) => Err(none_kept(spec)),
             ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.write_canary(key, value).await,
         }
     }
@@ -77,7 +82,7 @@ impl Canaries for Applications {
         match &spec.application {
             ApplicationSpec::Consul(how) => self.consul.open(spec, how, seats)?.canaries().await,
             ApplicationSpec::Etcd(how) => self.etcd.open(spec, how, seats)?.canaries().await,
-            ApplicationSpec::Patroni(_) => Err(none_kept(spec)),
+            ApplicationSpec::Patroni(_) | ApplicationSpec::Zookeeper(_) => Err(none_kept(spec)),
             ApplicationSpec::Command(how) => self.command.open(spec, how, seats)?.canaries().await,
         }
     }

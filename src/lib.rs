@@ -39,7 +39,7 @@
 //! | [`cloud`] | EC2 (`aws`), and what must be allowed in an AWS account (`permissions`) | data, `ports` |
 //! | [`clock`] | the machine's clock | data, `ports` |
 //! | [`http`] | a client that does nothing by itself: TLS, secrets, limits, what a status means; Consul's own conventions (`consul`) | `ports` |
-//! | [`application`] | what runs on the instances: `consul`, `etcd` and `patroni` ask their servers, and read their answers; `command` has a user's program do so | data, `ports`, `http` |
+//! | [`application`] | what runs on the instances: `consul`, `etcd`, `patroni` and `zookeeper` ask their servers, and read their answers; `command` has a user's program do so | data, `ports`, `http` |
 //! | [`coordination`] | the claims and the lease: in a directory (`local`), a `bucket` or `consul` | data, `ports`, `http` |
 //! | [`sim`] | the simulated world, which fills every port; `wire` shows it as AWS and the members would | data, `ports` |
 //! | [`endpoint`] | that world over HTTP, for this machine alone | data, `ports`, `sim` |

@@ -21,9 +21,9 @@
 //! A room says what has happened in it, and the world takes that to the others: the table of who may import whom is in
 //! `tests/layers.rs`. A kind of application is a variant of `members::Members`, with a file of its own.
 //!
-//! Absent on purpose: a network between the members (they reach each other, or a few are cut off), partial pages, and other
-//! applications than Consul and etcd, but for members that go by the rules of their file (`command`). Auto Scaling groups act if a
-//! spec adopts them ([`World::group`]); an instance of any other group is terminated when it stops, and that is all.
+//! Absent on purpose: a network between the members (they reach each other, or a few are cut off), and partial pages. Members of
+//! an application that is not built in go by the rules of their file (`command`). Auto Scaling groups act if a spec adopts them
+//! ([`World::group`]); an instance of any other group is terminated when it stops, and that is all.
 
 // From the ground up.
 mod chance;

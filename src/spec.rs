@@ -25,7 +25,7 @@ pub mod words;
 
 pub use application::{
     Addresses, ApplicationSpec, CommandRules, CommandSpec, ConsulSpec, EtcdSpec, HttpSpec, Lag, LeaderGoes, Leads,
-    Needed, PatroniSpec, PruningGuard, Rules, Scheme, VersionSteps,
+    Needed, PatroniSpec, PruningGuard, Rules, Scheme, VersionSteps, ZookeeperSpec,
 };
 pub use cidr::Cidr;
 pub use ebs::{EbsSettings, RootVolumeSpec};

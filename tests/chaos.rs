@@ -38,6 +38,7 @@ const VOLUMES: &str = "tests/fixtures/consul-volumes.yaml";
 const ADDRESSES: &str = "tests/fixtures/consul-addresses.yaml";
 const ETCD: &str = "desired-state/prod/etcd.yaml";
 const PATRONI: &str = "desired-state/prod/postgresql.yaml";
+const ZOOKEEPER: &str = "desired-state/prod/zookeeper.yaml";
 const COMMAND: &str = "tests/fixtures/command.yaml";
 const GROUP: &str = "tests/fixtures/consul-group.yaml";
 

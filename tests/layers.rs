@@ -109,7 +109,7 @@ const SHOWERS: [&str; 5] = ["display()", "println!", "print!", "eprintln!", "epr
 /// Modules that only decide on data: they cannot wait, fail or speak, and know no application and no SDK by name.
 const PURE: [&str; 2] = ["plan", "status"];
 const IMPURE_WORDS: [&str; 5] = ["async", "await", "Result<", "tracing", "log::"];
-const FOREIGN_WORDS: [&str; 12] = [
+const FOREIGN_WORDS: [&str; 13] = [
     "consul",
     "autopilot",
     "minquorum",
@@ -118,6 +118,7 @@ const FOREIGN_WORDS: [&str; 12] = [
     "gossip",
     "etcd",
     "patroni",
+    "zookeeper",
     "postgres",
     "aws_",
     "aws-sdk",

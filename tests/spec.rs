@@ -76,6 +76,7 @@ const MESSAGES: &[&str] = &[
     "these slots need fixed addresses",
     "this cluster cannot be rehearsed",
     "etcd advises against more than seven",
+    "which hermitcrab leaves alone, serve more clients",
     "missing field `rules` in `command`",
     "a second kind in `lagLimit`, after `age`",
     "is no path of a program",
@@ -495,6 +496,7 @@ fn validate_lists_good_files_on_stdout_and_fails_where_one_is_broken() {
         ok  desired-state/prod/consul.yaml       consul-prod       3 slots
         ok  desired-state/prod/etcd.yaml         etcd-prod         3 slots
         ok  desired-state/prod/postgresql.yaml   postgresql-prod   3 slots
+        ok  desired-state/prod/zookeeper.yaml    zookeeper-prod    3 slots
         ok  desired-state/staging/consul.yaml    consul-staging    5 slots
         ok  desired-state/staging/rabbitmq.yaml  rabbitmq-staging  3 slots
     "#]]

@@ -16,6 +16,8 @@ mod members;
 mod moves;
 #[path = "wire/stage.rs"]
 mod stage;
+#[path = "wire/zookeeper.rs"]
+mod zookeeper;
 
 use stage::{Stage, refused};
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 
 /// The most servers that are kept of any list. Nobody advises more than seven, and each is compared with each other.
@@ -10,6 +11,10 @@ pub const MOST_SERVERS: usize = 100;
 /// The most characters that are kept of any text: ids, names and versions have a few dozen. A server that sends megabytes
 /// as its name would have them kept, compared and shown.
 const LONGEST: usize = 256;
+
+/// A text, of which the beginning is kept.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct Brief(#[serde(deserialize_with = "short")] pub String);
 
 /// Reads a text, of which the beginning is kept.
 pub(super) fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -32,6 +32,8 @@ mod kind;
 mod patroni;
 mod patroni_http;
 mod raft;
+mod zookeeper;
+mod zookeeper_http;
 
 pub use kind::Request;
 pub use raft::Process;
@@ -42,6 +44,7 @@ use etcd::Etcd;
 use kind::Kind;
 use patroni::Patroni;
 use raft::{Raft, no_leader};
+use zookeeper::Zookeeper;
 
 /// The members of one cluster, by the kind of their application.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,6 +55,8 @@ pub enum Members {
     Etcd(Etcd),
     /// Members of PostgreSQL under Patroni.
     Patroni(Patroni),
+    /// ZooKeeper servers.
+    Zookeeper(Zookeeper),
     /// Members that go by the rules of their file.
     Command(Command),
 }
@@ -63,6 +68,7 @@ impl Members {
             ApplicationSpec::Consul(spec) => Self::Consul(Consul::of(&spec.datacenter)),
             ApplicationSpec::Etcd(_) => Self::Etcd(Etcd::default()),
             ApplicationSpec::Patroni(spec) => Self::Patroni(Patroni::of(&spec.scope)),
+            ApplicationSpec::Zookeeper(_) => Self::Zookeeper(Zookeeper::default()),
             ApplicationSpec::Command(spec) => Self::Command(Command::of(spec)),
         }
     }
@@ -73,6 +79,7 @@ impl Members {
             Self::Consul(consul) => Self::Consul(consul.anew()),
             Self::Etcd(_) => Self::Etcd(Etcd::default()),
             Self::Patroni(patroni) => Self::Patroni(patroni.anew()),
+            Self::Zookeeper(_) => Self::Zookeeper(Zookeeper::default()),
             Self::Command(command) => Self::Command(command.anew()),
         };
         anew.expect(self.raft().founders);
@@ -84,6 +91,7 @@ impl Members {
             Self::Consul(consul) => consul,
             Self::Etcd(etcd) => etcd,
             Self::Patroni(patroni) => patroni,
+            Self::Zookeeper(zookeeper) => zookeeper,
             Self::Command(command) => command,
         }
     }
@@ -93,6 +101,7 @@ impl Members {
             Self::Consul(consul) => consul,
             Self::Etcd(etcd) => etcd,
             Self::Patroni(patroni) => patroni,
+            Self::Zookeeper(zookeeper) => zookeeper,
             Self::Command(command) => command,
         }
     }

@@ -17,17 +17,19 @@ mod consul;
 mod etcd;
 mod http;
 mod patroni;
+mod zookeeper;
 
 pub use command::{Addresses, CommandRules, CommandSpec, Leads, Needed};
 pub use consul::ConsulSpec;
 pub use etcd::EtcdSpec;
 pub use http::HttpSpec;
 pub use patroni::PatroniSpec;
+pub use zookeeper::ZookeeperSpec;
 
 /// The largest number of slots that any kind takes.
 pub(super) const MOST_SLOTS: usize = consul::SLOTS.most;
-const _: () =
-    assert!(MOST_SLOTS >= etcd::SLOTS.most && MOST_SLOTS >= command::MOST && MOST_SLOTS >= patroni::SLOTS.most);
+const _: () = assert!(MOST_SLOTS >= etcd::SLOTS.most && MOST_SLOTS >= patroni::SLOTS.most);
+const _: () = assert!(MOST_SLOTS >= zookeeper::SLOTS.most && MOST_SLOTS >= command::MOST);
 
 /// The application on the instances: exactly one kind.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -43,6 +45,9 @@ pub struct Written {
     /// PostgreSQL under Patroni.
     #[schemars(required)]
     pub patroni: Option<patroni::Written>,
+    /// ZooKeeper servers.
+    #[schemars(required)]
+    pub zookeeper: Option<zookeeper::Written>,
     /// Members of any other application, which a program of yours speaks to.
     #[schemars(required)]
     pub command: Option<command::Written>,
@@ -65,6 +70,8 @@ pub enum ApplicationSpec {
     Etcd(EtcdSpec),
     /// PostgreSQL under Patroni.
     Patroni(PatroniSpec),
+    /// ZooKeeper servers.
+    Zookeeper(ZookeeperSpec),
     /// Members of any other application, which a user's program speaks to.
     Command(CommandSpec),
 }
@@ -189,25 +196,27 @@ impl fmt::Display for Lag {
 impl Written {
     /// Says which kind is meant and how. A file that has no kind, or several, was reported for its shape.
     pub(super) fn meant(&self, meaning: &mut Meaning<'_, '_>) -> Option<ApplicationSpec> {
-        let Self { consul, etcd, patroni, command } = self;
-        match (consul, etcd, patroni, command) {
+        let Self { consul, etcd, patroni, zookeeper, command } = self;
+        match (consul, etcd, patroni, zookeeper, command) {
             (Some(consul), ..) => consul.meant(meaning).map(ApplicationSpec::Consul),
             (None, Some(etcd), ..) => etcd.meant(meaning).map(ApplicationSpec::Etcd),
-            (None, None, Some(patroni), _) => patroni.meant(meaning).map(ApplicationSpec::Patroni),
-            (None, None, None, Some(command)) => command.meant(meaning).map(ApplicationSpec::Command),
-            (None, None, None, None) => None,
+            (None, None, Some(patroni), ..) => patroni.meant(meaning).map(ApplicationSpec::Patroni),
+            (None, None, None, Some(zookeeper), _) => zookeeper.meant(meaning).map(ApplicationSpec::Zookeeper),
+            (None, None, None, None, Some(command)) => command.meant(meaning).map(ApplicationSpec::Command),
+            (None, None, None, None, None) => None,
         }
     }
 
     /// Says how many slots make sense, if a kind is written.
     pub(super) fn slots(&self) -> Option<SlotLimits> {
-        let Self { consul, etcd, patroni, command } = self;
-        match (consul, etcd, patroni, command) {
+        let Self { consul, etcd, patroni, zookeeper, command } = self;
+        match (consul, etcd, patroni, zookeeper, command) {
             (Some(_), ..) => Some(consul::SLOTS),
             (None, Some(_), ..) => Some(etcd::SLOTS),
-            (None, None, Some(_), _) => Some(patroni::SLOTS),
-            (None, None, None, Some(command)) => Some(command.slots()),
-            (None, None, None, None) => None,
+            (None, None, Some(_), ..) => Some(patroni::SLOTS),
+            (None, None, None, Some(_), _) => Some(zookeeper::SLOTS),
+            (None, None, None, None, Some(command)) => Some(command.slots()),
+            (None, None, None, None, None) => None,
         }
     }
 }
@@ -217,7 +226,7 @@ impl ApplicationSpec {
     pub fn consul(&self) -> Option<&ConsulSpec> {
         match self {
             Self::Consul(consul) => Some(consul),
-            Self::Etcd(_) | Self::Patroni(_) | Self::Command(_) => None,
+            Self::Etcd(_) | Self::Patroni(_) | Self::Zookeeper(_) | Self::Command(_) => None,
         }
     }
 
@@ -225,14 +234,14 @@ impl ApplicationSpec {
     pub fn consul_mut(&mut self) -> Option<&mut ConsulSpec> {
         match self {
             Self::Consul(consul) => Some(consul),
-            Self::Etcd(_) | Self::Patroni(_) | Self::Command(_) => None,
+            Self::Etcd(_) | Self::Patroni(_) | Self::Zookeeper(_) | Self::Command(_) => None,
         }
     }
 
     /// Gives the fields of etcd members to be changed, if the application is of that kind.
     pub fn etcd_mut(&mut self) -> Option<&mut EtcdSpec> {
         match self {
-            Self::Consul(_) | Self::Patroni(_) | Self::Command(_) => None,
+            Self::Consul(_) | Self::Patroni(_) | Self::Zookeeper(_) | Self::Command(_) => None,
             Self::Etcd(etcd) => Some(etcd),
         }
     }
@@ -240,7 +249,7 @@ impl ApplicationSpec {
     /// Gives the fields of a program's members to be changed, if the application is of that kind.
     pub fn command_mut(&mut self) -> Option<&mut CommandSpec> {
         match self {
-            Self::Consul(_) | Self::Etcd(_) | Self::Patroni(_) => None,
+            Self::Consul(_) | Self::Etcd(_) | Self::Patroni(_) | Self::Zookeeper(_) => None,
             Self::Command(command) => Some(command),
         }
     }
@@ -251,6 +260,7 @@ impl ApplicationSpec {
             Self::Consul(consul) => Some((consul.http.scheme, consul.http.port)),
             Self::Etcd(etcd) => Some((etcd.http.scheme, etcd.http.port)),
             Self::Patroni(patroni) => Some((patroni.http.scheme, patroni.http.port)),
+            Self::Zookeeper(zookeeper) => Some((zookeeper.http.scheme, zookeeper.http.port)),
             Self::Command(_) => None,
         }
     }
@@ -261,6 +271,7 @@ impl ApplicationSpec {
             Self::Consul(_) => "consul",
             Self::Etcd(_) => "etcd",
             Self::Patroni(_) => "patroni",
+            Self::Zookeeper(_) => "zookeeper",
             Self::Command(_) => "command",
         }
     }
@@ -269,7 +280,7 @@ impl ApplicationSpec {
     pub fn keeps_canaries(&self) -> bool {
         match self {
             Self::Consul(_) | Self::Etcd(_) => true,
-            Self::Patroni(_) => false,
+            Self::Patroni(_) | Self::Zookeeper(_) => false,
             Self::Command(command) => command.canaries,
         }
     }
@@ -285,6 +296,7 @@ impl ApplicationSpec {
             Self::Consul(consul) => Self::Consul(ConsulSpec { version, ..consul.clone() }),
             Self::Etcd(etcd) => Self::Etcd(EtcdSpec { version, ..etcd.clone() }),
             Self::Patroni(patroni) => Self::Patroni(PatroniSpec { version, ..patroni.clone() }),
+            Self::Zookeeper(zookeeper) => Self::Zookeeper(ZookeeperSpec { version, ..zookeeper.clone() }),
             Self::Command(command) => Self::Command(CommandSpec { version, ..command.clone() }),
         }
     }
@@ -295,6 +307,7 @@ impl ApplicationSpec {
             Self::Consul(consul) => consul.rules(),
             Self::Etcd(etcd) => etcd.rules(),
             Self::Patroni(patroni) => patroni.rules(),
+            Self::Zookeeper(zookeeper) => zookeeper.rules(),
             Self::Command(command) => command.rules(),
         }
     }

@@ -4,7 +4,7 @@ use hermitcrab::sim::FaultLevel;
 use hermitcrab::simulate::{Scenario, copies};
 
 use super::case::{Beginning, Case, NEW};
-use super::{ADDRESSES, COMMAND, ETCD, FIVE, GROUP, PATRONI, RECREATE, THREE, VOLUMES};
+use super::{ADDRESSES, COMMAND, ETCD, FIVE, GROUP, PATRONI, RECREATE, THREE, VOLUMES, ZOOKEEPER};
 
 /// Seeds for each fixture and each level. The command line is for thousands: `simulate … --seeds 1..2000 --faults many`.
 const SEEDS: u64 = 40;
@@ -81,6 +81,11 @@ fn members_of_etcd_come_to_an_end_in_every_unkind_world() {
 #[test]
 fn members_of_patroni_come_to_an_end_in_every_unkind_world() {
     every_world_comes_to_an_end(PATRONI);
+}
+
+#[test]
+fn members_of_zookeeper_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(ZOOKEEPER);
 }
 
 #[test]

@@ -183,9 +183,9 @@ fn explain_leaves_out_the_gates_that_are_open_if_asked_to() {
 #[test]
 fn status_shows_a_fleet_in_one_row_a_cluster_and_can_be_asked_to() {
     let text = told(&[&["status", "--show", "fleet"], &SIMULATED[..]].concat());
-    assert_eq!(text.lines().take_while(|line| !line.starts_with('!')).count(), 8, "{text}");
+    assert_eq!(text.lines().take_while(|line| !line.starts_with('!')).count(), 9, "{text}");
     assert!(text.lines().filter(|line| !line.starts_with('!')).all(|line| line.chars().count() <= 80), "{text}");
-    assert!(text.contains("\n6 clusters: "), "{text}");
+    assert!(text.contains("\n7 clusters: "), "{text}");
 }
 
 #[test]
@@ -209,5 +209,5 @@ fn status_in_the_shape_of_kubernetes_is_yaml_that_says_the_same() {
 fn plan_looks_at_desired_state_as_its_siblings_do() {
     let output = command(&[&["plan", "-o", "json"], &SIMULATED[..]].concat()).output().unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(document["plans"].as_array().unwrap().len(), 6);
+    assert_eq!(document["plans"].as_array().unwrap().len(), 7);
 }

@@ -104,10 +104,12 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("members/etcd_http", &["members/raft", "members/kind", "members/etcd"]),
     ("members/patroni",   &["time", "words", "content", "members/raft", "members/kind"]),
     ("members/patroni_http", &["members/raft", "members/kind", "members/patroni"]),
+    ("members/zookeeper", &["time", "words", "members/raft", "members/kind"]),
+    ("members/zookeeper_http", &["members/raft", "members/kind", "members/zookeeper"]),
     ("members/command",   &["time", "words", "members/raft", "members/kind"]),
     ("members",           &["time", "words", "content", "members/raft", "members/kind", "members/gossip", "members/autopilot",
                             "members/consul", "members/consul_http", "members/etcd", "members/etcd_http", "members/patroni",
-                            "members/patroni_http", "members/command"]),
+                            "members/patroni_http", "members/zookeeper", "members/zookeeper_http", "members/command"]),
     // the other rooms
     ("claims",            &["time", "words"]),
     ("guest",             &["words", "content"]),

@@ -1,4 +1,4 @@
-//! The simulated world behaves as EC2, Consul and etcd do, and as files say of other members, and notices when a safety rule is broken.
+//! The simulated world behaves as EC2, Consul, etcd and ZooKeeper do, and as files say of other members, and notices when a safety rule is broken.
 #![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 mod addresses;
@@ -17,3 +17,4 @@ mod patroni;
 mod rules;
 mod strict;
 mod world;
+mod zookeeper;

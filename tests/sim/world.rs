@@ -80,6 +80,15 @@ impl Harness {
         Self::settle(World::new(7, FaultLevel::None), "15.18", spec)
     }
 
+    /// Three settled ZooKeeper servers, without fixed addresses.
+    pub fn of_zookeeper() -> Self {
+        let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/desired-state/prod/zookeeper.yaml"));
+        let mut spec = load(&[file]).specs().next().unwrap().1.clone();
+        spec.image = ImageId::from(OLD);
+        spec.slots.iter_mut().for_each(|slot| slot.address = None);
+        Self::settle(World::new(7, FaultLevel::None), "3.8.4", spec)
+    }
+
     /// Settled members that a program speaks to, by changed rules.
     pub fn of_command(slots: usize, change: impl FnOnce(&mut CommandSpec)) -> Self {
         let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/command.yaml"));

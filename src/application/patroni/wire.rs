@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::application::bounded::short;
+use crate::application::bounded::{Brief, short};
 
 /// `GET /patroni`: what a member knows by itself, whether or not the store answers.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,10 +40,6 @@ pub struct Own {
     pub database_system_identifier: Option<Brief>,
     pub patroni: Itself,
 }
-
-/// A text, of which the beginning is kept.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub struct Brief(#[serde(deserialize_with = "short")] pub String);
 
 /// The part of [`Own`] about Patroni.
 #[derive(Clone, Debug, Deserialize)]

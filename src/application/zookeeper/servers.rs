@@ -1,0 +1,118 @@
+//! Asking: every server for everything at once. Whatever the servers answer, a look ends in time.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::future;
+use serde::de::DeserializeOwned;
+
+use super::read::{Answer, Answers, Serving};
+use super::wire::{Leads, Monitor, Own, Voting};
+use crate::application::bounded::MOST_SERVERS;
+use crate::application::costs::Costs;
+use crate::application::{heard, trust};
+use crate::http::servers::{self, nobody};
+use crate::http::{Http, SETTINGS, Server};
+use crate::ports::{ErrorKind, PortError, Seat};
+use crate::spec::{ClusterSpec, ZookeeperSpec};
+
+/// The longest time for one look. An older one is not acted on anyway.
+const LOOK: Duration = Duration::from_secs(15);
+
+const OWN: &str = "/commands/zabstate";
+const LEADS: &str = "/commands/leader";
+const VOTING: &str = "/commands/voting_view";
+const MONITOR: &str = "/commands/monitor";
+
+/// The next step of a user who may not ask.
+const NOT_ALLOWED: &str =
+    "the AdminServer lets nobody ask without a certificate: give `scheme: https`, `clientCertFile` and `clientKeyFile`";
+
+/// The servers of one cluster, at the seats that are taken.
+pub(super) struct Servers {
+    cluster: String,
+    all: servers::Servers,
+    costs: Costs,
+}
+
+impl Servers {
+    /// Reads certificates, and asks nobody yet. `Unreachable` if no seat is taken.
+    pub(super) fn open(
+        http: &Http,
+        spec: &ClusterSpec,
+        how: &ZookeeperSpec,
+        seats: &[Seat],
+        costs: Costs,
+    ) -> Result<Self, PortError> {
+        let failed = |kind, source: Box<dyn Error + Send + Sync>| {
+            PortError::new(format!("ask the ZooKeeper servers of {}", spec.name), kind, source)
+        };
+        let bases = trust::bases(&how.http, seats);
+        if bases.is_empty() {
+            return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
+        }
+        let all = servers::Servers::open(http, &trust::trust(&how.http, how.http.server_name.clone()), None, bases);
+        let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
+        Ok(Self { cluster: spec.name.to_string(), all, costs })
+    }
+
+    /// Says what is being done to which servers.
+    pub(super) fn doing(&self, verb: &str) -> String {
+        let hosts: Vec<_> = self.all.iter().map(Server::host).collect();
+        format!("{verb} the ZooKeeper servers of {} at {}", self.cluster, hosts.join(", "))
+    }
+
+    /// Asks for everything that can be known of the servers now. One that does not answer is left out, unless none does.
+    pub(super) async fn ask(&self) -> Result<Answers, PortError> {
+        self.costs.look();
+        let late = |_| PortError::new(self.doing("ask"), ErrorKind::Unreachable, "no whole answer came in time");
+        let all = tokio::time::timeout(LOOK, self.asked()).await.map_err(late)??;
+        let hosts = all.keys().map(ToString::to_string);
+        hosts.filter(|host| self.costs.allow(host)).for_each(|host| self.costs.forgive(&host));
+        Ok(Answers { all, costly: self.costs.all() })
+    }
+
+    async fn asked(&self) -> Result<BTreeMap<IpAddr, Answer>, PortError> {
+        let allowed = self.all.iter().filter(|server| self.costs.allow(server.host()));
+        let asked = allowed.map(|server| async move { (server, self.answer(server).await) });
+        let (mut live, mut trouble) = (BTreeMap::new(), Vec::new());
+        for (server, answer) in future::join_all(asked).await {
+            match (answer, server.ip()) {
+                (Ok(answer), Some(at)) => drop(live.insert(at, answer)),
+                (Ok(_), None) => {}
+                (Err(error), _) => trouble.push((server, error)),
+            }
+        }
+        match (live.is_empty(), trouble.is_empty()) {
+            (false, _) => Ok(live),
+            (true, false) => Err(nobody(&self.doing("ask"), trouble)),
+            (true, true) => Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, self.costs.everybody())),
+        }
+    }
+
+    /// Asks one server. A server that serves nobody still says how it stands.
+    async fn answer(&self, server: &Server) -> Result<Answer, PortError> {
+        let (own, leads) = (self.read::<Own>(server, OWN), self.read::<Leads>(server, LEADS));
+        let (voting, monitor) = (self.read::<Voting>(server, VOTING), self.read::<Monitor>(server, MONITOR));
+        let (own, leads, voting, monitor) = future::join4(own, leads, voting, monitor).await;
+        let (own, leads, voters) = (own?, leads?, voting?.current_config);
+        if voters.len() > MOST_SERVERS {
+            let why = format!("{} lists more than {MOST_SERVERS} servers", server.host());
+            self.costs.note(server.host(), why.clone());
+            return Err(PortError::new(self.doing("ask"), ErrorKind::Unreachable, why));
+        }
+        let serving =
+            own.myid.zip(leads.leader_id).map(|(id, follows)| Serving { id, follows, own: own.clone(), voters });
+        // A server that serves nobody cannot tell its measures, and answers with an error of its own.
+        Ok(Answer { serving, monitor: monitor.ok() })
+    }
+
+    async fn read<T: DeserializeOwned>(&self, server: &Server, path: &str) -> Result<T, PortError> {
+        let answer = server.get(path, &[], SETTINGS).await;
+        self.costs.watch(server.host(), &answer);
+        let doing = self.doing("ask");
+        servers::read(&doing, &heard::heard(&doing, answer, NOT_ALLOWED)?)
+    }
+}
