@@ -65,7 +65,7 @@ pub struct Args {
     from_terraform: Option<PathBuf>,
     #[command(flatten)]
     image: image::Args,
-    /// The kind of application: consul, etcd, patroni, or command for any other [default: consul]
+    /// The kind of application: consul, etcd, patroni, zookeeper, or command for any other [default: consul]
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
     /// The cluster's name
@@ -95,7 +95,7 @@ pub struct Args {
     /// Consul's datacenter [default: dc1]
     #[arg(long, value_name = "NAME")]
     datacenter: Option<String>,
-    /// The application's version in the image; for etcd and for PostgreSQL it must be known
+    /// The application's version in the image; for etcd, PostgreSQL and ZooKeeper it must be known
     #[arg(long, value_name = "VERSION", alias = "consul-version")]
     application_version: Option<String>,
     /// The cluster's name in Patroni's own configuration

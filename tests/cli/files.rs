@@ -260,6 +260,7 @@ fn a_file_is_made_for_every_kind() {
     for (kind, flags, addresses) in [
         ("etcd", "--application-version 3.5.16", true),
         ("patroni", "--scope main --application-version 15.18", false),
+        ("zookeeper", "--application-version 3.8.4", true),
         ("command", "--program adapters/rabbitmq --needed quorum --leader none --addresses fixed", true),
     ] {
         let slot = |number: usize, letter: char| {

@@ -84,6 +84,7 @@ fn application(draft: &Draft) -> String {
         Kind::Consul => consul(draft),
         Kind::Etcd => etcd(draft),
         Kind::Patroni => patroni(draft),
+        Kind::Zookeeper => zookeeper(draft),
         Kind::Command => command(draft),
     };
     format!("\n  application:\n{fields}")
@@ -123,6 +124,16 @@ fn patroni(draft: &Draft) -> String {
 {}",
         text(draft, Field::Scope),
         version(draft, "PostgreSQL on the image", ", within one major version")
+    )
+}
+
+fn zookeeper(draft: &Draft) -> String {
+    format!(
+        "    \
+    # The AdminServer of each server is asked. Where it speaks TLS there are `scheme`, `caFile`, `clientCertFile` and their like.
+    zookeeper:
+{}",
+        version(draft, "A member on the image", ", from one minor version to the next one")
     )
 }
 
@@ -194,6 +205,14 @@ fn tags(draft: &Draft) -> String {
             let members: Vec<_> = draft.slots.iter().filter_map(member).collect();
             format!(
                 "    tags:\n      # Images may read this tag: the members with whom a cluster begins.\n      etcd-members: {}\n",
+                quoted(&members.join(" "))
+            )
+        }
+        Kind::Zookeeper => {
+            let addresses = draft.slots.iter().filter_map(|slot| slot.address.as_ref()).zip(1..);
+            let members: Vec<_> = addresses.map(|(address, number)| format!("{number}={address}")).collect();
+            format!(
+                "    tags:\n      # Images may read this tag: the number and the address of every server.\n      zookeeper-members: {}\n",
                 quoted(&members.join(" "))
             )
         }

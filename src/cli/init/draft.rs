@@ -84,7 +84,7 @@ pub enum Need {
 pub const FIRST: [Asked; 5] = [
     Asked {
         field: Field::Kind,
-        question: "Which application does it run? (consul, etcd, patroni, or command for any other)",
+        question: "Which application does it run? (consul, etcd, patroni, zookeeper, or command for any other)",
         need: Need::Default("consul"),
     },
     Asked {

@@ -11,12 +11,18 @@ pub enum Kind {
     Consul,
     Etcd,
     Patroni,
+    Zookeeper,
     Command,
 }
 
 impl Word for Kind {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("consul", Self::Consul), ("etcd", Self::Etcd), ("patroni", Self::Patroni), ("command", Self::Command)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("consul", Self::Consul),
+        ("etcd", Self::Etcd),
+        ("patroni", Self::Patroni),
+        ("zookeeper", Self::Zookeeper),
+        ("command", Self::Command),
+    ];
 }
 
 impl Kind {
@@ -31,6 +37,7 @@ impl Kind {
             Self::Consul => &CONSUL,
             Self::Etcd => &ETCD,
             Self::Patroni => &PATRONI,
+            Self::Zookeeper => &ZOOKEEPER,
             Self::Command => &COMMAND,
         }
     }
@@ -41,6 +48,7 @@ impl Kind {
             Self::Consul => ("Consul server", "Consul servers"),
             Self::Etcd => ("etcd member", "etcd members"),
             Self::Patroni => ("member of PostgreSQL under Patroni", "members of PostgreSQL under Patroni"),
+            Self::Zookeeper => ("ZooKeeper server", "ZooKeeper servers"),
             Self::Command => ("member", "members"),
         }
     }
@@ -51,6 +59,7 @@ impl Kind {
             Self::Consul => "its member's node name",
             Self::Etcd => "its member's `--name`",
             Self::Patroni => "its member's `name` in Patroni's configuration",
+            Self::Zookeeper => "what people call its member, whom the others know by number and address",
             Self::Command => "the name by which the program knows its member",
         }
     }
@@ -59,7 +68,7 @@ impl Kind {
 /// Gives the number of members that must be healthy, of so many that are declared.
 pub fn needed(draft: &Draft) -> fn(usize) -> usize {
     match Kind::of(draft) {
-        Kind::Consul | Kind::Etcd => quorum,
+        Kind::Consul | Kind::Etcd | Kind::Zookeeper => quorum,
         Kind::Patroni => Needed::ONE,
         Kind::Command => draft.text(Field::Needed).and_then(Needed::meant).unwrap_or_default().of(),
     }
@@ -69,7 +78,7 @@ pub fn needed(draft: &Draft) -> fn(usize) -> usize {
 pub fn needs_addresses(draft: &Draft) -> bool {
     match Kind::of(draft) {
         Kind::Consul | Kind::Patroni => false,
-        Kind::Etcd => true,
+        Kind::Etcd | Kind::Zookeeper => true,
         Kind::Command => draft.text(Field::Addresses).and_then(Addresses::meant) == Some(Addresses::Fixed),
     }
 }
@@ -115,6 +124,12 @@ const PATRONI: [Asked; 2] = [
         },
     },
 ];
+
+const ZOOKEEPER: [Asked; 1] = [Asked {
+    field: Field::Version,
+    question: "Which ZooKeeper version is in the image? (e.g. 3.8.4)",
+    need: Need::Required { flag: VERSION, what: "the ZooKeeper version in the image, e.g. 3.8.4", example: "3.8.4" },
+}];
 
 const COMMAND: [Asked; 5] = [
     Asked {

@@ -228,6 +228,7 @@ mod tests {
         for (kind, own, address) in [
             ("etcd", &["3.5", "3.5.16"][..], &["10.0.1", "10.0.1.10"][..]),
             ("patroni", &["main", "15", "15.18"], &[]),
+            ("zookeeper", &["3.8", "3.8.4"], &["10.0.1.10"]),
             ("command", &["adapters/x", "most", "one", "last", "fixed", ""], &["10.0.1.10"]),
             ("command", &["adapters/x", "one", "none", "any", "1.2.3"], &[]),
         ] {
