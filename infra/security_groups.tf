@@ -57,6 +57,18 @@ locals {
       to_clients = {}
     }
 
+    # Followers reach the leader at the first port, and everybody everybody at the second, in elections.
+    # https://zookeeper.apache.org/doc/r3.9.3/zookeeperAdmin.html
+    zookeeper = {
+      members = {
+        "the leader" = { protocol = "tcp", port = 2888 }
+        "elections"  = { protocol = "tcp", port = 3888 }
+      }
+      controller = { "AdminServer" = { protocol = "tcp", port = 8080 } }
+      clients    = { "clients" = { protocol = "tcp", port = 2181 } }
+      to_clients = {}
+    }
+
     command = {
       members    = var.command_ports.members
       controller = var.command_ports.controller

@@ -41,13 +41,13 @@ variable "zones" {
 }
 
 variable "application" {
-  description = "The kind of application: consul, etcd, patroni (PostgreSQL), or command for one that a program of yours speaks to. It says which ports are open between whom."
+  description = "The kind of application: consul, etcd, patroni (PostgreSQL), zookeeper, or command for one that a program of yours speaks to. It says which ports are open between whom."
   type        = string
   default     = "consul"
 
   validation {
-    condition     = contains(["consul", "etcd", "patroni", "command"], var.application)
-    error_message = "consul, etcd, patroni or command."
+    condition     = contains(["consul", "etcd", "patroni", "zookeeper", "command"], var.application)
+    error_message = "consul, etcd, patroni, zookeeper or command."
   }
 }
 

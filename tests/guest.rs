@@ -28,6 +28,8 @@ mod image;
 mod patroni;
 #[path = "guest/volumes.rs"]
 mod volumes;
+#[path = "guest/zookeeper.rs"]
+mod zookeeper;
 
 #[path = "guest/disk.rs"]
 mod disk;
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
         eprintln!("guest: its scripts are not run: {}", why.why());
     }
     let cases = volumes::CASES.iter().chain(&addresses::CASES).chain(&copies::CASES).chain(&consul::CASES);
-    let cases = cases.chain(&etcd::CASES).chain(&image::CASES).chain(&patroni::CASES);
+    let cases = cases.chain(&etcd::CASES).chain(&image::CASES).chain(&patroni::CASES).chain(&zookeeper::CASES);
     let trials = cases.map(|(name, case)| trial(name, *case, missing.clone())).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -29,6 +29,8 @@ const DEBIAN: &str = "ami-0deb1200000000001";
 const OLDER: &str = "ami-0deb1200000000002";
 const FOREIGN: &str = "ami-0deb1200000000003";
 const ARM: &str = "ami-0deb1200000000004";
+/// The release after that, which has the next ZooKeeper.
+const NEXT_DEBIAN: &str = "ami-0deb1300000000005";
 
 /// Packer and moto, and a folder for what they leave.
 struct Workshop {
@@ -86,13 +88,14 @@ fn both(output: &Output) -> String {
 }
 
 /// The kinds of image, each with what its release is a release of, and where those are.
-const KINDS: [(&str, &str, &str); 3] = [
+const KINDS: [(&str, &str, &str); 4] = [
     ("consul", "consul", "https://releases.hashicorp.com/consul/"),
     ("etcd", "etcd", "https://github.com/etcd-io/etcd/releases/tag/v"),
     ("patroni", "postgresql", "https://www.postgresql.org/docs/release/"),
+    ("zookeeper", "zookeeper", "https://zookeeper.apache.org/doc/r"),
 ];
-/// The kind whose programs are Debian's packages, for which its signed lists vouch.
-const PACKAGED: &str = "patroni";
+/// The kinds whose programs are Debian's packages, for which its signed lists vouch.
+const PACKAGED: [&str; 2] = ["patroni", "zookeeper"];
 
 /// The folders that are built from.
 fn images() -> Vec<String> {
@@ -160,7 +163,8 @@ fn who_may_reach_the_builder_must_be_said() {
 fn an_image_is_built_and_its_manifest_names_it() {
     let Some(workshop) = Workshop::open() else { return };
     let named = |id: &str, owner: &str, arch: &str, created: &str| {
-        let name = format!("debian-12-{}-2026", if arch == "arm64" { "arm64" } else { "amd64" });
+        let release = if id == NEXT_DEBIAN { 13 } else { 12 };
+        let name = format!("debian-{release}-{}-2026", if arch == "arm64" { "arm64" } else { "amd64" });
         json!({
             "ami_id": id, "owner_id": owner, "architecture": arch, "name": name, "creation_date": created,
             "description": "", "image_location": name, "image_type": "machine", "public": true, "state": "available",
@@ -177,6 +181,7 @@ fn an_image_is_built_and_its_manifest_names_it() {
             named(DEBIAN, debian, "x86_64", "2026-02-01T00:00:00.000Z"),
             named(FOREIGN, "999999999999", "x86_64", "2026-03-01T00:00:00.000Z"),
             named(ARM, debian, "arm64", "2026-01-01T00:00:00.000Z"),
+            named(NEXT_DEBIAN, debian, "x86_64", "2026-02-01T00:00:00.000Z"),
         ]),
     );
     let mut made = Vec::new();
@@ -188,6 +193,8 @@ fn an_image_is_built_and_its_manifest_names_it() {
         ("images/etcd/v2", "arm64", ARM),
         ("images/patroni/v1", "arm64", ARM),
         ("images/patroni/v2", "amd64", DEBIAN),
+        ("images/zookeeper/v1", "amd64", DEBIAN),
+        ("images/zookeeper/v2", "amd64", NEXT_DEBIAN),
     ] {
         let (release, kind, (what, _)) = (release(image), kind_of(image), released(image));
         let (written, tagged) = (format!("{what}_version"), format!("{what}-version"));
@@ -225,7 +232,7 @@ fn every_release_has_a_checksum_for_each_architecture() {
         let (what, releases) = released(&image);
         let version = value(&release, &format!("{what}_version"));
         assert!(release.contains(&format!("{releases}{version}")), "{image}");
-        for arch in ["amd64", "arm64"].into_iter().filter(|_| kind != PACKAGED) {
+        for arch in ["amd64", "arm64"].into_iter().filter(|_| !PACKAGED.contains(&kind)) {
             let sum = value(&release, arch);
             assert!(sum.len() == 64 && sum.chars().all(|digit| digit.is_ascii_hexdigit()), "{image}, {arch}: {sum}");
             all.push(sum.to_owned());

@@ -17,10 +17,11 @@ pub const CASES: [Case; 4] = cases![
 ];
 
 /// The kinds of image, each with its units beside the guest's own.
-const KINDS: [(&str, &[&str]); 3] = [
+const KINDS: [(&str, &[&str]); 4] = [
     ("consul", &["consul", "consul-configure", "consul-secrets"]),
     ("etcd", &["etcd", "etcd-configure"]),
     ("patroni", &["patroni", "patroni-configure"]),
+    ("zookeeper", &["zookeeper", "zookeeper-configure"]),
 ];
 
 /// The files of an image below a folder, put there by its own script.
@@ -107,6 +108,7 @@ fn servers_need_their_volume_and_configuration() {
     needs_its_volume_and_configuration("consul", &["consul-secrets.service"]);
     needs_its_volume_and_configuration("etcd", &[]);
     needs_its_volume_and_configuration("patroni", &[]);
+    needs_its_volume_and_configuration("zookeeper", &[]);
 }
 
 fn needs_its_volume_and_configuration(kind: &str, secrets: &[&str]) {
@@ -151,6 +153,8 @@ fn shellcheck_finds_nothing() {
         "isolate",
         "etcd-configure",
         "patroni-configure",
+        "zookeeper-configure",
+        "zookeeper-serve",
         "clean.sh",
     ];
     for name in some {

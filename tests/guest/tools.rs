@@ -84,6 +84,11 @@ pub fn etcd() -> Option<String> {
     fetched("etcd-3.5", "a real etcd")
 }
 
+/// The Java that knows a real ZooKeeper; none if it cannot be had, which is said aloud.
+pub fn zookeeper() -> Option<String> {
+    fetched("zookeeper-3.9", "a real ZooKeeper")
+}
+
 fn fetched(name: &str, what: &str) -> Option<String> {
     match fetch([name]) {
         Ok([program]) => Some(program),

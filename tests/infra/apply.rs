@@ -65,6 +65,11 @@ fn for_patroni_without_fixed_addresses() {
 }
 
 #[test]
+fn for_zookeeper() {
+    walk_and("application = \"zookeeper\"\n", 3, |ground| members_are_reached_at(ground, &[2888, 3888, 8080]));
+}
+
+#[test]
 fn with_a_key() {
     walk("volume_key = true\n", 3);
 }
@@ -169,6 +174,7 @@ fn init_takes_what_was_made(ground: &Ground, slots: usize) {
     let kind: Value = serde_json::from_str(&outputs).unwrap();
     init.args(match kind["application"]["value"].as_str().unwrap() {
         "etcd" => &["--application-version", "3.5.16"][..],
+        "zookeeper" => &["--application-version", "3.8.4"],
         "patroni" => &["--scope", "main", "--application-version", "15.18"],
         "command" => &["--program", "adapters/x", "--needed", "quorum", "--leader", "none", "--addresses", "fixed"],
         _ => &[],

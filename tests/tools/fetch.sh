@@ -7,6 +7,7 @@
 #     boot | guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
 #     pika <folder for PYTHONPATH>
 #     patroni | rabbitmq | redis <program that runs one of theirs: `PROGRAM redis-server ...`>
+#     zookeeper-3.8 | zookeeper-3.9 <program that is java, and knows that ZooKeeper: `PROGRAM CLASS ...`>
 #     chromium | consul | etcd-3.4 | etcd-3.5 | packer | promtool | shellcheck | systemd-analyze <program>
 #     aws | checkov | check-jsonschema | hadolint | kubernetes-validate | schemathesis <program>
 #
@@ -141,6 +142,59 @@ fetch_consul() {
 fetch_etcd-3.4() { program_of_suite etcd-3.4 bookworm etcd-server etcd; }
 fetch_etcd-3.5() { program_of_suite etcd-3.5 trixie etcd-server etcd; }
 
+# Two minor versions that follow each other, 3.8.0 and 3.9.3.
+fetch_zookeeper-3.8() { zookeeper zookeeper-3.8 bookworm; }
+fetch_zookeeper-3.9() { zookeeper zookeeper-3.9 trixie; }
+
+# zookeeper NAME SUITE: the server's archives, which any Java runs, with those that it needs. Of the ways to log that come along it
+# is given one.
+zookeeper() {
+    local name="$1" suite="$2" target="$dir/$1" work jars version java
+    java="$(java_of_ours)"
+    if [[ ! -x $target/run ]]; then
+        say "unpacking ZooKeeper of Debian's $suite into $target"
+        workshop
+        download_of_suite "$work" "$suite" libzookeeper-java libcommons-cli-java libcommons-io-java \
+            libdropwizard-metrics-java libjackson2-annotations-java libjackson2-core-java libjackson2-databind-java \
+            libjetty9-java libservlet-api-java libnetty-java libslf4j-java libsnappy-java >&2
+        for package in "$work"/*.deb; do
+            dpkg-deb -x "$package" "$work/unpacked"
+        done
+        rm -rf "$target"
+        mv "$work/unpacked" "$target"
+        rm -rf "$work"
+        jars="$(printf "$target/usr/share/java/%s.jar:" zookeeper zookeeper-jute slf4j-api slf4j-simple servlet-api \
+            commons-cli commons-io metrics-core snappy-java jackson-annotations jackson-core jackson-databind \
+            jetty9-{http,io,security,server,servlet,util,util-ajax} \
+            netty-{buffer,codec,common,handler,resolver,transport,transport-native-epoll,transport-native-unix-common})"
+        version="$(basename "$target"/usr/share/java/zookeeper-[0-9]*.jar .jar)"
+        # shellcheck disable=SC2016 # the starter's own
+        printf '#!/bin/sh\n[ "$1" != --version ] || exec echo "%s"\nCLASSPATH="%s" exec "%s" "$@"\n' \
+            "${version#zookeeper-}" "$jars" "$java" >"$target/run.new"
+        chmod +x "$target/run.new"
+        mv "$target/run.new" "$target/run"
+    fi
+    echo "$name $target/run"
+}
+
+# One on PATH comes first, else Debian's. Some of its files are links to the system's /etc, which is that of another tree here.
+java_of_ours() {
+    local target="$dir/java" link program libraries
+    if command -v java; then
+        return
+    fi
+    if [[ ! -x $target/run ]]; then
+        unpack "$target" default-jre-headless
+        find "$target" -type l -lname '/*' | while read -r link; do
+            ln -sfn "$target$(readlink "$link")" "$link"
+        done
+        program="$(compgen -G "$target/usr/lib/jvm/*/bin/java" | head -n 1)"
+        libraries="$(find "$target" -type f -name '*.so*' -printf '%h\n' | sort -u | paste -sd :)"
+        write_runner "$target" LD_LIBRARY_PATH "$libraries" "$program"
+    fi
+    echo "$target/run"
+}
+
 # program_of_suite NAME SUITE PACKAGE PROGRAM: a program of one suite of Debian, whichever this machine's own is. It has to do with
 # the libraries of this machine.
 program_of_suite() {
@@ -158,10 +212,11 @@ program_of_suite() {
     echo "$name $target/usr/bin/$program"
 }
 
-# download_of_suite FOLDER SUITE PACKAGE: from wherever this machine has its own packages from. `indextargets` reads every form of
+# download_of_suite FOLDER SUITE PACKAGE...: from wherever this machine has its own packages from. `indextargets` reads every form of
 # apt's sources for us.
 download_of_suite() {
-    local work="$1" suite="$2" package="$3" keyring=/usr/share/keyrings/debian-archive-keyring.gpg codename uri sources
+    local work="$1" suite="$2" keyring=/usr/share/keyrings/debian-archive-keyring.gpg codename uri sources
+    shift 2
     codename="$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)"
     # shellcheck disable=SC2016 # apt-get fills these in
     uri="$(apt-get indextargets --format '$(REPO_URI)' \
@@ -177,7 +232,7 @@ download_of_suite() {
         -o "Dir::State=$work/state" -o "Dir::State::Lists=$work/lists" -o "Dir::State::Status=$work/status"
         -o "Dir::Cache=$work/cache" -o Acquire::Languages=none)
     "${apt[@]}" update || fail "apt cannot read '$sources'"
-    (cd "$work" && "${apt[@]}" download "$package") || fail "'$sources' has no $package"
+    (cd "$work" && "${apt[@]}" download "$@") || fail "'$sources' does not have all of: $*"
 }
 
 # program_from_pip NAME PACKAGE VERSION

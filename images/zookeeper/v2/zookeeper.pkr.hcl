@@ -1,0 +1,1 @@
+../common/zookeeper.pkr.hcl
