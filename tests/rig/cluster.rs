@@ -141,6 +141,9 @@ impl Rig {
         text = text.replace("IMAGE", image).replace("VERSION", &self.version_of(image));
         text = text.replace("SECURITY_GROUP", &self.security_group).replace("TREE", env!("CARGO_MANIFEST_DIR"));
         text = text.replace("STORE", &self.store());
+        let addresses = self.slots.iter().filter_map(|slot| slot.address.as_ref()).zip(1..);
+        let numbered: Vec<String> = addresses.map(|(address, number)| format!("{number}={address}")).collect();
+        text = text.replace("NUMBERED", &numbered.join(" "));
         text = text.replace("COUNT", &self.slots.len().to_string()).replace("MEMBERS", &members.join(" "));
         for (from, to) in changes {
             assert!(text.contains(from), "the desired state has no `{from}`");

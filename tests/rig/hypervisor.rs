@@ -109,6 +109,12 @@ impl Hypervisor {
         self.running.borrow().values().map(|one| one.guest.cluster.clone()).collect()
     }
 
+    /// Sends a signal to the server of a slot.
+    pub fn signal(&self, slot: &str, signal: Signal) {
+        let running = self.running.borrow();
+        running.values().filter(|one| one.guest.slot == slot).for_each(|one| one.process.signal(signal));
+    }
+
     /// Collects the output of the servers of these slots.
     pub fn said(&self, is_meant: impl Fn(&str) -> bool) -> String {
         let logs = fs::read_dir(&self.dir).unwrap().map(|entry| entry.unwrap().path());

@@ -9,7 +9,7 @@ use crate::boot::Image;
 use crate::history::Fate;
 use crate::servers::Program;
 use crate::world::Guest;
-use crate::{consul, etcd, patroni, rabbitmq, redis};
+use crate::{consul, etcd, patroni, rabbitmq, redis, zookeeper};
 
 /// A kind of application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub enum Kind {
     Consul,
     Etcd,
     Patroni,
+    Zookeeper,
     /// Spoken to by a program of `adapters/`, as the next one.
     RabbitMq,
     Redis,
@@ -29,6 +30,7 @@ impl Kind {
             Self::Consul => "consul",
             Self::Etcd => "etcd",
             Self::Patroni => "patroni",
+            Self::Zookeeper => "zookeeper",
             Self::RabbitMq => "rabbitmq",
             Self::Redis => "redis",
         }
@@ -40,6 +42,7 @@ impl Kind {
             Self::Consul => "images/consul/common/install.sh",
             Self::Etcd => "images/etcd/common/install.sh",
             Self::Patroni => "images/patroni/common/install.sh",
+            Self::Zookeeper => "images/zookeeper/common/install.sh",
             Self::RabbitMq | Self::Redis => "tests/rig/install.sh",
         }
     }
@@ -50,6 +53,7 @@ impl Kind {
             Self::Consul => ["consul", "consul"],
             Self::Etcd => ["etcd-3.4", "etcd-3.5"],
             Self::Patroni => ["patroni", "patroni"],
+            Self::Zookeeper => ["zookeeper-3.8", "zookeeper-3.9"],
             Self::RabbitMq => ["rabbitmq", "rabbitmq"],
             Self::Redis => ["redis", "redis"],
         }
@@ -58,7 +62,7 @@ impl Kind {
     /// The arguments with which its program says its version.
     pub fn version(self) -> &'static [&'static str] {
         match self {
-            Self::Consul | Self::Etcd => &["--version"],
+            Self::Consul | Self::Etcd | Self::Zookeeper => &["--version"],
             Self::Patroni => &["postgres", "--version"],
             Self::RabbitMq => &["rabbitmq-version"],
             Self::Redis => &["redis-server", "--version"],
@@ -71,6 +75,7 @@ impl Kind {
             Self::Consul => consul::CLUSTER,
             Self::Etcd => etcd::CLUSTER,
             Self::Patroni => patroni::CLUSTER,
+            Self::Zookeeper => zookeeper::CLUSTER,
             Self::RabbitMq => rabbitmq::CLUSTER,
             Self::Redis => redis::CLUSTER,
         }
@@ -82,6 +87,7 @@ impl Kind {
             Self::Consul => include_str!("consul.yaml"),
             Self::Etcd => include_str!("etcd.yaml"),
             Self::Patroni => include_str!("patroni.yaml"),
+            Self::Zookeeper => include_str!("zookeeper.yaml"),
             Self::RabbitMq => include_str!("rabbitmq.yaml"),
             Self::Redis => include_str!("redis.yaml"),
         }
@@ -93,6 +99,7 @@ impl Kind {
             Self::Consul => consul::settings(own),
             Self::Etcd => etcd::settings(own),
             Self::Patroni => patroni::settings(own),
+            Self::Zookeeper => zookeeper::settings(own),
             Self::RabbitMq => rabbitmq::settings(own),
             Self::Redis => redis::settings(own),
         }
@@ -105,6 +112,7 @@ impl Kind {
             Self::Consul => consul::server(image, program, guest, own, peers),
             Self::Etcd => etcd::server(image, program, guest, own),
             Self::Patroni => patroni::server(program, own),
+            Self::Zookeeper => zookeeper::server(program, own),
             Self::RabbitMq => image.server(program, own),
             Self::Redis => redis::server(program, own),
         }
@@ -117,6 +125,7 @@ impl Kind {
             Self::Etcd => Some("became leader at term"),
             // The first leader goes on with the timeline that the database was made on.
             Self::Patroni => Some("selected new timeline ID"),
+            Self::Zookeeper => Some("starting up and setting last processed zxid"),
             Self::RabbitMq => None,
             Self::Redis => Some("MASTER MODE enabled"),
         }
@@ -127,7 +136,7 @@ impl Kind {
         match self {
             Self::Consul => Some("server starting leave"),
             Self::Etcd => Some("removed from the cluster"),
-            Self::Patroni | Self::RabbitMq | Self::Redis => None,
+            Self::Patroni | Self::Zookeeper | Self::RabbitMq | Self::Redis => None,
         }
     }
 
@@ -138,6 +147,7 @@ impl Kind {
             Self::Etcd | Self::Patroni | Self::RabbitMq => {
                 seen.iter().find(|server| server.name == slot).map(|server| server.id.clone())
             }
+            Self::Zookeeper => zookeeper::number(volume),
             Self::Redis => redis::sentinel_id(volume),
         }
     }
@@ -181,6 +191,7 @@ impl Api {
             Kind::Consul => consul::servers(&self.http, address).await,
             Kind::Etcd => etcd::servers(&self.http, address).await,
             Kind::Patroni => patroni::servers(&self.http, address).await,
+            Kind::Zookeeper => zookeeper::servers(&self.http, address).await,
             Kind::RabbitMq => rabbitmq::servers(&self.http, address).await,
             Kind::Redis => redis::servers(address).await,
         }
@@ -192,6 +203,7 @@ impl Api {
             Kind::Consul => consul::is_led(&self.http, address).await,
             Kind::Etcd => etcd::is_led(&self.http, address).await,
             Kind::Patroni => patroni::is_led(&self.http, address).await,
+            Kind::Zookeeper => zookeeper::is_led(&self.http, address).await,
             Kind::RabbitMq => rabbitmq::is_led(&self.http, address).await,
             Kind::Redis => redis::is_led(address).await,
         }
@@ -201,7 +213,7 @@ impl Api {
     pub async fn introduce(&self, guest: &Guest, peers: &[String]) {
         match self.kind {
             Kind::Consul => consul::introduce(&self.http, guest, peers).await,
-            Kind::Etcd | Kind::Patroni | Kind::RabbitMq | Kind::Redis => {}
+            Kind::Etcd | Kind::Patroni | Kind::Zookeeper | Kind::RabbitMq | Kind::Redis => {}
         }
     }
 
@@ -211,6 +223,7 @@ impl Api {
             Kind::Consul => consul::read(&self.http, address, key).await,
             Kind::Etcd => etcd::read(&self.http, address, key).await,
             Kind::Patroni => patroni::read(&self.http, address, key).await,
+            Kind::Zookeeper => zookeeper::read(address, key).await,
             Kind::RabbitMq => None,
             Kind::Redis => redis::read(address, key).await,
         }
@@ -222,6 +235,7 @@ impl Api {
             Kind::Consul => consul::write(&self.http, address, key, value, over).await,
             Kind::Etcd => etcd::write(&self.http, address, key, value, over).await,
             Kind::Patroni => patroni::write(&self.http, address, key, value, over).await,
+            Kind::Zookeeper => zookeeper::write(address, key, value, over).await,
             Kind::RabbitMq => Ok(false),
             Kind::Redis => redis::write(address, key, value, over).await,
         };

@@ -1,4 +1,4 @@
-//! The rig: the real controller, real servers of Consul, etcd, PostgreSQL, RabbitMQ and Redis, and an EC2 endpoint that nobody here wrote, all on loopback.
+//! The rig: the real controller, real servers of Consul, etcd, PostgreSQL, ZooKeeper, RabbitMQ and Redis, and an EC2 endpoint that nobody here wrote, all on loopback.
 //!
 //! moto answers for EC2 behind a proxy that refuses and delays calls as EC2 does, and injects faults. Private addresses are
 //! loopback addresses. A hypervisor boots each instance that has its data volume: it runs the image's own scripts, which
@@ -52,6 +52,7 @@ mod rabbitmq;
 mod redis;
 mod servers;
 mod xml;
+mod zookeeper;
 
 use cluster::{Rig, Seats};
 use kind::Kind;
@@ -67,8 +68,8 @@ fn main() -> ExitCode {
     rustls::crypto::ring::default_provider().install_default().ok(); // for reqwest, which has none of its own
     let mut trials = history_tests();
     let [consul, etcd, patroni] = [Kind::Consul, Kind::Etcd, Kind::Patroni].map(servers_of);
-    let [rabbitmq, redis] = [Kind::RabbitMq, Kind::Redis].map(servers_of);
-    let harness = Harness { consul, etcd, patroni, rabbitmq, redis };
+    let [zookeeper, rabbitmq, redis] = [Kind::Zookeeper, Kind::RabbitMq, Kind::Redis].map(servers_of);
+    let harness = Harness { consul, etcd, patroni, zookeeper, rabbitmq, redis };
     trials.extend(scenarios::all(&harness));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -92,6 +93,7 @@ struct Harness {
     consul: Result<Servers, String>,
     etcd: Result<Servers, String>,
     patroni: Result<Servers, String>,
+    zookeeper: Result<Servers, String>,
     rabbitmq: Result<Servers, String>,
     redis: Result<Servers, String>,
 }
@@ -127,6 +129,14 @@ impl Harness {
         F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
     {
         trial(&self.patroni, name, Seats { slots: 3, fixed: true }, play)
+    }
+
+    /// Makes a trial of a scenario on a rig of three ZooKeeper servers.
+    fn zookeeper<F>(&self, name: &str, play: F) -> Trial
+    where
+        F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
+    {
+        trial(&self.zookeeper, name, Seats { slots: 3, fixed: true }, play)
     }
 
     /// Makes a trial of a scenario on a rig of three members that a program of `adapters/` speaks to.

@@ -25,6 +25,7 @@ mod patroni;
 mod refusals;
 mod rollouts;
 mod two;
+mod zookeeper;
 
 /// Longer than any rollout takes, however much goes wrong.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -38,6 +39,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
         trials.extend(rollouts::all(harness));
         trials.extend(etcd::all(harness));
         trials.extend(patroni::all(harness));
+        trials.extend(zookeeper::all(harness));
         trials.extend(command::all(harness));
         trials.extend(groups::all(harness));
         trials.extend(crashes::all(harness));
