@@ -29,6 +29,8 @@ mod iam;
 mod left_out;
 #[path = "tools/moto.rs"]
 mod moto;
+#[path = "tools/provider.rs"]
+mod provider;
 #[path = "tools/relay.rs"]
 mod relay;
 #[path = "infra/roles.rs"]

@@ -51,7 +51,7 @@ pub struct Rig {
     pub programs: [Program; 2],
     security_group: String,
     moto: Moto,
-    network: Network,
+    pub network: Network,
 }
 
 /// The slots that a rig is to have.
@@ -237,6 +237,11 @@ impl Rig {
             let params = [("VolumeId", &*volume), ("InstanceId", &*instance), ("Device", "/dev/sdf")];
             self.person.make("AttachVolume", &params, "status").await;
         }
+    }
+
+    /// Half of the rig's addresses, from 0 or from 128 on.
+    pub fn half(&self, from: u8) -> String {
+        format!("127.{}.{from}.0/17", self.network.number)
     }
 
     /// Says whether the slots have fixed addresses.

@@ -30,8 +30,13 @@ mod report;
 mod clients;
 mod history;
 
+mod agent;
+mod authorised;
 mod boot;
 mod hypervisor;
+#[allow(dead_code)] // tests/permissions.rs takes policies apart too
+#[path = "../tools/iam.rs"]
+mod iam;
 mod invariants;
 mod metadata;
 mod proxy;
@@ -43,11 +48,14 @@ mod ec2;
 mod etcd;
 #[path = "../tools/fetch.rs"]
 mod fetch;
+mod ground;
 mod kind;
 mod moto;
 mod network;
 mod patroni;
 mod process;
+#[path = "../tools/provider.rs"]
+mod provider;
 mod rabbitmq;
 mod redis;
 mod servers;
@@ -55,6 +63,7 @@ mod xml;
 mod zookeeper;
 
 use cluster::{Rig, Seats};
+use ground::Tools;
 use kind::Kind;
 use servers::Servers;
 use truth::Truth;
@@ -69,7 +78,8 @@ fn main() -> ExitCode {
     let mut trials = history_tests();
     let [consul, etcd, patroni] = [Kind::Consul, Kind::Etcd, Kind::Patroni].map(servers_of);
     let [zookeeper, rabbitmq, redis] = [Kind::Zookeeper, Kind::RabbitMq, Kind::Redis].map(servers_of);
-    let harness = Harness { consul, etcd, patroni, zookeeper, rabbitmq, redis };
+    let tools = Tools::find().inspect_err(|why| eprintln!("rig: the scenarios with Terraform and Packer are not run: {why}"));
+    let harness = Harness { consul, etcd, patroni, zookeeper, rabbitmq, redis, tools };
     trials.extend(scenarios::all(&harness));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -96,6 +106,8 @@ struct Harness {
     zookeeper: Result<Servers, String>,
     rabbitmq: Result<Servers, String>,
     redis: Result<Servers, String>,
+    /// The programs of others that a person uses.
+    tools: Result<Tools, String>,
 }
 
 impl Harness {
@@ -105,6 +117,17 @@ impl Harness {
         F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
     {
         trial(&self.consul, name, Seats { slots, fixed: true }, play)
+    }
+
+    /// Makes a trial of a scenario that begins with nothing but a person and the programs of others. Of Consul's slots it has none.
+    fn with_tools<F>(&self, name: &str, play: F) -> Trial
+    where
+        F: AsyncFnOnce(Rc<Rig>, Tools) + Send + 'static,
+    {
+        match self.tools.clone() {
+            Ok(tools) => self.scenario(name, 0, async |rig| play(rig, tools).await),
+            Err(why) => trial(&Err(why), name, Seats { slots: 0, fixed: false }, async |_| {}),
+        }
     }
 
     /// Makes a trial of a scenario in which each new instance has another address.

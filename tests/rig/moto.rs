@@ -11,6 +11,9 @@ use crate::until;
 /// Calls that moto does not have, and what the rig does about it. Any other one fails the scenario.
 const EXPLAINED: &[&str] = &[];
 
+/// The image that others are built from, which belongs to Debian's own account.
+pub const DEBIAN: &str = "ami-0deb1200000000001";
+
 /// A running moto.
 pub struct Moto {
     pub endpoint: String,
@@ -22,11 +25,13 @@ impl Moto {
     /// Starts one with nothing in it, on a port of its own.
     pub async fn start(servers: &Servers, dir: &Path) -> Self {
         let log = dir.join("moto.log");
+        let images = dir.join("images.json");
+        fs::write(&images, debian()).unwrap();
         let mut command = process::command("python3");
         command
             .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"])
             .env("PYTHONPATH", &servers.moto)
-            .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+            .env("MOTO_AMIS_PATH", images)
             .env("MOTO_ENABLE_AMI_VALIDATION", "1");
         let process = Process::start(command, &log);
         let told = || fs::read_to_string(&log).ok()?.split("Running on ").nth(1)?.lines().next().map(str::to_owned);
@@ -43,4 +48,16 @@ impl Moto {
         let complaints = log.lines().filter(|line| line.contains("NotImplementedError"));
         complaints.filter(|line| !EXPLAINED.iter().any(|known| line.contains(known))).map(str::to_owned).collect()
     }
+}
+
+/// The list of images that are there from the start, in moto's own form.
+fn debian() -> String {
+    let name = "debian-12-amd64-2026";
+    let debian = serde_json::json!({
+        "ami_id": DEBIAN, "owner_id": "136693071363", "architecture": "x86_64", "name": name, "description": "",
+        "creation_date": "2026-02-01T00:00:00.000Z", "image_location": name, "image_type": "machine", "public": true,
+        "state": "available", "platform": null, "virtualization_type": "hvm", "hypervisor": "xen",
+        "root_device_type": "ebs", "root_device_name": "/dev/xvda", "sriov": "simple",
+    });
+    serde_json::json!([debian]).to_string()
 }

@@ -41,6 +41,14 @@ impl Process {
         Self { child, pid }
     }
 
+    /// Starts it, with stdout and stderr in files of their own.
+    pub fn start_apart(mut command: Command, out: &Path, err: &Path) -> Self {
+        command.stdout(File::create(out).unwrap()).stderr(File::create(err).unwrap());
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let pid = child.id().expect("it was not waited for");
+        Self { child, pid }
+    }
+
     /// Asks for something by a signal. Does nothing if it has ended.
     pub fn signal(&self, signal: Signal) {
         let name = match signal {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::agent::Agent;
 use crate::ec2::{Ec2, PERSON, Refused};
 use crate::invariants;
 use crate::truth::Truth;
@@ -14,12 +15,15 @@ use crate::xml;
 
 pub mod answers;
 pub mod faults;
+mod others;
+mod recorded;
 pub mod request;
 mod rules;
 mod server;
 mod tokens;
 
 use faults::{Fault, Faults};
+pub use recorded::Recorded;
 use request::Request;
 use tokens::Tokens;
 
@@ -38,6 +42,8 @@ pub struct Proxy {
     changes: Cell<u32>,
     hook: RefCell<Option<Hook>>,
     copier: RefCell<Option<Copier>>,
+    agent: RefCell<Option<Rc<Agent>>>,
+    recorded: RefCell<Option<Vec<Recorded>>>,
     /// One call at a time, so that what is checked is still so when it is sent. moto itself has no such order.
     turn: tokio::sync::Mutex<()>,
 }
@@ -79,6 +85,8 @@ impl Proxy {
             changes: Cell::default(),
             hook: RefCell::default(),
             copier: RefCell::default(),
+            agent: RefCell::default(),
+            recorded: RefCell::default(),
             turn: tokio::sync::Mutex::default(),
         });
         tokio::task::spawn_local(server::serve(listener, proxy.clone()));
@@ -93,6 +101,11 @@ impl Proxy {
     /// Calls back to have data copied.
     pub fn when_copied(&self, copier: impl Fn(&str, &str) + 'static) {
         *self.copier.borrow_mut() = Some(Box::new(copier));
+    }
+
+    /// Gives every host an agent that carries out what SSM sends.
+    pub fn has_an_agent(&self, agent: Agent) {
+        *self.agent.borrow_mut() = Some(Rc::new(agent));
     }
 
     /// Every call so far.
@@ -117,6 +130,7 @@ impl Proxy {
             }
             _ => {}
         }
+        self.remember(&request).await;
         let (outcome, effect) = self.carry_out(&request, fault.as_ref()).await;
         if effect && request.who != PERSON {
             self.changes.set(self.changes.get() + 1);
@@ -217,7 +231,10 @@ impl Proxy {
         }
         match request.action.as_str() {
             "DescribeVolumeStatus" => return (Ok(answers::volume_status(request, &self.world.borrow())), false),
-            "DescribeNetworkInterfaces" => return (Ok(answers::interfaces(request, &self.world.borrow())), false),
+            // Others ask for interfaces by other things.
+            "DescribeNetworkInterfaces" if request.list("Filter").any(|value| value.starts_with("addresses.")) => {
+                return (Ok(answers::interfaces(request, &self.world.borrow())), false);
+            }
             _ => {}
         }
         let answer = self.forward(request).await;

@@ -13,6 +13,7 @@ use crate::report::Before;
 use crate::until;
 use crate::world::Life;
 
+mod acceptance;
 mod command;
 mod crashes;
 mod etcd;
@@ -34,6 +35,7 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 pub fn all(harness: &Harness) -> Vec<Trial> {
     let mut trials = Vec::new();
     if cfg!(feature = "aws") {
+        trials.extend(acceptance::all(harness));
         trials.extend(journey::all(harness));
         trials.extend(interference::all(harness));
         trials.extend(rollouts::all(harness));

@@ -27,7 +27,9 @@ pub fn patched(request: &Request, body: String, world: &World, now: Instant) -> 
         }
         // moto's RegisterImage and CreateImage both drop the architecture that they are told.
         "DescribeImages" => xml::items(root, &["imagesSet"]).iter().for_each(|item| {
-            edits.insert_after(xml::find(*item, &["imageId"]), "<architecture>x86_64</architecture>");
+            if xml::find(*item, &["architecture"]).is_none() {
+                edits.insert_after(xml::find(*item, &["imageId"]), "<architecture>x86_64</architecture>");
+            }
         }),
         _ => {}
     }

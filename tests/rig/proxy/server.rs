@@ -10,7 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::Proxy;
+use super::{Proxy, others};
 use super::request::Request;
 
 /// Accepts connections for as long as the scenario lasts.
@@ -28,8 +28,12 @@ pub async fn serve(listener: TcpListener, proxy: Rc<Proxy>) {
 async fn answer(proxy: &Rc<Proxy>, request: hyper::Request<Incoming>) -> io::Result<hyper::Response<Full<Bytes>>> {
     let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let authorization = authorization.unwrap_or_default().to_owned();
-    let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let request = Request::read(&authorization, String::from_utf8_lossy(&body).into_owned());
+    if others::is_of(&request) {
+        return Ok(others::answer(proxy, &parts, body, &request).await);
+    }
     // In a task of its own: what was begun is carried out even if the caller hangs up.
     let proxy = proxy.clone();
     let answered = tokio::task::spawn_local(async move { proxy.answer(request).await });

@@ -1,0 +1,164 @@
+//! Whether the policies that are in force allow what was really called: each recorded call, on every resource that AWS authorises it
+//! on, put before an IAM evaluator that others wrote.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::iam::{Answer, Case, Request, evaluate};
+use crate::proxy::Recorded;
+
+const ACCOUNT: &str = "123456789012";
+const REGION: &str = "us-east-1";
+
+/// The kinds of resources of EC2's, by what their ids begin with.
+const KINDS: [(&str, &str); 8] = [
+    ("i-", "instance"),
+    ("vol-", "volume"),
+    ("snap-", "snapshot"),
+    ("eni-", "network-interface"),
+    ("ami-", "image"),
+    ("subnet-", "subnet"),
+    ("sg-", "security-group"),
+    ("lt-", "launch-template"),
+];
+
+/// Lists the calls that a policy does not allow, each once; or says why nobody can tell.
+pub fn denied(calls: &[Recorded], policy: &Value) -> Result<Vec<String>, String> {
+    let asked: BTreeMap<String, Request> = calls.iter().flat_map(requests).map(|one| (shown(&one), one)).collect();
+    let requests: Vec<&Request> = asked.values().collect();
+    let case = Case { policy: policy.clone(), only: (0..requests.len()).collect() };
+    let evaluation = evaluate(&[case], &requests)?;
+    let answers = asked.keys().zip(&evaluation.answers[0]).filter(|(_, answer)| **answer != Answer::Allowed);
+    Ok(answers.map(|(shown, answer)| format!("{shown}: {answer:?}")).collect())
+}
+
+/// The actions that were called.
+pub fn actions(calls: &[Recorded]) -> BTreeSet<String> {
+    calls.iter().flat_map(requests).map(|request| request.action).collect()
+}
+
+fn shown(request: &Request) -> String {
+    format!("{} on {} with {}", request.action, request.resource, request.context)
+}
+
+/// Everything that AWS asks of IAM for one call.
+fn requests(call: &Recorded) -> Vec<Request> {
+    let name = call.action.split_once(':').unwrap().1;
+    let mut asked = match name {
+        // Anybody may ask who they are.
+        "GetCallerIdentity" => Vec::new(),
+        "AssumeRole" => vec![request(&call.action, call.params.param("RoleArn"), json!({}))],
+        _ if call.object.is_some() => {
+            vec![request(&call.action, &format!("arn:aws:s3:::{}", call.object.as_ref().unwrap()), json!({}))]
+        }
+        "DescribeInstanceAttribute" => vec![request(&call.action, &arn(call.params.param("InstanceId")), json!({}))],
+        _ if !call.params.is_mutating() => vec![request(&call.action, "*", json!({}))],
+        _ if call.action.starts_with("autoscaling:") => {
+            let names = ["AutoScalingGroupName", "Tags.member.1.ResourceId"];
+            let group = names.iter().map(|name| call.params.param(name)).find(|name| !name.is_empty()).unwrap();
+            let id = "11111111-2222-3333-4444-555555555555";
+            let arn =
+                format!("arn:aws:autoscaling:{REGION}:{ACCOUNT}:autoScalingGroup:{id}:autoScalingGroupName/{group}");
+            vec![request(&call.action, &arn, json!({}))]
+        }
+        "CreateTags" | "DeleteTags" => {
+            let given = given(call, "Tag.");
+            let resources = call.params.list("ResourceId");
+            resources.map(|id| request(&call.action, &arn(id), both(there(call, id), said(&given)))).collect()
+        }
+        _ => named(call),
+    };
+    asked.extend(made(call, name));
+    asked
+}
+
+/// The resources that a call names.
+fn named(call: &Recorded) -> Vec<Request> {
+    let is_resource = |value: &&String| KINDS.iter().any(|(beginning, _)| value.starts_with(beginning));
+    let ids: BTreeSet<_> = call.params.params.values().filter(is_resource).collect();
+    ids.into_iter().map(|id| request(&call.action, &arn(id), there(call, id))).collect()
+}
+
+/// The resources that a call makes, the tags that they are given with it, and the role that they have.
+fn made(call: &Recorded, name: &str) -> Vec<Request> {
+    let kinds: &[&str] = match name {
+        "RunInstances" => &["instance", "volume", "network-interface"],
+        "CreateVolume" => &["volume"],
+        "CreateSnapshot" => &["snapshot"],
+        _ => return Vec::new(),
+    };
+    let mut asked = Vec::new();
+    for kind in kinds {
+        let tags = specified(call, kind);
+        let arn = any(kind);
+        asked.push(request(&call.action, &arn, said(&tags)));
+        if !tags.is_empty() {
+            asked.push(request("ec2:CreateTags", &arn, both(said(&tags), json!({ "ec2:CreateAction": name }))));
+        }
+    }
+    // infra's profile has its role's name.
+    let profile = call.params.param("IamInstanceProfile.Name");
+    if !profile.is_empty() {
+        let role = format!("arn:aws:iam::{ACCOUNT}:role/{profile}");
+        asked.push(request("iam:PassRole", &role, json!({ "iam:PassedToService": "ec2.amazonaws.com" })));
+    }
+    asked
+}
+
+/// The tags that a call specifies for a kind of resource.
+fn specified(call: &Recorded, kind: &str) -> BTreeMap<String, String> {
+    let of = |(key, value): (&String, &String)| key.strip_suffix(".ResourceType").filter(|_| value == kind).map(str::to_owned);
+    let specification = call.params.params.iter().find_map(of);
+    specification.map(|specification| given(call, &format!("{specification}.Tag."))).unwrap_or_default()
+}
+
+/// The tags below a parameter.
+fn given(call: &Recorded, below: &str) -> BTreeMap<String, String> {
+    let keys = call.params.params.iter().filter_map(|(name, key)| {
+        let number = name.strip_prefix(below)?.strip_suffix(".Key")?;
+        Some((key.clone(), call.params.param(&format!("{below}{number}.Value")).to_owned()))
+    });
+    keys.collect()
+}
+
+fn said(tags: &BTreeMap<String, String>) -> Value {
+    let mut context: Map<_, _> =
+        tags.iter().map(|(key, value)| (format!("aws:RequestTag/{key}"), json!(value))).collect();
+    if !tags.is_empty() {
+        context.insert("aws:TagKeys".to_owned(), tags.keys().map(String::as_str).collect());
+    }
+    Value::Object(context)
+}
+
+fn there(call: &Recorded, id: &str) -> Value {
+    let tags = call.tags.get(id).into_iter().flatten();
+    Value::Object(tags.map(|(key, value)| (format!("aws:ResourceTag/{key}"), json!(value))).collect())
+}
+
+fn both(one: Value, other: Value) -> Value {
+    let (Value::Object(mut one), Value::Object(other)) = (one, other) else { unreachable!("a context is an object") };
+    one.extend(other);
+    Value::Object(one)
+}
+
+fn any(kind: &str) -> String {
+    let account = if kind == "snapshot" { "" } else { ACCOUNT };
+    format!("arn:aws:ec2:{REGION}:{account}:{kind}/*")
+}
+
+fn arn(id: &str) -> String {
+    let (_, kind) = KINDS.iter().find(|(beginning, _)| id.starts_with(beginning)).unwrap_or_else(|| panic!("{id}"));
+    let account = if ["image", "snapshot"].contains(kind) { "" } else { ACCOUNT };
+    format!("arn:aws:ec2:{REGION}:{account}:{kind}/{id}")
+}
+
+fn request(action: &str, resource: &str, context: Value) -> Request {
+    Request {
+        principal: format!("arn:aws:iam::{ACCOUNT}:role/of-the-test"),
+        account: ACCOUNT.to_owned(),
+        action: action.to_owned(),
+        resource: resource.to_owned(),
+        context,
+    }
+}

@@ -1,0 +1,88 @@
+//! The calls of everybody but the person, each with the tags that its resources bore when it was sent: for the question whether the
+//! policies in force allow them.
+
+use std::collections::BTreeMap;
+
+use hyper::Method;
+
+use super::Proxy;
+use super::request::Request;
+use crate::ec2::PERSON;
+use crate::xml;
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    pub who: String,
+    /// As IAM names it, e.g. `ec2:StopInstances`.
+    pub action: String,
+    pub params: Request,
+    /// The tags of each resource that the call names by its id.
+    pub tags: BTreeMap<String, BTreeMap<String, String>>,
+    /// The bucket, or the object in it, that the call is about, e.g. `consul-prod-0a1b/claims/x.json`.
+    pub object: Option<String>,
+}
+
+/// What ids of resources begin with.
+const KINDS: [&str; 7] = ["i-", "vol-", "snap-", "eni-", "lt-", "sg-", "subnet-"];
+
+impl Proxy {
+    /// Records every call from now on.
+    pub fn record_calls(&self) {
+        *self.recorded.borrow_mut() = Some(Vec::new());
+    }
+
+    /// Returns the calls that were recorded.
+    pub fn recorded(&self) -> Vec<Recorded> {
+        self.recorded.borrow().clone().unwrap_or_default()
+    }
+
+    /// Remembers a call that is about to be carried out. One with DryRun changes nothing.
+    pub(super) async fn remember(&self, request: &Request) {
+        if self.recorded.borrow().is_none() || request.who == PERSON || request.is_dry_run() {
+            return;
+        }
+        let mut tags = BTreeMap::new();
+        if request.is_mutating() {
+            let ids = request.params.values().filter(|value| KINDS.iter().any(|kind| value.starts_with(kind)));
+            for id in ids {
+                tags.insert(id.clone(), self.tags_of(id).await);
+            }
+        }
+        let (who, action) = (request.who.clone(), format!("{}:{}", request.service, request.action));
+        let recorded = Recorded { who, action, params: request.clone(), tags, object: None };
+        self.recorded.borrow_mut().as_mut().unwrap().push(recorded);
+    }
+
+    async fn tags_of(&self, id: &str) -> BTreeMap<String, String> {
+        let asked = [("Filter.1.Name", "resource-id"), ("Filter.1.Value.1", id)];
+        let told = self.moto.call("DescribeTags", &asked).await.unwrap_or_else(|refused| panic!("{id}: {refused}"));
+        let document = xml::parse(&told).unwrap();
+        let items = xml::items(document.root_element(), &["tagSet"]).into_iter();
+        items.map(|item| (xml::text(item, &["key"]).to_owned(), xml::text(item, &["value"]).to_owned())).collect()
+    }
+
+    /// Remembers what is done with an object of a bucket, or with the bucket.
+    pub(super) fn remember_object(&self, request: &Request, method: &Method, path: &str) {
+        if request.service != "s3" || request.who == PERSON {
+            return;
+        }
+        let path = path.trim_matches('/');
+        let action = match (method.as_str(), path.contains('/')) {
+            ("GET" | "HEAD", false) => "s3:ListBucket",
+            ("GET" | "HEAD", true) => "s3:GetObject",
+            ("DELETE", true) => "s3:DeleteObject",
+            (_, true) => "s3:PutObject",
+            (method, false) => return self.truth.violation(format!("{} does {method} with {path}", request.who)),
+        };
+        if let Some(recorded) = self.recorded.borrow_mut().as_mut() {
+            recorded.push(Recorded {
+                who: request.who.clone(),
+                action: action.to_owned(),
+                params: request.clone(),
+                tags: BTreeMap::new(),
+                object: Some(path.to_owned()),
+            });
+        }
+    }
+}
