@@ -84,8 +84,10 @@ def tokens(aws, report, zone):
     until(f"{volume} to be deleted", lambda: state() == [])
     try:
         again = aws(*make)["VolumeId"]
-        report.check("A1", "the token of a deleted volume", "ok", f"gives {'another' if again != volume else 'the deleted'} volume")
-        if again != volume:
+        is_another = again != volume
+        verdict, which = ("ok", "another") if is_another else ("wrong", "the deleted")
+        report.check("A1", "the token of a deleted volume", verdict, f"gives {which} volume")
+        if is_another:
             aws("ec2", "delete-volume", "--volume-id", again, always=True)
     except Failed as failed:
         report.check("A1", "the token of a deleted volume", "ok", f"is refused: {str(failed).splitlines()[-1]}")

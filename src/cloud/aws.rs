@@ -37,6 +37,7 @@ pub mod probe;
 mod protection;
 mod subnets;
 mod tags;
+mod vcpus;
 
 use bounded::Bounded;
 use describe::{Facts, FirstSeen, Statuses};

@@ -231,6 +231,8 @@ async fn a_refusal_is_of_its_kind() {
         assert_eq!(error.to_string(), "launch for consul-a");
         let text = error.source.to_string();
         assert!(text.starts_with(&format!("RunInstances: {code}: Said in many words (request req-1)")), "{text}");
+        let names_the_quota = text.contains("Service Quotas (L-1216C47A");
+        assert_eq!(names_the_quota, code == "VcpuLimitExceeded", "{text}");
         assert_eq!(stage.endpoint.asked().len(), 1, "{code}: the SDK repeats nothing");
     }
 }

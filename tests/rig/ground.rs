@@ -31,7 +31,7 @@ impl Tools {
     /// Finds them, or says which one cannot be had. Terraform and its provider have to be there.
     pub fn find() -> Result<Self, String> {
         let [packer, aws] = fetch(["packer", "aws"])?;
-        let terraform = Std::new("terraform").arg("version").stdout(Stdio::null()).status();
+        let terraform = Std::new("terraform").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if terraform.is_err() {
             return Err("terraform is not on PATH".to_owned());
         }
@@ -61,11 +61,12 @@ impl Ground {
         }
         let programs = folder.join("bin");
         fs::create_dir_all(&programs).unwrap();
-        symlink(env!("CARGO_BIN_EXE_hermitcrab"), programs.join("hermitcrab")).unwrap();
         let runs = |name: &str, text: String| {
             fs::write(programs.join(name), text).unwrap();
             fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
         };
+        // A bucket takes this sooner than the program with all that a debugger wants to know of it.
+        runs("hermitcrab", format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_hermitcrab")));
         // Packer of Debian has its builders in it, and no `init`; with no way to a builder nothing is installed on what is built.
         let of_a_trial = format!("-var communicator=none -var ec2_endpoint={}", rig.proxy.endpoint);
         runs(

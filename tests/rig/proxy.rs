@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use hyper::body::Bytes;
+
 use crate::agent::Agent;
 use crate::ec2::{Ec2, PERSON, Refused};
 use crate::invariants;
@@ -44,6 +46,8 @@ pub struct Proxy {
     copier: RefCell<Option<Copier>>,
     agent: RefCell<Option<Rc<Agent>>>,
     recorded: RefCell<Option<Vec<Recorded>>>,
+    /// The policies of buckets, by name.
+    policies: RefCell<BTreeMap<String, Bytes>>,
     /// One call at a time, so that what is checked is still so when it is sent. moto itself has no such order.
     turn: tokio::sync::Mutex<()>,
 }
@@ -87,6 +91,7 @@ impl Proxy {
             copier: RefCell::default(),
             agent: RefCell::default(),
             recorded: RefCell::default(),
+            policies: RefCell::default(),
             turn: tokio::sync::Mutex::default(),
         });
         tokio::task::spawn_local(server::serve(listener, proxy.clone()));

@@ -51,6 +51,7 @@ pub(super) trait Backend {
     fn allowed(&self, spec: &ClusterSpec) -> Vec<Asked>;
     fn protected(&self, spec: &ClusterSpec, ids: &BTreeSet<InstanceId>) -> Vec<(InstanceId, &'static str)>;
     fn subnets(&self, spec: &ClusterSpec) -> Result<BTreeMap<String, Subnet>, PortError>;
+    fn vcpus(&self, spec: &ClusterSpec) -> Result<Option<u32>, PortError>;
     fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>>;
 }
 
@@ -146,6 +147,11 @@ impl Environment {
     /// Describes the subnets of the slots that have fixed addresses, each by its id. What does not exist is left out.
     pub fn subnets(&self, spec: &ClusterSpec) -> Result<BTreeMap<String, Subnet>, PortError> {
         self.backend.subnets(spec)
+    }
+
+    /// Gives the vCPUs of one instance of the cluster's type; `None` where the cloud counts none.
+    pub fn vcpus(&self, spec: &ClusterSpec) -> Result<Option<u32>, PortError> {
+        self.backend.vcpus(spec)
     }
 
     /// Asks the cloud for the time by its own clock; `None` in a world that has one clock for all.

@@ -99,6 +99,10 @@ impl Backend for Aws {
         self.runtime.block_on(self.controller.outside().aws.subnets(spec))
     }
 
+    fn vcpus(&self, spec: &ClusterSpec) -> Result<Option<u32>, PortError> {
+        self.runtime.block_on(self.controller.outside().aws.vcpus(spec))
+    }
+
     fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {
         Some(self.runtime.block_on(self.controller.outside().aws.time(&spec.region)))
     }

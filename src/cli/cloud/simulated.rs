@@ -119,6 +119,11 @@ impl Backend for Simulated {
         Ok(with_address.filter_map(|slot| described(&slot.subnet)).collect())
     }
 
+    fn vcpus(&self, _: &ClusterSpec) -> Result<Option<u32>, PortError> {
+        // A world has no quotas.
+        Ok(None)
+    }
+
     fn time(&self, _: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {
         None
     }

@@ -205,7 +205,10 @@ impl Failure {
             "InvalidParameterValue" if action == "ec2:RunInstances" => {
                 "check what the file says of the instance, its `iamInstanceProfile` among it: one that was just made is known to EC2 after a minute or two".to_owned()
             }
-            "SnapshotLimitExceeded" | "VcpuLimitExceeded" | "InstanceLimitExceeded" | "VolumeLimitExceeded" => {
+            "VcpuLimitExceeded" => {
+                "ask for more vCPUs in Service Quotas (L-1216C47A, for types of the families A, C, D, H, I, M, R, T and Z), or commit a smaller type".to_owned()
+            }
+            "SnapshotLimitExceeded" | "InstanceLimitExceeded" | "VolumeLimitExceeded" => {
                 "ask AWS for a higher quota".to_owned()
             }
             _ => return None,

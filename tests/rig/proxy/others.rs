@@ -29,6 +29,9 @@ pub async fn answer(proxy: &Proxy, parts: &Parts, body: Bytes, request: &Request
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         return response;
     }
+    if let Some(response) = policy(proxy, parts, &body) {
+        return response;
+    }
     proxy.remember_object(request, &parts.method, parts.uri.path());
     match pass(proxy, parts, body).await {
         Ok(response) => response,
@@ -39,6 +42,31 @@ pub async fn answer(proxy: &Proxy, parts: &Parts, body: Bytes, request: &Request
             response
         }
     }
+}
+
+/// Keeps the policies of buckets. moto has every condition hold, so that one which wants encrypted connections would refuse all.
+fn policy(proxy: &Proxy, parts: &Parts, body: &Bytes) -> Option<Response<Full<Bytes>>> {
+    if parts.uri.query().map(|query| query.trim_end_matches('=')) != Some("policy") {
+        return None;
+    }
+    let (bucket, mut policies) = (parts.uri.path().trim_matches('/').to_owned(), proxy.policies.borrow_mut());
+    let (status, body) = match parts.method {
+        Method::PUT => {
+            policies.insert(bucket, body.clone());
+            (StatusCode::NO_CONTENT, Bytes::new())
+        }
+        Method::DELETE => {
+            policies.remove(&bucket);
+            (StatusCode::NO_CONTENT, Bytes::new())
+        }
+        _ => match policies.get(&bucket) {
+            Some(policy) => (StatusCode::OK, policy.clone()),
+            None => (StatusCode::NOT_FOUND, Bytes::from("<Error><Code>NoSuchBucketPolicy</Code></Error>")),
+        },
+    };
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    Some(response)
 }
 
 async fn pass(proxy: &Proxy, parts: &Parts, body: Bytes) -> Result<Response<Full<Bytes>>, reqwest::Error> {

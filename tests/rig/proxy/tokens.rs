@@ -24,6 +24,10 @@ impl Tokens {
             let message = "The client token was used with other parameters.";
             return Some(refused("IdempotentParameterMismatch", message));
         }
+        if request.action == "CreateVolume" && !world.disks.contains_key(&spent.made) {
+            let message = "The client token you have provided is associated with a resource that is already deleted.";
+            return Some(refused("IdempotentParameterMismatch", message));
+        }
         match world.machines.get(&spent.made).map(|machine| machine.life) {
             Some(Life::ShuttingDown | Life::Terminated) => {
                 Some(refused("IdempotentInstanceTerminated", "The instance of that client token is terminated."))

@@ -1,6 +1,5 @@
 //! The acceptance kit at work, as somebody with an account would run it.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -11,7 +10,6 @@ use serde_json::Value;
 
 use crate::Harness;
 use crate::agent::Agent;
-use crate::authorised;
 use crate::cluster::Rig;
 use crate::ec2::PERSON;
 use crate::ground::{Ground, Tools, know_images};

@@ -56,11 +56,13 @@ pub(in super::super) fn is_xen(seen: &types::InstanceTypeInfo) -> bool {
     seen.hypervisor() == Some(&types::InstanceTypeHypervisor::Xen)
 }
 
-/// A zone that is anything but available, or that AWS has something to say of.
+/// A zone that AWS has something to say of, or that is neither available nor constrained. A constrained one has little room: that shows
+/// at a launch, while nothing is down.
 pub(in super::super) fn impaired_zone(seen: &types::AvailabilityZone) -> Option<(Zone, String)> {
     let state = seen.state().map_or("unknown", AvailabilityZoneState::as_str);
     let messages: Vec<_> = seen.messages().iter().filter_map(types::AvailabilityZoneMessage::message).collect();
-    let well = state == AvailabilityZoneState::Available.as_str() && messages.is_empty();
+    let runs = [AvailabilityZoneState::Available, AvailabilityZoneState::Constrained];
+    let well = seen.state().is_some_and(|state| runs.contains(state)) && messages.is_empty();
     let why = if messages.is_empty() { state.to_owned() } else { messages.join("; ") };
     (!well).then_some(())?;
     Some((seen.zone_name()?.into(), why))
@@ -79,4 +81,24 @@ pub(in super::super) fn impaired_volume(seen: &types::VolumeStatusItem) -> Optio
     let said: Vec<String> = details.chain(events).collect();
     let why = if said.is_empty() { "impaired".to_owned() } else { said.join("; ") };
     Some((seen.volume_id()?.into(), why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_with_little_room_is_not_impaired_and_one_that_aws_speaks_of_is() {
+        let zone = |state: AvailabilityZoneState, said: Option<&str>| {
+            let message = said.map(|said| vec![types::AvailabilityZoneMessage::builder().message(said).build()]);
+            let zone = types::AvailabilityZone::builder().zone_name("us-east-1a").state(state).set_messages(message);
+            impaired_zone(&zone.build()).map(|(_, why)| why)
+        };
+        assert_eq!(zone(AvailabilityZoneState::Available, None), None);
+        assert_eq!(zone(AvailabilityZoneState::Constrained, None), None);
+        assert_eq!(zone(AvailabilityZoneState::Constrained, Some("power")).as_deref(), Some("power"));
+        assert_eq!(zone(AvailabilityZoneState::Impaired, None).as_deref(), Some("impaired"));
+        assert_eq!(zone(AvailabilityZoneState::from("elsewhere"), None).as_deref(), Some("elsewhere"));
+        assert_eq!(impaired_zone(&types::AvailabilityZone::builder().zone_name("us-east-1a").build()).unwrap().1, "unknown");
+    }
 }
