@@ -1,4 +1,4 @@
-"""What the acceptance kit asks of the account itself: whether there is room, how it answers, and what is left of the kit in the end."""
+"""What the acceptance kit asks of the account itself: whether there is room, how it answers, and what is left in the end."""
 
 import time
 
@@ -11,14 +11,21 @@ PATIENCE = 10
 
 
 def ask(aws, report, options, clusters):
-    """Asks what changes nothing: the quota first, because with too small a one nothing is begun."""
+    """Asks what there is to ask before anything is made; for the quota first, because with too small a one nothing is begun."""
     needed = vcpus(aws, options, clusters)
     allowed = quota(aws)
     verdict = "not-measured" if allowed is None else "ok" if allowed >= needed else "wrong"
-    report.check("A12", "vCPUs of On-Demand Standard instances", verdict, f"{needed} needed at most, {allowed or 'not known how many'} allowed")
+    report.check(
+        "A12",
+        "vCPUs of On-Demand Standard instances",
+        verdict,
+        f"{needed} needed at most, {allowed or 'not known how many'} allowed",
+    )
     if verdict == "wrong":
-        raise Failed(f"{needed} vCPUs are needed at most, and the account may run {allowed:.0f}: ask for more in Service Quotas ({QUOTA[1]}), or "
-                     "take --in-turn, --without group or --without rehearse")  # fmt: skip
+        raise Failed(
+            f"{needed} vCPUs are needed at most, and the account may run {allowed:.0f}: ask for more in Service Quotas "
+            f"({QUOTA[1]}), or take --in-turn, --without group or --without rehearse"
+        )
     images(aws, report)
     zones = aws("ec2", "describe-availability-zones")["AvailabilityZones"]
     odd = [f"{zone['ZoneName']} {zone['State']}" for zone in zones if zone["State"] != "available"]
@@ -26,7 +33,12 @@ def ask(aws, report, options, clusters):
     groups(aws, report)
     tokens(aws, report, zones[0]["ZoneName"])
     report.check("B2", "a look while a zone fails", "not-measured", "nobody can make a zone fail")
-    report.check("A2", "a default EBS key whose policy leaves the controller out", "not-measured", "the account's default is left as it is")
+    report.check(
+        "A2",
+        "a default EBS key whose policy leaves the controller out",
+        "not-measured",
+        "the account's default is left as it is",
+    )
     report.check("F6", "a Consul with its log in `wal`", "not-measured", "the images here keep BoltDB's")
     return f"{needed} vCPUs needed at most"
 
@@ -50,16 +62,37 @@ def quota(aws):
 
 def images(aws, report):
     """B1: hermitcrab asks for images by a filter, without an owner."""
-    mine = aws("ec2", "describe-images", "--owners", "amazon", "--max-items", "1", "--filters", "Name=name,Values=al2023-ami-2023*-x86_64")["Images"]
+    mine = aws(
+        "ec2",
+        "describe-images",
+        "--owners",
+        "amazon",
+        "--max-items",
+        "1",
+        "--filters",
+        "Name=name,Values=al2023-ami-2023*-x86_64",
+    )["Images"]
     if not mine:
         report.check("B1", "DescribeImages by filter", "not-measured", "there is no image to ask for")
         return
     took = []
     for _ in range(3):
         begun = time.monotonic()
-        aws("ec2", "describe-images", "--include-deprecated", "--include-disabled", "--filters", f"Name=image-id,Values={mine[0]['ImageId']}")
+        aws(
+            "ec2",
+            "describe-images",
+            "--include-deprecated",
+            "--include-disabled",
+            "--filters",
+            f"Name=image-id,Values={mine[0]['ImageId']}",
+        )
         took.append(round(time.monotonic() - begun, 1))
-    report.check("B1", "DescribeImages by filter, the AWS CLI's start included", "ok" if max(took) < PATIENCE else "wrong", f"{took} s")
+    report.check(
+        "B1",
+        "DescribeImages by filter, the AWS CLI's start included",
+        "ok" if max(took) < PATIENCE else "wrong",
+        f"{took} s",
+    )
 
 
 def groups(aws, report):
@@ -74,9 +107,23 @@ def groups(aws, report):
 
 def tokens(aws, report, zone):
     """A1: the token of a volume that was deleted."""
-    make = ["ec2", "create-volume", "--availability-zone", zone, "--size", "1", "--client-token", f"hermitcrab-{time.time_ns()}"]
+    make = [
+        "ec2",
+        "create-volume",
+        "--availability-zone",
+        zone,
+        "--size",
+        "1",
+        "--client-token",
+        f"hermitcrab-{time.time_ns()}",
+    ]
     volume = aws(*make)["VolumeId"]
-    state = lambda: [one["State"] for one in aws("ec2", "describe-volumes", "--filters", f"Name=volume-id,Values={volume}")["Volumes"]]  # noqa: E731
+
+    def state():
+        return [
+            one["State"] for one in aws("ec2", "describe-volumes", "--filters", f"Name=volume-id,Values={volume}")["Volumes"]
+        ]
+
     try:
         until(f"{volume} to be available", lambda: state() == ["available"])
     finally:
@@ -106,7 +153,12 @@ def terminate(aws, instances):
     """Terminates instances, and waits until they are."""
     aws("ec2", "terminate-instances", "--instance-ids", *instances)
     states = ["--filters", f"Name=instance-id,Values={','.join(instances)}", "Name=instance-state-name,Values=terminated"]
-    is_so = lambda: len(aws("ec2", "describe-instances", *states, "--query", "Reservations[].Instances[].InstanceId")) == len(instances)  # noqa: E731
+
+    def is_so():
+        return len(aws("ec2", "describe-instances", *states, "--query", "Reservations[].Instances[].InstanceId")) == len(
+            instances
+        )
+
     until(f"{', '.join(instances)} to be terminated", is_so)
 
 
@@ -189,16 +241,41 @@ def left_behind(aws, name, images):
     note("snapshot", snapshots(aws, all_of_it), "ec2 delete-snapshot --snapshot-id ")
     note("image", [one["ImageId"] for one in there(aws, images)], "ec2 deregister-image --image-id ")
     ours = ["--filters", f"Name=tag:Name,Values={name},{name}-*"]
-    hosts = aws("ec2", "describe-instances", *ours, "Name=instance-state-name,Values=pending,running,stopping,stopped,shutting-down")
-    note("host", [one["InstanceId"] for each in hosts["Reservations"] for one in each["Instances"]], "ec2 terminate-instances --instance-ids ")
+    hosts = aws(
+        "ec2", "describe-instances", *ours, "Name=instance-state-name,Values=pending,running,stopping,stopped,shutting-down"
+    )
+    note(
+        "host",
+        [one["InstanceId"] for each in hosts["Reservations"] for one in each["Instances"]],
+        "ec2 terminate-instances --instance-ids ",
+    )
     note("network", [one["VpcId"] for one in aws("ec2", "describe-vpcs", *ours)["Vpcs"]], "ec2 delete-vpc --vpc-id ")
-    is_ours = lambda text: text == name or text.startswith(f"{name}-")  # noqa: E731
-    note("bucket", [one["Name"] for one in aws("s3api", "list-buckets")["Buckets"] if is_ours(one["Name"])], "s3 rb --force s3://")
-    note("role", [one["RoleName"] for one in aws("iam", "list-roles")["Roles"] if is_ours(one["RoleName"])], "iam delete-role --role-name ")
+
+    def is_ours(text):
+        return text == name or text.startswith(f"{name}-")
+
+    note(
+        "bucket",
+        [one["Name"] for one in aws("s3api", "list-buckets")["Buckets"] if is_ours(one["Name"])],
+        "s3 rb --force s3://",
+    )
+    note(
+        "role",
+        [one["RoleName"] for one in aws("iam", "list-roles")["Roles"] if is_ours(one["RoleName"])],
+        "iam delete-role --role-name ",
+    )
     logs = aws("logs", "describe-log-groups", "--log-group-name-prefix", f"/hermitcrab/{name}")["logGroups"]
     note("log group", [one["logGroupName"] for one in logs], "logs delete-log-group --log-group-name ")
     templates = aws("ec2", "describe-launch-templates")["LaunchTemplates"]
-    note("launch template", [one["LaunchTemplateId"] for one in templates if is_ours(one["LaunchTemplateName"])], "ec2 delete-launch-template --launch-template-id ")
+    note(
+        "launch template",
+        [one["LaunchTemplateId"] for one in templates if is_ours(one["LaunchTemplateName"])],
+        "ec2 delete-launch-template --launch-template-id ",
+    )
     groups = aws("autoscaling", "describe-auto-scaling-groups")["AutoScalingGroups"]
-    note("Auto Scaling group", [one["AutoScalingGroupName"] for one in groups if is_ours(one["AutoScalingGroupName"])], "autoscaling delete-auto-scaling-group --force-delete --auto-scaling-group-name ")
+    note(
+        "Auto Scaling group",
+        [one["AutoScalingGroupName"] for one in groups if is_ours(one["AutoScalingGroupName"])],
+        "autoscaling delete-auto-scaling-group --force-delete --auto-scaling-group-name ",
+    )
     return left

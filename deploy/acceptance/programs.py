@@ -43,9 +43,16 @@ def run(*command, folder=None, environment=None, log=None, always=False):
     With `always`, no signal ends it."""
     command = [str(word) for word in command]
     process = subprocess.Popen(
-        command, cwd=folder, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, encoding="utf-8", errors="replace", start_new_session=True,
-    )  # fmt: skip
+        command,
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
     while True:
         try:
             out, err = process.communicate(timeout=0.5)
@@ -72,7 +79,9 @@ class Aws:
         self.region = region
 
     def __call__(self, *arguments, always=False):
-        out = run("aws", "--region", self.region, "--output", "json", *arguments, environment={"AWS_PAGER": ""}, always=always)
+        out = run(
+            "aws", "--region", self.region, "--output", "json", *arguments, environment={"AWS_PAGER": ""}, always=always
+        )
         return json.loads(out) if out.strip() else {}
 
     def account(self):
@@ -120,12 +129,14 @@ class Host:
     def __init__(self, aws, instance, name, claims, region):
         self.aws, self.instance, self.is_online = aws, instance, False
         # For `sh` on the host. Names are of letters, digits and '-', and quoted all the same.
-        self.begin = "\n".join([
-            "set -eu",
-            'export HOME="${HOME:-/root}"',
-            f"export AWS_DEFAULT_REGION={shlex.quote(region)} HERMITCRAB_CLAIMS={shlex.quote(claims)}",
-            f'mkdir -p "$HOME"/{shlex.quote(name)} && cd "$HOME"/{shlex.quote(name)}',
-        ])  # fmt: skip
+        self.begin = "\n".join(
+            [
+                "set -eu",
+                'export HOME="${HOME:-/root}"',
+                f"export AWS_DEFAULT_REGION={shlex.quote(region)} HERMITCRAB_CLAIMS={shlex.quote(claims)}",
+                f'mkdir -p "$HOME"/{shlex.quote(name)} && cd "$HOME"/{shlex.quote(name)}',
+            ]
+        )
 
     def wait_until_online(self, limit=15 * 60):
         """The agent reports once the host has booted."""
@@ -146,9 +157,15 @@ class Host:
         self.wait_until_online()
         parameters = {"commands": [f"{self.begin}\n{script}"], "executionTimeout": [str(LONGEST)]}
         sent = self.aws(
-            "ssm", "send-command", "--document-name", "AWS-RunShellScript", "--instance-ids", self.instance,
-            "--parameters", json.dumps(parameters),
-        )  # fmt: skip
+            "ssm",
+            "send-command",
+            "--document-name",
+            "AWS-RunShellScript",
+            "--instance-ids",
+            self.instance,
+            "--parameters",
+            json.dumps(parameters),
+        )
         command = sent["Command"]["CommandId"]
         try:
             return self.wait_for(command)

@@ -14,7 +14,9 @@ def now():
 
 
 def seconds_between(first, last):
-    parse = lambda text: datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))  # noqa: E731
+    def parse(text):
+        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
     return (parse(last) - parse(first)).total_seconds()
 
 
@@ -28,7 +30,9 @@ class Report:
 
     def step(self, cluster, name, took, outcome, text=""):
         with self.lock:
-            self.steps.append({"cluster": cluster, "step": name, "seconds": round(took, 1), "outcome": outcome, "text": text})
+            self.steps.append(
+                {"cluster": cluster, "step": name, "seconds": round(took, 1), "outcome": outcome, "text": text}
+            )
         print(f"{cluster:<14} {name:<12} {outcome:<8} {took:6.0f} s  {text.splitlines()[0] if text else ''}", flush=True)
         self.write()
 
@@ -50,7 +54,9 @@ class Report:
             self.downs += [slot["memberDownSeconds"] for slot in slots if slot["memberDownSeconds"] is not None]
 
     def is_good(self):
-        wrong = [one for one in self.steps if one["outcome"] != "ok"] + [one for one in self.checks if one["verdict"] == "wrong"]
+        wrong = [one for one in self.steps if one["outcome"] != "ok"] + [
+            one for one in self.checks if one["verdict"] == "wrong"
+        ]
         return not wrong and self.left == []
 
     def document(self):
@@ -75,38 +81,43 @@ class Report:
 
 
 def spread(values):
-    return {"times": len(values), "least": min(values), "median": statistics.median(values), "most": max(values)}
+    return {"times": len(values), "least": min(values), "median": round(statistics.median(values), 1), "most": max(values)}
 
 
 def timings(events):
     """The time from each of EC2's changes to what a controller did or saw next in that slot. A launch is in two parts: until the
-    instance runs, and until its status checks have passed."""
+    instance runs, and until its status checks have passed. A member's boot begins when it has its volume."""
     of_slot = {}
     for event in events:
         if event.get("slot"):
             of_slot.setdefault((event["cluster"], event["slot"]), []).append(event)
-    measured = ("launch", "stop", "detach", "attach", "start", "terminate", "snapshot", "move-address")
     for line in of_slot.values():
         for number, event in enumerate(line):
-            if event["kind"] != "action" or event.get("result") != "done" or event["action"] not in measured:
-                continue
-            later = line[number + 1 :]
-            following = next((one for one in later if one["kind"] == "action" or one.get("step") != event["action"]), None)
-            if event["action"] != "launch":
-                # What EC2 does not make anybody wait for is no time of EC2's.
-                is_waited_for = any(one["kind"] == "answer" and one.get("step") == event["action"] for one in later[:1])
-                if following and is_waited_for:
-                    yield event["action"], seconds_between(event["at"], following["at"])
-                back = next((one for one in later if "to stay healthy until" in one.get("text", "")), None)
-                if event["action"] == "attach" and following and back:
-                    yield "boot of the member", seconds_between(following["at"], back["at"])
-                continue
-            checks = next((one for one in later if "to pass its status checks" in one.get("text", "")), None)
-            if checks:
-                yield "launch", seconds_between(event["at"], checks["at"])
-                ready = next((one for one in later[later.index(checks) + 1 :] if one["kind"] == "action"), None)
-                if ready:
-                    yield "status checks", seconds_between(checks["at"], ready["at"])
+            if event["kind"] == "action" and event.get("result") == "done":
+                action = next(
+                    (n for n, one in enumerate(line[number + 1 :], number + 1) if one["kind"] == "action"), len(line)
+                )
+                yield from timings_of(event, line[number + 1 : action], line[action : action + 1])
+
+
+def timings_of(event, waits, next_action):
+    """Those of one change, with what was waited for until the next one."""
+    own = [one for one in waits if one.get("step") == event["action"]]
+    others = [one for one in waits if one.get("step") != event["action"]]
+    if event["action"] == "launch":
+        checks = [one for one in own if "to pass its status checks" in one["text"]]
+        if checks:
+            yield "launch", seconds_between(event["at"], checks[0]["at"])
+            if next_action:
+                yield "status checks", seconds_between(checks[0]["at"], next_action[0]["at"])
+    elif own:
+        # What nobody had to wait for is no time of EC2's.
+        following = (others + next_action)[:1]
+        if following:
+            yield event["action"], seconds_between(event["at"], following[0]["at"])
+        back = [one for one in others if "to stay healthy until" in one.get("text", "")]
+        if event["action"] == "attach" and back:
+            yield "boot of the member", seconds_between(following[0]["at"], back[0]["at"])
 
 
 def cell(text):
@@ -127,20 +138,37 @@ def markdown(document):
         told = table(["what", "id", "goes with"], [(one["what"], one["id"], f"`{one['command']}`") for one in left])
     else:
         told = "Nothing."
-    return "\n\n".join([
-        f"# {document['title']}",
-        f"{'**Good.**' if document['good'] else '**Not good.**'} Begun {document['began']}, "
-        f"{document['seconds'] // 60} min {document['seconds'] % 60} s.",
-        "## What was done",
-        table(["cluster", "step", "outcome", "seconds", ""],
-              [(one["cluster"], one["step"], one["outcome"], one["seconds"], one["text"]) for one in document["steps"]]),
-        "## What EC2 takes",
-        "In seconds, as the controller saw it.",
-        table(["step", "times", "least", "median", "most"],
-              [(name, one["times"], one["least"], one["median"], one["most"]) for name, one in sorted(document["timings"].items())]),
-        "## What only an account can tell",
-        table(["finding", "what", "verdict", "measured"],
-              [(one["finding"], one["what"], one["verdict"], one["measured"]) for one in document["checks"]]),
-        "## What was left behind",
-        told,
-    ]) + "\n"  # fmt: skip
+    return (
+        "\n\n".join(
+            [
+                f"# {document['title']}",
+                f"{'**Good.**' if document['good'] else '**Not good.**'} Begun {document['began']}, "
+                f"{document['seconds'] // 60} min {document['seconds'] % 60} s.",
+                "## What was done",
+                table(
+                    ["cluster", "step", "outcome", "seconds", ""],
+                    [
+                        (one["cluster"], one["step"], one["outcome"], one["seconds"], one["text"])
+                        for one in document["steps"]
+                    ],
+                ),
+                "## What EC2 takes",
+                "In seconds, as the controller saw it.",
+                table(
+                    ["step", "times", "least", "median", "most"],
+                    [
+                        (name, one["times"], one["least"], one["median"], one["most"])
+                        for name, one in sorted(document["timings"].items())
+                    ],
+                ),
+                "## What only an account can tell",
+                table(
+                    ["finding", "what", "verdict", "measured"],
+                    [(one["finding"], one["what"], one["verdict"], one["measured"]) for one in document["checks"]],
+                ),
+                "## What was left behind",
+                told,
+            ]
+        )
+        + "\n"
+    )

@@ -33,6 +33,37 @@ pub fn denied(calls: &[Recorded], policy: &Value) -> Result<Vec<String>, String>
     Ok(answers.map(|(shown, answer)| format!("{shown}: {answer:?}")).collect())
 }
 
+/// Lists the actions that can be taken out of a policy, and every call is allowed still.
+pub fn unneeded(calls: &[Recorded], policy: &Value) -> Result<Vec<String>, String> {
+    let asked: BTreeMap<String, Request> = calls.iter().flat_map(requests).map(|one| (shown(&one), one)).collect();
+    let (requests, actions): (Vec<_>, Vec<_>) = (asked.values().collect(), actions(calls).into_iter().collect());
+    let case = |action: &String| {
+        let only = (0..requests.len()).filter(|number| requests[*number].action == *action).collect();
+        Case { policy: without(policy, action), only }
+    };
+    let cases: Vec<_> = actions.iter().map(case).collect();
+    let evaluation = evaluate(&cases, &requests)?;
+    let tried = actions.into_iter().zip(&evaluation.answers);
+    let unneeded = tried.filter(|(_, answers)| answers.iter().all(|answer| *answer == Answer::Allowed));
+    Ok(unneeded.map(|(action, _)| action).collect())
+}
+
+fn without(policy: &Value, action: &str) -> Value {
+    let mut policy = policy.clone();
+    for statement in policy["Statement"].as_array_mut().unwrap() {
+        if statement["Effect"] == "Allow" {
+            let listed = match statement["Action"].take() {
+                Value::String(one) => vec![Value::String(one)],
+                listed => listed.as_array().unwrap().clone(),
+            };
+            let left = listed.into_iter().filter(|one| one != action).collect();
+            statement["Action"] = Value::Array(left);
+        }
+    }
+    policy["Statement"].as_array_mut().unwrap().retain(|statement| statement["Action"] != json!([]));
+    policy
+}
+
 /// The actions that were called.
 pub fn actions(calls: &[Recorded]) -> BTreeSet<String> {
     calls.iter().flat_map(requests).map(|request| request.action).collect()

@@ -56,7 +56,7 @@ impl Ground {
     /// Lays the desk out below the rig's folder.
     pub fn prepare(rig: &Rig, tools: &Tools) -> Self {
         let folder = rig.dir.join("desk");
-        for part in ["images", "infra", "deploy", "desired-state", "schema"] {
+        for part in ["images", "infra", "deploy"] {
             copy(&Path::new(TREE).join(part), &folder.join(part));
         }
         let programs = folder.join("bin");
@@ -76,7 +76,9 @@ impl Ground {
                 tools.packer
             ),
         );
-        runs("aws", format!("#!/bin/sh\nexec {} \"$@\"\n", tools.aws));
+        // A session is noted down: there is nobody in it but the test.
+        let session = "case \"$1 $2\" in \"ssm start-session\") echo \"$4\" >\"$HOME/session\"; exit 0 ;; esac";
+        runs("aws", format!("#!/bin/sh\n{session}\nexec {} \"$@\"\n", tools.aws));
         fs::write(folder.join("terraform.rc"), provider::installation()).unwrap();
         let path = |name: &str| folder.join(name).display().to_string();
         let own = std::env::var("PATH").unwrap_or_default();
@@ -105,6 +107,13 @@ impl Ground {
             environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         environment.extend(pyenv.map(|root| ("PYENV_ROOT".to_owned(), root)));
         Self { folder, environment }
+    }
+
+    /// The same desk with another variable in its environment.
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut environment = self.environment.clone();
+        environment.insert(name.to_owned(), value.to_owned());
+        Self { folder: self.folder.clone(), environment }
     }
 
     /// The environment of whoever has this access key.

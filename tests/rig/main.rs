@@ -52,6 +52,7 @@ mod ground;
 mod kind;
 mod moto;
 mod network;
+mod page;
 mod patroni;
 mod process;
 #[path = "../tools/provider.rs"]

@@ -25,6 +25,7 @@ mod parts;
 mod patroni;
 mod refusals;
 mod rollouts;
+mod tutorial;
 mod two;
 mod zookeeper;
 
@@ -36,6 +37,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
     let mut trials = Vec::new();
     if cfg!(feature = "aws") {
         trials.extend(acceptance::all(harness));
+        trials.extend(tutorial::all(harness));
         trials.extend(journey::all(harness));
         trials.extend(interference::all(harness));
         trials.extend(rollouts::all(harness));

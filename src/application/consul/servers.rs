@@ -91,7 +91,9 @@ impl Servers {
         let (mut live, leaders) = self.live().await?;
         live.retain(|server| self.costs.allow(server.host()));
         let mut trouble = None;
-        for server in live.iter().take(TRIES) {
+        // Where nobody leads, a server keeps whoever asks for the whole picture waiting for a leader.
+        let is_led = leaders.iter().any(|(_, leader)| !leader.is_empty());
+        for server in live.iter().take(if is_led { TRIES } else { 0 }) {
             match self.whole(server, &leaders).await {
                 Ok(answers) => return Ok(answers),
                 Err(error) if error.kind == ErrorKind::Unreachable => trouble = Some(error),

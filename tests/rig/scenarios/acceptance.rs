@@ -1,24 +1,27 @@
 //! The acceptance kit at work, as somebody with an account would run it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::Harness;
 use crate::agent::Agent;
 use crate::cluster::Rig;
 use crate::ec2::PERSON;
 use crate::ground::{Ground, Tools, know_images};
-use crate::process::Process;
-use crate::until;
+use crate::process::{Process, Signal};
+use crate::{Harness, authorised, until};
 
 /// Longer than everything takes together.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
-const NAME: &str = "acc-rig";
+const ACCOUNT: &str = "123456789012";
+/// The questions that only an account can answer, as the findings of the first day number them.
+const QUESTIONS: [&str; 16] =
+    ["A1", "A2", "A4", "A8", "A12", "B1", "B2", "B3", "C6", "D4", "D5", "D6", "E2", "F5", "F6", "F7"];
 
 pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![harness.with_tools("acceptance::everything_is_done_once_and_nothing_is_left", everything)]
@@ -26,64 +29,127 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
 
 async fn everything(rig: Rc<Rig>, tools: Tools) {
     let ground = Ground::prepare(&rig, &tools);
-    let work = rig.dir.join("acceptance");
     rig.proxy.record_calls();
     let host = rig.dir.join("host");
-    let mut environment = ground.environment("controller");
-    environment.push(("HOME".to_owned(), host.display().to_string()));
+    let environment = ground.with("HOME", &host.display().to_string()).environment("controller");
     rig.proxy.has_an_agent(Agent::new(host, environment));
-    know_images(&rig, ["v1", "v2"].map(|name| work.join(format!("manifest-{name}.json"))).to_vec());
+    let works = ["acc-rig", "acc-end"].map(|name| rig.dir.join(name));
+    let manifests = works.iter().flat_map(|work| ["v1", "v2"].map(|name| work.join(format!("manifest-{name}.json"))));
+    know_images(&rig, manifests.collect());
 
-    let refused = kit(&rig, &ground, "210987654321", &work).ended(&rig).await;
-    assert_eq!(refused.0, Some(1), "{}", refused.1);
-    assert!(refused.1.contains("these are credentials of account 123456789012"), "{}", refused.1);
-    assert!(!work.exists());
+    let before = rig.proxy.calls().len();
+    let (code, said) = kit(&rig, &ground, "210987654321", "acc-other").ended().await;
+    assert!(code == Some(1) && said.contains("these are credentials of account 123456789012"), "{said}");
+    assert!(!rig.dir.join("acc-other").exists());
+    let asked: BTreeSet<_> = rig.proxy.calls()[before..].iter().map(|call| call.action.clone()).collect();
+    assert_eq!(asked, ["GetCallerIdentity".to_owned()].into(), "of another account nothing was asked but whose it is");
 
-    let ended = kit(&rig, &ground, "123456789012", &work).ended(&rig).await;
-    let report = fs::read_to_string(work.join("report.md")).unwrap_or_default();
-    println!("{report}");
-    assert_eq!(ended.0, Some(0), "{}\n{report}", ended.1);
-    let report: Value = serde_json::from_str(&fs::read_to_string(work.join("report.json")).unwrap()).unwrap();
-    assert_eq!((&report["good"], &report["leftBehind"]), (&true.into(), &serde_json::json!([])), "{report}");
+    let [whole, ended] = ["acc-rig", "acc-end"].map(|name| kit(&rig, &ground, ACCOUNT, name));
+    is_taken_down_after_a_signal(ended, &rig).await;
+    let (code, said) = whole.ended().await;
+    let told = fs::read_to_string(works[0].join("report.md")).unwrap_or_default();
+    assert_eq!(code, Some(0), "{said}\n{told}");
+    says_all_that_it_should(&report(&works[0]));
+    let there = rig.inventory().await;
+    assert!(there.instances.iter().all(|instance| instance.state == "terminated"), "{:?}", there.instances);
+    assert_eq!(there.volumes.len(), 0, "{:?}", there.volumes);
+    let images = rig.person.call("DescribeImages", &[("Owner.1", "self")]).await.unwrap();
+    assert!(!images.contains("<key>consul-version</key>"), "{images}");
+    // The kit deletes, as a person, what hermitcrab keeps.
+    while rig.truth.excuse("was deleted").is_some() {}
+    what_was_called_is_allowed(&rig, &works[0]);
+}
+
+/// Each step of the run has its line, each of EC2's steps its times, and each question its answer.
+fn says_all_that_it_should(report: &Value) {
+    assert_eq!((&report["good"], &report["leftBehind"]), (&json!(true), &json!([])), "{report}");
+    let done: BTreeSet<_> = report["steps"].as_array().unwrap().iter().map(|one| one["step"].as_str().unwrap()).collect();
+    for step in ["account", "images", "ground", "create", "upgrade", "bad-image", "heal", "group", "destroy", "take down"] {
+        assert!(done.contains(step), "no {step} in {done:?}");
+    }
+    for step in ["launch", "status checks", "stop", "detach", "attach", "boot of the member", "member down"] {
+        assert!(report["timings"][step]["median"].as_f64().is_some_and(|took| took > 0.0), "{step}: {}", report["timings"]);
+    }
+    let asked: BTreeSet<_> = (report["checks"].as_array().unwrap().iter())
+        .flat_map(|check| check["finding"].as_str().unwrap().split(", "))
+        .collect();
+    let missing: Vec<_> = QUESTIONS.iter().filter(|question| !asked.contains(*question)).collect();
+    assert!(missing.is_empty(), "{missing:?} are not in {asked:?}");
+}
+
+/// A run that is told to end while its ground is made, or has been, takes down what it has made, and says so.
+async fn is_taken_down_after_a_signal(run: Run, rig: &Rig) {
+    let made = async || run.said().contains("ground       ok").then_some(());
+    until("the ground to be made", LIMIT, made).await;
+    run.process.signal(Signal::Term);
+    let work = run.work.clone();
+    let (code, said) = run.ended().await;
+    assert_eq!(code, Some(1), "{said}");
+    let report = report(&work);
+    assert_eq!((&report["good"], &report["leftBehind"]), (&json!(false), &json!([])), "{report}");
+    let networks = rig.person.call("DescribeVpcs", &[]).await.unwrap();
+    assert!(!networks.contains("<value>acc-end</value>"), "{networks}");
+}
+
+/// What the kit's controllers called, and rehearsals if there were any, is allowed by the policies of the grounds.
+fn what_was_called_is_allowed(rig: &Rig, work: &Path) {
+    let statements = |cluster: &str, output: &str| -> Vec<Value> {
+        let outputs = fs::read(work.join(cluster).join("infra/outputs.json")).unwrap();
+        let outputs: Value = serde_json::from_slice(&outputs).unwrap();
+        let policy: Value = serde_json::from_str(outputs[output]["value"].as_str().unwrap()).unwrap();
+        policy["Statement"].as_array().unwrap().clone()
+    };
+    let both = ["acc-rig", "acc-rig-g"].map(|cluster| statements(cluster, "controller_policy")).concat();
+    let policy = json!({ "Version": "2012-10-17", "Statement": both });
+    let is_of_ec2 = |action: &str| !action.starts_with("s3:") && !action.starts_with("sts:");
+    let calls: Vec<_> = rig.proxy.recorded().into_iter().filter(|call| is_of_ec2(&call.action)).collect();
+    let calls: Vec<_> = calls.into_iter().filter(|call| call.who == "controller").collect();
+    let actions = authorised::actions(&calls);
+    assert!(actions.contains("autoscaling:UpdateAutoScalingGroup") && actions.contains("ec2:StartInstances"), "{actions:?}");
+    assert_eq!(authorised::denied(&calls, &policy).unwrap(), [""; 0]);
+}
+
+fn report(work: &Path) -> Value {
+    serde_json::from_slice(&fs::read(work.join("report.json")).unwrap()).unwrap()
 }
 
 /// A run of the kit.
 struct Run {
     process: Process,
+    work: PathBuf,
     log: PathBuf,
 }
 
-fn kit(rig: &Rig, ground: &Ground, account: &str, work: &Path) -> Run {
-    let log = rig.dir.join(format!("kit-{account}.log"));
+fn kit(rig: &Rig, ground: &Ground, account: &str, name: &str) -> Run {
+    let (work, log) = (rig.dir.join(name), rig.dir.join(format!("{name}.log")));
     let version = format!("consul_version={}", rig.programs[0].version);
     let [one, other] = [0, 128].map(|third| rig.half(third));
-    let words = [
-        "deploy/acceptance/acceptance.py",
-        "--account",
-        account,
-        "--region",
-        "us-east-1",
-        "--program",
-        "bin/hermitcrab",
-        "--builder-cidr",
-        "127.0.0.1/32",
-        "--name",
-        NAME,
-        "--work",
-        work.to_str().unwrap(),
-        "--packer-var",
-        &version,
-        "--network",
-        &one,
-        "--network",
-        &other,
+    let folder = work.display().to_string();
+    let options = [
+        ("--account", account),
+        ("--region", "us-east-1"),
+        ("--program", "bin/hermitcrab"),
+        ("--builder-cidr", "127.0.0.1/32"),
+        ("--name", name),
+        ("--work", &folder),
+        ("--packer-var", &version),
+        ("--network", &one),
+        ("--network", &other),
+        // `tutorial` and `journey` rehearse, and a copy takes as long as all the rest.
+        ("--without", "rehearse"),
     ];
-    Run { process: ground.start(PERSON, &ground.folder, "python3", &words, &log), log }
+    let mut words = vec!["deploy/acceptance/acceptance.py"];
+    words.extend(options.iter().flat_map(|(option, value)| [*option, *value]));
+    Run { process: ground.start(PERSON, &ground.folder, "python3", &words, &log), work, log }
 }
 
 impl Run {
-    async fn ended(mut self, _rig: &Rig) -> (Option<i32>, String) {
+    fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    async fn ended(mut self) -> (Option<i32>, String) {
         let status = until("the kit to end", LIMIT, async || self.process.ended()).await;
-        (status.code(), fs::read_to_string(&self.log).unwrap())
+        (status.code(), self.said())
     }
 }
