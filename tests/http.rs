@@ -163,6 +163,20 @@ fn another_server_is_asked_if_one_cannot_reach_the_leader() {
     });
 }
 
+/// A server that has no leader to ask keeps whoever asks waiting for one.
+#[test]
+fn where_nobody_leads_no_server_is_asked_for_what_only_a_leader_knows() {
+    block_on(async {
+        let mut lost = calm();
+        lost.leaders.values_mut().for_each(String::clear);
+        let (port, asked) = lost.serve().await;
+        assert_eq!(Cluster::at(port).ask().await.unwrap().leader, None);
+        let calls: Vec<_> = asked.lock().unwrap().iter().map(|(_, call, ..)| call.clone()).collect();
+        assert!(calls.iter().any(|call| call.contains("/v1/agent/members")), "{calls:?}");
+        assert!(!calls.iter().any(|call| call.contains("/v1/operator/autopilot/health")), "{calls:?}");
+    });
+}
+
 #[test]
 fn what_is_not_consul_is_not_believed() {
     block_on(async {

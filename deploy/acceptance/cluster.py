@@ -116,12 +116,20 @@ class Cluster:
     def rehearse(self):
         """With data, by the rehearsals' role, before the upgrade to the same image."""
         self.promote("v2")
-        # On the host the role is taken on from the instance's; where there are credentials in the environment, from those.
+        # On the host the role is taken on from the instance's. Credentials in the environment would go before any profile, so they are
+        # put into one.
         script = f"""
-            source=Ec2InstanceMetadata
-            [ -z "${{AWS_ACCESS_KEY_ID:-}}" ] || source=Environment
-            printf '[profile rehearsal]\\nrole_arn = %s\\ncredential_source = %s\\nregion = %s\\n' \\
-                {shlex.quote(self.outputs["rehearsal_role"])} "$source" {shlex.quote(self.kit.options.region)} >aws-config
+            {{
+                printf '[profile rehearsal]\\nrole_arn = %s\\nregion = %s\\n' \\
+                    {shlex.quote(self.outputs["rehearsal_role"])} {shlex.quote(self.kit.options.region)}
+                if [ -n "${{AWS_ACCESS_KEY_ID:-}}" ]; then
+                    printf 'source_profile = own\\n[profile own]\\naws_access_key_id = %s\\naws_secret_access_key = %s\\n' \\
+                        "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY"
+                else
+                    printf 'credential_source = Ec2InstanceMetadata\\n'
+                fi
+            }} >aws-config
+            unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
             AWS_PROFILE=rehearsal AWS_CONFIG_FILE="$PWD/aws-config" \\
                 ./hermitcrab rehearse desired-state/consul.yaml --with-data --timeout 1h -o json --log-level warn
         """

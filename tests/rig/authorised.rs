@@ -139,7 +139,9 @@ fn made(call: &Recorded, name: &str) -> Vec<Request> {
 
 /// The tags that a call specifies for a kind of resource.
 fn specified(call: &Recorded, kind: &str) -> BTreeMap<String, String> {
-    let of = |(key, value): (&String, &String)| key.strip_suffix(".ResourceType").filter(|_| value == kind).map(str::to_owned);
+    let of = |(key, value): (&String, &String)| {
+        key.strip_suffix(".ResourceType").filter(|_| value == kind).map(str::to_owned)
+    };
     let specification = call.params.params.iter().find_map(of);
     specification.map(|specification| given(call, &format!("{specification}.Tag."))).unwrap_or_default()
 }

@@ -102,7 +102,8 @@ impl Ground {
             ("TF_VAR_controller_image", DEBIAN.to_owned()),
         ];
         fs::create_dir_all(folder.join("home")).unwrap();
-        let pyenv = std::env::var("PYENV_ROOT").ok().or_else(|| Some(format!("{}/.pyenv", std::env::var("HOME").ok()?)));
+        let pyenv =
+            std::env::var("PYENV_ROOT").ok().or_else(|| Some(format!("{}/.pyenv", std::env::var("HOME").ok()?)));
         let mut environment: BTreeMap<_, _> =
             environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         environment.extend(pyenv.map(|root| ("PYENV_ROOT".to_owned(), root)));

@@ -79,7 +79,8 @@ fn main() -> ExitCode {
     let mut trials = history_tests();
     let [consul, etcd, patroni] = [Kind::Consul, Kind::Etcd, Kind::Patroni].map(servers_of);
     let [zookeeper, rabbitmq, redis] = [Kind::Zookeeper, Kind::RabbitMq, Kind::Redis].map(servers_of);
-    let tools = Tools::find().inspect_err(|why| eprintln!("rig: the scenarios with Terraform and Packer are not run: {why}"));
+    let tools =
+        Tools::find().inspect_err(|why| eprintln!("rig: the scenarios with Terraform and Packer are not run: {why}"));
     let harness = Harness { consul, etcd, patroni, zookeeper, rabbitmq, redis, tools };
     trials.extend(scenarios::all(&harness));
     libtest_mimic::run(&arguments, trials).exit_code()

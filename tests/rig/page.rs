@@ -30,7 +30,8 @@ impl Page {
 
     /// Takes the next block, which stands in this section, with some words of it in place of others.
     pub fn next(&mut self, section: &str, instead: &[(&str, &str)]) -> String {
-        let (of, mut text) = self.blocks.pop_front().unwrap_or_else(|| panic!("there is no further block in {section}"));
+        let (of, mut text) =
+            self.blocks.pop_front().unwrap_or_else(|| panic!("there is no further block in {section}"));
         assert_eq!(of, section, "the next block is\n{text}");
         for (from, to) in instead {
             assert!(text.contains(from), "{section}: nobody types `{from}` any more:\n{text}");

@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn a_quota_is_named_only_where_it_is_the_types_own() {
-        for (kind, quota) in [("im4gn.large", true), ("t3a.small", true), ("g5.xlarge", false), ("inf1.xlarge", false)] {
+        for (kind, quota) in [("im4gn.large", true), ("t3a.small", true), ("g5.xlarge", false), ("inf1.xlarge", false)]
+        {
             assert_eq!(asked(kind).contains(STANDARD), quota, "{kind}: {}", asked(kind));
         }
     }

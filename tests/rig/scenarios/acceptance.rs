@@ -63,12 +63,19 @@ async fn everything(rig: Rc<Rig>, tools: Tools) {
 /// Each step of the run has its line, each of EC2's steps its times, and each question its answer.
 fn says_all_that_it_should(report: &Value) {
     assert_eq!((&report["good"], &report["leftBehind"]), (&json!(true), &json!([])), "{report}");
-    let done: BTreeSet<_> = report["steps"].as_array().unwrap().iter().map(|one| one["step"].as_str().unwrap()).collect();
-    for step in ["account", "images", "ground", "create", "upgrade", "bad-image", "heal", "group", "destroy", "take down"] {
+    let done: BTreeSet<_> =
+        report["steps"].as_array().unwrap().iter().map(|one| one["step"].as_str().unwrap()).collect();
+    for step in
+        ["account", "images", "ground", "create", "upgrade", "bad-image", "heal", "group", "destroy", "take down"]
+    {
         assert!(done.contains(step), "no {step} in {done:?}");
     }
     for step in ["launch", "status checks", "stop", "detach", "attach", "boot of the member", "member down"] {
-        assert!(report["timings"][step]["median"].as_f64().is_some_and(|took| took > 0.0), "{step}: {}", report["timings"]);
+        assert!(
+            report["timings"][step]["median"].as_f64().is_some_and(|took| took > 0.0),
+            "{step}: {}",
+            report["timings"]
+        );
     }
     let asked: BTreeSet<_> = (report["checks"].as_array().unwrap().iter())
         .flat_map(|check| check["finding"].as_str().unwrap().split(", "))
@@ -105,7 +112,10 @@ fn what_was_called_is_allowed(rig: &Rig, work: &Path) {
     let calls: Vec<_> = rig.proxy.recorded().into_iter().filter(|call| is_of_ec2(&call.action)).collect();
     let calls: Vec<_> = calls.into_iter().filter(|call| call.who == "controller").collect();
     let actions = authorised::actions(&calls);
-    assert!(actions.contains("autoscaling:UpdateAutoScalingGroup") && actions.contains("ec2:StartInstances"), "{actions:?}");
+    assert!(
+        actions.contains("autoscaling:UpdateAutoScalingGroup") && actions.contains("ec2:StartInstances"),
+        "{actions:?}"
+    );
     assert_eq!(authorised::denied(&calls, &policy).unwrap(), [""; 0]);
 }
 

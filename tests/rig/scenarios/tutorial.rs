@@ -37,7 +37,8 @@ async fn from_nothing_to_nothing(rig: Rc<Rig>, tools: Tools) {
     let v2 = [("2.0.1", &*version), ("2.0.2", &*version)];
 
     desk.types(&page.next("1. The ground", &[])).await;
-    let state: Value = serde_json::from_str(&desk.types("terraform -chdir=infra show -json | tail -n 1").await.said).unwrap();
+    let state: Value =
+        serde_json::from_str(&desk.types("terraform -chdir=infra show -json | tail -n 1").await.said).unwrap();
     desk.types(&page.next("2. The first image", &[])).await;
     desk.types(&page.next("3. The first file", &[])).await;
     let secrets = desk.types("aws ssm describe-parameters --query 'Parameters[].Name' --output text").await.said;
@@ -59,7 +60,8 @@ async fn from_nothing_to_nothing(rig: Rc<Rig>, tools: Tools) {
     let after = desk.claims(&claims);
     after.types(&page.next("5. The next image", &v2)).await;
     // A machine with much to do stalls for longer than an instance of its own would.
-    let rehearse = page.next("6. Rehearse it", &[("--max-stall 30s", "--max-stall 2m"), ("--max-down 2m", "--max-down 5m")]);
+    let rehearse =
+        page.next("6. Rehearse it", &[("--max-stall 30s", "--max-stall 2m"), ("--max-down 2m", "--max-down 5m")]);
     let report = after.types_as(REHEARSAL, &rehearse).await.said;
     assert!(report.contains("passed"), "{report}");
     page.leave_out("6. Rehearse it", "--with-data"); // the acceptance kit's, and `journey`'s
@@ -75,13 +77,18 @@ async fn from_nothing_to_nothing(rig: Rc<Rig>, tools: Tools) {
 
     let out = "sed -i 's/deletionProtection: true/deletionProtection: false/' desired-state/prod/consul.yaml";
     after.types(out).await;
-    let destroy = page.next("8. Take it down", &[("consul.yaml  ", "consul.yaml --confirm consul-prod  "), ("#", "\n#")]);
+    let destroy =
+        page.next("8. Take it down", &[("consul.yaml  ", "consul.yaml --confirm consul-prod  "), ("#", "\n#")]);
     after.types(&destroy).await;
     page.is_at_its_end();
     assert_eq!(desk.types("terraform -chdir=infra state list").await.said, "", "all of it is destroyed");
     let there = rig.inventory().await;
     assert!(there.instances.iter().all(|instance| instance.state == "terminated"), "{:?}", there.instances);
-    assert_eq!(there.volumes.iter().filter(|volume| tag(&volume.tags, "cluster") == CLUSTER).count(), 3, "these are kept");
+    assert_eq!(
+        there.volumes.iter().filter(|volume| tag(&volume.tags, "cluster") == CLUSTER).count(),
+        3,
+        "these are kept"
+    );
     while rig.truth.excuse("was deleted").is_some() {}
 
     what_was_called_is_allowed(&rig, &state);
@@ -106,7 +113,11 @@ fn what_was_called_is_allowed(rig: &Rig, state: &Value) {
         let actions = authorised::actions(&calls);
         assert!(actions.len() > 15 && actions.contains(among), "{who} called {actions:?}");
         assert_eq!(authorised::denied(&calls, &policy).unwrap(), [""; 0], "{who}");
-        assert_eq!(authorised::unneeded(&calls, &policy).unwrap(), [""; 0], "{who}: these can be taken out of the policy");
+        assert_eq!(
+            authorised::unneeded(&calls, &policy).unwrap(),
+            [""; 0],
+            "{who}: these can be taken out of the policy"
+        );
     }
 }
 

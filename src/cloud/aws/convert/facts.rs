@@ -99,6 +99,9 @@ mod tests {
         assert_eq!(zone(AvailabilityZoneState::Constrained, Some("power")).as_deref(), Some("power"));
         assert_eq!(zone(AvailabilityZoneState::Impaired, None).as_deref(), Some("impaired"));
         assert_eq!(zone(AvailabilityZoneState::from("elsewhere"), None).as_deref(), Some("elsewhere"));
-        assert_eq!(impaired_zone(&types::AvailabilityZone::builder().zone_name("us-east-1a").build()).unwrap().1, "unknown");
+        assert_eq!(
+            impaired_zone(&types::AvailabilityZone::builder().zone_name("us-east-1a").build()).unwrap().1,
+            "unknown"
+        );
     }
 }
