@@ -79,6 +79,9 @@ def arguments():
         "--name", default=name, help="of the throw-away cluster, and the beginning of all other names [a new one]"
     )
     parser.add_argument("--work", type=Path, help="a new folder for state, logs and the report [NAME]")
+    parser.add_argument(
+        "--join-deadline", default="4m", help="how long a member may be down until an image counts as bad [%(default)s]"
+    )
     parser.add_argument("--instance-type", default="t3.small", help="of the members [%(default)s]")
     parser.add_argument(
         "--network",

@@ -143,6 +143,7 @@ fn kit(rig: &Rig, ground: &Ground, account: &str, name: &str) -> Run {
         ("--name", name),
         ("--work", &folder),
         ("--packer-var", &version),
+        ("--join-deadline", "2m"),
         ("--network", &one),
         ("--network", &other),
         // `tutorial` and `journey` rehearse, and a copy takes as long as all the rest.

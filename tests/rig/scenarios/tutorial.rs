@@ -1,6 +1,7 @@
 //! The second half of the tutorial, typed command by command: from an account with nothing in it to an upgraded cluster, and back to
 //! nothing. Terraform, Packer, the AWS CLI and Consul are real; what is different from an account is said at each place.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -54,6 +55,7 @@ async fn from_nothing_to_nothing(rig: Rc<Rig>, tools: Tools) {
     let create = page.next("4. Ask the doctor, and create it", &[("s3://…/claims", &claims)]);
     let said = desk.types_on_the_host(&create).await.said;
     assert!(said.contains("nothing would block a rollout") && said.contains("healthy voters 3 of 3"), "{said}");
+    what_was_called_can_be_reached(&rig, &state);
     let before = desk.seats().await;
     desk.writes("of the first day").await;
 
@@ -92,6 +94,20 @@ async fn from_nothing_to_nothing(rig: Rc<Rig>, tools: Tools) {
     while rig.truth.excuse("was deleted").is_some() {}
 
     what_was_called_is_allowed(&rig, &state);
+}
+
+/// The private subnets have no way to AWS but endpoints: each service that the host has called has one.
+fn what_was_called_can_be_reached(rig: &Rig, state: &Value) {
+    let resources = state["values"]["root_module"]["resources"].as_array().unwrap();
+    let endpoints = resources.iter().filter(|one| one["type"] == "aws_vpc_endpoint");
+    let names: Vec<_> = endpoints.map(|one| one["values"]["service_name"].as_str().unwrap()).collect();
+    let called = rig.proxy.recorded().into_iter().filter(|call| call.who == CONTROLLER);
+    let called: BTreeSet<_> = called.map(|call| call.params.service).collect();
+    assert!(called.len() >= 3, "{called:?}");
+    for service in called {
+        let has_one = names.iter().any(|name| name.ends_with(&format!(".{service}")));
+        assert!(has_one, "the host calls {service}, and there is no way there: {names:?}");
+    }
 }
 
 /// Every call of the controller and of the rehearsal is one that the policies allow which Terraform had given them, and none is
