@@ -115,8 +115,8 @@ class Cluster:
     def rehearse(self):
         """With data, by the rehearsals' role, before the upgrade to the same image."""
         self.promote("v2")
-        # On the host the role is taken on from the instance's. Credentials in the environment would go before any profile, so they are
-        # put into one.
+        # On the host the role is taken on from the instance's. Credentials in the environment would go before any profile, so they
+        # are put into one.
         script = f"""
             {{
                 printf '[profile rehearsal]\\nrole_arn = %s\\nregion = %s\\n' \\
