@@ -104,10 +104,12 @@ fn requests(call: &Recorded) -> Vec<Request> {
     asked
 }
 
-/// The resources that a call names.
+/// The resources that a call names. What stands in a tag is only text.
 fn named(call: &Recorded) -> Vec<Request> {
-    let is_resource = |value: &&String| KINDS.iter().any(|(beginning, _)| value.starts_with(beginning));
-    let ids: BTreeSet<_> = call.params.params.values().filter(is_resource).collect();
+    let is_resource = |(name, value): &(&String, &String)| {
+        !name.starts_with("TagSpecification") && KINDS.iter().any(|(beginning, _)| value.starts_with(beginning))
+    };
+    let ids: BTreeSet<_> = call.params.params.iter().filter(is_resource).map(|(_, value)| value).collect();
     ids.into_iter().map(|id| request(&call.action, &arn(id), there(call, id))).collect()
 }
 

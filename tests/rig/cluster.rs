@@ -77,7 +77,7 @@ impl Rig {
     pub async fn start(title: &str, servers: &Servers, seats: Seats, dir: &Path, truth: Rc<Truth>) -> Rc<Self> {
         let kind = servers.kind;
         let network = Network::take();
-        let moto = Moto::start(servers, dir).await;
+        let moto = Moto::start(servers, dir, seats.slots == 0).await;
         let scale = std::env::var("HERMITCRAB_RIG_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(SCALE);
         let proxy = Proxy::start(&moto.endpoint, World::new(Delays::scaled(scale)), truth.clone()).await;
         let image = Image::install(servers, metadata::start(proxy.clone()).await, dir).await;

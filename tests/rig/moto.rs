@@ -14,6 +14,16 @@ const EXPLAINED: &[&str] = &[];
 /// The image that others are built from, which belongs to Debian's own account.
 pub const DEBIAN: &str = "ami-0deb1200000000001";
 
+/// Starts moto with what keeps a bucket from being emptied put right: of an object that was deleted, moto 5.2.5 does not let the last
+/// trace be deleted.
+const WITH_BUCKETS: &str = "
+from moto.s3 import models
+if not hasattr(models.FakeDeleteMarker, 'dispose'):
+    models.FakeDeleteMarker.dispose = lambda self: None
+from moto.server import main
+main(['-H', '127.0.0.1', '-p', '0'])
+";
+
 /// A running moto.
 pub struct Moto {
     pub endpoint: String,
@@ -22,14 +32,15 @@ pub struct Moto {
 }
 
 impl Moto {
-    /// Starts one with nothing in it, on a port of its own.
-    pub async fn start(servers: &Servers, dir: &Path) -> Self {
+    /// Starts one with nothing in it, on a port of its own; if buckets are emptied in it, with what that takes.
+    pub async fn start(servers: &Servers, dir: &Path, with_buckets: bool) -> Self {
         let log = dir.join("moto.log");
         let images = dir.join("images.json");
         fs::write(&images, debian()).unwrap();
         let mut command = process::command("python3");
+        let program = ["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"];
         command
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"])
+            .args(if with_buckets { &["-c", WITH_BUCKETS][..] } else { &program })
             .env("PYTHONPATH", &servers.moto)
             .env("MOTO_AMIS_PATH", images)
             .env("MOTO_ENABLE_AMI_VALIDATION", "1");
