@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::cluster::Rig;
 use crate::iam::{Answer, Case, Request, evaluate};
+use crate::left_out::left_out;
 use crate::proxy::Recorded;
 
 const ACCOUNT: &str = "123456789012";
@@ -23,8 +25,32 @@ const KINDS: [(&str, &str); 8] = [
     ("lt-", "launch-template"),
 ];
 
+impl Rig {
+    /// What a controller has called since calls are recorded is allowed by the policy that `iam-policy` prints for the cluster's file.
+    pub fn the_printed_policy_allows_what_was_called(&self, who: &str, more: &[&str]) {
+        let mut print = std::process::Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+        let printed = print.arg("iam-policy").arg(self.dir.join("desired-state")).args(more).output().unwrap();
+        assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+        let policy = serde_json::from_slice(&printed.stdout).unwrap();
+        let calls: Vec<_> = self.proxy.recorded().into_iter().filter(|call| call.who == who).collect();
+        assert!(actions(&calls).contains("ec2:RunInstances"), "{:?}", actions(&calls));
+        is_allowed(&calls, &policy);
+    }
+}
+
+/// A policy allows these calls, and none any more once its action is taken out.
+pub fn is_allowed(calls: &[Recorded], policy: &Value) {
+    match (denied(calls, policy), unneeded(calls, policy)) {
+        (Ok(denied), Ok(unneeded)) => {
+            assert_eq!(denied, [""; 0], "the policy does not allow these");
+            assert_eq!(unneeded, [""; 0], "these can be taken out of the policy, and nothing is denied");
+        }
+        (Err(why), _) | (_, Err(why)) => left_out("the IAM evaluator", &why),
+    }
+}
+
 /// Lists the calls that a policy does not allow, each once; or says why nobody can tell.
-pub fn denied(calls: &[Recorded], policy: &Value) -> Result<Vec<String>, String> {
+fn denied(calls: &[Recorded], policy: &Value) -> Result<Vec<String>, String> {
     let asked: BTreeMap<String, Request> = calls.iter().flat_map(requests).map(|one| (shown(&one), one)).collect();
     let requests: Vec<&Request> = asked.values().collect();
     let case = Case { policy: policy.clone(), only: (0..requests.len()).collect() };
@@ -34,7 +60,7 @@ pub fn denied(calls: &[Recorded], policy: &Value) -> Result<Vec<String>, String>
 }
 
 /// Lists the actions that can be taken out of a policy, and every call is allowed still.
-pub fn unneeded(calls: &[Recorded], policy: &Value) -> Result<Vec<String>, String> {
+fn unneeded(calls: &[Recorded], policy: &Value) -> Result<Vec<String>, String> {
     let asked: BTreeMap<String, Request> = calls.iter().flat_map(requests).map(|one| (shown(&one), one)).collect();
     let (requests, actions): (Vec<_>, Vec<_>) = (asked.values().collect(), actions(calls).into_iter().collect());
     let case = |action: &String| {
@@ -94,7 +120,7 @@ fn requests(call: &Recorded) -> Vec<Request> {
             vec![request(&call.action, &arn, json!({}))]
         }
         "CreateTags" | "DeleteTags" => {
-            let given = given(call, "Tag.");
+            let given = call.params.tags_below("Tag.");
             let resources = call.params.list("ResourceId");
             resources.map(|id| request(&call.action, &arn(id), both(there(call, id), said(&given)))).collect()
         }
@@ -123,7 +149,7 @@ fn made(call: &Recorded, name: &str) -> Vec<Request> {
     };
     let mut asked = Vec::new();
     for kind in kinds {
-        let tags = specified(call, kind);
+        let tags = call.params.tags_of_kind(kind);
         let arn = any(kind);
         asked.push(request(&call.action, &arn, said(&tags)));
         if !tags.is_empty() {
@@ -137,24 +163,6 @@ fn made(call: &Recorded, name: &str) -> Vec<Request> {
         asked.push(request("iam:PassRole", &role, json!({ "iam:PassedToService": "ec2.amazonaws.com" })));
     }
     asked
-}
-
-/// The tags that a call specifies for a kind of resource.
-fn specified(call: &Recorded, kind: &str) -> BTreeMap<String, String> {
-    let of = |(key, value): (&String, &String)| {
-        key.strip_suffix(".ResourceType").filter(|_| value == kind).map(str::to_owned)
-    };
-    let specification = call.params.params.iter().find_map(of);
-    specification.map(|specification| given(call, &format!("{specification}.Tag."))).unwrap_or_default()
-}
-
-/// The tags below a parameter.
-fn given(call: &Recorded, below: &str) -> BTreeMap<String, String> {
-    let keys = call.params.params.iter().filter_map(|(name, key)| {
-        let number = name.strip_prefix(below)?.strip_suffix(".Key")?;
-        Some((key.clone(), call.params.param(&format!("{below}{number}.Value")).to_owned()))
-    });
-    keys.collect()
 }
 
 fn said(tags: &BTreeMap<String, String>) -> Value {

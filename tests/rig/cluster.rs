@@ -204,7 +204,8 @@ impl Rig {
         let mut of_instance = vec![("hermitcrab:volume:data", &*volume)];
         of_instance.extend(slot.address.iter().map(|address| ("hermitcrab:address", address.as_str())));
         of_instance.extend(spec.instance.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-        let instance_tags = tagged("instance", of_both.iter().chain(&of_instance));
+        let mut instance_tags = tagged("instance", of_both.iter().chain(&of_instance));
+        instance_tags.extend(tagged_as("2", "network-interface", of_both[..3].iter()));
         let mut instance = vec![
             ("ImageId", &*spec.image),
             ("MinCount", "1"),
@@ -315,9 +316,13 @@ pub struct Seat {
 }
 
 fn tagged<'a>(kind: &str, tags: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<(String, String)> {
-    let mut params = vec![("TagSpecification.1.ResourceType".to_owned(), kind.to_owned())];
+    tagged_as("1", kind, tags)
+}
+
+fn tagged_as<'a>(nth: &str, kind: &str, tags: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<(String, String)> {
+    let mut params = vec![(format!("TagSpecification.{nth}.ResourceType"), kind.to_owned())];
     for (number, (key, value)) in tags.enumerate() {
-        let tag = format!("TagSpecification.1.Tag.{}", number + 1);
+        let tag = format!("TagSpecification.{nth}.Tag.{}", number + 1);
         params.push((format!("{tag}.Key"), (*key).to_owned()));
         params.push((format!("{tag}.Value"), (*value).to_owned()));
     }

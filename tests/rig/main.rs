@@ -50,6 +50,8 @@ mod etcd;
 mod fetch;
 mod ground;
 mod kind;
+#[path = "../tools/left_out.rs"]
+mod left_out;
 mod moto;
 mod network;
 mod page;

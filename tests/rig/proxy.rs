@@ -46,6 +46,8 @@ pub struct Proxy {
     copier: RefCell<Option<Copier>>,
     agent: RefCell<Option<Rc<Agent>>>,
     recorded: RefCell<Option<Vec<Recorded>>>,
+    /// The tags that launches gave to network interfaces, by id. moto keeps none.
+    interfaces: RefCell<BTreeMap<String, BTreeMap<String, String>>>,
     /// The policies of buckets, by name.
     policies: RefCell<BTreeMap<String, Bytes>>,
     /// One call at a time, so that what is checked is still so when it is sent. moto itself has no such order.
@@ -91,6 +93,7 @@ impl Proxy {
             copier: RefCell::default(),
             agent: RefCell::default(),
             recorded: RefCell::default(),
+            interfaces: RefCell::default(),
             policies: RefCell::default(),
             turn: tokio::sync::Mutex::default(),
         });
@@ -305,6 +308,10 @@ impl Proxy {
         });
         let made = made.unwrap_or_default();
         self.copied(request, body, &made);
+        if let Some(machine) = self.world.borrow().machines.get(&made) {
+            let tags = request.tags_of_kind("network-interface");
+            self.interfaces.borrow_mut().insert(machine.interface.id.clone(), tags);
+        }
         if fault == Some(&Fault::DeadKey)
             && let Some(machine) = self.world.borrow_mut().machines.get_mut(&made)
         {

@@ -55,6 +55,9 @@ impl Proxy {
     }
 
     async fn tags_of(&self, id: &str) -> BTreeMap<String, String> {
+        if let Some(tags) = self.interfaces.borrow().get(id) {
+            return tags.clone();
+        }
         let asked = [("Filter.1.Name", "resource-id"), ("Filter.1.Value.1", id)];
         let told = self.moto.call("DescribeTags", &asked).await.unwrap_or_else(|refused| panic!("{id}: {refused}"));
         let document = xml::parse(&told).unwrap();

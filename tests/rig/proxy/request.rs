@@ -50,6 +50,24 @@ impl Request {
         self.params.iter().filter(move |(key, _)| numbered(key)).map(|(_, value)| value.as_str())
     }
 
+    /// The tags that it specifies for a kind of resource which it makes, e.g. `volume`.
+    pub fn tags_of_kind(&self, kind: &str) -> BTreeMap<String, String> {
+        let of = |(key, value): (&String, &String)| {
+            key.strip_suffix(".ResourceType").filter(|_| value == kind).map(str::to_owned)
+        };
+        let specification = self.params.iter().find_map(of);
+        specification.map(|specification| self.tags_below(&format!("{specification}.Tag."))).unwrap_or_default()
+    }
+
+    /// The tags below a parameter, e.g. `Tag.`.
+    pub fn tags_below(&self, parameter: &str) -> BTreeMap<String, String> {
+        let keys = self.params.iter().filter_map(|(name, key)| {
+            let number = name.strip_prefix(parameter)?.strip_suffix(".Key")?;
+            Some((key.clone(), self.param(&format!("{parameter}{number}.Value")).to_owned()))
+        });
+        keys.collect()
+    }
+
     /// Names the resource that the request is about, for a person.
     pub fn subject(&self) -> String {
         let tags = self.params.iter().filter(|(key, _)| {

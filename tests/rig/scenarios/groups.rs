@@ -33,12 +33,16 @@ async fn a_group_not_adopted(rig: Rc<Rig>) {
 }
 
 async fn an_adopted_group(rig: Rc<Rig>) {
+    rig.proxy.record_calls();
     rig.settled_on(&rig.v1).await;
     in_a_group(&rig).await;
     let (before, clients) = with_clients(&rig);
     let adopted = format!("  capacity:\n    autoScalingGroup: {GROUP}\n  volumes:\n");
     rig.desire(&rig.v2, &[("  volumes:\n", &adopted)]);
     settles_on_v2(&rig, &rig.controller("rig", &[]), &before, &clients).await;
+    // The group's template bears no tag of ours, so it is named.
+    let template = rig.person.make("DescribeLaunchTemplates", &[], "launchTemplateId").await;
+    rig.the_printed_policy_allows_what_was_called("rig", &["--launch-template", &template]);
 
     let group = seen(&rig).await;
     assert_eq!(group.texts("DesiredCapacity"), ["3"]);

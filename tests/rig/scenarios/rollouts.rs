@@ -35,8 +35,10 @@ pub fn effects_of_replacing(rig: &Rig, slots: usize) -> BTreeMap<String, u32> {
 }
 
 pub(super) async fn servers_are_rolled(rig: Rc<Rig>) {
+    rig.proxy.record_calls();
     let (before, clients) = wanting_v2(&rig).await;
     settles_on_v2(&rig, &rig.controller("rig", &[]), &before, &clients).await;
+    rig.the_printed_policy_allows_what_was_called("rig", &[]);
     rig.leader_went_last(&before);
     assert_eq!(rig.effects(), effects_of_replacing(&rig, rig.slots.len()));
     let again = rig.controller("rig", &[]).ended(Duration::from_secs(60)).await;
@@ -45,9 +47,11 @@ pub(super) async fn servers_are_rolled(rig: Rc<Rig>) {
 }
 
 async fn a_cluster_is_created(rig: Rc<Rig>) {
+    rig.proxy.record_calls();
     rig.desire(&rig.v1, &[]);
     let ended = rig.controller("rig", &[]).ended(LIMIT).await;
     assert_eq!(ended.code, Some(0), "{}", ended.said);
+    rig.the_printed_policy_allows_what_was_called("rig", &[]);
     let before = rig.before();
     assert_eq!(before.seats.len(), 3);
     let clients = Clients::start(rig.hypervisor.clone());
@@ -69,6 +73,7 @@ pub(super) async fn a_lost_instance_is_replaced(rig: Rc<Rig>) {
 }
 
 pub(super) async fn a_bad_image_is_taken_back(rig: Rc<Rig>) {
+    rig.proxy.record_calls();
     rig.settled_on(&rig.v1).await;
     let clients = Clients::start(rig.hypervisor.clone());
     let before = rig.before();
@@ -76,6 +81,7 @@ pub(super) async fn a_bad_image_is_taken_back(rig: Rc<Rig>) {
     let ended = rig.controller("rig", &[]).ended(LIMIT).await;
     assert_eq!(ended.code, Some(3), "{}", ended.said);
     assert!(ended.said.contains(&format!("has failed in {}-", rig.kind.name())), "{}", ended.said);
+    rig.the_printed_policy_allows_what_was_called("rig", &[]);
     assert_eq!(rig.seats(), before.seats, "every member sits where it sat");
     rolled_to(&rig, &rig.v1, &before, &clients).await;
     let downs = rig.truth.downs();

@@ -128,12 +128,7 @@ fn what_was_called_is_allowed(rig: &Rig, state: &Value) {
         let calls: Vec<_> = rig.proxy.recorded().into_iter().filter(|call| call.who == who).collect();
         let actions = authorised::actions(&calls);
         assert!(actions.len() > 15 && actions.contains(among), "{who} called {actions:?}");
-        assert_eq!(authorised::denied(&calls, &policy).unwrap(), [""; 0], "{who}");
-        assert_eq!(
-            authorised::unneeded(&calls, &policy).unwrap(),
-            [""; 0],
-            "{who}: these can be taken out of the policy"
-        );
+        authorised::is_allowed(&calls, &policy);
     }
 }
 
