@@ -4,8 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use hermitcrab::clock::SystemClock;
 use hermitcrab::history::record::{Answer, AnswerKind, Desired, Record, What};
-use hermitcrab::time::{Timestamp, before};
+use hermitcrab::ports::Clock;
+use hermitcrab::time::before;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -67,7 +69,7 @@ impl Place {
     fn has_seen(&self, events: &[(i64, What)]) {
         fs::create_dir_all(self.path("state")).unwrap();
         let lines = events.iter().zip(1..).map(|((hours, what), id)| {
-            let at = before(Timestamp::now(), std::time::Duration::from_secs(*hours as u64 * 3600));
+            let at = before(SystemClock::start().now(), std::time::Duration::from_secs(*hours as u64 * 3600));
             Record { id, ..Record::new(at, Some("consul-test".to_owned()), what.clone()) }.line() + "\n"
         });
         fs::write(self.path("state/events-000000000001.jsonl"), lines.collect::<String>()).unwrap();
