@@ -119,6 +119,11 @@ fn requests(call: &Recorded) -> Vec<Request> {
                 format!("arn:aws:autoscaling:{REGION}:{ACCOUNT}:autoScalingGroup:{id}:autoScalingGroupName/{group}");
             vec![request(&call.action, &arn, json!({}))]
         }
+        // Of what is written into it nobody asks.
+        "CreateLaunchTemplateVersion" => {
+            let template = call.params.param("LaunchTemplateId");
+            vec![request(&call.action, &arn(template), there(call, template))]
+        }
         "CreateTags" | "DeleteTags" => {
             let given = call.params.tags_below("Tag.");
             let resources = call.params.list("ResourceId");
