@@ -28,8 +28,8 @@ pub async fn execute<O: Outside>(
     }
 }
 
-/// Reads the claim again before an instance is stopped, started or launched: these are the calls that harm if somebody has
-/// given the claim up since, or has made it another one.
+/// Reads the claim again before whatever moves a member from one instance to another: these are the calls that harm if somebody
+/// has given the claim up since, has made it another one, or has turned the replacement round.
 async fn claim_moved<O: Outside>(
     outside: &O,
     cluster: &ClusterName,
@@ -37,7 +37,7 @@ async fn claim_moved<O: Outside>(
     decision: &Decision,
 ) -> Result<Option<Outcome>, PortError> {
     let Some(revision) = decision.claim else { return Ok(None) };
-    if !matches!(effect, CloudEffect::Stop { .. } | CloudEffect::Start { .. } | CloudEffect::Launch(_)) {
+    if !moves_a_member(effect) {
         return Ok(None);
     }
     let found = outside.coordination().read(cluster).await?.revision;
@@ -46,6 +46,24 @@ async fn claim_moved<O: Outside>(
         found: format!("it at revision {found}"),
     };
     Ok((found != revision).then(changed))
+}
+
+fn moves_a_member(effect: &CloudEffect) -> bool {
+    matches!(
+        effect,
+        CloudEffect::Launch(_)
+            | CloudEffect::Recruit(_)
+            | CloudEffect::Stop { .. }
+            | CloudEffect::Start { .. }
+            | CloudEffect::Snapshot { .. }
+            | CloudEffect::Detach { .. }
+            | CloudEffect::AssignAddress { .. }
+            | CloudEffect::Attach { .. }
+            | CloudEffect::Retire { .. }
+            | CloudEffect::Terminate { .. }
+            | CloudEffect::Reject { .. }
+            | CloudEffect::Settle { .. }
+    )
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::ids::{
     VolumeId, VolumeName, Zone,
 };
 use crate::make::{Make, UserData};
-use crate::observed::Image;
+use crate::observed::{Image, Way};
 use crate::spec::{ClusterSpec, EbsSettings, SlotSpec};
 
 mod claim;
@@ -241,6 +241,9 @@ impl Effect {
             Self::Member(MemberEffect::SetPruning { .. }) => "set-pruning",
             Self::Claim(ClaimEffect::Claim { .. }) => "claim",
             Self::Claim(ClaimEffect::MarkStop { .. }) => "mark-stop",
+            Self::Claim(ClaimEffect::Turn { to: Way::Back, .. }) => "turn-back",
+            Self::Claim(ClaimEffect::Turn { to: Way::Forward | Way::ForwardAgain, .. }) => "turn-forward",
+            Self::Claim(ClaimEffect::Turned { .. }) => "turned",
             Self::Claim(ClaimEffect::Release { .. }) => "release",
             Self::Claim(ClaimEffect::CreateAgain { .. }) => "create-again",
             Self::Claim(ClaimEffect::End { .. }) => "end",

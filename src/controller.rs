@@ -204,13 +204,15 @@ impl<'l, O: Outside> Controller<'l, O> {
 
     /// Looks once, for a command that only reports. A command has no timers of its own yet, so it takes the members' word
     /// for how long they have been healthy, and where they have none it takes them for steady, because whoever acts waits and
-    /// sees. Nothing that acts looks so.
+    /// sees. For the same reason nothing of another controller's is waited for. Nothing that acts looks so.
     pub async fn look(&self, spec: &ClusterSpec) -> Observation {
         let mut memory = Memory::default();
         let (mut seen, _) = self.observe(spec, &mut memory, Extent::Fleet).await;
         if seen.cloud.age(seen.now) > self.limits.fresh {
             (seen, _) = self.observe(spec, &mut memory, Extent::Busy).await;
         }
+        seen.followed.turning_since = Some(Timestamp::MIN);
+        seen.followed.left_since.values_mut().for_each(|since| *since = Timestamp::MIN);
         if let Reading::Seen { value: membership, .. } = &seen.membership {
             let silent = before(seen.now, spec.application.rules().stabilization);
             let stable = |member: &Member| Some((member.slot.clone()?, member.stable_since.unwrap_or(silent)));

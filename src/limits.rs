@@ -18,6 +18,10 @@ pub struct Limits {
     pub fresh: Duration,
     /// The greatest age of a decision that is sent: a controller that was paused must not act on what it once saw.
     pub decision: Duration,
+    /// The time after which a call has reached EC2 or never will, unless whoever sends it stands still in the middle: it is sent
+    /// while its decision is young, and given up after ten seconds without an answer. So long after somebody has read that a
+    /// replacement is being turned, nothing of the other way is on its way.
+    pub call: Duration,
     /// The time for which members have no leader before it is certain that they do not elect one by themselves: an
     /// election takes seconds.
     pub leaderless: Duration,
@@ -65,6 +69,7 @@ impl Limits {
         late: minutes(5),
         fresh: Duration::from_secs(30),
         decision: Duration::from_secs(5),
+        call: Duration::from_secs(15),
         leaderless: minutes(2),
         terminated_shown: minutes(60),
         instance: minutes(10),

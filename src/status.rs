@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ids::{ClusterName, Generation, ImageId, InstanceId, SlotName, VolumeId, Zone};
-use crate::observed::{Health, InstanceState, Member, Observation};
+use crate::observed::{Claim, Health, InstanceState, Member, Observation, Way};
 use crate::plan::drift::drifts;
 use crate::plan::look::SlotLook;
 use crate::plan::steps::Step;
@@ -280,9 +280,7 @@ fn phase(plan: &Plan, look: Option<&Look<'_>>) -> Phase {
         Plan::Blocked(_) => Phase::Blocked,
         Plan::Stalled(_) => Phase::Stalled,
         Plan::Act(..) | Plan::Wait(_) => match claim {
-            Some(claim)
-                if look.and_then(|l| l.slot(&claim.slot)).is_some_and(|s| s.rejected_here(&claim.generation)) =>
-            {
+            Some(claim) if claim.way == Way::Back || look.is_some_and(|look| has_failed(look, claim)) => {
                 Phase::RollingBack
             }
             Some(claim) if claim.old().is_none() => Phase::Healing,
@@ -291,6 +289,10 @@ fn phase(plan: &Plan, look: Option<&Look<'_>>) -> Phase {
             None => Phase::Waiting,
         },
     }
+}
+
+fn has_failed(look: &Look<'_>, claim: &Claim) -> bool {
+    look.slot(&claim.slot).is_some_and(|slot| slot.rejected_here(&claim.generation))
 }
 
 fn slots(look: &Look<'_>) -> Vec<SlotStatus> {

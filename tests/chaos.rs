@@ -27,6 +27,8 @@ mod pairs;
 mod recorder;
 #[path = "chaos/swarm.rs"]
 mod swarm;
+#[path = "chaos/ways.rs"]
+mod ways;
 
 use case::{Beginning, Case, NEW, Run, THIRD, Transcript};
 use recorder::Recorder;

@@ -59,9 +59,9 @@ macro_rules! variants {
 
 variants! { awaited, AWAITED, Awaited:
 Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch
-NoLateStop Joined Left Recruit SnapshotCompleted VolumeCopied NothingLate }
+NoLateStop NothingElse Joined Left Recruit SnapshotCompleted VolumeCopied NothingLate }
 variants! { why, WHY, Why:
-Outdated Lost New Stopped AddressLost CannotStart Stuck Interrupted StepRefused NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack Superseded GivesWay Proven Forming WouldPrune Memory
+Outdated Lost New Stopped AddressLost CannotStart Stuck Interrupted StepRefused NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack GoesOn Superseded GivesWay Proven Forming WouldPrune Memory
 Tags TooSmall KeepStill OutOfStep LetGo TemplateBehind Unwanted }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeTaken AddressTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Overdue Held RollbackFailed
@@ -109,6 +109,8 @@ const EFFECTS: &[&str] = &[
     "set-pruning",
     "claim",
     "mark-stop",
+    "turn-back",
+    "turn-forward",
     "release",
     "create-again",
     "end",

@@ -11,8 +11,10 @@ use fastrand::Rng;
 use hermitcrab::action::{Action, CloudEffect, Effect};
 use hermitcrab::controller::Controller;
 use hermitcrab::event::Listeners;
+use hermitcrab::ids::SlotName;
 use hermitcrab::observed::{
     AttachmentPhase, Checks, CloudView, Health, Instance, InstanceState, Membership, Observation, Reading, VolumeState,
+    Way,
 };
 use hermitcrab::plan::{Plan, plan};
 use hermitcrab::sim::{FaultLevel, block_on};
@@ -53,7 +55,7 @@ fn moments(seeds: std::ops::Range<u64>, each: u32) -> Vec<Moment> {
 }
 
 /// A change of one fact.
-const CHANGES: [fn(&mut Observation, &mut Rng); 9] = [
+const CHANGES: [fn(&mut Observation, &mut Rng); 10] = [
     |seen, rng| instances(seen, rng, |instance, rng| instance.state = rng.choice(STATES).unwrap()),
     |seen, rng| instances(seen, rng, |instance, rng| instance.retired = rng.bool()),
     |seen, rng| {
@@ -71,6 +73,14 @@ const CHANGES: [fn(&mut Observation, &mut Rng); 9] = [
     |seen, _| members(seen, |membership| membership.leader = None),
     |seen, _| members(seen, |membership| drop(membership.members.pop())),
     |seen, _| seen.membership = Reading::Unknown { why: "nobody answers".to_owned() },
+    |seen, rng| {
+        if let Reading::Seen { value: record, .. } = &mut seen.claim
+            && let Some(claim) = &mut record.held
+        {
+            claim.way = rng.choice([Way::Forward, Way::Back, Way::ForwardAgain]).unwrap();
+            claim.turning = rng.bool();
+        }
+    },
     |seen, rng| {
         let count = cloud(seen, |view| view.instances.len());
         let at = rng.usize(..count.max(1));
@@ -126,9 +136,10 @@ fn members(seen: &mut Observation, change: impl FnOnce(&mut Membership)) {
 /// A property of the planner's answer: what is wrong with one, if anything is.
 type Property = fn(&ClusterSpec, &Observation, &Plan) -> Option<String>;
 
-const PROPERTIES: [(&str, Property); 6] = [
+const PROPERTIES: [(&str, Property); 7] = [
     ("a member is stopped only in the claimed slot, and only if the others are a quorum", stops_with_care),
     ("a volume leaves only an instance that does not run", detaches_with_care),
+    ("a replacement goes the way that the claim says", goes_one_way),
     ("only a retired instance without volumes is terminated", terminates_with_care),
     ("a volume that is free goes to an instance of its own slot", attaches_with_care),
     ("a claimed slot is not settled", has_a_way_on),
@@ -163,6 +174,38 @@ fn detaches_with_care(_: &ClusterSpec, seen: &Observation, plan: &Plan) -> Optio
     let state = seen.cloud.seen()?.instance(instance)?.state;
     let wrong = !matches!(state, InstanceState::Stopped | InstanceState::Terminated);
     wrong.then(|| format!("{volume} is detached from an instance that is {state}"))
+}
+
+fn goes_one_way(_: &ClusterSpec, seen: &Observation, plan: &Plan) -> Option<String> {
+    let claim = seen.claim.seen()?.held.as_ref()?;
+    let (old, view) = (claim.old()?, seen.cloud.seen()?);
+    let is_attached = |volume: &hermitcrab::ids::VolumeId| {
+        let arrived =
+            |at: &hermitcrab::observed::Attachment| at.instance == *old && at.phase == AttachmentPhase::Attached;
+        let of_it = |seen: &&hermitcrab::observed::Volume| seen.id == *volume;
+        view.volumes.iter().find(of_it).is_some_and(|seen| matches!(&seen.state, VolumeState::InUse(at) if arrived(at)))
+    };
+    let does = if claim.turning { "is being turned" } else { "goes" };
+    let says = format!("the claim says that the replacement of {old} {does} {:?}", claim.way);
+    if claim.turning && moves_a_member_of(&claim.slot, plan) {
+        return Some(says);
+    }
+    let is_back = match effect(plan)? {
+        CloudEffect::Start { instance } if instance == old => true,
+        CloudEffect::Attach { instance, .. } => instance == old,
+        CloudEffect::Detach { instance, volume, .. } if instance == old && is_attached(volume) => false,
+        CloudEffect::Stop { instance } if instance == old => false,
+        _ => return None,
+    };
+    let is_wrong = is_back != (claim.way == Way::Back);
+    is_wrong.then_some(says)
+}
+
+/// Says whether a plan does anything in a slot but to write its claim, or to see to its group.
+fn moves_a_member_of(slot: &SlotName, plan: &Plan) -> bool {
+    let Plan::Act(action, _) = plan else { return false };
+    let is_moving = |effect: &CloudEffect| !matches!(effect, CloudEffect::Group { .. });
+    action.slot.as_ref() == Some(slot) && matches!(&action.effect, Effect::Cloud(effect) if is_moving(effect))
 }
 
 fn terminates_with_care(_: &ClusterSpec, seen: &Observation, plan: &Plan) -> Option<String> {

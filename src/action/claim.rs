@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InstanceId, SlotName, VolumeName};
-use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains};
+use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains, Way};
 use crate::time::{Timestamp, elapsed};
 
 /// Number of generations whose rehearsals are remembered.
@@ -24,6 +24,11 @@ pub enum ClaimEffect {
     Claim { claim: Claim, expects: u64 },
     /// Say in the claim that an instance is about to be stopped.
     MarkStop { instance: InstanceId, expects: u64 },
+    /// Say in the claim that its replacement is being turned to another way. From now on nothing is begun that is right on one
+    /// way alone.
+    Turn { to: Way, expects: u64 },
+    /// Say in the claim that it goes that way: what was sent on the other one has arrived, or never will.
+    Turned { expects: u64 },
     /// Give the slot up: it is settled again.
     Release {
         /// The revision that is replaced.
@@ -58,6 +63,8 @@ impl ClaimEffect {
         match self {
             Self::Claim { expects, .. }
             | Self::MarkStop { expects, .. }
+            | Self::Turn { expects, .. }
+            | Self::Turned { expects }
             | Self::Release { expects, .. }
             | Self::CreateAgain { expects, .. }
             | Self::End { expects, .. }
@@ -77,6 +84,16 @@ impl ClaimEffect {
             Self::MarkStop { instance, .. } => {
                 if let Some(claim) = &mut next.held {
                     claim.stops.insert(instance.clone());
+                }
+            }
+            Self::Turn { to, .. } => {
+                if let Some(claim) = &mut next.held {
+                    (claim.way, claim.turning) = (*to, true);
+                }
+            }
+            Self::Turned { .. } => {
+                if let Some(claim) = &mut next.held {
+                    claim.turning = false;
                 }
             }
             Self::Release { initialised, stopped, taken_back, .. } => {

@@ -55,6 +55,8 @@ fn undate(effect: &mut ClaimEffect) {
     match effect {
         ClaimEffect::Claim { expects, .. }
         | ClaimEffect::MarkStop { expects, .. }
+        | ClaimEffect::Turn { expects, .. }
+        | ClaimEffect::Turned { expects }
         | ClaimEffect::Release { expects, .. }
         | ClaimEffect::CreateAgain { expects, .. }
         | ClaimEffect::End { expects, .. }

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::ids::InstanceId;
-use crate::observed::{Followed, Observation};
+use crate::observed::{ClaimRecord, Followed, Observation};
 use crate::plan::{Plan, Stall};
 use crate::time::Timestamp;
 
 #[derive(Default)]
 pub(super) struct Following {
     marked: BTreeMap<InstanceId, Timestamp>,
+    turning: Option<(u64, Timestamp)>,
+    left: BTreeMap<InstanceId, Timestamp>,
     waiting: Option<(String, Timestamp)>,
 }
 
@@ -28,12 +30,35 @@ impl Following {
     /// Completes an observation.
     pub(super) fn follow(&mut self, seen: &mut Observation) {
         if let Some(record) = seen.claim.seen() {
-            let marks = record.held.iter().flat_map(|claim| &claim.stops);
-            let since = |id: &InstanceId| self.marked.get(id).copied().unwrap_or(seen.now);
-            self.marked = marks.map(|id| (id.clone(), since(id))).collect();
+            self.read(seen.now, record);
         }
-        seen.followed = Followed { marked_since: self.marked.clone(), waiting: self.waiting.clone() };
+        seen.followed = Followed {
+            marked_since: self.marked.clone(),
+            turning_since: self.turning.map(|(_, since)| since),
+            left_since: self.left.clone(),
+            waiting: self.waiting.clone(),
+        };
     }
+
+    /// Notes a claim record as it was read by then.
+    fn read(&mut self, now: Timestamp, record: &ClaimRecord) {
+        let marks = record.held.iter().flat_map(|claim| &claim.stops);
+        self.marked = first_read(&self.marked, marks, now);
+        self.left = first_read(&self.left, record.stopped.keys(), now);
+        // By revision: a claim that was turned to one way, to the other and to this one again is another one.
+        let before = self.turning.filter(|(revision, _)| *revision == record.revision);
+        let is_turning = record.held.as_ref().is_some_and(|claim| claim.turning);
+        self.turning = is_turning.then(|| before.unwrap_or((record.revision, now)));
+    }
+}
+
+/// Dates what is read now: by the first reading that had it, of those without a gap.
+fn first_read<'i>(
+    before: &BTreeMap<InstanceId, Timestamp>,
+    ids: impl Iterator<Item = &'i InstanceId>,
+    now: Timestamp,
+) -> BTreeMap<InstanceId, Timestamp> {
+    ids.map(|id| (id.clone(), before.get(id).copied().unwrap_or(now))).collect()
 }
 
 #[cfg(test)]
@@ -61,5 +86,37 @@ mod tests {
         assert_eq!(following.waiting.as_ref().map(|(_, since)| *since), Some(at(5)));
         following.planned(at(6), &Plan::Settled);
         assert_eq!(following.waiting, None);
+    }
+
+    #[test]
+    fn a_turn_counts_from_the_first_reading_of_its_revision() {
+        let mut following = Following::default();
+        let mut since = |second, revision, turning: bool| {
+            let claim = serde_json::json!({
+                "slot": "a", "attempt": 4, "tries": 0, "old": "i-a", "member": null, "generation": "v1-0", "image": "ami-a",
+                "since": at(0), "way": "back", "turning": turning,
+            });
+            let held = Some(serde_json::from_value(claim).unwrap());
+            following.read(at(second), &ClaimRecord { revision, held, ..ClaimRecord::default() });
+            following.turning.map(|(_, since)| since.as_second())
+        };
+        assert_eq!(since(1, 7, true), Some(1));
+        assert_eq!(since(9, 7, true), Some(1));
+        assert_eq!(since(20, 8, false), None);
+        assert_eq!(since(600, 12, true), Some(600), "it was turned twice since, while nobody here looked");
+        assert_eq!(since(601, 13, true), Some(601), "something was written meanwhile");
+    }
+
+    #[test]
+    fn what_a_claim_left_stopped_counts_from_when_it_was_first_read() {
+        let mut following = Following::default();
+        let mut since = |second, left: &[&str]| {
+            let stopped = left.iter().map(|id| (InstanceId::from(*id), at(0))).collect();
+            following.read(at(second), &ClaimRecord { stopped, ..ClaimRecord::default() });
+            following.left.values().map(|since| since.as_second()).collect::<Vec<_>>()
+        };
+        assert_eq!(since(5, &["i-a"]), [5]);
+        assert_eq!(since(9, &["i-a", "i-b"]), [5, 9]);
+        assert_eq!(since(10, &["i-b"]), [9]);
     }
 }

@@ -9,7 +9,10 @@ use crate::observed::ClaimRecord;
 /// The format of a record that does not say where its cluster is.
 const HOMELESS: u32 = 1;
 /// The format of one that does. Versions that would take no notice of that refuse it.
-const FORMAT: u32 = 2;
+const WITH_HOME: u32 = 2;
+/// The format of one whose replacement has been turned round. Versions that do not know of that would take it the other way,
+/// and refuse it.
+const WITH_WAY: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,7 +29,9 @@ struct Stored<R> {
 pub(super) enum Broken {
     #[error("it is no claim record; {NEXT}")]
     Json(#[source] serde_json::Error),
-    #[error("it has format {0}, and this version reads formats {HOMELESS} and {FORMAT}: use the version that wrote it")]
+    #[error(
+        "it has format {0}, and this version reads formats {HOMELESS} to {WITH_WAY}: use the version that wrote it"
+    )]
     Format(u32),
     #[error("it belongs to cluster {0}; {NEXT}")]
     Cluster(ClusterName),
@@ -41,9 +46,14 @@ pub(super) enum Broken {
 
 const NEXT: &str = "restore it, or remove it once no slot of the cluster is half replaced";
 
-/// Writes a record as bytes to store.
+/// Writes a record as bytes to store, in the earliest format that has room for it.
 pub(super) fn encode(cluster: &ClusterName, home: Option<Home>, record: &ClaimRecord) -> Vec<u8> {
-    let format = if home.is_some() { FORMAT } else { HOMELESS };
+    let is_turned = record.held.as_ref().is_some_and(|claim| claim.turning || !claim.way.is_first());
+    let format = match home {
+        _ if is_turned => WITH_WAY,
+        Some(_) => WITH_HOME,
+        None => HOMELESS,
+    };
     let stored = Stored { format, cluster: cluster.clone(), home, record };
     let mut bytes = serde_json::to_vec_pretty(&stored).unwrap_or_default(); // a record has nothing that can fail
     bytes.push(b'\n');
@@ -54,7 +64,7 @@ pub(super) fn encode(cluster: &ClusterName, home: Option<Home>, record: &ClaimRe
 /// another home for this one's.
 fn decode(cluster: &ClusterName, home: Option<&Home>, bytes: &[u8]) -> Result<ClaimRecord, Broken> {
     let stored: Stored<ClaimRecord> = serde_json::from_slice(bytes).map_err(Broken::Json)?;
-    if ![HOMELESS, FORMAT].contains(&stored.format) {
+    if !(HOMELESS..=WITH_WAY).contains(&stored.format) {
         return Err(Broken::Format(stored.format));
     }
     if stored.cluster != *cluster {
@@ -89,7 +99,7 @@ pub(super) fn decode_nth(
 mod tests {
     use super::*;
     use crate::ids::Attempt;
-    use crate::observed::Purpose;
+    use crate::observed::{Purpose, Way};
 
     fn name() -> ClusterName {
         ClusterName::from("consul-prod")
@@ -132,6 +142,27 @@ mod tests {
         }
     }
 
+    /// A version that did not know of it would detach the volumes from the instance that is being started again.
+    #[test]
+    fn a_replacement_that_is_taken_back_is_stored_so_that_an_older_version_refuses_it() {
+        let stored = |way: Way, turning: bool| {
+            let claim = serde_json::json!({
+                "slot": "consul-b", "attempt": 4, "tries": 0, "old": "i-0123", "member": null, "generation": "v1-0",
+                "image": "ami-0", "since": "2026-01-05T12:00:00Z", "way": way, "turning": turning,
+            });
+            let held = Some(serde_json::from_value(claim).unwrap());
+            let record = ClaimRecord { revision: 9, held, ..ClaimRecord::default() };
+            let bytes = encode(&name(), None, &record);
+            assert_eq!(decode(&name(), None, &bytes).unwrap(), record);
+            let stored: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            (stored["format"].clone(), stored["record"]["held"]["way"].clone())
+        };
+        assert_eq!(stored(Way::Forward, false), (1.into(), serde_json::Value::Null));
+        assert_eq!(stored(Way::Forward, true), (3.into(), serde_json::Value::Null));
+        assert_eq!(stored(Way::Back, false), (3.into(), "back".into()));
+        assert_eq!(stored(Way::ForwardAgain, true), (3.into(), "forward-again".into()));
+    }
+
     #[test]
     fn nothing_broken_is_taken_for_no_claim() {
         let record = ClaimRecord { revision: 7, ..ClaimRecord::default() };
@@ -143,8 +174,8 @@ mod tests {
             (half, "it is no claim record"),
             (&other[..], "it belongs to cluster consul-staging"),
             (
-                &br#"{"format":3,"cluster":"consul-prod","record":{}}"#[..],
-                "it has format 3, and this version reads formats 1 and 2",
+                &br#"{"format":4,"cluster":"consul-prod","record":{}}"#[..],
+                "it has format 4, and this version reads formats 1 to 3",
             ),
             (&br#"{"format":1,"cluster":"consul-prod","record":{}}"#[..], "it has revision 0, which is never written"),
         ] {

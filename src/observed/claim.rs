@@ -102,6 +102,14 @@ pub struct Claim {
     /// once its volumes are at another instance, however long there is none to be had.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stranded: bool,
+    /// The way that the replacement goes. What is right on one way alone is done only while the claim says that way: to start
+    /// the old instance again, say, or to take its volumes away from it.
+    #[serde(default, skip_serializing_if = "Way::is_first")]
+    pub way: Way,
+    /// The claim has only begun to say so, and a call may be on its way that was sent before. Until it has arrived, nothing is
+    /// done that is right on one way alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub turning: bool,
     /// The time of the claim to this attempt.
     pub since: Timestamp,
 }
@@ -118,6 +126,27 @@ impl Claim {
     /// Says whether that instance was launched, or recruited, under this attempt.
     pub fn launched(&self, instance: &Instance) -> bool {
         instance.attempt() == Some(self.attempt) && Some(&instance.id) != self.old()
+    }
+}
+
+/// The way that a claimed replacement goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// To the new instance.
+    #[default]
+    Forward,
+    /// To the old instance again, or to an early end. Whatever the spec wants, it goes on so until the slot is settled, unless
+    /// the old instance cannot serve.
+    Back,
+    /// To the new instance after all. Only what has failed there is taken back once more.
+    ForwardAgain,
+}
+
+impl Way {
+    /// Says whether it is the way on which every replacement begins.
+    pub fn is_first(&self) -> bool {
+        *self == Self::Forward
     }
 }
 

@@ -91,6 +91,8 @@ pub enum Why {
     NotBackInTime { limit: Duration },
     /// The replacement is taken back.
     TakenBack,
+    /// The old instance cannot serve again, or what was claimed is wanted after all.
+    GoesOn,
     /// The spec changed before any data had moved, or another slot has to be healed first.
     Superseded,
     /// The replacement cannot go on, and another slot has to be healed.
@@ -244,6 +246,10 @@ pub enum Awaited {
     /// A stop of an instance that serves again may still be on its way, until then.
     NoLateStop {
         instance: InstanceId,
+        until: Timestamp,
+    },
+    /// A call of another controller, or one of the other way that a replacement can go, may still be on its way, until then.
+    NothingElse {
         until: Timestamp,
     },
     /// Launches failed several times; a further one is made later.

@@ -107,10 +107,14 @@ pub fn start_again(look: &Look<'_>) -> Option<Plan> {
     starts.into_iter().find(|plan| matches!(plan, Plan::Act(..)) && look.setback(plan).is_none())
 }
 
-/// Starts an instance that EC2 has stopped, or a claim of ours that gave way.
+/// Starts an instance that EC2 has stopped, or a claim of ours that gave way: once no call of that claim is on its way any more,
+/// which would take its volumes.
 fn start(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Option<Plan> {
     let by_us = look.was_stopped_by_us(instance).then(|| "its replacement gave way to another slot".to_owned());
     let reason = instance.stopped_by_ec2().map(str::to_owned).or(by_us)?;
+    if let Some(wait) = look.left_since(instance).and_then(|since| look.until_nothing_else(slot, since)) {
+        return Some(wait);
+    }
     let start = || look.act(slot, CloudEffect::Start { instance: instance.id.clone() }, Why::Stopped { reason });
     Some(address::give_back(look, slot, instance).unwrap_or_else(start))
 }

@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::make::Make;
 use crate::observed::{
     AttachmentPhase, Claim, ClaimRecord, CloudView, Image, Instance, InstanceState, Membership, Observation, Purpose,
-    Reading, Setback, Volume, VolumeState,
+    Reading, Setback, Volume, VolumeState, Way,
 };
 use crate::spec::{ClusterSpec, Rules};
 use crate::time::{Timestamp, after, elapsed};
@@ -230,6 +230,9 @@ impl<'a> Look<'a> {
             recruit,
             request: None,
             stops: slot.live().filter(|it| self.was_stopped_by_us(it)).map(|it| it.id.clone()).collect(),
+            way: Way::Forward,
+            // The slot's old instance may be started by whoever has not read yet that the slot is claimed.
+            turning: old.is_some_and(|old| old.state != InstanceState::Running),
             stranded: why == Why::Lost && old.is_some_and(|old| old.state == InstanceState::Stopped),
             since: self.now,
         };
@@ -271,6 +274,19 @@ impl<'a> Look<'a> {
             ..Launch::declared(self.spec, slot.spec, owner, Token::from(""))
         };
         launch.with_token(self.spec)
+    }
+
+    /// Waits for as long as a call may arrive that was sent by whoever had not read what was first read here at that time.
+    pub fn until_nothing_else(&self, slot: &SlotLook<'_>, since: Timestamp) -> Option<Plan> {
+        let limit = self.limits.call;
+        let until = after(since, limit);
+        (self.now < until).then(|| self.wait(slot, Awaited::NothingElse { until }, since, limit))
+    }
+
+    /// Finds since when it is known here that a claim gave way and left an instance stopped, if one did.
+    pub fn left_since(&self, instance: &Instance) -> Option<Timestamp> {
+        let is_left = self.record.stopped.contains_key(&instance.id);
+        is_left.then(|| self.seen.followed.left_since.get(&instance.id).copied().unwrap_or(self.now))
     }
 
     /// Gives a plan as it is, or the stall that its wait or its action has come to of late. What came to nothing is

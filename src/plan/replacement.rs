@@ -11,17 +11,18 @@
 //! The lists in `steps` say in which order. Which list is in force is read off the world too. A generation that the
 //! slot's volumes carry as *rejected* is being taken back. So is one that the spec no longer wants, or that stands in the
 //! way of a slot that has lost everything, as long as no data has reached the new instance; if its old instance was not
-//! touched at all, it is given up.
+//! touched at all, it is given up. The claim says which way it goes: it is turned in two writes, between which nothing is done
+//! that is right on one way alone, and for so long that nothing is on its way any more that was sent on the other one.
 
 use crate::action::CloudEffect;
-use crate::observed::{Instance, InstanceState, Purpose};
+use crate::observed::{Instance, InstanceState, Purpose, Way};
 
 use super::answer::{Plan, Stall, Why};
 use super::group;
 use super::heal;
 use super::look::{Look, Place};
 use super::slot_state;
-use super::steps::{self, GIVE_UP, HEAL, KEEP_GROUP_STILL, Step, TAKE_BACK};
+use super::steps::{self, GIVE_UP, GO_ON, HEAL, KEEP_GROUP_STILL, Step, TAKE_BACK};
 
 mod back;
 mod course;
@@ -54,12 +55,17 @@ pub fn give_way(look: &Look<'_>) -> Option<Plan> {
         return None;
     }
     let rests = |old: &&Instance| old.state == InstanceState::Stopped && slot.all_on(look, &old.id);
-    let start = replacement.old.filter(rests).filter(|_| slot_state::fault(look, slot).is_none()).map(|old| {
+    let may_start = |old: &&Instance| slot_state::fault(look, slot).is_none() && replacement.can_go_back(old);
+    let start = replacement.old.filter(rests).filter(may_start).map(|old| {
         let start = CloudEffect::Start { instance: old.id.clone() };
         look.act(slot, start, Why::GivesWay)
     });
-    let brought_back = start.filter(|plan| look.setback(plan).is_none());
-    Some(brought_back.unwrap_or_else(|| replacement.release(Why::GivesWay)))
+    Some(match (start, replacement.claim.way) {
+        (Some(_), Way::Forward) => replacement.turn_to(Way::Back, Why::GivesWay),
+        (Some(_), Way::Back) if replacement.claim.turning => replacement.turned(Why::GivesWay),
+        (Some(start), Way::Back) => start,
+        (Some(_), Way::ForwardAgain) | (None, _) => replacement.release(Why::GivesWay),
+    })
 }
 
 /// Finds another way for a replacement that is taken back to an instance that cannot be started.
@@ -79,7 +85,8 @@ impl Replacement<'_, '_> {
             return (None, plan);
         }
         let course = self.course();
-        if let Some((step, plan)) = self.first_of(self.before(course), course) {
+        if let Some((step, plan)) = self.first_of(self.before(course), course).or_else(|| self.first_of(GO_ON, course))
+        {
             return (Some(step), plan);
         }
         let (is_moving, list) = self.steps(course);
@@ -128,6 +135,7 @@ impl Replacement<'_, '_> {
         match (step, course) {
             (Step::RecordResume, _) => group::record_resume(self.look, self.slot),
             (Step::SuspendProcesses, _) => group::keep_still(self.look, self.slot),
+            (Step::TurnBack | Step::TurnForward, _) => self.turn(step, course),
             (_, Course::Forward) => self.forward(step),
             (_, Course::Back) => self.back(step),
             (Step::Release, Course::GivenUp) => Some(self.release(Why::Superseded)),

@@ -83,6 +83,7 @@ pub const CREATE: &[Step] = &[
 
 /// A replacement that is taken back: the new instance is emptied, and the old one is given its volumes again.
 pub const TAKE_BACK: &[Step] = &[
+    Step::TurnBack,
     Step::MarkStop,
     Step::Transfer,
     Step::Stop,
@@ -99,6 +100,7 @@ pub const TAKE_BACK: &[Step] = &[
 
 /// A replacement that is given up before any data has moved: the new instance goes.
 pub const GIVE_UP: &[Step] = &[
+    Step::TurnBack,
     Step::MarkStop,
     Step::Transfer,
     Step::Stop,
@@ -108,6 +110,9 @@ pub const GIVE_UP: &[Step] = &[
     Step::Terminate,
     Step::Release,
 ];
+
+/// A replacement that goes forward, before any other step.
+pub const GO_ON: &[Step] = &[Step::TurnForward];
 
 /// The way in which any instance is stopped.
 pub const STOP_FIRST: &[Step] = &[Step::MarkStop, Step::Transfer, Step::Stop];
@@ -175,6 +180,11 @@ pub enum Step {
     JoinGroup,
     /// The new instance is protected from scale-in.
     Protect,
+    /// The claim says that the replacement is taken back, and nothing else is on its way any more.
+    TurnBack,
+    /// The claim says that the replacement goes on after all, or that of a slot whose old instance rests, and nothing else is
+    /// on its way any more.
+    TurnForward,
     /// The claim says that the instance that has the volumes is about to be stopped.
     MarkStop,
     /// Leadership is moved to another member.
@@ -238,6 +248,8 @@ const JOIN: Duration = Duration::from_secs(25);
 const TRANSFER: Duration = Duration::from_secs(2);
 /// Joining an Auto Scaling group.
 const JOIN_GROUP: Duration = Duration::from_secs(5);
+/// A turn: what was sent before has arrived by then.
+const TURN: Duration = Duration::from_secs(16);
 /// A call that has nothing to wait for.
 const CALL: Duration = Duration::from_secs(1);
 
@@ -301,6 +313,8 @@ impl Step {
             Self::Launch           => ("launch",              Port::Cloud,   LAUNCH,         Times::Once),
             Self::JoinGroup        => ("join-group",          Port::Cloud,   JOIN_GROUP,     Times::Once),
             Self::Protect          => ("protect",             Port::Cloud,   CALL,           Times::Once),
+            Self::TurnBack         => ("turn-back",           Port::Claims,  TURN,           Times::Once),
+            Self::TurnForward      => ("turn-forward",        Port::Claims,  TURN,           Times::Once),
             Self::MarkStop         => ("mark-stop",           Port::Claims,  CALL,           Times::Once),
             Self::Transfer         => ("transfer-leadership", Port::Members, TRANSFER,       Times::Once),
             Self::Stop             => ("stop",                Port::Cloud,   STOP,           Times::Once),

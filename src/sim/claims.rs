@@ -16,6 +16,9 @@ use crate::time::Timestamp;
 #[derive(Default, Serialize, Deserialize)]
 pub struct Claims {
     records: BTreeMap<ClusterName, ClaimRecord>,
+    /// The time since which each cluster's claim has said which way its replacement goes.
+    #[serde(default)]
+    turned: BTreeMap<ClusterName, Millis>,
     /// The store does not answer until then.
     pub down_until: Millis,
     /// The cluster whose members keep the claims, if any do: without a leader there they are not to be had.
@@ -29,8 +32,9 @@ impl Claims {
         self.records.entry(cluster.clone()).or_default();
     }
 
-    /// Puts a record there, whatever is there.
-    pub fn put(&mut self, cluster: &ClusterName, record: ClaimRecord) {
+    /// Puts a record there at a time of the world, whatever is there.
+    pub fn put(&mut self, at: Millis, cluster: &ClusterName, record: ClaimRecord) {
+        self.turned.insert(cluster.clone(), at);
         self.records.insert(cluster.clone(), record);
     }
 
@@ -46,14 +50,25 @@ impl Claims {
         self.records.get(cluster)
     }
 
+    /// Tells since when a cluster's claim has said which way its replacement goes.
+    pub fn turned(&self, cluster: &ClusterName) -> Millis {
+        self.turned.get(cluster).copied().unwrap_or_default()
+    }
+
     /// Says whether the store answers.
     pub fn answers(&self, now: Millis) -> Result<(), Refusal> {
         let down = now < self.down_until;
         if down { Err(Refusal::new(ErrorKind::Unreachable, "the claim store does not answer")) } else { Ok(()) }
     }
 
-    /// Replaces a record if it has the revision that the effect expects, at a time of the writer's clock.
-    pub fn write(&mut self, now: Timestamp, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, Refusal> {
+    /// Replaces a record if it has the revision that the effect expects, at a time of the world and of the writer's clock.
+    pub fn write(
+        &mut self,
+        at: Millis,
+        now: Timestamp,
+        cluster: &ClusterName,
+        effect: &ClaimEffect,
+    ) -> Result<Outcome, Refusal> {
         let Some(record) = self.records.get_mut(cluster) else {
             return Err(Refusal::new(ErrorKind::NotFound, "no such cluster in this world"));
         };
@@ -61,7 +76,15 @@ impl Claims {
             let found = format!("revision {}", record.revision);
             return Ok(changed(format!("revision {}", effect.expects()), found));
         }
-        *record = effect.apply(record, now);
+        let next = effect.apply(record, now);
+        let heading = |record: &ClaimRecord| {
+            record.held.as_ref().map(|claim| (claim.slot.clone(), claim.attempt, claim.way, claim.turning))
+        };
+        let is_turned = heading(record) != heading(&next);
+        *record = next;
+        if is_turned {
+            self.turned.insert(cluster.clone(), at);
+        }
         Ok(Outcome::Done)
     }
 }

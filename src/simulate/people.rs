@@ -14,6 +14,8 @@ use super::{Line, Scenario, Simulation, version};
 
 /// The most edits of one run.
 const MOST_EDITS: u32 = 6;
+/// The longest time in seconds after which a controller hears of a commit.
+const LATEST: u64 = 240;
 /// An image that the scenario does not name.
 const THIRD: &str = "ami-0dddddddddddddddd";
 
@@ -68,12 +70,12 @@ pub(super) fn change_their_minds(
         go_on(world, simulation, pause, tell);
         if let Some(edit) = rng.choice(EVERY_EDIT) {
             let edited = edit.applied(simulation.committed(), scenario);
-            commit(world, simulation, edited, &format!("{edit:?}"));
+            commit(world, simulation, edited, &format!("{edit:?}"), &mut rng, tell);
         }
     }
     go_on(world, simulation, Duration::from_secs(rng.u64(0..900)), tell);
     let last = if rng.bool() { scenario.to() } else { scenario.from.clone() };
-    commit(world, simulation, last, "what the file said before");
+    commit(world, simulation, last, "what the file said before", &mut rng, tell);
 }
 
 fn go_on(world: &World, simulation: &mut Simulation, span: Duration, tell: &mut dyn FnMut(&Line)) {
@@ -81,9 +83,24 @@ fn go_on(world: &World, simulation: &mut Simulation, span: Duration, tell: &mut 
     simulation.run_until(until, tell, &mut || false);
 }
 
-fn commit(world: &World, simulation: &Simulation, spec: ClusterSpec, what: &str) {
+/// Commits an edit. Of two controllers one may hear of it later than the other, because each looks at its own copy of the files.
+fn commit(
+    world: &World,
+    simulation: &mut Simulation,
+    spec: ClusterSpec,
+    what: &str,
+    rng: &mut Rng,
+    tell: &mut dyn FnMut(&Line),
+) {
     world.note(&spec.name, "commit", what.to_owned());
-    simulation.commit(spec);
+    if !world.wants_second_controller() || rng.bool() {
+        return simulation.commit(spec);
+    }
+    let (name, late) = (spec.name.clone(), rng.u8(0..2));
+    simulation.commit_unheard(spec, Some(late));
+    go_on(world, simulation, Duration::from_secs(rng.u64(1..=LATEST)), tell);
+    world.note(&name, "heard-late", format!("controller {late}"));
+    simulation.catch_up(late);
 }
 
 impl Edit {

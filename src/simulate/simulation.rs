@@ -85,6 +85,11 @@ impl Simulation {
         self.executor.crash(controller, restart);
     }
 
+    /// A controller hears of no further commit until it starts anew.
+    pub fn hold(&self, controller: u8) {
+        self.managed.borrow_mut().remove(&controller);
+    }
+
     /// The spec that is committed now.
     pub fn committed(&self) -> ClusterSpec {
         self.committed.borrow().clone()
@@ -92,15 +97,31 @@ impl Simulation {
 
     /// Commits another spec, which every controller hears of at once. The clusters beside it get the same but their names.
     pub fn commit(&self, spec: ClusterSpec) {
+        self.commit_unheard(spec, None);
+    }
+
+    /// Commits another spec, of which one controller does not hear before it catches up or starts anew.
+    pub(super) fn commit_unheard(&self, spec: ClusterSpec, by: Option<u8>) {
         let (now, spec) = (self.world.time(), among(&self.beside.specs(), spec));
         self.transcript.borrow_mut().begin_anew(now);
         self.beside.commit(&spec, now);
-        *self.committed.borrow_mut() = spec.clone();
-        let specs: Vec<_> = [spec].into_iter().chain(self.beside.specs()).collect();
+        *self.committed.borrow_mut() = spec;
+        let specs = self.specs();
         specs.iter().for_each(|spec| self.world.declare(spec));
-        for managed in self.managed.borrow().values() {
+        for (_, managed) in self.managed.borrow().iter().filter(|(controller, _)| Some(**controller) != by) {
             managed.iter().zip(&specs).for_each(|(managed, spec)| managed.respec(spec.clone()));
         }
+    }
+
+    /// A controller hears of everything that is committed.
+    pub(super) fn catch_up(&self, controller: u8) {
+        let managed = self.managed.borrow();
+        let managed = managed.get(&controller).into_iter().flatten();
+        managed.zip(self.specs()).for_each(|(managed, spec)| managed.respec(spec));
+    }
+
+    fn specs(&self) -> Vec<ClusterSpec> {
+        [self.committed()].into_iter().chain(self.beside.specs()).collect()
     }
 
     /// Runs until `done`, a rule is broken, or it is `deadline`. Says whether it was done.

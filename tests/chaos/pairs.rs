@@ -97,8 +97,16 @@ type Coverage = BTreeMap<String, BTreeMap<String, Cell>>;
 impl Pair<'_> {
     /// Says why this accident cannot happen to a call of that kind, if it cannot.
     fn spares(&self) -> Option<&'static str> {
-        const WITHOUT_A_LOOK: [&str; 6] =
-            ["claim", "release", "mark-stop", "transfer-leadership", "set-pruning", "create-again"];
+        const WITHOUT_A_LOOK: [&str; 8] = [
+            "claim",
+            "release",
+            "mark-stop",
+            "turn-back",
+            "turn-forward",
+            "transfer-leadership",
+            "set-pruning",
+            "create-again",
+        ];
         let is_stale = matches!(self.first, First::Once(Accident::StaleLook(_)));
         (is_stale && WITHOUT_A_LOOK.contains(&self.effect)).then_some("no look of an adapter's comes before the call")
     }

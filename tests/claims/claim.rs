@@ -2,7 +2,7 @@
 
 use hermitcrab::action::ClaimEffect;
 use hermitcrab::ids::{Generation, ImageId, SlotName};
-use hermitcrab::observed::{Claim, ClaimRecord, Purpose, Rehearsed, Verdict};
+use hermitcrab::observed::{Claim, ClaimRecord, Purpose, Rehearsed, Verdict, Way};
 use hermitcrab::time::Timestamp;
 
 /// Claims slot `b` under the attempt after the record's last.
@@ -19,6 +19,8 @@ pub fn claim(record: &ClaimRecord) -> ClaimEffect {
         request: None,
         stops: Default::default(),
         stranded: false,
+        way: Way::default(),
+        turning: false,
         since: Timestamp::UNIX_EPOCH,
     };
     ClaimEffect::Claim { claim, expects: record.revision }

@@ -332,7 +332,14 @@ impl World {
         let marked = things.get("claim").map_or(Value::Null, |claim| claim["stops"].clone());
         let marked: Option<Vec<hermitcrab::ids::InstanceId>> = read(marked);
         let since = read::<Option<Timestamp>>(said["markedSince"].clone()).unwrap_or(long_ago);
-        Followed { marked_since: marked.unwrap_or_default().into_iter().map(|id| (id, since)).collect(), waiting: None }
+        let left = things.get("stopped").and_then(Value::as_object).into_iter().flat_map(Map::keys);
+        let time = |name: &str| read::<Option<Timestamp>>(said[name].clone()).unwrap_or(long_ago);
+        Followed {
+            marked_since: marked.unwrap_or_default().into_iter().map(|id| (id, since)).collect(),
+            turning_since: Some(time("turningSince")),
+            left_since: left.map(|id| (id.as_str().into(), time("leftSince"))).collect(),
+            waiting: None,
+        }
     }
 
     /// Our last launch, if EC2 would not honour the token of that attempt.

@@ -2,7 +2,7 @@
 
 use hermitcrab::action::{ClaimEffect, CloudEffect, Launch};
 use hermitcrab::ids::{Attempt, ImageId};
-use hermitcrab::observed::{AttachmentPhase, Checks, Claim, InstanceState, Purpose, VolumeState};
+use hermitcrab::observed::{AttachmentPhase, Checks, Claim, InstanceState, Purpose, VolumeState, Way};
 use hermitcrab::ports::{Clock, Cloud, Coordination, ErrorKind, Outcome, Wanted};
 use hermitcrab::sim::block_on;
 
@@ -161,6 +161,8 @@ fn a_claim_is_written_only_over_the_revision_that_was_read() {
         request: None,
         stops: Default::default(),
         stranded: false,
+        way: Way::default(),
+        turning: false,
         since: world.now(),
     };
     let write = |expects| {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hermitcrab::action::{CloudEffect, Launch};
-use hermitcrab::ids::{Attempt, ImageId, Token, Zone};
-use hermitcrab::observed::{InstanceState, VolumeState};
+use hermitcrab::ids::{Attempt, ImageId, InstanceId, Token, VolumeId, Zone};
+use hermitcrab::observed::{InstanceState, Purpose, VolumeState, Way};
 use hermitcrab::ports::Outcome;
 use hermitcrab::sim::{AnswerFacts, Payload};
 use hermitcrab::spec::ClusterSpec;
@@ -39,6 +39,44 @@ fn stopping_in_a_slot_that_is_not_claimed_breaks_s15() {
     harness.view();
     harness.world.send_unchecked(&harness.spec.name, Some(&harness.slot(follower)), &stop(&instance)).unwrap();
     assert_eq!(harness.broken(), ["S15"]);
+}
+
+/// The rules that are broken by such a call about a stopped instance, while the claim says that its replacement goes that way,
+/// or turns to it, for so many seconds.
+fn broken_on_the_way(
+    (way, turning): (Way, bool),
+    after: u64,
+    call: impl FnOnce(InstanceId, VolumeId) -> CloudEffect,
+) -> String {
+    let harness = Harness::settled();
+    let follower = harness.follower();
+    let (instance, volume) = harness.of(follower);
+    harness.world.stop_instance(&instance);
+    harness.pass(seconds(61));
+    harness.claim_for(follower, Purpose::Replace { old: instance.clone() }, way, turning);
+    harness.pass(seconds(after));
+    harness.force(follower, call(instance, volume)).unwrap();
+    harness.broken().concat()
+}
+
+#[test]
+fn going_another_way_than_the_claim_says_breaks_a_rule() {
+    let start = |instance, _| CloudEffect::Start { instance };
+    let detach = |instance, volume| CloudEffect::Detach { volume, instance, device: "/dev/sdf".to_owned() };
+    for (way, started, detached) in [(Way::Forward, "way", ""), (Way::Back, "", "way"), (Way::ForwardAgain, "way", "")]
+    {
+        assert_eq!(broken_on_the_way((way, false), 61, start), started, "{way:?}");
+        assert_eq!(broken_on_the_way((way, false), 61, detach), detached, "{way:?}");
+        assert_eq!(broken_on_the_way((way, true), 61, start), "way", "turning {way:?}");
+        assert_eq!(broken_on_the_way((way, true), 61, detach), "way", "turning {way:?}");
+    }
+}
+
+#[test]
+fn a_call_that_was_sent_before_a_turn_may_arrive_while_it_lasts_and_not_after_it() {
+    let detach = |instance, volume| CloudEffect::Detach { volume, instance, device: "/dev/sdf".to_owned() };
+    assert_eq!(broken_on_the_way((Way::Back, true), 9, detach), "", "its sender may not have known");
+    assert_eq!(broken_on_the_way((Way::Back, false), 9, detach), "way", "all that was sent before has arrived by then");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hermitcrab::action::{CloudEffect, Launch, MemberEffect};
 use hermitcrab::ids::{Attempt, ClusterName, ImageId, InstanceId, MemberId, Owner, SlotName, Token, VolumeId};
-use hermitcrab::observed::{Claim, CloudView, Health, Instance, InstanceState, Membership, Purpose, Volume};
+use hermitcrab::observed::{Claim, CloudView, Health, Instance, InstanceState, Membership, Purpose, Volume, Way};
 use hermitcrab::ports::{Canaries, Clock, Cloud, Decision, Members, Outcome, PortError, Seat, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
 use hermitcrab::spec::load::load;
@@ -169,17 +169,24 @@ impl Harness {
 
     /// Has the claim name a slot, as it does before a controller stops anything there.
     pub fn claim(&self, number: usize) {
+        self.claim_for(number, Purpose::Fill, Way::Forward, false);
+    }
+
+    /// Has the claim name a slot, to that end and on that way, or while it turns to it.
+    pub fn claim_for(&self, number: usize, purpose: Purpose, way: Way, turning: bool) {
         let claim = Claim {
             slot: self.slot(number),
             attempt: Attempt(4),
             tries: 0,
-            purpose: Purpose::Fill,
+            purpose,
             member: None,
             generation: self.spec.generation(),
             image: ImageId::from(NEW),
             recruit: None,
             stops: Default::default(),
             stranded: false,
+            way,
+            turning,
             request: None,
             since: self.world.now(),
         };

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::action::{ClaimEffect, CloudEffect, CreateVolume, Effect, GroupEffect, MemberEffect};
+use crate::observed::Way;
 
 use super::words::joined;
 
@@ -22,6 +23,15 @@ impl fmt::Display for Effect {
             },
             Self::Claim(ClaimEffect::MarkStop { instance, .. }) => {
                 write!(f, "record that {instance} is about to be stopped")
+            }
+            Self::Claim(ClaimEffect::Turn { to: Way::Back, .. }) => {
+                f.write_str("record that the replacement is about to be taken back")
+            }
+            Self::Claim(ClaimEffect::Turn { to: Way::Forward | Way::ForwardAgain, .. }) => {
+                f.write_str("record that the replacement is about to go on after all")
+            }
+            Self::Claim(ClaimEffect::Turned { .. }) => {
+                f.write_str("record that nothing else is on its way, and that the replacement goes as it was turned")
             }
             Self::Claim(ClaimEffect::Release { .. }) => f.write_str("release the claim"),
             Self::Claim(ClaimEffect::CreateAgain { slot, name, .. }) => {

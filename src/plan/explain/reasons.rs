@@ -26,6 +26,7 @@ impl fmt::Display for Why {
             Self::StepRefused { doing } => write!(f, "`{doing}` is refused, and its old instance can serve"),
             Self::NotBackInTime { limit } => write!(f, "its member was not back within {}", Human(*limit)),
             Self::TakenBack => f.write_str("the replacement is being taken back"),
+            Self::GoesOn => f.write_str("the old instance cannot serve, or the new one is wanted after all"),
             Self::GivesWay => f.write_str("this slot cannot go on, and another one has lost its instance"),
             Self::Superseded => {
                 f.write_str("the spec no longer asks for it, or another slot comes first; no data has moved")
@@ -89,6 +90,9 @@ impl fmt::Display for Awaited {
             }
             Self::NoLateStop { instance, until } => {
                 write!(f, "{}: a stop of {instance} may still be on its way", clock(*until))
+            }
+            Self::NothingElse { until } => {
+                write!(f, "{}: what was sent before the claim said so may still be on its way", clock(*until))
             }
             Self::NextLaunch { reason } => write!(f, "a later launch, after several failed: {reason}"),
         }

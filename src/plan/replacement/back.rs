@@ -2,7 +2,7 @@
 
 use crate::action::CloudEffect;
 use crate::make::{Make, differences};
-use crate::observed::{Claim, Instance, InstanceState};
+use crate::observed::{Claim, Instance, InstanceState, Way};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::steps::Step;
 use crate::plan::{address, heal};
@@ -65,7 +65,8 @@ impl<'a> Replacement<'_, 'a> {
     /// type, say. The old instance keeps its volumes until there is one to give them to, and is kept until that is proven.
     pub(super) fn way_out(&self) -> Option<Plan> {
         let (look, slot) = (self.look, self.slot);
-        let old = self.old.filter(|old| old.state == InstanceState::Stopped && slot.all_on(look, &old.id))?;
+        let rests = |old: &&Instance| old.state == InstanceState::Stopped && slot.all_on(look, &old.id);
+        let old = self.old.filter(rests).filter(|_| !self.claim.turning)?;
         let start = look.act(slot, CloudEffect::Start { instance: old.id.clone() }, Why::TakenBack);
         look.setback(&start)?;
         let (generation, image) = heal::remedy(look, slot)?;
@@ -79,7 +80,7 @@ impl<'a> Replacement<'_, 'a> {
         }
         let attempt = look.next_attempt();
         let claim = Claim { attempt, tries: 0, generation, image, recruit: None, ..self.claim.clone() };
-        let claim = Claim { stranded: true, since: look.now, ..claim };
+        let claim = Claim { stranded: true, way: Way::Forward, turning: true, since: look.now, ..claim };
         Some(look.write_claim(slot, claim, why))
     }
 

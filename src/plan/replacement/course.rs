@@ -1,9 +1,11 @@
-//! The way that a replacement goes, read off the world: to the new instance, to the old one again, or to an early end.
+//! The way that a replacement goes, read off the world and off the claim: to the new instance, to the old one again, or to an
+//! early end.
 
-use crate::action::CloudEffect;
-use crate::observed::{Instance, InstanceState};
-use crate::plan::answer::Why;
+use crate::action::{ClaimEffect, CloudEffect, Effect};
+use crate::observed::{Instance, InstanceState, Nature, Setback, Way};
+use crate::plan::answer::{Plan, Why};
 use crate::plan::drift::drifts;
+use crate::plan::steps::Step;
 use crate::plan::{gates, heal};
 use crate::spec::OnFailure;
 use crate::time::elapsed;
@@ -22,8 +24,81 @@ pub(super) enum Course {
 }
 
 impl Replacement<'_, '_> {
-    /// Reads off the world which way the replacement goes.
+    /// Says which way the replacement goes. One that the claim says is taken back stays so, whatever is wanted meanwhile: two
+    /// controllers that have read different files would pull at it from both ends. One that goes on after all is taken back
+    /// once more only if it has failed, so that what is stuck on both sides is not turned for ever.
     pub(super) fn course(&self) -> Course {
+        match (self.claim.way, self.right_course()) {
+            (Way::Back, Course::Forward) if !self.may_go_on() => self.course_back(),
+            (Way::ForwardAgain, Course::Back) if !self.is_rejected() => Course::Forward,
+            (_, right) => right,
+        }
+    }
+
+    /// Turns the claim to the way that the replacement goes, where it says another one, and waits until that is done. Nothing
+    /// has to be said about an early end before anything was launched.
+    pub(super) fn turn(&self, step: Step, course: Course) -> Option<Plan> {
+        let (is_back, why) = match (step, course) {
+            (Step::TurnForward, Course::Forward) if self.claim.way == Way::Forward => (false, Why::NextStep),
+            (Step::TurnForward, Course::Forward) => (false, Why::GoesOn),
+            (Step::TurnBack, Course::Back) => (true, Why::TakenBack),
+            (Step::TurnBack, Course::GivenUp) => (true, Why::Superseded),
+            _ => return None,
+        };
+        let has_begun = course != Course::GivenUp || self.new.is_some();
+        if has_begun && is_back != (self.claim.way == Way::Back) {
+            return Some(self.turn_to(if is_back { Way::Back } else { Way::ForwardAgain }, why));
+        }
+        self.claim.turning.then(|| self.turned(why))
+    }
+
+    /// Has the claim say that the replacement is being turned.
+    pub(super) fn turn_to(&self, to: Way, why: Why) -> Plan {
+        self.say(ClaimEffect::Turn { to, expects: self.look.record.revision }, why)
+    }
+
+    /// Has the claim say that the replacement is turned, once nothing is on its way any more that was sent before.
+    pub(super) fn turned(&self, why: Why) -> Plan {
+        let since = self.look.seen.followed.turning_since.unwrap_or(self.look.now);
+        let wait = self.look.until_nothing_else(self.slot, since);
+        wait.unwrap_or_else(|| self.say(ClaimEffect::Turned { expects: self.look.record.revision }, why))
+    }
+
+    fn say(&self, effect: ClaimEffect, why: Why) -> Plan {
+        self.look.effect(Some(&self.slot.spec.name), Effect::Claim(effect), why)
+    }
+
+    /// Says whether a replacement that is taken back may go forward again: its old instance cannot serve; or nothing was done
+    /// on the way back, because the new instance runs with the volumes and no stop of it is announced.
+    fn may_go_on(&self) -> bool {
+        let serves = |new: &Instance| new.state == InstanceState::Running && !self.claim.stops.contains(&new.id);
+        self.holder().is_some_and(serves) || self.old.is_some_and(|old| self.is_lost_for_good(old))
+    }
+
+    /// Says whether the old instance cannot serve again, by more than a call that has come to nothing: one that was only late
+    /// may have started it.
+    fn is_lost_for_good(&self, old: &Instance) -> bool {
+        let refuses = |refused: &Setback| matches!(refused.nature, Nature::Refused | Nature::NoCapacity);
+        !self.can_go_back(old) && self.setback_of_start(old).is_none_or(refuses)
+    }
+
+    /// Finds what came of the last tries to start the old instance, if they came to nothing.
+    fn setback_of_start(&self, old: &Instance) -> Option<&Setback> {
+        let start = self.look.act(self.slot, CloudEffect::Start { instance: old.id.clone() }, Why::TakenBack);
+        self.look.setback(&start)
+    }
+
+    /// Says how a replacement is taken back: an old instance that serves as before has only to be left alone.
+    fn course_back(&self) -> Course {
+        match self.old {
+            Some(old) if self.is_untouched(old) => Course::GivenUp,
+            None if self.claim.old().is_none() => Course::GivenUp,
+            Some(_) | None => Course::Back,
+        }
+    }
+
+    /// Finds the way that is right, by the world and by the spec.
+    fn right_course(&self) -> Course {
         match self.old {
             _ if self.is_rejected() => Course::Back,
             Some(old) if self.is_untouched(old) && self.is_superseded(old) => Course::GivenUp,
@@ -57,20 +132,19 @@ impl Replacement<'_, '_> {
     }
 
     /// Says whether the old instance can serve again, as far as anybody knows.
-    fn can_go_back(&self, old: &Instance) -> bool {
+    pub(super) fn can_go_back(&self, old: &Instance) -> bool {
         let failed_here = old.generation().is_some_and(|generation| self.slot.rejected(generation));
-        let start = self.look.act(self.slot, CloudEffect::Start { instance: old.id.clone() }, Why::TakenBack);
-        let cannot_start = old.stopped_by_ec2().is_some() || self.look.setback(&start).is_some();
+        let cannot_start = old.stopped_by_ec2().is_some() || self.setback_of_start(old).is_some();
         old.state.is_live() && !old.retired && !failed_here && !cannot_start
     }
 
     /// Says whether the old instance is to serve again, although it was touched. As long as no data has reached the new
     /// instance, that is so for the reasons for which an untouched one stays; after that only for the sake of the quorum.
-    /// Once the claim says that the new instance is stopped, there is no turning round.
+    /// Once the claim says that the new instance is stopped although it has them all, there is no turning round.
     fn goes_back(&self) -> bool {
         let is_stopping = |new: &Instance| self.claim.stops.contains(&new.id);
         match self.live_new().filter(|new| self.slot.any_at(self.look, &new.id)) {
-            Some(new) => is_stopping(new) || self.keeps_quorum_away(),
+            Some(_) => self.holder().is_some_and(is_stopping) || self.keeps_quorum_away(),
             None => !self.is_wanted() || self.is_needed_beside(),
         }
     }

@@ -4,7 +4,7 @@ use super::facts::{Facts, GroupFacts, InstanceFacts, Sent};
 use super::rule::{Objection, Rule};
 use crate::action::{CloudEffect, GroupEffect};
 use crate::ids::InstanceId;
-use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState};
+use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState, Way};
 use crate::sim::time::Millis;
 
 /// A change that is younger than this when a call is sent may not have been known to its sender.
@@ -20,11 +20,12 @@ pub(super) struct Call<'a> {
 /// A judgement of one call: what breaks the rule, if anything does.
 type Judgement = fn(&Call) -> Option<String>;
 
-const RULES: [(Rule, Judgement); 20] = [
+const RULES: [(Rule, Judgement); 21] = [
     (Rule::Quorum, stop_keeps_quorum),
     (Rule::LeaderLast, leader_hands_over_first),
     (Rule::OneOfTwo, not_while_a_related_one_is_disrupted),
     (Rule::ClaimedStop, stopped_only_when_claimed),
+    (Rule::OneWay, goes_as_the_claim_says),
     (Rule::FreshReadings, reads_follow_own_writes),
     (Rule::VolumesConserved, nothing_is_terminated_with_a_volume),
     (Rule::DetachedWhenDown, detached_only_when_down),
@@ -116,6 +117,36 @@ fn stopped_only_when_claimed(call: &Call) -> Option<String> {
 
 fn claimed(call: &Call) -> String {
     call.facts.claimed.as_ref().map_or_else(|| "no slot".to_owned(), ToString::to_string)
+}
+
+/// Allows to start the old instance of a replacement only on the way back, to take from it what it has only on the way
+/// forward, and neither while the claim is being turned. While it is, or where it was only just made, the sender may not have
+/// known. Once a turn is over, nothing excuses a call of the other way. A volume that has not arrived is taken back to be given
+/// once more.
+fn goes_as_the_claim_says(call: &Call) -> Option<String> {
+    let replacement = call.facts.replacement.as_ref().filter(|_| !call.facts.has_ended())?;
+    let old = &replacement.old;
+    let is_back = match call.effect {
+        CloudEffect::Start { instance } if instance == old => true,
+        CloudEffect::Detach { instance, volume, .. } if instance == old && call.facts.is_attached(volume, old) => false,
+        CloudEffect::AssignAddress { instance, address, .. } => {
+            let from = call.facts.instances.iter().find(|(_, other)| other.addresses.contains(address));
+            match from.map(|(id, _)| id) {
+                Some(from) if from == old => false,
+                _ if instance == old => true,
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    let goes_back = replacement.way == Way::Back;
+    let may_be_late = replacement.turning || replacement.way == Way::Forward;
+    let is_wrong = is_back != goes_back || replacement.turning;
+    let is_excused = may_be_late && call.is_race(replacement.since);
+    let (name, turning) = (call.effect.name(), if replacement.turning { "is being turned" } else { "goes" });
+    let says = format!("{turning} {}", if goes_back { "back" } else { "forward" });
+    let wrong = || format!("{name} was sent about {old} while the claim said that its replacement {says}");
+    (is_wrong && !is_excused).then(wrong)
 }
 
 /// Allows nothing disruptive before the world was looked at again after the sender's own last write.

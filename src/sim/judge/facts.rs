@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeId};
-use crate::observed::{Ending, Group, InstanceState, Snapshot};
+use crate::observed::{Ending, Group, InstanceState, Snapshot, Way};
 use crate::sim::time::Millis;
 
 /// Everything that matters of one cluster, and of what a call for it names.
@@ -31,9 +31,23 @@ pub struct Facts {
     pub disrupted_beside: BTreeSet<(ClusterName, SlotName)>,
     /// The slot that the claim names.
     pub claimed: Option<SlotName>,
+    /// The replacement that the claim is about, if it is about one.
+    pub replacement: Option<ReplacementFacts>,
     /// The instance whose member leads, and the moment since which it has been leading; none where leadership cannot be
     /// handed over, or to nobody.
     pub leads: Option<(InstanceId, Millis)>,
+}
+
+/// The facts of a claimed replacement.
+#[derive(Clone, Debug)]
+pub struct ReplacementFacts {
+    /// The instance that is replaced.
+    pub old: InstanceId,
+    pub way: Way,
+    /// The claim is being turned to that way.
+    pub turning: bool,
+    /// The time since which the claim has said so.
+    pub since: Millis,
 }
 
 /// The facts of a slot's member.

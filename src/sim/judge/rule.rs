@@ -55,6 +55,9 @@ pub enum Rule {
     /// A member is stopped only in the slot that the claim names.
     #[serde(rename = "S15")]
     ClaimedStop,
+    /// A replacement goes the way that the claim says.
+    #[serde(rename = "way")]
+    OneWay,
     /// A slot's fixed address is moved only from an instance of the slot that is stopped or gone.
     #[serde(rename = "S19")]
     AddressAtRest,
@@ -81,7 +84,7 @@ pub enum Rule {
 impl Rule {
     /// Says whether it can be judged only by whoever knows the claims.
     pub fn rests_on_claims(self) -> bool {
-        matches!(self, Self::ClaimedStop | Self::DeletedAtTheEnd)
+        matches!(self, Self::ClaimedStop | Self::OneWay | Self::DeletedAtTheEnd)
     }
 
     /// Gives the short name, which outputs use, e.g. "S1".
@@ -103,6 +106,7 @@ impl Rule {
             Self::LeftAlone => "S12",
             Self::OneOfTwo => "apart",
             Self::ClaimedStop => "S15",
+            Self::OneWay => "way",
             Self::AddressAtRest => "S19",
             Self::TokenOfOne => "S16",
             Self::NoLoop => "S17",
@@ -135,6 +139,7 @@ impl fmt::Display for Rule {
             Self::LeftAlone => "what the file does not declare any more is left alone",
             Self::OneOfTwo => "of two clusters of which one stands on the other, one has a member down by our hand",
             Self::ClaimedStop => "a member is stopped only in the slot that the claim names",
+            Self::OneWay => "a replacement goes the way that the claim says",
             Self::AddressAtRest => "a fixed address is moved only from an instance of its slot that is stopped or gone",
             Self::TokenOfOne => "a client token never serves two requests",
             Self::NoLoop => "nothing is done, tried or waited for without end and without a name",

@@ -268,7 +268,8 @@ impl World {
     pub fn put_claim(&self, cluster: &ClusterName, claim: Claim) {
         self.with(|state| {
             let record = state.claims.get(cluster).cloned().unwrap_or_default();
-            state.claims.put(cluster, ClaimRecord { held: Some(claim), ..record });
+            let now = state.now;
+            state.claims.put(now, cluster, ClaimRecord { held: Some(claim), ..record });
         });
     }
 

@@ -81,10 +81,12 @@ impl State {
         effect: &ClaimEffect,
     ) -> Result<Outcome, Refusal> {
         let now = self.shown_at(sender.controller, self.now);
-        let outcome = self.claims.write(now, name, effect)?;
+        let outcome = self.claims.write(self.now, now, name, effect)?;
         let slot = match effect {
             ClaimEffect::Claim { claim, .. } => Some(claim.slot.clone()),
             ClaimEffect::MarkStop { .. }
+            | ClaimEffect::Turn { .. }
+            | ClaimEffect::Turned { .. }
             | ClaimEffect::Release { .. }
             | ClaimEffect::CreateAgain { .. }
             | ClaimEffect::End { .. }

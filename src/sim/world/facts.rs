@@ -6,7 +6,7 @@ use super::state::{Cluster, MemberRecord, Sender, State};
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId};
 use crate::sim::ec2::{Disk, Machine};
-use crate::sim::judge::{Earlier, Facts, GroupFacts, InstanceFacts, Sent, SlotFacts, VolumeFacts};
+use crate::sim::judge::{Earlier, Facts, GroupFacts, InstanceFacts, ReplacementFacts, Sent, SlotFacts, VolumeFacts};
 
 impl State {
     /// Collects what matters of a cluster, and of what a call for it names.
@@ -41,6 +41,7 @@ impl State {
             ending: self.claims.get(name).and_then(|claim| claim.ending.clone()),
             disrupted_beside: self.disrupted_beside(name, cluster),
             claimed: self.claims.get(name).and_then(|claim| Some(claim.held.as_ref()?.slot.clone())),
+            replacement: self.replacement(name),
             leads: cluster.members.leads_since(self.now),
         })
     }
@@ -55,6 +56,16 @@ impl State {
             down.map(|(slot, _)| (other.clone(), slot.clone()))
         });
         down.collect()
+    }
+
+    fn replacement(&self, name: &ClusterName) -> Option<ReplacementFacts> {
+        let claim = self.claims.get(name)?.held.as_ref()?;
+        Some(ReplacementFacts {
+            old: claim.old()?.clone(),
+            way: claim.way,
+            turning: claim.turning,
+            since: self.claims.turned(name),
+        })
     }
 
     /// Collects what the world knows of a sender.

@@ -37,7 +37,7 @@ impl State {
         let leader = self.chance.rng.choice(members);
         if let (Some(cluster), Some(leader)) = (self.clusters.get_mut(&spec.name), leader) {
             cluster.members.settle(leader, now);
-            self.claims.put(&spec.name, settled_claim(spec));
+            self.claims.put(self.now, &spec.name, settled_claim(spec));
         }
         self.region.settle_group(spec);
         self.tell_world(&spec.name);

@@ -88,6 +88,8 @@ pub(super) enum ControllerDeed {
     Pause(Duration),
     /// The clock is ahead by so many milliseconds, or behind.
     Clock(i64),
+    /// No further commit is heard.
+    Hold,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -143,7 +145,7 @@ pub(super) enum Length {
 /// The reader of all that follows a command's first word.
 pub(super) type Read = fn(&mut Words) -> Result<Command, Mistake>;
 
-pub(super) const FIRST_WORDS: [(&str, Read); 28] = [
+pub(super) const FIRST_WORDS: [(&str, Read); 29] = [
     ("payload", payload),
     ("deregister", |words| words.image().map(Command::Deregister)),
     ("commit", |words| commit(words).map(Command::Commit)),
@@ -153,6 +155,7 @@ pub(super) const FIRST_WORDS: [(&str, Read); 28] = [
     ("crash", crash),
     ("pause", pause),
     ("clock", clock),
+    ("hold", hold),
     ("stop", |words| instance(words, InstanceDeed::Stop)),
     ("start", start),
     ("terminate", |words| instance(words, InstanceDeed::Terminate)),
@@ -296,6 +299,13 @@ fn clock(words: &mut Words) -> Result<Command, Mistake> {
     let sign = words.one_of(&[("ahead", 1), ("behind", -1)])?;
     let span = words.span()?;
     Ok(Command::Controller(index, ControllerDeed::Clock(sign * span.as_millis() as i64)))
+}
+
+fn hold(words: &mut Words) -> Result<Command, Mistake> {
+    words.say("controller")?;
+    let index = numbered(words)?;
+    words.say("at its commit")?;
+    Ok(Command::Controller(index, ControllerDeed::Hold))
 }
 
 fn start(words: &mut Words) -> Result<Command, Mistake> {

@@ -1,7 +1,7 @@
 //! The forms that a story's commands are written in, and the calls that they may name.
 
 /// Every form of a command, and what it does. Words in capitals stand for something else; brackets may be left out.
-pub const FORMS: [(&str, &str); 55] = [
+pub const FORMS: [(&str, &str); 56] = [
     (
         "cluster [FILE] [from nothing] [beside NUMBER others]",
         "Begins: the file's cluster is settled on its own image, or has nothing yet; others are copies of it under other names",
@@ -33,6 +33,10 @@ pub const FORMS: [(&str, &str); 55] = [
     (
         "clock of controller [NUMBER] ahead SPAN",
         "Sets a controller's clock ahead of the world's; `behind SPAN` sets it back",
+    ),
+    (
+        "hold controller [NUMBER] at its commit",
+        "Has a controller hear of no further commit, as one does whose copy of the files is behind; it reads them when it starts anew",
     ),
     ("stop [new] instance of SLOT", "Somebody stops the slot's oldest live instance, or its newest"),
     ("start [new] instance of SLOT", "Somebody starts it"),
@@ -130,14 +134,14 @@ pub const FORMS: [(&str, &str); 55] = [
 
 /// Every action that a controller may carry out, by its stable name, and every look that it may make.
 #[rustfmt::skip]
-pub(super) const CALLS: [&str; 44] = [
+pub(super) const CALLS: [&str; 47] = [
     "create-volume", "launch", "stop", "start", "snapshot", "copy-volume", "delete-snapshot", "detach", "attach",
     "grow", "assign-address", "terminate",
     "retire", "reject", "forgive", "settle", "record-slots", "tag", "recruit", "delete-volume",
     "record-resume", "suspend-processes", "resume-processes", "forget-resume", "join-group", "leave-group", "protect", "vouch",
     "resize-group", "lower-minimum", "create-template", "use-template",
     "transfer-leadership", "set-pruning",
-    "claim", "mark-stop", "release", "create-again", "end", "revive", "record-rehearsal",
+    "claim", "mark-stop", "turn-back", "turn-forward", "turned", "release", "create-again", "end", "revive", "record-rehearsal",
     "look", "ask-members", "read-claim",
 ];
 

@@ -223,6 +223,7 @@ impl Stage {
             ControllerDeed::Crash => self.simulation.crash(index, AWAY),
             ControllerDeed::Start => self.simulation.join(index),
             ControllerDeed::Pause(span) => self.world.pause_controller(index, span),
+            ControllerDeed::Hold => self.simulation.hold(index),
             ControllerDeed::Clock(ahead) => self.world.set_clock(index, ahead),
         }
     }
