@@ -72,6 +72,7 @@ mod tests {
 
     use super::*;
     use crate::action::ClaimEffect;
+    use crate::ids::{InstanceId, VolumeId};
     use crate::limits::Limits;
     use crate::sim::executor::block_on;
     use crate::sim::{FaultLevel, Payload, World};
@@ -79,13 +80,30 @@ mod tests {
 
     /// A stop that was decided so long ago, on the claim as it was then or as it was before somebody wrote to it.
     fn stop_decided(age: Duration, claim_moves: bool) -> (Outcome, u64) {
+        decided(age, claim_moves, false, |instance, _| CloudEffect::Stop { instance })
+    }
+
+    /// A call about a slot's instance, which runs or was stopped, and its volume that was decided so long ago, and how often it
+    /// was sent.
+    fn decided(
+        age: Duration,
+        claim_moves: bool,
+        is_stopped: bool,
+        call: impl FnOnce(InstanceId, VolumeId) -> CloudEffect,
+    ) -> (Outcome, u64) {
         let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
         let (_, spec) = loaded.specs().next().unwrap();
         let world = World::new(1, FaultLevel::None);
         world.register_image(&spec.image, Payload::default());
         world.settle(spec);
         let instance = world.instances_of(&spec.name, &spec.slots[0].name).remove(0);
-        let effect = Effect::Cloud(CloudEffect::Stop { instance });
+        let volume = world.volumes_of(&spec.name, &spec.slots[0].name).remove(0);
+        if is_stopped {
+            world.stop_instance(&instance);
+            block_on(&world, world.sleep(Duration::from_secs(120)));
+        }
+        let effect = Effect::Cloud(call(instance, volume));
+        let name = effect.name();
         let action = Action { cluster: spec.name.clone(), slot: None, effect };
         let claim = block_on(&world, Coordination::read(&world, &spec.name)).unwrap().revision;
         let life = Limits::DEFAULT.decision;
@@ -95,7 +113,7 @@ mod tests {
         }
         let decision = Decision { at: before(world.now(), age), life, claim: Some(claim) };
         let outcome = block_on(&world, execute(&world, spec, &[], &action, &decision)).unwrap();
-        (outcome, world.calls().get("stop").copied().unwrap_or(0))
+        (outcome, world.calls().get(name).copied().unwrap_or(0))
     }
 
     #[test]
@@ -116,5 +134,17 @@ mod tests {
         let Outcome::Changed { expected, .. } = &outcome else { panic!("{outcome:?}") };
         assert!(expected.starts_with("the claim at revision"), "{expected}");
         assert_eq!(sent, 0);
+    }
+
+    /// Another controller may have turned the replacement round, and be about to start the instance.
+    #[test]
+    fn nothing_is_moved_under_a_claim_that_has_moved() {
+        let detach = |instance, volume| CloudEffect::Detach { volume, instance, device: "/dev/sdf".to_owned() };
+        let start = |instance, _| CloudEffect::Start { instance };
+        for claim_moves in [false, true] {
+            let sent = u64::from(!claim_moves);
+            assert_eq!(decided(Duration::ZERO, claim_moves, true, detach).1, sent);
+            assert_eq!(decided(Duration::ZERO, claim_moves, true, start).1, sent);
+        }
     }
 }

@@ -111,6 +111,7 @@ const EFFECTS: &[&str] = &[
     "mark-stop",
     "turn-back",
     "turn-forward",
+    "turned",
     "release",
     "create-again",
     "end",

@@ -52,7 +52,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("replacement/stop",      &["answer", "select", "steps", "replacement/under_way"]),
     ("replacement/instances", &["answer", "gates", "group", "look", "steps", "replacement/under_way"]),
     ("replacement/launch",    &["answer", "gates", "group", "replacement/under_way"]),
-    ("replacement/course",    &["answer", "drift", "gates", "heal", "replacement/under_way"]),
+    ("replacement/course",    &["answer", "drift", "gates", "heal", "steps", "replacement/under_way"]),
     ("replacement/deadline",  &["answer", "gates", "heal", "steps", "replacement/under_way", "replacement/proof"]),
     ("replacement/forward",   &["address", "answer", "gates", "group", "steps", "replacement/under_way", "replacement/proof"]),
     ("replacement/back",      &["address", "answer", "heal", "steps", "replacement/under_way", "replacement/proof"]),
