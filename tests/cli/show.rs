@@ -273,30 +273,6 @@ fn of_a_cluster_that_was_put_an_end_to_explain_shows_no_gates() {
               ? kill-switch  whether the kill switch is thrown; see the file that `run --kill-switch` names
               ? lease        which of several controllers holds the lease, if any does (`--lease`); see the logs of all of them
               ? refused      which calls the controller was refused, and is not sending again for a while; see `failed` and `stalled` in its log
-            ! error: address `10.0.1.30` is declared more than once in subnet-0aaaaaaaaaaaaaaaa
-            ! --> desired-state/prod/zookeeper.yaml
-            !  = hint: also declared in desired-state/staging/rabbitmq.yaml; give each slot an address of its own
-            ! 
-            ! error: address `10.0.2.30` is declared more than once in subnet-0bbbbbbbbbbbbbbbb
-            ! --> desired-state/prod/zookeeper.yaml
-            !  = hint: also declared in desired-state/staging/rabbitmq.yaml; give each slot an address of its own
-            ! 
-            ! error: address `10.0.3.30` is declared more than once in subnet-0cccccccccccccccc
-            ! --> desired-state/prod/zookeeper.yaml
-            !  = hint: also declared in desired-state/staging/rabbitmq.yaml; give each slot an address of its own
-            ! 
-            ! error: address `10.0.1.30` is declared more than once in subnet-0aaaaaaaaaaaaaaaa
-            ! --> desired-state/staging/rabbitmq.yaml
-            !  = hint: also declared in desired-state/prod/zookeeper.yaml; give each slot an address of its own
-            ! 
-            ! error: address `10.0.2.30` is declared more than once in subnet-0bbbbbbbbbbbbbbbb
-            ! --> desired-state/staging/rabbitmq.yaml
-            !  = hint: also declared in desired-state/prod/zookeeper.yaml; give each slot an address of its own
-            ! 
-            ! error: address `10.0.3.30` is declared more than once in subnet-0cccccccccccccccc
-            ! --> desired-state/staging/rabbitmq.yaml
-            !  = hint: also declared in desired-state/prod/zookeeper.yaml; give each slot an address of its own
-            ! 
             exit 0
         "#]],
     );

@@ -121,7 +121,7 @@ pub async fn write(address: &str, key: &str, value: u64, over: Option<u64>) -> W
     session.close().await;
     match fate {
         Ok(Ok(_)) => Ok(true),
-        // It was refused, and so had no effect.
+        // Refused, so without any effect.
         Ok(Err(NO_NODE | BAD_VERSION | NODE_EXISTS)) => Ok(false),
         Ok(Err(_)) | Err(_) => Err(None),
     }

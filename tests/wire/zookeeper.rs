@@ -31,7 +31,7 @@ fn every_server_tells_of_itself_of_the_voters_and_of_the_leader() {
     assert_eq!(own.iter().map(|own| own["myid"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3]);
     assert!(own.iter().all(|own| own["zabstate"] == "broadcast"), "{own:?}");
     let voters = ask(&stage, servers[0], "voting_view").1;
-    assert_eq!(voters["current_config"]["2"]["server_addresses"], json!(["127.0.2.10:2888"]));
+    assert_eq!(voters["current_config"]["2"]["server_addresses"], json!(["127.0.2.20:2888"]));
     let counted: Vec<_> = servers.iter().map(|at| ask(&stage, *at, "monitor").1["synced_followers"].clone()).collect();
     assert_eq!(counted.iter().filter(|count| **count == json!(2)).count(), 1, "the leader alone counts: {counted:?}");
 }

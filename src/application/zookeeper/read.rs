@@ -33,7 +33,7 @@ pub(super) struct Answer {
     pub monitor: Option<Monitor>,
 }
 
-/// What a server says of itself and the others while it serves.
+/// The words of a server about itself and the others while it serves.
 #[derive(Clone, Debug)]
 pub(super) struct Serving {
     pub id: u64,

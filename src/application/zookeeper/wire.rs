@@ -81,7 +81,7 @@ pub struct Monitor {
     pub synced_followers: Option<usize>,
     #[serde(default)]
     pub synced_non_voting_followers: usize,
-    /// How often the server's data were others than the leader's after the same transaction.
+    /// The number of times that the server's data were others than the leader's after the same transaction.
     #[serde(default)]
     pub digest_mismatches_count: u64,
 }
