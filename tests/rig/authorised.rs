@@ -138,7 +138,11 @@ fn requests(call: &Recorded) -> Vec<Request> {
 /// The resources that a call names. What stands in a tag is only text.
 fn named(call: &Recorded) -> Vec<Request> {
     let is_resource = |(name, value): &(&String, &String)| {
-        !name.starts_with("TagSpecification") && KINDS.iter().any(|(beginning, _)| value.starts_with(beginning))
+        let is_id = |(beginning, _): &(&str, &str)| {
+            let digits = value.strip_prefix(beginning);
+            digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        };
+        !name.starts_with("TagSpecification") && KINDS.iter().any(is_id)
     };
     let ids: BTreeSet<_> = call.params.params.iter().filter(is_resource).map(|(_, value)| value).collect();
     ids.into_iter().map(|id| request(&call.action, &arn(id), there(call, id))).collect()

@@ -192,7 +192,7 @@ impl Hypervisor {
                 let world = self.proxy.world.borrow();
                 let ours = world.machines.get(instance).is_some_and(|machine| !machine.by_a_person());
                 let led = self.leader().as_ref() == Some(&running.guest.slot);
-                self.truth.went_down(&running.guest.slot, ours, led);
+                self.truth.went_down(&running.guest.cluster, &running.guest.slot, ours, led);
             }
         }
         for instance in ended {

@@ -123,13 +123,14 @@ impl Harness {
         trial(&self.consul, name, Seats { slots, fixed: true }, play)
     }
 
-    /// Makes a trial of a scenario that begins with nothing but a person and the programs of others. Of Consul's slots it has none.
+    /// Makes a trial of a scenario that begins with nothing but a person and the programs of others. It takes a quarter of an hour or
+    /// more, so it is run only when it is asked for.
     fn with_tools<F>(&self, name: &str, play: F) -> Trial
     where
         F: AsyncFnOnce(Rc<Rig>, Tools) + Send + 'static,
     {
         match self.tools.clone() {
-            Ok(tools) => self.scenario(name, 0, async |rig| play(rig, tools).await),
+            Ok(tools) => self.scenario(name, 0, async |rig| play(rig, tools).await).with_ignored_flag(true),
             Err(why) => trial(&Err(why), name, Seats { slots: 0, fixed: false }, async |_| {}),
         }
     }

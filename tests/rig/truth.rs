@@ -15,6 +15,7 @@ pub struct Truth {
 /// A time for which a member was not a healthy voter.
 #[derive(Clone, Debug)]
 pub struct Down {
+    pub cluster: String,
     pub slot: String,
     /// Whether the member led when it was stopped, as far as its peers had said.
     pub led: bool,
@@ -58,14 +59,21 @@ impl Truth {
 
     /// A member's process is ended, by a controller's hand or another's. One at a time is the most that a controller may
     /// cause.
-    pub fn went_down(&self, slot: &str, ours: bool, led: bool) {
-        let others: Vec<String> = self.down_now().into_iter().filter(|other| other != slot).collect();
+    pub fn went_down(&self, cluster: &str, slot: &str, ours: bool, led: bool) {
+        let is_other = |down: &&Down| down.to.is_none() && down.cluster == cluster && down.slot != slot;
+        let others: Vec<String> = self.downs.borrow().iter().filter(is_other).map(|down| down.slot.clone()).collect();
         if ours && !others.is_empty() {
             self.violation(format!("{slot} was stopped while {} was down", others.join(", ")));
         }
         let mut downs = self.downs.borrow_mut();
         if !downs.iter().any(|down| down.slot == slot && down.to.is_none()) {
-            downs.push(Down { slot: slot.to_owned(), led, from: Instant::now(), to: None });
+            downs.push(Down {
+                cluster: cluster.to_owned(),
+                slot: slot.to_owned(),
+                led,
+                from: Instant::now(),
+                to: None,
+            });
         }
         drop(downs);
         self.note(format!("{slot} down{}", if ours { "" } else { ", not by a controller" }));

@@ -71,6 +71,13 @@ impl Proxy {
             return;
         }
         let path = path.trim_matches('/');
+        if method == Method::POST && request.body.contains("<Delete") {
+            let keys = request.body.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+            for (key, _) in keys {
+                self.remember_object(request, &Method::DELETE, &format!("{path}/{key}"));
+            }
+            return;
+        }
         let action = match (method.as_str(), path.contains('/')) {
             ("GET" | "HEAD", false) => "s3:ListBucket",
             ("GET" | "HEAD", true) => "s3:GetObject",

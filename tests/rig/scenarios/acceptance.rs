@@ -57,6 +57,10 @@ async fn everything(rig: Rc<Rig>, tools: Tools) {
     assert!(!images.contains("<key>consul-version</key>"), "{images}");
     // The kit deletes, as a person, what hermitcrab keeps.
     while rig.truth.excuse("was deleted").is_some() {}
+    // Whoever destroys a cluster stops all three members of it, by the controller's hand here.
+    for _ in 0..4 {
+        rig.truth.excuse("was stopped while").expect("both clusters were destroyed");
+    }
     what_was_called_is_allowed(&rig, &works[0]);
 }
 

@@ -20,6 +20,7 @@ use crate::world::tag;
 /// A copy has no fixed addresses, so a rehearsal takes no longer where the cluster has none either.
 pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![
+        harness.without_addresses("journey::a_good_image_is_rehearsed", 3, a_good_image),
         harness.without_addresses("journey::an_image_that_loses_data_is_found_out", 3, an_image_that_loses_data),
         harness.without_addresses("journey::an_image_that_never_joins_is_found_out", 3, an_image_that_never_joins),
         harness.without_addresses("journey::a_rehearsal_is_interrupted", 3, an_interrupted_one),
@@ -95,6 +96,20 @@ impl Rig {
 /// Names the file of the cluster's claim record, by name, region and account.
 fn own_record() -> String {
     format!("{CLUSTER}@us-east-1@123456789012.claim.json")
+}
+
+async fn a_good_image(rig: Rc<Rig>) {
+    rig.desire(&rig.v2, &[]);
+    let ended = rig.rehearse(&rig.v2, &["--max-stall", "60s", "-o", "json"]).ended(LIMIT).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    let report = &ended.said[ended.said.rfind("\n{\n").unwrap()..];
+    let report: serde_json::Value = serde_json::from_str(report).unwrap_or_else(|error| panic!("{error}: {report}"));
+    assert_eq!((&report["passed"], &report["writesLost"]), (&true.into(), &0.into()), "{report}");
+    assert!(report["writesAcknowledged"].as_u64().unwrap() > 100, "{report}");
+    let downs = report["memberDownSeconds"].as_object().unwrap();
+    assert!(downs.len() == 3 && downs.values().all(|down| down.as_f64().unwrap() > 5.0), "{report}");
+    assert_eq!(rig.recorded(), "passed");
+    rig.nothing_is_left().await;
 }
 
 async fn an_image_that_loses_data(rig: Rc<Rig>) {
