@@ -48,7 +48,8 @@ async fn everything(rig: Rc<Rig>, tools: Tools) {
     is_taken_down_after_a_signal(ended, &rig).await;
     let (code, said) = whole.ended().await;
     let told = fs::read_to_string(works[0].join("report.md")).unwrap_or_default();
-    assert_eq!(code, Some(0), "{said}\n{told}");
+    // One answer of moto's is wrong, and the kit says so.
+    assert_eq!(code, Some(1), "{said}\n{told}");
     says_all_that_it_should(&report(&works[0]));
     let there = rig.inventory().await;
     assert!(there.instances.iter().all(|instance| instance.state == "terminated"), "{:?}", there.instances);
@@ -66,7 +67,12 @@ async fn everything(rig: Rc<Rig>, tools: Tools) {
 
 /// Each step of the run has its line, each of EC2's steps its times, and each question its answer.
 fn says_all_that_it_should(report: &Value) {
-    assert_eq!((&report["good"], &report["leftBehind"]), (&json!(true), &json!([])), "{report}");
+    assert_eq!(report["leftBehind"], json!([]), "{report}");
+    let rows = |list: &str| report[list].as_array().unwrap().clone();
+    assert!(rows("steps").iter().all(|step| step["outcome"] == "ok"), "{report}");
+    let wrong = rows("checks").into_iter().filter(|check| check["verdict"] == "wrong");
+    // moto finds no log group by its ARN, and calls what is to be written there failed.
+    assert_eq!(wrong.map(|check| check["finding"].clone()).collect::<Vec<_>>(), ["E2", "E2"], "{report}");
     let done: BTreeSet<_> =
         report["steps"].as_array().unwrap().iter().map(|one| one["step"].as_str().unwrap()).collect();
     for step in
