@@ -26,7 +26,7 @@ const KINDS: [(&str, &str); 8] = [
 ];
 
 impl Rig {
-    /// What a controller has called since calls are recorded is allowed by the policy that `iam-policy` prints for the cluster's file.
+    /// Holds that the calls of a controller since calls are recorded are allowed by the policy that `iam-policy` prints for the cluster's file.
     pub fn the_printed_policy_allows_what_was_called(&self, who: &str, more: &[&str]) {
         let mut print = std::process::Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
         let printed = print.arg("iam-policy").arg(self.dir.join("desired-state")).args(more).output().unwrap();

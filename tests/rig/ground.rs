@@ -167,7 +167,7 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        // What Terraform has left there is of this machine.
+        // Files that Terraform has left there are of this machine.
         if path.file_name().unwrap().to_string_lossy().starts_with(".terraform") {
             continue;
         }

@@ -23,7 +23,7 @@ pub struct Recorded {
     pub object: Option<String>,
 }
 
-/// What ids of resources begin with.
+/// The beginnings of ids of resources.
 const KINDS: [&str; 7] = ["i-", "vol-", "snap-", "eni-", "lt-", "sg-", "subnet-"];
 
 impl Proxy {

@@ -108,7 +108,7 @@ async fn is_taken_down_after_a_signal(run: Run, rig: &Rig) {
     assert!(!networks.contains("<value>acc-end</value>"), "{networks}");
 }
 
-/// What the kit's controllers called, and rehearsals if there were any, is allowed by the policies of the grounds.
+/// Holds that the calls of the kit's controllers, and of rehearsals if there were any, are allowed by the policies of the grounds.
 fn what_was_called_is_allowed(rig: &Rig, work: &Path) {
     let statements = |cluster: &str, output: &str| -> Vec<Value> {
         let outputs = fs::read(work.join(cluster).join("infra/outputs.json")).unwrap();

@@ -21,7 +21,7 @@ use crate::{Harness, consul};
 
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 const CLUSTER: &str = "consul-prod";
-/// Who runs the controller, and who rehearses.
+/// The controller, and whoever rehearses.
 const CONTROLLER: &str = "controller";
 const REHEARSAL: &str = "rehearsal";
 
