@@ -47,6 +47,8 @@ use sweep::{Extent, Sweeper};
 
 /// The oldest sweep that clusters still share while something is under way.
 const SHARED_WHEN_BUSY: Duration = Duration::from_millis(900);
+/// The oldest sweep that is still good enough to wait with for members alone. Nothing is done on the strength of it.
+const SHARED_WITH_MEMBERS: Duration = Duration::from_secs(3);
 /// The oldest sweep that clusters still share while nothing is under way.
 const SHARED_WHEN_IDLE: Duration = Duration::from_secs(10);
 
@@ -238,6 +240,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         let has_looked = seen.cloud.seen().is_some() && seen.claim.seen().is_some();
         if has_looked {
             memory.busy = matches!(plan, Plan::Act(..) | Plan::Wait(_));
+            memory.only_members = retry::is_for_members(&plan);
         }
         memory.status = Some(status.clone());
         let pass = Rc::new(Pass { spec, seen, plan, status, is_new });
@@ -291,7 +294,8 @@ impl<'l, O: Outside> Controller<'l, O> {
     }
 
     /// Observes and plans. A look at a fleet of tens of thousands takes longer than a reading is good for: it is good
-    /// enough to see that there is nothing to do. Where there is, the cluster is looked at by itself before.
+    /// enough to see that there is nothing to do. Where there is, the cluster is looked at by itself before. The same goes
+    /// for an older look that was good enough to wait with for members.
     async fn decide(&self, goal: Goal, spec: &ClusterSpec, memory: &mut Memory) -> (Observation, Vec<Seat>, Plan) {
         if !memory.busy {
             let (seen, seats) = self.observe(spec, memory, Extent::Fleet).await;
@@ -302,15 +306,23 @@ impl<'l, O: Outside> Controller<'l, O> {
                 return (seen, seats, plan);
             }
         }
-        let (seen, seats) = self.observe(spec, memory, Extent::Busy).await;
-        let plan = towards(goal, spec, &seen, &self.limits);
-        (seen, seats, plan)
+        loop {
+            let (seen, seats) = self.observe(spec, memory, Extent::Busy).await;
+            let plan = towards(goal, spec, &seen, &self.limits);
+            if !(std::mem::take(&mut memory.only_members) && matches!(plan, Plan::Act(..))) {
+                return (seen, seats, plan);
+            }
+        }
     }
 
     /// Looks at everything, each source after our last write to this cluster.
     async fn observe(&self, spec: &ClusterSpec, memory: &mut Memory, extent: Extent) -> (Observation, Vec<Seat>) {
         let clock = self.outside.clock();
-        let shared = if memory.busy { SHARED_WHEN_BUSY } else { SHARED_WHEN_IDLE };
+        let shared = match (memory.busy, memory.only_members) {
+            (true, true) => SHARED_WITH_MEMBERS,
+            (true, false) => SHARED_WHEN_BUSY,
+            (false, _) => SHARED_WHEN_IDLE,
+        };
         let wrote = memory.last_write(clock.now());
         let earliest = wrote.unwrap_or(Timestamp::MIN).max(before(clock.now(), shared));
         let (cloud, undeclared) = match self.sweeper.since(&self.outside, spec, extent, earliest).await {

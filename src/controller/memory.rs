@@ -39,6 +39,8 @@ pub(super) struct Memory {
     pub(super) status: Option<Rc<Status>>,
     /// Whether something was under way at the last look.
     pub(super) busy: bool,
+    /// Whether nothing but members was waited for then: EC2 need not be looked at each time that they are asked.
+    pub(super) only_members: bool,
     steady: Steady,
     /// The moment at which the members were last asked.
     asked: Option<Timestamp>,

@@ -9,8 +9,19 @@ use crate::plan::{Awaited, Hazard, Hazards, Plan};
 use crate::ports::{ErrorKind, Outcome, PortError};
 use crate::time::{Timestamp, elapsed};
 
-/// The pause while a change of state is under way.
+/// The pause while a change of state is under way. Two calls a look are as many as a tenth of EC2's limit gives for good.
 const WATCHING: Duration = Duration::from_secs(1);
+/// The pause while EC2 does what it usually does within seconds. What the limit has saved up lasts for as long.
+const SOON: Duration = Duration::from_millis(300);
+/// The time after which something that usually takes seconds is no longer expected at every moment.
+const SECONDS: Duration = Duration::from_secs(15);
+/// The pause while only members are waited for: they are asked without a call to EC2.
+const ASKING: Duration = Duration::from_millis(250);
+/// The time after which a member that is to come back is asked after as seldom as EC2 is.
+const SLOW: Duration = Duration::from_secs(120);
+/// The time before an instant that is waited for at which EC2 is looked at once more, so that the members alone have to be
+/// asked when it has come. Less than the age at which a look is no longer shared.
+const AHEAD: Duration = Duration::from_millis(700);
 /// The pause of a blocked cluster.
 const BLOCKED: Duration = Duration::from_secs(5);
 /// The pause of a settled cluster, and of one that needs a person.
@@ -86,9 +97,11 @@ impl Backoff {
             Plan::Settled | Plan::Stalled(_) => RESTING,
             Plan::Act(..) => WATCHING,
             Plan::Wait(waiting) => match &waiting.what {
-                Awaited::Bake { until } | Awaited::Steady { until } => elapsed(*until, now).min(BLOCKED).max(MOMENT),
+                Awaited::Bake { until } | Awaited::Steady { until } | Awaited::NothingElse { until } => {
+                    until_instant(elapsed(*until, now))
+                }
                 Awaited::NextLaunch { .. } => RESTING,
-                _ => WATCHING,
+                what => while_awaited(what, elapsed(now, waiting.since)),
             },
             Plan::Blocked(hazards) => blocked(hazards, now),
         }
@@ -98,13 +111,36 @@ impl Backoff {
 /// The shortest pause: an instant that has just been reached is looked at right after it.
 const MOMENT: Duration = Duration::from_millis(50);
 
+/// Says whether a plan waits for members and for nothing of EC2's.
+pub(super) fn is_for_members(plan: &Plan) -> bool {
+    matches!(plan, Plan::Wait(waiting) if matches!(waiting.what, Awaited::MemberBack { .. } | Awaited::Formation { .. }))
+}
+
+/// The pause while something is waited for that has been awaited for so long.
+fn while_awaited(what: &Awaited, waited: Duration) -> Duration {
+    let (often, expected) = match what {
+        Awaited::MemberBack { .. } | Awaited::Formation { .. } => (ASKING, SLOW),
+        Awaited::VolumeFree { .. } | Awaited::VolumeAttached { .. } | Awaited::VolumeCreated { .. } => (SOON, SECONDS),
+        _ => return WATCHING,
+    };
+    if waited < expected { often } else { WATCHING }
+}
+
+/// The pause until an instant, or until shortly before it.
+fn until_instant(left: Duration) -> Duration {
+    let before = left.saturating_sub(AHEAD);
+    if before.is_zero() { left.max(MOMENT) } else { before.min(BLOCKED) }
+}
+
 fn blocked(hazards: &Hazards, now: Timestamp) -> Duration {
     let clears = hazards.hazards.iter().filter_map(|hazard| match hazard {
-        Hazard::Unstable { until: Some(until), .. } | Hazard::RollbackCooldown { until } => Some(elapsed(*until, now)),
+        Hazard::Unstable { until: Some(until), .. } | Hazard::RollbackCooldown { until } => {
+            Some(until_instant(elapsed(*until, now)))
+        }
         Hazard::Unread { .. } | Hazard::StaleObservation { .. } | Hazard::NotUnderstood { .. } => Some(WATCHING),
         _ => None,
     });
-    clears.max().map_or(BLOCKED, |pause| pause.clamp(MOMENT, BLOCKED))
+    clears.max().unwrap_or(BLOCKED)
 }
 
 fn pauses(seed: u64) -> ExponentialBackoff {

@@ -14,6 +14,9 @@ pub struct Share {
     pub busy: Looks,
     /// Looks at the whole fleet.
     pub fleet: Looks,
+    /// The last look at what moves that asked for the status of instances.
+    #[serde(default)]
+    status_asked: Millis,
 }
 
 /// Looks of one kind.
@@ -32,10 +35,33 @@ pub struct Looks {
     refill: i64,
 }
 
+/// The time for which the status of instances that have passed their checks is believed.
+const STATUS_LIFE: Millis = 10_000;
+
 impl Share {
     /// A tenth of what EC2 allows an account: 7.5 requests at once and 1.5 a second for what moves, a third of that for the rest.
     pub fn tenth() -> Self {
-        Self { busy: Looks::of(75, 150), fleet: Looks::of(25, 50) }
+        Self { busy: Looks::of(75, 150), fleet: Looks::of(25, 50), status_asked: 0 }
+    }
+
+    /// Says whether a look at what moves asks for the status of instances: while their checks are waited for, and now and then.
+    pub fn asks_for_status(&mut self, now: Millis, is_awaited: bool) -> bool {
+        let asks = is_awaited || now >= self.status_asked + STATUS_LIFE;
+        if asks {
+            self.status_asked = now;
+        }
+        asks
+    }
+
+    /// Takes the calls of one look, and says how long it is until the last of them may be sent. A call is taken from what the
+    /// other kind has left where that is more than half of its share.
+    pub fn reserve(&mut self, now: Millis, is_of_fleet: bool, calls: u64) -> Millis {
+        let (own, other) = match is_of_fleet {
+            true => (&mut self.fleet, &mut self.busy),
+            false => (&mut self.busy, &mut self.fleet),
+        };
+        let lent = (0..calls).filter(|_| other.lends(now)).count() as u64;
+        own.reserve(now, calls, lent)
     }
 }
 
@@ -45,13 +71,27 @@ impl Looks {
         Self { looks: 0, calls: 0, most: 0, left: capacity, at: 0, capacity, refill }
     }
 
-    /// Takes the calls of one look, and says how long it is until the last of them may be sent.
-    pub fn reserve(&mut self, now: Millis, calls: u64) -> Millis {
-        let passed = now.saturating_sub(self.at) as i64;
-        self.left = self.left.saturating_add(passed.saturating_mul(self.refill)).min(self.capacity);
-        self.left -= calls as i64 * REQUEST;
-        (self.at, self.looks, self.calls) = (now, self.looks + 1, self.calls + calls);
+    fn reserve(&mut self, now: Millis, calls: u64, lent: u64) -> Millis {
+        self.refill(now);
+        self.left -= (calls - lent) as i64 * REQUEST;
+        (self.looks, self.calls) = (self.looks + 1, self.calls + calls);
         self.most = self.most.max(calls);
         ((-self.left).max(0) / self.refill) as Millis
+    }
+
+    /// Gives one request away, if more than half is left after it.
+    fn lends(&mut self, now: Millis) -> bool {
+        self.refill(now);
+        let lends = self.left - REQUEST >= self.capacity / 2;
+        if lends {
+            self.left -= REQUEST;
+        }
+        lends
+    }
+
+    fn refill(&mut self, now: Millis) {
+        let passed = now.saturating_sub(self.at) as i64;
+        self.left = self.left.saturating_add(passed.saturating_mul(self.refill)).min(self.capacity);
+        self.at = self.at.max(now);
     }
 }

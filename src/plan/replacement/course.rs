@@ -35,8 +35,9 @@ impl Replacement<'_, '_> {
         }
     }
 
-    /// Turns the claim to the way that the replacement goes, where it says another one, and waits until that is done. Nothing
-    /// has to be said about an early end before anything was launched.
+    /// Turns the claim to the way that the replacement goes, where it says another one, and waits until that is done. An early end
+    /// before anything was launched as well: another controller may have sent the launch, and without a claim its instance would be
+    /// nobody's.
     pub(super) fn turn(&self, step: Step, course: Course) -> Option<Plan> {
         let (is_back, why) = match (step, course) {
             (Step::TurnForward, Course::Forward) if self.claim.way == Way::Forward => (false, Why::NextStep),
@@ -45,8 +46,7 @@ impl Replacement<'_, '_> {
             (Step::TurnBack, Course::GivenUp) => (true, Why::Superseded),
             _ => return None,
         };
-        let has_begun = course != Course::GivenUp || self.new.is_some();
-        if has_begun && is_back != (self.claim.way == Way::Back) {
+        if is_back != (self.claim.way == Way::Back) {
             return Some(self.turn_to(if is_back { Way::Back } else { Way::ForwardAgain }, why));
         }
         self.claim.turning.then(|| self.turned(why))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::state::State;
 use crate::ids::ClusterName;
-use crate::observed::{CloudView, Sweep};
+use crate::observed::{Checks, CloudView, InstanceState, Sweep};
 use crate::ports::Wanted;
 use crate::sim::ec2::{Moments, OLDEST_TAGS};
 use crate::sim::time::Millis;
@@ -25,12 +25,19 @@ impl State {
 
     /// Says how long a controller waits for its turn to send the calls of a look.
     pub fn turn_to_look(&mut self, controller: u8, wanted: &Wanted) -> Millis {
-        let (now, pages) = (self.now, self.pages(wanted));
+        let (now, pages, is_of_fleet) = (self.now, self.pages(wanted), wanted.only.is_empty());
+        let checks_are_awaited = wanted.only.iter().any(|name| self.awaits_checks(name));
         let Some(share) = self.controllers.get_mut(&controller).and_then(|known| known.share.as_mut()) else {
             return 0;
         };
-        let looks = if wanted.only.is_empty() { &mut share.fleet } else { &mut share.busy };
-        looks.reserve(now, pages)
+        let asks = is_of_fleet || share.asks_for_status(now, checks_are_awaited);
+        share.reserve(now, is_of_fleet, if asks { pages } else { pages - 1 })
+    }
+
+    fn awaits_checks(&self, name: &ClusterName) -> bool {
+        let ids = self.region.clusters.get(name).into_iter().flat_map(|holdings| &holdings.instances);
+        let mut machines = ids.filter_map(|id| self.region.instances.get(id));
+        machines.any(|machine| machine.seen.state == InstanceState::Running && machine.seen.checks != Checks::Ok)
     }
 
     /// Reads the whole fleet at one look that began at `begun` by the reader's clock.
