@@ -132,8 +132,16 @@ fn a_receiver_that_is_away_is_told_after_the_next_start_in_order_and_once() {
     place.edit(OLD, NEW);
     assert_eq!(place.once(), Some(0), "nobody waits for a receiver");
     let stub = Stub::at(address, Mood::Says(200));
-    assert_eq!(place.once(), Some(0));
-    assert_eq!(stub.news(), ["rollout-began consul-prod", "settled consul-prod"]);
+    // On a busy machine a daemon that has nothing to do ends before the second is due again.
+    let mut told = Vec::new();
+    for _ in 0..10 {
+        assert_eq!(place.once(), Some(0));
+        told.extend(stub.news());
+        if told.len() == 2 {
+            break;
+        }
+    }
+    assert_eq!(told, ["rollout-began consul-prod", "settled consul-prod"]);
     assert_eq!(place.once(), Some(0));
     assert_eq!(stub.news(), [""; 0]);
 }
