@@ -2,7 +2,6 @@
 //! a look ends in time, and has at most one long list in memory.
 
 use std::cmp::Reverse;
-use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -35,7 +34,8 @@ const LEADER: &str = "/v1/status/leader";
 
 /// The servers of one cluster, at the seats that are taken.
 pub(super) struct Servers {
-    cluster: String,
+    /// The words for them, e.g. `the Consul servers of consul-prod`.
+    whom: String,
     all: servers::Servers,
     costs: Costs,
 }
@@ -49,24 +49,17 @@ impl Servers {
         seats: &[Seat],
         costs: Costs,
     ) -> Result<Self, PortError> {
-        let failed = |kind, source: Box<dyn Error + Send + Sync>| {
-            PortError::new(format!("ask the Consul servers of {}", spec.name), kind, source)
-        };
-        let bases = trust::bases(&how.http, seats);
-        if bases.is_empty() {
-            return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
-        }
+        let whom = format!("the Consul servers of {}", spec.name);
         let shared_name = format!("server.{}.{}", how.datacenter, how.domain.as_deref().unwrap_or("consul"));
         let trust = trust::trust(&how.http, Some(shared_name));
-        let all = consul::open(http, &trust, how.token_file.as_deref(), bases);
-        let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
-        Ok(Self { cluster: spec.name.to_string(), all, costs })
+        let open = |bases| consul::open(http, &trust, how.token_file.as_deref(), bases);
+        let all = trust::reach(&whom, &how.http, seats, open)?;
+        Ok(Self { whom, all, costs })
     }
 
     /// Says what is being done to which servers.
     pub(super) fn doing(&self, verb: &str) -> String {
-        let hosts: Vec<_> = self.all.iter().map(Server::host).collect();
-        format!("{verb} the Consul servers of {} at {}", self.cluster, hosts.join(", "))
+        trust::doing(verb, &self.whom, &self.all)
     }
 
     /// Asks one server after the other until one has an answer of its own.

@@ -3,7 +3,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -39,7 +38,8 @@ const NOT_ALLOWED: &str =
 
 /// The members of one cluster, at the seats that are taken.
 pub(super) struct Servers {
-    cluster: String,
+    /// The words for them, e.g. `the etcd members of etcd-prod`.
+    whom: String,
     declared: usize,
     all: servers::Servers,
     login: Login,
@@ -56,26 +56,19 @@ impl Servers {
         token: Token,
         costs: Costs,
     ) -> Result<Self, PortError> {
-        let failed = |kind, source: Box<dyn Error + Send + Sync>| {
-            PortError::new(format!("ask the etcd members of {}", spec.name), kind, source)
-        };
-        let bases = trust::bases(&how.http, seats);
-        if bases.is_empty() {
-            return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
-        }
-        let all = servers::Servers::open(http, &trust::trust(&how.http, how.http.server_name.clone()), None, bases);
-        let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
+        let whom = format!("the etcd members of {}", spec.name);
+        let trust = trust::trust(&how.http, how.http.server_name.clone());
+        let all = trust::reach(&whom, &how.http, seats, |bases| servers::Servers::open(http, &trust, None, bases))?;
         let user = how.username.as_ref().zip(how.password_file.as_ref());
         let user = user.map(|(name, path)| Ok((name.clone(), secret(path, "password")?))).transpose();
-        let user = user.map_err(|error: crate::http::Unusable| failed(ErrorKind::Invalid, error.into()))?;
+        let user = user.map_err(|error| trust::unusable(&whom, error))?;
         let declared = spec.slots.len();
-        Ok(Self { cluster: spec.name.to_string(), declared, all, login: Login { user, token }, costs })
+        Ok(Self { whom, declared, all, login: Login { user, token }, costs })
     }
 
     /// Says what is being done to which members.
     pub(super) fn doing(&self, verb: &str) -> String {
-        let hosts: Vec<_> = self.all.iter().map(Server::host).collect();
-        format!("{verb} the etcd members of {} at {}", self.cluster, hosts.join(", "))
+        trust::doing(verb, &self.whom, &self.all)
     }
 
     /// Asks one member after the other until one has an answer of its own.

@@ -1,7 +1,6 @@
 //! Asking: every member for its own word, then one for what the store has. Whatever the members answer, a look ends in time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -37,7 +36,8 @@ const NOT_ALLOWED: &str =
 
 /// The members of one cluster, at the seats that are taken.
 pub(super) struct Servers {
-    cluster: String,
+    /// The words for them, e.g. `the members of Patroni in pg-prod`.
+    whom: String,
     scope: String,
     all: servers::Servers,
     costs: Costs,
@@ -52,27 +52,19 @@ impl Servers {
         seats: &[Seat],
         costs: Costs,
     ) -> Result<Self, PortError> {
-        let failed = |kind, source: Box<dyn Error + Send + Sync>| {
-            PortError::new(format!("ask the members of Patroni in {}", spec.name), kind, source)
-        };
-        let bases = trust::bases(&how.http, seats);
-        if bases.is_empty() {
-            return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
-        }
-        let user = how.username.as_ref().zip(how.password_file.as_ref());
-        let user = user.map(|(name, path)| basic(name, path)).transpose();
-        let user = user.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
-        let credential = user.map(|secret| ("Authorization", secret));
-        let all =
-            servers::Servers::open(http, &trust::trust(&how.http, how.http.server_name.clone()), credential, bases);
-        let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
-        Ok(Self { cluster: spec.name.to_string(), scope: how.scope.clone(), all, costs })
+        let whom = format!("the members of Patroni in {}", spec.name);
+        let trust = trust::trust(&how.http, how.http.server_name.clone());
+        let all = trust::reach(&whom, &how.http, seats, |bases| {
+            let user = how.username.as_ref().zip(how.password_file.as_ref());
+            let user = user.map(|(name, path)| basic(name, path)).transpose()?;
+            servers::Servers::open(http, &trust, user.map(|secret| ("Authorization", secret)), bases)
+        })?;
+        Ok(Self { whom, scope: how.scope.clone(), all, costs })
     }
 
     /// Says what is being done to which members.
     pub(super) fn doing(&self, verb: &str) -> String {
-        let hosts: Vec<_> = self.all.iter().map(Server::host).collect();
-        format!("{verb} the members of Patroni in {} at {}", self.cluster, hosts.join(", "))
+        trust::doing(verb, &self.whom, &self.all)
     }
 
     /// Finds the member at an address.

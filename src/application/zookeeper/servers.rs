@@ -1,7 +1,6 @@
 //! Asking: every server for everything at once. Whatever the servers answer, a look ends in time.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -32,7 +31,8 @@ const NOT_ALLOWED: &str =
 
 /// The servers of one cluster, at the seats that are taken.
 pub(super) struct Servers {
-    cluster: String,
+    /// The words for them, e.g. `the ZooKeeper servers of zookeeper-prod`.
+    whom: String,
     all: servers::Servers,
     costs: Costs,
 }
@@ -46,22 +46,15 @@ impl Servers {
         seats: &[Seat],
         costs: Costs,
     ) -> Result<Self, PortError> {
-        let failed = |kind, source: Box<dyn Error + Send + Sync>| {
-            PortError::new(format!("ask the ZooKeeper servers of {}", spec.name), kind, source)
-        };
-        let bases = trust::bases(&how.http, seats);
-        if bases.is_empty() {
-            return Err(failed(ErrorKind::Unreachable, "no running instance has an address".into()));
-        }
-        let all = servers::Servers::open(http, &trust::trust(&how.http, how.http.server_name.clone()), None, bases);
-        let all = all.map_err(|error| failed(ErrorKind::Invalid, error.into()))?;
-        Ok(Self { cluster: spec.name.to_string(), all, costs })
+        let whom = format!("the ZooKeeper servers of {}", spec.name);
+        let trust = trust::trust(&how.http, how.http.server_name.clone());
+        let all = trust::reach(&whom, &how.http, seats, |bases| servers::Servers::open(http, &trust, None, bases))?;
+        Ok(Self { whom, all, costs })
     }
 
     /// Says what is being done to which servers.
     pub(super) fn doing(&self, verb: &str) -> String {
-        let hosts: Vec<_> = self.all.iter().map(Server::host).collect();
-        format!("{verb} the ZooKeeper servers of {} at {}", self.cluster, hosts.join(", "))
+        trust::doing(verb, &self.whom, &self.all)
     }
 
     /// Asks for everything that can be known of the servers now. One that does not answer is left out, unless none does.
