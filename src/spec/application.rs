@@ -140,6 +140,17 @@ pub struct VersionSteps {
     pub remedy: &'static str,
 }
 
+/// Counts the minor versions from one version to another, e.g. 1 from `3.4.23` to `3.5.16`, and fewer than none where it goes back.
+/// None where the major versions differ, or one is no version.
+fn minor_steps(from: &str, to: &str) -> Option<i128> {
+    let numbers = |version: &str| {
+        let mut parts = version.split('.').map(|part| part.parse::<u64>().ok());
+        Some((parts.next()??, parts.next()??))
+    };
+    let ((old_major, old), (major, new)) = (numbers(from)?, numbers(to)?);
+    (major == old_major).then(|| i128::from(new) - i128::from(old))
+}
+
 /// The place of the leader's slot in the order of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaderGoes {

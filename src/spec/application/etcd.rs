@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::http::{self, HttpSpec};
-use super::{Lag, LeaderGoes, NO_FIXED_ADDRESSES, Rules, SlotLimits, VersionSteps};
+use super::{Lag, LeaderGoes, NO_FIXED_ADDRESSES, Rules, SlotLimits, VersionSteps, minor_steps};
 use crate::spec::load::meaning::{Meaning, written};
 use crate::spec::quorum;
 use crate::spec::raw::Text;
@@ -150,14 +150,7 @@ const STEPS: VersionSteps = VersionSteps {
 
 /// Says whether a version is of the same minor version as another, or of the next one.
 fn is_next_or_same(from: &str, to: &str) -> bool {
-    let minor = |version: &str| {
-        let mut parts = version.split('.').map(|part| part.parse::<u64>().ok());
-        Some((parts.next()??, parts.next()??))
-    };
-    match (minor(from), minor(to)) {
-        (Some((old_major, old)), Some((major, new))) => major == old_major && (new == old || new == old + 1),
-        _ => false,
-    }
+    matches!(minor_steps(from, to), Some(0 | 1))
 }
 
 #[cfg(test)]
