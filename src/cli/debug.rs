@@ -149,14 +149,14 @@ impl<'a> Bundle<'a> {
         for (path, form, name) in [
             ("/readyz", Form::Text, "daemon/readyz.txt"),
             ("/metrics", Form::Text, "daemon/metrics.txt"),
-            ("/api/v1/clusters", Form::Json, "daemon/clusters.json"),
             ("/api/v1/events", Form::Json, "daemon/events.json"),
             ("/api/v1/history", Form::Json, "daemon/history.json"),
         ] {
             self.ask(place, path, form, name)?;
         }
-        let fleet =
-            from::document::<Fleet>(place, "/api/v1/clusters").map_or_else(|_| Vec::new(), |fleet| fleet.clusters);
+        let fleet = self.ask(place, "/api/v1/clusters", Form::Json, "daemon/clusters.json")?;
+        let fleet = fleet.and_then(|answer| serde_json::from_str::<Fleet>(&answer).ok());
+        let fleet = fleet.map_or_else(Vec::new, |fleet| fleet.clusters);
         let names = fleet.iter().filter_map(|cluster| cluster["cluster"].as_str());
         for (nth, name) in names.take(MOST_CLUSTERS).enumerate() {
             self.ask(place, &from::cluster_path(name), Form::Json, &format!("daemon/{nth:04}.json"))?;
@@ -167,16 +167,20 @@ impl<'a> Bundle<'a> {
         Ok(())
     }
 
-    /// Writes one answer of a daemon. Whatever it does not answer is missing, and the rest is asked all the same.
-    fn ask(&mut self, place: &Place, path: &str, form: Form, name: &str) -> Result<(), Failure> {
-        match from::ask(place, path, form) {
-            Ok(answer) if form == Form::Json => self.put(name, &text::clean_json(&answer)),
-            Ok(answer) => self.put(name, &text::clean_lines(&answer)),
+    /// Writes one answer of a daemon, and gives it. Whatever it does not answer is missing, and the rest is asked all the same.
+    fn ask(&mut self, place: &Place, path: &str, form: Form, name: &str) -> Result<Option<String>, Failure> {
+        let answer = match from::ask(place, path, form) {
+            Ok(answer) => answer,
             Err(failure) => {
                 self.miss(path, &failure.error);
-                Ok(())
+                return Ok(None);
             }
+        };
+        match form {
+            Form::Json => self.put(name, &text::clean_json(&answer))?,
+            Form::Text => self.put(name, &text::clean_lines(&answer))?,
         }
+        Ok(Some(answer))
     }
 
     /// Writes the events of a log, one a line.
