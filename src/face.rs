@@ -44,6 +44,7 @@ pub use limits::LIVES_WITHIN;
 
 use metrics::Metrics;
 use report::Report;
+use request::Asked;
 use state::State;
 
 /// The knowledge of the daemon, kept to be shown.
@@ -81,12 +82,12 @@ pub struct Hook {
 pub struct Documents {
     /// The plan of one cluster, as `plan -o json` has it.
     pub plan: fn(&ClusterSpec, &Observation) -> Value,
-    /// Every gate of one cluster, as `explain -o json` has it.
-    pub explain: fn(&ClusterSpec, &Observation) -> Value,
+    /// The gates of one cluster that are asked for, as `explain -o json` has them.
+    pub explain: fn(&ClusterSpec, &Observation, &Asked) -> Value,
     /// The status of one cluster, as `status` writes it for people, without colours.
     pub status_text: fn(&Status) -> String,
-    /// Every gate of one cluster, as `explain` writes it for people, without colours.
-    pub explain_text: fn(&ClusterSpec, &Observation) -> String,
+    /// The same, as `explain` writes it for people, without colours.
+    pub explain_text: fn(&ClusterSpec, &Observation, &Asked) -> String,
     /// The schemas of the first two, in this order.
     pub schemas: fn(&mut SchemaGenerator) -> [Schema; 2],
 }

@@ -322,6 +322,35 @@ fn an_address_that_others_reach_takes_a_word() {
 }
 
 #[test]
+fn of_many_clusters_those_are_shown_that_are_named() {
+    let daemon = Daemon::start(&["prod/consul.yaml", "prod/etcd.yaml", "staging/consul.yaml"], &["--observe"]);
+    daemon.until_document("/api/v1/clusters", "every cluster was looked at", |fleet| {
+        fleet["clusters"].as_array().unwrap().iter().filter(|row| row["attention"] != "not-seen").count() == 3
+    });
+    let place = daemon.address.to_string();
+    let run = |line: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_hermitcrab")).args(line).args(["--from", &place]).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.code(), said)
+    };
+    let only_etcd = ["--cluster", "etcd-prod"];
+    let (code, said) = run(&[&["status"], &only_etcd[..]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("etcd-prod (prod): settled") && !said.contains("consul-"), "{said}");
+    let (code, said) = run(&[&["status", "-o", "json"], &only_etcd[..]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    let fleet: Value = serde_json::from_str(&said).unwrap();
+    let names: Vec<_> = fleet["clusters"].as_array().unwrap().iter().map(|row| &row["cluster"]).collect();
+    assert_eq!(names, ["etcd-prod"]);
+    let (code, said) = run(&[&["watch", "--until-settled"], &only_etcd[..]].concat());
+    assert_eq!((code, &*said), (Some(0), "etcd-prod: settled, 3 of 3 on ami-0eeeeeeeeeeeeeeee\n"));
+    let (code, said) = run(&["status", "--cluster", "etcd-prd"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("there is no cluster `etcd-prd`") && said.contains("did you mean `etcd-prod`?"), "{said}");
+}
+
+#[test]
 fn a_command_that_asks_the_daemon_prints_its_own_text_and_what_only_the_daemon_knows() {
     let daemon = one(&["--observe"]);
     daemon.edit(FILE, OLD, NEW);
@@ -350,6 +379,16 @@ fn a_command_that_asks_the_daemon_prints_its_own_text_and_what_only_the_daemon_k
     let (code, said) = run(&["explain", "consul-prod"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("daemon: it only observes") && said.contains("✓ kill-switch"), "{said}");
+    let (code, said) = run(&["explain", "consul-prod", "--blocked-only", "--slot", "consul-c"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(", slot consul-c: named by --slot") && !said.contains('✓'), "{said}");
+    assert!(!said.contains("not known from here"), "{said}");
+    let (code, said) = run(&["explain", "consul-prod", "--slot", "consul-z"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("consul-prod has no slot `consul-z`; it has consul-a, consul-b, consul-c"), "{said}");
+    let (code, said) = run(&["explain", "consul-prod", "--slot", "consul-c&gates=closed"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("`consul-c&gates=closed` can be no slot's name"), "{said}");
     let (code, said) = run(&["explain", "nobody"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("there is no cluster `nobody`"), "{said}");

@@ -27,6 +27,28 @@ impl Paths {
     }
 }
 
+/// The argument of every command that shows many clusters, or only some.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Only {
+    /// Show this cluster alone; may be given several times
+    #[arg(long = "cluster", value_name = "NAME")]
+    pub clusters: Vec<String>,
+}
+
+impl Only {
+    /// Says whether a cluster is to be shown.
+    pub fn shows(&self, name: &str) -> bool {
+        self.clusters.is_empty() || self.clusters.iter().any(|shown| shown == name)
+    }
+
+    /// Refuses names that are not among these.
+    pub fn check<'a>(&self, known: impl Iterator<Item = &'a str> + Clone) -> Result<(), Failure> {
+        let missing = self.clusters.iter().find(|name| known.clone().all(|known| known != name.as_str()));
+        missing.map_or(Ok(()), |name| Err(unknown("cluster", name, known)))
+    }
+}
+
 /// The arguments of every command that is about one cluster, which they name.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
@@ -74,6 +96,13 @@ impl Desired {
                 .hint("name a file, or a folder with `*.yaml` files")),
             (false, _) => Ok(Self { specs, shown, loaded }),
         }
+    }
+
+    /// Keeps the clusters that are to be shown. One whose file is broken, or that there is not, is an error.
+    pub fn keep(&mut self, only: &Only) -> Result<(), Failure> {
+        only.clusters.iter().try_for_each(|name| self.named(name).map(drop))?;
+        self.specs.retain(|spec| only.shows(&spec.name));
+        Ok(())
     }
 
     /// Finds the cluster of that name.

@@ -5,7 +5,7 @@ use std::io::Write;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::face::request::Form;
+use crate::face::request::{Asked, Form};
 use crate::ids::{ImageId, SlotName};
 use crate::input::text::{clean, clean_lines};
 use crate::observed::Observation;
@@ -35,7 +35,7 @@ Examples:
       The same for another slot
   hermitcrab explain consul-prod -o json
       For a program
-  hermitcrab explain consul-prod --from 127.0.0.1:8642
+  hermitcrab explain consul-prod --blocked-only --from 127.0.0.1:8642
       By the daemon that listens there, which also knows its kill switch and what it was refused
 
 docs/gates.md says what each gate refuses, why, and what to do.
@@ -51,10 +51,10 @@ pub struct Args {
     #[command(flatten)]
     named: Named,
     /// Ask about this slot, even if it is not this slot's turn
-    #[arg(long, value_name = "SLOT", conflicts_with = "from")]
+    #[arg(long, value_name = "SLOT")]
     slot: Option<String>,
     /// Leave out the gates that are open
-    #[arg(long, conflicts_with = "from")]
+    #[arg(long)]
     blocked_only: bool,
     /// The format of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::REPORT))]
@@ -161,7 +161,14 @@ impl Asker {
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(daemon) = &args.from.from {
         let form = if args.output == Format::Json { Form::Json } else { Form::Text };
-        let path = from::path_of(&args.named.cluster, "explain");
+        if let Some(slot) = args.slot.as_ref().filter(|slot| from::in_path(slot) != **slot) {
+            return Err(Failure::new(format!("`{}` can be no slot's name", clean(slot)))
+                .hint("`hermitcrab status --from` shows the slots of each cluster"));
+        }
+        let slot = args.slot.iter().map(|slot| format!("slot={slot}"));
+        let gates = args.blocked_only.then(|| "gates=closed".to_owned());
+        let query: Vec<_> = slot.chain(gates).collect();
+        let path = format!("{}?{}", from::path_of(&args.named.cluster, "explain"), query.join("&"));
         from::write(daemon, &path, form, out)?;
         return Ok(Exit::Done);
     }
@@ -174,21 +181,18 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let (spec, environment) = args.cloud.open_for(declared)?;
     let environment = environment.beside(&desired);
-    let mut explanation = explain(&spec, &environment.look(&spec), args.slot.as_deref(), Asker::Command);
-    let is_seen = explanation.is_seen;
-    if args.blocked_only {
-        explanation.gates.retain(|gate| !gate.open);
-    }
+    let asked = Asked { slot: args.slot.clone(), only_closed: args.blocked_only };
+    let explanation = explain(&spec, &environment.look(&spec), &asked, Asker::Command);
     if args.output == Format::Json {
         out.json(&explanation)?;
     } else {
         out.text(&text(&explanation))?;
     }
-    Ok(if is_seen { Exit::Done } else { Exit::Error })
+    Ok(if explanation.is_seen { Exit::Done } else { Exit::Error })
 }
 
 /// Asks every gate about a slot: the one that is asked about, or the one whose turn it is.
-pub(super) fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str>, asker: Asker) -> Explanation {
+pub(super) fn explain(spec: &ClusterSpec, seen: &Observation, asked: &Asked, asker: Asker) -> Explanation {
     let not_known = asker.does_not_know();
     let answer = plan::plan(spec, seen);
     let look = Look::at(spec, seen).look();
@@ -217,12 +221,13 @@ pub(super) fn explain(spec: &ClusterSpec, seen: &Observation, asked: Option<&str
     if let Plan::Stalled(Stall::Ended { .. }) = answer {
         explanation.why_this_slot = "the cluster is being destroyed, so no gate is asked".to_owned();
     } else if let Some(look) = &look
-        && let Some((slot, why)) = subject(look, asked)
+        && let Some((slot, why)) = subject(look, asked.slot.as_deref())
     {
         let image = look.record.held.as_ref().filter(|claim| claim.slot == slot.spec.name).map(|claim| &claim.image);
         explanation.gates = gates(look, slot, image.unwrap_or(&spec.image), not_known);
         let open = explanation.gates.iter().filter(|gate| gate.open).count();
         explanation.counts = (explanation.gates.len(), open);
+        explanation.gates.retain(|gate| !(asked.only_closed && gate.open));
         explanation.slot = Some(slot.spec.name.to_string());
         explanation.why_this_slot = why;
     }
@@ -288,7 +293,9 @@ fn write(explanation: &Explanation, out: &mut dyn Write) -> std::io::Result<()> 
     }
     writeln!(out)?;
     write_next(explanation, out)?;
-    writeln!(out, "not known from here, because only a controller knows:")?;
+    if !explanation.not_known.is_empty() {
+        writeln!(out, "not known from here, because only a controller knows:")?;
+    }
     for NotKnown { what, question, ask } in &explanation.not_known {
         writeln!(out, "  {} {what:width$}  {question}; {}", styled(SO_SO, "?"), styled(DIM, format!("see {ask}")))?;
     }

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::face::client;
 use crate::face::listen::Place;
@@ -12,6 +12,7 @@ use crate::face::request::Form;
 use crate::input::text;
 use crate::status::Attention;
 
+use super::desired::Only;
 use super::{Failure, Output, runtime};
 
 /// The argument of every command that can ask a daemon.
@@ -63,20 +64,41 @@ pub fn path_of(cluster: &str, part: &str) -> String {
 
 /// The path of everything that is known of a cluster.
 pub fn cluster_path(cluster: &str) -> String {
-    let name: String = cluster.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
-    format!("/api/v1/clusters/{name}")
+    format!("{}/{}", Fleet::PATH, in_path(cluster))
 }
 
-/// Reads how much each cluster of a daemon needs a person. A word that is not known here says nothing.
-pub fn attentions(place: &Place) -> Result<Vec<Attention>, Failure> {
-    #[derive(Deserialize)]
-    struct Fleet {
-        clusters: Vec<Cluster>,
+/// A name as it may stand in a path: what no name has is left out.
+pub fn in_path(name: &str) -> String {
+    name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect()
+}
+
+/// The fleet of a daemon, as it tells of it.
+#[derive(Deserialize, Serialize)]
+pub struct Fleet {
+    #[serde(flatten)]
+    about: Map<String, Value>,
+    /// A row for each cluster.
+    pub clusters: Vec<Value>,
+}
+
+impl Fleet {
+    /// The path of the fleet.
+    pub const PATH: &str = "/api/v1/clusters";
+
+    /// Keeps the clusters that are to be shown. One that the daemon does not know is an error.
+    pub fn keep(mut self, only: &Only) -> Result<Self, Failure> {
+        only.check(self.clusters.iter().map(name))?;
+        self.clusters.retain(|row| only.shows(name(row)));
+        Ok(self)
     }
-    #[derive(Deserialize)]
-    struct Cluster {
-        attention: Value,
+
+    /// Reads how much each cluster needs a person. A word that is not known here says nothing.
+    pub fn attentions(&self) -> Vec<Attention> {
+        self.clusters.iter().filter_map(|row| Attention::deserialize(&row["attention"]).ok()).collect()
     }
-    let fleet: Fleet = document(place, "/api/v1/clusters")?;
-    Ok(fleet.clusters.iter().filter_map(|cluster| Attention::deserialize(&cluster.attention).ok()).collect())
+}
+
+/// The name of the cluster that a row of the fleet is about.
+pub fn name(row: &Value) -> &str {
+    row["cluster"].as_str().unwrap_or_default()
 }

@@ -6,6 +6,7 @@ use std::io::Write;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::face::listen::Place;
 use crate::face::request::Form;
 use crate::ids::ClusterName;
 use crate::input::text;
@@ -14,9 +15,9 @@ use crate::spec::ClusterSpec;
 use crate::status::{Attention, Status, status};
 
 use super::cloud::{self, Environment};
-use super::desired::{Desired, Paths};
+use super::desired::{Desired, Only, Paths};
 use super::format::{self, Format};
-use super::from::{self, From};
+use super::from::{self, Fleet, From};
 use super::{Exit, Failure, Output, wait};
 
 mod fleet;
@@ -47,6 +48,8 @@ Examples:
       For a program
   hermitcrab status --from 127.0.0.1:8642
       Every cluster of the daemon that listens there, with what only the daemon knows
+  hermitcrab status --from 127.0.0.1:8642 --cluster consul-prod
+      One of them
 
 Exit codes:
   0  every cluster is settled, under way, waiting or blocked
@@ -64,6 +67,8 @@ Exit codes:
 pub struct Args {
     #[command(flatten)]
     paths: Paths,
+    #[command(flatten)]
+    only: Only,
     /// The format of the status
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::STATUS))]
     output: Format,
@@ -125,18 +130,10 @@ struct Undeclared {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(daemon) = &args.from.from {
-        let form = match args.output {
-            Format::Json => Form::Json,
-            Format::Text => Form::Text,
-            _ => {
-                let failure = Failure::new("a daemon answers as `text` and as `json` alone");
-                return Err(Failure { exit: Exit::Usage, ..failure.hint("take one of them, or leave `--from` out") });
-            }
-        };
-        from::write(daemon, "/api/v1/clusters", form, out)?;
-        return Ok(exit(&from::attentions(daemon)?, Exit::Done, args.detailed_exitcode));
+        return of_daemon(args, daemon, out);
     }
-    let desired = Desired::read(&args.paths.paths, out)?;
+    let mut desired = Desired::read(&args.paths.paths, out)?;
+    desired.keep(&args.only)?;
     let waited = args.waiting.until(&desired, &args.cloud, out)?;
     let environment = args.cloud.open(&desired.specs)?.beside(&desired);
     let report = |spec: &ClusterSpec| {
@@ -144,8 +141,13 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         status(spec, &seen, &plan(spec, &seen), None)
     };
     let clusters: Vec<_> = environment.specs.iter().map(report).collect();
-    let undeclared = if args.paths.name_folder() { undeclared(&environment, &desired) } else { Vec::new() };
-    let broken = desired.broken().map(|(name, path)| Broken { cluster: name.to_string(), file: text::path(path) });
+    let shows_all = args.only.clusters.is_empty();
+    let undeclared =
+        if shows_all && args.paths.name_folder() { undeclared(&environment, &desired) } else { Vec::new() };
+    let broken = desired
+        .broken()
+        .filter(|_| shows_all)
+        .map(|(name, path)| Broken { cluster: name.to_string(), file: text::path(path) });
     let broken = broken.collect();
     let document = Document { format_version: FORMAT_VERSION, clusters, broken, undeclared, not_known: NOT_KNOWN };
     match args.output {
@@ -159,10 +161,35 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if !is_at_rest && matches!(args.output, Format::Text | Format::Wide) {
         writeln!(out.notes, "note: not known from here: {NOT_KNOWN}")?;
     }
-    Ok(match (desired.exit(), waited) {
+    // A cluster that is named and whose file is broken has ended the command; the files of others count only with their clusters.
+    let files = if shows_all { desired.exit() } else { Exit::Done };
+    Ok(match (files, waited) {
         (Exit::Done, Some(waited)) => waited,
         (files, _) => exit(&attentions, files, args.detailed_exitcode),
     })
+}
+
+/// Writes what a daemon knows.
+fn of_daemon(args: &Args, daemon: &Place, out: &mut Output) -> Result<Exit, Failure> {
+    let form = match args.output {
+        Format::Json => Form::Json,
+        Format::Text => Form::Text,
+        _ => {
+            let failure = Failure::new("a daemon answers as `text` and as `json` alone");
+            return Err(Failure { exit: Exit::Usage, ..failure.hint("take one of them, or leave `--from` out") });
+        }
+    };
+    let fleet = from::document::<Fleet>(daemon, Fleet::PATH)?.keep(&args.only)?;
+    match form {
+        Form::Json => out.json(&fleet)?,
+        Form::Text if args.only.clusters.is_empty() => from::write(daemon, Fleet::PATH, form, out)?,
+        Form::Text => {
+            for row in &fleet.clusters {
+                from::write(daemon, &from::cluster_path(from::name(row)), form, out)?;
+            }
+        }
+    }
+    Ok(exit(&fleet.attentions(), Exit::Done, args.detailed_exitcode))
 }
 
 /// The exit code: that of the files, or of the cluster that is worst off.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::future::{Either, Shared, pending, select};
 use futures_util::{FutureExt, pin_mut};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clock::SystemClock;
@@ -23,9 +22,9 @@ use crate::spec::ClusterSpec;
 use crate::status::status;
 
 use super::cloud::{self, Environment};
-use super::desired::{Desired, Paths};
+use super::desired::{Desired, Only, Paths};
 use super::format::{self, Format};
-use super::from::{self, From};
+use super::from::{self, Fleet, From};
 use super::run::face::DOCUMENTS;
 use super::run::span;
 use super::signals::{Signal, UnderWay};
@@ -42,6 +41,8 @@ Examples:
       Look every two seconds; Ctrl-C ends it
   hermitcrab watch --from 127.0.0.1:8642
       Follow the daemon that listens there, which tells of each change
+  hermitcrab watch --from 127.0.0.1:8642 --cluster consul-prod
+      Follow one of its clusters
   hermitcrab watch --from 127.0.0.1:8642 --until-settled -o jsonl
       For a program: a JSON object whenever a cluster changes, until nothing is left to do
 
@@ -60,6 +61,8 @@ Exit codes:
 pub struct Args {
     #[command(flatten)]
     paths: Paths,
+    #[command(flatten)]
+    only: Only,
     /// The time between two looks
     #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = span, conflicts_with = "from")]
     every: Duration,
@@ -103,7 +106,8 @@ fn look<F: Future<Output = Signal>>(
     signal: Shared<F>,
 ) -> Result<Exit, Failure> {
     let (time, runtime) = (SystemClock::start(), runtime::start()?);
-    let desired = Desired::read(&args.paths.paths, out)?;
+    let mut desired = Desired::read(&args.paths.paths, out)?;
+    desired.keep(&args.only)?;
     let looked = Rc::new(std::cell::Cell::new(time.now()));
     let now = looked.clone();
     let about = About {
@@ -129,7 +133,8 @@ fn look<F: Future<Output = Signal>>(
         }
         let clusters = face.clusters().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
         if let Some(exit) = shown.show(&clusters, args.until_settled, out)? {
-            return Ok(if exit == Exit::Done { desired.exit() } else { exit });
+            let files = if args.only.clusters.is_empty() { desired.exit() } else { Exit::Done };
+            return Ok(if exit == Exit::Done { files } else { exit });
         }
         if let Some(signal) = runtime.block_on(within(&time, args.every, signal.clone())) {
             return Ok(signal.exit());
@@ -166,7 +171,8 @@ async fn follow<F: Future<Output = Signal>>(
     let telling = client::follow(place, "/api/v1/stream", || told.notify_one());
     pin_mut!(telling);
     loop {
-        let clusters = documents(place).await.map_err(from::unanswered)?;
+        let fleet: Fleet = client::document(place, Fleet::PATH).await.map_err(from::unanswered)?;
+        let clusters = documents(place, &fleet.keep(&args.only)?.clusters).await.map_err(from::unanswered)?;
         if let Some(exit) = shown.show(&clusters, args.until_settled, out)? {
             return Ok(exit);
         }
@@ -182,17 +188,11 @@ async fn follow<F: Future<Output = Signal>>(
 }
 
 /// Asks for everything about the clusters that are not settled, and for the rows of the others.
-async fn documents(place: &Place) -> Result<Vec<Value>, client::Unanswered> {
-    #[derive(Deserialize)]
-    struct Fleet {
-        clusters: Vec<Value>,
-    }
-    let fleet: Fleet = client::document(place, "/api/v1/clusters").await?;
+async fn documents(place: &Place, rows: &[Value]) -> Result<Vec<Value>, client::Unanswered> {
     let mut all = Vec::new();
-    for (nth, row) in fleet.clusters.iter().enumerate() {
-        let name = row["cluster"].as_str().unwrap_or_default();
+    for (nth, row) in rows.iter().enumerate() {
         let document = if nth < MOST && row["attention"] != "settled" {
-            client::document(place, &from::cluster_path(name)).await?
+            client::document(place, &from::cluster_path(from::name(row))).await?
         } else {
             serde_json::json!({ "summary": row })
         };

@@ -12,16 +12,14 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::event::Pass;
-use crate::ids::ClusterName;
+use crate::ids::{ClusterName, SlotName};
 use crate::input::text;
-use crate::observed::Observation;
-use crate::spec::ClusterSpec;
 use crate::time::elapsed;
 
 use super::document::Refusal;
 use super::limits::LIVES_WITHIN;
 use super::page::Past;
-use super::request::{Form, Refused, Route};
+use super::request::{Asked, Form, Refused, Route};
 use super::state::Cluster;
 use super::stream::Messages;
 use super::{Documents, Face, metrics, openapi, page};
@@ -71,10 +69,16 @@ impl Face {
             Route::Fleet if form == Form::Text => Ok(screen(&self.fleet_text())),
             Route::Fleet => Ok(json(&self.report(|report| report.fleet()))),
             Route::FleetEvents { after } => Ok(json(&self.report(|report| report.events(None, *after)))),
+            Route::Cluster(name) if form == Form::Text => {
+                Ok(screen(&self.cluster_text(name).ok_or_else(|| unknown(name))?))
+            }
             Route::Cluster(name) => Ok(json(&self.report(|report| report.cluster(name)).ok_or_else(|| unknown(name))?)),
             Route::Plan(name) => self.of_pass(name, |pass| (self.about.documents.plan)(&pass.spec, &pass.seen)),
-            Route::Explain(name) if form == Form::Text => self.explain_text(name),
-            Route::Explain(name) => self.of_pass(name, |pass| (self.about.documents.explain)(&pass.spec, &pass.seen)),
+            Route::Explain { cluster, asked } if form == Form::Text => self.explain_text(cluster, asked),
+            Route::Explain { cluster, asked } => {
+                self.knows_slot(cluster, asked)?;
+                self.of_pass(cluster, |pass| (self.about.documents.explain)(&pass.spec, &pass.seen, asked))
+            }
             Route::Events { cluster, after } => {
                 self.find(cluster, |_| ())?;
                 Ok(json(&self.report(|report| report.events(Some(cluster), *after))))
@@ -103,11 +107,10 @@ impl Face {
             return whole(StatusCode::NOT_FOUND, HTML, page::missing(&daemon, &format!("There is no cluster {name}.")));
         };
         let pass = self.find(name, |cluster| cluster.pass.clone()).ok().flatten();
-        let make = |make: fn(&ClusterSpec, &Observation) -> serde_json::Value| {
-            pass.as_ref().map(|pass| make(&pass.spec, &pass.seen))
-        };
         let Documents { plan, explain, .. } = self.about.documents;
-        whole(StatusCode::OK, HTML, page::cluster(&cluster, &Past { events, history }, make(plan), make(explain)))
+        let plan = pass.as_ref().map(|pass| plan(&pass.spec, &pass.seen));
+        let explanation = pass.as_ref().map(|pass| explain(&pass.spec, &pass.seen, &Asked::default()));
+        whole(StatusCode::OK, HTML, page::cluster(&cluster, &Past { events, history }, plan, explanation))
     }
 
     /// Draws a rollout. The picture has a style of its own, which counts when somebody looks at it alone.
@@ -138,11 +141,24 @@ impl Face {
     }
 
     /// Writes every gate of a cluster for a person, below what only the daemon knows.
-    fn explain_text(&self, name: &str) -> Result<Response<Body>, Refused> {
+    fn explain_text(&self, name: &str, asked: &Asked) -> Result<Response<Body>, Refused> {
+        self.knows_slot(name, asked)?;
         let pass = self.find(name, |cluster| cluster.pass.clone())?.ok_or_else(|| unseen(name))?;
-        let gates = (self.about.documents.explain_text)(&pass.spec, &pass.seen);
+        let gates = (self.about.documents.explain_text)(&pass.spec, &pass.seen, asked);
         let beside = self.report(|report| self.find(name, |cluster| report.beside_gates(cluster)))?;
         Ok(screen(&format!("{beside}{gates}")))
+    }
+
+    /// Refuses a question about a slot that the cluster does not have.
+    fn knows_slot(&self, name: &str, asked: &Asked) -> Result<(), Refused> {
+        let Some(slot) = &asked.slot else { return Ok(()) };
+        let is_there = |cluster: &Cluster| cluster.spec.slot(&SlotName::from(slot.as_str())).is_some();
+        if self.find(name, is_there)? {
+            return Ok(());
+        }
+        let names = |cluster: &Cluster| cluster.spec.slots.iter().map(|slot| slot.name.to_string()).collect::<Vec<_>>();
+        let slots = self.find(name, names)?.join(", ");
+        Err(Refused::new(StatusCode::NOT_FOUND, format!("{name} has no slot `{slot}`; it has {slots}")))
     }
 
     /// Says whether the loop makes passes. A daemon without the lease makes none, and lives.
@@ -264,9 +280,9 @@ mod tests {
 
     const DOCUMENTS: Documents = Documents {
         plan: |_, _| Value::Null,
-        explain: |_, _| Value::Null,
+        explain: |_, _, _| Value::Null,
         status_text: |_| String::new(),
-        explain_text: |_, _| String::new(),
+        explain_text: |_, _, _| String::new(),
         schemas: |generator| [generator.subschema_for::<bool>(), generator.subschema_for::<bool>()],
     };
 

@@ -72,14 +72,18 @@ fn paths(generator: &mut SchemaGenerator, documents: Documents, refusal: &Schema
     add("/api/v1/stream", "stream", "The row of each cluster, whenever it changes", stream(), &[full]);
     let one = "/api/v1/clusters/{name}";
     let of = |part: &str| format!("{one}/{part}");
-    add(one, "cluster", "Everything about one cluster", document(&cluster), &[unknown]);
+    add(one, "cluster", "Everything about one cluster", with_text(document(&cluster)), &[unknown]);
     add(&of("plan"), "plan", "The changes to come", document(&plan), &[unknown, unseen]);
     add(
         &of("explain"),
         "explain",
         "Every gate, and why nothing happens",
         with_text(document(&explain)),
-        &[unknown, unseen],
+        &[
+            (400, "`slot` or `gates` is nothing that can be asked for."),
+            (404, "There is no cluster or no slot of that name."),
+            unseen,
+        ],
     );
     add(&of("events"), "clusterEvents", "The cluster's latest events", document(&events), &[bad, unknown]);
     add(&of("history"), "clusterHistory", "The cluster's rollouts", document(&history), &[unknown]);
@@ -140,6 +144,14 @@ fn operation(path: &str, id: &str, summary: &str, content: Value, refusals: &[(u
         let description = "Only events with a greater number.";
         let schema = json!({ "type": "integer", "format": "uint64", "minimum": 0, "maximum": u64::MAX });
         parameters.push(json!({ "name": "after", "in": "query", "description": description, "schema": schema }));
+    }
+    if path.ends_with("explain") {
+        let slot = json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$" });
+        let description = "The slot that is asked about; the one whose turn it is, if none is named.";
+        parameters.push(json!({ "name": "slot", "in": "query", "description": description, "schema": slot }));
+        let gates = json!({ "type": "string", "enum": ["all", "closed"] });
+        let description = "Whether the gates that are open are left out.";
+        parameters.push(json!({ "name": "gates", "in": "query", "description": description, "schema": gates }));
     }
     let mut responses = Map::from_iter([("200".to_owned(), json!({ "description": summary, "content": content }))]);
     for (status, description) in refusals {

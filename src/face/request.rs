@@ -24,7 +24,10 @@ pub enum Route {
     FleetStream,
     Cluster(String),
     Plan(String),
-    Explain(String),
+    Explain {
+        cluster: String,
+        asked: Asked,
+    },
     Events {
         cluster: String,
         after: u64,
@@ -37,6 +40,15 @@ pub enum Route {
         rollout: u64,
     },
     Stream(String),
+}
+
+/// The part of a cluster's gates that is asked for: `?slot=consul-c&gates=closed`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The slot; the one whose turn it is where none is named.
+    pub slot: Option<String>,
+    /// Whether the gates that are open are left out.
+    pub only_closed: bool,
 }
 
 /// The form of an answer. Answers that have only one form have that.
@@ -173,7 +185,7 @@ fn path(uri: &Uri) -> Result<Route, Refused> {
         ["api", "v1", "stream"] => Route::FleetStream,
         ["api", "v1", "clusters", name] => Route::Cluster(cluster(name)?),
         ["api", "v1", "clusters", name, "plan"] => Route::Plan(cluster(name)?),
-        ["api", "v1", "clusters", name, "explain"] => Route::Explain(cluster(name)?),
+        ["api", "v1", "clusters", name, "explain"] => Route::Explain { cluster: cluster(name)?, asked: asked(uri)? },
         ["api", "v1", "clusters", name, "events"] => Route::Events { cluster: cluster(name)?, after: after(uri)? },
         ["api", "v1", "history"] => Route::FleetHistory,
         ["api", "v1", "clusters", name, "history"] => Route::History(cluster(name)?),
@@ -185,19 +197,38 @@ fn path(uri: &Uri) -> Result<Route, Refused> {
     })
 }
 
-/// Says whether a text can be the name of a cluster.
+/// Says whether a text can be the name of a cluster or of a slot.
 fn is_name(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
+/// The value of a parameter behind the `?`, which is empty where only its name is written.
+fn parameter<'u>(uri: &'u Uri, name: &str) -> Option<&'u str> {
+    let mut pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
+    pairs.find_map(|pair| match pair.split_once('=') {
+        Some((key, value)) => (key == name).then_some(value),
+        None => (pair == name).then_some(""),
+    })
+}
+
+/// Reads which of a cluster's gates are wanted.
+fn asked(uri: &Uri) -> Result<Asked, Refused> {
+    let bad = |detail| Refused::new(StatusCode::BAD_REQUEST, detail);
+    let slot = parameter(uri, "slot").map(str::to_owned);
+    if slot.as_deref().is_some_and(|slot| !is_name(slot)) {
+        return Err(bad("`slot` is the name of a slot, e.g. `?slot=consul-a`"));
+    }
+    let only_closed = match parameter(uri, "gates") {
+        None | Some("all") => false,
+        Some("closed") => true,
+        Some(_) => return Err(bad("`gates` is `all` or `closed`")),
+    };
+    Ok(Asked { slot, only_closed })
+}
+
 /// Reads the number behind which events are wanted; 0 where none is given.
 fn after(uri: &Uri) -> Result<u64, Refused> {
-    let given =
-        uri.query().into_iter().flat_map(|query| query.split('&')).find_map(|pair| match pair.split_once('=') {
-            Some(("after", number)) => Some(number),
-            _ => (pair == "after").then_some(""),
-        });
-    number(given.unwrap_or("0"))
+    number(parameter(uri, "after").unwrap_or("0"))
         .ok_or_else(|| Refused::new(StatusCode::BAD_REQUEST, "`after` is the number of an event, e.g. `?after=120`"))
 }
 
@@ -241,6 +272,22 @@ mod tests {
             "/livez/",
         ] {
             assert_eq!(ask(path, "localhost"), Err(404), "{path}");
+        }
+    }
+
+    #[test]
+    fn gates_are_asked_for_by_slot_and_by_being_closed() {
+        let explain = |slot: Option<&str>, only_closed| {
+            let asked = Asked { slot: slot.map(str::to_owned), only_closed };
+            Ok(Route::Explain { cluster: "c".to_owned(), asked })
+        };
+        let ask = |query: &str| ask(&format!("/api/v1/clusters/c/explain{query}"), "localhost");
+        assert_eq!(ask(""), explain(None, false));
+        assert_eq!(ask("?"), explain(None, false));
+        assert_eq!(ask("?gates=all&slot=consul-c"), explain(Some("consul-c"), false));
+        assert_eq!(ask("?x=y&gates=closed"), explain(None, true));
+        for bad in ["?slot", "?slot=", "?slot=a/b", "?slot=%61", "?gates", "?gates=open", "?gates=closed%20"] {
+            assert_eq!(ask(bad), Err(400), "{bad}");
         }
     }
 

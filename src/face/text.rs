@@ -22,6 +22,15 @@ impl Face {
         })
     }
 
+    /// Writes the screen of one cluster, below what holds for every one; none if there is no such cluster.
+    pub(super) fn cluster_text(&self, name: &str) -> Option<String> {
+        self.report(|report| {
+            let cluster = report.state.clusters.get(&ClusterName::from(name))?;
+            let screen = self.screen(cluster, &report.summary(cluster));
+            Some(of_daemon(&report.daemon(), Some(name)) + &screen)
+        })
+    }
+
     fn screen(&self, cluster: &Cluster, summary: &Summary) -> String {
         let Documents { status_text, .. } = self.about.documents;
         let mut screen = match &cluster.pass {

@@ -113,6 +113,20 @@ fn status_shows_a_row_for_each_slot() {
 }
 
 #[test]
+fn status_of_a_folder_shows_the_clusters_that_are_named() {
+    let status = |names: &[&str]| {
+        let named = names.iter().flat_map(|name| ["--cluster", name]).collect::<Vec<_>>();
+        told(&[&["status", "desired-state"], &SIMULATED[..], &named].concat())
+    };
+    let shown = status(&["etcd-prod", "consul-dev"]);
+    let clusters: Vec<_> = shown.lines().filter(|line| line.contains("): ")).collect();
+    assert_eq!(clusters.len(), 2, "{shown}");
+    assert!(shown.contains("etcd-prod (prod): ") && shown.contains("consul-dev (dev): "), "{shown}");
+    let unknown = status(&["etcd"]);
+    assert!(unknown.starts_with("! error: there is no cluster `etcd`\n") && unknown.ends_with("exit 1\n"), "{unknown}");
+}
+
+#[test]
 fn status_says_what_is_not_as_one_would_wish() {
     let told = told(&[&["status", "desired-state/dev", "-o", "wide"], &SIMULATED[..], &NEW_IMAGE[..]].concat());
     expect_file!["status-blocked.txt"].assert_eq(&told);

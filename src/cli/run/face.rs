@@ -120,10 +120,12 @@ fn plain(text: &str) -> String {
 /// The documents that commands write too.
 pub(in crate::cli) const DOCUMENTS: Documents = Documents {
     plan: |spec, seen| serde_json::to_value(ClusterPlan::new(spec, seen)).unwrap_or_default(),
-    explain: |spec, seen| {
-        serde_json::to_value(explain::explain(spec, seen, None, explain::Asker::Controller)).unwrap_or_default()
+    explain: |spec, seen, asked| {
+        serde_json::to_value(explain::explain(spec, seen, asked, explain::Asker::Controller)).unwrap_or_default()
     },
     status_text: |told| plain(&status::screen::render(told, false)),
-    explain_text: |spec, seen| plain(&explain::text(&explain::explain(spec, seen, None, explain::Asker::Controller))),
+    explain_text: |spec, seen, asked| {
+        plain(&explain::text(&explain::explain(spec, seen, asked, explain::Asker::Controller)))
+    },
     schemas: |generator| [generator.subschema_for::<ClusterPlan>(), generator.subschema_for::<explain::Explanation>()],
 };
