@@ -1,0 +1,316 @@
+//! News by e-mail: the message that they become, and the relay that takes it.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use lettre::message::Mailbox;
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::news::News;
+use super::way::Untold;
+use crate::http::{self, Unusable, is_here};
+use crate::input::secret::Secret;
+use crate::input::{file, text};
+use crate::revision::short;
+use crate::time::Timestamp;
+
+/// The time that a relay has for each of its answers.
+const WITHIN: Duration = Duration::from_secs(5);
+/// The time that a relay has for a whole message.
+const WITHIN_ALL: Duration = Duration::from_secs(20);
+/// The most characters of a relay's answer that are shown.
+const LONGEST: usize = 200;
+/// The most people that one receiver may name.
+const MOST: usize = 20;
+
+/// Mail by a relay, as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Email")]
+pub struct Written {
+    /// The relay's name, e.g. `smtp.example`.
+    relay: String,
+    /// The port; 587 for `starttls`, 465 for `tls`, 25 for `none` if left out.
+    #[serde(default)]
+    port: Option<u16>,
+    #[serde(default)]
+    encryption: Encryption,
+    /// The name that the relay knows us by, with `passwordFile`.
+    #[serde(default)]
+    user: Option<String>,
+    /// A file with the password; relative to this file.
+    #[serde(default)]
+    password_file: Option<String>,
+    /// The sender, e.g. `hermitcrab <crab@example.org>`.
+    from: String,
+    /// The people to write to, e.g. `ops@example.org`.
+    to: Vec<String>,
+    /// A PEM file with the only CAs that are trusted; relative to this file.
+    #[serde(default)]
+    ca_file: Option<String>,
+}
+
+/// The ways in which a connection to a relay is kept from others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Encryption {
+    /// The connection begins in the clear and must be encrypted before anything is said.
+    #[default]
+    StartTls,
+    /// The connection is encrypted from its beginning.
+    Tls,
+    /// The connection is not encrypted: what is said can be read on the way. No password is sent so, but to this machine.
+    None,
+}
+
+/// A relay, and the letters that it is given.
+#[derive(Clone, Debug)]
+pub struct Email {
+    relay: String,
+    port: u16,
+    encryption: Encryption,
+    /// The user's name, and the path of the file with the password.
+    login: Option<(String, String)>,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+    ca_file: Option<String>,
+}
+
+/// A mistake in what is written: the field, and its form.
+pub type Mistake = (&'static str, &'static str);
+
+/// The reason why a relay did not take a message.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsent {
+    #[error("the message cannot be made: {0}")]
+    Unmade(String),
+    #[error("the relay {relay} cannot be reached: {why}")]
+    Unreachable { relay: String, why: String },
+    #[error("the relay {relay} refuses: {said}")]
+    Refused {
+        relay: String,
+        said: String,
+        /// The same message will be refused again.
+        for_good: bool,
+    },
+}
+
+impl Written {
+    /// Understands what is written; `beside` makes a path that is relative to its file.
+    pub fn meant(self, beside: impl Fn(&str) -> String) -> Result<Email, Mistake> {
+        let inner = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        if self.relay.is_empty() || !self.relay.chars().all(inner) {
+            return Err(("relay", "smtp.example, without a port"));
+        }
+        let login = match (self.user, self.password_file) {
+            (Some(user), Some(file)) => Some((user, beside(&file))),
+            (None, None) => None,
+            _ => return Err(("user", "a name, with `passwordFile`")),
+        };
+        // The port that `is_here` expects stands behind the last colon.
+        if login.is_some() && self.encryption == Encryption::None && !is_here(&format!("{}:", self.relay)) {
+            return Err(("encryption", "`starttls` or `tls`, because a password is sent"));
+        }
+        let mailbox = |text: &String| text.parse::<Mailbox>().ok();
+        let to: Option<Vec<_>> = self.to.iter().map(mailbox).collect();
+        Ok(Email {
+            relay: self.relay,
+            port: self.port.unwrap_or(match self.encryption {
+                Encryption::StartTls => 587,
+                Encryption::Tls => 465,
+                Encryption::None => 25,
+            }),
+            encryption: self.encryption,
+            login,
+            from: mailbox(&self.from).ok_or(("from", "`crab@example.org` or `Name <crab@example.org>`"))?,
+            to: to.filter(|to| (1..=MOST).contains(&to.len())).ok_or(("to", "one to twenty of `ops@example.org`"))?,
+            ca_file: self.ca_file.map(|file| beside(&file)),
+        })
+    }
+}
+
+impl Email {
+    /// Writes a letter with the news, and gives it to the relay.
+    pub async fn tell(&self, news: &News, page: Option<&str>, now: Timestamp) -> Result<(), Untold> {
+        let letter = self.letter(news, news.link(page), now).map_err(|error| Unsent::Unmade(error.to_string()))?;
+        let password = match &self.login {
+            Some((_, file)) => Some(http::secret(file, "password")?),
+            None => None,
+        };
+        let transport = self.transport(password.as_ref())?;
+        let sent = tokio::time::timeout(WITHIN_ALL, transport.send(letter)).await;
+        match sent {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(self.unsent(&error, password.as_ref()).into()),
+            Err(_) => Err(self.unreachable("it does not come to an end with a message").into()),
+        }
+    }
+
+    fn transport(&self, password: Option<&Secret>) -> Result<AsyncSmtpTransport<Tokio1Executor>, Unusable> {
+        let tls = match self.encryption {
+            Encryption::StartTls => Tls::Required(self.trust()?),
+            Encryption::Tls => Tls::Wrapper(self.trust()?),
+            Encryption::None => Tls::None,
+        };
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(self.relay.as_str())
+            .port(self.port)
+            .tls(tls)
+            .timeout(Some(WITHIN))
+            .hello_name(ClientId::Domain("hermitcrab".to_owned()));
+        let login = self.login.as_ref().zip(password);
+        let builder = match login {
+            Some(((user, _), password)) => {
+                builder.credentials(Credentials::new(user.clone(), password.reveal().to_owned()))
+            }
+            None => builder,
+        };
+        Ok(builder.build())
+    }
+
+    /// The CAs that the relay's certificate is checked against.
+    fn trust(&self) -> Result<TlsParameters, Unusable> {
+        let builder = TlsParameters::builder(self.relay.clone());
+        let builder = match &self.ca_file {
+            None => builder,
+            Some(path) => {
+                let pem = file::read(Path::new(path), file::CERTIFICATES)
+                    .map_err(|source| Unusable::File { path: path.clone(), source })?;
+                let content = |_| Unusable::Content { path: path.clone(), what: "certificate" };
+                let certificate = Certificate::from_pem(&pem).map_err(content)?;
+                builder.certificate_store(CertificateStore::None).add_root_certificate(certificate)
+            }
+        };
+        builder.build().map_err(|_| Unusable::NoCa)
+    }
+
+    fn letter(&self, news: &News, link: Option<String>, now: Timestamp) -> Result<Message, lettre::error::Error> {
+        let mut lines = vec![news.title.clone()];
+        if !news.detail.is_empty() {
+            lines.push(news.detail.clone());
+        }
+        lines.extend(news.revision.as_ref().map(|revision| format!("commit {}", short(revision))));
+        lines.extend(link);
+        let letter = Message::builder()
+            .from(self.from.clone())
+            .subject(text::clean(&news.title).into_owned())
+            .date(SystemTime::from(now))
+            // The same for every try, so that whoever is told twice can know it.
+            .message_id(Some(format!("<{}@hermitcrab>", news.id)))
+            .header(AutoSubmitted)
+            .header(ContentType::TEXT_PLAIN);
+        self.to.iter().fold(letter, |letter, to| letter.to(to.clone())).body(lines.join("\n\n") + "\n")
+    }
+
+    fn unreachable(&self, why: &str) -> Unsent {
+        Unsent::Unreachable { relay: format!("{}:{}", self.relay, self.port), why: why.to_owned() }
+    }
+
+    fn unsent(&self, error: &lettre::transport::smtp::Error, password: Option<&Secret>) -> Unsent {
+        let shown = |said: &str| {
+            let said = password.map_or_else(|| said.to_owned(), |password| password.blank_out(said));
+            text::cut(&said, LONGEST)
+        };
+        match error.status() {
+            Some(code) => {
+                // A person may mend a password meanwhile, and time whatever is refused for now.
+                let for_good = error.is_permanent() && !matches!(u16::from(code), 530 | 534 | 535 | 538);
+                let end = if for_good { "; it is not tried again" } else { "" };
+                let said = shown(&crate::ports::chain(error)) + end;
+                Unsent::Refused { relay: format!("{}:{}", self.relay, self.port), said, for_good }
+            }
+            None => self.unreachable(&shown(&crate::ports::chain(error))),
+        }
+    }
+}
+
+/// The header by which programs that answer mail know that nobody waits for an answer (RFC 3834).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::news::Kind;
+    use super::*;
+
+    fn email() -> Email {
+        let written =
+            serde_json::json!({"relay": "smtp.example", "from": "Crab <crab@example.org>", "to": ["ops@example.org"]});
+        serde_json::from_value::<Written>(written).unwrap().meant(str::to_owned).unwrap()
+    }
+
+    #[test]
+    fn nothing_that_others_wrote_becomes_a_header() {
+        let title = "consul-prod\r\nBcc: all@example.org\r\n\r\nis stalled";
+        let news = News::new(Kind::Stalled, Timestamp::UNIX_EPOCH, Some("consul-prod"), title, "a\nb\r\n.\r\nQUIT");
+        let letter = email().letter(&news, Some("https://crab.example".to_owned()), Timestamp::UNIX_EPOCH).unwrap();
+        let text = String::from_utf8(letter.formatted()).unwrap();
+        let (head, _) = text.split_once("\r\n\r\n").unwrap();
+        let names: Vec<_> =
+            head.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(':').next()).collect();
+        let expected = ["From", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Type", "To"];
+        assert_eq!(names[..7], expected, "{text}");
+        assert!(names[7..].iter().all(|name| ["Content-Transfer-Encoding", "MIME-Version"].contains(name)), "{text}");
+        assert_eq!(letter.envelope().to().len(), 1);
+    }
+
+    #[test]
+    fn a_password_is_sent_to_nobody_in_the_clear() {
+        let meant = |relay: &str, encryption: &str| {
+            let written = serde_json::json!({"relay": relay, "encryption": encryption, "user": "crab", "passwordFile": "password",
+                "from": "crab@example.org", "to": ["ops@example.org"]});
+            serde_json::from_value::<Written>(written)
+                .unwrap()
+                .meant(str::to_owned)
+                .map(|email| email.port)
+                .map_err(|(what, _)| what)
+        };
+        assert_eq!(meant("smtp.example", "none"), Err("encryption"));
+        assert_eq!(meant("localhost.example", "none"), Err("encryption"));
+        for (relay, encryption, port) in [
+            ("127.0.0.1", "none", 25),
+            ("localhost", "none", 25),
+            ("smtp.example", "starttls", 587),
+            ("smtp.example", "tls", 465),
+        ] {
+            assert_eq!(meant(relay, encryption), Ok(port), "{relay}");
+        }
+    }
+
+    #[test]
+    fn mistakes_name_their_field() {
+        let good = serde_json::json!({"relay": "smtp.example", "from": "crab@example.org", "to": ["ops@example.org"]});
+        for (field, value) in [
+            ("relay", serde_json::json!("smtp.example/x")),
+            ("relay", serde_json::json!("")),
+            ("user", serde_json::json!("crab")),
+            ("from", serde_json::json!("nobody")),
+            ("to", serde_json::json!([])),
+            ("to", serde_json::json!(["ops@example.org", "not one"])),
+        ] {
+            let mut written = good.clone();
+            written[field] = value;
+            let meant = serde_json::from_value::<Written>(written.clone()).unwrap().meant(str::to_owned);
+            assert_eq!(meant.map(|_| ()).map_err(|(what, _)| what), Err(field), "{written}");
+        }
+    }
+}
