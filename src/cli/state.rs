@@ -20,6 +20,9 @@ use super::{Failure, Output, from};
 /// The variable that names the folder.
 pub const VARIABLE: &str = "HERMITCRAB_STATE";
 
+/// The number of lines that cannot be used of which each is told.
+const MOST_SKIPPED: usize = 5;
+
 /// The arguments of every command that reads the log.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
@@ -89,8 +92,11 @@ impl Recorded {
 
     fn log(&self, folder: &Path, out: &mut Output) -> Result<Vec<Record>, Failure> {
         let Found { mut records, skipped } = found(folder)?;
-        for line in skipped {
+        for line in skipped.iter().take(MOST_SKIPPED) {
             writeln!(out.notes, "note: a line is skipped: {line}")?;
+        }
+        if let Some(more) = skipped.len().checked_sub(MOST_SKIPPED).filter(|more| *more > 0) {
+            writeln!(out.notes, "note: and {more} lines more")?;
         }
         if let Some(name) = &self.cluster {
             let mut known: Vec<_> = records.iter().filter_map(|record| record.cluster.clone()).collect();

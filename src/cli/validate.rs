@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::input::text;
-use crate::spec::load::{Loaded, check, load};
+use crate::spec::load::{Loaded, Severity, check, load};
 use crate::spec::{ClusterSpec, render};
 
 use super::desired::Paths;
@@ -25,7 +25,7 @@ Examples:
 
 Exit codes:
   0  every file can be used; there may be warnings
-  1  there are errors";
+  1  there are errors, or no file was found";
 
 /// Check desired-state files, and report all problems of all files at once
 ///
@@ -64,8 +64,16 @@ fn read(paths: &[PathBuf]) -> Result<Loaded, Failure> {
             let failure = Failure::new("`-` stands for stdin, beside other files");
             Err(Failure { exit: Exit::Usage, ..failure.hint("check the files and stdin one after the other") })
         }
-        paths => Ok(load(paths)),
+        paths => Ok(something_is_checked(load(paths))),
     }
+}
+
+/// Makes an error of folders without a file, if no other file was checked either: whoever asks has named the wrong folder.
+fn something_is_checked(mut loaded: Loaded) -> Loaded {
+    if loaded.files.is_empty() {
+        loaded.problems.iter_mut().for_each(|problem| problem.severity = Severity::Error);
+    }
+    loaded
 }
 
 /// Writes a line for each file that can be used, in columns. Of a cluster that is too small to be upgraded it says so.

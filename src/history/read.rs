@@ -17,11 +17,16 @@ pub struct Found {
     pub skipped: Vec<String>,
 }
 
-/// Reads the log in a folder. One that is not there is an error of the kind `NotFound`.
+/// Reads the log in a folder. A folder that is not there, or in which no daemon has ever written, is an error of the kind
+/// `NotFound`.
 pub fn read(folder: &Path) -> io::Result<Found> {
     let mut found = Found::default();
     let mut by_id = BTreeMap::new();
-    for path in names::files(folder)? {
+    let files = names::files(folder)?;
+    if files.is_empty() && !folder.join(names::LOCK).exists() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "no daemon has written a log of events there"));
+    }
+    for path in files {
         let bytes = match file::read(&path, file::EVENTS) {
             // The oldest file is deleted while others read.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -82,6 +87,14 @@ mod tests {
                 "events-000000000001.jsonl:4: the line has no end"
             ]
         );
+    }
+
+    #[test]
+    fn a_folder_without_a_log_is_no_empty_log() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(read(folder.path()).unwrap_err().kind(), io::ErrorKind::NotFound);
+        std::fs::write(folder.path().join(names::LOCK), "").unwrap();
+        assert!(read(folder.path()).unwrap().records.is_empty(), "a daemon that has told nothing yet");
     }
 
     #[test]

@@ -228,6 +228,23 @@ fn a_word_that_is_no_command_leads_to_what_it_means() {
 }
 
 #[test]
+fn what_has_found_nothing_says_so() {
+    let empty = tempfile::tempdir().unwrap();
+    let folder = empty.path().to_str().unwrap();
+    for format in ["text", "json", "github"] {
+        let said = told(&["validate", folder, "-o", format]);
+        assert!(said.contains("no desired-state file in this folder") && said.ends_with("exit 1\n"), "{said}");
+    }
+    assert!(told(&["validate", folder, FILE]).ends_with("exit 0\n"), "another file was checked");
+    for command in [&["events"][..], &["history"], &["events", "consul-prod"]] {
+        let said = told(&[command, &["--state", folder]].concat());
+        assert!(said.contains("no daemon has written a log of events there") && said.ends_with("exit 1\n"), "{said}");
+    }
+    let sweep = ["rehearse", FILE, "--sweep", "--older-than", "1s"];
+    assert_eq!(told(&[&sweep[..], &SIMULATED[..]].concat()), "nothing is left of a rehearsal\nexit 0\n");
+}
+
+#[test]
 fn what_has_no_effect_on_the_answer_of_a_daemon_is_refused() {
     let from = ["--from", "127.0.0.1:9"];
     for more in [&["--wait"][..], &["--show", "fleet"], &["-o", "yaml"], &["--cloud", "simulated"], &["desired-state"]]

@@ -14,7 +14,7 @@ use crate::time::{Human, elapsed};
 
 /// Destroys the copies of these clusters that are old enough.
 pub fn sweep(args: &Args, environment: &Environment, out: &mut Output) -> Result<Exit, Failure> {
-    let mut left = false;
+    let (mut left, mut found) = (false, false);
     for spec in &environment.specs {
         for name in environment.clusters(spec)? {
             let Some(made) = rehearsal::made_at(&spec.name, &name) else { continue };
@@ -26,6 +26,7 @@ pub fn sweep(args: &Args, environment: &Environment, out: &mut Output) -> Result
             if is_gone {
                 continue;
             }
+            found = true;
             if age < args.older_than {
                 writeln!(out.data, "{}: left alone, because it is only {} old", copy.name, Human(age))?;
                 continue;
@@ -43,6 +44,9 @@ pub fn sweep(args: &Args, environment: &Environment, out: &mut Output) -> Result
                 Conclusion::Interrupted => return Ok(Exit::Interrupted),
             }
         }
+    }
+    if !found {
+        writeln!(out.data, "nothing is left of a rehearsal")?;
     }
     Ok(if left { Exit::Error } else { Exit::Done })
 }
