@@ -46,7 +46,7 @@ pub struct Proxy {
     copier: RefCell<Option<Copier>>,
     agent: RefCell<Option<Rc<Agent>>>,
     recorded: RefCell<Option<Vec<Recorded>>>,
-    /// The tags that launches gave to network interfaces, by id. moto keeps none.
+    /// The tags that launches gave to network interfaces, by the instance. moto keeps none.
     interfaces: RefCell<BTreeMap<String, BTreeMap<String, String>>>,
     /// The policies of buckets, by name.
     policies: RefCell<BTreeMap<String, Bytes>>,
@@ -308,9 +308,9 @@ impl Proxy {
         });
         let made = made.unwrap_or_default();
         self.copied(request, body, &made);
-        if let Some(machine) = self.world.borrow().machines.get(&made) {
-            let tags = request.tags_of_kind("network-interface");
-            self.interfaces.borrow_mut().insert(machine.interface.id.clone(), tags);
+        if request.action == "RunInstances" {
+            // The look that shows the interface itself may have begun before the launch.
+            self.interfaces.borrow_mut().insert(made.clone(), request.tags_of_kind("network-interface"));
         }
         if fault == Some(&Fault::DeadKey)
             && let Some(machine) = self.world.borrow_mut().machines.get_mut(&made)

@@ -8,6 +8,7 @@ use hyper::Method;
 use super::Proxy;
 use super::request::Request;
 use crate::ec2::PERSON;
+use crate::world::Machine;
 use crate::xml;
 
 /// One call.
@@ -55,8 +56,13 @@ impl Proxy {
     }
 
     async fn tags_of(&self, id: &str) -> BTreeMap<String, String> {
-        if let Some(tags) = self.interfaces.borrow().get(id) {
-            return tags.clone();
+        let instance = || {
+            let world = self.world.borrow();
+            let is_its = |(_, machine): &(&String, &Machine)| machine.interface.id == id;
+            world.machines.iter().find(is_its).map(|(instance, _)| instance.clone())
+        };
+        if let Some(tags) = instance().and_then(|instance| self.interfaces.borrow().get(&instance).cloned()) {
+            return tags;
         }
         let asked = [("Filter.1.Name", "resource-id"), ("Filter.1.Value.1", id)];
         let told = self.moto.call("DescribeTags", &asked).await.unwrap_or_else(|refused| panic!("{id}: {refused}"));
