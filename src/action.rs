@@ -14,7 +14,7 @@ use crate::ids::{
     VolumeId, VolumeName, Zone,
 };
 use crate::make::{Make, UserData};
-use crate::observed::{Image, Way};
+use crate::observed::{Image, Taken, Way};
 use crate::spec::{ClusterSpec, EbsSettings, SlotSpec};
 
 mod claim;
@@ -60,8 +60,14 @@ pub enum CloudEffect {
     Stop { instance: InstanceId },
     /// Start a stopped instance again.
     Start { instance: InstanceId },
-    /// Snapshot a volume whose instance is stopped.
-    Snapshot { volume: VolumeId, slot: SlotName, attempt: Attempt },
+    /// Snapshot a volume whose instance is stopped, or runs, as it says.
+    Snapshot {
+        volume: VolumeId,
+        slot: SlotName,
+        attempt: Attempt,
+        #[serde(default, skip_serializing_if = "Taken::is_at_rest")]
+        taken: Taken,
+    },
     /// Snapshot a volume of another cluster, which may be in use, to begin a slot of this copy of it with. Expects that the
     /// slot has no such snapshot.
     CopyVolume { volume: VolumeId, of: ClusterName, slot: SlotName, name: VolumeName },
@@ -261,7 +267,8 @@ impl CloudEffect {
             Self::Launch(_) => "launch",
             Self::Stop { .. } => "stop",
             Self::Start { .. } => "start",
-            Self::Snapshot { .. } => "snapshot",
+            Self::Snapshot { taken: Taken::AtRest, .. } => "snapshot",
+            Self::Snapshot { taken: Taken::Running, .. } => "snapshot-running",
             Self::CopyVolume { .. } => "copy-volume",
             Self::DeleteSnapshot { .. } => "delete-snapshot",
             Self::Detach { .. } => "detach",

@@ -210,7 +210,7 @@ impl<'l, O: Outside> Controller<'l, O> {
     pub async fn look(&self, spec: &ClusterSpec) -> Observation {
         let mut memory = Memory::default();
         let (mut seen, _) = self.observe(spec, &mut memory, Extent::Fleet).await;
-        if seen.cloud.age(seen.now) > self.limits.fresh {
+        if seen.cloud.age(seen.now) > self.limits.fresh || hides_snapshots(spec, &seen) {
             (seen, _) = self.observe(spec, &mut memory, Extent::Busy).await;
         }
         seen.followed.turning_since = Some(Timestamp::MIN);
@@ -302,7 +302,8 @@ impl<'l, O: Outside> Controller<'l, O> {
             let age = seen.cloud.age(seen.now);
             let limits = Limits { fresh: self.limits.fresh.max(age), ..self.limits.clone() };
             let plan = towards(goal, spec, &seen, &limits);
-            if age <= self.limits.fresh || !matches!(plan, Plan::Act(..)) {
+            let is_enough = age <= self.limits.fresh || !matches!(plan, Plan::Act(..));
+            if is_enough && !hides_snapshots(spec, &seen) {
                 return (seen, seats, plan);
             }
         }
@@ -373,6 +374,11 @@ impl<'l, O: Outside> Controller<'l, O> {
         let others = sweep.clusters.iter().filter(|(name, _)| **name != spec.name && !declared.contains(*name));
         others.map(|(name, view)| (name.clone(), view.clone())).collect()
     }
+}
+
+/// Says whether a look at the fleet does not show what a replacement that is under way has saved.
+fn hides_snapshots(spec: &ClusterSpec, seen: &Observation) -> bool {
+    spec.saves_running() && seen.claim.seen().is_some_and(|record| record.held.is_some())
 }
 
 /// Asks for the claim on a cluster and for its members, both at once.

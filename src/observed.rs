@@ -30,7 +30,9 @@ pub use region::{Catalogue, Image, ImageDevice, ImageState, UsedAddress};
 pub use related::{Related, Relation};
 pub use setback::{Nature, Setback};
 pub use subnet::{Reserved, Subnet};
-pub use volume::{Attachment, AttachmentPhase, Settled, Snapshot, SnapshotPurpose, SnapshotState, Volume, VolumeState};
+pub use volume::{
+    Attachment, AttachmentPhase, Settled, Snapshot, SnapshotPurpose, SnapshotState, Taken, Volume, VolumeState,
+};
 
 /// Everything that a plan for one cluster is made from.
 #[derive(Clone, Debug)]

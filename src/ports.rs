@@ -185,6 +185,9 @@ pub struct Wanted {
     pub groups: BTreeMap<ClusterName, String>,
     /// The snapshots that throw-away copies of clusters begin with. Only rehearsals have any.
     pub copies: bool,
+    /// The clusters whose volumes are saved while their instances run. Their snapshots are shown where such a cluster is looked at by
+    /// itself.
+    pub saved_running: BTreeSet<ClusterName>,
 }
 
 /// The place where a slot's member can be reached.

@@ -96,7 +96,7 @@ pub fn copy(original: &ClusterSpec, name: ClusterName) -> ClusterSpec {
     copy.rollout.approved = None;
     copy.rollout.rehearsal = spec::Rehearsal::Optional;
     for volume in &mut copy.volumes {
-        volume.snapshot_before_replace = false;
+        volume.snapshot_before_replace = spec::SnapshotBeforeReplace::Never;
     }
     for slot in &mut copy.slots {
         let name: String = format!("rehearsal-{}", slot.name).chars().take(LONGEST).collect();

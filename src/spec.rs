@@ -172,8 +172,45 @@ pub struct VolumeSpec {
     /// Tags of the volume and its snapshots beside our own, with those of the cluster.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
-    /// A snapshot is taken after the old instance has stopped and before the volume moves.
-    pub snapshot_before_replace: bool,
+    /// The moments of the snapshots before the slot's instance is replaced.
+    pub snapshot_before_replace: SnapshotBeforeReplace,
+}
+
+/// The moments at which a volume is saved before its slot's instance is replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SnapshotBeforeReplace {
+    /// At none.
+    #[default]
+    Never,
+    /// Once the old instance has stopped, before the volume moves. The file says `true`.
+    AtRest,
+    /// While the old instance serves: nothing is stopped before all of it is safe.
+    Running,
+    /// At both: the second snapshot holds only what has changed since the first.
+    Stopped,
+}
+
+impl SnapshotBeforeReplace {
+    /// Says whether the volume is saved while the old instance serves.
+    pub fn is_while_running(self) -> bool {
+        matches!(self, Self::Running | Self::Stopped)
+    }
+
+    /// Says whether the volume is saved once the old instance has stopped.
+    pub fn is_at_rest(self) -> bool {
+        matches!(self, Self::AtRest | Self::Stopped)
+    }
+}
+
+/// Writes the setting as the file does, `true` and `false` without quotes: the id of a plan that somebody has approved is made
+/// from it.
+impl Serialize for SnapshotBeforeReplace {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Never | Self::AtRest => serializer.serialize_bool(*self == Self::AtRest),
+            Self::Running | Self::Stopped => serializer.serialize_str(words::Word::word(*self)),
+        }
+    }
 }
 
 /// Says whether two device names are one device: EC2 takes `/dev/xvdf` and `/dev/sdf` alike, and guests see one of them.
@@ -296,6 +333,11 @@ impl ClusterSpec {
     /// Hashes the make of an instance that differs from the spec in nothing but its image.
     pub fn generation_on(&self, image: &ImageId) -> Generation {
         self.made.of(&self.instance, image).1
+    }
+
+    /// Says whether some volume is saved while its instance serves.
+    pub fn saves_running(&self) -> bool {
+        self.volumes.iter().any(|volume| volume.snapshot_before_replace.is_while_running())
     }
 
     /// Says whether the slots have fixed addresses.

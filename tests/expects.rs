@@ -7,7 +7,7 @@ use hermitcrab::action::expects::{Condition, Expectation, Finding};
 use hermitcrab::action::facts::Facts;
 use hermitcrab::action::{CloudEffect, CreateVolume, Launch};
 use hermitcrab::ids::{Attempt, InstanceId, Token, VolumeId};
-use hermitcrab::observed::InstanceState;
+use hermitcrab::observed::{InstanceState, Taken};
 use hermitcrab::ports::{Clock, Cloud, Decision, Outcome};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
@@ -138,7 +138,7 @@ fn the_simulated_ec2_refuses_what_the_adapter_refuses() {
         let outcome = settled.change(slot, effect);
         assert!(matches!(outcome, Outcome::Changed { .. }), "{}: {outcome:?} though {why}", effect.name());
     };
-    let snapshot = CloudEffect::Snapshot { volume: volume(), slot: slot(), attempt: Attempt(9) };
+    let snapshot = CloudEffect::Snapshot { volume: volume(), slot: slot(), attempt: Attempt(9), taken: Taken::AtRest };
     is_changed("consul-a", &snapshot, "its instance runs");
     is_changed("consul-a", &detach(DEVICE), "its instance runs");
     is_changed("consul-b", &CloudEffect::Retire { instance: instance() }, "it is another slot's");

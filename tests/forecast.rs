@@ -25,6 +25,7 @@ fn the_announced_steps_are_those_of_the_rollout() {
         "tests/fixtures/consul-recreate.yaml",
         "tests/fixtures/consul-addresses.yaml",
         "tests/fixtures/consul-volumes.yaml",
+        "tests/fixtures/consul-saved.yaml",
         "tests/fixtures/consul-group.yaml",
     ] {
         let spec = load(&[PathBuf::from(file)]).specs().next().unwrap().1.clone();

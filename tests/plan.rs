@@ -59,13 +59,13 @@ macro_rules! variants {
 
 variants! { awaited, AWAITED, Awaited:
 Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree MemberBack Bake Steady Formation NextLaunch
-NoLateStop NothingElse Joined Left Recruit SnapshotCompleted VolumeCopied NothingLate }
+NoLateStop NothingElse Joined Left Recruit SnapshotCompleted VolumeSaved VolumeCopied NothingLate }
 variants! { why, WHY, Why:
 Outdated Lost New Stopped AddressLost CannotStart Stuck Interrupted StepRefused NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack GoesOn Superseded GivesWay Proven Forming WouldPrune Memory
 Tags TooSmall KeepStill OutOfStep LetGo TemplateBehind Unwanted }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeTaken AddressTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Overdue Held RollbackFailed
-ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed NotAsExpected CapacityUnavailable VolumeNotMade }
+ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed NotAsExpected CapacityUnavailable VolumeNotMade VolumeNotSaved }
 variants! { rank, RANK, Rank: Unhealthy Maintenance LeaderFirst NonVoter Follower LeaderLast }
 
 #[test]
@@ -82,6 +82,7 @@ const EFFECTS: &[&str] = &[
     "launch",
     "stop",
     "start",
+    "snapshot-running",
     "snapshot",
     "detach",
     "attach",

@@ -46,6 +46,28 @@ fn played(text: &str) -> String {
     played
 }
 
+/// The first snapshot of each volume takes twelve minutes. Nobody is down for longer because of it; the second one costs its call.
+#[test]
+fn saving_a_large_volume_while_its_member_serves_takes_none_of_its_time() {
+    let [never, running, stopped] = ["false", "running", "stopped"].map(seconds_down_with_snapshots);
+    assert!((running - never).abs() < 30.0, "{running} s with a snapshot before the stop, {never} s without");
+    assert!((stopped - never).abs() < 40.0, "{stopped} s with a second one after it, {never} s without");
+}
+
+/// The seconds for which members were down in one rollout, all together.
+fn seconds_down_with_snapshots(setting: &str) -> f64 {
+    let text = format!(
+        "> cluster tests/fixtures/consul-volumes.yaml\n> payload ami-0bbbbbbbbbbbbbbbb good\n\
+         > commit volumes.data.snapshotBeforeReplace false\n> commit volumes.logs.snapshotBeforeReplace {setting}\n\
+         > commit image ami-0bbbbbbbbbbbbbbbb\n> run to the end\n"
+    );
+    let ended = Story::parse(&text).unwrap().play(&Setting { seed: 1, ..Setting::default() }, &mut |_| {});
+    let ended = ended.unwrap_or_else(|mistake| panic!("{mistake}"));
+    assert_eq!(ended.world.violations(), []);
+    assert!(setting == "false" || ended.world.seconds() > 3.0 * 720.0, "{setting} took {} s", ended.world.seconds());
+    ended.world.member_down_seconds(&"consul-volumes".into()).values().sum()
+}
+
 #[test]
 fn a_mistake_is_named_with_its_place() {
     for (text, mistake) in [

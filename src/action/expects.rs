@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 
 use crate::ids::{InstanceId, InterfaceId, Owner, SlotName, VolumeId};
 use crate::observed::InstanceState::{self, Pending, Running, ShuttingDown, Stopped, Stopping, Terminated};
+use crate::observed::Taken;
 use crate::spec::ClusterSpec;
 
 use super::facts::Facts;
@@ -123,12 +124,12 @@ impl CloudEffect {
                 Needs(of(instance, InstanceCondition::HoldsNoData)),
                 Possible(of(instance, InstanceCondition::DeletesNothing)),
             ],
-            Self::Snapshot { volume, attempt, .. } => vec![
+            Self::Snapshot { volume, attempt, taken, .. } => vec![
                 Needs(on(volume, VolumeCondition::IsOurs(ours))),
                 Needs(on(volume, VolumeCondition::IsPresent)),
                 Needs(Condition::Holder { volume, is: InstanceCondition::IsOurs(ours) }),
-                Needs(Condition::Holder { volume, is: InstanceCondition::In(AT_REST) }),
-                Unless(Condition::SnapshotTaken { volume, purpose: Purpose::Attempt(*attempt) }),
+                Needs(Condition::Holder { volume, is: InstanceCondition::In(saved_in(*taken)) }),
+                Unless(Condition::SnapshotTaken { volume, purpose: Purpose::Attempt(*attempt, *taken) }),
             ],
             Self::CopyVolume { volume, of, name, .. } => vec![
                 Needs(on(volume, VolumeCondition::IsOf { cluster: of, name })),
@@ -192,6 +193,14 @@ impl CloudEffect {
             }
             Self::Group { group, effect } => effect.expects(group, ours),
         }
+    }
+}
+
+/// Lists the states of an instance in which its volumes are saved so.
+fn saved_in(taken: Taken) -> &'static [InstanceState] {
+    match taken {
+        Taken::Running => &[Running],
+        Taken::AtRest => AT_REST,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::ids::{
     VolumeName, Zone,
 };
 use crate::observed::{
-    Device, Group, Instance, InstanceState, Snapshot, SnapshotPurpose, SnapshotState, Volume, VolumeState,
+    Device, Group, Instance, InstanceState, Snapshot, SnapshotPurpose, SnapshotState, Taken, Volume, VolumeState,
 };
 
 /// Everything that was looked at for one call.
@@ -200,6 +200,8 @@ pub struct SnapshotFacts {
     pub owner: Option<Owner>,
     /// Attempt that it was taken for.
     pub attempt: Option<Attempt>,
+    /// State of the volume's instance meanwhile, as far as a backup tells.
+    pub taken: Taken,
     /// Cluster of the volume, where a throw-away copy of that cluster begins with it.
     pub copy_of: Option<ClusterName>,
     /// Whether EC2 gave it up, so that it can never be used.
@@ -209,15 +211,16 @@ pub struct SnapshotFacts {
 impl SnapshotFacts {
     /// Takes the facts from a snapshot of a cluster, as a sweep shows it.
     pub fn of(cluster: &ClusterName, seen: &Snapshot) -> Self {
-        let (attempt, copy_of) = match &seen.purpose {
-            SnapshotPurpose::Backup { attempt } => (Some(*attempt), None),
-            SnapshotPurpose::Copy { of } => (None, Some(of.clone())),
+        let (attempt, taken, copy_of) = match &seen.purpose {
+            SnapshotPurpose::Backup { attempt, taken } => (Some(*attempt), *taken, None),
+            SnapshotPurpose::Copy { of } => (None, Taken::default(), Some(of.clone())),
         };
         Self {
             volume: seen.volume.clone(),
             cluster: Some(cluster.clone()),
             owner: seen.owner.clone(),
             attempt,
+            taken,
             copy_of,
             failed: seen.state == SnapshotState::Failed,
         }

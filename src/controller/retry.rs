@@ -22,6 +22,8 @@ const SLOW: Duration = Duration::from_secs(120);
 /// The time before an instant that is waited for at which EC2 is looked at once more, so that the members alone have to be
 /// asked when it has come. Less than the age at which a look is no longer shared.
 const AHEAD: Duration = Duration::from_millis(700);
+/// The part of the time waited so far after which a snapshot is looked at again: it takes minutes or hours, and nobody is down.
+const A_THIRTIETH: u32 = 30;
 /// The pause of a blocked cluster.
 const BLOCKED: Duration = Duration::from_secs(5);
 /// The pause of a settled cluster, and of one that needs a person.
@@ -121,6 +123,7 @@ fn while_awaited(what: &Awaited, waited: Duration) -> Duration {
     let (often, expected) = match what {
         Awaited::MemberBack { .. } | Awaited::Formation { .. } => (ASKING, SLOW),
         Awaited::VolumeFree { .. } | Awaited::VolumeAttached { .. } | Awaited::VolumeCreated { .. } => (SOON, SECONDS),
+        Awaited::VolumeSaved { .. } => return (waited / A_THIRTIETH).clamp(WATCHING, BLOCKED),
         _ => return WATCHING,
     };
     if waited < expected { often } else { WATCHING }

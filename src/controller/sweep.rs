@@ -55,6 +55,7 @@ struct Wants {
     addresses: BTreeSet<Ipv4Addr>,
     group: Option<String>,
     copies: bool,
+    saves_running: bool,
 }
 
 struct Latest {
@@ -112,7 +113,8 @@ impl Region {
     fn wanted(&self, region: &str, extent: Extent) -> Wanted {
         let (wanted, moving) = (self.wanted.borrow(), self.moving.borrow());
         let is_wanted = |name: &ClusterName| extent == Extent::Fleet || moving.contains(name);
-        let groups = wanted.iter().filter(|(name, _)| is_wanted(name));
+        let named = wanted.iter().filter(|(name, _)| is_wanted(name));
+        let groups = named.clone();
         Wanted {
             region: region.to_owned(),
             only: if extent == Extent::Busy { moving.clone() } else { BTreeSet::new() },
@@ -121,6 +123,7 @@ impl Region {
             addresses: wanted.values().flat_map(|wants| &wants.addresses).copied().collect(),
             groups: groups.filter_map(|(name, wants)| Some((name.clone(), wants.group.clone()?))).collect(),
             copies: wanted.values().any(|wants| wants.copies),
+            saved_running: named.filter(|(_, wants)| wants.saves_running).map(|(name, _)| name.clone()).collect(),
         }
     }
 }
@@ -130,7 +133,8 @@ impl Wants {
         let group = spec.capacity.group().map(str::to_owned);
         let (image, instance_type) = (spec.image.clone(), spec.instance.instance_type.clone());
         let addresses = spec.slots.iter().filter_map(|slot| slot.address).collect();
-        Self { image, instance_type, addresses, group, copies: spec.origin.is_some() }
+        let (copies, saves_running) = (spec.origin.is_some(), spec.saves_running());
+        Self { image, instance_type, addresses, group, copies, saves_running }
     }
 
     fn are_among(&self, cluster: &ClusterName, wanted: &Wanted) -> bool {
@@ -140,5 +144,6 @@ impl Wants {
             && wanted.addresses.is_superset(&self.addresses)
             && wanted.groups.get(cluster) == self.group.as_ref()
             && (wanted.copies || !self.copies)
+            && (wanted.saved_running.contains(cluster) || !self.saves_running)
     }
 }

@@ -28,6 +28,10 @@ pub const IMAGE: &str = "hermitcrab:image";
 pub const REJECTED: &str = "hermitcrab:rejected";
 /// The cluster of the volume that a copy's snapshot was taken of.
 pub const COPY_OF: &str = "hermitcrab:copy-of";
+/// On a snapshot: `running` where the volume's instance ran meanwhile; none where nothing wrote to it any more.
+pub const TAKEN: &str = "hermitcrab:taken";
+/// The value of that.
+pub const RUNNING: &str = "running";
 /// On an image: what its guest does.
 pub const GUEST: &str = "hermitcrab-guest";
 /// The value of that: a copied volume is cut off from the cluster that it was copied from, or refused.

@@ -166,10 +166,14 @@ impl Snapshot {
         matches!(self.purpose, SnapshotPurpose::Copy { .. })
     }
 
+    /// Says whether it was begun as the backup of that volume for that attempt, whatever has come of it.
+    pub fn is_backup(&self, volume: &VolumeId, attempt: Attempt, taken: Taken) -> bool {
+        self.volume == *volume && self.purpose == SnapshotPurpose::Backup { attempt, taken }
+    }
+
     /// Says whether it is the backup of that volume for that attempt, and may still be used.
-    pub fn backs_up(&self, volume: &VolumeId, attempt: Attempt) -> bool {
-        let usable = self.state != SnapshotState::Failed;
-        usable && self.volume == *volume && self.purpose == SnapshotPurpose::Backup { attempt }
+    pub fn backs_up(&self, volume: &VolumeId, attempt: Attempt, taken: Taken) -> bool {
+        self.state != SnapshotState::Failed && self.is_backup(volume, attempt, taken)
     }
 }
 
@@ -178,41 +182,61 @@ impl Snapshot {
 #[serde(from = "SnapshotTags", into = "SnapshotTags")]
 pub enum SnapshotPurpose {
     /// A replacement or the end of the cluster was ahead, so the data was saved; the number is from the tag
-    /// `hermitcrab:attempt`.
-    Backup { attempt: Attempt },
+    /// `hermitcrab:attempt`, and the moment from `hermitcrab:taken`.
+    Backup { attempt: Attempt, taken: Taken },
     /// A throw-away copy of that cluster begins with it; from the tag `hermitcrab:copy-of`. No other snapshot is ever
     /// deleted.
     Copy { of: ClusterName },
 }
 
-/// The two tags that tell a purpose.
-#[derive(Serialize, Deserialize)]
+/// The moment of a snapshot, by what the volume's instance did then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Taken {
+    /// The instance wrote to it: it is as after a loss of power.
+    Running,
+    /// Nothing wrote to it any more.
+    #[default]
+    AtRest,
+}
+
+impl Taken {
+    /// Says whether nothing wrote to the volume any more.
+    pub fn is_at_rest(&self) -> bool {
+        *self == Self::AtRest
+    }
+}
+
+/// The tags that tell a purpose.
+#[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SnapshotTags {
     #[serde(default)]
     attempt: Attempt,
     #[serde(default)]
     copy_of: Option<ClusterName>,
+    #[serde(default, skip_serializing_if = "Taken::is_at_rest")]
+    taken: Taken,
 }
 
 impl SnapshotPurpose {
-    /// Reads the purpose off its two tags.
-    pub fn of(copy_of: Option<ClusterName>, attempt: Attempt) -> Self {
-        copy_of.map_or(Self::Backup { attempt }, |of| Self::Copy { of })
+    /// Reads the purpose off its tags.
+    pub fn of(copy_of: Option<ClusterName>, attempt: Attempt, taken: Taken) -> Self {
+        copy_of.map_or(Self::Backup { attempt, taken }, |of| Self::Copy { of })
     }
 }
 
 impl From<SnapshotTags> for SnapshotPurpose {
     fn from(tags: SnapshotTags) -> Self {
-        Self::of(tags.copy_of, tags.attempt)
+        Self::of(tags.copy_of, tags.attempt, tags.taken)
     }
 }
 
 impl From<SnapshotPurpose> for SnapshotTags {
     fn from(purpose: SnapshotPurpose) -> Self {
         match purpose {
-            SnapshotPurpose::Backup { attempt } => Self { attempt, copy_of: None },
-            SnapshotPurpose::Copy { of } => Self { attempt: Attempt(0), copy_of: Some(of) },
+            SnapshotPurpose::Backup { attempt, taken } => Self { attempt, copy_of: None, taken },
+            SnapshotPurpose::Copy { of } => Self { copy_of: Some(of), ..Self::default() },
         }
     }
 }

@@ -234,6 +234,11 @@ pub enum Awaited {
     SnapshotCompleted {
         volume: VolumeId,
     },
+    /// A snapshot must have all of a volume before the instance that has it is stopped.
+    VolumeSaved {
+        volume: VolumeId,
+        snapshot: SnapshotId,
+    },
     /// A snapshot of another cluster's volume must have all of it.
     VolumeCopied {
         volume: VolumeId,
@@ -271,6 +276,8 @@ pub enum Stall {
     AddressTaken { slot: SlotName, address: Ipv4Addr, by: String },
     /// The snapshot that a slot was to begin with can never be used.
     CopyFailed { slot: SlotName, volume: VolumeId, snapshot: SnapshotId },
+    /// EBS has given up every snapshot of a volume that was to be saved before a stop.
+    VolumeNotSaved { slot: SlotName, volume: VolumeId, snapshot: SnapshotId, times: u32 },
     /// A volume is of no use as it is.
     VolumeUnusable { slot: SlotName, volume: VolumeId, why: String },
     /// A volume was to be created several times, and none came of it.

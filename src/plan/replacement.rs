@@ -8,6 +8,8 @@
 //!           ─ bake ─ retire old ─ terminate old ─ volumes carry the generation ─ release the claim
 //! ```
 //!
+//! Where the spec wants it, the volumes are saved before the claim says anything too, while nothing is down.
+//!
 //! The lists in `steps` say in which order. Which list is in force is read off the world too. A generation that the
 //! slot's volumes carry as *rejected* is being taken back. So is one that the spec no longer wants, or that stands in the
 //! way of a slot that has lost everything, as long as no data has reached the new instance; if its old instance was not
@@ -31,6 +33,7 @@ mod forward;
 mod instances;
 mod launch;
 mod proof;
+mod save;
 mod stop;
 mod under_way;
 
@@ -154,6 +157,7 @@ impl Replacement<'_, '_> {
             Step::MarkStop | Step::Transfer | Step::Stop => {
                 old.is_none_or(|old| !matches!(old.state, InstanceState::Pending | InstanceState::Running))
             }
+            Step::SnapshotRunning => old.is_none_or(|old| self.is_saved_running(old)),
             Step::Snapshot | Step::Detach => {
                 self.holder().is_some() || slot.present().all(|(_, volume)| look.place(volume) == Place::Free)
             }

@@ -18,6 +18,7 @@ pub const SURGE: &[Step] = &[
     Step::Launch,
     Step::JoinGroup,
     Step::Protect,
+    Step::SnapshotRunning,
     Step::MarkStop,
     Step::Transfer,
     Step::Stop,
@@ -36,6 +37,7 @@ pub const SURGE: &[Step] = &[
 /// A replacement whose new instance is launched after the old one has stopped, where there is no room for both.
 pub const RECREATE: &[Step] = &[
     Step::Claim,
+    Step::SnapshotRunning,
     Step::MarkStop,
     Step::Transfer,
     Step::Stop,
@@ -191,7 +193,9 @@ pub enum Step {
     Transfer,
     /// The instance that has the volumes is stopped.
     Stop,
-    /// A volume is saved before it moves.
+    /// A volume is saved while the instance that has it still serves.
+    SnapshotRunning,
+    /// A volume is saved once that instance has stopped, before it moves.
     Snapshot,
     /// A volume is detached from the stopped instance.
     Detach,
@@ -250,6 +254,8 @@ const TRANSFER: Duration = Duration::from_secs(2);
 const JOIN_GROUP: Duration = Duration::from_secs(5);
 /// A turn: what was sent before has arrived by then.
 const TURN: Duration = Duration::from_secs(16);
+/// A snapshot of what has changed in a small volume since the last one. The first one of a large volume takes hours.
+const SAVE: Duration = Duration::from_secs(90);
 /// A call that has nothing to wait for.
 const CALL: Duration = Duration::from_secs(1);
 
@@ -286,10 +292,14 @@ impl Step {
         self.facts().1 == Port::Cloud
     }
 
-    /// Names the step that is taken while this one is waited for: the address moves while the volume leaves, because neither
-    /// has to do with the other.
+    /// Names the step that is taken while this one is waited for: the volume is saved while the new instance starts, and the
+    /// address moves while the volume leaves, because neither has to do with the other.
     pub fn meanwhile(self) -> Option<Self> {
-        (self == Self::Detach).then_some(Self::AssignAddress)
+        match self {
+            Self::Launch => Some(Self::SnapshotRunning),
+            Self::Detach => Some(Self::AssignAddress),
+            _ => None,
+        }
     }
 
     /// Says whether the step cannot be undone.
@@ -318,6 +328,7 @@ impl Step {
             Self::MarkStop         => ("mark-stop",           Port::Claims,  CALL,           Times::Once),
             Self::Transfer         => ("transfer-leadership", Port::Members, TRANSFER,       Times::Once),
             Self::Stop             => ("stop",                Port::Cloud,   STOP,           Times::Once),
+            Self::SnapshotRunning  => ("snapshot-running",    Port::Cloud,   CALL,           Times::EachLeaving),
             Self::Snapshot         => ("snapshot",            Port::Cloud,   CALL,           Times::EachLeaving),
             Self::Detach           => ("detach",              Port::Cloud,   DETACH,         Times::EachLeaving),
             Self::AssignAddress    => ("assign-address",      Port::Cloud,   CALL,           Times::Once),
@@ -347,7 +358,8 @@ impl Step {
             Self::Transfer => scope.transfers,
             Self::JoinGroup | Self::Protect | Self::LeaveGroup => spec.capacity.group().is_some(),
             Self::AssignAddress => spec.has_addresses(),
-            Self::Snapshot => volume.is_some_and(|volume| volume.snapshot_before_replace),
+            Self::SnapshotRunning => volume.is_some_and(|volume| volume.snapshot_before_replace.is_while_running()),
+            Self::Snapshot => volume.is_some_and(|volume| volume.snapshot_before_replace.is_at_rest()),
             _ => true,
         }
     }
@@ -404,11 +416,21 @@ pub fn timed(list: &[Step], spec: &ClusterSpec, scope: Scope) -> Vec<TimedStep> 
             (down, bake) = (false, spec.rollout.bake_time);
             continue;
         }
+        if step == Step::MarkStop && !saves_while_launching(list) {
+            let saved = timed.last_mut().filter(|last| last.step == Step::SnapshotRunning);
+            saved.into_iter().for_each(|last| last.takes += SAVE);
+        }
         down |= step == Step::Stop;
         let takes = step.takes() + std::mem::take(&mut bake);
         timed.push(TimedStep { step, takes, down: down && step.is_ec2_call() });
     }
     timed
+}
+
+/// Says whether volumes are saved while the new instance starts, which takes as long.
+fn saves_while_launching(list: &[Step]) -> bool {
+    let place = |wanted: Step| list.iter().position(|step| *step == wanted);
+    place(Step::Launch) < place(Step::SnapshotRunning)
 }
 
 /// Repeats the steps that are taken for each volume. Neighbours are taken for one volume after the other: each is saved

@@ -85,8 +85,8 @@ impl Region {
             CloudEffect::Stop { instance } => self.stop_instance(instance),
             CloudEffect::Start { instance } => self.start_instance(instance),
             CloudEffect::Terminate { instance } => self.terminate_instance(instance),
-            CloudEffect::Snapshot { volume, attempt, .. } => {
-                let purpose = SnapshotPurpose::Backup { attempt: *attempt };
+            CloudEffect::Snapshot { volume, attempt, taken, .. } => {
+                let purpose = SnapshotPurpose::Backup { attempt: *attempt, taken: *taken };
                 self.create_snapshot(call.cluster, volume, purpose, fresh)
             }
             CloudEffect::CopyVolume { volume, of, .. } => {

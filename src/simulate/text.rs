@@ -51,7 +51,7 @@ fn action(t: f64, what: &What, why: Option<&str>) -> String {
         "launch" => format!("{instance} from {image}"),
         "attach" => format!("{volume} to {instance}"),
         "detach" => format!("{volume} from {instance}"),
-        "snapshot" | "grow" => volume,
+        "snapshot-running" | "snapshot" | "grow" => volume,
         _ => instance,
     };
     if let Some(why) = why.filter(|why| *why != "next step") {

@@ -293,10 +293,12 @@ pub struct Volume {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub tags: Option<BTreeMap<String, Spanned>>,
-    /// Take a snapshot after the old instance stopped and before the volume moves: a way back for the data. The move
-    /// does not wait for it to be complete.
+    /// Take a snapshot before the slot's instance is replaced: a way back for the data. `running` takes it while the old instance
+    /// serves and waits until it is complete, so that nothing is down meanwhile; it holds what was written until then, as after a
+    /// loss of power. `stopped` takes that one first, and another once the old instance has stopped, which holds everything and
+    /// for which the move does not wait. `true` takes the last one alone.
     #[serde(default)]
-    #[schemars(with = "bool", extend("default" = false))]
+    #[schemars(with = "serde_json::Value", extend("type" = ["boolean", "string"], "enum" = [false, true, "running", "stopped"], "default" = false))]
     pub snapshot_before_replace: Text,
 }
 

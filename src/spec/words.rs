@@ -1,6 +1,6 @@
 //! Settings that are written as one of a few words: one table for the schema, which offers them, and for the reader.
 
-use super::{Addresses, Approval, Leads, Needed, OnFailure, Rehearsal, Strategy, WindowKind};
+use super::{Addresses, Approval, Leads, Needed, OnFailure, Rehearsal, SnapshotBeforeReplace, Strategy, WindowKind};
 
 /// A setting that is written as one word.
 pub trait Word: Copy + 'static {
@@ -61,6 +61,12 @@ impl Word for Addresses {
     const WORDS: &'static [(&'static str, Self)] = &[("fixed", Self::Fixed), ("any", Self::Any)];
 }
 
+/// The first two are booleans in the file.
+impl Word for SnapshotBeforeReplace {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("false", Self::Never), ("true", Self::AtRest), ("running", Self::Running), ("stopped", Self::Stopped)];
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Serialize;
@@ -84,6 +90,9 @@ mod tests {
         written_as_read::<Needed>();
         written_as_read::<Leads>();
         written_as_read::<Addresses>();
+        for (word, value) in SnapshotBeforeReplace::WORDS {
+            assert_eq!(serde_json::to_string(value).unwrap().trim_matches('"'), *word);
+        }
     }
 
     #[test]

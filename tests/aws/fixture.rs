@@ -61,5 +61,6 @@ pub fn wanted(spec: &ClusterSpec) -> Wanted {
         addresses: spec.slots.iter().filter_map(|slot| slot.address).collect(),
         groups: BTreeMap::new(),
         copies: false,
+        saved_running: BTreeSet::new(),
     }
 }

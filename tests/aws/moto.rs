@@ -7,7 +7,7 @@ use std::time::Duration;
 use hermitcrab::action::{CloudEffect, CreateVolume, Launch};
 use hermitcrab::ids::{Attempt, Generation, ImageId, InstanceId, Owner, SlotName, Token, VolumeId};
 use hermitcrab::make::{Make, UserData};
-use hermitcrab::observed::{AttachmentPhase, CloudView, Instance, InstanceState, Settled, Volume, VolumeState};
+use hermitcrab::observed::{AttachmentPhase, CloudView, Instance, InstanceState, Settled, Taken, Volume, VolumeState};
 use hermitcrab::ports::{Cloud, ErrorKind, Outcome};
 use hermitcrab::spec::{ClusterSpec, EbsSettings};
 use libtest_mimic::Trial;
@@ -258,7 +258,12 @@ async fn move_over(stage: &Stage, old: &InstanceId, new: &InstanceId, volume: &V
     let device = stage.spec.volumes[0].device.clone();
     let detach = CloudEffect::Detach { volume: volume.clone(), instance: old.clone(), device: device.clone() };
     let attach = CloudEffect::Attach { volume: volume.clone(), instance: new.clone(), device };
-    let snapshot = CloudEffect::Snapshot { volume: volume.clone(), slot: stage.slot.clone(), attempt: Attempt(2) };
+    let snapshot = CloudEffect::Snapshot {
+        volume: volume.clone(),
+        slot: stage.slot.clone(),
+        attempt: Attempt(2),
+        taken: Taken::AtRest,
+    };
     let (stop, start) = (CloudEffect::Stop { instance: old.clone() }, CloudEffect::Start { instance: old.clone() });
     assert!(is_changed(&stage.change(&detach).await), "it runs");
     assert!(is_changed(&stage.change(&snapshot).await), "it runs");
@@ -278,7 +283,7 @@ async fn move_over(stage: &Stage, old: &InstanceId, new: &InstanceId, volume: &V
     assert_eq!(cost.value(), Some("storage"), "a snapshot bears its volume's tags");
     let seen = stage.view().await.snapshots;
     assert_eq!(seen.len(), 1);
-    assert_eq!((&seen[0].id, seen[0].backs_up(volume, Attempt(2))), (&snapshot_id, true));
+    assert_eq!((&seen[0].id, seen[0].backs_up(volume, Attempt(2), Taken::AtRest)), (&snapshot_id, true));
     assert_eq!(stage.change(&detach).await, Outcome::Done);
     assert_eq!(stage.change(&detach).await, Outcome::AlreadySo);
     assert_eq!(stage.volume().await.state, VolumeState::Available);

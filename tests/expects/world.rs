@@ -8,7 +8,7 @@ use hermitcrab::action::{CloudEffect, CreateVolume, GroupEffect, NewTemplateVers
 use hermitcrab::ids::{Attempt, InstanceId, Owner, SlotName, Token, VolumeId};
 use hermitcrab::make::UserData;
 use hermitcrab::observed::{
-    Attachment, AttachmentPhase, Group, GroupMember, InstanceState, Launches, Lifecycle, Process, Template,
+    Attachment, AttachmentPhase, Group, GroupMember, InstanceState, Launches, Lifecycle, Process, Taken, Template,
     TemplateVersion, VolumeState,
 };
 use hermitcrab::spec::load::load;
@@ -199,7 +199,14 @@ fn volume_effects() -> Vec<(CloudEffect, Change)> {
     let (of, at) = (volume.clone(), instance.clone());
     vec![
         (CloudEffect::Grow { volume: of, instance: at, from_gib: 20, to_gib: 40 }, runs),
-        (CloudEffect::Snapshot { volume: volume.clone(), slot: slot(), attempt: Attempt(2) }, |_| {}),
+        (
+            CloudEffect::Snapshot { volume: volume.clone(), slot: slot(), attempt: Attempt(2), taken: Taken::AtRest },
+            |_| {},
+        ),
+        (
+            CloudEffect::Snapshot { volume: volume.clone(), slot: slot(), attempt: Attempt(2), taken: Taken::Running },
+            runs,
+        ),
         (copied, |_| {}),
         (CloudEffect::DeleteSnapshot { snapshot: SNAPSHOT.into() }, |facts| {
             facts.snapshots.insert(SNAPSHOT.into(), copy());
@@ -274,6 +281,7 @@ pub fn copy() -> SnapshotFacts {
         cluster: Some("consul-prod".into()),
         owner: Some(owner()),
         attempt: None,
+        taken: Taken::AtRest,
         copy_of: Some("consul-prod".into()),
         failed: false,
     }
@@ -369,6 +377,10 @@ fn changes_of_volumes() -> Vec<Change> {
         |facts| facts.snapshots.values_mut().for_each(|snapshot| snapshot.copy_of = None),
         |facts| {
             facts.snapshots.insert(SNAPSHOT.into(), SnapshotFacts { attempt: Some(Attempt(2)), ..copy() });
+        },
+        |facts| {
+            let saved = SnapshotFacts { attempt: Some(Attempt(2)), taken: Taken::Running, ..copy() };
+            facts.snapshots.insert(SNAPSHOT.into(), saved);
         },
     ]
 }

@@ -12,9 +12,11 @@ use hermitcrab::make::{CapacityReservation, Placement};
 use hermitcrab::observed::Remains;
 use hermitcrab::plan::Goal;
 use hermitcrab::spec::load::check;
+use hermitcrab::spec::words::Word;
 use hermitcrab::spec::{
     ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, EtcdSpec, HttpSpec, InstanceSpec, OnFailure,
-    Original, Rehearsal, Rollout, RootVolumeSpec, Scheme, Seed, SlotSpec, Strategy, VolumeSpec, Window, WindowKind,
+    Original, Rehearsal, Rollout, RootVolumeSpec, Scheme, Seed, SlotSpec, SnapshotBeforeReplace, Strategy, VolumeSpec,
+    Window, WindowKind,
 };
 use hermitcrab::time::{Timestamp, after, before};
 use serde::Deserialize;
@@ -93,7 +95,8 @@ pub struct Desired {
     volume_size: Option<u32>,
     capacity_reservation: Option<CapacityReservation>,
     tags: BTreeMap<String, String>,
-    snapshot: bool,
+    /// As the file says it.
+    snapshot: Value,
     recreate: bool,
     hold: bool,
     approval: Option<String>,
@@ -156,7 +159,7 @@ impl Desired {
             name: (*name).into(),
         };
         let volume = |volume: VolumeSpec| VolumeSpec {
-            snapshot_before_replace: self.snapshot,
+            snapshot_before_replace: self.snapshot(),
             size_gib: self.volume_size.unwrap_or(volume.size_gib),
             ..volume
         };
@@ -193,6 +196,14 @@ impl Desired {
             left_behind: self.left_behind.iter().cloned().collect(),
             origin: self.copy.then(|| self.origin(volumes)),
             ..declared
+        }
+    }
+
+    fn snapshot(&self) -> SnapshotBeforeReplace {
+        match &self.snapshot {
+            Value::Null => SnapshotBeforeReplace::Never,
+            Value::String(word) => SnapshotBeforeReplace::meant(word).unwrap(),
+            boolean => SnapshotBeforeReplace::meant(&boolean.to_string()).unwrap(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hermitcrab::action::{CloudEffect, Launch};
 use hermitcrab::ids::{Attempt, ImageId, InstanceId, Token, VolumeId, Zone};
-use hermitcrab::observed::{InstanceState, Purpose, VolumeState, Way};
+use hermitcrab::observed::{InstanceState, Purpose, Taken, VolumeState, Way};
 use hermitcrab::ports::Outcome;
 use hermitcrab::sim::{AnswerFacts, Payload};
 use hermitcrab::spec::ClusterSpec;
@@ -264,7 +264,8 @@ fn a_snapshot_deleted_out_of_turn_breaks_the_end() {
     let harness = Harness::settled();
     let volume = harness.of(0).1;
     let slot = harness.slot(0);
-    let saved = CloudEffect::Snapshot { volume: volume.clone(), slot: slot.clone(), attempt: Attempt(7) };
+    let saved =
+        CloudEffect::Snapshot { volume: volume.clone(), slot: slot.clone(), attempt: Attempt(7), taken: Taken::AtRest };
     let copied = CloudEffect::CopyVolume { volume, of: "prod".into(), slot, name: "data".into() };
     for taken in [saved, copied] {
         let Ok(Outcome::Snapshotted(snapshot)) = harness.force(0, taken) else { panic!("no snapshot was taken") };
@@ -310,8 +311,14 @@ fn two_instances_of_one_launch_break_s9() {
 fn two_snapshots_of_one_replacement_break_s9() {
     let harness = Harness::settled();
     let (volume, slot) = (harness.of(0).1, harness.slot(0));
-    let snapshot = || CloudEffect::Snapshot { volume: volume.clone(), slot: slot.clone(), attempt: Attempt(7) };
+    let snapshot = || CloudEffect::Snapshot {
+        volume: volume.clone(),
+        slot: slot.clone(),
+        attempt: Attempt(7),
+        taken: Taken::AtRest,
+    };
     harness.force(0, snapshot()).unwrap();
+    harness.pass(seconds(20));
     harness.force(0, snapshot()).unwrap();
     assert_eq!(harness.broken(), [""; 0]);
     harness.pass(seconds(6 * 60));

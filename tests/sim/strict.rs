@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hermitcrab::action::{CloudEffect, CreateVolume};
 use hermitcrab::ids::{Owner, SnapshotId, Token, VolumeName};
-use hermitcrab::observed::{Checks, InstanceState, SnapshotState, VolumeState};
+use hermitcrab::observed::{Checks, InstanceState, SnapshotState, Taken, VolumeState};
 use hermitcrab::ports::{Clock, ErrorKind, Outcome};
 use hermitcrab::sim::{Accident, Look, Move, OWNER, Protection};
 
@@ -82,7 +82,7 @@ fn a_snapshot_may_be_given_up() {
     harness.pass(seconds(61));
     harness.view();
     let (slot, attempt) = (volume.slot.clone(), volume.attempt);
-    let snapshot = CloudEffect::Snapshot { volume: volume.id, slot, attempt };
+    let snapshot = CloudEffect::Snapshot { volume: volume.id, slot, attempt, taken: Taken::AtRest };
     let Ok(Outcome::Snapshotted(id)) = harness.try_do(0, snapshot) else { panic!("no snapshot") };
     harness.pass(seconds(100));
     let state = |id: &SnapshotId| harness.view().snapshots.iter().find(|taken| taken.id == *id).unwrap().state;

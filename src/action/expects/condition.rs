@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use crate::ids::{Attempt, ClusterName, InstanceId, Owner, SlotName, SnapshotId, Token, VolumeId, VolumeName};
-use crate::observed::VolumeState;
+use crate::observed::{Taken, VolumeState};
 
 use super::super::facts::{Facts, InstanceFacts, VolumeFacts};
 use super::{AddressCondition, GroupCondition, InstanceCondition, SnapshotCondition, VolumeCondition};
@@ -54,7 +54,7 @@ pub struct Ours<'e> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose<'e> {
     /// The way back of a replacement, or what remains at the end of a cluster.
-    Attempt(Attempt),
+    Attempt(Attempt, Taken),
     /// The beginning of a throw-away copy.
     Copy { of: &'e ClusterName, into: &'e ClusterName },
 }
@@ -202,7 +202,9 @@ impl Purpose<'_> {
     fn compare(self, volume: &VolumeId, facts: &Facts) -> Result<(), Difference> {
         let mut taken = facts.snapshots.values().filter(|snapshot| snapshot.volume == *volume);
         let is_there = taken.any(|snapshot| match self {
-            Self::Attempt(attempt) => snapshot.attempt == Some(attempt) && !snapshot.failed,
+            Self::Attempt(attempt, taken) => {
+                (snapshot.attempt, snapshot.taken) == (Some(attempt), taken) && !snapshot.failed
+            }
             Self::Copy { of, into } => snapshot.copy_of.as_ref() == Some(of) && snapshot.cluster.as_ref() == Some(into),
         });
         if is_there { Ok(()) } else { Err(Difference::new(format!("a snapshot of {volume}"), "none")) }

@@ -239,7 +239,7 @@ fn volumes(draft: &Draft) -> String {
       size: {size}
       encrypted: true
 {key}      # A way back for the data, if a new version spoils them.
-      snapshotBeforeReplace: true
+      snapshotBeforeReplace: stopped
 ",
         size = text(draft, Field::VolumeSize),
         key = optional(draft, Field::KmsKey, "      kmsKey: "),

@@ -140,7 +140,9 @@ impl<C: Clock> Change<'_, C> {
             CloudEffect::Stop { instance } => self.stop(instance).await,
             CloudEffect::Start { instance } => self.start(instance).await,
             CloudEffect::Terminate { instance } => self.terminate(instance).await,
-            CloudEffect::Snapshot { volume, slot, attempt } => self.snapshot(volume, slot, *attempt, &facts).await,
+            CloudEffect::Snapshot { volume, slot, attempt, taken } => {
+                self.snapshot(volume, slot, (*attempt, *taken), &facts).await
+            }
             CloudEffect::CopyVolume { volume, of, slot, name } => self.copy_volume(volume, of, slot, name).await,
             CloudEffect::DeleteSnapshot { snapshot } => self.delete_snapshot(snapshot).await,
             CloudEffect::Detach { volume, instance, .. } => self.detach(volume, instance).await,

@@ -51,7 +51,7 @@ impl<C: Clock> Aws<C> {
             tokio::try_join!(self.our_instances(region, wanted), self.our_volumes(region, wanted))?;
         let groups = self.adopted_groups(region, wanted, &mut instances).await?;
         let named = names_of_images(&instances, &volumes);
-        let moving = moving_volumes(&instances, &volumes);
+        let moving = moving_volumes(&instances, &volumes, wanted);
         let (statuses, mut snapshots, copies, facts) = tokio::try_join!(
             self.statuses(region, &instances, pages::is_survey(wanted)),
             self.snapshots_of(region, &moving),
@@ -83,8 +83,10 @@ fn names_of_images(instances: &[types::Instance], volumes: &[types::Volume]) -> 
     launched.chain(settled).collect()
 }
 
-/// Names the volumes that no running instance has: only those are about to be snapshotted, or have just been.
-fn moving_volumes(instances: &[types::Instance], volumes: &[types::Volume]) -> BTreeSet<String> {
+/// Names the volumes that are about to be snapshotted, or have just been: those that no running instance has; and those of clusters
+/// that save them while it runs, where such a cluster is looked at by itself. Of a whole fleet that would be every snapshot ever
+/// taken.
+fn moving_volumes(instances: &[types::Instance], volumes: &[types::Volume], wanted: &Wanted) -> BTreeSet<String> {
     let runs = |instance: &types::Instance| {
         matches!(convert::life_cycle(instance), Ok(InstanceState::Running | InstanceState::Pending))
     };
@@ -93,7 +95,11 @@ fn moving_volumes(instances: &[types::Instance], volumes: &[types::Volume]) -> B
     let at_rest = |volume: &types::Volume| {
         volume.attachments().iter().any(|at| at.instance_id().is_some_and(|id| running.contains(id)))
     };
-    let moving = volumes.iter().filter(|volume| !at_rest(volume));
+    let is_saved = |volume: &types::Volume| {
+        let cluster = cluster_of(volume.tags());
+        !pages::is_survey(wanted) && cluster.is_some_and(|cluster| wanted.saved_running.contains(&cluster))
+    };
+    let moving = volumes.iter().filter(|volume| !at_rest(volume) || is_saved(volume));
     moving.filter_map(|volume| volume.volume_id().map(str::to_owned)).collect()
 }
 

@@ -6,11 +6,11 @@ use std::net::Ipv4Addr;
 use aws_sdk_ec2::types::Tag;
 
 use crate::ids::{Attempt, SlotName};
-use crate::observed::tags;
+use crate::observed::{Taken, tags};
 
 pub use crate::observed::tags::{
     ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GUEST, IMAGE, ISOLATES_COPIES, OWNER, REJECTED, RETIRED,
-    ROOT_VOLUME, SLOT, USER_DATA, VOLUME,
+    ROOT_VOLUME, RUNNING, SLOT, TAKEN, USER_DATA, VOLUME,
 };
 pub(super) use crate::observed::tags::{GROUP, place, slots, volume_of_guest};
 
@@ -50,6 +50,11 @@ impl Tags {
 
     pub(super) fn required<T: From<String>>(&self, key: &'static str) -> Result<T, BadTags> {
         self.name(key).ok_or(BadTags::Missing(key))
+    }
+
+    /// Reads what a volume's instance did while a snapshot was taken.
+    pub(super) fn taken(&self) -> Taken {
+        if self.get(TAKEN) == Some(RUNNING) { Taken::Running } else { Taken::AtRest }
     }
 
     pub(super) fn attempt(&self) -> Result<Attempt, BadTags> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::action::{ClaimEffect, CloudEffect, CreateVolume, Effect, GroupEffect, MemberEffect};
-use crate::observed::Way;
+use crate::observed::{Taken, Way};
 
 use super::words::joined;
 
@@ -58,7 +58,8 @@ impl fmt::Display for CloudEffect {
             Self::Launch(launch) => write!(f, "launch {} from {}", launch.make.instance_type, launch.make.image),
             Self::Stop { instance } => write!(f, "stop {instance}"),
             Self::Start { instance } => write!(f, "start {instance}"),
-            Self::Snapshot { volume, .. } => write!(f, "snapshot {volume}"),
+            Self::Snapshot { volume, taken: Taken::AtRest, .. } => write!(f, "snapshot {volume}"),
+            Self::Snapshot { volume, taken: Taken::Running, .. } => write!(f, "snapshot {volume} before the stop"),
             Self::CopyVolume { volume, of, .. } => write!(f, "snapshot {volume} of {of} to begin with"),
             Self::DeleteSnapshot { snapshot } => write!(f, "delete {snapshot}"),
             Self::Detach { volume, instance, .. } => write!(f, "detach {volume} from {instance}"),

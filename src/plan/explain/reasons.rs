@@ -82,6 +82,9 @@ impl fmt::Display for Awaited {
             Self::Left { instance, group } => write!(f, "{instance} to be detached from {group}"),
             Self::Recruit { group } => write!(f, "{group} to launch another instance"),
             Self::SnapshotCompleted { volume } => write!(f, "the last snapshot of {volume} to be completed"),
+            Self::VolumeSaved { volume, snapshot } => {
+                write!(f, "{snapshot}, which saves {volume} before the stop, to be completed")
+            }
             Self::VolumeCopied { volume, snapshot } => {
                 write!(f, "{snapshot}, the copy of {volume}, to be completed")
             }

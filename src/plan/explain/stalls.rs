@@ -24,6 +24,10 @@ impl Stall {
             }
             Self::AddressTaken { address, .. } => address_hint(*address),
             Self::CopyFailed { .. } => "try again: this copy is destroyed, and its snapshot with it".into(),
+            Self::VolumeNotSaved { .. } => {
+                "nothing is stopped meanwhile; see whether EBS may use the volume's KMS key, or have it replaced without a snapshot (`snapshotBeforeReplace: false`); it is tried again every half hour"
+                    .into()
+            }
             Self::VolumeUnusable { .. } => "look at the volume in EC2; nothing is done to it meanwhile".into(),
             Self::VolumeNotMade { .. } => {
                 "see whether EC2 may use the KMS key that encrypts the volume; it is tried again every half hour, and at once when the volume is declared differently"
@@ -75,6 +79,7 @@ impl Stall {
             Self::VolumeTaken { .. } => "VolumeTaken",
             Self::AddressTaken { .. } => "AddressTaken",
             Self::CopyFailed { .. } => "CopyFailed",
+            Self::VolumeNotSaved { .. } => "VolumeNotSaved",
             Self::VolumeUnusable { .. } => "VolumeUnusable",
             Self::VolumeNotMade { .. } => "VolumeNotMade",
             Self::VolumeContested { .. } => "VolumeContested",
@@ -111,6 +116,12 @@ impl fmt::Display for Stall {
             }
             Self::CopyFailed { slot, volume, snapshot } => {
                 write!(f, "{slot} was to begin with a copy of {volume}, and EBS could not make {snapshot}")
+            }
+            Self::VolumeNotSaved { slot, volume, snapshot, times } => {
+                write!(
+                    f,
+                    "{volume} of {slot} was to be saved before the stop, and EBS gave up {times} snapshots, {snapshot} last"
+                )
             }
             Self::VolumeUnusable { slot, volume, why } => write!(f, "{volume} of {slot} is {why}"),
             Self::VolumeNotMade { slot, name, why, times } => {
@@ -188,6 +199,9 @@ fn overdue_hint(what: &Awaited) -> &'static str {
         }
         Awaited::MemberBack { .. } | Awaited::Steady { .. } | Awaited::Bake { .. } | Awaited::Formation { .. } => {
             "look at the member's own log"
+        }
+        Awaited::VolumeSaved { .. } => {
+            "look at the snapshot in EC2, and ask AWS if it stays so; nothing is stopped meanwhile, and `snapshotBeforeReplace: false` goes on without it"
         }
         _ => "look at it in EC2; it goes on by itself as soon as this happens",
     }

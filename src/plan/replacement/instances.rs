@@ -4,7 +4,7 @@
 
 use crate::action::CloudEffect;
 use crate::ids::InstanceId;
-use crate::observed::{Instance, InstanceState, Snapshot, Volume, VolumeState};
+use crate::observed::{Instance, InstanceState, Volume, VolumeState};
 use crate::plan::answer::{Awaited, Plan, Why};
 use crate::plan::look::Place;
 use crate::plan::steps::{DISCARD, STOP_FIRST, Step};
@@ -15,7 +15,7 @@ use crate::time::{Timestamp, elapsed};
 use super::under_way::Replacement;
 
 /// A volume that has to leave an instance.
-enum Leaving<'a> {
+pub(super) enum Leaving<'a> {
     /// Still attached to the instance, in both views, at that device.
     Attached(&'a VolumeSpec, &'a Volume, &'a str),
     /// On its way off an instance, since then.
@@ -86,19 +86,6 @@ impl<'a> Replacement<'_, 'a> {
         DISCARD.iter().find_map(|step| self.discard_by(*step, live, why))
     }
 
-    /// Snapshots the volume that is to be detached next, where its spec wants one and this replacement has taken none.
-    pub(super) fn snapshot(&self, instance: &Instance, why: &Why) -> Option<Plan> {
-        let Leaving::Attached(spec, volume, _) = self.next_to_leave(instance)? else { return None };
-        let attempt = self.claim.attempt;
-        let is_of_it = |snapshot: &Snapshot| snapshot.backs_up(&volume.id, attempt);
-        if !spec.snapshot_before_replace || self.look.cloud.snapshots.iter().any(is_of_it) {
-            return None;
-        }
-        let slot = self.slot.spec.name.clone();
-        let effect = CloudEffect::Snapshot { volume: volume.id.clone(), slot, attempt };
-        Some(self.look.act(self.slot, effect, why.clone()))
-    }
-
     /// Detaches the volumes of a stopped (or dead) instance, one at a time. Terminating detaches them too: asked
     /// meanwhile, EC2 refuses.
     pub(super) fn detach(&self, instance: &Instance, why: &Why) -> Option<Plan> {
@@ -120,7 +107,7 @@ impl<'a> Replacement<'_, 'a> {
     }
 
     /// Finds the first volume that has not left an instance, or may not have.
-    fn next_to_leave(&self, instance: &Instance) -> Option<Leaving<'a>> {
+    pub(super) fn next_to_leave(&self, instance: &Instance) -> Option<Leaving<'a>> {
         self.slot.present().find_map(|(spec, volume)| match self.look.place(volume) {
             Place::On { instance: at, device } => {
                 (*at == instance.id).then_some(Leaving::Attached(spec, volume, device))

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::action::{CloudEffect, Effect};
 use crate::ids::{InstanceId, SlotName};
-use crate::observed::{Ending, Group, Instance, InstanceState, Remains, Snapshot, SnapshotState, Volume, VolumeState};
+use crate::observed::{
+    Ending, Group, Instance, InstanceState, Remains, Snapshot, SnapshotState, Taken, Volume, VolumeState,
+};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::look::{Look, Place};
 use crate::time::{Timestamp, after};
@@ -51,12 +53,12 @@ impl<'a> End<'_, 'a> {
             return Some(self.wait(&volume.slot, what, self.ending.since, self.look.limits.instance));
         }
         let (slot, attempt) = (volume.slot.clone(), self.ending.attempt);
-        let effect = CloudEffect::Snapshot { volume: volume.id.clone(), slot, attempt };
+        let effect = CloudEffect::Snapshot { volume: volume.id.clone(), slot, attempt, taken: Taken::AtRest };
         Some(self.act(&volume.slot, effect))
     }
 
     fn last_snapshot(&self, volume: &Volume) -> Option<&'a Snapshot> {
-        let last = |snapshot: &&Snapshot| snapshot.backs_up(&volume.id, self.ending.attempt);
+        let last = |snapshot: &&Snapshot| snapshot.backs_up(&volume.id, self.ending.attempt, Taken::AtRest);
         self.look.cloud.snapshots.iter().find(last)
     }
 

@@ -4,7 +4,7 @@ use super::facts::{Facts, GroupFacts, InstanceFacts, Sent};
 use super::rule::{Objection, Rule};
 use crate::action::{CloudEffect, GroupEffect};
 use crate::ids::InstanceId;
-use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState, Way};
+use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState, Taken, Way};
 use crate::sim::time::Millis;
 
 /// A change that is younger than this when a call is sent may not have been known to its sender.
@@ -230,7 +230,7 @@ fn terminated_only_when_retired(call: &Call) -> Option<String> {
 fn deleted_only_at_the_end(call: &Call) -> Option<String> {
     let CloudEffect::DeleteVolume { volume } = call.effect else { return None };
     let saved = |ending: &Ending| {
-        let last = |taken: &&Snapshot| taken.backs_up(volume, ending.attempt);
+        let last = |taken: &&Snapshot| taken.backs_up(volume, ending.attempt, Taken::AtRest);
         call.facts.snapshots.iter().filter(last).any(|taken| taken.state == SnapshotState::Completed)
     };
     let fine = call.facts.ending.as_ref().is_some_and(|ending| match ending.remains {

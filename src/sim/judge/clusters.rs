@@ -58,16 +58,18 @@ fn one_instance_a_launch(facts: &Facts) -> Option<String> {
     Some(format!("attempt {} of {} made {number} instances", launch.1, launch.0))
 }
 
-/// Allows one snapshot of a volume for each replacement. EC2 has no token for it, so a request that the network sends twice
+/// Allows one snapshot of a volume for each replacement while its instance runs, and one at rest. EC2 has no token for it, so a request that the network sends twice
 /// makes two at once.
 fn one_snapshot_a_replacement(facts: &Facts) -> Option<String> {
     let mut first: BTreeMap<_, Timestamp> = BTreeMap::new();
     for snapshot in &facts.snapshots {
-        let (SnapshotPurpose::Backup { attempt }, Some(begun)) = (&snapshot.purpose, snapshot.begun) else { continue };
+        let (SnapshotPurpose::Backup { attempt, taken }, Some(begun)) = (&snapshot.purpose, snapshot.begun) else {
+            continue;
+        };
         if snapshot.state == SnapshotState::Failed {
             continue;
         }
-        let before = *first.entry((&snapshot.volume, attempt)).or_insert(begun);
+        let before = *first.entry((&snapshot.volume, attempt, taken)).or_insert(begun);
         if elapsed(begun, before) > MAY_ARRIVE {
             return Some(format!("{} was saved more than once for attempt {attempt}", snapshot.volume));
         }

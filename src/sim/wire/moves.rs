@@ -14,7 +14,7 @@ use super::volumes;
 use super::xml::Xml;
 use crate::action::{CloudEffect, CreateVolume};
 use crate::ids::{ClusterName, InstanceId, Owner, SnapshotId, Token, VolumeId, VolumeName, Zone};
-use crate::observed::tags::{ATTEMPT, CLUSTER, COPY_OF, OWNER, VOLUME};
+use crate::observed::tags::{ATTEMPT, CLUSTER, COPY_OF, OWNER, TAKEN, VOLUME};
 use crate::observed::{AttachmentPhase, InstanceState, SnapshotState, VolumeState};
 use crate::ports::Outcome;
 use crate::sim::ec2::Bucket;
@@ -239,14 +239,19 @@ pub fn snapshot(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
             let name = tags::name(&tags, VOLUME).unwrap_or_else(|| VolumeName::from(""));
             CloudEffect::CopyVolume { volume, of, slot: slot.clone(), name }
         }
-        None => CloudEffect::Snapshot { volume, slot: slot.clone(), attempt: tags::attempt(&tags) },
+        None => CloudEffect::Snapshot {
+            volume,
+            slot: slot.clone(),
+            attempt: tags::attempt(&tags),
+            taken: tags::taken(&tags),
+        },
     };
     asked.begin(Bucket::CreateVolume, effect.name(), true)?;
     let cluster = tags::cluster(&tags);
     let Outcome::Snapshotted(id) = asked.change(&cluster, Some(&slot), &effect)? else {
         return Err(Problem::new("InternalError", "no snapshot was begun"));
     };
-    let kept = |key: &String| [CLUSTER, OWNER, ATTEMPT, COPY_OF].contains(&key.as_str());
+    let kept = |key: &String| [CLUSTER, OWNER, ATTEMPT, COPY_OF, TAKEN].contains(&key.as_str());
     asked.notes.tags.insert(id.to_string(), tags.into_iter().filter(|(key, _)| !kept(key)).collect());
     Ok(volumes::snapshot_now(asked, &cluster, &id))
 }

@@ -9,11 +9,11 @@ use super::xml::Xml;
 use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeId, VolumeName};
 use crate::make::UserData;
 use crate::observed::tags::{
-    ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GROUP, IMAGE, OWNER, REJECTED, RETIRED, ROOT_VOLUME, SLOT,
-    USER_DATA, VOLUME, place, slots, volume_of_guest,
+    ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GROUP, IMAGE, OWNER, REJECTED, RETIRED, ROOT_VOLUME, RUNNING, SLOT,
+    TAKEN, USER_DATA, VOLUME, place, slots, volume_of_guest,
 };
 pub use crate::observed::tags::{others, slots_in};
-use crate::observed::{Instance, Origin, Settled, Snapshot, SnapshotPurpose, Volume};
+use crate::observed::{Instance, Origin, Settled, Snapshot, SnapshotPurpose, Taken, Volume};
 use crate::sim::ec2::{Disk, Machine};
 use crate::time::clock;
 
@@ -82,6 +82,11 @@ pub fn slot(tags: &Tags) -> SlotName {
 /// Reads the number of an attempt.
 pub fn attempt(tags: &Tags) -> Attempt {
     Attempt(said(tags, ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or_default())
+}
+
+/// Reads what a volume's instance did while a snapshot was taken.
+pub fn taken(tags: &Tags) -> Taken {
+    if said(tags, TAKEN) == Some(RUNNING) { Taken::Running } else { Taken::AtRest }
 }
 
 /// Finds a name in the tags.
@@ -178,9 +183,12 @@ pub fn of_snapshot(cluster: &ClusterName, seen: &Snapshot, notes: &Notes) -> Tag
     tags.extend(seen.owner.iter().map(|owner| (OWNER.to_owned(), owner.to_string())));
     match &seen.purpose {
         SnapshotPurpose::Copy { of } => tags.insert(COPY_OF.to_owned(), of.to_string()),
-        SnapshotPurpose::Backup { attempt: Attempt(0) } => None,
-        SnapshotPurpose::Backup { attempt } => tags.insert(ATTEMPT.to_owned(), attempt.to_string()),
+        SnapshotPurpose::Backup { attempt: Attempt(0), .. } => None,
+        SnapshotPurpose::Backup { attempt, .. } => tags.insert(ATTEMPT.to_owned(), attempt.to_string()),
     };
+    if let SnapshotPurpose::Backup { taken: Taken::Running, .. } = &seen.purpose {
+        tags.insert(TAKEN.to_owned(), RUNNING.to_owned());
+    }
     tags
 }
 

@@ -99,7 +99,7 @@ pub const FORMS: [(&str, &str); 56] = [
         "crowd of COUNT instances",
         "So many more instances are in the region, each with a volume: a look at the whole fleet takes longer",
     ),
-    ("let snapshots fail", "EBS gives up each snapshot; `be well` ends it"),
+    ("let snapshots fail", "EBS gives up each snapshot; `let snapshots be well` ends it"),
     ("let launches end", "Each instance that is launched ends at once; `be well` ends it"),
     (
         "protect [new] instance of SLOT from PROTECTION",
@@ -134,8 +134,8 @@ pub const FORMS: [(&str, &str); 56] = [
 
 /// Every action that a controller may carry out, by its stable name, and every look that it may make.
 #[rustfmt::skip]
-pub(super) const CALLS: [&str; 47] = [
-    "create-volume", "launch", "stop", "start", "snapshot", "copy-volume", "delete-snapshot", "detach", "attach",
+pub(super) const CALLS: [&str; 48] = [
+    "create-volume", "launch", "stop", "start", "snapshot-running", "snapshot", "copy-volume", "delete-snapshot", "detach", "attach",
     "grow", "assign-address", "terminate",
     "retire", "reject", "forgive", "settle", "record-slots", "tag", "recruit", "delete-volume",
     "record-resume", "suspend-processes", "resume-processes", "forget-resume", "join-group", "leave-group", "protect", "vouch",

@@ -33,7 +33,7 @@ impl<'r> Checker<'r, '_> {
         }
         self.report.spend(1);
         let schema = resolve(schema, self.root);
-        match (schema["type"].as_str().unwrap_or_default(), &*node.value) {
+        match (expected_type(schema, &node.value), &*node.value) {
             ("object", Value::Map(entries)) => self.map(schema, entries, name, at),
             ("array", Value::List(nodes)) => {
                 for node in nodes {
@@ -105,7 +105,9 @@ impl<'r> Checker<'r, '_> {
 
     fn scalar(&mut self, schema: &Json, expected: &str, text: &str, plain: bool, node: &Node, name: &str) {
         let found = if plain { plain_type(text) } else { "text" };
-        let allowed: Vec<&str> = schema["enum"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+        let found =
+            if schema["type"].is_array() && matches!(found, "an integer" | "a number") { "text" } else { found };
+        let allowed: Vec<&str> = schema["enum"].as_array().into_iter().flatten().filter_map(word).collect();
         match (expected, found) {
             ("string", "text") if plain && is_old_boolean(text) => {
                 self.report
@@ -151,6 +153,26 @@ impl<'r> Checker<'r, '_> {
             _ => ("text", format!("{QUOTES}: \"{written}\"")),
         };
         self.report.error(node.bytes.clone(), format!("{name} should be {expected}, but is {found}")).hint(hint);
+    }
+}
+
+/// Finds the type that a node should have. Of a boolean or a word it is what the node comes closer to.
+fn expected_type<'j>(schema: &'j Json, value: &Value) -> &'j str {
+    match (&schema["type"], value) {
+        (Json::Array(_), Value::Scalar { text, .. }) if plain_type(text) == "a boolean" || is_old_boolean(text) => {
+            "boolean"
+        }
+        (Json::Array(_), _) => "string",
+        (one, _) => one.as_str().unwrap_or_default(),
+    }
+}
+
+/// Gives a value of an enumeration as it is written.
+fn word(value: &Json) -> Option<&str> {
+    match value {
+        Json::Bool(true) => Some("true"),
+        Json::Bool(false) => Some("false"),
+        other => other.as_str(),
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::ebs::WrittenEbs;
-use super::meaning::{Meaning, boolean, bytes};
+use super::meaning::{Meaning, bytes, written};
 use super::tags::Bearer;
 use crate::ids::VolumeName;
 use crate::spec::raw::{self, Spanned, Text};
-use crate::spec::{VolumeSpec, device_letters, same_device};
+use crate::spec::words::Word;
+use crate::spec::{SnapshotBeforeReplace, VolumeSpec, device_letters, same_device};
 
 impl Meaning<'_, '_> {
     /// Says what `volumes` means.
@@ -68,7 +69,7 @@ impl Meaning<'_, '_> {
             size_gib: size_gib.flatten()?,
             ebs: ebs?,
             tags: tags?,
-            snapshot_before_replace: boolean(&raw.snapshot_before_replace, false),
+            snapshot_before_replace: snapshot_before_replace(&raw.snapshot_before_replace),
         })
     }
 
@@ -88,6 +89,12 @@ impl Meaning<'_, '_> {
         }
         Some(device)
     }
+}
+
+/// Reads when a volume is saved. A boolean may be written in capitals, as every boolean may.
+fn snapshot_before_replace(text: &Text) -> SnapshotBeforeReplace {
+    let meant = |text: &str| SnapshotBeforeReplace::meant(text).or(SnapshotBeforeReplace::meant(&text.to_lowercase()));
+    written(text).and_then(meant).unwrap_or_default()
 }
 
 /// Finds the letter of a device name that has one.

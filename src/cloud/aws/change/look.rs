@@ -186,7 +186,7 @@ fn tag_filters(wanted: &BTreeMap<String, String>) -> Vec<types::Filter> {
 /// Lists the tags by which a snapshot is found again.
 fn marks_of(purpose: Purpose<'_>) -> BTreeMap<String, String> {
     match purpose {
-        Purpose::Attempt(attempt) => [(tags::ATTEMPT.to_owned(), attempt.to_string())].into(),
+        Purpose::Attempt(attempt, _) => [(tags::ATTEMPT.to_owned(), attempt.to_string())].into(),
         Purpose::Copy { of, into } => {
             [(tags::CLUSTER, into), (tags::COPY_OF, of)].map(|(key, name)| (key.to_owned(), name.to_string())).into()
         }

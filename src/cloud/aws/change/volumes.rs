@@ -13,6 +13,7 @@ use super::launch::{NAME, specification};
 use super::{Change, Halt};
 use crate::action::facts::Facts;
 use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, SnapshotId, VolumeId, VolumeName};
+use crate::observed::Taken;
 use crate::ports::{Clock, ErrorKind, Outcome};
 
 impl<C: Clock> Change<'_, C> {
@@ -49,7 +50,7 @@ impl<C: Clock> Change<'_, C> {
         &self,
         id: &VolumeId,
         slot: &SlotName,
-        attempt: Attempt,
+        (attempt, taken): (Attempt, Taken),
         facts: &Facts,
     ) -> Result<Outcome, Halt> {
         let volume = facts.volumes.get(id);
@@ -59,6 +60,7 @@ impl<C: Clock> Change<'_, C> {
         all.extend(self.declared_tags(name.as_ref()));
         all.extend(tags::place(&self.spec.name, slot));
         all.insert(tags::ATTEMPT.to_owned(), attempt.to_string());
+        all.extend((taken == Taken::Running).then(|| (tags::TAKEN.to_owned(), tags::RUNNING.to_owned())));
         all.extend(name.map(|name| (tags::VOLUME.to_owned(), name.to_string())));
         self.begin_snapshot(id, format!("{id} of {slot} at attempt {attempt}"), all).await
     }

@@ -67,6 +67,7 @@ pub(in super::super) fn snapshot_facts(seen: &types::Snapshot) -> SnapshotFacts 
         cluster: tags.name(tags::CLUSTER),
         owner: tags.name(tags::OWNER),
         attempt: tags.get(tags::ATTEMPT).and_then(|_| tags.attempt().ok()),
+        taken: tags.taken(),
         copy_of: tags.name(tags::COPY_OF),
         failed: seen.state() == Some(&SnapshotState::Error),
     }

@@ -132,7 +132,7 @@ pub(in super::super) fn snapshot(seen: &types::Snapshot) -> Result<(ClusterName,
     let snapshot = Snapshot {
         id: given(seen.snapshot_id(), "id")?.into(),
         volume: given(seen.volume_id(), "volume")?.into(),
-        purpose: SnapshotPurpose::of(tags.name(tags::COPY_OF), tags.attempt()?),
+        purpose: SnapshotPurpose::of(tags.name(tags::COPY_OF), tags.attempt()?, tags.taken()),
         owner: tags.name(tags::OWNER),
         begun: seen.start_time().and_then(timestamp),
         size_gib: size(seen.volume_size()),

@@ -93,6 +93,17 @@ fn only(id: &str, why: &str) -> BTreeMap<String, String> {
     [(id.to_owned(), why.to_owned())].into()
 }
 
+/// A look at the whole fleet would show every snapshot that was ever taken of them.
+#[test]
+fn snapshots_of_volumes_in_use_are_asked_for_where_their_cluster_saves_them_and_is_looked_at_by_itself() {
+    let (instances, volumes) = (CLUSTERS.map(instance), CLUSTERS.map(volume));
+    let moving = |wanted: &Wanted| moving_volumes(&instances, &volumes, wanted);
+    let fleet = Wanted { saved_running: ["consul".into()].into(), ..Wanted::default() };
+    assert_eq!(moving(&fleet), BTreeSet::new());
+    let only = CLUSTERS.map(ClusterName::from).into();
+    assert_eq!(moving(&Wanted { only, ..fleet }), ["vol-consul".to_owned()].into());
+}
+
 #[test]
 fn a_world_that_makes_sense_has_nothing_odd() {
     assert_eq!(odd(|_| ()), BTreeMap::new());
