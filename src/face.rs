@@ -42,6 +42,8 @@ pub mod client;
 
 pub use limits::LIVES_WITHIN;
 
+pub use metrics::calls::Calls;
+
 use metrics::Metrics;
 use report::Report;
 use request::Asked;
@@ -64,6 +66,8 @@ pub struct About {
     pub uses_lease: bool,
     /// Counts of what became of notifications; none where nobody is told.
     pub notifications: Option<Counts>,
+    /// Counts of calls to clouds and members; none where no daemon makes any.
+    pub calls: Option<Rc<Calls>>,
     pub documents: Documents,
     /// A webhook, if it is to be listened to.
     pub hook: Option<Hook>,

@@ -114,7 +114,7 @@
 //!   (`hermitcrab notify schema`).
 //! - A **listener** (history, progress): a file below `daemon/listeners/` that fills [`event::Listener`], a line in
 //!   `daemon/listeners.rs`, and one in `cli/run.rs`, where the daemon gets its listeners.
-//! - A **metric**: a row in `face/metrics.rs` or `face/metrics/gauges.rs`, its line in `docs/daemon.md` and in
+//! - A **metric**: a row in `face/metrics.rs`, `face/metrics/gauges.rs` or, of calls, `face/metrics/calls.rs`, its line in `docs/daemon.md` and in
 //!   `tests/face/metrics.txt`, which never loses one.
 //! - An **endpoint**: its route in `face/request.rs`, its document in `face/document.rs`, its line in `face/openapi.rs`.
 //! - A **source** of desired state: a file below `daemon/` that fills [`daemon::source::Source`], and its choice in `cli/run.rs`.

@@ -14,6 +14,7 @@ use crate::spec::{ApplicationSpec, ClusterSpec};
 use crate::time::Timestamp;
 
 mod decision;
+pub mod told;
 
 pub use decision::Decision;
 

@@ -17,10 +17,12 @@ use crate::daemon::listeners::recorder::Recorder;
 use crate::daemon::source::Source;
 use crate::daemon::{Daemon, Ended};
 use crate::event::Listeners;
+use crate::face::Calls;
 use crate::history::latest::Latest;
 use crate::ids::Owner;
 use crate::input::text;
 use crate::ports::Outside;
+use crate::ports::told::Told;
 use crate::status::Status;
 
 use super::cloud::Kind;
@@ -193,7 +195,9 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     let recorder = log.map(Recorder::new);
     let past = records.filter(|_| args.face.is_wanted()).map(Latest::resume).unwrap_or_default();
     let told = args.receivers.open(args.state.as_deref())?;
-    let face = args.face.open(&backend.outside, args.lease, backend.source.wish(), told.counts(), past).await?;
+    let calls = Rc::new(Calls::default());
+    let outside = Told::new(backend.outside, calls.clone());
+    let face = args.face.open(&outside, args.lease, backend.source.wish(), told.counts(), calls, past).await?;
     let progress = Rc::new(Progress::start());
     let convergences = Rc::new(Convergences::default());
     let problems = Problems { is_colored: out.colors_notes() };
@@ -207,7 +211,7 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
         listeners = listeners.with(Rc::new(Haste::default()));
     }
     let daemon = Daemon {
-        outside: backend.outside,
+        outside,
         source: backend.source,
         lease,
         settings: args.settings(backend.seed),

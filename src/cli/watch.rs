@@ -114,6 +114,7 @@ fn look<F: Future<Output = Signal>>(
         now: Rc::new(move || now.get()),
         uses_lease: false,
         notifications: None,
+        calls: None,
         documents: DOCUMENTS,
         hook: None,
     };

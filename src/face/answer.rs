@@ -62,7 +62,7 @@ impl Face {
             Route::Live => self.is_alive(),
             Route::Ready => self.is_ready(),
             Route::Metrics => {
-                let text = self.report(|report| self.metrics.write(report, self.about.notifications.as_ref()));
+                let text = self.report(|report| self.metrics.write(report, &self.about));
                 Ok(whole(StatusCode::OK, metrics::KIND, text))
             }
             Route::OpenApi => Ok(json(&openapi::document(self.about.documents))),
@@ -293,6 +293,7 @@ mod tests {
             now: Rc::new(move || now.get()),
             uses_lease,
             notifications: None,
+            calls: None,
             documents: DOCUMENTS,
             hook: None,
         };

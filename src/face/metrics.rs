@@ -17,9 +17,11 @@ use crate::plan::Plan;
 use crate::ports::Outcome;
 use crate::time::elapsed;
 
+use super::About;
 use super::report::Report;
 use super::state::{Cluster, State};
 
+pub mod calls;
 mod gauges;
 
 /// The content type of the text that is written.
@@ -102,7 +104,7 @@ impl Metrics {
     }
 
     /// Writes everything in Prometheus's text format.
-    pub fn write(&self, report: &Report<'_>, notifications: Option<&Counts>) -> String {
+    pub fn write(&self, report: &Report<'_>, about: &About) -> String {
         let mut registry = Registry::with_prefix("hermitcrab");
         gauges::register(&mut registry, report);
         registry.register("reconcile", "Passes by their answer", self.reconciles.clone());
@@ -116,7 +118,10 @@ impl Metrics {
             self.moves.clone(),
         );
         registry.register("actions", "Actions that were carried out, or failed", self.actions.clone());
-        if let Some(counts) = notifications {
+        if let Some(calls) = &about.calls {
+            calls.register(&mut registry);
+        }
+        if let Some(counts) = &about.notifications {
             registry.register("notifications", "News for receivers elsewhere, by what became of them", told(counts));
         }
         let mut text = String::new();

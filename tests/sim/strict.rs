@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use hermitcrab::action::{CloudEffect, CreateVolume};
-use hermitcrab::ids::{Owner, SnapshotId, Token, VolumeName};
+use hermitcrab::ids::{Attempt, Owner, SnapshotId, Token, VolumeName};
 use hermitcrab::observed::{Checks, InstanceState, SnapshotState, Taken, VolumeState};
-use hermitcrab::ports::{Clock, ErrorKind, Outcome};
+use hermitcrab::ports::{Clock, ErrorKind, Outcome, chain};
 use hermitcrab::sim::{Accident, Look, Move, OWNER, Protection};
 
 use crate::world::{Harness, retire, seconds, stop, terminate};
@@ -87,6 +87,34 @@ fn a_snapshot_may_be_given_up() {
     harness.pass(seconds(100));
     let state = |id: &SnapshotId| harness.view().snapshots.iter().find(|taken| taken.id == *id).unwrap().state;
     assert_eq!(state(&id), SnapshotState::Failed);
+}
+
+/// EBS takes five snapshots of a gp3 volume at once, of which each wants fifteen seconds for itself.
+#[test]
+fn snapshots_of_one_volume_have_their_limits() {
+    let harness = Harness::settled();
+    let (volume, slot) = (harness.of(0).1, harness.slot(0));
+    let save = |number| {
+        let effect = CloudEffect::Snapshot {
+            volume: volume.clone(),
+            slot: slot.clone(),
+            attempt: Attempt(number),
+            taken: Taken::Running,
+        };
+        harness.force(0, effect).map_err(|error| chain(&error))
+    };
+    assert!(save(0).is_ok());
+    let refused = save(1).unwrap_err();
+    assert!(refused.contains("SnapshotCreationPerVolumeRateExceeded"), "{refused}");
+    harness.pass(seconds(16));
+    for number in 1..5 {
+        assert!(save(number).is_ok(), "{number}");
+        harness.pass(seconds(16));
+    }
+    let refused = save(5).unwrap_err();
+    assert!(refused.contains("ConcurrentSnapshotLimitExceeded"), "{refused}");
+    harness.pass(seconds(16));
+    assert!(save(5).is_ok(), "the first one is complete");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::cli::{Failure, explain, status};
 use crate::daemon::source::Wish;
 use crate::event::Listeners;
 use crate::face::listen::{Listening, Place};
-use crate::face::{About, Documents, Face, Hook, server};
+use crate::face::{About, Calls, Documents, Face, Hook, server};
 use crate::history::latest::Latest;
 use crate::input::secret::Secret;
 use crate::input::{file, text};
@@ -57,6 +57,7 @@ impl Args {
         uses_lease: bool,
         wish: Option<Rc<Wish>>,
         notifications: Option<Counts>,
+        calls: Rc<Calls>,
         past: Latest,
     ) -> Result<Shown, Failure> {
         let Some(place) = &self.listen else { return Ok(Shown(None)) };
@@ -74,7 +75,7 @@ impl Args {
         tracing::info!(at = %shown, "showing what the daemon knows");
         let clock = outside.clone();
         let now = Rc::new(move || clock.clock().now());
-        let about = About { now, uses_lease, notifications, documents: DOCUMENTS, hook };
+        let about = About { now, uses_lease, notifications, calls: Some(calls), documents: DOCUMENTS, hook };
         Ok(Shown(Some((Rc::new(Face::new(about, past)), listening))))
     }
 }
