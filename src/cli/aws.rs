@@ -40,6 +40,9 @@ pub struct Args {
     /// these limits; a larger fleet is seen more often with a larger share
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub aws_api_share: u32,
+    /// Whether the command looks only once, so that it asks again itself what was one too many.
+    #[arg(skip)]
+    pub patient: bool,
     /// The folder whose programs may be run to speak to the members of clusters of the kind `command`. Without it none is,
     /// whatever a file says: a file that is only under review must not choose what runs here
     #[arg(long, value_name = "DIR")]
@@ -123,8 +126,8 @@ mod ports {
             let region = first.map_or("us-east-1", |spec| spec.region.as_str());
             let clock = Rc::new(SystemClock::start());
             let owner = Owner::from(args.owner.as_str());
-            let (profile, share) = (args.profile.clone(), args.aws_api_share);
-            let options = Options { profile, share, ..Options::new(owner, region) };
+            let (profile, share, patient) = (args.profile.clone(), args.aws_api_share, args.patient);
+            let options = Options { profile, share, patient, ..Options::new(owner, region) };
             let aws = Aws::open(clock.clone(), options).await;
             let credentials = Credentials { account: Some(account(&aws)), ..args.credentials() };
             let claims = Claims::open(&args.place(), &credentials, clock.clone()).map_err(|error| {

@@ -32,7 +32,7 @@ Examples:
       The same for a simulated world, without an AWS account
 
 Permissions are asked about with DryRun: nothing is changed. A line with · says what there is nothing to check of yet, or no
-way to ask about; nothing is wrong.
+way to ask about; nothing is wrong. A question that AWS finds one too many is asked once more after five seconds.
 
 Exit codes:
   0  nothing would block a rollout
@@ -67,7 +67,9 @@ struct Examined {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let desired = Desired::read(&args.paths.paths, out)?;
-    let environment = args.cloud.open(&desired.specs)?;
+    let mut cloud = args.cloud.clone();
+    cloud.aws.patient = true;
+    let environment = cloud.open(&desired.specs)?;
     let examine = |spec: &ClusterSpec| {
         let mut checks = permissions::permissions(&environment.allowed(spec));
         checks.extend(environment.time(spec).map(|theirs| checks::clock(environment.now(), theirs)));

@@ -63,12 +63,14 @@ pub struct Options {
     pub endpoint: Option<String>,
     /// Share of EC2's published request limits to use, in percent. Everything in the account shares the limits.
     pub share: u32,
+    /// Whether a question that EC2 finds one too many is asked once more after a wait. Whoever looks again anyway looks later.
+    pub patient: bool,
 }
 
 impl Options {
     /// A tenth of the published limits, and the environment's profile.
     pub fn new(owner: Owner, region: impl Into<String>) -> Self {
-        Self { owner, region: region.into(), profile: None, endpoint: None, share: 10 }
+        Self { owner, region: region.into(), profile: None, endpoint: None, share: 10, patient: false }
     }
 }
 
@@ -78,6 +80,7 @@ pub struct Aws<C> {
     clock: C,
     owner: Owner,
     share: u32,
+    patient: bool,
     config: SdkConfig,
     regions: RefCell<BTreeMap<String, Rc<Region>>>,
     calls: RefCell<BTreeMap<(&'static str, String), u64>>,
@@ -127,6 +130,7 @@ impl<C: Clock> Aws<C> {
             clock,
             owner: options.owner,
             share: options.share,
+            patient: options.patient,
             config: loader.load().await,
             regions: RefCell::default(),
             calls: RefCell::default(),

@@ -21,9 +21,13 @@ const PATIENCE_OF_CHANGE: Duration = Duration::from_secs(5);
 /// A question without an answer is asked again after these pauses.
 const ASKED_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
 
+/// The wait before a question is asked again that was one too many: each bucket of EC2's gets a few requests back meanwhile.
+const WHILE_BUCKETS_FILL: Duration = Duration::from_secs(5);
+
 impl<C: Clock> Aws<C> {
     /// Asks something that changes nothing; again, if no answer came. A look is many questions, and one that is lost
-    /// would lose the whole look. A question that EC2 finds one too many is left to who looks: he has to slow down.
+    /// would lose the whole look. A question that EC2 finds one too many is left to who looks: he has to slow down. Where nobody
+    /// looks again, it is asked once more after a wait.
     pub(super) async fn ask<T, E, F>(
         &self,
         region: &Region,
@@ -37,6 +41,10 @@ impl<C: Clock> Aws<C> {
         for pause in ASKED_AGAIN_AFTER {
             match self.once(region, operation, request()).await {
                 Err(failure) if failure.is(ErrorKind::Unreachable) => self.clock.sleep(pause).await,
+                Err(failure) if failure.is(ErrorKind::Throttled) && self.patient => {
+                    self.clock.sleep(WHILE_BUCKETS_FILL).await;
+                    return self.once(region, operation, request()).await;
+                }
                 answer => return answer,
             }
         }

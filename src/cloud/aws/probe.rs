@@ -185,7 +185,7 @@ impl<C: Clock> Aws<C> {
             }
             "DescribeLaunchTemplateVersions" => {
                 let call = ec2.describe_launch_template_versions().versions("$Latest").dry_run(true);
-                self.dry(region, operation::DESCRIBE_LAUNCH_TEMPLATE_VERSIONS, call.send()).await
+                self.dry(region, operation::DESCRIBE_LAUNCH_TEMPLATE_VERSIONS, || call.clone().send()).await
             }
             _ => nobody_asks(name),
         }
@@ -195,7 +195,7 @@ impl<C: Clock> Aws<C> {
         let call = region.ec2.create_launch_template_version().launch_template_id(template).source_version("$Default");
         let call = call.launch_template_data(types::RequestLaunchTemplateData::builder().build());
         let call = call.client_token("hermitcrab-doctor").dry_run(true);
-        self.dry(region, operation::CREATE_LAUNCH_TEMPLATE_VERSION, call.send()).await
+        self.dry(region, operation::CREATE_LAUNCH_TEMPLATE_VERSION, || call.clone().send()).await
     }
 
     async fn may_make(&self, region: &Region, spec: &ClusterSpec, action: &str) -> Allowed {
@@ -207,12 +207,12 @@ impl<C: Clock> Aws<C> {
         if action == "ec2:RunInstances" {
             let launch = Launch::declared(spec, slot, self.owner.clone(), Token::from("hermitcrab-doctor"));
             let call = run_instances(&region.ec2, &spec.name, &launch);
-            return self.dry(region, operation::RUN_INSTANCES, call.dry_run(true).send()).await;
+            return self.dry(region, operation::RUN_INSTANCES, || call.clone().dry_run(true).send()).await;
         }
         let call = volume_of(&region.ec2, "hermitcrab-doctor", volume.size_gib, &volume.ebs);
         let call = call.availability_zone(&*slot.zone).encrypted(volume.ebs.encrypted);
         let call = call.tag_specifications(specification(ResourceType::Volume, &ours));
-        self.dry(region, operation::CREATE_VOLUME, call.dry_run(true).send()).await
+        self.dry(region, operation::CREATE_VOLUME, || call.clone().dry_run(true).send()).await
     }
 
     async fn may_change(&self, region: &Region, name: &str, instance: &str, volume: &str) -> Allowed {
@@ -220,57 +220,53 @@ impl<C: Clock> Aws<C> {
         match name {
             "StopInstances" => {
                 let call = ec2.stop_instances().instance_ids(instance).dry_run(true);
-                self.dry(region, operation::STOP_INSTANCES, call.send()).await
+                self.dry(region, operation::STOP_INSTANCES, || call.clone().send()).await
             }
             "StartInstances" => {
                 let call = ec2.start_instances().instance_ids(instance).dry_run(true);
-                self.dry(region, operation::START_INSTANCES, call.send()).await
+                self.dry(region, operation::START_INSTANCES, || call.clone().send()).await
             }
             "TerminateInstances" => {
                 let call = ec2.terminate_instances().instance_ids(instance).dry_run(true);
-                self.dry(region, operation::TERMINATE_INSTANCES, call.send()).await
+                self.dry(region, operation::TERMINATE_INSTANCES, || call.clone().send()).await
             }
             "DetachVolume" => {
                 let call = ec2.detach_volume().volume_id(volume).instance_id(instance).dry_run(true);
-                self.dry(region, operation::DETACH_VOLUME, call.send()).await
+                self.dry(region, operation::DETACH_VOLUME, || call.clone().send()).await
             }
             "AttachVolume" => {
                 let call = ec2.attach_volume().volume_id(volume).instance_id(instance).device("/dev/sdp");
-                self.dry(region, operation::ATTACH_VOLUME, call.dry_run(true).send()).await
+                self.dry(region, operation::ATTACH_VOLUME, || call.clone().dry_run(true).send()).await
             }
             "ModifyVolume" => {
                 let call = ec2.modify_volume().volume_id(volume).size(LARGEST_GP3).dry_run(true);
-                self.dry(region, operation::MODIFY_VOLUME, call.send()).await
+                self.dry(region, operation::MODIFY_VOLUME, || call.clone().send()).await
             }
             "CreateSnapshot" => {
                 let call = ec2.create_snapshot().volume_id(volume).dry_run(true);
                 let ours = [(tags::OWNER.to_owned(), self.owner.to_string())].into();
                 let call = call.tag_specifications(specification(ResourceType::Snapshot, &ours));
-                self.dry(region, operation::CREATE_SNAPSHOT, call.send()).await
+                self.dry(region, operation::CREATE_SNAPSHOT, || call.clone().send()).await
             }
             "CreateTags" => {
                 let call = ec2.create_tags().resources(instance).resources(volume).tags(a_mark()).dry_run(true);
-                self.dry(region, operation::CREATE_TAGS, call.send()).await
+                self.dry(region, operation::CREATE_TAGS, || call.clone().send()).await
             }
             "DeleteTags" => {
                 let call = ec2.delete_tags().resources(volume).tags(a_mark()).dry_run(true);
-                self.dry(region, operation::DELETE_TAGS, call.send()).await
+                self.dry(region, operation::DELETE_TAGS, || call.clone().send()).await
             }
             _ => nobody_asks(name),
         }
     }
 
     /// A change that is not made. EC2 says with an error that it would have been.
-    async fn dry<T, E>(
-        &self,
-        region: &Region,
-        operation: Operation,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Allowed
+    async fn dry<T, E, F>(&self, region: &Region, operation: Operation, request: impl Fn() -> F) -> Allowed
     where
         E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        match self.once(region, operation, request).await {
+        match self.ask(region, operation, request).await {
             Ok(_) => Allowed::Unknown("the endpoint takes no notice of DryRun".to_owned()),
             Err(failure) if failure.meaning == Meaning::Allowed => Allowed::Yes,
             Err(failure) => refused(&failure),

@@ -87,7 +87,7 @@ impl Buckets {
             level.left.saturating_add(now.saturating_sub(level.at).saturating_mul(refill)).min(capacity * 1_000);
         level.at = now;
         if level.left < requests.min(capacity) * 1_000 || capacity == 0 {
-            return Err(Refusal::new(ErrorKind::Throttled, "RequestLimitExceeded"));
+            return Err(Refusal::new(ErrorKind::Throttled, "RequestLimitExceeded: Request limit exceeded."));
         }
         level.left -= requests.min(capacity) * 1_000;
         Ok(())

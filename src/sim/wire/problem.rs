@@ -22,8 +22,10 @@ const STATUSES: [(u16, &[&str]); 5] = [
 ];
 
 /// Codes that the world's own refusals begin with, and that EC2 has.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 21] = [
     "RequestLimitExceeded",
+    "ConcurrentSnapshotLimitExceeded",
+    "SnapshotCreationPerVolumeRateExceeded",
     "InvalidInstanceID.NotFound",
     "InvalidVolume.NotFound",
     "InvalidSnapshot.NotFound",
@@ -107,6 +109,8 @@ impl From<Refusal> for Problem {
             None if first == "ValidationError" => "ValidationError",
             None => code_of(refusal.kind),
         };
-        Self::new(code, refusal.text)
+        // The text of a refusal begins with its code, which is not said twice.
+        let said = refusal.text.strip_prefix(code).and_then(|rest| rest.strip_prefix(": "));
+        Self::new(code, said.unwrap_or(&refusal.text))
     }
 }
