@@ -20,7 +20,7 @@ use super::turn;
 use super::unkind::fate::CallFate;
 use super::unkind::interfere;
 use super::words::{CrashPoint, Refusal};
-use super::world::{Sender, State};
+use super::world::{Sender, State, Taking};
 use crate::action::{ClaimEffect, CloudEffect, Effect, MemberEffect};
 use crate::ids::{ClusterName, SlotName};
 use crate::observed::{ClaimRecord, Membership, Sweep};
@@ -76,15 +76,13 @@ impl Cloud for World {
             }
             Ok(found)
         };
-        let send = |state: &mut State, sender| {
-            if let Some(too_old) = decision.too_old(state.checked_at(self.controller)) {
-                return Ok(too_old);
-            }
-            state.clock_is_right(self.controller, SIGNATURE_LIFE)?;
-            state.region.buckets.take(state.now, Bucket::of(effect), 1)?;
-            state.apply(sender, Call { cluster, slot, effect })
+        let (of, about, sent) = (cluster.clone(), slot.cloned(), effect.clone());
+        let send = move |state: &mut State, sender: Sender| {
+            state.clock_is_right(sender.controller, SIGNATURE_LIFE)?;
+            state.region.buckets.take(state.now, Bucket::of(&sent), 1)?;
+            state.apply(sender, Call { cluster: &of, slot: about.as_ref(), effect: &sent })
         };
-        self.mutate(effect.name(), &doing, takes(effect), look, send).await
+        self.mutate(effect.name(), &doing, takes(effect), Some(decision), look, send).await
     }
 }
 
@@ -106,23 +104,25 @@ impl Members for World {
 
     async fn change(&self, spec: &ClusterSpec, seats: &[Seat], effect: &MemberEffect) -> Result<Outcome, PortError> {
         let named = Effect::Member(effect.clone());
-        let send = |state: &mut State, sender| {
-            let result = state.change_member(&spec.name, seats, effect);
-            state.record(sender, &spec.name, None, &named, &result);
+        let (name, of, seats, sent) = (named.name(), spec.name.clone(), seats.to_vec(), effect.clone());
+        let send = move |state: &mut State, sender: Sender| {
+            let result = state.change_member(&of, &seats, &sent);
+            state.record(sender, &of, None, &named, &result);
             result
         };
-        self.mutate(named.name(), named.name(), &latency::NEARBY, |_, _| Ok(None), send).await
+        self.mutate(name, name, &latency::NEARBY, None, |_, _| Ok(None), send).await
     }
 }
 
 impl Canaries for World {
     async fn write_canary(&self, spec: &ClusterSpec, seats: &[Seat], key: &str, value: &str) -> Result<(), PortError> {
         canary_key(key)?;
-        let send = |state: &mut State, _| {
-            state.write_canary(&spec.name, seats, key, value)?;
+        let (of, seats, key, value) = (spec.name.clone(), seats.to_vec(), key.to_owned(), value.to_owned());
+        let send = move |state: &mut State, _| {
+            state.write_canary(&of, &seats, &key, &value)?;
             Ok(Outcome::Done)
         };
-        self.mutate("write-canary", "write a canary", &latency::NEARBY, |_, _| Ok(None), send).await.map(drop)
+        self.mutate("write-canary", "write a canary", &latency::NEARBY, None, |_, _| Ok(None), send).await.map(drop)
     }
 
     async fn canaries(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<BTreeMap<String, String>, PortError> {
@@ -181,12 +181,13 @@ impl Coordination for World {
     }
 
     async fn write(&self, cluster: &ClusterName, effect: &ClaimEffect) -> Result<Outcome, PortError> {
-        let send = |state: &mut State, sender| {
+        let (of, sent) = (cluster.clone(), effect.clone());
+        let send = move |state: &mut State, sender: Sender| {
             state.claims_answer()?;
-            state.write_claim(sender, cluster, effect)
+            state.write_claim(sender, &of, &sent)
         };
         let call = Effect::Claim(effect.clone());
-        self.mutate(call.name(), "write the claim", &latency::NEARBY, |_, _| Ok(None), send).await
+        self.mutate(call.name(), "write the claim", &latency::NEARBY, None, |_, _| Ok(None), send).await
     }
 
     async fn kept_at(&self) -> Vec<IpAddr> {
@@ -228,8 +229,11 @@ impl World {
         slot: Option<&SlotName>,
         effect: &CloudEffect,
     ) -> Result<Outcome, PortError> {
-        let send = |state: &mut State, sender| state.apply(sender, Call { cluster, slot, effect });
-        self.mutate(effect.name(), effect.name(), takes(effect), |_, _| Ok(None), send).await
+        let (of, about, sent) = (cluster.clone(), slot.cloned(), effect.clone());
+        let send = move |state: &mut State, sender: Sender| {
+            state.apply(sender, Call { cluster: &of, slot: about.as_ref(), effect: &sent })
+        };
+        self.mutate(effect.name(), effect.name(), takes(effect), None, |_, _| Ok(None), send).await
     }
 
     async fn nap(&self, span: Millis) {
@@ -283,14 +287,16 @@ impl World {
         result.map_err(|refusal| refusal.while_doing(doing))
     }
 
-    /// Makes a call that changes something: looks first, then sends.
+    /// Makes a call that changes something: looks first, then sends. A decision is of a call to EC2, and its age is checked once
+    /// more before the call is on the wire.
     async fn mutate(
         &self,
         call: &str,
         doing: &str,
         takes: &Quantiles,
+        decision: Option<&Decision>,
         look: impl FnOnce(&mut State, Sender) -> Result<Option<Outcome>, Refusal>,
-        send: impl Fn(&mut State, Sender) -> Result<Outcome, Refusal>,
+        send: impl Fn(&mut State, Sender) -> Result<Outcome, Refusal> + 'static,
     ) -> Result<Outcome, PortError> {
         let (before, after, fate) = self.with(|state| {
             let (before, after) = halves(takes.draw(&mut state.chance.rng));
@@ -313,19 +319,34 @@ impl World {
             self.stand_still(fate.frozen);
             self.nap(1).await;
         }
-        self.with(|state| state.controllers.entry(self.controller).or_default().checked = checked);
-        let result = match fate.refused {
-            Some(kind) => Err(Refusal::new(kind, "injected")),
-            None if self.now_millis() - sender.sent > SIGNATURE_LIFE => {
+        let shown = self.with(|state| state.shown_at(self.controller, checked));
+        let too_old = decision.and_then(|decision| decision.too_old(shown));
+        let (wire, twice) = (fate.wire.filter(|_| decision.is_some()), fate.twice);
+        let taking = move |state: &mut State| {
+            let answer = send(state, sender);
+            if twice { send(state, sender) } else { answer }
+        };
+        let result = match (fate.refused, too_old, wire) {
+            (Some(kind), ..) => Err(Refusal::new(kind, "injected")),
+            _ if self.now_millis() - sender.sent > SIGNATURE_LIFE => {
                 Err(Refusal::new(ErrorKind::Unreachable, "RequestExpired"))
             }
-            None => self.with(|state| {
-                let answer = send(state, sender);
-                if fate.twice { send(state, sender) } else { answer }
-            }),
+            (None, Some(too_old), _) => Ok(too_old),
+            (None, None, None) => self.with(taking),
+            (None, None, Some(span)) => self.over_the_wire(span, doing, Box::new(taking)).await,
         };
         let result = self.meet_after_effect(&fate, after, result).await;
         result.map_err(|refusal| refusal.while_doing(doing))
+    }
+
+    /// Sends a call that is held up on its way, and hears the answer once it has arrived.
+    async fn over_the_wire(&self, span: Millis, doing: &str, taking: Taking) -> Result<Outcome, Refusal> {
+        let number = self.with(|state| {
+            state.fault(None, "held-up", format!("{doing} for {span} ms"));
+            state.hold_up(span, taking)
+        });
+        self.nap(span).await;
+        self.with(|state| state.hear(number))
     }
 
     /// Lets the controller stand still from its next wait on.

@@ -24,5 +24,6 @@ fn happen(state: &mut State, tick: Tick) {
         Tick::Mend(id) => interfere::mend_volume(state, &id),
         Tick::Rejoin(cluster) => interfere::rejoin(state, &cluster),
         Tick::Amend => amends::undo_all(state),
+        Tick::Arrive(number) => state.arrive(number),
     }
 }

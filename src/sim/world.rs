@@ -9,4 +9,4 @@ mod reads;
 mod settle;
 mod state;
 
-pub use state::{Amend, Cluster, MemberRecord, Sender, State, Tick, Undo};
+pub use state::{Amend, Cluster, MemberRecord, Sender, State, Taking, Tick, Undo};

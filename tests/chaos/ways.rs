@@ -11,6 +11,11 @@ use super::{Deviations, RECREATED, SURGE, WITH_ADDRESSES};
 
 /// The age of what an adapter sees just before it sends: EC2 seldom shows anything so late.
 const OLD: Duration = Duration::from_secs(9);
+/// The time for which each call is on its way meanwhile: decided at once and sent after five seconds, it arrives just before
+/// whoever has turned the claim goes on.
+const ON_THE_WIRE: Duration = Duration::from_secs(9);
+/// The time for which EC2 is so late.
+const LATE: Duration = Duration::from_secs(180);
 /// The time for which the second controller does not hear of the commit.
 const BEHIND: Duration = Duration::from_secs(20 * 60);
 /// The distance from one call that is tried to the next.
@@ -26,7 +31,8 @@ fn pull_both_ways(case: &Case) {
         let mut transcript = Transcript::default();
         let limit = after(world.time(), Duration::from_secs(4 * 3_600));
         simulation.run_until(limit, &mut |line| transcript.hear(line), &mut || world.sent() >= call);
-        world.make_old(Look::Last, OLD, Duration::from_secs(180));
+        world.make_old(Look::Last, OLD, LATE);
+        world.hold_up(ON_THE_WIRE, LATE);
         simulation.hold(1);
         simulation.commit(from.clone());
         let limit = after(world.time(), BEHIND);

@@ -47,6 +47,12 @@ impl World {
         self.with(|state| state.faults.standing.make_old(look, whole(age), state.now + whole(span)));
     }
 
+    /// Has each call to EC2 be on its way for so long after its sender's last check, for a span. The sender hears of it then, if
+    /// it is still there.
+    pub fn hold_up(&self, each: Duration, span: Duration) {
+        self.with(|state| state.faults.standing.hold_up(whole(each), state.now + whole(span)));
+    }
+
     /// Ends everything that is refused.
     pub fn allow_everything(&self) {
         self.with(|state| state.faults.standing.clear());

@@ -7,6 +7,10 @@ use crate::sim::words::CrashPoint;
 /// A caller gives up waiting for an answer after 10 s.
 pub const TIMEOUT: Millis = 10_000;
 
+/// The longest that a call is held up between its sender's last check and EC2. A sender gives up after [`TIMEOUT`], and what
+/// has not arrived by then never does.
+pub const LONGEST_ON_THE_WIRE: Millis = 9_000;
+
 /// The faults that one call meets.
 #[derive(Clone, Debug, Default)]
 pub struct CallFate {
@@ -21,4 +25,6 @@ pub struct CallFate {
     pub pause: Option<Millis>,
     /// The controller stands still for this long between its very last check and the wire.
     pub frozen: Option<Millis>,
+    /// The call to EC2 is on its way for this long after that check, whatever becomes of its sender meanwhile.
+    pub wire: Option<Millis>,
 }

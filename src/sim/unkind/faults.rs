@@ -1,10 +1,11 @@
 //! Faults: which a world knows, how often they come and until when. Drawn once a seed, so that every world is unkind in
 //! its own way.
 
+use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::accident::Arranged;
-use super::fate::{CallFate, TIMEOUT};
+use super::fate::{CallFate, LONGEST_ON_THE_WIRE, TIMEOUT};
 use super::standing::Standing;
 use crate::ports::ErrorKind;
 use crate::sim::chance::Chance;
@@ -52,6 +53,9 @@ pub struct Swarm {
     crash_waiting: u32,
     /// Per mutating call.
     pause: u32,
+    /// Per mutating call, if it goes to EC2.
+    #[serde(default)]
+    held_up: u32,
     bad_image: u32,
     pub second_controller: bool,
     /// The mean time between injections.
@@ -129,6 +133,9 @@ const ANY_REFUSAL: [ErrorKind; 6] = [
     ErrorKind::Unknown,
 ];
 
+/// The difference between a world's chance and that of kinds of faults that were added later.
+const APART: u64 = 0x77_69_72_65;
+
 impl Faults {
     /// Draws how a kind of call is refused for a while.
     pub fn draw_refusal(&self, chance: &mut Chance) -> (Option<&'static str>, ErrorKind) {
@@ -193,6 +200,7 @@ impl Faults {
             fate.lost = chance.hit(self.swarm.lost).then(|| if chance.rng.bool() { TIMEOUT } else { 500 });
         }
         fate.twice = mutating && chance.hit(self.swarm.lost / 2);
+        fate.wire = (mutating && chance.hit(self.swarm.held_up)).then(|| chance.rng.u64(500..=LONGEST_ON_THE_WIRE));
         if mutating && self.crashable {
             self.draw_death(now, chance, &mut fate);
         }
@@ -260,6 +268,9 @@ impl Faults {
 impl Swarm {
     /// Draws for each kind of fault whether it is there, and if it is, whether it is rare or as often as `strength` allows.
     fn draw(chance: &mut Chance, strength: u32, inject_every: Millis) -> Self {
+        // From a generator of its own, so that a seed has the other kinds that it has always had.
+        let mut apart = Rng::with_seed(chance.rng.get_seed() ^ APART);
+        let held_up = if apart.bool() { apart.u32(1..=1_000 * strength) } else { 0 };
         let rng = &mut chance.rng;
         let mut chance = |most: u32| if rng.bool() { rng.u32(1..=most * strength) } else { 0 };
         let (throttled, refused, lost) = (chance(200), chance(200), chance(200));
@@ -282,6 +293,7 @@ impl Swarm {
             crash,
             crash_waiting,
             pause,
+            held_up,
             bad_image,
             second_controller: rng.u32(0..4) < strength.min(2),
             inject_every: rng.u64(inject_every / 3..=inject_every * 2),

@@ -8,6 +8,8 @@ use crate::sim::time::Millis;
 pub struct Standing {
     refused: Vec<Refused>,
     old: Vec<Old>,
+    /// The time for which each call to EC2 is on its way, and the end of that.
+    slow: Option<(Millis, Millis)>,
 }
 
 /// Looks that answer what was so a while ago.
@@ -55,7 +57,17 @@ impl Standing {
         self.old.iter().find(|old| old.look == look && now < old.until).map(|old| old.age)
     }
 
-    /// Refuses nothing any more, and has no look be old.
+    /// Has each call to EC2 be on its way for that long, until then.
+    pub fn hold_up(&mut self, span: Millis, until: Millis) {
+        self.slow = Some((span, until));
+    }
+
+    /// Says how long a call to EC2 that is sent now is on its way, if that is long.
+    pub fn on_the_wire(&self, now: Millis) -> Option<Millis> {
+        self.slow.filter(|(_, until)| now < *until).map(|(span, _)| span)
+    }
+
+    /// Refuses nothing any more, has no look be old, and holds no call up.
     pub fn clear(&mut self) {
         *self = Self::default();
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::state::State;
-use crate::ports::ErrorKind;
+use super::state::{State, Taking, Tick};
+use crate::ports::{ErrorKind, Outcome};
 use crate::sim::event::What;
 use crate::sim::time::{Millis, instant};
 use crate::sim::unkind::fate::CallFate;
@@ -24,7 +24,7 @@ impl State {
             None if fate.lost.is_some() => self.fault(None, "answer-lost", doing.to_owned()),
             None => {}
         }
-        fate
+        CallFate { wire: fate.wire.or_else(|| self.faults.standing.on_the_wire(self.now)), ..fate }
     }
 
     /// Adds what was arranged for a mutating call that is sent now.
@@ -51,10 +51,26 @@ impl State {
         if ahead.unsigned_abs() > accepted { Err(expired()) } else { Ok(()) }
     }
 
-    /// Tells what a controller's clock showed when it checked the age of what it sends now.
-    pub fn checked_at(&self, controller: u8) -> Timestamp {
-        let checked = self.controllers.get(&controller).map_or(self.now, |known| known.checked);
-        self.shown_at(controller, checked)
+    /// Sends a call that takes so long to arrive, and answers its number.
+    pub fn hold_up(&mut self, span: Millis, taking: Taking) -> u64 {
+        self.on_the_wire.last += 1;
+        let number = self.on_the_wire.last;
+        self.on_the_wire.calls.insert(number, taking);
+        self.schedule(span, Tick::Arrive(number));
+        number
+    }
+
+    /// Lets a call arrive, whatever has become of its sender.
+    pub fn arrive(&mut self, number: u64) {
+        let Some(taking) = self.on_the_wire.calls.remove(&number) else { return };
+        let answer = taking(self);
+        self.on_the_wire.answers.insert(number, answer);
+    }
+
+    /// Hears the answer to a call that has arrived.
+    pub fn hear(&mut self, number: u64) -> Result<Outcome, Refusal> {
+        let answer = self.on_the_wire.answers.remove(&number);
+        answer.unwrap_or_else(|| Err(Refusal::new(ErrorKind::Unreachable, "no answer")))
     }
 
     /// Tells what a controller's clock shows at a moment.

@@ -72,6 +72,8 @@ impl State {
     pub(super) fn sent(&self, sender: Sender, cluster: &ClusterName) -> Sent {
         let controller = self.controllers.get(&sender.controller);
         let wrote = controller.and_then(|controller| controller.wrote.get(cluster).copied());
+        // One that was started anew while the call was on its way may have written since.
+        let wrote = wrote.filter(|wrote| *wrote <= sender.sent);
         Sent { at: sender.sent, wrote, looked: controller.and_then(|controller| controller.swept) }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{ClusterName, InstanceId, MemberId, Owner, SlotName, VolumeId, Zone};
 use crate::make::UserData;
 use crate::observed::Origin;
+use crate::ports::Outcome;
 use crate::sim::chance::Chance;
 use crate::sim::claims::Claims;
 use crate::sim::ec2::{Due, Happened, Region, Span};
@@ -20,7 +21,7 @@ use crate::sim::share::Share;
 use crate::sim::time::{Millis, Queue, Sleepers};
 use crate::sim::transcript::Transcript;
 use crate::sim::unkind::faults::Faults;
-use crate::sim::words::FaultLevel;
+use crate::sim::words::{FaultLevel, Refusal};
 use crate::spec::ClusterSpec;
 
 /// Everything there is.
@@ -43,6 +44,9 @@ pub struct State {
     pub transcript: Transcript,
     #[serde(skip)]
     pub sleepers: Sleepers,
+    /// The calls that are on their way to EC2. A world is saved without them: they are never held up where one is kept.
+    #[serde(skip)]
+    pub on_the_wire: OnTheWire,
     #[serde(skip)]
     pub pace: Option<Pace>,
     #[serde(skip)]
@@ -75,6 +79,8 @@ pub enum Tick {
     Rejoin(ClusterName),
     /// The faults end, and people undo what they did.
     Amend,
+    /// The call of that number arrives at EC2.
+    Arrive(u64),
 }
 
 /// A deed of a person that somebody undoes when the faults end.
@@ -161,9 +167,6 @@ pub struct Controller {
     /// The rest that its own limit leaves for looking; none where it does not keep to one.
     #[serde(default)]
     pub share: Option<Share>,
-    /// The moment at which it last checked the age of what it then sent.
-    #[serde(skip)]
-    pub checked: Millis,
     /// The time of its last accepted write to each cluster.
     pub wrote: BTreeMap<ClusterName, Millis>,
     /// The controller is to die now, and to come back then.
@@ -172,6 +175,17 @@ pub struct Controller {
     /// The controller is not to run before then.
     #[serde(skip)]
     pub paused: Option<Millis>,
+}
+
+/// The taking of a call by EC2, at the moment at which it arrives.
+pub type Taking = Box<dyn FnOnce(&mut State) -> Result<Outcome, Refusal>>;
+
+/// The calls that have left their senders and are not there yet, and the answers that nobody has heard yet.
+#[derive(Default)]
+pub struct OnTheWire {
+    pub(super) last: u64,
+    pub(super) calls: BTreeMap<u64, Taking>,
+    pub(super) answers: BTreeMap<u64, Result<Outcome, Refusal>>,
 }
 
 /// The sender of a call.
@@ -224,6 +238,7 @@ impl State {
             amends: Vec::new(),
             transcript: Transcript::default(),
             sleepers: Sleepers::default(),
+            on_the_wire: OnTheWire::default(),
             pace: None,
             autosave: None,
             saved: None,
