@@ -92,7 +92,9 @@ fn keep_up(look: &Look<'_>) -> Plan {
     }
     match replacement::finish(look).map(|plan| look.unless_set_back(plan)) {
         Some(stuck @ (Plan::Stalled(_) | Plan::Blocked(_))) => {
-            replacement::give_way(look).or_else(|| replacement::way_out(look)).unwrap_or(stuck)
+            let is_open = |plan: &Plan| look.setback(plan).is_none();
+            let other = replacement::give_way(look).filter(is_open);
+            other.or_else(|| replacement::way_out(look)).unwrap_or(stuck)
         }
         Some(plan) => plan,
         None => heal::repair(look).or_else(|| maintenance::keep_up(look)).unwrap_or_else(|| begin(look)),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, InstanceId, SlotName, Token, VolumeName};
-use crate::observed::{Instance, InstanceState, Snapshot, SnapshotState, Volume};
-use crate::spec::Original;
+use crate::observed::{Instance, Snapshot, SnapshotState, Volume};
+use crate::spec::{OnFailure, Original};
 use crate::time::{Timestamp, elapsed};
 
 use super::address;
@@ -33,7 +33,8 @@ pub fn repair(look: &Look<'_>) -> Option<Plan> {
         Plan::Stalled(_) | Plan::Settled => 4,
     };
     let claims = |plan: &Plan| matches!(plan, Plan::Act(action, _) if matches!(action.effect, Effect::Claim(_)));
-    let restored = restorable(look).find_map(|slot| for_slot(look, slot));
+    let is_open = |plan: &Plan| look.setback(plan).is_none();
+    let restored = restorable(look).find_map(|slot| for_slot(look, slot).filter(is_open));
     let first = restored.or_else(|| plans.min_by_key(urgency))?;
     // The volumes must know of a slot before anything is written to it.
     if claims(&first) { record_slots(look).or(Some(first)) } else { Some(first) }
@@ -47,14 +48,6 @@ pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     })
 }
 
-/// Says whether the members would be enough to elect a leader if this slot's were back: the others that count are those
-/// who have an instance that runs with their volumes.
-pub fn could_elect_with(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
-    let serves = |other: &SlotLook<'_>, it: &Instance| it.state == InstanceState::Running && other.all_on(look, &it.id);
-    let serving = look.others(slot).filter(|other| other.live().any(|instance| serves(other, instance))).count();
-    serving + 1 >= look.needed()
-}
-
 /// Finds what keeps another slot down until a person has acted.
 pub fn stalled_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Plan> {
     let mut plans = look.others(slot).filter_map(|other| for_slot(look, other));
@@ -66,15 +59,19 @@ pub fn is_restorable_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     restorable(look).any(|other| other.spec.name != slot.spec.name)
 }
 
-/// Lists the slots whose old instance is kept, while the members cannot elect a leader and the member has had its time at
-/// the new instance. Consul before 1.9 removes a server with a new address before it adds it again, and the removal may
-/// need the vote of just the member that is down.
+/// Lists the slots whose old instance is kept, while the members cannot elect a leader, could with this one, and the member
+/// has had its time at the new instance. Consul before 1.9 removes a server with a new address before it adds it again, and
+/// the removal may need the vote of just the member that is down. Whoever claims such a slot takes it back: where a claim
+/// would not, because the failure is held for a person, say, there is nothing to restore.
 fn restorable<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'l SlotLook<'a>> {
-    let is_late = |since: &Timestamp| elapsed(look.now, *since) >= look.spec.rollout.join_deadline;
-    let slots = look.slots.iter().filter(|_| look.cannot_elect());
+    let is_late = |since: Timestamp| elapsed(look.now, since) >= look.spec.rollout.join_deadline;
+    let slots = look.slots.iter().filter(|slot| look.cannot_elect() && look.could_elect_with(slot));
     slots.filter(move |slot| match slot_state(look, slot) {
         SlotState::Interrupted { old: Some(old), new } => {
-            old.is_kept() && slot.given_since(&new.id).as_ref().is_some_and(is_late)
+            let given = slot.given_since(&new.id).map(|given| given.max(new.launched_at).max(old.state_since));
+            let is_taken_back =
+                look.spec.rollout.on_failure == OnFailure::Rollback || new.generation() != Some(&look.generation);
+            old.is_kept() && is_taken_back && given.is_some_and(is_late)
         }
         _ => false,
     })
@@ -102,9 +99,17 @@ pub fn start_again(look: &Look<'_>) -> Option<Plan> {
     let starts = unclaimed.filter_map(|slot| match slot_state(look, slot) {
         SlotState::Down(instance) => start(look, slot, instance),
         SlotState::Serving(instance) => address::give_back(look, slot, instance),
+        SlotState::Interrupted { new, .. } if is_stopped_alone(look, slot, new) => start(look, slot, new),
         _ => None,
     });
     starts.into_iter().find(|plan| matches!(plan, Plan::Act(..)) && look.setback(plan).is_none())
+}
+
+/// Says whether EC2 has stopped the new instance of an interrupted replacement while it holds the volumes: nobody was about to
+/// take them away from it when the claim gave way, so that its member comes back there.
+fn is_stopped_alone(look: &Look<'_>, slot: &SlotLook<'_>, new: &Instance) -> bool {
+    let is_left = look.record.stopped.contains_key(&new.id);
+    new.stopped_by_ec2().is_some() && !is_left && slot.all_on(look, &new.id)
 }
 
 /// Starts an instance that EC2 has stopped, or a claim of ours that gave way: once no call of that claim is on its way any more,

@@ -194,6 +194,21 @@ impl<'a> Look<'a> {
         !self.is_led() && self.membership.is_some() && self.seen.leaderless_since.is_some_and(is_long)
     }
 
+    /// Says whether the members would be enough to elect a leader if this slot's were back: the others that count are those
+    /// who have an instance that runs with their volumes, and has done so for as long as an election takes. A member that has
+    /// only just been started may be all that was missing.
+    pub fn could_elect_with(&self, slot: &SlotLook<'a>) -> bool {
+        let has_had_time = |other: &SlotLook<'a>, it: &Instance| {
+            let given = other.given_since(&it.id).map_or(it.launched_at, |given| given.max(it.launched_at));
+            elapsed(self.now, given) >= self.limits.leaderless
+        };
+        let serves = |other: &SlotLook<'a>, it: &Instance| {
+            it.state == InstanceState::Running && other.all_on(self, &it.id) && has_had_time(other, it)
+        };
+        let serving = self.others(slot).filter(|other| other.live().any(|instance| serves(other, instance))).count();
+        serving + 1 >= self.needed()
+    }
+
     /// Says whether that member leads.
     pub fn leads(&self, member: &MemberId) -> bool {
         self.membership.and_then(|membership| membership.leader.as_ref()) == Some(member)
@@ -246,13 +261,10 @@ impl<'a> Look<'a> {
         self.effect(Some(&slot.spec.name), Effect::Claim(effect), why)
     }
 
-    /// Says whether an instance that is stopped was stopped by a claim that gave way, and by nobody since: a stop may have
-    /// been on its way then.
+    /// Says whether an instance that is stopped was stopped by a claim that gave way: it was down, or on its way there, when
+    /// the claim fell, and nobody has started it since. How long EC2 took to stop it says nothing of who wanted it.
     pub fn was_stopped_by_us(&self, instance: &Instance) -> bool {
-        self.record
-            .stopped
-            .get(&instance.id)
-            .is_some_and(|since| instance.state_since <= after(*since, self.limits.late))
+        self.record.stopped.get(&instance.id).is_some_and(|since| instance.launched_at <= *since)
     }
 
     /// Specifies the launch that a claim asks for.

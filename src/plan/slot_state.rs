@@ -136,12 +136,13 @@ fn is_newer(slot: &SlotLook<'_>, instance: &Instance) -> bool {
 }
 
 /// Says whether an instance that runs alone in its slot was launched as another generation than the one that settled there,
-/// and has not proved itself: its claim gave way, and the instance that it was to replace is gone since.
+/// and has not proved itself, or has failed: its claim gave way, and the instance that it was to replace is gone since.
 fn is_unproven(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> bool {
     let settled = slot.present().find_map(|(_, volume)| volume.settled.as_ref());
     let differs = settled.is_some_and(|settled| Some(&settled.generation) != instance.generation());
     let runs = instance.state == InstanceState::Running;
-    differs && runs && launched_by_us(look, instance) && is_newer(slot, instance)
+    let has_failed = instance.generation().is_some_and(|generation| slot.rejected_here(generation));
+    differs && runs && launched_by_us(look, instance) && (is_newer(slot, instance) || has_failed)
 }
 
 fn is_ours(look: &Look<'_>, instance: &Instance) -> bool {

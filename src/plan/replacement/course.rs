@@ -169,7 +169,7 @@ impl Replacement<'_, '_> {
         let takes_back = look.spec.rollout.on_failure == OnFailure::Rollback && old.is_kept();
         let is_leaderless = look.membership.is_some() && !look.is_led();
         let may_stop = || gates::taking_back_refusals(look, self.slot, new).is_empty();
-        let could_elect = || heal::could_elect_with(look, self.slot);
+        let could_elect = || look.could_elect_with(self.slot);
         takes_back && is_leaderless && self.can_go_back(old) && could_elect() && may_stop()
     }
 

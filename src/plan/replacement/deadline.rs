@@ -140,14 +140,14 @@ impl<'a> Replacement<'_, 'a> {
     /// Says whether the members cannot elect a leader, and the old instance is there to be started again. Raft knows the
     /// old instance's address; a member at another one may have to be admitted by the very leader that is missing.
     pub(super) fn can_restore(&self) -> bool {
-        let could_elect = || heal::could_elect_with(self.look, self.slot);
+        let could_elect = || self.look.could_elect_with(self.slot);
         self.look.cannot_elect() && self.old.is_some_and(Instance::is_kept) && could_elect()
     }
 
     /// Names what a person has to do in another slot, where without that the members are too few to elect anybody who could
     /// vouch for this one.
     pub(super) fn held_up_beside(&self) -> Option<Plan> {
-        let is_held_up = self.look.cannot_elect() && !heal::could_elect_with(self.look, self.slot);
+        let is_held_up = self.look.cannot_elect() && !self.look.could_elect_with(self.slot);
         is_held_up.then(|| heal::stalled_beside(self.look, self.slot)).flatten()
     }
 

@@ -2,7 +2,7 @@
 
 use crate::action::CloudEffect;
 use crate::observed::{Instance, InstanceState, Volume};
-use crate::plan::answer::{Awaited, Plan, Why};
+use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::steps::Step;
 use crate::plan::{address, gates, group};
 use crate::time::elapsed;
@@ -58,12 +58,16 @@ impl<'a> Replacement<'_, 'a> {
     }
 
     /// Waits until the member has proved itself at the new instance. The proof is asked for again although the old
-    /// instance may be marked retired: that was on the word of whatever was proven then, which need not be this one.
+    /// instance may be marked retired: that was on the word of whatever was proven then, which need not be this one. What its
+    /// volumes record of this very instance was this one, whatever is asked of members since.
     fn prove(&self) -> Option<Plan> {
         let Some(new) = self.holder() else {
             return Some(self.disagreement("the new instance and its volumes are not seen together".to_owned()));
         };
-        if let Some(start) = self.start_new_again(new) {
+        if self.has_settled(new) {
+            return None;
+        }
+        if let Some(start) = self.start_new_again(new).or_else(|| self.stopped_by_a_person(new)) {
             return Some(start);
         }
         if self.can_restore()
@@ -87,12 +91,37 @@ impl<'a> Replacement<'_, 'a> {
         Some(past_deadline.unwrap_or_else(|| self.wait_for(outstanding, new)))
     }
 
-    /// Starts the new instance again, where EC2 has stopped it and it holds the volumes: this only brings a member back. One
-    /// that could not be started of late has its deadline.
+    /// Says whether the slot's volumes record that the new instance has proved itself, and the old one is gone.
+    fn has_settled(&self, new: &Instance) -> bool {
+        let records = |volume: &Volume| volume.carries(&self.claim.generation) && Some(volume.attempt) == new.attempt();
+        let is_alone = self.old.is_none_or(|old| !old.state.is_live());
+        is_alone && self.slot.present().all(|(_, volume)| records(volume))
+    }
+
+    /// Starts the new instance again, where it holds the volumes and EC2 has stopped it, or this claim has, to discard it, and
+    /// the volumes have come to it after all: this only brings a member back. One that could not be started of late has its
+    /// deadline.
     fn start_new_again(&self, new: &Instance) -> Option<Plan> {
-        let reason = new.stopped_by_ec2().filter(|_| !self.claim.stops.contains(&new.id))?.to_owned();
+        let by_us = new.state == InstanceState::Stopped && self.claim.stops.contains(&new.id);
+        let by_us = by_us.then(|| "it was to be discarded, and has got its volumes since".to_owned());
+        let reason = by_us.or_else(|| new.stopped_by_ec2().map(str::to_owned))?;
         let start = self.look.act(self.slot, CloudEffect::Start { instance: new.id.clone() }, Why::Stopped { reason });
         self.look.setback(&start).is_none().then_some(start)
+    }
+
+    /// Names a new instance that a person has stopped and that has no old one to go back to: it is the person's to start. How
+    /// long its member is not back says nothing of the image meanwhile.
+    fn stopped_by_a_person(&self, new: &Instance) -> Option<Plan> {
+        self.old.is_none_or(|old| !old.state.is_live()).then_some(())?;
+        let is_ours = || new.stopped_by_ec2().is_some() || self.claim.stops.contains(&new.id);
+        match new.state {
+            InstanceState::Stopping => Some(self.until_stopped(new)),
+            InstanceState::Stopped if !is_ours() => {
+                let (slot, instance) = (self.slot.spec.name.clone(), new.id.clone());
+                Some(Plan::Stalled(Stall::InstanceStopped { slot, instance, why: new.state_reason.clone() }))
+            }
+            _ => None,
+        }
     }
 
     /// Waits for the member. One that is back only has to stay healthy, however late it was; one that is not has a
