@@ -192,15 +192,15 @@ pub fn withheld(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
 /// Lists why an instance that was given up must not be stopped after all. Should its member have become well since, it
 /// is a member like any other; and as long as nobody can say, nobody may stop it. A process that never was a member can be
 /// stopped without a leader. So can any that has not helped the others to one for long, where they are enough to elect one
-/// with the member that comes back in its place: where they are too few, nothing is gained by that, and it may be one of
-/// those that they lack.
+/// with the member that comes back in its place, and have had the time to elect one with this: where they are too few, or
+/// have only just been started, it may be what they lack.
 pub fn taking_back_refusals(look: &Look<'_>, slot: &SlotLook<'_>, given_up: &Instance) -> Vec<Hazard> {
     let question = Question { look, slot, image: &look.spec.image };
     let quorum = || membership::quorum_would_be_lost(&question).hazard.into_iter().collect();
     match (look.membership, slot.member.map(|member| &member.health)) {
         (None, _) => membership::unknown_health(&question).hazard.into_iter().collect(),
         (Some(members), _) if !look.is_led() => {
-            let is_in_the_way = look.cannot_elect() && look.could_elect_with(slot);
+            let is_in_the_way = look.cannot_elect() && look.could_elect_with(slot, look.limits.leaderless);
             let may_help = has_joined(members, given_up) && !is_in_the_way;
             if may_help { vec![Hazard::NoLeader] } else { Vec::new() }
         }

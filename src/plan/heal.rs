@@ -1,6 +1,7 @@
 //! A broken slot is given back what it has lost, one slot at a time. No gate on upgrades applies here.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, InstanceId, SlotName, Token, VolumeName};
@@ -65,13 +66,14 @@ pub fn is_restorable_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
 /// would not, because the failure is held for a person, say, there is nothing to restore.
 fn restorable<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'l SlotLook<'a>> {
     let is_late = |since: Timestamp| elapsed(look.now, since) >= look.spec.rollout.join_deadline;
-    let slots = look.slots.iter().filter(|slot| look.cannot_elect() && look.could_elect_with(slot));
+    let slots = look.slots.iter().filter(|slot| look.cannot_elect() && look.could_elect_with(slot, Duration::ZERO));
     slots.filter(move |slot| match slot_state(look, slot) {
         SlotState::Interrupted { old: Some(old), new } => {
             let given = slot.given_since(&new.id).map(|given| given.max(new.launched_at).max(old.state_since));
             let is_taken_back =
                 look.spec.rollout.on_failure == OnFailure::Rollback || new.generation() != Some(&look.generation);
-            old.is_kept() && is_taken_back && given.is_some_and(is_late)
+            let may_stop = || gates::taking_back_refusals(look, slot, new).is_empty();
+            old.is_kept() && is_taken_back && given.is_some_and(is_late) && may_stop()
         }
         _ => false,
     })

@@ -195,12 +195,11 @@ impl<'a> Look<'a> {
     }
 
     /// Says whether the members would be enough to elect a leader if this slot's were back: the others that count are those
-    /// who have an instance that runs with their volumes, and has done so for as long as an election takes. A member that has
-    /// only just been started may be all that was missing.
-    pub fn could_elect_with(&self, slot: &SlotLook<'a>) -> bool {
+    /// who have an instance that runs with their volumes, and has done so for that long.
+    pub fn could_elect_with(&self, slot: &SlotLook<'a>, for_long: Duration) -> bool {
         let has_had_time = |other: &SlotLook<'a>, it: &Instance| {
             let given = other.given_since(&it.id).map_or(it.launched_at, |given| given.max(it.launched_at));
-            elapsed(self.now, given) >= self.limits.leaderless
+            elapsed(self.now, given) >= for_long
         };
         let serves = |other: &SlotLook<'a>, it: &Instance| {
             it.state == InstanceState::Running && other.all_on(self, &it.id) && has_had_time(other, it)

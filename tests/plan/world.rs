@@ -56,7 +56,7 @@ impl World {
                 "sizeGib": volume.size_gib, "impaired": null, "modifying": false,
             });
             self.things.insert(id.clone(), made);
-            self.place(&id, "attached", &instance, "1m ago".into());
+            self.place(&id, "attached", &instance, "1h ago".into());
         }
         let member = json!({
             "id": format!("m-{slot}"), "slot": slot, "address": address(&instance), "counts": true,

@@ -1,6 +1,8 @@
 //! The way that a replacement goes, read off the world and off the claim: to the new instance, to the old one again, or to an
 //! early end.
 
+use std::time::Duration;
+
 use crate::action::{ClaimEffect, CloudEffect, Effect};
 use crate::observed::{Instance, InstanceState, Nature, Setback, Way};
 use crate::plan::answer::{Plan, Why};
@@ -169,7 +171,7 @@ impl Replacement<'_, '_> {
         let takes_back = look.spec.rollout.on_failure == OnFailure::Rollback && old.is_kept();
         let is_leaderless = look.membership.is_some() && !look.is_led();
         let may_stop = || gates::taking_back_refusals(look, self.slot, new).is_empty();
-        let could_elect = || look.could_elect_with(self.slot);
+        let could_elect = || look.could_elect_with(self.slot, Duration::ZERO);
         takes_back && is_leaderless && self.can_go_back(old) && could_elect() && may_stop()
     }
 

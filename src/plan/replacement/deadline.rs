@@ -1,6 +1,8 @@
 //! The deadline of a member that does not come back, and what happens when it has passed: the replacement is taken
 //! back, or held for a person.
 
+use std::time::Duration;
+
 use crate::action::CloudEffect;
 use crate::ids::Generation;
 use crate::observed::{Instance, InstanceState, Nature, Setback, Settled};
@@ -140,14 +142,14 @@ impl<'a> Replacement<'_, 'a> {
     /// Says whether the members cannot elect a leader, and the old instance is there to be started again. Raft knows the
     /// old instance's address; a member at another one may have to be admitted by the very leader that is missing.
     pub(super) fn can_restore(&self) -> bool {
-        let could_elect = || self.look.could_elect_with(self.slot);
+        let could_elect = || self.look.could_elect_with(self.slot, Duration::ZERO);
         self.look.cannot_elect() && self.old.is_some_and(Instance::is_kept) && could_elect()
     }
 
     /// Names what a person has to do in another slot, where without that the members are too few to elect anybody who could
     /// vouch for this one.
     pub(super) fn held_up_beside(&self) -> Option<Plan> {
-        let is_held_up = self.look.cannot_elect() && !self.look.could_elect_with(self.slot);
+        let is_held_up = self.look.cannot_elect() && !self.look.could_elect_with(self.slot, Duration::ZERO);
         is_held_up.then(|| heal::stalled_beside(self.look, self.slot)).flatten()
     }
 
