@@ -83,6 +83,9 @@ fn stop_keeps_quorum(call: &Call) -> Option<String> {
     if !own.up || call.is_race(own.since) {
         return None; // the member has only just become one, and the sender could not know
     }
+    if call.facts.declared_since > call.sent.at {
+        return None; // other slots were declared while the call was on its way
+    }
     let others = call.facts.declared.iter().filter(|other| *other != slot);
     let others = others.filter_map(|other| call.facts.slots.get(other));
     let others = others.filter(|other| other.was_up && (other.up || call.is_race(other.since))).count();
