@@ -21,7 +21,7 @@ use crate::limits::Limits;
 use crate::observed::{
     ClaimRecord, CloudView, Followed, Instance, InstanceState, Member, Membership, Observation, Reading, Sweep,
 };
-use crate::plan::{Goal, Plan, towards};
+use crate::plan::{Goal, Plan, Why, towards};
 use crate::ports::{Clock, Coordination, Decision, Members, Outside, PortError, Seat, chain};
 use crate::revision::Standing;
 use crate::spec::ClusterSpec;
@@ -276,7 +276,11 @@ impl<'l, O: Outside> Controller<'l, O> {
         self.listeners.tell(now, Some(&pass.spec.name), EventKind::Acted(Rc::new(acted)));
         memory.wrote(now, action, &outcome);
         let (times, is_named) = memory.setbacks.latest(now, action);
-        backoff.after(&outcome, times, is_named)
+        let pause = backoff.after(&outcome, times, is_named);
+        match &pass.plan {
+            Plan::Act(_, Why::Ahead { .. }) => retry::at_most_beside(&outcome, pause),
+            _ => pause,
+        }
     }
 
     /// Observes and plans, unless the cluster is told to stop meanwhile: nobody waits for such a look any more.

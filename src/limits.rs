@@ -51,6 +51,11 @@ pub struct Limits {
     pub launches: u32,
     /// The longer pause. Capacity that is missing comes back in tens of minutes, not in seconds.
     pub next_launches: Duration,
+    /// The time before the end of a bake from which on the next slot's replacement is launched: longer than a boot and its status
+    /// checks usually take.
+    pub ahead: Duration,
+    /// The longest that an instance that was launched ahead waits for its slot's turn before it is let go.
+    pub kept_ahead: Duration,
     /// The longest that an Auto Scaling group may take to launch an instance in place of one that it lost. It notices
     /// within a minute or two, and launches at once.
     pub group_launch: Duration,
@@ -81,6 +86,8 @@ impl Limits {
         overdue: minutes(10),
         launches: 3,
         next_launches: minutes(30),
+        ahead: minutes(5),
+        kept_ahead: minutes(30),
         group_launch: minutes(5),
         group_change: minutes(10),
         formation: minutes(10),

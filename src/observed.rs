@@ -22,7 +22,7 @@ pub mod subnet;
 pub mod tags;
 pub mod volume;
 
-pub use claim::{Claim, ClaimRecord, Ending, FailedCreation, Purpose, Rehearsed, Remains, Verdict, Way};
+pub use claim::{Ahead, Claim, ClaimRecord, Ending, FailedCreation, Purpose, Rehearsed, Remains, Verdict, Way};
 pub use group::{Group, GroupMember, Launches, Lifecycle, Process, Recruit, Template, TemplateVersion};
 pub use instance::{Checks, Device, Instance, InstanceState, Interface, Origin, ScheduledEvent};
 pub use membership::{Blocker, Health, Member, Membership, Pruning, is_version};
@@ -95,6 +95,8 @@ pub struct Followed {
     pub turning_since: Option<Timestamp>,
     /// The time at which it was first read that a claim gave way and left this instance stopped.
     pub left_since: BTreeMap<InstanceId, Timestamp>,
+    /// The time at which it was first read that the launch ahead is let go.
+    pub let_go_since: Option<Timestamp>,
     /// The wait that was answered last, as a key, and since when it has been the answer.
     pub waiting: Option<(String, Timestamp)>,
 }

@@ -32,6 +32,7 @@ pub mod rehearsal;
 pub mod select;
 
 pub mod ahead;
+pub mod launch_ahead;
 
 pub mod teardown;
 
@@ -67,7 +68,7 @@ pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation, limits: &Limi
         return Plan::Stalled(Stall::Refused { why: why.clone() });
     }
     match goal {
-        Goal::AsDeclared => keep_up(&look),
+        Goal::AsDeclared => launch_ahead::beside(&look, keep_up(&look)),
         Goal::Gone(remains) => look.unless_set_back(teardown::teardown(&look, remains)),
     }
 }
@@ -78,10 +79,10 @@ pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
     towards(Goal::AsDeclared, spec, seen, &Limits::DEFAULT)
 }
 
-/// Says everything that no plan changes, one sentence each: things that the file does not mention, and edits of it that are not
-/// carried out.
+/// Says everything that a person may miss in a plan, one sentence each: things that the file does not mention, edits of it that are
+/// not carried out, and what was launched ahead.
 pub fn notes(look: &Look<'_>) -> Vec<String> {
-    [undeclared::notes(look), not_carried_out::notes(look)].concat()
+    [undeclared::notes(look), not_carried_out::notes(look), launch_ahead::notes(look)].concat()
 }
 
 /// Keeps a cluster as declared. Finishing and healing come before every gate on upgrades: a gate that blocked repair

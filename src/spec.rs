@@ -257,6 +257,13 @@ pub struct Rollout {
     pub rehearsal: Rehearsal,
     /// The times at which a replacement may begin.
     pub windows: Vec<Window>,
+    /// The replacement of the slot that comes next is launched while the one before it bakes.
+    #[serde(skip_serializing_if = "is_true")]
+    pub launch_ahead: bool,
+}
+
+fn is_true(it: &bool) -> bool {
+    *it
 }
 
 /// The order of launching the replacement and stopping the old instance.

@@ -124,6 +124,9 @@ pub struct SlotStatus {
     pub step: Option<Step>,
     /// The spec's generation failed here.
     pub rejected: bool,
+    /// The instance that was launched ahead for the slot: it takes the place once the slot is claimed, or goes again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<InstanceId>,
 }
 
 impl SlotStatus {
@@ -315,6 +318,7 @@ fn slots(look: &Look<'_>) -> Vec<SlotStatus> {
             claimed,
             step: step.filter(|_| claimed),
             rejected: slot.rejected_here(&look.generation),
+            ahead: look.ahead.filter(|it| it.slot == slot.spec.name && it.state.is_live()).map(|it| it.id.clone()),
         }
     };
     look.slots.iter().map(report).collect()

@@ -55,7 +55,7 @@ fn moments(seeds: std::ops::Range<u64>, each: u32) -> Vec<Moment> {
 }
 
 /// A change of one fact.
-const CHANGES: [fn(&mut Observation, &mut Rng); 10] = [
+const CHANGES: [fn(&mut Observation, &mut Rng); 11] = [
     |seen, rng| instances(seen, rng, |instance, rng| instance.state = rng.choice(STATES).unwrap()),
     |seen, rng| instances(seen, rng, |instance, rng| instance.retired = rng.bool()),
     |seen, rng| {
@@ -79,6 +79,13 @@ const CHANGES: [fn(&mut Observation, &mut Rng); 10] = [
         {
             claim.way = rng.choice([Way::Forward, Way::Back, Way::ForwardAgain]).unwrap();
             claim.turning = rng.bool();
+        }
+    },
+    |seen, rng| {
+        if let Reading::Seen { value: record, .. } = &mut seen.claim
+            && let Some(ahead) = &mut record.ahead
+        {
+            ahead.let_go = rng.bool();
         }
     },
     |seen, rng| {
@@ -136,12 +143,13 @@ fn members(seen: &mut Observation, change: impl FnOnce(&mut Membership)) {
 /// A property of the planner's answer: what is wrong with one, if anything is.
 type Property = fn(&ClusterSpec, &Observation, &Plan) -> Option<String>;
 
-const PROPERTIES: [(&str, Property); 7] = [
+const PROPERTIES: [(&str, Property); 8] = [
     ("a member is stopped only in the claimed slot, and only if the others are a quorum", stops_with_care),
     ("a volume leaves only an instance that does not run", detaches_with_care),
     ("a replacement goes the way that the claim says", goes_one_way),
     ("only a retired instance without volumes is terminated", terminates_with_care),
     ("a volume that is free goes to an instance of its own slot", attaches_with_care),
+    ("nothing is given to an instance that was launched ahead, or taken away but by its end", leaves_empty_ahead),
     ("a claimed slot is not settled", has_a_way_on),
     ("equal facts get equal answers", does_not_depend_on_order),
 ];
@@ -226,6 +234,15 @@ fn attaches_with_care(_: &ClusterSpec, seen: &Observation, plan: &Plan) -> Optio
     wrong.then(|| format!("{volume} of {} ({}) goes to {instance} of {}", found.slot, found.state, to.slot))
 }
 
+fn leaves_empty_ahead(_: &ClusterSpec, seen: &Observation, plan: &Plan) -> Option<String> {
+    let (effect, record, view) = (effect(plan)?, seen.claim.seen()?, seen.cloud.seen()?);
+    let ahead = record.ahead.as_ref()?;
+    let is_ahead = |instance: &Instance| ahead.launched(instance) && instance.owner.as_ref() == Some(&seen.owner);
+    let instance = view.instance(effect.instance()?).filter(|instance| is_ahead(instance))?;
+    let is_its_end = matches!(effect, CloudEffect::Retire { .. } | CloudEffect::Terminate { .. }) && ahead.let_go;
+    (!is_its_end).then(|| format!("{} is sent about {}: {ahead:?}", effect.name(), instance.id))
+}
+
 fn has_a_way_on(_: &ClusterSpec, seen: &Observation, plan: &Plan) -> Option<String> {
     let held = seen.claim.seen()?.held.as_ref()?;
     (*plan == Plan::Settled).then(|| format!("{} is claimed, and the answer is settled", held.slot))
@@ -274,7 +291,8 @@ fn small_worlds(moments: &[Moment], number: usize) -> BTreeMap<String, usize> {
 #[test]
 fn whatever_is_seen_the_answer_keeps_its_properties() {
     let answers = small_worlds(&moments(1..9, 40), 20_000);
-    for word in ["stop", "detach", "attach", "launch", "wait", "blocked", "stalled", "terminate", "claim"] {
+    let words = ["stop", "detach", "attach", "launch", "wait", "blocked", "stalled", "terminate", "claim"];
+    for word in words.into_iter().chain(["announce-launch", "let-go", "forget-launch"]) {
         assert!(answers.contains_key(word), "no small world is answered with {word}: {answers:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InstanceId, SlotName, VolumeName};
-use crate::observed::{Claim, ClaimRecord, Ending, Rehearsed, Remains, Way};
+use crate::observed::{Ahead, Claim, ClaimRecord, Ending, Rehearsed, Remains, Way};
 use crate::time::{Timestamp, elapsed};
 
 /// Number of generations whose rehearsals are remembered.
@@ -40,6 +40,12 @@ pub enum ClaimEffect {
         /// The replacement was taken back, or dropped while a launch may have been on its way.
         taken_back: bool,
     },
+    /// Announce a launch for a slot that is not claimed yet.
+    Announce { ahead: Ahead, expects: u64 },
+    /// Say that the launch that was announced is wanted no more.
+    LetGo { expects: u64 },
+    /// Forget the launch that was announced: nothing is left of it.
+    Forget { expects: u64 },
     /// Count a try to create a volume that came to nothing.
     CreateAgain {
         slot: SlotName,
@@ -66,6 +72,9 @@ impl ClaimEffect {
             | Self::Turn { expects, .. }
             | Self::Turned { expects }
             | Self::Release { expects, .. }
+            | Self::Announce { expects, .. }
+            | Self::LetGo { expects }
+            | Self::Forget { expects }
             | Self::CreateAgain { expects, .. }
             | Self::End { expects, .. }
             | Self::Revive { expects }
@@ -79,6 +88,7 @@ impl ClaimEffect {
         match self {
             Self::Claim { claim, .. } => {
                 next.last_attempt = next.last_attempt.max(claim.attempt);
+                next.ahead = next.ahead.filter(|ahead| !ahead.is_taken_over_by(claim));
                 next.held = Some(claim.clone());
             }
             Self::MarkStop { instance, .. } => {
@@ -105,6 +115,16 @@ impl ClaimEffect {
                     next.taken_back_at = Some(now);
                 }
             }
+            Self::Announce { ahead, .. } => {
+                next.last_attempt = next.last_attempt.max(ahead.attempt);
+                next.ahead = Some(ahead.clone());
+            }
+            Self::LetGo { .. } => {
+                if let Some(ahead) = &mut next.ahead {
+                    ahead.let_go = true;
+                }
+            }
+            Self::Forget { .. } => next.ahead = None,
             Self::CreateAgain { slot, name, request, why, .. } => {
                 let failed = next.creations.entry(ClaimRecord::creation_key(slot, name)).or_default();
                 let is_another = failed.request != *request;
@@ -113,7 +133,8 @@ impl ClaimEffect {
                 (failed.at, failed.request, failed.why) = (now, request.clone(), why.clone());
             }
             Self::End { ending, .. } => {
-                if next.held.take().is_some() {
+                let fell = (next.held.take(), next.ahead.take());
+                if fell != (None, None) {
                     next.taken_back_at = Some(now); // a launch may be on its way
                 }
                 next.last_attempt = next.last_attempt.max(ending.attempt);
@@ -134,5 +155,62 @@ impl ClaimEffect {
             }
         }
         next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Attempt;
+    use crate::observed::Purpose;
+
+    fn announced() -> ClaimRecord {
+        let (slot, attempt, generation, image) = ("consul-c".into(), Attempt(5), "v1-0".into(), "ami-0".into());
+        let ahead = Ahead { slot, attempt, generation, image, request: "0123".to_owned(), let_go: false };
+        ClaimEffect::Announce { ahead, expects: 0 }.apply(&ClaimRecord::default(), Timestamp::UNIX_EPOCH)
+    }
+
+    fn claim(slot: &str, attempt: u32) -> ClaimEffect {
+        let claim = serde_json::json!({
+            "slot": slot, "attempt": attempt, "tries": 0, "old": "i-c", "member": null, "generation": "v1-0",
+            "image": "ami-0", "since": "2026-01-05T12:00:00Z",
+        });
+        ClaimEffect::Claim { claim: serde_json::from_value(claim).unwrap(), expects: 1 }
+    }
+
+    #[test]
+    fn a_launch_ahead_is_somebodys_until_its_own_claim_takes_it_over() {
+        assert_eq!(announced().last_attempt, Attempt(5), "no other launch gets its number");
+        let after = |effect: ClaimEffect| effect.apply(&announced(), Timestamp::UNIX_EPOCH);
+        let release = |taken_back| ClaimEffect::Release {
+            expects: 1,
+            initialised: BTreeSet::new(),
+            stopped: BTreeSet::new(),
+            taken_back,
+        };
+        for (effect, stays) in [
+            (claim("consul-c", 5), false),
+            (claim("consul-c", 6), true),
+            (claim("consul-a", 5), true),
+            (release(false), true),
+            (release(true), true),
+            (ClaimEffect::LetGo { expects: 1 }, true),
+            (ClaimEffect::Forget { expects: 1 }, false),
+        ] {
+            assert_eq!(after(effect.clone()).ahead.is_some(), stays, "{effect:?}");
+        }
+        let claimed = after(claim("consul-c", 5)).held.unwrap();
+        assert_eq!((claimed.purpose, claimed.attempt), (Purpose::of(Some("i-c".into())), Attempt(5)));
+    }
+
+    /// The end of a cluster waits until a launch that was on its way can no longer arrive.
+    #[test]
+    fn a_launch_ahead_falls_with_its_cluster() {
+        let now = Timestamp::UNIX_EPOCH;
+        let ending = Ending { since: now, attempt: Attempt(6), remains: Remains::Volumes };
+        let end = |record: &ClaimRecord| ClaimEffect::End { ending: ending.clone(), expects: 1 }.apply(record, now);
+        let ended = end(&announced());
+        assert_eq!((ended.ahead, ended.taken_back_at), (None, Some(now)));
+        assert_eq!(end(&ClaimRecord::default()).taken_back_at, None);
     }
 }

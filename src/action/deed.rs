@@ -52,12 +52,18 @@ fn undate(effect: &mut ClaimEffect) {
     if let ClaimEffect::Claim { claim, .. } = effect {
         (claim.attempt, claim.tries, claim.since) = (Attempt::default(), 0, Timestamp::UNIX_EPOCH);
     }
+    if let ClaimEffect::Announce { ahead, .. } = effect {
+        ahead.attempt = Attempt::default();
+    }
     match effect {
         ClaimEffect::Claim { expects, .. }
         | ClaimEffect::MarkStop { expects, .. }
         | ClaimEffect::Turn { expects, .. }
         | ClaimEffect::Turned { expects }
         | ClaimEffect::Release { expects, .. }
+        | ClaimEffect::Announce { expects, .. }
+        | ClaimEffect::LetGo { expects }
+        | ClaimEffect::Forget { expects }
         | ClaimEffect::CreateAgain { expects, .. }
         | ClaimEffect::End { expects, .. }
         | ClaimEffect::Revive { expects }

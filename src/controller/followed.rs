@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::InstanceId;
+use crate::ids::{Attempt, InstanceId};
 use crate::observed::{ClaimRecord, Followed, Observation};
 use crate::plan::{Plan, Stall};
 use crate::time::Timestamp;
@@ -12,6 +12,7 @@ pub(super) struct Following {
     marked: BTreeMap<InstanceId, Timestamp>,
     turning: Option<(u64, Timestamp)>,
     left: BTreeMap<InstanceId, Timestamp>,
+    let_go: Option<(Attempt, Timestamp)>,
     waiting: Option<(String, Timestamp)>,
 }
 
@@ -36,6 +37,7 @@ impl Following {
             marked_since: self.marked.clone(),
             turning_since: self.turning.map(|(_, since)| since),
             left_since: self.left.clone(),
+            let_go_since: self.let_go.map(|(_, since)| since),
             waiting: self.waiting.clone(),
         };
     }
@@ -49,6 +51,9 @@ impl Following {
         let before = self.turning.filter(|(revision, _)| *revision == record.revision);
         let is_turning = record.held.as_ref().is_some_and(|claim| claim.turning);
         self.turning = is_turning.then(|| before.unwrap_or((record.revision, now)));
+        let let_go = record.ahead.as_ref().filter(|ahead| ahead.let_go).map(|ahead| ahead.attempt);
+        let before = self.let_go.filter(|(attempt, _)| Some(*attempt) == let_go);
+        self.let_go = let_go.map(|attempt| before.unwrap_or((attempt, now)));
     }
 }
 

@@ -99,15 +99,23 @@ impl Backoff {
             Plan::Settled | Plan::Stalled(_) => RESTING,
             Plan::Act(..) => WATCHING,
             Plan::Wait(waiting) => match &waiting.what {
-                Awaited::Bake { until } | Awaited::Steady { until } | Awaited::NothingElse { until } => {
-                    until_instant(elapsed(*until, now))
-                }
+                Awaited::Bake { until }
+                | Awaited::Steady { until }
+                | Awaited::NothingElse { until }
+                | Awaited::NoLateLaunch { until } => until_instant(elapsed(*until, now)),
                 Awaited::NextLaunch { .. } => RESTING,
                 what => while_awaited(what, elapsed(now, waiting.since)),
             },
             Plan::Blocked(hazards) => blocked(hazards, now),
         }
     }
+}
+
+/// Shortens the pause after a call that is made before its time: whatever came of it keeps nothing else waiting, but for EC2's own
+/// limits.
+pub(super) fn at_most_beside(outcome: &Result<Outcome, PortError>, pause: Duration) -> Duration {
+    let is_throttled = matches!(outcome, Err(error) if error.kind == ErrorKind::Throttled);
+    if is_throttled { pause } else { pause.min(WATCHING) }
 }
 
 /// The shortest pause: an instant that has just been reached is looked at right after it.
@@ -154,4 +162,17 @@ fn pauses(seed: u64) -> ExponentialBackoff {
         .with_jitter()
         .with_jitter_seed(seed)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_launch_ahead_that_is_refused_keeps_nothing_else_waiting_but_for_the_limits_of_ec2() {
+        let refused = |kind| Err(PortError::new("launch", kind, "refused"));
+        assert_eq!(at_most_beside(&refused(ErrorKind::NoCapacity), LONGEST), WATCHING);
+        assert_eq!(at_most_beside(&refused(ErrorKind::Throttled), LONGEST), LONGEST);
+        assert_eq!(at_most_beside(&Ok(Outcome::Done), Duration::ZERO), Duration::ZERO);
+    }
 }

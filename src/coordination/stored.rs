@@ -13,6 +13,9 @@ const WITH_HOME: u32 = 2;
 /// The format of one whose replacement has been turned round. Versions that do not know of that would take it the other way,
 /// and refuse it.
 const WITH_WAY: u32 = 3;
+/// The format of one with a launch for a slot that is not claimed yet. Versions that do not know of that would take its instance
+/// for an interrupted replacement, and refuse it.
+const WITH_AHEAD: u32 = 4;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +33,7 @@ pub(super) enum Broken {
     #[error("it is no claim record; {NEXT}")]
     Json(#[source] serde_json::Error),
     #[error(
-        "it has format {0}, and this version reads formats {HOMELESS} to {WITH_WAY}: use the version that wrote it"
+        "it has format {0}, and this version reads formats {HOMELESS} to {WITH_AHEAD}: use the version that wrote it"
     )]
     Format(u32),
     #[error("it belongs to cluster {0}; {NEXT}")]
@@ -50,6 +53,7 @@ const NEXT: &str = "restore it, or remove it once no slot of the cluster is half
 pub(super) fn encode(cluster: &ClusterName, home: Option<Home>, record: &ClaimRecord) -> Vec<u8> {
     let is_turned = record.held.as_ref().is_some_and(|claim| claim.turning || !claim.way.is_first());
     let format = match home {
+        _ if record.ahead.is_some() => WITH_AHEAD,
         _ if is_turned => WITH_WAY,
         Some(_) => WITH_HOME,
         None => HOMELESS,
@@ -64,7 +68,7 @@ pub(super) fn encode(cluster: &ClusterName, home: Option<Home>, record: &ClaimRe
 /// another home for this one's.
 fn decode(cluster: &ClusterName, home: Option<&Home>, bytes: &[u8]) -> Result<ClaimRecord, Broken> {
     let stored: Stored<ClaimRecord> = serde_json::from_slice(bytes).map_err(Broken::Json)?;
-    if !(HOMELESS..=WITH_WAY).contains(&stored.format) {
+    if !(HOMELESS..=WITH_AHEAD).contains(&stored.format) {
         return Err(Broken::Format(stored.format));
     }
     if stored.cluster != *cluster {
@@ -98,8 +102,10 @@ pub(super) fn decode_nth(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::ClaimEffect;
     use crate::ids::Attempt;
-    use crate::observed::{Purpose, Way};
+    use crate::observed::{Ahead, Purpose, Way};
+    use crate::time::Timestamp;
 
     fn name() -> ClusterName {
         ClusterName::from("consul-prod")
@@ -163,6 +169,22 @@ mod tests {
         assert_eq!(stored(Way::ForwardAgain, true), (3.into(), "forward-again".into()));
     }
 
+    /// A version that did not know of it would take the instance for an interrupted replacement.
+    #[test]
+    fn a_launch_ahead_is_stored_so_that_an_older_version_refuses_it() {
+        let (slot, attempt, generation, image) = ("consul-c".into(), Attempt(5), "v1-0".into(), "ami-0".into());
+        let ahead = Ahead { slot, attempt, generation, image, request: "0123".to_owned(), let_go: false };
+        let record = ClaimRecord { revision: 9, ahead: Some(ahead), ..ClaimRecord::default() };
+        let format = |record: &ClaimRecord| {
+            let bytes = encode(&name(), None, record);
+            assert_eq!(decode(&name(), None, &bytes).unwrap(), *record);
+            serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()["format"].clone()
+        };
+        assert_eq!(format(&record), 4);
+        let forgotten = ClaimEffect::Forget { expects: 9 }.apply(&record, Timestamp::UNIX_EPOCH);
+        assert_eq!(format(&forgotten), 1);
+    }
+
     #[test]
     fn nothing_broken_is_taken_for_no_claim() {
         let record = ClaimRecord { revision: 7, ..ClaimRecord::default() };
@@ -174,8 +196,8 @@ mod tests {
             (half, "it is no claim record"),
             (&other[..], "it belongs to cluster consul-staging"),
             (
-                &br#"{"format":4,"cluster":"consul-prod","record":{}}"#[..],
-                "it has format 4, and this version reads formats 1 to 3",
+                &br#"{"format":5,"cluster":"consul-prod","record":{}}"#[..],
+                "it has format 5, and this version reads formats 1 to 4",
             ),
             (&br#"{"format":1,"cluster":"consul-prod","record":{}}"#[..], "it has revision 0, which is never written"),
         ] {

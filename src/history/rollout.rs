@@ -212,6 +212,8 @@ struct Cluster {
     members: Option<Members>,
     /// A volume was created, and no slot was claimed since.
     is_creating: bool,
+    /// The instances that were launched ahead, by slot.
+    ahead: BTreeMap<String, String>,
 }
 
 impl Cluster {
@@ -287,8 +289,11 @@ impl Cluster {
             self.is_creating = true;
         }
         let Some(slot) = &action.slot else { return };
-        if action.action == "claim" {
-            self.claimed(name, slot, action, record);
+        match (action.action.as_str(), &action.instance) {
+            ("claim", _) => self.claimed(name, slot, action, record),
+            ("launch", Some(instance)) => drop(self.ahead.insert(slot.clone(), instance.clone())),
+            ("retire", Some(instance)) => self.ahead.retain(|_, ahead| ahead != instance),
+            _ => {}
         }
         let Some(slot) = self.open().and_then(|open| open.slots.iter_mut().find(|one| one.slot == *slot)) else {
             return;
@@ -337,6 +342,7 @@ impl Cluster {
             self.approve();
             self.weigh();
         }
+        let ahead = self.ahead.remove(slot);
         if let Some(open) = self.open()
             && !open.slots.iter().any(|one| one.slot == slot)
         {
@@ -345,7 +351,7 @@ impl Cluster {
                 started: at,
                 ended: None,
                 old_instance: action.instance.clone(),
-                new_instance: None,
+                new_instance: ahead,
                 failed: None,
                 member_down_seconds: (open.kind != Kind::Create).then_some(0),
             });

@@ -17,6 +17,9 @@ pub struct ClaimRecord {
     pub revision: u64,
     /// The claim, while a slot may be disrupted.
     pub held: Option<Claim>,
+    /// The launch for the slot that comes next, while it is nobody's yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<Ahead>,
     /// The highest attempt ever made for this cluster.
     pub last_attempt: Attempt,
     /// The slots that have ever been initialised: a second memory beside the volumes' tags.
@@ -126,6 +129,37 @@ impl Claim {
     /// Says whether that instance was launched, or recruited, under this attempt.
     pub fn launched(&self, instance: &Instance) -> bool {
         instance.attempt() == Some(self.attempt) && Some(&instance.id) != self.old()
+    }
+}
+
+/// A launch for a slot before it is claimed, while the slot before it bakes. The record says so before the launch is sent, and
+/// until the slot's own claim takes the launch over or the instance is seen gone: at every moment the instance is somebody's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ahead {
+    pub slot: SlotName,
+    /// The number of the launch, which the slot's claim takes over, so that its token is the same.
+    pub attempt: Attempt,
+    /// The generation that the slot is to be brought to.
+    pub generation: Generation,
+    /// The image of that generation.
+    pub image: ImageId,
+    /// The digest of what is launched. Where that has changed, another launch is wanted.
+    pub request: String,
+    /// The launch is wanted no more: no claim takes it over, and its instance goes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub let_go: bool,
+}
+
+impl Ahead {
+    /// Says whether that instance came of this launch.
+    pub fn launched(&self, instance: &Instance) -> bool {
+        instance.slot == self.slot && instance.attempt() == Some(self.attempt)
+    }
+
+    /// Says whether that claim takes the launch over.
+    pub fn is_taken_over_by(&self, claim: &Claim) -> bool {
+        claim.slot == self.slot && claim.attempt == self.attempt
     }
 }
 

@@ -166,7 +166,7 @@ fn phase_after(action: &str, before: Option<Phase>) -> Option<Option<Phase>> {
         "attach" => Phase::Joining,
         "retire" => Phase::TidyingUp,
         "reject" => Phase::TakingBack,
-        "release" => return Some(None),
+        "release" | "forget-launch" => return Some(None),
         _ => return None,
     };
     (before != Some(next)).then_some(Some(next))

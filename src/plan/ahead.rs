@@ -49,7 +49,7 @@ pub fn approvals(look: &Look<'_>) -> Approvals {
 /// The gates whose refusals last while something else is under way. What the others find is about members and volumes at this
 /// moment, and is found anew when it is a slot's turn.
 #[rustfmt::skip]
-const LASTING: [GateName; 20] = [
+pub const LASTING: [GateName; 20] = [
     GateName::Suspended, GateName::OutsideWindow, GateName::ApprovalRequired, GateName::NotRehearsed,
     GateName::GenerationRejected, GateName::ClaimInCluster, GateName::ImageUnavailable, GateName::TypeUnsuitable,
     GateName::DeviceTaken, GateName::AddressTaken, GateName::NotOwned, GateName::OwnedByAutoscaling,

@@ -117,6 +117,10 @@ pub enum Why {
     LetGo,
     /// The adopted group launches by itself another thing than the cluster has settled on.
     TemplateBehind,
+    /// The slot comes next, and the claimed one only has to stay healthy.
+    Ahead { of: SlotName },
+    /// The slot is not replaced next after all, or not by what was launched ahead for it; in words.
+    LetGoAhead { reason: String },
     /// Somebody wants the cluster to be deleted.
     Unwanted,
 }
@@ -255,6 +259,10 @@ pub enum Awaited {
     },
     /// A call of another controller, or one of the other way that a replacement can go, may still be on its way, until then.
     NothingElse {
+        until: Timestamp,
+    },
+    /// An instance that was launched ahead and let go may still come to be shown, until then.
+    NoLateLaunch {
         until: Timestamp,
     },
     /// Launches failed several times; a further one is made later.

@@ -12,7 +12,7 @@ pub const REST: &str = "rest";
 
 /// Finds the approval that replacing `slot` next would need, if any.
 ///
-/// The id is made from the spec (without what is only about when: `approved`, `suspend`, `freeze`; and without where its file
+/// The id is made from the spec (without what is only about when: `approved`, `suspend`, `freeze`, `launchAhead`; and without where its file
 /// lies, because a reviewer and a controller may have it in different folders), from which volumes every slot has, and
 /// from what is agreed to: one slot's instance for `everySlot`, the rest of the rollout for `canary`. Uptime, health and
 /// addresses are left out, so nothing irrelevant makes it stale.
@@ -33,6 +33,7 @@ pub fn needed(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<PlanId> {
 pub fn plan_id(look: &Look<'_>, scope: &str) -> PlanId {
     let mut spec: ClusterSpec = look.spec.clone();
     (spec.rollout.approved, spec.suspend, spec.freeze) = (None, false, false);
+    spec.rollout.launch_ahead = true;
     spec.environment.clear();
     let volumes: Vec<_> = look
         .slots

@@ -13,6 +13,7 @@ use crate::observed::{Instance, Launches};
 use super::answer::Rank;
 use super::group;
 use super::growth::{self, Growth};
+use super::launch_ahead;
 use super::look::{Look, SlotLook};
 use super::replacement::Replacement;
 use super::select;
@@ -60,6 +61,9 @@ pub struct SlotForecast {
     pub address: Option<Ipv4Addr>,
     /// The instance that has the address.
     pub address_from: Option<InstanceId>,
+    /// The part of the new instance's launch that falls into the bake of the slot before; it counts for neither the step nor the
+    /// total.
+    pub ahead: Duration,
     pub steps: Vec<TimedStep>,
     pub quorum: Quorum,
     pub member_down: Duration,
@@ -102,6 +106,7 @@ pub fn forecast(look: &Look<'_>) -> Forecast {
         slot_forecast(look, next.slot, reason, (Some(next.instance), None), replacing(look, transfers))
     });
     let mut slots: Vec<_> = under_way.into_iter().chain(empty).chain(outdated).collect();
+    launch_ahead(look, &mut slots);
     keep_group_still(look, &mut slots);
     let growths: Vec<_> = growth::outstanding(look).iter().map(grown).collect();
     Forecast {
@@ -116,6 +121,22 @@ fn grown(growth: &Growth<'_, '_>) -> VolumeGrowth {
     let Growth { slot, volume, to_gib, .. } = growth;
     let (name, id) = (volume.name.clone(), volume.id.clone());
     VolumeGrowth { slot: slot.spec.name.clone(), name, volume: id, from_gib: volume.size_gib, to_gib: *to_gib }
+}
+
+/// Leaves out the launch that was made ahead, and shortens those that are made while the slot before bakes.
+fn launch_ahead(look: &Look<'_>, slots: &mut [SlotForecast]) {
+    let bake = look.spec.rollout.bake_time.min(look.limits.ahead);
+    let mut follows = false;
+    for (index, slot) in slots.iter_mut().enumerate() {
+        let is_next = matches!(slot.reason, Reason::Outdated { .. });
+        let launched = launch_ahead::wanted_instance(look).filter(|it| it.slot == slot.slot);
+        if let Some(instance) = launched.filter(|_| is_next) {
+            slot.launched_already(instance);
+        } else if is_next && follows && launch_ahead::is_foreseen(look, index) {
+            slot.launch_within(bake);
+        }
+        follows = slot.old.is_some();
+    }
 }
 
 /// Adds the steps that keep the adopted group still from the first slot's claim on, and those that let it act again
@@ -147,6 +168,24 @@ fn undisturbing(step: Step) -> TimedStep {
 }
 
 impl SlotForecast {
+    /// Leaves out the launch of the instance that is to take the place.
+    fn launched_already(&mut self, instance: &Instance) {
+        self.new = Some(instance.id.clone());
+        self.steps.retain(|step| step.step != Step::Launch);
+        self.total = self.steps.iter().map(|step| step.takes).sum();
+        self.calls = self.steps.iter().filter(|step| step.step.is_ec2_call()).count();
+    }
+
+    /// Puts the launch before the claim, and takes off it what falls into the bake of the slot before.
+    fn launch_within(&mut self, bake: Duration) {
+        let Some(at) = self.steps.iter().position(|step| step.step == Step::Launch) else { return };
+        let launch = self.steps.remove(at);
+        self.ahead = launch.takes.min(bake);
+        self.total -= self.ahead;
+        let announce = TimedStep { step: Step::Announce, takes: Duration::ZERO, down: false };
+        self.steps.splice(0..0, [announce, TimedStep { takes: launch.takes - self.ahead, ..launch }]);
+    }
+
     fn add(&mut self, at: usize, steps: Vec<TimedStep>) {
         self.total += steps.iter().map(|step| step.takes).sum::<Duration>();
         self.calls += steps.iter().filter(|step| step.step.is_ec2_call()).count();
@@ -221,6 +260,7 @@ fn slot_forecast(
         member_down: steps.iter().filter(|step| step.down).map(|step| step.takes).sum(),
         total: steps.iter().map(|step| step.takes).sum(),
         calls: steps.iter().filter(|step| step.step.is_ec2_call()).count(),
+        ahead: Duration::ZERO,
         steps,
     }
 }

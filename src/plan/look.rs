@@ -37,6 +37,8 @@ pub struct Look<'a> {
     pub membership: Option<&'a Membership>,
     /// The declared slots, in the order of the spec.
     pub slots: Vec<SlotLook<'a>>,
+    /// The instance that was launched ahead, dead or alive, for as long as no claim has taken it over.
+    pub ahead: Option<&'a Instance>,
 }
 
 /// An observation, arranged or not.
@@ -104,7 +106,10 @@ impl<'a> Look<'a> {
             }
         };
         let membership = seen.membership.seen();
-        let slots = spec.slots.iter().map(|slot| SlotLook::new(spec, slot, cloud, membership)).collect();
+        let is_ahead = |it: &&Instance| record.ahead.as_ref().is_some_and(|ahead| ahead.launched(it));
+        let ours = cloud.instances.iter().filter(|it| it.owner.as_ref() == Some(&seen.owner));
+        let ahead = ours.filter(is_ahead).min_by_key(|it| &it.id);
+        let slots = spec.slots.iter().map(|slot| SlotLook::new(spec, slot, cloud, ahead, membership)).collect();
         let (rules, make, generation) = (spec.application.rules(), spec.make(), spec.generation());
         let now = seen.now;
         Arranged::Look(Box::new(Self {
@@ -119,6 +124,7 @@ impl<'a> Look<'a> {
             record,
             membership,
             slots,
+            ahead,
         }))
     }
 
@@ -268,12 +274,18 @@ impl<'a> Look<'a> {
 
     /// Specifies the launch that a claim asks for.
     pub fn launch(&self, slot: &SlotLook<'_>, claim: &Claim) -> Launch {
-        let (owner, image) = (self.seen.owner.clone(), self.cloud.catalogue.images.get(&claim.image));
+        self.launch_of(slot, claim.attempt, &claim.generation, &claim.image)
+    }
+
+    /// Specifies the launch of that number for a slot that is brought to that generation, whoever asks for it.
+    pub fn launch_of(&self, slot: &SlotLook<'_>, attempt: Attempt, generation: &Generation, image: &ImageId) -> Launch {
+        let (owner, image_id) = (self.seen.owner.clone(), image);
+        let image = self.cloud.catalogue.images.get(image_id);
         let root_volume = image.and_then(|image| RootVolume::of(self.spec, image));
         let launch = Launch {
-            make: Make { image: claim.image.clone(), ..self.make.clone() },
-            generation: claim.generation.clone(),
-            attempt: claim.attempt,
+            make: Make { image: image_id.clone(), ..self.make.clone() },
+            generation: generation.clone(),
+            attempt,
             volumes: slot.named_volumes(),
             goes_with_it: image
                 .into_iter()

@@ -1,7 +1,7 @@
 //! The choice of the outdated slot that goes next, if it may.
 
 use crate::make::Drift;
-use crate::observed::{Health, Instance, Member};
+use crate::observed::{Ahead, Health, Instance, Member};
 use crate::spec::LeaderGoes;
 
 use super::answer::{Plan, Rank, Why};
@@ -70,7 +70,16 @@ pub fn begin(look: &Look<'_>) -> Plan {
     }
     let why = Why::Outdated { drifts: next.drifts, rank: next.rank };
     let target = (look.generation.clone(), look.spec.image.clone());
-    look.claim(next.slot, Some(next.instance), look.next_attempt(), target, None, why)
+    let attempt = launched_ahead(look, next.slot).map_or_else(|| look.next_attempt(), |ahead| ahead.attempt);
+    look.claim(next.slot, Some(next.instance), attempt, target, None, why)
+}
+
+/// Finds the launch that was sent ahead for a slot, if it is just the one that a claim of the slot would ask for now.
+pub fn launched_ahead<'a>(look: &Look<'a>, slot: &SlotLook<'_>) -> Option<&'a Ahead> {
+    let ahead = look.record.ahead.as_ref().filter(|ahead| ahead.slot == slot.spec.name && !ahead.let_go)?;
+    let is_wanted = ahead.generation == look.generation && ahead.image == look.spec.image;
+    let request = || look.launch_of(slot, ahead.attempt, &ahead.generation, &ahead.image).request();
+    (is_wanted && ahead.request == request()).then_some(ahead)
 }
 
 /// Chooses who should lead in place of a slot's member: a healthy voter, caught up if there is one, and on the desired

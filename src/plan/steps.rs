@@ -176,6 +176,8 @@ pub enum Step {
     RecordResume,
     /// The adopted group's processes are suspended.
     SuspendProcesses,
+    /// The claim record says that the new instance is about to be launched, although its slot is not claimed yet.
+    Announce,
     /// The new instance is launched, and its status checks have passed.
     Launch,
     /// The new instance is attached to the adopted group.
@@ -320,6 +322,7 @@ impl Step {
             Self::Claim            => ("claim",               Port::Claims,  CALL,           Times::Once),
             Self::RecordResume     => ("record-resume",       Port::Cloud,   CALL,           Times::Once),
             Self::SuspendProcesses => ("suspend-processes",   Port::Cloud,   CALL,           Times::Once),
+            Self::Announce         => ("announce-launch",     Port::Claims,  CALL,           Times::Once),
             Self::Launch           => ("launch",              Port::Cloud,   LAUNCH,         Times::Once),
             Self::JoinGroup        => ("join-group",          Port::Cloud,   JOIN_GROUP,     Times::Once),
             Self::Protect          => ("protect",             Port::Cloud,   CALL,           Times::Once),

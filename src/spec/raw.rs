@@ -364,6 +364,10 @@ pub struct Rollout {
     #[serde(default)]
     #[schemars(with = "Vec<Window>", extend("default" = []))]
     pub windows: Option<Vec<Window>>,
+    /// While a slot bakes, the replacement of the next one is launched and checked, under `surge`. `false`: only when its turn has come.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = true))]
+    pub launch_ahead: Text,
 }
 
 /// A stretch of time that returns by a schedule.

@@ -97,13 +97,16 @@ type Coverage = BTreeMap<String, BTreeMap<String, Cell>>;
 impl Pair<'_> {
     /// Says why this accident cannot happen to a call of that kind, if it cannot.
     fn spares(&self) -> Option<&'static str> {
-        const WITHOUT_A_LOOK: [&str; 9] = [
+        const WITHOUT_A_LOOK: [&str; 12] = [
             "claim",
             "release",
             "mark-stop",
             "turn-back",
             "turn-forward",
             "turned",
+            "announce-launch",
+            "let-go",
+            "forget-launch",
             "transfer-leadership",
             "set-pruning",
             "create-again",

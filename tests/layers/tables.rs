@@ -45,6 +45,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("growth",                &["answer", "gates", "look", "slot_state"]),
     ("select",                &["answer", "drift", "gates", "group", "growth", "look", "maintenance", "slot_state"]),
     ("ahead",                 &["answer", "approval", "gates", "growth", "look", "select", "slot_state"]),
+    ("launch_ahead",          &["ahead", "answer", "approval", "gates", "look", "select", "slot_state", "steps"]),
     ("creation",              &["answer", "look"]),
     ("heal",                  &["address", "answer", "creation", "gates", "group", "look", "slot_state"]),
     ("replacement/under_way", &["answer", "look"]),
@@ -63,7 +64,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("teardown/end",          &["answer", "look"]),
     ("teardown/auto_scaling", &["answer", "group", "look", "teardown/end"]),
     ("teardown",              &["answer", "group", "look", "slot_state", "steps", "teardown/end", "teardown/auto_scaling"]),
-    ("forecast",              &["answer", "group", "growth", "look", "replacement", "select", "slot_state", "steps"]),
+    ("forecast",              &["answer", "group", "growth", "launch_ahead", "look", "replacement", "select", "slot_state", "steps"]),
 ]};
 
 /// The floors inside `sim`, from the ground up. No room knows another one: only the world knows them all.

@@ -98,6 +98,7 @@ pub struct Desired {
     /// As the file says it.
     snapshot: Value,
     recreate: bool,
+    launch_ahead_off: bool,
     hold: bool,
     approval: Option<String>,
     /// `right` is the id that is asked for.
@@ -247,6 +248,7 @@ impl Desired {
             approved: self.approved.as_deref().map(Into::into),
             rehearsal: if self.rehearsal { Rehearsal::Required } else { Rehearsal::Optional },
             windows: allowed.chain(denied).collect(),
+            launch_ahead: !self.launch_ahead_off,
         }
     }
 }

@@ -9,7 +9,7 @@ use hermitcrab::observed::{
     Catalogue, CloudView, CreationAnswer, Followed, Group, LastCreation, LastLaunch, LaunchAnswer, Nature, Observation,
     Reading, Related, Relation, Setback,
 };
-use hermitcrab::plan::{Plan, plan};
+use hermitcrab::plan::{Look, Plan, plan};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::{Timestamp, before};
 use serde_json::{Map, Value, json};
@@ -130,6 +130,10 @@ impl World {
                     json!({ "since": "20m ago", "attempt": self.next_attempt, "remains": "volumes" })
                 }
                 _ if name == "claim" => self.claim(spec, &change),
+                _ if name == "ahead" => json!({
+                    "slot": "c", "attempt": self.next_attempt + 1, "generation": format!("gen({})", spec.image),
+                    "image": spec.image, "request": "",
+                }),
                 _ => json!({}),
             };
             let thing = self.things.get(name).cloned().unwrap_or_else(fresh);
@@ -212,7 +216,7 @@ impl World {
             "blockers": things.get("blockers").cloned().unwrap_or(json!([])),
         });
         let record = json!({
-            "revision": 2 * self.next_attempt, "held": get("claim"),
+            "revision": 2 * self.next_attempt, "held": get("claim"), "ahead": get("ahead"),
             "lastAttempt": things.get("claim").map_or(json!(self.next_attempt - 1), |claim| claim["attempt"].clone()),
             "initialised": things.get("initialised").cloned().unwrap_or_else(|| json!([])),
             "takenBackAt": get("takenBackAt"), "ending": get("ending"), "rehearsed": all("rehearsal"),
@@ -243,6 +247,7 @@ impl World {
             owner: "us".into(),
         };
         self.request_the_same(spec, &mut seen);
+        request_ahead(spec, &mut seen);
         if let Some(since) = read::<Option<Timestamp>>(get("waiting"))
             && let Plan::Wait(waiting) = plan(spec, &seen)
         {
@@ -337,6 +342,7 @@ impl World {
         Followed {
             marked_since: marked.unwrap_or_default().into_iter().map(|id| (id, since)).collect(),
             turning_since: Some(time("turningSince")),
+            let_go_since: Some(time("letGoSince")),
             left_since: left.map(|id| (id.as_str().into(), time("leftSince"))).collect(),
             waiting: None,
         }
@@ -529,4 +535,15 @@ fn merged(thing: Value, change: Value) -> Value {
 
 fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value}"))
+}
+
+/// Makes a launch ahead be just the one that its slot's claim would ask for, unless the case says another request.
+fn request_ahead(spec: &ClusterSpec, seen: &mut Observation) {
+    let request = Look::at(spec, seen).look().and_then(|look| {
+        let ahead = look.record.ahead.as_ref().filter(|ahead| ahead.request.is_empty())?;
+        Some(look.launch_of(look.slot(&ahead.slot)?, ahead.attempt, &ahead.generation, &ahead.image).request())
+    });
+    if let (Reading::Seen { value: record, .. }, Some(request)) = (&mut seen.claim, request) {
+        record.ahead.iter_mut().for_each(|ahead| ahead.request.clone_from(&request));
+    }
 }

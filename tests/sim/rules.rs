@@ -233,6 +233,56 @@ fn a_volume_in_the_wrong_slot_breaks_s5_and_the_guest_refuses_it() {
     assert!(harness.membership().members.iter().all(|member| member.address != address));
 }
 
+/// The claim of its slot takes the launch over, and then the instance is given what is the slot's.
+#[test]
+fn giving_a_volume_to_an_instance_that_was_launched_ahead_breaks_a_rule() {
+    for (taken_over, broken) in [(false, "ahead"), (true, "")] {
+        let harness = Harness::settled();
+        let follower = harness.follower();
+        let (old, volume) = harness.of(follower);
+        harness.announce(follower, 4);
+        let new = harness.launches(follower, 4);
+        harness.world.stop_instance(&old);
+        harness.pass(seconds(61));
+        if taken_over {
+            harness.claims(follower, Purpose::Replace { old: old.clone() });
+        }
+        harness.force(follower, harness.detach(&volume, &old)).unwrap();
+        harness.pass(seconds(21));
+        harness.force(follower, harness.attach(&volume, &new)).unwrap();
+        assert_eq!(harness.broken().concat(), broken);
+    }
+}
+
+#[test]
+fn one_more_than_declared_may_run_and_another_rest_only_where_one_was_launched_ahead() {
+    for (announced, broken) in [(true, ""), (false, "S6")] {
+        let harness = Harness::settled();
+        let (old, _) = harness.of(0);
+        harness.claim(0);
+        harness.launches(0, 4);
+        harness.world.stop_instance(&old);
+        harness.pass(seconds(61));
+        if announced {
+            harness.announce(1, 5);
+        }
+        harness.launches(1, 5);
+        assert_eq!(harness.broken().concat(), broken);
+        harness.launches(2, 6);
+        assert!(harness.broken().concat().ends_with("S6"), "two more than declared run");
+    }
+}
+
+#[test]
+fn one_that_was_launched_ahead_breaks_s6_while_the_old_instance_before_it_runs() {
+    let harness = Harness::settled();
+    harness.claim(0);
+    harness.launches(0, 4);
+    harness.announce(1, 5);
+    harness.launches(1, 5);
+    assert_eq!(harness.broken(), ["S6"]);
+}
+
 #[test]
 fn three_instances_in_a_slot_or_two_too_many_in_a_cluster_break_s6() {
     let harness = Harness::settled();

@@ -5,10 +5,12 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hermitcrab::action::{CloudEffect, Launch, MemberEffect};
+use hermitcrab::action::{ClaimEffect, CloudEffect, Launch, MemberEffect};
 use hermitcrab::ids::{Attempt, ClusterName, ImageId, InstanceId, MemberId, Owner, SlotName, Token, VolumeId};
-use hermitcrab::observed::{Claim, CloudView, Health, Instance, InstanceState, Membership, Purpose, Volume, Way};
-use hermitcrab::ports::{Canaries, Clock, Cloud, Decision, Members, Outcome, PortError, Seat, Wanted};
+use hermitcrab::observed::{
+    Ahead, Claim, CloudView, Health, Instance, InstanceState, Membership, Purpose, Volume, Way,
+};
+use hermitcrab::ports::{Canaries, Clock, Cloud, Coordination, Decision, Members, Outcome, PortError, Seat, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
 use hermitcrab::spec::load::load;
 use hermitcrab::spec::{ClusterSpec, CommandSpec};
@@ -174,7 +176,11 @@ impl Harness {
 
     /// Has the claim name a slot, to that end and on that way, or while it turns to it.
     pub fn claim_for(&self, number: usize, purpose: Purpose, way: Way, turning: bool) {
-        let claim = Claim {
+        self.world.put_claim(&self.spec.name, self.claim_of(number, purpose, way, turning));
+    }
+
+    fn claim_of(&self, number: usize, purpose: Purpose, way: Way, turning: bool) -> Claim {
+        Claim {
             slot: self.slot(number),
             attempt: Attempt(4),
             tries: 0,
@@ -189,8 +195,28 @@ impl Harness {
             turning,
             request: None,
             since: self.world.now(),
-        };
-        self.world.put_claim(&self.spec.name, claim);
+        }
+    }
+
+    /// Writes to the claim record that a slot's replacement is launched ahead, under that attempt.
+    pub fn announce(&self, number: usize, attempt: u32) {
+        let (generation, request) = (self.spec.generation(), String::new());
+        let (attempt, image) = (Attempt(attempt), ImageId::from(NEW));
+        let ahead = Ahead { slot: self.slot(number), attempt, generation, image, request, let_go: false };
+        self.write_claim(|expects| ClaimEffect::Announce { ahead, expects });
+    }
+
+    /// Claims a slot with a compare-and-set, under attempt 4.
+    pub fn claims(&self, number: usize, purpose: Purpose) {
+        let claim = self.claim_of(number, purpose, Way::Forward, false);
+        self.write_claim(|expects| ClaimEffect::Claim { claim, expects });
+    }
+
+    fn write_claim(&self, effect: impl FnOnce(u64) -> ClaimEffect) {
+        let revision = block_on(&self.world, Coordination::read(&self.world, &self.spec.name)).unwrap().revision;
+        let effect = effect(revision);
+        let write = Coordination::write(&self.world, &self.spec.name, &effect);
+        assert_eq!(block_on(&self.world, write).unwrap(), Outcome::Done);
     }
 
     pub fn try_do(&self, number: usize, effect: CloudEffect) -> Result<Outcome, PortError> {

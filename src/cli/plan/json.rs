@@ -10,7 +10,7 @@ use serde::Serialize;
 mod fill;
 
 /// The version of this shape.
-pub const FORMAT_VERSION: &str = "1.4";
+pub const FORMAT_VERSION: &str = "1.5";
 
 /// The document that `plan -o json` writes.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -198,6 +198,9 @@ pub struct SlotPlan {
     pub address: Option<AddressMove>,
     /// The number of healthy voters, and of those that are needed.
     pub quorum: QuorumReport,
+    /// The part of the launch that falls into the bake of the slot before, in which the new instance is launched ahead; 0 where
+    /// it is not. The spans of the step and of the slot are without it.
+    pub launch_ahead_seconds: u64,
     /// The steps, in this order.
     pub steps: Vec<StepReport>,
     /// The expected time for which the member is down.

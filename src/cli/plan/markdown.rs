@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::headline::{duration, headline};
 use super::json::{Answer, ClusterPlan, Document, SlotPlan};
-use super::text::{approvals, grows, held_back, movement, movement_of_address, orphans, span, why};
+use super::text::{approvals, grows, held_back, launched_ahead, movement, movement_of_address, orphans, span, why};
 
 /// The characters of a comment. GitHub accepts 65,536; the rest is left for a workflow that adds text.
 const LIMIT: usize = 60_000;
@@ -136,6 +136,9 @@ fn details(slot: &SlotPlan) -> String {
     }
     if let Some(address) = &slot.address {
         let _ = writeln!(text, "- {}", movement_of_address(address));
+    }
+    if let Some(ahead) = launched_ahead(slot) {
+        let _ = writeln!(text, "- {ahead}");
     }
     text.push_str("\n| # | Step | About | Healthy voters | |\n|---|---|---|---|---|\n");
     for (index, step) in slot.steps.iter().enumerate() {

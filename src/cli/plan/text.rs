@@ -157,6 +157,9 @@ fn write_slot(f: &mut fmt::Formatter<'_>, place: usize, slot: &SlotPlan) -> fmt:
         span(slot.member_down_seconds),
         span(slot.takes_seconds),
     )?;
+    if let Some(ahead) = launched_ahead(slot) {
+        writeln!(f, "     {ahead}")?;
+    }
     let width = slot.steps.iter().map(|step| step.action.len()).max().unwrap_or_default();
     let mut numbered = slot.steps.iter().enumerate();
     numbered.try_for_each(|(index, step)| write_step(f, index + 1, step, width, quorum.declared))
@@ -170,6 +173,13 @@ fn write_step(f: &mut fmt::Formatter<'_>, place: usize, step: &StepReport, width
         write!(line, "  {}", styled(DIM, note))?;
     }
     writeln!(f, "{line}")
+}
+
+/// Says that the slot's new instance is launched before its turn, if it is.
+pub fn launched_ahead(slot: &SlotPlan) -> Option<String> {
+    let ahead = span(slot.launch_ahead_seconds);
+    (slot.launch_ahead_seconds > 0)
+        .then(|| format!("launched ahead, about {ahead} of it while the slot before proves itself"))
 }
 
 /// Says why the slot is changed, and why it is the slot's turn.

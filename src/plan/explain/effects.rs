@@ -34,6 +34,11 @@ impl fmt::Display for Effect {
                 f.write_str("record that nothing else is on its way, and that the replacement goes as it was turned")
             }
             Self::Claim(ClaimEffect::Release { .. }) => f.write_str("release the claim"),
+            Self::Claim(ClaimEffect::Announce { ahead, .. }) => {
+                write!(f, "record that its replacement is about to be launched ahead (attempt {})", ahead.attempt)
+            }
+            Self::Claim(ClaimEffect::LetGo { .. }) => f.write_str("record that the launch ahead is let go"),
+            Self::Claim(ClaimEffect::Forget { .. }) => f.write_str("record that nothing is left of the launch ahead"),
             Self::Claim(ClaimEffect::CreateAgain { slot, name, .. }) => {
                 write!(f, "record that {name} of {slot} has to be created again")
             }

@@ -43,6 +43,8 @@ impl fmt::Display for Why {
             Self::OutOfStep => f.write_str("the group should count exactly the instances that serve"),
             Self::LetGo => f.write_str("nothing is under way, so the group may act again"),
             Self::TemplateBehind => f.write_str("the group does not launch what has settled here"),
+            Self::Ahead { of } => write!(f, "it comes next, and {of} only has to stay healthy"),
+            Self::LetGoAhead { reason } => write!(f, "launched ahead, and let go: {reason}"),
             Self::Unwanted => f.write_str("the cluster is being destroyed"),
         }
     }
@@ -96,6 +98,9 @@ impl fmt::Display for Awaited {
             }
             Self::NothingElse { until } => {
                 write!(f, "{}: what was sent before the claim said so may still be on its way", clock(*until))
+            }
+            Self::NoLateLaunch { until } => {
+                write!(f, "{}: a launch ahead that was let go may still be on its way", clock(*until))
             }
             Self::NextLaunch { reason } => write!(f, "a later launch, after several failed: {reason}"),
         }

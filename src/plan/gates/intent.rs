@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::observed::{Reading, Verdict};
 use crate::plan::answer::Hazard;
 use crate::plan::approval;
-use crate::plan::look::Look;
+use crate::plan::look::{Look, SlotLook};
 use crate::plan::rehearsal;
 use crate::plan::slot_state::{SlotState, slot_state};
 use crate::plan::steps;
@@ -151,10 +151,14 @@ pub(super) fn stale_observation(look: &Look<'_>) -> Finding {
     let seen = look.seen;
     let readings = [("the cloud", begun(&seen.cloud)), ("the claim", begun(&seen.claim))];
     let membership = begun(&seen.membership).map(|begun| ("the membership", Some(begun)));
+    // Whatever is launched ahead belongs to nobody but the record that says so.
+    let is_interrupted = |slot: &SlotLook<'_>| matches!(slot_state(look, slot), SlotState::Interrupted { .. });
+    let rests_on_claim = look.record.held.is_some() || look.record.ahead.is_some();
+    let rests_on_claim = rests_on_claim || seen.claim_known_since.is_some() && look.slots.iter().any(is_interrupted);
     let stale = readings.into_iter().chain(membership).find_map(|(source, begun)| {
         let begun = begun?;
         let age = elapsed(look.now, begun);
-        let claimed = look.record.held.as_ref().and(seen.claim_known_since);
+        let claimed = seen.claim_known_since.filter(|_| rests_on_claim);
         match seen.wrote {
             _ if source == "the cloud" && claimed.is_some_and(|since| begun < since) => {
                 Some(format!("{source} was read before the claim was as it is now"))

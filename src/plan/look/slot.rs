@@ -11,7 +11,8 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct SlotLook<'a> {
     pub spec: &'a SlotSpec,
-    /// The instances, dead ones too for as long as EC2 shows them.
+    /// The instances, dead ones too for as long as EC2 shows them, without the one that was launched ahead: that has no part in
+    /// the slot before a claim takes it over.
     pub instances: Vec<&'a Instance>,
     /// The declared volumes, each with the volume that is there.
     pub volumes: Vec<(&'a VolumeSpec, Option<&'a Volume>)>,
@@ -25,6 +26,7 @@ impl<'a> SlotLook<'a> {
         spec: &'a ClusterSpec,
         slot: &'a SlotSpec,
         cloud: &'a CloudView,
+        ahead: Option<&Instance>,
         membership: Option<&'a Membership>,
     ) -> Self {
         let candidates = |declared: &'a VolumeSpec| {
@@ -37,11 +39,12 @@ impl<'a> SlotLook<'a> {
             VolumeState::InUse(at) => cloud.instance(&at.instance).is_some_and(|instance| instance.slot == slot.name),
             _ => false,
         };
+        let is_ahead = |instance: &Instance| ahead.is_some_and(|ahead| ahead.id == instance.id);
         let shown = |declared| candidates(declared).find(serves).or_else(|| candidates(declared).next());
         let contested = spec.volumes.iter().find(|declared| candidates(declared).nth(1).is_some());
         Self {
             spec: slot,
-            instances: cloud.instances.iter().filter(|instance| instance.slot == slot.name).collect(),
+            instances: cloud.instances.iter().filter(|it| it.slot == slot.name && !is_ahead(it)).collect(),
             volumes: spec.volumes.iter().map(|declared| (declared, shown(declared))).collect(),
             contested: contested.map(|declared| {
                 (declared.name.clone(), candidates(declared).map(|one| (one.id.clone(), one.state.clone())).collect())

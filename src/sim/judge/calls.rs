@@ -20,7 +20,7 @@ pub(super) struct Call<'a> {
 /// A judgement of one call: what breaks the rule, if anything does.
 type Judgement = fn(&Call) -> Option<String>;
 
-const RULES: [(Rule, Judgement); 21] = [
+const RULES: [(Rule, Judgement); 22] = [
     (Rule::Quorum, stop_keeps_quorum),
     (Rule::LeaderLast, leader_hands_over_first),
     (Rule::OneOfTwo, not_while_a_related_one_is_disrupted),
@@ -31,6 +31,7 @@ const RULES: [(Rule, Judgement); 21] = [
     (Rule::DetachedWhenDown, detached_only_when_down),
     (Rule::AddressAtRest, address_leaves_only_what_rests),
     (Rule::OwnVolumes, volumes_meet_only_their_slot),
+    (Rule::EmptyAhead, nothing_is_given_ahead),
     (Rule::GrownWhereItServes, grown_where_it_serves),
     (Rule::OldOutlivesProof, old_outlives_proof),
     (Rule::OldOutlivesProof, terminated_only_when_retired),
@@ -187,6 +188,17 @@ fn volumes_meet_only_their_slot(call: &Call) -> Option<String> {
     let (met, to) = (call.facts.volumes.get(volume)?, call.instance()?);
     let own = met.cluster == to.cluster && met.slot == to.slot;
     (!own).then(|| format!("{volume} of {} was attached to {instance} of {}", met.slot, to.slot))
+}
+
+/// Lets no volume and no address meet an instance that was launched ahead, before the claim of its slot has taken it over.
+fn nothing_is_given_ahead(call: &Call) -> Option<String> {
+    let (CloudEffect::Attach { instance, .. } | CloudEffect::AssignAddress { instance, .. }) = call.effect else {
+        return None;
+    };
+    let (slot, attempt) = call.facts.ahead.as_ref()?;
+    let to = call.instance()?;
+    let is_ahead = to.cluster == call.facts.cluster && to.slot == *slot && to.attempt == Some(*attempt);
+    is_ahead.then(|| format!("{} was sent about {instance}, which was launched ahead for {slot}", call.effect.name()))
 }
 
 /// Allows to modify a volume only to a larger size, at an instance of its own slot that runs, while no other of its cluster is.

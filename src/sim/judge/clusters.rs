@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::facts::Facts;
+use super::facts::{Facts, InstanceFacts};
 use super::rule::{Objection, Rule};
-use crate::observed::{SnapshotPurpose, SnapshotState};
+use crate::observed::{InstanceState, SnapshotPurpose, SnapshotState};
 use crate::time::{Timestamp, elapsed};
 
 /// The time for which EC2 still accepts a request that was signed. A request that was decided on before another controller's
@@ -32,8 +32,9 @@ fn one_down_by_our_hand(facts: &Facts) -> Option<String> {
     (down.len() > 1).then(|| format!("{} are down by our hand", down.join(" and ")))
 }
 
-/// Allows one live replacement in a slot, and one in a cluster. An instance that is retired serves no more: whoever may not
-/// terminate it must not keep lost slots from being healed.
+/// Allows one live replacement in a slot, and in a cluster one beside the one that was launched ahead, of which one more than the
+/// slots runs. An instance that is retired serves no more: whoever may not terminate it must not keep lost slots from being
+/// healed.
 fn one_replacement(facts: &Facts) -> Option<String> {
     let mut live: BTreeMap<_, usize> = BTreeMap::new();
     for instance in facts.instances.values().filter(|instance| instance.serves && instance.state.is_live()) {
@@ -43,7 +44,13 @@ fn one_replacement(facts: &Facts) -> Option<String> {
         return Some(format!("{slot} has {number} live instances"));
     }
     let (total, slots) = (live.values().sum::<usize>(), facts.slots.len());
-    (total > slots + 1).then(|| format!("{total} live instances for {slots} slots"))
+    let is_one_ahead = facts.ahead.is_some() || !facts.knows_claims;
+    if total > slots + 1 + usize::from(is_one_ahead) {
+        return Some(format!("{total} live instances for {slots} slots"));
+    }
+    let runs = |it: &&InstanceFacts| matches!(it.state, InstanceState::Pending | InstanceState::Running);
+    let running = facts.instances.values().filter(|it| it.serves && !it.retired).filter(runs).count();
+    (running > slots + 1).then(|| format!("{running} running instances for {slots} slots"))
 }
 
 /// Allows one instance for each launch, however often that was sent.

@@ -31,6 +31,10 @@ pub struct Facts {
     pub disrupted_beside: BTreeSet<(ClusterName, SlotName)>,
     /// The slot that the claim names.
     pub claimed: Option<SlotName>,
+    /// The slot for which an instance was launched ahead, or is about to be, and the number of that launch.
+    pub ahead: Option<(SlotName, Attempt)>,
+    /// The claims are kept in this world. Whoever keeps them elsewhere may have launched an instance ahead.
+    pub knows_claims: bool,
     /// The replacement that the claim is about, if it is about one.
     pub replacement: Option<ReplacementFacts>,
     /// The instance whose member leads, and the moment since which it has been leading; none where leadership cannot be

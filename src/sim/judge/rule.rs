@@ -22,7 +22,10 @@ pub enum Rule {
     /// A volume meets only instances of its own slot, and a member only its own cluster.
     #[serde(rename = "S5")]
     OwnVolumes,
-    /// At most one live replacement in a slot, and one in a cluster.
+    /// An instance that was launched ahead is given nothing before its slot is claimed.
+    #[serde(rename = "ahead")]
+    EmptyAhead,
+    /// At most one live replacement in a slot, and in a cluster one more instance running than declared.
     #[serde(rename = "S6")]
     OneReplacement,
     /// The old instance outlives the proof of the new one, and is terminated only once it is retired.
@@ -84,7 +87,7 @@ pub enum Rule {
 impl Rule {
     /// Says whether it can be judged only by whoever knows the claims.
     pub fn rests_on_claims(self) -> bool {
-        matches!(self, Self::ClaimedStop | Self::OneWay | Self::DeletedAtTheEnd)
+        matches!(self, Self::ClaimedStop | Self::OneWay | Self::DeletedAtTheEnd | Self::EmptyAhead)
     }
 
     /// Gives the short name, which outputs use, e.g. "S1".
@@ -95,6 +98,7 @@ impl Rule {
             Self::VolumesConserved => "S3",
             Self::DetachedWhenDown => "S4",
             Self::OwnVolumes => "S5",
+            Self::EmptyAhead => "ahead",
             Self::OneReplacement => "S6",
             Self::OldOutlivesProof => "S7",
             Self::OwnResources => "S8",
@@ -126,7 +130,10 @@ impl fmt::Display for Rule {
             Self::VolumesConserved => "no data volume is lost, and no instance is terminated that has one",
             Self::DetachedWhenDown => "a data volume is detached only from an instance that is stopped or terminated",
             Self::OwnVolumes => "a volume meets only instances of its own slot, and a member only its own cluster",
-            Self::OneReplacement => "a slot has one live replacement at most, and so has a cluster",
+            Self::EmptyAhead => "an instance that was launched ahead is given nothing before its slot is claimed",
+            Self::OneReplacement => {
+                "a slot has one live replacement at most, and a cluster one instance more running than declared"
+            }
             Self::OldOutlivesProof => "the old instance is retired and terminated only after the new one was proven",
             Self::OwnResources => "a call changes only what belongs to its cluster",
             Self::OneEffect => "a request that is sent twice makes one thing",

@@ -84,10 +84,13 @@ impl State {
         let outcome = self.claims.write(self.now, now, name, effect)?;
         let slot = match effect {
             ClaimEffect::Claim { claim, .. } => Some(claim.slot.clone()),
+            ClaimEffect::Announce { ahead, .. } => Some(ahead.slot.clone()),
             ClaimEffect::MarkStop { .. }
             | ClaimEffect::Turn { .. }
             | ClaimEffect::Turned { .. }
             | ClaimEffect::Release { .. }
+            | ClaimEffect::LetGo { .. }
+            | ClaimEffect::Forget { .. }
             | ClaimEffect::CreateAgain { .. }
             | ClaimEffect::End { .. }
             | ClaimEffect::Revive { .. }

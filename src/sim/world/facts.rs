@@ -41,6 +41,11 @@ impl State {
             ending: self.claims.get(name).and_then(|claim| claim.ending.clone()),
             disrupted_beside: self.disrupted_beside(name, cluster),
             claimed: self.claims.get(name).and_then(|claim| Some(claim.held.as_ref()?.slot.clone())),
+            ahead: self.claims.get(name).and_then(|claim| {
+                let ahead = claim.ahead.as_ref()?;
+                Some((ahead.slot.clone(), ahead.attempt))
+            }),
+            knows_claims: self.claims.get(name).is_some_and(|claim| claim.revision > 0),
             replacement: self.replacement(name),
             leads: cluster.members.leads_since(self.now),
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::meaning::{Meaning, bytes, written};
+use super::meaning::{Meaning, boolean, bytes, written};
 use super::{quantity, windows};
 use crate::ids::PlanId;
 use crate::spec::raw::{self, Text};
@@ -33,6 +33,7 @@ pub fn of(meaning: &mut Meaning, raw: &raw::Rollout) -> Option<Rollout> {
         approved: written(&raw.approved).map(PlanId::from),
         rehearsal: word(&raw.rehearsal)?,
         windows: windows?,
+        launch_ahead: boolean(&raw.launch_ahead, true),
     })
 }
 

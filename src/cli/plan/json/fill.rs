@@ -174,6 +174,7 @@ impl SlotPlan {
                 needed: quorum.needed,
                 declared: quorum.declared,
             },
+            launch_ahead_seconds: seconds(slot.ahead),
             member_down_seconds: seconds(slot.member_down),
             takes_seconds: seconds(slot.total),
             ec2_calls: slot.calls,
