@@ -9,6 +9,7 @@ mod measure;
 mod original;
 mod script;
 
+use hermitcrab::spec::ClusterSpec;
 use measure::{Run, Scene, Summary};
 
 /// A way to roll a cluster.
@@ -20,14 +21,21 @@ struct Way {
 }
 
 /// The ways that are compared. The first is what the others are held against.
-const WAYS: [Way; 6] = [
+const WAYS: [Way; 8] = [
     Way { name: "hermitcrab, addresses", addresses: true, roll: |scene| controller::roll(scene, |_| {}) },
     Way { name: "hermitcrab, no addresses", addresses: false, roll: |scene| controller::roll(scene, |_| {}) },
+    Way { name: "addresses, not ahead", addresses: true, roll: |scene| controller::roll(scene, not_ahead) },
+    Way { name: "no addresses, not ahead", addresses: false, roll: |scene| controller::roll(scene, not_ahead) },
     Way { name: "the original's order", addresses: true, roll: original::roll },
     Way { name: "BOSH delete-create", addresses: true, roll: bosh::delete_create },
     Way { name: "BOSH create-swap-delete", addresses: false, roll: bosh::create_swap_delete },
     Way { name: "a group a slot", addresses: true, roll: group::roll },
 ];
+
+/// Has each replacement launched when its slot's turn has come.
+fn not_ahead(spec: &mut ClusterSpec) {
+    spec.rollout.launch_ahead = false;
+}
 
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=100;
 
