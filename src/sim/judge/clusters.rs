@@ -44,7 +44,8 @@ fn one_replacement(facts: &Facts) -> Option<String> {
         return Some(format!("{slot} has {number} live instances"));
     }
     let (total, slots) = (live.values().sum::<usize>(), facts.slots.len());
-    let is_one_ahead = facts.ahead.is_some() || !facts.knows_claims;
+    // The end of a cluster has one that was launched ahead go with all others.
+    let is_one_ahead = facts.ahead.is_some() || facts.has_ended() || !facts.knows_claims;
     if total > slots + 1 + usize::from(is_one_ahead) {
         return Some(format!("{total} live instances for {slots} slots"));
     }
