@@ -50,8 +50,8 @@ fn played(text: &str) -> String {
 #[test]
 fn saving_a_large_volume_while_its_member_serves_takes_none_of_its_time() {
     let [never, running, stopped] = ["false", "running", "stopped"].map(seconds_down_with_snapshots);
-    assert!((running - never).abs() < 30.0, "{running} s with a snapshot before the stop, {never} s without");
-    assert!((stopped - never).abs() < 40.0, "{stopped} s with a second one after it, {never} s without");
+    assert!(running < never + 30.0, "{running} s with a snapshot before the stop, {never} s without");
+    assert!(stopped < never + 40.0, "{stopped} s with a second one after it, {never} s without");
 }
 
 /// The seconds for which members were down in one rollout, all together.
