@@ -7,9 +7,7 @@ use std::cell::RefCell;
 
 use crate::event::{Event, Listener};
 
-pub mod email;
 pub mod file;
-pub mod hook;
 pub mod kept;
 pub mod news;
 mod outbox;
