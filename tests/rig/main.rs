@@ -72,7 +72,7 @@ use servers::Servers;
 use truth::Truth;
 
 /// Scenarios mostly wait, so more of them run at once than there are processors.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 8;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
