@@ -45,7 +45,9 @@ fn one_replacement(facts: &Facts) -> Option<String> {
     }
     let (total, slots) = (live.values().sum::<usize>(), facts.slots.len());
     // The end of a cluster has one that was launched ahead go with all others.
-    let is_one_ahead = facts.ahead.is_some() || facts.has_ended() || !facts.knows_claims;
+    // Where nobody holds a claim in this world, it may be kept elsewhere, with a launch ahead in it.
+    let may_be_elsewhere = !facts.knows_claims || facts.claimed.is_none();
+    let is_one_ahead = facts.ahead.is_some() || facts.has_ended() || may_be_elsewhere;
     if total > slots + 1 + usize::from(is_one_ahead) {
         return Some(format!("{total} live instances for {slots} slots"));
     }
