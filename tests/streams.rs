@@ -25,7 +25,6 @@ fn exit(arguments: &[&str], stdout: To, stderr: To) -> i32 {
 #[test]
 fn a_verdict_does_not_depend_on_who_listens() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("events.lock"), "").unwrap(); // a daemon has been there
     let mut wrong = Vec::new();
     for (line, verdict) in verdicts(folder.path()) {
         let arguments: Vec<&str> = line.iter().map(String::as_str).collect();
@@ -61,7 +60,6 @@ fn said_nothing(arguments: &[&str]) -> bool {
 #[test]
 fn every_command_is_tried() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("events.lock"), "").unwrap(); // a daemon has been there
     let lines = verdicts(folder.path());
     all_are_in(lines.iter().map(|(line, _)| line[0].as_str()));
 }
@@ -70,7 +68,6 @@ fn every_command_is_tried() {
 #[test]
 fn a_pipeline_has_the_verdict_of_its_command() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("events.lock"), "").unwrap(); // a daemon has been there
     let mut wrong = Vec::new();
     for (line, verdict) in verdicts(folder.path()) {
         let script = "set -o pipefail; \"$@\" 2>/dev/null | true";
@@ -123,7 +120,6 @@ fn wait_for(folder: &TempDir, image: &str) {
 fn a_daemon_works_and_ends_although_its_log_goes_nowhere() {
     for stderr in [To::Full, To::Closed, To::Stuck] {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("events.lock"), "").unwrap(); // a daemon has been there
         let (child, _keep) = daemon(&folder, stderr);
         wait_for(&folder, "ami-0aaaaaaaaaaaaaaaa");
         let text = fs::read_to_string(FILE).unwrap().replace("ami-0aaaaaaaaaaaaaaaa", NEW);

@@ -87,6 +87,7 @@ pub fn verdicts(folder: &Path) -> Vec<(Vec<String>, i32)> {
     for format in ["text", "jsonl"] {
         add(0, &format!("watch FILE --world SETTLED --until-settled -o {format}"));
     }
+    fs::write(Path::new(&folder).join("events.lock"), "").unwrap(); // a daemon has been there
     for told in ["events", "history"] {
         add(0, &format!("{told} --state FOLDER"));
         add(1, &format!("{told} --state FOLDER/nowhere"));
