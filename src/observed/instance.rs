@@ -186,6 +186,11 @@ impl InstanceState {
     pub fn is_live(self) -> bool {
         !matches!(self, Self::ShuttingDown | Self::Terminated)
     }
+
+    /// Says whether it runs, or is about to.
+    pub fn is_up(self) -> bool {
+        matches!(self, Self::Pending | Self::Running)
+    }
 }
 
 impl fmt::Display for InstanceState {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::facts::{Facts, InstanceFacts};
 use super::rule::{Objection, Rule};
-use crate::observed::{InstanceState, SnapshotPurpose, SnapshotState};
+use crate::observed::{SnapshotPurpose, SnapshotState};
 use crate::time::{Timestamp, elapsed};
 
 /// The time for which EC2 still accepts a request that was signed. A request that was decided on before another controller's
@@ -45,14 +45,12 @@ fn one_replacement(facts: &Facts) -> Option<String> {
     }
     let (total, slots) = (live.values().sum::<usize>(), facts.slots.len());
     // The end of a cluster has one that was launched ahead go with all others.
-    // Where nobody holds a claim in this world, it may be kept elsewhere, with a launch ahead in it.
-    let may_be_elsewhere = !facts.knows_claims || facts.claimed.is_none();
-    let is_one_ahead = facts.ahead.is_some() || facts.has_ended() || may_be_elsewhere;
+    let is_one_ahead = facts.ahead.is_some() || facts.has_ended() || !facts.knows_claims;
     if total > slots + 1 + usize::from(is_one_ahead) {
         return Some(format!("{total} live instances for {slots} slots"));
     }
-    let runs = |it: &&InstanceFacts| matches!(it.state, InstanceState::Pending | InstanceState::Running);
-    let running = facts.instances.values().filter(|it| it.serves && !it.retired).filter(runs).count();
+    let runs = |it: &&InstanceFacts| it.serves && !it.retired && it.state.is_up();
+    let running = facts.instances.values().filter(runs).count();
     (running > slots + 1).then(|| format!("{running} running instances for {slots} slots"))
 }
 
