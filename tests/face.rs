@@ -327,13 +327,7 @@ fn of_many_clusters_those_are_shown_that_are_named() {
     daemon.until_document("/api/v1/clusters", "every cluster was looked at", |fleet| {
         fleet["clusters"].as_array().unwrap().iter().filter(|row| row["attention"] != "not-seen").count() == 3
     });
-    let place = daemon.address.to_string();
-    let run = |line: &[&str]| {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_hermitcrab")).args(line).args(["--from", &place]).output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        (output.status.code(), said)
-    };
+    let run = |line: &[&str]| daemon.asked_by(line);
     let only_etcd = ["--cluster", "etcd-prod"];
     let (code, said) = run(&[&["status"], &only_etcd[..]].concat());
     assert_eq!(code, Some(0), "{said}");
@@ -359,12 +353,7 @@ fn a_command_that_asks_the_daemon_prints_its_own_text_and_what_only_the_daemon_k
     daemon.write(FILE, &good.replace(NEW, "latest"));
     daemon.until_document(CONSUL, "broken", |cluster| cluster["file"]["state"] == "last-good");
     let place = daemon.address.to_string();
-    let run = |line: &[&str]| {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_hermitcrab")).args(line).args(["--from", &place]).output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        (output.status.code(), said)
-    };
+    let run = |line: &[&str]| daemon.asked_by(line);
     let (code, said) = run(&["status"]);
     assert_eq!(code, Some(0), "{said}");
     for part in [

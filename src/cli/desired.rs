@@ -37,9 +37,14 @@ pub struct Only {
 }
 
 impl Only {
+    /// Says whether every cluster is to be shown.
+    pub fn is_all(&self) -> bool {
+        self.clusters.is_empty()
+    }
+
     /// Says whether a cluster is to be shown.
     pub fn shows(&self, name: &str) -> bool {
-        self.clusters.is_empty() || self.clusters.iter().any(|shown| shown == name)
+        self.is_all() || self.clusters.iter().any(|shown| shown == name)
     }
 
     /// Refuses names that are not among these.
@@ -156,6 +161,11 @@ impl Desired {
     /// Returns the exit code of a command that succeeded with the clusters that can be used.
     pub fn exit(&self) -> Exit {
         if self.loaded.has_errors() { Exit::Error } else { Exit::Done }
+    }
+
+    /// Returns that of a command that shows only some clusters: files of others do not count, and a broken one of theirs has ended it.
+    pub fn exit_of(&self, only: &Only) -> Exit {
+        if only.is_all() { self.exit() } else { Exit::Done }
     }
 
     fn names(&self) -> String {

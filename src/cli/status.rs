@@ -141,7 +141,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         status(spec, &seen, &plan(spec, &seen), None)
     };
     let clusters: Vec<_> = environment.specs.iter().map(report).collect();
-    let shows_all = args.only.clusters.is_empty();
+    let shows_all = args.only.is_all();
     let undeclared =
         if shows_all && args.paths.name_folder() { undeclared(&environment, &desired) } else { Vec::new() };
     let broken = desired
@@ -161,9 +161,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if !is_at_rest && matches!(args.output, Format::Text | Format::Wide) {
         writeln!(out.notes, "note: not known from here: {NOT_KNOWN}")?;
     }
-    // A cluster that is named and whose file is broken has ended the command; the files of others count only with their clusters.
-    let files = if shows_all { desired.exit() } else { Exit::Done };
-    Ok(match (files, waited) {
+    Ok(match (desired.exit_of(&args.only), waited) {
         (Exit::Done, Some(waited)) => waited,
         (files, _) => exit(&attentions, files, args.detailed_exitcode),
     })
@@ -182,7 +180,7 @@ fn of_daemon(args: &Args, daemon: &Place, out: &mut Output) -> Result<Exit, Fail
     let fleet = from::document::<Fleet>(daemon, Fleet::PATH)?.keep(&args.only)?;
     match form {
         Form::Json => out.json(&fleet)?,
-        Form::Text if args.only.clusters.is_empty() => from::write(daemon, Fleet::PATH, form, out)?,
+        Form::Text if args.only.is_all() => from::write(daemon, Fleet::PATH, form, out)?,
         Form::Text => {
             for row in &fleet.clusters {
                 from::write(daemon, &from::cluster_path(from::name(row)), form, out)?;

@@ -134,8 +134,7 @@ fn look<F: Future<Output = Signal>>(
         }
         let clusters = face.clusters().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
         if let Some(exit) = shown.show(&clusters, args.until_settled, out)? {
-            let files = if args.only.clusters.is_empty() { desired.exit() } else { Exit::Done };
-            return Ok(if exit == Exit::Done { files } else { exit });
+            return Ok(if exit == Exit::Done { desired.exit_of(&args.only) } else { exit });
         }
         if let Some(signal) = runtime.block_on(within(&time, args.every, signal.clone())) {
             return Ok(signal.exit());

@@ -43,8 +43,7 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             reconciles: Family::default(),
-            // 10 ms to 40 s.
-            durations: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.01, 2.0, 13))),
+            durations: of_calls(),
             // A second to an hour and more.
             steps: Family::new_with_constructor(|| Histogram::new(exponential_buckets(1.0, 2.0, 13))),
             replacements: Family::default(),
@@ -52,6 +51,11 @@ impl Default for Metrics {
             actions: Family::default(),
         }
     }
+}
+
+/// Spans of what a call takes: 10 ms to 40 s.
+fn of_calls() -> Family<Labels, Histogram> {
+    Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.01, 2.0, 13)))
 }
 
 impl Metrics {

@@ -6,7 +6,7 @@
 //! claim takes over what somebody is about to terminate.
 
 use crate::action::{Action, ClaimEffect, CloudEffect, Effect};
-use crate::observed::{Ahead, Checks, Instance, InstanceState, LaunchAnswer, Purpose, VolumeState, Way};
+use crate::observed::{Ahead, Checks, Instance, LaunchAnswer, Purpose, VolumeState, Way};
 use crate::spec::window::{Opening, opening};
 use crate::spec::{Approval, Strategy};
 use crate::time::{Timestamp, after, elapsed};
@@ -175,8 +175,7 @@ fn has_room(look: &Look<'_>) -> bool {
 }
 
 fn running(look: &Look<'_>) -> usize {
-    let runs = |it: &&Instance| matches!(it.state, InstanceState::Pending | InstanceState::Running);
-    look.cloud.live_instances().filter(runs).count()
+    look.cloud.live_instances().filter(|it| it.state.is_up()).count()
 }
 
 /// Finds why a launch ahead is wanted no more, if that is so.
@@ -225,20 +224,14 @@ fn unwanted(look: &Look<'_>, ahead: &Ahead, plan: &Plan) -> Option<String> {
 /// Finds why the instance that was launched ahead is of no use, if it is not.
 fn failed(look: &Look<'_>) -> Option<String> {
     let instance = look.ahead?;
-    let waited = elapsed(look.now, instance.launched_at);
-    let why = match (instance.state, &instance.checks) {
-        _ if instance.retired => "it is marked retired",
-        (InstanceState::Pending | InstanceState::Running, Checks::Impaired(_)) => "its status checks fail",
-        (InstanceState::Pending | InstanceState::Running, _) if waited > look.limits.kept_ahead => {
-            "its slot's turn did not come"
-        }
-        (InstanceState::Pending | InstanceState::Running, _) if running(look) > look.slots.len() + 1 => {
-            "too many instances run"
-        }
-        (InstanceState::Pending | InstanceState::Running, _) => return None,
-        (_, _) => "it does not run",
-    };
-    Some(why.to_owned())
+    let reasons = [
+        (instance.retired, "it is marked retired"),
+        (!instance.state.is_up(), "it does not run"),
+        (matches!(instance.checks, Checks::Impaired(_)), "its status checks fail"),
+        (elapsed(look.now, instance.launched_at) > look.limits.kept_ahead, "its slot's turn did not come"),
+        (running(look) > look.slots.len() + 1, "too many instances run"),
+    ];
+    reasons.into_iter().find_map(|(is_so, why)| is_so.then(|| why.to_owned()))
 }
 
 /// Says whether a slot that nobody claims has lost its instance, or is about to be given one.

@@ -131,6 +131,14 @@ impl Daemon {
         panic!("{what}: not within {PATIENCE:?}: {:#?}", self.get(path));
     }
 
+    /// Has a command ask it: the exit code, and what the command says.
+    pub fn asked_by(&self, line: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
+        let output = command.args(line).args(["--from", &self.address.to_string()]).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.code(), said)
+    }
+
     pub fn process(&self) -> u32 {
         self.child.id()
     }

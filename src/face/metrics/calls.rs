@@ -2,12 +2,12 @@
 
 use prometheus_client::metrics::counter::Counter as Count;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::ports::told::{Call, CallResult, Counter, To};
 
-use super::Labels;
+use super::{Labels, of_calls};
 
 /// Counts of calls since the daemon began. Every label is one of a few words: an action, a kind of application, a kind of error.
 pub struct Calls {
@@ -19,10 +19,8 @@ pub struct Calls {
 
 impl Default for Calls {
     fn default() -> Self {
-        // 10 ms to 40 s.
-        let took =
-            || Family::new_with_constructor((|| Histogram::new(exponential_buckets(0.01, 2.0, 13))) as fn() -> _);
-        Self { cloud: Family::default(), cloud_took: took(), members: Family::default(), members_took: took() }
+        let (cloud_took, members_took) = (of_calls(), of_calls());
+        Self { cloud: Family::default(), cloud_took, members: Family::default(), members_took }
     }
 }
 

@@ -188,7 +188,7 @@ fn described(asked: &Asked, shown: &Shown, tags: &tags::Tags) -> Vec<Xml> {
 
 /// Says who brought the instance to its state, and when, as EC2 says it of stops and ends.
 fn transition(asked: &Asked, seen: &Instance) -> String {
-    if matches!(seen.state, InstanceState::Pending | InstanceState::Running) {
+    if seen.state.is_up() {
         return String::new();
     }
     let server = seen.state_reason.as_deref().filter(|reason| reason.starts_with("Server."));
@@ -198,7 +198,7 @@ fn transition(asked: &Asked, seen: &Instance) -> String {
 
 /// Gives the reason of a state. A person's stop has one as well.
 fn reason(seen: &Instance) -> Option<Xml> {
-    if matches!(seen.state, InstanceState::Pending | InstanceState::Running) {
+    if seen.state.is_up() {
         return None;
     }
     let said = seen.state_reason.clone();
