@@ -20,8 +20,7 @@ impl<'a> Replacement<'_, 'a> {
             return None;
         }
         let answers = self.to_save_running(instance).filter_map(|volume| self.save_running(volume, why));
-        let (acts, others): (Vec<_>, Vec<_>) = answers.partition(|plan| matches!(plan, Plan::Act(..)));
-        let next = acts.into_iter().chain(others).next()?;
+        let next = answers.min_by_key(|plan| !matches!(plan, Plan::Act(..)))?;
         let hazards = match next {
             Plan::Act(..) => gates::upgrade_refusals(self.look, self.slot),
             _ => Vec::new(),

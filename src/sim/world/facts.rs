@@ -7,7 +7,6 @@ use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId};
 use crate::sim::ec2::{Disk, Machine};
 use crate::sim::judge::{Earlier, Facts, GroupFacts, InstanceFacts, ReplacementFacts, Sent, SlotFacts, VolumeFacts};
-use crate::sim::words::OUTSIDER;
 
 impl State {
     /// Collects what matters of a cluster, and of what a call for it names.
@@ -46,7 +45,7 @@ impl State {
                 let ahead = claim.ahead.as_ref()?;
                 Some((ahead.slot.clone(), ahead.attempt))
             }),
-            knows_claims: !self.controllers.contains_key(&OUTSIDER),
+            knows_claims: self.knows_claims(),
             replacement: self.replacement(name),
             leads: cluster.members.leads_since(self.now),
         })

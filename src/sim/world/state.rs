@@ -21,7 +21,7 @@ use crate::sim::share::Share;
 use crate::sim::time::{Millis, Queue, Sleepers};
 use crate::sim::transcript::Transcript;
 use crate::sim::unkind::faults::Faults;
-use crate::sim::words::{FaultLevel, Refusal};
+use crate::sim::words::{FaultLevel, OUTSIDER, Refusal};
 use crate::spec::ClusterSpec;
 
 /// Everything there is.
@@ -249,6 +249,11 @@ impl State {
             state.schedule(end, Tick::Amend);
         }
         state
+    }
+
+    /// Says whether claims are kept here: whoever calls from outside keeps them elsewhere.
+    pub fn knows_claims(&self) -> bool {
+        !self.controllers.contains_key(&OUTSIDER)
     }
 
     /// Makes a cluster known, or known anew after its spec changed.
