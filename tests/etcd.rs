@@ -4,14 +4,16 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use expect_test::expect_file;
 use hermitcrab::observed::{Health, Membership};
 use hermitcrab::ports::{Canaries, ErrorKind, Outcome, chain};
-use hermitcrab::spec::{HttpSpec, Scheme};
 use serde_json::{Value, json};
 
+#[path = "http/kinds.rs"]
+#[allow(dead_code)] // each kind has its own
+mod kinds;
 #[path = "shared/member.rs"]
 mod member;
 #[path = "http/phases.rs"]
@@ -19,8 +21,9 @@ mod phases;
 #[path = "http/server.rs"]
 mod server;
 
+use kinds::etcd as running;
 use member::line;
-use phases::{Running, Servers, block_on, folder};
+use phases::{Servers, block_on, folder};
 
 const STATUS: &str = "POST /v3/maintenance/status";
 const LIST: &str = "POST /v3/cluster/member/list";
@@ -37,19 +40,6 @@ fn at(nth: u8) -> IpAddr {
 /// Reads a phase of etcd's.
 fn phase(name: &str) -> (String, Servers) {
     phases::phase("etcd", name)
-}
-
-/// Three slots, `etcd-a` to `etcd-c`, with the addresses 127.77.0.1 to 3, of members that speak plain HTTP.
-async fn running(servers: &Servers) -> Running {
-    Running::of(servers, "desired-state/prod/etcd.yaml", |spec, port| {
-        for (nth, slot) in spec.slots.iter_mut().enumerate() {
-            slot.address = Some(Ipv4Addr::new(127, 77, 0, nth as u8 + 1));
-        }
-        let etcd = spec.application.etcd_mut().unwrap();
-        let plain = HttpSpec { port, scheme: Scheme::Http, ca_file: None, ..etcd.http.clone() };
-        etcd.http = HttpSpec { client_cert_file: None, client_key_file: None, ..plain };
-    })
-    .await
 }
 
 /// Tells a membership as a person reads it: one line a member, with the first digits of its id.

@@ -9,6 +9,8 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+#[path = "hostile/members.rs"]
+mod members;
 #[path = "hostile/mutator.rs"]
 mod mutator;
 #[path = "hostile/properties.rs"]
@@ -77,6 +79,29 @@ fn a_mutated_story_is_read_or_refused_with_its_place() {
 #[test]
 fn mutated_answers_of_consul_make_a_membership_or_are_refused() {
     hold("consul", &corpus(&["fuzz/corpus/consul", "tests/consul"]), properties::consul);
+}
+
+#[test]
+fn mutated_answers_of_other_members_make_a_membership_or_are_refused() {
+    let inputs = corpus(&["fuzz/corpus/members", "tests/etcd", "tests/patroni", "tests/zookeeper"]);
+    let inputs: Vec<_> =
+        inputs.into_iter().filter(|(path, _)| path.extension().is_none_or(|kind| kind == "json")).collect();
+    hold("members", &inputs, members::members);
+}
+
+#[test]
+fn mutated_answers_of_a_program_are_read_or_refused_in_a_few_words() {
+    hold("adapter", &corpus(&["fuzz/corpus/adapter"]), properties::adapter);
+}
+
+#[test]
+fn a_mutated_listing_of_git_leads_nowhere_else() {
+    hold("tree", &corpus(&["fuzz/corpus/tree"]), properties::tree);
+}
+
+#[test]
+fn a_mutated_log_of_events_is_read_line_by_line_and_shown_harmlessly() {
+    hold("events", &corpus(&["fuzz/corpus/events"]), properties::events);
 }
 
 #[test]

@@ -10,9 +10,12 @@ use expect_test::expect_file;
 use hermitcrab::ids::MemberId;
 use hermitcrab::observed::{Health, Member, Membership};
 use hermitcrab::ports::{ErrorKind, Outcome, PortError, chain};
-use hermitcrab::spec::{ApplicationSpec, HttpSpec, PatroniSpec, Scheme};
+use hermitcrab::spec::ApplicationSpec;
 use serde_json::{Value, json};
 
+#[path = "http/kinds.rs"]
+#[allow(dead_code)] // each kind has its own
+mod kinds;
 #[path = "shared/member.rs"]
 mod member;
 #[path = "http/phases.rs"]
@@ -20,8 +23,9 @@ mod phases;
 #[path = "http/server.rs"]
 mod server;
 
+use kinds::patroni as running;
 use member::line;
-use phases::{Running, Servers, block_on, folder};
+use phases::{Servers, block_on, folder};
 
 const OWN: &str = "GET /patroni";
 const CLUSTER: &str = "GET /cluster";
@@ -30,20 +34,6 @@ const SWITCHOVER: &str = "POST /switchover";
 
 fn at(nth: u8) -> IpAddr {
     IpAddr::from([127, 88, 0, nth])
-}
-
-/// Three slots, `pg-a` to `pg-c`, of members that speak plain HTTP.
-async fn running(servers: &Servers) -> Running {
-    Running::of(servers, "desired-state/prod/postgresql.yaml", |spec, port| {
-        let ApplicationSpec::Patroni(patroni) = &mut spec.application else { panic!("not of Patroni") };
-        let http = HttpSpec { port, scheme: Scheme::Http, ca_file: None, ..patroni.http.clone() };
-        let scope = "pg-rig".to_owned();
-        *patroni = PatroniSpec { scope, http, username: None, password_file: None, ..patroni.clone() };
-        for (slot, name) in spec.slots.iter_mut().zip(["pg-a", "pg-b", "pg-c"]) {
-            slot.name = name.into();
-        }
-    })
-    .await
 }
 
 /// Tells an answer as a person reads it: one line a member.

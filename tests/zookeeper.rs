@@ -2,15 +2,18 @@
 #![allow(clippy::unwrap_used)] // functions that tests call are tests as well
 
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use expect_test::expect_file;
 use hermitcrab::action::MemberEffect;
 use hermitcrab::observed::{Health, Member, Membership};
 use hermitcrab::ports::{ErrorKind, Members, Outcome, chain};
-use hermitcrab::spec::{ApplicationSpec, Lag};
+use hermitcrab::spec::Lag;
 use serde_json::{Value, json};
 
+#[path = "http/kinds.rs"]
+#[allow(dead_code)] // each kind has its own
+mod kinds;
 #[path = "shared/member.rs"]
 mod member;
 #[path = "http/phases.rs"]
@@ -18,8 +21,9 @@ mod phases;
 #[path = "http/server.rs"]
 mod server;
 
+use kinds::zookeeper as running;
 use member::line;
-use phases::{Running, Servers, block_on, folder};
+use phases::{Servers, block_on, folder};
 
 const OWN: &str = "GET /commands/zabstate";
 const LEADS: &str = "GET /commands/leader";
@@ -33,18 +37,6 @@ fn at(nth: u8) -> IpAddr {
 /// Reads a phase of ZooKeeper's.
 fn phase(name: &str) -> (String, Servers) {
     phases::phase("zookeeper", name)
-}
-
-/// Three slots, `zookeeper-a` to `zookeeper-c`, with the addresses 127.66.0.1 to 3.
-async fn running(servers: &Servers) -> Running {
-    Running::of(servers, "desired-state/prod/zookeeper.yaml", |spec, port| {
-        for (nth, slot) in spec.slots.iter_mut().enumerate() {
-            slot.address = Some(Ipv4Addr::new(127, 66, 0, nth as u8 + 1));
-        }
-        let ApplicationSpec::Zookeeper(zookeeper) = &mut spec.application else { panic!("not of ZooKeeper") };
-        zookeeper.http.port = port;
-    })
-    .await
 }
 
 /// Tells a membership as a person reads it: one line a server.

@@ -27,7 +27,7 @@ use crate::spec::{ClusterSpec, CommandSpec};
 
 pub mod conformance;
 mod program;
-mod read;
+pub mod read;
 mod run;
 pub mod wire;
 

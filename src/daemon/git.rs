@@ -21,7 +21,7 @@ use super::source::{Source, Wish};
 
 pub mod address;
 pub mod ask;
-mod entries;
+pub mod entries;
 mod fetch;
 mod kept;
 mod pace;

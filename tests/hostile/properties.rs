@@ -4,27 +4,34 @@
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::net::IpAddr;
+use std::path::{Component, Path};
 
+use hermitcrab::application::command::{read as by_program, wire};
 use hermitcrab::application::consul::read::{Answers, membership};
 use hermitcrab::application::consul::wire::Agents;
 use hermitcrab::cli::image::manifest;
 use hermitcrab::cli::init::terraform;
+use hermitcrab::cli::output::rows;
 use hermitcrab::controller::Controller;
 use hermitcrab::coordination::{Local, lease};
+use hermitcrab::daemon::git::entries;
 use hermitcrab::event::Listeners;
+use hermitcrab::history::latest::Latest;
+use hermitcrab::history::{read, rollout, soak};
 use hermitcrab::http::consul::Entry;
-use hermitcrab::ids::ClusterName;
+use hermitcrab::ids::{ClusterName, MemberId};
 use hermitcrab::limits::Limits;
 use hermitcrab::observed::{ClaimRecord, CloudView, Health, Membership, Observation, Reading};
+use hermitcrab::picture::svg;
 use hermitcrab::plan::{Goal, Plan, towards};
-use hermitcrab::ports::{Clock, Coordination};
+use hermitcrab::ports::{Clock, Coordination, Seat};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
 use hermitcrab::simulate;
 use hermitcrab::simulate::script::Story;
 use hermitcrab::spec::load::check;
-use hermitcrab::spec::{ClusterSpec, render};
+use hermitcrab::spec::{ApplicationSpec, ClusterSpec, render};
 use hermitcrab::time::after;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -33,9 +40,11 @@ use tempfile::TempDir;
 const WORK_A_BYTE: u64 = 400;
 const DECLARED: &str = include_str!("../../desired-state/prod/consul.yaml");
 const PATH: &str = "prod/consul.yaml";
+/// A cluster that a program speaks for.
+const COMMAND: &str = include_str!("../fixtures/command.yaml");
 
 /// Says whether something steers a terminal, or a runner of workflows, instead of being read.
-fn steers(text: &str) -> bool {
+pub fn steers(text: &str) -> bool {
     let is_odd =
         |c: char| c.is_control() && c != '\n' || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}');
     text.contains(is_odd)
@@ -136,6 +145,11 @@ pub fn consul(bytes: &[u8]) {
     } else {
         assert!(made.members.iter().all(|member| member.health != Health::Healthy), "healthy, and nobody leads");
     }
+    seen_of(made);
+}
+
+/// There is an answer to a membership, whoever has made it.
+pub fn seen_of(made: Membership) {
     let (spec, seen) = seen();
     answered(&spec, &Observation { membership: with_value(&seen.membership, made), ..seen });
 }
@@ -152,6 +166,78 @@ fn answers(file: &BTreeMap<String, Value>) -> Option<Answers> {
         gossip: serde_json::from_value::<Agents>(body("agent/members")?).ok()?.0,
         ..Answers::default()
     })
+}
+
+/// The answers of a user's program are read, each by the form of its verb, or refused in a few words; a membership agrees with
+/// itself, and with the rules.
+pub fn adapter(bytes: &[u8]) {
+    let refused = [
+        wire::answer::<wire::Description>(bytes).err(),
+        wire::answer::<wire::Transferred>(bytes).err(),
+        wire::answer::<wire::Written>(bytes).err(),
+        wire::answer::<wire::Canaries>(bytes).err(),
+    ];
+    assert!(refused.iter().flatten().count() >= refused.len() - 1, "one answer to two verbs");
+    let Ok(said) = wire::answer::<wire::Members>(bytes) else { return };
+    let loaded = check(Path::new("command.yaml"), COMMAND);
+    let spec = loaded.specs().next().unwrap().1;
+    let ApplicationSpec::Command(how) = &spec.application else { panic!("not of a program") };
+    let declared: Vec<_> = spec.slots.iter().map(|slot| slot.name.clone()).collect();
+    let seats = declared.iter().zip(1..).map(|(slot, nth)| Seat {
+        slot: slot.clone(),
+        instance: format!("i-{nth}").as_str().into(),
+        address: IpAddr::from([127, 77, 0, nth]),
+    });
+    match by_program::membership(&declared, &how.rules, &seats.collect::<Vec<_>>(), said) {
+        Ok(made) => {
+            let leads = |id: &MemberId| made.members.iter().any(|member| member.id == *id);
+            assert!(made.leader.as_ref().is_none_or(leads), "a leader that is no member");
+            assert!(made.blockers.iter().all(|one| one.why.chars().count() <= 1_001 && !one.why.contains('\u{1b}')));
+            seen_of(made);
+        }
+        Err(why) => assert!(why.chars().count() <= 1_000 && !steers(&why), "{why:?}"),
+    }
+}
+
+/// What git lists of a commit and gives of its contents: only plain paths below the folder are taken, within the bounds, and
+/// contents are cut as they were listed.
+pub fn tree(bytes: &[u8]) {
+    let (listed, contents) = bytes.split_at(bytes.windows(2).position(|two| two == b"\0\0").unwrap_or(bytes.len()));
+    let Ok(taken) = entries::choose(listed) else { return };
+    assert!(taken.len() <= entries::MOST_FILES);
+    assert!(taken.iter().map(|entry| entry.size).sum::<u64>() <= entries::LARGEST_TREE);
+    for entry in &taken {
+        let is_plain = |part| matches!(part, Component::Normal(name) if !name.eq_ignore_ascii_case(".git"));
+        assert!(entry.path.components().all(is_plain), "{}", entry.path.display());
+        assert!(entry.path.components().next().is_some(), "a file without a name");
+    }
+    if let Some(cut) = entries::contents(&taken, contents.strip_prefix(b"\0\0").unwrap_or_default()) {
+        let sizes = cut.iter().map(|content| content.len() as u64);
+        assert!(sizes.eq(taken.iter().map(|entry| entry.size)));
+    }
+}
+
+/// A log of events is read line by line, whatever its lines are; what is made of them is shown harmlessly.
+pub fn events(bytes: &[u8]) {
+    let folder = FOLDER.with(|folder| folder.path().join("events"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("events-000000000001.jsonl"), bytes).unwrap();
+    let found = read::read(&folder).unwrap();
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+    assert!(found.records.len() + found.skipped.len() <= lines);
+    assert!(!found.skipped.iter().any(|line| steers(line) || line.contains('\n')), "{:?}", found.skipped);
+    let table = rows(["WHAT"], found.records.iter().map(|record| [record.words()]));
+    assert!(!steers(&table), "{table:?}");
+    let rollouts = rollout::rollouts(&found.records);
+    for rollout in &rollouts {
+        let drawn = svg(rollout, &found.records);
+        assert!(!steers(&drawn) && !drawn.contains("<script"), "{drawn}");
+        soak::soak(&found.records, &rollout.cluster, "ami-0bbbbbbbbbbbbbbbb", Still.now());
+    }
+    serde_json::to_string(&rollout::document(rollouts)).unwrap();
+    let kept = found.records.len();
+    let latest = Latest::resume(found.records);
+    assert!(latest.of(None).count() <= kept);
 }
 
 /// A clock that stands still.

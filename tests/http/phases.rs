@@ -29,12 +29,20 @@ pub fn folder(kind: &str) -> PathBuf {
 pub fn phase(kind: &str, name: &str) -> (String, Servers) {
     let file: Value =
         serde_json::from_str(&fs::read_to_string(folder(kind).join(format!("{name}.json"))).unwrap()).unwrap();
-    let answer = |answer: &Value| (answer["status"].as_u64().unwrap() as u16, answer["body"].clone());
-    let servers = file["servers"].as_object().unwrap().iter().map(|(at, answers)| {
-        let answers = answers.as_object().unwrap().iter();
-        (at.parse().unwrap(), answers.map(|(call, found)| (call.clone(), answer(found))).collect())
-    });
-    (file["story"].as_str().unwrap().to_owned(), servers.collect())
+    (file["story"].as_str().unwrap().to_owned(), servers(&file).unwrap())
+}
+
+/// The answers in a recording; none if it is not as recordings are.
+pub fn servers(file: &Value) -> Option<Servers> {
+    let answer = |answer: &Value| {
+        let status = u16::try_from(answer["status"].as_u64()?).ok().filter(|status| (200..600).contains(status))?;
+        Some((status, answer["body"].clone()))
+    };
+    let of = |(at, answers): (&String, &Value)| {
+        let answers = answers.as_object()?.iter().map(|(call, found)| Some((call.clone(), answer(found)?)));
+        Some((at.parse().ok()?, answers.collect::<Option<_>>()?))
+    };
+    file["servers"].as_object()?.iter().map(of).collect()
 }
 
 /// Lists every phase of a kind.

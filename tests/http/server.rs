@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -68,7 +69,8 @@ fn answer(script: &BTreeMap<String, (u16, Value)>, call: &str) -> Response<Full<
     let (status, body) = script.get(call).or_else(|| script.get(bare)).cloned().unwrap_or((404, json!("")));
     let mut response = Response::builder().status(status);
     if (300..400).contains(&status) {
-        response = response.header("location", body.as_str().unwrap());
+        let leads = body.as_str().and_then(|place| HeaderValue::from_str(place).ok());
+        response = response.header("location", leads.unwrap_or_else(|| HeaderValue::from_static("")));
     }
     // Consul's errors and everybody's metrics are bare text.
     let text = match &body {

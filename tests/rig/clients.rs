@@ -46,10 +46,10 @@ impl Clients {
         self.stopped.set(true);
         // A write under way may be read before its end is written down.
         let idle = async || (self.writing.get() == 0).then_some(());
-        crate::until("the last writes to end", Duration::from_secs(60), idle).await;
+        crate::until("the last writes to end", crate::AT_MOST, idle).await;
         for (key, _) in KEYS {
             let found = async || self.consistent(key).await;
-            crate::until("a last consistent read", Duration::from_secs(60), found).await;
+            crate::until("a last consistent read", crate::AT_MOST, found).await;
         }
         self.history.borrow().clone()
     }

@@ -20,8 +20,8 @@ use crate::network::Network;
 use crate::proxy::Proxy;
 use crate::servers::{Program, Servers};
 use crate::truth::Truth;
-use crate::until;
 use crate::world::{Delays, Life, Standing, World, tag};
+use crate::{AT_MOST, until};
 
 pub const OWNER: &str = "hermitcrab";
 /// The factor for all times of EC2. With it a rollout takes about as long as Consul itself needs.
@@ -180,7 +180,7 @@ impl Rig {
         }
         self.desire(images[0], &[]);
         self.attach_all().await;
-        self.all_are_well(Duration::from_secs(90)).await;
+        self.all_are_well(AT_MOST).await;
     }
 
     async fn launch_settled(&self, spec: &ClusterSpec, slot: &Slot, attempt: usize) {
@@ -229,7 +229,7 @@ impl Rig {
                 let ready = disk.standing == Standing::Available && machine.life == Life::Running;
                 ready.then(|| (volume.clone(), instance.clone(), machine.interface.id.clone()))
             };
-            let ready = until("a volume and an instance", Duration::from_secs(60), ready).await;
+            let ready = until("a volume and an instance", AT_MOST, ready).await;
             let (volume, instance, interface) = ready;
             if let Some(address) = &slot.address {
                 let params = [("NetworkInterfaceId", &*interface), ("PrivateIpAddress.1", address.as_str())];

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::process::{self, Process};
 use crate::servers::Servers;
-use crate::until;
+use crate::{AT_MOST, until};
 
 /// Calls that moto does not have, and what the rig does about it. Any other one fails the scenario.
 const EXPLAINED: &[&str] = &[];
@@ -46,10 +45,10 @@ impl Moto {
             .env("MOTO_ENABLE_AMI_VALIDATION", "1");
         let process = Process::start(command, &log);
         let told = || fs::read_to_string(&log).ok()?.split("Running on ").nth(1)?.lines().next().map(str::to_owned);
-        let endpoint = until("moto to listen", Duration::from_secs(90), async || told()).await;
+        let endpoint = until("moto to listen", AT_MOST, async || told()).await;
         let ready =
             async || reqwest::get(format!("{endpoint}/moto-api/")).await.ok().filter(|it| it.status().is_success());
-        until("moto to answer", Duration::from_secs(90), ready).await;
+        until("moto to answer", AT_MOST, ready).await;
         Self { endpoint, log, _process: process }
     }
 

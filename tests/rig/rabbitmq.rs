@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,7 +10,7 @@ use serde_json::Value;
 use crate::cluster::Rig;
 use crate::kind::Server;
 use crate::process::{self, Process, Signal};
-use crate::until;
+use crate::{AT_MOST, until};
 
 /// The name of a rig's cluster of it.
 pub const CLUSTER: &str = "rabbitmq-rig";
@@ -112,7 +111,7 @@ impl Client {
     /// Has it end, and reads its account.
     pub async fn finish(mut self) -> Account {
         self.process.signal(Signal::Term);
-        let ended = until("the client to end", Duration::from_secs(60), async || self.process.ended()).await;
+        let ended = until("the client to end", AT_MOST, async || self.process.ended()).await;
         let said = fs::read_to_string(&self.log).unwrap();
         assert!(ended.success(), "{said}");
         serde_json::from_str(said.lines().last().unwrap()).unwrap()

@@ -10,8 +10,8 @@ use crate::clients::Clients;
 use crate::cluster::Rig;
 use crate::controller::Controller;
 use crate::report::Before;
-use crate::until;
 use crate::world::Life;
+use crate::{AT_MOST, until};
 
 mod acceptance;
 mod command;
@@ -85,7 +85,7 @@ async fn settles_on_v2(rig: &Rig, controller: &Controller, before: &Before, clie
 /// Every slot is on an image as it should be, and nobody's data was harmed on the way there.
 async fn rolled_to(rig: &Rig, image: &str, before: &Before, clients: &Clients) {
     at_rest(rig).await;
-    rig.all_are_well(Duration::from_secs(60)).await;
+    rig.all_are_well(AT_MOST).await;
     rig.all_moved_to(image, before);
     let history = clients.finish().await;
     rig.account_for(before, &history);
@@ -98,13 +98,13 @@ async fn at_rest(rig: &Rig) {
         let mut lives = world.machines.values().map(|machine| machine.life);
         lives.all(|life| matches!(life, Life::Running | Life::Stopped | Life::Terminated)).then_some(())
     };
-    until("every instance to come to rest", Duration::from_secs(90), rests).await;
+    until("every instance to come to rest", AT_MOST, rests).await;
 }
 
 /// Waits until an instance has come so far.
 async fn comes_to(rig: &Rig, instance: &str, life: Life) {
     let what = format!("{instance} to be {life:?}");
-    until(&what, Duration::from_secs(90), async || (rig.proxy.life(instance) == Some(life)).then_some(())).await;
+    until(&what, AT_MOST, async || (rig.proxy.life(instance) == Some(life)).then_some(())).await;
 }
 
 /// Waits until some slot's member has been taken down and is back.

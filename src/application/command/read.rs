@@ -75,7 +75,7 @@ fn lag(distance: Distance) -> Lag {
 }
 
 /// Reads a membership, or says why the answer is refused.
-pub(super) fn membership(
+pub fn membership(
     declared: &[SlotName],
     rules: &CommandRules,
     seats: &[Seat],

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use libtest_mimic::Trial;
 
@@ -13,8 +12,8 @@ use crate::cluster::{Rig, Seat};
 use crate::process::Signal;
 use crate::proxy::faults::{Fault, Faults, Often, On, Rule};
 use crate::report::Before;
-use crate::until;
 use crate::world::{Life, Standing};
+use crate::{AT_MOST, until};
 
 pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![
@@ -42,7 +41,7 @@ async fn a_commit_is_reverted(rig: Rc<Rig>) {
     rig.desire(&rig.v1, &[]);
     controller.settles(LIMIT).await;
     controller.signal(Signal::Term);
-    controller.ended(Duration::from_secs(60)).await;
+    controller.ended(AT_MOST).await;
     rolled_to(&rig, &rig.v1, &before, &clients).await;
 }
 
@@ -67,7 +66,7 @@ async fn signals_come(rig: Rc<Rig>) {
         if signals.is_empty() {
             controller.kill();
         }
-        let ended = controller.ended(Duration::from_secs(60)).await;
+        let ended = controller.ended(AT_MOST).await;
         assert!(matches!(ended.code, None | Some(129 | 130 | 143)), "{:?}: {}", ended.code, ended.said);
     }
     let controller = rig.controller("rig", &[]);
@@ -90,7 +89,7 @@ async fn another_instance_is_lost(rig: Rc<Rig>) {
     rig.desire(&rig.v1, &[]);
     controller.settles(LIMIT).await;
     controller.signal(Signal::Term);
-    controller.ended(Duration::from_secs(60)).await;
+    controller.ended(AT_MOST).await;
     rolled_to(&rig, &rig.v1, &before, &clients).await;
 }
 
@@ -119,7 +118,7 @@ async fn goes_back(rig: Rc<Rig>, call: &'static str, allow: fn(&mut Faults)) {
     until("the controller to say what is forbidden", LIMIT, told).await;
     allow(&mut rig.proxy.faults.borrow_mut());
     first_is_back(&rig).await;
-    rig.all_are_well(Duration::from_secs(60)).await;
+    rig.all_are_well(AT_MOST).await;
     assert_eq!(rig.seats(), before.seats, "every member sits where it sat");
     controller.kill();
     let history = clients.finish().await;

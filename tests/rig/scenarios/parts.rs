@@ -11,8 +11,8 @@ use crate::clients::Clients;
 use crate::cluster::{Rig, Slot};
 use crate::ec2::{Ec2, Interface, Refused};
 use crate::proxy::faults::{Fault, Often, On, Rule};
-use crate::until;
 use crate::world::Life;
+use crate::{AT_MOST, until};
 
 pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![
@@ -58,7 +58,7 @@ async fn a_foreign_volume(rig: Rc<Rig>) {
     comes_to(&rig, &new, Life::Running).await;
     move_volume(&rig, &was.volume, &was.instance, &new).await;
     let refused = async || rig.truth.excuse("REFUSED: ");
-    let refusal = until("the guest to refuse the volume", Duration::from_secs(60), refused).await;
+    let refusal = until("the guest to refuse the volume", AT_MOST, refused).await;
     let why = "is not the volume data of consul-rig/consul-b, but 'cluster consul-rig slot consul-a volume data'";
     assert!(refusal.contains(why), "{refusal}");
     assert_eq!(rig.hypervisor.addresses(), Vec::<String>::new(), "no server runs");

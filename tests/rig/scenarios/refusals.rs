@@ -9,7 +9,7 @@ use crate::Harness;
 use crate::cluster::Rig;
 use crate::controller::Ended;
 use crate::proxy::faults::{Fault, Often, On, Rule};
-use crate::until;
+use crate::{AT_MOST, until};
 
 pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![
@@ -33,7 +33,7 @@ pub async fn says(rig: &Rig, words: &[&str]) {
     let controller = rig.controller("rig", &[]);
     let told = async || words.iter().all(|word| controller.said().contains(word)).then_some(());
     let what = format!("the controller to say `{}`", words.join("`, `"));
-    until(&what, Duration::from_secs(90), told).await;
+    until(&what, AT_MOST, told).await;
     controller.kill();
     let Ended { said, .. } = controller.ended(Duration::from_secs(10)).await;
     assert_eq!(rig.effects().len(), 0, "nothing is changed; it said:\n{said}");

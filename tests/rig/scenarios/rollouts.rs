@@ -10,8 +10,8 @@ use super::{LIMIT, comes_to, rolled_to, settles_on_v2, wanting_v2};
 use crate::Harness;
 use crate::clients::Clients;
 use crate::cluster::Rig;
-use crate::until;
 use crate::world::{Life, tag};
+use crate::{AT_MOST, until};
 
 pub fn all(harness: &Harness) -> Vec<Trial> {
     vec![
@@ -41,7 +41,7 @@ pub(super) async fn servers_are_rolled(rig: Rc<Rig>) {
     rig.the_printed_policy_allows_what_was_called("rig", &[]);
     rig.leader_went_last(&before);
     assert_eq!(rig.effects(), effects_of_replacing(&rig, rig.slots.len()));
-    let again = rig.controller("rig", &[]).ended(Duration::from_secs(60)).await;
+    let again = rig.controller("rig", &[]).ended(AT_MOST).await;
     assert_eq!(again.code, Some(0), "{}", again.said);
     assert_eq!(rig.effects(), effects_of_replacing(&rig, rig.slots.len()), "nothing more is done");
 }
@@ -98,7 +98,7 @@ async fn a_person_stops_a_second_server(rig: Rc<Rig>) {
     let (second, seat) = others.next().unwrap();
     rig.person.call("StopInstances", &[("InstanceId.1", &seat.instance)]).await.unwrap();
     let says_why = async || controller.said().contains(&format!("not served by one instance: {second}")).then_some(());
-    until("the controller to say why it holds", Duration::from_secs(90), says_why).await;
+    until("the controller to say why it holds", AT_MOST, says_why).await;
     comes_to(&rig, &seat.instance, Life::Stopped).await;
     assert_eq!(rig.effects().get("StopInstances"), None, "it holds");
     rig.person.call("StartInstances", &[("InstanceId.1", &seat.instance)]).await.unwrap();

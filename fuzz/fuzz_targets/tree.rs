@@ -1,0 +1,8 @@
+//! What git lists of a commit, and its contents.
+#![no_main]
+
+#[path = "../../tests/hostile/properties.rs"]
+#[allow(dead_code)] // each target holds one of them
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::tree(bytes));
