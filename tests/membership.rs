@@ -213,6 +213,28 @@ fn a_server_is_healthy_only_if_raft_autopilot_and_gossip_agree() {
 }
 
 #[test]
+fn an_answer_that_lists_more_servers_than_anybody_has_counts_for_none() {
+    for path in [RAFT, HEALTH] {
+        let mut steady = Recorded::phase("steady");
+        let servers = steady.body(path)["Servers"].as_array_mut().unwrap();
+        let more = (0..98).map(|nth| {
+            let mut one = servers[0].clone();
+            one["ID"] = json!(format!("{nth}"));
+            one
+        });
+        let all: Vec<_> = servers.iter().cloned().chain(more).collect();
+        *servers = all;
+        match ask(&steady) {
+            Ok(made) => {
+                let is_known = |member: &hermitcrab::observed::Member| !matches!(member.health, Health::Unknown(_));
+                assert!(made.members.len() == 3 && !made.members.iter().any(is_known), "{path}: {made:?}");
+            }
+            Err(error) => assert!(chain(&error).contains("more than 100 servers"), "{path}: {}", chain(&error)),
+        }
+    }
+}
+
+#[test]
 fn servers_of_another_datacenter_are_not_the_declared_ones() {
     let mut steady = Recorded::phase("steady");
     for agent in steady.body(MEMBERS).as_array_mut().unwrap() {

@@ -173,6 +173,28 @@ fn a_span_that_no_clock_can_tell_is_refused() {
 }
 
 #[test]
+fn seeds_without_an_end_are_refused_and_the_last_ones_there_are_are_run() {
+    let simulated = |seeds: &str| {
+        let output = run(&[&["simulate", FILE, "--seeds", seeds], &NEW_IMAGE[..]].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let last = "18446744073709551615";
+    for (seeds, says) in [
+        (format!("1..{last}"), "more than 1000000 seeds"),
+        (format!("0..{last}"), "more than 1000000 seeds"),
+        ("1..10000000000".to_owned(), "more than 1000000 seeds"),
+        (format!("1..{last}0"), "number too large"),
+        ("2..1".to_owned(), "the first seed comes after the last"),
+        ("1".to_owned(), "seeds are a range"),
+    ] {
+        let (code, said) = simulated(&seeds);
+        assert!(code == Some(64) && said.contains(says), "{seeds}: {code:?} {said}");
+    }
+    let (code, said) = simulated(&format!("{last}..{last}"));
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
 fn a_world_is_saved_in_the_place_of_no_pipe() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");
