@@ -234,6 +234,9 @@ impl Launch {
 pub enum MemberEffect {
     /// Move leadership from one member to another. Expects the first to lead.
     TransferLeadership { from: MemberId, to: MemberId },
+    /// Tell a member that its instance is about to be stopped. Expects it healthy. Nothing undoes this, so afterwards the member
+    /// serves as it did before.
+    Prepare { member: MemberId, instance: InstanceId },
     /// Keep the application from pruning below so many members.
     SetPruning { down_to: usize },
 }
@@ -244,6 +247,7 @@ impl Effect {
         match self {
             Self::Cloud(effect) => effect.name(),
             Self::Member(MemberEffect::TransferLeadership { .. }) => "transfer-leadership",
+            Self::Member(MemberEffect::Prepare { .. }) => "prepare",
             Self::Member(MemberEffect::SetPruning { .. }) => "set-pruning",
             Self::Claim(ClaimEffect::Claim { .. }) => "claim",
             Self::Claim(ClaimEffect::MarkStop { .. }) => "mark-stop",

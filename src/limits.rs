@@ -28,6 +28,9 @@ pub struct Limits {
     /// The time for which EC2 goes on showing a terminated instance. An instance that is not shown may still be there
     /// before that.
     pub terminated_shown: Duration,
+    /// The time for which a member that was prepared for its stop counts as prepared: it goes on serving meanwhile, so what was
+    /// prepared wears off.
+    pub prepared: Duration,
     /// The longest that an instance should take to start, stop or terminate before a person should look at it. A guest
     /// that does not shut down is forced to within this time.
     pub instance: Duration,
@@ -77,6 +80,7 @@ impl Limits {
         call: Duration::from_secs(15),
         leaderless: minutes(2),
         terminated_shown: minutes(60),
+        prepared: minutes(5),
         instance: minutes(10),
         volume: Duration::from_secs(90),
         slot: minutes(10),

@@ -91,6 +91,8 @@ pub struct Observation {
 pub struct Followed {
     /// The time at which a claim was first read that says of this instance that it is about to be stopped.
     pub marked_since: BTreeMap<InstanceId, Timestamp>,
+    /// The time at which this instance's member was prepared for its stop.
+    pub prepared_since: BTreeMap<InstanceId, Timestamp>,
     /// The time at which the claim was first read at this revision, while it is being turned.
     pub turning_since: Option<Timestamp>,
     /// The time at which it was first read that a claim gave way and left this instance stopped.

@@ -304,6 +304,28 @@ fn leadership_moves_only_if_the_members_are_as_the_request_says() {
 }
 
 #[test]
+fn a_program_is_told_of_a_healthy_member_that_is_about_to_be_stopped_and_of_no_other() {
+    let place = Place::of("well");
+    let prepare = |place: &Place, member: &str, instance: &str| {
+        let effect = MemberEffect::Prepare { member: member.into(), instance: instance.into() };
+        block_on(place.applications.change(&place.spec, &place.seats, &effect))
+    };
+    assert_eq!(prepare(&place, "member-1", "i-2").unwrap(), Outcome::Done);
+    for (member, instance) in [("member-1", "i-3"), ("member-1", "i-9"), ("member-9", "i-2")] {
+        let outcome = prepare(&place, member, instance).unwrap();
+        assert!(matches!(outcome, Outcome::Changed { .. }), "{member} {instance}: {outcome:?}");
+    }
+    let requests = place.requests();
+    assert_eq!(requests.iter().filter(|request| *request == "prepare").count(), 1, "{requests:?}");
+
+    let place = Place::of("prepares-in-name");
+    assert_eq!(prepare(&place, "member-1", "i-2").unwrap_err().kind, ErrorKind::Invalid, "it knows no such request");
+    let place = Place::of("prepares-nobody");
+    let told = chain(&prepare(&place, "member-1", "i-2").unwrap_err());
+    assert!(told.ends_with("`prepares` is true in the file and false in the program"), "{told}");
+}
+
+#[test]
 fn canaries_are_written_and_read_by_the_program() {
     let place = Place::of("well");
     let (applications, spec, seats) = (&place.applications, &place.spec, &place.seats);
@@ -349,8 +371,8 @@ fn wrong(findings: &[Finding]) -> Vec<(&str, &str)> {
 
 #[test]
 fn a_program_that_does_as_the_protocol_asks_passes() {
-    for seats in [false, true] {
-        let findings = block_on(findings("well", seats));
+    for (behaviour, seats) in [("well", false), ("well", true), ("prepares-nobody", false)] {
+        let findings = block_on(findings(behaviour, seats));
         assert!(wrong(&findings).is_empty(), "{findings:#?}");
         assert!(findings.len() >= 10, "{findings:#?}");
     }
@@ -392,6 +414,8 @@ fn each_way_to_misbehave_is_named() {
         ("knows-any-request", true, &["an unknown request"][..], "it should end with 3, and ended with exit status: 0"),
         ("knows-any-version", true, &["another version of the protocol"][..], "it should end with 3"),
         ("refuses-in-an-answer", true, &["an unknown request"][..], "and yet there is an answer on stdout"),
+        ("prepares-anybody", false, &["prepare, where nobody can"][..], "nobody is prepared for its stop"),
+        ("prepares-in-name", false, &["prepare, where nobody can"][..], "it ended with 3"),
         ("moves-anybody", false, &["transfer, where nobody can"][..], "leadership has moved from nobody"),
     ];
     let trials = behaviours.map(|(behaviour, seats, expected, why)| async move {

@@ -107,6 +107,7 @@ const EFFECTS: &[&str] = &[
     "create-template",
     "use-template",
     "transfer-leadership",
+    "prepare",
     "set-pruning",
     "claim",
     "mark-stop",

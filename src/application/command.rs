@@ -4,8 +4,8 @@
 //! `wire` has the requests and answers, `program` says which programs may be run, `run` runs one, `read` makes one [`Membership`]
 //! of an answer, and `conformance` tries a program out for whoever writes it.
 //!
-//! Absent on purpose: a request to prepare a member for its stop, such as to drain it. Between the gates and the stop the planner has
-//! no place that would be every kind's and be undone when the stop does not come.
+//! Absent on purpose: a request to undo what was prepared. So nothing may be prepared that would have to be undone when the stop does
+//! not come, such as a drain.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use super::bounded::MOST_SERVERS;
 use crate::action::MemberEffect;
-use crate::ids::{ClusterName, MemberId};
+use crate::ids::{ClusterName, InstanceId, MemberId};
 use crate::observed::{Health, Membership};
 use crate::ports::{ErrorKind, Outcome, PortError, Seat, canary_key};
 use crate::program::{Ended, Trouble};
@@ -33,7 +33,10 @@ pub mod wire;
 
 use program::Program;
 use run::Run;
-use wire::{Canaries, Cluster, Description, Members, PROTOCOL, Request, Slot, Transfer, Transferred, Wish, Written};
+use wire::{
+    Canaries, Cluster, Description, Members, PROTOCOL, Preparation, Prepared, Request, Slot, Transfer, Transferred,
+    Wish, Written,
+};
 
 /// The most members that an answer may list.
 const MOST_MEMBERS: usize = MOST_SERVERS;
@@ -130,6 +133,7 @@ impl Reached<'_> {
         match effect {
             // No member is dropped here, because none ever is by the rules of this kind.
             MemberEffect::SetPruning { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::Prepare { member, instance } => self.prepare(member, instance).await,
             MemberEffect::TransferLeadership { from, to } => {
                 let now = self.membership().await?;
                 if let Some(outcome) = settled(&now, from, to) {
@@ -142,11 +146,35 @@ impl Reached<'_> {
                     Transfer::AlreadySo => Outcome::AlreadySo,
                     Transfer::Changed => Outcome::Changed {
                         expected: format!("{from} leads, and {to} can"),
-                        found: said.found.unwrap_or_else(|| "the program does not say what else".to_owned()),
+                        found: found_by(said.found),
                     },
                 })
             }
         }
+    }
+
+    /// Tells the program of a member that is about to be stopped, if it is healthy at the address of that instance.
+    async fn prepare(&self, member: &MemberId, instance: &InstanceId) -> Result<Outcome, PortError> {
+        let now = self.membership().await?;
+        let found = now.members.iter().find(|found| found.id == *member);
+        let seat = self.seats.iter().find(|seat| seat.instance == *instance);
+        let address = seat.map(|seat| seat.address).filter(|address| {
+            found.is_some_and(|found| found.health == Health::Healthy && found.address == Some(*address))
+        });
+        let expected = || format!("{member} is healthy on {instance}");
+        let Some(address) = address else {
+            let found = found.map_or("it is no member".to_owned(), |found| match found.address {
+                Some(address) => format!("it is {} at {address}", found.health),
+                None => format!("it is {}", found.health),
+            });
+            return Ok(Outcome::Changed { expected: expected(), found });
+        };
+        let wish = Wish::Prepare { member: member.to_string(), address };
+        let said: Prepared = self.ask(&doing(&format!("prepare {member} of"), self.spec), wish).await?;
+        Ok(match said.outcome {
+            Preparation::Done => Outcome::Done,
+            Preparation::Changed => Outcome::Changed { expected: expected(), found: found_by(said.found) },
+        })
     }
 
     /// Stores an entry, and has it acknowledged.
@@ -207,6 +235,11 @@ impl Reached<'_> {
         });
         Cluster { name: self.spec.name.to_string(), slots: slots.collect() }
     }
+}
+
+/// Gives the words of a program that has found things otherwise.
+fn found_by(said: Option<String>) -> String {
+    said.unwrap_or_else(|| "the program does not say what else".to_owned())
 }
 
 /// Says what comes of a request to let another lead where the members are not as it expects.

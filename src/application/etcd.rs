@@ -76,7 +76,7 @@ impl Reached<'_> {
     pub async fn change(&self, effect: &MemberEffect) -> Result<Outcome, PortError> {
         match effect {
             // A member that is down stays in the list until a person removes it.
-            MemberEffect::SetPruning { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } => Ok(Outcome::AlreadySo),
             MemberEffect::TransferLeadership { from, to } => {
                 let answers = self.servers.ask().await?;
                 let view = self.servers.view(&answers);

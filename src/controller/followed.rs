@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 #[derive(Default)]
 pub(super) struct Following {
     marked: BTreeMap<InstanceId, Timestamp>,
+    prepared: BTreeMap<InstanceId, Timestamp>,
     turning: Option<(u64, Timestamp)>,
     left: BTreeMap<InstanceId, Timestamp>,
     let_go: Option<(Attempt, Timestamp)>,
@@ -28,6 +29,11 @@ impl Following {
         self.waiting = Some((key, since));
     }
 
+    /// Notes that an instance's member was prepared for its stop. A controller that does not know prepares it once more.
+    pub(super) fn prepared(&mut self, now: Timestamp, instance: &InstanceId) {
+        self.prepared.insert(instance.clone(), now);
+    }
+
     /// Completes an observation.
     pub(super) fn follow(&mut self, seen: &mut Observation) {
         if let Some(record) = seen.claim.seen() {
@@ -35,6 +41,7 @@ impl Following {
         }
         seen.followed = Followed {
             marked_since: self.marked.clone(),
+            prepared_since: self.prepared.clone(),
             turning_since: self.turning.map(|(_, since)| since),
             left_since: self.left.clone(),
             let_go_since: self.let_go.map(|(_, since)| since),
@@ -46,6 +53,7 @@ impl Following {
     fn read(&mut self, now: Timestamp, record: &ClaimRecord) {
         let marks = record.held.iter().flat_map(|claim| &claim.stops);
         self.marked = first_read(&self.marked, marks, now);
+        self.prepared.retain(|instance, _| self.marked.contains_key(instance));
         self.left = first_read(&self.left, record.stopped.keys(), now);
         // By revision: a claim that was turned to one way, to the other and to this one again is another one.
         let before = self.turning.filter(|(revision, _)| *revision == record.revision);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::action::{Action, CloudEffect, CreateVolume, Effect};
+use crate::action::{Action, CloudEffect, CreateVolume, Effect, MemberEffect};
 use crate::ids::{Generation, InstanceId, SlotName, VolumeId, VolumeName};
 use crate::observed::{CloudView, CreationAnswer, LastCreation, LastLaunch, LaunchAnswer, Observation};
 use crate::ports::{ErrorKind, Outcome, PortError, chain};
@@ -72,6 +72,9 @@ impl Memory {
         self.setbacks.note(now, action, outcome);
         if let (Effect::Claim(effect), Ok(Outcome::Done)) = (&action.effect, outcome) {
             self.dates.wrote_claim(now, effect.expects());
+        }
+        if let (Effect::Member(MemberEffect::Prepare { instance, .. }), Ok(Outcome::Done)) = (&action.effect, outcome) {
+            self.following.prepared(now, instance);
         }
         if let Err(error) = outcome
             && error.kind == ErrorKind::Unknown

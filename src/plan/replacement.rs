@@ -154,7 +154,7 @@ impl Replacement<'_, '_> {
         match step {
             Step::Claim => true,
             Step::Launch => new.is_some(),
-            Step::MarkStop | Step::Transfer | Step::Stop => old.is_none_or(|old| !old.state.is_up()),
+            Step::MarkStop | Step::Transfer | Step::Prepare | Step::Stop => old.is_none_or(|old| !old.state.is_up()),
             Step::SnapshotRunning => old.is_none_or(|old| self.is_saved_running(old)),
             Step::Snapshot | Step::Detach => {
                 self.holder().is_some() || slot.present().all(|(_, volume)| look.place(volume) == Place::Free)

@@ -21,6 +21,7 @@ pub const SURGE: &[Step] = &[
     Step::SnapshotRunning,
     Step::MarkStop,
     Step::Transfer,
+    Step::Prepare,
     Step::Stop,
     Step::Snapshot,
     Step::Detach,
@@ -40,6 +41,7 @@ pub const RECREATE: &[Step] = &[
     Step::SnapshotRunning,
     Step::MarkStop,
     Step::Transfer,
+    Step::Prepare,
     Step::Stop,
     Step::Snapshot,
     Step::Detach,
@@ -193,6 +195,8 @@ pub enum Step {
     MarkStop,
     /// Leadership is moved to another member.
     Transfer,
+    /// The member that is about to be stopped is told so, where its application wants that.
+    Prepare,
     /// The instance that has the volumes is stopped.
     Stop,
     /// A volume is saved while the instance that has it still serves.
@@ -250,8 +254,8 @@ const DETACH: Duration = Duration::from_secs(5);
 const ATTACH: Duration = Duration::from_secs(4);
 /// Mounting, starting, and being seen as a healthy voter by the others.
 const JOIN: Duration = Duration::from_secs(25);
-/// Moving leadership, where the application offers that.
-const TRANSFER: Duration = Duration::from_secs(2);
+/// A request to the members: moving leadership, or preparing a member.
+const REQUEST: Duration = Duration::from_secs(2);
 /// Joining an Auto Scaling group.
 const JOIN_GROUP: Duration = Duration::from_secs(5);
 /// A turn: what was sent before has arrived by then.
@@ -329,7 +333,8 @@ impl Step {
             Self::TurnBack         => ("turn-back",           Port::Claims,  TURN,           Times::Once),
             Self::TurnForward      => ("turn-forward",        Port::Claims,  TURN,           Times::Once),
             Self::MarkStop         => ("mark-stop",           Port::Claims,  CALL,           Times::Once),
-            Self::Transfer         => ("transfer-leadership", Port::Members, TRANSFER,       Times::Once),
+            Self::Transfer         => ("transfer-leadership", Port::Members, REQUEST,        Times::Once),
+            Self::Prepare          => ("prepare",             Port::Members, REQUEST,        Times::Once),
             Self::Stop             => ("stop",                Port::Cloud,   STOP,           Times::Once),
             Self::SnapshotRunning  => ("snapshot-running",    Port::Cloud,   CALL,           Times::EachLeaving),
             Self::Snapshot         => ("snapshot",            Port::Cloud,   CALL,           Times::EachLeaving),
@@ -359,6 +364,7 @@ impl Step {
     fn is_taken(self, spec: &ClusterSpec, volume: Option<&VolumeSpec>, scope: Scope) -> bool {
         match self {
             Self::Transfer => scope.transfers,
+            Self::Prepare => spec.application.rules().prepares,
             Self::JoinGroup | Self::Protect | Self::LeaveGroup => spec.capacity.group().is_some(),
             Self::AssignAddress => spec.has_addresses(),
             Self::SnapshotRunning => volume.is_some_and(|volume| volume.snapshot_before_replace.is_while_running()),

@@ -119,6 +119,8 @@ pub struct Rules {
     pub pruning: Option<PruningGuard>,
     /// A new cluster has no leader until all of its first members are there.
     pub forms_together: bool,
+    /// Each healthy member is told of its stop just before.
+    pub prepares: bool,
     /// The version that a member on the desired image must report.
     pub version: Option<String>,
     /// The steps from one version to another that the application takes; none where nobody has to look at them.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hermitcrab::observed::{Health, Membership};
-use hermitcrab::ports::{ErrorKind, PortError, chain};
+use hermitcrab::ports::{ErrorKind, Outcome, PortError, chain};
 use hermitcrab::spec::{Addresses, CommandRules, Lag, Leads, Needed};
 use serde_json::{Value, json};
 
@@ -22,6 +22,7 @@ const CASSANDRA: Program = Program {
         lag_limit: Lag::Entries(0),
         stabilization: Duration::from_secs(20),
         forms_together: false,
+        prepares: true,
     },
 };
 const KEYSPACES: &str = "
@@ -229,4 +230,27 @@ fn what_nodetool_cannot_say_is_not_known() {
     let nowhere = ["--nodetool".to_owned(), "/nowhere/nodetool".to_owned()];
     let error = block_on(Stage::new(CASSANDRA, &nowhere).membership()).unwrap_err();
     assert!(error.kind == ErrorKind::Invalid && chain(&error).contains("nodetool cannot be run"), "{}", chain(&error));
+}
+
+#[test]
+fn a_node_is_flushed_before_its_stop_and_never_drained() {
+    let mut nodes = nodes();
+    let prepare = |nodes: &Value| {
+        let tools = Tools::new(&["nodetool"], nodes);
+        let stage = Stage::new(CASSANDRA, &["--nodetool".to_owned(), tools.path("nodetool")]);
+        let outcome = block_on(stage.prepare(&id(2), 2));
+        let asked = tools.asked();
+        (
+            outcome,
+            asked.into_iter().filter(|call| call.ends_with("flush") || call.ends_with("drain")).collect::<Vec<_>>(),
+        )
+    };
+    let (failed, asked) = prepare(&nodes);
+    assert_eq!((failed.unwrap_err().kind, asked), (ErrorKind::Unreachable, vec![call(2, "flush")]));
+    nodes[call(2, "flush")] = json!("");
+    let (outcome, asked) = prepare(&nodes);
+    assert_eq!((outcome.unwrap(), asked), (Outcome::Done, vec![call(2, "flush")]));
+    stop(&mut nodes, 2);
+    let (outcome, asked) = prepare(&nodes);
+    assert!(matches!(outcome, Ok(Outcome::Changed { .. })) && asked.is_empty(), "{outcome:?} {asked:?}");
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hermitcrab::observed::{Health, Membership};
-use hermitcrab::ports::{ErrorKind, chain};
+use hermitcrab::ports::{ErrorKind, Outcome, chain};
 use hermitcrab::spec::{Addresses, CommandRules, Lag, Leads, Needed};
 use serde_json::{Value, json};
 
-use super::stage::{Answers, Program, at, health_of, membership};
+use super::stage::{Answers, Program, at, health_of, membership, prepare};
 
 const ELASTICSEARCH: Program = Program {
     name: "elasticsearch",
@@ -20,6 +20,7 @@ const ELASTICSEARCH: Program = Program {
         lag_limit: Lag::Entries(0),
         stabilization: Duration::from_secs(20),
         forms_together: true,
+        prepares: true,
     },
 };
 const ACCEPTS: Program = Program { args: &["--scheme", "http", "--interruptions", "accept"], ..ELASTICSEARCH };
@@ -241,4 +242,21 @@ fn what_the_nodes_do_not_say_is_not_known() {
         assert_eq!(error.kind, kind, "{}", chain(&error));
         assert!(!chain(&error).contains("Traceback"), "{}", chain(&error));
     }
+}
+
+#[test]
+fn everything_is_flushed_before_a_node_stops_and_allocation_stays_as_it_is() {
+    let mut nodes = nodes();
+    let flush = "POST /_flush";
+    let flushed = json!({ "_shards": { "total": 4, "successful": 4, "failed": 0 } });
+    nodes.get_mut(&2).unwrap().insert(flush.to_owned(), (200, flushed));
+    let (outcome, changes) = prepare(ELASTICSEARCH, &nodes, &id(2), 2);
+    let [call] = &changes[..] else { panic!("{changes:?}") };
+    assert!(call.starts_with(&format!("{} {flush}?", at(ELASTICSEARCH, 2))), "{call}");
+    assert_eq!(outcome.unwrap(), Outcome::Done);
+    nodes.get_mut(&2).unwrap().insert(flush.to_owned(), (403, json!({ "error": "security_exception" })));
+    assert_eq!(prepare(ELASTICSEARCH, &nodes, &id(2), 2).0.unwrap_err().kind, ErrorKind::Denied);
+    nodes.remove(&2);
+    let (outcome, changes) = prepare(ELASTICSEARCH, &nodes, &id(2), 2);
+    assert!(matches!(outcome, Ok(Outcome::Changed { .. })) && changes.is_empty(), "{outcome:?} {changes:?}");
 }

@@ -22,6 +22,7 @@ const KAFKA: Program = Program {
         lag_limit: Lag::Entries(100),
         stabilization: Duration::from_secs(20),
         forms_together: true,
+        prepares: false,
     },
 };
 const CONTROLLERS: CommandRules = CommandRules { needed: Needed::Quorum, ..KAFKA.rules };

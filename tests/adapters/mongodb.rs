@@ -21,6 +21,7 @@ const MONGODB: Program = Program {
         lag_limit: Lag::Age(Duration::from_secs(10)),
         stabilization: Duration::from_secs(20),
         forms_together: true,
+        prepares: false,
     },
 };
 const DOWN: &str = "(not reachable/healthy)";

@@ -19,6 +19,7 @@ const RABBITMQ: Program = Program {
         lag_limit: Lag::Entries(0),
         stabilization: Duration::from_secs(20),
         forms_together: false,
+        prepares: false,
     },
 };
 

@@ -96,6 +96,13 @@ impl Stage {
         self.applications.membership(&self.spec, &self.seats).await
     }
 
+    /// Has the member of a slot, by its number, prepared for the stop of its instance.
+    pub async fn prepare(&self, member: &str, number: u8) -> Result<Outcome, PortError> {
+        let instance = InstanceId::from(format!("i-{number}"));
+        let effect = MemberEffect::Prepare { member: member.into(), instance };
+        self.applications.change(&self.spec, &self.seats, &effect).await
+    }
+
     pub async fn transfer(&self, from: &str, to: &str) -> Outcome {
         let effect = MemberEffect::TransferLeadership { from: from.into(), to: to.into() };
         self.applications.change(&self.spec, &self.seats, &effect).await.unwrap()
@@ -105,6 +112,22 @@ impl Stage {
 /// The membership that a program makes of the servers' answers.
 pub fn membership(program: Program, answers: &Answers) -> Result<Membership, PortError> {
     block_on(async { Stage::of(program, answers).await.0.membership().await })
+}
+
+/// The outcome of a request to prepare a member, and what the servers were asked to change.
+pub fn prepare(
+    program: Program,
+    answers: &Answers,
+    member: &str,
+    number: u8,
+) -> (Result<Outcome, PortError>, Vec<String>) {
+    block_on(async {
+        let (stage, asked) = Stage::of(program, answers).await;
+        let outcome = stage.prepare(member, number).await;
+        let asked = asked.lock().unwrap();
+        let changes = asked.iter().filter(|(_, call, ..)| !call.starts_with("GET "));
+        (outcome, changes.map(|(address, call, ..)| format!("{address} {call}")).collect())
+    })
 }
 
 /// The outcome of a request to let another lead, and what the servers were asked to change.

@@ -19,6 +19,7 @@ const VAULT: Program = Program {
         lag_limit: Lag::Entries(1000),
         stabilization: Duration::from_secs(20),
         forms_together: false,
+        prepares: false,
     },
 };
 const STATE: &str = "GET /v1/sys/storage/raft/autopilot/state";

@@ -97,7 +97,7 @@ type Coverage = BTreeMap<String, BTreeMap<String, Cell>>;
 impl Pair<'_> {
     /// Says why this accident cannot happen to a call of that kind, if it cannot.
     fn spares(&self) -> Option<&'static str> {
-        const WITHOUT_A_LOOK: [&str; 12] = [
+        const WITHOUT_A_LOOK: [&str; 13] = [
             "claim",
             "release",
             "mark-stop",
@@ -108,6 +108,7 @@ impl Pair<'_> {
             "let-go",
             "forget-launch",
             "transfer-leadership",
+            "prepare",
             "set-pruning",
             "create-again",
         ];

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::Duration;
 
 use hermitcrab::ids::{Generation, ImageId};
 use hermitcrab::make::{CapacityReservation, Placement};
@@ -14,9 +15,9 @@ use hermitcrab::plan::Goal;
 use hermitcrab::spec::load::check;
 use hermitcrab::spec::words::Word;
 use hermitcrab::spec::{
-    ApplicationSpec, Approval, Capacity, ClusterSpec, ConsulSpec, EtcdSpec, HttpSpec, InstanceSpec, OnFailure,
-    Original, Rehearsal, Rollout, RootVolumeSpec, Scheme, Seed, SlotSpec, SnapshotBeforeReplace, Strategy, VolumeSpec,
-    Window, WindowKind,
+    Addresses, ApplicationSpec, Approval, Capacity, ClusterSpec, CommandRules, CommandSpec, ConsulSpec, EtcdSpec,
+    HttpSpec, InstanceSpec, Lag, Leads, Needed, OnFailure, Original, Rehearsal, Rollout, RootVolumeSpec, Scheme, Seed,
+    SlotSpec, SnapshotBeforeReplace, Strategy, VolumeSpec, Window, WindowKind,
 };
 use hermitcrab::time::{Timestamp, after, before};
 use serde::Deserialize;
@@ -114,6 +115,8 @@ pub struct Desired {
     version: Option<String>,
     /// The members are those of etcd, not Consul servers.
     etcd: bool,
+    /// The members are those of a program's, which is told of each that is about to be stopped.
+    prepares: bool,
     /// Each slot has a fixed address: `10.0.9.1` for slot `a`, and so on.
     addresses: bool,
     /// The Auto Scaling group that is adopted.
@@ -172,7 +175,11 @@ impl Desired {
         ClusterSpec {
             account: self.account.clone(),
             image: self.image.as_deref().unwrap_or("ami-a").into(),
-            application: if self.etcd { self.etcd() } else { ApplicationSpec::Consul(consul) },
+            application: match (self.etcd, self.prepares) {
+                (true, _) => self.etcd(),
+                (false, true) => self.command(),
+                (false, false) => ApplicationSpec::Consul(consul),
+            },
             instance: InstanceSpec {
                 instance_type: self.instance_type.as_deref().unwrap_or("m7i.large").into(),
                 security_groups: ["sg-1".to_owned()].into(),
@@ -206,6 +213,26 @@ impl Desired {
             Value::String(word) => SnapshotBeforeReplace::meant(word).unwrap(),
             boolean => SnapshotBeforeReplace::meant(&boolean.to_string()).unwrap(),
         }
+    }
+
+    fn command(&self) -> ApplicationSpec {
+        ApplicationSpec::Command(CommandSpec {
+            program: "adapter".to_owned(),
+            args: Vec::new(),
+            timeout: Duration::from_secs(20),
+            files: BTreeMap::new(),
+            rules: CommandRules {
+                needed: Needed::Quorum,
+                leader: Leads::Last,
+                addresses: Addresses::Any,
+                lag_limit: Lag::Entries(250),
+                stabilization: Duration::from_secs(20),
+                forms_together: true,
+                prepares: self.prepares,
+            },
+            canaries: false,
+            version: self.version.clone(),
+        })
     }
 
     fn etcd(&self) -> ApplicationSpec {

@@ -341,6 +341,7 @@ impl World {
         let time = |name: &str| read::<Option<Timestamp>>(said[name].clone()).unwrap_or(long_ago);
         Followed {
             marked_since: marked.unwrap_or_default().into_iter().map(|id| (id, since)).collect(),
+            prepared_since: read::<Option<BTreeMap<_, _>>>(said["preparedSince"].clone()).unwrap_or_default(),
             turning_since: Some(time("turningSince")),
             let_go_since: Some(time("letGoSince")),
             left_since: left.map(|id| (id.as_str().into(), time("leftSince"))).collect(),

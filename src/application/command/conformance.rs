@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::program::Program;
 use super::read;
 use super::run::Run;
-use super::wire::{Canaries, Description, Members, PROTOCOL, Rules, Transfer, Transferred};
+use super::wire::{Canaries, Description, Members, PROTOCOL, Preparation, Prepared, Rules, Transfer, Transferred};
 use super::{Cause, answer};
 use crate::ids::SlotName;
 use crate::input::text;
@@ -23,6 +23,8 @@ use crate::spec::{CommandRules, Leads, Needed};
 
 /// The time after which a run is cut off, to see that the next one does not mind.
 const CUT_OFF: Duration = Duration::from_millis(50);
+/// An address at which nobody answers: TEST-NET-1.
+const NOWHERE: &str = "192.0.2.1";
 /// The most characters that are shown of what a program says.
 const SHOWN: usize = 300;
 /// The most characters of what a membership says.
@@ -89,6 +91,9 @@ pub async fn check(trial: &Trial<'_>) -> Vec<Finding> {
     if trial.seats.is_empty() {
         if stated.leader == Leads::Last {
             findings.push(finding("transfer, where nobody can", tried.transfer().await));
+        }
+        if stated.prepares {
+            findings.push(finding("prepare, where nobody can", tried.prepare().await));
         }
         findings.push(finding("canary-read, where nobody can", tried.canaries().await));
     }
@@ -199,6 +204,17 @@ impl Tried<'_> {
             Ok(Transferred { outcome: Transfer::Changed, .. }) => Ok("nothing was sent".to_owned()),
             Ok(_) => Err("it says that leadership has moved from nobody to nobody else".to_owned()),
             Err((ErrorKind::Unreachable | ErrorKind::Invalid, why)) => with_a_reason(why),
+            Err((_, why)) => Err(why),
+        }
+    }
+
+    /// Expects that nobody is prepared where nobody answers. A program whose rules announce the request knows it.
+    async fn prepare(&self) -> Result<String, String> {
+        let request = self.request("prepare", json!({ "member": "nobody", "address": NOWHERE }));
+        match self.ask::<Prepared>(&request).await {
+            Ok(Prepared { outcome: Preparation::Changed, .. }) => Ok("nothing was done".to_owned()),
+            Ok(_) => Err("it says that nobody is prepared for its stop".to_owned()),
+            Err((ErrorKind::Unreachable, why)) => with_a_reason(why),
             Err((_, why)) => Err(why),
         }
     }

@@ -30,6 +30,7 @@ pub(super) fn disagreement(stated: &CommandRules, described: &wire::Rules) -> Op
         ("lagLimit", stated.lag_limit.to_string(), described.lag_limit.to_string()),
         ("stabilization", Human(stated.stabilization).to_string(), Human(described.stabilization).to_string()),
         ("formsTogether", stated.forms_together.to_string(), described.forms_together.to_string()),
+        ("prepares", stated.prepares.to_string(), described.prepares.to_string()),
     ];
     let differ = pairs.into_iter().filter(|(_, file, program)| file != program);
     let said: Vec<_> = differ
@@ -63,6 +64,7 @@ pub(super) fn rules(described: &wire::Rules) -> CommandRules {
         lag_limit: lag(described.lag_limit),
         stabilization: Duration::from_secs(described.stabilization.into()),
         forms_together: described.forms_together,
+        prepares: described.prepares,
     }
 }
 
@@ -199,6 +201,7 @@ mod tests {
         lag_limit: Lag::Entries(100),
         stabilization: Duration::from_secs(20),
         forms_together: false,
+        prepares: false,
     };
 
     fn read(rules: &CommandRules, members: Value, leader: Option<&str>) -> Result<Membership, String> {

@@ -47,6 +47,14 @@ pub enum Wish {
         /// The id of the member that is to lead.
         to: String,
     },
+    /// Prepare a member for the stop of its instance, if the rules say that members are prepared. Nothing undoes it: the member goes on
+    /// serving, and its stop may come later or not at all. Asked again, it is prepared again.
+    Prepare {
+        /// The id of the member.
+        member: String,
+        /// The address of the instance that is about to be stopped, at which the member is healthy.
+        address: IpAddr,
+    },
     /// Store an entry where none but hermitcrab's are, and answer once it is acknowledged as a client's data would be.
     CanaryWrite {
         /// The key: letters, digits, `-`, `_`, `.` and `:`, in parts between slashes.
@@ -108,6 +116,9 @@ pub struct Rules {
     pub stabilization: u32,
     /// A new cluster serves only when all of its first members are there.
     pub forms_together: bool,
+    /// Members are prepared for their stop, by the request `prepare`; absent where they are not.
+    #[serde(default)]
+    pub prepares: bool,
 }
 
 /// The members that must be healthy.
@@ -246,6 +257,30 @@ pub enum Transfer {
     Changed,
 }
 
+/// The answer to `prepare`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Prepared {
+    /// The version of the protocol.
+    #[schemars(extend("const" = PROTOCOL))]
+    pub protocol: u32,
+    /// The outcome.
+    pub outcome: Preparation,
+    /// The finding that `changed` rests on.
+    #[serde(default)]
+    pub found: Option<String>,
+}
+
+/// The outcome of a preparation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preparation {
+    /// The member is prepared, and serves.
+    Done,
+    /// Things are not as the request says, so nothing was done.
+    Changed,
+}
+
 /// The answer to `canary-write`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -301,6 +336,7 @@ pub fn answer_schema() -> Value {
         generator.subschema_for::<Description>(),
         generator.subschema_for::<Members>(),
         generator.subschema_for::<Transferred>(),
+        generator.subschema_for::<Prepared>(),
         generator.subschema_for::<Written>(),
         generator.subschema_for::<Canaries>(),
     ];

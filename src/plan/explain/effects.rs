@@ -14,6 +14,9 @@ impl fmt::Display for Effect {
             Self::Member(MemberEffect::TransferLeadership { from, to }) => {
                 write!(f, "move leadership from {from} to {to}")
             }
+            Self::Member(MemberEffect::Prepare { member, instance }) => {
+                write!(f, "prepare {member} for the stop of {instance}")
+            }
             Self::Member(MemberEffect::SetPruning { down_to }) => {
                 write!(f, "keep members from being pruned below {down_to}")
             }

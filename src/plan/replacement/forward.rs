@@ -18,7 +18,7 @@ impl<'a> Replacement<'_, 'a> {
             Step::Launch => self.launch(),
             Step::JoinGroup => group::attach(self.look, self.slot, self.new?, why),
             Step::Protect => group::protect(self.look, self.slot, self.new?, why),
-            Step::MarkStop | Step::Transfer | Step::Stop => self.stop_old(step),
+            Step::MarkStop | Step::Transfer | Step::Prepare | Step::Stop => self.stop_old(step),
             Step::SnapshotRunning => self.snapshot_running(self.old_in(&[InstanceState::Running])?, why),
             Step::Snapshot => self.snapshot(self.old_in(&[InstanceState::Stopped])?, why),
             Step::Detach => {

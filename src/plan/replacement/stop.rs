@@ -1,7 +1,7 @@
-//! An instance is stopped: the claim says so first, and leadership is moved away from its member.
+//! An instance is stopped: the claim says so first, leadership is moved away from its member, and the member is told.
 
 use crate::action::{ClaimEffect, CloudEffect, Effect, MemberEffect};
-use crate::observed::{Instance, InstanceState};
+use crate::observed::{Health, Instance, InstanceState};
 use crate::plan::answer::{Awaited, Hazard, Plan, Why};
 use crate::plan::select;
 use crate::plan::steps::Step;
@@ -24,6 +24,7 @@ impl Replacement<'_, '_> {
         match (step, instance.state) {
             (Step::MarkStop, InstanceState::Running) => unless_refused(self.mark_stop(instance, why)?),
             (Step::Transfer, InstanceState::Running) => unless_refused(self.transfer(instance)?),
+            (Step::Prepare, InstanceState::Running) => unless_refused(self.prepare(instance)?),
             (Step::Stop, InstanceState::Running) => unless_refused(self.look.act(self.slot, effect(), why.clone())),
             (Step::Stop, InstanceState::Pending) => Some(self.until_running(instance)),
             (Step::Stop, InstanceState::Stopping) => Some(self.until_stopped(instance)),
@@ -53,6 +54,21 @@ impl Replacement<'_, '_> {
         let to = select::successor(look, self.slot)?;
         let effect = MemberEffect::TransferLeadership { from: leader.id.clone(), to: to.id.clone() };
         Some(look.effect(Some(&self.slot.spec.name), Effect::Member(effect), Why::Leads))
+    }
+
+    /// Tells the healthy member on an instance that it is about to be stopped, where its application wants that. One that is not
+    /// healthy goes as it is. Nothing undoes what is prepared, so a stop that is refused afterwards leaves nobody worse off, and one
+    /// that comes much later is told of anew.
+    fn prepare(&self, instance: &Instance) -> Option<Plan> {
+        let (look, member) = (self.look, self.slot.member?);
+        let serves_here = member.health == Health::Healthy && member.address == instance.member_address();
+        let told = look.seen.followed.prepared_since.get(&instance.id);
+        let is_prepared = told.is_some_and(|since| elapsed(look.now, *since) <= look.limits.prepared);
+        if !look.rules.prepares || !serves_here || is_prepared {
+            return None;
+        }
+        let effect = MemberEffect::Prepare { member: member.id.clone(), instance: instance.id.clone() };
+        Some(look.effect(Some(&self.slot.spec.name), Effect::Member(effect), Why::NextStep))
     }
 
     /// Waits while a stop of an instance that serves may still be on its way, ours or another controller's: EC2 carries out

@@ -34,6 +34,7 @@ pub struct Command {
     addresses: Addresses,
     lag_limit: Lag,
     forms_together: bool,
+    prepares: bool,
 }
 
 impl Command {
@@ -46,6 +47,7 @@ impl Command {
             addresses: rules.addresses,
             lag_limit: rules.lag_limit,
             forms_together: rules.forms_together,
+            prepares: rules.prepares,
         }
     }
 
@@ -100,6 +102,16 @@ impl Kind for Command {
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal> {
         match effect {
             MemberEffect::SetPruning { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::Prepare { .. } if !self.prepares => Ok(changed("members are prepared", "they are not")),
+            MemberEffect::Prepare { member, instance } => {
+                let runs_there = self.raft.processes.get(member).is_some_and(|process| process.instance == *instance);
+                let is_well = runs_there && self.is_well(member, now);
+                Ok(if is_well {
+                    Outcome::Done
+                } else {
+                    changed(format!("{member} is healthy on {instance}"), "it is not")
+                })
+            }
             MemberEffect::TransferLeadership { .. } if !self.can_transfer() => {
                 Ok(changed("leadership can be handed over", "it cannot"))
             }

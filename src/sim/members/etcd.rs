@@ -79,7 +79,7 @@ impl Kind for Etcd {
 
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal> {
         match effect {
-            MemberEffect::SetPruning { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } => Ok(Outcome::AlreadySo),
             MemberEffect::TransferLeadership { from, to } => Ok(self.hand_over(from, to, now, rng)),
         }
     }

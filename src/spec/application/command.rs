@@ -82,6 +82,11 @@ pub struct WrittenRules {
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = false))]
     pub forms_together: Text,
+    /// The program is told of each healthy member that is about to be stopped for its replacement, e.g. to have it write to its disk
+    /// what it would have to read again from a log.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = false))]
+    pub prepares: Text,
 }
 
 /// A distance in the one unit that the application counts in.
@@ -132,6 +137,7 @@ pub struct CommandRules {
     pub lag_limit: Lag,
     pub stabilization: Duration,
     pub forms_together: bool,
+    pub prepares: bool,
 }
 
 /// The number of the declared members that have to be healthy.
@@ -243,6 +249,7 @@ impl WrittenRules {
             lag_limit: lag_limit?,
             stabilization: stabilization?,
             forms_together: boolean(&self.forms_together, false),
+            prepares: boolean(&self.prepares, false),
         })
     }
 }
@@ -273,6 +280,7 @@ impl CommandSpec {
             stabilization: rules.stabilization,
             pruning: None,
             forms_together: rules.forms_together,
+            prepares: rules.prepares,
             version: self.version.clone(),
             version_steps: None,
             why_addresses: (rules.addresses == Addresses::Fixed).then_some(WHY_ADDRESSES),

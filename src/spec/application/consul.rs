@@ -140,6 +140,7 @@ impl ConsulSpec {
                 remedy: "set `manageAutopilot: true`, or set autopilot's MinQuorum to the number of slots yourself",
             }),
             forms_together: true,
+            prepares: false,
             version: self.version.clone(),
             version_steps: None,
             why_addresses: SLOTS.why_addresses,

@@ -135,6 +135,7 @@ impl PatroniSpec {
             stabilization: Duration::from_secs(30),
             pruning: None,
             forms_together: false,
+            prepares: false,
             version: self.version.clone(),
             version_steps: Some(STEPS),
             why_addresses: SLOTS.why_addresses,

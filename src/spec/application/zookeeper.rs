@@ -101,6 +101,7 @@ impl ZookeeperSpec {
             stabilization: Duration::from_secs(20),
             pruning: None,
             forms_together: true,
+            prepares: false,
             version: self.version.clone(),
             version_steps: Some(STEPS),
             why_addresses: SLOTS.why_addresses,
