@@ -111,7 +111,7 @@ mod tests {
             let write = ClaimEffect::Revive { expects: claim };
             block_on(&world, Coordination::write(&world, &spec.name, &write)).unwrap();
         }
-        let decision = Decision { at: before(world.now(), age), life, claim: Some(claim) };
+        let decision = Decision { at: before(world.now(), age), life, claim: Some(claim), revision: None };
         let outcome = block_on(&world, execute(&world, spec, &[], &action, &decision)).unwrap();
         (outcome, world.calls().get(name).copied().unwrap_or(0))
     }

@@ -93,7 +93,16 @@ pub enum CloudEffect {
     /// Take the record of that failure away again, because a person says so. Expects just that generation recorded.
     Forgive { volumes: BTreeSet<VolumeId>, generation: Generation },
     /// Record on a slot's volumes what proved itself there.
-    Settle { volumes: BTreeSet<VolumeId>, generation: Generation, image: ImageId, attempt: Attempt },
+    Settle {
+        volumes: BTreeSet<VolumeId>,
+        generation: Generation,
+        image: ImageId,
+        attempt: Attempt,
+        /// The instance that proved itself, where it was launched as just that generation and attempt. The same call then tells
+        /// on it which revision of desired state that was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instance: Option<InstanceId>,
+    },
     /// Record on volumes which slots have ever been initialised.
     RecordSlots { volumes: BTreeSet<VolumeId>, slots: BTreeSet<SlotName> },
     /// Set an instance's declared tags in place.

@@ -268,7 +268,8 @@ impl<'l, O: Outside> Controller<'l, O> {
         backoff: &mut Backoff,
     ) -> Duration {
         let claim = pass.seen.claim.seen().map(|record| record.revision);
-        let decision = Decision { at: pass.seen.now, life: self.limits.decision, claim };
+        let revision = pass.seen.source.as_ref().and_then(|standing| standing.mark());
+        let decision = Decision { at: pass.seen.now, life: self.limits.decision, claim, revision };
         let outcome = act::execute(&self.outside, &pass.spec, seats, action, &decision).await;
         let now = self.outside.clock().now();
         let told = outcome.as_ref().map(Clone::clone).map_err(Failed::from);

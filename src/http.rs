@@ -61,7 +61,7 @@ impl Http {
             return Ok(Client(client.clone()));
         }
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(trust.config(&material)?)
+            .tls_backend_preconfigured(trust.config_of(&material)?)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .retry(reqwest::retry::never())

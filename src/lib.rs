@@ -109,8 +109,9 @@
 //! - A **cloud**: one that fills [`ports::Cloud`], below `cloud/`, chosen in `cli/cloud.rs`.
 //! - A **strategy**: a list in [`plan::steps`], a variant of [`spec::Strategy`], its word in `spec/words.rs`, its line in
 //!   `docs/desired-state.md`; the schema follows the word.
-//! - A **receiver** of notifications: a way in `notifications/way.rs`, its fields in `notifications/file.rs`, and
-//!   `docs/notifications.md`; the schema follows (`hermitcrab notify schema`).
+//! - A **receiver** of notifications: over HTTP a row in `notifications/hook.rs`, else a way in `notifications/way.rs`, as
+//!   `notifications/email.rs` is; its fields in `notifications/file.rs`, and `docs/notifications.md`; the schema follows
+//!   (`hermitcrab notify schema`).
 //! - A **listener** (history, progress): a file below `daemon/listeners/` that fills [`event::Listener`], a line in
 //!   `daemon/listeners.rs`, and one in `cli/run.rs`, where the daemon gets its listeners.
 //! - A **metric**: a row in `face/metrics.rs`, `face/metrics/gauges.rs` or, of calls, `face/metrics/calls.rs`, its line in `docs/daemon.md` and in

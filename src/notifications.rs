@@ -7,12 +7,15 @@ use std::cell::RefCell;
 
 use crate::event::{Event, Listener};
 
+pub mod email;
 pub mod file;
+pub mod hook;
 pub mod kept;
 pub mod news;
 mod outbox;
 pub mod post;
 mod revision;
+mod smtp;
 pub mod watch;
 pub mod way;
 

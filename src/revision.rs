@@ -65,6 +65,12 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The beginning of the id of the revision in force, to be written where only letters and digits are sure to be taken.
+    pub fn mark(&self) -> Option<String> {
+        let id = self.revision.as_ref()?.short();
+        (!id.is_empty() && id.chars().all(|one| one.is_ascii_alphanumeric())).then(|| id.to_owned())
+    }
+
     /// The trouble that a person has to hear of: any that does not pass by itself, and one that lasts.
     pub fn lasting_trouble(&self) -> Option<&SourceTrouble> {
         self.trouble.as_ref().filter(|trouble| trouble.reason != Reason::Unreachable || trouble.times >= LASTING)

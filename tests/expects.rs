@@ -20,7 +20,7 @@ mod world;
 use world::{DEVICE, INSTANCE, changes, creation, effects, facts, owner, slot, spec};
 
 /// A decision that is not looked at for its age.
-const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None };
+const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None, revision: None };
 
 /// Gives the row that decides, if one does.
 fn decisive(rows: &[Expectation<'_>], facts: &Facts) -> Option<usize> {

@@ -13,6 +13,10 @@ use hermitcrab::notifications::file::schema;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[path = "notifications/mail.rs"]
+mod mail;
+#[path = "notifications/relay.rs"]
+mod relay;
 #[path = "notifications/stub.rs"]
 mod stub;
 
@@ -310,5 +314,5 @@ fn the_committed_schema_describes_the_file_and_the_example_of_the_document() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("example.yaml"), example).unwrap();
     let read = hermitcrab::notifications::file::read(Path::new(&folder.path().join("example.yaml"))).unwrap();
-    assert_eq!(read.all.len(), 4, "one of each way");
+    assert_eq!(read.all.len(), 5, "one of each way");
 }

@@ -23,7 +23,7 @@ use hermitcrab::spec::{ApplicationSpec, ClusterSpec, SlotSpec};
 use hermitcrab::time::{Timestamp, after};
 
 /// A decision that is not looked at for its age.
-const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None };
+const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None, revision: None };
 
 #[path = "rehearse/required.rs"]
 mod required;

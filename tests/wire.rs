@@ -159,3 +159,36 @@ fn times_are_shown_by_the_readers_clock() {
     let (_, text) = stage::text(wire.answer(&stage.request("DescribeInstances", &[])));
     assert_eq!(stage::texts(&text, "launchTime")[0], now.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string());
 }
+
+/// The controller writes it with what settled, and nothing of the world is different for it.
+#[test]
+fn a_revision_is_shown_on_the_volume_and_on_the_instance_that_it_was_written_on() {
+    let stage = Stage::new();
+    let (instance, volume) = (stage.instance("consul-a"), stage.volume("consul-a"));
+    let said = [
+        ("ResourceId.1", volume.as_str()),
+        ("ResourceId.2", instance.as_str()),
+        ("Tag.1.Key", "hermitcrab:attempt"),
+        ("Tag.1.Value", "7"),
+        ("Tag.2.Key", "hermitcrab:generation"),
+        ("Tag.2.Value", "v1-other"),
+        ("Tag.3.Key", "hermitcrab:image"),
+        ("Tag.3.Value", &stage.spec.image),
+        ("Tag.4.Key", "hermitcrab:revision"),
+        ("Tag.4.Value", "1a2b3c4d5e6f"),
+    ];
+    let said: Vec<_> = said.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let request =
+        hermitcrab::sim::wire::Request { agent: "app/hermitcrab".to_owned(), ..stage.request("CreateTags", &said) };
+    let (status, text) = stage::text(stage.wire.answer(&request));
+    assert_eq!(status, 200, "{text}");
+    for (action, name, id) in
+        [("DescribeInstances", "InstanceId.1", &instance), ("DescribeVolumes", "VolumeId.1", &volume)]
+    {
+        let (_, text) = stage.ask(action, &[(name, id)]);
+        assert!(stage::texts(&text, "value").contains(&"1a2b3c4d5e6f".to_owned()), "{text}");
+    }
+    let seen = stage.world.view(&stage.spec.name);
+    let seen = seen.present_volumes().find(|seen| *seen.id == volume).unwrap();
+    assert!(seen.carries(&"v1-other".into()), "{seen:?}");
+}

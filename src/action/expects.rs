@@ -170,7 +170,7 @@ impl CloudEffect {
                 mark(volumes, ours, VolumeCondition::Rejected { generation, attempt: *attempt })
             }
             Self::Forgive { volumes, generation } => mark(volumes, ours, VolumeCondition::Forgiven { generation }),
-            Self::Settle { volumes, generation, image, attempt } => {
+            Self::Settle { volumes, generation, image, attempt, .. } => {
                 mark(volumes, ours, VolumeCondition::Settled { generation, image, attempt: *attempt })
             }
             // Each volume of the cluster remembers each slot, so the volumes are those of all slots.

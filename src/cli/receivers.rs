@@ -31,7 +31,7 @@ Exit codes of `test`:
   0  every receiver has accepted the message
   1  one has not, or the file cannot be used";
 
-/// Try out the receivers of notifications: Slack, webhooks, and statuses of commits on GitHub and GitLab
+/// Try out the receivers of notifications: Slack, webhooks, e-mail, and statuses of commits on GitHub and GitLab
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -59,7 +59,12 @@ impl Trust {
         Ok(Material { ca, own })
     }
 
-    pub(super) fn config(&self, material: &Material) -> Result<ClientConfig, Unusable> {
+    /// Makes the client's half of an encryption by certificates, for a protocol other than HTTP. Its files are read each time.
+    pub fn config(&self) -> Result<Arc<ClientConfig>, Unusable> {
+        Ok(Arc::new(self.config_of(&self.read()?)?))
+    }
+
+    pub(super) fn config_of(&self, material: &Material) -> Result<ClientConfig, Unusable> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&TLS13, &TLS12])

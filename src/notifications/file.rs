@@ -8,8 +8,10 @@ use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 use serde_saphyr::options::MergeKeyPolicy;
 
+use super::email;
+use super::hook::{Address, Hook};
 use super::news::Kind;
-use super::way::{Address, Way};
+use super::way::Way;
 use crate::http::is_private;
 use crate::input::{file, text};
 
@@ -57,7 +59,7 @@ pub enum Wrong {
     Name(String),
     #[error("the name `{0}` stands twice")]
     Twice(String),
-    #[error("{receiver} needs one way of being told: `slack`, `webhook`, `github` or `gitlab`")]
+    #[error("{receiver} needs one way of being told: `slack`, `webhook`, `github`, `gitlab` or `email`")]
     Ways { receiver: String },
     #[error("{receiver} needs either `url` or `urlFile`")]
     Address { receiver: String },
@@ -115,6 +117,8 @@ struct Written {
     github: Option<GitHub>,
     #[serde(default)]
     gitlab: Option<GitLab>,
+    #[serde(default)]
+    email: Option<email::Written>,
 }
 
 /// A channel of Slack, by an incoming webhook.
@@ -218,30 +222,34 @@ fn understand(text: &str, folder: &Path) -> Result<Receivers, Wrong> {
 }
 
 fn meant(written: Written, folder: &Path) -> Result<Receiver, Wrong> {
-    let Written { name, on, slack, webhook, github, gitlab } = written;
+    let Written { name, on, slack, webhook, github, gitlab, email } = written;
     let inner = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     if !(1..=40).contains(&name.len()) || !name.chars().all(inner) {
         return Err(Wrong::Name(text::cut(&name, 60)));
     }
-    let way = match (slack, webhook, github, gitlab) {
-        (Some(slack), None, None, None) => self::slack(slack, folder),
-        (None, Some(webhook), None, None) => self::webhook(webhook, &name, folder)?,
-        (None, None, Some(github), None) => self::github(github, &name, folder)?,
-        (None, None, None, Some(gitlab)) => self::gitlab(gitlab, &name, folder)?,
+    let way = match (slack, webhook, github, gitlab, email) {
+        (Some(slack), None, None, None, None) => Way::Http(self::slack(slack, folder)),
+        (None, Some(webhook), None, None, None) => Way::Http(self::webhook(webhook, &name, folder)?),
+        (None, None, Some(github), None, None) => Way::Http(self::github(github, &name, folder)?),
+        (None, None, None, Some(gitlab), None) => Way::Http(self::gitlab(gitlab, &name, folder)?),
+        (None, None, None, None, Some(email)) => {
+            let meant = email.meant(|path| beside(folder, path));
+            Way::Email(meant.map_err(|(what, form)| Wrong::Field { receiver: name.clone(), what, form })?)
+        }
         _ => return Err(Wrong::Ways { receiver: name }),
     };
     let kinds = on.unwrap_or_else(|| Kind::ALL.into_iter().collect());
     Ok(Receiver { name, kinds, way })
 }
 
-fn slack(slack: Slack, folder: &Path) -> Way {
-    Way::Slack {
+fn slack(slack: Slack, folder: &Path) -> Hook {
+    Hook::Slack {
         url: Address::InFile(beside(folder, &slack.url_file)),
         ca_file: slack.ca_file.map(|ca| beside(folder, &ca)),
     }
 }
 
-fn webhook(webhook: Webhook, receiver: &str, folder: &Path) -> Result<Way, Wrong> {
+fn webhook(webhook: Webhook, receiver: &str, folder: &Path) -> Result<Hook, Wrong> {
     let url = match (webhook.url, webhook.url_file) {
         // Nothing secret travels in the clear: a message is signed, and the key stays here.
         (Some(url), None) if url.starts_with("http://") || url.starts_with("https://") => Address::Known(url),
@@ -249,14 +257,14 @@ fn webhook(webhook: Webhook, receiver: &str, folder: &Path) -> Result<Way, Wrong
         (None, Some(file)) => Address::InFile(beside(folder, &file)),
         _ => return Err(Wrong::Address { receiver: receiver.to_owned() }),
     };
-    Ok(Way::Webhook {
+    Ok(Hook::Webhook {
         url,
         secret_file: webhook.secret_file.map(|file| beside(folder, &file)),
         ca_file: webhook.ca_file.map(|ca| beside(folder, &ca)),
     })
 }
 
-fn github(github: GitHub, receiver: &str, folder: &Path) -> Result<Way, Wrong> {
+fn github(github: GitHub, receiver: &str, folder: &Path) -> Result<Hook, Wrong> {
     let inner = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let is_part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.chars().all(inner);
     let is_name = github.repository.split_once('/').is_some_and(|(owner, name)| is_part(owner) && is_part(name));
@@ -267,10 +275,10 @@ fn github(github: GitHub, receiver: &str, folder: &Path) -> Result<Way, Wrong> {
     let api = api(github.api, "https://api.github.com", receiver)?;
     let token_file = beside(folder, &github.token_file);
     let ca_file = github.ca_file.map(|ca| beside(folder, &ca));
-    Ok(Way::GitHub { api, repository: github.repository, token_file, ca_file })
+    Ok(Hook::GitHub { api, repository: github.repository, token_file, ca_file })
 }
 
-fn gitlab(gitlab: GitLab, receiver: &str, folder: &Path) -> Result<Way, Wrong> {
+fn gitlab(gitlab: GitLab, receiver: &str, folder: &Path) -> Result<Hook, Wrong> {
     let inner = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if gitlab.project.is_empty() || !gitlab.project.chars().all(inner) {
         let (what, form) = ("project", "group/name");
@@ -279,7 +287,7 @@ fn gitlab(gitlab: GitLab, receiver: &str, folder: &Path) -> Result<Way, Wrong> {
     let api = api(gitlab.api, "https://gitlab.com/api/v4", receiver)?;
     let token_file = beside(folder, &gitlab.token_file);
     let ca_file = gitlab.ca_file.map(|ca| beside(folder, &ca));
-    Ok(Way::GitLab { api, project: gitlab.project, token_file, ca_file })
+    Ok(Hook::GitLab { api, project: gitlab.project, token_file, ca_file })
 }
 
 /// The address of an API that a token is sent to: never in the clear, unless it stays on this machine.
@@ -322,7 +330,7 @@ mod tests {
         assert_eq!(receivers.page.as_deref(), Some("https://crab.example"));
         let [chat, pager] = receivers.all.as_slice() else { panic!("{receivers:?}") };
         assert!(
-            matches!(&chat.way, Way::Slack { url: Address::InFile(path), .. } if path == "conf/slack-url"),
+            matches!(&chat.way, Way::Http(Hook::Slack { url: Address::InFile(path), .. }) if path == "conf/slack-url"),
             "{chat:?}"
         );
         assert_eq!(chat.kinds.len(), Kind::ALL.len());

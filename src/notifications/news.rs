@@ -112,6 +112,14 @@ impl News {
         Self { id, kind, at, cluster, environment, title, detail, image, file, revision, is_rolling: false }
     }
 
+    /// The address at which more is shown, where the daemon's page has one.
+    pub fn link(&self, page: Option<&str>) -> Option<String> {
+        page.map(|page| match &self.cluster {
+            Some(cluster) => format!("{page}/clusters/{cluster}"),
+            None => page.to_owned(),
+        })
+    }
+
     /// The message that a person asks for, to see whether it arrives.
     pub fn test(at: Timestamp) -> Self {
         Self::new(

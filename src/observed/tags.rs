@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{ClusterName, SlotName, VolumeName};
+use crate::ids::{Attempt, ClusterName, Generation, ImageId, SlotName, VolumeName};
 
 /// The cluster that a resource belongs to. Whatever bears this tag is in the sweep.
 pub const CLUSTER: &str = "hermitcrab:cluster";
@@ -24,6 +24,9 @@ pub const ROOT_VOLUME: &str = "hermitcrab:root-volume";
 pub const RETIRED: &str = "hermitcrab:retired";
 /// The image that settled on a volume.
 pub const IMAGE: &str = "hermitcrab:image";
+/// The beginning of the commit that was in force when something settled: on its volumes, and on the instance that proved itself.
+/// People read it, and nothing decides by it.
+pub const REVISION: &str = "hermitcrab:revision";
 /// The generation that failed on a volume.
 pub const REJECTED: &str = "hermitcrab:rejected";
 /// The cluster of the volume that a copy's snapshot was taken of.
@@ -51,6 +54,12 @@ const KEPT: [&str; 2] = ["hermitcrab:", "aws:"];
 /// Lists the tags that make a resource part of a cluster's slot.
 pub fn place(cluster: &ClusterName, slot: &SlotName) -> BTreeMap<String, String> {
     [(CLUSTER, cluster.to_string()), (SLOT, slot.to_string())].map(|(key, value)| (key.to_owned(), value)).into()
+}
+
+/// Lists the tags that record what proved itself.
+pub fn settled(generation: &Generation, image: &ImageId, attempt: Attempt) -> BTreeMap<String, String> {
+    let marks = [(GENERATION, generation.to_string()), (IMAGE, image.to_string()), (ATTEMPT, attempt.to_string())];
+    marks.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
 /// Names the tag that tells a guest the id of its slot's volume of that name: on instances, and readable within them.

@@ -73,11 +73,13 @@ fn form(look: &Look<'_>) -> Option<Plan> {
 fn remember(look: &Look<'_>) -> Option<Plan> {
     let steady = |slot: &SlotLook<'_>| slot.counts_as_healthy() && look.now >= steady_at(look, slot);
     let (slot, instance) = unrecorded(look).find(|(slot, _)| steady(slot))?;
+    let attempt = instance.attempt().unwrap_or_default();
     let effect = CloudEffect::Settle {
         volumes: slot.volume_ids(),
         generation: look.generation.clone(),
         image: instance.make.image.clone(),
-        attempt: instance.attempt().unwrap_or_default(),
+        attempt,
+        instance: instance.is_launch(&look.generation, attempt).then(|| instance.id.clone()),
     };
     Some(look.act(slot, effect, Why::Memory))
 }

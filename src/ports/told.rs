@@ -166,7 +166,7 @@ mod tests {
         let told = Told::new(world.clone(), heard.clone());
         let slot = &spec.slots[0].name;
         let instance: InstanceId = world.instances_of(&spec.name, slot).remove(0);
-        let decision = || Decision { at: world.now(), life: Limits::DEFAULT.decision, claim: None };
+        let decision = || Decision { at: world.now(), life: Limits::DEFAULT.decision, claim: None, revision: None };
         let stop = CloudEffect::Stop { instance };
         let wanted = Wanted { region: spec.region.clone(), ..Wanted::default() };
         block_on(&world, async {

@@ -105,7 +105,7 @@ impl Region {
             CloudEffect::Tag { instance, tags } => self.tag_instance(instance, |seen| seen.tags.extend(tags.clone())),
             CloudEffect::Reject { volumes, generation, attempt } => self.reject(volumes, generation, *attempt),
             CloudEffect::Forgive { volumes, generation } => self.forgive(volumes, generation),
-            CloudEffect::Settle { volumes, generation, image, attempt } => {
+            CloudEffect::Settle { volumes, generation, image, attempt, .. } => {
                 self.settle(volumes, generation, image, *attempt)
             }
             CloudEffect::RecordSlots { volumes, slots } => {

@@ -29,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         crate::trial("what_was_decided_too_long_ago_is_not_sent", what_was_decided_too_long_ago_is_not_sent),
         crate::trial("nothing_is_detached_from_what_may_use_it", nothing_is_detached_from_what_may_use_it),
         crate::trial("a_race_that_ec2_settles_is_no_failure", a_race_that_ec2_settles_is_no_failure),
+        crate::trial("a_revision_goes_with_the_call_that_settles", a_revision_goes_with_the_call_that_settles),
         crate::trial("a_volume_meets_only_its_own_slot", a_volume_meets_only_its_own_slot),
         crate::trial("what_is_not_ours_is_not_touched", what_is_not_ours_is_not_touched),
         crate::trial("what_cannot_be_terminated_is_not_stopped", what_cannot_be_terminated_is_not_stopped),
@@ -312,6 +313,34 @@ async fn a_race_that_ec2_settles_is_no_failure() {
     stage.shows(&instance("running", &ours_and(&[]), &[]), &[volume(DATA, None, &ours_and(&[]))]);
     stage.endpoint.refuses("AttachVolume", 400, "VolumeInUse");
     assert!(is_changed(&stage.change(&attach()).await));
+}
+
+/// One call, whether there is a revision or not; the instance is named only for the sake of one.
+async fn a_revision_goes_with_the_call_that_settles() {
+    for (revision, resources) in [(None, vec![DATA]), (Some("1a2b3c4d5e6f".to_owned()), vec![DATA, SHELL])] {
+        let stage = Stage::new().await;
+        let there = [volume(DATA, Some("attached"), &ours_and(&[]))];
+        stage.shows(&instance("running", &ours_and(&[]), &[("/dev/sdf", DATA, false)]), &there);
+        stage.endpoint.answers("CreateTags", response("CreateTags", "<return>true</return>"));
+        let settle = CloudEffect::Settle {
+            volumes: [DATA.into()].into(),
+            generation: "v1-new".into(),
+            image: stage.spec.image.clone(),
+            attempt: Attempt(2),
+            instance: Some(SHELL.into()),
+        };
+        let decision = Decision { revision: revision.clone(), ..AT_ANY_TIME };
+        let outcome = stage.aws.change(&stage.spec, Some(&stage.slot), &settle, &decision).await;
+        assert_eq!(outcome.unwrap(), Outcome::Done);
+        let sent = &stage.endpoint.asked_for("CreateTags")[..];
+        let [sent] = sent else { panic!("{} calls", sent.len()) };
+        let named: Vec<_> = (1..=2).map(|number| sent.get(&format!("ResourceId.{number}"))).collect();
+        assert_eq!(named.into_iter().filter(|id| !id.is_empty()).collect::<Vec<_>>(), resources);
+        let tags =
+            (1..=4).map(|number| (sent.get(&format!("Tag.{number}.Key")), sent.get(&format!("Tag.{number}.Value"))));
+        let told = tags.into_iter().find(|(key, _)| *key == "hermitcrab:revision").map(|(_, value)| value.to_owned());
+        assert_eq!(told, revision);
+    }
 }
 
 async fn a_volume_meets_only_its_own_slot() {

@@ -38,7 +38,7 @@ impl Clock for TestClock {
 
 pub const OWNER: &str = "hermitcrab";
 /// A decision that is not looked at for its age.
-pub const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None };
+pub const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None, revision: None };
 
 /// The adapter, as `run` opens it; at that endpoint, or at the one that the environment names.
 pub async fn open(clock: &TestClock, endpoint: Option<&str>) -> Aws<TestClock> {

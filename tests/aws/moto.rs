@@ -220,6 +220,7 @@ async fn remember(stage: &Stage, instance: &InstanceId, volume: &VolumeId) {
         generation: generation.clone(),
         image: stage.spec.image.clone(),
         attempt: Attempt(1),
+        instance: Some(instance.clone()),
     };
     let reject = CloudEffect::Reject { volumes: volumes.clone().into(), generation: bad.clone(), attempt: Attempt(1) };
     let slots = stage.spec.slots.iter().map(|slot| slot.name.clone()).collect();

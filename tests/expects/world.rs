@@ -223,6 +223,7 @@ fn volume_effects() -> Vec<(CloudEffect, Change)> {
                 generation: "v1-new".into(),
                 image: "ami-1".into(),
                 attempt: Attempt(2),
+                instance: Some(INSTANCE.into()),
             },
             |_| {},
         ),

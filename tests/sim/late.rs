@@ -1,14 +1,19 @@
-//! Trouble between a decision and its call: a wait of the adapter's own, and a refusal that stays.
+//! Everything between a decision and its call: a wait of the adapter's own, a refusal that stays, and the revision that goes along.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hermitcrab::action::CloudEffect;
-use hermitcrab::controller::{Controller, ManagedCluster};
+use hermitcrab::controller::{Controller, ManagedCluster, Settings};
 use hermitcrab::event::{Listeners, Pass};
-use hermitcrab::ids::{ImageId, SlotName};
+use hermitcrab::ids::{ImageId, InstanceId, SlotName};
 use hermitcrab::observed::Sweep;
 use hermitcrab::plan::{Hazard, Plan, Stall};
 use hermitcrab::ports::{Clock, Cloud, Decision, ErrorKind, Outcome, PortError, Wanted};
+use hermitcrab::revision::{Revision, Standing};
 use hermitcrab::sim::{Through, World, block_on};
 use hermitcrab::simulate::settings;
 use hermitcrab::spec::ClusterSpec;
@@ -140,4 +145,66 @@ fn a_slot_that_has_lost_its_instance_does_not_wait_for_one_that_cannot_go_on() {
         });
         assert_eq!(harness.world.violations(), [], "{call}");
     }
+}
+
+/// An adapter to the simulated world that notes which revision each call that settles was sent with, and for which instance.
+struct Noting {
+    world: World,
+    noted: Rc<RefCell<Vec<(Option<InstanceId>, Option<String>)>>>,
+}
+
+impl Cloud for Noting {
+    async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
+        self.world.sweep(wanted).await
+    }
+
+    async fn change(
+        &self,
+        spec: &ClusterSpec,
+        slot: Option<&SlotName>,
+        effect: &CloudEffect,
+        decision: &Decision,
+    ) -> Result<Outcome, PortError> {
+        if let CloudEffect::Settle { instance, .. } = effect {
+            self.noted.borrow_mut().push((instance.clone(), decision.revision.clone()));
+        }
+        self.world.change(spec, slot, effect, decision).await
+    }
+}
+
+/// Rolls a cluster by desired state of that commit. Answers what was noted, what serves at the end, and every call.
+fn rolled_by(id: Option<&str>) -> (Vec<(Option<InstanceId>, Option<String>)>, Vec<InstanceId>, BTreeMap<String, u64>) {
+    let harness = Harness::settled();
+    let standing = id.map(|id| {
+        let revision = Revision {
+            id: id.to_owned(),
+            reference: "main".to_owned(),
+            author: "Ada".to_owned(),
+            subject: "Roll".to_owned(),
+            committed_at: harness.world.now(),
+            verified_by: None,
+        };
+        Arc::new(Standing { revision: Some(revision), trouble: None, verifies: false, rewritten_from: None })
+    });
+    let (world, noted) = (harness.world.controller(0), Rc::new(RefCell::new(Vec::new())));
+    let cloud = Noting { world: world.clone(), noted: noted.clone() };
+    let settings = Settings { source: Rc::new(move || standing.clone()), ..settings(1) };
+    let controller = Controller::new(Through { cloud, world }, Listeners::default(), settings);
+    let cluster = ManagedCluster::new(ClusterSpec { image: ImageId::from(NEW), ..harness.spec.clone() });
+    let is_settled = |pass: &Pass| matches!(pass.plan, Plan::Settled).then_some(());
+    block_on(&harness.world, controller.attend_until(&cluster, is_settled)).unwrap();
+    let serving = harness.view().live_instances().map(|instance| instance.id.clone()).collect();
+    (noted.take(), serving, harness.world.calls())
+}
+
+#[test]
+fn a_commit_goes_with_the_calls_that_settle_and_costs_none() {
+    let (noted, mut serving, calls) = rolled_by(Some("1a2b3c4d5e6f7081920a1b2c3d4e5f6071829304"));
+    assert!(noted.iter().all(|(_, revision)| revision.as_deref() == Some("1a2b3c4d5e6f")), "{noted:?}");
+    let mut named: Vec<_> = noted.into_iter().filter_map(|(instance, _)| instance).collect();
+    (named.sort(), serving.sort());
+    assert_eq!(named, serving, "each new instance once");
+    let (without, _, calls_without) = rolled_by(None);
+    assert!(without.iter().all(|(_, revision)| revision.is_none()), "{without:?}");
+    assert_eq!(calls, calls_without);
 }

@@ -17,7 +17,7 @@ use hermitcrab::spec::{ClusterSpec, CommandSpec};
 use hermitcrab::time::Timestamp;
 
 /// A decision that is not looked at for its age.
-pub const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None };
+pub const AT_ANY_TIME: Decision = Decision { at: Timestamp::MIN, life: Duration::MAX, claim: None, revision: None };
 
 /// The image that clusters are settled on, and a new one.
 pub const OLD: &str = "ami-0aa11bb22cc33dd44";

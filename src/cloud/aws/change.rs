@@ -153,8 +153,8 @@ impl<C: Clock> Change<'_, C> {
             CloudEffect::Tag { instance, tags } => self.tag(instance, tags).await,
             CloudEffect::Reject { volumes, generation, attempt } => self.reject(volumes, generation, *attempt).await,
             CloudEffect::Forgive { volumes, generation } => self.forgive(volumes, generation, &facts).await,
-            CloudEffect::Settle { volumes, generation, image, attempt } => {
-                self.settle(volumes, generation, image, *attempt).await
+            CloudEffect::Settle { volumes, generation, image, attempt, instance } => {
+                self.settle(volumes, &tags::settled(generation, image, *attempt), instance.as_ref()).await
             }
             CloudEffect::RecordSlots { volumes, slots } => self.record_slots(volumes, slots).await,
             CloudEffect::DeleteVolume { volume } => self.delete(volume).await,

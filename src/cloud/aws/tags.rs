@@ -9,10 +9,10 @@ use crate::ids::{Attempt, SlotName};
 use crate::observed::{Taken, tags};
 
 pub use crate::observed::tags::{
-    ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GUEST, IMAGE, ISOLATES_COPIES, OWNER, REJECTED, RETIRED,
+    ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GUEST, IMAGE, ISOLATES_COPIES, OWNER, REJECTED, RETIRED, REVISION,
     ROOT_VOLUME, RUNNING, SLOT, TAKEN, USER_DATA, VOLUME,
 };
-pub(super) use crate::observed::tags::{GROUP, place, slots, volume_of_guest};
+pub(super) use crate::observed::tags::{GROUP, place, settled, slots, volume_of_guest};
 
 /// One resource's tags.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -9,7 +9,7 @@ use super::xml::Xml;
 use crate::action::{CloudEffect, Recruitment};
 use crate::ids::{ClusterName, InstanceId, InterfaceId, VolumeId};
 use crate::make::UserData;
-use crate::observed::tags::{GENERATION, IMAGE, OWNER, REJECTED, RETIRED, SLOT, SLOTS, USER_DATA};
+use crate::observed::tags::{GENERATION, IMAGE, OWNER, REJECTED, RETIRED, REVISION, SLOT, SLOTS, USER_DATA};
 use crate::sim::ec2::Bucket;
 
 /// `CreateTags`.
@@ -28,8 +28,17 @@ pub fn create(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
             _ => cluster_of(asked, &resources[0]),
         };
         asked.change(&cluster, None, &effect)?;
-        if let CloudEffect::Retire { instance } = &effect {
-            asked.notes.tags.entry(instance.to_string()).or_default().extend(tags);
+        match &effect {
+            CloudEffect::Retire { instance } => {
+                asked.notes.tags.entry(instance.to_string()).or_default().extend(tags);
+            }
+            // The world keeps the rest of what settled.
+            CloudEffect::Settle { .. } => resources.iter().for_each(|id| {
+                let beside = tags.iter().filter(|(key, _)| *key == REVISION || *key == IMAGE && id.starts_with("i-"));
+                let noted = asked.notes.tags.entry(id.clone()).or_default();
+                noted.extend(beside.map(|(key, value)| (key.clone(), value.clone())));
+            }),
+            _ => {}
         }
     } else {
         resources.iter().for_each(|id| edit(asked, id, |found| found.extend(tags.clone())));
@@ -120,12 +129,14 @@ fn effect_of(resources: &[String], tags: &Tags) -> Option<CloudEffect> {
             CloudEffect::Tag { instance, tags: tags.clone() }
         });
     }
-    let volumes: BTreeSet<VolumeId> = resources.iter().map(|id| VolumeId::from(id.as_str())).collect();
+    let (instances, volumes): (Vec<_>, Vec<_>) = resources.iter().partition(|id| id.starts_with("i-"));
+    let volumes: BTreeSet<VolumeId> = volumes.into_iter().map(|id| VolumeId::from(id.as_str())).collect();
     if let Some(generation) = tags::name(tags, REJECTED) {
         return Some(CloudEffect::Reject { volumes, generation, attempt });
     }
     if let (Some(generation), Some(image)) = (tags::name(tags, GENERATION), tags::name(tags, IMAGE)) {
-        return Some(CloudEffect::Settle { volumes, generation, image, attempt });
+        let instance = instances.first().map(|id| InstanceId::from(id.as_str()));
+        return Some(CloudEffect::Settle { volumes, generation, image, attempt, instance });
     }
     let only_slots = tags.keys().all(|key| key.starts_with(SLOTS));
     only_slots.then(|| CloudEffect::RecordSlots { volumes, slots: tags::slots_in(tags) })
@@ -157,10 +168,13 @@ fn edit(asked: &mut Asked, id: &str, edit: impl FnOnce(&mut Tags)) {
     let mut kept = Tags::new();
     if let Some(machine) = region.instances.get_mut(&instance) {
         tags::onto_instance(&tags, machine);
-        kept.extend(tags.get(RETIRED).map(|when| (RETIRED.to_owned(), when.clone())));
+        kept.extend(
+            [RETIRED, REVISION, IMAGE].iter().filter_map(|key| Some(((*key).to_owned(), tags.get(*key)?.clone()))),
+        );
     } else if let Some(disk) = region.volumes.get_mut(&volume) {
         tags::onto_volume(&tags, disk);
         kept = tags::others(&tags);
+        kept.extend(tags.get(REVISION).map(|revision| (REVISION.to_owned(), revision.clone())));
     } else {
         kept = tags.clone();
     }

@@ -7,7 +7,7 @@ use super::super::tags;
 use super::{Change, Halt};
 use crate::action::Recruitment;
 use crate::action::facts::Facts;
-use crate::ids::{Attempt, Generation, ImageId, InstanceId, SlotName, VolumeId};
+use crate::ids::{Attempt, Generation, InstanceId, SlotName, VolumeId};
 use crate::ports::{Clock, Outcome};
 use crate::time::clock;
 
@@ -62,20 +62,21 @@ impl<C: Clock> Change<'_, C> {
     }
 
     /// Writes what proved itself. A rejected generation stays recorded: the planner compares, and the success of another
-    /// generation does not make that one any better.
+    /// generation does not make that one any better. The revision is written beside it where there is one, and then on the
+    /// instance as well, which bears that generation and attempt since its launch.
     pub(super) async fn settle(
         &self,
         volumes: &BTreeSet<VolumeId>,
-        generation: &Generation,
-        image: &ImageId,
-        attempt: Attempt,
+        settled: &BTreeMap<String, String>,
+        instance: Option<&InstanceId>,
     ) -> Result<Outcome, Halt> {
-        let marks = [
-            (tags::GENERATION, generation.to_string()),
-            (tags::IMAGE, image.to_string()),
-            (tags::ATTEMPT, attempt.to_string()),
-        ];
-        self.mark(volumes, marks).await
+        let mut ids: Vec<String> = volumes.iter().map(VolumeId::to_string).collect();
+        let mut marks = settled.clone();
+        if let Some(revision) = &self.decision.revision {
+            ids.extend(instance.map(InstanceId::to_string));
+            marks.insert(tags::REVISION.to_owned(), revision.clone());
+        }
+        self.write(ids, &marks).await
     }
 
     pub(super) async fn record_slots(
