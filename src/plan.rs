@@ -98,7 +98,9 @@ fn keep_up(look: &Look<'_>) -> Plan {
             other.or_else(|| replacement::way_out(look)).unwrap_or(stuck)
         }
         Some(plan) => plan,
-        None => heal::repair(look).or_else(|| maintenance::keep_up(look)).unwrap_or_else(|| begin(look)),
+        None => heal::repair(look, replacement::leads_on)
+            .or_else(|| maintenance::keep_up(look))
+            .unwrap_or_else(|| begin(look)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, InstanceId, SlotName, Token, VolumeName};
-use crate::observed::{Instance, Snapshot, SnapshotState, Volume};
+use crate::observed::{Instance, InstanceState, Snapshot, SnapshotState, Volume};
 use crate::spec::{OnFailure, Original};
 use crate::time::{Timestamp, elapsed};
 
@@ -19,34 +19,57 @@ use super::slot_state::{Moving, SlotState, slot_state};
 
 /// Decides what to do about the slots that are not as they should be. What can be done comes before what must be waited
 /// for, and that before what needs a person: one slot's trouble does not keep another from being healed.
-pub fn repair(look: &Look<'_>) -> Option<Plan> {
+///
+/// Of several claims one that leads somewhere comes first, as far as `leads_on` can say: what is stuck would keep the others waiting.
+pub fn repair(look: &Look<'_>, leads_on: fn(&Look<'_>, &Plan) -> bool) -> Option<Plan> {
     // Before there is the data that the others are given by their peers, they would begin a cluster without it.
     if let Some(plan) = seed(look) {
         return Some(plan);
     }
-    let plans = look.slots.iter().filter_map(|slot| Some(look.unless_set_back(for_slot(look, slot)?)));
-    let urgency = |plan: &Plan| match plan {
+    let plans = look.slots.iter().filter_map(|slot| Some((slot, look.unless_set_back(for_slot(look, slot)?))));
+    let urgency = |(slot, plan): &(&SlotLook<'_>, Plan)| match plan {
+        Plan::Act(..) if !leads_on(look, plan) => 4,
         // A slot that has lost everything comes before one whose replacement was interrupted to give way to it.
-        Plan::Act(_, Why::Interrupted { .. }) => 1,
+        Plan::Act(_, Why::Interrupted { .. }) => 1 + standing(look, slot),
         Plan::Act(..) => 0,
-        Plan::Wait(_) => 2,
-        Plan::Blocked(_) => 3,
-        Plan::Stalled(_) | Plan::Settled => 4,
+        Plan::Wait(_) => 5,
+        Plan::Blocked(_) => 6,
+        Plan::Stalled(_) | Plan::Settled => 7,
     };
     let claims = |plan: &Plan| matches!(plan, Plan::Act(action, _) if matches!(action.effect, Effect::Claim(_)));
     let is_open = |plan: &Plan| look.setback(plan).is_none();
     let restored = restorable(look).find_map(|slot| for_slot(look, slot).filter(is_open));
-    let first = restored.or_else(|| plans.min_by_key(urgency))?;
+    let first = restored.or_else(|| plans.min_by_key(urgency).map(|(_, plan)| plan))?;
     // The volumes must know of a slot before anything is written to it.
     if claims(&first) { record_slots(look).or(Some(first)) } else { Some(first) }
 }
 
-/// Says whether a slot other than this one has lost its instance, and could be healed now if the claim were free.
-pub fn is_needed_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
-    look.others(slot).any(|other| match slot_state(look, other) {
-        SlotState::Vacant { left } => matches!(look.unless_set_back(fill(look, other, left)), Plan::Act(..)),
-        _ => false,
-    })
+/// Says how well a slot stands whose replacement was interrupted: 0 if no instance serves there, 1 if the new one does, which has to
+/// prove itself, and 2 if the old one serves as before.
+fn standing(look: &Look<'_>, slot: &SlotLook<'_>) -> u8 {
+    let serves = |instance: &Instance| instance.state == InstanceState::Running && slot.all_on(look, &instance.id);
+    match slot_state(look, slot) {
+        SlotState::Interrupted { old: Some(old), .. } if serves(old) => 2,
+        SlotState::Interrupted { new, .. } if serves(new) => 1,
+        _ => 0,
+    }
+}
+
+/// Finds the claim of a slot in which no instance serves, because it has lost its instance or its replacement was interrupted in the
+/// middle.
+pub fn claim_of_lost(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Plan> {
+    match slot_state(look, slot) {
+        SlotState::Vacant { left } => Some(fill(look, slot, left)),
+        _ => claim_of_interrupted(look, slot).filter(|_| standing(look, slot) == 0),
+    }
+}
+
+/// Finds the claim with which an interrupted replacement is taken up again, if a slot has one.
+pub fn claim_of_interrupted(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Plan> {
+    match slot_state(look, slot) {
+        SlotState::Interrupted { old, new } => Some(claim_again(look, slot, old, new)),
+        _ => None,
+    }
 }
 
 /// Finds what keeps another slot down until a person has acted.

@@ -39,6 +39,8 @@ pub struct Look<'a> {
     pub slots: Vec<SlotLook<'a>>,
     /// The instance that was launched ahead, dead or alive, for as long as no claim has taken it over.
     pub ahead: Option<&'a Instance>,
+    /// The claim is only supposed, to see where it would lead.
+    pub is_supposed: bool,
 }
 
 /// An observation, arranged or not.
@@ -125,6 +127,7 @@ impl<'a> Look<'a> {
             membership,
             slots,
             ahead,
+            is_supposed: false,
         }))
     }
 

@@ -21,12 +21,12 @@ use crate::observed::{Instance, InstanceState, Purpose, Way};
 
 use super::answer::{Plan, Stall, Why};
 use super::group;
-use super::heal;
 use super::look::{Look, Place};
 use super::slot_state;
 use super::steps::{self, GIVE_UP, GO_ON, HEAL, KEEP_GROUP_STILL, Step, TAKE_BACK};
 
 mod back;
+mod beside;
 mod course;
 mod deadline;
 mod forward;
@@ -37,6 +37,7 @@ mod save;
 mod stop;
 mod under_way;
 
+pub use beside::leads_on;
 pub use under_way::Replacement;
 
 use course::Course;
@@ -54,7 +55,7 @@ pub fn finish(look: &Look<'_>) -> Option<Plan> {
 pub fn give_way(look: &Look<'_>) -> Option<Plan> {
     let replacement = Replacement::of(look)?;
     let slot = replacement.slot;
-    if !heal::is_needed_beside(look, slot) {
+    if !replacement.is_needed_beside() {
         return None;
     }
     let rests = |old: &&Instance| old.state == InstanceState::Stopped && slot.all_on(look, &old.id);
@@ -171,6 +172,9 @@ impl Replacement<'_, '_> {
 
     /// Finds the reason why nothing at all can be done in this slot, if there is one.
     fn blocked_by_fault(&self) -> Option<Plan> {
+        if let Some(plan) = self.until_holders_shown() {
+            return Some(plan);
+        }
         if let Some(stall) = slot_state::fault(self.look, self.slot) {
             return Some(Plan::Stalled(stall));
         }

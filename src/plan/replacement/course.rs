@@ -124,13 +124,14 @@ impl Replacement<'_, '_> {
     }
 
     /// Says whether an old instance that is untouched is to stay as it is: another thing is wanted now, or another slot has
-    /// lost its instance. That one comes first: the gates would keep this one from going on, and the claim that one from
-    /// being healed. So does a cluster on which this one stands, and that has been claimed at the same moment.
+    /// lost its instance or has a replacement that was interrupted. That one comes first: the gates would keep this one from going
+    /// on, and the claim that one from being healed. So does a cluster on which this one stands, and that has been claimed at the same moment.
     fn is_superseded(&self, old: &Instance) -> bool {
         let is_due = old.announced_stop().is_some();
         let is_current = drifts(&self.look.make, self.slot.spec, old).is_empty() && !is_due;
         let is_wanted = self.claim.generation == self.look.generation && !is_current;
-        !is_wanted || self.is_needed_beside() || gates::is_waited_for(self.look)
+        let is_needed = || self.is_needed_beside() || self.is_awaited_beside();
+        !is_wanted || is_needed() || gates::is_waited_for(self.look)
     }
 
     /// Says whether the old instance can serve again, as far as anybody knows.
@@ -192,10 +193,5 @@ impl Replacement<'_, '_> {
             Some(_) => will_do.any(|generation| *generation == self.claim.generation),
             None => self.claim.generation == self.look.generation,
         }
-    }
-
-    /// Says whether another slot has lost its instance, and could be healed if this one were not claimed.
-    pub(super) fn is_needed_beside(&self) -> bool {
-        heal::is_needed_beside(self.look, self.slot)
     }
 }

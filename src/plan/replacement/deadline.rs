@@ -28,9 +28,8 @@ impl<'a> Replacement<'_, 'a> {
             return None;
         }
         let old_is_there = self.old.is_some_and(|old| old.state.is_live() && !old.retired);
-        let old_is_gone = self.claim.old().is_none() || self.old.is_some_and(|old| !old.state.is_live());
         let is_unwanted = self.claim.generation != self.look.generation;
-        let can_go_back = old_is_there || (old_is_gone && (is_unwanted || self.has_settled_on_another()));
+        let can_go_back = old_is_there || (self.has_no_old() && (is_unwanted || self.has_settled_on_another()));
         match self.look.spec.rollout.on_failure {
             OnFailure::Rollback if can_go_back => Some(self.reject_as_late()),
             // Held for a person to look at: whoever has committed something else since has looked.
@@ -71,6 +70,11 @@ impl<'a> Replacement<'_, 'a> {
     pub(super) fn given_since(&self) -> Option<Timestamp> {
         let new = self.new?;
         self.slot.given_since(&new.id).map(|given| given.max(new.launched_at))
+    }
+
+    /// Says whether there never was an old instance, or EC2 shows that it is gone.
+    fn has_no_old(&self) -> bool {
+        self.claim.old().is_none() || self.old.is_some_and(|old| !old.state.is_live())
     }
 
     /// Says whether the slot ran another generation before, with which it can be healed.
@@ -139,11 +143,14 @@ impl<'a> Replacement<'_, 'a> {
         (!hazards.is_empty()).then(|| self.blocked(hazards))
     }
 
-    /// Says whether the members cannot elect a leader, and the old instance is there to be started again. Raft knows the
-    /// old instance's address; a member at another one may have to be admitted by the very leader that is missing.
+    /// Says whether the members cannot elect a leader, although those that run would be enough with this one, and what settled in the
+    /// slot before may bring them one: its old instance is there to be started again, or is gone and can be healed with what it ran.
+    /// Raft knows the old instance's address; a member at another one may have to be admitted by the very leader that is missing.
     pub(super) fn can_restore(&self) -> bool {
         let could_elect = || self.look.could_elect_with(self.slot, Duration::ZERO);
-        self.look.cannot_elect() && self.old.is_some_and(Instance::is_kept) && could_elect()
+        let has_another =
+            self.old.is_some_and(Instance::is_kept) || (self.has_no_old() && self.has_settled_on_another());
+        self.look.cannot_elect() && has_another && could_elect()
     }
 
     /// Names what a person has to do in another slot, where without that the members are too few to elect anybody who could

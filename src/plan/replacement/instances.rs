@@ -4,7 +4,7 @@
 
 use crate::action::CloudEffect;
 use crate::ids::InstanceId;
-use crate::observed::{Instance, InstanceState, Volume, VolumeState};
+use crate::observed::{Instance, InstanceState, LaunchAnswer, Volume, VolumeState};
 use crate::plan::answer::{Awaited, Plan, Why};
 use crate::plan::look::Place;
 use crate::plan::steps::{DISCARD, STOP_FIRST, Step};
@@ -168,10 +168,31 @@ impl<'a> Replacement<'_, 'a> {
     /// Waits for an instance that the claim names and EC2 does not show: not found is not gone, until EC2 would have
     /// stopped showing it.
     pub(super) fn wait_until_shown(&self, id: &InstanceId, since: Timestamp) -> Option<Plan> {
-        if elapsed(self.look.now, since) > self.look.limits.terminated_shown {
-            return None;
-        }
-        let detail = format!("{id} is not shown, and that does not mean that it is gone");
-        Some(self.until(Awaited::ViewsAgree { detail }, since))
+        let is_over = elapsed(self.look.now, since) > self.look.limits.terminated_shown;
+        (!is_over).then(|| self.until(not_shown(id), since))
     }
+
+    /// Waits for an instance of this replacement that has one of the volumes, and that EC2 does not show. How long it has had the
+    /// volume says nothing; nobody has taken it before EC2 would have stopped showing the instance.
+    pub(super) fn until_holders_shown(&self) -> Option<Plan> {
+        let (look, claim) = (self.look, self.claim);
+        let launched = look.seen.last_launch.as_ref().filter(|sent| sent.attempt == claim.attempt);
+        let launched = launched.and_then(|sent| match &sent.answer {
+            LaunchAnswer::Launched(instance) => Some(instance),
+            LaunchAnswer::TokenSpent => None,
+        });
+        let named = || claim.old().into_iter().chain(&claim.recruit).chain(&claim.stops).chain(launched);
+        let holders = self.slot.present().filter_map(|(_, volume)| match &volume.state {
+            VolumeState::InUse(at) => Some(&at.instance),
+            _ => None,
+        });
+        let is_hidden = |id: &&InstanceId| look.cloud.instance(id).is_none() && named().any(|known| known == *id);
+        let id = holders.into_iter().find(is_hidden)?;
+        let is_over = look.has_waited(self.slot, &not_shown(id), look.limits.terminated_shown);
+        (!is_over).then(|| self.until(not_shown(id), claim.since))
+    }
+}
+
+fn not_shown(id: &InstanceId) -> Awaited {
+    Awaited::ViewsAgree { detail: format!("{id} is not shown, and that does not mean that it is gone") }
 }
