@@ -60,6 +60,7 @@ async fn a_cluster_is_created(rig: Rc<Rig>) {
 }
 
 pub(super) async fn a_lost_instance_is_replaced(rig: Rc<Rig>) {
+    rig.proxy.record_calls();
     rig.settled_on(&rig.v1).await;
     let clients = Clients::start(rig.hypervisor.clone());
     let before = rig.before();
@@ -67,18 +68,21 @@ pub(super) async fn a_lost_instance_is_replaced(rig: Rc<Rig>) {
     rig.person.call("TerminateInstances", &[("InstanceId.1", &seat.instance)]).await.unwrap();
     let ended = rig.controller("rig", &[]).ended(LIMIT).await;
     assert_eq!(ended.code, Some(0), "{}", ended.said);
+    rig.the_printed_policy_allows_what_was_called("rig", &[]);
     rolled_to(&rig, &rig.v1, &before, &clients).await;
     let downs = rig.truth.downs();
     assert_eq!(downs.iter().map(|down| &down.slot).collect::<Vec<_>>(), [slot], "nobody else was disturbed");
 }
 
 pub(super) async fn a_bad_image_is_taken_back(rig: Rc<Rig>) {
+    rig.proxy.record_calls();
     rig.settled_on(&rig.v1).await;
     let clients = Clients::start(rig.hypervisor.clone());
     let before = rig.before();
     rig.desire(&rig.bad, &[("joinDeadline: 3m", "joinDeadline: 1m")]);
     let ended = rig.controller("rig", &[]).ended(LIMIT).await;
     assert_eq!(ended.code, Some(3), "{}", ended.said);
+    rig.the_printed_policy_allows_what_was_called("rig", &[]);
     assert!(ended.said.contains(&format!("has failed in {}-", rig.kind.name())), "{}", ended.said);
     assert_eq!(rig.seats(), before.seats, "every member sits where it sat");
     rolled_to(&rig, &rig.v1, &before, &clients).await;
