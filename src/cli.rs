@@ -65,6 +65,8 @@ pub mod man;
 
 mod effect;
 mod help;
+#[cfg(feature = "traces")]
+mod traces;
 mod unread;
 
 use exit::Exit;
@@ -175,9 +177,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let (exit, mut out) = match read(&arguments) {
         Ok((cli, given)) => {
             anstream::ColorChoice::write_global(cli.global.color.into());
-            logging::start(cli.global.log_format, cli.global.log_level);
+            let traces = cli.command.traces();
+            let (traces, begun) = traces.map_or_else(|failure| (None, Err(failure)), |traces| (traces, Ok(())));
+            logging::start(cli.global.log_format, cli.global.log_level, traces);
             let mut out = Output::standard();
-            (effect::refuse_what_has_none(&given).and_then(|()| cli.command.run(&mut out)), out)
+            let may_run = begun.and_then(|()| effect::refuse_what_has_none(&given));
+            (may_run.and_then(|()| cli.command.run(&mut out)), out)
         }
         Err(error) => {
             let mut out = Output::standard();
@@ -191,6 +196,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
         (Ok(exit), _) => exit,
     };
+    #[cfg(feature = "traces")]
+    traces::finish();
     stderr::finish();
     exit
 }
@@ -204,6 +211,15 @@ fn read(arguments: &[OsString]) -> Result<(Cli, ArgMatches), clap::Error> {
 }
 
 impl Command {
+    /// The layer that sends traces, where that is asked for.
+    fn traces(&self) -> Result<Option<logging::Sink>, Failure> {
+        match self {
+            #[cfg(feature = "traces")]
+            Self::Run(args) => args.traces.begin(),
+            _ => Ok(None),
+        }
+    }
+
     fn run(&self, out: &mut Output) -> Result<Exit, Failure> {
         cores::forbid();
         signals::listen()?;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::future::{self, Either};
 use tokio::sync::Notify;
+use tracing::Instrument;
 
 use crate::act;
 use crate::action::Action;
@@ -37,6 +38,7 @@ mod memory;
 mod related;
 mod retry;
 mod setbacks;
+pub mod spans;
 mod steady;
 mod sweep;
 
@@ -186,7 +188,9 @@ impl<'l, O: Outside> Controller<'l, O> {
                 memory.forget_refusals();
                 planned_for = spec.clone();
             }
-            let (pass, pause) = self.pass(cluster, spec, &mut memory, &mut backoff).await?;
+            let span = spans::pass(&spec.name);
+            let passing = self.pass(cluster, spec, &mut memory, &mut backoff).instrument(span);
+            let (pass, pause) = passing.await?;
             let ended = end(&pass);
             if ended.is_some() {
                 return ended;
@@ -234,6 +238,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         backoff: &mut Backoff,
     ) -> Option<(Rc<Pass>, Duration)> {
         let (seen, seats, plan) = self.decide_unless_stopped(cluster, &spec, memory).await?;
+        spans::answered(&plan);
         memory.following.planned(seen.now, &plan);
         let status = Rc::new(status(&spec, &seen, &plan, memory.status.as_deref()));
         let is_new = memory.status.as_ref().is_none_or(|before| !is_same_news(&before.answer, &status.answer));
@@ -270,7 +275,8 @@ impl<'l, O: Outside> Controller<'l, O> {
         let claim = pass.seen.claim.seen().map(|record| record.revision);
         let revision = pass.seen.source.as_ref().and_then(|standing| standing.mark());
         let decision = Decision { at: pass.seen.now, life: self.limits.decision, claim, revision };
-        let outcome = act::execute(&self.outside, &pass.spec, seats, action, &decision).await;
+        let executing = act::execute(&self.outside, &pass.spec, seats, action, &decision);
+        let outcome = spans::change(action, executing).await;
         let now = self.outside.clock().now();
         let told = outcome.as_ref().map(Clone::clone).map_err(Failed::from);
         let acted = Acted { action: action.clone(), status: pass.status.clone(), outcome: told };
@@ -331,13 +337,14 @@ impl<'l, O: Outside> Controller<'l, O> {
         };
         let wrote = memory.last_write(clock.now());
         let earliest = wrote.unwrap_or(Timestamp::MIN).max(before(clock.now(), shared));
-        let (cloud, undeclared) = match self.sweeper.since(&self.outside, spec, extent, earliest).await {
-            Ok(sweep) => {
-                let cloud = Reading::Seen { begun: sweep.begun, value: sweep.cluster(&spec.name) };
-                (cloud, self.undeclared(spec, &sweep))
-            }
-            Err(why) => (Reading::Unknown { why }, BTreeMap::new()),
-        };
+        let (cloud, undeclared) =
+            match spans::look("ec2", self.sweeper.since(&self.outside, spec, extent, earliest)).await {
+                Ok(sweep) => {
+                    let cloud = Reading::Seen { begun: sweep.begun, value: sweep.cluster(&spec.name) };
+                    (cloud, self.undeclared(spec, &sweep))
+                }
+                Err(why) => (Reading::Unknown { why }, BTreeMap::new()),
+            };
         let ties = self.ties.borrow().of(spec);
         let related = related::look(&self.outside, &self.sweeper, ties, extent, earliest).await;
         let seats = cloud.seen().map(|view| seats(view)).unwrap_or_default();
@@ -394,8 +401,9 @@ async fn ask<O: Outside>(
 ) -> (Reading<ClaimRecord>, Reading<Membership>) {
     let begun = outside.clock().now();
     outside.coordination().is_about(spec);
-    let (claim, membership) =
-        future::join(outside.coordination().read(&spec.name), outside.members().membership(spec, seats)).await;
+    let claim = spans::look("claim", outside.coordination().read(&spec.name));
+    let membership = spans::look("members", outside.members().membership(spec, seats));
+    let (claim, membership) = future::join(claim, membership).await;
     (reading(begun, claim), reading(begun, membership))
 }
 

@@ -72,7 +72,7 @@ const COMMON: &str = "input";
 const FLOORS: [Floors; 2] = [PLAN, SIM];
 
 /// The modules that may name each package: a module stands for its file and for everything below it. `*` ends a family.
-const PACKAGES: [(&str, &[&str]); 26] = [
+const PACKAGES: [(&str, &[&str]); 28] = [
     ("serde_saphyr", &["spec/load", "notifications/file"]),
     ("notify", &["daemon/files/watch"]),
     ("backon", &["controller/retry"]),
@@ -83,6 +83,8 @@ const PACKAGES: [(&str, &[&str]); 26] = [
     ("object_store", &["coordination/bucket"]),
     ("mail_builder", &["notifications/email"]),
     ("tokio_rustls", &["notifications/smtp"]),
+    ("opentelemetry*", &["cli/traces"]),
+    ("tracing_opentelemetry", &["cli/traces"]),
     ("async_trait", &["coordination/bucket/s3"]),
     ("annotate_snippets", &["cli", "spec/render"]),
     ("comfy_table", &["cli"]),

@@ -4,7 +4,10 @@ use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
 
 use super::stderr::{Form, Lines};
 
@@ -53,8 +56,11 @@ pub fn is_json() -> bool {
     IS_JSON.get().copied().unwrap_or_default()
 }
 
-/// Starts logging. Once in a process; a second call changes nothing.
-pub fn start(format: Format, level: Level) {
+/// A layer that takes lines or spans, and writes or sends them somewhere.
+pub type Sink = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Starts logging, and what takes spans beside it. Once in a process; a second call changes nothing.
+pub fn start(format: Format, level: Level, traces: Option<Sink>) {
     let pretty = match format {
         Format::Auto => io::stderr().is_terminal(),
         Format::Pretty => true,
@@ -63,14 +69,17 @@ pub fn start(format: Format, level: Level) {
     let _ = IS_JSON.set(!pretty);
     let colored = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     // An error of the log itself would be printed to stderr, and printing panics where stderr is what has failed.
-    let log = tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(move || Lines(if pretty { Form::Line } else { Form::Json }))
-        .log_internal_errors(false)
-        .with_max_level(LevelFilter::from(level));
-    // Starting fails where somebody else has started a log, who will have had a reason.
-    let _ = if pretty {
-        log.with_ansi(colored).with_target(false).compact().try_init()
+        .log_internal_errors(false);
+    let log: Sink = if pretty {
+        log.with_ansi(colored).with_target(false).compact().boxed()
     } else {
-        log.json().flatten_event(true).try_init()
+        log.json().flatten_event(true).boxed()
     };
+    let level = LevelFilter::from(level);
+    let lines = filter_fn(move |told| told.is_event() && *told.level() <= level).with_max_level_hint(level);
+    // Starting fails where somebody else has started a log, who will have had a reason.
+    let layers: Vec<Sink> = [log.with_filter(lines).boxed()].into_iter().chain(traces).collect();
+    let _ = tracing_subscriber::registry().with(layers).try_init();
 }

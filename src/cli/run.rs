@@ -117,6 +117,9 @@ pub struct Args {
     receivers: receivers::Args,
     #[command(flatten)]
     face: face::Args,
+    #[cfg(feature = "traces")]
+    #[command(flatten)]
+    pub(super) traces: super::traces::Args,
     /// The cloud to act on
     #[arg(long, value_enum, value_name = "CLOUD", help_heading = "Cloud")]
     cloud: Option<Kind>,

@@ -24,6 +24,7 @@ pub mod ask;
 pub mod entries;
 mod fetch;
 mod kept;
+mod openpgp;
 mod pace;
 
 use address::Address;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub access: Access,
     /// The file of those whose signatures count, in the form of ssh's allowed signers. None takes commits without signatures.
     pub allowed_signers: Option<PathBuf>,
+    /// The file of the OpenPGP keys whose signatures count as well.
+    pub keyring: Option<PathBuf>,
     /// The time between two looks.
     pub interval: Duration,
     /// The longest time of one run of git.
@@ -69,10 +72,10 @@ impl Repository {
     /// Opens the source with the revision that was in force before, and makes the first attempt to get a newer one: what was in force
     /// when the last process ended may be long out of date. Whether it went well is told by [`Source::standing`].
     pub async fn open(settings: Settings) -> io::Result<Self> {
-        let Settings { address, folder, access, allowed_signers, interval, timeout, seed } = settings;
+        let Settings { address, folder, access, allowed_signers, keyring, interval, timeout, seed } = settings;
         let kept = Kept::open(&folder, &address)?;
-        let verifies = allowed_signers.is_some();
-        let git = Rc::new(Git { address, access, allowed_signers, timeout });
+        let git = Rc::new(Git { address, access, allowed_signers, keyring, timeout });
+        let verifies = git.verifies();
         let now = Instant::now();
         let standing = Standing { revision: None, trouble: None, verifies, rewritten_from: None };
         let mut repository = Self {

@@ -245,6 +245,7 @@ fn a_file_that_cannot_be_promoted_keeps_no_other_from_it() {
         ("promote --from test --to prod --check", "nobody is named who knows", 64),
         ("promote --from test --to prod --state state", "have no effect without `--soak` or `--check`", 64),
         ("promote --from test", "required", 64),
+        ("promote --from test --to desired-state/test", "would be promoted into itself", 64),
         ("promote --from test --to prod --check --dry-run --state state", "cannot be used with", 64),
         ("promote desired-state/prod/consul.yaml --from test --to prod", "cannot be used with", 64),
         ("promote --from test --to prod --soak 1h --daemon 127.0.0.1:1", "127.0.0.1:1", 1),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -264,6 +264,107 @@ fn a_commit_that_nobody_who_is_allowed_to_has_signed_is_not_taken() {
     while !of(&origin.asked(), "no newer revision: Rewritten") {
         assert!(!started.is_over(), "the daemon does not say so");
     }
+}
+
+/// OpenPGP keys in a folder of their own.
+struct Keys {
+    home: tempfile::TempDir,
+}
+
+impl Keys {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        Self { home }
+    }
+
+    fn gpg(&self, arguments: &[&str]) -> String {
+        let mut gpg = Command::new("gpg");
+        gpg.env("GNUPGHOME", self.home.path()).args(["--batch", "--no-tty", "--quiet", "--yes"]).args(arguments);
+        let Output { status, stdout, stderr } = gpg.output().unwrap();
+        assert!(status.success(), "gpg {arguments:?}: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    }
+
+    /// Makes a key, at a moment that gpg is told is now, and answers with its fingerprint.
+    fn make(&self, name: &str, at: &str, lasts: &str) -> String {
+        let time: &[&str] = if at.is_empty() { &[] } else { &["--faked-system-time", at] };
+        let user = format!("{name} <{name}@example.com>");
+        let how = ["--passphrase", "", "--quick-generate-key", &user, "ed25519", "sign", lasts];
+        self.gpg(&[time, &how].concat());
+        let listed = self.gpg(&["--with-colons", "--list-keys", name]);
+        listed.lines().find_map(|line| line.strip_prefix("fpr:::::::::")).unwrap().trim_end_matches(':').to_owned()
+    }
+
+    /// Writes a program for git that signs as if it were that moment.
+    fn program(&self, at: &str) -> PathBuf {
+        let path = self.home.path().join(format!("gpg-{at}"));
+        let time = if at.is_empty() { String::new() } else { format!(" --faked-system-time {at}") };
+        let home = self.home.path().display();
+        fs::write(&path, format!("#!/bin/sh\nexec gpg --homedir {home} --batch{time} \"$@\"\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        // The agent that gpg has started would outlast its folder.
+        let _ = Command::new("gpgconf").arg("--homedir").arg(self.home.path()).args(["--kill", "all"]).status();
+    }
+}
+
+#[test]
+fn a_commit_counts_by_an_openpgp_key_of_the_file_and_every_other_one_is_named() {
+    let (origin, keys) = (Origin::new(), Keys::new());
+    let then = "20200101T000000";
+    let ours = keys.make("ada", "", "never");
+    let short = keys.make("bob", then, "2020-02-01");
+    let revoked = keys.make("eve", "", "never");
+    let strange = keys.make("mallory", "", "never");
+    let file = origin.place.path("keys.asc");
+    let export = || fs::write(&file, keys.gpg(&["--armor", "--export", "ada", "bob", "eve"])).unwrap();
+    export();
+    let sign = |key: &str, at: &str, subject: &str| {
+        let program = format!("gpg.program={}", keys.program(at).display());
+        let key = format!("user.signingKey={key}");
+        origin.git(&["add", "--all"]);
+        let signed = ["commit", "--quiet", "--allow-empty", "-S", "--message", subject];
+        origin.git(&[&["-c", "gpg.format=openpgp", "-c", &program, "-c", &key], &signed[..]].concat());
+        origin.git(&["push", "--quiet", "--force", "origin", "HEAD:refs/heads/main"]);
+    };
+    let run = |name: &str| {
+        let more = ["--once", "--source-dir", name, "--source-verify-openpgp", "keys.asc"];
+        let output = origin.run(&more).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let refused = |name: &str, why: &str| {
+        let (code, said) = run(name);
+        assert_eq!(code, Some(1), "{name}: {said}");
+        assert!(said.contains("NotVerified") && said.contains(why), "{name}: {said}");
+    };
+    refused("unsigned", "it has no signature");
+    sign(&strange, "", "By a stranger");
+    refused("strange", "its signature is by a key that is not known");
+    sign(&short, then, "By a key that lasted a month");
+    refused("short", "the key of its signature has expired");
+    sign(&revoked, "", "By a key that will be revoked");
+    assert_eq!(run("not-yet").0, Some(0));
+    let revocation = keys.home.path().join(format!("openpgp-revocs.d/{revoked}.rev"));
+    let revocation = fs::read_to_string(revocation).unwrap().replace("\n:-----BEGIN", "\n-----BEGIN");
+    fs::write(keys.home.path().join("revocation"), revocation).unwrap();
+    keys.gpg(&["--import", keys.home.path().join("revocation").to_str().unwrap()]);
+    export();
+    refused("revoked", "the key of its signature is revoked");
+    origin.edit(OLD, NEW);
+    sign(&ours, "", "Roll");
+    let (code, said) = run("good");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ada <ada@example.com>"), "{said}");
+    assert_eq!(origin.place.images(), [NEW; 3]);
+    // A revision in force counts no longer once its key is out of the file.
+    fs::write(&file, keys.gpg(&["--armor", "--export", "bob"])).unwrap();
+    refused("good", "its signature is by a key that is not known");
 }
 
 #[test]

@@ -111,6 +111,10 @@ impl Args {
             return Err(Failure::new("no environment is named").hint("give --from and --to"));
         };
         let (from, to) = (environment(from)?, environment(to)?);
+        if !self.check && from.canonicalize()? == to.canonicalize()? {
+            let failure = Failure::new(format!("{} would be promoted into itself", text::path(&from)));
+            return Err(Failure { exit: Exit::Usage, ..failure.hint("name two environments") });
+        }
         let proof = self.proof()?;
         let sources = Desired::read(std::slice::from_ref(&from), out)?;
         let targets = Desired::read(std::slice::from_ref(&to), out)?;

@@ -43,6 +43,10 @@ pub(super) struct Args {
     /// Take only commits signed by ssh keys of this file, which has the form of ssh's allowed signers
     #[arg(long, value_name = "FILE", requires = "address")]
     source_verify: Option<PathBuf>,
+    /// Take only commits signed by OpenPGP keys of this file, which `gpg --export` has written; with both, signed by one or the
+    /// other
+    #[arg(long, value_name = "FILE", requires = "address")]
+    source_verify_openpgp: Option<PathBuf>,
     /// A file with a token for https; it may be replaced at any time
     #[arg(long, value_name = "FILE", requires = "address")]
     source_token_file: Option<PathBuf>,
@@ -71,6 +75,7 @@ impl Args {
             folder: self.folder(state)?,
             access: self.access(address)?,
             allowed_signers: self.source_verify.as_deref().map(named).transpose()?,
+            keyring: self.source_verify_openpgp.as_deref().map(named).transpose()?,
             interval: self.source_interval,
             timeout: self.source_timeout,
             seed: u64::from(std::process::id()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::address::{Address, Scheme};
+use super::openpgp;
 use crate::input::file;
 use crate::input::secret::Secret;
 use crate::input::text;
@@ -38,7 +39,9 @@ const SETTINGS: [&str; 12] = [
     "maintenance.autoDetach=false",
 ];
 /// Programs that would check signatures by the keys of this machine's user: there are none.
-const NO_OTHER_SIGNATURES: [&str; 2] = ["gpg.program=/dev/null/none", "gpg.x509.program=/dev/null/none"];
+const NO_OTHER_SIGNATURES: [&str; 1] = ["gpg.x509.program=/dev/null/none"];
+/// The program for OpenPGP, with a file of keys and without one.
+const OPENPGP: (&str, &str) = ("gpg.program=gpg", "gpg.program=/dev/null/none");
 
 /// The files by which a server lets us in, and by which we know it. None is handed over but by name.
 #[derive(Clone, Debug)]
@@ -62,6 +65,8 @@ pub(super) struct Git {
     pub access: Access,
     /// The file of those whose signatures count.
     pub allowed_signers: Option<PathBuf>,
+    /// The file of the OpenPGP keys whose signatures count.
+    pub keyring: Option<PathBuf>,
     /// The longest time of a run.
     pub timeout: Duration,
 }
@@ -76,6 +81,11 @@ pub(super) enum Failed {
 }
 
 impl Git {
+    /// Says whether only signed commits are taken.
+    pub(super) fn verifies(&self) -> bool {
+        self.allowed_signers.is_some() || self.keyring.is_some()
+    }
+
     /// Runs git on a repository, and answers with its output, of at most that many bytes.
     pub(super) async fn ask(
         &self,
@@ -98,6 +108,7 @@ impl Git {
 
     fn settings(&self) -> impl Iterator<Item = OsString> {
         let mut settings: Vec<OsString> = SETTINGS.into_iter().chain(NO_OTHER_SIGNATURES).map(OsString::from).collect();
+        settings.push(if self.keyring.is_some() { OPENPGP.0 } else { OPENPGP.1 }.into());
         let mut add = |name: &str, value: &Path| {
             let mut setting = OsString::from(format!("{name}="));
             setting.push(value);
@@ -128,6 +139,9 @@ impl Git {
             ("HOME", repository.into()),
             ("LC_ALL", "C".into()),
         ]);
+        if self.keyring.is_some() {
+            environment.push(("GNUPGHOME", openpgp::home(repository).into()));
+        }
         if let Some(file) = &self.access.token_file {
             environment.extend([(TOKEN_FILE, file.into()), ("GIT_ASKPASS", self.access.asked.clone().into())]);
         }

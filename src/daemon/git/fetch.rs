@@ -113,10 +113,16 @@ impl Attempt {
 
     /// Checks the signature of the commit, if signatures were asked for.
     pub(super) async fn verified(&self, revision: Revision) -> Outcome<Revision> {
-        if self.git.allowed_signers.is_none() {
+        if !self.git.verifies() {
             return Ok(revision);
         }
         let (repository, id) = (self.kept.repository(), &*revision.id);
+        if let Some(keyring) = &self.git.keyring
+            && let Err(Failed::Refused { said: why, .. } | Failed::Broken(_, why)) =
+                self.git.take_keys(keyring, &repository).await
+        {
+            return Err(trouble(Reason::Unusable, why));
+        }
         let refused = |why: &str| {
             let why = if why.is_empty() { "it has no signature" } else { why };
             trouble(
@@ -126,6 +132,10 @@ impl Attempt {
         };
         match self.git.ask(&repository, &["verify-commit", id], &[], SHORT).await {
             Ok(_) => {}
+            Err(Failed::Refused { .. }) if self.git.keyring.is_some() => {
+                let fault = self.git.fault(&repository, id).await;
+                return Err(refused(fault.unwrap_or("git does not say why")));
+            }
             Err(Failed::Refused { said, .. }) => return Err(refused(&said)),
             Err(Failed::Broken(reason, why)) => return Err(trouble(reason, why)),
         }
@@ -153,7 +163,7 @@ impl Attempt {
             Err(Failed::Refused { .. }) => {
                 let known = format!("{}^{{commit}}", revision.id);
                 self.ask(&history, &["cat-file", "-e", &known], Reason::Unreachable).await?;
-                if self.git.allowed_signers.is_none() {
+                if !self.git.verifies() {
                     return Ok(true);
                 }
                 let (now, before) = (revision.short(), short(&before.id));
