@@ -105,6 +105,7 @@ pub(super) fn membership(spec: &ClusterSpec, answers: &Answers) -> Membership {
         pruning: Pruning::Never,
         agreed_version: None,
         blockers: hold::blockers(answers),
+        warnings: Vec::new(),
     }
 }
 
