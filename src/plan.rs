@@ -80,9 +80,15 @@ pub fn plan(spec: &ClusterSpec, seen: &Observation) -> Plan {
 }
 
 /// Says everything that a person may miss in a plan, one sentence each: things that the file does not mention, edits of it that are
-/// not carried out, and what was launched ahead.
+/// not carried out, what was launched ahead, and of what members warn.
 pub fn notes(look: &Look<'_>) -> Vec<String> {
-    [undeclared::notes(look), not_carried_out::notes(look), launch_ahead::notes(look)].concat()
+    let warnings = warnings(look);
+    [undeclared::notes(look), not_carried_out::notes(look), launch_ahead::notes(look), warnings].concat()
+}
+
+/// Lists everything that holds nothing up yet, and of which members warn, one sentence each.
+pub fn warnings(look: &Look<'_>) -> Vec<String> {
+    look.membership.map(|membership| membership.warnings.clone()).unwrap_or_default()
 }
 
 /// Keeps a cluster as declared. Finishing and healing come before every gate on upgrades: a gate that blocked repair

@@ -11,7 +11,7 @@ use crate::observed::{Claim, Health, InstanceState, Member, Observation, Way};
 use crate::plan::drift::drifts;
 use crate::plan::look::SlotLook;
 use crate::plan::steps::Step;
-use crate::plan::{Hazard, Look, Plan, ahead, not_carried_out, orphans, replacement};
+use crate::plan::{Hazard, Look, Plan, ahead, not_carried_out, orphans, replacement, warnings};
 use crate::revision::Standing;
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
@@ -54,7 +54,7 @@ pub struct Status {
     /// Resources that bear the cluster's tag and no declared slot's, and instances that the adopted group launched and
     /// that no slot needs. Nothing is done to them.
     pub orphans: Vec<String>,
-    /// Edits of the file that no controller carries out.
+    /// Edits of the file that no controller carries out, and things of which members warn.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The standing of the source that the spec came from, where it has revisions; left out of a folder of files.
@@ -218,7 +218,7 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
         };
     }
     let phase = phase(plan, look.as_ref());
-    let notes = look.as_ref().map(not_carried_out::notes).unwrap_or_default();
+    let kept = look.as_ref().map(not_carried_out::notes).unwrap_or_default();
     Status {
         cluster: spec.name.clone(),
         environment: spec.environment.clone(),
@@ -232,18 +232,18 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
         slots,
         needed: spec.needed(),
         conditions,
-        answer: answer(plan, &notes),
+        answer: answer(plan, &kept),
         hints: hints(plan, seen.now),
         refusals: refusals.iter().flat_map(|refusals| &refusals.hazards).map(Refusal::from).collect(),
         orphans: look.iter().flat_map(orphans::orphans).map(|orphan| orphan.id).collect(),
-        notes,
+        notes: kept.into_iter().chain(look.as_ref().map(warnings).unwrap_or_default()).collect(),
         source: seen.source.clone(),
     }
 }
 
 /// Puts a plan's answer into words. Where an edit of the file is not carried out, not everything is as the spec wants it.
-fn answer(plan: &Plan, notes: &[String]) -> String {
-    match (plan, notes.len()) {
+fn answer(plan: &Plan, kept: &[String]) -> String {
+    match (plan, kept.len()) {
         (Plan::Settled, 1..) => {
             "settled: no slot is to be changed, and not all that the file says is carried out".into()
         }

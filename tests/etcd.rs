@@ -7,23 +7,38 @@ use std::fs;
 use std::net::IpAddr;
 
 use expect_test::expect_file;
+use hermitcrab::action::MemberEffect;
+use hermitcrab::application::Applications;
 use hermitcrab::observed::{Health, Membership};
-use hermitcrab::ports::{Canaries, ErrorKind, Outcome, chain};
+use hermitcrab::ports::{Canaries, ErrorKind, Members, Outcome, chain};
+use hermitcrab::spec::{EtcdSpec, HttpSpec, Scheme};
 use serde_json::{Value, json};
 
+#[path = "tools/fetch.rs"]
+mod fetch;
 #[path = "http/kinds.rs"]
 #[allow(dead_code)] // each kind has its own
 mod kinds;
+#[path = "tools/left_out.rs"]
+mod left_out;
 #[path = "shared/member.rs"]
 mod member;
 #[path = "http/phases.rs"]
 mod phases;
+#[path = "etcd/secured.rs"]
+mod secured;
 #[path = "http/server.rs"]
 mod server;
+#[allow(dead_code)] // tests/http.rs serves with these certificates too
+#[path = "http/tls.rs"]
+mod tls;
+#[path = "http/wall.rs"]
+mod wall;
 
 use kinds::etcd as running;
 use member::line;
 use phases::{Servers, block_on, folder};
+use secured::Secured;
 
 const STATUS: &str = "POST /v3/maintenance/status";
 const LIST: &str = "POST /v3/cluster/member/list";
@@ -52,6 +67,9 @@ fn told(membership: &Membership) -> String {
     }
     for blocker in &membership.blockers {
         writeln!(text, "forbids: {} ({})", blocker.why, blocker.hint).unwrap();
+    }
+    for warning in &membership.warnings {
+        writeln!(text, "warns: {warning}").unwrap();
     }
     text
 }
@@ -120,6 +138,48 @@ fn a_member_is_healthy_only_if_the_list_its_status_and_the_leader_agree() {
         servers.insert(at(9), again);
     };
     assert_eq!(unknown(&twice), "it answers at 127.77.0.3 and at 127.77.0.9");
+}
+
+#[test]
+fn a_member_near_its_quota_is_told_of_with_what_helps() {
+    let warnings = |change: &dyn Fn(&mut Servers)| {
+        let mut servers = phase("near-quota").1;
+        change(&mut servers);
+        let membership = reading(&servers);
+        assert!(membership.members.iter().all(|member| member.health == Health::Healthy), "it serves as before");
+        membership.warnings
+    };
+    assert_eq!(warnings(&|_| ()).len(), 2);
+    let without_metrics = |servers: &mut Servers| *body(servers, 1, METRICS) = json!("");
+    let own_quota = |servers: &mut Servers| {
+        without_metrics(servers);
+        // From 3.6 on.
+        let status = body(servers, 2, STATUS);
+        (status["dbSizeQuota"], status["dbSizeInUse"]) = (json!("16777216"), json!("1048576"));
+    };
+    assert_eq!(
+        warnings(&own_quota),
+        ["the database of etcd-b has 13.9 MiB of its quota of 16.0 MiB, beyond which nothing can be written: \
+        1.0 MiB of it are in use, so defragment it (`etcdctl defrag`), one member after the other"]
+    );
+    let grown = |servers: &mut Servers| {
+        own_quota(servers);
+        body(servers, 2, STATUS)["dbSizeQuota"] = json!("2147483648");
+        body(servers, 2, STATUS)["dbSize"] = json!("1717986918");
+    };
+    assert!(warnings(&grown).is_empty(), "it is below four fifths");
+    let nothing = |servers: &mut Servers| {
+        *body(servers, 1, METRICS) = json!("etcd_server_quota_backend_bytes 0\n");
+    };
+    assert_eq!(
+        reading(&{
+            let mut servers = phase("near-quota").1;
+            nothing(&mut servers);
+            servers
+        })
+        .warnings,
+        [""; 0]
+    );
 }
 
 #[test]
@@ -268,4 +328,63 @@ fn a_user_logs_in_when_asked_to_and_no_error_shows_the_password() {
         let error = running.applications.write_canary(spec, seats, "one", "1").await.unwrap_err();
         assert!(chain(&error).contains("user name is empty"), "{}", chain(&error));
     });
+}
+
+/// Real members of both versions: over TLS with a client's certificate, and then with logins too.
+#[test]
+fn real_members_with_certificates_and_users_are_asked_and_changed_and_each_wrong_word_is_named() {
+    for program in ["etcd-3.4", "etcd-3.5"] {
+        let Some(secured) = Secured::start(program) else { continue };
+        block_on(certificates_and_users(&secured));
+    }
+}
+
+async fn certificates_and_users(secured: &Secured) {
+    let spec = secured.spec();
+    let first = secured.seen(&spec, |now| now.leader.is_some()).await;
+    let slots: Vec<_> = first.members.iter().map(|member| member.slot.as_deref().unwrap()).collect();
+    assert_eq!(slots, ["etcd-a", "etcd-b", "etcd-c"]);
+    let own = |etcd: &mut EtcdSpec, name: &str| {
+        let file = |kind: &str| secured.path(&format!("{name}.{kind}"));
+        (etcd.http.client_cert_file, etcd.http.client_key_file) = (file("pem"), file("key"));
+    };
+    let refused = async |writes: bool, why: &str, change: &dyn Fn(&mut EtcdSpec)| {
+        let mut spec = secured.spec();
+        change(spec.application.etcd_mut().unwrap());
+        secured.refused(&spec, writes, why).await
+    };
+    let (unreachable, invalid) = (ErrorKind::Unreachable, ErrorKind::Invalid);
+    let nothing_shown = |etcd: &mut EtcdSpec| {
+        (etcd.http.client_cert_file, etcd.http.client_key_file) = (None, None);
+    };
+    assert_eq!(refused(false, "received fatal alert: ", &nothing_shown).await, unreachable);
+    assert_eq!(refused(false, "received fatal alert: ", &|etcd| own(etcd, "stranger")).await, unreachable);
+    let another_ca = |etcd: &mut EtcdSpec| etcd.http.ca_file = secured.path("stranger.pem");
+    assert_eq!(refused(false, "invalid peer certificate", &another_ca).await, unreachable);
+
+    secured.turn_logins_on().await;
+    assert_eq!(refused(true, "user name is empty", &|_| ()).await, invalid);
+    let login = |etcd: &mut EtcdSpec, file: &str| {
+        (etcd.username, etcd.password_file) = (Some("root".to_owned()), secured.path(file));
+    };
+    assert_eq!(refused(true, "authentication failed", &|etcd| login(etcd, "wrong-password")).await, invalid);
+    let named = |etcd: &mut EtcdSpec| {
+        login(etcd, "password");
+        own(etcd, "named");
+    };
+    assert_eq!(refused(false, "issue `clientCertFile` without a common name", &named).await, invalid);
+    let mut spec = secured.spec();
+    login(spec.application.etcd_mut().unwrap(), "password");
+    let now = secured.seen(&spec, |now| now.leader.is_some()).await;
+    let (applications, seats) = (Applications::default(), secured.seats(&spec));
+    let leader = now.leader.clone().unwrap();
+    let to = now.members.iter().map(|member| member.id.clone()).find(|id| *id != leader).unwrap();
+    let transfer = MemberEffect::TransferLeadership { from: leader, to: to.clone() };
+    assert_eq!(applications.change(&spec, &seats, &transfer).await.unwrap(), Outcome::Done);
+    secured.seen(&spec, |now| now.leader.as_ref() == Some(&to)).await;
+    applications.write_canary(&spec, &seats, "one/2", "a value").await.unwrap();
+    assert_eq!(
+        applications.canaries(&spec, &seats).await.unwrap(),
+        [("one/2".to_owned(), "a value".to_owned())].into()
+    );
 }

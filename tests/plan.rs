@@ -308,6 +308,18 @@ fn an_edit_of_a_volume_is_named_and_nothing_is_done_for_it() {
 }
 
 #[test]
+fn what_members_warn_of_is_said_and_holds_nothing_up() {
+    let (_, goal, spec, mut seen) = moments(&Path::new(CASES).join("settled.yaml")).remove(0);
+    let Reading::Seen { value, .. } = &mut seen.membership else { panic!("the members are seen") };
+    value.warnings = vec!["the database of m-a is near its quota".to_owned()];
+    let said = value.warnings.clone();
+    assert_eq!(notes(&Look::at(&spec, &seen).look().unwrap()), said);
+    let status = status(&spec, &seen, &Plan::Settled, None);
+    assert_eq!((status.notes, status.answer), (said, Plan::Settled.to_string()), "all is as the file says");
+    assert_eq!(towards(goal, &spec, &seen, &Limits::DEFAULT), Plan::Settled);
+}
+
+#[test]
 fn a_place_that_the_file_leaves_open_and_capacity_that_it_chooses_later_are_named() {
     let (_, _, spec, seen) = moments(&Path::new(CASES).join("placement.yaml")).remove(2);
     let said = notes(&Look::at(&spec, &seen).look().unwrap());

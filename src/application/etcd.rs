@@ -3,7 +3,7 @@
 //!
 //! Every member is asked for its status over the JSON gateway (`/v3/…`, from 3.4 on); the leader, or another that answers, for
 //! the list of the members. `servers` gets the answers, `read` makes one [`Membership`] of them, `alarms` the reasons to hold,
-//! `change` has the verb, `canary` the data.
+//! `quota` what a person is told; `change` has the verb, `canary` the data.
 //!
 //! Absent on purpose: compaction and defragmentation are a person's; and a member's peer URL is never changed, because its
 //! slot's fixed address stays.
@@ -25,6 +25,7 @@ mod canary;
 mod change;
 mod login;
 mod metrics;
+mod quota;
 mod read;
 mod servers;
 mod wire;

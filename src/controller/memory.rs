@@ -236,6 +236,7 @@ mod tests {
             heirs: None,
             pruning: Pruning::Never,
             agreed_version: None,
+            warnings: Vec::new(),
             blockers: Vec::new(),
         };
         Observation {

@@ -31,6 +31,9 @@ pub struct Membership {
     /// The reasons that the application itself gives why no member may be replaced now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
+    /// Things that hold nothing up yet and that a person should know, one sentence each with the next step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A reason of the application's why no member may be replaced: a setting under which a member would not come back as it was.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, IsCa, KeyPair};
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -39,11 +39,24 @@ impl Ca {
         (CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap(), key)
     }
 
-    /// Writes a certificate and its key.
+    /// Writes our own certificate and its key.
     pub fn write_own(&self, certificate: &Path, key: &Path) {
-        let (own, own_key) = self.issue(&["hermitcrab"]);
-        fs::write(certificate, own.pem()).unwrap();
-        fs::write(key, own_key.serialize_pem()).unwrap();
+        self.write_issued(&["hermitcrab"], certificate, key);
+    }
+
+    /// Writes a certificate without any name, common or other, and its key.
+    pub fn write_nameless(&self, certificate: &Path, key: &Path) {
+        let (mut nameless, its_key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+        nameless.distinguished_name = DistinguishedName::new();
+        fs::write(certificate, nameless.signed_by(&its_key, &self.0).unwrap().pem()).unwrap();
+        fs::write(key, its_key.serialize_pem()).unwrap();
+    }
+
+    /// Writes a certificate for names or addresses, and its key.
+    pub fn write_issued(&self, names: &[&str], certificate: &Path, key: &Path) {
+        let (issued, its_key) = self.issue(names);
+        fs::write(certificate, issued.pem()).unwrap();
+        fs::write(key, its_key.serialize_pem()).unwrap();
     }
 
     /// Serves with a certificate for `names`, to whom this CA has given one too.

@@ -121,6 +121,7 @@ pub fn membership(
         heirs: None,
         pruning: Pruning::Never,
         agreed_version: agreed_version.map(str::to_owned),
+        warnings: Vec::new(),
         blockers,
     })
 }

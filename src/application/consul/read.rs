@@ -95,6 +95,7 @@ pub fn membership(spec: &ClusterSpec, how: &ConsulSpec, answers: &Answers) -> Re
             None => Pruning::DownTo(0),
         },
         agreed_version: None,
+        warnings: Vec::new(),
         blockers: enterprise::blockers(spec, how, answers),
     })
 }

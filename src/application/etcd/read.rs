@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::alarms;
+use super::quota;
 use super::wire::{Listed, Status};
 use crate::ids::{MemberId, SlotName};
 use crate::observed::{Health, Member, Membership, Pruning};
@@ -24,6 +25,8 @@ pub(super) struct Answers {
     pub versions: Vec<(IpAddr, String)>,
     /// The members that the leader reaches, and those that it does not; empty if it could not be asked.
     pub reached: BTreeMap<u64, bool>,
+    /// The quota of the leader's database, in bytes; none if it could not be asked, or has none.
+    pub quota: Option<u64>,
     /// The members, by host, whose own answers cost too much, and why.
     pub costly: BTreeMap<String, String>,
 }
@@ -92,6 +95,7 @@ pub(super) fn membership(spec: &ClusterSpec, answers: &Answers) -> Membership {
         pruning: Pruning::Never,
         agreed_version: agreed_version(answers, view.as_ref().ok()),
         blockers: alarms::blockers(answers),
+        warnings: quota::warnings(answers),
     }
 }
 

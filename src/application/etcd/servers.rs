@@ -2,7 +2,6 @@
 //! a look ends in time, and has at most one long list in memory.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::application::bounded::MOST_SERVERS;
 use crate::application::costs::Costs;
 use crate::application::{heard, trust};
 use crate::http::servers::{self, LastAnswer, nobody};
-use crate::http::{Answer, Http, SETTINGS, Server, Silence, secret};
+use crate::http::{Answer, Http, Refused, SETTINGS, Server, Silence, secret};
 use crate::ports::{ErrorKind, PortError, Seat};
 use crate::spec::{ClusterSpec, EtcdSpec};
 
@@ -31,6 +30,10 @@ const METRICS: usize = 2 << 20;
 const STATUS: &str = "/v3/maintenance/status";
 const VERSION: &str = "/version";
 const MEMBERS: &str = "/v3/cluster/member/list";
+
+/// The beginning of a member's refusal of a certificate with a common name, where it has users and asks clients for certificates: over
+/// the gateway that name would be nobody's.
+const COMMON_NAME: &str = "CommonName of client";
 
 /// The next step of a user who may not ask.
 const NOT_ALLOWED: &str =
@@ -118,8 +121,11 @@ impl Servers {
         let mut answers = Answers { statuses, versions, ..Answers::default() };
         let view = self.view(&answers);
         let leader = view.as_ref().ok().and_then(|view| self.leader(&answers, *view));
-        let (members, reached) = future::join(self.list(&answers, &view, leader), self.reached(leader)).await;
-        (answers.members, answers.reached) = (members?, reached);
+        let (members, metrics) = future::join(self.list(&answers, &view, leader), self.metrics(leader)).await;
+        answers.members = members?;
+        if let Some(metrics) = metrics {
+            (answers.reached, answers.quota) = (metrics::reached(&metrics), metrics::quota(&metrics));
+        }
         Ok(answers)
     }
 
@@ -207,17 +213,28 @@ impl Servers {
         Ok(list.members)
     }
 
-    /// Asks the leader whom it reaches. Where it does not say, nothing is known of it.
-    async fn reached(&self, leader: Option<&Server>) -> BTreeMap<u64, bool> {
-        let Some(leader) = leader.filter(|leader| self.costs.allow(leader.host())) else { return BTreeMap::new() };
+    /// Asks the leader for its metrics. Where it does not give them, nothing is known of whom it reaches.
+    async fn metrics(&self, leader: Option<&Server>) -> Option<String> {
+        let leader = leader.filter(|leader| self.costs.allow(leader.host()))?;
         let answer = leader.get("/metrics", &[], METRICS).await;
         self.costs.watch(leader.host(), &answer);
-        let answer = answer.ok().filter(|answer| answer.trouble().is_none());
-        answer.map(|answer| metrics::reached(&answer.text())).unwrap_or_default()
+        Some(answer.ok().filter(|answer| answer.trouble().is_none())?.text().into_owned())
     }
+}
+
+/// A refusal of our certificate, with the next step.
+#[derive(Debug, thiserror::Error)]
+#[error("members with users take no certificate that names somebody: issue `clientCertFile` without a common name")]
+struct Named {
+    source: Refused,
 }
 
 /// Takes an answer that is a success, or says what follows from a refusal or from silence.
 pub(super) fn heard(doing: &str, answer: Result<Answer, Silence>) -> Result<Answer, PortError> {
-    heard::heard(doing, answer, NOT_ALLOWED)
+    match answer {
+        Ok(answer) if answer.status == 400 && answer.text().starts_with(COMMON_NAME) => {
+            Err(PortError::new(doing, ErrorKind::Invalid, Named { source: answer.refused() }))
+        }
+        answer => heard::heard(doing, answer, NOT_ALLOWED),
+    }
 }

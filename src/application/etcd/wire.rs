@@ -61,6 +61,18 @@ pub struct Status {
     #[serde(default)]
     #[serde(deserialize_with = "some_number")]
     pub raft_applied_index: Option<u64>,
+    /// The size of the database's file, in bytes, which is what the quota is about.
+    #[serde(default)]
+    #[serde(deserialize_with = "some_number")]
+    pub db_size: Option<u64>,
+    /// The part of it that has data.
+    #[serde(default)]
+    #[serde(deserialize_with = "some_number")]
+    pub db_size_in_use: Option<u64>,
+    /// The quota; absent before 3.6.
+    #[serde(default)]
+    #[serde(deserialize_with = "some_number")]
+    pub db_size_quota: Option<u64>,
     /// `etcdserver: no leader`, and each alarm, e.g. `memberID:10501334649042878790 alarm:NOSPACE `.
     #[serde(default)]
     #[serde(deserialize_with = "texts")]

@@ -126,6 +126,7 @@ pub(super) fn membership(spec: &ClusterSpec, answers: &Answers) -> Membership {
         can_transfer: true,
         pruning: Pruning::Never,
         agreed_version: None,
+        warnings: Vec::new(),
     }
 }
 

@@ -97,6 +97,7 @@ pub(super) fn membership(spec: &ClusterSpec, answers: &Answers) -> Membership {
     }
     // Of two servers at one slot's address, the one that is well comes first.
     members.sort_by_key(|member| (member.slot.clone(), member.health != Health::Healthy, member.id.clone()));
+    let blockers = hold::blockers(answers, &members);
     Membership {
         members,
         leader: leader.ok().map(id),
@@ -104,7 +105,8 @@ pub(super) fn membership(spec: &ClusterSpec, answers: &Answers) -> Membership {
         heirs: None,
         pruning: Pruning::Never,
         agreed_version: None,
-        blockers: hold::blockers(answers),
+        blockers,
+        warnings: Vec::new(),
     }
 }
 

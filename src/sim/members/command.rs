@@ -95,6 +95,7 @@ impl Kind for Command {
             heirs: None,
             pruning: Pruning::Never,
             agreed_version: None,
+            warnings: Vec::new(),
             blockers: Vec::new(),
         }
     }

@@ -140,6 +140,7 @@ impl Kind for Consul {
             heirs: None,
             pruning,
             agreed_version: None,
+            warnings: Vec::new(),
             blockers: Vec::new(),
         }
     }

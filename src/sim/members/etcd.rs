@@ -73,6 +73,7 @@ impl Kind for Etcd {
             heirs: None,
             pruning: Pruning::Never,
             agreed_version: self.agreed_version(),
+            warnings: Vec::new(),
             blockers: Vec::new(),
         }
     }

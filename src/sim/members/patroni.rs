@@ -108,6 +108,7 @@ impl Kind for Patroni {
             heirs: Some(self.raft.peers.values().map(shown).collect()),
             pruning: Pruning::Never,
             agreed_version: None,
+            warnings: Vec::new(),
             blockers: Vec::new(),
         }
     }

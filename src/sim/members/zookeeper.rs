@@ -68,6 +68,7 @@ impl Kind for Zookeeper {
             heirs: None,
             pruning: Pruning::Never,
             agreed_version: None,
+            warnings: Vec::new(),
             blockers: Vec::new(),
         }
     }

@@ -1,0 +1,191 @@
+//! Three real etcd members that speak TLS alone, ask each client for a certificate, and have users. They end with the test.
+
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use hermitcrab::application::Applications;
+use hermitcrab::http::{Http, SETTINGS, Server, Tls, Trust};
+use hermitcrab::ids::InstanceId;
+use hermitcrab::observed::{Health, Member, Membership};
+use hermitcrab::ports::{Canaries, Clock, ErrorKind, Members, Seat, chain};
+use hermitcrab::spec::{ClusterSpec, Scheme, SlotSpec};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::fetch::fetch;
+use crate::left_out::left_out;
+use crate::tls::Ca;
+use crate::wall::Wall;
+
+const PORT: u16 = 2379;
+const NAMES: [&str; 3] = ["etcd-a", "etcd-b", "etcd-c"];
+pub const PASSWORD: &str = "correct-horse";
+
+/// Members, the files of their CA, and one more CA that they do not trust.
+pub struct Secured {
+    net: (u8, u8),
+    children: Vec<Child>,
+    place: TempDir,
+}
+
+impl Secured {
+    /// Starts members of a version that is fetched by that name; none if there is no such etcd to be had, which is said aloud.
+    pub fn start(program: &str) -> Option<Self> {
+        let path = match fetch([program]) {
+            Ok([path]) => path,
+            Err(why) => {
+                left_out("real etcd members with TLS", &why);
+                return None;
+            }
+        };
+        let mut secured = Self { net: free_net(), children: Vec::new(), place: tempfile::tempdir().unwrap() };
+        let (ca, stranger) = (Ca::new(), Ca::new());
+        ca.write(&secured.file("ca.pem"));
+        ca.write_nameless(&secured.file("own.pem"), &secured.file("own.key"));
+        ca.write_own(&secured.file("named.pem"), &secured.file("named.key"));
+        stranger.write_own(&secured.file("stranger.pem"), &secured.file("stranger.key"));
+        std::fs::write(secured.file("password"), PASSWORD).unwrap();
+        std::fs::write(secured.file("wrong-password"), "battery-staple").unwrap();
+        let peer = |nth: usize| format!("http://{}:2380", secured.address(nth));
+        let all: Vec<_> = (0..3).map(|nth| format!("{}={}", NAMES[nth], peer(nth))).collect();
+        let started = (0..3).map(|nth| {
+            let address = secured.address(nth).to_string();
+            let (certificate, key) = (secured.file(&format!("{nth}.pem")), secured.file(&format!("{nth}.key")));
+            ca.write_issued(&[&address], &certificate, &key);
+            let client = format!("https://{address}:{PORT}");
+            Command::new(&path)
+                .args(["--name", NAMES[nth], "--initial-cluster", &all.join(",")])
+                .args(["--listen-peer-urls", &peer(nth), "--initial-advertise-peer-urls", &peer(nth)])
+                .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+                .arg("--client-cert-auth")
+                .arg("--data-dir")
+                .arg(secured.file(&format!("data-{nth}")))
+                .arg("--cert-file")
+                .arg(&certificate)
+                .arg("--key-file")
+                .arg(&key)
+                .arg("--trusted-ca-file")
+                .arg(secured.file("ca.pem"))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        });
+        secured.children = started.collect();
+        Some(secured)
+    }
+
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        self.place.path().join(name)
+    }
+
+    /// The path of a file of theirs, as a desired-state file names it.
+    pub fn path(&self, name: &str) -> Option<String> {
+        self.file(name).to_str().map(str::to_owned)
+    }
+
+    fn address(&self, nth: usize) -> Ipv4Addr {
+        Ipv4Addr::new(127, self.net.0, self.net.1, nth as u8 + 1)
+    }
+
+    /// The cluster as its file would declare it, without a user. The controller's certificate has no common name.
+    pub fn spec(&self) -> ClusterSpec {
+        let loaded = hermitcrab::spec::load::load(&["desired-state/prod/etcd.yaml".into()]);
+        let mut spec = loaded.specs().next().unwrap().1.clone();
+        for (nth, slot) in spec.slots.iter_mut().enumerate() {
+            slot.address = Some(self.address(nth));
+        }
+        let etcd = spec.application.etcd_mut().unwrap();
+        (etcd.http.scheme, etcd.http.port) = (Scheme::Https, PORT);
+        etcd.http.ca_file = self.path("ca.pem");
+        (etcd.http.client_cert_file, etcd.http.client_key_file) = (self.path("own.pem"), self.path("own.key"));
+        spec
+    }
+
+    pub fn seats(&self, spec: &ClusterSpec) -> Vec<Seat> {
+        let seat = |(nth, slot): (usize, &SlotSpec)| Seat {
+            slot: slot.name.clone(),
+            instance: InstanceId::from(format!("i-{nth}")),
+            address: IpAddr::V4(self.address(nth)),
+        };
+        spec.slots.iter().enumerate().map(seat).collect()
+    }
+
+    /// Looks until the members are well, and as wanted.
+    pub async fn seen(&self, spec: &ClusterSpec, wanted: impl Fn(&Membership) -> bool) -> Membership {
+        let applications = Applications::default();
+        let well = |member: &Member| member.counts && member.health == Health::Healthy;
+        let mut last = String::new();
+        for _ in 0..600 {
+            match applications.membership(spec, &self.seats(spec)).await {
+                Ok(now) if now.members.len() == 3 && now.members.iter().all(well) && wanted(&now) => return now,
+                other => last = format!("{other:?}"),
+            }
+            Wall.sleep(Duration::from_millis(100)).await;
+        }
+        panic!("they never came; last: {last}");
+    }
+
+    /// Looks, or writes, until it is refused in such words, and answers with the kind of the refusal. A member may be slow to answer at all.
+    pub async fn refused(&self, spec: &ClusterSpec, writes: bool, why: &str) -> ErrorKind {
+        let (applications, seats) = (Applications::default(), self.seats(spec));
+        let mut last = String::new();
+        for _ in 0..600 {
+            let outcome = match writes {
+                true => applications.write_canary(spec, &seats, "one/1", "a value").await,
+                false => applications.membership(spec, &seats).await.map(drop),
+            };
+            match outcome {
+                Err(error) if chain(&error).contains(why) => return error.kind,
+                Err(error) => last = chain(&error),
+                Ok(()) => last = "nothing".to_owned(),
+            }
+            Wall.sleep(Duration::from_millis(100)).await;
+        }
+        panic!("nothing was refused with `{why}`; last: {last}");
+    }
+
+    /// Has a person make a user `root`, and turn logins on.
+    pub async fn turn_logins_on(&self) {
+        let text = |name: &str| self.path(name).unwrap();
+        let own_files = Some((text("own.pem"), text("own.key")));
+        let trust = Trust::Tls(Tls { ca_file: self.path("ca.pem"), own_files, shared_name: None });
+        let client = Http::default().client(&trust).unwrap();
+        let server = Server::new(&client, &format!("https://{}:{PORT}", self.address(0)), None).unwrap();
+        let steps: [(&str, Value); 4] = [
+            ("user/add", json!({ "name": "root", "password": PASSWORD })),
+            ("role/add", json!({ "name": "root" })),
+            ("user/grant", json!({ "user": "root", "role": "root" })),
+            ("enable", json!({})),
+        ];
+        for (call, body) in steps {
+            let answer = server.post_json(&format!("/v3/auth/{call}"), &body, SETTINGS).await.unwrap();
+            assert_eq!(answer.status, 200, "{call}: {}", answer.text());
+        }
+    }
+}
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A part of the loopback network where nobody speaks etcd. The process's id keeps two runs apart, and a count two tests of one run.
+fn free_net() -> (u8, u8) {
+    static TESTS: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..1_000 {
+        let n = std::process::id().wrapping_mul(10).wrapping_add(TESTS.fetch_add(1, Ordering::Relaxed));
+        let net = (100 + (n % 100) as u8, (n / 100 % 250) as u8);
+        let address = Ipv4Addr::new(127, net.0, net.1, 1);
+        if TcpListener::bind((address, PORT)).is_ok() && TcpListener::bind((address, 2380)).is_ok() {
+            return net;
+        }
+    }
+    panic!("no free loopback network");
+}
