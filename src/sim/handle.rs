@@ -77,6 +77,16 @@ impl World {
         self.with(|state| state.region.is_on_loopback = true);
     }
 
+    /// A controller goes by the slots that are declared now, whatever is declared from now on.
+    pub fn leave_behind(&self, cluster: &ClusterName, controller: u8) {
+        self.with(|state| state.leave_behind(cluster, controller));
+    }
+
+    /// A controller hears of the slots that are declared.
+    pub fn catch_up(&self, cluster: &ClusterName, controller: u8) {
+        self.with(|state| state.catch_up(cluster, controller));
+    }
+
     /// Shows exactly what is so of a cluster in EC2, but for the facts of the region.
     pub fn view(&self, cluster: &ClusterName) -> CloudView {
         self.with(|state| state.region.look(cluster))

@@ -97,7 +97,8 @@ fn takes(effect: &CloudEffect) -> &'static Quantiles {
 impl Members for World {
     async fn membership(&self, spec: &ClusterSpec, seats: &[Seat]) -> Result<Membership, PortError> {
         self.read("ask-members", "ask the members of each other", &latency::NEARBY, |state| {
-            state.membership(&spec.name, seats)
+            let slots = spec.slots.iter().map(|slot| slot.name.clone()).collect();
+            state.membership(&spec.name, &slots, seats)
         })
         .await
     }

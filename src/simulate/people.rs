@@ -83,8 +83,7 @@ fn go_on(world: &World, simulation: &mut Simulation, span: Duration, tell: &mut 
     simulation.run_until(until, tell, &mut || false);
 }
 
-/// Commits an edit. Of two controllers one may hear of it later than the other, because each looks at its own copy of the files. An
-/// edit of the slots both hear of at once: the judge goes by the slots that are declared, and one list of them at a time.
+/// Commits an edit. Of two controllers one may hear of it later than the other, because each looks at its own copy of the files.
 fn commit(
     world: &World,
     simulation: &mut Simulation,
@@ -94,8 +93,7 @@ fn commit(
     tell: &mut dyn FnMut(&Line),
 ) {
     world.note(&spec.name, "commit", what.to_owned());
-    let is_of_slots = simulation.committed().slots != spec.slots;
-    if !world.wants_second_controller() || is_of_slots || rng.bool() {
+    if !world.wants_second_controller() || rng.bool() {
         return simulation.commit(spec);
     }
     let (name, late) = (spec.name.clone(), rng.u8(0..2));

@@ -88,6 +88,7 @@ impl Simulation {
     /// A controller hears of no further commit until it starts anew.
     pub fn hold(&self, controller: u8) {
         self.managed.borrow_mut().remove(&controller);
+        self.specs().iter().for_each(|spec| self.world.leave_behind(&spec.name, controller));
     }
 
     /// The spec that is committed now.
@@ -107,17 +108,22 @@ impl Simulation {
         self.beside.commit(&spec, now);
         *self.committed.borrow_mut() = spec;
         let specs = self.specs();
-        specs.iter().for_each(|spec| self.world.declare(spec));
-        for (_, managed) in self.managed.borrow().iter().filter(|(controller, _)| Some(**controller) != by) {
-            managed.iter().zip(&specs).for_each(|(managed, spec)| managed.respec(spec.clone()));
+        for spec in &specs {
+            by.iter().for_each(|by| self.world.leave_behind(&spec.name, *by));
+            self.world.declare(spec);
         }
+        let hearing: Vec<u8> = self.managed.borrow().keys().copied().filter(|index| Some(*index) != by).collect();
+        hearing.into_iter().for_each(|controller| self.catch_up(controller));
     }
 
     /// A controller hears of everything that is committed.
     pub(super) fn catch_up(&self, controller: u8) {
         let managed = self.managed.borrow();
         let managed = managed.get(&controller).into_iter().flatten();
-        managed.zip(self.specs()).for_each(|(managed, spec)| managed.respec(spec));
+        for (managed, spec) in managed.zip(self.specs()) {
+            self.world.catch_up(&spec.name, controller);
+            managed.respec(spec);
+        }
     }
 
     fn specs(&self) -> Vec<ClusterSpec> {
@@ -221,6 +227,7 @@ fn controllers(
     move |index| {
         let (world, beside) = (world.controller(index), beside.clone());
         let specs: Vec<_> = [committed.borrow().clone()].into_iter().chain(beside.specs()).collect();
+        specs.iter().for_each(|spec| world.catch_up(&spec.name, index));
         let names = specs.iter().map(|spec| spec.name.clone()).collect();
         let (transcript, lasting) = (transcript.clone(), RefCell::default());
         let recorder = Recorder { world: world.clone(), transcript, beside, controller: index, lasting };

@@ -59,7 +59,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("replacement/deadline",  &["answer", "gates", "heal", "steps", "replacement/under_way", "replacement/proof"]),
     ("replacement/forward",   &["address", "answer", "gates", "group", "steps", "replacement/under_way", "replacement/proof"]),
     ("replacement/back",      &["address", "answer", "heal", "steps", "replacement/under_way", "replacement/proof"]),
-    ("replacement",           &["answer", "group", "heal", "look", "slot_state", "steps", "replacement/under_way", "replacement/beside", "replacement/proof", "replacement/stop",
+    ("replacement",           &["answer", "group", "look", "slot_state", "steps", "replacement/under_way", "replacement/beside", "replacement/proof", "replacement/stop",
                                 "replacement/instances", "replacement/save", "replacement/launch", "replacement/course", "replacement/deadline", "replacement/forward",
                                 "replacement/back"]),
     ("teardown/end",          &["answer", "look"]),

@@ -390,6 +390,25 @@ fn touching_a_slot_that_is_not_declared_breaks_s12() {
 }
 
 #[test]
+fn whoever_has_not_heard_of_a_slots_end_is_judged_by_the_list_that_it_knows() {
+    let harness = Harness::settled();
+    let (name, slots) = (&harness.spec.name, harness.spec.slots[..2].to_vec());
+    harness.world.leave_behind(name, 0);
+    harness.world.declare(&ClusterSpec { slots, ..harness.spec.clone() });
+    harness.pass(seconds(240));
+    let (instance, _) = harness.of(2);
+    harness.force(2, retire(&instance)).unwrap();
+    assert_eq!(harness.broken(), [""; 0], "its file declares the slot");
+    harness.world.catch_up(name, 0);
+    harness.pass(seconds(5));
+    harness.force(2, CloudEffect::Start { instance: instance.clone() }).ok();
+    assert_eq!(harness.broken(), [""; 0], "it has only just heard");
+    harness.pass(seconds(30));
+    harness.force(2, CloudEffect::Start { instance }).ok();
+    assert_eq!(harness.broken(), ["S12"]);
+}
+
+#[test]
 fn a_token_that_comes_with_another_request_breaks_s16() {
     let harness = Harness::settled();
     harness.launches(0, 4);

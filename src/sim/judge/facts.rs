@@ -11,7 +11,7 @@ use crate::sim::time::Millis;
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub cluster: ClusterName,
-    /// The slots that the spec declares.
+    /// The slots that the spec declares, as the sender of a call has read it.
     pub declared: BTreeSet<SlotName>,
     /// The number of them that have to be healthy.
     pub needed: usize,

@@ -1,6 +1,6 @@
 //! The world's side of applications: when members look around, and what is told of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::state::{Cluster, MemberRecord, State, Tick};
@@ -65,10 +65,14 @@ impl State {
         self.clusters.get_mut(name).ok_or_else(no_answer)
     }
 
-    /// Asks the members of each other.
-    pub fn membership(&self, name: &ClusterName, seats: &[Seat]) -> Result<Membership, Refusal> {
-        let cluster = self.reached(name, seats)?;
-        Ok(cluster.members.membership(&cluster.slot_names(), self.now))
+    /// Asks the members of each other, by the slots that whoever asks goes by.
+    pub fn membership(
+        &self,
+        name: &ClusterName,
+        slots: &BTreeSet<SlotName>,
+        seats: &[Seat],
+    ) -> Result<Membership, Refusal> {
+        Ok(self.reached(name, seats)?.members.membership(slots, self.now))
     }
 
     /// Says whether the claims can be read and written.

@@ -13,7 +13,7 @@ impl State {
     /// Lets a call to EC2 take effect, or EC2 refuse it. Either way it is told and judged.
     pub fn apply(&mut self, sender: Sender, call: Call) -> Result<Outcome, Refusal> {
         let sent = self.sent(sender, call.cluster);
-        let facts = self.facts(call.cluster, Some(call.effect));
+        let facts = self.facts(call.cluster, Some(call.effect), Some(sender.controller));
         let objections = facts.as_ref().map(|facts| judge::judge_call(facts, &sent, call.effect));
         let to_request = facts.map(|facts| judge::judge_request(&facts, &sent, call.effect));
         self.blame(call);
@@ -25,7 +25,7 @@ impl State {
             objections.retain(|(rule, _)| sender.controller != OUTSIDER || !rule.rests_on_claims());
             self.object(call.cluster, objections);
         }
-        let wrong = self.facts(call.cluster, None).map(|facts| judge::judge_cluster(&facts));
+        let wrong = self.facts(call.cluster, None, None).map(|facts| judge::judge_cluster(&facts));
         self.object(call.cluster, wrong.unwrap_or_default());
         result
     }

@@ -9,9 +9,10 @@ use crate::sim::ec2::{Disk, Machine};
 use crate::sim::judge::{Earlier, Facts, GroupFacts, InstanceFacts, ReplacementFacts, Sent, SlotFacts, VolumeFacts};
 
 impl State {
-    /// Collects what matters of a cluster, and of what a call for it names.
-    pub(super) fn facts(&self, name: &ClusterName, effect: Option<&CloudEffect>) -> Option<Facts> {
+    /// Collects what matters of a cluster, and of what a call for it names, by the slots that its sender knows of.
+    pub(super) fn facts(&self, name: &ClusterName, effect: Option<&CloudEffect>, by: Option<u8>) -> Option<Facts> {
         let cluster = self.clusters.get(name)?;
+        let (declared, declared_since) = cluster.slots_of(by);
         let holdings = self.region.clusters.get(name)?;
         let named = effect.and_then(CloudEffect::instance);
         let groups = self.groups_named(named, effect);
@@ -27,9 +28,9 @@ impl State {
             machines.map(|(id, machine)| (id.clone(), instance_facts(machine, holdings.instances.contains(id))));
         Some(Facts {
             cluster: name.clone(),
-            needed: cluster.members.needed(cluster.slot_names().len()),
-            declared: cluster.slot_names(),
-            declared_since: cluster.declared_since,
+            needed: cluster.members.needed(declared.len()),
+            declared,
+            declared_since,
             earlier: effect
                 .and_then(|effect| self.region.had_token(effect))
                 .map(|(cluster, same)| Earlier { cluster: cluster.clone(), same }),

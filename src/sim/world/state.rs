@@ -117,6 +117,12 @@ pub struct Cluster {
     pub declared: Declared,
     /// The last time at which other slots were declared than before.
     pub declared_since: Millis,
+    /// The slots that each controller goes by which has not heard of the latest list, and since when it has.
+    #[serde(default)]
+    pub behind: BTreeMap<u8, (BTreeSet<SlotName>, Millis)>,
+    /// The last time at which a controller heard of a list later than the others.
+    #[serde(default)]
+    pub heard: BTreeMap<u8, Millis>,
     pub members: Members,
     /// The time of the members' next look around.
     pub next_look: Option<Millis>,
@@ -200,12 +206,20 @@ impl Cluster {
     pub(super) fn of(spec: &ClusterSpec) -> Self {
         let members = Members::of(&spec.application);
         let (declared, slots) = (Declared::of(spec), BTreeMap::new());
-        Self { declared, declared_since: 0, members, next_look: None, hidden_until: 0, slots }
+        let (behind, heard) = (BTreeMap::new(), BTreeMap::new());
+        Self { declared, declared_since: 0, behind, heard, members, next_look: None, hidden_until: 0, slots }
     }
 
     /// Lists the declared slots.
     pub fn slot_names(&self) -> BTreeSet<SlotName> {
         self.declared.slots.keys().cloned().collect()
+    }
+
+    /// Lists the slots that a controller goes by, and says since when it has. Whoever is no controller goes by the file.
+    pub fn slots_of(&self, controller: Option<u8>) -> (BTreeSet<SlotName>, Millis) {
+        let behind = controller.and_then(|controller| self.behind.get(&controller));
+        let heard = controller.and_then(|controller| self.heard.get(&controller).copied()).unwrap_or_default();
+        behind.cloned().unwrap_or_else(|| (self.slot_names(), self.declared_since.max(heard)))
     }
 }
 
@@ -271,6 +285,22 @@ impl State {
         cluster.declared = declared;
         self.claims.declare(&spec.name);
         self.region.declare(spec);
+    }
+
+    /// Notes that a controller goes by the slots that are declared now, until it hears of others.
+    pub fn leave_behind(&mut self, name: &ClusterName, controller: u8) {
+        let Some(cluster) = self.clusters.get_mut(name) else { return };
+        let known = cluster.slots_of(Some(controller));
+        cluster.behind.insert(controller, known);
+    }
+
+    /// Notes that a controller has heard of the slots that are declared now.
+    pub fn catch_up(&mut self, name: &ClusterName, controller: u8) {
+        let Some(cluster) = self.clusters.get_mut(name) else { return };
+        let before = cluster.behind.remove(&controller);
+        if before.is_some_and(|(slots, _)| slots != cluster.slot_names()) {
+            cluster.heard.insert(controller, self.now);
+        }
     }
 
     /// Puts an event on the calendar.
