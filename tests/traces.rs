@@ -19,18 +19,20 @@ const SECRET: &str = "planted-secret-4711";
 const OLD: &str = "ami-0aa11bb22cc33dd44";
 const NEW: &str = "ami-0bb22cc33dd44ee55";
 
+/// Messages, each with its head and its body.
+type Messages = Mutex<Vec<(String, Vec<u8>)>>;
+
 /// A collector on a loopback address.
 struct Collector {
     url: String,
-    /// Each message: its head and its body.
-    messages: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    messages: Arc<Messages>,
 }
 
 impl Collector {
     fn start(status: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let messages = Arc::<Mutex<Vec<_>>>::default();
+        let messages = Arc::<Messages>::default();
         let kept = Arc::clone(&messages);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -49,7 +51,7 @@ impl Collector {
     }
 }
 
-fn serve(stream: TcpStream, status: &str, kept: &Mutex<Vec<(String, Vec<u8>)>>) -> Option<()> {
+fn serve(stream: TcpStream, status: &str, kept: &Messages) -> Option<()> {
     let mut writer = stream.try_clone().ok()?;
     let mut reader = BufReader::new(stream);
     loop {

@@ -336,10 +336,9 @@ async fn a_revision_goes_with_the_call_that_settles() {
         let [sent] = sent else { panic!("{} calls", sent.len()) };
         let named: Vec<_> = (1..=2).map(|number| sent.get(&format!("ResourceId.{number}"))).collect();
         assert_eq!(named.into_iter().filter(|id| !id.is_empty()).collect::<Vec<_>>(), resources);
-        let tags =
-            (1..=4).map(|number| (sent.get(&format!("Tag.{number}.Key")), sent.get(&format!("Tag.{number}.Value"))));
-        let told = tags.into_iter().find(|(key, _)| *key == "hermitcrab:revision").map(|(_, value)| value.to_owned());
-        assert_eq!(told, revision);
+        let tag = |number: u32| (sent.get(&format!("Tag.{number}.Key")), sent.get(&format!("Tag.{number}.Value")));
+        let told = (1..=4).map(tag).find(|(key, _)| *key == "hermitcrab:revision");
+        assert_eq!(told.map(|(_, value)| value.to_owned()), revision);
     }
 }
 

@@ -147,10 +147,13 @@ fn a_slot_that_has_lost_its_instance_does_not_wait_for_one_that_cannot_go_on() {
     }
 }
 
+/// The instances for which something settled, each with the revision.
+type Noted = Vec<(Option<InstanceId>, Option<String>)>;
+
 /// An adapter to the simulated world that notes which revision each call that settles was sent with, and for which instance.
 struct Noting {
     world: World,
-    noted: Rc<RefCell<Vec<(Option<InstanceId>, Option<String>)>>>,
+    noted: Rc<RefCell<Noted>>,
 }
 
 impl Cloud for Noting {
@@ -173,7 +176,7 @@ impl Cloud for Noting {
 }
 
 /// Rolls a cluster by desired state of that commit. Answers what was noted, what serves at the end, and every call.
-fn rolled_by(id: Option<&str>) -> (Vec<(Option<InstanceId>, Option<String>)>, Vec<InstanceId>, BTreeMap<String, u64>) {
+fn rolled_by(id: Option<&str>) -> (Noted, Vec<InstanceId>, BTreeMap<String, u64>) {
     let harness = Harness::settled();
     let standing = id.map(|id| {
         let revision = Revision {
@@ -202,7 +205,8 @@ fn a_commit_goes_with_the_calls_that_settle_and_costs_none() {
     let (noted, mut serving, calls) = rolled_by(Some("1a2b3c4d5e6f7081920a1b2c3d4e5f6071829304"));
     assert!(noted.iter().all(|(_, revision)| revision.as_deref() == Some("1a2b3c4d5e6f")), "{noted:?}");
     let mut named: Vec<_> = noted.into_iter().filter_map(|(instance, _)| instance).collect();
-    (named.sort(), serving.sort());
+    named.sort();
+    serving.sort();
     assert_eq!(named, serving, "each new instance once");
     let (without, _, calls_without) = rolled_by(None);
     assert!(without.iter().all(|(_, revision)| revision.is_none()), "{without:?}");

@@ -15,7 +15,7 @@ use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use super::convert::Unreadable;
 use super::error::{Failure, Meaning};
 use super::operation::{self, Operation};
-use super::{Aws, Region};
+use super::{Aws, Region, tags};
 use crate::action::CloudEffect;
 use crate::ids::{InstanceId, SlotName, VolumeId};
 use crate::ports::{Clock, Decision, ErrorKind, Outcome, PortError};
