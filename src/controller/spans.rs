@@ -38,7 +38,8 @@ pub(super) fn answered(plan: &Plan) {
 /// Spans a look at EC2, at the claim or at the members.
 pub(super) async fn look<T, E>(at: &'static str, looking: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let span = span!("look", at, otel.status_code = tracing::field::Empty);
-    let looked = looking.instrument(span.clone()).await;
+    // On the heap: what waits for a look lies deep in other futures already.
+    let looked = Box::pin(looking).instrument(span.clone()).await;
     if looked.is_err() {
         span.record("otel.status_code", "ERROR");
     }
@@ -58,7 +59,7 @@ pub(super) async fn change(
         error = tracing::field::Empty,
         otel.status_code = tracing::field::Empty
     );
-    let changed = changing.instrument(span.clone()).await;
+    let changed = Box::pin(changing).instrument(span.clone()).await;
     match &changed {
         Ok(Outcome::AlreadySo) => span.record("outcome", "already so"),
         Ok(Outcome::Changed { .. }) => span.record("outcome", "not as expected"),

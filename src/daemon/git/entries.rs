@@ -64,7 +64,8 @@ fn read(line: &[u8]) -> Option<Entry> {
         Component::Normal(name) => !name.eq_ignore_ascii_case(".git"),
         _ => false,
     };
-    let is_taken = path.components().all(is_plain) && object.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_named = path.components().next().is_some();
+    let is_taken = is_named && path.components().all(is_plain) && object.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_taken.then(|| Entry { kind, object: object.to_owned(), size, path: path.to_owned() })
 }
 
@@ -100,7 +101,8 @@ mod tests {
             + &line("100644", "    BAD", "kept-back.bin")
             + &line("100644", "      1", "a/../b")
             + &line("100644", "      1", "/etc/passwd")
-            + &line("100644", "      1", "a/.GIT/config");
+            + &line("100644", "      1", "a/.GIT/config")
+            + &line("100644", "      1", "");
         let taken = choose(listed.as_bytes()).unwrap();
         let paths: Vec<_> = taken.iter().map(|entry| (entry.kind, entry.path.to_str().unwrap())).collect();
         assert_eq!(paths, [(Kind::File, "prod/a file.yaml"), (Kind::Link, "prod/link.yaml")]);
