@@ -199,8 +199,8 @@ pub fn adapter(bytes: &[u8]) {
     }
 }
 
-/// What git lists of a commit and gives of its contents: only plain paths below the folder are taken, within the bounds, and
-/// contents are cut as they were listed.
+/// A listing of git's leads nowhere else: only plain paths below the folder are taken, within the bounds, and contents are cut as they
+/// were listed.
 pub fn tree(bytes: &[u8]) {
     let (listed, contents) = bytes.split_at(bytes.windows(2).position(|two| two == b"\0\0").unwrap_or(bytes.len()));
     let Ok(taken) = entries::choose(listed) else { return };
