@@ -11,7 +11,7 @@ use hermitcrab::action::MemberEffect;
 use hermitcrab::application::Applications;
 use hermitcrab::observed::{Health, Membership};
 use hermitcrab::ports::{Canaries, ErrorKind, Members, Outcome, chain};
-use hermitcrab::spec::{EtcdSpec, HttpSpec, Scheme};
+use hermitcrab::spec::EtcdSpec;
 use serde_json::{Value, json};
 
 #[path = "tools/fetch.rs"]
