@@ -27,7 +27,7 @@ use crate::status::Status;
 
 use super::cloud::Kind;
 use super::progress::Progress;
-use super::signals::{Signal, UnderWay};
+use super::signals::{Signal, UnderWay, hang_ups};
 use super::{Exit, Failure, Output, aws, runtime, state};
 
 pub(super) mod face;
@@ -36,6 +36,7 @@ mod haste;
 mod on_aws;
 mod problems;
 mod receivers;
+mod reload;
 mod service;
 mod simulated;
 mod source;
@@ -45,6 +46,7 @@ use on_aws::on_aws;
 
 use haste::Haste;
 use problems::Problems;
+use reload::Reloaded;
 use service::Service;
 use simulated::Simulated;
 use source::Chosen;
@@ -66,7 +68,8 @@ Examples:
       Tell people in a channel when a rollout begins or ends, and when one of them is needed
 
 Signals:
-  SIGTERM, SIGINT, SIGHUP   finish the calls in flight, and exit with 0; a second one exits at once
+  SIGTERM, SIGINT, SIGHUP   finish the calls in flight, and exit with 0; a second one exits at once.
+                            As a service (`Type=notify`), SIGHUP looks at desired state again instead
 
 Exit codes:
   0    ended by a signal; with --once: every cluster is settled
@@ -213,9 +216,10 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     if args.is_simulated() {
         listeners = listeners.with(Rc::new(Haste::default()));
     }
+    let hang_ups = (service.is_managed() && !args.once).then(hang_ups);
     let daemon = Daemon {
         outside,
-        source: backend.source,
+        source: Reloaded::new(backend.source, hang_ups),
         lease,
         settings: args.settings(backend.seed),
         listeners: face.listeners(told.listeners(listeners)),

@@ -3,7 +3,7 @@
 //!
 //! While work is under way that must not be broken off, the first signal lets the call in flight be finished. At any other
 //! time the first one ends the process at once, and a second one always does: a thread of its own listens, whatever the
-//! others wait for.
+//! others wait for. To a daemon below a service manager SIGHUP says something else: to look at desired state again.
 
 use std::io;
 use std::process;
@@ -30,6 +30,9 @@ const LAST_FLUSH: Duration = Duration::from_millis(200);
 static FIRST: OnceLock<watch::Receiver<Option<Signal>>> = OnceLock::new();
 /// The pieces of work under way that must not be broken off.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// The number of hang-ups that came, once they ask for nothing but another look.
+static HANG_UPS: OnceLock<watch::Sender<u64>> = OnceLock::new();
 
 /// A signal that asks the process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +104,10 @@ pub fn listen() -> io::Result<()> {
                 _ = kinds.1.recv() => Signal::Terminate,
                 _ = kinds.2.recv() => Signal::HangUp,
             };
+            if let (Signal::HangUp, Some(hang_ups)) = (came, HANG_UPS.get()) {
+                hang_ups.send_modify(|count| *count += 1);
+                continue;
+            }
             // Whether it was idle is asked first: whoever hears of the signal may be done before this thread goes on.
             let was_idle = is_idle();
             let is_second = sender.send_replace(Some(came)).is_some();
@@ -125,6 +132,11 @@ pub fn refuse_further() -> Result<(), Failure> {
 /// The signal that has come while something was under way, if one has.
 fn came() -> Option<Signal> {
     *FIRST.get()?.borrow()
+}
+
+/// Counts the hang-ups from now on, none of which asks the process to end any more.
+pub fn hang_ups() -> watch::Receiver<u64> {
+    HANG_UPS.get_or_init(|| watch::channel(0).0).subscribe()
 }
 
 /// Work under way that must not be broken off, for as long as this is kept.

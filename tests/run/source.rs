@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -470,4 +470,23 @@ fn a_call_of_the_webhook_makes_the_next_look_come_soon_if_it_is_signed() {
         daemon.until_revision(&id);
     }
     assert!(origin.send("GET /hooks/source HTTP/1.1\r\nHost: localhost\r\n\r\n").starts_with("HTTP/1.1 405 "));
+}
+
+#[test]
+fn a_service_looks_at_the_repository_at_once_when_it_is_reloaded() {
+    let origin = Origin::new();
+    let notified = origin.place.path("notified");
+    let _manager = UnixDatagram::bind(&notified).unwrap();
+    let face = format!("unix:{}", origin.place.path("face").display());
+    let mut command = origin.run(&["--source-interval", "1h", "--listen", &face]);
+    command.env("NOTIFY_SOCKET", &notified);
+    let mut daemon = Daemon::start(command);
+    daemon.until_message("settled");
+    for subject in ["Reload", "Reload again"] {
+        let id = origin.commit(subject);
+        daemon.signal("-HUP");
+        daemon.until_revision(&id);
+    }
+    daemon.signal("-TERM");
+    assert_eq!(daemon.end(), Some(0));
 }

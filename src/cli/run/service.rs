@@ -68,6 +68,11 @@ impl Service {
         service
     }
 
+    /// Says whether there is a service manager.
+    pub(super) fn is_managed(&self) -> bool {
+        self.told.is_some()
+    }
+
     /// Says that the end has begun.
     pub(super) fn stopping(&self) {
         self.tell("STOPPING=1\nSTATUS=finishes the calls in flight");
