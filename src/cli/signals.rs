@@ -23,8 +23,8 @@ use super::{Exit, Failure};
 
 /// The longest time for what a command says after it was told to end: stdout waits for whoever reads there.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// The longest time for the process to end by itself.
-const LAST_FLUSH: Duration = Duration::from_millis(200);
+/// The longest time for the process to end by itself: a machine that is busy may leave it waiting for a part of that.
+const LAST_FLUSH: Duration = Duration::from_secs(1);
 
 /// The first signal that came.
 static FIRST: OnceLock<watch::Receiver<Option<Signal>>> = OnceLock::new();
