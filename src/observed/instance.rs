@@ -114,11 +114,6 @@ impl Instance {
         }
     }
 
-    /// Says whether its own tags name it as the launch of that generation and attempt.
-    pub fn is_launch(&self, generation: &Generation, attempt: Attempt) -> bool {
-        self.generation() == Some(generation) && self.attempt() == Some(attempt)
-    }
-
     /// Says whether it is kept after its replacement was launched, stopped, so that it can be started again.
     pub fn is_kept(&self) -> bool {
         self.state == InstanceState::Stopped && !self.retired

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, InstanceId, SlotName, Token, VolumeName};
-use crate::observed::{Instance, InstanceState, Snapshot, SnapshotState, Volume};
+use crate::observed::{Instance, Snapshot, SnapshotState, Volume};
 use crate::spec::{OnFailure, Original};
 use crate::time::{Timestamp, elapsed};
 
@@ -47,7 +47,7 @@ pub fn repair(look: &Look<'_>, leads_on: fn(&Look<'_>, &Plan) -> bool) -> Option
 /// Says how well a slot stands whose replacement was interrupted: 0 if no instance serves there, 1 if the new one does, which has to
 /// prove itself, and 2 if the old one serves as before.
 fn standing(look: &Look<'_>, slot: &SlotLook<'_>) -> u8 {
-    let serves = |instance: &Instance| instance.state == InstanceState::Running && slot.all_on(look, &instance.id);
+    let serves = |instance: &Instance| slot.is_served_by(look, instance);
     match slot_state(look, slot) {
         SlotState::Interrupted { old: Some(old), .. } if serves(old) => 2,
         SlotState::Interrupted { new, .. } if serves(new) => 1,

@@ -210,9 +210,7 @@ impl<'a> Look<'a> {
             let given = other.given_since(&it.id).map_or(it.launched_at, |given| given.max(it.launched_at));
             elapsed(self.now, given) >= for_long
         };
-        let serves = |other: &SlotLook<'a>, it: &Instance| {
-            it.state == InstanceState::Running && other.all_on(self, &it.id) && has_had_time(other, it)
-        };
+        let serves = |other: &SlotLook<'a>, it: &Instance| other.is_served_by(self, it) && has_had_time(other, it);
         let serving = self.others(slot).filter(|other| other.live().any(|instance| serves(other, instance))).count();
         serving + 1 >= self.needed()
     }
@@ -230,6 +228,26 @@ impl<'a> Look<'a> {
     /// Plans a change through any port.
     pub fn effect(&self, slot: Option<&SlotName>, effect: Effect, why: Why) -> Plan {
         Plan::act(&self.spec.name, slot, effect, why)
+    }
+
+    /// Records what has proved itself on a slot's volumes, and on its instance where that was launched as just that.
+    pub fn settle(
+        &self,
+        slot: &SlotLook<'_>,
+        instance: &Instance,
+        generation: &Generation,
+        image: &ImageId,
+        why: Why,
+    ) -> Plan {
+        let is_launch = instance.generation() == Some(generation) && instance.attempt().is_some();
+        let effect = CloudEffect::Settle {
+            volumes: slot.volume_ids(),
+            generation: generation.clone(),
+            image: image.clone(),
+            attempt: instance.attempt().unwrap_or_default(),
+            instance: is_launch.then(|| instance.id.clone()),
+        };
+        self.act(slot, effect, why)
     }
 
     /// Claims a slot, to bring it to a generation with a launch of that number, or with what the group has launched.
@@ -368,6 +386,11 @@ impl<'a> SlotLook<'a> {
     /// Says whether every declared volume is attached to that instance, in both views.
     pub fn all_on(&self, look: &Look<'a>, id: &InstanceId) -> bool {
         self.volumes.iter().all(|(_, volume)| volume.is_some_and(|volume| look.place(volume).is_on(id)))
+    }
+
+    /// Says whether an instance runs with every declared volume.
+    pub fn is_served_by(&self, look: &Look<'a>, instance: &Instance) -> bool {
+        instance.state == InstanceState::Running && self.all_on(look, &instance.id)
     }
 
     /// Says whether any of the slot's volumes is at, or on its way to or from, that instance.

@@ -73,15 +73,7 @@ fn form(look: &Look<'_>) -> Option<Plan> {
 fn remember(look: &Look<'_>) -> Option<Plan> {
     let steady = |slot: &SlotLook<'_>| slot.counts_as_healthy() && look.now >= steady_at(look, slot);
     let (slot, instance) = unrecorded(look).find(|(slot, _)| steady(slot))?;
-    let attempt = instance.attempt().unwrap_or_default();
-    let effect = CloudEffect::Settle {
-        volumes: slot.volume_ids(),
-        generation: look.generation.clone(),
-        image: instance.make.image.clone(),
-        attempt,
-        instance: instance.is_launch(&look.generation, attempt).then(|| instance.id.clone()),
-    };
-    Some(look.act(slot, effect, Why::Memory))
+    Some(look.settle(slot, instance, &look.generation, &instance.make.image, Why::Memory))
 }
 
 /// Waits for what is still to be recorded when nothing else is to be done: a cluster is not settled before its volumes

@@ -119,8 +119,7 @@ impl Replacement<'_, '_> {
 
     /// Says whether the old instance serves as before, and no stop of it is on its way.
     fn is_untouched(&self, old: &Instance) -> bool {
-        let serves = old.state == InstanceState::Running && self.slot.all_on(self.look, &old.id);
-        serves && !self.claim.stops.contains(&old.id)
+        self.slot.is_served_by(self.look, old) && !self.claim.stops.contains(&old.id)
     }
 
     /// Says whether an old instance that is untouched is to stay as it is: another thing is wanted now, or another slot has

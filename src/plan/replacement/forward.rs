@@ -153,15 +153,6 @@ impl<'a> Replacement<'_, 'a> {
         if !self.slot.present().any(|(_, volume)| behind(volume)) {
             return None;
         }
-        let new = self.new?;
-        let attempt = new.attempt().unwrap_or_default();
-        let effect = CloudEffect::Settle {
-            volumes: self.slot.volume_ids(),
-            generation: self.claim.generation.clone(),
-            image: self.claim.image.clone(),
-            attempt,
-            instance: new.is_launch(&self.claim.generation, attempt).then(|| new.id.clone()),
-        };
-        Some(self.look.act(self.slot, effect, Why::Proven))
+        Some(self.look.settle(self.slot, self.new?, &self.claim.generation, &self.claim.image, Why::Proven))
     }
 }
