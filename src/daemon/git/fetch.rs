@@ -117,11 +117,9 @@ impl Attempt {
             return Ok(revision);
         }
         let (repository, id) = (self.kept.repository(), &*revision.id);
-        if let Some(keyring) = &self.git.keyring
-            && let Err(Failed::Refused { said: why, .. } | Failed::Broken(_, why)) =
-                self.git.take_keys(keyring, &repository).await
-        {
-            return Err(trouble(Reason::Unusable, why));
+        if let Some(keyring) = &self.git.keyring {
+            let taken = self.git.take_keys(keyring, &repository).await;
+            taken.map_err(|why| trouble(Reason::Unusable, why))?;
         }
         let refused = |why: &str| {
             let why = if why.is_empty() { "it has no signature" } else { why };

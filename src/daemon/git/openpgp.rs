@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use super::ask::{Failed, Git};
+use super::ask::Git;
 use crate::input::{file, text};
 use crate::program::{self, Bounds, Ended, Trouble};
-use crate::revision::Reason;
 
 /// The folder of gpg's, beside the repository.
 const FOLDER: &str = "gnupg";
@@ -24,11 +23,10 @@ pub(super) fn home(repository: &Path) -> PathBuf {
 }
 
 impl Git {
-    /// Takes the keys of a file, and no others. It is done anew for each check: a key that is no longer in the file counts no more.
-    pub(super) async fn take_keys(&self, keyring: &Path, repository: &Path) -> Result<(), Failed> {
-        let unusable = |why: String| Failed::Broken(Reason::Unusable, why);
+    /// Takes the keys of a file, and no others, or says why they cannot be taken. It is done anew for each check: a key that is no longer in the file counts no more.
+    pub(super) async fn take_keys(&self, keyring: &Path, repository: &Path) -> Result<(), String> {
         let home = home(repository);
-        begin(&home).map_err(|error| unusable(format!("the folder of the keys cannot be made: {error}")))?;
+        begin(&home).map_err(|error| format!("the folder of the keys cannot be made: {error}"))?;
         let mut command = Command::new("gpg");
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.env("LC_ALL", "C").env("HOME", &home).arg("--homedir").arg(&home);
@@ -37,12 +35,12 @@ impl Git {
         match program::run(&mut command, &[], bounds).await {
             Ok(Ended { status, .. }) if status.success() => Ok(()),
             Ok(Ended { stderr, .. }) => {
-                Err(unusable(format!("gpg cannot take the keys of {}: {}", text::path(keyring), text::clean(&stderr))))
+                Err(format!("gpg cannot take the keys of {}: {}", text::path(keyring), text::clean(&stderr)))
             }
             Err(Trouble::CannotRun(error)) if error.kind() == io::ErrorKind::NotFound => {
-                Err(unusable("there is no program `gpg`".to_owned()))
+                Err("there is no program `gpg`".to_owned())
             }
-            Err(trouble) => Err(unusable(format!("gpg: {trouble}"))),
+            Err(trouble) => Err(format!("gpg: {trouble}")),
         }
     }
 
