@@ -131,14 +131,8 @@ pub fn secret(path: &str, what: &'static str) -> Result<Secret, Unusable> {
 pub struct Client(reqwest::Client);
 
 impl Client {
-    /// Hands the client over to a library that speaks a protocol of its own.
-    #[cfg(feature = "traces")]
-    pub fn bare(self) -> reqwest::Client {
-        self.0
-    }
-
     /// Gives the client itself, for a library that makes requests of its own.
-    #[cfg(feature = "aws")]
+    #[cfg(any(feature = "aws", feature = "traces"))]
     pub(crate) fn inner(&self) -> reqwest::Client {
         self.0.clone()
     }

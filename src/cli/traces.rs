@@ -106,7 +106,7 @@ fn exporter(address: &str, ca_file: Option<String>, resource: &Resource) -> Resu
         _ => return Err(unusable("it is no HTTP address".to_owned())),
     };
     let client = Http::default().client(&trust).map_err(|error| unusable(crate::ports::chain(&error)))?;
-    let builder = SpanExporter::builder().with_http().with_http_client(client.bare()).with_endpoint(address);
+    let builder = SpanExporter::builder().with_http().with_http_client(client.inner()).with_endpoint(address);
     let mut exporter = builder.build().map_err(|error| unusable(text::clean(&error.to_string()).into_owned()))?;
     exporter.set_resource(resource);
     Ok(exporter)
