@@ -7,9 +7,9 @@
 
 use std::io;
 use std::process;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use futures_util::future::{Either, pending};
 use rustix::process::{Signal as Number, getpid, kill_process};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{Exit, Failure};
 
@@ -31,8 +31,8 @@ static FIRST: OnceLock<watch::Receiver<Option<Signal>>> = OnceLock::new();
 /// The pieces of work under way that must not be broken off.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
-/// The number of hang-ups that came, once they ask for nothing but another look.
-static HANG_UPS: OnceLock<watch::Sender<u64>> = OnceLock::new();
+/// The bell that a hang-up rings, once it asks for nothing but another look.
+static HANG_UPS: OnceLock<Arc<Notify>> = OnceLock::new();
 
 /// A signal that asks the process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub fn listen() -> io::Result<()> {
                 _ = kinds.2.recv() => Signal::HangUp,
             };
             if let (Signal::HangUp, Some(hang_ups)) = (came, HANG_UPS.get()) {
-                hang_ups.send_modify(|count| *count += 1);
+                hang_ups.notify_one();
                 continue;
             }
             // Whether it was idle is asked first: whoever hears of the signal may be done before this thread goes on.
@@ -134,9 +134,9 @@ fn came() -> Option<Signal> {
     *FIRST.get()?.borrow()
 }
 
-/// Counts the hang-ups from now on, none of which asks the process to end any more.
-pub fn hang_ups() -> watch::Receiver<u64> {
-    HANG_UPS.get_or_init(|| watch::channel(0).0).subscribe()
+/// Shares the bell that each hang-up rings from now on. None asks the process to end any more.
+pub fn hang_ups() -> Arc<Notify> {
+    HANG_UPS.get_or_init(Arc::default).clone()
 }
 
 /// Work under way that must not be broken off, for as long as this is kept.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
-use tokio::sync::watch::Receiver;
+use tokio::sync::Notify;
 
 use crate::daemon::source::{Source, Wish};
 use crate::revision::Standing;
@@ -14,12 +14,12 @@ use crate::spec::load::Loaded;
 /// A source that is looked at again at each hang-up too.
 pub(super) struct Reloaded<S> {
     source: S,
-    /// The number of hang-ups; none where they ask the process to end.
-    hang_ups: Option<Receiver<u64>>,
+    /// The bell that a hang-up rings; none where it asks the process to end.
+    hang_ups: Option<Arc<Notify>>,
 }
 
 impl<S> Reloaded<S> {
-    pub(super) fn new(source: S, hang_ups: Option<Receiver<u64>>) -> Self {
+    pub(super) fn new(source: S, hang_ups: Option<Arc<Notify>>) -> Self {
         Self { source, hang_ups }
     }
 }
@@ -30,13 +30,12 @@ impl<S: Source> Source for Reloaded<S> {
     }
 
     async fn changed(&mut self) {
-        let Some(hang_ups) = &mut self.hang_ups else { return self.source.changed().await };
-        let wish = self.source.wish();
+        let Some(hang_ups) = &self.hang_ups else { return self.source.changed().await };
         tokio::select! {
             biased;
-            Ok(()) = hang_ups.changed() => {
+            () = hang_ups.notified() => {
                 tracing::info!(source = self.source.name(), "SIGHUP: looked at again");
-                if let Some(wish) = wish {
+                if let Some(wish) = self.source.wish() {
                     wish.make();
                 }
             }
