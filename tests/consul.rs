@@ -21,6 +21,8 @@ mod claiming;
 mod fetch;
 #[path = "tools/left_out.rs"]
 mod left_out;
+#[path = "tools/loopback.rs"]
+mod loopback;
 #[path = "consul/servers.rs"]
 mod servers;
 #[path = "http/wall.rs"]

@@ -21,6 +21,8 @@ mod fetch;
 mod kinds;
 #[path = "tools/left_out.rs"]
 mod left_out;
+#[path = "tools/loopback.rs"]
+mod loopback;
 #[path = "shared/member.rs"]
 mod member;
 #[path = "http/phases.rs"]

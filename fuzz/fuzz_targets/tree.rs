@@ -1,4 +1,4 @@
-//! What git lists of a commit, and its contents.
+//! A commit's files as git lists them, and their contents.
 #![no_main]
 
 #[path = "../../tests/hostile/properties.rs"]

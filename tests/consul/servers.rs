@@ -1,14 +1,14 @@
 //! Three real Consul servers on loopback addresses of their own. They end with the test.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
 use crate::fetch::fetch;
 use crate::left_out::left_out;
+use crate::loopback::free_net;
 
 /// Three servers, `consul-a` to `consul-c`.
 pub struct Servers {
@@ -27,7 +27,8 @@ impl Servers {
                 return None;
             }
         };
-        let mut servers = Self { net: free_net(), children: Vec::new(), _data: tempfile::tempdir().unwrap() };
+        let mut servers =
+            Self { net: free_net([8500, 8300]), children: Vec::new(), _data: tempfile::tempdir().unwrap() };
         for nth in 0..3 {
             let data = servers._data.path().join(nth.to_string());
             fs::create_dir(&data).unwrap();
@@ -72,19 +73,4 @@ impl Drop for Servers {
             self.stop(nth);
         }
     }
-}
-
-/// A part of the loopback network where nobody speaks Consul. The process's id keeps two runs apart, and a count two
-/// tests of one run.
-fn free_net() -> (u8, u8) {
-    static TESTS: AtomicU32 = AtomicU32::new(0);
-    for _ in 0..1_000 {
-        let n = std::process::id().wrapping_mul(10).wrapping_add(TESTS.fetch_add(1, Ordering::Relaxed));
-        let net = (100 + (n % 100) as u8, (n / 100 % 250) as u8);
-        let address = Ipv4Addr::new(127, net.0, net.1, 1);
-        if TcpListener::bind((address, 8500)).is_ok() && TcpListener::bind((address, 8300)).is_ok() {
-            return net;
-        }
-    }
-    panic!("no free loopback network");
 }

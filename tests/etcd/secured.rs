@@ -1,8 +1,7 @@
 //! Three real etcd members that speak TLS alone, ask each client for a certificate, and have users. They end with the test.
 
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use hermitcrab::application::Applications;
@@ -16,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::fetch::fetch;
 use crate::left_out::left_out;
+use crate::loopback::free_net;
 use crate::tls::Ca;
 use crate::wall::Wall;
 
@@ -40,7 +40,8 @@ impl Secured {
                 return None;
             }
         };
-        let mut secured = Self { net: free_net(), children: Vec::new(), place: tempfile::tempdir().unwrap() };
+        let mut secured =
+            Self { net: free_net([PORT, 2380]), children: Vec::new(), place: tempfile::tempdir().unwrap() };
         let (ca, stranger) = (Ca::new(), Ca::new());
         ca.write(&secured.file("ca.pem"));
         ca.write_nameless(&secured.file("own.pem"), &secured.file("own.key"));
@@ -174,18 +175,4 @@ impl Drop for Secured {
             let _ = child.wait();
         }
     }
-}
-
-/// A part of the loopback network where nobody speaks etcd. The process's id keeps two runs apart, and a count two tests of one run.
-fn free_net() -> (u8, u8) {
-    static TESTS: AtomicU32 = AtomicU32::new(0);
-    for _ in 0..1_000 {
-        let n = std::process::id().wrapping_mul(10).wrapping_add(TESTS.fetch_add(1, Ordering::Relaxed));
-        let net = (100 + (n % 100) as u8, (n / 100 % 250) as u8);
-        let address = Ipv4Addr::new(127, net.0, net.1, 1);
-        if TcpListener::bind((address, PORT)).is_ok() && TcpListener::bind((address, 2380)).is_ok() {
-            return net;
-        }
-    }
-    panic!("no free loopback network");
 }
