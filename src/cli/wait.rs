@@ -65,7 +65,7 @@ impl Args {
                 let plan = plan(spec, &seen);
                 let (confirmation, told) = watched.clusters.entry(spec.name.clone()).or_default();
                 let status = status(spec, &seen, &plan, None);
-                let convergence = watched.wanted.judge(confirmation.after(&plan), &status);
+                let convergence = watched.wanted.judge(confirmation.after(&plan, status.at), &status);
                 is_over &= convergence != Convergence::UnderWay;
                 worst = worst.max(convergence);
                 if !is_same_news(told, &status.answer) {

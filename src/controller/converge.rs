@@ -50,7 +50,7 @@ impl Target {
         let cluster = ManagedCluster::towards(self.goal, self.spec);
         let controller = Controller::new(outside, listeners, settings);
         let mut confirmation = Confirmation::default();
-        let conclude = |pass: &Pass| conclusion(pass, confirmation.after(&pass.plan), until);
+        let conclude = |pass: &Pass| conclusion(pass, confirmation.after(&pass.plan, pass.seen.now), until);
         // On the heap: with a whole SDK below it, it is large.
         let attention = Box::pin(controller.attend_until(&cluster, conclude));
         let concluded = match future::select(attention, pin!(stop)).await {

@@ -82,7 +82,7 @@ impl Listener for Convergences {
             (EventKind::FileUsable(path), _) => _ = self.broken_files.borrow_mut().remove(path),
             (EventKind::DesiredChanged(_), Some(name)) => self.set(name, |_| Convergence::UnderWay),
             (EventKind::Planned(pass), Some(name)) => {
-                self.set(name, |confirmation| confirmation.after(&pass.plan));
+                self.set(name, |confirmation| confirmation.after(&pass.plan, pass.seen.now));
                 if let Some(cluster) = self.clusters.borrow_mut().get_mut(name) {
                     cluster.status = Some(pass.status.clone());
                 }
