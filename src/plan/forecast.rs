@@ -61,8 +61,8 @@ pub struct SlotForecast {
     pub address: Option<Ipv4Addr>,
     /// The instance that has the address.
     pub address_from: Option<InstanceId>,
-    /// The part of the new instance's launch that falls into the bake of the slot before; it counts for neither the step nor the
-    /// total.
+    /// The part of the new instance's launch that falls into the wait for the new member of the slot before; it counts for neither
+    /// the step nor the total.
     pub ahead: Duration,
     pub steps: Vec<TimedStep>,
     pub quorum: Quorum,
@@ -123,9 +123,10 @@ fn grown(growth: &Growth<'_, '_>) -> VolumeGrowth {
     VolumeGrowth { slot: slot.spec.name.clone(), name, volume: id, from_gib: volume.size_gib, to_gib: *to_gib }
 }
 
-/// Leaves out the launch that was made ahead, and shortens those that are made while the slot before bakes.
+/// Leaves out the launch that was made ahead, and shortens those that are made while the slot before waits for its new member.
 fn launch_ahead(look: &Look<'_>, slots: &mut [SlotForecast]) {
-    let bake = look.spec.rollout.bake_time.min(look.limits.ahead);
+    let (bake, longest) = (look.spec.rollout.bake_time, look.limits.ahead);
+    let wait = if bake <= longest { Step::Prove.takes() + bake } else { longest };
     let mut follows = false;
     for (index, slot) in slots.iter_mut().enumerate() {
         let is_next = matches!(slot.reason, Reason::Outdated { .. });
@@ -133,7 +134,7 @@ fn launch_ahead(look: &Look<'_>, slots: &mut [SlotForecast]) {
         if let Some(instance) = launched.filter(|_| is_next) {
             slot.launched_already(instance);
         } else if is_next && follows && launch_ahead::is_foreseen(look, index) {
-            slot.launch_within(bake);
+            slot.launch_within(wait);
         }
         follows = slot.old.is_some();
     }
@@ -176,11 +177,11 @@ impl SlotForecast {
         self.calls = self.steps.iter().filter(|step| step.step.is_ec2_call()).count();
     }
 
-    /// Puts the launch before the claim, and takes off it what falls into the bake of the slot before.
-    fn launch_within(&mut self, bake: Duration) {
+    /// Puts the launch before the claim, and takes off it what falls into the wait for the slot before.
+    fn launch_within(&mut self, wait: Duration) {
         let Some(at) = self.steps.iter().position(|step| step.step == Step::Launch) else { return };
         let launch = self.steps.remove(at);
-        self.ahead = launch.takes.min(bake);
+        self.ahead = launch.takes.min(wait);
         self.total -= self.ahead;
         let announce = TimedStep { step: Step::Announce, takes: Duration::ZERO, down: false };
         self.steps.splice(0..0, [announce, TimedStep { takes: launch.takes - self.ahead, ..launch }]);

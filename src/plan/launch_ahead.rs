@@ -1,4 +1,4 @@
-//! The replacement of the slot that comes next, launched while the slot before it bakes.
+//! The replacement of the slot that comes next, launched while the slot before it waits for its new member to come back and to stay.
 //!
 //! The record says so before the launch is sent, and until the slot's own claim takes the launch over, or the instance is seen
 //! gone. Meanwhile the instance has no part in its slot: it is given nothing, and nobody counts it. The claim has the same
@@ -6,6 +6,7 @@
 //! claim takes over what somebody is about to terminate.
 
 use crate::action::{Action, ClaimEffect, CloudEffect, Effect};
+use crate::ids::SlotName;
 use crate::observed::{Ahead, Checks, Instance, LaunchAnswer, Purpose, VolumeState, Way};
 use crate::spec::window::{Opening, opening};
 use crate::spec::{Approval, Strategy};
@@ -67,9 +68,9 @@ pub fn notes(look: &Look<'_>) -> Vec<String> {
     shown.or_else(refused).into_iter().collect()
 }
 
-/// Announces the launch for the slot that comes next, as soon as the claimed one only has to stay healthy.
+/// Announces the launch for the slot that comes next, as soon as the claimed one only waits for its new member.
 fn announce(look: &Look<'_>, plan: &Plan) -> Option<Plan> {
-    let until = baking_until(look, plan)?;
+    let until = baked_by(look, plan)?;
     let next = next_slot(look).filter(|slot| may_be_launched(look, slot, until))?;
     let (attempt, generation, image) = (look.next_attempt(), look.generation.clone(), look.spec.image.clone());
     let request = look.launch_of(next, attempt, &generation, &image).request();
@@ -81,10 +82,10 @@ fn announce(look: &Look<'_>, plan: &Plan) -> Option<Plan> {
     Some(look.effect(Some(&next.spec.name), Effect::Claim(effect), because(look)?))
 }
 
-/// Sends the launch that was announced, while the claimed slot still bakes. One that was sent is sent again only once its
+/// Sends the launch that was announced, while the claimed slot still waits for its member. One that was sent is sent again only once its
 /// instance would be shown. One that is refused keeps nothing waiting: the slot's own claim tries it again.
 fn launch(look: &Look<'_>, ahead: &Ahead, plan: &Plan) -> Option<Plan> {
-    let until = baking_until(look, plan).filter(|_| look.ahead.is_none())?;
+    let until = baked_by(look, plan).filter(|_| look.ahead.is_none())?;
     let next = next_slot(look).filter(|slot| slot.spec.name == ahead.slot)?;
     let sent = look.seen.last_launch.as_ref().filter(|sent| sent.attempt == ahead.attempt);
     let may_be_sent = sent.is_none_or(|sent| match sent.answer {
@@ -105,15 +106,21 @@ fn because(look: &Look<'_>) -> Option<Why> {
     Some(Why::Ahead { of: look.record.held.as_ref()?.slot.clone() })
 }
 
-/// Finds until when the claimed slot bakes, if that is all that is waited for, its replacement goes forward to what is wanted,
-/// and the end is near enough.
-fn baking_until(look: &Look<'_>, plan: &Plan) -> Option<Timestamp> {
+/// Finds when the claimed slot will have baked, at the earliest, if its new member is all that is waited for, its replacement goes
+/// forward to what is wanted, and that is near enough. A member that is late may well not come at all.
+fn baked_by(look: &Look<'_>, plan: &Plan) -> Option<Timestamp> {
     let claim = look.record.held.as_ref().filter(|_| is_on(look))?;
     let Plan::Wait(waiting) = plan else { return None };
-    let Awaited::Bake { until } = waiting.what else { return None };
+    let baked = match waiting.what {
+        Awaited::Bake { until } => until,
+        Awaited::MemberBack { .. } if elapsed(look.now, waiting.since) <= look.limits.ahead => {
+            after(look.now, look.spec.rollout.bake_time)
+        }
+        _ => return None,
+    };
     let replaces = matches!(claim.purpose, Purpose::Replace { .. }) && claim.generation == look.generation;
     let goes_on = claim.way != Way::Back && !claim.turning && waiting.slot.as_ref() == Some(&claim.slot);
-    (replaces && goes_on && elapsed(until, look.now) <= look.limits.ahead).then_some(until)
+    (replaces && goes_on && elapsed(baked, look.now) <= look.limits.ahead).then_some(baked)
 }
 
 /// Finds the slot that is chosen next once the claimed one is settled, as things are now.
@@ -123,18 +130,24 @@ fn next_slot<'l, 'a>(look: &'l Look<'a>) -> Option<&'l SlotLook<'a>> {
     order.find(|slot| claimed != Some(&slot.spec.name))
 }
 
-/// Says whether a slot's replacement may be launched before the slot is claimed: every member is well, nothing would refuse to begin
-/// with the slot but what the end of the bake cures, and there is room.
+/// Says whether a slot's replacement may be launched before the slot is claimed: every member is well but the claimed slot's, which is
+/// waited for, nothing would refuse to begin with the slot but what the end of that wait cures, and there is room.
 fn may_be_launched(look: &Look<'_>, slot: &SlotLook<'_>, until: Timestamp) -> bool {
-    let claimed = look.record.held.as_ref().map(|claim| &claim.slot);
+    let is_claimed = |slot: &SlotName| look.record.held.as_ref().is_some_and(|claim| claim.slot == *slot);
+    let are_well = look.slots.iter().all(|slot| is_claimed(&slot.spec.name) || slot.counts_as_healthy());
+    let is_away = |slot: &SlotLook<'_>| is_claimed(&slot.spec.name) && !slot.counts_as_healthy();
+    let away = look.slots.iter().filter(|slot| is_away(slot)).count();
     let is_cured = |hazard: &Hazard| match hazard {
-        Hazard::ClaimHeld { slot } => claimed == Some(slot),
-        Hazard::AnotherReplacement { slots } | Hazard::Unstable { slots, .. } => {
-            slots.iter().all(|slot| claimed == Some(slot))
+        Hazard::ClaimHeld { slot } => is_claimed(slot),
+        Hazard::AnotherReplacement { slots } | Hazard::Unstable { slots, .. } | Hazard::MemberNotVoter { slots } => {
+            slots.iter().all(is_claimed)
         }
+        Hazard::MembersMissing { missing, strangers } => strangers.is_empty() && missing.iter().all(is_claimed),
+        Hazard::MemberUnhealthy { members } => members.iter().all(|(slot, _)| is_claimed(slot)),
+        Hazard::Lagging { members } => members.iter().all(|(slot, _)| is_claimed(slot)),
+        Hazard::QuorumWouldBeLost { healthy_after, quorum } => healthy_after + away >= *quorum,
         _ => false,
     };
-    let are_well = look.slots.iter().all(SlotLook::counts_as_healthy);
     let is_free = are_well && gates::upgrade_refusals(look, slot).iter().all(is_cured);
     is_free && is_agreed_to(look) && fits_after(look, until) && !has_failed(look, slot) && has_room(look)
 }
