@@ -159,6 +159,7 @@ pub enum Unseen {
 /// Says in which way a character is not what is seen, if it is not.
 pub fn unseen(c: char) -> Option<Unseen> {
     Some(match c {
+        ' '..='~' => return None, // nearly all that is ever asked about
         '\u{2028}' | '\u{2029}' => Unseen::Control,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => Unseen::Direction,
         // Soft hyphen, joiners, fillers, selectors of variants, byte order mark, annotations, tags.

@@ -109,11 +109,11 @@ pub struct Place {
     pub bytes: Range<usize>,
 }
 
-/// The most bytes that the files of one look may have together.
+/// The most bytes that the files of one look may have together, before the last batch of them.
 const LARGEST_TREE: usize = 256 << 20;
 /// The most problems that are kept of one file. A person mends the first few and looks again.
 const MOST_PROBLEMS: usize = 100;
-/// The most problems that are kept of all files. Once there are more, one is kept of each further file.
+/// The most problems that are kept of all files. Once there are more, one is kept of each file in a further batch.
 const MOST_PROBLEMS_IN_ALL: usize = 10_000;
 
 /// Reads every desired-state file at or below `paths`.
@@ -125,12 +125,15 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
     let mut loaded = Loaded { files: BTreeMap::new(), problems: found.problems };
     let schema = crate::spec::raw::schema();
     let (mut bytes, mut problems) = (0, 0);
-    for file in found.files {
+    for batch in found.files.chunks(read::BATCH) {
         let most = if problems < MOST_PROBLEMS_IN_ALL { MOST_PROBLEMS } else { 1 };
-        let file = if bytes < LARGEST_TREE { read::file(&file, &schema, most) } else { read::too_much(&file) };
-        bytes += file.text.len();
-        problems += file.problems.len();
-        loaded.files.insert(file.path.clone(), file);
+        let is_too_much = bytes >= LARGEST_TREE;
+        let read = |file: &_| if is_too_much { read::too_much(file) } else { read::file(file, &schema, most) };
+        for file in read::side_by_side(batch, read) {
+            bytes += file.text.len();
+            problems += file.problems.len();
+            loaded.files.insert(file.path.clone(), file);
+        }
     }
     compare::refuse_shared_names(&mut loaded.files);
     compare::refuse_shared_groups(&mut loaded.files);

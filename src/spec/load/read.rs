@@ -1,7 +1,10 @@
 //! One file from its bytes to its spec.
 
 use std::io;
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 
 use super::find::{FoundFile, cause};
 use super::report::Report;
@@ -9,6 +12,30 @@ use super::{LoadedFile, MOST_PROBLEMS, meaning, names, shape, tree, unseen};
 use crate::ids::{ClusterName, digest};
 use crate::input::file::{self, Refusal};
 use crate::spec::ClusterSpec;
+
+/// The number of files that are read side by side, before the limits of all files are asked again.
+pub const BATCH: usize = 256;
+/// The number of files that are worth a thread.
+const WORTH_A_THREAD: usize = 32;
+
+/// Reads a batch of files on as many processors as there are, and answers in their order.
+pub fn side_by_side(batch: &[FoundFile], read: impl Fn(&FoundFile) -> LoadedFile + Sync) -> Vec<LoadedFile> {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let each = batch.len().div_ceil(processors).max(WORTH_A_THREAD);
+    let (here, elsewhere) = batch.split_at(each.min(batch.len()));
+    let read_all = &|files: &[FoundFile]| files.iter().map(&read).collect::<Vec<_>>();
+    thread::scope(|scope| {
+        let begin = |part| (part, thread::Builder::new().spawn_scoped(scope, move || read_all(part)));
+        let begun: Vec<_> = elsewhere.chunks(each).map(begin).collect();
+        let mut all = read_all(here);
+        for (part, thread) in begun {
+            // Where there is no thread to be had, this one has to do.
+            let read = thread.map_or_else(|_| Ok(read_all(part)), thread::ScopedJoinHandle::join);
+            all.extend(read.unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        all
+    })
+}
 
 /// Reads one file and reports what is wrong with it, at most `most` problems.
 pub fn file(found: &FoundFile, schema: &serde_json::Value, most: usize) -> LoadedFile {

@@ -31,7 +31,8 @@ pub fn check(node: &Node, report: &mut Report) {
 /// Warns where characters outside of keys and values turn the direction of writing: a comment could then look like a field.
 pub fn check_comments(report: &mut Report) {
     let is_turning = |c: char| text::unseen(c) == Some(Unseen::Direction);
-    if report.has_errors() {
+    // No character of ASCII does.
+    if report.has_errors() || report.text.is_ascii() {
         return;
     }
     if let Some((start, mark)) = report.text.match_indices(is_turning).next() {
