@@ -389,6 +389,24 @@ fn touching_a_slot_that_is_not_declared_breaks_s12() {
     assert_eq!(harness.broken(), ["S12"]);
 }
 
+/// An instance that was launched ahead has no part in its slot, so that it may go with no word about the slot itself.
+#[test]
+fn only_what_was_launched_ahead_may_go_from_a_slot_that_is_not_declared() {
+    for (announced, broken) in [(true, ""), (false, "S12 S12")] {
+        let harness = Harness::settled();
+        if announced {
+            harness.announce(2, 4);
+        }
+        let launched = harness.launches(2, 4);
+        let slots = harness.spec.slots[..2].to_vec();
+        harness.world.declare(&ClusterSpec { slots, ..harness.spec.clone() });
+        harness.pass(seconds(35));
+        harness.force(2, retire(&launched)).unwrap();
+        harness.force(2, terminate(&launched)).unwrap();
+        assert_eq!(harness.broken().join(" "), broken);
+    }
+}
+
 #[test]
 fn whoever_has_not_heard_of_a_slots_end_is_judged_by_the_list_that_it_knows() {
     let harness = Harness::settled();
