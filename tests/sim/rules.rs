@@ -31,6 +31,19 @@ fn stopping_a_voter_just_after_another_was_lost_is_nobodys_fault() {
 }
 
 #[test]
+fn stopping_a_voter_just_after_another_slot_was_taken_off_is_nobodys_fault() {
+    for (after, broken) in [(5, ""), (30, "S1")] {
+        let harness = Harness::settled();
+        let slots = harness.spec.slots[..2].to_vec();
+        harness.world.declare(&ClusterSpec { slots, ..harness.spec.clone() });
+        harness.pass(seconds(after));
+        let follower = (0..2).find(|number| follows(&harness, *number)).unwrap();
+        harness.force(follower, stop(&harness.of(follower).0)).unwrap();
+        assert_eq!(harness.broken().concat(), broken);
+    }
+}
+
+#[test]
 fn stopping_in_a_slot_that_is_not_claimed_breaks_s15() {
     let harness = Harness::settled();
     let follower = harness.follower();
