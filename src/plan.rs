@@ -97,11 +97,14 @@ fn keep_up(look: &Look<'_>) -> Plan {
     if let Some(plan) = heal::start_again(look).or_else(|| maintenance::mend_for_gates(look)) {
         return plan;
     }
+    let give_way = || replacement::give_way(look).filter(|plan| look.setback(plan).is_none());
     match replacement::finish(look).map(|plan| look.unless_set_back(plan)) {
         Some(stuck @ (Plan::Stalled(_) | Plan::Blocked(_))) => {
-            let is_open = |plan: &Plan| look.setback(plan).is_none();
-            let other = replacement::give_way(look).filter(is_open);
-            other.or_else(|| replacement::way_out(look)).unwrap_or(stuck)
+            give_way().or_else(|| replacement::way_out(look)).unwrap_or(stuck)
+        }
+        // Nothing is under way until then, for half an hour.
+        Some(Plan::Wait(pause)) if matches!(pause.what, Awaited::NextLaunch { .. }) => {
+            give_way().unwrap_or(Plan::Wait(pause))
         }
         Some(plan) => plan,
         None => heal::repair(look, replacement::leads_on)

@@ -95,6 +95,8 @@ pub enum Why {
     GoesOn,
     /// The spec changed before any data had moved, or another slot has to be healed first.
     Superseded,
+    /// The old instance is gone before any data had moved, and the slot is healed with what settled there.
+    OldLost,
     /// The replacement cannot go on, and another slot has to be healed.
     GivesWay,
     /// The new member has proved itself.

@@ -7,7 +7,7 @@ use crate::action::{CloudEffect, CreateVolume, Effect};
 use crate::ids::{Generation, ImageId, InstanceId, SlotName, Token, VolumeName};
 use crate::observed::{Instance, Snapshot, SnapshotState, Volume};
 use crate::spec::{OnFailure, Original};
-use crate::time::{Timestamp, elapsed};
+use crate::time::{Timestamp, after, elapsed};
 
 use super::address;
 use super::answer::{Awaited, Hazard, Plan, Stall, Why};
@@ -15,7 +15,7 @@ use super::creation;
 use super::gates;
 use super::group;
 use super::look::{Look, SlotLook};
-use super::slot_state::{Moving, SlotState, slot_state};
+use super::slot_state::{self, Moving, SlotState, slot_state};
 
 /// Decides what to do about the slots that are not as they should be. What can be done comes before what must be waited
 /// for, and that before what needs a person: one slot's trouble does not keep another from being healed.
@@ -315,8 +315,30 @@ fn claim_lost(
         let room = is_full.then(|| group::shed(look).or_else(|| group::resume(look))).flatten();
         return room.unwrap_or_else(|| look.blocked(slot, hazards));
     }
+    if recruit.is_none()
+        && let Some(wait) = rests_after_launches(look, slot, &generation)
+    {
+        return wait;
+    }
     let why = if had_one { Why::Lost } else { Why::New };
     look.claim(slot, left, look.next_attempt(), (generation, image), recruit, why)
+}
+
+/// Waits where a slot's launches have come to nothing as often of late as is tried in a row: its claim gave way meanwhile, and a new
+/// one begins to count anew. Two lost slots would pass the claim to and fro, and launch without a pause.
+fn rests_after_launches(look: &Look<'_>, slot: &SlotLook<'_>, generation: &Generation) -> Option<Plan> {
+    let limits = look.limits;
+    let has_failed = |it: &&&Instance| {
+        let is_same = it.generation() == Some(generation) && it.subnet == slot.spec.subnet;
+        !it.state.is_live() && !it.retired && is_same && slot_state::is_newer(slot, it)
+    };
+    let mut failed: Vec<_> = slot.instances.iter().filter(has_failed).collect();
+    failed.sort_by_key(|instance| std::cmp::Reverse(instance.launched_at));
+    let (latest, first) = (failed.first()?, failed.get(limits.launches.checked_sub(1)? as usize)?);
+    let reason = latest.state_reason.clone().unwrap_or_else(|| "it ended by itself".to_owned());
+    let (since, reason) = (first.launched_at, format!("{}: {reason}", latest.id));
+    let is_time = look.now >= after(since, limits.next_launches);
+    (!is_time).then(|| look.wait(slot, Awaited::NextLaunch { reason }, since, limits.next_launches))
 }
 
 /// Chooses what to heal a slot with: what settled there last. An image that is just failing in another slot, or that

@@ -3,7 +3,8 @@
 //! The record says so before the launch is sent, and until the slot's own claim takes the launch over, or the instance is seen
 //! gone. Meanwhile the instance has no part in its slot: it is given nothing, and nobody counts it. The claim has the same
 //! attempt, so that its launch is the very same one. What is wanted no more is let go: the record says that first, so that no
-//! claim takes over what somebody is about to terminate.
+//! claim takes over what somebody is about to terminate. That is so too where the file does not declare the slot any more: all that
+//! the slot has is left alone, and this instance is not the slot's.
 
 use crate::action::{Action, ClaimEffect, CloudEffect, Effect};
 use crate::ids::SlotName;
@@ -286,8 +287,6 @@ fn end(look: &Look<'_>, ahead: &Ahead, reason: String) -> Option<Plan> {
     let act = |effect: CloudEffect| look.effect(Some(&ahead.slot), Effect::Cloud(effect), why.clone());
     match look.ahead {
         Some(dead) if !dead.state.is_live() => Some(say(ClaimEffect::Forget { expects })),
-        // A slot that the file does not declare any more is left alone, and named with all that it has.
-        _ if look.slot(&ahead.slot).is_none() => Some(say(ClaimEffect::Forget { expects })),
         _ if !ahead.let_go => Some(say(ClaimEffect::LetGo { expects })),
         // Whoever has given it a volume has something in mind: nothing is terminated that has one.
         Some(instance) if holds_volume(look, instance) => None,

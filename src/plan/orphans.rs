@@ -1,6 +1,7 @@
 //! Resources of a cluster that no slot of it accounts for. Nothing is done to them, so a person must know of them.
 
 use crate::ids::SlotName;
+use crate::observed::Instance;
 
 use super::group;
 use super::look::Look;
@@ -18,7 +19,9 @@ pub struct Orphan {
 pub fn orphans(look: &Look<'_>) -> Vec<Orphan> {
     let undeclared = |slot: &SlotName| look.slot(slot).is_none();
     let of = |slot: &SlotName, id: String| Orphan { slot: Some(slot.clone()), id };
-    let instances = look.cloud.live_instances().filter(|instance| undeclared(&instance.slot));
+    // What was launched ahead has no part in its slot, and is let go.
+    let is_ahead = |instance: &Instance| look.ahead.is_some_and(|ahead| ahead.id == instance.id);
+    let instances = look.cloud.live_instances().filter(|it| undeclared(&it.slot) && !is_ahead(it));
     let instances = instances.map(|instance| of(&instance.slot, instance.id.to_string()));
     let volumes = look.cloud.present_volumes().filter(|volume| undeclared(&volume.slot));
     let volumes = volumes.map(|volume| of(&volume.slot, volume.id.to_string()));

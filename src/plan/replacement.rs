@@ -13,7 +13,7 @@
 //! The lists in `steps` say in which order. Which list is in force is read off the world too. A generation that the
 //! slot's volumes carry as *rejected* is being taken back. So is one that the spec no longer wants, or that stands in the
 //! way of a slot that has lost everything, as long as no data has reached the new instance; if its old instance was not
-//! touched at all, it is given up. The claim says which way it goes: it is turned in two writes, between which nothing is done
+//! touched at all, or is gone, it is given up. The claim says which way it goes: it is turned in two writes, between which nothing is done
 //! that is right on one way alone, and for so long that nothing is on its way any more that was sent on the other one.
 
 use crate::action::CloudEffect;
@@ -142,8 +142,8 @@ impl Replacement<'_, '_> {
             (Step::TurnBack | Step::TurnForward, _) => self.turn(step, course),
             (_, Course::Forward) => self.forward(step),
             (_, Course::Back) => self.back(step),
-            (Step::Release, Course::GivenUp) => Some(self.release(Why::Superseded)),
-            (_, Course::GivenUp) => self.discard_by(step, self.new?, &Why::Superseded),
+            (Step::Release, Course::GivenUp) => Some(self.release(self.why_given_up())),
+            (_, Course::GivenUp) => self.discard_by(step, self.new?, &self.why_given_up()),
         }
     }
 

@@ -131,7 +131,7 @@ fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
 }
 
 /// Says whether an instance was launched after whatever settled or failed last on the slot's volumes.
-fn is_newer(slot: &SlotLook<'_>, instance: &Instance) -> bool {
+pub(super) fn is_newer(slot: &SlotLook<'_>, instance: &Instance) -> bool {
     slot.present().all(|(_, volume)| Some(volume.attempt) < instance.attempt())
 }
 

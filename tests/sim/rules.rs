@@ -31,6 +31,19 @@ fn stopping_a_voter_just_after_another_was_lost_is_nobodys_fault() {
 }
 
 #[test]
+fn stopping_a_voter_just_after_another_slot_was_taken_off_is_nobodys_fault() {
+    for (after, broken) in [(5, ""), (30, "S1")] {
+        let harness = Harness::settled();
+        let slots = harness.spec.slots[..2].to_vec();
+        harness.world.declare(&ClusterSpec { slots, ..harness.spec.clone() });
+        harness.pass(seconds(after));
+        let follower = (0..2).find(|number| follows(&harness, *number)).unwrap();
+        harness.force(follower, stop(&harness.of(follower).0)).unwrap();
+        assert_eq!(harness.broken().concat(), broken);
+    }
+}
+
+#[test]
 fn stopping_in_a_slot_that_is_not_claimed_breaks_s15() {
     let harness = Harness::settled();
     let follower = harness.follower();
@@ -387,6 +400,24 @@ fn touching_a_slot_that_is_not_declared_breaks_s12() {
     harness.pass(seconds(30));
     harness.force(2, CloudEffect::Start { instance: harness.of(2).0 }).ok();
     assert_eq!(harness.broken(), ["S12"]);
+}
+
+/// An instance that was launched ahead has no part in its slot, so that it may go with no word about the slot itself.
+#[test]
+fn only_what_was_launched_ahead_may_go_from_a_slot_that_is_not_declared() {
+    for (announced, broken) in [(true, ""), (false, "S12 S12")] {
+        let harness = Harness::settled();
+        if announced {
+            harness.announce(2, 4);
+        }
+        let launched = harness.launches(2, 4);
+        let slots = harness.spec.slots[..2].to_vec();
+        harness.world.declare(&ClusterSpec { slots, ..harness.spec.clone() });
+        harness.pass(seconds(35));
+        harness.force(2, retire(&launched)).unwrap();
+        harness.force(2, terminate(&launched)).unwrap();
+        assert_eq!(harness.broken().join(" "), broken);
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ impl fmt::Display for Why {
             Self::Superseded => {
                 f.write_str("the spec no longer asks for it, or another slot comes first; no data has moved")
             }
+            Self::OldLost => f.write_str("its old instance is gone, and a lost slot is healed with what settled there"),
             Self::Forming => f.write_str("it can prove itself only when the others are there"),
             Self::Proven => f.write_str("the new member has proved itself"),
             Self::WouldPrune { down_to, declared } => {

@@ -45,7 +45,7 @@ impl Replacement<'_, '_> {
             (Step::TurnForward, Course::Forward) if self.claim.way == Way::Forward => (false, Why::NextStep),
             (Step::TurnForward, Course::Forward) => (false, Why::GoesOn),
             (Step::TurnBack, Course::Back) => (true, Why::TakenBack),
-            (Step::TurnBack, Course::GivenUp) => (true, Why::Superseded),
+            (Step::TurnBack, Course::GivenUp) => (true, self.why_given_up()),
             _ => return None,
         };
         if is_back != (self.claim.way == Way::Back) {
@@ -105,7 +105,7 @@ impl Replacement<'_, '_> {
             _ if self.is_rejected() => Course::Back,
             Some(old) if self.is_untouched(old) && self.is_superseded(old) => Course::GivenUp,
             Some(old) if self.can_go_back(old) && self.goes_back() => Course::Back,
-            None if self.claim.old().is_none() && self.is_unwanted_filling() => Course::GivenUp,
+            _ if self.has_no_old() && self.is_unwanted_filling() => Course::GivenUp,
             Some(_) | None => Course::Forward,
         }
     }
@@ -175,7 +175,16 @@ impl Replacement<'_, '_> {
         takes_back && is_leaderless && self.can_go_back(old) && could_elect() && may_stop()
     }
 
-    /// Says whether a slot that has lost its instance is not to be filled with what is claimed, and no data has moved yet.
+    /// Says why the replacement comes to an early end.
+    pub(super) fn why_given_up(&self) -> Why {
+        match self.old {
+            Some(old) if !old.state.is_live() && !self.heals() => Why::OldLost,
+            Some(_) | None => Why::Superseded,
+        }
+    }
+
+    /// Says whether a slot that has lost its instance, be it after it was claimed to be replaced, is not to be filled with what is
+    /// claimed, and no data has moved yet.
     /// An instance that the group has launched is a slot's instance like any other, and if outdated is replaced as one.
     fn is_unwanted_filling(&self) -> bool {
         let moved = self.new.is_some_and(|new| self.slot.any_at(self.look, &new.id));

@@ -73,7 +73,7 @@ impl<'a> Replacement<'_, 'a> {
     }
 
     /// Says whether there never was an old instance, or EC2 shows that it is gone.
-    fn has_no_old(&self) -> bool {
+    pub(super) fn has_no_old(&self) -> bool {
         self.claim.old().is_none() || self.old.is_some_and(|old| !old.state.is_live())
     }
 

@@ -84,8 +84,8 @@ fn stop_keeps_quorum(call: &Call) -> Option<String> {
     if !own.up || call.is_race(own.since) {
         return None; // the member has only just become one, and the sender could not know
     }
-    if call.facts.declared_since > call.sent.at {
-        return None; // other slots were declared while the call was on its way
+    if call.is_race(call.facts.declared_since) {
+        return None; // other slots have only just been declared, or were while the call was on its way
     }
     let others = call.facts.declared.iter().filter(|other| *other != slot);
     let others = others.filter_map(|other| call.facts.slots.get(other));

@@ -85,7 +85,7 @@ pub const FORMS: [(&str, &str); 56] = [
     ("stick MOVE for SPAN", "Each `attach`, `detach` or `stop` that begins meanwhile takes until the end of the span"),
     (
         "let volumes vanish",
-        "A volume that is created is gone a moment later, as one whose KMS key may not be used; `be well` ends it",
+        "A volume that is created is gone a moment later, as one whose KMS key may not be used; `let volumes be well` ends it",
     ),
     (
         "describe volume of SLOT as WORD",
@@ -100,7 +100,7 @@ pub const FORMS: [(&str, &str); 56] = [
         "So many more instances are in the region, each with a volume: a look at the whole fleet takes longer",
     ),
     ("let snapshots fail", "EBS gives up each snapshot; `let snapshots be well` ends it"),
-    ("let launches end", "Each instance that is launched ends at once; `be well` ends it"),
+    ("let launches end", "Each instance that is launched ends at once; `let launches be well` ends it"),
     (
         "protect [new] instance of SLOT from PROTECTION",
         "Protects an instance from `stop` or from `termination`; `unprotect instance of SLOT` ends it",
