@@ -15,7 +15,7 @@ pub struct EbsDefaults {
     pub key: String,
 }
 
-/// What every account begins with.
+/// The settings that every account begins with.
 impl Default for EbsDefaults {
     fn default() -> Self {
         Self { encrypts_all: false, key: OF_AWS.to_owned() }

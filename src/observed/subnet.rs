@@ -9,7 +9,7 @@ use crate::spec::Cidr;
 pub struct Subnet {
     /// All of its addresses, e.g. `10.0.1.0/24`.
     pub block: Cidr,
-    /// How many addresses are unused, e.g. 251. None where nobody says.
+    /// The number of unused addresses, e.g. 251. None where nobody says.
     pub free: Option<u32>,
     /// The ranges of it that EC2 gives to nothing by itself, or only as prefixes. They are asked for where an address is fixed.
     pub reserved: Vec<Reserved>,

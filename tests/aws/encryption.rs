@@ -40,7 +40,7 @@ async fn the_default_key() {
     }
 }
 
-/// What is set in moto is what is read.
+/// Reads the settings that were made in moto.
 pub async fn settings(stage: &Stage) {
     let read = async || stage.aws.ebs_defaults(&stage.spec.region).await.unwrap();
     assert_eq!(read().await, EbsDefaults::default());

@@ -228,6 +228,8 @@ fn the_doctor_finds_nothing_in_the_way_of_a_cluster_that_is_still_to_be_made() {
               · members    there are none yet to ask
               ✓ claims     no slot is claimed
               ✓ resources  no group, impairment, announced maintenance or DeleteOnTermination
+              ✓ subnets    250 addresses or more are free in each
+              ✓ EBS key    alias/aws/ebs for data: AWS's own, which takes no permission
               nothing would block a rollout
             exit 0
         "#]],

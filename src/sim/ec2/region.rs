@@ -38,7 +38,7 @@ pub struct Region {
     /// Fixed addresses that were ever declared: a reservation of the subnet keeps EC2 from giving them out.
     #[serde(default)]
     pub(super) reserved: BTreeSet<Ipv4Addr>,
-    /// How EBS encrypts what names no key.
+    /// The account's settings of encryption by EBS.
     #[serde(default)]
     pub ebs_defaults: EbsDefaults,
     pub buckets: Buckets,
