@@ -12,6 +12,7 @@ use crate::revision::Standing;
 use crate::time::{Timestamp, elapsed};
 
 pub mod claim;
+pub mod encryption;
 pub mod group;
 pub mod instance;
 pub mod membership;
@@ -23,6 +24,7 @@ pub mod tags;
 pub mod volume;
 
 pub use claim::{Ahead, Claim, ClaimRecord, Ending, FailedCreation, Purpose, Rehearsed, Remains, Verdict, Way};
+pub use encryption::EbsDefaults;
 pub use group::{Group, GroupMember, Launches, Lifecycle, Process, Recruit, Template, TemplateVersion};
 pub use instance::{Checks, Device, Instance, InstanceState, Interface, Origin, ScheduledEvent};
 pub use membership::{Blocker, Health, Member, Membership, Pruning, is_version};

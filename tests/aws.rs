@@ -9,6 +9,8 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 
+#[path = "tools/authorised.rs"]
+mod authorised;
 #[path = "aws/bucket.rs"]
 mod bucket;
 #[path = "aws/change.rs"]
@@ -16,6 +18,10 @@ mod change;
 #[path = "claims/claim.rs"]
 #[allow(dead_code)] // rehearsals are kept as in every other place
 mod claiming;
+#[path = "tools/ebs_key.rs"]
+mod ebs_key;
+#[path = "aws/encryption.rs"]
+mod encryption;
 #[path = "aws/endpoint.rs"]
 mod endpoint;
 #[path = "tools/fetch.rs"]
@@ -24,6 +30,11 @@ mod fetch;
 mod fixture;
 #[path = "aws/hostile.rs"]
 mod hostile;
+#[path = "tools/iam.rs"]
+#[allow(dead_code)] // tests/permissions.rs takes policies apart too
+mod iam;
+#[path = "tools/left_out.rs"]
+mod left_out;
 #[path = "aws/made.rs"]
 mod made;
 #[path = "aws/moto.rs"]
@@ -40,6 +51,14 @@ mod moto_server;
 mod mutator;
 #[path = "aws/planted.rs"]
 mod planted;
+#[path = "tools/query.rs"]
+#[allow(dead_code)] // the rig asks more of a call
+mod query;
+#[path = "tools/recorded.rs"]
+#[allow(dead_code)] // the rig has several callers
+mod recorded;
+#[path = "aws/recorder.rs"]
+mod recorder;
 #[path = "tools/relay.rs"]
 mod relay;
 #[path = "tools/moto.rs"]
@@ -58,8 +77,10 @@ fn main() -> ExitCode {
     if std::env::var_os(CHILD).is_none() {
         return in_child();
     }
+    rustls::crypto::ring::default_provider().install_default().ok(); // for reqwest, which has none of its own
     let mut trials = Vec::new();
     trials.extend(sweep::trials());
+    trials.extend(encryption::trials());
     trials.extend(change::trials());
     trials.extend(made::trials());
     trials.extend(hostile::trials());

@@ -28,11 +28,17 @@ const GROUPED: &str = "tests/fixtures/consul-group.yaml";
 /// A process of the group that a person suspended before.
 const SUSPENDED: Process = Process::AzRebalance;
 
-fn settled(file: &str, seed: u64, faults: FaultLevel) -> (World, ClusterSpec) {
+/// A world in which nothing of the cluster is there yet.
+fn empty(file: &str, seed: u64, faults: FaultLevel) -> (World, ClusterSpec) {
     let loaded = load(&[file.into()]);
     let spec = ClusterSpec { deletion_protection: false, ..loaded.specs().next().unwrap().1.clone() };
     let world = World::new(seed, faults);
     world.register_image(&spec.image, Payload::Good { version: version(&spec) });
+    (world, spec)
+}
+
+fn settled(file: &str, seed: u64, faults: FaultLevel) -> (World, ClusterSpec) {
+    let (world, spec) = empty(file, seed, faults);
     world.settle(&spec);
     if let Some(group) = spec.capacity.group() {
         world.edit_group(group, |group| group.suspended = [SUSPENDED].into());
@@ -224,6 +230,22 @@ fn a_destroyed_cluster_may_begin_anew() {
     pass(&world, Duration::from_secs(2 * 3_600));
     assert_eq!(reach(&world, &spec, Goal::AsDeclared, usize::MAX), Conclusion::Reached);
     assert_eq!((what_is_left(&world, &spec), world.violations()), ((3, 3, 0), Vec::new()));
+}
+
+/// EC2 knows each request for half a day, and refuses one whose volume is gone.
+#[test]
+fn a_cluster_may_be_created_and_destroyed_several_times_on_one_day() {
+    let (world, spec) = empty(ALONE, 1, FaultLevel::None);
+    world.declare(&spec);
+    for time in 0..3 {
+        assert_eq!(reach(&world, &spec, Goal::AsDeclared, usize::MAX), Conclusion::Reached, "{time}");
+        assert_eq!(what_is_left(&world, &spec), (3, 3, 0), "{time}");
+        assert_eq!(reach(&world, &spec, Goal::Gone(Remains::Nothing), usize::MAX), Conclusion::Reached, "{time}");
+        revive(&world, &spec);
+        // Until EC2 has stopped showing the old instances.
+        pass(&world, Duration::from_secs(2 * 3_600));
+    }
+    assert_eq!(world.violations(), []);
 }
 
 /// Not in the middle: its stopped instances and their replacements would be there side by side.

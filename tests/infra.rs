@@ -18,6 +18,8 @@ mod apply;
 mod ask;
 #[path = "tools/check.rs"]
 mod check;
+#[path = "tools/ebs_key.rs"]
+mod ebs_key;
 #[path = "tools/fetch.rs"]
 mod fetch;
 #[path = "tools/format.rs"]
@@ -262,6 +264,16 @@ fn the_pipelines_sessions_fit_the_roles() {
     assert!(!asked.is_empty() && asked.iter().all(|seconds| *seconds <= 4 * 60 * 60), "{asked:?}");
     let controller = fs::read_to_string("infra/controller.tf").unwrap();
     assert_eq!(controller.matches("max_session_duration = local.longest_session").count(), 2);
+}
+
+/// The policy of the key names a role that the first group of an account makes. moto asks for no such role.
+#[test]
+fn a_key_whose_policy_names_the_role_of_groups_waits_for_the_group() {
+    let terraform = fs::read_to_string("infra/kms.tf").unwrap();
+    let (policy, key) = terraform.split_once("resource \"aws_kms_key\" \"volumes\" {").unwrap();
+    let (key, _) = key.split_once("\n}\n").unwrap();
+    assert!(policy.contains("AWSServiceRoleForAutoScaling"), "{policy}");
+    assert!(key.contains("depends_on = [aws_autoscaling_group.members]"), "{key}");
 }
 
 #[test]

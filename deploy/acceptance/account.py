@@ -61,7 +61,7 @@ def quota(aws):
 
 
 def images(aws, report):
-    """B1: hermitcrab asks for images by a filter, without an owner."""
+    """B1: hermitcrab asks for images by their ids, without an owner."""
     mine = aws(
         "ec2",
         "describe-images",
@@ -73,7 +73,7 @@ def images(aws, report):
         "Name=name,Values=al2023-ami-2023*-x86_64",
     )["Images"]
     if not mine:
-        report.check("B1", "DescribeImages by filter", "not-measured", "there is no image to ask for")
+        report.check("B1", "DescribeImages by id", "not-measured", "there is no image to ask for")
         return
     took = []
     for _ in range(3):
@@ -83,13 +83,13 @@ def images(aws, report):
             "describe-images",
             "--include-deprecated",
             "--include-disabled",
-            "--filters",
-            f"Name=image-id,Values={mine[0]['ImageId']}",
+            "--image-ids",
+            mine[0]["ImageId"],
         )
         took.append(round(time.monotonic() - begun, 1))
     report.check(
         "B1",
-        "DescribeImages by filter, the AWS CLI's start included",
+        "DescribeImages by id, the AWS CLI's start included",
         "ok" if max(took) < PATIENCE else "wrong",
         f"{took} s",
     )

@@ -45,10 +45,29 @@ class Cluster:
         more = dict(variable.split("=", 1) for variable in options.terraform_var)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ground = Ground(self.folder, variables, more, options.work / f"terraform-{self.name}.log")
+        before = self.has_linked_role() if group else None
         self.outputs = self.ground.apply()
+        if group:
+            after = self.has_linked_role()
+            told = {True: "is there", False: "is not there"}
+            self.kit.report.check(
+                "E3",
+                "the role of Auto Scaling's that the policy of infra's key names",
+                "ok" if after else "wrong",
+                f"{told[before]} before the group is made, {told[after]} after it",
+            )
         self.host = Host(self.kit.aws, self.outputs["controller_host"], self.name, self.outputs["claims"], options.region)
         self.kit.aws("s3", "cp", "--only-show-errors", options.program, f"s3://{self.outputs['bucket']}/program/hermitcrab")
         return f"{self.outputs['vpc']} in {', '.join(zones)}"
+
+    def has_linked_role(self):
+        try:
+            self.kit.aws("iam", "get-role", "--role-name", "AWSServiceRoleForAutoScaling")
+            return True
+        except Failed as failed:
+            if "NoSuchEntity" in str(failed):
+                return False
+            raise
 
     def go(self):
         """The cluster with fixed addresses, and everything that is done to it."""

@@ -14,6 +14,7 @@ use super::{Exit, Failure, Output};
 
 mod addresses;
 mod checks;
+mod encryption;
 mod permissions;
 mod vcpus;
 
@@ -76,6 +77,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         let seen = environment.look(spec);
         checks.extend(checks::of(spec, &seen));
         checks.extend(addresses::checks(spec, &seen, environment.subnets(spec)));
+        checks.extend(encryption::check(spec, environment.ebs_defaults(spec)));
         checks.extend(vcpus::check(spec, environment.vcpus(spec)));
         checks.extend(checks::protection(&environment.protected(spec, &checks::to_be_replaced(spec, &seen))));
         Examined { cluster: spec.name.to_string(), checks }

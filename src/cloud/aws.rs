@@ -29,6 +29,7 @@ mod change;
 mod convert;
 mod date;
 mod describe;
+mod encryption;
 mod error;
 pub mod keys;
 mod limit;

@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -99,7 +99,26 @@ pub fn read_below(path: &Path, root: &Path, limit: usize) -> io::Result<Vec<u8>>
 pub fn own(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = options.create(true).mode(0o600).custom_flags(flags.bits().cast_signed()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(Refusal::NotRegular.into()) }
+    if !file.metadata()?.is_file() {
+        return Err(Refusal::NotRegular.into());
+    }
+    give(&file, folder_of(path))?;
+    Ok(file)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Gives a file to whoever owns its folder: what root's commands leave beside a service, the service has to read. A file with other
+/// names may be a third one's, and keeps its owner.
+fn give(file: &File, folder: &Path) -> io::Result<()> {
+    let (ours, theirs) = (file.metadata()?, fs::metadata(folder)?);
+    if ours.uid() != theirs.uid() && ours.nlink() == 1 {
+        // Only root may. The files of everybody else stay as they are.
+        let _ = fchown(file, Some(theirs.uid()), Some(theirs.gid()));
+    }
+    Ok(())
 }
 
 /// Makes a folder of our own, for this user alone, with those above it that do not exist.
@@ -130,10 +149,11 @@ pub fn may_be_replaced(path: &Path) -> io::Result<()> {
 /// Puts a file of our own in the place of another. After a crash at any point either the old or the new one is there, whole.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     may_be_replaced(path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     // A name that nobody can foresee, and a file of mode 0600.
     let mut new = NamedTempFile::with_prefix_in(".new-", folder)?;
     new.write_all(bytes)?;
+    give(new.as_file(), folder)?;
     new.as_file().sync_all()?;
     new.persist(path)?;
     File::open(folder)?.sync_all()
@@ -165,7 +185,7 @@ fn read_open(file: File, limit: usize) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{chown, symlink};
     use std::os::unix::net::UnixListener;
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -217,6 +237,25 @@ mod tests {
         for path in [&file, &link, &dir.path().join("nothing")] {
             may_be_replaced(path).unwrap();
         }
+    }
+
+    #[test]
+    fn what_root_writes_into_the_folder_of_another_belongs_to_that_one() {
+        const NOBODY: u32 = 65_534;
+        let dir = tempfile::tempdir().unwrap();
+        let [lock, record, shared] = ["lock", "record", "shared"].map(|name| dir.path().join(name));
+        fs::write(&shared, "").unwrap();
+        fs::hard_link(&shared, dir.path().join("another name")).unwrap();
+        if chown(dir.path(), Some(NOBODY), Some(NOBODY)).is_err() {
+            return; // Only root has files to give away.
+        }
+        let before = fs::metadata(&shared).unwrap().uid();
+        own(File::options().append(true), &lock).unwrap();
+        own(File::options().append(true), &shared).unwrap();
+        replace(&record, b"1").unwrap();
+        replace(&record, b"2").unwrap();
+        let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+        assert_eq!([owner(&lock), owner(&record), owner(&shared)], [NOBODY, NOBODY, before]);
     }
 
     #[test]

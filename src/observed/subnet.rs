@@ -1,4 +1,4 @@
-//! The subnet of a fixed address, as far as the address has its place there.
+//! The subnet of a slot: its room, and the places of fixed addresses.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +9,9 @@ use crate::spec::Cidr;
 pub struct Subnet {
     /// All of its addresses, e.g. `10.0.1.0/24`.
     pub block: Cidr,
-    /// The ranges of it that EC2 gives to nothing by itself, or only as prefixes.
+    /// The number of unused addresses, e.g. 251. None where nobody says.
+    pub free: Option<u32>,
+    /// The ranges of it that EC2 gives to nothing by itself, or only as prefixes. They are asked for where an address is fixed.
     pub reserved: Vec<Reserved>,
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, ImageId, InstanceId, SlotName};
-use crate::observed::{CloudView, Group, Subnet};
+use crate::observed::{CloudView, EbsDefaults, Group, Subnet};
 use crate::ports::{Outcome, PortError};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
@@ -101,6 +101,16 @@ impl World {
     /// Describes a subnet that slots are declared in.
     pub fn subnet(&self, id: &str) -> Option<Subnet> {
         self.with(|state| state.region.subnet_seen(id))
+    }
+
+    /// Says how EBS encrypts what names no key.
+    pub fn ebs_defaults(&self) -> EbsDefaults {
+        self.with(|state| state.region.ebs_defaults.clone())
+    }
+
+    /// Has EBS encrypt otherwise from now on, as somebody with the right to it would.
+    pub fn set_ebs_defaults(&self, defaults: EbsDefaults) {
+        self.with(|state| state.region.ebs_defaults = defaults);
     }
 
     /// Makes an image exist.

@@ -90,6 +90,8 @@ const ACTIONS: &[(Service, &str, Handler)] = &[
     (Ec2, "DescribeNetworkInterfaces", instances::interfaces),
     (Ec2, "DescribeSubnets", facts::subnets),
     (Ec2, "GetSubnetCidrReservations", facts::reservations),
+    (Ec2, "GetEbsEncryptionByDefault", facts::encryption),
+    (Ec2, "GetEbsDefaultKmsKeyId", facts::default_key),
     (Ec2, "DescribeVolumes", volumes::describe),
     (Ec2, "DescribeVolumeStatus", volumes::statuses),
     (Ec2, "DescribeVolumesModifications", volumes::modifications),

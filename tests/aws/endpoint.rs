@@ -11,6 +11,8 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use crate::query::decode;
+
 /// The date of every answer.
 pub const DATE: &str = "Mon, 23 Nov 2026 00:01:30 GMT";
 
@@ -29,25 +31,8 @@ impl Asked {
     }
 
     pub fn parse(form: &str) -> Self {
-        let pair = |pair: &str| pair.split_once('=').map(|(key, value)| (decoded(key), decoded(value)));
-        Self(form.split('&').filter_map(pair).collect())
+        Self(decode(form))
     }
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digits = [rest.next().unwrap(), rest.next().unwrap()];
-                u8::from_str_radix(str::from_utf8(&digits).unwrap(), 16).unwrap()
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).unwrap()
 }
 
 /// The answers to the next requests of each action. The last answer of an action is repeated.

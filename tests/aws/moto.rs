@@ -5,19 +5,24 @@
 use std::time::Duration;
 
 use hermitcrab::action::{CloudEffect, CreateVolume, Launch};
+use hermitcrab::cloud::permissions::{Grant, Task, policy};
 use hermitcrab::ids::{Attempt, Generation, ImageId, InstanceId, Owner, SlotName, Token, VolumeId};
 use hermitcrab::make::{Make, UserData};
 use hermitcrab::observed::{AttachmentPhase, CloudView, Instance, InstanceState, Settled, Taken, Volume, VolumeState};
 use hermitcrab::ports::{Cloud, ErrorKind, Outcome};
-use hermitcrab::spec::{ClusterSpec, EbsSettings};
+use hermitcrab::spec::{Capacity, ClusterSpec, EbsSettings};
 use libtest_mimic::Trial;
 
+use crate::authorised::{actions, denied, is_allowed};
+use crate::encryption::settings;
 use crate::fetch::is_required;
 use crate::fixture::{AT_ANY_TIME, OWNER, TestClock, open, spec, wanted};
+use crate::left_out::left_out;
 use crate::moto_addresses::addresses;
-use crate::moto_adoption::{adopt, ask, empty_a_group};
+use crate::moto_adoption::{GROUP, adopt, ask, empty_a_group};
 use crate::moto_copies::copy;
 use crate::moto_server::MISSING;
+use crate::recorder::Recorder;
 
 /// Makes the trial.
 pub fn trial() -> Trial {
@@ -44,6 +49,8 @@ pub struct Stage {
     pub clock: TestClock,
     pub spec: ClusterSpec,
     pub slot: SlotName,
+    /// Between the adapter and moto.
+    pub recorder: Recorder,
 }
 
 impl Stage {
@@ -68,6 +75,28 @@ impl Stage {
 
     async fn instance(&self, id: &InstanceId) -> Instance {
         self.view().await.instance(id).unwrap().clone()
+    }
+
+    /// Holds that every call since the last time, these among them, is allowed by the policy that is printed for a cluster, and none of
+    /// them any more once its action is taken out of it.
+    pub fn was_allowed(&self, spec: &ClusterSpec, task: Task, among: &[&str]) {
+        let (calls, policy) = (self.recorder.take(), printed(spec, task));
+        let actions = actions(&calls);
+        assert!(among.iter().all(|action| actions.contains(*action)), "{actions:?}");
+        is_allowed(&calls, &policy);
+    }
+
+    /// Holds that the controller may make none of the changes since the last time: they take a person.
+    pub fn was_not_allowed(&self, spec: &ClusterSpec) {
+        let changes = self.recorder.take().into_iter().filter(|call| call.params.is_mutating());
+        let changes: Vec<_> = changes.filter(|call| call.params.service != "sts").collect();
+        assert!(!changes.is_empty());
+        for change in changes {
+            match denied(std::slice::from_ref(&change), &printed(spec, Task::Control)) {
+                Ok(denied) => assert!(!denied.is_empty(), "{} is allowed", change.action),
+                Err(why) => left_out("the IAM evaluator", &why),
+            }
+        }
     }
 
     pub fn launch(&self, attempt: u32, volume: &VolumeId) -> Launch {
@@ -98,6 +127,12 @@ impl Stage {
     }
 }
 
+/// The policy that `iam-policy` prints.
+fn printed(spec: &ClusterSpec, task: Task) -> serde_json::Value {
+    let grant = Grant { task, owner: OWNER, kms_keys: &[], roles: &[], claims: None, launch_templates: &[] };
+    policy(std::slice::from_ref(spec), &grant)
+}
+
 pub fn is_changed(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Changed { .. })
 }
@@ -119,8 +154,9 @@ async fn prepare() -> Stage {
         slot.subnet = there.unwrap().subnet_id().unwrap().to_owned();
     }
     let clock = TestClock::at("2026-11-23T00:00:00Z");
-    let (aws, slot) = (open(&clock, None).await, spec.slots[0].name.clone());
-    Stage { ec2, autoscaling, aws, clock, spec, slot }
+    let recorder = Recorder::start(&std::env::var("AWS_ENDPOINT_URL").unwrap());
+    let (aws, slot) = (open(&clock, Some(&recorder.url)).await, spec.slots[0].name.clone());
+    Stage { ec2, autoscaling, aws, clock, spec, slot, recorder }
 }
 
 async fn every_effect() {
@@ -140,11 +176,17 @@ async fn every_effect() {
     let new = launch(&stage, 2, &volume).await;
     move_over(&stage, &old, &new, &volume).await;
     clear_away(&stage, &old, &volume).await;
-    copy(&stage, &volume).await;
     refuse_strangers(&stage, &new).await;
     ask(&stage).await;
+    settings(&stage).await;
+    stage.was_allowed(&stage.spec, Task::Control, &["ec2:ModifyVolume", "ec2:GetEbsDefaultKmsKeyId"]);
+    copy(&stage, &volume).await;
+    stage.was_allowed(&stage.spec, Task::Rehearse, &["ec2:DeleteSnapshot", "ec2:DeleteVolume"]);
     adopt(&stage).await;
+    stage.was_not_allowed(&stage.spec);
     empty_a_group(&stage).await;
+    let in_a_group = ClusterSpec { capacity: Capacity::AutoScalingGroup(GROUP.to_owned()), ..stage.spec.clone() };
+    stage.was_allowed(&in_a_group, Task::Control, &["autoscaling:UpdateAutoScalingGroup", "autoscaling:DeleteTags"]);
     addresses(&stage).await;
     let expected = ["ok", "InvalidAMIID.NotFound", "DryRunOperation"];
     let calls = stage.aws.calls();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{self, SubnetCidrReservationType};
 use hermitcrab::action::{CloudEffect, Launch};
+use hermitcrab::cloud::permissions::Task;
 use hermitcrab::ids::{InstanceId, Token};
 use hermitcrab::observed::{CloudView, Instance, Reserved, Subnet};
 use hermitcrab::ports::{Cloud, ErrorKind, Outcome};
@@ -33,7 +34,9 @@ pub async fn addresses(stage: &Stage) {
     let (old, new) = (fixed.launch(1).await, fixed.launch(2).await);
     moves(&fixed, &old, &new).await;
     ends(&fixed, &old, &new).await;
+    stage.was_allowed(&fixed.spec, Task::Control, &["ec2:AssignPrivateIpAddresses", "ec2:DescribeSubnets"]);
     is_adopted(&fixed).await;
+    stage.was_not_allowed(&fixed.spec);
 }
 
 impl Fixed<'_> {
@@ -110,15 +113,18 @@ async fn a_subnet_is_asked_about_once(fixed: &Fixed<'_>) {
         slot.subnet.clone_from(&spec.slots[0].subnet);
     }
     let before = asked();
-    let [(id, Subnet { block, reserved })] = &subnets(&together).await.into_iter().collect::<Vec<_>>()[..] else {
+    let [(id, Subnet { block, reserved, free: Some(free) })] =
+        &subnets(&together).await.into_iter().collect::<Vec<_>>()[..]
+    else {
         panic!("one subnet")
     };
     assert_eq!(asked(), (before.0 + 1, before.1 + 1));
     assert!(*id == spec.slots[0].subnet && block.holds(fixed.address()) && reserved.is_empty(), "{id}: {reserved:?}");
+    assert!(*free > 200, "{free}");
     assert_eq!(subnets(spec).await.len(), 3);
     assert_eq!(asked(), (before.0 + 2, before.1 + 4));
-    assert_eq!(subnets(&stage.spec).await.len(), 0, "of a cluster without addresses nothing is asked");
-    assert_eq!(asked(), (before.0 + 2, before.1 + 4));
+    assert_eq!(subnets(&stage.spec).await.len(), 3);
+    assert_eq!(asked(), (before.0 + 3, before.1 + 4), "of a cluster without addresses no reservation is asked for");
 
     together.slots[0].subnet = "subnet-00000000000000000".to_owned();
     assert!(!subnets(&together).await.contains_key("subnet-00000000000000000"));

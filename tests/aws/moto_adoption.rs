@@ -62,7 +62,8 @@ pub async fn adopt(stage: &Stage) {
     assert!(view.volumes.iter().any(|seen| seen.id == volume && seen.slot == slot.name));
 }
 
-const GROUP: &str = "consul-servers";
+/// The name of the group.
+pub const GROUP: &str = "consul-servers";
 
 /// A group of one instance, which it has launched by itself, is left with none, as at the end of its cluster.
 pub async fn empty_a_group(stage: &Stage) {

@@ -13,7 +13,7 @@ use crate::moto::{Stage, is_changed};
 
 /// A copy of the cluster begins with what a volume that is in use holds, and ends without a trace; what was saved stays.
 pub async fn copy(stage: &Stage, volume: &VolumeId) {
-    let spec = hermitcrab::rehearsal::copy(&stage.spec, "consul-prod-rehearsal".into());
+    let spec = hermitcrab::rehearsal::copy(&stage.spec, "consul-prod-rehearsal-1".into());
     let slot = spec.slots[0].clone();
     let change = async |effect: &CloudEffect| {
         stage.clock.pass(Duration::from_secs(60));

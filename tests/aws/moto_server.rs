@@ -1,7 +1,8 @@
-//! moto, behind a proxy that answers the one call that moto does not know.
+//! moto, behind a proxy that answers the calls that moto does not know.
 
 use std::sync::Arc;
 
+use crate::ebs_key::EbsKey;
 use crate::endpoint::Asked;
 use crate::fetch::fetch;
 use crate::relay::relay;
@@ -22,7 +23,9 @@ impl Server {
         let [folder] = fetch(["moto"])?;
         let settings = [("MOTO_EC2_LOAD_DEFAULT_AMIS", "false"), ("MOTO_ENABLE_AMI_VALIDATION", "1")];
         let moto = Moto::start(&folder, &settings)?;
-        Ok(Self { url: relay(&moto.url, Arc::new(answer)), _moto: moto })
+        let key = EbsKey::default();
+        let answers = move |_: &str, body: &str| volume_status(body).or_else(|| key.answer(body));
+        Ok(Self { url: relay(&moto.url, Arc::new(answers)), _moto: moto })
     }
 
     pub fn url(&self) -> &str {
@@ -30,8 +33,8 @@ impl Server {
     }
 }
 
-/// Answers for what moto has only a page that says that it does not know it.
-fn answer(body: &str) -> Option<String> {
+/// Answers that no volume is in trouble.
+fn volume_status(body: &str) -> Option<String> {
     let is_asked = Asked::parse(body).action() == "DescribeVolumeStatus";
     is_asked.then(|| "<DescribeVolumeStatusResponse><volumeStatusSet/></DescribeVolumeStatusResponse>".to_owned())
 }

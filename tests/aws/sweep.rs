@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use hermitcrab::cloud::aws::Aws;
+use hermitcrab::ids::ClusterName;
 use hermitcrab::observed::Sweep;
-use hermitcrab::ports::{Clock, Cloud, ErrorKind, PortError};
+use hermitcrab::ports::{Clock, Cloud, ErrorKind, PortError, Wanted};
 use libtest_mimic::Trial;
 
 use crate::endpoint::{Asked, DATE, Endpoint};
@@ -25,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
             "a_state_that_nobody_knows_holds_its_own_cluster",
             a_state_that_nobody_knows_holds_its_own_cluster,
         ),
+        crate::trial("groups_are_asked_for_by_the_hundred", groups_are_asked_for_by_the_hundred),
         crate::trial("no_account_no_look", no_account_no_look),
         crate::trial("a_page_of_a_proxy_is_no_answer", a_page_of_a_proxy_is_no_answer),
         crate::trial("one_lost_answer_loses_no_look", one_lost_answer_loses_no_look),
@@ -207,6 +209,21 @@ async fn a_state_that_nobody_knows_holds_its_own_cluster() {
     assert_eq!(odd.get("i-0bbbbbbbbbbbbbbbb").map(String::as_str), Some(why), "{odd:?}");
     let other = sweep.cluster(&"zookeeper".into());
     assert!(other.not_understood.is_empty() && !other.volumes.is_empty());
+}
+
+/// Auto Scaling takes a hundred names at a time.
+async fn groups_are_asked_for_by_the_hundred() {
+    let endpoint = recorded().await;
+    let none = "<AutoScalingGroups/>";
+    let name = "DescribeAutoScalingGroups";
+    endpoint.answers("DescribeInstances", INSTANCES);
+    endpoint.answers(name, format!("<{name}Response><{name}Result>{none}</{name}Result></{name}Response>"));
+    let group = |number: u32| (ClusterName::from(format!("consul-{number}")), format!("group-{number}"));
+    let wanted = Wanted { groups: (1..=101).map(group).collect(), ..wanted(&spec()) };
+    open(&now(), Some(&endpoint.url)).await.sweep(&wanted).await.unwrap();
+    let names = |asked: &Asked| asked.0.keys().filter(|key| key.starts_with("AutoScalingGroupNames.")).count();
+    let counts: Vec<_> = endpoint.asked_for(name).iter().map(names).collect();
+    assert_eq!(counts, [100, 1]);
 }
 
 async fn no_account_no_look() {

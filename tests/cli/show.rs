@@ -7,7 +7,7 @@ use expect_test::{expect, expect_file};
 use hermitcrab::action::ClaimEffect;
 use hermitcrab::cli::plan::json;
 use hermitcrab::ids::Attempt;
-use hermitcrab::observed::{Ending, Remains};
+use hermitcrab::observed::{EbsDefaults, Ending, Remains};
 use hermitcrab::ports::{Clock, Coordination};
 use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
 use hermitcrab::spec::ClusterSpec;
@@ -179,6 +179,24 @@ fn the_doctor_says_where_each_fixed_address_is() {
 }
 
 #[test]
+fn the_doctor_says_which_key_encrypts_what_names_none() {
+    const OWN: &str = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000001";
+    let world = World::new(0, FaultLevel::None);
+    world.register_image(&prod().image, Payload::default());
+    let said = |encrypts_all: bool, key: &str| {
+        world.set_ebs_defaults(EbsDefaults { encrypts_all, key: key.to_owned() });
+        let file = saved(&world);
+        told(&["doctor", FILE, "--world", file.path().to_str().unwrap()])
+    };
+    let of_aws = said(true, "alias/aws/ebs");
+    assert!(of_aws.contains("✓ EBS key    alias/aws/ebs for data, the root volume: AWS's own"), "{of_aws}");
+    let own = said(false, OWN);
+    assert!(own.contains(&format!("· EBS key    {OWN} for data: whether it may be used")), "{own}");
+    assert!(own.contains(&format!("`hermitcrab iam-policy --kms-key {OWN}`")), "{own}");
+    assert!(own.ends_with("nothing would block a rollout\nexit 0\n"), "{own}");
+}
+
+#[test]
 fn the_doctor_names_what_is_in_the_way_and_what_to_do_about_it() {
     let spec = prod();
     let world = World::new(0, FaultLevel::None);
@@ -210,6 +228,8 @@ fn the_doctor_finds_nothing_in_the_way_of_a_cluster_that_is_still_to_be_made() {
               · members    there are none yet to ask
               ✓ claims     no slot is claimed
               ✓ resources  no group, impairment, announced maintenance or DeleteOnTermination
+              ✓ subnets    250 addresses or more are free in each
+              ✓ EBS key    alias/aws/ebs for data: AWS's own, which takes no permission
               nothing would block a rollout
             exit 0
         "#]],

@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::ask::ask;
+use crate::ebs_key::EbsKey;
 use crate::fetch::fetch;
 use crate::moto::Moto;
 use crate::provider::installation;
-use crate::relay::{Answers, relay};
+use crate::relay::relay;
 
 /// A copy of `infra/`, which is applied to a moto of its own.
 pub struct Ground {
@@ -38,7 +39,8 @@ impl Ground {
         let groups = ask(&moto.url, "ec2", "DescribeSecurityGroups", "2016-11-15");
         let somebodys = groups.split("<groupId>").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
         fs::write(&named, variables.replace("sg-0c0ffee0c0ffee000", somebodys)).unwrap();
-        let endpoint = relay(&moto.url, default_key());
+        let key = EbsKey::default();
+        let endpoint = relay(&moto.url, Arc::new(move |_: &str, body: &str| key.answer(body)));
         let ground = Self { folder, endpoint, variables: named, _moto: moto };
         let init = ground.terraform(&["init"]);
         if !init.status.success() {
@@ -101,22 +103,6 @@ impl Ground {
         command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
         command.output().unwrap_or_else(|error| panic!("terraform cannot be run: {error}"))
     }
-}
-
-/// Answers for the account's default key for EBS, which moto keeps none of.
-fn default_key() -> Arc<Answers> {
-    let key = Mutex::new("alias/aws/ebs".to_owned());
-    Arc::new(move |body: &str| {
-        let parameter = |name: &str| body.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-        let action = parameter("Action").filter(|action| action.ends_with("EbsDefaultKmsKeyId"))?;
-        let mut key = key.lock().unwrap();
-        match action.strip_suffix("EbsDefaultKmsKeyId") {
-            Some("Modify") => *key = parameter("KmsKeyId")?.replace("%3A", ":").replace("%2F", "/"),
-            Some("Reset") => *key = "alias/aws/ebs".to_owned(),
-            _ => (),
-        }
-        Some(format!("<{action}Response><kmsKeyId>{key}</kmsKeyId></{action}Response>"))
-    })
 }
 
 fn last_words(output: &Output) -> String {

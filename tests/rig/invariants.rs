@@ -1,7 +1,7 @@
 //! The safety rules that a single call can break, judged from the truth just before it takes effect.
 
 use crate::ec2::PERSON;
-use crate::proxy::request::Request;
+use crate::query::Request;
 use crate::world::{Life, World, tag};
 
 /// Lists the rules that a controller's call would break.

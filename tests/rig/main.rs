@@ -31,6 +31,7 @@ mod clients;
 mod history;
 
 mod agent;
+#[path = "../tools/authorised.rs"]
 mod authorised;
 mod boot;
 mod hypervisor;
@@ -39,11 +40,18 @@ mod hypervisor;
 mod iam;
 mod invariants;
 mod metadata;
+mod printed;
 mod proxy;
+#[path = "../tools/query.rs"]
+mod query;
+#[path = "../tools/recorded.rs"]
+mod recorded;
 mod truth;
 mod world;
 
 mod consul;
+#[path = "../tools/ebs_key.rs"]
+mod ebs_key;
 mod ec2;
 mod etcd;
 #[path = "../tools/fetch.rs"]

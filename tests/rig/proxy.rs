@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 use hyper::body::Bytes;
 
 use crate::agent::Agent;
+use crate::ebs_key::EbsKey;
 use crate::ec2::{Ec2, PERSON, Refused};
 use crate::invariants;
+use crate::query::Request;
+use crate::recorded::Recorded;
 use crate::truth::Truth;
 use crate::world::{Due, Life, World};
 use crate::xml;
@@ -19,14 +22,11 @@ pub mod answers;
 pub mod faults;
 mod others;
 mod recorded;
-pub mod request;
 mod rules;
 mod server;
 mod tokens;
 
 use faults::{Fault, Faults};
-pub use recorded::Recorded;
-use request::Request;
 use tokens::Tokens;
 
 /// moto and what stands before it.
@@ -53,6 +53,7 @@ pub struct Proxy {
     interfaces: RefCell<BTreeMap<String, BTreeMap<String, String>>>,
     /// The policies of buckets, by name.
     policies: RefCell<BTreeMap<String, Bytes>>,
+    ebs_key: EbsKey,
     /// One call at a time, so that what is checked is still so when it is sent. moto itself has no such order.
     turn: tokio::sync::Mutex<()>,
 }
@@ -99,6 +100,7 @@ impl Proxy {
             recorded: RefCell::default(),
             interfaces: RefCell::default(),
             policies: RefCell::default(),
+            ebs_key: EbsKey::default(),
             turn: tokio::sync::Mutex::default(),
         });
         tokio::task::spawn_local(server::serve(listener, proxy.clone()));
@@ -248,6 +250,9 @@ impl Proxy {
                 return (Ok(answers::interfaces(request, &self.world.borrow())), false);
             }
             _ => {}
+        }
+        if let Some(answer) = self.ebs_key.answer(&request.body) {
+            return (Ok(answer), false);
         }
         let answer = self.forward(request).await;
         let effect = request.is_mutating() && answer.is_ok();

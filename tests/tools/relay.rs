@@ -5,8 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-/// Gives the answer to a call's body, or none where moto has one.
-pub type Answers = dyn Fn(&str) -> Option<String> + Send + Sync;
+/// Gives the answer to a call, of which it has the header `authorization` and the body, or none where moto has one.
+pub type Answers = dyn Fn(&str, &str) -> Option<String> + Send + Sync;
 
 /// Passes everything on to moto but what has an answer, and returns where it listens.
 pub fn relay(moto: &str, answers: Arc<Answers>) -> String {
@@ -34,13 +34,16 @@ fn serve(mut client: TcpStream, moto: &str, answers: &Answers) -> io::Result<()>
             }
         }
         let header = |name: &str| {
-            let mut lines = head.lines();
-            lines.find_map(|line| line.to_lowercase().strip_prefix(name).map(|value| value.trim().to_owned()))
+            let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+            lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
         };
-        let mut body = vec![0; header("content-length:").and_then(|length| length.parse().ok()).unwrap_or(0)];
+        let mut body = vec![0; header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
         reader.read_exact(&mut body)?;
-        if let Some(answer) = answers(&String::from_utf8_lossy(&body)) {
+        if let Some(answer) = answers(&header("authorization").unwrap_or_default(), &String::from_utf8_lossy(&body)) {
             write!(client, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{answer}", answer.len())?;
+            if header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+                return Ok(()); // another relay waits for the end
+            }
             continue;
         }
         let mut server = TcpStream::connect(moto)?;

@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     step("DescribeAvailabilityZones", "ZoneName.1=us-east-1a"),
     step("DescribeInstanceTypes", "InstanceType.1=m5.large"),
     step("DescribeImages", "ImageId.1={image}"),
+    step("GetEbsEncryptionByDefault", ""),
     make(
         "RunInstances",
         "ImageId={image}&InstanceType=m5.large&MinCount=1&MaxCount=1&SubnetId={subnet}&ClientToken=one",

@@ -17,6 +17,8 @@ pub const PLAUSIBLE: &[(&str, &[(&str, &str)])] = &[
     ("DescribeNetworkInterfaces", &[]),
     ("DescribeSubnets", &[]),
     ("GetSubnetCidrReservations", &[("SubnetId", "subnet-0aaaaaaaaaaaaaaaa")]),
+    ("GetEbsEncryptionByDefault", &[]),
+    ("GetEbsDefaultKmsKeyId", &[]),
     ("DescribeVolumes", &[]),
     ("DescribeVolumeStatus", &[]),
     ("DescribeVolumesModifications", &[]),

@@ -14,7 +14,7 @@ use crate::cloud::permissions::Asked;
 use crate::controller::converge::{Conclusion, Target};
 use crate::event::Listeners;
 use crate::ids::{ClusterName, InstanceId, SlotName};
-use crate::observed::{ClaimRecord, CloudView, Observation, Reading, Subnet};
+use crate::observed::{ClaimRecord, CloudView, EbsDefaults, Observation, Reading, Subnet};
 use crate::plan::Hazard;
 use crate::ports::{Outcome, PortError};
 use crate::rehearsal::{Rehearsal, Report};
@@ -52,6 +52,7 @@ pub(super) trait Backend {
     fn protected(&self, spec: &ClusterSpec, ids: &BTreeSet<InstanceId>) -> Vec<(InstanceId, &'static str)>;
     fn subnets(&self, spec: &ClusterSpec) -> Result<BTreeMap<String, Subnet>, PortError>;
     fn vcpus(&self, spec: &ClusterSpec) -> Result<Option<u32>, PortError>;
+    fn ebs_defaults(&self, spec: &ClusterSpec) -> Result<EbsDefaults, PortError>;
     fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>>;
 }
 
@@ -144,7 +145,7 @@ impl Environment {
         self.backend.protected(spec, ids)
     }
 
-    /// Describes the subnets of the slots that have fixed addresses, each by its id. What does not exist is left out.
+    /// Describes the subnets of a cluster's slots, each by its id. What does not exist is left out.
     pub fn subnets(&self, spec: &ClusterSpec) -> Result<BTreeMap<String, Subnet>, PortError> {
         self.backend.subnets(spec)
     }
@@ -152,6 +153,11 @@ impl Environment {
     /// Gives the vCPUs of one instance of the cluster's type; `None` where the cloud counts none.
     pub fn vcpus(&self, spec: &ClusterSpec) -> Result<Option<u32>, PortError> {
         self.backend.vcpus(spec)
+    }
+
+    /// Says how EBS encrypts what names no key, in a cluster's account and region.
+    pub fn ebs_defaults(&self, spec: &ClusterSpec) -> Result<EbsDefaults, PortError> {
+        self.backend.ebs_defaults(spec)
     }
 
     /// Asks the cloud for the time by its own clock; `None` in a world that has one clock for all.

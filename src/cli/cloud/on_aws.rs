@@ -18,7 +18,7 @@ use crate::controller::{Controller, Settings};
 use crate::event::Listeners;
 use crate::ids::{ClusterName, InstanceId, Owner};
 use crate::limits::Limits;
-use crate::observed::{Observation, Subnet};
+use crate::observed::{EbsDefaults, Observation, Subnet};
 use crate::ports::{Clock, Coordination, Decision, Outcome, Outside, PortError};
 use crate::rehearsal::{Rehearsal, Report};
 use crate::simulate::{self, Behaviour};
@@ -101,6 +101,10 @@ impl Backend for Aws {
 
     fn vcpus(&self, spec: &ClusterSpec) -> Result<Option<u32>, PortError> {
         self.runtime.block_on(self.controller.outside().aws.vcpus(spec))
+    }
+
+    fn ebs_defaults(&self, spec: &ClusterSpec) -> Result<EbsDefaults, PortError> {
+        self.runtime.block_on(self.controller.outside().aws.ebs_defaults(&spec.region))
     }
 
     fn time(&self, spec: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {

@@ -14,7 +14,7 @@ use crate::controller::converge::{Conclusion, Target};
 use crate::event::Listeners;
 use crate::ids::{ClusterName, InstanceId};
 use crate::limits::Limits;
-use crate::observed::{Observation, Subnet};
+use crate::observed::{EbsDefaults, Observation, Subnet};
 use crate::ports::{Clock, Cloud, Coordination, Decision, Outcome, PortError, Wanted};
 use crate::rehearsal::{self, Rehearsal};
 use crate::sim::World;
@@ -114,14 +114,17 @@ impl Backend for Simulated {
     fn subnets(&self, spec: &ClusterSpec) -> Result<BTreeMap<String, Subnet>, PortError> {
         // A world has whatever subnets are named in it, and keeps their fixed addresses free.
         self.world.declare(spec);
-        let with_address = spec.slots.iter().filter(|slot| slot.address.is_some());
         let described = |id: &String| Some((id.clone(), self.world.subnet(id)?));
-        Ok(with_address.filter_map(|slot| described(&slot.subnet)).collect())
+        Ok(spec.slots.iter().filter_map(|slot| described(&slot.subnet)).collect())
     }
 
     fn vcpus(&self, _: &ClusterSpec) -> Result<Option<u32>, PortError> {
         // A world has no quotas.
         Ok(None)
+    }
+
+    fn ebs_defaults(&self, _: &ClusterSpec) -> Result<EbsDefaults, PortError> {
+        Ok(self.world.ebs_defaults())
     }
 
     fn time(&self, _: &ClusterSpec) -> Option<Result<Timestamp, PortError>> {

@@ -1,17 +1,17 @@
-//! The checks of fixed addresses: in the subnet, kept from being given out, and free or at an instance of the slot; pure, so that
-//! each check can be tried.
+//! The checks of addresses: whether the subnets have free ones, and whether fixed ones are in the subnet, kept from being given out, and
+//! free or at an instance of the slot; pure, so that each check can be tried.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use crate::observed::{Observation, Subnet};
 use crate::plan::{Look, address};
-use crate::ports::{PortError, chain};
+use crate::ports::{ErrorKind, PortError, chain};
 use crate::spec::{ClusterSpec, SlotSpec};
 
 use super::checks::Check;
 
-/// Makes a check for each slot that has a fixed address. Who else has it is told by the gate `address-taken`.
+/// Makes a check of the subnets' room, and one for each slot that has a fixed address. Who else has it is told by the gate `address-taken`.
 pub fn checks(
     spec: &ClusterSpec,
     seen: &Observation,
@@ -19,15 +19,42 @@ pub fn checks(
 ) -> Vec<Check> {
     let declared = spec.slots.iter().filter_map(|slot| Some((slot, slot.address?)));
     match subnets {
-        Ok(subnets) => declared
-            .map(|(slot, address)| placed(slot, address, subnets.get(&slot.subnet), &holder(spec, seen, slot, address)))
-            .collect(),
-        Err(_) if !spec.has_addresses() => Vec::new(),
+        Ok(subnets) => {
+            let placed = declared.map(|(slot, address)| {
+                placed(slot, address, subnets.get(&slot.subnet), &holder(spec, seen, slot, address))
+            });
+            [room(spec, &subnets)].into_iter().chain(placed).collect()
+        }
+        // The checks of permissions name what is not allowed.
+        Err(error) if error.kind == ErrorKind::Denied && !spec.has_addresses() => Vec::new(),
         Err(error) => {
-            let hint =
-                "nobody knows whether the addresses lie in their subnets and are reserved; ask again once EC2 answers";
+            let hint = "nobody knows whether the slots' subnets have room, and hold fixed addresses; ask again once EC2 answers";
             vec![Check::unknown("addresses", chain(&error), hint)]
         }
+    }
+}
+
+/// Says how many addresses are free in the subnets. Each launch takes one, also that of an instance which gets a fixed one later.
+fn room(spec: &ClusterSpec, subnets: &BTreeMap<String, Subnet>) -> Check {
+    let ids: BTreeSet<&String> = spec.slots.iter().map(|slot| &slot.subnet).collect();
+    let free = |id: &&String| subnets.get(*id).map(|subnet| subnet.free);
+    let missing: Vec<_> = ids.iter().filter(|id| free(id).is_none()).map(|id| id.as_str()).collect();
+    if !missing.is_empty() {
+        let found = format!("{} cannot be seen", missing.join(", "));
+        return Check::bad("subnets", found, "check the id, the region and the account");
+    }
+    let full: Vec<_> = ids.iter().filter(|id| free(id) == Some(Some(0))).map(|id| id.as_str()).collect();
+    if !full.is_empty() {
+        let found = format!("no address is free in {}", full.join(", "));
+        return Check::bad(
+            "subnets",
+            found,
+            "each launch takes an address: free some, or declare a subnet that has them",
+        );
+    }
+    match ids.iter().filter_map(|id| free(id)?).min() {
+        Some(least) => Check::good("subnets", format!("{least} addresses or more are free in each")),
+        None => Check::open("subnets", "nobody says how many addresses are free"),
     }
 }
 
@@ -85,7 +112,30 @@ mod tests {
             block: Cidr::of(block).unwrap(),
             is_explicit: *is_explicit,
         };
-        Subnet { block: Cidr::of("10.0.1.0/24").unwrap(), reserved: reserved.iter().map(range).collect() }
+        Subnet {
+            block: Cidr::of("10.0.1.0/24").unwrap(),
+            free: Some(250),
+            reserved: reserved.iter().map(range).collect(),
+        }
+    }
+
+    #[test]
+    fn a_subnet_without_a_free_address_is_named_and_so_is_one_that_cannot_be_seen() {
+        let loaded = crate::spec::load::load(&["desired-state/prod/consul.yaml".into()]);
+        let spec = loaded.specs().next().unwrap().1.clone();
+        let mut subnets: BTreeMap<_, _> = spec.slots.iter().map(|slot| (slot.subnet.clone(), subnet(&[]))).collect();
+        let first = spec.slots[0].subnet.clone();
+        let mut told = |free: Option<u32>| {
+            subnets.get_mut(&first).unwrap().free = free;
+            let check = room(&spec, &subnets);
+            (check.is_amiss(), check.found)
+        };
+        assert_eq!(told(Some(3)), (false, "3 addresses or more are free in each".to_owned()));
+        assert_eq!(told(Some(0)), (true, format!("no address is free in {first}")));
+        assert_eq!(told(None), (false, "250 addresses or more are free in each".to_owned()));
+        subnets.remove(&first);
+        let check = room(&spec, &subnets);
+        assert_eq!((check.is_amiss(), check.found), (true, format!("{first} cannot be seen")));
     }
 
     #[test]

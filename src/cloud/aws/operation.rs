@@ -43,6 +43,8 @@ operations! {
     DESCRIBE_VOLUME_STATUS = "ec2" "DescribeVolumeStatus" Describe;
     DESCRIBE_VOLUMES_MODIFICATIONS = "ec2" "DescribeVolumesModifications" Describe;
     DESCRIBE_NETWORK_INTERFACES = "ec2" "DescribeNetworkInterfaces" Describe;
+    GET_EBS_ENCRYPTION_BY_DEFAULT = "ec2" "GetEbsEncryptionByDefault" Describe;
+    GET_EBS_DEFAULT_KMS_KEY_ID = "ec2" "GetEbsDefaultKmsKeyId" Describe;
     DESCRIBE_SUBNETS = "ec2" "DescribeSubnets" Describe;
     GET_SUBNET_CIDR_RESERVATIONS = "ec2" "GetSubnetCidrReservations" Describe;
     ASSIGN_PRIVATE_IP_ADDRESSES = "ec2" "AssignPrivateIpAddresses" Change;

@@ -170,6 +170,14 @@ impl<C: Clock> Aws<C> {
                 let call = ec2.get_subnet_cidr_reservations().subnet_id(subnet);
                 read(self.ask(region, operation::GET_SUBNET_CIDR_RESERVATIONS, || call.clone().send()).await)
             }
+            "GetEbsEncryptionByDefault" => {
+                let call = ec2.get_ebs_encryption_by_default();
+                read(self.ask(region, operation::GET_EBS_ENCRYPTION_BY_DEFAULT, || call.clone().send()).await)
+            }
+            "GetEbsDefaultKmsKeyId" => {
+                let call = ec2.get_ebs_default_kms_key_id();
+                read(self.ask(region, operation::GET_EBS_DEFAULT_KMS_KEY_ID, || call.clone().send()).await)
+            }
             "DescribeImages" => {
                 let call = ec2.describe_images().owners("self").max_results(SMALLEST_PAGE);
                 read(self.ask(region, operation::DESCRIBE_IMAGES, || call.clone().send()).await)

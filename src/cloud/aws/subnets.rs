@@ -1,4 +1,4 @@
-//! The subnets of fixed addresses: which addresses they have, and which of these EC2 is kept from giving out.
+//! The subnets of slots: how many addresses are free, and which of them EC2 is kept from giving out. Only `doctor` asks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,23 +13,15 @@ use crate::ports::{Clock, ErrorKind, PortError};
 use crate::spec::{Cidr, ClusterSpec};
 
 impl<C: Clock> Aws<C> {
-    /// Describes the subnets of the slots that have fixed addresses, each by its id. What does not exist is left out.
+    /// Describes the subnets of a cluster's slots, each by its id. What does not exist is left out.
     pub async fn subnets(&self, spec: &ClusterSpec) -> Result<BTreeMap<String, Subnet>, PortError> {
-        let with_address = spec.slots.iter().filter(|slot| slot.address.is_some());
-        let ids: BTreeSet<&str> = with_address.map(|slot| &*slot.subnet).collect();
-        if ids.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let found = self.describe_subnets(&self.region(&spec.region), &ids).await;
-        found.map_err(|failure| failure.while_doing("look at the subnets of fixed addresses"))
+        let found = self.describe_subnets(&self.region(&spec.region), spec).await;
+        found.map_err(|failure| failure.while_doing("look at the subnets of the slots"))
     }
 
-    async fn describe_subnets(
-        &self,
-        region: &Region,
-        ids: &BTreeSet<&str>,
-    ) -> Result<BTreeMap<String, Subnet>, Failure> {
-        let call = region.ec2.describe_subnets().filters(filter("subnet-id", ids.iter().copied()));
+    async fn describe_subnets(&self, region: &Region, spec: &ClusterSpec) -> Result<BTreeMap<String, Subnet>, Failure> {
+        let ids: BTreeSet<&str> = spec.slots.iter().map(|slot| &*slot.subnet).collect();
+        let call = region.ec2.describe_subnets().filters(filter("subnet-id", ids));
         let answer = self.ask(region, DESCRIBE_SUBNETS, || call.clone().send()).await?;
         let mut found = BTreeMap::new();
         for subnet in answer.subnets() {
@@ -39,8 +31,10 @@ impl<C: Clock> Aws<C> {
                 let text = format!("{id} is shown with the addresses {:?}", subnet.cidr_block());
                 Failure::ours(DESCRIBE_SUBNETS, ErrorKind::Unknown, "unexpected-answer", text)
             })?;
-            let reserved = self.reserved(region, &id).await?;
-            found.insert(id, Subnet { block, reserved });
+            let free = subnet.available_ip_address_count().and_then(|count| count.try_into().ok());
+            let has_fixed = spec.slots.iter().any(|slot| slot.subnet == id && slot.address.is_some());
+            let reserved = if has_fixed { self.reserved(region, &id).await? } else { Vec::new() };
+            found.insert(id, Subnet { block, free, reserved });
         }
         Ok(found)
     }

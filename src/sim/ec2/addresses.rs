@@ -51,7 +51,7 @@ impl Region {
     /// Describes a subnet that is known. One with fixed addresses has the block that these lie in, with what is reserved for
     /// them; the addresses that the world chooses for its instances need not be in it.
     pub fn subnet_seen(&self, id: &str) -> Option<seen::Subnet> {
-        let Subnet { number, fixed, .. } = self.subnets.get(id)?;
+        let Subnet { number, fixed, free, .. } = self.subnets.get(id)?;
         let network = if self.is_on_loopback { 127 } else { 10 };
         let around = |address: &Ipv4Addr| {
             let blocks = (RANGE..=USUAL).rev().map(|length| Cidr::around(*address, length));
@@ -62,7 +62,7 @@ impl Region {
         let mut reserved: Vec<_> = fixed.iter().map(|address| Cidr::around(*address, RESERVED)).collect();
         reserved.dedup();
         let reserved = reserved.into_iter().map(|block| Reserved { block, is_explicit: true }).collect();
-        Some(seen::Subnet { block, reserved })
+        Some(seen::Subnet { block, free: Some(*free), reserved })
     }
 
     /// `AssignPrivateIpAddresses` of one address. Reassignment takes it from the interface that has it as a secondary one.

@@ -13,7 +13,7 @@ use super::throttle::Buckets;
 use super::troubles::Troubles;
 use crate::action::{CloudEffect, CreateVolume, Launch};
 use crate::ids::{ClusterName, ImageId, InstanceId, SnapshotId, Token, VolumeId, Zone};
-use crate::observed::ImageDevice;
+use crate::observed::{EbsDefaults, ImageDevice};
 use crate::sim::time::{Millis, instant};
 use crate::sim::words::Payload;
 use crate::spec::ClusterSpec;
@@ -38,6 +38,9 @@ pub struct Region {
     /// Fixed addresses that were ever declared: a reservation of the subnet keeps EC2 from giving them out.
     #[serde(default)]
     pub(super) reserved: BTreeSet<Ipv4Addr>,
+    /// The account's settings of encryption by EBS.
+    #[serde(default)]
+    pub ebs_defaults: EbsDefaults,
     pub buckets: Buckets,
     #[serde(default)]
     pub troubles: Troubles,

@@ -109,6 +109,9 @@ impl Region {
         }
         let id = VolumeId::from(fresh("vol"));
         let mut disk = Disk::blank(cluster, wanted, id.clone());
+        if let Some(made) = &mut disk.seen.ebs {
+            made.encrypted |= self.ebs_defaults.encrypts_all;
+        }
         if let Some(snapshot) = &wanted.snapshot {
             disk.content = Content { alone: false, ..self.saved(snapshot)?.content.clone() };
         }

@@ -1,4 +1,4 @@
-//! `DescribeImages`, `DescribeInstanceTypes`, `DescribeSubnets`, `DescribeAvailabilityZones`, and who asks.
+//! `DescribeImages`, `DescribeInstanceTypes`, `DescribeSubnets`, `DescribeAvailabilityZones`, how EBS encrypts, and who asks.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use super::problem::Problem;
 use super::tags::{self, Tags};
 use super::xml::Xml;
 use crate::ids::digest;
-use crate::observed::Reserved;
 use crate::observed::tags::{GUEST, ISOLATES_COPIES};
+use crate::observed::{self as seen, Reserved};
 use crate::sim::ec2::{Bucket, architecture};
 
 const IMAGE_FILTERS: [&str; 4] = ["image-id", "state", "architecture", "owner-id"];
@@ -115,7 +115,7 @@ pub fn subnets(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
 fn subnet(asked: &Asked, id: &str) -> Option<Listed> {
     let region = &asked.state.region;
     let zone = region.subnets.get(id)?.zone.clone()?;
-    let block = region.subnet_seen(id)?.block;
+    let seen::Subnet { block, free, .. } = region.subnet_seen(id)?;
     let facts = [("subnet-id", id), ("availability-zone", &*zone), ("vpc-id", VPC)];
     let mut facts: Vec<_> = facts.map(|(name, value)| (name, value.to_owned())).into();
     facts.push(("cidr-block", block.to_string()));
@@ -125,6 +125,7 @@ fn subnet(asked: &Asked, id: &str) -> Option<Listed> {
         Xml::text("vpcId", VPC),
         Xml::text("cidrBlock", block),
         Xml::text("availabilityZone", &zone),
+        Xml::text("availableIpAddressCount", free.unwrap_or_default()),
         Xml::text("mapPublicIpOnLaunch", false),
         Xml::text("ownerId", &asked.face.account),
     ];
@@ -187,6 +188,18 @@ fn zone(asked: &Asked, name: &str) -> Listed {
     let facts =
         vec![("zone-name", name.to_owned()), ("state", "available".to_owned()), ("region-name", asked.region.clone())];
     Listed { id: name.to_owned(), xml, facts, tags: Tags::new() }
+}
+
+/// `GetEbsEncryptionByDefault`.
+pub fn encryption(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
+    asked.begin(Bucket::Describe, "look", false)?;
+    Ok(vec![Xml::text("ebsEncryptionByDefault", asked.state.region.ebs_defaults.encrypts_all)])
+}
+
+/// `GetEbsDefaultKmsKeyId`.
+pub fn default_key(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
+    asked.begin(Bucket::Describe, "look", false)?;
+    Ok(vec![Xml::text("kmsKeyId", &asked.state.region.ebs_defaults.key)])
 }
 
 /// `GetCallerIdentity`, which nobody is refused.

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use roxmltree::Node;
 
-use super::request::Request;
 use crate::ec2::Refused;
+use crate::query::Request;
 use crate::world::{Due, Life, Machine, Standing, World};
 use crate::xml::{self, Edits};
 

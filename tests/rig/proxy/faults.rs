@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::request::Request;
 use crate::ec2::Refused;
+use crate::query::Request;
 
 /// A kind of trouble.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
 use super::Proxy;
-use super::request::Request;
+use crate::query::Request;
 
 /// The services whose calls the rig understands.
 const OURS: [&str; 3] = ["ec2", "autoscaling", "sts"];

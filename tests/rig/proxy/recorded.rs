@@ -6,26 +6,11 @@ use std::collections::BTreeMap;
 use hyper::Method;
 
 use super::Proxy;
-use super::request::Request;
 use crate::ec2::PERSON;
+use crate::query::Request;
+use crate::recorded::{Recorded, is_id};
 use crate::world::Machine;
 use crate::xml;
-
-/// One call.
-#[derive(Clone, Debug)]
-pub struct Recorded {
-    pub who: String,
-    /// As IAM names it, e.g. `ec2:StopInstances`.
-    pub action: String,
-    pub params: Request,
-    /// The tags of each resource that the call names by its id.
-    pub tags: BTreeMap<String, BTreeMap<String, String>>,
-    /// The bucket, or the object in it, that the call is about, e.g. `consul-prod-0a1b/claims/x.json`.
-    pub object: Option<String>,
-}
-
-/// The beginnings of ids of resources.
-const KINDS: [&str; 7] = ["i-", "vol-", "snap-", "eni-", "lt-", "sg-", "subnet-"];
 
 impl Proxy {
     /// Records every call from now on.
@@ -45,7 +30,7 @@ impl Proxy {
         }
         let mut tags = BTreeMap::new();
         if request.is_mutating() {
-            let ids = request.params.values().filter(|value| KINDS.iter().any(|kind| value.starts_with(kind)));
+            let ids = request.params.values().filter(|value| is_id(value));
             for id in ids {
                 tags.insert(id.clone(), self.tags_of(id).await);
             }

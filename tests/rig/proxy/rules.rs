@@ -1,7 +1,7 @@
 //! Refusals of EC2 that moto does not make.
 
-use super::request::Request;
 use crate::ec2::Refused;
+use crate::query::Request;
 use crate::world::{Life, Standing, World};
 
 /// Why EC2 would refuse this call, if it would.

@@ -10,8 +10,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::request::Request;
 use super::{Proxy, others};
+use crate::query::Request;
 
 /// Accepts connections for as long as the scenario lasts.
 pub async fn serve(listener: TcpListener, proxy: Rc<Proxy>) {

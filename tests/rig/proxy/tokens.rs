@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::request::Request;
 use crate::ec2::Refused;
+use crate::query::Request;
 use crate::world::{Life, World};
 
 /// Every token that was used, for what, and what came of it.

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::cluster::Rig;
 use crate::iam::{Answer, Case, Request, evaluate};
 use crate::left_out::left_out;
-use crate::proxy::Recorded;
+use crate::recorded::Recorded;
 
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "us-east-1";
@@ -25,19 +24,6 @@ const KINDS: [(&str, &str); 8] = [
     ("lt-", "launch-template"),
 ];
 
-impl Rig {
-    /// Holds that the calls of a controller since calls are recorded are allowed by the policy that `iam-policy` prints for the cluster's file.
-    pub fn the_printed_policy_allows_what_was_called(&self, who: &str, more: &[&str]) {
-        let mut print = std::process::Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
-        let printed = print.arg("iam-policy").arg(self.dir.join("desired-state")).args(more).output().unwrap();
-        assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
-        let policy = serde_json::from_slice(&printed.stdout).unwrap();
-        let calls: Vec<_> = self.proxy.recorded().into_iter().filter(|call| call.who == who).collect();
-        assert!(actions(&calls).contains("ec2:RunInstances"), "{:?}", actions(&calls));
-        is_allowed(&calls, &policy);
-    }
-}
-
 /// A policy allows these calls, and none any more once its action is taken out.
 pub fn is_allowed(calls: &[Recorded], policy: &Value) {
     match (denied(calls, policy), unneeded(calls, policy)) {
@@ -50,7 +36,7 @@ pub fn is_allowed(calls: &[Recorded], policy: &Value) {
 }
 
 /// Lists the calls that a policy does not allow, each once; or says why nobody can tell.
-fn denied(calls: &[Recorded], policy: &Value) -> Result<Vec<String>, String> {
+pub fn denied(calls: &[Recorded], policy: &Value) -> Result<Vec<String>, String> {
     let asked: BTreeMap<String, Request> = calls.iter().flat_map(requests).map(|one| (shown(&one), one)).collect();
     let requests: Vec<&Request> = asked.values().collect();
     let case = Case { policy: policy.clone(), only: (0..requests.len()).collect() };

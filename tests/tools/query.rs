@@ -1,8 +1,6 @@
-//! One call, as it stands on the wire.
+//! One call of a service that speaks the query protocol, as it stands on the wire.
 
 use std::collections::BTreeMap;
-
-use crate::ec2;
 
 /// A call of a service that speaks the query protocol.
 #[derive(Clone, Debug)]
@@ -24,7 +22,7 @@ impl Request {
         let mut scope = scope.split([',', ' ']).next().unwrap_or_default().split('/');
         let who = scope.next().unwrap_or_default().to_owned();
         let service = scope.nth(2).unwrap_or_default().to_owned();
-        let mut params = ec2::decode(&body);
+        let mut params = decode(&body);
         let action = params.remove("Action").unwrap_or_default();
         params.remove("Version");
         Self { who, service, action, params, body, authorization: authorization.to_owned() }
@@ -88,4 +86,28 @@ impl Request {
         });
         ids.chain(self.list("ResourceId")).chain(tags.map(|(_, value)| value.as_str())).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The names and values of a form, decoded.
+pub fn decode(body: &str) -> BTreeMap<String, String> {
+    let pairs = body.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(key, value)| (unescape(key), unescape(value)))
+        .collect()
+}
+
+fn unescape(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.bytes());
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits: String = rest.by_ref().take(2).map(char::from).collect();
+                u8::from_str_radix(&digits, 16).unwrap_or(b'?')
+            }
+            other => other,
+        });
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
