@@ -5,7 +5,7 @@
 //! or late, without harm.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -246,6 +246,9 @@ pub enum MemberEffect {
     /// Tell a member that its instance is about to be stopped. Expects it healthy. Nothing undoes this, so afterwards the member
     /// serves as it did before.
     Prepare { member: MemberId, instance: InstanceId },
+    /// Tell the members that one of them, whose process does not run, is to be found at another address from now on: that of the
+    /// instance on which it is started next. Expects that it does not answer at any other.
+    MoveMember { member: MemberId, instance: InstanceId, address: IpAddr },
     /// Keep the application from pruning below so many members.
     SetPruning { down_to: usize },
 }
@@ -257,6 +260,7 @@ impl Effect {
             Self::Cloud(effect) => effect.name(),
             Self::Member(MemberEffect::TransferLeadership { .. }) => "transfer-leadership",
             Self::Member(MemberEffect::Prepare { .. }) => "prepare",
+            Self::Member(MemberEffect::MoveMember { .. }) => "move-member",
             Self::Member(MemberEffect::SetPruning { .. }) => "set-pruning",
             Self::Claim(ClaimEffect::Claim { .. }) => "claim",
             Self::Claim(ClaimEffect::MarkStop { .. }) => "mark-stop",

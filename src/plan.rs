@@ -14,6 +14,7 @@ pub mod address;
 pub mod drift;
 pub mod not_carried_out;
 pub mod orphans;
+pub mod peers;
 pub mod slot_state;
 pub mod steps;
 pub mod undeclared;

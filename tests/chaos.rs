@@ -39,6 +39,7 @@ const RECREATE: &str = "tests/fixtures/consul-recreate.yaml";
 const VOLUMES: &str = "tests/fixtures/consul-volumes.yaml";
 const ADDRESSES: &str = "tests/fixtures/consul-addresses.yaml";
 const ETCD: &str = "desired-state/prod/etcd.yaml";
+const ETCD_MOVING: &str = "tests/fixtures/etcd-moving.yaml";
 const PATRONI: &str = "desired-state/prod/postgresql.yaml";
 const ZOOKEEPER: &str = "desired-state/prod/zookeeper.yaml";
 const COMMAND: &str = "tests/fixtures/command.yaml";

@@ -46,6 +46,7 @@ const STATUS: &str = "POST /v3/maintenance/status";
 const LIST: &str = "POST /v3/cluster/member/list";
 const METRICS: &str = "GET /metrics";
 const TRANSFER: &str = "POST /v3/maintenance/transfer-leadership";
+const UPDATE: &str = "POST /v3/cluster/member/update";
 const PUT: &str = "POST /v3/kv/put";
 const RANGE: &str = "POST /v3/kv/range";
 const LOGIN: &str = "POST /v3/auth/authenticate";
@@ -271,6 +272,41 @@ fn leadership_moves_by_a_request_to_the_leader_alone() {
 }
 
 #[test]
+fn a_member_that_does_not_run_is_moved_by_a_request_to_the_leader_that_keeps_scheme_and_port() {
+    block_on(async {
+        let mut servers = phase("steady").1;
+        let c_runs = running(&servers).await;
+        let membership = c_runs.membership().await.unwrap();
+        let c = membership.members.iter().find(|member| member.slot.as_deref() == Some("etcd-c")).unwrap().clone();
+        assert!(matches!(c_runs.moves(&c.id, at(9)).await.unwrap(), Outcome::Changed { .. }), "it answers where it is");
+        assert_eq!(c_runs.moves(&c.id, c.address.unwrap()).await.unwrap(), Outcome::AlreadySo);
+        servers.remove(&at(3));
+        let running = running(&servers).await;
+        running.answering.script(at(1), UPDATE, 200, json!({}));
+        assert_eq!(running.moves(&c.id, at(9)).await.unwrap(), Outcome::Done);
+        let number = u64::from_str_radix(&c.id, 16).unwrap().to_string();
+        let update = json!({ "ID": number, "peerURLs": ["http://127.77.0.9:2380"] });
+        assert_eq!(running.answering.asked(UPDATE), [(at(1), update.to_string())]);
+        assert!(matches!(running.moves("77", at(9)).await.unwrap(), Outcome::Changed { .. }), "77 is nobody");
+        let taken = json!({ "code": 9, "message": "etcdserver: Peer URLs already exists" });
+        running.answering.script(at(1), UPDATE, 400, taken);
+        let error = running.moves(&c.id, at(9)).await.unwrap_err();
+        assert!(error.kind == ErrorKind::Invalid && chain(&error).contains("already exists"), "{}", chain(&error));
+        for nth in [1, 2] {
+            let all = body(&mut servers, nth, LIST)["members"].as_array_mut().unwrap();
+            let listed = all.iter_mut().find(|member| member["name"] == "etcd-c").unwrap();
+            listed["peerURLs"] = json!(["http://etcd-c.internal:2380"]);
+        }
+        let named = kinds::etcd(&servers).await;
+        assert!(
+            matches!(named.moves(&c.id, at(9)).await.unwrap(), Outcome::Changed { .. }),
+            "a name is not ours to change"
+        );
+        assert_eq!(named.answering.asked(UPDATE).len(), 0);
+    });
+}
+
+#[test]
 fn canaries_are_written_and_read_in_base64_below_one_prefix() {
     block_on(async {
         let running = running(&phase("steady").1).await;
@@ -384,6 +420,7 @@ async fn certificates_and_users(secured: &Secured) {
     let transfer = MemberEffect::TransferLeadership { from: leader, to: to.clone() };
     assert_eq!(applications.change(&spec, &seats, &transfer).await.unwrap(), Outcome::Done);
     secured.seen(&spec, |now| now.leader.as_ref() == Some(&to)).await;
+    secured.moves_a_member_that_rests(&spec, &to).await;
     applications.write_canary(&spec, &seats, "one/2", "a value").await.unwrap();
     assert_eq!(
         applications.canaries(&spec, &seats).await.unwrap(),

@@ -38,6 +38,7 @@ impl Action {
                 effect.volume().map(VolumeId::to_string).or(effect.instance().map(InstanceId::to_string))
             }
             Effect::Member(MemberEffect::TransferLeadership { to, .. }) => Some(format!("to {to}")),
+            Effect::Member(MemberEffect::MoveMember { member, address, .. }) => Some(format!("{member} to {address}")),
             Effect::Member(MemberEffect::Prepare { instance, .. })
             | Effect::Claim(ClaimEffect::MarkStop { instance, .. }) => Some(instance.to_string()),
             Effect::Member(MemberEffect::SetPruning { .. }) | Effect::Claim(_) => None,

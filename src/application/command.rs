@@ -131,8 +131,8 @@ impl Reached<'_> {
     /// Carries out one request, if the members are as it expects.
     pub async fn change(&self, effect: &MemberEffect) -> Result<Outcome, PortError> {
         match effect {
-            // No member is dropped here, because none ever is by the rules of this kind.
-            MemberEffect::SetPruning { .. } => Ok(Outcome::AlreadySo),
+            // No member is dropped here, and none told of another's address, because none ever is by the rules of this kind.
+            MemberEffect::SetPruning { .. } | MemberEffect::MoveMember { .. } => Ok(Outcome::AlreadySo),
             MemberEffect::Prepare { member, instance } => self.prepare(member, instance).await,
             MemberEffect::TransferLeadership { from, to } => {
                 let now = self.membership().await?;

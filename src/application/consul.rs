@@ -78,7 +78,7 @@ impl Reached<'_> {
     /// Carries out one request.
     pub async fn change(&self, effect: &MemberEffect) -> Result<Outcome, PortError> {
         match effect {
-            MemberEffect::Prepare { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::Prepare { .. } | MemberEffect::MoveMember { .. } => Ok(Outcome::AlreadySo),
             MemberEffect::SetPruning { down_to } => change::set_pruning(&self.servers, *down_to).await,
             MemberEffect::TransferLeadership { from, to } => {
                 let answers = self.servers.ask().await?;

@@ -3,10 +3,9 @@
 //!
 //! Every member is asked for its status over the JSON gateway (`/v3/…`, from 3.4 on); the leader, or another that answers, for
 //! the list of the members. `servers` gets the answers, `read` makes one [`Membership`] of them, `alarms` the reasons to hold,
-//! `quota` what a person is told; `change` has the verb, `canary` the data.
+//! `quota` what a person is told; `change` has the verbs, `canary` the data.
 //!
-//! Absent on purpose: compaction and defragmentation are a person's; and a member's peer URL is never changed, because its
-//! slot's fixed address stays.
+//! Absent on purpose: compaction and defragmentation are a person's, and so are members that come for the first time or go for good.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -78,6 +77,11 @@ impl Reached<'_> {
         match effect {
             // A member that is down stays in the list until a person removes it.
             MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::MoveMember { member, address, .. } => {
+                let answers = self.servers.ask().await?;
+                let view = self.servers.view(&answers);
+                change::move_member(&self.servers, &answers, view, member, *address).await
+            }
             MemberEffect::TransferLeadership { from, to } => {
                 let answers = self.servers.ask().await?;
                 let view = self.servers.view(&answers);

@@ -58,7 +58,9 @@ impl Reached<'_> {
     pub async fn change(&self, effect: &MemberEffect) -> Result<Outcome, PortError> {
         match effect {
             // A member that is down leaves the list by itself and comes back by itself; there is no quorum to shrink.
-            MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } | MemberEffect::MoveMember { .. } => {
+                Ok(Outcome::AlreadySo)
+            }
             MemberEffect::TransferLeadership { from, to } => {
                 change::switch_over(&self.servers, &self.servers.ask().await?, from, to).await
             }

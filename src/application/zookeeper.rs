@@ -61,7 +61,9 @@ impl Reached<'_> {
     pub fn change(&self, effect: &MemberEffect) -> Result<Outcome, PortError> {
         match effect {
             // A server that is down stays in the ensemble until a person takes it out.
-            MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } | MemberEffect::MoveMember { .. } => {
+                Ok(Outcome::AlreadySo)
+            }
             MemberEffect::TransferLeadership { .. } => {
                 let doing = self.servers.doing("move leadership among");
                 Err(PortError::new(doing, ErrorKind::Invalid, "ZooKeeper has no request for it"))

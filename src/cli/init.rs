@@ -41,7 +41,7 @@ Examples:
       Give every field by a flag, and write to stdout
   hermitcrab init - --kind etcd --name etcd-dev --region us-east-1 --image ami-0aaaaaaaaaaaaaaaa \\
       --application-version 3.5.16 --slot etcd-a=us-east-1a:subnet-0aaaaaaaaaaaaaaaa:10.0.1.10
-      The same for etcd, whose members need fixed addresses
+      The same for etcd, whose new clusters need fixed addresses
 
 Where a field is missing that a file must have, the command asks on a terminal, and elsewhere names what is missing. An
 existing file is never changed.

@@ -123,13 +123,13 @@ const MOMENT: Duration = Duration::from_millis(50);
 
 /// Says whether a plan waits for members and for nothing of EC2's.
 pub(super) fn is_for_members(plan: &Plan) -> bool {
-    matches!(plan, Plan::Wait(waiting) if matches!(waiting.what, Awaited::MemberBack { .. } | Awaited::Formation { .. }))
+    matches!(plan, Plan::Wait(waiting) if matches!(waiting.what, Awaited::PeersTold { .. } | Awaited::MemberBack { .. } | Awaited::Formation { .. }))
 }
 
 /// The pause while something is waited for that has been awaited for so long.
 fn while_awaited(what: &Awaited, waited: Duration) -> Duration {
     let (often, expected) = match what {
-        Awaited::MemberBack { .. } | Awaited::Formation { .. } => (ASKING, SLOW),
+        Awaited::PeersTold { .. } | Awaited::MemberBack { .. } | Awaited::Formation { .. } => (ASKING, SLOW),
         Awaited::VolumeFree { .. } | Awaited::VolumeAttached { .. } | Awaited::VolumeCreated { .. } => (SOON, SECONDS),
         Awaited::VolumeSaved { .. } => return (waited / A_THIRTIETH).clamp(WATCHING, BLOCKED),
         _ => return WATCHING,

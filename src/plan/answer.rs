@@ -81,6 +81,8 @@ pub enum Why {
     LaunchFailed { reason: String },
     /// The member's fixed address has got lost, and it serves at no other.
     AddressLost,
+    /// The other members look for the member at another address than its instance's.
+    AddressChanged,
     /// A volume was created and came to nothing.
     VolumeNotMade { reason: String },
     /// A volume got stuck on its way to an instance.
@@ -205,6 +207,10 @@ pub enum Awaited {
     /// The instance view and the volume view must come to agree.
     ViewsAgree {
         detail: String,
+    },
+    /// The other members must be told where the member is to be found, before it starts on that instance.
+    PeersTold {
+        instance: InstanceId,
     },
     MemberBack {
         why_not: String,

@@ -15,6 +15,7 @@ use super::creation;
 use super::gates;
 use super::group;
 use super::look::{Look, SlotLook};
+use super::peers;
 use super::slot_state::{self, Moving, SlotState, slot_state};
 
 /// Decides what to do about the slots that are not as they should be. What can be done comes before what must be waited
@@ -105,7 +106,7 @@ fn restorable<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'l SlotLook<'
 fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
     let name = || slot.spec.name.clone();
     match slot_state(look, slot) {
-        SlotState::Serving(instance) => address::give_back(look, slot, instance),
+        SlotState::Serving(instance) => mend(look, slot, instance),
         SlotState::Blank { lacking } => Some(create_volume(look, slot, &lacking)),
         SlotState::Vacant { left } => Some(fill(look, slot, left)),
         SlotState::Interrupted { old, new } => Some(claim_again(look, slot, old, new)),
@@ -116,6 +117,13 @@ fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
     }
 }
 
+/// Gives an instance that is to serve its lost address back, or tells the other members where its own is.
+fn mend(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Option<Plan> {
+    let is_ours = instance.owner.as_ref() == Some(&look.seen.owner);
+    let told = || peers::correct(look, slot, Some(instance).filter(|_| is_ours)?, &Why::AddressChanged);
+    address::give_back(look, slot, instance).or_else(told)
+}
+
 /// Starts an instance that was not stopped by a person, or gives one its lost address back, whoever holds the claim: this
 /// only brings a member back. One that could not be started of late is left to others for a while.
 pub fn start_again(look: &Look<'_>) -> Option<Plan> {
@@ -123,7 +131,7 @@ pub fn start_again(look: &Look<'_>) -> Option<Plan> {
     let unclaimed = look.slots.iter().filter(|slot| Some(&slot.spec.name) != claimed);
     let starts = unclaimed.filter_map(|slot| match slot_state(look, slot) {
         SlotState::Down(instance) => start(look, slot, instance),
-        SlotState::Serving(instance) => address::give_back(look, slot, instance),
+        SlotState::Serving(instance) => mend(look, slot, instance),
         SlotState::Interrupted { new, .. } if is_stopped_alone(look, slot, new) => start(look, slot, new),
         _ => None,
     });

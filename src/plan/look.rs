@@ -215,6 +215,12 @@ impl<'a> Look<'a> {
         serving + 1 >= self.needed()
     }
 
+    /// Says whether the other slots' members, by their instances, are enough to elect a leader.
+    pub fn could_elect_without(&self, slot: &SlotLook<'a>) -> bool {
+        let serves = |other: &&SlotLook<'a>| other.live().any(|instance| other.is_served_by(self, instance));
+        self.others(slot).filter(serves).count() >= self.needed()
+    }
+
     /// Says whether that member leads.
     pub fn leads(&self, member: &MemberId) -> bool {
         self.membership.and_then(|membership| membership.leader.as_ref()) == Some(member)

@@ -161,6 +161,7 @@ impl Replacement<'_, '_> {
                 self.holder().is_some() || slot.present().all(|(_, volume)| look.place(volume) == Place::Free)
             }
             Step::AssignAddress => new.is_some_and(Instance::has_fixed_address),
+            Step::MoveMember => new.is_some_and(|new| slot.member.is_some_and(|it| it.address == new.member_address())),
             Step::Attach => self.holder().is_some(),
             Step::JoinGroup => new.is_some_and(|new| member(new).is_some()),
             Step::Protect => new.is_some_and(|new| member(new).is_some_and(|member| member.protected)),

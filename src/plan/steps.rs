@@ -26,6 +26,7 @@ pub const SURGE: &[Step] = &[
     Step::Snapshot,
     Step::Detach,
     Step::AssignAddress,
+    Step::MoveMember,
     Step::Attach,
     Step::Prove,
     Step::Retire,
@@ -49,6 +50,7 @@ pub const RECREATE: &[Step] = &[
     Step::JoinGroup,
     Step::Protect,
     Step::AssignAddress,
+    Step::MoveMember,
     Step::Attach,
     Step::Prove,
     Step::Retire,
@@ -65,6 +67,7 @@ pub const HEAL: &[Step] = &[
     Step::JoinGroup,
     Step::Protect,
     Step::AssignAddress,
+    Step::MoveMember,
     Step::Attach,
     Step::Prove,
     Step::Settle,
@@ -93,6 +96,7 @@ pub const TAKE_BACK: &[Step] = &[
     Step::Stop,
     Step::Detach,
     Step::AssignAddress,
+    Step::MoveMember,
     Step::Attach,
     Step::Start,
     Step::Prove,
@@ -207,6 +211,8 @@ pub enum Step {
     Detach,
     /// The slot's fixed address is moved to the instance that is to have it.
     AssignAddress,
+    /// The other members are told where the member is to be found, where their application wants that.
+    MoveMember,
     /// A volume is attached to the instance that is to have it.
     Attach,
     /// The old instance is started again.
@@ -254,7 +260,7 @@ const DETACH: Duration = Duration::from_secs(5);
 const ATTACH: Duration = Duration::from_secs(4);
 /// Mounting, starting, and being seen as a healthy voter by the others.
 const JOIN: Duration = Duration::from_secs(25);
-/// A request to the members: moving leadership, or preparing a member.
+/// A request to the members: moving leadership, preparing a member, or telling where it is to be found.
 const REQUEST: Duration = Duration::from_secs(2);
 /// Joining an Auto Scaling group.
 const JOIN_GROUP: Duration = Duration::from_secs(5);
@@ -340,6 +346,7 @@ impl Step {
             Self::Snapshot         => ("snapshot",            Port::Cloud,   CALL,           Times::EachLeaving),
             Self::Detach           => ("detach",              Port::Cloud,   DETACH,         Times::EachLeaving),
             Self::AssignAddress    => ("assign-address",      Port::Cloud,   CALL,           Times::Once),
+            Self::MoveMember       => ("move-member",         Port::Members, REQUEST,        Times::Once),
             Self::Attach           => ("attach",              Port::Cloud,   ATTACH,         Times::EachArriving),
             Self::Start            => ("start",               Port::Cloud,   LAUNCH,         Times::Once),
             Self::Prove            => ("prove",               Port::None,    JOIN,           Times::Once),
@@ -365,6 +372,7 @@ impl Step {
         match self {
             Self::Transfer => scope.transfers,
             Self::Prepare => spec.application.rules().prepares,
+            Self::MoveMember => spec.application.rules().moves_members && !spec.has_addresses(),
             Self::JoinGroup | Self::Protect | Self::LeaveGroup => spec.capacity.group().is_some(),
             Self::AssignAddress => spec.has_addresses(),
             Self::SnapshotRunning => volume.is_some_and(|volume| volume.snapshot_before_replace.is_while_running()),

@@ -296,6 +296,15 @@ impl Members {
         self.raft().peers.values().map(|peer| peer.address).collect()
     }
 
+    /// Tells where the others look for the member of each slot, and the moment since which there has been a leader who could be told
+    /// of another place; nothing where nobody has to be told.
+    pub fn looked_for(&self) -> Option<(BTreeMap<SlotName, IpAddr>, Millis)> {
+        let raft = self.raft();
+        let is_told = self.kind().is_told_of_places() && raft.leader.is_some();
+        let places = || raft.peers.values().map(|peer| (peer.name.clone(), peer.address)).collect();
+        is_told.then(|| (places(), raft.leads_since()))
+    }
+
     /// Says whether no process runs.
     pub fn is_empty(&self) -> bool {
         self.raft().processes.is_empty()

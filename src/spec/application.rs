@@ -121,6 +121,10 @@ pub struct Rules {
     pub forms_together: bool,
     /// Each healthy member is told of its stop just before.
     pub prepares: bool,
+    /// The others are told where a member is to be found, before it starts on an instance with another address.
+    pub moves_members: bool,
+    /// A member without a vote gets none by itself, and may be meant to have none: an observer.
+    pub observers: bool,
     /// The version that a member on the desired image must report.
     pub version: Option<String>,
     /// The steps from one version to another that the application takes; none where nobody has to look at them.

@@ -97,7 +97,7 @@ type Coverage = BTreeMap<String, BTreeMap<String, Cell>>;
 impl Pair<'_> {
     /// Says why this accident cannot happen to a call of that kind, if it cannot.
     fn spares(&self) -> Option<&'static str> {
-        const WITHOUT_A_LOOK: [&str; 13] = [
+        const WITHOUT_A_LOOK: [&str; 14] = [
             "claim",
             "release",
             "mark-stop",
@@ -109,6 +109,7 @@ impl Pair<'_> {
             "forget-launch",
             "transfer-leadership",
             "prepare",
+            "move-member",
             "set-pruning",
             "create-again",
         ];

@@ -4,7 +4,7 @@ use hermitcrab::sim::FaultLevel;
 use hermitcrab::simulate::{Scenario, copies};
 
 use super::case::{Beginning, Case, NEW};
-use super::{ADDRESSES, COMMAND, ETCD, FIVE, GROUP, PATRONI, RECREATE, THREE, VOLUMES, ZOOKEEPER};
+use super::{ADDRESSES, COMMAND, ETCD, ETCD_MOVING, FIVE, GROUP, PATRONI, RECREATE, THREE, VOLUMES, ZOOKEEPER};
 
 /// Seeds for each fixture and each level. The command line is for thousands: `simulate … --seeds 1..2000 --faults many`.
 const SEEDS: u64 = 40;
@@ -94,6 +94,11 @@ fn slots_with_addresses_come_to_an_end_in_every_unkind_world() {
 #[test]
 fn members_of_etcd_come_to_an_end_in_every_unkind_world() {
     every_world_comes_to_an_end(ETCD);
+}
+
+#[test]
+fn members_of_etcd_without_fixed_addresses_come_to_an_end_in_every_unkind_world() {
+    every_world_comes_to_an_end(ETCD_MOVING);
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! Three real etcd members that speak TLS alone, ask each client for a certificate, and have users. They end with the test.
 
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use hermitcrab::action::MemberEffect;
 use hermitcrab::application::Applications;
 use hermitcrab::http::{Http, SETTINGS, Server, Tls, Trust};
-use hermitcrab::ids::InstanceId;
+use hermitcrab::ids::{InstanceId, MemberId};
 use hermitcrab::observed::{Health, Member, Membership};
-use hermitcrab::ports::{Canaries, Clock, ErrorKind, Members, Seat, chain};
+use hermitcrab::ports::{Canaries, Clock, ErrorKind, Members, Outcome, Seat, chain};
 use hermitcrab::spec::{ClusterSpec, Scheme, SlotSpec};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -21,12 +23,17 @@ use crate::wall::Wall;
 
 const PORT: u16 = 2379;
 const NAMES: [&str; 3] = ["etcd-a", "etcd-b", "etcd-c"];
+/// The last number of an address to which a member moves is so much higher.
+const MOVED: usize = 10;
 pub const PASSWORD: &str = "correct-horse";
 
 /// Members, the files of their CA, and one more CA that they do not trust.
 pub struct Secured {
+    program: String,
     net: (u8, u8),
-    children: Vec<Child>,
+    children: Vec<RefCell<Child>>,
+    /// The member that runs at another address than it began with.
+    moved: Cell<Option<usize>>,
     place: TempDir,
 }
 
@@ -40,8 +47,13 @@ impl Secured {
                 return None;
             }
         };
-        let mut secured =
-            Self { net: free_net([PORT, 2380]), children: Vec::new(), place: tempfile::tempdir().unwrap() };
+        let mut secured = Self {
+            program: path,
+            net: free_net([PORT, 2380]),
+            children: Vec::new(),
+            moved: Cell::default(),
+            place: tempfile::tempdir().unwrap(),
+        };
         let (ca, stranger) = (Ca::new(), Ca::new());
         ca.write(&secured.file("ca.pem"));
         ca.write_nameless(&secured.file("own.pem"), &secured.file("own.key"));
@@ -49,33 +61,37 @@ impl Secured {
         stranger.write_own(&secured.file("stranger.pem"), &secured.file("stranger.key"));
         std::fs::write(secured.file("password"), PASSWORD).unwrap();
         std::fs::write(secured.file("wrong-password"), "battery-staple").unwrap();
-        let peer = |nth: usize| format!("http://{}:2380", secured.address(nth));
-        let all: Vec<_> = (0..3).map(|nth| format!("{}={}", NAMES[nth], peer(nth))).collect();
-        let started = (0..3).map(|nth| {
-            let address = secured.address(nth).to_string();
+        for nth in 0..NAMES.len() {
+            let addresses = [nth, nth + MOVED].map(|host| secured.host(host).to_string());
             let (certificate, key) = (secured.file(&format!("{nth}.pem")), secured.file(&format!("{nth}.key")));
-            ca.write_issued(&[&address], &certificate, &key);
-            let client = format!("https://{address}:{PORT}");
-            Command::new(&path)
-                .args(["--name", NAMES[nth], "--initial-cluster", &all.join(",")])
-                .args(["--listen-peer-urls", &peer(nth), "--initial-advertise-peer-urls", &peer(nth)])
-                .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
-                .arg("--client-cert-auth")
-                .arg("--data-dir")
-                .arg(secured.file(&format!("data-{nth}")))
-                .arg("--cert-file")
-                .arg(&certificate)
-                .arg("--key-file")
-                .arg(&key)
-                .arg("--trusted-ca-file")
-                .arg(secured.file("ca.pem"))
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap()
-        });
-        secured.children = started.collect();
+            ca.write_issued(&addresses.each_ref().map(String::as_str), &certificate, &key);
+        }
+        secured.children = (0..NAMES.len()).map(|nth| secured.spawn(nth, secured.address(nth)).into()).collect();
         Some(secured)
+    }
+
+    /// Starts a member at an address. Where it has data, it does not read with whom it began.
+    fn spawn(&self, nth: usize, address: Ipv4Addr) -> Child {
+        let peer = |address: Ipv4Addr| format!("http://{address}:2380");
+        let all: Vec<_> = (0..3).map(|nth| format!("{}={}", NAMES[nth], peer(self.host(nth)))).collect();
+        let client = format!("https://{address}:{PORT}");
+        Command::new(&self.program)
+            .args(["--name", NAMES[nth], "--initial-cluster", &all.join(",")])
+            .args(["--listen-peer-urls", &peer(address), "--initial-advertise-peer-urls", &peer(address)])
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .arg("--client-cert-auth")
+            .arg("--data-dir")
+            .arg(self.file(&format!("data-{nth}")))
+            .arg("--cert-file")
+            .arg(self.file(&format!("{nth}.pem")))
+            .arg("--key-file")
+            .arg(self.file(&format!("{nth}.key")))
+            .arg("--trusted-ca-file")
+            .arg(self.file("ca.pem"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     fn file(&self, name: &str) -> std::path::PathBuf {
@@ -87,8 +103,12 @@ impl Secured {
         self.file(name).to_str().map(str::to_owned)
     }
 
+    fn host(&self, number: usize) -> Ipv4Addr {
+        Ipv4Addr::new(127, self.net.0, self.net.1, number as u8 + 1)
+    }
+
     fn address(&self, nth: usize) -> Ipv4Addr {
-        Ipv4Addr::new(127, self.net.0, self.net.1, nth as u8 + 1)
+        self.host(if self.moved.get() == Some(nth) { nth + MOVED } else { nth })
     }
 
     /// The cluster as its file would declare it, without a user. The controller's certificate has no common name.
@@ -148,6 +168,32 @@ impl Secured {
         panic!("nothing was refused with `{why}`; last: {last}");
     }
 
+    /// Ends a member that does not lead, has the others look for it elsewhere, and starts it there on the same data.
+    pub async fn moves_a_member_that_rests(&self, spec: &ClusterSpec, leader: &MemberId) {
+        let applications = Applications::default();
+        let now = applications.membership(spec, &self.seats(spec)).await.unwrap();
+        let other = now.members.iter().find(|member| member.id != *leader).unwrap();
+        let nth = NAMES.iter().position(|name| other.slot.as_deref() == Some(name)).unwrap();
+        let move_there = MemberEffect::MoveMember {
+            member: other.id.clone(),
+            instance: InstanceId::from("i-new"),
+            address: IpAddr::V4(self.host(nth + MOVED)),
+        };
+        let ask = async || applications.change(spec, &self.seats(spec), &move_there).await.unwrap();
+        assert!(matches!(ask().await, Outcome::Changed { .. }), "it answers at its old address");
+        {
+            let mut child = self.children[nth].borrow_mut();
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(ask().await, Outcome::Done);
+        assert_eq!(ask().await, Outcome::AlreadySo);
+        self.moved.set(Some(nth));
+        *self.children[nth].borrow_mut() = self.spawn(nth, self.address(nth));
+        let there = Some(IpAddr::V4(self.address(nth)));
+        self.seen(spec, |now| now.members.iter().any(|member| member.id == other.id && member.address == there)).await;
+    }
+
     /// Has a person make a user `root`, and turn logins on.
     pub async fn turn_logins_on(&self) {
         let text = |name: &str| self.path(name).unwrap();
@@ -171,6 +217,7 @@ impl Secured {
 impl Drop for Secured {
     fn drop(&mut self) {
         for child in &mut self.children {
+            let child = child.get_mut();
             let _ = child.kill();
             let _ = child.wait();
         }

@@ -17,6 +17,7 @@ pub const CASES: [Case; 7] = cases![
     certificates_of_etcd_are_taken_from_files,
     a_real_etcd_takes_the_settings_with_certificates,
     bad_tags_of_etcd_are_named,
+    members_without_fixed_addresses_begin_as_their_own_settings_say,
 ];
 
 /// A guest whose volume is a folder with the slot's stamp.
@@ -172,4 +173,16 @@ fn bad_tags_of_etcd_are_named() {
         guest.metadata.tag("etcd-members", value);
         refused(&guest, words);
     }
+}
+
+fn members_without_fixed_addresses_begin_as_their_own_settings_say() {
+    let guest = stamped();
+    guest.metadata.tag("etcd-members", "");
+    guest.set("ETCD_OWN", guest.path("own.env").to_str().unwrap());
+    fs::write(guest.path("own.env"), "ETCD_AUTO_COMPACTION_RETENTION=1\nETCD_INITIAL_CLUSTER=\n").unwrap();
+    refused(&guest, "no instance tag etcd-members says with whom a cluster begins");
+    fs::write(guest.path("own.env"), "ETCD_DISCOVERY_SRV=etcd.example\n").unwrap();
+    let found = configured(&guest);
+    assert_eq!(found["ETCD_INITIAL_ADVERTISE_PEER_URLS"], "http://10.0.1.7:2380");
+    assert!(!found.contains_key("ETCD_INITIAL_CLUSTER"), "{found:?}");
 }

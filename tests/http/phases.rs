@@ -114,6 +114,14 @@ impl Running {
         self.applications.membership(&self.spec, &self.seats).await
     }
 
+    /// Has the members look for one of them elsewhere.
+    #[allow(dead_code)] // only some kinds take it
+    pub async fn moves(&self, member: &str, to: IpAddr) -> Result<Outcome, PortError> {
+        let (member, instance) = (MemberId::from(member), InstanceId::from("i-new"));
+        let effect = MemberEffect::MoveMember { member, instance, address: to };
+        self.applications.change(&self.spec, &self.seats, &effect).await
+    }
+
     /// Asks for another leader.
     pub async fn transfer(&self, from: &str, to: &str) -> Result<Outcome, PortError> {
         let effect = MemberEffect::TransferLeadership { from: MemberId::from(from), to: MemberId::from(to) };

@@ -17,7 +17,7 @@ use hermitcrab::spec::words::Word;
 use hermitcrab::spec::{
     Addresses, ApplicationSpec, Approval, Capacity, ClusterSpec, CommandRules, CommandSpec, ConsulSpec, EtcdSpec,
     HttpSpec, InstanceSpec, Lag, Leads, Needed, OnFailure, Original, Rehearsal, Rollout, RootVolumeSpec, Scheme, Seed,
-    SlotSpec, SnapshotBeforeReplace, Strategy, VolumeSpec, Window, WindowKind,
+    SlotSpec, SnapshotBeforeReplace, Strategy, VolumeSpec, Window, WindowKind, ZookeeperSpec,
 };
 use hermitcrab::time::{Timestamp, after, before};
 use serde::Deserialize;
@@ -115,6 +115,8 @@ pub struct Desired {
     version: Option<String>,
     /// The members are those of etcd, not Consul servers.
     etcd: bool,
+    /// The members are ZooKeeper servers.
+    zookeeper: bool,
     /// The members are those of a program's, which is told of each that is about to be stopped.
     prepares: bool,
     /// Each slot has a fixed address: `10.0.9.1` for slot `a`, and so on.
@@ -175,10 +177,11 @@ impl Desired {
         ClusterSpec {
             account: self.account.clone(),
             image: self.image.as_deref().unwrap_or("ami-a").into(),
-            application: match (self.etcd, self.prepares) {
-                (true, _) => self.etcd(),
-                (false, true) => self.command(),
-                (false, false) => ApplicationSpec::Consul(consul),
+            application: match (self.etcd, self.zookeeper, self.prepares) {
+                (true, ..) => self.etcd(),
+                (false, true, _) => self.zookeeper(),
+                (false, false, true) => self.command(),
+                (false, false, false) => ApplicationSpec::Consul(consul),
             },
             instance: InstanceSpec {
                 instance_type: self.instance_type.as_deref().unwrap_or("m7i.large").into(),
@@ -235,16 +238,13 @@ impl Desired {
         })
     }
 
+    fn zookeeper(&self) -> ApplicationSpec {
+        ApplicationSpec::Zookeeper(ZookeeperSpec { http: plain(8080), version: self.version.clone() })
+    }
+
     fn etcd(&self) -> ApplicationSpec {
         ApplicationSpec::Etcd(EtcdSpec {
-            http: HttpSpec {
-                scheme: Scheme::Http,
-                port: 2379,
-                ca_file: None,
-                client_cert_file: None,
-                client_key_file: None,
-                server_name: None,
-            },
+            http: plain(2379),
             username: None,
             password_file: None,
             version: self.version.clone(),
@@ -301,6 +301,18 @@ pub fn zone(slot: &str) -> String {
 /// The subnet of a slot's name.
 pub fn subnet(slot: &str) -> String {
     format!("subnet-{}", &zone(slot)[9..])
+}
+
+/// The way to members that speak plain HTTP at a port.
+fn plain(port: u16) -> HttpSpec {
+    HttpSpec {
+        scheme: Scheme::Http,
+        port,
+        ca_file: None,
+        client_cert_file: None,
+        client_key_file: None,
+        server_name: None,
+    }
 }
 
 /// The fixed address of a slot's name, where slots have one.

@@ -145,6 +145,10 @@ impl Rig {
         let numbered: Vec<String> = addresses.map(|(address, number)| format!("{number}={address}")).collect();
         text = text.replace("NUMBERED", &numbered.join(" "));
         text = text.replace("COUNT", &self.slots.len().to_string()).replace("MEMBERS", &members.join(" "));
+        if members.is_empty() {
+            // Nobody knows an address that is not fixed beforehand.
+            text = text.replace("      etcd-members: \"\"\n", "");
+        }
         for (from, to) in changes {
             assert!(text.contains(from), "the desired state has no `{from}`");
             text = text.replace(from, to);
@@ -179,6 +183,9 @@ impl Rig {
             self.launch_settled(spec, slot, number + 1).await;
         }
         self.desire(images[0], &[]);
+        if self.kind == Kind::Etcd && !self.has_addresses() {
+            self.tell_first_members().await;
+        }
         self.attach_all().await;
         self.all_are_well(AT_MOST).await;
     }
@@ -217,6 +224,26 @@ impl Rig {
         ];
         instance.extend(instance_tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         self.person.make("RunInstances", &instance, "instanceId").await;
+    }
+
+    /// Tells the first instances of each other's addresses, as a person does who begins a cluster without fixed ones.
+    async fn tell_first_members(&self) {
+        let all = until("an address of each instance", AT_MOST, async || {
+            let world = self.proxy.world.borrow();
+            let first = |slot: &Slot| {
+                let (instance, machine) = world.live_in(&slot.name).next()?;
+                let is_there = machine.life == Life::Running && !machine.address.is_empty();
+                is_there.then(|| (instance.clone(), format!("{}={}", slot.name, machine.address)))
+            };
+            self.slots.iter().map(first).collect::<Option<Vec<_>>>()
+        });
+        let all = all.await;
+        let members: Vec<_> = all.iter().map(|(_, member)| member.as_str()).collect();
+        for (instance, _) in &all {
+            let tag =
+                [("ResourceId.1", &**instance), ("Tag.1.Key", "etcd-members"), ("Tag.1.Value", &members.join(" "))];
+            self.person.call("CreateTags", &tag).await.unwrap();
+        }
     }
 
     async fn attach_all(&self) {

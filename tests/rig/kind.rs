@@ -52,7 +52,7 @@ impl Kind {
         match self {
             Self::Consul => ["consul", "consul"],
             Self::Etcd => ["etcd-3.4", "etcd-3.5"],
-            Self::Patroni => ["patroni", "patroni"],
+            Self::Patroni => ["patroni-main", "patroni-security"],
             Self::Zookeeper => ["zookeeper-3.8", "zookeeper-3.9"],
             Self::RabbitMq => ["rabbitmq", "rabbitmq"],
             Self::Redis => ["redis", "redis"],

@@ -162,6 +162,14 @@ impl Harness {
         trial(&self.etcd, name, Seats { slots, fixed: true }, play)
     }
 
+    /// Makes a trial of a scenario on a rig of etcd in which each new instance has another address.
+    fn etcd_without_addresses<F>(&self, name: &str, slots: usize, play: F) -> Trial
+    where
+        F: AsyncFnOnce(Rc<Rig>) + Send + 'static,
+    {
+        trial(&self.etcd, name, Seats { slots, fixed: false }, play)
+    }
+
     /// Makes a trial of a scenario on a rig of three members of PostgreSQL under Patroni.
     fn patroni<F>(&self, name: &str, play: F) -> Trial
     where

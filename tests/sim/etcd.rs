@@ -1,6 +1,7 @@
 //! Members behave as those of etcd do.
 
-use hermitcrab::ids::ImageId;
+use hermitcrab::action::MemberEffect;
+use hermitcrab::ids::{ImageId, InstanceId};
 use hermitcrab::observed::{Health, Pruning};
 use hermitcrab::ports::Outcome;
 use hermitcrab::sim::Payload;
@@ -38,14 +39,36 @@ fn a_stopped_member_stays_in_the_list_and_is_well_again_at_its_address() {
     assert_eq!(harness.world.violations(), []);
 }
 
+/// Tells the others that a slot's member is on an instance.
+fn moves(harness: &Harness, number: usize, instance: &InstanceId) -> Outcome {
+    let member = harness.membership().of_slot(&harness.slot(number)).unwrap().id.clone();
+    let address = harness.instance(instance).address.unwrap();
+    harness.ask(&MemberEffect::MoveMember { member, instance: instance.clone(), address }).unwrap()
+}
+
 #[test]
-fn a_member_with_another_address_is_looked_for_at_the_old_one_for_ever() {
+fn a_member_with_another_address_is_looked_for_at_the_old_one_until_the_others_are_told() {
     let harness = Harness::of_etcd("3.5.16");
     let number = harness.follower();
-    harness.moves_to_a_new_instance(number, 4);
+    let (_, new) = harness.moves_to_a_new_instance(number, 4);
     harness.pass(seconds(3_600));
     let found = health(&harness, number);
     assert!(matches!(&found, Health::Unknown(why) if why.starts_with("its peers have it at")), "{found:?}");
+    assert_eq!(harness.broken(), ["told"]);
+    assert_eq!([moves(&harness, number, &new), moves(&harness, number, &new)], [Outcome::Done, Outcome::AlreadySo]);
+    assert!(harness.is_well(number));
+}
+
+#[test]
+fn a_member_that_answers_elsewhere_is_not_moved() {
+    let harness = Harness::of_etcd("3.5.16");
+    let number = harness.follower();
+    let (member, instance) =
+        (harness.membership().of_slot(&harness.slot(number)).unwrap().id.clone(), harness.of(number).0);
+    let there = MemberEffect::MoveMember { member, instance, address: [10, 9, 9, 9].into() };
+    assert!(matches!(harness.ask(&there).unwrap(), Outcome::Changed { .. }));
+    harness.stops(number);
+    assert_eq!(harness.ask(&there).unwrap(), Outcome::Done);
 }
 
 #[test]

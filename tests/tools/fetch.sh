@@ -6,7 +6,7 @@
 #     iam-simulate | browser <folder for require()>
 #     boot | guest <folder for PATH:...> <folder for LD_LIBRARY_PATH:...>
 #     pika <folder for PYTHONPATH>
-#     patroni | rabbitmq | redis <program that runs one of theirs: `PROGRAM redis-server ...`>
+#     patroni-main | patroni-security | rabbitmq | redis <program that runs one of theirs: `PROGRAM redis-server ...`>
 #     zookeeper-3.8 | zookeeper-3.9 <program that is java, and knows that ZooKeeper: `PROGRAM CLASS ...`>
 #     chromium | consul | etcd-3.4 | etcd-3.5 | packer | promtool | shellcheck | systemd-analyze <program>
 #     aws | checkov | check-jsonschema | hadolint | kubernetes-validate | schemathesis <program>
@@ -108,25 +108,35 @@ fetch_rabbitmq() {
     echo "rabbitmq $target/run"
 }
 
-# PostgreSQL of this machine or of its own Debian, and the last Patroni 3. Neither runs as root, and Patroni looks for processes by
-# their numbers, so each member gets a user and processes of its own.
-fetch_patroni() {
-    local target="$dir/patroni" packages=patroni-3.3.11 server
+# PostgreSQL 15 of Debian 12, and the last Patroni 3: two minor versions, of which the second one lies in Debian's security archive as long
+# as no point release has taken it over. On another Debian both are the one of this machine, or of its Debian.
+fetch_patroni-main() { patroni patroni-main bookworm; }
+fetch_patroni-security() { patroni patroni-security bookworm-security; }
+
+# patroni NAME SUITE. Neither runs as root, and Patroni looks for processes by their numbers, so each member gets a user and processes of
+# its own.
+patroni() {
+    local name="$1" suite="$2" target="$dir/$1" packages=patroni-3.3.11 server
     unshare --user --map-user=1 --pid --ipc --fork --kill-child --mount-proc true ||
         fail "patroni needs namespaces of its own, and this machine gives none"
     from_pip "$packages" 'patroni[etcd3]==3.3.11' psycopg2-binary
     if [[ ! -x $target/run ]]; then
-        server="$(compgen -G '/usr/lib/postgresql/*/bin' | tail -n 1)" || true
-        if [[ -z $server ]]; then
-            unpack "$target" postgresql
+        if grep --quiet '^VERSION_CODENAME=bookworm$' /etc/os-release; then
+            unpack "$target" "postgresql-15/$suite" "postgresql-client-15/$suite" libpq5
             server="$(compgen -G "$target/usr/lib/postgresql/*/bin")"
+        else
+            server="$(compgen -G '/usr/lib/postgresql/*/bin' | tail -n 1)" || true
+            if [[ -z $server ]]; then
+                unpack "$target" postgresql
+                server="$(compgen -G "$target/usr/lib/postgresql/*/bin")"
+            fi
         fi
         mkdir -p "$target"
         ln -sfn "$server" "$target/bin"
         write_starter "$target" bin "../$packages/bin"
         sed -i "s,^PATH=,PYTHONPATH='$dir/$packages' &," "$target/run"
     fi
-    echo "patroni $target/run"
+    echo "$name $target/run"
 }
 
 # One on PATH comes first. Else Debian's last package.
@@ -324,7 +334,7 @@ unpack() {
         -o "APT::Sandbox::User=$(id -un)" -o Debug::NoLocking=1
         -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work" -o Acquire::Languages=none)
     "${apt[@]}" update >&2 || fail "apt cannot read its sources"
-    "${apt[@]}" install --yes --reinstall --no-install-recommends --download-only "$@" >&2 ||
+    "${apt[@]}" install --yes --reinstall --allow-downgrades --no-install-recommends --download-only "$@" >&2 ||
         fail "apt's sources do not have all of: $*"
     for package in "$work"/archives/*.deb; do
         dpkg-deb -x "$package" "$work/unpacked"

@@ -144,7 +144,7 @@ fn slot(spec: &ClusterSpec, listed: &Listed, address: Option<IpAddr>) -> Option<
 }
 
 /// Lists the statuses that a member gave, with the addresses at which it was asked.
-fn statuses(answers: &Answers, id: u64) -> impl Iterator<Item = (IpAddr, &Status)> {
+pub(super) fn statuses(answers: &Answers, id: u64) -> impl Iterator<Item = (IpAddr, &Status)> {
     let own = answers.statuses.iter().filter(move |(_, status)| status.header.member_id == id);
     own.map(|(at, status)| (*at, status))
 }
@@ -222,7 +222,7 @@ fn lag(answers: &Answers, status: &Status, view: View) -> Option<u64> {
 
 /// Reads the one address of a member's peer URLs, e.g. `http://10.0.1.10:2380`. A host name is none: nobody knows here what it
 /// means to the other members.
-fn address(listed: &Listed) -> Option<IpAddr> {
+pub(super) fn address(listed: &Listed) -> Option<IpAddr> {
     let host = |url: &String| url.split_once("://")?.1.parse::<SocketAddr>().ok().map(|address| address.ip());
     let mut all = listed.peer_urls.iter().map(host);
     let first = all.next()??;

@@ -74,7 +74,7 @@ pub fn needed(draft: &Draft) -> fn(usize) -> usize {
     }
 }
 
-/// Says whether each slot must have an address of its own.
+/// Says whether each slot of a new cluster must have an address of its own: members of etcd begin with those of all others.
 pub fn needs_addresses(draft: &Draft) -> bool {
     match Kind::of(draft) {
         Kind::Consul | Kind::Patroni => false,

@@ -17,6 +17,9 @@ impl fmt::Display for Effect {
             Self::Member(MemberEffect::Prepare { member, instance }) => {
                 write!(f, "prepare {member} for the stop of {instance}")
             }
+            Self::Member(MemberEffect::MoveMember { member, instance, address }) => {
+                write!(f, "tell the members that {member} is at {address}, on {instance}")
+            }
             Self::Member(MemberEffect::SetPruning { down_to }) => {
                 write!(f, "keep members from being pruned below {down_to}")
             }

@@ -20,6 +20,7 @@ impl fmt::Display for Why {
             Self::NextStep => f.write_str("next step"),
             Self::Leads => f.write_str("it leads, and leadership goes before the leader"),
             Self::LaunchFailed { reason } => write!(f, "the launch failed: {reason}"),
+            Self::AddressChanged => f.write_str("the other members look for its member at another address"),
             Self::AddressLost => f.write_str("its member serves at this address, and has lost it"),
             Self::VolumeNotMade { reason } => f.write_str(reason),
             Self::Stuck { reason } => f.write_str(reason),
@@ -75,6 +76,9 @@ impl fmt::Display for Awaited {
             Self::VolumeAttached { volume, instance } => write!(f, "{volume} to attach to {instance}"),
             Self::VolumeCreated { volume } => write!(f, "{volume} to be created"),
             Self::ViewsAgree { detail } => write!(f, "EC2's views to agree: {detail}"),
+            Self::PeersTold { instance } => {
+                write!(f, "a leader who can be told that its member is to be found on {instance}")
+            }
             Self::MemberBack { why_not } => write!(f, "its member to be back: {why_not}"),
             Self::Bake { until } => write!(f, "its new member to stay healthy until {}", clock(*until)),
             Self::Steady { until } => write!(f, "its member to stay healthy until {}", clock(*until)),

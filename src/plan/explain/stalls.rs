@@ -197,9 +197,11 @@ fn overdue_hint(what: &Awaited) -> &'static str {
         Awaited::VolumeFree { .. } | Awaited::VolumeAttached { .. } | Awaited::VolumeCreated { .. } => {
             "look at the volume in EC2, and ask AWS if it stays so; nothing is detached by force"
         }
-        Awaited::MemberBack { .. } | Awaited::Steady { .. } | Awaited::Bake { .. } | Awaited::Formation { .. } => {
-            "look at the member's own log"
-        }
+        Awaited::PeersTold { .. }
+        | Awaited::MemberBack { .. }
+        | Awaited::Steady { .. }
+        | Awaited::Bake { .. }
+        | Awaited::Formation { .. } => "look at the member's own log",
         Awaited::VolumeSaved { .. } => {
             "look at the snapshot in EC2, and ask AWS if it stays so; nothing is stopped meanwhile, and `snapshotBeforeReplace: false` goes on without it"
         }

@@ -5,7 +5,7 @@ use crate::make::{Make, differences};
 use crate::observed::{Claim, Instance, InstanceState, Way};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::steps::Step;
-use crate::plan::{address, heal};
+use crate::plan::{address, heal, peers};
 use crate::time::{after, elapsed};
 
 use super::proof::{Outstanding, Wanted, missing_proof};
@@ -20,6 +20,10 @@ impl<'a> Replacement<'_, 'a> {
             Step::AssignAddress => {
                 let old = self.old.filter(|old| old.state.is_live())?;
                 address::assign(self.look, self.slot, old, why)
+            }
+            Step::MoveMember => {
+                let old = self.old.filter(|old| old.state.is_live())?;
+                peers::tell(self.look, self.slot, old, why)
             }
             Step::Attach => self.refill_old(),
             Step::Start => self.start_old(),
@@ -90,7 +94,10 @@ impl<'a> Replacement<'_, 'a> {
         if self.waits_for_others() {
             return Some(self.release(Why::Forming));
         }
-        let wanted = Wanted { instance: old, member: self.claim.member.as_ref() };
+        if let Some(told) = peers::correct(self.look, self.slot, old, &Why::TakenBack) {
+            return Some(told);
+        }
+        let wanted = Wanted { instance: old, member: self.claim.member.as_ref(), vote: true };
         let limit = self.look.spec.rollout.join_deadline;
         let is_late = self.look.now >= after(old.launched_at, limit);
         match missing_proof(self.look, self.slot, &wanted, self.look.rules.stabilization)? {

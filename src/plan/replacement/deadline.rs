@@ -18,8 +18,15 @@ use super::under_way::Replacement;
 impl<'a> Replacement<'_, 'a> {
     /// Says what the member at the new instance has not proved yet.
     pub(super) fn missing_proof(&self, new: &'a Instance) -> Option<Outstanding> {
-        let wanted = Wanted { instance: new, member: self.claim.member.as_ref() };
+        let wanted = Wanted { instance: new, member: self.claim.member.as_ref(), vote: self.needs_vote() };
         missing_proof(self.look, self.slot, &wanted, self.look.spec.rollout.bake_time)
+    }
+
+    /// Says whether the member has to come back with a vote. An observer that is lost is on nobody's list, as a voter is that is only
+    /// down: whoever nobody knew when the slot was claimed to be healed may be one, and would wait for a vote without end.
+    fn needs_vote(&self) -> bool {
+        let heals_a_stranger = self.claim.old().is_none() && self.claim.member.is_none();
+        !(self.look.rules.observers && heals_a_stranger)
     }
 
     /// Rejects what was claimed, or holds it for a person, once the member has been expected for too long.
@@ -103,7 +110,8 @@ impl<'a> Replacement<'_, 'a> {
     /// nobody knows for how long the refusal lasts. The image is not to blame, so that it is rejected in place of this one
     /// instance alone.
     pub(super) fn taken_back_as_refused(&self, step: Step, plan: &Plan) -> Option<Plan> {
-        let is_of_the_move = matches!(step, Step::Snapshot | Step::Detach | Step::AssignAddress | Step::Attach);
+        let is_of_the_move =
+            matches!(step, Step::Snapshot | Step::Detach | Step::AssignAddress | Step::MoveMember | Step::Attach);
         let is_of_the_move = is_of_the_move && !self.claim.stranded;
         let may_start = |old: &&Instance| old.state == InstanceState::Stopped && old.is_kept();
         let old = self.old.filter(may_start).filter(|_| is_of_the_move)?;

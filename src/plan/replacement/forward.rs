@@ -4,7 +4,7 @@ use crate::action::CloudEffect;
 use crate::observed::{Instance, InstanceState, Volume};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::steps::Step;
-use crate::plan::{address, gates, group};
+use crate::plan::{address, gates, group, peers};
 use crate::time::elapsed;
 
 use super::proof::Outstanding;
@@ -27,6 +27,7 @@ impl<'a> Replacement<'_, 'a> {
                 self.detach(self.old_in(&EMPTIED)?, why)
             }
             Step::AssignAddress => address::assign(self.look, self.slot, self.new?, why),
+            Step::MoveMember => peers::tell(self.look, self.slot, self.new?, why),
             Step::Attach => self.attach(self.new?, why),
             Step::Prove => self.prove(),
             Step::Retire | Step::LeaveGroup | Step::Terminate => self.discard_old(step),
@@ -77,6 +78,9 @@ impl<'a> Replacement<'_, 'a> {
         }
         if self.waits_for_others() {
             return Some(self.release(Why::Forming));
+        }
+        if let Some(told) = peers::correct(self.look, self.slot, new, &Why::NextStep) {
+            return Some(told);
         }
         let outstanding = self.missing_proof(new)?;
         if let Some(stalled) = self.held_up_beside() {

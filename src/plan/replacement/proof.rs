@@ -12,6 +12,8 @@ pub(super) struct Wanted<'a> {
     pub(super) instance: &'a Instance,
     /// The identity that the member must come back with.
     pub(super) member: Option<&'a MemberId>,
+    /// The member must have a vote.
+    pub(super) vote: bool,
 }
 
 /// The part of a proof that is missing.
@@ -62,7 +64,7 @@ fn not_back(look: &Look<'_>, slot: &SlotLook<'_>, wanted: &Wanted<'_>) -> Option
     let Some(member) = slot.member else {
         return Some(back("it is not among the members".to_owned()));
     };
-    not_itself(member, wanted).map(back).or_else(|| not_well(look, member)).or_else(|| {
+    not_itself(member, wanted).map(back).or_else(|| not_well(look, member, wanted.vote)).or_else(|| {
         // A version is expected only of what the spec describes: a member that is healed or rolled back on an earlier
         // image runs what that image brought.
         let expected = look.rules.version.as_ref().filter(|_| wanted.instance.make.image == look.spec.image)?;
@@ -84,13 +86,13 @@ fn not_itself(member: &Member, wanted: &Wanted<'_>) -> Option<String> {
     }
 }
 
-/// Says what is missing of a member that is healthy, counts and is caught up.
-fn not_well(look: &Look<'_>, member: &Member) -> Option<Outstanding> {
+/// Says what is missing of a member that is healthy, counts where it must, and is caught up.
+fn not_well(look: &Look<'_>, member: &Member, vote: bool) -> Option<Outstanding> {
     let (back, known) = (Outstanding::NotBack, Outstanding::NotKnown);
     match (&member.health, member.lag) {
         (Health::Unhealthy(why), _) => Some(back(why.clone())),
         (Health::Unknown(why), _) => Some(known(why.clone())),
-        (Health::Healthy, _) if !member.counts => Some(back("it has no vote yet".to_owned())),
+        (Health::Healthy, _) if !member.counts && vote => Some(back("it has no vote yet".to_owned())),
         (Health::Healthy, Some(lag)) if !lag.exceeds(&look.rules.lag_limit) => None,
         (Health::Healthy, Some(lag)) => Some(back(format!("it is {lag} behind"))),
         (Health::Healthy, None) => Some(known("how far it is behind is not known".to_owned())),

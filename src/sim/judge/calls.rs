@@ -20,7 +20,7 @@ pub(super) struct Call<'a> {
 /// A judgement of one call: what breaks the rule, if anything does.
 type Judgement = fn(&Call) -> Option<String>;
 
-const RULES: [(Rule, Judgement); 22] = [
+const RULES: [(Rule, Judgement); 23] = [
     (Rule::Quorum, stop_keeps_quorum),
     (Rule::LeaderLast, leader_hands_over_first),
     (Rule::OneOfTwo, not_while_a_related_one_is_disrupted),
@@ -31,6 +31,7 @@ const RULES: [(Rule, Judgement); 22] = [
     (Rule::DetachedWhenDown, detached_only_when_down),
     (Rule::AddressAtRest, address_leaves_only_what_rests),
     (Rule::OwnVolumes, volumes_meet_only_their_slot),
+    (Rule::ToldFirst, others_are_told_first),
     (Rule::EmptyAhead, nothing_is_given_ahead),
     (Rule::GrownWhereItServes, grown_where_it_serves),
     (Rule::OldOutlivesProof, old_outlives_proof),
@@ -188,6 +189,17 @@ fn volumes_meet_only_their_slot(call: &Call) -> Option<String> {
     let (met, to) = (call.facts.volumes.get(volume)?, call.instance()?);
     let own = met.cluster == to.cluster && met.slot == to.slot;
     (!own).then(|| format!("{volume} of {} was attached to {instance} of {}", met.slot, to.slot))
+}
+
+/// Lets a volume meet an instance only if the others look for the slot's member just there, where they have had a leader for long enough.
+fn others_are_told_first(call: &Call) -> Option<String> {
+    let CloudEffect::Attach { volume, instance, .. } = call.effect else { return None };
+    let (to, (places, since)) = (call.instance()?, call.facts.looked_for.as_ref()?);
+    let (place, own) = (places.get(&to.slot)?, to.serves_at?);
+    let wrong = own != *place && !call.is_race(*since) && !call.facts.has_ended();
+    wrong.then(|| {
+        format!("{volume} was attached to {instance} at {own} while the others looked at {place} for {}", to.slot)
+    })
 }
 
 /// Lets no volume and no address meet an instance that was launched ahead, before the claim of its slot has taken it over.

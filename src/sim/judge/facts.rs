@@ -1,7 +1,7 @@
 //! The facts that the rules look at.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeId};
 use crate::observed::{Ending, Group, InstanceState, Snapshot, Way};
@@ -40,6 +40,9 @@ pub struct Facts {
     /// The instance whose member leads, and the moment since which it has been leading; none where leadership cannot be
     /// handed over, or to nobody.
     pub leads: Option<(InstanceId, Millis)>,
+    /// The address at which the others look for each slot's member, where a leader has to be told of another, and the moment since
+    /// which there has been one.
+    pub looked_for: Option<(BTreeMap<SlotName, IpAddr>, Millis)>,
 }
 
 /// The facts of a claimed replacement.
@@ -89,6 +92,8 @@ pub struct InstanceFacts {
     pub interfered: bool,
     /// The volumes that its guest waits for.
     pub volumes: BTreeSet<VolumeId>,
+    /// The address at which its member serves.
+    pub serves_at: Option<IpAddr>,
     /// The secondary private addresses of its primary network interface.
     pub addresses: BTreeSet<Ipv4Addr>,
 }

@@ -64,6 +64,9 @@ pub enum Rule {
     /// A slot's fixed address is moved only from an instance of the slot that is stopped or gone.
     #[serde(rename = "S19")]
     AddressAtRest,
+    /// A member gets its volume elsewhere only after the others were told where it is to be found, where somebody leads them.
+    #[serde(rename = "told")]
+    ToldFirst,
     /// A client token never serves two requests.
     #[serde(rename = "S16")]
     TokenOfOne,
@@ -112,6 +115,7 @@ impl Rule {
             Self::ClaimedStop => "S15",
             Self::OneWay => "way",
             Self::AddressAtRest => "S19",
+            Self::ToldFirst => "told",
             Self::TokenOfOne => "S16",
             Self::NoLoop => "S17",
             Self::Mended => "S18",
@@ -151,6 +155,9 @@ impl fmt::Display for Rule {
             Self::TokenOfOne => "a client token never serves two requests",
             Self::NoLoop => "nothing is done, tried or waited for without end and without a name",
             Self::Mended => "a controller mends what it may mend, also under a claim",
+            Self::ToldFirst => {
+                "a member gets its volume elsewhere only after the others were told where it is to be found"
+            }
             Self::OwnTokens => "a token of one cluster never counts for another",
             Self::SameMember => "a member that comes back is who it was",
             Self::SameData => "a member that comes back knows what it knew",

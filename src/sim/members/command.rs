@@ -102,7 +102,7 @@ impl Kind for Command {
 
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal> {
         match effect {
-            MemberEffect::SetPruning { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::SetPruning { .. } | MemberEffect::MoveMember { .. } => Ok(Outcome::AlreadySo),
             MemberEffect::Prepare { .. } if !self.prepares => Ok(changed("members are prepared", "they are not")),
             MemberEffect::Prepare { member, instance } => {
                 let runs_there = self.raft.processes.get(member).is_some_and(|process| process.instance == *instance);

@@ -148,7 +148,7 @@ impl Kind for Consul {
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal> {
         match effect {
             MemberEffect::TransferLeadership { from, to, .. } => self.transfer_leadership(from, to, now, rng),
-            MemberEffect::Prepare { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::Prepare { .. } | MemberEffect::MoveMember { .. } => Ok(Outcome::AlreadySo),
             MemberEffect::SetPruning { down_to } if self.autopilot.min_quorum == *down_to => Ok(Outcome::AlreadySo),
             MemberEffect::SetPruning { down_to } => {
                 self.autopilot.min_quorum = *down_to;

@@ -2,18 +2,19 @@
 //! at the address that its peers keep, as seen of 3.4 and 3.5 (reference/stateful.md 2.1).
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Request};
-use super::raft::{Peer, Raft};
+use super::raft::{Peer, Process, Raft};
 use crate::action::MemberEffect;
 use crate::ids::{MemberId, SlotName};
 use crate::observed::{Health, Member, Membership, Pruning};
 use crate::ports::Outcome;
 use crate::sim::time::Millis;
-use crate::sim::words::Refusal;
+use crate::sim::words::{Refusal, changed};
 use crate::spec::Lag;
 
 /// While anything is unsettled the members look around this often.
@@ -81,6 +82,7 @@ impl Kind for Etcd {
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal> {
         match effect {
             MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::MoveMember { member, address, .. } => Ok(self.move_member(member, *address)),
             MemberEffect::TransferLeadership { from, to } => Ok(self.hand_over(from, to, now, rng)),
         }
     }
@@ -92,17 +94,55 @@ impl Kind for Etcd {
     fn can_transfer(&self) -> bool {
         true
     }
+
+    fn is_told_of_places(&self) -> bool {
+        true
+    }
+}
+
+// A change.
+impl Etcd {
+    /// Has the members look for one of them at another address, where that one does not run, or runs just there.
+    fn move_member(&mut self, member: &MemberId, to: IpAddr) -> Outcome {
+        let runs_at = self.raft.processes.get(member).map(|process| process.address);
+        let Some(peer) = self.raft.peers.get_mut(member) else {
+            return changed(format!("{member} is a member"), "it is not");
+        };
+        if peer.address == to {
+            return Outcome::AlreadySo;
+        }
+        if let Some(at) = runs_at.filter(|at| *at != to) {
+            return changed(format!("{member} does not run"), format!("it answers at {at}"));
+        }
+        peer.address = to;
+        Outcome::Done
+    }
 }
 
 // A look around.
 impl Etcd {
     /// Lets processes reach their peers: all of them before the cluster is founded, and afterwards only its members. One that is
-    /// older than the version that the members have agreed on does not run at all.
+    /// older than the version that the members have agreed on does not run at all. One that the others look for elsewhere finds
+    /// them, at the addresses that it has kept of them, and not others for which the same is true: two of them never meet.
     fn join(&mut self, now: Millis) {
+        let is_found = |(id, process): (&MemberId, &Process)| {
+            !process.cut_off && self.raft.peers.get(id).is_some_and(|peer| peer.address == process.address)
+        };
+        let any_is_found = self.raft.processes.iter().any(is_found);
+        let lost: Vec<MemberId> = match self.raft.formed && !any_is_found {
+            true => self.raft.processes.keys().cloned().collect(),
+            false => Vec::new(),
+        };
+        for id in &lost {
+            let entries = self.raft.processes.get(id).map_or(0, |process| self.raft.applied(process, now));
+            if let Some(process) = self.raft.processes.get_mut(id) {
+                (process.joined, process.from) = (None, entries);
+            }
+        }
         let (agreed, Raft { formed, peers, processes, .. }) = (self.agreed, &mut self.raft);
         for (id, process) in processes {
             let may_join = !*formed || peers.contains_key(id) && Some(minor(&process.version)) >= agreed;
-            if process.joined.is_none() && !process.cut_off && may_join {
+            if process.joined.is_none() && !process.cut_off && may_join && !lost.contains(id) {
                 process.joined = Some(now);
             }
         }

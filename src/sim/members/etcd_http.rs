@@ -1,5 +1,7 @@
 //! The JSON gateway of each member, as far as anybody here asks it, in the shapes of etcd 3.4 and 3.5.
 
+use std::net::SocketAddr;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fastrand::Rng;
@@ -63,6 +65,7 @@ impl Etcd {
                 said(&self.list(&id))
             }
             ("POST", "/v3/maintenance/transfer-leadership") => self.transfer(&id, &process, &body, request, rng),
+            ("POST", "/v3/cluster/member/update") if hears_leader => self.update(&id, &process, &body, request, rng),
             ("POST", "/v3/kv/put") if hears_leader => self.put(&id, &process, &body, request),
             ("POST", "/v3/kv/range") if hears_leader => said(&self.range(&id)),
             ("POST", path) if path.starts_with("/v3/") => refused(&process, 14, "etcdserver: request timed out"),
@@ -120,6 +123,22 @@ impl Etcd {
         match self.change(&MemberEffect::TransferLeadership { from: id.clone(), to }, request.now, rng) {
             Ok(Outcome::Done | Outcome::AlreadySo) => said(&json!({ "header": self.header(id) })),
             Ok(_) | Err(_) => refused(process, 9, "etcdserver: bad leader transferee"),
+        }
+    }
+
+    /// Notes where one of the members is to be found.
+    fn update(&mut self, id: &MemberId, process: &Process, body: &Value, request: &Request, rng: &mut Rng) -> Answer {
+        let wanted = body["ID"].as_str().unwrap_or_default();
+        let member = self.raft.peers.keys().find(|peer| text(number(peer)) == wanted).cloned();
+        let url = body["peerURLs"][0].as_str().unwrap_or_default();
+        let host = url.split_once("://").and_then(|(_, rest)| rest.parse::<SocketAddr>().ok());
+        let (Some(member), Some(host)) = (member, host) else {
+            return refused(process, 5, "etcdserver: member not found");
+        };
+        let effect = MemberEffect::MoveMember { member, instance: process.instance.clone(), address: host.ip() };
+        match self.change(&effect, request.now, rng) {
+            Ok(Outcome::Done | Outcome::AlreadySo) => said(&self.list(id)),
+            Ok(_) | Err(_) => refused(process, 9, "etcdserver: re-configuration failed"),
         }
     }
 

@@ -113,6 +113,11 @@ pub(super) trait Kind {
         true
     }
 
+    /// Says whether the others have to be told where a member is to be found, before it starts elsewhere.
+    fn is_told_of_places(&self) -> bool {
+        false
+    }
+
     /// Sets down to how many the members may remove dead ones. A kind that never does has nothing to set.
     fn set_least(&mut self, _least: usize) {}
 

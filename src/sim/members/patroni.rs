@@ -115,7 +115,9 @@ impl Kind for Patroni {
 
     fn change(&mut self, effect: &MemberEffect, now: Millis, rng: &mut Rng) -> Result<Outcome, Refusal> {
         match effect {
-            MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } | MemberEffect::MoveMember { .. } => {
+                Ok(Outcome::AlreadySo)
+            }
             MemberEffect::TransferLeadership { from, to } => {
                 let (Some(from), Some(to)) = (&self.named(from), &self.named(to)) else {
                     return Ok(changed(format!("{from} and {to} are members"), "they are not"));

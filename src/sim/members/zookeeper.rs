@@ -75,7 +75,9 @@ impl Kind for Zookeeper {
 
     fn change(&mut self, effect: &MemberEffect, _now: Millis, _rng: &mut Rng) -> Result<Outcome, Refusal> {
         match effect {
-            MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } => Ok(Outcome::AlreadySo),
+            MemberEffect::SetPruning { .. } | MemberEffect::Prepare { .. } | MemberEffect::MoveMember { .. } => {
+                Ok(Outcome::AlreadySo)
+            }
             MemberEffect::TransferLeadership { from, .. } => {
                 Ok(changed(format!("{from} hands leadership over"), "it has no request for that"))
             }

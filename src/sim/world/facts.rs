@@ -49,6 +49,7 @@ impl State {
             knows_claims: self.knows_claims(),
             replacement: self.replacement(name),
             leads: cluster.members.leads_since(self.now),
+            looked_for: cluster.members.looked_for(),
         })
     }
 
@@ -131,6 +132,7 @@ fn instance_facts(machine: &Machine, serves: bool) -> InstanceFacts {
         proven: machine.proven,
         interfered: machine.interfered,
         volumes: machine.volumes.values().cloned().collect(),
+        serves_at: machine.seen.member_address(),
         addresses: machine.seen.interface.iter().flat_map(|own| own.secondary.iter().copied()).collect(),
     }
 }

@@ -281,6 +281,8 @@ impl CommandSpec {
             pruning: None,
             forms_together: rules.forms_together,
             prepares: rules.prepares,
+            moves_members: false,
+            observers: false,
             version: self.version.clone(),
             version_steps: None,
             why_addresses: (rules.addresses == Addresses::Fixed).then_some(WHY_ADDRESSES),

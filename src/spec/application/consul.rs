@@ -141,6 +141,8 @@ impl ConsulSpec {
             }),
             forms_together: true,
             prepares: false,
+            moves_members: false,
+            observers: false,
             version: self.version.clone(),
             version_steps: None,
             why_addresses: SLOTS.why_addresses,

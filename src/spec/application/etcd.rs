@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::http::{self, HttpSpec};
-use super::{Lag, LeaderGoes, NO_FIXED_ADDRESSES, Rules, SlotLimits, VersionSteps, minor_steps};
+use super::{Lag, LeaderGoes, Rules, SlotLimits, VersionSteps, minor_steps};
 use crate::spec::load::meaning::{Meaning, written};
 use crate::spec::quorum;
 use crate::spec::raw::Text;
@@ -17,10 +17,10 @@ pub(super) const SLOTS: SlotLimits = SlotLimits {
     more_tolerate_more: true,
     most: 7,
     why_no_more: "etcd advises against more than seven: each further voter makes every write slower",
-    why_addresses: Some(
-        "an etcd member is found at the peer URL that the others keep, and with another address its peers would not reach it",
+    why_addresses: None,
+    why_no_rehearsal: Some(
+        "the members of a new etcd cluster begin with the addresses of all of them, and those of a copy are not known before its launch",
     ),
-    why_no_rehearsal: Some(NO_FIXED_ADDRESSES),
 };
 
 /// The way to etcd members, and the expectations of them.
@@ -132,6 +132,8 @@ impl EtcdSpec {
             pruning: None,
             forms_together: true,
             prepares: false,
+            moves_members: true,
+            observers: false,
             version: self.version.clone(),
             version_steps: Some(STEPS),
             why_addresses: SLOTS.why_addresses,

@@ -136,6 +136,8 @@ impl PatroniSpec {
             pruning: None,
             forms_together: false,
             prepares: false,
+            moves_members: false,
+            observers: false,
             version: self.version.clone(),
             version_steps: Some(STEPS),
             why_addresses: SLOTS.why_addresses,

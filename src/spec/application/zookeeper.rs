@@ -102,6 +102,8 @@ impl ZookeeperSpec {
             pruning: None,
             forms_together: true,
             prepares: false,
+            moves_members: false,
+            observers: true,
             version: self.version.clone(),
             version_steps: Some(STEPS),
             why_addresses: SLOTS.why_addresses,

@@ -1,6 +1,7 @@
 //! etcd, rolled from one minor version to the next. What must hold is the same as with Consul, and leadership is handed over before
 //! a leader's stop.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use libtest_mimic::Trial;
@@ -8,7 +9,7 @@ use libtest_mimic::Trial;
 use super::crashes::killed_after;
 use super::refusals::says;
 use super::rollouts::{a_bad_image_is_taken_back, a_lost_instance_is_replaced, servers_are_rolled};
-use super::wanting_v2;
+use super::{settles_on_v2, wanting_v2};
 use crate::Harness;
 use crate::cluster::Rig;
 use crate::etcd;
@@ -20,6 +21,7 @@ pub fn all(harness: &Harness) -> Vec<Trial> {
         harness.etcd("etcd::five_members_are_rolled_a_minor_version", 5, members_are_rolled),
         harness.etcd("etcd::survives_kill_9_after_each_change", 3, controllers_are_killed),
         harness.etcd("etcd::three_members_are_rolled_a_minor_version", 3, members_are_rolled),
+        harness.etcd_without_addresses("etcd::three_members_without_fixed_addresses", 3, moving_members_are_rolled),
         harness.etcd("etcd::a_lost_instance_is_healed", 3, a_lost_instance_is_healed),
         harness.etcd("etcd::one_with_an_alarm_is_left_alone", 3, one_with_an_alarm),
     ]
@@ -29,10 +31,17 @@ impl Rig {
     /// Every member reports the version of this program.
     async fn all_report(&self, program: &Program) {
         let http = reqwest::Client::new();
-        for slot in &self.slots {
-            let reported = etcd::version(&http, slot.address.as_ref().unwrap()).await;
-            assert_eq!(reported.as_ref(), Some(&program.version), "the version of {}", slot.name);
+        let servers = self.hypervisor.servers();
+        assert_eq!(servers.len(), self.slots.len());
+        for server in servers {
+            let reported = etcd::version(&http, &server.host).await;
+            assert_eq!(reported.as_ref(), Some(&program.version), "the version of {}", server.name);
         }
+    }
+
+    /// Where the members say that each of them is to be found, by name.
+    fn listed(&self) -> BTreeMap<String, String> {
+        self.hypervisor.servers().into_iter().map(|server| (server.name, server.host)).collect()
     }
 
     /// Checks by the members' own words that none of those who were told to end led then.
@@ -48,6 +57,18 @@ async fn members_are_rolled(rig: Rc<Rig>) {
     servers_are_rolled(rig.clone()).await;
     rig.no_leader_was_stopped();
     rig.all_report(&rig.programs[1]).await;
+}
+
+/// Each member comes back with another address, of which the others were told before.
+async fn moving_members_are_rolled(rig: Rc<Rig>) {
+    let (before, clients) = wanting_v2(&rig).await;
+    let was = rig.listed();
+    settles_on_v2(&rig, &rig.controller("rig", &[]), &before, &clients).await;
+    rig.no_leader_was_stopped();
+    rig.all_report(&rig.programs[1]).await;
+    let is = rig.listed();
+    assert_eq!(was.keys().collect::<Vec<_>>(), is.keys().collect::<Vec<_>>());
+    assert!(was.iter().all(|(slot, host)| is[slot] != *host), "the members are listed where they were: {is:?}");
 }
 
 async fn controllers_are_killed(rig: Rc<Rig>) {
