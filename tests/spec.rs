@@ -73,6 +73,7 @@ const MESSAGES: &[&str] = &[
     "the token would be sent over plain HTTP",
     "the password would be sent over plain HTTP",
     "`username` is of no use without `passwordFile`",
+    "`caFile` is of no use without the AdminServer",
     "these slots need fixed addresses",
     "this cluster cannot be rehearsed",
     "etcd advises against more than seven",

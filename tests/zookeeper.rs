@@ -11,15 +11,25 @@ use hermitcrab::ports::{ErrorKind, Members, Outcome, chain};
 use hermitcrab::spec::Lag;
 use serde_json::{Value, json};
 
+#[path = "tools/fetch.rs"]
+mod fetch;
 #[path = "http/kinds.rs"]
 #[allow(dead_code)] // each kind has its own
 mod kinds;
+#[path = "tools/left_out.rs"]
+mod left_out;
+#[path = "tools/loopback.rs"]
+mod loopback;
 #[path = "shared/member.rs"]
 mod member;
 #[path = "http/phases.rs"]
 mod phases;
 #[path = "http/server.rs"]
 mod server;
+#[path = "http/wall.rs"]
+mod wall;
+#[path = "zookeeper/words.rs"]
+mod words;
 
 use kinds::zookeeper as running;
 use member::line;

@@ -1,8 +1,10 @@
-//! ZooKeeper servers: what they say of themselves and of each other over the AdminServer. Nothing is asked of them.
+//! ZooKeeper servers: what they say of themselves and of each other over the AdminServer, or in four-letter words where that is off.
+//! Nothing is asked of them.
 //!
-//! `servers` gets the answers, `read` makes one [`Membership`] of them, `hold` the reasons to leave all servers alone.
+//! `servers` gets the answers, `words` those to four-letter words; `read` makes one [`Membership`] of them, `hold` the reasons to leave
+//! all servers alone.
 //!
-//! Absent on purpose: four-letter words, which are another protocol with less in it; a move of leadership, for which ZooKeeper
+//! Absent on purpose: a move of leadership, for which ZooKeeper
 //! has no request, so that the leader's stop is an election; `reconfig`, which is a person's; and canary data, which would be
 //! ZooKeeper's own protocol.
 
@@ -21,6 +23,7 @@ mod hold;
 mod read;
 mod servers;
 mod wire;
+mod words;
 
 use servers::Servers;
 

@@ -239,7 +239,11 @@ impl Desired {
     }
 
     fn zookeeper(&self) -> ApplicationSpec {
-        ApplicationSpec::Zookeeper(ZookeeperSpec { http: plain(8080), version: self.version.clone() })
+        ApplicationSpec::Zookeeper(ZookeeperSpec {
+            http: plain(8080),
+            four_letter_words: false,
+            version: self.version.clone(),
+        })
     }
 
     fn etcd(&self) -> ApplicationSpec {

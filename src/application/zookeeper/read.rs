@@ -23,6 +23,10 @@ pub(super) struct Answers {
     pub all: BTreeMap<IpAddr, Answer>,
     /// The servers, by host, whose own answers cost too much, and why.
     pub costly: BTreeMap<String, String>,
+    /// The servers that answer and do not let themselves be asked, and why.
+    pub refusing: BTreeMap<IpAddr, String>,
+    /// The reason why nobody knows whom the servers follow, where they serve.
+    pub unclear: Option<String>,
 }
 
 /// The answers of one server.
@@ -71,6 +75,9 @@ impl Answers {
 /// Finds the leader that enough of the servers follow, or says why there is none. Of `declared` servers two must follow it, and a
 /// quorum if any follows another: a leader that was cut off goes on for a moment.
 fn leader(declared: usize, answers: &Answers) -> Result<u64, String> {
+    if let Some(why) = &answers.unclear {
+        return Err(why.clone());
+    }
     let share = |leader: u64| answers.following(leader).count();
     let Some(leader) = answers.serving().map(|(_, one)| one.follows).max_by_key(|leader| (share(*leader), *leader))
     else {
@@ -208,7 +215,11 @@ fn silent(answers: &Answers, number: u64, address: IpAddr, leader: u64) -> Healt
         };
     }
     let costly = answers.costly.get(&address.to_string());
-    let why = costly.map_or_else(|| "it does not answer".to_owned(), |why| format!("its answers cost too much: {why}"));
+    let why = match (costly, answers.refusing.get(&address)) {
+        (Some(why), _) => format!("its answers cost too much: {why}"),
+        (None, Some(why)) => why.clone(),
+        (None, None) => "it does not answer".to_owned(),
+    };
     let answering = in_sync(answers, leader).count();
     match answers.in_sync(leader) {
         _ if number == leader => Health::Unknown(format!("{why}, and others follow it")),

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::read::{Answer, Answers, Serving};
 use super::wire::{Leads, Monitor, Own, Voting};
+use super::words::{self, Said, Trouble};
 use crate::application::bounded::MOST_SERVERS;
 use crate::application::costs::Costs;
 use crate::application::{heard, trust};
@@ -34,6 +35,8 @@ pub(super) struct Servers {
     /// The words for them, e.g. `the ZooKeeper servers of zookeeper-prod`.
     whom: String,
     all: servers::Servers,
+    /// The port for clients, where the servers are asked by four-letter words.
+    words: Option<u16>,
     costs: Costs,
 }
 
@@ -49,7 +52,8 @@ impl Servers {
         let whom = format!("the ZooKeeper servers of {}", spec.name);
         let trust = trust::trust(&how.http, how.http.server_name.clone());
         let all = trust::reach(&whom, &how.http, seats, |bases| servers::Servers::open(http, &trust, None, bases))?;
-        Ok(Self { whom, all, costs })
+        let words = how.four_letter_words.then_some(how.http.port);
+        Ok(Self { whom, all, words, costs })
     }
 
     /// Says what is being done to which servers.
@@ -61,10 +65,16 @@ impl Servers {
     pub(super) async fn ask(&self) -> Result<Answers, PortError> {
         self.costs.look();
         let late = |_| PortError::new(self.doing("ask"), ErrorKind::Unreachable, "no whole answer came in time");
-        let all = tokio::time::timeout(LOOK, self.asked()).await.map_err(late)??;
-        let hosts = all.keys().map(ToString::to_string);
+        let asked = async {
+            match self.words {
+                None => Ok(Answers { all: self.asked().await?, ..Answers::default() }),
+                Some(port) => self.said(port).await,
+            }
+        };
+        let answers = tokio::time::timeout(LOOK, asked).await.map_err(late)??;
+        let hosts = answers.all.keys().map(ToString::to_string);
         hosts.filter(|host| self.costs.allow(host)).for_each(|host| self.costs.forgive(&host));
-        Ok(Answers { all, costly: self.costs.all() })
+        Ok(Answers { costly: self.costs.all(), ..answers })
     }
 
     async fn asked(&self) -> Result<BTreeMap<IpAddr, Answer>, PortError> {
@@ -78,6 +88,58 @@ impl Servers {
                 (Err(error), _) => trouble.push((server, error)),
             }
         }
+        self.unless_nobody(live, trouble)
+    }
+
+    /// Asks every server by four-letter words. Whom a server follows none of them tells, so without one leader nobody's place is known.
+    async fn said(&self, port: u16) -> Result<Answers, PortError> {
+        let allowed = self.all.iter().filter(|server| self.costs.allow(server.host()));
+        let asked = allowed.filter_map(|server| Some((server, server.ip()?)));
+        let asked = asked.map(|(server, at)| async move { (server, at, words::ask(at, port).await) });
+        let (mut live, mut trouble, mut refusing) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        for (server, at, said) in future::join_all(asked).await {
+            match said.and_then(|said| few(at, said)) {
+                Ok(said) => drop(live.insert(at, said)),
+                Err(why) => {
+                    let kind = match &why {
+                        Trouble::Refused { .. } => ErrorKind::Denied,
+                        Trouble::Odd(_) => ErrorKind::Unknown,
+                        Trouble::Silent(_) | Trouble::Costly(_) => ErrorKind::Unreachable,
+                    };
+                    match &why {
+                        Trouble::Costly(why) => self.costs.note(server.host(), why.clone()),
+                        Trouble::Refused { .. } | Trouble::Odd(_) => drop(refusing.insert(at, why.to_string())),
+                        Trouble::Silent(_) => {}
+                    }
+                    trouble.push((server, PortError::new(self.doing("ask"), kind, why)));
+                }
+            }
+        }
+        let live = self.unless_nobody(live, trouble)?;
+        let mut ensembles = live.iter().filter_map(|(at, said)| Some((*at, said.ensemble.as_ref()?))).peekable();
+        let leader = ensembles.peek().is_some().then(|| words::leader(ensembles));
+        let (leader, unclear) = match leader {
+            Some(Ok(leader)) => (Some(leader), None),
+            Some(Err(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        let answer = |said: Said| Answer {
+            serving: said.ensemble.zip(leader).map(|(one, leader)| {
+                let follows = if one.leads { one.id } else { leader };
+                Serving { id: one.id, follows, own: one.own, voters: one.voters }
+            }),
+            monitor: said.monitor,
+        };
+        let all = live.into_iter().map(|(at, said)| (at, answer(said))).collect();
+        Ok(Answers { all, refusing, unclear, ..Answers::default() })
+    }
+
+    /// Gives what servers have answered, or says why none has.
+    fn unless_nobody<T>(
+        &self,
+        live: BTreeMap<IpAddr, T>,
+        trouble: Vec<(&Server, PortError)>,
+    ) -> Result<BTreeMap<IpAddr, T>, PortError> {
         match (live.is_empty(), trouble.is_empty()) {
             (false, _) => Ok(live),
             (true, false) => Err(nobody(&self.doing("ask"), trouble)),
@@ -108,4 +170,13 @@ impl Servers {
         let doing = self.doing("ask");
         servers::read(&doing, &heard::heard(&doing, answer, NOT_ALLOWED)?)
     }
+}
+
+/// Refuses an answer with an endless list.
+fn few(at: IpAddr, said: Said) -> Result<Said, Trouble> {
+    let listed = said.ensemble.as_ref().map_or(0, |one| one.voters.len());
+    if listed > MOST_SERVERS {
+        return Err(Trouble::Costly(format!("{at} lists more than {MOST_SERVERS} servers")));
+    }
+    Ok(said)
 }

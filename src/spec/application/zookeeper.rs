@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::http::{self, HttpSpec};
-use super::{Lag, LeaderGoes, NO_FIXED_ADDRESSES, Rules, SlotLimits, VersionSteps, minor_steps};
-use crate::spec::load::meaning::Meaning;
+use super::{Lag, LeaderGoes, NO_FIXED_ADDRESSES, Rules, Scheme, SlotLimits, VersionSteps, minor_steps};
+use crate::spec::load::meaning::{Meaning, boolean};
 use crate::spec::quorum;
 use crate::spec::raw::Text;
 
@@ -23,18 +23,23 @@ pub(super) const SLOTS: SlotLimits = SlotLimits {
     why_no_rehearsal: Some(NO_FIXED_ADDRESSES),
 };
 
-/// The way to ZooKeeper's AdminServer, and the expectations of the servers.
+/// The way to ZooKeeper servers, and the expectations of them.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields, rename = "Zookeeper")]
 pub struct Written {
+    /// Ask the AdminServer. With `false` the servers are asked by four-letter words, at the port for clients and in the clear: `conf`,
+    /// `mntr` and `srvr`, which then have to be in `4lw.commands.whitelist` of every server.
+    #[serde(default)]
+    #[schemars(with = "bool", extend("default" = true))]
+    pub admin_server: Text,
     /// The scheme of the AdminServer.
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = ["http", "https"], "default" = "http"))]
     pub scheme: Text,
-    /// The port of the AdminServer (`admin.serverPort`).
+    /// The port of the AdminServer (`admin.serverPort`), or that for clients. Left out: 8080, or 2181.
     #[serde(default)]
-    #[schemars(with = "u16", extend("minimum" = 1, "default" = 8080))]
+    #[schemars(with = "u16", extend("minimum" = 1))]
     pub port: Text,
     /// A PEM file with the CA that signed the servers' certificates, relative to this file.
     #[serde(default)]
@@ -59,13 +64,16 @@ pub struct Written {
     pub version: Text,
 }
 
-/// The way to ZooKeeper's AdminServer, and the expectations of the servers.
+/// The way to ZooKeeper servers, and the expectations of them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ZookeeperSpec {
-    /// The way to them.
+    /// The way to them; without their AdminServer the port alone counts.
     #[serde(flatten)]
     pub http: HttpSpec,
+    /// The servers are asked by four-letter words, because their AdminServer is off.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub four_letter_words: bool,
     /// The version that a server on the desired image must report; none while a copy of a cluster is made.
     pub version: Option<String>,
 }
@@ -75,16 +83,33 @@ impl Written {
     pub(super) fn meant(&self, meaning: &mut Meaning<'_, '_>) -> Option<ZookeeperSpec> {
         let version = meaning.version(&self.version);
         let server_name = meaning.domain(&self.server_name);
+        let four_letter_words = !boolean(&self.admin_server, true);
+        let port = if four_letter_words { 2181 } else { 8080 };
+        if four_letter_words {
+            self.nothing_of_tls(meaning);
+        }
         let fields = http::Fields {
             scheme: &self.scheme,
             port: &self.port,
-            default_ports: (8080, 8080),
+            default_ports: (port, port),
             ca_file: &self.ca_file,
             client_cert_file: &self.client_cert_file,
             client_key_file: &self.client_key_file,
         };
         let http = fields.meant(meaning, server_name);
-        Some(ZookeeperSpec { http: http?, version: Some(version?) })
+        Some(ZookeeperSpec { http: http?, four_letter_words, version: Some(version?) })
+    }
+
+    /// Reports what would have servers asked in a way in which four-letter words are not.
+    fn nothing_of_tls(&self, meaning: &mut Meaning<'_, '_>) {
+        let files = [
+            ("caFile", &self.ca_file),
+            ("clientCertFile", &self.client_cert_file),
+            ("clientKeyFile", &self.client_key_file),
+            ("serverName", &self.server_name),
+        ];
+        let scheme = (http::scheme(&self.scheme) == Scheme::Https).then_some(("scheme: https", &self.scheme));
+        meaning.without_admin_server(scheme.into_iter().chain(files));
     }
 }
 

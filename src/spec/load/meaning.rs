@@ -261,6 +261,16 @@ impl Meaning<'_, '_> {
         None
     }
 
+    /// Reports each field that is given although the AdminServer of ZooKeeper is off, and of which only that makes use.
+    pub(in crate::spec) fn without_admin_server<'w>(&mut self, fields: impl IntoIterator<Item = (&'w str, &'w Text)>) {
+        for (name, text) in fields.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+            self.report
+                .error(bytes(text), format!("`{name}` is of no use without the AdminServer"))
+                .label("four-letter words are said in the clear")
+                .hint("leave it out, or turn the AdminServer on and remove `adminServer: false`");
+        }
+    }
+
     /// Reads a port.
     pub(in crate::spec) fn port(&mut self, text: &Text, default: u16) -> Option<u16> {
         let Some(text) = text else { return Some(default) };
