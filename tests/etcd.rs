@@ -281,6 +281,9 @@ fn a_member_that_does_not_run_is_moved_by_a_request_to_the_leader_that_keeps_sch
         assert!(matches!(c_runs.moves(&c.id, at(9)).await.unwrap(), Outcome::Changed { .. }), "it answers where it is");
         assert_eq!(c_runs.moves(&c.id, c.address.unwrap()).await.unwrap(), Outcome::AlreadySo);
         servers.remove(&at(3));
+        let reached = running(&servers).await;
+        assert!(matches!(reached.moves(&c.id, at(9)).await.unwrap(), Outcome::Changed { .. }), "the leader reaches it");
+        *body(&mut servers, 1, METRICS) = json!(format!("etcd_network_active_peers{{Remote=\"{}\"}} 0\n", c.id));
         let running = running(&servers).await;
         running.answering.script(at(1), UPDATE, 200, json!({}));
         assert_eq!(running.moves(&c.id, at(9)).await.unwrap(), Outcome::Done);

@@ -186,7 +186,13 @@ impl Secured {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        assert_eq!(ask().await, Outcome::Done);
+        // The leader may take a moment to notice.
+        let mut outcome = ask().await;
+        while matches!(outcome, Outcome::Changed { .. }) {
+            Wall.sleep(Duration::from_millis(100)).await;
+            outcome = ask().await;
+        }
+        assert_eq!(outcome, Outcome::Done);
         assert_eq!(ask().await, Outcome::AlreadySo);
         self.moved.set(Some(nth));
         *self.children[nth].borrow_mut() = self.spawn(nth, self.address(nth));

@@ -9,7 +9,7 @@ use crate::Case;
 use crate::guest::{Ended, Guest, STAMP};
 use crate::tools::{etcd, run};
 
-pub const CASES: [Case; 7] = cases![
+pub const CASES: [Case; 8] = cases![
     etcd_is_configured_as_the_slot,
     etcd_is_not_configured_without_its_volume,
     a_member_with_a_log_is_told_of_no_peers,

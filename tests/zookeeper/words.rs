@@ -192,7 +192,7 @@ fn said(text: impl Into<Vec<u8>>) -> Answer {
     Answer::Bytes(text.into())
 }
 
-/// What a server says in calm, as real ones of 3.9.3 did. The third one leads.
+/// The answers of a server in calm, as real ones of 3.9.3 gave them. The third one leads.
 fn steady(ensemble: &Ensemble, number: usize) -> Answers {
     let line = |nth: usize| {
         let at = ensemble.address(nth - 1);

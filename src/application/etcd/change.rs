@@ -48,7 +48,8 @@ pub(super) async fn transfer_leadership(
 }
 
 /// Has the members look for one of them at another address: scheme and port of its peer URLs stay. The leader is asked, which needs
-/// a quorum. A member that answers at another address than that is none to be moved, because its peers would lose it.
+/// a quorum. A member that answers at another address than that is none to be moved, and neither is one that the leader reaches where
+/// it looks: its peers would lose it.
 pub(super) async fn move_member(
     servers: &Servers,
     answers: &Answers,
@@ -69,6 +70,12 @@ pub(super) async fn move_member(
     }
     if let Some((at, _)) = statuses(answers, listed.id).find(|(at, _)| *at != to) {
         return changed(format!("{member} does not run"), format!("it answers at {at}"));
+    }
+    // A member may answer clients at one address and its peers at another.
+    let (runs, reached) = (statuses(answers, listed.id).next().is_some(), answers.reached.get(&listed.id));
+    if reached == Some(&true) || (runs && reached.is_none()) {
+        let found = if reached.is_some() { "it does" } else { "it does not say" };
+        return changed(format!("a leader that does not reach {member}"), found.to_owned());
     }
     let urls: Option<Vec<String>> = listed.peer_urls.iter().map(|url| at(url, to)).collect();
     let Some(urls) = urls.filter(|urls| !urls.is_empty()) else {
