@@ -1,5 +1,6 @@
 //! The check of the account's default key for EBS: which one encrypts what names none. Pure, so that it can be tried.
 
+use crate::input::text;
 use crate::observed::EbsDefaults;
 use crate::ports::{ErrorKind, PortError, chain};
 use crate::spec::ClusterSpec;
@@ -7,6 +8,8 @@ use crate::spec::ClusterSpec;
 use super::checks::Check;
 
 const WHAT: &str = "EBS key";
+/// The most characters of a key's ARN that are shown.
+const LONGEST_KEY: usize = 300;
 
 /// Says which key EBS takes for the volumes that name none, where any of them is encrypted. AWS's own key may be used by whoever
 /// may make volumes; about a key of the account's own there is no way to ask.
@@ -21,7 +24,7 @@ pub fn check(spec: &ClusterSpec, told: Result<EbsDefaults, PortError>) -> Option
     if encrypted.is_empty() {
         return None;
     }
-    let (key, volumes) = (&defaults.key, encrypted.join(", "));
+    let (key, volumes) = (text::cut(&defaults.key, LONGEST_KEY), encrypted.join(", "));
     if defaults.is_key_of_aws() {
         return Some(Check::good(WHAT, format!("{key} for {volumes}: AWS's own, which takes no permission")));
     }
