@@ -12,8 +12,8 @@ const SEEDS: u64 = 40;
 /// Seeds with `many` faults that once came to an end that is none. A seed draws another world when the world learns something new;
 /// the kinds that these showed are cases of `tests/plan`.
 const ONCE_UNLAWFUL: [(&str, &[u64]); 3] = [
-    (THREE, &[367, 411, 424, 488, 654, 1481, 1765, 1996]),
-    (ADDRESSES, &[126, 1011, 1237]),
+    (THREE, &[367, 411, 424, 488, 654, 1481, 1765, 1830, 1996]),
+    (ADDRESSES, &[126, 1011, 1237, 1244]),
     (RECREATE, &[808, 857, 1170, 1671, 1839]),
 ];
 

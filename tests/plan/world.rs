@@ -239,7 +239,7 @@ impl World {
             watched_since: read(get("watchedSince")),
             claim_known_since: read(get("claimKnownSince")),
             setbacks: Vec::new(),
-            last_launch: self.spent(&get("spent")),
+            last_launch: self.spent(&get("spent")).or_else(|| unseen(&get("launched"))),
             leaderless_since: things.get("leaderlessSince").cloned().map(read),
             regressions: things.get("regressions").cloned().map(read).unwrap_or_default(),
             kill_switch: read(get("killSwitch")),
@@ -547,4 +547,10 @@ fn request_ahead(spec: &ClusterSpec, seen: &mut Observation) {
     if let (Reading::Seen { value: record, .. }, Some(request)) = (&mut seen.claim, request) {
         record.ahead.iter_mut().for_each(|ahead| ahead.request.clone_from(&request));
     }
+}
+
+/// The launch of that number, which EC2 has just answered with an instance that it does not show yet.
+fn unseen(attempt: &Value) -> Option<LastLaunch> {
+    let attempt = u32::try_from(attempt.as_u64()?).ok().map(Attempt)?;
+    Some(LastLaunch { attempt, at: now(), answer: LaunchAnswer::Launched("i-unseen".into()) })
 }

@@ -2,7 +2,7 @@
 
 use crate::action::{CloudEffect, Recruitment};
 use crate::ids::InstanceId;
-use crate::observed::{Checks, Claim, Instance, InstanceState, LaunchAnswer};
+use crate::observed::{Checks, Claim, Instance, InstanceState, LastLaunch, LaunchAnswer};
 use crate::plan::answer::{Awaited, Plan, Why};
 use crate::plan::{gates, group};
 use crate::time::{after, elapsed};
@@ -50,6 +50,16 @@ impl Replacement<'_, '_> {
             }
             LaunchAnswer::Launched(_) => self.launch_from_spec(),
         }
+    }
+
+    /// Says whether EC2 has answered a launch of this claim with an instance that is not shown yet. Without the claim, whoever looks
+    /// next would launch another one beside it.
+    pub(super) fn has_launched_unseen(&self) -> bool {
+        let is_of_claim = |sent: &&LastLaunch| sent.attempt == self.claim.attempt;
+        let is_unseen = |sent: &LastLaunch| {
+            matches!(sent.answer, LaunchAnswer::Launched(_)) && elapsed(self.look.now, sent.at) < self.look.limits.late
+        };
+        self.new.is_none() && self.look.seen.last_launch.as_ref().filter(is_of_claim).is_some_and(is_unseen)
     }
 
     fn launch_from_spec(&self) -> Plan {
