@@ -257,7 +257,7 @@ pub struct Rollout {
     pub rehearsal: Rehearsal,
     /// The times at which a replacement may begin.
     pub windows: Vec<Window>,
-    /// The replacement of the slot that comes next is launched while the one before it bakes.
+    /// The replacement of the slot that comes next is launched while the one before it waits for its new member.
     #[serde(skip_serializing_if = "is_true")]
     pub launch_ahead: bool,
 }

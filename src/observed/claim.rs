@@ -132,7 +132,7 @@ impl Claim {
     }
 }
 
-/// A launch for a slot before it is claimed, while the slot before it bakes. The record says so before the launch is sent, and
+/// A launch for a slot before it is claimed, while the slot before it waits for its new member. The record says so before the launch is sent, and
 /// until the slot's own claim takes the launch over or the instance is seen gone: at every moment the instance is somebody's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

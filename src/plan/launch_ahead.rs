@@ -154,7 +154,7 @@ fn may_be_launched(look: &Look<'_>, slot: &SlotLook<'_>, until: Timestamp) -> bo
 }
 
 /// Says whether nobody has to agree to the next slot before it begins. That is asked for once the first slot has settled, which it
-/// has not while it bakes.
+/// has not while its new member is waited for.
 fn is_agreed_to(look: &Look<'_>) -> bool {
     let rollout = &look.spec.rollout;
     match rollout.approval {

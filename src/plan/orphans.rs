@@ -19,7 +19,7 @@ pub struct Orphan {
 pub fn orphans(look: &Look<'_>) -> Vec<Orphan> {
     let undeclared = |slot: &SlotName| look.slot(slot).is_none();
     let of = |slot: &SlotName, id: String| Orphan { slot: Some(slot.clone()), id };
-    // What was launched ahead has no part in its slot, and is let go.
+    // An instance that was launched ahead has no part in its slot, and is let go.
     let is_ahead = |instance: &Instance| look.ahead.is_some_and(|ahead| ahead.id == instance.id);
     let instances = look.cloud.live_instances().filter(|it| undeclared(&it.slot) && !is_ahead(it));
     let instances = instances.map(|instance| of(&instance.slot, instance.id.to_string()));

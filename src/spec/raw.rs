@@ -364,7 +364,7 @@ pub struct Rollout {
     #[serde(default)]
     #[schemars(with = "Vec<Window>", extend("default" = []))]
     pub windows: Option<Vec<Window>>,
-    /// While a slot bakes, the replacement of the next one is launched and checked, under `surge`. `false`: only when its turn has come.
+    /// While the new member of a slot is waited for, the replacement of the next one is launched and checked, under `surge`. `false`: only when its turn has come.
     #[serde(default)]
     #[schemars(with = "bool", extend("default" = true))]
     pub launch_ahead: Text,

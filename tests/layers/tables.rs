@@ -121,7 +121,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("judge/rule",        &[]),
     ("judge/facts",       &["time"]),
     ("judge/calls",       &["time", "judge/rule", "judge/facts"]),
-    ("judge/requests",    &["judge/rule", "judge/calls"]),
+    ("judge/requests",    &["judge/rule", "judge/facts", "judge/calls"]),
     ("judge/clusters",    &["judge/rule", "judge/facts"]),
     ("judge/answers",     &["judge/rule"]),
     ("judge",             &["judge/rule", "judge/facts", "judge/calls", "judge/requests", "judge/clusters", "judge/answers"]),

@@ -198,8 +198,8 @@ pub struct SlotPlan {
     pub address: Option<AddressMove>,
     /// The number of healthy voters, and of those that are needed.
     pub quorum: QuorumReport,
-    /// The part of the launch that falls into the bake of the slot before, in which the new instance is launched ahead; 0 where
-    /// it is not. The spans of the step and of the slot are without it.
+    /// The part of the launch that falls into the wait for the new member of the slot before, in which the new instance is launched
+    /// ahead; 0 where it is not. The spans of the step and of the slot are without it.
     pub launch_ahead_seconds: u64,
     /// The steps, in this order.
     pub steps: Vec<StepReport>,
