@@ -67,13 +67,7 @@ fn tokens_say_whose_they_are(role: &str, trust: &Value) {
 }
 
 fn request(action: &str, resource: &str, context: Value) -> Request {
-    Request {
-        principal: format!("arn:aws:iam::{ACCOUNT}:role/of-the-test"),
-        account: ACCOUNT.to_owned(),
-        action: action.to_owned(),
-        resource: resource.to_owned(),
-        context,
-    }
+    Request::of_role(&format!("arn:aws:iam::{ACCOUNT}:role/of-the-test"), action, resource, context)
 }
 
 fn yes(action: &str, resource: &str, context: Value) -> Expected {

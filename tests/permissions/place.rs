@@ -77,13 +77,7 @@ impl Place {
     }
 
     pub fn request(&self, action: &str, resource: &str, context: Value) -> Request {
-        Request {
-            principal: self.role("hermitcrab"),
-            account: ACCOUNT.to_owned(),
-            action: action.to_owned(),
-            resource: resource.to_owned(),
-            context,
-        }
+        Request::of_role(&self.role("hermitcrab"), action, resource, context)
     }
 }
 

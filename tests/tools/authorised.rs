@@ -192,11 +192,5 @@ fn arn(id: &str) -> String {
 }
 
 fn request(action: &str, resource: &str, context: Value) -> Request {
-    Request {
-        principal: format!("arn:aws:iam::{ACCOUNT}:role/of-the-test"),
-        account: ACCOUNT.to_owned(),
-        action: action.to_owned(),
-        resource: resource.to_owned(),
-        context,
-    }
+    Request::of_role(&format!("arn:aws:iam::{ACCOUNT}:role/of-the-test"), action, resource, context)
 }

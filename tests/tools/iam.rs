@@ -24,6 +24,13 @@ pub struct Request {
 }
 
 impl Request {
+    /// Makes what the role of that ARN asks in its own account.
+    pub fn of_role(role: &str, action: &str, resource: &str, context: Value) -> Self {
+        let account = role.split(':').nth(4).unwrap_or_default();
+        let [principal, account, action, resource] = [role, account, action, resource].map(str::to_owned);
+        Self { principal, account, action, resource, context }
+    }
+
     /// The kind of the resource, as AWS's reference names it, e.g. `security-group`.
     pub fn kind(&self) -> String {
         let kind = self.resource.splitn(6, ':').nth(5).unwrap_or_default();
