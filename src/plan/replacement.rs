@@ -55,7 +55,7 @@ pub fn finish(look: &Look<'_>) -> Option<Plan> {
 pub fn give_way(look: &Look<'_>) -> Option<Plan> {
     let replacement = Replacement::of(look)?;
     let slot = replacement.slot;
-    if !replacement.is_needed_beside() || replacement.has_launched_unseen() {
+    if !replacement.is_needed_beside() || replacement.launched_unseen().is_some() {
         return None;
     }
     let rests = |old: &&Instance| old.state == InstanceState::Stopped && slot.all_on(look, &old.id);

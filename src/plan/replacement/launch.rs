@@ -5,7 +5,7 @@ use crate::ids::InstanceId;
 use crate::observed::{Checks, Claim, Instance, InstanceState, LastLaunch, LaunchAnswer};
 use crate::plan::answer::{Awaited, Plan, Why};
 use crate::plan::{gates, group};
-use crate::time::{after, elapsed};
+use crate::time::{Timestamp, after, elapsed};
 
 use super::under_way::Replacement;
 
@@ -39,27 +39,30 @@ impl Replacement<'_, '_> {
     /// Waits for the instance whose id EC2 has answered, and launches where there is none. The id in EC2's answer is
     /// the truth: only if that instance never shows is the same call sent again.
     fn launch_unless_sent(&self) -> Plan {
-        let attempt = self.claim.attempt;
-        let Some(sent) = self.look.seen.last_launch.as_ref().filter(|sent| sent.attempt == attempt) else {
-            return self.launch_from_spec();
-        };
-        match &sent.answer {
-            LaunchAnswer::TokenSpent => self.try_again("its launch token was used before".to_owned()),
-            LaunchAnswer::Launched(instance) if elapsed(self.look.now, sent.at) < self.look.limits.late => {
-                self.until(Awaited::Running { instance: instance.clone() }, sent.at)
-            }
-            LaunchAnswer::Launched(_) => self.launch_from_spec(),
+        if let Some((instance, sent_at)) = self.launched_unseen() {
+            return self.until(Awaited::Running { instance: instance.clone() }, sent_at);
+        }
+        match self.sent().map(|sent| &sent.answer) {
+            Some(LaunchAnswer::TokenSpent) => self.try_again("its launch token was used before".to_owned()),
+            Some(LaunchAnswer::Launched(_)) | None => self.launch_from_spec(),
         }
     }
 
-    /// Says whether EC2 has answered a launch of this claim with an instance that is not shown yet. Without the claim, whoever looks
-    /// next would launch another one beside it.
-    pub(super) fn has_launched_unseen(&self) -> bool {
-        let is_of_claim = |sent: &&LastLaunch| sent.attempt == self.claim.attempt;
-        let is_unseen = |sent: &LastLaunch| {
-            matches!(sent.answer, LaunchAnswer::Launched(_)) && elapsed(self.look.now, sent.at) < self.look.limits.late
-        };
-        self.new.is_none() && self.look.seen.last_launch.as_ref().filter(is_of_claim).is_some_and(is_unseen)
+    /// Finds the launch of this claim that was sent last, and that EC2 gave a clear answer to.
+    fn sent(&self) -> Option<&LastLaunch> {
+        self.look.seen.last_launch.as_ref().filter(|sent| sent.attempt == self.claim.attempt)
+    }
+
+    /// Finds the instance with which EC2 has answered a launch of this claim, and when, while it may not be shown yet. Without the
+    /// claim, whoever looks next would launch another one beside it.
+    pub(super) fn launched_unseen(&self) -> Option<(&InstanceId, Timestamp)> {
+        let sent = self.sent().filter(|_| self.new.is_none())?;
+        match &sent.answer {
+            LaunchAnswer::Launched(instance) if elapsed(self.look.now, sent.at) < self.look.limits.late => {
+                Some((instance, sent.at))
+            }
+            LaunchAnswer::Launched(_) | LaunchAnswer::TokenSpent => None,
+        }
     }
 
     fn launch_from_spec(&self) -> Plan {
