@@ -210,15 +210,18 @@ impl<'a> Look<'a> {
             let given = other.given_since(&it.id).map_or(it.launched_at, |given| given.max(it.launched_at));
             elapsed(self.now, given) >= for_long
         };
-        let serves = |other: &SlotLook<'a>, it: &Instance| other.is_served_by(self, it) && has_had_time(other, it);
-        let serving = self.others(slot).filter(|other| other.live().any(|instance| serves(other, instance))).count();
-        serving + 1 >= self.needed()
+        self.serving_beside(slot, has_had_time) + 1 >= self.needed()
     }
 
     /// Says whether the other slots' members, by their instances, are enough to elect a leader.
     pub fn could_elect_without(&self, slot: &SlotLook<'a>) -> bool {
-        let serves = |other: &&SlotLook<'a>| other.live().any(|instance| other.is_served_by(self, instance));
-        self.others(slot).filter(serves).count() >= self.needed()
+        self.serving_beside(slot, |_, _| true) >= self.needed()
+    }
+
+    /// Counts the other slots that are served by an instance which counts.
+    fn serving_beside(&self, slot: &SlotLook<'a>, counts: impl Fn(&SlotLook<'a>, &Instance) -> bool) -> usize {
+        let serves = |other: &SlotLook<'a>, it: &Instance| other.is_served_by(self, it) && counts(other, it);
+        self.others(slot).filter(|other| other.live().any(|instance| serves(other, instance))).count()
     }
 
     /// Says whether that member leads.
