@@ -47,7 +47,7 @@ const NOT_BESIDE: [Pair; 6] = [
 /// Refuses the first option that would have no effect.
 pub(super) fn refuse_what_has_none(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((command, given)) = matches.subcommand() else { return Ok(()) };
-    let of_the_other_cloud = of_the_other_cloud(command, given);
+    let of_the_other_cloud = of_the_other_cloud(given).filter(|_| looks_at_a_cloud(command));
     let Some((option, why, hint)) = of_the_other_cloud.or_else(|| beside(command, given)) else { return Ok(()) };
     let failure = Failure::new(format!("`{}` has no effect {why}", named(command, option)));
     Err(Failure { exit: Exit::Usage, ..failure.hint(hint) })
@@ -56,11 +56,16 @@ pub(super) fn refuse_what_has_none(matches: &ArgMatches) -> Result<(), Failure> 
 /// An option, why it does not count, and what to do.
 type Found = (&'static str, String, &'static str);
 
-/// Finds an option for the cloud that the command does not look at. Whether a command looks at one at all is asked of its definition:
-/// of an option that it does not have, clap says so only in a debug build.
-fn of_the_other_cloud(command: &str, given: &ArgMatches) -> Option<Found> {
+/// Says whether a command looks at a cloud at all, by its definition: of an option that it does not have, clap says so only in a debug
+/// build. To make the definition once more takes time, so it is asked only where there is something to refuse.
+fn looks_at_a_cloud(command: &str) -> bool {
     let program = super::command();
-    program.find_subcommand(command)?.get_arguments().find(|argument| argument.get_id() == "cloud")?;
+    let definition = program.find_subcommand(command);
+    definition.is_some_and(|definition| definition.get_arguments().any(|argument| argument.get_id() == "cloud"))
+}
+
+/// Finds an option for the cloud that the command does not look at, if it looks at one.
+fn of_the_other_cloud(given: &ArgMatches) -> Option<Found> {
     let cloud = given.try_get_one::<Kind>("cloud").ok()?;
     if cloud.map_or(is_given(given, "world"), |kind| *kind == Kind::Simulated) {
         let (option, why) = ON_AWS.into_iter().find(|(option, _)| is_given(given, option))?;
