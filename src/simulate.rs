@@ -16,6 +16,7 @@ mod beside;
 mod judged;
 pub mod lawful;
 mod people;
+mod reach;
 mod recorder;
 pub mod script;
 mod simulation;
@@ -24,6 +25,7 @@ pub mod text;
 mod transcript;
 
 pub use behaviour::Behaviour;
+pub use reach::Reach;
 pub use simulation::Simulation;
 pub use summary::{Ending, Summary, Tally};
 pub use transcript::{Answer, AnswerKind, Line};
@@ -78,15 +80,16 @@ impl Scenario {
     /// Runs the rollout with other clusters beside it, which go to the same image: one controller attends to all of them, and
     /// keeps to its share of what EC2 allows.
     pub fn run_beside(&self, world: &World, others: Vec<ClusterSpec>, tell: &mut dyn FnMut(&Line)) -> Summary {
-        self.run_heard(world, others, &Listeners::default(), tell)
+        self.run_heard(world, others, (&Reach::default(), &Listeners::default()), tell)
     }
 
-    /// The same, with listeners that are told what the first controller sees and does.
+    /// The same by controllers that reach the world in a way of their own, with listeners that are told what the first one sees
+    /// and does.
     pub fn run_heard(
         &self,
         world: &World,
         others: Vec<ClusterSpec>,
-        listeners: &Listeners<'static>,
+        (reach, listeners): (&Reach, &Listeners<'static>),
         tell: &mut dyn FnMut(&Line),
     ) -> Summary {
         if !others.is_empty() {
@@ -95,7 +98,7 @@ impl Scenario {
         }
         let to = |spec| ClusterSpec { image: self.image.clone(), ..spec };
         let others = others.into_iter().map(to).collect();
-        let mut simulation = Simulation::heard(world, self.to(), others, self.seed, listeners);
+        let mut simulation = Simulation::heard(world, self.to(), others, (self.seed, reach), listeners);
         if self.faults == FaultLevel::Many {
             people::change_their_minds(self, world, &mut simulation, tell);
         }

@@ -17,7 +17,7 @@ use crate::input::file;
 use crate::input::text::{self as clean, clean_json, clean_lines};
 use crate::sim::FaultLevel;
 use crate::simulate::script::{FORMS, Mistake, Setting, Story};
-use crate::simulate::{self, Behaviour, Ending, Line, Scenario, Summary, Tally, text};
+use crate::simulate::{self, Behaviour, Ending, Line, Reach, Scenario, Summary, Tally, text};
 use crate::spec::ClusterSpec;
 use crate::time::Human;
 
@@ -209,8 +209,8 @@ fn play(args: &Args, path: &Path, out: &mut Output) -> Result<Exit, Failure> {
     };
     let text = read_story(path).map_err(|error| Failure::new(format!("{named}: {error}")))?;
     let story = Story::parse(&text).map_err(wrong)?;
-    let setting =
-        Setting { path: args.path.clone(), cluster: args.cluster.clone(), seed: args.seed, faults: args.faults.into() };
+    let (path, cluster) = (args.path.clone(), args.cluster.clone());
+    let setting = Setting { path, cluster, seed: args.seed, faults: args.faults.into(), reach: Reach::default() };
     let mut written = Ok(());
     let played = story.play(&setting, &mut |part| {
         if written.is_ok() {
@@ -265,7 +265,7 @@ fn one(rollout: &Rollout, out: &mut Output) -> Result<Exit, Failure> {
     let mut written = Ok(());
     let book = Rc::new(Book::default());
     let listeners = Listeners::default().with(book.clone());
-    let summary = scenario.run_heard(&world, rollout.beside.clone(), &listeners, &mut |line| {
+    let summary = scenario.run_heard(&world, rollout.beside.clone(), (&Reach::default(), &listeners), &mut |line| {
         if written.is_ok() {
             written = tell(args.output, line, &mut out.data);
         }

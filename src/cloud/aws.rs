@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, Region as RegionName, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region as RegionName, SdkConfig};
 use aws_smithy_http_client::tls;
 
 use crate::action::CloudEffect;
@@ -108,14 +108,20 @@ impl<C: Clock> Aws<C> {
     /// With the usual chain of credentials: environment, profiles, SSO, a process, web identity, container, instance.
     /// `AWS_ENDPOINT_URL` is honoured. Nothing is sent before the first call.
     pub async fn open(clock: C, options: Options) -> Self {
+        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        let https = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
+        Self::by(clock, options, ConfigLoader::default().http_client(https)).await
+    }
+
+    /// The same by a way that is not this machine's: the loader has a client for HTTP, and may have a sleep, a clock and credentials.
+    pub async fn by(clock: C, options: Options, way: ConfigLoader) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
-        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(aws_smithy_http_client::Builder::new().tls_provider(ring).build_https())
+        let mut loader = way
+            .behavior_version(BehaviorVersion::v2026_01_12())
             .app_name(AppName::new("hermitcrab").unwrap_or_else(|_| unreachable!("letters only")))
             .region(RegionName::new(options.region))
             .timeout_config(timeouts)

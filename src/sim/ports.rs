@@ -17,7 +17,7 @@ use super::latency::{self, Quantiles};
 use super::pace::Pace;
 use super::time::{Millis, millis};
 use super::turn;
-use super::unkind::fate::CallFate;
+use super::unkind::fate::{CallFate, SIGNATURE_LIFE};
 use super::unkind::interfere;
 use super::words::{CrashPoint, Refusal};
 use super::world::{Sender, State, Taking};
@@ -30,9 +30,6 @@ use crate::ports::{
 };
 use crate::spec::{ApplicationSpec, ClusterSpec};
 use crate::time::Timestamp;
-
-/// EC2 refuses a request that was signed longer ago, or by a clock that is further off (`RequestExpired`).
-const SIGNATURE_LIFE: Millis = 300_000;
 
 impl Cloud for World {
     async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
@@ -237,7 +234,12 @@ impl World {
         self.mutate(effect.name(), effect.name(), takes(effect), None, |_, _| Ok(None), send).await
     }
 
-    async fn nap(&self, span: Millis) {
+    /// Waits for a span of time in which nothing befalls the controller by itself.
+    pub async fn wait(&self, span: Duration) {
+        self.nap(millis(span)).await;
+    }
+
+    pub(super) async fn nap(&self, span: Millis) {
         let until = self.now_millis() + span;
         let nap = Nap { state: self.state.clone(), until, key: None };
         let pace = self.state.borrow().pace;
@@ -265,7 +267,7 @@ impl World {
     }
 
     /// Ends the controller's process: nothing runs from here on.
-    async fn die(&self, at: &str) {
+    pub(super) async fn die(&self, at: &str) {
         self.with(|state| state.crash(self.controller, at));
         std::future::pending::<()>().await;
     }
@@ -351,7 +353,7 @@ impl World {
     }
 
     /// Lets the controller stand still from its next wait on.
-    fn stand_still(&self, span: Option<Millis>) {
+    pub(super) fn stand_still(&self, span: Option<Millis>) {
         if let Some(span) = span {
             self.with(|state| interfere::pause_controller(state, self.controller, state.now + span));
         }
@@ -379,7 +381,8 @@ impl World {
     }
 }
 
-fn halves(span: Millis) -> (Millis, Millis) {
+/// Divides the time that a call takes into its way there and its way back.
+pub fn halves(span: Millis) -> (Millis, Millis) {
     (span / 2, span - span / 2)
 }
 

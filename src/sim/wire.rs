@@ -17,9 +17,11 @@ use crate::time::Timestamp;
 
 use super::handle::World;
 use super::members::Request as MemberRequest;
-use super::world::Cluster;
+use super::words::OUTSIDER;
+use super::world::{Cluster, Sender, State};
 
 mod asked;
+mod carry;
 mod changes;
 mod face;
 mod facts;
@@ -37,7 +39,7 @@ mod tags;
 mod volumes;
 mod xml;
 
-use asked::Asked;
+use asked::{Asked, Meets};
 use face::Face;
 use notes::Notes;
 use params::Form;
@@ -215,6 +217,15 @@ impl Wire {
 
     /// Answers a request.
     pub fn answer(&self, request: &Request) -> Reply {
+        self.world.with(|state| {
+            let by_controller = request.agent.contains("app/hermitcrab");
+            let sender = by_controller.then_some(Sender { controller: OUTSIDER, sent: state.now });
+            self.answer_in(state, request, sender, &mut Meets::Chance)
+        })
+    }
+
+    /// Answers a request of a sender's, which meets certain faults.
+    fn answer_in(&self, state: &mut State, request: &Request, sender: Option<Sender>, meets: &mut Meets) -> Reply {
         let mut notes = self.notes.borrow_mut();
         notes.requests += 1;
         let id = format!("00000000-0000-4000-8000-{:012x}", notes.requests);
@@ -230,14 +241,13 @@ impl Wire {
             let text = format!("The action {action} is not valid for this web service.");
             return refused(service, &Problem::new("InvalidAction", text), &id);
         };
-        let by_controller = request.agent.contains("app/hermitcrab");
-        let (answer, is_lost) = self.world.with(|state| {
-            let (face, form) = (&self.face, &form);
-            let mut asked =
-                Asked { state, notes: &mut notes, face, form, region, by_controller, answer_is_lost: false };
-            let answer = handler(&mut asked);
-            (answer, asked.answer_is_lost)
-        });
+        let (face, form) = (&self.face, &form);
+        let met = std::mem::replace(meets, Meets::Chance);
+        let mut asked =
+            Asked { state, notes: &mut notes, face, form, region, sender, meets: met, answer_is_lost: false };
+        let answer = handler(&mut asked);
+        let is_lost = asked.answer_is_lost;
+        *meets = asked.meets;
         match answer {
             _ if is_lost => Reply::Silence,
             Ok(xml) => Reply::Answer(200, service.document(&action, xml, &id)),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sim::{FaultLevel, World};
 
-use super::Ending;
+use super::{Ending, Reach};
 
 mod command;
 mod files;
@@ -64,6 +64,8 @@ pub struct Setting {
     pub seed: u64,
     /// The unkindness of the world beside what the story does.
     pub faults: FaultLevel,
+    /// The way in which controllers reach the world.
+    pub reach: Reach,
 }
 
 /// A story that was played.
@@ -126,6 +128,6 @@ impl Setting {
             Mistake::new(line, MARK.len() + 1, "the story names no file")
                 .hint("name one on the command line, or write `> cluster FILE`")
         })?;
-        Stage::begin(line, path, self.cluster.as_deref(), cluster, (self.seed, self.faults))
+        Stage::begin(line, path, cluster, self)
     }
 }

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-
-use crate::controller::{Controller, ManagedCluster};
+use crate::controller::ManagedCluster;
 use crate::event::Listeners;
 use crate::ids::ClusterName;
 use crate::sim::executor::{Executor, Task};
@@ -16,6 +14,7 @@ use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, after};
 
 use super::beside::Beside;
+use super::reach::{Beginning, Reach};
 use super::recorder::Recorder;
 use super::transcript::{Answer, AnswerKind, Line, Transcript};
 use super::{Ending, settings};
@@ -48,15 +47,16 @@ impl Simulation {
     /// The same with other clusters beside it, which the same controllers attend to. Of those only the latest answers are
     /// kept.
     pub fn beside(world: &World, spec: ClusterSpec, others: Vec<ClusterSpec>, seed: u64) -> Self {
-        Self::heard(world, spec, others, seed, &Listeners::default())
+        Self::heard(world, spec, others, (seed, &Reach::default()), &Listeners::default())
     }
 
-    /// The same, with listeners that are told what the first controller sees and does.
-    pub(super) fn heard(
+    /// The same by controllers that reach the world in a way of their own, with listeners that are told what the first one sees
+    /// and does.
+    pub fn heard(
         world: &World,
         spec: ClusterSpec,
         others: Vec<ClusterSpec>,
-        seed: u64,
+        (seed, reach): (u64, &Reach),
         listeners: &Listeners<'static>,
     ) -> Self {
         let spec = among(&others, spec);
@@ -66,7 +66,7 @@ impl Simulation {
         let committed = Rc::new(RefCell::new(spec));
         let managed = Rc::new(RefCell::new(BTreeMap::new()));
         let made_of = (world.clone(), committed.clone(), beside.clone(), managed.clone(), transcript.clone());
-        let executor = Executor::new(world, controllers(made_of, seed, listeners.clone()));
+        let executor = Executor::new(world, controllers(made_of, seed, reach.clone(), listeners.clone()));
         let mut simulation = Self { world: world.clone(), committed, beside, managed, transcript, executor };
         simulation.join(0);
         if world.wants_second_controller() {
@@ -222,23 +222,20 @@ type MadeOf = (
 fn controllers(
     (world, committed, beside, managed, transcript): MadeOf,
     seed: u64,
+    reach: Reach,
     listeners: Listeners<'static>,
 ) -> impl Fn(u8) -> Task + 'static {
     move |index| {
         let (world, beside) = (world.controller(index), beside.clone());
         let specs: Vec<_> = [committed.borrow().clone()].into_iter().chain(beside.specs()).collect();
         specs.iter().for_each(|spec| world.catch_up(&spec.name, index));
-        let names = specs.iter().map(|spec| spec.name.clone()).collect();
         let (transcript, lasting) = (transcript.clone(), RefCell::default());
         let recorder = Recorder { world: world.clone(), transcript, beside, controller: index, lasting };
         let others = if index == 0 { listeners.clone() } else { Listeners::default() };
-        let controller = Controller::new(world, others.with(Rc::new(recorder)), settings(seed));
-        controller.declare(names, &specs);
-        let clusters: Vec<_> = specs.into_iter().map(|spec| Rc::new(ManagedCluster::new(spec))).collect();
+        let clusters: Vec<_> = specs.iter().map(|spec| Rc::new(ManagedCluster::new(spec.clone()))).collect();
         managed.borrow_mut().insert(index, clusters.clone());
-        Box::pin(async move {
-            join_all(clusters.iter().map(|cluster| controller.attend(cluster))).await;
-        })
+        let (listeners, settings) = (others.with(Rc::new(recorder)), settings(seed));
+        reach.begin(world, Beginning { listeners, settings, specs, clusters })
     }
 }
 

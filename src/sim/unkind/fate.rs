@@ -7,6 +7,9 @@ use crate::sim::words::CrashPoint;
 /// A caller gives up waiting for an answer after 10 s.
 pub const TIMEOUT: Millis = 10_000;
 
+/// EC2 refuses a request that was signed longer ago, or by a clock that is further off (`RequestExpired`).
+pub const SIGNATURE_LIFE: Millis = 300_000;
+
 /// The longest that a call is held up between its sender's last check and EC2. A sender gives up after [`TIMEOUT`], and what
 /// has not arrived by then never does.
 pub const LONGEST_ON_THE_WIRE: Millis = 9_000;

@@ -213,9 +213,13 @@ impl Faults {
             let points = [CrashPoint::BeforeSend, CrashPoint::AfterEffect, CrashPoint::AfterAnswer];
             fate.crash = chance.rng.choice(points);
         }
-        if chance.hit(self.swarm.pause) {
-            fate.pause = Some(chance.rng.u64(5_000..=400_000).min(self.end - now));
-        }
+        fate.pause = self.draw_pause(now, chance);
+    }
+
+    /// Draws whether a controller stands still after what it has just heard, and for how long.
+    pub fn draw_pause(&self, now: Millis, chance: &mut Chance) -> Option<Millis> {
+        let stands_still = self.crashable && self.are_on(now) && chance.hit(self.swarm.pause);
+        stands_still.then(|| chance.rng.u64(5_000..=400_000).min(self.end - now))
     }
 
     /// Draws whether a controller dies while it waits, and after which part of the wait.

@@ -8,7 +8,7 @@ use crate::action::CloudEffect;
 use crate::ids::{ClusterName, SlotName};
 use crate::ports::Outcome;
 use crate::sim::ec2::{Bucket, Call};
-use crate::sim::words::OUTSIDER;
+use crate::sim::unkind::fate::{CallFate, SIGNATURE_LIFE};
 use crate::sim::world::{Sender, State};
 
 /// A request, with the world that it is made to.
@@ -19,10 +19,24 @@ pub struct Asked<'a> {
     pub form: &'a Form,
     /// E.g. `us-east-1`.
     pub region: String,
-    /// A hermitcrab asks, and is held to its rules. Anybody else is a person.
-    pub by_controller: bool,
+    /// The controller that asks, which is held to its rules. Anybody else is a person.
+    pub sender: Option<Sender>,
+    /// The faults that the request meets.
+    pub meets: Meets,
     /// The call takes effect, and nobody hears the answer.
     pub answer_is_lost: bool,
+}
+
+/// The faults that a request meets.
+pub enum Meets {
+    /// Whatever chance draws when it has arrived.
+    Chance,
+    /// Faults that are to be drawn before it is on its way: it does not take effect yet.
+    Undrawn,
+    /// Faults that were drawn for a request that is not on its way yet. Whether it changes anything is said beside them.
+    Drawn { fate: CallFate, call: String, changes: bool },
+    /// Faults that were drawn when it was sent.
+    Known(CallFate),
 }
 
 impl Asked<'_> {
@@ -38,10 +52,26 @@ impl Asked<'_> {
         if let Some(name) = self.form.unread() {
             return Err(Problem::new("UnknownParameter", format!("The parameter {name} is not recognized")));
         }
+        let fate = match std::mem::replace(&mut self.meets, Meets::Chance) {
+            Meets::Known(fate) => fate,
+            before => {
+                let fate = self.state.draw_fate(call, call, changes);
+                let fate = if changes && !is_dry { self.state.arranged_fate(fate, call) } else { fate };
+                if matches!(before, Meets::Undrawn) {
+                    self.meets = Meets::Drawn { fate, call: call.to_owned(), changes };
+                    return Err(Problem::new("", "It is not on its way yet"));
+                }
+                fate
+            }
+        };
+        if let Some(sender) = self.sender {
+            self.state.clock_is_right(sender.controller, SIGNATURE_LIFE)?;
+            if self.state.now - sender.sent > SIGNATURE_LIFE {
+                return Err(Problem::new("RequestExpired", "The request was signed too long ago"));
+            }
+        }
         let now = self.face.millis(self.state.now);
         self.state.region.buckets.take(now, bucket, 1)?;
-        let fate = self.state.draw_fate(call, call, changes);
-        let fate = if changes && !is_dry { self.state.arranged_fate(fate, call) } else { fate };
         if let Some(kind) = fate.refused {
             return Err(kind.into());
         }
@@ -61,13 +91,16 @@ impl Asked<'_> {
         effect: &CloudEffect,
     ) -> Result<Outcome, Problem> {
         let call = Call { cluster, slot, effect };
-        let sent = self.state.now;
-        let done = if self.by_controller {
-            self.state.apply(Sender { controller: OUTSIDER, sent }, call)
-        } else {
-            self.state.send(call)
+        let done = match self.sender {
+            Some(sender) => self.state.apply(sender, call),
+            None => self.state.send(call),
         };
         Ok(done?)
+    }
+
+    /// Says whether a controller asks.
+    pub fn is_by_controller(&self) -> bool {
+        self.sender.is_some()
     }
 
     /// Refuses a token that came with another request before. The same request may come again.

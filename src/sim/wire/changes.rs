@@ -43,7 +43,7 @@ fn turn(
     for id in ids {
         let (before, place) = (state_of(asked, &id)?, place_of(asked, &id)?);
         let effect = effect(id.clone());
-        if !asked.by_controller && matches!(effect, CloudEffect::Terminate { .. }) {
+        if !asked.is_by_controller() && matches!(effect, CloudEffect::Terminate { .. }) {
             interfere(asked, &id);
         }
         if let Outcome::Changed { expected, .. } = asked.change(&place.0, Some(&place.1), &effect)? {

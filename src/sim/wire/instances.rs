@@ -10,7 +10,6 @@ use crate::ids::{ClusterName, InstanceId};
 use crate::observed::tags::CLUSTER;
 use crate::observed::{AttachmentPhase, Checks, Device, Instance, InstanceState, VolumeState};
 use crate::sim::ec2::{Bucket, Machine, architecture};
-use crate::sim::words::OUTSIDER;
 
 /// The device that every image boots from.
 pub const ROOT_DEVICE: &str = "/dev/xvda";
@@ -43,9 +42,9 @@ pub fn describe(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let page = Page::read(&params, &ids, &filters, PAGES)?;
     asked.begin(Bucket::Describe, "look", false)?;
     let is_look = filters.name("tag-key") || filters.name(&format!("tag:{CLUSTER}"));
-    if asked.by_controller && is_look {
-        let now = asked.state.now;
-        asked.state.controllers.entry(OUTSIDER).or_default().swept = Some(now);
+    if let Some(sender) = asked.sender.filter(|_| is_look) {
+        let swept = &mut asked.state.controllers.entry(sender.controller).or_default().swept;
+        *swept = (*swept).max(Some(sender.sent));
     }
     let all = all(asked).into_iter().map(|shown| listed(asked, &shown)).collect();
     let found = ids.pick(all, "InvalidInstanceID.NotFound")?.into_iter().filter(|listed| filters.find(listed));

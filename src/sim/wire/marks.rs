@@ -19,7 +19,7 @@ pub fn create(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     if tags.is_empty() {
         params.required("Tag")?;
     }
-    let effect = if asked.by_controller { effect_of(&resources, &tags) } else { None };
+    let effect = if asked.is_by_controller() { effect_of(&resources, &tags) } else { None };
     asked.begin(Bucket::CreateTags, effect.as_ref().map_or("tag", CloudEffect::name), true)?;
     are_there(asked, &resources)?;
     if let Some(effect) = effect {
@@ -54,7 +54,7 @@ pub fn delete(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
         named.push((entry.required("Key")?, entry.take("Value")));
     }
     let forgiven = match &named[..] {
-        [(key, Some(value))] if asked.by_controller && key == REJECTED => Some(value.clone()),
+        [(key, Some(value))] if asked.is_by_controller() && key == REJECTED => Some(value.clone()),
         _ => None,
     };
     asked.begin(Bucket::CreateTags, if forgiven.is_some() { "forgive" } else { "tag" }, true)?;

@@ -22,7 +22,8 @@ const STATUSES: [(u16, &[&str]); 5] = [
 ];
 
 /// Codes that the world's own refusals begin with, and that EC2 has.
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 22] = [
+    "RequestExpired",
     "RequestLimitExceeded",
     "ConcurrentSnapshotLimitExceeded",
     "SnapshotCreationPerVolumeRateExceeded",

@@ -11,10 +11,11 @@ use crate::input::text;
 use crate::observed::Observation;
 use crate::plan::{Hazard, Plan, plan};
 use crate::ports::{Cloud, Wanted};
-use crate::sim::{FaultLevel, Payload, What, World, block_on};
+use crate::sim::{Payload, What, World, block_on};
 use crate::simulate::{self, AnswerKind, Ending, Line, Simulation, settings, version};
 use crate::time::{Human, after};
 
+use super::Setting;
 use super::command::{
     AddressDeed, Change, Cluster, Command, ControllerDeed, InstanceDeed, Length, Pick, Said, Until, VolumeDeed,
     ZoneDeed,
@@ -53,15 +54,15 @@ impl Stage {
     pub(super) fn begin(
         line: usize,
         path: &Path,
-        cluster: Option<&str>,
         first: &Cluster,
-        (seed, faults): (u64, FaultLevel),
+        setting: &Setting,
     ) -> Result<Self, Mistake> {
-        let read = Files::read(path, cluster);
+        let Setting { seed, faults, reach, cluster, .. } = setting;
+        let read = Files::read(path, cluster.as_deref());
         let place =
             |unusable: Unusable| mistake(line, &format!("{}: {}", text::path(path), unusable.message), unusable.hint);
         let (files, spec) = read.map_err(place)?;
-        let world = World::new(seed, faults);
+        let world = World::new(*seed, *faults);
         world.register_image(&spec.image, Payload::Good { version: version(&spec) });
         let others = simulate::copies(&spec, first.beside.into());
         if !first.from_nothing {
@@ -75,7 +76,7 @@ impl Stage {
         let names = Names::of(volumes, sweep.and_then(|mut sweep| sweep.clusters.remove(&spec.name)).as_deref());
         world.drain_events();
         world.remember_answers();
-        let simulation = Simulation::beside(&world, spec, others, seed);
+        let simulation = Simulation::heard(&world, spec, others, (*seed, reach), &Listeners::default());
         Ok(Self { world, simulation, names, files, line, has_ended: false })
     }
 
