@@ -176,7 +176,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("wire/moves",        &["time", "ec2", "wire/xml", "wire/problem", "wire/params", "wire/notes", "wire/listing", "wire/asked", "wire/tags",
                             "wire/instances", "wire/volumes", "wire/facts", "wire/changes"]),
     ("wire/marks",        &["ec2", "wire/xml", "wire/problem", "wire/asked", "wire/tags"]),
-    ("wire/groups",       &["ec2", "wire/xml", "wire/problem", "wire/params", "wire/placement", "wire/asked", "wire/tags", "wire/launch"]),
+    ("wire/groups",       &["time", "ec2", "wire/xml", "wire/problem", "wire/params", "wire/placement", "wire/asked", "wire/tags", "wire/launch"]),
     ("wire",              &["words", "members", "world", "handle", "wire/xml", "wire/problem", "wire/params", "wire/placement", "wire/notes", "wire/face",
                             "wire/listing", "wire/asked", "wire/tags", "wire/instances", "wire/volumes", "wire/facts", "wire/changes", "wire/launch", "wire/moves",
                             "wire/marks", "wire/groups"]),

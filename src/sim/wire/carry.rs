@@ -36,7 +36,11 @@ impl Wire {
         let sender = Sender { controller: by.controller, sent: by.now_millis() };
         let (letter, ways) = by.with(|state| {
             let letter = self.weigh(state, sender, request);
-            let takes = if matches!(letter.call.as_str(), "launch" | "start") { &latency::RUN_INSTANCES } else { &latency::API };
+            let takes = if matches!(letter.call.as_str(), "launch" | "start") {
+                &latency::RUN_INSTANCES
+            } else {
+                &latency::API
+            };
             (letter, halves(takes.draw(&mut state.chance.rng)))
         });
         let fate = letter.fate.clone();

@@ -18,6 +18,7 @@ use crate::make::{Make, UserData};
 use crate::observed::tags::{OWNER, ROOT_VOLUME};
 use crate::observed::{Group, Launches, Lifecycle, Process};
 use crate::sim::ec2::Bucket;
+use crate::sim::time::instant;
 
 /// The tag that says which processes to resume.
 const RESUME: &str = "hermitcrab:resume";
@@ -149,7 +150,17 @@ pub fn detach(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
         let text = "In the simulated world a group that lets an instance go wants one fewer";
         return Err(Problem::new("ValidationError", text));
     }
-    send(asked, &name, GroupEffect::Leave { instance })
+    send(asked, &name, GroupEffect::Leave { instance: instance.clone() })?;
+    let activity = vec![
+        Xml::text("ActivityId", format!("detach-{instance}")),
+        Xml::text("AutoScalingGroupName", &name),
+        Xml::text("Description", format!("Detaching EC2 instance: {instance}")),
+        Xml::text("Cause", "The instance was detached in response to a user request."),
+        Xml::text("StartTime", asked.face.written(instant(asked.state.now))),
+        Xml::text("StatusCode", "InProgress"),
+        Xml::text("Progress", 50),
+    ];
+    Ok(vec![Xml::group("DetachInstancesResult", [Xml::members("Activities", [activity])])])
 }
 
 /// `SetInstanceProtection`.

@@ -51,12 +51,7 @@ pub(super) type Tell<'t> = &'t mut dyn FnMut(&str);
 
 impl Stage {
     /// Builds the world in which a story begins.
-    pub(super) fn begin(
-        line: usize,
-        path: &Path,
-        first: &Cluster,
-        setting: &Setting,
-    ) -> Result<Self, Mistake> {
+    pub(super) fn begin(line: usize, path: &Path, first: &Cluster, setting: &Setting) -> Result<Self, Mistake> {
         let Setting { seed, faults, reach, cluster, .. } = setting;
         let read = Files::read(path, cluster.as_deref());
         let place =

@@ -23,6 +23,11 @@ impl<T: Clone> Cached<T> {
         (elapsed(now, *at) < life(value)).then(|| value.clone())
     }
 
+    /// Gives the age of the answer, if there is one.
+    pub(super) fn age(&self, now: Timestamp) -> Option<Duration> {
+        self.0.borrow().as_ref().map(|(at, _)| elapsed(now, *at))
+    }
+
     /// Forgets the answer.
     pub(super) fn forget(&self) {
         *self.0.borrow_mut() = None;

@@ -20,6 +20,7 @@ use super::pages::{MOST_VALUES, all, filter};
 use crate::ids::{ImageId, Zone};
 use crate::observed::{Catalogue, Image, UsedAddress};
 use crate::ports::{Clock, ErrorKind, Wanted};
+use crate::time::Timestamp;
 
 /// For how long most of it is believed.
 const LIFE: Duration = Duration::from_secs(60);
@@ -48,6 +49,11 @@ pub(in super::super) struct Facts {
 }
 
 impl Facts {
+    /// Gives the age of what is known of the troubles and modifications of volumes, if that was ever asked for.
+    pub(in super::super) fn age_of_warnings(&self, now: Timestamp) -> Option<Duration> {
+        self.warnings.age(now)
+    }
+
     /// Has the troubles and modifications of volumes be asked for anew.
     pub(in super::super) fn forget_warnings(&self) {
         self.warnings.forget();
