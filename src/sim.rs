@@ -54,6 +54,8 @@ pub mod executor;
 mod ports;
 pub mod wire;
 
+mod carry;
+
 pub use ec2::{Move, Protection};
 pub use event::{Event, SlotLine, UpDown, Violation, What};
 pub use executor::{Executor, block_on};

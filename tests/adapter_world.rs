@@ -33,10 +33,10 @@ const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
 const SAMPLE: [&str; 8] = [
     "surge",
     "recreate",
+    "addresses-recreate",
     "group-heals",
-    "volume-grown",
     "rollback-no-capacity",
-    "prepared",
+    "stuck-attaching",
     "frozen-controller",
     "crash",
 ];
@@ -106,17 +106,17 @@ fn every_story_ends_through_the_adapter_as_it_does_without_it() {
     with_room(|| each_ends_alike(names));
 }
 
-/// What is known of modifications may be a minute old, and the other controller's is not known at all.
+/// A controller remembers for a minute which volumes are being modified, and does not hear of the other controller's call.
 #[test]
 fn one_volume_grows_at_a_time_whichever_controller_asks_for_it() {
     with_room(|| {
         let story = "> cluster desired-state/prod/consul.yaml\n> start controller 1\n> commit volumes.data.size 40GiB\n\
-                     > run until grow\n> crash controller\n> run for 1h\n";
+                     > run until grow\n> crash controller\n> run for 10m\n";
         let setting = Setting { seed: 1, reach: sdk::adapter(), ..Setting::default() };
         let mut told = String::new();
         let played = Story::parse(story).unwrap().play(&setting, &mut |part| told.push_str(part)).unwrap();
         assert_eq!(played.world.violations(), [], "{told}");
-        assert_eq!(played.world.calls().get("grow"), Some(&3), "{told}");
+        assert_eq!(played.world.calls().get("grow"), Some(&1), "{told}");
     });
 }
 
@@ -165,7 +165,7 @@ fn each_comes_to_an_end(files: &'static [&'static str], seeds: impl IntoIterator
 
 #[test]
 fn unkind_worlds_come_to_an_end_through_the_adapter() {
-    each_comes_to_an_end(&["desired-state/prod/consul.yaml"], 1..=2);
+    each_comes_to_an_end(&["desired-state/prod/consul.yaml"], [1, 3]);
 }
 
 #[test]

@@ -21,7 +21,6 @@ use super::words::OUTSIDER;
 use super::world::{Cluster, Sender, State};
 
 mod asked;
-mod carry;
 mod changes;
 mod face;
 mod facts;
@@ -39,10 +38,11 @@ mod tags;
 mod volumes;
 mod xml;
 
-use asked::{Asked, Meets};
+use asked::Asked;
+pub(super) use asked::Meets;
 use face::Face;
 use notes::Notes;
-use params::Form;
+pub(super) use params::Form;
 use problem::Problem;
 use xml::{Xml, document};
 
@@ -225,7 +225,13 @@ impl Wire {
     }
 
     /// Answers a request of a sender's, which meets certain faults.
-    fn answer_in(&self, state: &mut State, request: &Request, sender: Option<Sender>, meets: &mut Meets) -> Reply {
+    pub(super) fn answer_in(
+        &self,
+        state: &mut State,
+        request: &Request,
+        sender: Option<Sender>,
+        meets: &mut Meets,
+    ) -> Reply {
         let mut notes = self.notes.borrow_mut();
         notes.requests += 1;
         let id = format!("00000000-0000-4000-8000-{:012x}", notes.requests);

@@ -82,7 +82,7 @@ impl<T: Any> Future for Remote<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        // It may keep, and let go of, others meanwhile.
+        // The future may keep others meanwhile, and let go of them.
         let mut work = HERE.with_borrow_mut(|here| here.works.remove(&self.number)).unwrap();
         let polled = work.as_mut().poll(context);
         if polled.is_pending() {

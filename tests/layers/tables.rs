@@ -180,5 +180,5 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("wire",              &["words", "members", "world", "handle", "wire/xml", "wire/problem", "wire/params", "wire/placement", "wire/notes", "wire/face",
                             "wire/listing", "wire/asked", "wire/tags", "wire/instances", "wire/volumes", "wire/facts", "wire/changes", "wire/launch", "wire/moves",
                             "wire/marks", "wire/groups"]),
-    ("wire/carry",        &["time", "words", "latency", "unkind/fate", "world", "handle", "ports", "wire/params", "wire/asked", "wire"]),
+    ("carry",             &["time", "words", "latency", "unkind/fate", "world", "handle", "ports", "wire"]),
 ]};

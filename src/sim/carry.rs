@@ -3,17 +3,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::asked::Meets;
-use super::params::Form;
-use super::{Reply, Request, Wire};
+use super::handle::World;
+use super::latency;
+use super::ports::halves;
+use super::time::Millis;
+use super::unkind::fate::CallFate;
+use super::wire::{Form, Meets, Reply, Request, Wire};
+use super::words::CrashPoint;
+use super::world::{Sender, State};
 use crate::ports::Outcome;
-use crate::sim::handle::World;
-use crate::sim::latency;
-use crate::sim::ports::halves;
-use crate::sim::time::Millis;
-use crate::sim::unkind::fate::CallFate;
-use crate::sim::words::CrashPoint;
-use crate::sim::world::{Sender, State};
 
 /// The parameters by which the look just before a change names what is to be changed.
 const NAMED: [&str; 2] = ["InstanceId", "VolumeId"];
