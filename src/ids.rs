@@ -127,7 +127,7 @@ impl Generation {
     /// Names a generation together with something of one slot's, e.g. `v1-803a6edaed58c3bf@subnet-0a1b2c3d`: what failed
     /// may be either.
     pub fn together_with(&self, own: &str) -> Self {
-        Self::from(format!("{self}@{own}"))
+        Self::from([self, "@", own].concat())
     }
 }
 

@@ -208,7 +208,9 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
         (None, Plan::Blocked(hazards)) => Some(hazards.clone()),
         (None, _) => None,
     };
-    let mut conditions = Ground { spec, seen, plan, look: look.as_ref(), refusals: refusals.as_ref() }.conditions();
+    let kept = look.as_ref().map(not_carried_out::notes).unwrap_or_default();
+    let ground = Ground { spec, seen, plan, look: look.as_ref(), refusals: refusals.as_ref(), kept: &kept };
+    let mut conditions = ground.conditions();
     for condition in &mut conditions {
         let before = previous.and_then(|p| p.conditions.iter().find(|before| before.kind == condition.kind));
         condition.last_transition = match before {
@@ -218,7 +220,6 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
         };
     }
     let phase = phase(plan, look.as_ref());
-    let kept = look.as_ref().map(not_carried_out::notes).unwrap_or_default();
     Status {
         cluster: spec.name.clone(),
         environment: spec.environment.clone(),

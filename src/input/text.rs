@@ -6,7 +6,8 @@ use std::path::Path;
 /// Text in which every character that steers instead of showing is written as its code, e.g. `\u{1b}`: controls, line
 /// ends among them, and marks that have no width or turn the direction of writing.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if !text.contains(steers) {
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte); // nearly all that is ever shown
+    if text.bytes().all(is_plain) || !text.contains(steers) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);

@@ -74,7 +74,7 @@ fn announce(look: &Look<'_>, plan: &Plan) -> Option<Plan> {
     let until = baked_by(look, plan)?;
     let next = next_slot(look).filter(|slot| may_be_launched(look, slot, until))?;
     let (attempt, generation, image) = (look.next_attempt(), look.generation.clone(), look.spec.image.clone());
-    let request = look.launch_of(next, attempt, &generation, &image).request();
+    let request = look.request_of(next, &generation, &image);
     let ahead = Ahead { slot: next.spec.name.clone(), attempt, generation, image, request, let_go: false };
     if look.setback(&launching(look, next, &ahead)).is_some() {
         return None;

@@ -309,10 +309,20 @@ impl<'a> Look<'a> {
 
     /// Specifies the launch of that number for a slot that is brought to that generation, whoever asks for it.
     pub fn launch_of(&self, slot: &SlotLook<'_>, attempt: Attempt, generation: &Generation, image: &ImageId) -> Launch {
+        self.launch_without_token(slot, attempt, generation, image).with_token(self.spec)
+    }
+
+    /// Gives a digest of what the launch of a slot asks for.
+    pub fn request_of(&self, slot: &SlotLook<'_>, generation: &Generation, image: &ImageId) -> String {
+        self.launch_without_token(slot, Attempt::default(), generation, image).request()
+    }
+
+    /// Specifies a launch that has no token yet.
+    fn launch_without_token(&self, slot: &SlotLook<'_>, attempt: Attempt, generation: &Generation, image: &ImageId) -> Launch {
         let (owner, image_id) = (self.seen.owner.clone(), image);
         let image = self.cloud.catalogue.images.get(image_id);
         let root_volume = image.and_then(|image| RootVolume::of(self.spec, image));
-        let launch = Launch {
+        Launch {
             make: Make { image: image_id.clone(), ..self.make.clone() },
             generation: generation.clone(),
             attempt,
@@ -325,8 +335,7 @@ impl<'a> Look<'a> {
                 .collect(),
             root_volume,
             ..Launch::declared(self.spec, slot.spec, owner, Token::from(""))
-        };
-        launch.with_token(self.spec)
+        }
     }
 
     /// Waits for as long as a call may arrive that was sent by whoever had not read what was first read here at that time.

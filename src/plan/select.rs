@@ -78,7 +78,7 @@ pub fn begin(look: &Look<'_>) -> Plan {
 pub fn launched_ahead<'a>(look: &Look<'a>, slot: &SlotLook<'_>) -> Option<&'a Ahead> {
     let ahead = look.record.ahead.as_ref().filter(|ahead| ahead.slot == slot.spec.name && !ahead.let_go)?;
     let is_wanted = ahead.generation == look.generation && ahead.image == look.spec.image;
-    let request = || look.launch_of(slot, ahead.attempt, &ahead.generation, &ahead.image).request();
+    let request = || look.request_of(slot, &ahead.generation, &ahead.image);
     (is_wanted && ahead.request == request()).then_some(ahead)
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::action::{Action, CloudEffect, Effect};
 use crate::observed::Observation;
 use crate::plan::gates::GateName;
-use crate::plan::{Hazard, Hazards, Look, Plan, not_carried_out, select};
+use crate::plan::{Hazard, Hazards, Look, Plan, select};
 use crate::revision::{Reason, Standing};
 use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, after, clock};
@@ -93,6 +93,8 @@ pub(super) struct Ground<'g, 'a> {
     pub(super) look: Option<&'g Look<'a>>,
     /// Everything that stands before the next slot.
     pub(super) refusals: Option<&'g Hazards>,
+    /// What of the file is not carried out, one sentence each.
+    pub(super) kept: &'g [String],
 }
 
 impl Ground<'_, '_> {
@@ -242,8 +244,7 @@ impl Ground<'_, '_> {
             return self.condition(kind, ConditionStatus::Unknown, NOT_SEEN, "nothing could be seen".to_owned());
         };
         let outdated = select::order(look).len();
-        let kept = not_carried_out::notes(look).len();
-        match (outdated, kept) {
+        match (outdated, self.kept.len()) {
             (0, 0) => self.condition(kind, ConditionStatus::False, "AsDeclared", String::new()),
             (0, kept) => {
                 self.condition(kind, ConditionStatus::True, "NotCarriedOut", format!("not carried out: {kept}"))
