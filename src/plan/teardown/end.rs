@@ -42,12 +42,15 @@ impl<'a> End<'_, 'a> {
         Some(self.wait(&turning.slot, what, turning.state_since, self.look.limits.instance))
     }
 
-    /// Takes a last snapshot of every volume, once nothing writes to it any more.
+    /// Takes a last snapshot of every volume, once nothing writes to it any more, nor will.
     pub(super) fn snapshot(&self) -> Option<Plan> {
         if self.ending.remains == Remains::Nothing {
             return None;
         }
         let volume = self.volumes.iter().find(|volume| self.last_snapshot(volume).is_none())?;
+        if let Some(wait) = self.outlast_starts(volume) {
+            return Some(wait);
+        }
         if volume.state == VolumeState::Creating {
             let what = Awaited::VolumeCreated { volume: volume.id.clone() };
             return Some(self.wait(&volume.slot, what, self.ending.since, self.look.limits.instance));
@@ -55,6 +58,17 @@ impl<'a> End<'_, 'a> {
         let (slot, attempt) = (volume.slot.clone(), self.ending.attempt);
         let effect = CloudEffect::Snapshot { volume: volume.id.clone(), slot, attempt, taken: Taken::AtRest };
         Some(self.act(&volume.slot, effect))
+    }
+
+    /// Waits for as long as a start may arrive that was sent by whoever had not read of the end: a replacement was being taken
+    /// back, say, or EC2 had stopped an instance. A member that begins to serve once more, perhaps alone, would write to a
+    /// volume of which the last snapshot is taken already.
+    fn outlast_starts(&self, volume: &Volume) -> Option<Plan> {
+        let (seen, limit) = (self.look.seen, self.look.limits.call);
+        let since = seen.claim_known_since.or(seen.watched_since)?;
+        let until = after(since, limit);
+        let may_arrive = self.look.now < until && self.stopped().is_some();
+        may_arrive.then(|| self.wait(&volume.slot, Awaited::NothingElse { until }, since, limit))
     }
 
     fn last_snapshot(&self, volume: &Volume) -> Option<&'a Snapshot> {
