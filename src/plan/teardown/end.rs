@@ -28,12 +28,13 @@ pub(super) struct End<'l, 'a> {
 }
 
 impl<'a> End<'_, 'a> {
-    /// Stops every instance, all at once: nobody is left to serve.
+    /// Stops every instance, all at once: nobody is left to serve. All of them rest only once no start is on its way any more.
     pub(super) fn stop(&self) -> Option<Plan> {
         if let Some(running) = self.first(|instance| instance.state == InstanceState::Running) {
             return Some(self.act(&running.slot, CloudEffect::Stop { instance: running.id.clone() }));
         }
-        let turning = self.first(|one| matches!(one.state, InstanceState::Pending | InstanceState::Stopping))?;
+        let is_turning = |one: &Instance| matches!(one.state, InstanceState::Pending | InstanceState::Stopping);
+        let Some(turning) = self.first(is_turning) else { return self.outlast_starts() };
         let instance = turning.id.clone();
         let what = match turning.state {
             InstanceState::Pending => Awaited::Running { instance },
@@ -42,15 +43,23 @@ impl<'a> End<'_, 'a> {
         Some(self.wait(&turning.slot, what, turning.state_since, self.look.limits.instance))
     }
 
-    /// Takes a last snapshot of every volume, once nothing writes to it any more, nor will.
+    /// Waits for as long as a start may arrive that was sent by whoever had not read of the end: a replacement was being taken
+    /// back, say, or EC2 had stopped an instance. A volume would be detached from an instance that starts, or a member that serves
+    /// once more, perhaps alone, would write to one of which the last snapshot is taken already.
+    fn outlast_starts(&self) -> Option<Plan> {
+        let (seen, limit) = (self.look.seen, self.look.limits.call);
+        let resting = self.stopped().filter(|resting| !resting.retired)?;
+        let since = seen.claim_known_since.or(seen.watched_since)?;
+        let until = after(since, limit);
+        (self.look.now < until).then(|| self.wait(&resting.slot, Awaited::NothingElse { until }, since, limit))
+    }
+
+    /// Takes a last snapshot of every volume, once nothing writes to it any more.
     pub(super) fn snapshot(&self) -> Option<Plan> {
         if self.ending.remains == Remains::Nothing {
             return None;
         }
         let volume = self.volumes.iter().find(|volume| self.last_snapshot(volume).is_none())?;
-        if let Some(wait) = self.outlast_starts(volume) {
-            return Some(wait);
-        }
         if volume.state == VolumeState::Creating {
             let what = Awaited::VolumeCreated { volume: volume.id.clone() };
             return Some(self.wait(&volume.slot, what, self.ending.since, self.look.limits.instance));
@@ -58,17 +67,6 @@ impl<'a> End<'_, 'a> {
         let (slot, attempt) = (volume.slot.clone(), self.ending.attempt);
         let effect = CloudEffect::Snapshot { volume: volume.id.clone(), slot, attempt, taken: Taken::AtRest };
         Some(self.act(&volume.slot, effect))
-    }
-
-    /// Waits for as long as a start may arrive that was sent by whoever had not read of the end: a replacement was being taken
-    /// back, say, or EC2 had stopped an instance. A member that begins to serve once more, perhaps alone, would write to a
-    /// volume of which the last snapshot is taken already.
-    fn outlast_starts(&self, volume: &Volume) -> Option<Plan> {
-        let (seen, limit) = (self.look.seen, self.look.limits.call);
-        let since = seen.claim_known_since.or(seen.watched_since)?;
-        let until = after(since, limit);
-        let may_arrive = self.look.now < until && self.stopped().is_some();
-        may_arrive.then(|| self.wait(&volume.slot, Awaited::NothingElse { until }, since, limit))
     }
 
     fn last_snapshot(&self, volume: &Volume) -> Option<&'a Snapshot> {
