@@ -103,10 +103,6 @@ fn keep_up(look: &Look<'_>) -> Plan {
         Some(stuck @ (Plan::Stalled(_) | Plan::Blocked(_))) => {
             give_way().or_else(|| replacement::way_out(look)).unwrap_or(stuck)
         }
-        // Nothing is under way until then, for half an hour.
-        Some(Plan::Wait(pause)) if matches!(pause.what, Awaited::NextLaunch { .. }) => {
-            give_way().unwrap_or(Plan::Wait(pause))
-        }
         Some(plan) => plan,
         None => heal::repair(look, replacement::leads_on)
             .or_else(|| maintenance::keep_up(look))

@@ -10,7 +10,7 @@ use hermitcrab::action::ClaimEffect;
 use hermitcrab::controller::converge::{Conclusion, Target};
 use hermitcrab::observed::{CloudView, InstanceState, Process, Remains, SnapshotState};
 use hermitcrab::plan::{Goal, Plan, Stall};
-use hermitcrab::ports::{Clock, Cloud, Coordination, Outcome, Wanted};
+use hermitcrab::ports::{Clock, Cloud, Coordination, ErrorKind, Outcome, Wanted};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
 use hermitcrab::simulate::{settings, version};
@@ -195,6 +195,38 @@ fn a_controller_that_rolls_beside_it_gives_way() {
         the_group_is_empty(&world, &spec);
         assert_eq!(world.violations(), [], "{file}, {later} s");
     }
+}
+
+/// EC2 has stopped the only instance, and just when it is started again the cluster is destroyed: the start arrives nine seconds later, and
+/// for a while it cannot be stopped.
+#[test]
+fn no_start_that_was_sent_before_the_end_was_read_meets_it() {
+    const LATE: Duration = Duration::from_secs(9);
+    let left = [(Remains::Volumes, (0, 1, 1)), (Remains::Snapshots, (0, 0, 1)), (Remains::Nothing, (0, 0, 0))];
+    let mut met = 0;
+    for (later, (remains, left)) in (35..65).flat_map(|later| left.map(|wanted| (later, wanted))) {
+        let (later, at) = (Duration::from_secs(later), format!("{remains:?} after {later} s"));
+        let (world, spec) = empty(ALONE, 1, FaultLevel::None);
+        let spec = ClusterSpec { slots: spec.slots[..1].to_vec(), ..spec };
+        world.settle(&spec);
+        let (_, ended) = block_on(&world, async {
+            let mends = work(&world, 1, &spec, Goal::AsDeclared, usize::MAX);
+            let ends = async {
+                world.host_stops(&world.instances_of(&spec.name, &spec.slots[0].name)[0]);
+                world.hold_up(LATE, later);
+                Clock::sleep(&world, later).await;
+                world.refuse(Some("stop"), ErrorKind::Throttled, Some(Duration::from_secs(180)), None);
+                met += usize::from(!world.calls().contains_key("start"));
+                work(&world, 0, &spec, Goal::Gone(remains), usize::MAX).await
+            };
+            futures_util::future::join(mends, ends).await
+        });
+        assert_eq!(ended, Conclusion::Reached, "{at}");
+        assert_eq!(world.violations(), [], "{at}");
+        pass(&world, Duration::from_secs(1_800));
+        assert_eq!(what_is_left(&world, &spec), left, "{at}");
+    }
+    assert!((1..90).contains(&met), "{met} ended before the start had arrived");
 }
 
 #[test]

@@ -288,6 +288,12 @@ fn tls_trusts_the_own_ca_only_and_shows_the_own_certificate() {
         cluster.consul().http.port = serve(&["server.dc2.consul", "127.77.0.9"]).await;
         fails(cluster.ask().await.unwrap_err(), ErrorKind::Unreachable, &["not valid for name"]);
 
+        // Where Consul's own names have another domain, so have its certificates.
+        cluster.consul().http.port = serve(&["server.dc1.corp"]).await;
+        fails(cluster.ask().await.unwrap_err(), ErrorKind::Unreachable, &["not valid for name"]);
+        cluster.consul().domain = Some("corp".to_owned());
+        assert_eq!(cluster.ask().await.unwrap().members.len(), 3);
+
         fs::write(path("own.key"), "no key").unwrap();
         fails(cluster.ask().await.unwrap_err(), ErrorKind::Invalid, &["own.key holds no private key"]);
     });

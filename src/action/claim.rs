@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{InstanceId, SlotName, VolumeName};
+use crate::ids::{InstanceId, SlotName, VolumeId, VolumeName};
 use crate::observed::{Ahead, Claim, ClaimRecord, Ending, Rehearsed, Remains, Way};
 use crate::time::{Timestamp, elapsed};
 
@@ -22,8 +22,8 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub enum ClaimEffect {
     /// Claim a slot, or claim it anew with a further attempt.
     Claim { claim: Claim, expects: u64 },
-    /// Say in the claim that an instance is about to be stopped.
-    MarkStop { instance: InstanceId, expects: u64 },
+    /// Say in the claim that an instance is about to be stopped, and which volume got stuck on its way to it, if that is why.
+    MarkStop { instance: InstanceId, stuck: Option<VolumeId>, expects: u64 },
     /// Say in the claim that its replacement is being turned to another way. From now on nothing is begun that is right on one
     /// way alone.
     Turn { to: Way, expects: u64 },
@@ -91,9 +91,10 @@ impl ClaimEffect {
                 next.ahead = next.ahead.filter(|ahead| !ahead.is_taken_over_by(claim));
                 next.held = Some(claim.clone());
             }
-            Self::MarkStop { instance, .. } => {
+            Self::MarkStop { instance, stuck, .. } => {
                 if let Some(claim) = &mut next.held {
                     claim.stops.insert(instance.clone());
+                    claim.stuck = stuck.clone().or(claim.stuck.take());
                 }
             }
             Self::Turn { to, .. } => {

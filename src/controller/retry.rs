@@ -103,7 +103,6 @@ impl Backoff {
                 | Awaited::Steady { until }
                 | Awaited::NothingElse { until }
                 | Awaited::NoLateLaunch { until } => until_instant(elapsed(*until, now)),
-                Awaited::NextLaunch { .. } => RESTING,
                 what => while_awaited(what, elapsed(now, waiting.since)),
             },
             Plan::Blocked(hazards) => blocked(hazards, now),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, SlotName, VolumeName};
+use crate::ids::{Attempt, ClusterName, Generation, ImageId, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
 use crate::time::Timestamp;
 
 use super::Instance;
@@ -101,6 +101,10 @@ pub struct Claim {
     /// made, so that no other controller drops it while a stop may still take effect.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub stops: BTreeSet<InstanceId>,
+    /// The volume that got stuck on its way to a new instance under this claim, and for which that one was discarded. What is to
+    /// blame is EBS, and not the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<VolumeId>,
     /// The old instance was stopped already when this was claimed, and could not be started. Its member is expected back
     /// once its volumes are at another instance, however long there is none to be had.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -86,7 +86,7 @@ pub enum Why {
     /// A volume was created and came to nothing.
     VolumeNotMade { reason: String },
     /// A volume got stuck on its way to an instance.
-    Stuck { reason: String },
+    Stuck { volume: VolumeId, to: InstanceId },
     /// A step is refused while the member is down, before any data has moved.
     StepRefused { doing: String },
     /// The member did not come back in time.
@@ -172,7 +172,6 @@ impl WaitingOn {
             Awaited::ViewsAgree { .. } => "views".to_owned(),
             Awaited::MemberBack { .. } => "member".to_owned(),
             Awaited::Formation { .. } => "formation".to_owned(),
-            Awaited::NextLaunch { .. } => "launch".to_owned(),
             what => format!("{what:?}"),
         };
         format!("{slot:?} {what}")
@@ -273,10 +272,6 @@ pub enum Awaited {
     NoLateLaunch {
         until: Timestamp,
     },
-    /// Launches failed several times; a further one is made later.
-    NextLaunch {
-        reason: String,
-    },
 }
 
 /// A state that only a person can end.
@@ -298,6 +293,8 @@ pub enum Stall {
     VolumeUnusable { slot: SlotName, volume: VolumeId, why: String },
     /// A volume was to be created several times, and none came of it.
     VolumeNotMade { slot: SlotName, name: VolumeName, why: String, times: u32 },
+    /// Several new instances in a row came to nothing: no launch of them, or no volume on its way to them.
+    NotLaunched { slot: SlotName, why: String, times: u32 },
     /// Several volumes bear the tags of one: a volume and its restored copy, say. None of them is preferred.
     VolumeContested { slot: SlotName, name: VolumeName, volumes: BTreeMap<VolumeId, VolumeState> },
     /// Several instances claim one slot, and not all of them are ours to sort out.

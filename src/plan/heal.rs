@@ -324,16 +324,16 @@ fn claim_lost(
         return room.unwrap_or_else(|| look.blocked(slot, hazards));
     }
     if recruit.is_none()
-        && let Some(wait) = rests_after_launches(look, slot, &generation)
+        && let Some(stalled) = rests_after_launches(look, slot, &generation)
     {
-        return wait;
+        return stalled;
     }
     let why = if had_one { Why::Lost } else { Why::New };
     look.claim(slot, left, look.next_attempt(), (generation, image), recruit, why)
 }
 
-/// Waits where a slot's launches have come to nothing as often of late as is tried in a row: its claim gave way meanwhile, and a new
-/// one begins to count anew. Two lost slots would pass the claim to and fro, and launch without a pause.
+/// Stalls for a while where a slot's launches have come to nothing as often of late as is tried in a row: its claim gave way meanwhile,
+/// and a new one begins to count anew. Two lost slots would pass the claim to and fro, and launch without a pause.
 fn rests_after_launches(look: &Look<'_>, slot: &SlotLook<'_>, generation: &Generation) -> Option<Plan> {
     let limits = look.limits;
     let has_failed = |it: &&&Instance| {
@@ -344,9 +344,9 @@ fn rests_after_launches(look: &Look<'_>, slot: &SlotLook<'_>, generation: &Gener
     failed.sort_by_key(|instance| std::cmp::Reverse(instance.launched_at));
     let (latest, first) = (failed.first()?, failed.get(limits.launches.checked_sub(1)? as usize)?);
     let reason = latest.state_reason.clone().unwrap_or_else(|| "it ended by itself".to_owned());
-    let (since, reason) = (first.launched_at, format!("{}: {reason}", latest.id));
-    let is_time = look.now >= after(since, limits.next_launches);
-    (!is_time).then(|| look.wait(slot, Awaited::NextLaunch { reason }, since, limits.next_launches))
+    let is_time = look.now >= after(first.launched_at, limits.next_launches);
+    let (slot, why, times) = (slot.spec.name.clone(), format!("{}: {reason}", latest.id), limits.launches);
+    (!is_time).then_some(Plan::Stalled(Stall::NotLaunched { slot, why, times }))
 }
 
 /// Chooses what to heal a slot with: what settled there last. An image that is just failing in another slot, or that

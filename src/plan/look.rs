@@ -283,6 +283,7 @@ impl<'a> Look<'a> {
             way: Way::Forward,
             // The slot's old instance may be started by whoever has not read yet that the slot is claimed.
             turning: old.is_some_and(|old| old.state != InstanceState::Running),
+            stuck: None,
             stranded: why == Why::Lost && old.is_some_and(|old| old.state == InstanceState::Stopped),
             since: self.now,
         };

@@ -3,8 +3,8 @@
 //! A kind of application is a variant of [`Members`] with a file of its own that fills [`Kind`]; kinds that agree by Raft
 //! share `raft`. The rest of the simulated world knows no kind.
 //!
-//! Absent on purpose: a network in which A reaches B and B does not reach C. Members reach each other, or a few of them are cut
-//! off from the rest ([`Members::cut_off`]).
+//! Members reach each other, or a few of them are cut off from the rest ([`Members::cut_off`]), or what one of them sends does not
+//! reach another one ([`Members::cut_link`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -29,6 +29,7 @@ mod etcd;
 mod etcd_http;
 mod gossip;
 mod kind;
+mod links;
 mod patroni;
 mod patroni_http;
 mod raft;
@@ -118,9 +119,15 @@ impl Members {
         self.kind_mut().raft_mut().founders = founders;
     }
 
-    /// Starts a process. It joins at the next look around.
+    /// Starts a process. It joins at the next look around, unless another of the same member runs elsewhere: then its peers refuse it,
+    /// and it stays by itself.
     pub fn start(&mut self, member: MemberId, process: Process) {
-        self.kind_mut().start(member, process);
+        let is_elsewhere = |first: &Process| first.instance != process.instance;
+        if self.raft().processes.get(&member).is_some_and(is_elsewhere) {
+            self.kind_mut().raft_mut().doubles.push((member, process));
+        } else {
+            self.kind_mut().start(member, process);
+        }
     }
 
     /// Founds a cluster with one process that has just started: it has a log and no peers.
@@ -128,9 +135,21 @@ impl Members {
         self.kind_mut().begin_alone(member, now, rng);
     }
 
-    /// Ends a process without a leave, and says what it leaves on its volume.
-    pub fn stop(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) -> Option<Log> {
-        self.kind_mut().stop(member, now, rng)
+    /// Ends the process on an instance without a leave, and says what it leaves on its volume. Another one of the same member may join
+    /// from then on.
+    pub fn stop(&mut self, instance: &InstanceId, now: Millis, rng: &mut Rng) -> Option<Log> {
+        let doubles = &self.raft().doubles;
+        if let Some(at) = doubles.iter().position(|(_, double)| double.instance == *instance) {
+            let (_, double) = self.kind_mut().raft_mut().doubles.remove(at);
+            return Some(Log { entries: double.from, canaries: double.canaries });
+        }
+        let member = self.member_on(instance)?.clone();
+        let left = self.kind_mut().stop(&member, now, rng);
+        if let Some(at) = self.raft().doubles.iter().position(|(of, _)| *of == member) {
+            let (member, double) = self.kind_mut().raft_mut().doubles.remove(at);
+            self.kind_mut().start(member, double);
+        }
+        left
     }
 
     /// Cuts the members of some slots off from the others. Whichever side has fewer votes is the one that is cut off.
@@ -147,7 +166,17 @@ impl Members {
         smaller.iter().for_each(|(id, _)| self.kind_mut().cut_off(id, now, rng));
     }
 
-    /// Lets all members reach each other again.
+    /// Lets nothing that the member of one slot sends reach that of another.
+    pub fn cut_link(&mut self, from: &SlotName, to: &SlotName) {
+        self.kind_mut().raft_mut().links.cut(from.clone(), to.clone());
+    }
+
+    /// Lets it reach that one again.
+    pub fn mend_link(&mut self, from: &SlotName, to: &SlotName) {
+        self.kind_mut().raft_mut().links.mend(from, to);
+    }
+
+    /// Lets the members that were cut off reach the others again.
     pub fn rejoin(&mut self) {
         self.kind_mut().rejoin();
     }
@@ -259,16 +288,28 @@ impl Members {
 
     /// Finds the member whose process runs on an instance.
     pub fn member_on(&self, instance: &InstanceId) -> Option<&MemberId> {
-        self.raft().processes.iter().find(|(_, process)| process.instance == *instance).map(|(member, _)| member)
+        let doubles = self.raft().doubles.iter().map(|(member, double)| (member, double));
+        let mut all = self.raft().processes.iter().chain(doubles);
+        all.find(|(_, process)| process.instance == *instance).map(|(member, _)| member)
     }
 
-    /// Says whether a process can be reached at any of these seats.
-    pub fn answer_at(&self, seats: &[Seat]) -> bool {
-        let sits = |seat: &Seat| {
-            let mut processes = self.raft().processes.values();
-            processes.any(|process| process.address == seat.address && process.instance == seat.instance)
+    /// Says whether a process can be reached at any of these seats, of those that are not hidden.
+    pub fn answer_at(&self, seats: &[Seat], is_hidden: impl Fn(&SlotName) -> bool) -> bool {
+        self.reached(seats, is_hidden).next().is_some()
+    }
+
+    /// Says whether any of those hears of whoever leads.
+    pub fn know_leader(&self, seats: &[Seat], is_hidden: impl Fn(&SlotName) -> bool) -> bool {
+        self.reached(seats, is_hidden).any(Process::follows)
+    }
+
+    fn reached(&self, seats: &[Seat], is_hidden: impl Fn(&SlotName) -> bool) -> impl Iterator<Item = &Process> {
+        let sits = move |process: &&Process| {
+            let is_there = |seat: &Seat| process.address == seat.address && process.instance == seat.instance;
+            !is_hidden(&process.name) && seats.iter().any(is_there)
         };
-        seats.iter().any(sits)
+        let doubles = self.raft().doubles.iter().map(|(_, double)| double);
+        self.raft().processes.values().chain(doubles).filter(sits)
     }
 
     /// Says whether the members count this one among them.
@@ -307,7 +348,7 @@ impl Members {
 
     /// Says whether no process runs.
     pub fn is_empty(&self) -> bool {
-        self.raft().processes.is_empty()
+        self.raft().processes.is_empty() && self.raft().doubles.is_empty()
     }
 
     /// Tells what a running member has written so far.

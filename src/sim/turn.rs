@@ -1,7 +1,7 @@
 //! The passing of time: runs what is due, in order.
 
 use super::time::Millis;
-use super::unkind::{amends, inject, interfere};
+use super::unkind::{amends, befall, inject, interfere};
 use super::world::{State, Tick};
 
 /// Runs every event up to `target`, and then it is that time. Time never goes back.
@@ -23,6 +23,9 @@ fn happen(state: &mut State, tick: Tick) {
         Tick::Undo(id, undo) => interfere::undo(state, &id, undo),
         Tick::Mend(id) => interfere::mend_volume(state, &id),
         Tick::Rejoin(cluster) => interfere::rejoin(state, &cluster),
+        Tick::MendLink(cluster, from, to) => interfere::mend_link(state, &cluster, &from, &to),
+        Tick::Befall => befall::befall(state),
+        Tick::Over(over) => befall::end(state, over),
         Tick::Amend => amends::undo_all(state),
         Tick::Arrive(number) => state.arrive(number),
     }

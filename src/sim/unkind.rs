@@ -2,9 +2,11 @@
 
 pub mod accident;
 pub mod amends;
+pub mod befall;
 pub mod by_hand;
 pub mod fate;
 pub mod faults;
+pub mod further;
 pub mod inject;
 pub mod interfere;
 pub mod standing;

@@ -1,9 +1,11 @@
 //! A controller's answers as the judge wants them: for how long each has been the same, and what could be done about it.
 
+use std::time::Duration;
+
 use crate::event::Pass;
 use crate::limits::Limits;
 use crate::observed::{GroupMember, Instance, InstanceState, Lifecycle, Observation};
-use crate::plan::{Hazard, Plan};
+use crate::plan::{Awaited, Hazard, Plan};
 use crate::sim::AnswerFacts;
 use crate::spec::ClusterSpec;
 use crate::time::{Timestamp, elapsed};
@@ -24,10 +26,12 @@ impl Lasting {
                 (waiting.key(), Some(patience), Vec::new())
             }
             Plan::Blocked(blocked) => {
-                let left = blocked.hazards.iter().filter(|hazard| may_be_mended(hazard, pass));
-                let gates: Vec<_> = left.map(|hazard| hazard.gate().as_str()).collect();
+                let mendable = blocked.hazards.iter().filter(|hazard| may_be_mended(hazard, pass));
+                let gates: Vec<_> = mendable.map(|hazard| hazard.gate().as_str()).collect();
                 if gates.is_empty() {
-                    return None;
+                    let (answer, lasts) = (pass.plan.to_string(), Duration::ZERO);
+                    let facts = |left| AnswerFacts { answer, lasts, patience: None, left: Some(left), mendable: gates };
+                    return left(pass).map(facts);
                 }
                 (gates.join(", "), None, gates)
             }
@@ -38,8 +42,36 @@ impl Lasting {
         };
         let since = self.latest.take().filter(|(before, _)| *before == key).map_or(now, |(_, since)| since);
         self.latest = Some((key, since));
-        Some(AnswerFacts { answer: pass.plan.to_string(), lasts: elapsed(now, since), patience, mendable })
+        let (answer, lasts) = (pass.plan.to_string(), elapsed(now, since));
+        Some(AnswerFacts { answer, lasts, patience, left: left(pass), mendable })
     }
+}
+
+/// Tells for how long an answer goes on waiting, where it names the moment, and the longest that this could be if the wait had only just
+/// begun: whoever counts from the date of another machine may wait for longer.
+fn left(pass: &Pass) -> Option<(Duration, Duration)> {
+    let (limits, now) = (Limits::DEFAULT, pass.seen.now);
+    let (until, longest) = match &pass.plan {
+        Plan::Wait(waiting) => match &waiting.what {
+            Awaited::Bake { until } | Awaited::Steady { until } => {
+                (*until, pass.spec.rollout.bake_time.max(pass.spec.application.rules().stabilization))
+            }
+            Awaited::NothingElse { until } => (*until, limits.call),
+            Awaited::NoLateStop { until, .. } | Awaited::NoLateLaunch { until } | Awaited::NothingLate { until } => {
+                (*until, limits.late)
+            }
+            _ => return None,
+        },
+        Plan::Blocked(blocked) => {
+            let until = blocked.hazards.iter().find_map(|hazard| match hazard {
+                Hazard::RollbackCooldown { until } => Some(*until),
+                _ => None,
+            });
+            (until?, limits.late)
+        }
+        Plan::Settled | Plan::Act(..) | Plan::Stalled(_) => return None,
+    };
+    Some((elapsed(until, now), longest))
 }
 
 /// Says whether the controller could end what a gate refuses for, and nothing of the kind was refused to it.

@@ -18,6 +18,7 @@ pub fn claim(record: &ClaimRecord) -> ClaimEffect {
         recruit: None,
         request: None,
         stops: Default::default(),
+        stuck: None,
         stranded: false,
         way: Way::default(),
         turning: false,

@@ -160,6 +160,7 @@ fn a_claim_is_written_only_over_the_revision_that_was_read() {
         recruit: None,
         request: None,
         stops: Default::default(),
+        stuck: None,
         stranded: false,
         way: Way::default(),
         turning: false,

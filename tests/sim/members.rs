@@ -191,6 +191,106 @@ fn nobody_answers_while_the_members_are_hidden() {
     );
 }
 
+/// The leader's slot, and the two others.
+fn leader_and_followers(harness: &Harness) -> [usize; 3] {
+    let membership = harness.membership();
+    let leads = |number: &usize| {
+        membership.leader == membership.of_slot(&harness.slot(*number)).map(|member| member.id.clone())
+    };
+    let leader = (0..3).find(leads).unwrap();
+    [leader, (leader + 1) % 3, (leader + 2) % 3]
+}
+
+fn leads(harness: &Harness, number: usize) -> bool {
+    let membership = harness.membership();
+    membership.leader.is_some()
+        && membership.leader == membership.of_slot(&harness.slot(number)).map(|member| member.id.clone())
+}
+
+#[test]
+fn a_member_that_hears_nothing_of_the_leader_is_ill_and_deposes_it_when_it_is_heard_again() {
+    let harness = Harness::settled();
+    let [leader, deaf, _] = leader_and_followers(&harness);
+    harness.world.cut_link(&harness.spec.name, &harness.slot(leader), &harness.slot(deaf), seconds(60));
+    harness.pass(seconds(30));
+    let membership = harness.membership();
+    assert_eq!(membership.of_slot(&harness.slot(deaf)).unwrap().health, ill("no contact")());
+    assert_eq!(membership.members.len(), 3, "gossip has others look, so that nobody is pruned");
+    assert!(leads(&harness, leader));
+    harness.pass(seconds(31));
+    assert_eq!(harness.membership().leader, None, "it has called for elections in vain, in ever higher terms");
+    harness.pass(seconds(30));
+    assert!((0..3).all(|number| harness.is_well(number)));
+}
+
+#[test]
+fn a_member_that_the_leader_does_not_hear_is_ill_and_deposes_nobody() {
+    let harness = Harness::settled();
+    let [leader, mute, other] = leader_and_followers(&harness);
+    harness.world.cut_link(&harness.spec.name, &harness.slot(mute), &harness.slot(leader), seconds(60));
+    harness.pass(seconds(30));
+    assert_eq!([mute, other].map(|number| harness.is_well(number)), [false, true]);
+    harness.pass(seconds(31));
+    assert!(leads(&harness, leader));
+    harness.pass(seconds(30));
+    assert!(leads(&harness, leader) && harness.is_well(mute));
+}
+
+#[test]
+fn a_leader_whom_too_few_hear_gives_way_to_one_of_those_who_hear_each_other() {
+    let harness = Harness::settled();
+    let [leader, one, other] = leader_and_followers(&harness);
+    for follower in [one, other] {
+        harness.world.cut_link(&harness.spec.name, &harness.slot(leader), &harness.slot(follower), seconds(120));
+    }
+    harness.pass(seconds(60));
+    assert!(leads(&harness, one) || leads(&harness, other));
+    assert_eq!([leader, one, other].map(|number| harness.is_well(number)), [false, true, true]);
+    harness.pass(seconds(120));
+    assert!((0..3).all(|number| harness.is_well(number)));
+}
+
+#[test]
+fn members_that_hear_of_no_leader_vouch_for_nobody_where_no_other_is_reached() {
+    let harness = Harness::settled();
+    let [leader, deaf, other] = leader_and_followers(&harness);
+    harness.world.hide_member(&harness.spec.name, &harness.slot(leader), seconds(60));
+    assert!(leads(&harness, leader), "the others say so");
+    harness.world.hide_member(&harness.spec.name, &harness.slot(other), seconds(60));
+    assert!(leads(&harness, leader));
+    harness.world.cut_link(&harness.spec.name, &harness.slot(leader), &harness.slot(deaf), seconds(30));
+    let membership = harness.membership();
+    assert_eq!(membership.leader, None);
+    assert!(membership.members.iter().all(|member| matches!(member.health, Health::Unknown(_))));
+    harness.world.hide_member(&harness.spec.name, &harness.slot(deaf), seconds(10));
+    assert_eq!(harness.try_membership().unwrap_err().kind, ErrorKind::Unreachable);
+}
+
+/// Somebody has attached a restored copy to another instance of the slot.
+#[test]
+fn of_two_processes_of_one_member_the_second_is_refused_until_the_first_has_been_gone_for_long_enough() {
+    let harness = Harness::settled();
+    let number = harness.follower();
+    let (first, volume) = harness.of(number);
+    let copy = harness.world.copy_volume(&volume).unwrap();
+    let mut launch = harness.launch(number, 4);
+    launch.volumes = [("data".into(), copy.clone())].into();
+    let Outcome::Launched(second) = harness.act(number, CloudEffect::Launch(Box::new(launch))) else { panic!() };
+    harness.pass(seconds(60));
+    harness.force(number, harness.attach(&copy, &second)).unwrap();
+    harness.pass(seconds(120));
+    assert_eq!(harness.broken(), ["identity"]);
+    let address = |harness: &Harness| harness.membership().of_slot(&harness.slot(number)).unwrap().address;
+    assert_eq!(address(&harness), harness.instance(&first).address, "its peers know the first one");
+    assert!(harness.is_well(number));
+    harness.world.stop_instance(&first);
+    harness.pass(seconds(20));
+    assert!(!harness.is_well(number));
+    harness.pass(seconds(90));
+    assert_eq!(address(&harness), harness.instance(&second).address);
+    assert!(harness.is_well(number));
+}
+
 #[test]
 fn a_new_cluster_forms_when_all_its_members_are_there() {
     let world = World::new(3, FaultLevel::None);

@@ -465,7 +465,8 @@ fn a_wait_that_is_never_named_breaks_s17_and_what_is_not_mended_s18() {
         let lasts = seconds(minutes * 60);
         let (patience, mendable) = (patience.map(|minutes| seconds(minutes * 60)), mendable.to_vec());
         let answer = format!("the answer for {minutes} minutes");
-        harness.world.judge_answer(&harness.spec.name, &AnswerFacts { answer, lasts, patience, mendable });
+        let facts = AnswerFacts { answer, lasts, patience, left: None, mendable };
+        harness.world.judge_answer(&harness.spec.name, &facts);
     };
     judge(19, Some(20), &[]);
     judge(600, None, &[]);
@@ -475,4 +476,18 @@ fn a_wait_that_is_never_named_breaks_s17_and_what_is_not_mended_s18() {
     assert_eq!(harness.broken(), ["S17"]);
     judge(6, None, &["would-be-pruned"]);
     assert_eq!(harness.broken(), ["S17", "S18"]);
+}
+
+#[test]
+fn a_wait_that_is_longer_than_any_own_reading_makes_it_breaks_s20() {
+    let harness = Harness::settled();
+    let judge = |left: u64| {
+        let (answer, lasts, left) = ("a wait".to_owned(), seconds(0), Some((seconds(left), seconds(300))));
+        let facts = AnswerFacts { answer, lasts, patience: None, left, mendable: Vec::new() };
+        harness.world.judge_answer(&harness.spec.name, &facts);
+    };
+    judge(300);
+    assert_eq!(harness.broken(), [""; 0]);
+    judge(20 * 3_600);
+    assert_eq!(harness.broken(), ["S20"]);
 }

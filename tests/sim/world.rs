@@ -190,6 +190,7 @@ impl Harness {
             image: ImageId::from(NEW),
             recruit: None,
             stops: Default::default(),
+            stuck: None,
             stranded: false,
             way,
             turning,

@@ -23,7 +23,7 @@ impl fmt::Display for Why {
             Self::AddressChanged => f.write_str("the other members look for its member at another address"),
             Self::AddressLost => f.write_str("its member serves at this address, and has lost it"),
             Self::VolumeNotMade { reason } => f.write_str(reason),
-            Self::Stuck { reason } => f.write_str(reason),
+            Self::Stuck { volume, to } => write!(f, "{volume} got stuck on its way to {to}"),
             Self::StepRefused { doing } => write!(f, "`{doing}` is refused, and its old instance can serve"),
             Self::NotBackInTime { limit } => write!(f, "its member was not back within {}", Human(*limit)),
             Self::TakenBack => f.write_str("the replacement is being taken back"),
@@ -107,7 +107,6 @@ impl fmt::Display for Awaited {
             Self::NoLateLaunch { until } => {
                 write!(f, "{}: a launch ahead that was let go may still be on its way", clock(*until))
             }
-            Self::NextLaunch { reason } => write!(f, "a later launch, after several failed: {reason}"),
         }
     }
 }

@@ -33,6 +33,10 @@ impl Stall {
                 "see whether EC2 may use the KMS key that encrypts the volume; it is tried again every half hour, and at once when the volume is declared differently"
                     .into()
             }
+            Self::NotLaunched { .. } => {
+                "put right what ended them, or commit another instance type; it is tried again every half hour, and other slots are healed meanwhile"
+                    .into()
+            }
             Self::VolumeContested { slot, name, volumes } => which_is_right(slot, name, volumes),
             Self::Contested { slot, .. } => {
                 format!("leave one instance tagged for {slot}, and take the tags off the others")
@@ -82,6 +86,7 @@ impl Stall {
             Self::VolumeNotSaved { .. } => "VolumeNotSaved",
             Self::VolumeUnusable { .. } => "VolumeUnusable",
             Self::VolumeNotMade { .. } => "VolumeNotMade",
+            Self::NotLaunched { .. } => "NotLaunched",
             Self::VolumeContested { .. } => "VolumeContested",
             Self::Contested { .. } => "Contested",
             Self::Refused { .. } => "Refused",
@@ -126,6 +131,9 @@ impl fmt::Display for Stall {
             Self::VolumeUnusable { slot, volume, why } => write!(f, "{volume} of {slot} is {why}"),
             Self::VolumeNotMade { slot, name, why, times } => {
                 write!(f, "{name} of {slot} was to be created {times} times, and none came of it: {why}")
+            }
+            Self::NotLaunched { slot, why, times } => {
+                write!(f, "{slot} was given {times} new instances in a row, and none came of it: {why}")
             }
             Self::VolumeContested { slot, name, volumes } => {
                 let all = volumes.iter().map(|(id, state)| format!("{id} ({state})"));

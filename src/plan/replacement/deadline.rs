@@ -91,7 +91,8 @@ impl<'a> Replacement<'_, 'a> {
     }
 
     /// Names what has failed. If the slot moves to another subnet or gets another fixed address too, that may be the reason;
-    /// and what has settled here before is no bad generation because it failed in place of this one instance.
+    /// what has settled here before is no bad generation because it failed in place of this one instance; and neither is one whose
+    /// member never got its volume because that got stuck on its way.
     fn failed(&self) -> Generation {
         let generation = &self.claim.generation;
         let has_settled = || self.slot.present().any(|(_, volume)| volume.carries(generation));
@@ -101,9 +102,14 @@ impl<'a> Replacement<'_, 'a> {
                 Some(address) => generation.together_with(&address.to_string()),
                 None => generation.together_with(&self.slot.spec.subnet),
             },
-            Some(old) if has_settled() => generation.together_with(&old.id),
+            Some(old) if has_settled() || self.never_arrived() => generation.together_with(&old.id),
             Some(_) | None => generation.clone(),
         }
+    }
+
+    /// Says whether a volume got stuck on its way to a new instance under this claim, and all of them have not been at one since.
+    fn never_arrived(&self) -> bool {
+        self.claim.stuck.is_some() && self.holder().is_none()
     }
 
     /// Takes back at once a move whose next step is refused, while no data has moved: the old instance could serve, and

@@ -156,8 +156,7 @@ impl<'a> Replacement<'_, 'a> {
     /// Gives up an attachment that got stuck: an instance that rests gives the volume back, to be given it once more; one
     /// that runs is discarded, because nothing is detached from a running instance.
     fn give_up_attaching(&self, volume: &Volume, instance: &Instance) -> Option<Plan> {
-        let reason = format!("{} got stuck on its way to {}", volume.id, instance.id);
-        let why = Why::Stuck { reason };
+        let why = Why::Stuck { volume: volume.id.clone(), to: instance.id.clone() };
         if instance.state == InstanceState::Stopped {
             self.detach(instance, &why)
         } else {

@@ -1,9 +1,9 @@
 //! The new instance: launched or taken over, running, and with its status checks passed.
 
 use crate::action::{CloudEffect, Recruitment};
-use crate::ids::InstanceId;
+use crate::ids::{InstanceId, VolumeId};
 use crate::observed::{Checks, Claim, Instance, InstanceState, LastLaunch, LaunchAnswer};
-use crate::plan::answer::{Awaited, Plan, Why};
+use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::{gates, group};
 use crate::time::{Timestamp, after, elapsed};
 
@@ -20,8 +20,8 @@ impl Replacement<'_, '_> {
         };
         let limit = self.look.limits.checks;
         match (new.state, &new.checks) {
-            (InstanceState::Terminated | InstanceState::ShuttingDown, _) => Some(self.try_again(reason(new))),
-            _ if new.retired => self.discard(new, &Why::LaunchFailed { reason: reason(new) }),
+            (InstanceState::Terminated | InstanceState::ShuttingDown, _) => Some(self.try_again(self.reason(new))),
+            _ if new.retired => self.discard(new, &self.why_discarded(new)),
             (InstanceState::Pending, _) => Some(self.until_running(new)),
             (InstanceState::Running, Checks::Ok) => None,
             (InstanceState::Running, Checks::Initializing | Checks::Unknown)
@@ -31,7 +31,7 @@ impl Replacement<'_, '_> {
                 Some(self.look.wait(self.slot, what, new.launched_at, limit))
             }
             (InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped, _) => {
-                self.discard(new, &Why::LaunchFailed { reason: reason(new) })
+                self.discard(new, &self.why_discarded(new))
             }
         }
     }
@@ -117,14 +117,16 @@ impl Replacement<'_, '_> {
         self.look.act(self.slot, CloudEffect::Recruit(recruitment), Why::NextStep)
     }
 
-    /// Claims a further attempt after a launch that came to nothing, or waits for a longer pause first.
+    /// Claims a further attempt after a launch that came to nothing. After several in a row that is named, and nothing is done for a
+    /// longer while.
     fn try_again(&self, reason: String) -> Plan {
-        let (limits, since) = (self.look.limits, self.claim.since);
-        let is_last = self.claim.tries + 1 >= limits.launches;
-        if is_last && self.look.now < after(since, limits.next_launches) {
-            return self.look.wait(self.slot, Awaited::NextLaunch { reason }, since, limits.next_launches);
+        let (limits, times) = (self.look.limits, self.claim.tries + 1);
+        let is_last = times >= limits.launches;
+        if is_last && self.look.now < after(self.claim.since, limits.next_launches) {
+            let slot = self.slot.spec.name.clone();
+            return Plan::Stalled(Stall::NotLaunched { slot, why: reason, times });
         }
-        self.claim_anew(if is_last { 0 } else { self.claim.tries + 1 }, reason)
+        self.claim_anew(if is_last { 0 } else { times }, reason)
     }
 
     fn claim_anew(&self, tries: u32, reason: String) -> Plan {
@@ -137,9 +139,27 @@ impl Replacement<'_, '_> {
         };
         self.look.write_claim(self.slot, claim, Why::LaunchFailed { reason })
     }
+
+    /// Finds the volume that got stuck on its way to an instance, if that is why the instance was stopped.
+    fn stuck_on_its_way(&self, new: &Instance) -> Option<&VolumeId> {
+        self.claim.stuck.as_ref().filter(|_| self.claim.stops.contains(&new.id))
+    }
+
+    fn why_discarded(&self, new: &Instance) -> Why {
+        match self.stuck_on_its_way(new) {
+            Some(volume) => Why::Stuck { volume: volume.clone(), to: new.id.clone() },
+            None => Why::LaunchFailed { reason: failure(new) },
+        }
+    }
+
+    fn reason(&self, new: &Instance) -> String {
+        let stuck = self.stuck_on_its_way(new);
+        stuck.map_or_else(|| failure(new), |volume| format!("{volume} got stuck on its way to {}", new.id))
+    }
 }
 
-fn reason(instance: &Instance) -> String {
+/// Says what has become of an instance that was launched for nothing.
+fn failure(instance: &Instance) -> String {
     match (&instance.state_reason, &instance.checks) {
         (Some(reason), _) => format!("{}: {reason}", instance.id),
         (None, Checks::Impaired(why)) => format!("{}: status checks: {why}", instance.id),

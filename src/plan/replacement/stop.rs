@@ -38,7 +38,12 @@ impl Replacement<'_, '_> {
         if self.claim.stops.contains(&instance.id) {
             return None;
         }
-        let effect = ClaimEffect::MarkStop { instance: instance.id.clone(), expects: self.look.record.revision };
+        let stuck = match why {
+            Why::Stuck { volume, .. } => Some(volume.clone()),
+            _ => None,
+        };
+        let expects = self.look.record.revision;
+        let effect = ClaimEffect::MarkStop { instance: instance.id.clone(), stuck, expects };
         Some(self.look.effect(Some(&self.slot.spec.name), Effect::Claim(effect), why.clone()))
     }
 

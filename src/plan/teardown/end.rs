@@ -28,18 +28,30 @@ pub(super) struct End<'l, 'a> {
 }
 
 impl<'a> End<'_, 'a> {
-    /// Stops every instance, all at once: nobody is left to serve.
+    /// Stops every instance, all at once: nobody is left to serve. All of them rest only once no start is on its way any more.
     pub(super) fn stop(&self) -> Option<Plan> {
         if let Some(running) = self.first(|instance| instance.state == InstanceState::Running) {
             return Some(self.act(&running.slot, CloudEffect::Stop { instance: running.id.clone() }));
         }
-        let turning = self.first(|one| matches!(one.state, InstanceState::Pending | InstanceState::Stopping))?;
+        let is_turning = |one: &Instance| matches!(one.state, InstanceState::Pending | InstanceState::Stopping);
+        let Some(turning) = self.first(is_turning) else { return self.outlast_starts() };
         let instance = turning.id.clone();
         let what = match turning.state {
             InstanceState::Pending => Awaited::Running { instance },
             _ => Awaited::Stopped { instance },
         };
         Some(self.wait(&turning.slot, what, turning.state_since, self.look.limits.instance))
+    }
+
+    /// Waits for as long as a start may arrive that was sent by whoever had not read of the end: a replacement was being taken
+    /// back, say, or EC2 had stopped an instance. A volume would be detached from an instance that starts, or a member that serves
+    /// once more, perhaps alone, would write to one of which the last snapshot is taken already.
+    fn outlast_starts(&self) -> Option<Plan> {
+        let (seen, limit) = (self.look.seen, self.look.limits.call);
+        let resting = self.stopped().filter(|resting| !resting.retired)?;
+        let since = seen.claim_known_since.or(seen.watched_since)?;
+        let until = after(since, limit);
+        (self.look.now < until).then(|| self.wait(&resting.slot, Awaited::NothingElse { until }, since, limit))
     }
 
     /// Takes a last snapshot of every volume, once nothing writes to it any more.

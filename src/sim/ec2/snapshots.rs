@@ -98,6 +98,12 @@ impl Region {
         Ok(Outcome::Done)
     }
 
+    /// Lists a cluster's snapshots, each with its volume as it was when the snapshot was taken.
+    pub fn saved_of(&self, name: &ClusterName) -> impl Iterator<Item = (&SnapshotId, &Disk)> {
+        let snapshots = self.clusters.get(name).into_iter().flat_map(|holdings| &holdings.snapshots);
+        snapshots.filter_map(|snapshot| Some((&snapshot.id, self.snapshots.get(&snapshot.id)?)))
+    }
+
     /// Finds the volume as it was when the snapshot was taken.
     pub(super) fn saved(&self, id: &SnapshotId) -> Result<&Disk, Refusal> {
         self.snapshots.get(id).ok_or_else(missing)

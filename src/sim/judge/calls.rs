@@ -252,13 +252,16 @@ fn terminated_only_when_retired(call: &Call) -> Option<String> {
     (!call.instance()?.retired).then(|| format!("{instance} was terminated without being retired"))
 }
 
-/// Lets data go only with its cluster, and only if the person who ended the cluster said so; after a copy, if one is to
-/// stay.
+/// Lets data go only with its cluster, and only if the person who ended the cluster said so; after a copy of all that was written, if
+/// one is to stay.
 fn deleted_only_at_the_end(call: &Call) -> Option<String> {
     let CloudEffect::DeleteVolume { volume } = call.effect else { return None };
     let saved = |ending: &Ending| {
         let last = |taken: &&Snapshot| taken.backs_up(volume, ending.attempt, Taken::AtRest);
-        call.facts.snapshots.iter().filter(last).any(|taken| taken.state == SnapshotState::Completed)
+        let written = call.facts.volumes.get(volume).map_or(0, |written| written.entries);
+        let has_all = |taken: &Snapshot| call.facts.saved.get(&taken.id).is_some_and(|entries| *entries >= written);
+        let mut completed = call.facts.snapshots.iter().filter(last).filter(|it| it.state == SnapshotState::Completed);
+        completed.any(has_all)
     };
     let fine = call.facts.ending.as_ref().is_some_and(|ending| match ending.remains {
         Remains::Volumes => false,

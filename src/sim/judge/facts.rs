@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeId};
+use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, SnapshotId, VolumeId};
 use crate::observed::{Ending, Group, InstanceState, Snapshot, Way};
 use crate::sim::time::Millis;
 
@@ -24,6 +24,8 @@ pub struct Facts {
     pub instances: BTreeMap<InstanceId, InstanceFacts>,
     pub volumes: BTreeMap<VolumeId, VolumeFacts>,
     pub snapshots: Vec<Snapshot>,
+    /// The entries of a member's log that each snapshot holds.
+    pub saved: BTreeMap<SnapshotId, u64>,
     pub groups: BTreeMap<String, GroupFacts>,
     /// The end that a person has put to the cluster.
     pub ending: Option<Ending>,
@@ -108,6 +110,8 @@ pub struct VolumeFacts {
     /// The holder has it in the phase `attached`.
     pub attached: bool,
     pub size_gib: u32,
+    /// The entries of its log that a member has left on it.
+    pub entries: u64,
     /// The moment since which EBS has had a modification in hand, if it has one that was asked for by a call.
     pub modified: Option<Millis>,
 }

@@ -76,6 +76,9 @@ pub enum Rule {
     /// A controller mends what it may mend, also under a claim.
     #[serde(rename = "S18")]
     Mended,
+    /// The time of other machines never blocks or permits anything.
+    #[serde(rename = "S20")]
+    OwnTime,
     /// A token of one cluster never counts for another.
     #[serde(rename = "S21")]
     OwnTokens,
@@ -119,6 +122,7 @@ impl Rule {
             Self::TokenOfOne => "S16",
             Self::NoLoop => "S17",
             Self::Mended => "S18",
+            Self::OwnTime => "S20",
             Self::OwnTokens => "S21",
             Self::SameMember => "identity",
             Self::SameData => "data",
@@ -158,6 +162,7 @@ impl fmt::Display for Rule {
             Self::ToldFirst => {
                 "a member gets its volume elsewhere only after the others were told where it is to be found"
             }
+            Self::OwnTime => "the time of other machines never blocks or permits anything",
             Self::OwnTokens => "a token of one cluster never counts for another",
             Self::SameMember => "a member that comes back is who it was",
             Self::SameData => "a member that comes back knows what it knew",

@@ -195,7 +195,7 @@ impl Consul {
 
     fn is_settled(&self, id: &MemberId, peer: &Peer) -> bool {
         let settled = |process: &Process| {
-            process.joined.is_some()
+            process.follows()
                 && process.address == peer.address
                 && !matches!(process.payload, Payload::Flaps | Payload::JoinsUnhealthy)
         };

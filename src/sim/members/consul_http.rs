@@ -49,7 +49,7 @@ impl Consul {
         let Some(process) = self.raft.processes.values().find(|process| process.address == request.at).cloned() else {
             return (500, "nobody is here".to_owned());
         };
-        let hears_leader = process.joined.is_some() && self.raft.leader.is_some();
+        let hears_leader = process.follows() && self.raft.leader.is_some();
         let is_stale = request.query.contains_key("stale");
         match (request.method, request.path) {
             ("GET", "/v1/status/leader") => said(&json!(self.leader_seen_by(&process))),
@@ -78,7 +78,7 @@ impl Consul {
 
     /// Gives the leader's address; nothing where a server hears of none.
     fn leader_seen_by(&self, process: &Process) -> String {
-        let leader = self.raft.leader.as_ref().filter(|_| process.joined.is_some());
+        let leader = self.raft.leader.as_ref().filter(|_| process.follows());
         let peer = leader.and_then(|leader| self.raft.peers.get(leader));
         peer.map(|peer| raft_address(peer.address)).unwrap_or_default()
     }

@@ -53,7 +53,7 @@ impl Etcd {
             return (500, "nobody is here".to_owned());
         };
         let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
-        let hears_leader = process.joined.is_some() && self.raft.leader.is_some();
+        let hears_leader = process.follows() && self.raft.leader.is_some();
         match (request.method, request.path) {
             ("GET", "/version") => {
                 let agreed = self.agreed_version().unwrap_or_else(|| "not_decided".to_owned());
@@ -78,7 +78,7 @@ impl Etcd {
     }
 
     fn status(&self, id: &MemberId, process: &Process, request: &Request) -> Value {
-        let leader = self.raft.leader.as_ref().filter(|_| process.joined.is_some());
+        let leader = self.raft.leader.as_ref().filter(|_| process.follows());
         let applied = self.raft.applied(process, request.now);
         let mut status = json!({
             "header": self.header(id), "version": process.version, "dbSize": "20480", "dbSizeInUse": "16384",

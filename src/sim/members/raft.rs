@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::links::Links;
 use crate::ids::{InstanceId, MemberId, SlotName};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::content::{Canaries, Log};
@@ -34,6 +35,12 @@ pub(super) struct Raft {
     pub peers: BTreeMap<MemberId, Peer>,
     /// The processes that run.
     pub processes: BTreeMap<MemberId, Process>,
+    /// Processes of members of which another process runs elsewhere. They are refused by their peers, who know the others.
+    #[serde(default)]
+    pub doubles: Vec<(MemberId, Process)>,
+    /// The links between them that carry nothing.
+    #[serde(default)]
+    pub links: Links,
     pub leader: Option<MemberId>,
     pub term: u64,
     /// The time of the next election, and the winner if leadership is being handed over.
@@ -67,6 +74,12 @@ pub struct Process {
     /// The network keeps it from all who are not cut off with it, and they are fewer than the others.
     #[serde(default)]
     pub cut_off: bool,
+    /// Nothing that the leader sends reaches it, although it may reach others.
+    #[serde(default)]
+    pub deaf: bool,
+    /// The leader and it do not reach each other both ways, so that it gets no entries.
+    #[serde(default)]
+    pub unlinked: bool,
     /// The length of its log when it started, or was cut off.
     pub from: u64,
     pub canaries: Canaries,
@@ -84,10 +97,18 @@ impl Process {
     pub fn ailment(&self, now: Millis) -> Option<String> {
         let lost = || Some("last contact 900ms, above 200ms".to_owned());
         match self.payload {
+            _ if self.unlinked => Some("no contact".to_owned()),
             Payload::JoinsUnhealthy => lost(),
             Payload::Flaps if now.saturating_sub(self.started) % 40_000 >= 28_000 => lost(),
             _ => None,
         }
+    }
+}
+
+impl Process {
+    /// Says whether a process has joined its peers, and it and whoever leads them reach each other.
+    pub fn follows(&self) -> bool {
+        self.joined.is_some() && !self.unlinked
     }
 }
 
@@ -108,7 +129,7 @@ impl Raft {
 
     /// Tells how much of the log a process has: it catches up with an entry every two milliseconds.
     pub fn applied(&self, process: &Process, now: Millis) -> u64 {
-        let caught = process.joined.map_or(0, |joined| now.saturating_sub(joined) / 2);
+        let caught = process.joined.filter(|_| !process.unlinked).map_or(0, |joined| now.saturating_sub(joined) / 2);
         (process.from + caught).min(self.index(now))
     }
 
@@ -126,7 +147,7 @@ impl Raft {
     pub fn replicate(&mut self, now: Millis) {
         let Some(leader) = self.leading().filter(|_| !self.is_replicated()) else { return };
         let (index, canaries) = (self.index(now), leader.canaries.clone());
-        let whole = |process: &Process| process.joined.is_some() && self.applied(process, now) == index;
+        let whole = |process: &Process| process.follows() && self.applied(process, now) == index;
         let due: Vec<MemberId> =
             self.processes.iter().filter(|(_, process)| whole(process)).map(|(id, _)| id.clone()).collect();
         for id in due {
@@ -214,15 +235,54 @@ impl Raft {
         self.election = Some((now + rng.u64(200..=500), Some(back.unwrap_or(to))));
     }
 
+    /// Counts those who can vote and whom a member reaches, and who reach it, itself among them.
+    fn supporters(&self, id: &MemberId) -> usize {
+        let Some(process) = self.processes.get(id) else { return 0 };
+        let is_linked = |other: &&MemberId| self.links.connect(&process.name, &self.processes[*other].name);
+        self.electorate().into_iter().filter(is_linked).count()
+    }
+
+    /// Notes who hears of the leader and whom the leader hears. One that heard nothing has called for elections meanwhile, and once it
+    /// is heard again the leader gives way to its higher term.
+    fn follow_links(&mut self, now: Millis, rng: &mut Rng) {
+        let leader = self.leading().map(|leader| leader.name.clone());
+        let mut returns = false;
+        for id in self.processes.keys().cloned().collect::<Vec<_>>() {
+            let process = &self.processes[&id];
+            let linked = leader.as_ref().is_none_or(|leader| self.links.connect(leader, &process.name));
+            let deaf = leader.as_ref().is_some_and(|leader| !self.links.carry(leader, &process.name));
+            returns |= leader.is_some() && process.deaf && linked && process.joined.is_some();
+            let entries = (process.unlinked == linked).then(|| self.applied(process, now));
+            let Some(process) = self.processes.get_mut(&id) else { continue };
+            if let Some(entries) = entries {
+                process.from = entries;
+                process.joined = process.joined.map(|joined| if linked { now } else { joined });
+            }
+            (process.unlinked, process.deaf) = (!linked, deaf);
+        }
+        if returns && self.needed.of()(self.voters()) > 1 {
+            self.lose_leader(now, rng);
+        }
+    }
+
     /// Holds the election that is due. Says whether somebody new leads.
     pub fn elect(&mut self, now: Millis, rng: &mut Rng) -> bool {
         if !self.formed {
             return false;
         }
-        let electorate = self.electorate();
-        let has_quorum = electorate.len() >= self.needed.of()(self.voters());
-        let leads = self.leader.as_ref().is_some_and(|leader| electorate.contains(&leader));
-        if leads && has_quorum {
+        self.follow_links(now, rng);
+        let is_new = self.hold_election(now, rng);
+        if is_new {
+            self.follow_links(now, rng);
+        }
+        is_new
+    }
+
+    fn hold_election(&mut self, now: Millis, rng: &mut Rng) -> bool {
+        let (electorate, needed) = (self.electorate(), self.needed.of()(self.voters()));
+        let has_quorum = electorate.iter().any(|id| self.supporters(id) >= needed);
+        let leads = |leader: &MemberId| electorate.contains(&leader) && self.supporters(leader) >= needed;
+        if self.leader.as_ref().is_some_and(leads) {
             return false;
         }
         match self.election.clone() {
@@ -238,16 +298,21 @@ impl Raft {
         false
     }
 
-    /// Lists who can win: only a member with a log as long as any other's.
+    /// Lists who can win: only a member with a log as long as any other's of those who would vote for it, and these are enough.
     fn fit_to_lead(&self, now: Millis) -> Vec<MemberId> {
         let log = |id: &MemberId| {
             let process = &self.processes[id];
             (process.canaries.seen(), self.applied(process, now))
         };
-        let electorate = self.electorate();
-        let longest = electorate.iter().map(|id| log(id)).max();
-        let fit = |id: &MemberId| self.processes[id].ailment(now).is_none() && Some(log(id)) >= longest;
-        electorate.into_iter().filter(|id| fit(id)).cloned().collect()
+        let (electorate, needed) = (self.electorate(), self.needed.of()(self.voters()));
+        let name = |id: &MemberId| &self.processes[id].name;
+        let votes_for = |id: &MemberId, other: &MemberId| self.links.connect(name(id), name(other));
+        let longest = |id: &MemberId| electorate.iter().filter(|other| votes_for(id, other)).map(|id| log(id)).max();
+        let fit = |id: &MemberId| {
+            let is_well = self.processes[id].ailment(now).is_none() && self.supporters(id) >= needed;
+            is_well && Some(log(id)) >= longest(id)
+        };
+        electorate.iter().filter(|id| fit(id)).map(|id| (*id).clone()).collect()
     }
 
     fn try_again(&mut self, now: Millis, rng: &mut Rng) {

@@ -327,6 +327,16 @@ impl World {
         self.with(|state| interfere::cut_off(state, cluster, slots, whole(span)));
     }
 
+    /// Keeps controllers for this long from reaching one slot's member. The members reach each other.
+    pub fn hide_member(&self, cluster: &ClusterName, slot: &SlotName, span: Duration) {
+        self.with(|state| interfere::hide_member(state, cluster, slot, state.now + whole(span)));
+    }
+
+    /// Lets nothing that one slot's member sends reach another's for this long. What the other sends still arrives.
+    pub fn cut_link(&self, cluster: &ClusterName, from: &SlotName, to: &SlotName, span: Duration) {
+        self.with(|state| interfere::cut_link(state, cluster, (from, to), whole(span)));
+    }
+
     /// Lets leadership come back to whoever hands it over, so many times.
     pub fn bounce_leadership(&self, cluster: &ClusterName, times: u32) {
         self.with(|state| {

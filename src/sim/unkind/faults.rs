@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accident::Arranged;
 use super::fate::{CallFate, LONGEST_ON_THE_WIRE, TIMEOUT};
+use super::further::Further;
 use super::standing::Standing;
 use crate::ports::ErrorKind;
 use crate::sim::chance::Chance;
@@ -24,6 +25,9 @@ pub struct Faults {
     #[serde(default)]
     pub lost_a_volume: bool,
     pub swarm: Swarm,
+    /// The accidents that worlds learned of later.
+    #[serde(default)]
+    pub further: Option<Further>,
     /// An executor is there that honours crashes and pauses.
     #[serde(skip)]
     pub crashable: bool,
@@ -147,6 +151,7 @@ impl Faults {
 
     /// Draws the faults of a world.
     pub fn draw(level: FaultLevel, chance: &mut Chance) -> Self {
+        let further = Further::draw(level, chance.rng.get_seed());
         let swarm = match level {
             FaultLevel::None => Swarm::default(),
             FaultLevel::Some => Swarm::draw(chance, 1, 240_000),
@@ -159,6 +164,7 @@ impl Faults {
             last: None,
             lost_a_volume: false,
             swarm,
+            further,
             crashable: false,
             arranged: Arranged::default(),
             standing: Standing::default(),

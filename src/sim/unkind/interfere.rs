@@ -154,7 +154,32 @@ pub fn cut_off(state: &mut State, name: &ClusterName, slots: &BTreeSet<SlotName>
     state.stir(name);
 }
 
-/// Lets the members of a cluster reach each other again.
+/// Keeps controllers from reaching one slot's member. The members reach each other.
+pub fn hide_member(state: &mut State, name: &ClusterName, slot: &SlotName, until: Millis) {
+    let Some(cluster) = state.clusters.get_mut(name) else { return };
+    cluster.hidden.insert(slot.clone(), until);
+    state.fault(Some(name), "member-unreachable", format!("{slot} {}", span_until(state, until)));
+}
+
+/// Lets nothing that one slot's member sends reach another's for so long. What the other sends still arrives.
+pub fn cut_link(state: &mut State, name: &ClusterName, (from, to): (&SlotName, &SlotName), span: Millis) {
+    let Some(cluster) = state.clusters.get_mut(name) else { return };
+    cluster.members.cut_link(from, to);
+    let until = state.now + span;
+    state.fault(Some(name), "link-cut", format!("{from} to {to} {}", span_until(state, until)));
+    state.schedule(span, Tick::MendLink(name.clone(), from.clone(), to.clone()));
+    state.stir(name);
+}
+
+/// Lets what one slot's member sends reach another's again.
+pub fn mend_link(state: &mut State, name: &ClusterName, from: &SlotName, to: &SlotName) {
+    if let Some(cluster) = state.clusters.get_mut(name) {
+        cluster.members.mend_link(from, to);
+    }
+    state.stir(name);
+}
+
+/// Lets the members of a cluster that were cut off reach the others again.
 pub fn rejoin(state: &mut State, name: &ClusterName) {
     if let Some(cluster) = state.clusters.get_mut(name) {
         cluster.members.rejoin();

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::state::{Cluster, MemberRecord, State, Tick};
 use crate::action::MemberEffect;
 use crate::ids::{ClusterName, SlotName, Zone};
-use crate::observed::Membership;
+use crate::observed::{Health, Membership};
 use crate::ports::{ErrorKind, Outcome, Seat};
 use crate::sim::event::{SlotLine, UpDown, What};
 use crate::sim::words::Refusal;
@@ -56,8 +56,11 @@ impl State {
 
     /// Finds a cluster, if any of its members can be reached at a seat.
     fn reached(&self, name: &ClusterName, seats: &[Seat]) -> Result<&Cluster, Refusal> {
-        let answers = |cluster: &&Cluster| cluster.hidden_until <= self.now && cluster.members.answer_at(seats);
-        self.clusters.get(name).filter(answers).ok_or_else(no_answer)
+        let is_reached = |cluster: &Cluster| {
+            cluster.hidden_until <= self.now
+                && cluster.members.answer_at(seats, |slot| cluster.is_hidden(slot, self.now))
+        };
+        self.clusters.get(name).filter(|cluster| is_reached(cluster)).ok_or_else(no_answer)
     }
 
     fn reached_mut(&mut self, name: &ClusterName, seats: &[Seat]) -> Result<&mut Cluster, Refusal> {
@@ -65,14 +68,17 @@ impl State {
         self.clusters.get_mut(name).ok_or_else(no_answer)
     }
 
-    /// Asks the members of each other, by the slots that whoever asks goes by.
+    /// Asks the members of each other, by the slots that whoever asks goes by. Members that hear of no leader vouch for nobody.
     pub fn membership(
         &self,
         name: &ClusterName,
         slots: &BTreeSet<SlotName>,
         seats: &[Seat],
     ) -> Result<Membership, Refusal> {
-        Ok(self.reached(name, seats)?.members.membership(slots, self.now))
+        let cluster = self.reached(name, seats)?;
+        let said = cluster.members.membership(slots, self.now);
+        let hears = cluster.members.know_leader(seats, |slot| cluster.is_hidden(slot, self.now));
+        Ok(if hears { said } else { without_leader(said) })
     }
 
     /// Says whether the claims can be read and written.
@@ -162,6 +168,16 @@ impl MemberRecord {
         self.was_up = true;
         self.stopped_by_us &= !self.up;
     }
+}
+
+/// Gives what members say of each other who hear of no leader.
+fn without_leader(mut said: Membership) -> Membership {
+    if said.leader.take().is_some() {
+        for member in &mut said.members {
+            (member.health, member.lag) = (Health::Unknown("no leader to ask".to_owned()), None);
+        }
+    }
+    said
 }
 
 fn no_answer() -> Refusal {

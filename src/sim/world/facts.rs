@@ -38,6 +38,7 @@ impl State {
             instances: instances.collect(),
             volumes: self.volumes_named(name, named, effect.and_then(CloudEffect::volume)),
             snapshots: holdings.snapshots.clone(),
+            saved: self.region.saved_of(name).map(|(id, saved)| (id.clone(), saved.content.log.entries)).collect(),
             groups: groups.clone(),
             ending: self.claims.get(name).and_then(|claim| claim.ending.clone()),
             disrupted_beside: self.disrupted_beside(name, cluster),
@@ -146,6 +147,7 @@ fn volume_facts(disk: &Disk) -> VolumeFacts {
         holder,
         attached,
         size_gib: disk.seen.size_gib,
+        entries: disk.content.log.entries,
         modified: disk.modification.since.filter(|_| disk.seen.is_being_modified()),
     }
 }

@@ -89,6 +89,8 @@ impl State {
             started: self.now,
             joined: None,
             cut_off: false,
+            deaf: false,
+            unlinked: false,
             from: starts.log.entries,
             canaries: starts.log.canaries,
         };
@@ -155,8 +157,7 @@ impl State {
         let Some(machine) = self.region.instances.get(id).cloned() else { return };
         let home = home(&self.contents(&machine));
         let Some(cluster) = self.clusters.get_mut(&machine.cluster) else { return };
-        let Some(member) = cluster.members.member_on(id).cloned() else { return };
-        let Some(left) = cluster.members.stop(&member, self.now, &mut self.chance.rng) else { return };
+        let Some(left) = cluster.members.stop(id, self.now, &mut self.chance.rng) else { return };
         if let Some(record) = cluster.slots.get_mut(&machine.seen.slot) {
             record.applied = left.entries;
         }

@@ -91,6 +91,8 @@ impl State {
             started: self.now,
             joined: None,
             cut_off: false,
+            deaf: false,
+            unlinked: false,
             from: 0,
             canaries: Log::default().canaries,
         };

@@ -21,6 +21,7 @@ use crate::sim::share::Share;
 use crate::sim::time::{Millis, Queue, Sleepers};
 use crate::sim::transcript::Transcript;
 use crate::sim::unkind::faults::Faults;
+use crate::sim::unkind::further::{Further, Over};
 use crate::sim::words::{FaultLevel, OUTSIDER, Refusal};
 use crate::spec::ClusterSpec;
 
@@ -75,8 +76,14 @@ pub enum Tick {
     Undo(InstanceId, Undo),
     /// A volume's modification ends, and its I/O is well again.
     Mend(VolumeId),
-    /// The members of a cluster reach each other again.
+    /// The members of a cluster that were cut off reach the others again.
     Rejoin(ClusterName),
+    /// The second slot's member is reached again by all that the first's sends.
+    MendLink(ClusterName, SlotName, SlotName),
+    /// An accident that worlds learned of later happens.
+    Befall,
+    /// Such an accident is over.
+    Over(Over),
     /// The faults end, and people undo what they did.
     Amend,
     /// The call of that number arrives at EC2.
@@ -128,6 +135,9 @@ pub struct Cluster {
     pub next_look: Option<Millis>,
     /// No controller reaches any member until then.
     pub hidden_until: Millis,
+    /// No controller reaches the members of these slots until then.
+    #[serde(default)]
+    pub hidden: BTreeMap<SlotName, Millis>,
     pub slots: BTreeMap<SlotName, MemberRecord>,
 }
 
@@ -207,7 +217,13 @@ impl Cluster {
         let members = Members::of(&spec.application);
         let (declared, slots) = (Declared::of(spec), BTreeMap::new());
         let (behind, heard) = (BTreeMap::new(), BTreeMap::new());
-        Self { declared, declared_since: 0, behind, heard, members, next_look: None, hidden_until: 0, slots }
+        let hidden = BTreeMap::new();
+        Self { declared, declared_since: 0, behind, heard, members, next_look: None, hidden_until: 0, hidden, slots }
+    }
+
+    /// Says whether no controller reaches a slot's member.
+    pub fn is_hidden(&self, slot: &SlotName, now: Millis) -> bool {
+        self.hidden.get(slot).is_some_and(|until| *until > now)
     }
 
     /// Lists the declared slots.
@@ -258,6 +274,7 @@ impl State {
             saved: None,
         };
         state.schedule_injection();
+        state.schedule_further();
         if level != FaultLevel::None {
             let end = state.faults.end;
             state.schedule(end, Tick::Amend);
@@ -312,6 +329,14 @@ impl State {
     pub fn schedule_injection(&mut self) {
         if let Some(gap) = self.faults.draw_gap(self.now, &mut self.chance) {
             self.schedule(gap, Tick::Inject);
+        }
+    }
+
+    /// Puts the next accident of a later kind on the calendar, if there is time for one.
+    pub fn schedule_further(&mut self) {
+        let Some(gap) = self.faults.further.as_mut().map(Further::gap) else { return };
+        if self.now + gap < self.faults.end {
+            self.schedule(gap, Tick::Befall);
         }
     }
 

@@ -37,6 +37,7 @@ pub(super) enum Command {
     Address(AddressDeed, Placed<SlotName>),
     Zone(ZoneDeed, Placed<Zone>, Duration),
     HideMembers(Duration),
+    HideMember(Placed<SlotName>, Duration),
     LoseLeader,
     LoseClaims(Duration),
     Refuse { call: Option<String>, error: ErrorKind, length: Length },
@@ -369,6 +370,12 @@ fn lose(words: &mut Words) -> Result<Command, Mistake> {
 }
 
 fn hide(words: &mut Words) -> Result<Command, Mistake> {
+    if words.takes("member") {
+        words.say("of")?;
+        let slot = words.slot()?;
+        words.say("for")?;
+        return words.span().map(|span| Command::HideMember(slot, span));
+    }
     words.say("members for")?;
     words.span().map(Command::HideMembers)
 }

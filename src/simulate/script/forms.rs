@@ -1,7 +1,7 @@
 //! The forms that a story's commands are written in, and the calls that they may name.
 
 /// Every form of a command, and what it does. Words in capitals stand for something else; brackets may be left out.
-pub const FORMS: [(&str, &str); 56] = [
+pub const FORMS: [(&str, &str); 58] = [
     (
         "cluster [FILE] [from nothing] [beside NUMBER others]",
         "Begins: the file's cluster is settled on its own image, or has nothing yet; others are copies of it under other names",
@@ -68,8 +68,16 @@ pub const FORMS: [(&str, &str); 56] = [
     ),
     ("hide members for SPAN", "No controller reaches any member; the members reach each other"),
     (
+        "hide member of SLOT for SPAN",
+        "No controller reaches that member; the other members do, and controllers reach the others",
+    ),
+    (
         "cut off SLOT [and SLOT] for SPAN",
         "Those members do not reach the others; the side with fewer votes can do nothing, and controllers reach both",
+    ),
+    (
+        "cut off SLOT from SLOT for SPAN",
+        "Nothing that the first member sends reaches the second; what the second sends reaches the first, and both reach the others",
     ),
     ("lose leader", "The leader steps down for no good reason"),
     ("lose claims for SPAN", "The store of the claims does not answer"),

@@ -98,6 +98,10 @@ impl Stage {
             Command::Zone(ZoneDeed::NoCapacity, zone, span) => self.world.exhaust_capacity(&zone.value, *span),
             Command::Zone(ZoneDeed::Lose, zone, span) => self.world.lose_zone(&zone.value, *span),
             Command::HideMembers(span) => self.world.hide_members(&self.simulation.committed().name, *span),
+            Command::HideMember(slot, span) => {
+                self.instance_of(Pick::Oldest, slot)?;
+                self.world.hide_member(&self.simulation.committed().name, &slot.value, *span);
+            }
             Command::LoseLeader => self.world.lose_leader(&self.simulation.committed().name),
             Command::LoseClaims(span) => self.world.lose_claims(*span),
             Command::Refuse { call, error, length } => {

@@ -25,6 +25,8 @@ pub(super) enum Trouble {
     Hook(Duration),
     /// The members of these slots are cut off from the others.
     CutOff(Vec<Placed<SlotName>>, Duration),
+    /// Nothing that the first slot's member sends reaches the second's.
+    CutLink(Placed<SlotName>, Placed<SlotName>, Duration),
     /// EC2 describes a slot's first volume in this word, or in its own again.
     Word(Placed<SlotName>, Option<String>),
     /// Somebody sets the owner tag of an instance, or of a slot's first volume.
@@ -122,7 +124,13 @@ fn hook(words: &mut Words) -> Result<Trouble, Mistake> {
 
 fn cut(words: &mut Words) -> Result<Trouble, Mistake> {
     words.say("off")?;
-    let mut slots = vec![words.slot()?];
+    let first = words.slot()?;
+    if words.takes("from") {
+        let to = words.slot()?;
+        words.say("for")?;
+        return words.span().map(|span| Trouble::CutLink(first, to, span));
+    }
+    let mut slots = vec![first];
     while words.takes("and") {
         slots.push(words.slot()?);
     }
@@ -241,6 +249,10 @@ impl Stage {
                 slots.iter().try_for_each(|slot| self.instance_of(Pick::Oldest, slot).map(drop))?;
                 let slots = slots.iter().map(|slot| slot.value.clone()).collect();
                 world.cut_off(&cluster, &slots, *span);
+            }
+            Trouble::CutLink(from, to, span) => {
+                [from, to].into_iter().try_for_each(|slot| self.instance_of(Pick::Oldest, slot).map(drop))?;
+                world.cut_link(&cluster, &from.value, &to.value, *span);
             }
             Trouble::Word(slot, word) => {
                 world.describe_oddly(&cluster, &self.volume_of(slot)?, word.as_deref());
