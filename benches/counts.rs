@@ -14,7 +14,7 @@ use hermitcrab::controller::fleet::Fleet as Controlled;
 use hermitcrab::event::{Event, EventKind, Listener, Listeners};
 use hermitcrab::ids::{ImageId, SlotName};
 use hermitcrab::observed::{Reading, Sweep};
-use hermitcrab::plan::{Awaited, Hazard, Plan, WaitingOn, plan};
+use hermitcrab::plan::{Awaited, Hazard, Plan, WaitingOn, Why, plan};
 use hermitcrab::ports::{Clock, Cloud, Decision, Outcome, PortError, Wanted};
 use hermitcrab::sim::{Executor, FaultLevel, Payload, Share, Through, World};
 use hermitcrab::simulate;
@@ -272,15 +272,16 @@ struct Spent {
 
 impl Spent {
     fn of(rollout: &Rollout) -> Self {
-        let begin = rollout.passes.iter().position(|pass| name(&pass.plan) == "claim").expect("it begins with a claim");
-        let first = &rollout.passes[begin];
+        let passes: Vec<&Pass> = rollout.passes.iter().filter(|pass| !is_ahead(&pass.plan)).collect();
+        let begin = passes.iter().position(|pass| name(&pass.plan) == "claim").expect("it begins with a claim");
+        let first = passes[begin];
         let mut spent = Self { total: Duration::ZERO, ours: Duration::ZERO, by_step: Vec::new() };
         let mut free_since = first.acted.unwrap_or(first.seen.now);
-        for (index, pass) in rollout.passes.iter().enumerate().skip(begin + 1) {
+        for (index, pass) in passes.iter().enumerate().skip(begin + 1) {
             if matches!(pass.plan, Plan::Wait(_) | Plan::Blocked(_)) {
                 continue;
             }
-            let came_true = came_true(rollout, index);
+            let came_true = came_true(rollout, &passes, index);
             let due = came_true.unwrap_or(free_since).clamp(free_since, pass.seen.now);
             let ours = elapsed(pass.seen.now, due);
             spent.ours += ours;
@@ -290,6 +291,12 @@ impl Spent {
         spent.total = elapsed(free_since, first.seen.now);
         spent
     }
+}
+
+/// Says whether a plan launches the next slot's replacement ahead. That falls into the wait for the member before it, which goes on
+/// meanwhile: the rollout itself is no further by it.
+fn is_ahead(plan: &Plan) -> bool {
+    matches!(plan, Plan::Act(_, Why::Ahead { .. }))
 }
 
 fn name(plan: &Plan) -> &'static str {
@@ -302,18 +309,18 @@ fn name(plan: &Plan) -> &'static str {
 /// When that came true which the passes before this one waited for, if they did. Early rather than late: the first
 /// change of the world since the last look that still waited. Safety has its price too: a new member's bake, and the
 /// time that all members must be steady for, are waits like those for EC2.
-fn came_true(rollout: &Rollout, index: usize) -> Option<Timestamp> {
-    let before = &rollout.passes[index - 1];
+fn came_true(rollout: &Rollout, passes: &[&Pass], index: usize) -> Option<Timestamp> {
+    let before = passes[index - 1];
     match &before.plan {
         Plan::Wait(WaitingOn { what: Awaited::Bake { .. }, .. }) => {
             let baking = |pass: &Pass| matches!(&pass.plan, Plan::Wait(w) if matches!(w.what, Awaited::Bake { .. }));
-            let begun = (0..index).rev().find(|earlier| !baking(&rollout.passes[*earlier]))? + 1;
-            Some(after(came_true(rollout, begun)?, rollout.spec.rollout.bake_time))
+            let begun = (0..index).rev().find(|earlier| !baking(passes[*earlier]))? + 1;
+            Some(after(came_true(rollout, passes, begun)?, rollout.spec.rollout.bake_time))
         }
         Plan::Wait(waiting) => {
             let of_members = matches!(waiting.what, Awaited::MemberBack { .. });
             let looked = if of_members { begun(&before.seen.membership) } else { begun(&before.seen.cloud) }?;
-            let change = rollout.changes.range(looked..=rollout.passes[index].seen.now).next();
+            let change = rollout.changes.range(looked..=passes[index].seen.now).next();
             Some(change.copied().unwrap_or(looked))
         }
         Plan::Blocked(blocked) => blocked.hazards.iter().find_map(|hazard| match hazard {

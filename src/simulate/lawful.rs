@@ -18,8 +18,9 @@ pub fn objection(ending: &Ending, spec: &ClusterSpec, world: &World) -> Option<S
         Ending::Blocked(gates) if gates.contains(&"version-unprovable") || gates.contains(&"version-skew") => all_up(),
         Ending::Blocked(gates) if gates.iter().any(|gate| is_withheld(gate, spec)) => None,
         Ending::Stalled("VolumeMissing") if world.lost_a_volume() => None,
+        // Another slot was claimed when the volume went, and nothing was done there: its gates name what is missing.
+        Ending::Blocked(gates) if gates.contains(&"volume-missing") && world.lost_a_volume() => None,
         Ending::Stalled("Held") if spec.rollout.on_failure == OnFailure::Hold => None,
-        Ending::Blocked(_) | Ending::Stalled(_) if world.lost_a_volume() => None,
         Ending::Blocked(_) | Ending::Stalled(_) => Some(format!("{ending}, although nobody did or withholds anything")),
     }
 }

@@ -54,6 +54,17 @@ fn stopping_in_a_slot_that_is_not_claimed_breaks_s15() {
     assert_eq!(harness.broken(), ["S15"]);
 }
 
+#[test]
+fn stopping_before_the_claim_says_so_breaks_s15() {
+    let harness = Harness::settled();
+    let follower = harness.follower();
+    let (instance, _) = harness.of(follower);
+    harness.claim_for(follower, Purpose::Replace { old: instance.clone() }, Way::Forward, false);
+    harness.view();
+    harness.world.send_unchecked(&harness.spec.name, Some(&harness.slot(follower)), &stop(&instance)).unwrap();
+    assert_eq!(harness.broken(), ["S15"]);
+}
+
 /// The rules that are broken by such a call about a stopped instance, while the claim says that its replacement goes that way,
 /// or turns to it, for so many seconds.
 fn broken_on_the_way(

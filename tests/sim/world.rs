@@ -169,9 +169,10 @@ impl Harness {
         (0..3).find(|number| !leads(number)).unwrap()
     }
 
-    /// Has the claim name a slot, as it does before a controller stops anything there.
+    /// Has the claim name a slot, and say that its instance is to be stopped, as it does before a controller stops anything there.
     pub fn claim(&self, number: usize) {
-        self.claim_for(number, Purpose::Fill, Way::Forward, false);
+        let claim = self.claim_of(number, Purpose::Fill, Way::Forward, false);
+        self.world.put_claim(&self.spec.name, Claim { stops: [self.of(number).0].into(), ..claim });
     }
 
     /// Has the claim name a slot, to that end and on that way, or while it turns to it.

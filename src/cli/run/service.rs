@@ -141,6 +141,9 @@ impl State {
 
 impl Listener for Service {
     fn hear(&self, event: &Event) {
+        if !self.is_managed() {
+            return;
+        }
         match (&event.kind, &event.cluster) {
             (EventKind::DesiredRead(loaded), _) => {
                 let mut state = self.state.borrow_mut();
@@ -156,20 +159,25 @@ impl Listener for Service {
             (EventKind::LeaseLost, _) => {
                 self.watch(false);
                 let mut state = self.state.borrow_mut();
-                (state.passes, state.declared) = Default::default();
+                (state.passes, state.declared, state.status) = Default::default();
                 drop(state);
                 return self.tell("STATUS=waits for the lease");
             }
             (EventKind::Planned(pass), Some(cluster)) => {
                 let seen = (pass.seen.now, pass.status.attention);
-                self.state.borrow_mut().passes.insert(cluster.clone(), seen);
+                let before = self.state.borrow_mut().passes.insert(cluster.clone(), seen);
                 self.is_alive(event.at);
+                // Thousands of clusters are counted anew only where one of them stands otherwise than before.
+                let is_as_before = before.is_some_and(|(_, attention)| attention == pass.status.attention);
+                if is_as_before && self.state.borrow().is_ready {
+                    return;
+                }
             }
             _ => return,
         }
         let is_seen = {
             let state = self.state.borrow();
-            state.was_read && state.declared.iter().all(|cluster| state.passes.contains_key(cluster))
+            !state.is_ready && state.was_read && state.declared.iter().all(|cluster| state.passes.contains_key(cluster))
         };
         if is_seen {
             self.ready();

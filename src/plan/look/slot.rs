@@ -106,6 +106,7 @@ impl<'a> SlotLook<'a> {
     /// Says whether that generation failed here, be it for itself or together with what is the slot's own: its subnet as it
     /// is declared now, or the instance whose place was to be taken.
     pub fn rejected_here(&self, generation: &Generation) -> bool {
+        // Nothing has failed in most slots, and each slot is asked many times a plan.
         if self.present().all(|(_, volume)| volume.rejected.is_none()) {
             return false;
         }

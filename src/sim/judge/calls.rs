@@ -3,7 +3,7 @@
 use super::facts::{Facts, GroupFacts, InstanceFacts, Sent};
 use super::rule::{Objection, Rule};
 use crate::action::{CloudEffect, GroupEffect};
-use crate::ids::InstanceId;
+use crate::ids::{InstanceId, SlotName};
 use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState, Taken, Way};
 use crate::sim::time::Millis;
 
@@ -20,11 +20,12 @@ pub(super) struct Call<'a> {
 /// A judgement of one call: what breaks the rule, if anything does.
 type Judgement = fn(&Call) -> Option<String>;
 
-const RULES: [(Rule, Judgement); 23] = [
+const RULES: [(Rule, Judgement); 24] = [
     (Rule::Quorum, stop_keeps_quorum),
     (Rule::LeaderLast, leader_hands_over_first),
     (Rule::OneOfTwo, not_while_a_related_one_is_disrupted),
     (Rule::ClaimedStop, stopped_only_when_claimed),
+    (Rule::ClaimedStop, stopped_only_when_announced),
     (Rule::OneWay, goes_as_the_claim_says),
     (Rule::FreshReadings, reads_follow_own_writes),
     (Rule::VolumesConserved, nothing_is_terminated_with_a_volume),
@@ -113,11 +114,24 @@ fn not_while_a_related_one_is_disrupted(call: &Call) -> Option<String> {
 
 /// Allows to stop a healthy voter only in the slot that is claimed.
 fn stopped_only_when_claimed(call: &Call) -> Option<String> {
-    let CloudEffect::Stop { instance } = call.effect else { return None };
-    let slot = &call.instance()?.slot;
-    let serves = call.facts.slots.get(slot)?.healthy_on.as_ref() == Some(instance);
-    let wrong = serves && !call.facts.has_ended() && call.facts.claimed.as_ref() != Some(slot);
+    let (instance, slot) = stopped_voter(call)?;
+    let wrong = call.facts.claimed.as_ref() != Some(slot);
     wrong.then(|| format!("{instance} of {slot} was stopped while the claim named {}", claimed(call)))
+}
+
+/// Allows to stop a healthy voter only once the claim says that just its instance is to be stopped.
+fn stopped_only_when_announced(call: &Call) -> Option<String> {
+    let (instance, slot) = stopped_voter(call).filter(|(_, slot)| call.facts.claimed.as_ref() == Some(*slot))?;
+    let wrong = !call.facts.announced.contains(instance);
+    wrong.then(|| format!("{instance} of {slot} was stopped before the claim said so"))
+}
+
+/// Finds the healthy voter that a call stops, and its slot, unless its cluster has come to its end.
+fn stopped_voter<'a>(call: &Call<'a>) -> Option<(&'a InstanceId, &'a SlotName)> {
+    let CloudEffect::Stop { instance } = call.effect else { return None };
+    let slot = &call.facts.instances.get(instance)?.slot;
+    let serves = call.facts.slots.get(slot)?.healthy_on.as_ref() == Some(instance);
+    (serves && !call.facts.has_ended()).then_some((instance, slot))
 }
 
 fn claimed(call: &Call) -> String {

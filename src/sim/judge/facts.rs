@@ -33,6 +33,8 @@ pub struct Facts {
     pub disrupted_beside: BTreeSet<(ClusterName, SlotName)>,
     /// The slot that the claim names.
     pub claimed: Option<SlotName>,
+    /// The instances that the claim says are to be stopped.
+    pub announced: BTreeSet<InstanceId>,
     /// The slot for which an instance was launched ahead, or is about to be, and the number of that launch.
     pub ahead: Option<(SlotName, Attempt)>,
     /// The claims are kept in this world. Whoever keeps them elsewhere may have launched an instance ahead.

@@ -55,7 +55,7 @@ pub enum Rule {
     /// Of two clusters of which one stands on the other, only one has a member down by our hand.
     #[serde(rename = "apart")]
     OneOfTwo,
-    /// A member is stopped only in the slot that the claim names.
+    /// A member is stopped only in the slot that the claim names, and only once the claim says so.
     #[serde(rename = "S15")]
     ClaimedStop,
     /// A replacement goes the way that the claim says.
@@ -153,7 +153,7 @@ impl fmt::Display for Rule {
             Self::LeaderLast => "a member that leads is stopped only after leadership was handed over",
             Self::LeftAlone => "what the file does not declare any more is left alone",
             Self::OneOfTwo => "of two clusters of which one stands on the other, one has a member down by our hand",
-            Self::ClaimedStop => "a member is stopped only in the slot that the claim names",
+            Self::ClaimedStop => "a member is stopped only in the slot that the claim names, once the claim says so",
             Self::OneWay => "a replacement goes the way that the claim says",
             Self::AddressAtRest => "a fixed address is moved only from an instance of its slot that is stopped or gone",
             Self::TokenOfOne => "a client token never serves two requests",

@@ -16,6 +16,7 @@ impl State {
         let holdings = self.region.clusters.get(name)?;
         let named = effect.and_then(CloudEffect::instance);
         let groups = self.groups_named(named, effect);
+        let held = self.claims.get(name).and_then(|claim| claim.held.as_ref());
         let members = groups.values().flat_map(|group| group.seen.members.keys());
         let holder = match effect {
             Some(CloudEffect::AssignAddress { address, .. }) => self.region.holder_of(*address),
@@ -42,7 +43,8 @@ impl State {
             groups: groups.clone(),
             ending: self.claims.get(name).and_then(|claim| claim.ending.clone()),
             disrupted_beside: self.disrupted_beside(name, cluster),
-            claimed: self.claims.get(name).and_then(|claim| Some(claim.held.as_ref()?.slot.clone())),
+            claimed: held.map(|held| held.slot.clone()),
+            announced: held.map(|held| held.stops.clone()).unwrap_or_default(),
             ahead: self.claims.get(name).and_then(|claim| {
                 let ahead = claim.ahead.as_ref()?;
                 Some((ahead.slot.clone(), ahead.attempt))
