@@ -319,7 +319,13 @@ impl<'a> Look<'a> {
     }
 
     /// Specifies a launch that has no token yet.
-    fn launch_without_token(&self, slot: &SlotLook<'_>, attempt: Attempt, generation: &Generation, image: &ImageId) -> Launch {
+    fn launch_without_token(
+        &self,
+        slot: &SlotLook<'_>,
+        attempt: Attempt,
+        generation: &Generation,
+        image: &ImageId,
+    ) -> Launch {
         let (owner, image_id) = (self.seen.owner.clone(), image);
         let image = self.cloud.catalogue.images.get(image_id);
         let root_volume = image.and_then(|image| RootVolume::of(self.spec, image));

@@ -173,6 +173,10 @@ impl Replacement<'_, '_> {
 
     /// Finds the reason why nothing at all can be done in this slot, if there is one.
     fn blocked_by_fault(&self) -> Option<Plan> {
+        // Which of several volumes is the slot's nobody can say, so none of them says where the slot stands.
+        if let Some(stall) = slot_state::contested(self.slot) {
+            return Some(Plan::Stalled(stall));
+        }
         if let Some(plan) = self.until_holders_shown() {
             return Some(plan);
         }
