@@ -93,7 +93,7 @@ pub(super) struct Ground<'g, 'a> {
     pub(super) look: Option<&'g Look<'a>>,
     /// Everything that stands before the next slot.
     pub(super) refusals: Option<&'g Hazards>,
-    /// What of the file is not carried out, one sentence each.
+    /// The edits of the file that are not carried out, one sentence each.
     pub(super) kept: &'g [String],
 }
 

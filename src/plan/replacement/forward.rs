@@ -68,8 +68,10 @@ impl<'a> Replacement<'_, 'a> {
         if self.has_settled(new) {
             return None;
         }
-        if let Some(start) = self.start_new_again(new).or_else(|| self.stopped_by_a_person(new)) {
-            return Some(start);
+        let mended = self.start_new_again(new).or_else(|| self.stopped_by_a_person(new));
+        // Without its address the member cannot come back, and no image is rejected for that meanwhile.
+        if let Some(plan) = mended.or_else(|| address::give_back(self.look, self.slot, new)) {
+            return Some(plan);
         }
         if self.can_restore()
             && let Some(plan) = self.past_deadline()
