@@ -193,6 +193,7 @@ fn goes_one_way(_: &ClusterSpec, seen: &Observation, plan: &Plan) -> Option<Stri
         let of_it = |seen: &&hermitcrab::observed::Volume| seen.id == *volume;
         view.volumes.iter().find(of_it).is_some_and(|seen| matches!(&seen.state, VolumeState::InUse(at) if arrived(at)))
     };
+    let has_any = || view.volumes.iter().any(|volume| is_attached(&volume.id));
     let does = if claim.turning { "is being turned" } else { "goes" };
     let says = format!("the claim says that the replacement of {old} {does} {:?}", claim.way);
     if claim.turning && moves_a_member_of(&claim.slot, plan) {
@@ -202,7 +203,8 @@ fn goes_one_way(_: &ClusterSpec, seen: &Observation, plan: &Plan) -> Option<Stri
         CloudEffect::Start { instance } if instance == old => true,
         CloudEffect::Attach { instance, .. } => instance == old,
         CloudEffect::Detach { instance, volume, .. } if instance == old && is_attached(volume) => false,
-        CloudEffect::Stop { instance } if instance == old => false,
+        // One that runs while a volume is stuck on its way to it serves nothing.
+        CloudEffect::Stop { instance } if instance == old && has_any() => false,
         _ => return None,
     };
     let is_wrong = is_back != (claim.way == Way::Back);

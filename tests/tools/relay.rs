@@ -46,11 +46,19 @@ fn serve(mut client: TcpStream, moto: &str, answers: &Answers) -> io::Result<()>
             }
             continue;
         }
-        let mut server = TcpStream::connect(moto)?;
-        let (first, rest) = head.split_once("\r\n").unwrap();
-        write!(server, "{first}\r\nconnection: close\r\n{rest}")?;
-        server.write_all(&body)?;
-        io::copy(&mut server, &mut client)?;
+        let answer = (0..3).find_map(|_| ask(moto, &head, &body).ok().filter(|answer| !answer.is_empty()));
+        client.write_all(&answer.ok_or(io::ErrorKind::ConnectionReset)?)?;
         return Ok(());
     }
+}
+
+/// Asks moto, which now and then takes no connection, or closes one without an answer.
+fn ask(moto: &str, head: &str, body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut server = TcpStream::connect(moto)?;
+    let (first, rest) = head.split_once("\r\n").unwrap();
+    write!(server, "{first}\r\nconnection: close\r\n{rest}")?;
+    server.write_all(body)?;
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer)?;
+    Ok(answer)
 }
