@@ -71,9 +71,9 @@ fn played(name: &str, reach: Reach) -> Came {
 /// The parts of a story that are compared.
 #[derive(Clone, Copy, PartialEq)]
 enum Compared {
-    /// Its end. How often something was tried may hang on the pace of the looks: through the adapter a look is many calls.
+    /// The end. How often something was tried may hang on the pace of the looks: through the adapter a look is many calls.
     End,
-    /// Its end, and its effects of each kind.
+    /// The end, and the effects of each kind.
     Effects,
 }
 
