@@ -1,7 +1,7 @@
 //! The new instance: launched or taken over, running, and with its status checks passed.
 
 use crate::action::{CloudEffect, Recruitment};
-use crate::ids::{InstanceId, VolumeId};
+use crate::ids::InstanceId;
 use crate::observed::{Checks, Claim, Instance, InstanceState, LastLaunch, LaunchAnswer};
 use crate::plan::answer::{Awaited, Plan, Stall, Why};
 use crate::plan::{gates, group};
@@ -140,21 +140,18 @@ impl Replacement<'_, '_> {
         self.look.write_claim(self.slot, claim, Why::LaunchFailed { reason })
     }
 
-    /// Finds the volume that got stuck on its way to an instance, if that is why the instance was stopped.
-    fn stuck_on_its_way(&self, new: &Instance) -> Option<&VolumeId> {
-        self.claim.stuck.as_ref().filter(|_| self.claim.stops.contains(&new.id))
+    /// Says that a volume got stuck on its way to an instance, if that is why the instance was stopped.
+    fn stuck_on_its_way(&self, new: &Instance) -> Option<Why> {
+        let volume = self.claim.stuck.as_ref().filter(|_| self.claim.stops.contains(&new.id))?;
+        Some(Why::Stuck { volume: volume.clone(), to: new.id.clone() })
     }
 
     fn why_discarded(&self, new: &Instance) -> Why {
-        match self.stuck_on_its_way(new) {
-            Some(volume) => Why::Stuck { volume: volume.clone(), to: new.id.clone() },
-            None => Why::LaunchFailed { reason: failure(new) },
-        }
+        self.stuck_on_its_way(new).unwrap_or_else(|| Why::LaunchFailed { reason: failure(new) })
     }
 
     fn reason(&self, new: &Instance) -> String {
-        let stuck = self.stuck_on_its_way(new);
-        stuck.map_or_else(|| failure(new), |volume| format!("{volume} got stuck on its way to {}", new.id))
+        self.stuck_on_its_way(new).map_or_else(|| failure(new), |stuck| stuck.to_string())
     }
 }
 

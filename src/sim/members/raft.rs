@@ -103,9 +103,7 @@ impl Process {
             _ => None,
         }
     }
-}
 
-impl Process {
     /// Says whether a process has joined its peers, and it and whoever leads them reach each other.
     pub fn follows(&self) -> bool {
         self.joined.is_some() && !self.unlinked
