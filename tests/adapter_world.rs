@@ -19,12 +19,19 @@ use hermitcrab::simulate::script::{Setting, Story};
 use hermitcrab::simulate::{Ending, Reach, Scenario, Summary};
 use hermitcrab::spec::load::load;
 
+#[path = "chaos/case.rs"]
+mod case;
 #[path = "adapter_world/here.rs"]
 mod here;
 #[path = "adapter_world/members.rs"]
 mod members;
+#[path = "chaos/pairs.rs"]
+mod pairs;
 #[path = "adapter_world/sdk.rs"]
 mod sdk;
+
+use case::{Beginning, Case};
+use pairs::Part;
 
 const STORIES: &str = "tests/rollout";
 const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
@@ -190,4 +197,22 @@ fn the_same_seed_tells_the_same_story_through_the_adapter() {
         assert!(once.lines().count() > 20);
         assert!(once == told(), "one seed tells two stories");
     });
+}
+
+/// Cases whose pairs are tried: an upgrade, a bad one that is taken back, and a lost instance.
+const PAIRED: [Case; 3] = [
+    Case { file: "desired-state/prod/consul.yaml", beginning: Beginning::Upgrade },
+    Case { file: "tests/fixtures/consul-recreate.yaml", beginning: Beginning::BadUpgrade },
+    Case { file: "tests/fixtures/consul-addresses.yaml", beginning: Beginning::Loss },
+];
+
+#[test]
+fn pairs_of_accidents_come_to_a_lawful_end_through_the_adapter() {
+    with_room(|| pairs::come_to_a_lawful_end(&PAIRED, Part { number: 5, of: 1_999 }, sdk::adapter));
+}
+
+#[test]
+#[ignore = "a part of them takes some minutes, HERMITCRAB_PAIRS=3/97"]
+fn every_pair_of_accidents_comes_to_a_lawful_end_through_the_adapter() {
+    with_room(|| pairs::come_to_a_lawful_end(&PAIRED, Part::wanted(), sdk::adapter));
 }

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use hermitcrab::controller::{Controller, ManagedCluster};
 use hermitcrab::event::{Event, EventKind};
+use hermitcrab::ids::ImageId;
 use hermitcrab::observed::Reading;
 use hermitcrab::ports::{Clock, ErrorKind};
 use hermitcrab::sim::{Accident, CrashPoint, Executor, World};
-use hermitcrab::simulate::{AnswerKind, Ending, settings};
+use hermitcrab::simulate::{AnswerKind, Ending, Reach, Simulation, settings};
+use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::after;
 
 #[path = "chaos/case.rs"]
@@ -31,6 +33,7 @@ mod swarm;
 mod ways;
 
 use case::{Beginning, Case, NEW, Run, THIRD, Transcript};
+use pairs::Part;
 use recorder::Recorder;
 
 const THREE: &str = "desired-state/prod/consul.yaml";
@@ -83,6 +86,26 @@ const CRASHES: [Accident; 3] = [
 ];
 const API_FAULTS: [Accident; 3] =
     [Accident::Refused(ErrorKind::Throttled), Accident::Refused(ErrorKind::Unreachable), Accident::AnswerLost];
+
+impl Case {
+    fn begin(&self) -> (World, Simulation) {
+        self.begin_by(&Reach::default())
+    }
+
+    fn run(&self, arrange: impl FnOnce(&World, &mut Simulation)) -> Run {
+        self.run_by(&Reach::default(), arrange)
+    }
+
+    /// Runs until `call` mutating calls were sent, commits `image`, and runs to the end.
+    fn run_with_another_commit(&self, call: u64, image: &ImageId) -> Run {
+        let (world, mut simulation) = self.begin();
+        let mut transcript = Transcript::default();
+        let limit = after(world.now(), Duration::from_secs(24 * 3_600));
+        simulation.run_until(limit, &mut |line| transcript.hear(line), &mut || world.sent() >= call);
+        simulation.commit(ClusterSpec { image: image.clone(), ..simulation.committed() });
+        self.finish(&world, &mut simulation, transcript)
+    }
+}
 
 /// Every run that did not come to what it should have; the first is told whole.
 #[derive(Default)]
@@ -382,4 +405,18 @@ fn no_plan_rests_on_a_look_begun_before_the_last_write() {
         }
     }
     assert!(recorder.actions().len() > 30, "only {} actions", recorder.actions().len());
+}
+
+/// The cases whose pairs are tried.
+const PAIRED: [Case; 6] = [SURGE, RECREATED, ROLLED_BACK, HEALED, FROM_NOTHING, GROUPED];
+
+#[test]
+fn pairs_of_accidents_come_to_a_lawful_end() {
+    pairs::come_to_a_lawful_end(&PAIRED, Part { number: 198, of: 199 }, Reach::default);
+}
+
+#[test]
+#[ignore = "every call × accident × second event: most of an hour of CPU time in a release build, and less for a part, HERMITCRAB_PAIRS=3/19"]
+fn every_pair_of_accidents_comes_to_a_lawful_end() {
+    pairs::come_to_a_lawful_end(&PAIRED, Part::wanted(), Reach::default);
 }

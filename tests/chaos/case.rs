@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
 
+use hermitcrab::event::Listeners;
 use hermitcrab::ids::{Generation, ImageId, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
 use hermitcrab::observed::{GroupMember, Health, InstanceState, Launches, Lifecycle, Process};
-use hermitcrab::ports::{Clock, Cloud, Members, Seat, Wanted};
+use hermitcrab::ports::{Cloud, Members, Seat, Wanted};
 use hermitcrab::sim::{FaultLevel, Payload, What, World, block_on};
-use hermitcrab::simulate::{Ending, Line, Scenario, Simulation, text};
+use hermitcrab::simulate::{Ending, Line, Reach, Scenario, Simulation, text};
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
-use hermitcrab::time::after;
 
 /// The image that is rolled to.
 pub const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
@@ -106,8 +105,8 @@ impl Case {
         load(&[PathBuf::from(self.file)]).specs().next().unwrap().1.clone()
     }
 
-    /// The world and the simulation, just before the first pass.
-    pub fn begin(&self) -> (World, Simulation) {
+    /// The world and the simulation, just before the first pass of a controller that reaches the world in this way.
+    pub fn begin_by(&self, reach: &Reach) -> (World, Simulation) {
         let from = self.spec();
         let payload = match self.beginning {
             Beginning::BadUpgrade => Some(Payload::NeverJoins),
@@ -131,25 +130,15 @@ impl Case {
             let lost = world.instances_of(&from.name, &from.slots[1].name).remove(0);
             world.terminate_instance(&lost);
         }
-        let simulation = Simulation::new(&world, wanted, 1);
+        let simulation = Simulation::heard(&world, wanted, Vec::new(), (1, reach), &Listeners::default());
         (world, simulation)
     }
 
     /// Runs to the end, after whatever `arrange` has arranged.
-    pub fn run(&self, arrange: impl FnOnce(&World, &mut Simulation)) -> Run {
-        let (world, mut simulation) = self.begin();
+    pub fn run_by(&self, reach: &Reach, arrange: impl FnOnce(&World, &mut Simulation)) -> Run {
+        let (world, mut simulation) = self.begin_by(reach);
         arrange(&world, &mut simulation);
         self.finish(&world, &mut simulation, Transcript::default())
-    }
-
-    /// Runs until `call` mutating calls were sent, commits `image`, and runs to the end.
-    pub fn run_with_another_commit(&self, call: u64, image: &ImageId) -> Run {
-        let (world, mut simulation) = self.begin();
-        let mut transcript = Transcript::default();
-        let limit = after(world.now(), Duration::from_secs(24 * 3_600));
-        simulation.run_until(limit, &mut |line| transcript.hear(line), &mut || world.sent() >= call);
-        simulation.commit(ClusterSpec { image: image.clone(), ..simulation.committed() });
-        self.finish(&world, &mut simulation, transcript)
     }
 
     pub fn finish(&self, world: &World, simulation: &mut Simulation, mut transcript: Transcript) -> Run {
