@@ -164,7 +164,7 @@ pub fn is_same_news(one: &str, other: &str) -> bool {
         }
         kept
     }
-    lasting(one) == lasting(other)
+    one == other || lasting(one) == lasting(other)
 }
 
 #[cfg(test)]

@@ -29,8 +29,8 @@ mod format;
 mod iam;
 #[path = "tools/left_out.rs"]
 mod left_out;
-#[path = "tools/moto.rs"]
-mod moto;
+#[path = "tools/motos.rs"]
+mod motos;
 #[path = "tools/provider.rs"]
 mod provider;
 #[path = "tools/relay.rs"]

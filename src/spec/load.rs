@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::ids::ClusterName;
 use crate::spec::ClusterSpec;
@@ -115,6 +115,8 @@ const LARGEST_TREE: usize = 256 << 20;
 const MOST_PROBLEMS: usize = 100;
 /// The most problems that are kept of all files. Once there are more, one is kept of each file in a further batch.
 const MOST_PROBLEMS_IN_ALL: usize = 10_000;
+/// The schema by which files are judged.
+static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(crate::spec::raw::schema);
 
 /// Reads every desired-state file at or below `paths`.
 pub fn load(paths: &[PathBuf]) -> Loaded {
@@ -123,12 +125,11 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
         found.search(path);
     }
     let mut loaded = Loaded { files: BTreeMap::new(), problems: found.problems };
-    let schema = crate::spec::raw::schema();
     let (mut bytes, mut problems) = (0, 0);
     for batch in found.files.chunks(read::BATCH) {
         let most = if problems < MOST_PROBLEMS_IN_ALL { MOST_PROBLEMS } else { 1 };
         let is_too_much = bytes >= LARGEST_TREE;
-        let read = |file: &_| if is_too_much { read::too_much(file) } else { read::file(file, &schema, most) };
+        let read = |file: &_| if is_too_much { read::too_much(file) } else { read::file(file, &SCHEMA, most) };
         for file in read::side_by_side(batch, read) {
             bytes += file.text.len();
             problems += file.problems.len();
@@ -146,7 +147,7 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
 /// Judges a text as if it were the whole content of the file at `path`, which need not exist.
 pub fn check(path: &Path, text: &str) -> Loaded {
     let found = find::FoundFile::named(path);
-    let file = read::content(&found, text.as_bytes(), &crate::spec::raw::schema(), MOST_PROBLEMS);
+    let file = read::content(&found, text.as_bytes(), &SCHEMA, MOST_PROBLEMS);
     Loaded { files: [(file.path.clone(), file)].into(), problems: Vec::new() }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use hermitcrab::event::Listeners;
 use hermitcrab::ids::{Generation, ImageId, InstanceId, MemberId, SlotName, VolumeId, VolumeName};
@@ -101,8 +102,12 @@ pub struct Run {
 }
 
 impl Case {
+    /// The spec in the case's file, which is read once.
     pub fn spec(&self) -> ClusterSpec {
-        load(&[PathBuf::from(self.file)]).specs().next().unwrap().1.clone()
+        static READ: Mutex<BTreeMap<&str, ClusterSpec>> = Mutex::new(BTreeMap::new());
+        let mut read = READ.lock().unwrap();
+        let load = || load(&[PathBuf::from(self.file)]).specs().next().unwrap().1.clone();
+        read.entry(self.file).or_insert_with(load).clone()
     }
 
     /// The world and the simulation, just before the first pass of a controller that reaches the world in this way.

@@ -14,11 +14,11 @@ type Expected = (Request, Answer);
 
 /// Looks at every role policy of the ground that was applied.
 pub fn do_what_they_are_for(ground: &Ground) {
-    let state: Value = serde_json::from_str(&ground.run(&["show", "-json"])).unwrap();
-    let resources = state["values"]["root_module"]["resources"].as_array().unwrap();
+    let resources = ground.resources();
     let attribute = |address: &str, name: &str| {
-        let found = resources.iter().find(|one| one["address"] == address);
-        found.unwrap_or_else(|| panic!("there is no {address}"))["values"][name].as_str().unwrap().to_owned()
+        let found = resources.iter().find(|(one, _)| one == address);
+        let (_, attributes) = found.unwrap_or_else(|| panic!("there is no {address}"));
+        attributes[name].as_str().unwrap().to_owned()
     };
     let bucket = attribute("aws_s3_bucket.controller", "arn");
     let policies = [

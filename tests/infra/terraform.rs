@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
 use crate::ask::ask;
 use crate::ebs_key::EbsKey;
 use crate::fetch::fetch;
-use crate::moto::Moto;
+use crate::left_out::say;
+use crate::motos::{Moto, Motos};
 use crate::provider::installation;
 use crate::relay::relay;
 
@@ -19,15 +20,21 @@ pub struct Ground {
     folder: tempfile::TempDir,
     endpoint: String,
     variables: PathBuf,
-    _moto: Moto,
+    moto: Moto,
 }
+
+/// The process that the motos of all grounds are copies of, or the reason why there is none.
+static MOTOS: OnceLock<Result<Motos, String>> = OnceLock::new();
+/// The services that `infra/` asks.
+const SERVICES: [&str; 6] = ["ec2", "autoscaling", "iam", "kms", "logs", "s3"];
 
 impl Ground {
     /// Prepares everything for `apply`, or says what cannot be had.
     pub fn prepare(variables: &str) -> Result<Self, String> {
-        let [moto] = fetch(["moto"])?;
-        let moto = Moto::start(&moto, &[])?;
+        let begin = || fetch(["moto"]).and_then(|[moto]| Motos::begin(&moto, "eu-central-1", &SERVICES, &[]));
+        let motos = MOTOS.get_or_init(begin).as_ref().map_err(Clone::clone)?;
         let folder = tempfile::tempdir().unwrap();
+        let moto = motos.one(&folder.path().join("moto.log"), false).unwrap();
         copy(Path::new("infra"), &folder.path().join("infra"));
         copy(Path::new("deploy/systemd"), &folder.path().join("deploy/systemd"));
         // The state lies in the folder instead of a bucket. Nothing else is different from what a user applies.
@@ -41,7 +48,7 @@ impl Ground {
         fs::write(&named, variables.replace("sg-0c0ffee0c0ffee000", somebodys)).unwrap();
         let key = EbsKey::default();
         let endpoint = relay(&moto.url, Arc::new(move |_: &str, body: &str| key.answer(body)));
-        let ground = Self { folder, endpoint, variables: named, _moto: moto };
+        let ground = Self { folder, endpoint, variables: named, moto };
         let init = ground.terraform(&["init"]);
         if !init.status.success() {
             return Err(last_words(&init));
@@ -90,8 +97,25 @@ impl Ground {
         serde_json::from_str(&self.run(&["show", "-json", file.to_str().unwrap()])).unwrap()
     }
 
+    /// Reads the address and the attributes of each resource out of the state. Terraform would start its provider to show them.
+    pub fn resources(&self) -> Vec<(String, Value)> {
+        let state = fs::read_to_string(self.infra().join("terraform.tfstate")).unwrap();
+        let state: Value = serde_json::from_str(&state).unwrap();
+        let managed = state["resources"].as_array().unwrap().iter().filter(|one| one["mode"] == "managed");
+        let each = managed.flat_map(|one| {
+            let name = format!("{}.{}", one["type"].as_str().unwrap(), one["name"].as_str().unwrap());
+            one["instances"].as_array().unwrap().iter().map(move |instance| {
+                let key = instance.get("index_key").map(|key| format!("[{key}]")).unwrap_or_default();
+                (format!("{name}{key}"), instance["attributes"].clone())
+            })
+        });
+        each.collect()
+    }
+
     fn terraform(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("terraform");
+        // The provider looks seldom for memory that is free again, which was a fifth of all that it did.
+        command.env("GOGC", "400");
         command.current_dir(self.infra()).args(arguments).stdin(Stdio::null());
         command.env("TF_CLI_CONFIG_FILE", self.folder.path().join("terraform.rc"));
         command.env("TF_IN_AUTOMATION", "1").env("CHECKPOINT_DISABLE", "1").env("TF_CLI_ARGS", "-no-color");
@@ -102,6 +126,12 @@ impl Ground {
         command.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").env("AWS_SECRET_ACCESS_KEY", "of nobody");
         command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
         command.output().unwrap_or_else(|error| panic!("terraform cannot be run: {error}"))
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        self.moto.complaints().iter().for_each(|line| say(&format!("moto: {line}")));
     }
 }
 

@@ -15,7 +15,8 @@ use crate::ec2::{Ec2, Inventory, PERSON};
 use crate::hypervisor::{Hypervisor, Payload};
 use crate::kind::{Kind, Server};
 use crate::metadata;
-use crate::moto::Moto;
+use crate::moto;
+use crate::motos::Moto;
 use crate::network::Network;
 use crate::proxy::Proxy;
 use crate::servers::{Program, Servers};
@@ -77,9 +78,9 @@ impl Rig {
     pub async fn start(title: &str, servers: &Servers, seats: Seats, dir: &Path, truth: Rc<Truth>) -> Rc<Self> {
         let kind = servers.kind;
         let network = Network::take();
-        let moto = Moto::start(servers, dir, seats.slots == 0).await;
+        let moto = moto::start(servers, dir, seats.slots == 0);
         let scale = std::env::var("HERMITCRAB_RIG_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(SCALE);
-        let proxy = Proxy::start(&moto.endpoint, World::new(Delays::scaled(scale)), truth.clone()).await;
+        let proxy = Proxy::start(&moto.url, World::new(Delays::scaled(scale)), truth.clone()).await;
         let image = Image::install(servers, metadata::start(proxy.clone()).await, dir).await;
         let hypervisor = Hypervisor::start(kind, proxy.clone(), truth.clone(), dir, image);
         let person = Ec2::new(&proxy.endpoint, PERSON);
@@ -290,7 +291,7 @@ impl Rig {
 
     /// Reads the resources that moto has.
     pub async fn inventory(&self) -> Inventory {
-        Ec2::new(&self.moto.endpoint, PERSON).inventory().await.unwrap()
+        Ec2::new(&self.moto.url, PERSON).inventory().await.unwrap()
     }
 
     /// The volume, the member and the instance of each slot.
@@ -311,7 +312,7 @@ impl Rig {
 
     /// No safety rule was broken, and moto knew all that it was asked.
     pub fn nothing_is_wrong(&self) {
-        let wrong: Vec<String> = self.truth.violations().into_iter().chain(self.moto.complaints()).collect();
+        let wrong: Vec<String> = self.truth.violations().into_iter().chain(moto::complaints(&self.moto)).collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }

@@ -52,7 +52,7 @@ impl Rig {
             .args(arguments)
             .args(["--adapters", concat!(env!("CARGO_MANIFEST_DIR"), "/adapters")])
             .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("PATH", process::path())
             .env("HOME", &self.dir)
             .env("AWS_ENDPOINT_URL", &self.proxy.endpoint)
             .env("AWS_ACCESS_KEY_ID", key)

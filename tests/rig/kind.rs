@@ -1,6 +1,7 @@
 //! The kinds of application whose real servers run on the instances: what the rig asks of a kind, and which file answers.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -177,12 +178,14 @@ impl Server {
 pub struct Api {
     kind: Kind,
     http: reqwest::Client,
+    idle: Rc<patroni::Connections>,
 }
 
 impl Api {
     /// Makes a client that waits so long for an answer.
     pub fn new(kind: Kind, patience: Duration) -> Self {
-        Self { kind, http: reqwest::Client::builder().timeout(patience).build().unwrap() }
+        let http = reqwest::Client::builder().timeout(patience).build().unwrap();
+        Self { kind, http, idle: Rc::default() }
     }
 
     /// Asks a server for all servers. The list is empty if the server does not know.
@@ -222,7 +225,7 @@ impl Api {
         match self.kind {
             Kind::Consul => consul::read(&self.http, address, key).await,
             Kind::Etcd => etcd::read(&self.http, address, key).await,
-            Kind::Patroni => patroni::read(&self.http, address, key).await,
+            Kind::Patroni => patroni::read(&self.http, &self.idle, address, key).await,
             Kind::Zookeeper => zookeeper::read(address, key).await,
             Kind::RabbitMq => None,
             Kind::Redis => redis::read(address, key).await,
@@ -234,7 +237,7 @@ impl Api {
         let answer = match self.kind {
             Kind::Consul => consul::write(&self.http, address, key, value, over).await,
             Kind::Etcd => etcd::write(&self.http, address, key, value, over).await,
-            Kind::Patroni => patroni::write(&self.http, address, key, value, over).await,
+            Kind::Patroni => patroni::write(&self.http, &self.idle, address, (key, value), over).await,
             Kind::Zookeeper => zookeeper::write(address, key, value, over).await,
             Kind::RabbitMq => Ok(false),
             Kind::Redis => redis::write(address, key, value, over).await,

@@ -61,6 +61,8 @@ mod kind;
 #[path = "../tools/left_out.rs"]
 mod left_out;
 mod moto;
+#[path = "../tools/motos.rs"]
+mod motos;
 mod network;
 mod page;
 mod patroni;

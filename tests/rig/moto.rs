@@ -1,11 +1,11 @@
-//! moto, the EC2 endpoint that somebody else wrote.
+//! The rig's motos: what each of them has in it, and what it may not be asked.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::{fs, io};
 
-use crate::process::{self, Process};
+use crate::motos::{Moto, Motos};
 use crate::servers::Servers;
-use crate::{AT_MOST, until};
 
 /// Calls that moto does not have, and what the rig does about it. Any other one fails the scenario.
 const EXPLAINED: &[&str] = &[];
@@ -13,51 +13,27 @@ const EXPLAINED: &[&str] = &[];
 /// The image that others are built from, which belongs to Debian's own account.
 pub const DEBIAN: &str = "ami-0deb1200000000001";
 
-/// Starts moto with what keeps a bucket from being emptied put right: of an object that was deleted, moto 5.2.5 does not let the last
-/// trace be deleted.
-const WITH_BUCKETS: &str = "
-from moto.s3 import models
-if not hasattr(models.FakeDeleteMarker, 'dispose'):
-    models.FakeDeleteMarker.dispose = lambda self: None
-from moto.server import main
-main(['-H', '127.0.0.1', '-p', '0'])
-";
+/// The process that the motos of all scenarios are copies of.
+static MOTOS: OnceLock<Motos> = OnceLock::new();
 
-/// A running moto.
-pub struct Moto {
-    pub endpoint: String,
-    log: PathBuf,
-    _process: Process,
+/// Starts one for a scenario whose files lie in a folder.
+pub fn start(servers: &Servers, dir: &Path, with_buckets: bool) -> Moto {
+    let motos = MOTOS.get_or_init(|| begin(&servers.moto).unwrap());
+    motos.one(&dir.join("moto.log"), with_buckets).unwrap()
 }
 
-impl Moto {
-    /// Starts one with nothing in it, on a port of its own; if buckets are emptied in it, with what that takes.
-    pub async fn start(servers: &Servers, dir: &Path, with_buckets: bool) -> Self {
-        let log = dir.join("moto.log");
-        let images = dir.join("images.json");
-        fs::write(&images, debian()).unwrap();
-        let mut command = process::command("python3");
-        let program = ["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"];
-        command
-            .args(if with_buckets { &["-c", WITH_BUCKETS][..] } else { &program })
-            .env("PYTHONPATH", &servers.moto)
-            .env("MOTO_AMIS_PATH", images)
-            .env("MOTO_ENABLE_AMI_VALIDATION", "1");
-        let process = Process::start(command, &log);
-        let told = || fs::read_to_string(&log).ok()?.split("Running on ").nth(1)?.lines().next().map(str::to_owned);
-        let endpoint = until("moto to listen", AT_MOST, async || told()).await;
-        let ready =
-            async || reqwest::get(format!("{endpoint}/moto-api/")).await.ok().filter(|it| it.status().is_success());
-        until("moto to answer", AT_MOST, ready).await;
-        Self { endpoint, log, _process: process }
-    }
+fn begin(folder: &str) -> io::Result<Motos> {
+    let images = tempfile::NamedTempFile::new()?;
+    fs::write(&images, debian())?;
+    let settings =
+        [("MOTO_AMIS_PATH", images.path().to_str().unwrap_or_default()), ("MOTO_ENABLE_AMI_VALIDATION", "1")];
+    Motos::begin(folder, "us-east-1", &["ec2", "autoscaling", "sts"], &settings).map_err(io::Error::other)
+}
 
-    /// Lists the requests that moto has no answer for.
-    pub fn complaints(&self) -> Vec<String> {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let complaints = log.lines().filter(|line| line.contains("NotImplementedError"));
-        complaints.filter(|line| !EXPLAINED.iter().any(|known| line.contains(known))).map(str::to_owned).collect()
-    }
+/// Lists the requests that moto has no answer for.
+pub fn complaints(moto: &Moto) -> Vec<String> {
+    let complaints = moto.complaints().into_iter();
+    complaints.filter(|line| !EXPLAINED.iter().any(|known| line.contains(known))).collect()
 }
 
 /// The list of images that are there from the start, in moto's own form.

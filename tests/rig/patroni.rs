@@ -1,9 +1,11 @@
 //! Real members of PostgreSQL under Patroni, the etcd on which they stand, and what the rig itself and the cluster's clients ask of
 //! them.
 //!
-//! A client asks a member who leads, and speaks SQL to that one, in PostgreSQL's own protocol.
+//! A client asks a member who leads, and speaks SQL to that one, in PostgreSQL's own protocol, for as long as it leads and the connection
+//! lasts: a new one costs PostgreSQL a process.
 
-use std::io::{self, ErrorKind::InvalidData};
+use std::cell::RefCell;
+use std::io::{self, ErrorKind::InvalidData, ErrorKind::WouldBlock};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -126,20 +128,27 @@ fn url(address: &str, what: &str) -> String {
 }
 
 /// Reads a value from the leader; it is its own version.
-pub async fn read(http: &reqwest::Client, address: &str, key: &str) -> Option<(u64, u64)> {
+pub async fn read(http: &reqwest::Client, idle: &Connections, address: &str, key: &str) -> Option<(u64, u64)> {
     // One that has been deposed meanwhile is behind the one that leads.
     let sql =
         format!("SELECT coalesce((SELECT value FROM register WHERE key = '{key}'), 0) WHERE NOT pg_is_in_recovery()");
-    let mut connection = leader(http, address).await?;
+    let mut connection = leader(http, idle, address).await?;
     let Ok(Ok(Reply::Done { value: Some(value), .. })) = timeout(PATIENCE, connection.ask(&sql)).await else {
         return None;
     };
+    idle.keep(connection);
     value.parse().ok().map(|value| (value, value))
 }
 
 /// Writes a value, if asked to only over that one.
-pub async fn write(http: &reqwest::Client, address: &str, key: &str, value: u64, over: Option<u64>) -> Written {
-    let Some(mut connection) = leader(http, address).await else { return Ok(false) };
+pub async fn write(
+    http: &reqwest::Client,
+    idle: &Connections,
+    address: &str,
+    (key, value): (&str, u64),
+    over: Option<u64>,
+) -> Written {
+    let Some(mut connection) = leader(http, idle, address).await else { return Ok(false) };
     let only = over.map_or(String::new(), |over| format!(" WHERE register.value = {over}"));
     // Both or neither, as one transaction.
     let sql = format!(
@@ -147,7 +156,10 @@ pub async fn write(http: &reqwest::Client, address: &str, key: &str, value: u64,
          INSERT INTO register VALUES ('{key}', {value}) ON CONFLICT (key) DO UPDATE SET value = excluded.value{only}"
     );
     match timeout(PATIENCE, connection.ask(&sql)).await {
-        Ok(Ok(Reply::Done { tag, .. })) => Ok(tag == "INSERT 0 1"),
+        Ok(Ok(Reply::Done { tag, .. })) => {
+            idle.keep(connection);
+            Ok(tag == "INSERT 0 1")
+        }
         // Also by one that does not lead.
         Ok(Ok(Reply::Refused)) => Ok(false),
         // A leader that ends may have committed it, and may not have sent it to anybody.
@@ -155,8 +167,11 @@ pub async fn write(http: &reqwest::Client, address: &str, key: &str, value: u64,
     }
 }
 
-/// Opens a connection to the member that leads by another's word.
-async fn leader(http: &reqwest::Client, address: &str) -> Option<Connection> {
+/// Takes a connection that is idle, or opens one to the member that leads by another's word.
+async fn leader(http: &reqwest::Client, idle: &Connections, address: &str) -> Option<Connection> {
+    if let Some(connection) = idle.take() {
+        return Some(connection);
+    }
     let cluster = get(http, address, "cluster").await;
     let leader = cluster["members"].as_array()?.iter().find(|member| member["role"] == "leader")?;
     timeout(PATIENCE, Connection::open(leader["host"].as_str()?)).await.ok()?.ok()
@@ -172,6 +187,22 @@ enum Reply {
 
 struct Connection(TcpStream);
 
+/// The connections to the leader that nobody uses at the moment.
+#[derive(Default)]
+pub struct Connections(RefCell<Vec<Connection>>);
+
+impl Connections {
+    /// Takes one to whose other end nothing has happened.
+    fn take(&self) -> Option<Connection> {
+        let mut idle = self.0.borrow_mut();
+        std::iter::from_fn(|| idle.pop()).find(Connection::is_quiet)
+    }
+
+    fn keep(&self, connection: Connection) {
+        self.0.borrow_mut().push(connection);
+    }
+}
+
 impl Connection {
     async fn open(host: &str) -> io::Result<Self> {
         let mut connection = Self(TcpStream::connect((host, POSTGRESQL)).await?);
@@ -179,6 +210,11 @@ impl Connection {
         connection.send(&[], &named).await?;
         connection.reply().await?;
         Ok(connection)
+    }
+
+    /// Says whether the server has neither ended it nor said why it will.
+    fn is_quiet(&self) -> bool {
+        self.0.try_read(&mut [0]).is_err_and(|error| error.kind() == WouldBlock)
     }
 
     async fn ask(&mut self, sql: &str) -> io::Result<Reply> {
