@@ -20,10 +20,7 @@ pub fn sweep(args: &Args, environment: &Environment, out: &mut Output) -> Result
             let Some(made) = rehearsal::made_at(&spec.name, &name) else { continue };
             let (copy, age) = (rehearsal::copy(spec, name), elapsed(environment.now(), made));
             let (view, _) = environment.see(&copy)?;
-            let is_gone = view.live_instances().next().is_none()
-                && view.present_volumes().next().is_none()
-                && view.copies().next().is_none();
-            if is_gone {
+            if !view.owns_anything() {
                 continue;
             }
             found = true;
