@@ -269,8 +269,7 @@ fn what_has_found_nothing_says_so() {
 #[test]
 fn what_has_no_effect_on_the_answer_of_a_daemon_is_refused() {
     let from = ["--from", "127.0.0.1:9"];
-    for more in [&["--wait"][..], &["--show", "fleet"], &["-o", "yaml"], &["--cloud", "simulated"], &["desired-state"]]
-    {
+    for more in [&["--wait"][..], &["-o", "yaml"], &["--cloud", "simulated"], &["desired-state"]] {
         let told = told(&[&["status"], more, &from].concat());
         assert!(told.ends_with("exit 64\n"), "{more:?}: {told}");
     }
