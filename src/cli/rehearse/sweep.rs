@@ -5,7 +5,7 @@ use std::io::Write;
 use super::Args;
 use crate::cli::cloud::Environment;
 use crate::cli::steps::Steps;
-use crate::cli::{Exit, Failure, Output};
+use crate::cli::{Exit, Failure, Output, signals};
 use crate::controller::converge::{Conclusion, Target};
 use crate::observed::Remains;
 use crate::plan::Goal;
@@ -38,7 +38,7 @@ pub fn sweep(args: &Args, environment: &Environment, out: &mut Output) -> Result
                     left = true;
                     writeln!(out.data, "{}: not destroyed yet: {plan}", copy.name)?;
                 }
-                Conclusion::Interrupted => return Ok(Exit::Interrupted),
+                Conclusion::Interrupted => return Ok(signals::interrupted()),
             }
         }
     }
