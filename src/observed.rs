@@ -223,6 +223,15 @@ impl CloudView {
     pub fn copies(&self) -> impl Iterator<Item = &Snapshot> {
         self.snapshots.iter().filter(|snapshot| snapshot.is_copy())
     }
+
+    /// Says whether the cluster still owns anything, or may: EC2 shows a terminated instance for about an hour.
+    pub fn owns_anything(&self) -> bool {
+        let is_unclear = !self.not_understood.is_empty() || !self.left_out.is_empty();
+        is_unclear
+            || self.live_instances().next().is_some()
+            || self.present_volumes().next().is_some()
+            || self.copies().next().is_some()
+    }
 }
 
 /// The whole fleet at one look, by cluster.

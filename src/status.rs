@@ -209,7 +209,10 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
         (None, _) => None,
     };
     let kept = look.as_ref().map(not_carried_out::notes).unwrap_or_default();
-    let ground = Ground { spec, seen, plan, look: look.as_ref(), refusals: refusals.as_ref(), kept: &kept };
+    let phase = phase(plan, look.as_ref());
+    let answer = answer(plan, phase, &kept);
+    let ground =
+        Ground { spec, seen, plan, answer: &answer, look: look.as_ref(), refusals: refusals.as_ref(), kept: &kept };
     let mut conditions = ground.conditions();
     for condition in &mut conditions {
         let before = previous.and_then(|p| p.conditions.iter().find(|before| before.kind == condition.kind));
@@ -219,7 +222,6 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
             None => None,
         };
     }
-    let phase = phase(plan, look.as_ref());
     Status {
         cluster: spec.name.clone(),
         environment: spec.environment.clone(),
@@ -233,7 +235,7 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
         slots,
         needed: spec.needed(),
         conditions,
-        answer: answer(plan, &kept),
+        answer,
         hints: hints(plan, seen.now),
         refusals: refusals.iter().flat_map(|refusals| &refusals.hazards).map(Refusal::from).collect(),
         orphans: look.iter().flat_map(orphans::orphans).map(|orphan| orphan.id).collect(),
@@ -242,12 +244,14 @@ pub fn status(spec: &ClusterSpec, seen: &Observation, plan: &Plan, previous: Opt
     }
 }
 
-/// Puts a plan's answer into words. Where an edit of the file is not carried out, not everything is as the spec wants it.
-fn answer(plan: &Plan, kept: &[String]) -> String {
+/// Puts a plan's answer into words. Where an edit of the file is not carried out, not everything is as the spec wants it; and
+/// refusals that only a person can lift are called what the phase is called.
+fn answer(plan: &Plan, phase: Phase, kept: &[String]) -> String {
     match (plan, kept.len()) {
         (Plan::Settled, 1..) => {
             "settled: no slot is to be changed, and not all that the file says is carried out".into()
         }
+        (Plan::Blocked(hazards), _) if phase == Phase::Stalled => format!("stalled: {hazards}"),
         _ => plan.to_string(),
     }
 }

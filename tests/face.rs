@@ -365,6 +365,18 @@ fn a_command_that_asks_the_daemon_prints_its_own_text_and_what_only_the_daemon_k
     ] {
         assert!(said.contains(part), "{part} is not in:\n{said}");
     }
+    let (code, said) = run(&["status", "--show", "fleet"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.starts_with("daemon: it only observes: nothing is done\ndaemon: desired-state/prod/consul.yaml"),
+        "{said}"
+    );
+    let row = said.lines().find(|line| line.starts_with(" consul-prod  prod  a person  ")).unwrap();
+    assert!(
+        row.contains("  the file is broken: its last good version stays in force; the daemon only observes"),
+        "{said}"
+    );
+    assert!(said.contains("\n1 cluster: 1 needs a person\n"), "{said}");
     let (code, said) = run(&["explain", "consul-prod"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("daemon: it only observes") && said.contains("✓ kill-switch"), "{said}");

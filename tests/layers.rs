@@ -99,7 +99,7 @@ const PACKAGES: [(&str, &[&str]); 28] = [
     ("hyper*", &["endpoint", "face"]),
     ("prometheus_client", &["face/metrics"]),
     ("maud", &["face/page"]),
-    ("rustix", &["input/file", "program", "coordination/local", "cli/cores", "cli/signals"]),
+    ("rustix", &["input/file", "program", "coordination/local", "cli/cores", "cli/output", "cli/signals"]),
     ("http_body_util", &["cloud/aws/bounded", "coordination/bucket/s3", "endpoint", "face"]),
 ];
 

@@ -234,7 +234,7 @@ fn nothing_is_lost_in_rollouts_that_signals_interrupt_at_random() {
 }
 
 /// A command that carries something out, ended at some moment, and run again until it is done.
-fn ends_at_any_moment(line: &str, done: i32, interrupted: i32) {
+fn ends_at_any_moment(line: &str) {
     let (mut ends, mut chance) = (Vec::new(), Chance(3));
     for (name, code) in SIGNALS.into_iter().cycle().take(12) {
         let folder = place();
@@ -246,19 +246,19 @@ fn ends_at_any_moment(line: &str, done: i32, interrupted: i32) {
             signal(&child, name);
         }
         let end = ended(child, line);
-        assert!([done, interrupted, code].contains(&end), "SIG{name}: {end}");
+        assert!([0, code].contains(&end), "SIG{name}: {end}");
         assert_eq!(status(&folder)["slots"].as_array().unwrap().len(), 3, "the world can be read");
         ends.push(end);
     }
-    assert!(ends.iter().any(|end| *end != done), "no signal came in time: {ends:?}");
+    assert!(ends.iter().any(|end| *end != 0), "no signal came in time: {ends:?}");
 }
 
 #[test]
 fn a_destruction_can_be_interrupted_at_any_moment() {
-    ends_at_any_moment("destroy FILE --confirm consul-prod", 0, 130);
+    ends_at_any_moment("destroy FILE --confirm consul-prod");
 }
 
 #[test]
 fn a_rehearsal_can_be_interrupted_at_any_moment() {
-    ends_at_any_moment(&format!("rehearse FILE --image {NEW}"), 0, 130);
+    ends_at_any_moment(&format!("rehearse FILE --image {NEW}"));
 }

@@ -15,7 +15,7 @@ use super::cloud::{self, Environment};
 use super::desired::Desired;
 use super::output::{BAD, DIM, GOOD, NAME, styled};
 use super::steps::Steps;
-use super::{Exit, Failure, Output};
+use super::{Exit, Failure, Output, signals};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +36,9 @@ Exit codes:
   1    the cluster is protected, or its name was not confirmed; nothing was changed
   3    the destruction cannot continue: a person must act
   4    the destruction took too long; run the command again, and it continues
-  130  interrupted; run the command again, and it continues";
+  129  ended by SIGHUP; run the command again, and it continues
+  130  ended by SIGINT, likewise
+  143  ended by SIGTERM, likewise";
 
 /// Destroy a cluster: stop its members, save their data, and terminate its instances
 ///
@@ -182,10 +184,11 @@ impl Destruction<'_> {
                 (Exit::Failed, plan.to_string(), hint_for(plan).unwrap_or_else(|| AGAIN.to_owned()))
             }
             Conclusion::OutOfTime(plan) => (Exit::TimedOut, plan.to_string(), AGAIN.to_owned()),
-            Conclusion::Interrupted => (Exit::Interrupted, "interrupted".to_owned(), AGAIN.to_owned()),
+            Conclusion::Interrupted => (signals::interrupted(), "interrupted".to_owned(), AGAIN.to_owned()),
         };
         // Whoever interrupts waits for no other look.
-        let seen = (exit != Exit::Interrupted).then(|| self.environment.see(self.spec).ok()).flatten();
+        let is_wanted = matches!(exit, Exit::Failed | Exit::TimedOut);
+        let seen = is_wanted.then(|| self.environment.see(self.spec).ok()).flatten();
         let left = seen.map_or_else(String::new, |(view, _)| {
             let (instances, volumes) = (view.live_instances().count(), view.present_volumes().count());
             format!("; {instances} instances and {volumes} volumes exist")

@@ -53,7 +53,11 @@ pub fn write(place: &Place, path: &str, form: Form, out: &mut Output) -> Result<
             text::clean_json(&answer)
         }
     };
-    writeln!(out.data, "{}", answer.trim_end_matches('\n'))?;
+    let answer = format!("{}\n", answer.trim_end_matches('\n'));
+    match form {
+        Form::Text => out.text(&answer)?,
+        Form::Json => out.data.write_all(answer.as_bytes())?,
+    }
     Ok(())
 }
 

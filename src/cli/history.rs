@@ -8,7 +8,7 @@ use crate::input::text::clean;
 use crate::time::clock;
 
 use super::format::{self, Format};
-use super::output::rows;
+use super::output::{rows, width};
 use super::state::{Past, Recorded};
 use super::{Exit, Failure, Output, file};
 
@@ -54,37 +54,54 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Format::Json => out.json(&document(rollouts))?,
         Format::Jsonl => rollouts.iter().try_for_each(|rollout| out.json_line(rollout))?,
         _ if rollouts.is_empty() => writeln!(out.data, "no rollouts")?,
-        _ => {
-            writeln!(out.data, "{}", table(&rollouts))?;
-            rollouts.iter().try_for_each(|rollout| out.data.write_all(notes(rollout).as_bytes()))?;
-        }
+        _ => out.text(&told(&rollouts, width()))?,
     }
     Ok(Exit::Done)
 }
 
-/// Writes a row a rollout.
-fn table(rollouts: &[Rollout]) -> String {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-    let row = |rollout: &Rollout| {
-        [
-            clock(rollout.started),
-            rollout.cluster.clone(),
-            rollout.what(),
-            or_dash(rollout.took().map(|took| took.to_string())),
-            rollout.outcome.to_string(),
-            or_dash(rollout.down()),
-            or_dash(rollout.approval.clone()),
-        ]
-    };
-    rows(["STARTED", "CLUSTER", "WHAT", "TOOK", "OUTCOME", "MEMBER DOWN", "APPROVAL"], rollouts.iter().map(row))
+/// Writes a row a rollout, with what else there is to say of some below; on a terminal that is too narrow for such rows a few
+/// lines a rollout.
+fn told(rollouts: &[Rollout], width: Option<usize>) -> String {
+    let cells: Vec<_> = rollouts.iter().map(row).collect();
+    let broadest = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let needed: usize = (0..TITLES.len()).map(|column| broadest(column).max(TITLES[column].len()) + 2).sum();
+    if width.is_some_and(|width| width < needed) {
+        return rollouts.iter().map(lines).collect();
+    }
+    let of = |rollout: &Rollout| format!("  {} of {}: ", rollout.cluster, clock(rollout.started));
+    let notes = rollouts.iter().flat_map(|rollout| notes(rollout).map(move |note| of(rollout) + &note));
+    let notes: String = notes.map(|note| format!("{}\n", clean(&note))).collect();
+    format!("{}\n{notes}", rows(TITLES, cells.into_iter()))
 }
 
-/// Says below the table which revision asked for a rollout, and why it failed, or does not go on.
-fn notes(rollout: &Rollout) -> String {
-    let line = |told: String| {
-        let line = format!("{} of {}: {told}", rollout.cluster, clock(rollout.started));
-        format!("  {}\n", clean(&line))
-    };
+const TITLES: [&str; 7] = ["STARTED", "CLUSTER", "WHAT", "TOOK", "OUTCOME", "MEMBER DOWN", "APPROVAL"];
+
+fn row(rollout: &Rollout) -> [String; 7] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    [
+        clock(rollout.started),
+        rollout.cluster.clone(),
+        rollout.what(),
+        or_dash(rollout.took().map(|took| took.to_string())),
+        rollout.outcome.to_string(),
+        or_dash(rollout.down()),
+        or_dash(rollout.approval.clone()),
+    ]
+}
+
+/// Writes a few lines on a rollout.
+fn lines(rollout: &Rollout) -> String {
+    let took = rollout.took().map(|took| format!(" after {took}")).unwrap_or_default();
+    let head = format!("{}  {}  {}{took}", clock(rollout.started), rollout.cluster, rollout.outcome);
+    let down = rollout.down().map(|down| format!("member down: {down}"));
+    let approved = rollout.approval.as_ref().map(|approval| format!("approved: {approval}"));
+    let more = [Some(rollout.what()), down, approved].into_iter().flatten().chain(notes(rollout));
+    let lines = [head].into_iter().chain(more.map(|line| format!("  {line}")));
+    lines.map(|line| format!("{}\n", clean(&line))).collect()
+}
+
+/// Says which revision asked for a rollout, and why it failed, or does not go on.
+fn notes(rollout: &Rollout) -> impl Iterator<Item = String> {
     let revision = rollout.revision.iter().map(|revision| format!("revision {revision}"));
-    revision.chain(rollout.troubles()).map(line).collect()
+    revision.chain(rollout.troubles())
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
+use rustix::termios::tcgetwinsize;
 
 use super::Failure;
 use super::stderr::{Lines, Notes};
@@ -153,6 +154,12 @@ pub const USUAL_WIDTH: usize = 79;
 pub fn width() -> Option<usize> {
     let width = Table::new().width().filter(|width| *width >= NARROWEST)?;
     Some(usize::from(width))
+}
+
+/// The height of the terminal that stdout is, if it is one.
+pub fn height() -> Option<usize> {
+    let height = tcgetwinsize(io::stdout()).ok()?.ws_row;
+    (height > 1).then_some(usize::from(height))
 }
 
 /// The width of the terminal that stderr is, if it is one.

@@ -116,7 +116,7 @@ fn doing(status: &Status) -> String {
     let gates: Vec<_> = status.refusals.iter().map(|refusal| refusal.gate).collect();
     match status.slots.iter().find_map(|slot| Some((&slot.slot, slot.step?))) {
         Some((slot, step)) => format!("{slot} at {step}: {answer}"),
-        None if status.phase == Phase::Blocked || gates.is_empty() => answer,
+        None if matches!(status.phase, Phase::Blocked | Phase::Stalled) || gates.is_empty() => answer,
         None => format!("then blocked by {}; now: {answer}", gates.join(", ")),
     }
 }

@@ -17,7 +17,7 @@ use super::desired::Desired;
 use super::format::{self, Format};
 use super::run::span;
 use super::steps::Steps;
-use super::{Exit, Failure, Output, image, picture};
+use super::{Exit, Failure, Output, image, picture, signals};
 
 mod record;
 mod sweep;
@@ -53,7 +53,9 @@ A file with `rehearsal: required` is rolled out only after a rehearsal of it has
 Exit codes:
   0    passed, or there is nothing new to rehearse
   1    failed, or not begun; or not recorded although the file requires a rehearsal
-  130  interrupted; the copy is destroyed all the same";
+  129  ended by SIGHUP; the copy is destroyed all the same
+  130  ended by SIGINT, likewise
+  143  ended by SIGTERM, likewise";
 
 /// Rehearse a rollout on a throw-away copy of a cluster
 #[derive(Debug, clap::Args)]
@@ -145,7 +147,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(match report.judgement {
         Judgement::Passed => Exit::Done,
         Judgement::Failed => Exit::Error,
-        Judgement::Interrupted => Exit::Interrupted,
+        Judgement::Interrupted => signals::interrupted(),
     })
 }
 

@@ -129,6 +129,11 @@ pub fn refuse_further() -> Result<(), Failure> {
     came().map_or(Ok(()), |signal| Err(Failure { exit: signal.exit(), ..interrupted }))
 }
 
+/// The exit code of a command that a signal has broken off.
+pub fn interrupted() -> Exit {
+    came().map_or(Exit::Interrupted, Signal::exit)
+}
+
 /// The signal that has come while something was under way, if one has.
 fn came() -> Option<Signal> {
     *FIRST.get()?.borrow()

@@ -73,7 +73,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = format::among(&format::STATUS))]
     output: Format,
     /// The part of each cluster that is shown as text
-    #[arg(long, value_enum, value_name = "WHAT", default_value_t, conflicts_with = "from")]
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
     show: Show,
     /// Exit with 5 if a cluster waits for a person, or has no quorum
     #[arg(long)]
@@ -180,6 +180,14 @@ fn of_daemon(args: &Args, daemon: &Place, out: &mut Output) -> Result<Exit, Fail
     let fleet = from::document::<Fleet>(daemon, Fleet::PATH)?.keep(&args.only)?;
     match form {
         Form::Json => out.json(&fleet)?,
+        Form::Text if args.show.is_fleet(fleet.clusters.len()) => {
+            // The daemon's own text begins with whatever holds for every cluster.
+            let told = from::ask(daemon, Fleet::PATH, form)?;
+            let told = told.lines().take_while(|line| line.starts_with("daemon: "));
+            let told: String = told.map(|line| format!("{}\n", text::clean(line))).collect();
+            out.text(&told)?;
+            out.data.write_all(fleet::render_told(&fleet.clusters).as_bytes())?;
+        }
         Form::Text if args.only.is_all() => from::write(daemon, Fleet::PATH, form, out)?,
         Form::Text => {
             for row in &fleet.clusters {
@@ -214,10 +222,16 @@ fn undeclared(environment: &Environment, desired: &Desired) -> Vec<Undeclared> {
     found.filter(|found| !declared.contains(&found.cluster)).collect()
 }
 
+impl Show {
+    /// Says whether so many clusters have a row each.
+    fn is_fleet(self, clusters: usize) -> bool {
+        self == Self::Fleet || (self == Self::Auto && clusters > FEW)
+    }
+}
+
 impl Document {
     fn text(&self, show: Show, is_wide: bool) -> String {
-        let shows_fleet = show == Show::Fleet || (show == Show::Auto && self.clusters.len() + self.broken.len() > FEW);
-        let mut text = if shows_fleet {
+        let mut text = if show.is_fleet(self.clusters.len() + self.broken.len()) {
             fleet::render(&self.clusters)
         } else {
             self.clusters.iter().map(|status| screen::render(status, is_wide)).collect::<Vec<_>>().join("\n")

@@ -20,6 +20,7 @@ pub(super) fn tell(error: &clap::Error, arguments: &[OsString], out: &mut Output
     }
     let told = error.render().ansi().to_string();
     let told = text::without_passwords(&on_one_line(told, given(arguments).iter().map(OsString::as_os_str)));
+    let told = text::without_logins(&told);
     let (to, exit) = if error.use_stderr() { (&mut out.notes, Exit::Usage) } else { (&mut out.data, Exit::Done) };
     let _ = write!(to, "{told}");
     exit

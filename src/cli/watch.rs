@@ -225,7 +225,10 @@ impl Shown {
         match &self.bar {
             Some(bar) => {
                 let width = output::width().unwrap_or(output::USUAL_WIDTH);
-                let lines: Vec<_> = tree::render(clusters).iter().map(|line| output::cut(line, width - 1)).collect();
+                // The cursor has the last line.
+                let room = output::height().map_or(usize::MAX, |height| height - 1);
+                let lines = tree::render(clusters, room);
+                let lines: Vec<_> = lines.iter().map(|line| output::cut(line, width - 1)).collect();
                 bar.set_message(lines.join("\n"));
             }
             None => clusters.iter().try_for_each(|cluster| self.tell(cluster, out))?,

@@ -129,7 +129,7 @@ pub(super) fn is_for_members(plan: &Plan) -> bool {
 fn while_awaited(what: &Awaited, waited: Duration) -> Duration {
     let (often, expected) = match what {
         Awaited::PeersTold { .. } | Awaited::MemberBack { .. } | Awaited::Formation { .. } => (ASKING, SLOW),
-        Awaited::VolumeFree { .. } | Awaited::VolumeAttached { .. } | Awaited::VolumeCreated { .. } => (SOON, SECONDS),
+        Awaited::VolumeAttached { .. } | Awaited::VolumeCreated { .. } => (SOON, SECONDS),
         Awaited::VolumeSaved { .. } => return (waited / A_THIRTIETH).clamp(WATCHING, BLOCKED),
         _ => return WATCHING,
     };

@@ -94,6 +94,22 @@ pub fn without_passwords(text: &str) -> String {
     clean + rest
 }
 
+/// Text in which every word such as `user:password@host`, an address that lacks its scheme, is without user and password.
+pub fn without_logins(text: &str) -> String {
+    let mut is_code = false;
+    let hidden = |word: &str| {
+        // The rest of a colour's code is no part of the word.
+        let end = if is_code { word.find('m').map_or(0, |end| end + 1) } else { 0 };
+        is_code = word.ends_with('\u{1b}');
+        let (code, word) = word.split_at(end);
+        match word.rsplit_once('@') {
+            Some((login, host)) if login.contains(':') && !login.contains("://") => format!("{code}[secret]@{host}"),
+            _ => format!("{code}{word}"),
+        }
+    };
+    text.split_inclusive(|c: char| c.is_whitespace() || "'`\"\u{1b}".contains(c)).map(hidden).collect()
+}
+
 /// An address, behind its `://`, without what may be a secret.
 fn address(address: &str) -> String {
     let (user, rest) = address.rsplit_once('@').map_or(("", address), |(_, rest)| ("[secret]@", rest));
@@ -241,6 +257,19 @@ mod tests {
             ("s3://b/x?region=eu-west-1 s3://b?region=a&k=v", "s3://b/x?region=eu-west-1 s3://b?[secret]"),
         ] {
             assert_eq!(without_passwords(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_without_a_scheme_is_left_out() {
+        for (text, shown) in [
+            (
+                "invalid value '\u{1b}[33mu:hunter2@h:9\u{1b}[0m' for",
+                "invalid value '\u{1b}[33m[secret]@h:9\u{1b}[0m' for",
+            ),
+            ("git@host:repo, me@home: x http://[secret]@h", "git@host:repo, me@home: x http://[secret]@h"),
+        ] {
+            assert_eq!(without_logins(text), shown);
         }
     }
 

@@ -7,8 +7,8 @@ use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, T
 use crate::limits::Limits;
 use crate::make::Make;
 use crate::observed::{
-    AttachmentPhase, Claim, ClaimRecord, CloudView, Image, Instance, InstanceState, Membership, Observation, Purpose,
-    Reading, Setback, Volume, VolumeState, Way,
+    Attachment, AttachmentPhase, Claim, ClaimRecord, CloudView, Image, Instance, InstanceState, Membership,
+    Observation, Purpose, Reading, Setback, Volume, VolumeState, Way,
 };
 use crate::spec::{ClusterSpec, Rules};
 use crate::time::{Timestamp, after, elapsed};
@@ -158,7 +158,7 @@ impl<'a> Look<'a> {
             VolumeState::InUse(attachment) => match attachment.phase {
                 AttachmentPhase::Attaching => Place::Attaching { to: &attachment.instance, since: attachment.since },
                 AttachmentPhase::Detaching | AttachmentPhase::Busy => {
-                    Place::Detaching { from: &attachment.instance, since: attachment.since }
+                    Place::Detaching { from: &attachment.instance, since: self.detaching_since(attachment) }
                 }
                 AttachmentPhase::Attached if listed_by(&attachment.instance) => {
                     Place::On { instance: &attachment.instance, device: &attachment.device }
@@ -169,6 +169,13 @@ impl<'a> Look<'a> {
                 )),
             },
         }
+    }
+
+    /// Finds the earliest time at which a volume can have been asked to detach. EC2 tells only when it was attached, and here
+    /// a volume leaves an instance that has been stopped.
+    fn detaching_since(&self, attachment: &Attachment) -> Timestamp {
+        let from = self.cloud.instance(&attachment.instance).filter(|from| from.state != InstanceState::Running);
+        from.map_or(attachment.since, |from| from.state_since.max(attachment.since))
     }
 
     /// Finds the instance that has a slot's volume and is not one of the slot's, if it has had it for longer than any

@@ -89,6 +89,8 @@ pub(super) struct Ground<'g, 'a> {
     pub(super) spec: &'a ClusterSpec,
     pub(super) seen: &'a Observation,
     pub(super) plan: &'g Plan,
+    /// The plan's answer in words.
+    pub(super) answer: &'g str,
     /// The look, if enough was seen for one.
     pub(super) look: Option<&'g Look<'a>>,
     /// Everything that stands before the next slot.
@@ -135,7 +137,7 @@ impl Ground<'_, '_> {
                 (ConditionStatus::False, "MembersUnhealthy".to_owned(), message)
             }
             (Plan::Act(..) | Plan::Wait(_) | Plan::Blocked(_) | Plan::Stalled(_), _) => {
-                (ConditionStatus::False, reason(self.plan), self.plan.to_string())
+                (ConditionStatus::False, reason(self.plan), self.answer.to_owned())
             }
         };
         self.condition(ConditionKind::Ready, status, &reason, message)
@@ -146,7 +148,7 @@ impl Ground<'_, '_> {
             Plan::Act(..) | Plan::Wait(_) => ConditionStatus::True,
             Plan::Settled | Plan::Blocked(_) | Plan::Stalled(_) => ConditionStatus::False,
         };
-        self.condition(ConditionKind::Reconciling, status, &reason(self.plan), self.plan.to_string())
+        self.condition(ConditionKind::Reconciling, status, &reason(self.plan), self.answer.to_owned())
     }
 
     fn stalled(&self) -> Condition {
@@ -161,7 +163,7 @@ impl Ground<'_, '_> {
             }
             Plan::Stalled(stall) => stalled(stall.reason(), self.plan.to_string()),
             Plan::Blocked(blocked) if blocked.hazards.iter().any(needs_person) => {
-                stalled("GenerationRejected", self.plan.to_string())
+                stalled("GenerationRejected", self.answer.to_owned())
             }
             Plan::Act(action, _) => self.due_since(action).map_or_else(not_stalled, |since| {
                 let since = clock(since);

@@ -6,9 +6,11 @@ use std::process::{Command, Output, Stdio};
 
 use expect_test::expect_file;
 use hermitcrab::history::{record, rollout};
+use rexpect::session::spawn_command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::terminal::text;
 use super::{FILE, command};
 
 const OLD: &str = "ami-0aaaaaaaaaaaaaaaa";
@@ -57,6 +59,14 @@ impl Place {
 
     fn told(&self, arguments: &[&str]) -> Output {
         self.here(arguments).output().unwrap()
+    }
+
+    /// Everything that a command writes to a terminal of so many columns.
+    fn on_terminal(&self, columns: &str, name: &str) -> String {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "stty cols $0; exec \"$@\"", columns, env!("CARGO_BIN_EXE_hermitcrab"), name]);
+        shell.args(["--state"]).arg(self.path("state")).env("TERM", "xterm");
+        text(&spawn_command(shell, Some(60_000)).unwrap().exp_eof().unwrap()).replace('\r', "")
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
@@ -124,6 +134,10 @@ fn a_rollout_that_settled_and_one_that_failed_are_told_with_their_slots() {
     assert!(rows[1].contains(&format!("{OLD} (1.20.1) → {NEW} (1.20.2)")), "{told}");
     assert!(rows[2].contains("taken back"), "{told}");
     assert!(rows[3].ends_with("consul-a failed: its member was not back within 10m"), "{told}");
+    let narrow = place.on_terminal("80", "history");
+    assert!(narrow.contains(&format!("  {OLD} (1.20.1) → {NEW} (1.20.2)\n")), "{narrow}");
+    assert!(narrow.contains("\n  consul-a failed: its member was not back within 10m\n"), "{narrow}");
+    assert!(place.on_terminal("200", "history").starts_with(" STARTED "), "there is room for rows");
     let told = String::from_utf8(place.told(&["events"]).stdout).unwrap();
     assert!(told.lines().all(|line| line.starts_with(" WHEN") || line.starts_with(" 20")), "one line an event: {told}");
 }

@@ -154,6 +154,11 @@ fn a_bad_upgrade_is_told_by_status_plan_and_explain_alike() {
             .map(|command| format!("> {}\n{}\n", command[0], told(&[command, &world[..]].concat())))
             .collect();
     expect_file!["bad-upgrade.txt"].assert_eq(&told);
+    let status = run(&[&["status", FILE, "-o", "json"][..], &world].concat());
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    let cluster = &status["clusters"][0];
+    assert_eq!(cluster["phase"], "stalled", "{cluster:#}");
+    assert!(cluster["answer"].as_str().unwrap().starts_with("stalled: consul-a: "), "{cluster:#}");
 }
 
 #[test]

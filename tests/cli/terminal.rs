@@ -70,7 +70,7 @@ fn brought(folder: &Path, world: &Path) -> String {
 }
 
 /// The text that a terminal was sent: `rexpect` takes each byte for a character.
-fn text(written: &str) -> String {
+pub fn text(written: &str) -> String {
     let bytes: Vec<u8> = written.chars().filter_map(|c| u8::try_from(c).ok()).collect();
     String::from_utf8(bytes).unwrap()
 }

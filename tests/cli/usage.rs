@@ -267,10 +267,17 @@ fn what_has_found_nothing_says_so() {
 }
 
 #[test]
+fn a_password_in_an_address_that_lacks_its_scheme_is_not_shown() {
+    for line in [&["status", "--from", "ada:hunter2@127.0.0.1:9"][..], &["run", "--listen", "ada:hunter2@[::1]:9"]] {
+        let told = told(line);
+        assert!(told.contains("'[secret]@") && !told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
 fn what_has_no_effect_on_the_answer_of_a_daemon_is_refused() {
     let from = ["--from", "127.0.0.1:9"];
-    for more in [&["--wait"][..], &["--show", "fleet"], &["-o", "yaml"], &["--cloud", "simulated"], &["desired-state"]]
-    {
+    for more in [&["--wait"][..], &["-o", "yaml"], &["--cloud", "simulated"], &["desired-state"]] {
         let told = told(&[&["status"], more, &from].concat());
         assert!(told.ends_with("exit 64\n"), "{more:?}: {told}");
     }

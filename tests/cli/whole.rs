@@ -121,6 +121,17 @@ fn what_a_slot_that_was_taken_out_of_the_file_leaves_behind_is_named() {
 }
 
 #[test]
+fn the_copy_of_a_rehearsal_that_is_over_is_no_orphan_although_ec2_still_shows_its_instances() {
+    let saved = saved(&world());
+    let world = ["--world", saved.path().to_str().unwrap()];
+    let text = told(&[&["rehearse", FILE], &NEW_IMAGE[..], &world].concat());
+    assert!(text.contains(": passed"), "{text}");
+    let dir = edited(&[]);
+    let text = told(&[&["status", dir.path().to_str().unwrap()], &world[..]].concat());
+    assert!(!text.contains("-rehearsal-"), "{text}");
+}
+
+#[test]
 fn a_cluster_whose_file_is_gone_stays_named_and_one_file_alone_says_nothing_of_others() {
     let dir = edited(&[("name: consul-prod", "name: consul-new")]);
     let text = said(&world(), &dir, &["status"]);

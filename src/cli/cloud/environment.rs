@@ -120,7 +120,7 @@ impl Environment {
         self.backend.forget(spec)
     }
 
-    /// Lists every cluster in a spec's region that owns a resource, declared or not.
+    /// Lists every cluster in a spec's region that still owns a resource, declared or not.
     pub fn clusters(&self, spec: &ClusterSpec) -> Result<Vec<ClusterName>, Failure> {
         self.backend.clusters(spec)
     }

@@ -132,8 +132,9 @@ impl Backend for Simulated {
     }
 }
 
-/// Lists the clusters in a spec's region that own a resource; the snapshots that copies began with count.
+/// Lists the clusters in a spec's region that still own a resource; the snapshots that copies began with count.
 pub(super) async fn names(cloud: &impl Cloud, spec: &ClusterSpec) -> Result<Vec<ClusterName>, PortError> {
     let wanted = Wanted { region: spec.region.clone(), copies: true, ..Wanted::default() };
-    Ok(cloud.sweep(&wanted).await?.clusters.into_keys().collect())
+    let clusters = cloud.sweep(&wanted).await?.clusters;
+    Ok(clusters.into_iter().filter(|(_, view)| view.owns_anything()).map(|(name, _)| name).collect())
 }

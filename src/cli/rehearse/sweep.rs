@@ -5,7 +5,7 @@ use std::io::Write;
 use super::Args;
 use crate::cli::cloud::Environment;
 use crate::cli::steps::Steps;
-use crate::cli::{Exit, Failure, Output};
+use crate::cli::{Exit, Failure, Output, signals};
 use crate::controller::converge::{Conclusion, Target};
 use crate::observed::Remains;
 use crate::plan::Goal;
@@ -20,10 +20,7 @@ pub fn sweep(args: &Args, environment: &Environment, out: &mut Output) -> Result
             let Some(made) = rehearsal::made_at(&spec.name, &name) else { continue };
             let (copy, age) = (rehearsal::copy(spec, name), elapsed(environment.now(), made));
             let (view, _) = environment.see(&copy)?;
-            let is_gone = view.live_instances().next().is_none()
-                && view.present_volumes().next().is_none()
-                && view.copies().next().is_none();
-            if is_gone {
+            if !view.owns_anything() {
                 continue;
             }
             found = true;
@@ -41,7 +38,7 @@ pub fn sweep(args: &Args, environment: &Environment, out: &mut Output) -> Result
                     left = true;
                     writeln!(out.data, "{}: not destroyed yet: {plan}", copy.name)?;
                 }
-                Conclusion::Interrupted => return Ok(Exit::Interrupted),
+                Conclusion::Interrupted => return Ok(signals::interrupted()),
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Many clusters on a screen: one row each, those that need a person first.
 
 use comfy_table::{ContentArrangement, Table, presets};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::cli::output::{cut, width};
 use crate::cli::plan::counted;
@@ -9,32 +11,72 @@ use crate::status::{Attention, ConditionKind, ConditionStatus, Phase, Status};
 
 /// Renders the clusters, and how many of them need somebody.
 pub(super) fn render(clusters: &[Status]) -> String {
-    let mut order: Vec<_> = clusters.iter().collect();
-    order.sort_by_key(|status| status.attention);
+    rows(clusters.iter().map(row).collect())
+}
+
+/// Renders the rows of a daemon's fleet in the same way.
+pub(super) fn render_told(clusters: &[Value]) -> String {
+    rows(clusters.iter().map(told).collect())
+}
+
+/// A cluster's row.
+struct Row {
+    attention: Attention,
+    cluster: String,
+    environment: String,
+    done: String,
+    may_fail: String,
+    why: String,
+}
+
+fn row(status: &Status) -> Row {
+    let progress = status.progress;
+    Row {
+        attention: status.attention,
+        cluster: status.cluster.to_string(),
+        environment: status.environment.clone(),
+        done: if status.seen { format!("{}/{}", progress.updated, progress.total) } else { "?".to_owned() },
+        may_fail: margin(status.healthy_voters().map(|healthy| healthy.checked_sub(status.needed))),
+        why: why(status),
+    }
+}
+
+/// A row that a daemon tells of. What only the daemon knows of a cluster goes before what every look finds.
+fn told(summary: &Value) -> Row {
+    let word = |value: &Value| clean(value.as_str().unwrap_or("–")).into_owned();
+    let attention = Attention::deserialize(&summary["attention"]).unwrap_or(Attention::NotSeen);
+    let (slots, may_fail) = (&summary["slots"], summary["quorum"]["mayFail"].as_i64());
+    let mut said: Vec<_> = summary["remarks"].as_array().into_iter().flatten().map(word).collect();
+    if said.is_empty() {
+        said.push(if attention == Attention::Settled { word(&summary["phase"]) } else { word(&summary["answer"]) });
+    }
+    Row {
+        attention,
+        cluster: word(&summary["cluster"]),
+        environment: word(&summary["environment"]),
+        done: format!("{}/{}", slots["current"], slots["declared"]),
+        may_fail: margin(may_fail.map(|margin| usize::try_from(margin).ok())),
+        why: said.join("; "),
+    }
+}
+
+fn rows(mut rows: Vec<Row>) -> String {
+    let sum = sum(&rows);
+    rows.sort_by_key(|row| row.attention);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["CLUSTER", "ENV", "NEEDS", "DONE", "MAY FAIL", "WHY"]);
-    for status in order {
-        let progress = status.progress;
-        let done = if status.seen { format!("{}/{}", progress.updated, progress.total) } else { "?".to_owned() };
-        let row = [
-            status.cluster.to_string(),
-            status.environment.clone(),
-            need(status).to_owned(),
-            done,
-            margin(status),
-            why(status),
-        ];
-        table.add_row(row);
+    for Row { attention, cluster, environment, done, may_fail, why } in rows {
+        table.add_row([cluster, environment, need(attention).to_owned(), done, may_fail, why]);
     }
     let width = width().unwrap_or(usize::MAX);
-    let rows: Vec<_> = table.lines().map(|line| cut(line.to_string().trim_end(), width)).collect();
-    format!("{}\n{}\n", rows.join("\n"), sum(clusters))
+    let lines: Vec<_> = table.lines().map(|line| cut(line.to_string().trim_end(), width)).collect();
+    format!("{}\n{sum}\n", lines.join("\n"))
 }
 
 /// Says in a word or two which thing the cluster needs.
-fn need(status: &Status) -> &'static str {
-    match status.attention {
+fn need(attention: Attention) -> &'static str {
+    match attention {
         Attention::Stalled => "a person",
         Attention::NoQuorum => "quorum",
         Attention::NotSeen => "to be seen",
@@ -45,9 +87,9 @@ fn need(status: &Status) -> &'static str {
     }
 }
 
-/// The number of members that may fail.
-fn margin(status: &Status) -> String {
-    match status.healthy_voters().map(|healthy| healthy.checked_sub(status.needed)) {
+/// The number of members that may fail: none where the members could not be asked, or where too few are left.
+fn margin(may_fail: Option<Option<usize>>) -> String {
+    match may_fail {
         None => "?".to_owned(),
         Some(None) => "no quorum".to_owned(),
         Some(Some(margin)) => margin.to_string(),
@@ -80,8 +122,8 @@ fn why(status: &Status) -> String {
 }
 
 /// Counts the clusters by what they need.
-fn sum(clusters: &[Status]) -> String {
-    let of = |wanted: &[Attention]| clusters.iter().filter(|status| wanted.contains(&status.attention)).count();
+fn sum(clusters: &[Row]) -> String {
+    let of = |wanted: &[Attention]| clusters.iter().filter(|row| wanted.contains(&row.attention)).count();
     let need_person = of(&[Attention::Stalled, Attention::NoQuorum, Attention::NeedsPerson]);
     let parts = [
         (need_person, if need_person == 1 { "needs a person" } else { "need a person" }),

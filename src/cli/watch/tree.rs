@@ -8,12 +8,24 @@ use crate::cli::plan::counted;
 use crate::input::text;
 use crate::time::Human;
 
-/// Renders the tree from the documents that a daemon shows, one line after the other.
-pub(super) fn render(clusters: &[Value]) -> Vec<String> {
+/// Renders the tree from the documents that a daemon shows, one line after the other, at most so many. A cluster that finds no
+/// room is counted in the last line, unless it is the first, of which as much is shown as there is room for.
+pub(super) fn render(clusters: &[Value], room: usize) -> Vec<String> {
     let settled = clusters.iter().filter(|cluster| cluster["summary"]["attention"] == "settled").count();
     let mut lines = vec![format!("{}, {settled} settled", counted(clusters.len(), "cluster"))];
-    for cluster in clusters {
-        lines.extend(branch(cluster));
+    for (nth, cluster) in clusters.iter().enumerate() {
+        let left_out = clusters.len() - nth;
+        let room = room.saturating_sub(lines.len() + usize::from(left_out > 1));
+        let branch = branch(cluster);
+        let fits = branch.len() <= room;
+        if fits || nth == 0 {
+            lines.extend(branch.into_iter().take(room));
+        }
+        if !fits {
+            let more = counted(if nth == 0 { left_out - 1 } else { left_out }, "cluster");
+            lines.push(format!("and {more} more than there is room for"));
+            break;
+        }
     }
     lines
 }
@@ -61,7 +73,8 @@ fn branch(cluster: &Value) -> Vec<String> {
     if summary["attention"] == "settled" {
         return lines;
     }
-    lines.push(format!("│  {}", word(&summary["answer"])));
+    let remarks = summary["remarks"].as_array().into_iter().flatten();
+    lines.extend([&summary["answer"]].into_iter().chain(remarks).map(|said| format!("│  {}", word(said))));
     let slots = cluster["slots"].as_array().map(Vec::as_slice).unwrap_or_default();
     for (nth, slot) in slots.iter().enumerate() {
         let is_last = nth + 1 == slots.len();
@@ -119,6 +132,7 @@ mod tests {
             "summary": {
                 "cluster": "consul-prod", "phase": "replacing", "attention": "under-way", "sinceSeconds": 65,
                 "answer": "waiting for \u{1b}[2J", "wanted": "ami-b", "slots": {"current": 1, "declared": 2},
+                "remarks": ["the file is broken: its last good version stays in force"],
                 "quorum": {"mayFail": 0}, "step": {"slot": "consul-a", "action": "stop", "number": 2, "of": 3},
             },
             "slots": [
@@ -135,13 +149,29 @@ mod tests {
         let expected = "1 cluster, 0 settled\n\
             consul-prod  replacing, for 1m 5s; 1 of 2 on ami-b; 0 may fail\n\
             │  waiting for \\u{1b}[2J\n\
+            │  the file is broken: its last good version stays in force\n\
             ├─ → consul-a  voter, healthy  i-1 running → i-2 pending\n\
             │    ✓ claim: took 1s, about 0s\n\
             │    ▸ stop: has taken 12s, about 40s\n\
             │    · start: about 20s\n\
             └─ ✓ consul-b  leader, healthy  no instance";
-        assert_eq!(render(std::slice::from_ref(&cluster)).join("\n"), expected);
+        assert_eq!(render(std::slice::from_ref(&cluster), 60).join("\n"), expected);
         let told = "consul-prod: replacing, 1 of 2 on ami-b, consul-a at stop (2 of 3): waiting for \\u{1b}[2J";
         assert_eq!(line(&cluster["summary"]), told);
+    }
+
+    #[test]
+    fn clusters_for_which_there_is_no_room_are_counted() {
+        let one = |name: &str| json!({"summary": {"cluster": name, "phase": "blocked", "attention": "blocked", "answer": "blocked: suspended"}});
+        let clusters = [one("a"), one("b"), one("c")];
+        let shown = |room| render(&clusters, room).iter().map(|line| line.chars().next().unwrap()).collect::<String>();
+        assert_eq!(shown(7), "3a│b│c│");
+        assert_eq!(shown(6), "3a│b│a");
+        assert_eq!(render(&clusters, 6).last().unwrap(), "and 1 cluster more than there is room for");
+        assert_eq!(shown(4), "3a│a");
+        assert_eq!(
+            render(&clusters, 3),
+            ["3 clusters, 0 settled", &render(&clusters, 9)[1], "and 2 clusters more than there is room for"]
+        );
     }
 }
