@@ -142,7 +142,7 @@ fn every_word_of_the_planner_is_said_in_some_case() {
             Plan::Blocked(hazards) => {
                 hazards.hazards.iter().fold(true, |_, hazard| say("gate", hazard.gate().as_str()))
             }
-            Plan::Stalled(reason) => say("stall", stall(&reason)),
+            Plan::Stalled(stalls) => stalls.all().fold(true, |_, reason| say("stall", stall(reason))),
         };
     }
     // A claimed slot is always finished first, so this one is a second lock on the same door.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::{Attempt, InstanceId};
 use crate::observed::{ClaimRecord, Followed, Observation};
-use crate::plan::{Plan, Stall};
+use crate::plan::{Plan, Stall, Stalls};
 use crate::time::Timestamp;
 
 #[derive(Default)]
@@ -21,7 +21,7 @@ impl Following {
     /// Notes a plan. A look at which nothing could be decided ends no wait.
     pub(super) fn planned(&mut self, now: Timestamp, plan: &Plan) {
         let key = match plan {
-            Plan::Wait(waiting) | Plan::Stalled(Stall::Overdue { waiting, .. }) => waiting.key(),
+            Plan::Wait(waiting) | Plan::Stalled(Stalls { stall: Stall::Overdue { waiting, .. }, .. }) => waiting.key(),
             Plan::Blocked(_) => return,
             Plan::Settled | Plan::Act(..) | Plan::Stalled(_) => return self.waiting = None,
         };
@@ -90,7 +90,7 @@ mod tests {
             let what = Awaited::Stopped { instance: instance.into() };
             Plan::Wait(WaitingOn { slot: None, what, since: at(0), worry_at: at(600) })
         };
-        let unread = Plan::Blocked(Hazards { slot: None, hazards: Vec::new() });
+        let unread = Plan::Blocked(Hazards::default());
         for (second, plan) in [(1, wait("i-a")), (2, wait("i-a")), (3, unread), (4, wait("i-a"))] {
             following.planned(at(second), &plan);
             assert_eq!(following.waiting.as_ref().map(|(_, since)| *since), Some(at(1)));

@@ -362,7 +362,7 @@ impl<'a> Look<'a> {
     /// not tried again at once, so that there is time for other slots.
     pub fn unless_set_back(&self, plan: Plan) -> Plan {
         match self.setback(&plan) {
-            Some(setback) => Plan::Stalled(setback.into()),
+            Some(setback) => Plan::stalled(setback),
             None => self.unless_overdue(plan),
         }
     }
@@ -372,7 +372,7 @@ impl<'a> Look<'a> {
         let Plan::Wait(waiting) = plan else { return plan };
         let patience = elapsed(waiting.worry_at, waiting.since) + self.limits.overdue;
         match self.waited_since(&waiting.key()) {
-            Some(since) if elapsed(self.now, since) > patience => Plan::Stalled(Stall::Overdue { waiting, since }),
+            Some(since) if elapsed(self.now, since) > patience => Plan::stalled(Stall::Overdue { waiting, since }),
             Some(_) | None => Plan::Wait(waiting),
         }
     }

@@ -114,6 +114,6 @@ impl<'a> Replacement<'_, 'a> {
 
     fn lost(&self, old: &Instance, why_not: String) -> Plan {
         let (slot, instance) = (self.slot.spec.name.clone(), old.id.clone());
-        Plan::Stalled(Stall::RollbackFailed { slot, instance, why_not })
+        Plan::stalled(Stall::RollbackFailed { slot, instance, why_not })
     }
 }

@@ -148,7 +148,7 @@ impl<'a> Replacement<'_, 'a> {
         };
         let (slot, image) = (self.slot.spec.name.clone(), self.claim.image.clone());
         let generation = self.claim.generation.clone();
-        Some(Plan::Stalled(Stall::Held { slot, image, generation, why_not }))
+        Some(Plan::stalled(Stall::Held { slot, image, generation, why_not }))
     }
 
     /// Blocks on what forbids taking the member down again, also when nobody can say whether the member is well.
