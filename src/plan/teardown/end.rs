@@ -84,7 +84,7 @@ impl<'a> End<'_, 'a> {
                 Place::Attaching { to, since } => (Awaited::VolumeAttached { volume: id, instance: to.clone() }, since),
                 Place::Detaching { since, .. } => (Awaited::VolumeFree { volume: id }, since),
                 Place::Creating => (Awaited::VolumeCreated { volume: id }, self.ending.since),
-                Place::Unclear(detail) => match self.taken(volume) {
+                Place::Unclear { detail, .. } => match self.taken(volume) {
                     Some(stalled) => return Some(stalled),
                     None => (Awaited::ViewsAgree { detail }, self.ending.since),
                 },
