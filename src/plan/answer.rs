@@ -126,6 +126,8 @@ pub enum Why {
     LaunchFailed { reason: String },
     /// The member's fixed address has got lost, and it serves at no other.
     AddressLost,
+    /// The old instance has lost its fixed address, and gets it back before anything else.
+    AddressFirst,
     /// The other members look for the member at another address than its instance's.
     AddressChanged,
     /// A volume was created and came to nothing.

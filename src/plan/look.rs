@@ -361,6 +361,12 @@ impl<'a> Look<'a> {
         is_left.then(|| self.seen.followed.left_since.get(&instance.id).copied().unwrap_or(self.now))
     }
 
+    /// Says since when an instance could serve, once it has its volumes: since it was started, or since it has its fixed address again.
+    pub fn serves_since(&self, instance: &Instance) -> Timestamp {
+        let addressed = self.seen.followed.addressed_since.get(&instance.id);
+        addressed.map_or(instance.launched_at, |since| instance.launched_at.max(*since))
+    }
+
     /// Gives a plan as it is, or the stall that its wait or its action has come to of late. What came to nothing is
     /// not tried again at once, so that there is time for other slots.
     pub fn unless_set_back(&self, plan: Plan) -> Plan {

@@ -73,10 +73,11 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// Finds when the new instance was given a volume last, or started again with it.
+    /// Finds when the new instance was given a volume last, or started again with it, or was first seen with its fixed address after
+    /// it had been seen without: the member serves at no other, and that the address was away says nothing of the image.
     pub(super) fn given_since(&self) -> Option<Timestamp> {
         let new = self.new?;
-        self.slot.given_since(&new.id).map(|given| given.max(new.launched_at))
+        self.slot.given_since(&new.id).map(|given| given.max(self.look.serves_since(new)))
     }
 
     /// Says whether there never was an old instance, or EC2 shows that it is gone.
