@@ -95,6 +95,8 @@ pub struct Followed {
     pub marked_since: BTreeMap<InstanceId, Timestamp>,
     /// The time at which this instance's member was prepared for its stop.
     pub prepared_since: BTreeMap<InstanceId, Timestamp>,
+    /// The time at which this instance was first seen with its fixed address after it had been seen without.
+    pub addressed_since: BTreeMap<InstanceId, Timestamp>,
     /// The time at which the claim was first read at this revision, while it is being turned.
     pub turning_since: Option<Timestamp>,
     /// The time at which it was first read that a claim gave way and left this instance stopped.

@@ -40,7 +40,7 @@ pub mod teardown;
 pub mod explain;
 pub mod forecast;
 
-pub use answer::{Awaited, Hazard, Hazards, Plan, Rank, Stall, Unproven, WaitingOn, Why};
+pub use answer::{Awaited, Hazard, Hazards, Plan, Rank, Stall, Stalls, Unproven, WaitingOn, Why};
 pub use look::{Arranged, Look};
 
 /// The goal for a cluster.
@@ -63,13 +63,13 @@ pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation, limits: &Limi
     }
     if let (Goal::AsDeclared, Some(ending)) = (goal, &look.record.ending) {
         let is_finished = teardown::teardown(&look, ending.remains) == Plan::Settled;
-        return Plan::Stalled(Stall::Ended { since: ending.since, is_finished });
+        return Plan::stalled(Stall::Ended { since: ending.since, is_finished });
     }
     if let Some(why) = &seen.refused {
-        return Plan::Stalled(Stall::Refused { why: why.clone() });
+        return Plan::stalled(Stall::Refused { why: why.clone() }).naming_beside(|| heal::stalls(&look));
     }
     match goal {
-        Goal::AsDeclared => launch_ahead::beside(&look, keep_up(&look)),
+        Goal::AsDeclared => launch_ahead::beside(&look, keep_up(&look)).naming_beside(|| heal::stalls(&look)),
         Goal::Gone(remains) => look.unless_set_back(teardown::teardown(&look, remains)),
     }
 }

@@ -340,8 +340,8 @@ fn role(look: &Look<'_>, slot: &SlotLook<'_>) -> Role {
 
 fn hints(plan: &Plan, now: Timestamp) -> Vec<String> {
     match plan {
-        Plan::Blocked(hazards) => hazards.hazards.iter().filter_map(Hazard::hint).collect(),
-        Plan::Stalled(stall) => vec![stall.hint()],
+        Plan::Blocked(hazards) => hazards.hints(),
+        Plan::Stalled(stalls) => stalls.hints(),
         Plan::Wait(waiting) => waiting.overdue(now).into_iter().collect(),
         Plan::Settled | Plan::Act(..) => Vec::new(),
     }

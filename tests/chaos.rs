@@ -309,11 +309,11 @@ fn a_cluster_that_waits_for_a_person_changes_nothing_meanwhile() {
     let (world, mut simulation) = SURGE.begin();
     let spec = simulation.committed();
     world.delete_volume(&world.volumes_of(&spec.name, &spec.slots[0].name)[0]);
-    assert_eq!(stays_at_its_end(&world, &mut simulation), Ending::Stalled("VolumeMissing"));
+    assert_eq!(stays_at_its_end(&world, &mut simulation), Ending::Stalled(vec!["VolumeMissing"]));
 
     let (world, mut simulation) = SURGE.begin();
     world.stop_instance(&world.instances_of(&spec.name, &spec.slots[0].name)[0]);
-    assert_eq!(stays_at_its_end(&world, &mut simulation), Ending::Stalled("InstanceStopped"));
+    assert_eq!(stays_at_its_end(&world, &mut simulation), Ending::Stalled(vec!["InstanceStopped"]));
 
     let (world, mut simulation) = SURGE.begin();
     simulation.commit(hermitcrab::spec::ClusterSpec { suspend: true, ..simulation.committed() });

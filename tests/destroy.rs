@@ -9,7 +9,7 @@ use std::time::Duration;
 use hermitcrab::action::ClaimEffect;
 use hermitcrab::controller::converge::{Conclusion, Target};
 use hermitcrab::observed::{CloudView, InstanceState, Process, Remains, SnapshotState};
-use hermitcrab::plan::{Goal, Plan, Stall};
+use hermitcrab::plan::{Goal, Plan, Stall, Stalls};
 use hermitcrab::ports::{Clock, Cloud, Coordination, ErrorKind, Outcome, Wanted};
 use hermitcrab::sim::executor::block_on;
 use hermitcrab::sim::{FaultLevel, Payload, World};
@@ -168,7 +168,10 @@ fn every_controller_leaves_it_alone_from_its_first_step() {
         assert_eq!(reach(&world, &spec, Goal::Gone(Remains::Volumes), step), Conclusion::Interrupted);
         let sent = world.calls();
         let conclusion = reach(&world, &spec, Goal::AsDeclared, usize::MAX);
-        assert!(matches!(conclusion, Conclusion::Stuck(Plan::Stalled(Stall::Ended { .. }))), "{conclusion:?}");
+        assert!(
+            matches!(conclusion, Conclusion::Stuck(Plan::Stalled(Stalls { stall: Stall::Ended { .. }, .. }))),
+            "{conclusion:?}"
+        );
         assert_eq!(world.calls(), sent);
     }
 }
@@ -187,7 +190,7 @@ fn a_controller_that_rolls_beside_it_gives_way() {
             futures_util::future::join(rolls, ends).await
         });
         assert!(
-            matches!(rolled, Conclusion::Stuck(Plan::Stalled(Stall::Ended { .. }))),
+            matches!(rolled, Conclusion::Stuck(Plan::Stalled(Stalls { stall: Stall::Ended { .. }, .. }))),
             "{file}, {later} s: {rolled:?}"
         );
         assert_eq!(ended, Conclusion::Reached, "{file}, {later} s");

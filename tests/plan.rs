@@ -61,7 +61,7 @@ variants! { awaited, AWAITED, Awaited:
 Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree PeersTold MemberBack Bake Steady Formation
 NoLateStop NoLateLaunch NothingElse Joined Left Recruit SnapshotCompleted VolumeSaved VolumeCopied NothingLate }
 variants! { why, WHY, Why:
-Outdated Lost New Stopped AddressLost AddressChanged CannotStart Stuck Interrupted StepRefused NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack GoesOn Superseded OldLost GivesWay Proven Forming WouldPrune Memory
+Outdated Lost New Stopped AddressLost AddressFirst AddressChanged CannotStart Stuck Interrupted StepRefused NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack GoesOn Superseded OldLost GivesWay Proven Forming WouldPrune Memory
 Tags TooSmall KeepStill OutOfStep LetGo TemplateBehind Unwanted Ahead LetGoAhead }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeTaken AddressTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Overdue Held RollbackFailed
@@ -142,7 +142,7 @@ fn every_word_of_the_planner_is_said_in_some_case() {
             Plan::Blocked(hazards) => {
                 hazards.hazards.iter().fold(true, |_, hazard| say("gate", hazard.gate().as_str()))
             }
-            Plan::Stalled(reason) => say("stall", stall(&reason)),
+            Plan::Stalled(stalls) => stalls.all().fold(true, |_, reason| say("stall", stall(reason))),
         };
     }
     // A claimed slot is always finished first, so this one is a second lock on the same door.

@@ -93,6 +93,20 @@ fn a_mistake_is_named_with_its_place() {
             "line 2, column 7: expected `leader`, `claims` or a zone, and found the end of the line",
         ),
         (
+            "> cluster x\n> cut off consul-a from",
+            "line 2, column 24: expected a slot, e.g. `consul-b`, and found the end of the line",
+        ),
+        (
+            "> cluster x\n> cut off consul-a from consul-b and consul-c for 5m",
+            "line 2, column 34: expected `for`, and found `and`",
+        ),
+        ("> cluster x\n> hide members of consul-a for 5m", "line 2, column 16: expected `for`, and found `of`"),
+        ("> cluster x\n> hide member consul-a for 5m", "line 2, column 15: expected `of`, and found `consul-a`"),
+        (
+            "> cluster x\n> hide member of consul-a for a while",
+            "line 2, column 31: expected a span of time, e.g. `90s`, `20m` or `2h`, and found `a`",
+        ),
+        (
             "> cluster x\n> allow everything\n  consul-b  stop\n> stop the instance of y",
             "line 4, column 8: expected `instance`, and found `the`",
         ),
@@ -106,6 +120,8 @@ fn a_mistake_that_only_the_world_shows_is_named_with_its_place() {
     const FILE: &str = "desired-state/prod/consul.yaml";
     for (commands, mistake) in [
         ("> stop instance of consul-x", "line 2, column 20: consul-x has no live instance"),
+        ("> cut off consul-a from consul-x for 5m", "line 2, column 25: consul-x has no live instance"),
+        ("> hide member of consul-x for 5m", "line 2, column 18: consul-x has no live instance"),
         ("> approve", "line 2, column 3: nobody asks for approval"),
         ("> group", "line 2, column 3: the file adopts no Auto Scaling group"),
         ("> revert", "line 2, column 3: nothing was committed yet"),

@@ -249,7 +249,7 @@ fn show_left_group(Group { name, min, .. }: &Group, out: &mut Output) -> Result<
 
 fn hint_for(plan: &Plan) -> Option<String> {
     match plan {
-        Plan::Stalled(stall) => Some(stall.hint()),
+        Plan::Stalled(stalls) => Some(stalls.stall.hint()),
         Plan::Blocked(blocked) => blocked.hazards.iter().find_map(Hazard::hint),
         Plan::Settled | Plan::Act(..) | Plan::Wait(_) => None,
     }

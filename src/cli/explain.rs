@@ -218,7 +218,7 @@ pub(super) fn explain(spec: &ClusterSpec, seen: &Observation, asked: &Asked, ask
     if let Plan::Wait(waiting) = &answer {
         explanation.next.hint = waiting.overdue(seen.now);
     }
-    if let Plan::Stalled(Stall::Ended { .. }) = answer {
+    if matches!(&answer, Plan::Stalled(stalls) if matches!(stalls.stall, Stall::Ended { .. })) {
         explanation.why_this_slot = "the cluster is being destroyed, so no gate is asked".to_owned();
     } else if let Some(look) = &look
         && let Some((slot, why)) = subject(look, asked.slot.as_deref())

@@ -31,8 +31,8 @@ impl Convergence {
         match plan {
             Plan::Settled => Self::Settled,
             Plan::Act(..) | Plan::Wait(_) => Self::UnderWay,
-            Plan::Blocked(blocked) => Self::under(&blocked.hazards),
-            Plan::Stalled(_) => Self::Stalled,
+            Plan::Blocked(blocked) if blocked.beside.is_empty() => Self::under(&blocked.hazards),
+            Plan::Blocked(_) | Plan::Stalled(_) => Self::Stalled,
         }
     }
 
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_refusal_that_takes_a_person_counts_when_it_is_said_twice_in_a_row() {
-        let suspended = Plan::Blocked(Hazards { slot: None, hazards: vec![Hazard::Suspended] });
+        let suspended = Plan::Blocked(Hazards { hazards: vec![Hazard::Suspended], ..Hazards::default() });
         let judged = judged(&[(0, &suspended), (1, &Plan::Settled), (2, &suspended), (3, &suspended)]);
         let (settled, under_way) = (Convergence::Settled, Convergence::UnderWay);
         assert_eq!(judged, [under_way, settled, under_way, Convergence::NeedsPerson]);
@@ -114,7 +114,7 @@ mod tests {
     fn a_refusal_of_the_members_counts_once_they_have_had_time_to_settle() {
         let blocker = Blocker { why: "no member is a synchronous standby".into(), hint: "see why".into() };
         let forbids = || Hazard::ApplicationForbids { blockers: vec![blocker.clone()] };
-        let blocked = |hazards| Plan::Blocked(Hazards { slot: None, hazards });
+        let blocked = |hazards| Plan::Blocked(Hazards { hazards, ..Hazards::default() });
         let (alone, beside) = (blocked(vec![forbids()]), blocked(vec![Hazard::Suspended, forbids()]));
         let young = blocked(vec![forbids(), Hazard::Unstable { slots: Vec::new(), until: None }]);
         let (settled, under_way) = (Convergence::Settled, Convergence::UnderWay);

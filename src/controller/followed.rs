@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{Attempt, InstanceId};
-use crate::observed::{ClaimRecord, Followed, Observation};
-use crate::plan::{Plan, Stall};
+use crate::observed::{ClaimRecord, Followed, Instance, Observation};
+use crate::plan::{Plan, Stall, Stalls};
 use crate::time::Timestamp;
 
 #[derive(Default)]
 pub(super) struct Following {
     marked: BTreeMap<InstanceId, Timestamp>,
     prepared: BTreeMap<InstanceId, Timestamp>,
+    /// The instances that were seen without their fixed address, each with when it was seen with it, if it was since.
+    addressed: BTreeMap<InstanceId, Option<Timestamp>>,
     turning: Option<(u64, Timestamp)>,
     left: BTreeMap<InstanceId, Timestamp>,
     let_go: Option<(Attempt, Timestamp)>,
@@ -21,7 +23,7 @@ impl Following {
     /// Notes a plan. A look at which nothing could be decided ends no wait.
     pub(super) fn planned(&mut self, now: Timestamp, plan: &Plan) {
         let key = match plan {
-            Plan::Wait(waiting) | Plan::Stalled(Stall::Overdue { waiting, .. }) => waiting.key(),
+            Plan::Wait(waiting) | Plan::Stalled(Stalls { stall: Stall::Overdue { waiting, .. }, .. }) => waiting.key(),
             Plan::Blocked(_) => return,
             Plan::Settled | Plan::Act(..) | Plan::Stalled(_) => return self.waiting = None,
         };
@@ -39,14 +41,31 @@ impl Following {
         if let Some(record) = seen.claim.seen() {
             self.read(seen.now, record);
         }
+        if let Some(cloud) = seen.cloud.seen() {
+            self.look_for_addresses(seen.now, &cloud.instances);
+        }
+        let addressed = self.addressed.iter().filter_map(|(instance, since)| Some((instance.clone(), (*since)?)));
         seen.followed = Followed {
             marked_since: self.marked.clone(),
             prepared_since: self.prepared.clone(),
+            addressed_since: addressed.collect(),
             turning_since: self.turning.map(|(_, since)| since),
             left_since: self.left.clone(),
             let_go_since: self.let_go.map(|(_, since)| since),
             waiting: self.waiting.clone(),
         };
+    }
+
+    /// Notes which instances lack their fixed address, and which have it again.
+    fn look_for_addresses(&mut self, now: Timestamp, instances: &[Instance]) {
+        self.addressed.retain(|id, _| instances.iter().any(|instance| instance.id == *id));
+        for instance in instances.iter().filter(|instance| instance.fixed_address.is_some()) {
+            match self.addressed.get_mut(&instance.id) {
+                Some(since) if instance.has_fixed_address() => _ = since.get_or_insert(now),
+                _ if instance.has_fixed_address() => {}
+                _ => _ = self.addressed.insert(instance.id.clone(), None),
+            }
+        }
     }
 
     /// Notes a claim record as it was read by then.
@@ -90,7 +109,7 @@ mod tests {
             let what = Awaited::Stopped { instance: instance.into() };
             Plan::Wait(WaitingOn { slot: None, what, since: at(0), worry_at: at(600) })
         };
-        let unread = Plan::Blocked(Hazards { slot: None, hazards: Vec::new() });
+        let unread = Plan::Blocked(Hazards::default());
         for (second, plan) in [(1, wait("i-a")), (2, wait("i-a")), (3, unread), (4, wait("i-a"))] {
             following.planned(at(second), &plan);
             assert_eq!(following.waiting.as_ref().map(|(_, since)| *since), Some(at(1)));

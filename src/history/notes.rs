@@ -161,13 +161,11 @@ fn answer(pass: &Pass, observe_only: bool) -> Option<Answer> {
         Plan::Act(action, _) => (AnswerKind::WouldAct, action.slot.as_ref(), Vec::new()),
         Plan::Settled => (AnswerKind::Settled, None, Vec::new()),
         Plan::Wait(waiting) => (AnswerKind::Waiting, waiting.slot.as_ref(), Vec::new()),
-        Plan::Blocked(blocked) => {
-            let gates = blocked.hazards.iter().map(|hazard| hazard.gate().as_str().to_owned()).collect();
-            (AnswerKind::Blocked, blocked.slot.as_ref(), gates)
-        }
-        Plan::Stalled(stall) => (AnswerKind::Stalled, None, vec![stall.reason().to_owned()]),
+        Plan::Blocked(blocked) => (AnswerKind::Blocked, blocked.slot.as_ref(), blocked.reasons()),
+        Plan::Stalled(stalls) => (AnswerKind::Stalled, None, stalls.reasons()),
     };
     let step = pass.status.step().map(|step| Step::name(step).to_owned());
+    let reasons = reasons.into_iter().map(str::to_owned).collect();
     Some(Answer { answer, slot: id(slot), step, reasons, text: cut(&pass.status.answer) })
 }
 

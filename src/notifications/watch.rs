@@ -15,7 +15,7 @@ use crate::ids::ClusterName;
 use crate::input::text;
 use crate::observed::Claim;
 use crate::plan::gates::GateName;
-use crate::plan::{Hazard, Plan};
+use crate::plan::{Hazard, Plan, Stall};
 use crate::spec::load::{Loaded, Severity};
 use crate::status::{Attention, Status};
 use crate::time::{Timestamp, elapsed};
@@ -260,7 +260,10 @@ fn troubles(told: &mut Told, since: &mut Since, pass: &Pass) -> Option<News> {
 /// The reason why the cluster needs a person, if it does. Whatever is ahead while something is still done, is told when it is there.
 fn trouble(pass: &Pass) -> Option<Trouble> {
     match (pass.status.attention, &pass.plan) {
-        (Attention::Stalled, Plan::Stalled(stall)) => Some(Trouble::new(Kind::Stalled, [stall.reason()])),
+        (Attention::Stalled, Plan::Stalled(stalls)) => Some(Trouble::new(Kind::Stalled, stalls.reasons())),
+        (Attention::Stalled, Plan::Blocked(blocked)) if !blocked.beside.is_empty() => {
+            Some(Trouble::new(Kind::Stalled, blocked.beside.iter().map(Stall::reason)))
+        }
         (Attention::Stalled, _) => Some(Trouble::rejected()),
         (Attention::NoQuorum, _) => Some(Trouble::new(Kind::NoQuorum, [""; 0])),
         (Attention::NotSeen, _) => Some(Trouble::new(Kind::NotSeen, [""; 0])),
@@ -317,7 +320,7 @@ mod tests {
         let mut seen = Environment::simulated(vec![spec.clone()], world, None).look(&spec);
         seen.now = after(seen.now, Duration::from_secs(second));
         seen.source = source.map(Arc::new);
-        let suspended = Plan::Blocked(Hazards { slot: None, hazards: vec![Hazard::Suspended] });
+        let suspended = Plan::Blocked(Hazards { hazards: vec![Hazard::Suspended], ..Hazards::default() });
         let plan = if attention == Attention::NeedsPerson { suspended } else { plan(&spec, &seen) };
         let status = Rc::new(Status { attention, ..status(&spec, &seen, &plan, None) });
         let (at, cluster) = (seen.now, Some(spec.name.clone()));

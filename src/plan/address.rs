@@ -52,7 +52,7 @@ pub fn assign(look: &Look<'_>, slot: &SlotLook<'_>, to: &Instance, why: &Why) ->
             }
         }
         At::Nothing => move_to(look, slot, to, address, why),
-        At::Other(by) => Plan::Stalled(Stall::AddressTaken { slot: slot.spec.name.clone(), address, by }),
+        At::Other(by) => Plan::stalled(Stall::AddressTaken { slot: slot.spec.name.clone(), address, by }),
         At::Unclear(detail) => unclear(detail),
     })
 }

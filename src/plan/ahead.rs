@@ -62,7 +62,7 @@ pub const LASTING: [GateName; 20] = [
 pub fn refusals(look: &Look<'_>, plan: &Plan) -> Option<Hazards> {
     match plan {
         Plan::Blocked(hazards) => return Some(hazards.clone()),
-        Plan::Stalled(Stall::Ended { .. }) => return None,
+        Plan::Stalled(stalls) if matches!(stalls.stall, Stall::Ended { .. }) => return None,
         Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Stalled(_) => {}
     }
     let claimed = look.record.held.as_ref().map(|claim| &claim.slot);
@@ -80,7 +80,7 @@ pub fn refusals(look: &Look<'_>, plan: &Plan) -> Option<Hazards> {
         true => hazards.into_iter().filter(|hazard| !is_mended(look, hazard)).collect(),
         false => hazards.into_iter().filter(lasts).collect(),
     };
-    (!hazards.is_empty()).then(|| Hazards { slot: Some(slot.spec.name.clone()), hazards })
+    (!hazards.is_empty()).then(|| Hazards { slot: Some(slot.spec.name.clone()), hazards, beside: Vec::new() })
 }
 
 /// Says whether no slot is being replaced, and each is served by one instance.

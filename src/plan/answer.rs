@@ -12,7 +12,7 @@ use crate::time::{Timestamp, after};
 
 mod hazard;
 
-pub use hazard::{Hazard, Hazards, Unproven};
+pub use hazard::{Hazard, Unproven};
 
 /// The next thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +26,8 @@ pub enum Plan {
     Wait(WaitingOn),
     /// Unsafe or not allowed now; may clear. All reasons, not the first.
     Blocked(Hazards),
-    /// A human must act.
-    Stalled(Stall),
+    /// A human must act. All that takes one, not the first.
+    Stalled(Stalls),
 }
 
 impl From<&Setback> for Stall {
@@ -54,7 +54,52 @@ impl Plan {
 
     /// Collects refusals that stand in the way of a slot, or of the whole cluster.
     pub(super) fn blocked(slot: Option<&SlotName>, hazards: Vec<Hazard>) -> Self {
-        Self::Blocked(Hazards { slot: slot.cloned(), hazards })
+        Self::Blocked(Hazards { slot: slot.cloned(), hazards, beside: Vec::new() })
+    }
+
+    /// Makes a stall of one state that only a person can end.
+    pub(super) fn stalled(stall: impl Into<Stall>) -> Self {
+        Self::Stalled(Stalls { stall: stall.into(), beside: Vec::new() })
+    }
+
+    /// Names the states of other slots as well where nothing goes on: who mends only the first would be called again for the next.
+    pub(super) fn naming_beside(mut self, others: impl FnOnce() -> Vec<Stall>) -> Self {
+        match &mut self {
+            Self::Blocked(hazards) => hazards.beside = others(),
+            Self::Stalled(stalls) => {
+                stalls.beside = others();
+                stalls.beside.retain(|other| *other != stalls.stall);
+            }
+            Self::Settled | Self::Act(..) | Self::Wait(_) => {}
+        }
+        self
+    }
+}
+
+/// Reasons not to act; never empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hazards {
+    /// The slot that would have been next.
+    pub slot: Option<SlotName>,
+    /// All reasons, in the order of the gates.
+    pub hazards: Vec<Hazard>,
+    /// The states of other slots that only a person can end.
+    pub beside: Vec<Stall>,
+}
+
+/// Everything that only a person can end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stalls {
+    /// The state that keeps everything else from going on.
+    pub stall: Stall,
+    /// The states of other slots that only a person can end.
+    pub beside: Vec<Stall>,
+}
+
+impl Stalls {
+    /// Lists all of them, the one that keeps everything else from going on first.
+    pub fn all(&self) -> impl Iterator<Item = &Stall> {
+        std::iter::once(&self.stall).chain(&self.beside)
     }
 }
 
@@ -81,6 +126,8 @@ pub enum Why {
     LaunchFailed { reason: String },
     /// The member's fixed address has got lost, and it serves at no other.
     AddressLost,
+    /// The old instance has lost its fixed address, and gets it back before anything else.
+    AddressFirst,
     /// The other members look for the member at another address than its instance's.
     AddressChanged,
     /// A volume was created and came to nothing.

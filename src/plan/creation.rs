@@ -18,7 +18,7 @@ pub fn create(look: &Look<'_>, slot: &SlotLook<'_>, wanted: CreateVolume) -> Pla
         let pauses = failed.at <= look.now && elapsed(look.now, failed.at) < look.limits.next_launches;
         if pauses && failed.request == wanted.wish() {
             let (slot, name, why) = (wanted.slot, wanted.name, failed.why.clone());
-            return Plan::Stalled(Stall::VolumeNotMade { slot, name, why, times: failed.in_a_row });
+            return Plan::stalled(Stall::VolumeNotMade { slot, name, why, times: failed.in_a_row });
         }
     }
     let is_of_it = |slot, name, number| (slot, name, number) == (&wanted.slot, &wanted.name, wanted.number);

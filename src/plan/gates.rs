@@ -138,7 +138,7 @@ pub fn standstill(look: &Look<'_>) -> Option<Hazards> {
         Ask::Repair(_) | Ask::Creation(_) | Ask::Upgrade(_) => None,
     };
     let hazards: Vec<_> = GATES.iter().filter_map(refusal).collect();
-    (!hazards.is_empty()).then_some(Hazards { slot: None, hazards })
+    (!hazards.is_empty()).then(|| Hazards { hazards, ..Hazards::default() })
 }
 
 /// Lists why a slot must not be given back what it lost.

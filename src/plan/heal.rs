@@ -75,8 +75,21 @@ pub fn claim_of_interrupted(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Plan
 
 /// Finds what keeps another slot down until a person has acted.
 pub fn stalled_beside(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Plan> {
-    let mut plans = look.others(slot).filter_map(|other| for_slot(look, other));
-    plans.find(|plan| matches!(plan, Plan::Stalled(_)))
+    look.others(slot).find_map(|other| stall_of(look, other)).map(Plan::stalled)
+}
+
+/// Lists what only a person can end in the slots that nobody claims.
+pub fn stalls(look: &Look<'_>) -> Vec<Stall> {
+    let claimed = look.record.held.as_ref().map(|claim| &claim.slot);
+    let unclaimed = look.slots.iter().filter(|slot| Some(&slot.spec.name) != claimed);
+    unclaimed.filter_map(|slot| stall_of(look, slot)).collect()
+}
+
+fn stall_of(look: &Look<'_>, slot: &SlotLook<'_>) -> Option<Stall> {
+    match look.unless_set_back(for_slot(look, slot)?) {
+        Plan::Stalled(stalls) => Some(stalls.stall),
+        Plan::Settled | Plan::Act(..) | Plan::Wait(_) | Plan::Blocked(_) => None,
+    }
 }
 
 /// Says whether the members lack a leader, and another slot's old instance could bring one back.
@@ -111,8 +124,8 @@ fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
         SlotState::Vacant { left } => Some(fill(look, slot, left)),
         SlotState::Interrupted { old, new } => Some(claim_again(look, slot, old, new)),
         SlotState::Down(instance) => Some(revive(look, slot, instance)),
-        SlotState::Contested(instances) => Some(Plan::Stalled(Stall::Contested { slot: name(), instances })),
-        SlotState::Unsound(stall) => Some(Plan::Stalled(stall)),
+        SlotState::Contested(instances) => Some(Plan::stalled(Stall::Contested { slot: name(), instances })),
+        SlotState::Unsound(stall) => Some(Plan::stalled(stall)),
         SlotState::Moving(moving) => Some(wait_for(look, slot, moving)),
     }
 }
@@ -167,7 +180,7 @@ fn revive(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Plan {
         Some(start) => start,
         None => {
             let (slot, why) = (slot.spec.name.clone(), instance.state_reason.clone());
-            Plan::Stalled(Stall::InstanceStopped { slot, instance: instance.id.clone(), why })
+            Plan::stalled(Stall::InstanceStopped { slot, instance: instance.id.clone(), why })
         }
     }
 }
@@ -248,7 +261,7 @@ fn content<'a>(look: &Look<'a>, slot: &SlotLook<'_>, name: &VolumeName) -> Conte
         Some((copy, SnapshotState::Completed)) => return Content::Copy(copy),
         Some((copy, SnapshotState::Failed)) => {
             let (slot, volume, snapshot) = (slot.spec.name.clone(), volume.clone(), copy.id.clone());
-            Plan::Stalled(Stall::CopyFailed { slot, volume, snapshot })
+            Plan::stalled(Stall::CopyFailed { slot, volume, snapshot })
         }
         Some((copy, SnapshotState::Pending)) => {
             let what = Awaited::VolumeCopied { volume: volume.clone(), snapshot: copy.id.clone() };
@@ -290,7 +303,7 @@ fn known_slots(look: &Look<'_>) -> BTreeSet<SlotName> {
 fn fill(look: &Look<'_>, slot: &SlotLook<'_>, left: Option<&Instance>) -> Plan {
     let Some(remedy) = remedy(look, slot) else {
         let (slot, generation) = (slot.spec.name.clone(), look.generation.clone());
-        return Plan::Stalled(Stall::NothingToHealWith { slot, generation });
+        return Plan::stalled(Stall::NothingToHealWith { slot, generation });
     };
     // The group launches what settled last. If that is outdated, it is replaced in its turn.
     let targets = [Some(remedy.clone()), settled(look, slot)];
@@ -346,7 +359,7 @@ fn rests_after_launches(look: &Look<'_>, slot: &SlotLook<'_>, generation: &Gener
     let reason = latest.state_reason.clone().unwrap_or_else(|| "it ended by itself".to_owned());
     let is_time = look.now >= after(first.launched_at, limits.next_launches);
     let (slot, why, times) = (slot.spec.name.clone(), format!("{}: {reason}", latest.id), limits.launches);
-    (!is_time).then_some(Plan::Stalled(Stall::NotLaunched { slot, why, times }))
+    (!is_time).then_some(Plan::stalled(Stall::NotLaunched { slot, why, times }))
 }
 
 /// Chooses what to heal a slot with: what settled there last. An image that is just failing in another slot, or that

@@ -75,8 +75,8 @@ pub enum Place<'a> {
     Detaching { from: &'a InstanceId, since: Timestamp },
     /// Being made.
     Creating,
-    /// Seen differently by the two views, which is common for a while; in words.
-    Unclear(String),
+    /// Seen by one view at that instance and by the other not, which is common for a while; in words.
+    Unclear { at: &'a InstanceId, detail: String },
     /// Of no use as it is, e.g. `in state error`.
     Unusable(&'static str),
 }
@@ -104,7 +104,7 @@ impl<'a> Look<'a> {
                     let why = format!("{source} could not be read: {}", why?);
                     Some(Hazard::Unread { why })
                 });
-                return Arranged::Unseen(Hazards { slot: None, hazards: hazards.collect() });
+                return Arranged::Unseen(Hazards { hazards: hazards.collect(), ..Hazards::default() });
             }
         };
         let membership = seen.membership.seen();
@@ -152,7 +152,10 @@ impl<'a> Look<'a> {
             VolumeState::Error => Place::Unusable("in state error"),
             VolumeState::Shared(_) => Place::Unusable("attached to several instances at once"),
             VolumeState::Available => match self.cloud.live_instances().find(|instance| listed_by(&instance.id)) {
-                Some(holder) => Place::Unclear(format!("{} is available, yet {} lists it", volume.id, holder.id)),
+                Some(holder) => Place::Unclear {
+                    at: &holder.id,
+                    detail: format!("{} is available, yet {} lists it", volume.id, holder.id),
+                },
                 None => Place::Free,
             },
             VolumeState::InUse(attachment) => match attachment.phase {
@@ -163,10 +166,10 @@ impl<'a> Look<'a> {
                 AttachmentPhase::Attached if listed_by(&attachment.instance) => {
                     Place::On { instance: &attachment.instance, device: &attachment.device }
                 }
-                AttachmentPhase::Attached => Place::Unclear(format!(
-                    "{} is attached to {}, which does not list it",
-                    volume.id, attachment.instance
-                )),
+                AttachmentPhase::Attached => Place::Unclear {
+                    at: &attachment.instance,
+                    detail: format!("{} is attached to {}, which does not list it", volume.id, attachment.instance),
+                },
             },
         }
     }
@@ -365,11 +368,17 @@ impl<'a> Look<'a> {
         is_left.then(|| self.seen.followed.left_since.get(&instance.id).copied().unwrap_or(self.now))
     }
 
+    /// Says since when an instance could serve, once it has its volumes: since it was started, or since it has its fixed address again.
+    pub fn serves_since(&self, instance: &Instance) -> Timestamp {
+        let addressed = self.seen.followed.addressed_since.get(&instance.id);
+        addressed.map_or(instance.launched_at, |since| instance.launched_at.max(*since))
+    }
+
     /// Gives a plan as it is, or the stall that its wait or its action has come to of late. What came to nothing is
     /// not tried again at once, so that there is time for other slots.
     pub fn unless_set_back(&self, plan: Plan) -> Plan {
         match self.setback(&plan) {
-            Some(setback) => Plan::Stalled(setback.into()),
+            Some(setback) => Plan::stalled(setback),
             None => self.unless_overdue(plan),
         }
     }
@@ -379,7 +388,7 @@ impl<'a> Look<'a> {
         let Plan::Wait(waiting) = plan else { return plan };
         let patience = elapsed(waiting.worry_at, waiting.since) + self.limits.overdue;
         match self.waited_since(&waiting.key()) {
-            Some(since) if elapsed(self.now, since) > patience => Plan::Stalled(Stall::Overdue { waiting, since }),
+            Some(since) if elapsed(self.now, since) > patience => Plan::stalled(Stall::Overdue { waiting, since }),
             Some(_) | None => Plan::Wait(waiting),
         }
     }
@@ -425,16 +434,24 @@ impl<'a> SlotLook<'a> {
         instance.state == InstanceState::Running && self.all_on(look, &instance.id)
     }
 
-    /// Says whether any of the slot's volumes is at, or on its way to or from, that instance.
+    /// Finds one of the slot's volumes that one view shows at that instance and the other does not; in words.
+    pub fn unclear_at(&self, look: &Look<'a>, id: &InstanceId) -> Option<String> {
+        self.present().find_map(|(_, volume)| match look.place(volume) {
+            Place::Unclear { at, detail } if at == id => Some(detail),
+            _ => None,
+        })
+    }
+
+    /// Says whether any of the slot's volumes is at, or on its way to or from, that instance, in one view at least.
     pub fn any_at(&self, look: &Look<'a>, id: &InstanceId) -> bool {
         let lists = |volume: &Volume| {
             look.cloud.instance(id).is_some_and(|instance| instance.devices.iter().any(|d| d.volume == volume.id))
         };
         self.present().any(|(_, volume)| match look.place(volume) {
-            Place::On { instance: at, .. } | Place::Attaching { to: at, .. } | Place::Detaching { from: at, .. } => {
-                at == id
-            }
-            Place::Unclear(_) => true,
+            Place::On { instance: at, .. }
+            | Place::Attaching { to: at, .. }
+            | Place::Detaching { from: at, .. }
+            | Place::Unclear { at, .. } => at == id,
             Place::Free | Place::Creating | Place::Unusable(_) => lists(volume),
         })
     }

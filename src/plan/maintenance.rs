@@ -30,7 +30,7 @@ pub fn mend_for_gates(look: &Look<'_>) -> Option<Plan> {
 /// Finds upkeep that came to nothing, and that nothing else waited for.
 pub fn set_back(look: &Look<'_>) -> Option<Plan> {
     let setback = tagging(look).find_map(|plan| look.setback(&plan))?;
-    Some(Plan::Stalled(setback.into()))
+    Some(Plan::stalled(setback))
 }
 
 /// Keeps the application from pruning a stopped member, where the spec lets us.
@@ -63,7 +63,7 @@ fn form(look: &Look<'_>) -> Option<Plan> {
     }
     let since = look.cloud.instances.iter().map(|instance| instance.launched_at).max().unwrap_or(look.now);
     if look.now >= after(since, look.limits.formation) {
-        return Some(Plan::Stalled(Stall::NotFormed { missing }));
+        return Some(Plan::stalled(Stall::NotFormed { missing }));
     }
     Some(Plan::wait(None, Awaited::Formation { missing }, since, look.limits.formation))
 }
@@ -89,7 +89,7 @@ pub fn outstanding(look: &Look<'_>) -> Option<Plan> {
         look.wait(slot, Awaited::MemberBack { why_not }, instance.launched_at, limit)
     } else {
         let (slot, image) = (slot.spec.name.clone(), look.make.image.clone());
-        Plan::Stalled(Stall::Held { slot, image, generation: look.generation.clone(), why_not })
+        Plan::stalled(Stall::Held { slot, image, generation: look.generation.clone(), why_not })
     })
 }
 

@@ -45,7 +45,7 @@ use course::Course;
 /// Decides on the next thing to do about the claimed slot, if one is claimed.
 pub fn finish(look: &Look<'_>) -> Option<Plan> {
     let claim = look.record.held.as_ref()?;
-    let undeclared = || Plan::Stalled(Stall::ClaimForUndeclared { slot: claim.slot.clone() });
+    let undeclared = || Plan::stalled(Stall::ClaimForUndeclared { slot: claim.slot.clone() });
     Some(Replacement::of(look).map_or_else(undeclared, |replacement| replacement.next().1))
 }
 
@@ -175,13 +175,13 @@ impl Replacement<'_, '_> {
     fn blocked_by_fault(&self) -> Option<Plan> {
         // Which of several volumes is the slot's nobody can say, so none of them says where the slot stands.
         if let Some(stall) = slot_state::contested(self.slot) {
-            return Some(Plan::Stalled(stall));
+            return Some(Plan::stalled(stall));
         }
         if let Some(plan) = self.until_holders_shown() {
             return Some(plan);
         }
         if let Some(stall) = slot_state::fault(self.look, self.slot) {
-            return Some(Plan::Stalled(stall));
+            return Some(Plan::stalled(stall));
         }
         let known = |instance: &Instance| {
             Some(&instance.id) == self.claim.old() || Some(&instance.id) == self.new.map(|new| &new.id)
@@ -196,7 +196,7 @@ impl Replacement<'_, '_> {
             }
             _ => {
                 let instances = self.slot.live().map(|instance| instance.id.clone()).collect();
-                Some(Plan::Stalled(Stall::Contested { slot: self.slot.spec.name.clone(), instances }))
+                Some(Plan::stalled(Stall::Contested { slot: self.slot.spec.name.clone(), instances }))
             }
         }
     }

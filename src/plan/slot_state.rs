@@ -61,7 +61,7 @@ pub fn slot_state<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
         Place::Attaching { to, since } => Some(Moving::Attaching { volume: &volume.id, to, since }),
         Place::Detaching { since, .. } => Some(Moving::Detaching { volume: &volume.id, since }),
         Place::Creating => Some(Moving::Creating { volume: &volume.id }),
-        Place::Unclear(detail) => Some(Moving::Views(detail)),
+        Place::Unclear { detail, .. } => Some(Moving::Views(detail)),
     });
     moving.map_or_else(|| by_instances(look, slot), SlotState::Moving)
 }

@@ -28,7 +28,7 @@ pub fn teardown(look: &Look<'_>, remains: Remains) -> Plan {
     // A copy that somebody has restored may be all that is wanted of the cluster, so it is not deleted unasked.
     let deletes = remains != Remains::Volumes;
     if let Some(stall) = look.slots.iter().filter(|_| deletes).find_map(slot_state::contested) {
-        return Plan::Stalled(stall);
+        return Plan::stalled(stall);
     }
     let Some(ending) = ending else { return end(look, remains) };
     let mut instances: Vec<_> = look.cloud.instances.iter().collect();

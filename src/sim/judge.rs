@@ -12,7 +12,7 @@ mod requests;
 mod rule;
 
 pub use answers::AnswerFacts;
-pub use facts::{Earlier, Facts, GroupFacts, InstanceFacts, ReplacementFacts, Sent, SlotFacts, VolumeFacts};
+pub use facts::{Earlier, Facts, GroupFacts, InstanceFacts, LostFacts, ReplacementFacts, Sent, SlotFacts, VolumeFacts};
 pub use rule::{Objection, Rule};
 
 /// Lists what speaks against a call, should it be accepted.

@@ -17,10 +17,9 @@ pub fn objection(ending: &Ending, spec: &ClusterSpec, world: &World) -> Option<S
         // Somebody wants an image that reports another version than the file asks for, or a version that is too far away.
         Ending::Blocked(gates) if gates.contains(&"version-unprovable") || gates.contains(&"version-skew") => all_up(),
         Ending::Blocked(gates) if gates.iter().any(|gate| is_withheld(gate, spec)) => None,
-        Ending::Stalled("VolumeMissing") if world.lost_a_volume() => None,
-        // Another slot was claimed when the volume went, and nothing was done there: its gates name what is missing.
-        Ending::Blocked(gates) if gates.contains(&"volume-missing") && world.lost_a_volume() => None,
-        Ending::Stalled("Held") if spec.rollout.on_failure == OnFailure::Hold => None,
+        // Another slot may have been claimed when the volume went, and nothing was done there: its gates name what is missing.
+        Ending::Blocked(reasons) | Ending::Stalled(reasons) if names_a_loss(reasons) && world.lost_a_volume() => None,
+        Ending::Stalled(reasons) if reasons == &["Held"] && spec.rollout.on_failure == OnFailure::Hold => None,
         Ending::Blocked(_) | Ending::Stalled(_) => Some(format!("{ending}, although nobody did or withholds anything")),
     }
 }
@@ -31,6 +30,19 @@ pub fn objection_beside(ending: &Ending, spec: &ClusterSpec, world: &World) -> O
         Ending::Unsettled => Some("it has come to no end".to_owned()),
         ending => objection(ending, spec, world),
     }
+}
+
+/// Names the slots whose volume somebody has deleted, and of which the last answer does not speak: whoever is to bring the data back
+/// has to know of all of them at once.
+pub fn unnamed(answer: &str, spec: &ClusterSpec, world: &World) -> Option<String> {
+    let lost = world.slots_without_volumes(spec);
+    let unnamed: Vec<_> = lost.iter().filter(|slot| !answer.contains(&***slot)).map(|slot| &**slot).collect();
+    (!unnamed.is_empty()).then(|| format!("it does not say that a volume of {} is gone", unnamed.join(" and ")))
+}
+
+/// Says whether one of the reasons is that a volume is not there.
+fn names_a_loss(reasons: &[&str]) -> bool {
+    reasons.iter().any(|reason| ["VolumeMissing", "volume-missing"].contains(reason))
 }
 
 /// Says whether a gate stands for something that the file says.

@@ -19,8 +19,8 @@ pub enum Ending {
     Settled,
     /// The cluster stays blocked by these gates.
     Blocked(Vec<&'static str>),
-    /// The cluster stays stalled for this reason.
-    Stalled(&'static str),
+    /// The cluster stays stalled for these reasons.
+    Stalled(Vec<&'static str>),
     /// The cluster is still not at an end long after the last fault.
     Unsettled,
     /// A safety rule was broken.
@@ -34,7 +34,7 @@ pub struct Summary {
     pub t: f64,
     pub kind: &'static str,
     pub cluster: ClusterName,
-    /// `settled`, `blocked: GATES`, `stalled: REASON`, `unsettled` or `violated`.
+    /// `settled`, `blocked: GATES`, `stalled: REASONS`, `unsettled` or `violated`.
     pub outcome: String,
     /// Seconds until the last answer.
     pub seconds: f64,
@@ -64,7 +64,8 @@ impl Summary {
         let (ending, transcript, cluster) = (simulation.ending(), simulation.transcript(), &scenario.from.name);
         let beside = simulation.endings_beside();
         let spec = simulation.committed();
-        let unlawful = lawful::objection(&ending, &spec, world).or_else(|| {
+        let unnamed = || lawful::unnamed(&transcript.ending_answer()?.answer, &spec, world);
+        let unlawful = lawful::objection(&ending, &spec, world).or_else(unnamed).or_else(|| {
             let named = |name| ClusterSpec { name, ..spec.clone() };
             beside.iter().find_map(|(name, ending)| {
                 let objection = lawful::objection_beside(ending, &named(name.clone()), world)?;
@@ -104,7 +105,7 @@ impl fmt::Display for Ending {
         match self {
             Self::Settled => f.write_str("settled"),
             Self::Blocked(gates) => write!(f, "blocked: {}", gates.join(", ")),
-            Self::Stalled(reason) => write!(f, "stalled: {reason}"),
+            Self::Stalled(reasons) => write!(f, "stalled: {}", reasons.join(", ")),
             Self::Unsettled => f.write_str("unsettled"),
             Self::Violated => f.write_str("violated"),
         }

@@ -50,7 +50,7 @@ pub struct Answer {
     pub step: Option<Step>,
     /// The answer in words.
     pub answer: String,
-    /// The gates that refuse, or the reason for being stalled.
+    /// The gates that refuse, or the reasons for being stalled.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<&'static str>,
     /// The moment since which it has been the answer.
@@ -186,11 +186,8 @@ impl Answer {
             Plan::Act(..) => return None,
             Plan::Settled => (AnswerKind::Settled, None, Vec::new()),
             Plan::Wait(waiting) => (AnswerKind::Wait, waiting.slot.clone(), Vec::new()),
-            Plan::Blocked(blocked) => {
-                let gates = blocked.hazards.iter().map(|hazard| hazard.gate().as_str()).collect();
-                (AnswerKind::Blocked, blocked.slot.clone(), gates)
-            }
-            Plan::Stalled(stall) => (AnswerKind::Stalled, None, vec![stall.reason()]),
+            Plan::Blocked(blocked) => (AnswerKind::Blocked, blocked.slot.clone(), blocked.reasons()),
+            Plan::Stalled(stalls) => (AnswerKind::Stalled, None, stalls.reasons()),
         };
         let (cluster, answer) = (pass.spec.name.clone(), pass.status.answer.clone());
         let step = pass.status.step();
@@ -202,7 +199,7 @@ impl Answer {
         match self.kind {
             AnswerKind::Settled => Ending::Settled,
             AnswerKind::Blocked => Ending::Blocked(self.reasons.clone()),
-            AnswerKind::Stalled => Ending::Stalled(self.reasons.first().copied().unwrap_or("Stalled")),
+            AnswerKind::Stalled => Ending::Stalled(self.reasons.clone()),
             AnswerKind::Wait => Ending::Unsettled,
         }
     }

@@ -161,7 +161,10 @@ impl Ground<'_, '_> {
                 let message = "nothing could be seen".to_owned();
                 self.condition(ConditionKind::Stalled, ConditionStatus::Unknown, NOT_SEEN, message)
             }
-            Plan::Stalled(stall) => stalled(stall.reason(), self.plan.to_string()),
+            Plan::Stalled(stalls) => stalled(stalls.stall.reason(), self.plan.to_string()),
+            Plan::Blocked(blocked) if let Some(stall) = blocked.beside.first() => {
+                stalled(stall.reason(), self.plan.to_string())
+            }
             Plan::Blocked(blocked) if blocked.hazards.iter().any(needs_person) => {
                 stalled("GenerationRejected", self.answer.to_owned())
             }
@@ -311,7 +314,7 @@ fn reason(plan: &Plan) -> String {
                 None => "Blocked".to_owned(),
             }
         }
-        Plan::Stalled(stall) => stall.reason().to_owned(),
+        Plan::Stalled(stalls) => stalls.stall.reason().to_owned(),
     }
 }
 

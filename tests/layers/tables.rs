@@ -143,7 +143,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("world/applications", &["words", "event", "world/state"]),
     ("world/calls",       &["words", "ec2", "judge", "event", "world/state"]),
     ("world/controllers", &["time", "words", "event", "unkind/fate", "world/state"]),
-    ("world/facts",       &["ec2", "judge", "world/state"]),
+    ("world/facts",       &["ec2", "judge", "time", "world/state"]),
     ("world/guests",      &["words", "content", "ec2", "members", "guest", "judge", "latency", "world/state"]),
     ("world/reads",       &["time", "ec2", "unkind/standing", "world/state"]),
     ("world/settle",      &["time", "words", "content", "ec2", "members", "world/state"]),

@@ -29,9 +29,14 @@ pub fn answer(goal: Goal, spec: &ClusterSpec, seen: &Observation) -> String {
                 let _ = writeln!(told, "  {}: {hazard}", hazard.gate());
                 told.extend(hazard.hint().map(|hint| format!("    hint: {hint}\n")));
             }
+            for stall in &hazards.beside {
+                let _ = writeln!(told, "  {}: {stall}\n    hint: {}", stall.reason(), stall.hint());
+            }
         }
-        Plan::Stalled(stall) => {
-            let _ = writeln!(told, "  {}\n    hint: {}", stall.reason(), stall.hint());
+        Plan::Stalled(stalls) => {
+            for stall in stalls.all() {
+                let _ = writeln!(told, "  {}\n    hint: {}", stall.reason(), stall.hint());
+            }
         }
     }
     told

@@ -342,6 +342,7 @@ impl World {
         Followed {
             marked_since: marked.unwrap_or_default().into_iter().map(|id| (id, since)).collect(),
             prepared_since: read::<Option<BTreeMap<_, _>>>(said["preparedSince"].clone()).unwrap_or_default(),
+            addressed_since: read::<Option<BTreeMap<_, _>>>(said["addressedSince"].clone()).unwrap_or_default(),
             turning_since: Some(time("turningSince")),
             let_go_since: Some(time("letGoSince")),
             left_since: left.map(|id| (id.as_str().into(), time("leftSince"))).collect(),

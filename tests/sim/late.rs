@@ -70,7 +70,7 @@ fn roll<E>(harness: &Harness, call: &'static str, trouble: Trouble, end: impl Fn
 
 fn stall(pass: &Pass) -> Option<Stall> {
     match &pass.plan {
-        Plan::Stalled(stall) => Some(stall.clone()),
+        Plan::Stalled(stalls) => Some(stalls.stall.clone()),
         _ => None,
     }
 }

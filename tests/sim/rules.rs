@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hermitcrab::action::{CloudEffect, Launch};
 use hermitcrab::ids::{Attempt, ImageId, InstanceId, Token, VolumeId, Zone};
-use hermitcrab::observed::{InstanceState, Purpose, Taken, VolumeState, Way};
+use hermitcrab::observed::{InstanceState, Purpose, Settled, Taken, VolumeState, Way};
 use hermitcrab::ports::Outcome;
 use hermitcrab::sim::{AnswerFacts, Payload};
 use hermitcrab::spec::ClusterSpec;
@@ -398,6 +398,32 @@ fn two_snapshots_of_one_replacement_break_s9() {
     harness.pass(seconds(6 * 60));
     harness.force(0, snapshot()).unwrap();
     assert_eq!(harness.broken(), ["S9"]);
+}
+
+/// A launch for a slot that has lost its instance so many seconds ago, on that image, after another slot has settled on it or
+/// not: the rules that it breaks.
+fn broken_by_healing_with(image: &str, after: u64, has_settled_beside: bool) -> String {
+    let harness = Harness::settled();
+    if has_settled_beside {
+        let volume = harness.of(1).1;
+        let settled = Some(Settled { generation: harness.spec.generation_on(&NEW.into()), image: Some(NEW.into()) });
+        harness.world.edit_volume(&volume, |volume| volume.settled = settled);
+    }
+    harness.world.terminate_instance(&harness.of(0).0);
+    harness.pass(seconds(after));
+    let make = harness.spec.make_on(&ImageId::from(image));
+    let launch = Launch { generation: make.generation(), make, ..harness.launch(0, 4) };
+    harness.force(0, CloudEffect::Launch(Box::new(launch))).unwrap();
+    harness.broken().concat()
+}
+
+#[test]
+fn giving_a_lost_slot_another_image_than_settled_there_breaks_the_rule_of_healing() {
+    let settled = Harness::settled().spec.image;
+    assert_eq!(broken_by_healing_with(&settled, 120, false), "");
+    assert_eq!(broken_by_healing_with(NEW, 120, false), "heal");
+    assert_eq!(broken_by_healing_with(NEW, 120, true), "", "it has settled in another slot");
+    assert_eq!(broken_by_healing_with(NEW, 5, false), "", "its sender may not have known of the loss");
 }
 
 #[test]

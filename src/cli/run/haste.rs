@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn it_is_said_once_when_nothing_was_fresh_for_many_passes_in_a_row() {
         let old = Hazard::StaleObservation { why: "the cloud was read 41s ago".to_owned() };
-        let stale = Plan::Blocked(Hazards { slot: None, hazards: vec![old] });
+        let stale = Plan::Blocked(Hazards { hazards: vec![old], ..Hazards::default() });
         let (haste, cluster) = (Haste::default(), ClusterName::from("consul-prod"));
         let passes = |count: u32| (0..count).filter(|_| haste.count(&cluster, &stale)).count();
         assert_eq!(passes(PASSES - 1), 0);

@@ -114,14 +114,14 @@ fn planned(cluster: &ClusterName, pass: &Pass, observes: bool) {
     let hints = (!pass.status.hints.is_empty()).then(|| pass.status.hints.join("; "));
     let step = pass.status.step().map(Step::name);
     match &pass.plan {
-        Plan::Stalled(stall) => {
-            tracing::warn!(%cluster, step, answer, reason = stall.reason(), hints, "stalled");
+        Plan::Stalled(stalls) => {
+            tracing::warn!(%cluster, step, answer, reason = stalls.reasons().join(", "), hints, "stalled");
         }
         Plan::Blocked(blocked) => {
-            let gates = blocked.hazards.iter().map(|hazard| hazard.gate().as_str()).collect::<Vec<_>>().join(", ");
+            let gates = blocked.reasons().join(", ");
             let slot = blocked.slot.as_deref();
             // While a slot is replaced, gates close for moments, e.g. between two leaders.
-            if step.is_some() && !blocked.hazards.iter().any(Hazard::takes_person) {
+            if step.is_some() && blocked.beside.is_empty() && !blocked.hazards.iter().any(Hazard::takes_person) {
                 tracing::info!(%cluster, slot, step, answer, gates, hints, "blocked");
             } else {
                 tracing::warn!(%cluster, slot, step, answer, gates, hints, "blocked");

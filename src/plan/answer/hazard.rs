@@ -10,15 +10,6 @@ use crate::observed::{Blocker, Process, Relation};
 use crate::spec::{ClusterSpec, Lag};
 use crate::time::Timestamp;
 
-/// Reasons not to act; never empty.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hazards {
-    /// The slot that would have been next.
-    pub slot: Option<SlotName>,
-    /// All reasons, in the order of the gates.
-    pub hazards: Vec<Hazard>,
-}
-
 /// A gate's reason not to act.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Hazard {

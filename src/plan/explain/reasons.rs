@@ -22,6 +22,7 @@ impl fmt::Display for Why {
             Self::LaunchFailed { reason } => write!(f, "the launch failed: {reason}"),
             Self::AddressChanged => f.write_str("the other members look for its member at another address"),
             Self::AddressLost => f.write_str("its member serves at this address, and has lost it"),
+            Self::AddressFirst => f.write_str("its old instance has lost its fixed address, and gets that back first"),
             Self::VolumeNotMade { reason } => f.write_str(reason),
             Self::Stuck { volume, to } => write!(f, "{volume} got stuck on its way to {to}"),
             Self::StepRefused { doing } => write!(f, "`{doing}` is refused, and its old instance can serve"),

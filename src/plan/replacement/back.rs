@@ -99,7 +99,8 @@ impl<'a> Replacement<'_, 'a> {
         }
         let wanted = Wanted { instance: old, member: self.claim.member.as_ref(), vote: true };
         let limit = self.look.spec.rollout.join_deadline;
-        let is_late = self.look.now >= after(old.launched_at, limit);
+        let since = self.look.serves_since(old);
+        let is_late = self.look.now >= after(since, limit);
         match missing_proof(self.look, self.slot, &wanted, self.look.rules.stabilization)? {
             Outstanding::Until { since, until } => {
                 let limit = elapsed(until, since) + limit;
@@ -107,13 +108,13 @@ impl<'a> Replacement<'_, 'a> {
             }
             Outstanding::NotKnown(why_not) | Outstanding::NotBack(why_not) if is_late => Some(self.lost(old, why_not)),
             Outstanding::NotKnown(why_not) | Outstanding::NotBack(why_not) => {
-                Some(self.look.wait(self.slot, Awaited::MemberBack { why_not }, old.launched_at, limit))
+                Some(self.look.wait(self.slot, Awaited::MemberBack { why_not }, since, limit))
             }
         }
     }
 
     fn lost(&self, old: &Instance, why_not: String) -> Plan {
         let (slot, instance) = (self.slot.spec.name.clone(), old.id.clone());
-        Plan::Stalled(Stall::RollbackFailed { slot, instance, why_not })
+        Plan::stalled(Stall::RollbackFailed { slot, instance, why_not })
     }
 }

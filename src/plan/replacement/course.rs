@@ -130,7 +130,7 @@ impl Replacement<'_, '_> {
         let is_current = drifts(&self.look.make, self.slot.spec, old).is_empty() && !is_due;
         let is_wanted = self.claim.generation == self.look.generation && !is_current;
         let is_needed = || self.is_needed_beside() || self.is_awaited_beside();
-        !is_wanted || is_needed() || gates::is_waited_for(self.look)
+        !is_wanted || self.has_lost_address(old) || is_needed() || gates::is_waited_for(self.look)
     }
 
     /// Says whether the old instance can serve again, as far as anybody knows.
@@ -147,8 +147,16 @@ impl Replacement<'_, '_> {
         let is_stopping = |new: &Instance| self.claim.stops.contains(&new.id);
         match self.live_new().filter(|new| self.slot.any_at(self.look, &new.id)) {
             Some(_) => self.holder().is_some_and(is_stopping) || self.keeps_quorum_away(),
-            None => !self.is_wanted() || self.is_needed_beside(),
+            None => {
+                !self.is_wanted() || self.old.is_some_and(|old| self.has_lost_address(old)) || self.is_needed_beside()
+            }
         }
+    }
+
+    /// Says whether the old instance runs with all volumes and has lost the fixed address that its member serves at. On the way
+    /// forward nobody gives it back: such a call may arrive late, and would take the address off the new instance.
+    fn has_lost_address(&self, old: &Instance) -> bool {
+        old.fixed_address.is_some() && !old.has_fixed_address() && self.slot.is_served_by(self.look, old)
     }
 
     /// Says whether the slot may be brought to what is claimed: what the spec wants now, or what settled there last.
@@ -179,6 +187,7 @@ impl Replacement<'_, '_> {
     pub(super) fn why_given_up(&self) -> Why {
         match self.old {
             Some(old) if !old.state.is_live() && !self.heals() => Why::OldLost,
+            Some(old) if self.has_lost_address(old) => Why::AddressFirst,
             Some(_) | None => Why::Superseded,
         }
     }

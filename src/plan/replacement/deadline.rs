@@ -73,10 +73,11 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// Finds when the new instance was given a volume last, or started again with it.
+    /// Finds when the new instance was given a volume last, or started again with it, or was first seen with its fixed address after
+    /// it had been seen without: the member serves at no other, and that the address was away says nothing of the image.
     pub(super) fn given_since(&self) -> Option<Timestamp> {
         let new = self.new?;
-        self.slot.given_since(&new.id).map(|given| given.max(new.launched_at))
+        self.slot.given_since(&new.id).map(|given| given.max(self.look.serves_since(new)))
     }
 
     /// Says whether there never was an old instance, or EC2 shows that it is gone.
@@ -148,7 +149,7 @@ impl<'a> Replacement<'_, 'a> {
         };
         let (slot, image) = (self.slot.spec.name.clone(), self.claim.image.clone());
         let generation = self.claim.generation.clone();
-        Some(Plan::Stalled(Stall::Held { slot, image, generation, why_not }))
+        Some(Plan::stalled(Stall::Held { slot, image, generation, why_not }))
     }
 
     /// Blocks on what forbids taking the member down again, also when nobody can say whether the member is well.

@@ -124,7 +124,7 @@ impl<'a> Replacement<'_, 'a> {
             InstanceState::Stopping => Some(self.until_stopped(new)),
             InstanceState::Stopped if !is_ours() => {
                 let (slot, instance) = (self.slot.spec.name.clone(), new.id.clone());
-                Some(Plan::Stalled(Stall::InstanceStopped { slot, instance, why: new.state_reason.clone() }))
+                Some(Plan::stalled(Stall::InstanceStopped { slot, instance, why: new.state_reason.clone() }))
             }
             _ => None,
         }

@@ -118,7 +118,7 @@ impl<'a> Replacement<'_, 'a> {
                 Some(Leaving::Attached(spec, volume, &at.device))
             }
             Place::Detaching { since, .. } => Some(Leaving::Detaching(volume, since)),
-            Place::Unclear(detail) => Some(Leaving::Unclear(detail)),
+            Place::Unclear { detail, .. } => Some(Leaving::Unclear(detail)),
             Place::Free | Place::Creating | Place::Attaching { .. } | Place::Unusable(_) => None,
         })
     }
@@ -148,7 +148,7 @@ impl<'a> Replacement<'_, 'a> {
                 self.look.wait(self.slot, Awaited::VolumeCreated { volume: id() }, self.claim.since, limit)
             }
             Place::On { instance: at, .. } => self.disagreement(format!("{} is attached to {at}", volume.id)),
-            Place::Unclear(detail) => self.disagreement(detail),
+            Place::Unclear { detail, .. } => self.disagreement(detail),
             Place::Unusable(why) => self.disagreement(format!("{} is {why}", volume.id)),
         })
     }

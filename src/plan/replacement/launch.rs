@@ -124,7 +124,7 @@ impl Replacement<'_, '_> {
         let is_last = times >= limits.launches;
         if is_last && self.look.now < after(self.claim.since, limits.next_launches) {
             let slot = self.slot.spec.name.clone();
-            return Plan::Stalled(Stall::NotLaunched { slot, why: reason, times });
+            return Plan::stalled(Stall::NotLaunched { slot, why: reason, times });
         }
         self.claim_anew(if is_last { 0 } else { times }, reason)
     }

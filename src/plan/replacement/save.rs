@@ -64,7 +64,7 @@ impl<'a> Replacement<'_, 'a> {
             && elapsed(self.look.now, last.begun.unwrap_or(self.claim.since)) < limits.next_launches
         {
             let (slot, volume, snapshot) = (self.slot.spec.name.clone(), volume.id.clone(), last.id.clone());
-            return Some(Plan::Stalled(Stall::VolumeNotSaved { slot, volume, snapshot, times }));
+            return Some(Plan::stalled(Stall::VolumeNotSaved { slot, volume, snapshot, times }));
         }
         Some(self.save(volume, Taken::Running, why))
     }

@@ -14,8 +14,13 @@ use super::under_way::Replacement;
 pub(super) type Refusals<'r> = &'r dyn Fn() -> Vec<Hazard>;
 
 impl Replacement<'_, '_> {
-    /// Takes one step of stopping an instance, unless something refuses.
+    /// Takes one step of stopping an instance, unless something refuses. Whether it has what the stop would cost it both views must say.
     pub(super) fn stop(&self, step: Step, instance: &Instance, refusals: Refusals<'_>, why: &Why) -> Option<Plan> {
+        if instance.state == InstanceState::Running
+            && let Some(detail) = self.slot.unclear_at(self.look, &instance.id)
+        {
+            return Some(self.disagreement(detail));
+        }
         let unless_refused = |plan: Plan| {
             let hazards = refusals();
             Some(if hazards.is_empty() { plan } else { self.blocked(hazards) })

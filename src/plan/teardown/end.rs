@@ -84,13 +84,13 @@ impl<'a> End<'_, 'a> {
                 Place::Attaching { to, since } => (Awaited::VolumeAttached { volume: id, instance: to.clone() }, since),
                 Place::Detaching { since, .. } => (Awaited::VolumeFree { volume: id }, since),
                 Place::Creating => (Awaited::VolumeCreated { volume: id }, self.ending.since),
-                Place::Unclear(detail) => match self.taken(volume) {
+                Place::Unclear { detail, .. } => match self.taken(volume) {
                     Some(stalled) => return Some(stalled),
                     None => (Awaited::ViewsAgree { detail }, self.ending.since),
                 },
                 Place::Unusable(why) => {
                     let (slot, why) = (volume.slot.clone(), why.to_owned());
-                    return Some(Plan::Stalled(Stall::VolumeUnusable { slot, volume: id, why }));
+                    return Some(Plan::stalled(Stall::VolumeUnusable { slot, volume: id, why }));
                 }
             };
             Some(self.wait(&volume.slot, what, since, self.look.limits.instance))
@@ -115,7 +115,7 @@ impl<'a> End<'_, 'a> {
     fn taken(&self, volume: &Volume) -> Option<Plan> {
         let VolumeState::InUse(at) = &volume.state else { return None };
         let (slot, volume, by) = (volume.slot.clone(), volume.id.clone(), at.instance.clone());
-        self.look.cloud.instance(&by).is_none().then_some(Plan::Stalled(Stall::VolumeTaken { slot, volume, by }))
+        self.look.cloud.instance(&by).is_none().then_some(Plan::stalled(Stall::VolumeTaken { slot, volume, by }))
     }
 
     /// Marks the next instance that goes.

@@ -4,6 +4,7 @@ use super::facts::{Facts, GroupFacts, InstanceFacts, Sent};
 use super::rule::{Objection, Rule};
 use crate::action::{CloudEffect, GroupEffect};
 use crate::ids::{InstanceId, SlotName};
+use crate::make::Make;
 use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState, Taken, Way};
 use crate::sim::time::Millis;
 
@@ -20,7 +21,7 @@ pub(super) struct Call<'a> {
 /// A judgement of one call: what breaks the rule, if anything does.
 type Judgement = fn(&Call) -> Option<String>;
 
-const RULES: [(Rule, Judgement); 24] = [
+const RULES: [(Rule, Judgement); 25] = [
     (Rule::Quorum, stop_keeps_quorum),
     (Rule::LeaderLast, leader_hands_over_first),
     (Rule::OneOfTwo, not_while_a_related_one_is_disrupted),
@@ -35,6 +36,7 @@ const RULES: [(Rule, Judgement); 24] = [
     (Rule::ToldFirst, others_are_told_first),
     (Rule::EmptyAhead, nothing_is_given_ahead),
     (Rule::GrownWhereItServes, grown_where_it_serves),
+    (Rule::HealedAsItWas, what_settled_comes_back),
     (Rule::OldOutlivesProof, old_outlives_proof),
     (Rule::OldOutlivesProof, terminated_only_when_retired),
     (Rule::OwnResources, only_what_is_ours),
@@ -244,6 +246,17 @@ fn grown_where_it_serves(call: &Call) -> Option<String> {
         Some((other, _)) => Some(format!("{volume} was modified while {other} was")),
         None => None,
     }
+}
+
+/// Lets a slot that has lost its instance have only what settled there last, or what has settled in another slot: anything else may be
+/// just what fails. What settled there and has failed since is no way back.
+fn what_settled_comes_back(call: &Call) -> Option<String> {
+    let CloudEffect::Launch(launch) = call.effect else { return None };
+    let lost = call.facts.lost.as_ref().filter(|lost| !call.is_race(lost.since) && !call.facts.has_ended())?;
+    let (slot, image, settled) = (&launch.slot, &launch.make.image, &lost.settled);
+    let before = Make { image: settled.clone(), ..launch.make.clone() }.generation();
+    let fine = image == settled || lost.settled_beside.contains(image) || lost.rejected.contains(&before);
+    (!fine).then(|| format!("{slot} lost its instance, and was to have {image}, where {settled} had settled"))
 }
 
 /// Lets an instance that had settled go only when another has its slot's volumes and has proved itself with them.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, SnapshotId, VolumeId};
+use crate::ids::{Attempt, ClusterName, Generation, ImageId, InstanceId, SlotName, SnapshotId, VolumeId};
 use crate::observed::{Ending, Group, InstanceState, Snapshot, Way};
 use crate::sim::time::Millis;
 
@@ -39,6 +39,8 @@ pub struct Facts {
     pub ahead: Option<(SlotName, Attempt)>,
     /// The claims are kept in this world. Whoever keeps them elsewhere may have launched an instance ahead.
     pub knows_claims: bool,
+    /// The slot that a launch is for, where it has lost its instance, and something had settled there that can still be launched.
+    pub lost: Option<LostFacts>,
     /// The replacement that the claim is about, if it is about one.
     pub replacement: Option<ReplacementFacts>,
     /// The instance whose member leads, and the moment since which it has been leading; none where leadership cannot be
@@ -47,6 +49,19 @@ pub struct Facts {
     /// The address at which the others look for each slot's member, where a leader has to be told of another, and the moment since
     /// which there has been one.
     pub looked_for: Option<(BTreeMap<SlotName, IpAddr>, Millis)>,
+}
+
+/// The facts of a slot that has lost its instance.
+#[derive(Clone, Debug)]
+pub struct LostFacts {
+    /// The moment since which no instance of the slot is alive.
+    pub since: Millis,
+    /// The image that settled there last.
+    pub settled: ImageId,
+    /// The generations that failed there.
+    pub rejected: BTreeSet<Generation>,
+    /// The images that have settled in the other slots.
+    pub settled_beside: BTreeSet<ImageId>,
 }
 
 /// The facts of a claimed replacement.

@@ -28,6 +28,9 @@ pub enum Rule {
     /// At most one live replacement in a slot, and in a cluster one more instance running than declared.
     #[serde(rename = "S6")]
     OneReplacement,
+    /// A slot that has lost its instance is given back what settled there last.
+    #[serde(rename = "heal")]
+    HealedAsItWas,
     /// The old instance outlives the proof of the new one, and is terminated only once it is retired.
     #[serde(rename = "S7")]
     OldOutlivesProof,
@@ -106,6 +109,7 @@ impl Rule {
             Self::OwnVolumes => "S5",
             Self::EmptyAhead => "ahead",
             Self::OneReplacement => "S6",
+            Self::HealedAsItWas => "heal",
             Self::OldOutlivesProof => "S7",
             Self::OwnResources => "S8",
             Self::OneEffect => "S9",
@@ -142,6 +146,7 @@ impl fmt::Display for Rule {
             Self::OneReplacement => {
                 "a slot has one live replacement at most, and a cluster one instance more running than declared"
             }
+            Self::HealedAsItWas => "a slot that has lost its instance is given back what settled there last",
             Self::OldOutlivesProof => "the old instance is retired and terminated only after the new one was proven",
             Self::OwnResources => "a call changes only what belongs to its cluster",
             Self::OneEffect => "a request that is sent twice makes one thing",

@@ -48,6 +48,7 @@ fn happen(state: &mut State, further: &mut Further, accident: Accident, cluster:
             state.fault(Some(cluster), "claims-inside", String::new());
             state.schedule(left, Tick::Over(Over::ClaimsInside));
         }
+        Accident::Unassign | Accident::Lend => take_address(state, further, accident, cluster, left),
         Accident::Standby => set_aside(state, further, cluster, left),
         Accident::Hook if state.clusters[cluster].declared.group.is_some() => {
             state.change_region(|region| region.hook_joins(now + left));
@@ -55,6 +56,20 @@ fn happen(state: &mut State, further: &mut Further, accident: Accident, cluster:
         }
         Accident::Hook => {}
     }
+}
+
+/// Takes a fixed address off the instance that has it, and may give it to a stranger.
+fn take_address(state: &mut State, further: &mut Further, accident: Accident, cluster: &ClusterName, span: Millis) {
+    let live = state.region.live_instances(cluster).into_iter();
+    let machines = live.filter_map(|id| state.region.instances.get(&id));
+    let addresses = machines.filter_map(|it| Some((it.seen.fixed_address?, it.seen.subnet.clone())));
+    let addresses: Vec<_> = addresses.collect();
+    let Some((address, subnet)) = further.chance.rng.choice(addresses) else { return };
+    if accident == Accident::Unassign {
+        return interfere::unassign_address(state, address);
+    }
+    interfere::lend_address(state, address, &subnet, true);
+    state.schedule(span, Tick::Over(Over::Lent(address, subnet)));
 }
 
 fn set_aside(state: &mut State, further: &mut Further, cluster: &ClusterName, span: Millis) {
@@ -72,6 +87,7 @@ fn set_aside(state: &mut State, further: &mut Further, cluster: &ClusterName, sp
 pub fn end(state: &mut State, over: Over) {
     match over {
         Over::ClaimsInside => state.claims.kept_by = None,
+        Over::Lent(address, subnet) => interfere::lend_address(state, address, &subnet, false),
         Over::Standby(id) => state.change_region(|region| region.set_standby(&id, false)),
     }
 }

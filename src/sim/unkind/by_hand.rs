@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::accident::Accident;
 use super::standing::{Look, Refused};
 use super::{amends, interfere};
-use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId, Zone};
+use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId, VolumeName, Zone};
 use crate::observed::{Claim, ClaimRecord, Group, Instance, Volume};
 use crate::ports::ErrorKind;
 use crate::sim::content::Content;
@@ -15,6 +15,7 @@ use crate::sim::ec2::{Move, Protection};
 use crate::sim::handle::World;
 use crate::sim::share::Share;
 use crate::sim::time::Millis;
+use crate::spec::ClusterSpec;
 
 // Accidents.
 impl World {
@@ -374,7 +375,20 @@ impl World {
 
     /// Says whether somebody has deleted a data volume.
     pub fn lost_a_volume(&self) -> bool {
-        self.state.borrow().faults.lost_a_volume
+        !self.state.borrow().faults.lost.is_empty()
+    }
+
+    /// Lists the declared slots of which a volume was deleted and nothing is there in its place.
+    pub fn slots_without_volumes(&self, spec: &ClusterSpec) -> BTreeSet<SlotName> {
+        let state = self.state.borrow();
+        let is_there = |slot: &SlotName, name: &VolumeName| {
+            let mut disks =
+                self.volumes_of(&spec.name, slot).into_iter().filter_map(|id| state.region.volumes.get(&id));
+            disks.any(|disk| disk.seen.name == *name)
+        };
+        let lost =
+            state.faults.lost.iter().filter(|(cluster, slot, _)| *cluster == spec.name && spec.slot(slot).is_some());
+        lost.filter(|(_, slot, name)| !is_there(slot, name)).map(|(_, slot, _)| slot.clone()).collect()
     }
 
     /// Lists the declared slots whose member is no healthy voter.

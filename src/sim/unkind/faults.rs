@@ -1,6 +1,8 @@
 //! Faults: which a world knows, how often they come and until when. Drawn once a seed, so that every world is unkind in
 //! its own way.
 
+use std::collections::BTreeSet;
+
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +10,7 @@ use super::accident::Arranged;
 use super::fate::{CallFate, LONGEST_ON_THE_WIRE, TIMEOUT};
 use super::further::Further;
 use super::standing::Standing;
+use crate::ids::{ClusterName, SlotName, VolumeName};
 use crate::ports::ErrorKind;
 use crate::sim::chance::Chance;
 use crate::sim::ec2::OLDEST;
@@ -21,9 +24,9 @@ pub struct Faults {
     /// Nothing is injected after this.
     pub end: Millis,
     pub last: Option<Millis>,
-    /// Somebody has deleted a data volume, which nobody can undo.
+    /// The data volumes that somebody has deleted, which nobody can undo.
     #[serde(default)]
-    pub lost_a_volume: bool,
+    pub lost: BTreeSet<(ClusterName, SlotName, VolumeName)>,
     pub swarm: Swarm,
     /// The accidents that worlds learned of later.
     #[serde(default)]
@@ -162,7 +165,7 @@ impl Faults {
             level,
             end,
             last: None,
-            lost_a_volume: false,
+            lost: BTreeSet::new(),
             swarm,
             further,
             crashable: false,

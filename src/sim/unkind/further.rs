@@ -1,6 +1,8 @@
 //! Accidents that worlds learned of later. They are drawn from a generator of their own, so that a seed whose world has none of them
 //! tells the story that it has always told.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::InstanceId;
@@ -24,18 +26,24 @@ pub enum Accident {
     VolumesVanish,
     /// The claims are kept by the members that they are about.
     ClaimsInside,
+    /// Somebody takes a fixed address off its instance.
+    Unassign,
+    /// Something that is none of the cluster's gets a fixed address for a while.
+    Lend,
     /// Somebody sets an instance aside in its Auto Scaling group.
     Standby,
     /// A lifecycle hook keeps whatever joins a group waiting.
     Hook,
 }
 
-const EVERY_ACCIDENT: [Accident; 7] = [
+const EVERY_ACCIDENT: [Accident; 9] = [
     Accident::CutOff,
     Accident::CutLink,
     Accident::HideMember,
     Accident::VolumesVanish,
     Accident::ClaimsInside,
+    Accident::Unassign,
+    Accident::Lend,
     Accident::Standby,
     Accident::Hook,
 ];
@@ -45,6 +53,8 @@ const EVERY_ACCIDENT: [Accident; 7] = [
 pub enum Over {
     /// The claims are kept outside of every cluster again.
     ClaimsInside,
+    /// The address of that subnet is free again.
+    Lent(Ipv4Addr, String),
     /// The instance is in service again.
     Standby(InstanceId),
 }

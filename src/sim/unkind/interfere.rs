@@ -314,9 +314,10 @@ pub fn mend_volume(state: &mut State, id: &VolumeId) {
 
 /// Deletes a data volume, wherever it is.
 pub fn delete_volume(state: &mut State, id: &VolumeId) {
-    let Some(cluster) = state.region.volumes.get(id).map(|disk| disk.cluster.clone()) else { return };
+    let Some(disk) = state.region.volumes.get(id) else { return };
+    let (cluster, slot, name) = (disk.cluster.clone(), disk.seen.slot.clone(), disk.seen.name.clone());
     state.change_region(|region| region.lose_volume(id));
-    state.faults.lost_a_volume = true;
+    state.faults.lost.insert((cluster.clone(), slot, name));
     state.fault(Some(&cluster), "volume-deleted", id.to_string());
 }
 

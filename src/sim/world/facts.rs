@@ -6,7 +6,10 @@ use super::state::{Cluster, MemberRecord, Sender, State};
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId};
 use crate::sim::ec2::{Disk, Machine};
-use crate::sim::judge::{Earlier, Facts, GroupFacts, InstanceFacts, ReplacementFacts, Sent, SlotFacts, VolumeFacts};
+use crate::sim::judge::{
+    Earlier, Facts, GroupFacts, InstanceFacts, LostFacts, ReplacementFacts, Sent, SlotFacts, VolumeFacts,
+};
+use crate::sim::time::moment;
 
 impl State {
     /// Collects what matters of a cluster, and of what a call for it names, by the slots that its sender knows of.
@@ -50,6 +53,10 @@ impl State {
                 Some((ahead.slot.clone(), ahead.attempt))
             }),
             knows_claims: self.knows_claims(),
+            lost: match effect {
+                Some(CloudEffect::Launch(launch)) => self.lost(name, &launch.slot),
+                _ => None,
+            },
             replacement: self.replacement(name),
             leads: cluster.members.leads_since(self.now),
             looked_for: cluster.members.looked_for(),
@@ -66,6 +73,24 @@ impl State {
             down.map(|(slot, _)| (other.clone(), slot.clone()))
         });
         down.collect()
+    }
+
+    fn lost(&self, name: &ClusterName, slot: &SlotName) -> Option<LostFacts> {
+        let holdings = self.region.clusters.get(name)?;
+        let instances = holdings.instances.iter().filter_map(|id| self.region.instances.get(id));
+        let of_slot: Vec<_> = instances.filter(|machine| machine.seen.slot == *slot).collect();
+        if of_slot.iter().any(|machine| machine.seen.state.is_live()) {
+            return None;
+        }
+        let disks = || holdings.volumes.iter().filter_map(|id| self.region.disk(id).ok());
+        let image = |disk: &Disk| disk.seen.settled.as_ref()?.image.clone();
+        let (own, beside): (Vec<_>, Vec<_>) = disks().partition(|disk| disk.seen.slot == *slot);
+        Some(LostFacts {
+            since: of_slot.iter().map(|machine| moment(machine.seen.state_since)).max().unwrap_or_default(),
+            settled: own.iter().find_map(|disk| image(disk)).filter(|image| self.region.images.contains_key(image))?,
+            rejected: own.iter().filter_map(|disk| disk.seen.rejected.clone()).collect(),
+            settled_beside: beside.into_iter().filter_map(image).collect(),
+        })
     }
 
     fn replacement(&self, name: &ClusterName) -> Option<ReplacementFacts> {

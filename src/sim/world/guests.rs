@@ -114,7 +114,7 @@ impl State {
         let knew = record.applied;
         if was.as_ref().is_some_and(|was| was != member) {
             self.violate(cluster, Rule::SameMember, format!("{slot} came back as another member"));
-        } else if from < knew && !self.faults.lost_a_volume {
+        } else if from < knew && self.faults.lost.is_empty() {
             self.violate(cluster, Rule::SameData, format!("{slot} came back with {from} of {knew} entries"));
         }
     }

@@ -15,7 +15,7 @@ use crate::plan::ahead::Approvals;
 use crate::plan::forecast::{Forecast, Reason, SlotForecast, VolumeGrowth, forecast};
 use crate::plan::orphans::Orphan;
 use crate::plan::steps::TimedStep;
-use crate::plan::{self, Hazard, Look, Plan, ahead, approval, not_carried_out, orphans};
+use crate::plan::{self, Hazard, Look, Plan, Stall, ahead, approval, not_carried_out, orphans};
 use crate::spec::{Approval, ClusterSpec};
 
 impl ClusterPlan {
@@ -115,14 +115,18 @@ impl Next {
             Plan::Act(action, why) => format!("{action} ({why})"),
             Plan::Wait(waiting) => waiting.to_string(),
             Plan::Blocked(hazards) => hazards.to_string(),
-            Plan::Stalled(stall) => stall.to_string(),
+            Plan::Stalled(stalls) => stalls.to_string(),
         };
         let (answer, slot, action, hint) = match plan {
             Plan::Settled => (Answer::Settled, None, None, None),
             Plan::Act(action, _) => (Answer::Act, action.slot.as_ref(), Some(action.effect.name()), None),
             Plan::Wait(waiting) => (Answer::Wait, waiting.slot.as_ref(), None, None),
-            Plan::Blocked(hazards) => (Answer::Blocked, hazards.slot.as_ref(), None, None),
-            Plan::Stalled(stall) => (Answer::Stalled, None, None, Some(stall.hint())),
+            Plan::Blocked(hazards) => {
+                let hints: Vec<_> = hazards.beside.iter().map(Stall::hint).collect();
+                let hint = (!hints.is_empty()).then(|| hints.join("; "));
+                (Answer::Blocked, hazards.slot.as_ref(), None, hint)
+            }
+            Plan::Stalled(stalls) => (Answer::Stalled, None, None, Some(stalls.hints().join("; "))),
         };
         Self { answer, slot: slot.map(ToString::to_string), action: action.map(str::to_owned), text, hint }
     }
