@@ -16,7 +16,7 @@ use hermitcrab::ids::{ImageId, SlotName};
 use hermitcrab::observed::{Reading, Sweep};
 use hermitcrab::plan::{Awaited, Hazard, Plan, WaitingOn, Why, plan};
 use hermitcrab::ports::{Clock, Cloud, Decision, Outcome, PortError, Wanted};
-use hermitcrab::sim::{Executor, FaultLevel, Payload, Share, Through, World};
+use hermitcrab::sim::{Changes, Executor, FaultLevel, Payload, Share, Through, UpDown, What, World};
 use hermitcrab::simulate;
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::time::{Timestamp, after, elapsed};
@@ -31,12 +31,13 @@ const MANY: usize = 10_000;
 const IDLE: Duration = Duration::from_secs(10 * 60);
 
 /// The parts, by the words that choose them. Memory comes first, because a process never forgets its peak.
-const PARTS: [(&str, fn()); 5] = [
+const PARTS: [(&str, fn()); 6] = [
     ("memory", peak_memory),
     ("calls", calls_a_slot),
     ("idle", sweeps_when_idle),
     ("busy", busy_among_many),
     ("time", time_added),
+    ("down", members_down),
 ];
 
 fn main() {
@@ -240,6 +241,13 @@ fn time_added() {
         let ours: f64 = runs.iter().map(|run| run.ours.as_secs_f64()).sum();
         let mean = |sum: f64| sum / runs.len() as f64;
         println!("  {name:<20} {:.2} %   ({:.1} s of {:.0} s)", 100.0 * ours / total, mean(ours), mean(total));
+        let looking: f64 = runs.iter().map(|run| run.looking.as_secs_f64()).sum();
+        println!(
+            "  {:>20} {:.2} %   ({:.1} s)",
+            "without EC2's answers",
+            100.0 * (ours - looking) / total,
+            mean(ours - looking)
+        );
         for (kind, after_wait) in [("after a wait", true), ("between two changes", false)] {
             let mut by_step: BTreeMap<&str, f64> = BTreeMap::new();
             for (step, _, span) in
@@ -266,6 +274,8 @@ fn time_added() {
 struct Spent {
     total: Duration,
     ours: Duration,
+    /// The part of it in which EC2 answered the one look that a change rests on.
+    looking: Duration,
     /// The controller's share, by the action that followed, and whether something was waited for before it.
     by_step: Vec<(&'static str, bool, Duration)>,
 }
@@ -275,7 +285,8 @@ impl Spent {
         let passes: Vec<&Pass> = rollout.passes.iter().filter(|pass| !is_ahead(&pass.plan)).collect();
         let begin = passes.iter().position(|pass| name(&pass.plan) == "claim").expect("it begins with a claim");
         let first = passes[begin];
-        let mut spent = Self { total: Duration::ZERO, ours: Duration::ZERO, by_step: Vec::new() };
+        let mut spent =
+            Self { total: Duration::ZERO, ours: Duration::ZERO, looking: Duration::ZERO, by_step: Vec::new() };
         let mut free_since = first.acted.unwrap_or(first.seen.now);
         for (index, pass) in passes.iter().enumerate().skip(begin + 1) {
             if matches!(pass.plan, Plan::Wait(_) | Plan::Blocked(_)) {
@@ -285,12 +296,19 @@ impl Spent {
             let due = came_true.unwrap_or(free_since).clamp(free_since, pass.seen.now);
             let ours = elapsed(pass.seen.now, due);
             spent.ours += ours;
+            spent.looking += looking(rollout, pass, due);
             spent.by_step.push((name(&pass.plan), came_true.is_some(), ours));
             free_since = pass.acted.unwrap_or(pass.seen.now);
         }
         spent.total = elapsed(free_since, first.seen.now);
         spent
     }
+}
+
+/// The time in which EC2 answered the look that a pass rests on, after that was due which came next.
+fn looking(rollout: &Rollout, pass: &Pass, due: Timestamp) -> Duration {
+    let answer = begun(&pass.seen.cloud).and_then(|begun| rollout.answers.get(&begun));
+    answer.map_or(Duration::ZERO, |(sent, answered)| elapsed(*answered, due.max(*sent)))
 }
 
 /// Says whether a plan launches the next slot's replacement ahead. That falls into the wait for the member before it, which goes on
@@ -320,8 +338,9 @@ fn came_true(rollout: &Rollout, passes: &[&Pass], index: usize) -> Option<Timest
         Plan::Wait(waiting) => {
             let of_members = matches!(waiting.what, Awaited::MemberBack { .. });
             let looked = if of_members { begun(&before.seen.membership) } else { begun(&before.seen.cloud) }?;
-            let change = rollout.changes.range(looked..=passes[index].seen.now).next();
-            Some(change.copied().unwrap_or(looked))
+            let since = rollout.changes.iter().filter(|(at, _)| (looked..=passes[index].seen.now).contains(at));
+            let change = since.filter(|(_, what)| is_awaited(&waiting.what, what)).map(|(at, _)| *at).next();
+            Some(change.unwrap_or(looked))
         }
         Plan::Blocked(blocked) => blocked.hazards.iter().find_map(|hazard| match hazard {
             Hazard::Unstable { until, .. } => *until,
@@ -329,6 +348,71 @@ fn came_true(rollout: &Rollout, passes: &[&Pass], index: usize) -> Option<Timest
         }),
         Plan::Settled | Plan::Act(..) | Plan::Stalled(_) => None,
     }
+}
+
+/// Says whether a change of the world may be the one that is waited for.
+fn is_awaited(what: &Awaited, change: &Changes) -> bool {
+    match (what, change) {
+        (Awaited::MemberBack { .. }, Changes::Members) => true,
+        (Awaited::MemberBack { .. }, _) => false,
+        (Awaited::Running { instance } | Awaited::Checks { instance } | Awaited::Stopped { instance }, change) => {
+            *change == Changes::Instance(instance.clone())
+        }
+        (Awaited::VolumeFree { volume } | Awaited::VolumeAttached { volume, .. }, change) => {
+            *change == Changes::Volume(volume.clone())
+        }
+        (_, change) => *change != Changes::Members,
+    }
+}
+
+/// The time for which members are down, beside the time that EC2 takes for what must lie in between.
+fn members_down() {
+    println!("\na member down, beside the stop, the detach and the attach of its own replacement, 20 seeds:");
+    for (name, file) in [("3, with addresses", "tests/fixtures/consul-addresses.yaml"), ("5 slots", FIVE_SLOTS)] {
+        let mut ratios: Vec<f64> = Vec::new();
+        let (mut down, mut parts) = (0.0, 0.0);
+        for rollout in (1..=20).map(|seed| Rollout::of(file, seed)) {
+            for slot in &rollout.spec.slots {
+                let (is, must) = (down_for(&rollout, &slot.name), must_be_down_for(&rollout, &slot.name));
+                ratios.push(is / must);
+                (down, parts) = (down + is, parts + must);
+            }
+        }
+        ratios.sort_by(f64::total_cmp);
+        println!(
+            "  {name:<20} {:.2} times as long in all, {:.2} in the median, {:.2} at most   ({:.1} s of {:.1} s each)",
+            down / parts,
+            ratios[ratios.len() / 2],
+            ratios[ratios.len() - 1],
+            down / ratios.len() as f64,
+            parts / ratios.len() as f64
+        );
+    }
+}
+
+/// The seconds for which a slot's member was down.
+fn down_for(rollout: &Rollout, of: &SlotName) -> f64 {
+    let moved = rollout.transcript.iter().filter_map(|event| match &event.what {
+        What::Member { slot, state, .. } if slot == of => Some(if *state == UpDown::Up { event.t } else { -event.t }),
+        _ => None,
+    });
+    moved.skip_while(|at| *at > 0.0).sum()
+}
+
+/// The seconds that EC2 takes for a slot's stop, detaches and attaches, from the moment at which each call takes effect.
+fn must_be_down_for(rollout: &Rollout, of: &SlotName) -> f64 {
+    let spans = rollout.transcript.iter().filter_map(|event| {
+        let What::Action { action, slot, instance, volume, .. } = &event.what else { return None };
+        let awaited = match action.as_str() {
+            "stop" => Changes::Instance(instance.clone()?),
+            "detach" | "attach" => Changes::Volume(volume.clone()?),
+            _ => return None,
+        };
+        let seconds = |at: &Timestamp| elapsed(*at, rollout.origin).as_secs_f64();
+        let mut ends = rollout.changes.iter().filter(|(_, change)| *change == awaited).map(|(at, _)| seconds(at));
+        Some(ends.find(|end| *end > event.t)? - event.t).filter(|_| slot.as_ref() == Some(of))
+    });
+    spans.sum()
 }
 
 fn begun<T>(reading: &Reading<T>) -> Option<Timestamp> {

@@ -4,22 +4,25 @@
 //! cluster's is repeated under other names, and read from text anew each time, so that it shares no memory.
 #![allow(dead_code)] // each of the two benchmarks uses a part of it
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hermitcrab::action::Effect;
+use hermitcrab::action::{CloudEffect, Effect};
 use hermitcrab::controller::{Controller, ManagedCluster};
 use hermitcrab::event::{Event, EventKind};
+use hermitcrab::ids::SlotName;
 use hermitcrab::observed::{CloudView, Membership, Observation, Reading, Sweep};
 use hermitcrab::plan::Plan;
-use hermitcrab::ports::Clock;
-use hermitcrab::sim::{Executor, FaultLevel, Looks, Payload, World};
+use hermitcrab::ports::{Clock, Cloud, Decision, Outcome, PortError, Wanted};
+use hermitcrab::sim::{self, Changes, Executor, FaultLevel, Looks, Payload, Through, World};
 use hermitcrab::simulate;
 use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
-use hermitcrab::time::{Timestamp, after};
+use hermitcrab::time::{Timestamp, after, before};
 
 #[path = "../tests/shared/recorder.rs"]
 mod recorder;
@@ -42,8 +45,13 @@ pub struct Rollout {
     pub spec: ClusterSpec,
     /// Every pass, the settled one last.
     pub passes: Vec<Pass>,
-    /// The times at which the world changed by itself.
-    pub changes: BTreeSet<Timestamp>,
+    /// The changes that the world made by itself, in their order.
+    pub changes: BTreeSet<(Timestamp, Changes)>,
+    /// The world's transcript, and the moment from which it counts.
+    pub transcript: Vec<sim::Event>,
+    pub origin: Timestamp,
+    /// The spans in which EC2 answered each look, by the time at which the look began.
+    pub answers: BTreeMap<Timestamp, (Timestamp, Timestamp)>,
     /// The looks at what moves, within a tenth of EC2's limits.
     pub looks: Looks,
 }
@@ -68,22 +76,27 @@ impl Rollout {
         world.declare(&spec);
         world.keep_to_share(0);
 
+        let origin = before(world.now(), Duration::from_secs_f64(world.seconds()));
         let (recorder, listeners) = Recorder::alone();
-        let made_of = (world.clone(), listeners, spec.clone());
+        let cloud = Timed { world: world.clone(), answers: Rc::default() };
+        let answers = cloud.answers.clone();
+        let made_of = (Through { cloud, world: world.clone() }, listeners, spec.clone());
         let mut executor = Executor::new(&world, move |_| {
-            let (world, listeners, spec) = made_of.clone();
-            let controller = Controller::new(world, listeners, simulate::settings(seed));
+            let (outside, listeners, spec) = made_of.clone();
+            let controller = Controller::new(outside, listeners, simulate::settings(seed));
             Box::pin(async move { controller.attend(&ManagedCluster::new(spec)).await })
         });
         executor.spawn(0);
         let mut changes = BTreeSet::new();
         let settled = executor.run_until(after(world.now(), LIMIT), &mut || {
-            changes.extend(world.next_event());
+            changes.extend(world.next_changes());
             recorder.latest().is_some_and(|pass| pass.plan == Plan::Settled)
         });
         assert!(settled, "{file} did not settle");
         let looks = world.looks(0).expect("it keeps to its share").busy;
-        Self { spec, passes: passes(recorder.events()), changes, looks }
+        let transcript = world.drain_events();
+        let answers = answers.take();
+        Self { spec, passes: passes(recorder.events()), changes, transcript, origin, answers, looks }
     }
 
     /// The first pass that answers so.
@@ -102,6 +115,34 @@ impl Rollout {
             }
         }
         calls
+    }
+}
+
+/// The simulated world, and when it answered.
+#[derive(Clone)]
+struct Timed {
+    world: World,
+    answers: Rc<RefCell<BTreeMap<Timestamp, (Timestamp, Timestamp)>>>,
+}
+
+impl Cloud for Timed {
+    async fn sweep(&self, wanted: &Wanted) -> Result<Sweep, PortError> {
+        let waited = || self.world.looks(0).map_or(0, |share| share.busy.waited + share.fleet.waited);
+        let (begun, before) = (self.world.now(), waited());
+        let answer = self.world.sweep(wanted).await;
+        let sent = after(begun, Duration::from_millis(waited() - before));
+        self.answers.borrow_mut().insert(begun, (sent, self.world.now()));
+        answer
+    }
+
+    async fn change(
+        &self,
+        spec: &ClusterSpec,
+        slot: Option<&SlotName>,
+        effect: &CloudEffect,
+        decision: &Decision,
+    ) -> Result<Outcome, PortError> {
+        Cloud::change(&self.world, spec, slot, effect, decision).await
     }
 }
 

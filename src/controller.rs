@@ -27,7 +27,7 @@ use crate::ports::{Clock, Coordination, Decision, Members, Outside, PortError, S
 use crate::revision::Standing;
 use crate::spec::ClusterSpec;
 use crate::status::status;
-use crate::time::{Timestamp, before};
+use crate::time::{Timestamp, before, elapsed};
 
 pub mod converge;
 pub mod convergence;
@@ -53,6 +53,9 @@ const SHARED_WHEN_BUSY: Duration = Duration::from_millis(900);
 const SHARED_WITH_MEMBERS: Duration = Duration::from_secs(3);
 /// The oldest sweep that clusters still share while nothing is under way.
 const SHARED_WHEN_IDLE: Duration = Duration::from_secs(10);
+
+/// The oldest answer of members and claim that still goes with a look at EC2 during which they were asked.
+const ASKED_MEANWHILE: Duration = Duration::from_secs(1);
 
 /// Everything that a controller needs beside the outside world.
 #[derive(Clone)]
@@ -246,6 +249,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         if has_looked {
             memory.busy = matches!(plan, Plan::Act(..) | Plan::Wait(_));
             memory.only_members = retry::is_for_members(&plan);
+            memory.waits_for_ec2 = retry::is_for_ec2(&plan);
         }
         memory.status = Some(status.clone());
         let pass = Rc::new(Pass { spec, seen, plan, status, is_new });
@@ -256,7 +260,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             }
             _ if has_looked => {
                 backoff.reset();
-                backoff.until_next_look(&pass.plan, pass.seen.now)
+                backoff.until_next_look(&pass.plan, pass.seen.now, pass.seen.wrote)
             }
             _ => backoff.after_failed_look(memory.busy),
         };
@@ -336,19 +340,37 @@ impl<'l, O: Outside> Controller<'l, O> {
             (false, _) => SHARED_WHEN_IDLE,
         };
         let wrote = memory.last_write(clock.now());
-        let earliest = wrote.unwrap_or(Timestamp::MIN).max(before(clock.now(), shared));
-        let (cloud, undeclared) =
-            match spans::look("ec2", self.sweeper.since(&self.outside, spec, extent, earliest)).await {
-                Ok(sweep) => {
-                    let cloud = Reading::Seen { begun: sweep.begun, value: sweep.cluster(&spec.name) };
-                    (cloud, self.undeclared(spec, &sweep))
-                }
-                Err(why) => (Reading::Unknown { why }, BTreeMap::new()),
-            };
+        let earliest = wrote.unwrap_or(Timestamp::MIN).max(before(clock.now(), shared)).max(memory.newer_than());
+        let swept = spans::look("ec2", self.sweeper.since(&self.outside, spec, extent, earliest));
+        // Where something moves, members and claim are asked meanwhile, at the places where members were asked before.
+        let asked_at = clock.now();
+        let (swept, asked) = match extent {
+            Extent::Busy => {
+                let (swept, asked) = future::join(swept, ask(&self.outside, spec, &memory.seats)).await;
+                (swept, Some(asked))
+            }
+            Extent::Fleet => (swept.await, None),
+        };
+        let (cloud, undeclared) = match swept {
+            Ok(sweep) => {
+                let cloud = Reading::Seen { begun: sweep.begun, value: sweep.cluster(&spec.name) };
+                (cloud, self.undeclared(spec, &sweep))
+            }
+            Err(why) => (Reading::Unknown { why }, BTreeMap::new()),
+        };
         let ties = self.ties.borrow().of(spec);
         let related = related::look(&self.outside, &self.sweeper, ties, extent, earliest).await;
         let seats = cloud.seen().map(|view| seats(view)).unwrap_or_default();
-        let (claim, membership) = ask(&self.outside, spec, &seats).await;
+        let is_of_now = memory.seats == seats && elapsed(clock.now(), asked_at) <= ASKED_MEANWHILE;
+        let (claim, membership) = match asked.filter(|_| is_of_now) {
+            Some(asked) => asked,
+            None => ask(&self.outside, spec, &seats).await,
+        };
+        memory.seats.clone_from(&seats);
+        memory.looked_at = match &cloud {
+            Reading::Seen { begun, .. } => Some(*begun),
+            Reading::Unknown { .. } => None,
+        };
         let mut seen = Observation {
             now: clock.now(),
             wrote,

@@ -59,7 +59,7 @@ mod carry;
 pub use ec2::{Move, Protection};
 pub use event::{Event, SlotLine, UpDown, Violation, What};
 pub use executor::{Executor, block_on};
-pub use handle::World;
+pub use handle::{Changes, World};
 pub use judge::{AnswerFacts, Rule};
 pub use ports::Through;
 pub use share::{Looks, Share};

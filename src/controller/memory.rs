@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::action::{Action, CloudEffect, CreateVolume, Effect, MemberEffect};
 use crate::ids::{Generation, InstanceId, SlotName, VolumeId, VolumeName};
 use crate::observed::{CloudView, CreationAnswer, LastCreation, LastLaunch, LaunchAnswer, Observation};
-use crate::ports::{ErrorKind, Outcome, PortError, chain};
+use crate::ports::{ErrorKind, Outcome, PortError, Seat, chain};
 use crate::status::Status;
-use crate::time::{Timestamp, elapsed};
+use crate::time::{Timestamp, after, elapsed};
 
 use super::dates::Dates;
 use super::followed::Following;
@@ -41,6 +41,12 @@ pub(super) struct Memory {
     pub(super) busy: bool,
     /// Whether nothing but members was waited for then: EC2 need not be looked at each time that they are asked.
     pub(super) only_members: bool,
+    /// Whether a change of EC2's was waited for then: a look that has been seen already does not show it.
+    pub(super) waits_for_ec2: bool,
+    /// The time at which the last look at EC2 began.
+    pub(super) looked_at: Option<Timestamp>,
+    /// The places at which the members were asked at the last look.
+    pub(super) seats: Vec<Seat>,
     steady: Steady,
     /// The moment at which the members were last asked.
     asked: Option<Timestamp>,
@@ -112,6 +118,12 @@ impl Memory {
     pub(super) fn last_write(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.wrote = self.wrote.map(|wrote| wrote.min(now));
         self.wrote
+    }
+
+    /// The earliest time at which a look at EC2 is news.
+    pub(super) fn newer_than(&self) -> Timestamp {
+        let seen = self.looked_at.filter(|_| self.waits_for_ec2);
+        seen.map_or(Timestamp::MIN, |seen| after(seen, Duration::from_nanos(1)))
     }
 
     /// The reason of a refusal that is still recent.
@@ -213,7 +225,6 @@ mod tests {
     use crate::ids::{MemberId, Owner};
     use crate::observed::{ClaimRecord, Followed, Health, Instance, Member, Membership, Pruning, Reading, Volume};
     use crate::spec::Lag;
-    use crate::time::after;
 
     /// One instance in that state, and its member, seen at that second.
     fn seen(second: u64, state: &str, counts: bool, health: Health) -> Observation {

@@ -15,6 +15,10 @@ const WATCHING: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(300);
 /// The time after which something that usually takes seconds is no longer expected at every moment.
 const SECONDS: Duration = Duration::from_secs(15);
+/// The time that an instance takes to stop at least, as a rule.
+const SHUTTING_DOWN: Duration = Duration::from_secs(8);
+/// The pause meanwhile. What is saved of EC2's limits is spent on the volumes, which a member waits for afterwards.
+const NOT_YET: Duration = Duration::from_millis(2_500);
 /// The pause while only members are waited for: they are asked without a call to EC2.
 const ASKING: Duration = Duration::from_millis(250);
 /// The time after which a member that is to come back is asked after as seldom as EC2 is.
@@ -93,17 +97,18 @@ impl Backoff {
         }
     }
 
-    /// The pause until there may be something new to see.
-    pub(super) fn until_next_look(&mut self, plan: &Plan, now: Timestamp) -> Duration {
+    /// The pause until there may be something new to see. Whatever is waited for began with our last write, or before: EC2 says since
+    /// when a volume is attached, and not since when it is on its way.
+    pub(super) fn until_next_look(&mut self, plan: &Plan, now: Timestamp, wrote: Option<Timestamp>) -> Duration {
         match plan {
             Plan::Settled | Plan::Stalled(_) => RESTING,
             Plan::Act(..) => WATCHING,
-            Plan::Wait(waiting) => match &waiting.what {
-                Awaited::Bake { until }
-                | Awaited::Steady { until }
-                | Awaited::NothingElse { until }
-                | Awaited::NoLateLaunch { until } => until_instant(elapsed(*until, now)),
-                what => while_awaited(what, elapsed(now, waiting.since)),
+            Plan::Wait(waiting) => match until(&waiting.what) {
+                Some(until) => until_instant(elapsed(until, now)),
+                None => {
+                    let since_write = elapsed(now, wrote.unwrap_or(waiting.since));
+                    while_awaited(&waiting.what, elapsed(now, waiting.since), since_write)
+                }
             },
             Plan::Blocked(hazards) => blocked(hazards, now),
         }
@@ -111,10 +116,10 @@ impl Backoff {
 }
 
 /// Shortens the pause after a call that is made before its time: whatever came of it keeps nothing else waiting, but for EC2's own
-/// limits.
+/// limits. A member may be down meanwhile.
 pub(super) fn at_most_beside(outcome: &Result<Outcome, PortError>, pause: Duration) -> Duration {
     let is_throttled = matches!(outcome, Err(error) if error.kind == ErrorKind::Throttled);
-    if is_throttled { pause } else { pause.min(WATCHING) }
+    pause.min(if is_throttled { LONGEST_WHEN_BUSY } else { WATCHING })
 }
 
 /// The shortest pause: an instant that has just been reached is looked at right after it.
@@ -125,11 +130,34 @@ pub(super) fn is_for_members(plan: &Plan) -> bool {
     matches!(plan, Plan::Wait(waiting) if matches!(waiting.what, Awaited::PeersTold { .. } | Awaited::MemberBack { .. } | Awaited::Formation { .. }))
 }
 
-/// The pause while something is waited for that has been awaited for so long.
-fn while_awaited(what: &Awaited, waited: Duration) -> Duration {
-    let (often, expected) = match what {
-        Awaited::PeersTold { .. } | Awaited::MemberBack { .. } | Awaited::Formation { .. } => (ASKING, SLOW),
-        Awaited::VolumeAttached { .. } | Awaited::VolumeCreated { .. } => (SOON, SECONDS),
+/// Says whether a plan waits for EC2 to change, which no look shows that has been seen already.
+pub(super) fn is_for_ec2(plan: &Plan) -> bool {
+    match plan {
+        Plan::Wait(waiting) => !is_for_members(plan) && until(&waiting.what).is_none(),
+        Plan::Settled | Plan::Act(..) | Plan::Blocked(_) | Plan::Stalled(_) => false,
+    }
+}
+
+/// Finds the instant that is waited for, if it is one.
+fn until(what: &Awaited) -> Option<Timestamp> {
+    match what {
+        Awaited::Bake { until }
+        | Awaited::Steady { until }
+        | Awaited::NothingElse { until }
+        | Awaited::NoLateLaunch { until } => Some(*until),
+        _ => None,
+    }
+}
+
+/// The pause while something is waited for that has been awaited for so long. How long a volume has been on its way only the time of our
+/// last write says: EC2 dates its attachment, and not its detachment.
+fn while_awaited(what: &Awaited, waited: Duration, since_write: Duration) -> Duration {
+    let (waited, often, expected) = match what {
+        Awaited::PeersTold { .. } | Awaited::MemberBack { .. } | Awaited::Formation { .. } => (waited, ASKING, SLOW),
+        Awaited::VolumeFree { .. } | Awaited::VolumeAttached { .. } | Awaited::VolumeCreated { .. } => {
+            (waited.min(since_write), SOON, SECONDS)
+        }
+        Awaited::Stopped { .. } => (waited, NOT_YET, SHUTTING_DOWN),
         Awaited::VolumeSaved { .. } => return (waited / A_THIRTIETH).clamp(WATCHING, BLOCKED),
         _ => return WATCHING,
     };
@@ -168,10 +196,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_volume_is_looked_for_often_from_the_call_on_that_moves_it() {
+        let free = Awaited::VolumeFree { volume: "vol-a".into() };
+        let (years, moment) = (Duration::from_secs(100_000_000), Duration::from_secs(2));
+        assert_eq!(while_awaited(&free, years, moment), SOON, "its attachment is old, its detachment is not");
+        assert_eq!(while_awaited(&free, years, years), WATCHING);
+    }
+
+    #[test]
+    fn an_instance_that_stops_is_looked_at_seldom_until_it_may_have_stopped() {
+        let stopped = Awaited::Stopped { instance: "i-a".into() };
+        let pause = |waited| while_awaited(&stopped, Duration::from_secs(waited), Duration::ZERO);
+        assert_eq!((pause(0), pause(7), pause(8)), (NOT_YET, NOT_YET, WATCHING));
+    }
+
+    #[test]
     fn a_launch_ahead_that_is_refused_keeps_nothing_else_waiting_but_for_the_limits_of_ec2() {
         let refused = |kind| Err(PortError::new("launch", kind, "refused"));
         assert_eq!(at_most_beside(&refused(ErrorKind::NoCapacity), LONGEST), WATCHING);
-        assert_eq!(at_most_beside(&refused(ErrorKind::Throttled), LONGEST), LONGEST);
+        assert_eq!(at_most_beside(&refused(ErrorKind::Throttled), LONGEST), LONGEST_WHEN_BUSY);
         assert_eq!(at_most_beside(&Ok(Outcome::Done), Duration::ZERO), Duration::ZERO);
     }
 }

@@ -168,7 +168,8 @@ pub enum Why {
     LetGo,
     /// The adopted group launches by itself another thing than the cluster has settled on.
     TemplateBehind,
-    /// The slot comes next, and the claimed one only waits for its new member, to come back and to stay healthy.
+    /// The slot comes next, and the claimed one only waits: for its old instance to stop, or for its new member to come back and to stay
+    /// healthy.
     Ahead { of: SlotName },
     /// The slot is not replaced next after all, or not by what was launched ahead for it; in words.
     LetGoAhead { reason: String },

@@ -125,8 +125,7 @@ fn grown(growth: &Growth<'_, '_>) -> VolumeGrowth {
 
 /// Leaves out the launch that was made ahead, and shortens those that are made while the slot before waits for its new member.
 fn launch_ahead(look: &Look<'_>, slots: &mut [SlotForecast]) {
-    let (bake, longest) = (look.spec.rollout.bake_time, look.limits.ahead);
-    let wait = if bake <= longest { Step::Prove.takes() + bake } else { longest };
+    let wait = launch_ahead::span(look);
     let mut follows = false;
     for (index, slot) in slots.iter_mut().enumerate() {
         let is_next = matches!(slot.reason, Reason::Outdated { .. });

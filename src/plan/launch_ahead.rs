@@ -1,10 +1,13 @@
-//! The replacement of the slot that comes next, launched while the slot before it waits for its new member to come back and to stay.
+//! The replacement of the slot that comes next, launched while the slot before it waits for its old instance to stop, or for its new
+//! member to come back and to stay.
 //!
 //! The record says so before the launch is sent, and until the slot's own claim takes the launch over, or the instance is seen
 //! gone. Meanwhile the instance has no part in its slot: it is given nothing, and nobody counts it. The claim has the same
 //! attempt, so that its launch is the very same one. What is wanted no more is let go: the record says that first, so that no
 //! claim takes over what somebody is about to terminate. That is so too where the file does not declare the slot any more: all that
 //! the slot has is left alone, and this instance is not the slot's.
+
+use std::time::Duration;
 
 use crate::action::{Action, ClaimEffect, CloudEffect, Effect};
 use crate::ids::SlotName;
@@ -20,7 +23,7 @@ use super::gates;
 use super::look::{Look, SlotLook};
 use super::select;
 use super::slot_state::{SlotState, slot_state};
-use super::steps;
+use super::steps::{self, Step};
 
 /// Gives a plan as it is, or what is to be done about a launch ahead before it.
 pub fn beside(look: &Look<'_>, plan: Plan) -> Plan {
@@ -56,6 +59,13 @@ pub fn is_foreseen(look: &Look<'_>, place: usize) -> bool {
         }
 }
 
+/// Says about how long the wait before a slot is in which its replacement may be launched.
+pub fn span(look: &Look<'_>) -> Duration {
+    let (bake, longest) = (look.spec.rollout.bake_time, look.limits.ahead);
+    let spans = [steps::span_to_proof(look.spec), Step::Prove.takes() + bake];
+    spans.into_iter().find(|span| *span <= longest).unwrap_or(longest)
+}
+
 /// Says what there is to know of a launch ahead, one sentence each.
 pub fn notes(look: &Look<'_>) -> Vec<String> {
     let Some(ahead) = &look.record.ahead else { return Vec::new() };
@@ -69,7 +79,8 @@ pub fn notes(look: &Look<'_>) -> Vec<String> {
     shown.or_else(refused).into_iter().collect()
 }
 
-/// Announces the launch for the slot that comes next, as soon as the claimed one only waits for its new member.
+/// Announces the launch for the slot that comes next, as soon as the claimed one only waits for its old instance to stop. That takes
+/// longer than the launch, which so keeps nothing waiting: the member's return is noticed late by a controller that is launching.
 fn announce(look: &Look<'_>, plan: &Plan) -> Option<Plan> {
     let until = baked_by(look, plan)?;
     let next = next_slot(look).filter(|slot| may_be_launched(look, slot, until))?;
@@ -107,16 +118,18 @@ fn because(look: &Look<'_>) -> Option<Why> {
     Some(Why::Ahead { of: look.record.held.as_ref()?.slot.clone() })
 }
 
-/// Finds when the claimed slot will have baked, at the earliest, if its new member is all that is waited for, its replacement goes
-/// forward to what is wanted, and that is near enough. A member that is late may well not come at all.
+/// Finds when the claimed slot will have baked, at the earliest, if the stop of its old instance or its new member is all that is waited
+/// for, its replacement goes forward to what is wanted, and that is near enough. A member that is late may well not come at all.
 fn baked_by(look: &Look<'_>, plan: &Plan) -> Option<Timestamp> {
     let claim = look.record.held.as_ref().filter(|_| is_on(look))?;
     let Plan::Wait(waiting) = plan else { return None };
-    let baked = match waiting.what {
-        Awaited::Bake { until } => until,
-        Awaited::MemberBack { .. } if elapsed(look.now, waiting.since) <= look.limits.ahead => {
-            after(look.now, look.spec.rollout.bake_time)
+    let is_late = elapsed(look.now, waiting.since) > look.limits.ahead;
+    let baked = match &waiting.what {
+        Awaited::Bake { until } => *until,
+        Awaited::Stopped { instance } if !is_late && claim.old() == Some(instance) => {
+            after(look.now, steps::span_to_proof(look.spec))
         }
+        Awaited::MemberBack { .. } if !is_late => after(look.now, look.spec.rollout.bake_time),
         _ => return None,
     };
     let replaces = matches!(claim.purpose, Purpose::Replace { .. }) && claim.generation == look.generation;
@@ -165,7 +178,7 @@ fn is_agreed_to(look: &Look<'_>) -> bool {
 
 /// Says whether the next replacement fits into the window from the end of the bake on.
 fn fits_after(look: &Look<'_>, until: Timestamp) -> bool {
-    let after_proof: std::time::Duration = steps::from_proof(steps::SURGE).iter().map(|step| step.takes()).sum();
+    let after_proof: Duration = steps::from_proof(steps::SURGE).iter().map(|step| step.takes()).sum();
     let begins = after(until, after_proof);
     match opening(&look.spec.rollout.windows, begins) {
         Opening::Open { until: None } => true,

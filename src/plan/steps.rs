@@ -476,6 +476,14 @@ pub fn span_from_stop(spec: &ClusterSpec) -> Duration {
     whole(spec).iter().skip_while(|step| step.step != Step::Stop).map(|step| step.takes).sum()
 }
 
+/// Says about how long a slot takes from the stop of its old instance on until its new member has proved itself.
+pub fn span_to_proof(spec: &ClusterSpec) -> Duration {
+    let proven = from_proof(replacing(spec.rollout.strategy));
+    let from_stop = whole(spec).into_iter().skip_while(|step| step.step != Step::Stop);
+    let to_proof = from_stop.take_while(|step| !proven.contains(&step.step));
+    to_proof.map(|step| step.takes).sum::<Duration>() + spec.rollout.bake_time
+}
+
 /// Times a replacement that has to move leadership too.
 fn whole(spec: &ClusterSpec) -> Vec<TimedStep> {
     timed(replacing(spec.rollout.strategy), spec, Scope { transfers: true, lacking: 0 })

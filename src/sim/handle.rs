@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::action::CloudEffect;
-use crate::ids::{ClusterName, ImageId, InstanceId, SlotName};
+use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId};
 use crate::observed::{CloudView, EbsDefaults, Group, Subnet};
 use crate::ports::{Outcome, PortError};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
-use super::ec2::Call;
+use super::ec2::{Call, Due};
 use super::event::{Event, Violation};
 use super::judge::{AnswerFacts, judge_answer};
 use super::pace::Pace;
 use super::time::{Millis, instant, moment};
 use super::words::{FaultLevel, Payload};
-use super::world::{MemberRecord, Sender, State};
+use super::world::{MemberRecord, Sender, State, Tick};
 use super::{store, transcript, turn};
 
 /// A handle on a simulated world. Clones share the world.
@@ -27,6 +27,17 @@ use super::{store, transcript, turn};
 pub struct World {
     pub(super) state: Rc<RefCell<State>>,
     pub(super) controller: u8,
+}
+
+/// The part of the world that changes by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Changes {
+    /// An instance, or what its status checks say.
+    Instance(InstanceId),
+    Volume(VolumeId),
+    /// Members, which look around.
+    Members,
+    Else,
 }
 
 impl World {
@@ -158,9 +169,16 @@ impl World {
         turn::advance_to(&mut self.state.borrow_mut(), moment(at));
     }
 
-    /// Tells when the world next changes by itself.
-    pub fn next_event(&self) -> Option<Timestamp> {
-        self.state.borrow().due.next().map(instant)
+    /// Tells when the world next changes by itself, and what does then.
+    pub fn next_changes(&self) -> Vec<(Timestamp, Changes)> {
+        let state = self.state.borrow();
+        let changes = |tick: &Tick| match tick {
+            Tick::Ec2(Due::Instance(id, _) | Due::Checked(id, _)) => Changes::Instance(id.clone()),
+            Tick::Ec2(Due::Volume(id, _)) => Changes::Volume(id.clone()),
+            Tick::Members(_) => Changes::Members,
+            _ => Changes::Else,
+        };
+        state.due.earliest().map(|(at, tick)| (instant(at), changes(tick))).collect()
     }
 
     /// Counts the simulated seconds since the world began: the `t` of an event that happens now.

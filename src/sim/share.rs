@@ -28,6 +28,9 @@ pub struct Looks {
     pub calls: u64,
     /// The most calls that one of them took.
     pub most: u64,
+    /// The milliseconds that they have waited for their turns.
+    #[serde(default)]
+    pub waited: Millis,
     left: i64,
     at: Millis,
     capacity: i64,
@@ -37,6 +40,8 @@ pub struct Looks {
 
 /// The time for which the status of instances that have passed their checks is believed.
 const STATUS_LIFE: Millis = 10_000;
+/// The time for which it is believed that they have not passed them yet.
+const AWAITED_LIFE: Millis = 3_000;
 
 impl Share {
     /// A tenth of what EC2 allows an account: 7.5 requests at once and 1.5 a second for what moves, a third of that for the rest.
@@ -44,9 +49,10 @@ impl Share {
         Self { busy: Looks::of(75, 150), fleet: Looks::of(25, 50), status_asked: 0 }
     }
 
-    /// Says whether a look at what moves asks for the status of instances: while their checks are waited for, and now and then.
+    /// Says whether a look at what moves asks for the status of instances: often while their checks are waited for, and now and then.
     pub fn asks_for_status(&mut self, now: Millis, is_awaited: bool) -> bool {
-        let asks = is_awaited || now >= self.status_asked + STATUS_LIFE;
+        let life = if is_awaited { AWAITED_LIFE } else { STATUS_LIFE };
+        let asks = now >= self.status_asked + life;
         if asks {
             self.status_asked = now;
         }
@@ -68,7 +74,7 @@ impl Share {
 impl Looks {
     fn of(tenths: i64, refill: i64) -> Self {
         let capacity = tenths * REQUEST / 10;
-        Self { looks: 0, calls: 0, most: 0, left: capacity, at: 0, capacity, refill }
+        Self { looks: 0, calls: 0, most: 0, waited: 0, left: capacity, at: 0, capacity, refill }
     }
 
     fn reserve(&mut self, now: Millis, calls: u64, lent: u64) -> Millis {
@@ -76,7 +82,9 @@ impl Looks {
         self.left -= (calls - lent) as i64 * REQUEST;
         (self.looks, self.calls) = (self.looks + 1, self.calls + calls);
         self.most = self.most.max(calls);
-        ((-self.left).max(0) / self.refill) as Millis
+        let wait = ((-self.left).max(0) / self.refill) as Millis;
+        self.waited += wait;
+        wait
     }
 
     /// Gives one request away, if more than half is left after it.

@@ -57,6 +57,12 @@ impl<T> Queue<T> {
         self.due.first_key_value().map(|((at, _), _)| *at)
     }
 
+    /// Lists the events that are due at the earliest time.
+    pub fn earliest(&self) -> impl Iterator<Item = (Millis, &T)> {
+        let first = self.next();
+        self.due.iter().map(|((at, _), event)| (*at, event)).take_while(move |(at, _)| Some(*at) == first)
+    }
+
     /// Takes the earliest event, if it is due by then.
     pub fn pop(&mut self, by: Millis) -> Option<(Millis, T)> {
         let entry = self.due.first_entry().filter(|entry| entry.key().0 <= by)?;

@@ -46,7 +46,7 @@ impl fmt::Display for Why {
             Self::OutOfStep => f.write_str("the group should count exactly the instances that serve"),
             Self::LetGo => f.write_str("nothing is under way, so the group may act again"),
             Self::TemplateBehind => f.write_str("the group does not launch what has settled here"),
-            Self::Ahead { of } => write!(f, "it comes next, and {of} only waits for its new member"),
+            Self::Ahead { of } => write!(f, "it comes next, and starts while {of} is replaced"),
             Self::LetGoAhead { reason } => write!(f, "launched ahead, and let go: {reason}"),
             Self::Unwanted => f.write_str("the cluster is being destroyed"),
         }

@@ -19,6 +19,9 @@ use crate::time::Timestamp;
 
 /// For how long checks that have passed are believed.
 const LIFE: Duration = Duration::from_secs(10);
+/// For how long it is believed that checks have not passed yet: those of an instance that was launched ahead run while EC2 is looked at
+/// often for something else.
+const AWAITED_LIFE: Duration = Duration::from_secs(3);
 /// As many ids as `DescribeInstanceStatus` takes.
 const MOST_IDS: usize = 100;
 
@@ -47,10 +50,13 @@ impl Stretch {
 impl Statuses {
     /// Gives the statuses of all these instances, if they are known well enough.
     fn fresh(&self, now: Timestamp, wanted: &BTreeMap<InstanceId, Stretch>) -> Option<BTreeMap<InstanceId, Status>> {
-        let known = self.0.fresh(now, |_| LIFE)?;
+        let recent = self.0.fresh(now, |_| AWAITED_LIFE);
+        let is_recent = recent.is_some();
+        let known = recent.or_else(|| self.0.fresh(now, |_| LIFE))?;
         let status = |(id, stretch): (&InstanceId, &Stretch)| {
             let (of, status) = known.get(id)?;
-            (of == stretch && stretch.is_done_with(status)).then(|| (id.clone(), status.clone()))
+            let is_enough = is_recent || stretch.is_done_with(status);
+            (of == stretch && is_enough).then(|| (id.clone(), status.clone()))
         };
         wanted.iter().map(status).collect()
     }
