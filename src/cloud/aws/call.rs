@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use tracing::Instrument;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use tracing::{Instrument, Span};
 
 use super::error::Failure;
 use super::operation::Operation;
 use super::{Aws, Region};
 use crate::ports::{Clock, ErrorKind};
-use crate::time::{Human, elapsed};
+use crate::time::{Human, Timestamp, elapsed};
 
 /// A look may wait so long for its turn. Longer means that more is asked for than EC2 could give.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,7 +45,7 @@ impl<C: Clock> Aws<C> {
                 Err(failure) if failure.is(ErrorKind::Unreachable) => self.clock.sleep(pause).await,
                 Err(failure) if failure.is(ErrorKind::Throttled) && self.patient => {
                     self.clock.sleep(WHILE_BUCKETS_FILL).await;
-                    return self.once(region, operation, request()).await;
+                    break;
                 }
                 answer => return answer,
             }
@@ -98,6 +100,13 @@ impl<C: Clock> Aws<C> {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
+        let (span, sent) = self.begin(region, operation);
+        let answer = understood(operation, request).instrument(span.clone()).await;
+        self.end(&span, sent, operation, answer.as_ref().err());
+        answer
+    }
+
+    fn begin(&self, region: &Region, operation: Operation) -> (Span, Timestamp) {
         let span = tracing::debug_span!(
             "ec2.call",
             operation = operation.name,
@@ -105,15 +114,26 @@ impl<C: Clock> Aws<C> {
             code = tracing::field::Empty,
             milliseconds = tracing::field::Empty,
         );
-        let sent = self.clock.now();
-        // On the heap: the SDK's futures are tens of kilobytes.
-        let answer = Box::pin(request).instrument(span.clone()).await;
-        let answer = answer.map_err(|error| Failure::new(operation, &error));
-        let code = answer.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "ok");
+        (span, self.clock.now())
+    }
+
+    fn end(&self, span: &Span, sent: Timestamp, operation: Operation, failure: Option<&Failure>) {
+        let code = failure.map_or("ok", |failure| failure.code.as_str());
         let milliseconds = elapsed(self.clock.now(), sent).as_millis() as u64;
         span.record("code", code).record("milliseconds", milliseconds);
         span.in_scope(|| tracing::debug!("answered"));
         *self.calls.borrow_mut().entry((operation.name, code.to_owned())).or_default() += 1;
-        answer
     }
+}
+
+/// A request whose failure is understood. On the heap: the SDK's futures are tens of kilobytes, and whoever waits for one by
+/// value is compiled anew for each operation, which took most of the time of a build.
+fn understood<'a, T: 'a, E>(
+    operation: Operation,
+    request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + 'a,
+) -> LocalBoxFuture<'a, Result<T, Failure>>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    request.map(move |answer| answer.map_err(|error| Failure::new(operation, &error))).boxed_local()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 
 use super::operation::Operation;
@@ -118,32 +118,42 @@ impl Failure {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let code = error.code().map(str::to_owned);
-        let request = error.raw_response().and_then(RequestId::request_id).map(str::to_owned);
-        let text = error.message().map_or_else(
-            || cause::<CredentialsError>(error).map_or_else(|| in_words(error), |error| in_words(error)),
-            str::to_owned,
-        );
-        let server_error = error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
-        let (code, meaning) = match (code, error) {
+        let without_code = match error {
+            SdkError::TimeoutError(_) => ("timeout", Unreachable),
+            SdkError::DispatchFailure(_) => ("no-answer", Unreachable),
+            SdkError::ConstructionFailure(_) => ("not-sent", Invalid),
+            SdkError::ResponseError(_) => ("unreadable", Unreachable),
+            _ => ("no-code", ErrorKind::Unknown),
+        };
+        Self::of(operation, error.meta(), error.raw_response(), error, without_code)
+    }
+
+    /// The same of an error of whatever type: `without_code` is what it counts as where nobody has said a code.
+    fn of(
+        operation: Operation,
+        told: &ErrorMetadata,
+        response: Option<&HttpResponse>,
+        error: &(dyn Error + 'static),
+        without_code: (&str, ErrorKind),
+    ) -> Self {
+        let request = response.and_then(RequestId::request_id).map(str::to_owned);
+        let credentials = cause::<CredentialsError>(error);
+        let text = told
+            .message()
+            .map_or_else(|| credentials.map_or_else(|| in_words(error), |error| in_words(error)), str::to_owned);
+        let server_error = response.is_some_and(|response| response.status().as_u16() >= 500);
+        let (code, meaning) = match (told.code(), credentials) {
             (Some(code), _) => {
                 let unknown = || Failed(if server_error { Unreachable } else { ErrorKind::Unknown });
-                let meaning = meaning_of(&code).unwrap_or_else(unknown);
-                (code, meaning)
+                (code, meaning_of(code).unwrap_or_else(unknown))
             }
-            (None, _) if let Some(error) = cause::<CredentialsError>(error) => match error {
-                CredentialsError::ProviderTimedOut(_) => ("credentials-timeout".to_owned(), Failed(Unreachable)),
-                _ => ("no-credentials".to_owned(), Failed(Denied)),
-            },
-            (None, SdkError::TimeoutError(_)) => ("timeout".to_owned(), Failed(Unreachable)),
-            (None, SdkError::DispatchFailure(_)) => ("no-answer".to_owned(), Failed(Unreachable)),
-            (None, SdkError::ConstructionFailure(_)) => ("not-sent".to_owned(), Failed(Invalid)),
+            (None, Some(CredentialsError::ProviderTimedOut(_))) => ("credentials-timeout", Failed(Unreachable)),
+            (None, Some(_)) => ("no-credentials", Failed(Denied)),
             // Neither an answer nor an error of AWS: a proxy's page, or half an answer.
-            (None, _) if server_error => ("server-error".to_owned(), Failed(Unreachable)),
-            (None, SdkError::ResponseError(_)) => ("unreadable".to_owned(), Failed(Unreachable)),
-            (None, _) => ("no-code".to_owned(), Failed(ErrorKind::Unknown)),
+            (None, None) if server_error => ("server-error", Failed(Unreachable)),
+            (None, None) => (without_code.0, Failed(without_code.1)),
         };
-        Self { operation, code, meaning, text, request }
+        Self { operation, code: code.to_owned(), meaning, text, request }
     }
 
     /// A refusal of our own.
