@@ -7,7 +7,7 @@ use annotate_snippets::renderer::DEFAULT_TERM_WIDTH;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use crate::input::text;
+use crate::input::{secret, text};
 use crate::spec::load::{Loaded, Place, Problem, Severity};
 
 /// Writes all problems as a person reads them, an empty line after each.
@@ -58,7 +58,7 @@ fn group<'a>(loaded: &'a Loaded, problem: &'a Problem) -> Group<'a> {
     let title = level.primary_title(problem.message.as_str());
     let group = match (&problem.place, line(loaded, problem)) {
         (Some(place), Some(line)) => {
-            let (shown, span) = shown(line, place.bytes.start - line.start..place.bytes.end - line.start);
+            let (shown, span) = shown(&line, place.bytes.start - line.start..place.bytes.end - line.start);
             title.element(
                 Snippet::source(shown)
                     .path(path)
@@ -75,15 +75,14 @@ fn group<'a>(loaded: &'a Loaded, problem: &'a Problem) -> Group<'a> {
     }
 }
 
-/// A line of a file, and where it begins there.
-#[derive(Clone, Copy)]
-struct Line<'a> {
-    text: &'a str,
+/// A line of a file, its secrets covered, and where it begins there.
+struct Line {
+    text: String,
     start: usize,
 }
 
 /// The line that a problem lies in, unless it is too long to be shown.
-fn line<'a>(loaded: &'a Loaded, problem: &Problem) -> Option<Line<'a>> {
+fn line(loaded: &Loaded, problem: &Problem) -> Option<Line> {
     const ENDS: [char; 2] = ['\n', '\r'];
     let (place, file) = (problem.place.as_ref()?, loaded.files.get(&problem.path)?);
     let (before, rest) = (file.text.get(..place.bytes.start)?, file.text.get(place.bytes.start..)?);
@@ -92,11 +91,11 @@ fn line<'a>(loaded: &'a Loaded, problem: &Problem) -> Option<Line<'a>> {
     let start = near.map_or(0, |near| before.len() - near);
     let end = rest.find(ENDS).map_or(file.text.len(), |end| place.bytes.start + end);
     let text = file.text.get(start..end).filter(|text| text.len() <= LONGEST_LINE)?;
-    Some(Line { text, start })
+    Some(Line { text: secret::covered(text), start })
 }
 
 /// A line as clean text, and where a part of it is found there.
-fn shown(line: Line, part: Range<usize>) -> (String, Range<usize>) {
+fn shown(line: &Line, part: Range<usize>) -> (String, Range<usize>) {
     // A tab is shown as spaces.
     let clean = |text: &str| text.split('\t').map(text::clean).collect::<Vec<_>>().join("\t");
     let before = clean(&line.text[..part.start]);
@@ -148,7 +147,7 @@ struct Position {
 #[serde(rename_all = "camelCase")]
 struct Code<'a> {
     /// The line.
-    code: &'a str,
+    code: String,
     start_line: usize,
     /// In bytes, from the beginning of the line.
     highlight_start_offset: usize,

@@ -124,17 +124,17 @@ impl<'a> Report<'a> {
 
 impl Problem {
     pub(super) fn new(severity: Severity, path: &Path, message: impl Display) -> Self {
-        let (path, message) = (path.to_owned(), text::cut(&message.to_string(), LONGEST));
+        let (path, message) = (path.to_owned(), told(&message.to_string()));
         Self { severity, path, place: None, message, label: None, hint: None }
     }
 
     pub(super) fn label(&mut self, label: impl Into<String>) -> &mut Self {
-        self.label = Some(text::cut(&label.into(), LONGEST));
+        self.label = Some(told(&label.into()));
         self
     }
 
     pub(super) fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
-        self.hint = Some(text::cut(&hint.into(), LONGEST));
+        self.hint = Some(told(&hint.into()));
         self
     }
 
@@ -142,6 +142,11 @@ impl Problem {
     pub(super) fn start(&self) -> Option<usize> {
         self.place.as_ref().map(|place| place.bytes.start)
     }
+}
+
+/// Gives what is said of a file as it may be shown, whatever it repeats of it.
+fn told(text: &str) -> String {
+    text::cut(&text::without_passwords(text), LONGEST)
 }
 
 /// The beginnings of the lines of a text. Every problem asks, so the text is walked through once.
