@@ -56,9 +56,9 @@ impl Motos {
 }
 
 impl Moto {
-    /// Lists the requests that moto has no answer for.
+    /// Lists the requests that moto has no answer for: it logs them as errors of its own.
     pub fn complaints(&self) -> Vec<String> {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
-        log.lines().filter(|line| line.contains("NotImplementedError")).map(str::to_owned).collect()
+        log.lines().filter(|line| line.contains("\" 500 ")).map(str::to_owned).collect()
     }
 }
