@@ -117,7 +117,7 @@ fn every_story_ends_through_the_adapter_as_it_does_without_it() {
 fn one_volume_grows_at_a_time_whichever_controller_asks_for_it() {
     with_room(|| {
         let story = "> cluster desired-state/prod/consul.yaml\n> start controller 1\n> commit volumes.data.size 40GiB\n\
-                     > run until grow\n> crash controller\n> run for 10m\n";
+                     > run until grow\n> crash controller\n> run for 90s\n";
         let setting = Setting { seed: 1, reach: sdk::adapter(), ..Setting::default() };
         let mut told = String::new();
         let played = Story::parse(story).unwrap().play(&setting, &mut |part| told.push_str(part)).unwrap();

@@ -27,13 +27,14 @@ const SIGNALS: [(&str, i32); 3] = [("TERM", 143), ("INT", 130), ("HUP", 129)];
 
 /// Waits until a process has signals under its own control.
 fn wait_until_it_listens(child: &mut Child) {
+    const ALL: u64 = 1 | 1 << 1 | 1 << 14;
     let path = format!("/proc/{}/status", child.id());
     loop {
         assert!(child.try_wait().unwrap().is_none(), "it has ended before it was told to");
         let status = fs::read_to_string(&path).unwrap();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
-        // SIGTERM is number 15.
-        if u64::from_str_radix(caught, 16).unwrap() & (1 << 14) != 0 {
+        // SIGHUP is number 1, SIGINT 2, and SIGTERM 15.
+        if u64::from_str_radix(caught, 16).unwrap() & ALL == ALL {
             return;
         }
         std::thread::yield_now();

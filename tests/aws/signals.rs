@@ -171,7 +171,7 @@ async fn a_change_is_finished() {
     let child = in_flight("destroy FILE --confirm consul-prod", &endpoint, &folder, "StopInstances").await;
     signal(&child, "HUP");
     // The call is given up after ten seconds, and no other change is begun.
-    assert_eq!(ended(child, 400, "destroy").await, Some(130));
+    assert_eq!(ended(child, 400, "destroy").await, Some(129));
     assert_eq!(endpoint.asked_for("StopInstances").len(), 1, "{:?}", names(&endpoint));
     assert!(endpoint.asked_for("TerminateInstances").is_empty());
 }
