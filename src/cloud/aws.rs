@@ -6,7 +6,7 @@
 //! brought no answer is asked again ([`call`]); whether a change is tried again is for the controller to decide. What EC2 answers becomes data in one place ([`convert`]), and what it
 //! refuses becomes a kind of failure in another ([`error`]).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -82,6 +82,8 @@ pub struct Aws<C> {
     owner: Owner,
     share: u32,
     patient: bool,
+    /// Whether nobody answered the last question, however often it was asked.
+    silent: Cell<bool>,
     config: SdkConfig,
     regions: RefCell<BTreeMap<String, Rc<Region>>>,
     calls: RefCell<BTreeMap<(&'static str, String), u64>>,
@@ -138,6 +140,7 @@ impl<C: Clock> Aws<C> {
             owner: options.owner,
             share: options.share,
             patient: options.patient,
+            silent: Cell::default(),
             config: loader.load().await,
             regions: RefCell::default(),
             calls: RefCell::default(),

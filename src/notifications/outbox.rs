@@ -46,11 +46,13 @@ pub enum Due {
 }
 
 impl Outbox {
-    /// Forgets the receivers that are not named any more. Whoever waits for a next try is tried at once: a person may have mended
-    /// what was wrong before the restart.
+    /// Forgets the receivers that are not named any more. Whoever waits for a next try is tried at once, as if for the first time: a person
+    /// may have mended what was wrong before the restart, and a process that has little to do waits for first tries alone.
     pub fn resume(&mut self, names: &[&str], now: Timestamp) {
         self.0.retain(|name, _| names.contains(&name.as_str()));
-        self.0.values_mut().flatten().for_each(|waiting| waiting.next = now);
+        for waiting in self.0.values_mut().flatten() {
+            (waiting.next, waiting.tries) = (now, 0);
+        }
     }
 
     /// Adds news for a receiver. Answers how many older ones had to make room.
@@ -141,6 +143,19 @@ mod tests {
         let tries = tries(u64::MAX);
         assert!(tries.len() < 90, "{} tries", tries.len());
         assert!((21_600..21_900).contains(tries.last().unwrap()), "{tries:?}");
+    }
+
+    #[test]
+    fn a_restart_begins_anew_and_waits_for_each_first_try() {
+        let mut outbox = Outbox::default();
+        outbox.put("chat", news(1), at(0));
+        outbox.failed("chat", &news(1).id, at(0));
+        assert!(!outbox.has_untried());
+        outbox.resume(&["chat"], at(1));
+        assert!(outbox.has_untried());
+        assert_eq!(outbox.due("chat", at(1)), Due::Now(Box::new(news(1))));
+        outbox.resume(&["post"], at(1));
+        assert_eq!(outbox.due("chat", at(1)), Due::Nothing);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hermitcrab::cloud::aws::Aws;
 use hermitcrab::ids::ClusterName;
 use hermitcrab::observed::Sweep;
 use hermitcrab::ports::{Clock, Cloud, ErrorKind, PortError, Wanted};
+use hermitcrab::time::elapsed;
 use libtest_mimic::Trial;
 
 use crate::endpoint::{Asked, DATE, Endpoint};
@@ -262,9 +263,21 @@ async fn one_lost_answer_loses_no_look() {
 }
 
 async fn nobody_there_is_no_answer() {
-    let error = look(&open(&now(), Some("http://127.0.0.1:1")).await).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unreachable);
-    assert!(error.source.to_string().contains("no-answer"), "{}", error.source);
+    let clock = now();
+    let aws = open(&clock, Some("http://127.0.0.1:1")).await;
+    let mut begun = clock.now();
+    for (nth, waits) in [true, false, false].into_iter().enumerate() {
+        let error = look(&aws).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unreachable);
+        assert!(error.source.to_string().contains("no-answer"), "{}", error.source);
+        let waited = elapsed(clock.now(), begun);
+        assert_eq!(
+            waited >= Duration::from_secs(1),
+            waits,
+            "look {nth}: nobody is asked again and again after the first"
+        );
+        begun = clock.now();
+    }
 }
 
 async fn a_state_of_unknown_age() {

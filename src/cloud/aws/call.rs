@@ -28,7 +28,8 @@ const WHILE_BUCKETS_FILL: Duration = Duration::from_secs(5);
 
 impl<C: Clock> Aws<C> {
     /// Asks something that changes nothing; again, if no answer came. A look is many questions, and one that is lost
-    /// would lose the whole look. A question that EC2 finds one too many is left to who looks: he has to slow down. Where nobody
+    /// would lose the whole look. After one that nobody answered at all the others are asked once, until one is answered: who looks at
+    /// thirty things hears of a dead endpoint at once, and not after half a minute. A question that EC2 finds one too many is left to who looks: he has to slow down. Where nobody
     /// looks again, it is asked once more after a wait.
     pub(super) async fn ask<T, E, F>(
         &self,
@@ -40,9 +41,10 @@ impl<C: Clock> Aws<C> {
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        for pause in ASKED_AGAIN_AFTER {
+        let pauses = if self.silent.get() { &[][..] } else { &ASKED_AGAIN_AFTER };
+        for pause in pauses {
             match self.once(region, operation, request()).await {
-                Err(failure) if failure.is(ErrorKind::Unreachable) => self.clock.sleep(pause).await,
+                Err(failure) if failure.is(ErrorKind::Unreachable) => self.clock.sleep(*pause).await,
                 Err(failure) if failure.is(ErrorKind::Throttled) && self.patient => {
                     self.clock.sleep(WHILE_BUCKETS_FILL).await;
                     break;
@@ -50,7 +52,9 @@ impl<C: Clock> Aws<C> {
                 answer => return answer,
             }
         }
-        self.once(region, operation, request()).await
+        let answer = self.once(region, operation, request()).await;
+        self.silent.set(answer.as_ref().is_err_and(|failure| failure.is(ErrorKind::Unreachable)));
+        answer
     }
 
     /// Sends something when it is its turn, whatever comes of it.

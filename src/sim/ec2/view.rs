@@ -64,9 +64,14 @@ impl Region {
         let Some(holdings) = self.clusters.get(name) else { return CloudView::default() };
         let machines = holdings.instances.iter().filter_map(|id| self.instances.get(id));
         let disks = holdings.volumes.iter().filter_map(|id| self.volumes.get(id));
+        let (mut instances, mut volumes): (Vec<_>, Vec<_>) =
+            (machines.map(|machine| machine.seen.clone()).collect(), disks.map(|disk| disk.seen.clone()).collect());
+        // Thousands of views are kept, and each would have room for as many again.
+        instances.shrink_to_fit();
+        volumes.shrink_to_fit();
         CloudView {
-            instances: machines.map(|machine| machine.seen.clone()).collect(),
-            volumes: disks.map(|disk| disk.seen.clone()).collect(),
+            instances,
+            volumes,
             snapshots: holdings.snapshots.clone(),
             group: self.group_of(name),
             not_understood: self.troubles.not_understood.get(name).cloned().unwrap_or_default(),
