@@ -73,6 +73,9 @@ mod things;
 /// Set in the child.
 const CHILD: &str = "HERMITCRAB_AWS_TESTS";
 
+/// The tests mostly wait, so more of them run at once than there are processors.
+const AT_ONCE: usize = 6;
+
 fn main() -> ExitCode {
     if std::env::var_os(CHILD).is_none() {
         return in_child();
@@ -88,7 +91,9 @@ fn main() -> ExitCode {
     trials.extend(signals::trials());
     trials.push(moto::trial());
     trials.extend(bucket::trials());
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// Runs the tests with credentials of nobody, and with no way to find any others.

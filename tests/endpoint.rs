@@ -21,6 +21,9 @@ mod moto;
 
 const FILE: &str = "desired-state/prod/consul.yaml";
 
+/// The tests mostly wait, so more of them run at once than there are processors.
+const AT_ONCE: usize = 6;
+
 fn main() -> std::process::ExitCode {
     let mut trials = vec![
         trial("only_this_machine_is_served", only_this_machine),
@@ -38,7 +41,9 @@ fn main() -> std::process::ExitCode {
             addresses::through_a_clusters_life,
         ));
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn trial(name: &str, test: fn()) -> Trial {

@@ -49,8 +49,12 @@ use tools::Missing;
 /// A test by its name.
 type Case = (&'static str, fn());
 
+/// The tests mostly wait, so more of them run at once than there are processors.
+const AT_ONCE: usize = 4;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let missing = if arguments.list { None } else { tools::prepare().err() };
     if let Some(why) = &missing {
         eprintln!("guest: its scripts are not run: {}", why.why());
