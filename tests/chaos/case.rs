@@ -191,7 +191,8 @@ impl Case {
         let seats: Vec<_> = running
             .filter_map(|i| Some(Seat { slot: i.slot.clone(), instance: i.id.clone(), address: i.asked_at()? }))
             .collect();
-        let membership = block_on(world, world.membership(&spec, &seats)).unwrap();
+        // None where no member answers.
+        let membership = block_on(world, world.membership(&spec, &seats)).ok();
         let end = |slot: &SlotName| {
             let live: Vec<_> = view.instances.iter().filter(|i| i.slot == *slot && i.state.is_live()).collect();
             let listed = |id: &VolumeId| live.iter().any(|i| i.devices.iter().any(|device| device.volume == *id));
@@ -205,7 +206,7 @@ impl Case {
                 };
                 (volume.name.clone(), end)
             });
-            let member = membership.of_slot(slot).map(|member| MemberEnd {
+            let member = membership.as_ref().and_then(|known| known.of_slot(slot)).map(|member| MemberEnd {
                 id: made_before.then(|| member.id.clone()),
                 well: member.counts && member.health == Health::Healthy,
                 version: member.version.clone(),
