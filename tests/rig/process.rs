@@ -34,8 +34,8 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The folders in which programs are looked for. Where the `python3` that comes first is a script that looks for Python each time, which takes longer than
-/// Python's own start, the folder of Python itself is in front.
+/// The folders in which programs are looked for. Where the `python3` that comes first is a script that looks for Python each
+/// time, which takes longer than Python's own start, the folder of Python itself is in front.
 pub fn path() -> &'static OsStr {
     static PATH: OnceLock<OsString> = OnceLock::new();
     PATH.get_or_init(|| {

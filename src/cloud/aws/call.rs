@@ -28,9 +28,9 @@ const WHILE_BUCKETS_FILL: Duration = Duration::from_secs(5);
 
 impl<C: Clock> Aws<C> {
     /// Asks something that changes nothing; again, if no answer came. A look is many questions, and one that is lost
-    /// would lose the whole look. After one that nobody answered at all the others are asked once, until one is answered: who looks at
-    /// thirty things hears of a dead endpoint at once, and not after half a minute. A question that EC2 finds one too many is left to who looks: he has to slow down. Where nobody
-    /// looks again, it is asked once more after a wait.
+    /// would lose the whole look. After one that nobody answered at all the others are asked once, until one is answered: who
+    /// looks at thirty things hears of a dead endpoint at once, and not after half a minute. A question that EC2 finds one too
+    /// many is left to who looks: he has to slow down. Where nobody looks again, it is asked once more after a wait.
     pub(super) async fn ask<T, E, F>(
         &self,
         region: &Region,

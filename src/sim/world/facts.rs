@@ -82,9 +82,9 @@ impl State {
         if of_slot.iter().any(|machine| machine.seen.state.is_live()) {
             return None;
         }
-        let disks = || holdings.volumes.iter().filter_map(|id| self.region.disk(id).ok());
+        let disks = holdings.volumes.iter().filter_map(|id| self.region.disk(id).ok());
         let image = |disk: &Disk| disk.seen.settled.as_ref()?.image.clone();
-        let (own, beside): (Vec<_>, Vec<_>) = disks().partition(|disk| disk.seen.slot == *slot);
+        let (own, beside): (Vec<_>, Vec<_>) = disks.partition(|disk| disk.seen.slot == *slot);
         Some(LostFacts {
             since: of_slot.iter().map(|machine| moment(machine.seen.state_since)).max().unwrap_or_default(),
             settled: own.iter().find_map(|disk| image(disk)).filter(|image| self.region.images.contains_key(image))?,
