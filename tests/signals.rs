@@ -13,11 +13,14 @@ use hermitcrab::time::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "tools/at_once.rs"]
+mod at_once;
 #[path = "tools/commands.rs"]
 mod commands;
 #[path = "tools/streams.rs"]
 mod streams;
 
+use at_once::at_once;
 use commands::{FILE, NEW, all_are_in, verdicts};
 use streams::{PATIENCE, To, command, ended, signal, stream};
 
@@ -44,27 +47,28 @@ fn wait_until_it_listens(child: &mut Child) {
 #[test]
 fn a_command_that_waits_for_its_reader_ends_at_the_first_signal() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut tried, mut wrong) = (Vec::new(), Vec::new());
+    let mut tried: Vec<Vec<String>> = Vec::new();
     for (line, _) in verdicts(folder.path()) {
-        if tried.contains(&line[0]) || line[0].starts_with("--") {
-            continue;
+        if tried.iter().all(|other| other[0] != line[0]) && !line[0].starts_with("--") {
+            tried.push(line);
         }
-        for (name, code) in SIGNALS {
+    }
+    let wrong = at_once(&tried, |line| {
+        let told = SIGNALS.into_iter().filter_map(|(name, code)| {
             let ((stdout, _keep), (stderr, _keep_too)) = (stream(To::Stuck), stream(To::Stuck));
             let mut command = command(&line.iter().map(String::as_str).collect::<Vec<_>>());
             let mut child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
             wait_until_it_listens(&mut child);
             signal(&child, name);
-            let found = ended(child, &line);
+            let found = ended(child, line);
             // `run --once` may be in the middle of something, and finish it.
-            if found != code {
-                wrong.push(format!("{line:?}, SIG{name}: {found}, not {code}"));
-            }
-        }
-        tried.push(line[0].clone());
-    }
+            (found != code).then(|| format!("{line:?}, SIG{name}: {found}, not {code}"))
+        });
+        told.collect::<Vec<_>>()
+    });
+    let wrong = wrong.concat();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    all_are_in(tried.iter().map(String::as_str));
+    all_are_in(tried.iter().map(|line| &*line[0]));
 }
 
 /// A folder with one cluster whose file may be destroyed, and a place for a saved world.
@@ -133,21 +137,20 @@ fn wait_until(folder: &TempDir, what: &str, is_so: impl Fn(&Value) -> bool) {
 
 #[test]
 fn the_daemon_ends_well_and_once_says_that_it_is_not_done_whatever_becomes_of_the_log() {
-    for to in [To::Reader, To::Stuck, To::Full, To::Closed] {
-        for (name, code) in SIGNALS {
-            for (once, wanted) in [("", 0), (" --once", code)] {
-                let folder = place();
-                assert_eq!(run(&folder, SETTLE), 0);
-                commit(&folder, NEW);
-                let (stderr, _keep) = stream(to);
-                let mut child = start(&folder, &format!("run FOLDER --speed 100{once}"), stderr);
-                wait_until_it_listens(&mut child);
-                wait_until(&folder, "under way", |status| status["phase"] == "replacing");
-                signal(&child, name);
-                assert_eq!(ended(child, name), wanted, "SIG{name}{once}, the log to {to:?}");
-            }
-        }
-    }
+    let ways =
+        [To::Reader, To::Stuck, To::Full, To::Closed].into_iter().flat_map(|to| SIGNALS.map(|signal| (to, signal)));
+    let ways = ways.flat_map(|(to, (name, code))| [(to, name, "", 0), (to, name, " --once", code)]);
+    at_once(ways, |(to, name, once, wanted)| {
+        let folder = place();
+        assert_eq!(run(&folder, SETTLE), 0);
+        commit(&folder, NEW);
+        let (stderr, _keep) = stream(to);
+        let mut child = start(&folder, &format!("run FOLDER --speed 100{once}"), stderr);
+        wait_until_it_listens(&mut child);
+        wait_until(&folder, "under way", |status| status["phase"] == "replacing");
+        signal(&child, name);
+        assert_eq!(ended(child, name), wanted, "SIG{name}{once}, the log to {to:?}");
+    });
 }
 
 #[test]
@@ -236,21 +239,22 @@ fn nothing_is_lost_in_rollouts_that_signals_interrupt_at_random() {
 
 /// A command that carries something out, ended at some moment, and run again until it is done.
 fn ends_at_any_moment(line: &str) {
-    let (mut ends, mut chance) = (Vec::new(), Chance(3));
-    for (name, code) in SIGNALS.into_iter().cycle().take(12) {
+    let mut chance = Chance(3);
+    let moments: Vec<_> = SIGNALS.into_iter().cycle().take(12).map(|signal| (signal, chance.below(60))).collect();
+    let ends = at_once(moments, |((name, code), moment)| {
         let folder = place();
         assert_eq!(run(&folder, SETTLE), 0);
         let mut child = start(&folder, line, Stdio::null());
         wait_until_it_listens(&mut child);
-        std::thread::sleep(Duration::from_millis(chance.below(60)));
+        std::thread::sleep(Duration::from_millis(moment));
         if child.try_wait().unwrap().is_none() {
             signal(&child, name);
         }
         let end = ended(child, line);
         assert!([0, code].contains(&end), "SIG{name}: {end}");
         assert_eq!(status(&folder)["slots"].as_array().unwrap().len(), 3, "the world can be read");
-        ends.push(end);
-    }
+        end
+    });
     assert!(ends.iter().any(|end| *end != 0), "no signal came in time: {ends:?}");
 }
 
