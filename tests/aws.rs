@@ -81,16 +81,17 @@ fn main() -> ExitCode {
         return in_child();
     }
     rustls::crypto::ring::default_provider().install_default().ok(); // for reqwest, which has none of its own
+    // The longest first: what begins last is waited for with nothing beside it.
     let mut trials = Vec::new();
+    trials.extend(planted::trials());
+    trials.push(moto::trial());
+    trials.extend(bucket::trials());
+    trials.extend(signals::trials());
+    trials.extend(hostile::trials());
     trials.extend(sweep::trials());
     trials.extend(encryption::trials());
     trials.extend(change::trials());
     trials.extend(made::trials());
-    trials.extend(hostile::trials());
-    trials.extend(planted::trials());
-    trials.extend(signals::trials());
-    trials.push(moto::trial());
-    trials.extend(bucket::trials());
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_ONCE);
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -318,7 +318,7 @@ fn rolls() {
     std::fs::write(&file, &quick).unwrap();
     let new = "ami-0bbbbbbbbbbbbbbbb";
     let saved = folder.path().join("world.json");
-    let more = ["--speed", "20", "--image", new, "--world", saved.to_str().unwrap()];
+    let more = ["--speed", "60", "--image", new, "--world", saved.to_str().unwrap()];
     let mut world = World::serve(file.to_str().unwrap(), &more);
     let run = |arguments: &[&str]| {
         let claims = folder.path().join("claims");

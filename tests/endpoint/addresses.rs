@@ -42,7 +42,7 @@ impl Stage {
         let file = folder.path().join("consul.yaml");
         std::fs::write(&file, &text).unwrap();
         let saved = folder.path().join("world.json");
-        let more = ["--speed", "20", "--image", NEW, "--world", saved.to_str().unwrap()];
+        let more = ["--speed", "60", "--image", NEW, "--world", saved.to_str().unwrap()];
         Self { world: World::serve(file.to_str().unwrap(), &more), folder, text }
     }
 
