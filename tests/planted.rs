@@ -149,11 +149,11 @@ fn every_value_and_key_of_desired_state_is_harmless_wherever_it_is_shown() {
     }
 }
 
-/// What the commands are asked with one of their options.
+/// Command lines with one option, and the same with a variable in its place.
 #[derive(Default)]
 struct Asked {
     lines: Vec<(String, Vec<String>)>,
-    /// With a variable in its place, and its value.
+    /// Each with its variable and the value of that.
     by_variable: Vec<(Vec<String>, (String, String))>,
 }
 
@@ -172,7 +172,6 @@ impl Asked {
     }
 }
 
-/// Most of them wait for an endpoint that is not there.
 #[test]
 fn every_argument_and_variable_of_every_command_is_harmless() {
     let address = format!("consul+http://user:{SECRET}@127.0.0.1:1/{PLANTED}");
@@ -210,7 +209,7 @@ fn every_argument_and_variable_of_every_command_is_harmless() {
         ("no option".to_owned(), vec!["plan".to_owned(), format!("--{PLANTED}")]),
     ];
     all.insert("none".to_owned(), Asked { lines: rest, ..Asked::default() });
-    // Those with variables take longest, and begin first.
+    // The longest are those with variables, and begin first.
     let (first, last): (Vec<_>, Vec<_>) = all.into_values().partition(|asked| !asked.by_variable.is_empty());
     let found = at_once(first.into_iter().chain(last), Asked::ask).concat();
     assert!(found.is_empty(), "{found:#?}");
