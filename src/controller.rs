@@ -88,7 +88,7 @@ pub struct Controller<'l, O> {
 /// A cluster that is attended to. Its spec may change at any time, and takes effect at the next pass.
 pub struct ManagedCluster {
     goal: Goal,
-    spec: RefCell<Rc<ClusterSpec>>,
+    spec: RefCell<Arc<ClusterSpec>>,
     nudged: Notify,
     stopping: Cell<bool>,
     /// A word to a look that is under way: nobody waits for it any more.
@@ -97,12 +97,12 @@ pub struct ManagedCluster {
 
 impl ManagedCluster {
     /// Makes a cluster whose goal is to be as its spec says.
-    pub fn new(spec: impl Into<Rc<ClusterSpec>>) -> Self {
+    pub fn new(spec: impl Into<Arc<ClusterSpec>>) -> Self {
         Self::towards(Goal::AsDeclared, spec)
     }
 
     /// Makes a cluster with that goal.
-    pub fn towards(goal: Goal, spec: impl Into<Rc<ClusterSpec>>) -> Self {
+    pub fn towards(goal: Goal, spec: impl Into<Arc<ClusterSpec>>) -> Self {
         Self {
             goal,
             spec: RefCell::new(spec.into()),
@@ -113,7 +113,7 @@ impl ManagedCluster {
     }
 
     /// Gives the cluster a new spec, and has it looked at now.
-    pub fn respec(&self, spec: impl Into<Rc<ClusterSpec>>) {
+    pub fn respec(&self, spec: impl Into<Arc<ClusterSpec>>) {
         *self.spec.borrow_mut() = spec.into();
         self.nudged.notify_one();
     }
@@ -132,7 +132,7 @@ impl ManagedCluster {
         }
     }
 
-    fn spec(&self) -> Rc<ClusterSpec> {
+    fn spec(&self) -> Arc<ClusterSpec> {
         self.spec.borrow().clone()
     }
 }
@@ -186,7 +186,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         let mut planned_for = cluster.spec();
         while !cluster.stopping.get() {
             let spec = cluster.spec();
-            if !Rc::ptr_eq(&spec, &planned_for) {
+            if !Arc::ptr_eq(&spec, &planned_for) {
                 // A new spec is a person acting: what was refused may be tried again at once.
                 memory.forget_refusals();
                 planned_for = spec.clone();
@@ -236,7 +236,7 @@ impl<'l, O: Outside> Controller<'l, O> {
     async fn pass(
         &self,
         cluster: &ManagedCluster,
-        spec: Rc<ClusterSpec>,
+        spec: Arc<ClusterSpec>,
         memory: &mut Memory,
         backoff: &mut Backoff,
     ) -> Option<(Rc<Pass>, Duration)> {
