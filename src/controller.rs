@@ -192,7 +192,8 @@ impl<'l, O: Outside> Controller<'l, O> {
                 planned_for = spec.clone();
             }
             let span = spans::pass(&spec.name);
-            let passing = self.pass(cluster, spec, &mut memory, &mut backoff).instrument(span);
+            // A pass takes several KiB, of which a cluster that rests keeps nothing.
+            let passing = Box::pin(self.pass(cluster, spec, &mut memory, &mut backoff)).instrument(span);
             let (pass, pause) = passing.await?;
             let ended = end(&pass);
             if ended.is_some() {
@@ -256,7 +257,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         self.listeners.tell(pass.seen.now, Some(&pass.spec.name), EventKind::Planned(pass.clone()));
         let pause = match &pass.plan {
             Plan::Act(action, _) if !self.settings.observe_only => {
-                self.act(&pass, action, &seats, memory, backoff).await
+                Box::pin(self.act(&pass, action, &seats, memory, backoff)).await
             }
             _ if has_looked => {
                 backoff.reset();
@@ -346,7 +347,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         let asked_at = clock.now();
         let (swept, asked) = match extent {
             Extent::Busy => {
-                let (swept, asked) = future::join(swept, ask(&self.outside, spec, &memory.seats)).await;
+                let (swept, asked) = future::join(swept, Box::pin(ask(&self.outside, spec, &memory.seats))).await;
                 (swept, Some(asked))
             }
             Extent::Fleet => (swept.await, None),
@@ -359,12 +360,12 @@ impl<'l, O: Outside> Controller<'l, O> {
             Err(why) => (Reading::Unknown { why }, BTreeMap::new()),
         };
         let ties = self.ties.borrow().of(spec);
-        let related = related::look(&self.outside, &self.sweeper, ties, extent, earliest).await;
+        let related = Box::pin(related::look(&self.outside, &self.sweeper, ties, extent, earliest)).await;
         let seats = cloud.seen().map(|view| seats(view)).unwrap_or_default();
         let is_of_now = memory.seats == seats && elapsed(clock.now(), asked_at) <= ASKED_MEANWHILE;
         let (claim, membership) = match asked.filter(|_| is_of_now) {
             Some(asked) => asked,
-            None => ask(&self.outside, spec, &seats).await,
+            None => Box::pin(ask(&self.outside, spec, &seats)).await,
         };
         memory.seats.clone_from(&seats);
         memory.looked_at = match &cloud {
