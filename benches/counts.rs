@@ -53,8 +53,8 @@ fn main() {
 fn peak_memory() {
     let rollout = Rollout::of(FIVE_SLOTS, 1);
     let settled = rollout.first(|plan| *plan == Plan::Settled);
-    let fleet = Fleet::of(MANY, &rollout.spec, settled);
-    let seen: Vec<_> = (0..MANY).map(|index| fleet.observe(index)).collect();
+    let mut fleet = Fleet::of(MANY, &rollout.spec, settled);
+    let seen = fleet.observe_all();
     let plans: Vec<_> = fleet.specs.iter().zip(&seen).map(|(spec, seen)| plan(spec, seen)).collect();
     assert!(plans.iter().all(|plan| *plan == Plan::Settled));
     match peak_kib() {

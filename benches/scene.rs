@@ -1,7 +1,8 @@
 //! The inputs of the benchmarks: a rollout as a controller saw it pass by pass, and a fleet of ten thousand clusters.
 //!
 //! Nothing is made up: every observation is one that the controller made of the simulated world. For a fleet one
-//! cluster's is repeated under other names, and read from text anew each time, so that it shares no memory.
+//! cluster's is repeated under other names, and read from text anew each time, so that it shares no memory with another's. Within
+//! a view is shared what a sweep of EC2 shares.
 #![allow(dead_code)] // each of the two benchmarks uses a part of it
 
 use std::cell::RefCell;
@@ -186,7 +187,7 @@ impl Fleet {
         let parsed = |n: usize| {
             let text = view_text.replace("\"i-", &format!("\"i-{n}-")).replace("\"vol-", &format!("\"vol-{n}-"));
             let view: CloudView = serde_json::from_str(&text).expect("it was a view");
-            Arc::new(CloudView { catalogue: catalogue.clone(), ..view })
+            Arc::new(CloudView { catalogue: catalogue.clone(), ..view }.compact())
         };
         let clusters = specs.iter().enumerate().map(|(n, spec)| (spec.name.clone(), parsed(n))).collect();
         let memberships = specs.iter().map(|_| serde_json::from_str(&members_text).expect("they were members"));
@@ -200,10 +201,20 @@ impl Fleet {
 
     /// Makes the observation that the controller would have of one cluster.
     pub fn observe(&self, index: usize) -> Observation {
+        self.seen_with(index, self.memberships[index].clone())
+    }
+
+    /// Makes the observations of all clusters, of whose members nothing is kept beside them then: no controller does.
+    pub fn observe_all(&mut self) -> Vec<Observation> {
+        let memberships = std::mem::take(&mut self.memberships);
+        memberships.into_iter().enumerate().map(|(index, members)| self.seen_with(index, members)).collect()
+    }
+
+    fn seen_with(&self, index: usize, members: Membership) -> Observation {
         let (begun, now) = (self.sweep.begun, self.seen.now);
         Observation {
             cloud: Reading::Seen { begun, value: self.sweep.cluster(&self.specs[index].name) },
-            membership: Reading::Seen { begun: now, value: self.memberships[index].clone() },
+            membership: Reading::Seen { begun: now, value: members },
             ..self.seen.clone()
         }
     }

@@ -88,7 +88,7 @@ pub struct Controller<'l, O> {
 /// A cluster that is attended to. Its spec may change at any time, and takes effect at the next pass.
 pub struct ManagedCluster {
     goal: Goal,
-    spec: RefCell<Rc<ClusterSpec>>,
+    spec: RefCell<Arc<ClusterSpec>>,
     nudged: Notify,
     stopping: Cell<bool>,
     /// A word to a look that is under way: nobody waits for it any more.
@@ -97,12 +97,12 @@ pub struct ManagedCluster {
 
 impl ManagedCluster {
     /// Makes a cluster whose goal is to be as its spec says.
-    pub fn new(spec: impl Into<Rc<ClusterSpec>>) -> Self {
+    pub fn new(spec: impl Into<Arc<ClusterSpec>>) -> Self {
         Self::towards(Goal::AsDeclared, spec)
     }
 
     /// Makes a cluster with that goal.
-    pub fn towards(goal: Goal, spec: impl Into<Rc<ClusterSpec>>) -> Self {
+    pub fn towards(goal: Goal, spec: impl Into<Arc<ClusterSpec>>) -> Self {
         Self {
             goal,
             spec: RefCell::new(spec.into()),
@@ -113,7 +113,7 @@ impl ManagedCluster {
     }
 
     /// Gives the cluster a new spec, and has it looked at now.
-    pub fn respec(&self, spec: impl Into<Rc<ClusterSpec>>) {
+    pub fn respec(&self, spec: impl Into<Arc<ClusterSpec>>) {
         *self.spec.borrow_mut() = spec.into();
         self.nudged.notify_one();
     }
@@ -132,7 +132,7 @@ impl ManagedCluster {
         }
     }
 
-    fn spec(&self) -> Rc<ClusterSpec> {
+    fn spec(&self) -> Arc<ClusterSpec> {
         self.spec.borrow().clone()
     }
 }
@@ -186,13 +186,14 @@ impl<'l, O: Outside> Controller<'l, O> {
         let mut planned_for = cluster.spec();
         while !cluster.stopping.get() {
             let spec = cluster.spec();
-            if !Rc::ptr_eq(&spec, &planned_for) {
+            if !Arc::ptr_eq(&spec, &planned_for) {
                 // A new spec is a person acting: what was refused may be tried again at once.
                 memory.forget_refusals();
                 planned_for = spec.clone();
             }
             let span = spans::pass(&spec.name);
-            let passing = self.pass(cluster, spec, &mut memory, &mut backoff).instrument(span);
+            // A pass takes several KiB, of which a cluster that rests keeps nothing.
+            let passing = Box::pin(self.pass(cluster, spec, &mut memory, &mut backoff)).instrument(span);
             let (pass, pause) = passing.await?;
             let ended = end(&pass);
             if ended.is_some() {
@@ -236,7 +237,7 @@ impl<'l, O: Outside> Controller<'l, O> {
     async fn pass(
         &self,
         cluster: &ManagedCluster,
-        spec: Rc<ClusterSpec>,
+        spec: Arc<ClusterSpec>,
         memory: &mut Memory,
         backoff: &mut Backoff,
     ) -> Option<(Rc<Pass>, Duration)> {
@@ -256,7 +257,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         self.listeners.tell(pass.seen.now, Some(&pass.spec.name), EventKind::Planned(pass.clone()));
         let pause = match &pass.plan {
             Plan::Act(action, _) if !self.settings.observe_only => {
-                self.act(&pass, action, &seats, memory, backoff).await
+                Box::pin(self.act(&pass, action, &seats, memory, backoff)).await
             }
             _ if has_looked => {
                 backoff.reset();
@@ -346,7 +347,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         let asked_at = clock.now();
         let (swept, asked) = match extent {
             Extent::Busy => {
-                let (swept, asked) = future::join(swept, ask(&self.outside, spec, &memory.seats)).await;
+                let (swept, asked) = future::join(swept, Box::pin(ask(&self.outside, spec, &memory.seats))).await;
                 (swept, Some(asked))
             }
             Extent::Fleet => (swept.await, None),
@@ -359,12 +360,12 @@ impl<'l, O: Outside> Controller<'l, O> {
             Err(why) => (Reading::Unknown { why }, BTreeMap::new()),
         };
         let ties = self.ties.borrow().of(spec);
-        let related = related::look(&self.outside, &self.sweeper, ties, extent, earliest).await;
+        let related = Box::pin(related::look(&self.outside, &self.sweeper, ties, extent, earliest)).await;
         let seats = cloud.seen().map(|view| seats(view)).unwrap_or_default();
         let is_of_now = memory.seats == seats && elapsed(clock.now(), asked_at) <= ASKED_MEANWHILE;
         let (claim, membership) = match asked.filter(|_| is_of_now) {
             Some(asked) => asked,
-            None => ask(&self.outside, spec, &seats).await,
+            None => Box::pin(ask(&self.outside, spec, &seats)).await,
         };
         memory.seats.clone_from(&seats);
         memory.looked_at = match &cloud {

@@ -52,7 +52,7 @@ pub enum EventKind {
     /// No file declares the cluster any more. Nothing of it is changed.
     Orphaned,
     /// The cluster is declared for the first time, or in another way than before.
-    DesiredChanged(Rc<ClusterSpec>),
+    DesiredChanged(Arc<ClusterSpec>),
     /// A pass has decided, and has not acted yet: what is about to be done is known even if the process dies of it.
     Planned(Rc<Pass>),
     /// A pass has carried out its action, or has failed to.
@@ -68,7 +68,7 @@ pub enum EventKind {
 /// A pass as far as it has come before it acts.
 #[derive(Debug)]
 pub struct Pass {
-    pub spec: Rc<ClusterSpec>,
+    pub spec: Arc<ClusterSpec>,
     pub seen: Observation,
     pub plan: Plan,
     pub status: Rc<Status>,

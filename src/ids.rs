@@ -1,6 +1,7 @@
 //! Names as types, so that a volume id can never stand where an instance id belongs.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -17,6 +18,13 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes over the text of an equal name among those, and with it its memory; or else joins them.
+            pub fn share(&mut self, known: &mut Texts) {
+                known.share(&mut self.0);
+            }
+        }
 
         impl Deref for $name {
             type Target = str;
@@ -76,6 +84,19 @@ macro_rules! name {
             }
         }
     };
+}
+
+/// Texts of names of whatever kind, each of them kept once.
+#[derive(Debug, Default)]
+pub struct Texts(BTreeSet<Arc<str>>);
+
+impl Texts {
+    fn share(&mut self, text: &mut Arc<str>) {
+        match self.0.get(&**text) {
+            Some(known) => *text = known.clone(),
+            None => _ = self.0.insert(text.clone()),
+        }
+    }
 }
 
 name! {

@@ -12,6 +12,7 @@ use crate::revision::Standing;
 use crate::time::{Timestamp, elapsed};
 
 pub mod claim;
+mod compact;
 pub mod encryption;
 pub mod group;
 pub mod instance;

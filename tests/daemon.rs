@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
@@ -47,7 +48,7 @@ impl Source for Fixed {
 /// A world in which the file's cluster is settled, and the file with another image committed if that is wanted.
 fn begin(is_upgrade: bool) -> (World, Fixed) {
     let mut loaded = load(&[FILE.into()]);
-    let spec = loaded.files.values_mut().next().unwrap().spec.as_mut().unwrap();
+    let spec = Arc::make_mut(loaded.files.values_mut().next().unwrap().spec.as_mut().unwrap());
     let world = World::new(1, FaultLevel::None);
     world.register_image(&spec.image, Payload::Good { version: version(spec) });
     world.settle(spec);

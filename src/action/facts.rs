@@ -154,7 +154,7 @@ impl VolumeFacts {
             image: seen.settled.as_ref().and_then(|settled| settled.image.clone()),
             attempt: Some(seen.attempt),
             rejected: seen.rejected.clone(),
-            slots: seen.slots.clone(),
+            slots: BTreeSet::clone(&seen.slots),
             tags: BTreeMap::new(),
         }
     }

@@ -100,7 +100,9 @@ mod tests {
         world.settle(&spec);
         for slot in spec.slots.iter().take(count) {
             let instance = world.instances_of(&spec.name, &slot.name).remove(0);
-            world.edit_instance(&instance, |instance| instance.make.instance_type = "m6i.large".to_owned());
+            world.edit_instance(&instance, |instance| {
+                std::sync::Arc::make_mut(&mut instance.make).instance_type = "m6i.large".to_owned()
+            });
         }
         let environment = cloud::Environment::simulated(vec![spec.clone()], world, None);
         Document::new(vec![json::ClusterPlan::new(&spec, &environment.look(&spec))])

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, Shared, pending, select};
@@ -121,7 +122,7 @@ fn look<F: Future<Output = Signal>>(
     let face = Face::new(about, Latest::default());
     let mut environment = args.cloud.open(&desired.specs)?.beside(&desired);
     for spec in &environment.specs {
-        hear(&face, &environment, spec, EventKind::DesiredChanged(Rc::new(spec.clone())));
+        hear(&face, &environment, spec, EventKind::DesiredChanged(Arc::new(spec.clone())));
     }
     loop {
         for spec in &environment.specs {
@@ -129,7 +130,7 @@ fn look<F: Future<Output = Signal>>(
             looked.set(seen.now);
             let plan = plan(spec, &seen);
             let status = Rc::new(status(spec, &seen, &plan, None));
-            let pass = Pass { spec: Rc::new(spec.clone()), seen, plan, status, is_new: true };
+            let pass = Pass { spec: Arc::new(spec.clone()), seen, plan, status, is_new: true };
             hear(&face, &environment, spec, EventKind::Planned(Rc::new(pass)));
         }
         let clusters = face.clusters().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;

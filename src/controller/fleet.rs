@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -40,7 +41,7 @@ impl<O: Outside + 'static> Fleet<O> {
     }
 
     /// Attends to a cluster from now on, or gives it a new spec if it is attended to already.
-    pub fn attend(&mut self, spec: impl Into<Rc<ClusterSpec>>) {
+    pub fn attend(&mut self, spec: impl Into<Arc<ClusterSpec>>) {
         let spec = spec.into();
         let name = spec.name.clone();
         if let Some(cluster) = self.clusters.get(&name) {

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 
@@ -18,7 +18,7 @@ use super::{ask, seats};
 /// The clusters that stand on another one, and those on which one stands.
 #[derive(Default)]
 pub(super) struct Ties {
-    specs: BTreeMap<ClusterName, Rc<ClusterSpec>>,
+    specs: BTreeMap<ClusterName, Arc<ClusterSpec>>,
     /// The clusters that stand on each.
     above: BTreeMap<ClusterName, BTreeSet<ClusterName>>,
 }
@@ -34,7 +34,7 @@ impl Ties {
         }
         let is_tied = |spec: &&ClusterSpec| !spec.depends_on.is_empty() || above.contains_key(&spec.name);
         let tied = specs.iter().map(Borrow::borrow).filter(is_tied);
-        let specs = tied.map(|spec| (spec.name.clone(), Rc::new(spec.clone()))).collect();
+        let specs = tied.map(|spec| (spec.name.clone(), Arc::new(spec.clone()))).collect();
         Self { specs, above }
     }
 
@@ -48,7 +48,7 @@ impl Ties {
 }
 
 /// A tie to another cluster.
-pub(super) type Tie = (ClusterName, Relation, Option<Rc<ClusterSpec>>);
+pub(super) type Tie = (ClusterName, Relation, Option<Arc<ClusterSpec>>);
 
 /// Looks at the clusters that are tied to one, each after a moment: what they have, their claims, and their members.
 pub(super) async fn look<O: Outside>(

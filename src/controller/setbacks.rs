@@ -22,7 +22,7 @@ const WITHOUT_EFFECT: u32 = 5;
 /// The deeds that were tried lately.
 #[derive(Default)]
 pub(super) struct Setbacks {
-    tries: BTreeMap<String, Tries>,
+    tries: BTreeMap<String, Box<Tries>>,
 }
 
 /// The tries of one deed.
@@ -54,7 +54,7 @@ impl Setbacks {
     pub(super) fn note(&mut self, now: Timestamp, action: &Action, outcome: &Result<Outcome, PortError>) {
         let Some((nature, found)) = read(outcome) else { return };
         self.tries.retain(|_, tries| tries.last().is_some_and(|last| elapsed(now, last) <= IN_A_ROW));
-        let tries = self.tries.entry(action.deed_key()).or_insert_with(|| Tries::of(action));
+        let tries = self.tries.entry(action.deed_key()).or_insert_with(|| Box::new(Tries::of(action)));
         if nature == Nature::WithoutEffect {
             tries.undone = None;
         }

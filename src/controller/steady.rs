@@ -1,6 +1,6 @@
 //! The part of a controller's memory that says since when each member is healthy at its place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -13,18 +13,19 @@ pub(super) const GAP: Duration = Duration::from_secs(10);
 
 /// A timer for each member that is healthy.
 #[derive(Default)]
-pub(super) struct Steady(BTreeMap<SlotName, Timer>);
+pub(super) struct Steady(Vec<Timer>);
 
 /// A member that has been healthy at one place.
 struct Timer {
+    slot: SlotName,
     member: MemberId,
     address: Option<IpAddr>,
     base: Base,
     since: Timestamp,
 }
 
-/// The instances that have a member's volumes, each with its latest start.
-type Base = BTreeSet<(VolumeId, InstanceId, Option<Timestamp>)>;
+/// The instances that have a member's volumes, each with its latest start, in order.
+type Base = Box<[(VolumeId, InstanceId, Option<Timestamp>)]>;
 
 impl Steady {
     /// Compares the members with what was seen of them before. A timer starts over when its member is not healthy, has
@@ -44,26 +45,26 @@ impl Steady {
                 elapsed(seen.now, asked) <= GAP || member.stable_since.is_some_and(|since| since <= asked)
             })
         };
-        let mut before = std::mem::take(&mut self.0);
+        let before = std::mem::replace(&mut self.0, Vec::with_capacity(healthy.len()));
         for (slot, member) in healthy {
-            let known = before.remove(&slot);
+            let known = before.iter().find(|timer| timer.slot == slot);
             let base = match (seen.cloud.seen(), &known) {
                 (Some(view), _) => base(view, &slot),
                 (None, Some(timer)) => timer.base.clone(),
-                (None, None) => Base::new(),
+                (None, None) => Base::default(),
             };
             // A member that is back at its address looks as if it had never been gone, where its peers have not noticed.
-            let same = |timer: &Timer| {
+            let same = |timer: &&Timer| {
                 timer.member == member.id && timer.address == member.address && timer.base == base && unbroken(member)
             };
             let since = known.filter(same).map_or(seen.now, |timer| timer.since);
-            self.0.insert(slot, Timer { member: member.id.clone(), address: member.address, base, since });
+            self.0.push(Timer { slot, member: member.id.clone(), address: member.address, base, since });
         }
     }
 
     /// Says since when each member is steady.
     pub(super) fn since(&self) -> BTreeMap<SlotName, Timestamp> {
-        self.0.iter().map(|(slot, timer)| (slot.clone(), timer.since)).collect()
+        self.0.iter().map(|timer| (timer.slot.clone(), timer.since)).collect()
     }
 }
 
@@ -74,5 +75,7 @@ fn base(view: &CloudView, slot: &SlotName) -> Base {
         _ => None,
     });
     let started = |id| view.instance(id).map(|instance| instance.launched_at);
-    held.map(|(volume, instance)| (volume, instance.clone(), started(instance))).collect()
+    let mut base: Vec<_> = held.map(|(volume, instance)| (volume, instance.clone(), started(instance))).collect();
+    base.sort();
+    base.into()
 }

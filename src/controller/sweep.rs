@@ -104,7 +104,8 @@ impl Region {
         }
         let wanted = self.wanted(&spec.region, extent);
         let begun = outside.clock().now();
-        let result = outside.cloud().sweep(&wanted).await;
+        // A thousand passes may wait for this one to look, and need no room for the look itself.
+        let result = Box::pin(outside.cloud().sweep(&wanted)).await;
         let result = result.map(Rc::new).map_err(|error| chain(&error));
         *shared.latest.borrow_mut() = Some(Latest { begun, result: result.clone(), wanted });
         result

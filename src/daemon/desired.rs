@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::ids::ClusterName;
 use crate::spec::ClusterSpec;
@@ -23,7 +23,7 @@ pub struct Desired {
 #[derive(Clone, Debug)]
 pub struct Declaration {
     /// The last good version.
-    pub spec: Rc<ClusterSpec>,
+    pub spec: Arc<ClusterSpec>,
     /// The file that it was read from, or that names the cluster now.
     pub path: PathBuf,
     /// The state of the file that the spec was read from.
@@ -98,11 +98,11 @@ impl Desired {
         let mut changed = Vec::new();
         for (file, spec) in loaded.files.values().filter_map(|file| Some((file, file.spec.as_ref()?))) {
             let before = self.clusters.get(&spec.name);
-            let same = before.filter(|before| *before.spec == *spec);
+            let same = before.filter(|before| *before.spec == **spec);
             if same.is_none_or(Declaration::is_orphaned) {
                 changed.push(spec.name.clone());
             }
-            let spec = same.map_or_else(|| Rc::new(spec.clone()), |same| same.spec.clone());
+            let spec = same.map_or_else(|| spec.clone(), |same| same.spec.clone());
             let declaration = Declaration { spec, path: file.path.clone(), file: FileState::Current };
             self.clusters.insert(declaration.spec.name.clone(), declaration);
         }

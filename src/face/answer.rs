@@ -263,6 +263,7 @@ fn with_headers(status: StatusCode, kind: &'static str, body: Body) -> Response<
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use serde_json::Value;
@@ -307,7 +308,7 @@ mod tests {
         let seen = Environment::simulated(vec![spec.clone()], world, None).look(&spec);
         let plan = plan(&spec, &seen);
         let status = Rc::new(status(&spec, &seen, &plan, None));
-        Rc::new(Pass { spec: Rc::new(spec), seen, plan, status, is_new: true })
+        Rc::new(Pass { spec: Arc::new(spec), seen, plan, status, is_new: true })
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub struct Read {
 
 /// One cluster, as last told.
 pub struct Cluster {
-    pub spec: Rc<ClusterSpec>,
+    pub spec: Arc<ClusterSpec>,
     pub file: File,
     pub pass: Option<Rc<Pass>>,
     /// The phase of the latest pass, and since when it has been that.
@@ -157,13 +157,13 @@ impl State {
         }
     }
 
-    fn changed(&mut self, spec: &Rc<ClusterSpec>) {
+    fn changed(&mut self, spec: &Arc<ClusterSpec>) {
         self.clusters.entry(spec.name.clone()).or_insert_with(|| Cluster::new(spec.clone()));
     }
 }
 
 impl Cluster {
-    fn new(spec: Rc<ClusterSpec>) -> Self {
+    fn new(spec: Arc<ClusterSpec>) -> Self {
         Self {
             spec,
             file: File::Current,

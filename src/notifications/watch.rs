@@ -327,7 +327,7 @@ mod tests {
         Event {
             at,
             cluster,
-            kind: EventKind::Planned(Rc::new(Pass { spec: Rc::new(spec), seen, plan, status, is_new: true })),
+            kind: EventKind::Planned(Rc::new(Pass { spec: Arc::new(spec), seen, plan, status, is_new: true })),
         }
     }
 

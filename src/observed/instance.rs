@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,8 +33,9 @@ pub struct Instance {
     /// The time of its last start.
     pub launched_at: Timestamp,
     pub checks: Checks,
+    /// Most instances of a cluster are made alike, and share it.
     #[serde(flatten)]
-    pub make: Make,
+    pub make: Arc<Make>,
     /// E.g. `us-east-1a`.
     pub zone: Zone,
     /// E.g. `subnet-0a1b2c3d`.

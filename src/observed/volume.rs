@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +22,9 @@ pub struct Volume {
     pub name: VolumeName,
     /// From the tag `hermitcrab:owner`, e.g. `hermitcrab`.
     pub owner: Option<Owner>,
-    /// The slots that have ever been initialised, as last recorded here; from the tag `hermitcrab:slots`.
-    pub slots: BTreeSet<SlotName>,
+    /// The slots that have ever been initialised, as last recorded here; from the tag `hermitcrab:slots`. Most volumes of a cluster
+    /// share the list.
+    pub slots: Arc<BTreeSet<SlotName>>,
     /// The last launch that proved itself on this volume, if one has.
     #[serde(flatten)]
     pub settled: Option<Settled>,

@@ -7,6 +7,8 @@
 //! Absent on purpose: partial pages. Of an Auto Scaling group that no spec adopts only this is known: it terminates an
 //! instance that has stopped.
 
+use std::sync::Arc;
+
 use super::time::Millis;
 use super::words::Refusal;
 use crate::action::CloudEffect;
@@ -109,6 +111,7 @@ impl Region {
                 self.settle(volumes, generation, image, *attempt)
             }
             CloudEffect::RecordSlots { volumes, slots } => {
+                let slots = Arc::new(slots.clone());
                 self.tag_volumes(volumes, |disk| disk.seen.slots = slots.clone())
             }
         }

@@ -186,6 +186,11 @@ impl World {
         self.with(|state| transcript::seconds(state.now))
     }
 
+    /// Keeps no transcript from now on: whoever lets a world run for days takes none.
+    pub fn tell_nobody(&self) {
+        self.state.borrow_mut().transcript.tell_nobody();
+    }
+
     /// Takes the transcript since the last time that it was taken.
     pub fn drain_events(&self) -> Vec<Event> {
         self.state.borrow_mut().transcript.take()

@@ -15,6 +15,9 @@ pub struct Transcript {
     /// The latest events that nobody has taken yet. A saved world has none: they are told where it runs.
     #[serde(skip)]
     events: VecDeque<Event>,
+    /// Nobody takes them, so none are kept.
+    #[serde(skip)]
+    is_unheard: bool,
     pub violations: Vec<Violation>,
     /// Accepted mutating calls, by the effect's name.
     pub calls: BTreeMap<String, u64>,
@@ -23,7 +26,7 @@ pub struct Transcript {
     sent: BTreeMap<(ClusterName, String, String), VecDeque<Millis>>,
 }
 
-/// The most events that wait to be taken. In a daemon's world nobody takes any.
+/// The most events that wait to be taken.
 const MOST_EVENTS: usize = 100_000;
 /// Equal calls within an hour that are a loop, whatever comes of them: one every twelve seconds.
 const LOOP: usize = 300;
@@ -40,10 +43,19 @@ pub fn seconds(now: Millis) -> f64 {
 impl Transcript {
     /// Adds an event.
     pub fn tell(&mut self, now: Millis, what: What) {
+        if self.is_unheard {
+            return;
+        }
         if self.events.len() == MOST_EVENTS {
             self.events.pop_front();
         }
         self.events.push_back(Event { t: seconds(now), what });
+    }
+
+    /// Keeps no events from now on.
+    pub fn tell_nobody(&mut self) {
+        self.is_unheard = true;
+        self.events = VecDeque::new();
     }
 
     /// Takes the events since the last time that they were taken.
@@ -84,5 +96,22 @@ impl Transcript {
         let (cluster, invariant) = (cluster.clone(), rule.name().to_owned());
         self.tell(now, What::Violation { cluster: cluster.clone(), invariant, detail: detail.clone() });
         self.violations.push(Violation { t: seconds(now), cluster, rule, detail });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_nobody_takes_are_not_kept() {
+        let what = || What::Fault { cluster: None, fault: "throttled".to_owned(), detail: String::new() };
+        let mut transcript = Transcript::default();
+        transcript.tell(0, what());
+        assert_eq!(transcript.take().len(), 1);
+        transcript.tell(1, what());
+        transcript.tell_nobody();
+        transcript.tell(2, what());
+        assert!(transcript.take().is_empty());
     }
 }

@@ -64,7 +64,7 @@ pub struct LoadedFile {
     /// The cluster's name, where it could be read although the file may be broken.
     pub name: Option<ClusterName>,
     /// The meaning of the file; `None` exactly if one of its problems is an error.
-    pub spec: Option<ClusterSpec>,
+    pub spec: Option<Arc<ClusterSpec>>,
     /// The problems, in the order of the file.
     pub problems: Vec<Problem>,
     /// Units of work that the checks took: characters, nodes and fields that were looked at. Grows with the file's size,
@@ -169,7 +169,7 @@ pub fn why_no_image(text: &str) -> Option<String> {
 impl Loaded {
     /// Lists the files that can be used.
     pub fn specs(&self) -> impl Iterator<Item = (&Path, &ClusterSpec)> {
-        self.files.values().filter_map(|file| Some((file.path.as_path(), file.spec.as_ref()?)))
+        self.files.values().filter_map(|file| Some((file.path.as_path(), file.spec.as_deref()?)))
     }
 
     /// Lists all problems, ordered by path and line.

@@ -1,6 +1,5 @@
 //! The makes that a spec gives its instances, each built and hashed once.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::ids::{Generation, ImageId};
@@ -19,7 +18,8 @@ pub struct Made(Mutex<Option<Known>>);
 struct Known {
     /// The settings that all of them are made of. Others make everything anew.
     instance: InstanceSpec,
-    by_image: BTreeMap<ImageId, (Make, Generation)>,
+    /// A handful: the image that is wanted, and those that are gone back to.
+    made: Vec<(Make, Generation)>,
 }
 
 impl Made {
@@ -27,14 +27,14 @@ impl Made {
     pub(super) fn of(&self, instance: &InstanceSpec, image: &ImageId) -> (Make, Generation) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.take_if(|known| known.instance != *instance);
-        let nothing = || Known { instance: instance.clone(), by_image: BTreeMap::new() };
-        let by_image = &mut known.get_or_insert_with(nothing).by_image;
-        if let Some(made) = by_image.get(image) {
+        let nothing = || Known { instance: instance.clone(), made: Vec::with_capacity(1) };
+        let all = &mut known.get_or_insert_with(nothing).made;
+        if let Some(made) = all.iter().find(|(make, _)| make.image == *image) {
             return made.clone();
         }
         let make = make(instance, image);
         let made = (make.clone(), make.generation());
-        by_image.insert(image.clone(), made.clone());
+        all.push(made.clone());
         made
     }
 }

@@ -84,7 +84,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("ec2/troubles",      &["time", "ec2/happened"]),
     ("ec2/group",         &["time"]),
     ("ec2/records",       &["time", "content", "ec2/shown"]),
-    ("ec2/region",        &["time", "words", "ec2/happened", "ec2/shown", "ec2/throttle", "ec2/troubles", "ec2/group", "ec2/records"]),
+    ("ec2/region",        &["time", "words", "ec2/happened", "ec2/throttle", "ec2/troubles", "ec2/group", "ec2/records"]),
     ("ec2/addresses",     &["words", "ec2/happened", "ec2/records", "ec2/region"]),
     ("ec2/check",         &["words", "ec2/shown", "ec2/records", "ec2/region"]),
     ("ec2/tags",          &["words", "ec2/records", "ec2/region"]),

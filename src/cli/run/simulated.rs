@@ -61,6 +61,7 @@ impl Simulated {
             Some(path) => world::load(path)?,
             None => self.begin(loaded),
         };
+        world.tell_nobody();
         if let Some(path) = &self.world {
             world::save(&world, path)?;
             world.autosave(path);
@@ -72,6 +73,7 @@ impl Simulated {
     /// A new world, in which each cluster is settled on its file's image unless it shall be empty.
     fn begin(&self, loaded: &Loaded) -> World {
         let world = World::new(self.seed, FaultLevel::None);
+        world.tell_nobody();
         for (_, spec) in loaded.specs().filter(|_| !self.empty) {
             declare(&world, spec, &self.bad_image);
             world.settle(spec);

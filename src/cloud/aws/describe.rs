@@ -215,12 +215,12 @@ impl Arranged {
     }
 }
 
-/// EC2 lists things in no order.
+/// Puts things in order, because EC2 lists them in none, and has those share their memory that are alike.
 fn in_order(mut view: CloudView) -> CloudView {
     view.instances.sort_by(|a, b| a.id.cmp(&b.id));
     view.volumes.sort_by(|a, b| a.id.cmp(&b.id));
     view.snapshots.sort_by(|a, b| a.id.cmp(&b.id));
-    view
+    view.compact()
 }
 
 impl Region {

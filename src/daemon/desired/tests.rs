@@ -235,7 +235,11 @@ impl Changes {
 }
 
 fn good(path: &str, name: &str, image: &str) -> LoadedFile {
-    LoadedFile { name: Some(name.into()), spec: Some(spec(name, image)), ..file(path, &format!("{name} {image}")) }
+    LoadedFile {
+        name: Some(name.into()),
+        spec: Some(spec(name, image).into()),
+        ..file(path, &format!("{name} {image}"))
+    }
 }
 
 fn broken(path: &str, name: Option<&str>, message: &str) -> LoadedFile {

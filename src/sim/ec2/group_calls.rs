@@ -1,5 +1,7 @@
 //! Calls about a group, as Auto Scaling carries them out.
 
+use std::sync::Arc;
+
 use crate::action::{GroupEffect, Recruitment};
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::{InstanceState, Lifecycle, Origin};
@@ -75,7 +77,7 @@ impl Region {
         machine.seen.slot = wanted.slot.clone();
         machine.seen.owner = Some(wanted.owner.clone());
         machine.seen.origin = Origin::Launched { attempt: wanted.attempt, generation: Some(wanted.generation.clone()) };
-        machine.seen.make.user_data = wanted.user_data.clone();
+        Arc::make_mut(&mut machine.seen.make).user_data = wanted.user_data.clone();
         machine.seen.tags = tags;
         machine.volumes = wanted.volumes.clone();
         if let Some(holdings) = self.clusters.get_mut(name) {

@@ -55,7 +55,7 @@ impl Region {
 
     fn recruit(&self, id: &InstanceId) -> Option<Recruit> {
         let seen = &self.instances.get(id)?.seen;
-        let (zone, subnet, make) = (seen.zone.clone(), seen.subnet.clone(), seen.make.clone());
+        let (zone, subnet, make) = (seen.zone.clone(), seen.subnet.clone(), Make::clone(&seen.make));
         Some(Recruit { id: id.clone(), state: seen.state, launched_at: seen.launched_at, zone, subnet, make })
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use super::happened::{Due, Happened, Span};
 use super::records::{Machine, Protection};
@@ -316,7 +317,7 @@ impl Machine {
             state_since: now,
             launched_at: now,
             checks: Checks::Unknown,
-            make: launch.make.clone(),
+            make: Arc::new(launch.make.clone()),
             zone: launch.zone.clone(),
             subnet: launch.subnet.clone(),
             address: Some(address),

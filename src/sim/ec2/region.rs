@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::group::ScalingGroup;
 use super::happened::{Due, Happened, Span};
 use super::records::{Disk, Holdings, Machine, Spent, Stranger, Subnet, ZoneState};
-use super::shown::Answered;
 use super::throttle::Buckets;
 use super::troubles::Troubles;
 use crate::action::{CloudEffect, CreateVolume, Launch};
 use crate::ids::{ClusterName, ImageId, InstanceId, SnapshotId, Token, VolumeId, Zone};
-use crate::observed::{EbsDefaults, ImageDevice};
+use crate::observed::{Catalogue, EbsDefaults, ImageDevice};
 use crate::sim::time::{Millis, instant};
 use crate::sim::words::Payload;
 use crate::spec::ClusterSpec;
@@ -52,8 +52,9 @@ pub struct Region {
     pub subnets: BTreeMap<String, Subnet>,
     pub(super) launched: BTreeMap<String, Spent<Launch, InstanceId>>,
     pub(super) created: BTreeMap<String, Spent<CreateVolume, VolumeId>>,
+    /// The last answer about the region's facts, so that views with equal ones can be shared.
     #[serde(skip)]
-    pub(super) answered: Option<Answered>,
+    pub(super) answered: Option<Arc<Catalogue>>,
     /// The moment of the present transition.
     #[serde(skip)]
     pub(super) now: Millis,

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::observed::{Catalogue, CloudView};
-use crate::ports::Wanted;
+use crate::observed::CloudView;
 use crate::sim::time::Millis;
 
 /// No answer of chance is older than 20 s, but for the tags in it.
@@ -32,12 +31,6 @@ pub struct Shown {
 struct Version {
     at: Millis,
     view: Arc<CloudView>,
-}
-
-/// The last catalogue, with the question that it answers. Kept so that unchanged views can be shared.
-pub struct Answered {
-    pub wanted: Wanted,
-    pub catalogue: Arc<Catalogue>,
 }
 
 /// The moments from which the parts of a stale answer are.

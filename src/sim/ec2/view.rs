@@ -4,41 +4,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::region::Region;
-use super::shown::{Answered, Moments};
+use super::shown::Moments;
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::{Catalogue, CloudView, Instance, Volume};
 use crate::ports::Wanted;
 use crate::sim::time::Millis;
 
 impl Region {
-    /// Lists the facts of the region: the same `Arc` as before if nothing changed, so that views can be shared.
+    /// Lists the facts of the region: the same `Arc` as before where they are the same, so that views can be shared.
     pub fn catalogue(&mut self, now: Millis, wanted: &Wanted) -> Arc<Catalogue> {
         let impaired = self.zones.iter().filter(|(_, state)| state.impaired_until > now);
         let impaired: BTreeMap<_, _> =
             impaired.map(|(zone, _)| (zone.clone(), "increased error rates".to_owned())).collect();
-        let images = self.described_images();
-        let used_addresses = self.used_addresses(&wanted.addresses);
-        if let Some(Answered { wanted: asked, catalogue: known }) = &self.answered
-            && asked == wanted
-            && known.impaired_zones == impaired
-            && known.images == images
-            && known.used_addresses == used_addresses
-        {
-            return known.clone();
-        }
         let of_type = |kind: &String| (kind.clone(), [architecture(kind).to_owned()].into());
         let instance_types = wanted.instance_types.iter().map(of_type).collect();
         let xen_types = wanted.instance_types.iter().filter(|kind| runs_on_xen(kind)).cloned().collect();
-        let catalogue = Arc::new(Catalogue {
-            images,
+        let catalogue = Catalogue {
+            images: self.described_images(),
             instance_types,
             xen_types,
             impaired_zones: impaired,
-            used_addresses,
+            used_addresses: self.used_addresses(&wanted.addresses),
             ..Catalogue::default()
-        });
-        self.answered = Some(Answered { wanted: wanted.clone(), catalogue: catalogue.clone() });
-        catalogue
+        };
+        let known = self.answered.take().filter(|known| **known == catalogue);
+        self.answered.insert(known.unwrap_or_else(|| Arc::new(catalogue))).clone()
     }
 
     /// Forgets the last catalogue, because an image was taken away.

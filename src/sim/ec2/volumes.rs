@@ -1,5 +1,7 @@
 //! EBS volumes: they move from one state to the next as EC2 has them do.
 
+use std::sync::Arc;
+
 use super::happened::{Due, Happened, Span};
 use super::records::{Disk, Modification};
 use super::records::{Spent, TOKEN_LIFE};
@@ -321,7 +323,7 @@ impl Disk {
             slot: wanted.slot.clone(),
             name: wanted.name.clone(),
             owner: Some(wanted.owner.clone()),
-            slots: wanted.slots.clone(),
+            slots: Arc::new(wanted.slots.clone()),
             settled: None,
             attempt: Attempt(0),
             rejected: None,

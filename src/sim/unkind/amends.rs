@@ -1,5 +1,7 @@
 //! The end of faults: people undo what they did, and EC2 is well again.
 
+use std::sync::Arc;
+
 use super::interfere;
 use crate::ids::{InstanceId, VolumeId};
 use crate::observed::{InstanceState, VolumeState};
@@ -31,7 +33,7 @@ fn undo(state: &mut State, amend: Amend) {
         Amend::Start(id) if is_stopping(state, &id) => state.amends.push(Amend::Start(id)),
         Amend::Start(id) => interfere::start_instance(state, &id),
         Amend::Tags(id, origin, user_data) => state.region.edit_instance(&id, |seen| {
-            (seen.origin, seen.make.user_data) = (*origin, user_data);
+            (seen.origin, Arc::make_mut(&mut seen.make).user_data) = (*origin, user_data);
         }),
         Amend::Delete(id) => delete(state, &id),
         Amend::Unprotect(id) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId, Zone};
@@ -89,7 +90,7 @@ fn forget_generation(seen: &mut Instance) {
     if let Origin::Launched { generation, .. } = &mut seen.origin {
         *generation = None;
     }
-    seen.make.user_data = UserData::Unknown;
+    Arc::make_mut(&mut seen.make).user_data = UserData::Unknown;
 }
 
 /// Resumes every process of a cluster's Auto Scaling group.

@@ -1,6 +1,7 @@
 //! Tags, as the world's records have them and as they come with requests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::notes::Notes;
 use super::params::Params;
@@ -128,11 +129,12 @@ pub fn of_instance(cluster: &ClusterName, seen: &Instance, machine: Option<&Mach
 pub fn onto_instance(tags: &Tags, machine: &mut Machine) {
     let seen = &mut machine.seen;
     let generation = name(tags, GENERATION);
-    seen.make.user_data = match (&generation, name::<String>(tags, USER_DATA)) {
+    let make = Arc::make_mut(&mut seen.make);
+    make.user_data = match (&generation, name::<String>(tags, USER_DATA)) {
         (None, _) => UserData::Unknown,
         (Some(_), digest) => UserData::tagged(digest),
     };
-    seen.make.root_volume = name(tags, ROOT_VOLUME);
+    make.root_volume = name(tags, ROOT_VOLUME);
     seen.origin = Origin::of(generation, attempt(tags));
     (seen.slot, seen.owner, seen.retired) = (slot(tags), name(tags, OWNER), tags.contains_key(RETIRED));
     seen.fixed_address = said(tags, ADDRESS).and_then(|address| address.parse().ok());
@@ -167,7 +169,7 @@ pub fn of_volume(cluster: &ClusterName, seen: &Volume, notes: &Notes) -> Tags {
 /// Makes the tags those of a volume.
 pub fn onto_volume(tags: &Tags, disk: &mut Disk) {
     let seen = &mut disk.seen;
-    (seen.slot, seen.owner, seen.slots) = (slot(tags), name(tags, OWNER), slots_in(tags));
+    (seen.slot, seen.owner, seen.slots) = (slot(tags), name(tags, OWNER), slots_in(tags).into());
     seen.name = name(tags, VOLUME).unwrap_or_else(|| VolumeName::from(""));
     seen.settled = name(tags, GENERATION).map(|generation| Settled { generation, image: name(tags, IMAGE) });
     (seen.attempt, seen.rejected, seen.tags) = (attempt(tags), name(tags, REJECTED), others(tags));

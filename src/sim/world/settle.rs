@@ -1,10 +1,12 @@
 //! A cluster that has been running for a while, built at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::state::{Cluster, State};
 use crate::action::{CreateVolume, Launch};
-use crate::ids::{Attempt, InstanceId, MemberId, Owner, Token, VolumeId, VolumeName};
+use crate::ids::{Attempt, InstanceId, MemberId, Owner, SlotName, Token, VolumeId, VolumeName};
+use crate::make::Make;
 use crate::observed::{Attachment, AttachmentPhase, Checks, ClaimRecord, Device, InstanceState, Settled, VolumeState};
 use crate::sim::content::{Content, Log};
 use crate::sim::ec2::{Disk, Machine};
@@ -21,6 +23,13 @@ struct Settling<'a> {
     member: MemberId,
     instance: InstanceId,
     volumes: Vec<(&'a VolumeSpec, VolumeId)>,
+    alike: &'a Alike,
+}
+
+/// The parts that all instances or volumes of a settled cluster have alike, and share.
+struct Alike {
+    make: Arc<Make>,
+    slots: Arc<BTreeSet<SlotName>>,
 }
 
 impl State {
@@ -29,9 +38,11 @@ impl State {
         self.declare(spec);
         let version = spec.application.rules().version.unwrap_or_else(|| DEFAULT_VERSION.to_owned());
         self.region.images.entry(spec.image.clone()).or_insert(Payload::Good { version });
+        let slots = spec.slots.iter().map(|slot| slot.name.clone()).collect();
+        let alike = Alike { make: Arc::new(spec.make()), slots: Arc::new(slots) };
         let mut members = Vec::new();
         for (number, slot) in spec.slots.iter().enumerate() {
-            members.push(self.settle_slot(spec, slot, Attempt(number as u32 + 1)));
+            members.push(self.settle_slot(spec, slot, Attempt(number as u32 + 1), &alike));
         }
         let now = self.now;
         let leader = self.chance.rng.choice(members);
@@ -45,11 +56,11 @@ impl State {
         self.region.changed(&spec.name);
     }
 
-    fn settle_slot(&mut self, spec: &ClusterSpec, slot: &SlotSpec, attempt: Attempt) -> MemberId {
+    fn settle_slot(&mut self, spec: &ClusterSpec, slot: &SlotSpec, attempt: Attempt, alike: &Alike) -> MemberId {
         let member = MemberId::from(self.chance.id("node"));
         let instance = InstanceId::from(self.chance.id("i"));
         let volumes = spec.volumes.iter().map(|volume| (volume, VolumeId::from(self.chance.id("vol")))).collect();
-        let settling = Settling { spec, slot, attempt, member: member.clone(), instance, volumes };
+        let settling = Settling { spec, slot, attempt, member: member.clone(), instance, volumes, alike };
         let machine = self.settled_machine(&settling);
         for (volume, id) in &settling.volumes {
             self.settle_volume(&settling, volume, id, &machine);
@@ -64,6 +75,7 @@ impl State {
         let launch = settling.launch();
         let (id, now) = (settling.instance.clone(), instant(self.now));
         let mut machine = Machine::launched(&launch, &spec.name, id, address, now);
+        machine.seen.make = settling.alike.make.clone();
         machine.shown_addresses = slot.address.into_iter().collect();
         if let Some(interface) = &mut machine.seen.interface {
             interface.secondary.clone_from(&machine.shown_addresses);
@@ -113,6 +125,7 @@ impl State {
         disk.seen.state = VolumeState::InUse(Attachment { instance, device, phase, since });
         disk.seen.settled = Some(Settled { generation: spec.generation(), image: Some(spec.image.clone()) });
         disk.seen.attempt = settling.attempt;
+        disk.seen.slots = settling.alike.slots.clone();
         let (stamp, member) = (Some(machine.stamp(&volume.name)), Some(settling.member.clone()));
         disk.content = Content { stamp, member, formatted: 1, ..Content::default() };
         if let Some(holdings) = self.region.clusters.get_mut(&spec.name) {

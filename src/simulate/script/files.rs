@@ -36,8 +36,8 @@ impl Files {
     pub(super) fn read(path: &Path, cluster: Option<&str>) -> Result<(Self, ClusterSpec), Unusable> {
         let loaded = load(&[path.to_owned()]);
         let is_meant = |spec: &ClusterSpec| cluster.is_none_or(|name| *spec.name == *name);
-        let mut meant = loaded.files.values().filter(|file| file.spec.as_ref().is_some_and(is_meant));
-        let Some((file, spec)) = meant.next().and_then(|file| Some((file, file.spec.clone()?))) else {
+        let mut meant = loaded.files.values().filter(|file| file.spec.as_deref().is_some_and(is_meant));
+        let Some((file, spec)) = meant.next().and_then(|file| Some((file, file.spec.as_deref()?.clone()))) else {
             let problem = loaded.problems().next();
             let message =
                 problem.map_or_else(|| "it declares no such cluster".to_owned(), |problem| problem.message.clone());

@@ -89,7 +89,7 @@ fn finish(
     all: Vec<u8>,
     text: Arc<str>,
 ) -> LoadedFile {
-    let spec = spec.filter(|_| !report.has_errors());
+    let spec = spec.filter(|_| !report.has_errors()).map(Arc::new);
     let path = report.path.to_owned();
     let (problems, work) = report.finish();
     LoadedFile { path, digest: digest(&all), text, name, spec, problems, work }

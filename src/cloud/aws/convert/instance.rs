@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use aws_sdk_ec2::types::{self, AttachmentStatus, InstanceStateName};
 use jiff::civil;
@@ -48,7 +49,7 @@ pub(in super::super) fn instance(
         state_since,
         launched_at,
         checks: status.checks,
-        make: make(seen, user_data)?,
+        make: Arc::new(make(seen, user_data)?),
         zone: given(seen.placement().and_then(types::Placement::availability_zone), "zone")?.into(),
         subnet: seen.subnet_id().unwrap_or_default().to_owned(),
         address: seen.private_ip_address().filter(|text| !text.is_empty()).map(address).transpose()?,

@@ -1,6 +1,7 @@
 //! Volumes and snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use aws_sdk_ec2::types::{self, VolumeAttachmentState, VolumeModificationState, VolumeState as Word};
 
@@ -37,7 +38,7 @@ pub(in super::super) fn volume(
         slot: tags.required(tags::SLOT)?,
         name: tags.required(tags::VOLUME)?,
         owner: tags.name(tags::OWNER),
-        slots: tags.slots(),
+        slots: Arc::new(tags.slots()),
         settled: tags.name(tags::GENERATION).map(|generation| Settled { generation, image: tags.name(tags::IMAGE) }),
         attempt: tags.attempt()?,
         rejected: tags.name(tags::REJECTED),
