@@ -412,7 +412,7 @@ const PAIRED: [Case; 6] = [SURGE, RECREATED, ROLLED_BACK, HEALED, FROM_NOTHING, 
 
 #[test]
 fn pairs_of_accidents_come_to_a_lawful_end() {
-    pairs::come_to_a_lawful_end(&PAIRED, Part { number: 198, of: 199 }, Reach::default);
+    pairs::come_to_a_lawful_end(&PAIRED, Part { number: 198, of: 499 }, Reach::default);
 }
 
 #[test]

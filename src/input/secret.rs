@@ -58,8 +58,8 @@ const NAMES: [&str; 10] = [
 ];
 
 /// A line of somebody's file as it may be shown: whatever may be a secret is written in stars, as many as it has bytes, so that
-/// everything else stays in its place. That is the value of what is named as one (`token: …`, `export DB_PASSWORD=…`), and in an
-/// address the user with the password, and what stands behind a `?`.
+/// everything else stays in its place. That is the value of what is named as one (`token: …`, `export DB_PASSWORD=…`), and
+/// [what may be one in an address](in_addresses).
 pub fn covered(line: &str) -> String {
     let mut covered = line.to_owned();
     for part in named(line).chain(in_addresses(line)) {
@@ -84,16 +84,43 @@ fn named(line: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// The parts of addresses that may be secret.
-fn in_addresses(line: &str) -> impl Iterator<Item = Range<usize>> {
-    line.match_indices("://").flat_map(|(at, mark)| {
-        let begins = at + mark.len();
-        let ends = line[begins..].find(|c: char| c.is_whitespace() || "'`\"".contains(c));
-        let address = &line[begins..ends.map_or(line.len(), |end| begins + end)];
-        let login = address.rfind('@').map(|end| begins..begins + end);
-        let query = address.find('?').map(|mark| begins + mark + 1..begins + address.len());
-        login.into_iter().chain(query)
-    })
+/// The parts of all addresses in a text that may be secret, in their order: a user and a password, a port that is no number, and
+/// what stands behind a `?`.
+pub fn in_addresses(text: &str) -> Vec<Range<usize>> {
+    let (mut parts, mut from) = (Vec::new(), 0);
+    while let Some(mark) = text[from..].find("://") {
+        let begins = from + mark + "://".len();
+        let ends = text[begins..].find(|c: char| c.is_whitespace() || "'`\"\u{1b}".contains(c));
+        from = ends.map_or(text.len(), |end| begins + end);
+        in_address(&text[begins..from], begins, &mut parts);
+    }
+    parts
+}
+
+/// The parts of one address, of what stands behind its `://`, which is `at` that place of a text.
+fn in_address(address: &str, at: usize, parts: &mut Vec<Range<usize>>) {
+    let login = address.rfind('@');
+    parts.extend(login.map(|end| at..at + end));
+    let (mut at, rest) = login.map_or((at, address), |end| (at + end + 1, &address[end + 1..]));
+    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+    let query =
+        query.filter(|query| !is_ours(query)).map(|query| at + place.len() + 1..at + place.len() + 1 + query.len());
+    for host in place.split('/').next().unwrap_or_default().split(',') {
+        let port = host.rsplit_once(':').filter(|(name, _)| !name.contains('['));
+        let secret = port.filter(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit()));
+        parts.extend(secret.map(|(name, _)| at + name.len() + 1..at + host.len()));
+        at += host.len() + 1;
+    }
+    parts.extend(query);
+}
+
+/// Says whether a query names the region of a bucket or the branch of a repository, and nothing else: these are the only things
+/// that our own addresses have there.
+fn is_ours(query: &str) -> bool {
+    let is_plain = |name: &str, marks: &[u8]| name.bytes().all(|c| c.is_ascii_alphanumeric() || marks.contains(&c));
+    let region = query.strip_prefix("region=").filter(|region| region.len() < 30 && is_plain(region, b"-"));
+    let branch = query.strip_prefix("ref=").filter(|branch| branch.len() < 100 && is_plain(branch, b"-_./"));
+    region.or(branch).is_some()
 }
 
 #[cfg(test)]
@@ -111,6 +138,8 @@ mod tests {
             ("url: https://u:p@h/x?t=é y", "url: https://***@h/x?**** y"),
             ("tokenFile: /run/token", "tokenFile: /run/token"),
             ("tokenInClear: true", "tokenInClear: true"),
+            ("consul+http://h:hunter2,i:8501/x", "consul+http://h:*******,i:8501/x"),
+            ("- git+https://h/r.git?ref=main", "- git+https://h/r.git?ref=main"),
             ("secret://h", "secret://h"),
             ("kmsKey: arn:aws:kms:eu-central-1:1:key/2", "kmsKey: arn:aws:kms:eu-central-1:1:key/2"),
             ("kölntoken: é", "kölntoken: **"),

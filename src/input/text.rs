@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use super::secret;
+
 /// Text in which every character that steers instead of showing is written as its code, e.g. `\u{1b}`: controls, line
 /// ends among them, and marks that have no width or turn the direction of writing.
 pub fn clean(text: &str) -> Cow<'_, str> {
@@ -82,16 +84,14 @@ pub fn clean_json(document: &str) -> String {
     clean
 }
 
-/// Text in which every address is without what may be a secret: a user and a password, a port that is no number, and what
-/// stands behind a `?`. So `http://u:p@host/x?token=t` is `http://[secret]@host/x?[secret]`.
+/// Text in which every address is without [what may be a secret](secret::in_addresses). So `http://u:p@host/x?token=t` is
+/// `http://[secret]@host/x?[secret]`.
 pub fn without_passwords(text: &str) -> String {
-    let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some((before, after)) = rest.split_once("://") {
-        let end = after.find(|c: char| c.is_whitespace() || "'`\"\u{1b}".contains(c)).unwrap_or(after.len());
-        clean.extend([before, "://", &address(&after[..end])]);
-        rest = &after[end..];
+    let mut clean = text.to_owned();
+    for part in secret::in_addresses(text).into_iter().rev() {
+        clean.replace_range(part, "[secret]");
     }
-    clean + rest
+    clean
 }
 
 /// Text in which every word such as `user:password@host`, an address that lacks its scheme, is without user and password.
@@ -108,36 +108,6 @@ pub fn without_logins(text: &str) -> String {
         }
     };
     text.split_inclusive(|c: char| c.is_whitespace() || "'`\"\u{1b}".contains(c)).map(hidden).collect()
-}
-
-/// An address, behind its `://`, without what may be a secret.
-fn address(address: &str) -> String {
-    let (user, rest) = address.rsplit_once('@').map_or(("", address), |(_, rest)| ("[secret]@", rest));
-    let (place, query) = match rest.split_once('?') {
-        None => (rest, ""),
-        // The only things that our own addresses have there.
-        Some((place, after)) if is_ours(after) => (place, &rest[place.len()..]),
-        Some((place, _)) => (place, "?[secret]"),
-    };
-    let (hosts, path) = place.find('/').map_or((place, ""), |slash| place.split_at(slash));
-    let hosts: Vec<_> = hosts.split(',').map(host).collect();
-    format!("{user}{}{path}{query}", hosts.join(","))
-}
-
-/// A host with its port, which is left out if it is no number.
-fn host(host: &str) -> String {
-    match host.rsplit_once(':').filter(|(name, _)| !name.contains('[')) {
-        Some((name, port)) if !port.bytes().all(|byte| byte.is_ascii_digit()) => format!("{name}:[secret]"),
-        _ => host.to_owned(),
-    }
-}
-
-/// Says whether a query names the region of a bucket or the branch of a repository, and nothing else.
-fn is_ours(query: &str) -> bool {
-    let is_plain = |name: &str, marks: &[u8]| name.bytes().all(|c| c.is_ascii_alphanumeric() || marks.contains(&c));
-    let region = query.strip_prefix("region=").filter(|region| region.len() < 30 && is_plain(region, b"-"));
-    let branch = query.strip_prefix("ref=").filter(|branch| branch.len() < 100 && is_plain(branch, b"-_./"));
-    region.or(branch).is_some()
 }
 
 /// Says whether bytes are UTF-16, as PowerShell's `>` writes it, by the mark of the order of its bytes.

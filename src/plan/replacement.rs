@@ -18,6 +18,7 @@
 
 use crate::action::CloudEffect;
 use crate::observed::{Instance, InstanceState, Purpose, Way};
+use crate::time::elapsed;
 
 use super::answer::{Plan, Stall, Why};
 use super::group;
@@ -52,10 +53,14 @@ pub fn finish(look: &Look<'_>) -> Option<Plan> {
 /// Lets a replacement that cannot go on give way to a slot that has lost its instance. A member that was taken down comes
 /// back first, where its volumes have not moved and it can be started. The instances say enough to take the replacement
 /// up again afterwards.
+///
+/// The claim stays for a while if another one has just been given up: where nothing can be done in any slot, several controllers,
+/// of which each knows only what was refused to itself, would pass it round without end.
 pub fn give_way(look: &Look<'_>) -> Option<Plan> {
     let replacement = Replacement::of(look)?;
     let slot = replacement.slot;
-    if !replacement.is_needed_beside() || replacement.launched_unseen().is_some() {
+    let is_soon = look.record.taken_back_at.is_some_and(|at| elapsed(look.now, at) < look.limits.late);
+    if is_soon || !replacement.is_needed_beside() || replacement.launched_unseen().is_some() {
         return None;
     }
     let rests = |old: &&Instance| old.state == InstanceState::Stopped && slot.all_on(look, &old.id);

@@ -153,7 +153,8 @@ impl Ground<'_, '_> {
 
     fn stalled(&self) -> Condition {
         let needs_person = |hazard: &Hazard| matches!(hazard, Hazard::GenerationRejected { .. });
-        let stalled = |reason, message| self.condition(ConditionKind::Stalled, ConditionStatus::True, reason, message);
+        let because = |reason, message| self.condition(ConditionKind::Stalled, ConditionStatus::True, reason, message);
+        let stalled = |reason| because(reason, self.answer.to_owned());
         let not_stalled =
             || self.condition(ConditionKind::Stalled, ConditionStatus::False, "NotStalled", String::new());
         match self.plan {
@@ -161,16 +162,12 @@ impl Ground<'_, '_> {
                 let message = "nothing could be seen".to_owned();
                 self.condition(ConditionKind::Stalled, ConditionStatus::Unknown, NOT_SEEN, message)
             }
-            Plan::Stalled(stalls) => stalled(stalls.stall.reason(), self.plan.to_string()),
-            Plan::Blocked(blocked) if let Some(stall) = blocked.beside.first() => {
-                stalled(stall.reason(), self.plan.to_string())
-            }
-            Plan::Blocked(blocked) if blocked.hazards.iter().any(needs_person) => {
-                stalled("GenerationRejected", self.answer.to_owned())
-            }
+            Plan::Stalled(stalls) => stalled(stalls.stall.reason()),
+            Plan::Blocked(blocked) if let Some(stall) = blocked.beside.first() => stalled(stall.reason()),
+            Plan::Blocked(blocked) if blocked.hazards.iter().any(needs_person) => stalled("GenerationRejected"),
             Plan::Act(action, _) => self.due_since(action).map_or_else(not_stalled, |since| {
                 let since = clock(since);
-                stalled("Overdue", format!("due since {since}, and nothing came of it: the controller's log says why"))
+                because("Overdue", format!("due since {since}, and nothing came of it: the controller's log says why"))
             }),
             Plan::Settled | Plan::Wait(_) | Plan::Blocked(_) => not_stalled(),
         }

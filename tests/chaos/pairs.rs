@@ -40,6 +40,10 @@ enum Second {
     StopOfAnother,
     OldSweeps,
     CopiedVolume,
+    /// The next call that changes something is refused.
+    RefusedOnce(ErrorKind),
+    /// Every call is refused from then on, looks and claims too, until people have seen to it.
+    RefusedEver(ErrorKind),
 }
 
 const KINDS: [ErrorKind; 8] = [
@@ -52,16 +56,6 @@ const KINDS: [ErrorKind; 8] = [
     ErrorKind::Unreachable,
     ErrorKind::Unknown,
 ];
-const SECONDS: [Second; 8] = [
-    Second::Nothing,
-    Second::ThirdImage,
-    Second::FirstImage,
-    Second::AnotherController,
-    Second::LossOfAnother,
-    Second::StopOfAnother,
-    Second::OldSweeps,
-    Second::CopiedVolume,
-];
 
 fn firsts() -> Vec<First> {
     let once = [
@@ -73,6 +67,21 @@ fn firsts() -> Vec<First> {
     ];
     let refused = KINDS.into_iter().map(Accident::Refused);
     once.into_iter().chain(refused).map(First::Once).chain(KINDS.into_iter().map(First::Ever)).collect()
+}
+
+fn seconds() -> Vec<Second> {
+    let single = [
+        Second::Nothing,
+        Second::ThirdImage,
+        Second::FirstImage,
+        Second::AnotherController,
+        Second::LossOfAnother,
+        Second::StopOfAnother,
+        Second::OldSweeps,
+        Second::CopiedVolume,
+    ];
+    let refused = KINDS.into_iter().flat_map(|kind| [Second::RefusedOnce(kind), Second::RefusedEver(kind)]);
+    single.into_iter().chain(refused).collect()
 }
 
 /// One run: a call, its accident, and what happens then.
@@ -138,7 +147,7 @@ impl Pair<'_> {
             let limit = after(world.time(), Duration::from_secs(120));
             simulation.run_until(limit, &mut |line| transcript.hear(line), &mut || false);
         }
-        let from = simulation.committed();
+        let (from, sent) = (simulation.committed(), world.sent());
         let (copy, why_not) = self.second.happen(&world, &mut simulation, &self.case);
         let limit = after(world.time(), LATER);
         simulation.run_until(limit, &mut |line| transcript.hear(line), &mut || false);
@@ -151,7 +160,9 @@ impl Pair<'_> {
             ending => lawful::objection(ending, &simulation.committed(), &world),
         };
         let not_met = (run.accidents == 0).then_some("nothing went wrong with the call");
-        let why_not = why_not.or_else(|| self.spares()).or(not_met);
+        let is_last = matches!(self.second, Second::RefusedOnce(_)) && run.sent == sent;
+        let no_other = is_last.then_some("no call comes after it");
+        let why_not = why_not.or_else(|| self.spares()).or(not_met).or(no_other);
         (unlawful.map(|why| format!("{self:?}: {why}\n{}", run.transcript)), why_not)
     }
 }
@@ -192,6 +203,14 @@ impl Second {
                 let volumes = world.volumes_of(&spec.name, &spec.slots[1].name);
                 copy = volumes.first().and_then(|volume| world.copy_volume(volume));
                 copy.is_none().then_some("the other slot has no volume then")
+            }
+            Self::RefusedOnce(kind) => {
+                world.arrange(world.sent() + 1, Accident::Refused(kind));
+                None
+            }
+            Self::RefusedEver(kind) => {
+                world.refuse(None, kind, None, None);
+                None
             }
         };
         (copy, why_not)
@@ -240,8 +259,8 @@ pub fn come_to_a_lawful_end(cases: &[Case], part: Part, reach: fn() -> Reach) {
     for (case, Run { order: effects, sent, .. }) in &cases {
         assert_eq!(effects.len() as u64, *sent, "{case:?}: a call has no effect, or several");
         for (call, effect) in (1..).zip(effects) {
-            for (first, second) in firsts().into_iter().flat_map(|first| SECONDS.map(|second| (first, second))) {
-                all.push(Pair { case: *case, call, first, second, effect });
+            for first in firsts() {
+                all.extend(seconds().into_iter().map(|second| Pair { case: *case, call, first, second, effect }));
             }
         }
     }
@@ -273,7 +292,7 @@ pub fn come_to_a_lawful_end(cases: &[Case], part: Part, reach: fn() -> Reach) {
 
 /// Prints for each effect how many cells were met, and why others were not.
 fn show(coverage: &Coverage, runs: usize) {
-    let all = firsts().len() * SECONDS.len();
+    let all = firsts().len() * seconds().len();
     println!("{runs} runs");
     for (effect, cells) in coverage {
         let met = cells.values().filter(|cell| cell.met > 0).count();

@@ -165,10 +165,11 @@ impl<'a> Replacement<'_, 'a> {
     }
 
     /// Waits for an instance that the claim names and EC2 does not show: not found is not gone, until EC2 would have
-    /// stopped showing it.
+    /// stopped showing it. Nobody need look at that before, because all goes on by itself then.
     pub(super) fn wait_until_shown(&self, id: &InstanceId, since: Timestamp) -> Option<Plan> {
-        let is_over = elapsed(self.look.now, since) > self.look.limits.terminated_shown;
-        (!is_over).then(|| self.until(not_shown(id), since))
+        let limit = self.look.limits.terminated_shown;
+        let is_over = elapsed(self.look.now, since) > limit;
+        (!is_over).then(|| self.look.wait(self.slot, not_shown(id), since, limit))
     }
 
     /// Waits for an instance of this replacement that has one of the volumes, and that EC2 does not show. How long it has had the
