@@ -216,7 +216,7 @@ async fn make_a_volume(stage: &Stage) -> VolumeId {
     assert_eq!((&seen.id, &seen.slot, &seen.name, seen.size_gib), (&id, &stage.slot, &declared.name, 20));
     let made = EbsSettings { kms_key: None, ..seen.ebs.unwrap() }; // a default key has an id of its own
     assert_eq!((made, &seen.tags["cost"]), (ebs, &"storage".to_owned()));
-    assert_eq!(seen.slots, [stage.slot.clone()].into());
+    assert_eq!(*seen.slots, [stage.slot.clone()].into());
     assert_eq!(seen.owner, Some(Owner::from(OWNER)));
     id
 }
