@@ -11,7 +11,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::thread;
 
 use hermitcrab::event::Listeners;
 use hermitcrab::sim::FaultLevel;
@@ -27,11 +26,14 @@ mod here;
 mod members;
 #[path = "chaos/pairs.rs"]
 mod pairs;
+#[path = "tools/room.rs"]
+mod room;
 #[path = "adapter_world/sdk.rs"]
 mod sdk;
 
 use case::{Beginning, Case};
 use pairs::Part;
+use room::with_room;
 
 const STORIES: &str = "tests/rollout";
 const NEW: &str = "ami-0bbbbbbbbbbbbbbbb";
@@ -53,14 +55,6 @@ const LEFT_OUT: [&str; 2] = [
     "large-region", // the wire face lists no crowd, and has no pages of it
     "group", // whether the group notices a member that rests, or the controller that it may, is a matter of who looks first
 ];
-
-/// Runs a test on a stack that has room for the SDK's futures within the controller's, even where nothing is optimised.
-fn with_room(test: impl FnOnce() + Send + 'static) {
-    let running = thread::Builder::new().stack_size(64 << 20).spawn(test).unwrap();
-    if let Err(panic) = running.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
 
 /// The end of a story, and its effects of each kind.
 type Came = (Option<Ending>, BTreeMap<String, u64>);

@@ -61,6 +61,8 @@ mod recorded;
 mod recorder;
 #[path = "tools/relay.rs"]
 mod relay;
+#[path = "tools/room.rs"]
+mod room;
 #[path = "tools/moto.rs"]
 mod server;
 #[path = "aws/signals.rs"]
@@ -119,8 +121,10 @@ fn in_child() -> ExitCode {
 /// A trial that runs on a runtime like the controller's.
 fn trial(name: &str, test: impl AsyncFnOnce() + Send + 'static) -> Trial {
     Trial::test(name, move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(test());
+        room::with_room(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(test());
+        });
         Ok(())
     })
 }
