@@ -40,7 +40,7 @@ async fn rabbitmq_is_rolled(rig: Rc<Rig>) {
     at_rest(&rig).await;
     rig.all_are_well(LIMIT).await;
     rig.all_moved_to(&rig.v2, &before);
-    assert_eq!(rig.effects(), effects_of_replacing(&rig, rig.slots.len()));
+    assert_eq!(rig.effects(), effects_of_replacing(&rig, &before, rig.slots.len()));
     let account = client.finish().await;
     assert_eq!(account.lost(), [0; 0], "confirmed, and not there");
     assert_eq!(account.unheard_of(), [0; 0], "there, and never published");

@@ -67,5 +67,5 @@ pub(super) async fn killed_after(rig: Rc<Rig>, start: (Before, Rc<Clients>), die
         }
     }
     assert!(kills.get() > 0, "it was never killed");
-    assert_eq!(rig.effects(), effects_of_replacing(&rig, slots), "as many effects as if nothing had happened");
+    assert_eq!(rig.effects(), effects_of_replacing(&rig, &before, slots), "as many effects as if nothing had happened");
 }
