@@ -82,7 +82,7 @@ use servers::Servers;
 use truth::Truth;
 
 /// Scenarios mostly wait, so more of them run at once than there are processors.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 20;
 /// Longer than anything takes that only has to happen, on a machine that is busy with other rigs: three nodes of RabbitMQ, begun beside
 /// seven other scenarios, were not there after a minute and a half.
 const AT_MOST: Duration = Duration::from_secs(5 * 60);
