@@ -416,7 +416,7 @@ fn pairs_of_accidents_come_to_a_lawful_end() {
 }
 
 #[test]
-#[ignore = "every call × accident × second event: half an hour of CPU time, and less for a part, HERMITCRAB_PAIRS=3/19"]
+#[ignore = "every call × accident × second event: an hour of CPU time, and less for a part, HERMITCRAB_PAIRS=3/19"]
 fn every_pair_of_accidents_comes_to_a_lawful_end() {
     pairs::come_to_a_lawful_end(&PAIRED, Part::wanted(), Reach::default);
 }

@@ -73,7 +73,6 @@ impl Simulated {
     /// A new world, in which each cluster is settled on its file's image unless it shall be empty.
     fn begin(&self, loaded: &Loaded) -> World {
         let world = World::new(self.seed, FaultLevel::None);
-        world.tell_nobody();
         for (_, spec) in loaded.specs().filter(|_| !self.empty) {
             declare(&world, spec, &self.bad_image);
             world.settle(spec);
