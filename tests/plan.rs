@@ -61,10 +61,10 @@ variants! { awaited, AWAITED, Awaited:
 Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsAgree PeersTold MemberBack Bake Steady Formation
 NoLateStop NoLateLaunch NothingElse Joined Left Recruit SnapshotCompleted VolumeSaved VolumeCopied NothingLate }
 variants! { why, WHY, Why:
-Outdated Lost New Stopped AddressLost AddressFirst AddressChanged CannotStart Stuck Interrupted StepRefused NextStep Leads LaunchFailed VolumeNotMade NotBackInTime TakenBack GoesOn Superseded OldLost GivesWay Proven Forming WouldPrune Memory
+Outdated Lost New Stopped AddressLost AddressFirst AddressChanged CannotStart Stuck Interrupted StepRefused NextStep Leads LaunchFailed WaitsInVain VolumeNotMade NotBackInTime TakenBack GoesOn Superseded OldLost GivesWay Proven Forming WouldPrune Memory
 Tags TooSmall KeepStill OutOfStep LetGo TemplateBehind Unwanted Ahead LetGoAhead }
 variants! { stall, STALL, Stall:
-VolumeMissing VolumeElsewhere VolumeTaken AddressTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Overdue Held RollbackFailed
+VolumeMissing VolumeElsewhere VolumeTaken AddressTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Overdue Held RollbackFailed QuorumLost
 ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed NotAsExpected CapacityUnavailable VolumeNotMade VolumeNotSaved NotLaunched }
 variants! { rank, RANK, Rank: Unhealthy Maintenance LeaderFirst NonVoter Follower LeaderLast }
 

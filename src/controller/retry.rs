@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::ids::ClusterName;
-use crate::plan::{Awaited, Hazard, Hazards, Plan};
+use crate::plan::{Awaited, Hazard, Hazards, Plan, Stall};
 use crate::ports::{ErrorKind, Outcome, PortError};
 use crate::time::{Timestamp, elapsed};
 
@@ -101,6 +101,8 @@ impl Backoff {
     /// when a volume is attached, and not since when it is on its way.
     pub(super) fn until_next_look(&mut self, plan: &Plan, now: Timestamp, wrote: Option<Timestamp>) -> Duration {
         match plan {
+            // For how long nobody has led is known only if the members are asked again and again.
+            Plan::Stalled(stalls) if matches!(stalls.stall, Stall::QuorumLost { .. }) => BLOCKED,
             Plan::Settled | Plan::Stalled(_) => RESTING,
             Plan::Act(..) => WATCHING,
             Plan::Wait(waiting) => match until(&waiting.what) {

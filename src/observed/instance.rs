@@ -49,6 +49,9 @@ pub struct Instance {
     /// member serves at the private address that EC2 gave the instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_address: Option<Ipv4Addr>,
+    /// The data volumes that its guest waits for, all of them, from the tags `hermitcrab:volume:…`; none where it was adopted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaits: Vec<VolumeId>,
     /// The tags that are neither ours nor AWS's own.
     pub tags: BTreeMap<String, String>,
     /// The attached data volumes, as the instance view has them.
@@ -81,6 +84,11 @@ impl Instance {
         self.fixed_address.is_some_and(|address| self.has(address))
     }
 
+    /// Says whether its member serves at a fixed address that it does not have.
+    pub fn lacks_fixed_address(&self) -> bool {
+        self.fixed_address.is_some() && !self.has_fixed_address()
+    }
+
     /// Lists the secondary private addresses that are not the fixed one of its member.
     pub fn secondary_beside_fixed(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.interface.iter().flat_map(|interface| interface.beside(self.fixed_address))
@@ -93,7 +101,7 @@ impl Instance {
 
     /// Gives the address at which its member can be asked now: the fixed one only once the instance has it.
     pub fn asked_at(&self) -> Option<IpAddr> {
-        self.member_address().filter(|_| self.fixed_address.is_none() || self.has_fixed_address())
+        self.member_address().filter(|_| !self.lacks_fixed_address())
     }
 
     /// Finds the announced end of its host, if there is one: EC2 is going to stop the instance.

@@ -64,6 +64,14 @@ pub fn give_back(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> O
     assign(look, slot, Some(instance).filter(|_| is_ours)?, &Why::AddressLost)
 }
 
+/// Does the same where nothing has the address: of an instance whose replacement was interrupted another one may be the rightful owner.
+pub fn give_back_unused(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Option<Plan> {
+    match place(look, slot, instance.fixed_address?) {
+        At::Nothing => give_back(look, slot, instance),
+        At::Own(_) | At::Other(_) | At::Unclear(_) => None,
+    }
+}
+
 fn move_to(look: &Look<'_>, slot: &SlotLook<'_>, to: &Instance, address: Ipv4Addr, why: &Why) -> Plan {
     let Some(interface) = &to.interface else {
         let detail = format!("{} is shown without a network interface", to.id);

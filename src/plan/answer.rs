@@ -124,6 +124,8 @@ pub enum Why {
     Leads,
     /// The launch came to nothing.
     LaunchFailed { reason: String },
+    /// The guest of the instance waits for a volume that is no more.
+    WaitsInVain,
     /// The member's fixed address has got lost, and it serves at no other.
     AddressLost,
     /// The old instance has lost its fixed address, and gets it back before anything else.
@@ -361,6 +363,8 @@ pub enum Stall {
     Held { slot: SlotName, image: ImageId, generation: Generation, why_not: String },
     /// The old instance did not come back either.
     RollbackFailed { slot: SlotName, instance: InstanceId, why_not: String },
+    /// Every slot is served, and the members cannot elect anybody any more.
+    QuorumLost { slot: SlotName, why: String },
     /// The cluster is being destroyed, or was.
     Ended { since: Timestamp, is_finished: bool },
     /// The claim is for a slot that the spec no longer declares.

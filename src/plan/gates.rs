@@ -196,7 +196,7 @@ pub fn withheld(look: &Look<'_>, slot: &SlotLook<'_>) -> Vec<Hazard> {
 /// have only just been started, it may be what they lack.
 pub fn taking_back_refusals(look: &Look<'_>, slot: &SlotLook<'_>, given_up: &Instance) -> Vec<Hazard> {
     let question = Question { look, slot, image: &look.spec.image };
-    let quorum = || membership::quorum_would_be_lost(&question).hazard.into_iter().collect();
+    let quorum = || membership::quorum_caught_up_would_be_lost(&question).hazard.into_iter().collect();
     match (look.membership, slot.member.map(|member| &member.health)) {
         (None, _) => membership::unknown_health(&question).hazard.into_iter().collect(),
         (Some(members), _) if !look.is_led() => {

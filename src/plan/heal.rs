@@ -110,7 +110,8 @@ fn restorable<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'l SlotLook<'
             let is_taken_back =
                 look.spec.rollout.on_failure == OnFailure::Rollback || new.generation() != Some(&look.generation);
             let may_stop = || gates::taking_back_refusals(look, slot, new).is_empty();
-            old.is_kept() && is_taken_back && given.is_some_and(is_late) && may_stop()
+            let may_serve = old.is_kept() && !look.waits_in_vain(old);
+            may_serve && is_taken_back && given.is_some_and(is_late) && may_stop()
         }
         _ => false,
     })
@@ -146,6 +147,9 @@ pub fn start_again(look: &Look<'_>) -> Option<Plan> {
         SlotState::Down(instance) => start(look, slot, instance),
         SlotState::Serving(instance) => mend(look, slot, instance),
         SlotState::Interrupted { new, .. } if is_stopped_alone(look, slot, new) => start(look, slot, new),
+        SlotState::Interrupted { new, .. } if slot.is_served_by(look, new) => {
+            address::give_back_unused(look, slot, new)
+        }
         _ => None,
     });
     starts.into_iter().find(|plan| matches!(plan, Plan::Act(..)) && look.setback(plan).is_none())

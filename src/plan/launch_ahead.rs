@@ -268,13 +268,19 @@ fn is_broken(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
     !is_claimed && matches!(state, SlotState::Vacant { .. } | SlotState::Interrupted { .. } | SlotState::Blank { .. })
 }
 
-/// Lets a launch go before anything else is launched or claimed, and beside whatever else is waited for. Where its instance may
-/// still come to be shown, only the next slot of the rollout waits for that: a slot that has lost its instance does not.
+/// Lets a launch go before anything else is launched or claimed, before an instance is started that would be one too many, and beside
+/// whatever else is waited for. Where its instance may still come to be shown, only the next slot of the rollout waits for that: a
+/// slot that has lost its instance does not.
 fn let_go(look: &Look<'_>, ahead: &Ahead, reason: String, plan: Plan) -> Plan {
     let yields = match &plan {
-        Plan::Act(action, _) => {
-            matches!(action.effect, Effect::Cloud(CloudEffect::Launch(_)) | Effect::Claim(ClaimEffect::Claim { .. }))
-        }
+        Plan::Act(action, _) => match &action.effect {
+            Effect::Cloud(CloudEffect::Launch(_)) | Effect::Claim(ClaimEffect::Claim { .. }) => true,
+            Effect::Cloud(CloudEffect::Start { .. }) => {
+                let serves = look.ahead.is_some_and(|instance| instance.state.is_up() && !instance.retired);
+                !ahead.let_go || serves && !has_room(look)
+            }
+            _ => false,
+        },
         Plan::Settled | Plan::Wait(_) | Plan::Blocked(_) | Plan::Stalled(_) => true,
     };
     if !yields {

@@ -1,9 +1,10 @@
 //! An observation, arranged by slot: what every question of the planner is asked about.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::{ClaimEffect, CloudEffect, Effect, Launch, RootVolume};
-use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, Token};
+use crate::ids::{Attempt, Generation, ImageId, InstanceId, MemberId, SlotName, Token, VolumeId};
 use crate::limits::Limits;
 use crate::make::Make;
 use crate::observed::{
@@ -214,24 +215,61 @@ impl<'a> Look<'a> {
     }
 
     /// Says whether the members would be enough to elect a leader if this slot's were back: the others that count are those
-    /// who have an instance that runs with their volumes, and has done so for that long.
+    /// of whom the members know, and who have an instance that runs with their volumes and their fixed address, and has done so for that
+    /// long.
     pub fn could_elect_with(&self, slot: &SlotLook<'a>, for_long: Duration) -> bool {
-        let has_had_time = |other: &SlotLook<'a>, it: &Instance| {
-            let given = other.given_since(&it.id).map_or(it.launched_at, |given| given.max(it.launched_at));
-            elapsed(self.now, given) >= for_long
+        let is_stranger = |other: &SlotLook<'a>| {
+            other.member.is_none() && self.membership.is_some_and(|membership| !membership.members.is_empty())
         };
-        self.serving_beside(slot, has_had_time) + 1 >= self.needed()
+        let has_had_time = |other: &SlotLook<'a>, it: &Instance| {
+            let serves = self.serves_since(it);
+            elapsed(self.now, other.given_since(&it.id).map_or(serves, |given| given.max(serves))) >= for_long
+        };
+        let counts = |other: &SlotLook<'a>, it: &Instance| {
+            !is_stranger(other) && !it.lacks_fixed_address() && has_had_time(other, it)
+        };
+        self.serving_beside(slot, counts) + 1 >= self.electing()
     }
 
     /// Says whether the other slots' members, by their instances, are enough to elect a leader.
     pub fn could_elect_without(&self, slot: &SlotLook<'a>) -> bool {
-        self.serving_beside(slot, |_, _| true) >= self.needed()
+        self.serving_beside(slot, |_, _| true) >= self.electing().min(self.needed())
     }
 
-    /// Counts the other slots that are served by an instance which counts.
+    /// Says how many members it takes to elect a leader of those that there are, as their own list or the volumes tell. The declared ones
+    /// may be more, or fewer.
+    fn electing(&self) -> usize {
+        let listed = self.membership.map_or(0, |known| known.members.iter().filter(|member| member.counts).count());
+        let settled = self.cloud.volumes.iter().filter(|volume| volume.settled.is_some()).map(|volume| &volume.slot);
+        match listed.max(settled.collect::<BTreeSet<_>>().len()) {
+            0 => self.needed(),
+            members => (self.rules.needed)(members),
+        }
+    }
+
+    /// Counts the other slots that are served by an instance which counts, and those that are declared no more and still served.
     fn serving_beside(&self, slot: &SlotLook<'a>, counts: impl Fn(&SlotLook<'a>, &Instance) -> bool) -> usize {
         let serves = |other: &SlotLook<'a>, it: &Instance| other.is_served_by(self, it) && counts(other, it);
-        self.others(slot).filter(|other| other.live().any(|instance| serves(other, instance))).count()
+        let declared = self.others(slot).filter(|other| other.live().any(|instance| serves(other, instance)));
+        declared.count() + self.serving_undeclared().len()
+    }
+
+    /// Names the slots that are declared no more, and whose settled volumes an instance that runs still has.
+    fn serving_undeclared(&self) -> BTreeSet<&'a SlotName> {
+        let runs = |id: &InstanceId| self.cloud.instance(id).is_some_and(|it| it.state == InstanceState::Running);
+        let serves = |volume: &&Volume| match self.place(volume) {
+            Place::On { instance, .. } => volume.settled.is_some() && runs(instance),
+            _ => false,
+        };
+        let undeclared = self.cloud.present_volumes().filter(|volume| self.slot(&volume.slot).is_none());
+        undeclared.filter(serves).map(|volume| &volume.slot).collect()
+    }
+
+    /// Says whether the guest of an instance waits for a volume that is no more: it was launched for another one than the slot has
+    /// now, e.g. for one that was deleted, and in whose place a person has put a copy. Its member cannot start there.
+    pub fn waits_in_vain(&self, instance: &Instance) -> bool {
+        let is_there = |id: &VolumeId| self.cloud.present_volumes().any(|volume| volume.id == *id);
+        !instance.awaits.iter().all(is_there)
     }
 
     /// Says whether that member leads.
@@ -432,6 +470,11 @@ impl<'a> SlotLook<'a> {
     /// Says whether an instance runs with every declared volume.
     pub fn is_served_by(&self, look: &Look<'a>, instance: &Instance) -> bool {
         instance.state == InstanceState::Running && self.all_on(look, &instance.id)
+    }
+
+    /// Finds the instance by which the slot is served.
+    pub fn served_by(&self, look: &Look<'a>) -> Option<&'a Instance> {
+        self.live().find(|instance| self.is_served_by(look, instance))
     }
 
     /// Finds one of the slot's volumes that one view shows at that instance and the other does not; in words.

@@ -38,6 +38,27 @@ pub fn correct(look: &Look<'_>, slot: &SlotLook<'_>, at: &Instance, why: &Why) -
     Some(look.effect(Some(&slot.spec.name), Effect::Member(effect), why.clone()))
 }
 
+/// Says why members whom nobody has led for long cannot elect anybody any more, although every slot is served: each is elsewhere than the
+/// others look for it, and one that is where it was would be enough; or too few of those that have a vote are left.
+pub fn quorum_lost(look: &Look<'_>) -> Option<String> {
+    let members = &look.membership.filter(|_| look.cannot_elect())?.members;
+    let served: Option<Vec<_>> = look.slots.iter().map(|slot| Some((slot, slot.served_by(look)?))).collect();
+    let served = served.filter(|_| !members.is_empty())?;
+    let astray: Vec<_> = served
+        .iter()
+        .filter_map(|(slot, at)| Some((slot, outdated(look, slot, at)?.1, slot.member?.address?)))
+        .collect();
+    if !astray.is_empty() && astray.len() == served.len() {
+        let places: Vec<_> =
+            astray.iter().map(|(slot, at, kept)| format!("{} is at {at}, not at {kept}", slot.spec.name)).collect();
+        return Some(format!("no member is where the others look for it ({})", places.join(", ")));
+    }
+    let voters: Vec<_> = members.iter().filter(|member| member.counts).collect();
+    let left = voters.iter().filter(|voter| voter.slot.as_ref().is_some_and(|slot| look.slot(slot).is_some())).count();
+    let needed = (look.rules.needed)(voters.len().max(1));
+    (left < needed).then(|| format!("of those that have a vote {left} run, and it takes {needed}"))
+}
+
 /// Names the slot's member and its address at an instance, where its peers have another one for it. Where they have none, they go by a
 /// name that is not ours to change; and of two members that bear one name nobody knows here which is meant.
 fn outdated<'a>(look: &Look<'a>, slot: &SlotLook<'a>, at: &Instance) -> Option<(&'a MemberId, IpAddr)> {

@@ -121,7 +121,9 @@ fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
                 SlotState::Moving(Moving::Stopping(instance))
             }
         },
-        [new] if launched_by_us(look, new) && is_newer(slot, new) => SlotState::Interrupted { old: None, new },
+        [new] if launched_by_us(look, new) && is_newer(slot, new) && !look.waits_in_vain(new) => {
+            SlotState::Interrupted { old: None, new }
+        }
         [left] if is_ours(look, left) => SlotState::Vacant { left: Some(left) },
         [old, new] if launched_by_us(look, new) && is_ours(look, old) && old.attempt() < new.attempt() => {
             SlotState::Interrupted { old: Some(old), new }

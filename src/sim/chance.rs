@@ -3,6 +3,9 @@
 use fastrand::Rng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The digits in an id that tell its number.
+const NUMBER: usize = 9;
+
 /// The world's chance, and the ids that it has given.
 #[derive(Serialize, Deserialize)]
 pub struct Chance {
@@ -20,7 +23,12 @@ impl Chance {
     /// Makes an id in EC2's manner, unique in this world, e.g. `i-62086fe9000000002`.
     pub fn id(&mut self, prefix: &str) -> String {
         self.ids += 1;
-        format!("{prefix}-{:08x}{:09x}", self.rng.u32(..), self.ids)
+        format!("{prefix}-{:08x}{:0NUMBER$x}", self.rng.u32(..), self.ids)
+    }
+
+    /// Finds in an id the part that tells how many were made before it.
+    pub fn number_of(id: &str) -> &str {
+        id.get(id.len().saturating_sub(NUMBER)..).unwrap_or(id)
     }
 
     /// Lets a chance in ten thousand come true or not. Draws nothing where there is no chance.

@@ -210,6 +210,17 @@ impl Members {
         (heir && kind.can_transfer()).then(|| Some((raft.leading()?.instance.clone(), since))).flatten()
     }
 
+    /// Tells the last span of time in which nobody led: its beginning, and its end if it is over.
+    pub fn unled(&self) -> Option<(Millis, Option<Millis>)> {
+        self.raft().unled
+    }
+
+    /// Says whether members of all those slots run, and can elect nobody any more.
+    pub fn have_lost_their_quorum<'s>(&self, mut slots: impl Iterator<Item = &'s SlotName>) -> bool {
+        let raft = self.raft();
+        slots.all(|slot| raft.processes.values().any(|process| process.name == *slot)) && !self.kind().can_elect()
+    }
+
     /// Says whether somebody leads.
     pub fn have_leader(&self) -> bool {
         self.raft().leader.is_some()

@@ -79,7 +79,11 @@ impl Cloud for World {
             state.region.buckets.take(state.now, Bucket::of(&sent), 1)?;
             state.apply(sender, Call { cluster: &of, slot: about.as_ref(), effect: &sent })
         };
-        self.mutate(effect.name(), &doing, takes(effect), Some(decision), look, send).await
+        let result = self.mutate(effect.name(), &doing, takes(effect), Some(decision), look, send).await;
+        if let (Err(_), CloudEffect::Retire { instance } | CloudEffect::Terminate { instance }) = (&result, effect) {
+            self.with(|state| state.region.end_was_refused(instance));
+        }
+        result
     }
 }
 
@@ -185,7 +189,11 @@ impl Coordination for World {
             state.write_claim(sender, &of, &sent)
         };
         let call = Effect::Claim(effect.clone());
-        self.mutate(call.name(), "write the claim", &latency::NEARBY, None, |_, _| Ok(None), send).await
+        let result = self.mutate(call.name(), "write the claim", &latency::NEARBY, None, |_, _| Ok(None), send).await;
+        if let (Err(_), ClaimEffect::LetGo { .. }) = (&result, effect) {
+            self.with(|state| state.let_go_was_refused(cluster));
+        }
+        result
     }
 
     async fn kept_at(&self) -> Vec<IpAddr> {

@@ -14,12 +14,21 @@ pub fn objection(ending: &Ending, spec: &ClusterSpec, world: &World) -> Option<S
         Ending::Violated | Ending::Unsettled => None,
         Ending::Settled => all_up(),
         Ending::Blocked(gates) if gates.contains(&"generation-rejected") => all_up(),
+        // Another slot may have been claimed when the volume went, and nothing was done there: its gates name what is missing.
+        Ending::Blocked(reasons) | Ending::Stalled(reasons) if names_a_loss(reasons) && world.lost_a_volume() => None,
         // Somebody wants an image that reports another version than the file asks for, or a version that is too far away.
         Ending::Blocked(gates) if gates.contains(&"version-unprovable") || gates.contains(&"version-skew") => all_up(),
         Ending::Blocked(gates) if gates.iter().any(|gate| is_withheld(gate, spec)) => None,
-        // Another slot may have been claimed when the volume went, and nothing was done there: its gates name what is missing.
-        Ending::Blocked(reasons) | Ending::Stalled(reasons) if names_a_loss(reasons) && world.lost_a_volume() => None,
         Ending::Stalled(reasons) if reasons == &["Held"] && spec.rollout.on_failure == OnFailure::Hold => None,
+        // So somebody does who has taken away what ran before as well.
+        Ending::Stalled(reasons)
+            if [["Held"], ["RollbackFailed"]].iter().any(|one| reasons == one)
+                && world.reports_another_version(&spec.image) =>
+        {
+            all_up()
+        }
+        // Whoever has taken so many instances at once has to bring the members together.
+        Ending::Stalled(reasons) if reasons == &["QuorumLost"] && world.quorum_is_lost(&spec.name) => None,
         Ending::Blocked(_) | Ending::Stalled(_) => Some(format!("{ending}, although nobody did or withholds anything")),
     }
 }

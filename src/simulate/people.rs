@@ -16,8 +16,8 @@ use super::{Line, Scenario, Simulation, version};
 const MOST_EDITS: u32 = 6;
 /// The longest time in seconds after which a controller hears of a commit.
 const LATEST: u64 = 240;
-/// An image that the scenario does not name.
-const THIRD: &str = "ami-0dddddddddddddddd";
+/// Images, of which a scenario names two at the most.
+const IMAGES: [&str; 3] = ["ami-0dddddddddddddddd", "ami-0ddddddddddddddd3", "ami-0ddddddddddddddd4"];
 
 /// An edit of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(super) fn change_their_minds(
     if rng.bool() {
         return;
     }
-    world.register_image(&ImageId::from(THIRD), world.draw_payload(&version(&scenario.from)));
+    world.register_image(&third_image(scenario), world.draw_payload(&version(&scenario.from)));
     let span = world.faults_end().duration_since(world.now()).unsigned_abs();
     let edits = rng.u32(1..=MOST_EDITS);
     for _ in 0..edits {
@@ -103,11 +103,18 @@ fn commit(
     simulation.catch_up(late);
 }
 
+/// Finds an image that the scenario does not name.
+fn third_image(scenario: &Scenario) -> ImageId {
+    let is_named = |image: &ImageId| [&scenario.from.image, &scenario.image].contains(&image);
+    let other = IMAGES.map(ImageId::from).into_iter().find(|image| !is_named(image));
+    other.unwrap_or_else(|| ImageId::from(IMAGES[0]))
+}
+
 impl Edit {
     /// The file after the edit.
     fn applied(self, mut spec: ClusterSpec, scenario: &Scenario) -> ClusterSpec {
         match self {
-            Self::ThirdImage => spec.image = ImageId::from(THIRD),
+            Self::ThirdImage => spec.image = third_image(scenario),
             Self::FirstImage => spec.image = scenario.from.image.clone(),
             Self::Tags => drop(spec.instance.tags.insert("team".to_owned(), "storage".to_owned())),
             Self::Device => spec.volumes.iter_mut().take(1).for_each(|volume| volume.device = "/dev/sdp".to_owned()),

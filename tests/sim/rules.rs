@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hermitcrab::action::{CloudEffect, Launch};
 use hermitcrab::ids::{Attempt, ImageId, InstanceId, Token, VolumeId, Zone};
 use hermitcrab::observed::{InstanceState, Purpose, Settled, Taken, VolumeState, Way};
-use hermitcrab::ports::Outcome;
+use hermitcrab::ports::{ErrorKind, Outcome};
 use hermitcrab::sim::{AnswerFacts, Payload};
 use hermitcrab::spec::ClusterSpec;
 
@@ -305,6 +305,58 @@ fn one_that_was_launched_ahead_breaks_s6_while_the_old_instance_before_it_runs()
     harness.announce(1, 5);
     harness.launches(1, 5);
     assert_eq!(harness.broken(), ["S6"]);
+}
+
+/// A replacement whose old instance rests, beside one that was launched ahead: what rests, and what was launched ahead.
+fn with_one_ahead() -> (Harness, InstanceId, InstanceId) {
+    let harness = Harness::settled();
+    let (old, _) = harness.of(0);
+    harness.claim(0);
+    harness.launches(0, 4);
+    harness.world.stop_instance(&old);
+    harness.pass(seconds(61));
+    harness.announce(1, 5);
+    let ahead = harness.launches(1, 5);
+    (harness, old, ahead)
+}
+
+#[test]
+fn starting_the_old_instance_beside_one_that_was_launched_ahead_breaks_s6() {
+    let (harness, old, _) = with_one_ahead();
+    harness.force(0, CloudEffect::Start { instance: old.clone() }).unwrap();
+    assert!(harness.broken().contains(&"S6".to_owned()));
+}
+
+#[test]
+fn what_somebody_else_starts_is_none_too_many() {
+    let (harness, old, _) = with_one_ahead();
+    harness.world.start_instance(&old);
+    harness.launches(0, 4);
+    assert_eq!(harness.broken(), [""; 0]);
+}
+
+#[test]
+fn an_instance_whose_end_is_refused_keeps_no_other_from_coming_back() {
+    let (harness, old, ahead) = with_one_ahead();
+    harness.world.refuse(Some("retire"), ErrorKind::Denied, None, Some(1));
+    harness.try_do(1, retire(&ahead)).unwrap_err();
+    harness.force(0, CloudEffect::Start { instance: old.clone() }).unwrap();
+    assert!(!harness.broken().contains(&"S6".to_owned()));
+}
+
+#[test]
+fn taking_a_volume_from_what_somebody_has_just_started_is_nobodys_fault() {
+    for (after, broken) in [(1, ""), (30, "S4")] {
+        let harness = Harness::settled();
+        let (old, volume) = harness.of(0);
+        harness.claim(0);
+        harness.world.stop_instance(&old);
+        harness.pass(seconds(61));
+        harness.world.start_instance(&old);
+        harness.pass(seconds(after));
+        harness.force(0, harness.detach(&volume, &old)).unwrap();
+        assert_eq!(harness.broken().concat(), broken);
+    }
 }
 
 #[test]

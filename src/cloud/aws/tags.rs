@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use aws_sdk_ec2::types::Tag;
 
-use crate::ids::{Attempt, SlotName};
+use crate::ids::{Attempt, SlotName, VolumeId};
 use crate::observed::{Taken, tags};
 
 pub use crate::observed::tags::{
@@ -68,6 +68,13 @@ impl Tags {
     pub(super) fn address(&self) -> Result<Option<Ipv4Addr>, BadTags> {
         let Some(text) = self.get(ADDRESS) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| BadTags::NoAddress(ADDRESS, text.to_owned()))
+    }
+
+    /// The volumes that a guest is told of.
+    pub(super) fn volumes_of_guest(&self) -> Vec<VolumeId> {
+        let is_one = |key: &str| key.strip_prefix(VOLUME).is_some_and(|rest| rest.starts_with(':'));
+        let ids = self.0.iter().filter(|(key, id)| is_one(key) && !id.is_empty());
+        ids.map(|(_, id)| VolumeId::from(id.as_str())).collect()
     }
 
     /// The slots that have ever been initialised, from all of the tags that they are written in.

@@ -20,6 +20,7 @@ impl fmt::Display for Why {
             Self::NextStep => f.write_str("next step"),
             Self::Leads => f.write_str("it leads, and leadership goes before the leader"),
             Self::LaunchFailed { reason } => write!(f, "the launch failed: {reason}"),
+            Self::WaitsInVain => f.write_str("its guest waits for a volume that is no more"),
             Self::AddressChanged => f.write_str("the other members look for its member at another address"),
             Self::AddressLost => f.write_str("its member serves at this address, and has lost it"),
             Self::AddressFirst => f.write_str("its old instance has lost its fixed address, and gets that back first"),

@@ -60,6 +60,9 @@ impl Stall {
             Self::RollbackFailed { instance, .. } => {
                 format!("look at {instance}: both instances and all volumes are kept")
             }
+            Self::QuorumLost { .. } => {
+                "the data are on the slots' volumes: bring the members together as the application's own documentation says of an outage that took the quorum (docs/applications.md); fixed addresses prevent most of these".into()
+            }
             Self::Ended { is_finished: true, .. } => {
                 "delete the cluster's file; or allow the cluster to be created again with `hermitcrab retry`".into()
             }
@@ -96,6 +99,7 @@ impl Stall {
             Self::Overdue { .. } => "Overdue",
             Self::Held { .. } => "Held",
             Self::RollbackFailed { .. } => "RollbackFailed",
+            Self::QuorumLost { .. } => "QuorumLost",
             Self::Ended { .. } => "Ended",
             Self::ClaimForUndeclared { .. } => "ClaimForUndeclared",
             Self::NotFormed { .. } => "NotFormed",
@@ -160,6 +164,9 @@ impl fmt::Display for Stall {
             }
             Self::RollbackFailed { slot, instance, why_not } => {
                 write!(f, "{slot} did not come back on its old instance {instance} either: {why_not}")
+            }
+            Self::QuorumLost { slot, why } => {
+                write!(f, "the member of {slot} cannot come back, because nobody can be elected any more: {why}")
             }
             Self::Ended { since, is_finished: false } => {
                 write!(f, "somebody ordered its destruction at {}", clock(*since))

@@ -90,7 +90,17 @@ pub(super) fn member_unhealthy(q: &Question<'_, '_>) -> Finding {
 /// three, of 5 three. Of 1 or 2 members none can be missed, so such a cluster is created and healed, and never
 /// upgraded.
 pub(super) fn quorum_would_be_lost(q: &Question<'_, '_>) -> Finding {
-    let healthy = |member: &&Member| member.counts && member.health == Health::Healthy;
+    quorum_of(q, |_| true)
+}
+
+/// Refuses the same where a member that has not caught up counts for nothing: how far the others lag is no gate of its own on the way back.
+pub(super) fn quorum_caught_up_would_be_lost(q: &Question<'_, '_>) -> Finding {
+    let limit = q.look.rules.lag_limit;
+    quorum_of(q, |member| member.lag.is_none_or(|lag| !lag.exceeds(&limit)))
+}
+
+fn quorum_of(q: &Question<'_, '_>, is_enough: impl Fn(&Member) -> bool) -> Finding {
+    let healthy = |member: &&Member| member.counts && member.health == Health::Healthy && is_enough(member);
     let healthy_after = others(q).filter_map(|(_, member)| member).filter(healthy).count();
     let quorum = q.look.needed();
     let refuses = healthy_after < quorum;

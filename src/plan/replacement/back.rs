@@ -18,11 +18,11 @@ impl<'a> Replacement<'_, 'a> {
         match step {
             Step::MarkStop | Step::Transfer | Step::Stop => self.empty_new(step, self.new?, why),
             Step::AssignAddress => {
-                let old = self.old.filter(|old| old.state.is_live())?;
+                let old = self.serviceable_old()?;
                 address::assign(self.look, self.slot, old, why)
             }
             Step::MoveMember => {
-                let old = self.old.filter(|old| old.state.is_live())?;
+                let old = self.serviceable_old()?;
                 peers::tell(self.look, self.slot, old, why)
             }
             Step::Attach => self.refill_old(),
@@ -42,19 +42,18 @@ impl<'a> Replacement<'_, 'a> {
         self.discard_by(step, new, why)
     }
 
-    /// Attaches the volumes to the old instance. One that is gone cannot be restored: the slot is then released, and
-    /// healed like any lost one.
+    /// Attaches the volumes to the old instance. One that is gone, or whose guest waits for a volume that is, cannot be restored: the
+    /// slot is then released, and healed like any lost one.
     fn refill_old(&self) -> Option<Plan> {
         let named = self.claim.old()?;
         match self.old {
             None => self.wait_until_shown(named, self.claim.since),
-            Some(old) if old.state.is_live() => self.attach(old, &Why::TakenBack),
-            Some(_) => None,
+            Some(_) => self.attach(self.serviceable_old()?, &Why::TakenBack),
         }
     }
 
     fn start_old(&self) -> Option<Plan> {
-        let old = self.old?;
+        let old = self.serviceable_old()?;
         match old.state {
             InstanceState::Stopped => {
                 Some(self.look.act(self.slot, CloudEffect::Start { instance: old.id.clone() }, Why::TakenBack))
@@ -90,7 +89,10 @@ impl<'a> Replacement<'_, 'a> {
 
     /// Waits until the member has proved itself at the old instance.
     fn prove_old(&self) -> Option<Plan> {
-        let old = self.old.filter(|old| old.state == InstanceState::Running)?;
+        let old = self.serviceable_old().filter(|old| old.state == InstanceState::Running)?;
+        if let Some(lost) = self.quorum_lost() {
+            return Some(lost);
+        }
         if self.waits_for_others() {
             return Some(self.release(Why::Forming));
         }

@@ -137,7 +137,7 @@ impl Replacement<'_, '_> {
     pub(super) fn can_go_back(&self, old: &Instance) -> bool {
         let failed_here = old.generation().is_some_and(|generation| self.slot.rejected(generation));
         let cannot_start = old.stopped_by_ec2().is_some() || self.setback_of_start(old).is_some();
-        old.state.is_live() && !old.retired && !failed_here && !cannot_start
+        old.state.is_live() && !old.retired && !failed_here && !cannot_start && !self.look.waits_in_vain(old)
     }
 
     /// Says whether the old instance is to serve again, although it was touched. As long as no data has reached the new
@@ -156,7 +156,7 @@ impl Replacement<'_, '_> {
     /// Says whether the old instance runs with all volumes and has lost the fixed address that its member serves at. On the way
     /// forward nobody gives it back: such a call may arrive late, and would take the address off the new instance.
     fn has_lost_address(&self, old: &Instance) -> bool {
-        old.fixed_address.is_some() && !old.has_fixed_address() && self.slot.is_served_by(self.look, old)
+        old.lacks_fixed_address() && self.slot.is_served_by(self.look, old)
     }
 
     /// Says whether the slot may be brought to what is claimed: what the spec wants now, or what settled there last.

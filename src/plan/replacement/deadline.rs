@@ -8,7 +8,7 @@ use crate::ids::Generation;
 use crate::observed::{Instance, InstanceState, Nature, Setback, Settled};
 use crate::plan::answer::{Plan, Stall, Why};
 use crate::plan::steps::Step;
-use crate::plan::{gates, heal};
+use crate::plan::{gates, heal, peers};
 use crate::spec::OnFailure;
 use crate::time::{Timestamp, after};
 
@@ -34,7 +34,7 @@ impl<'a> Replacement<'_, 'a> {
         if !self.is_late() {
             return None;
         }
-        let old_is_there = self.old.is_some_and(|old| old.state.is_live() && !old.retired);
+        let old_is_there = self.serviceable_old().is_some_and(|old| !old.retired);
         let is_unwanted = self.claim.generation != self.look.generation;
         let can_go_back = old_is_there || (self.has_no_old() && (is_unwanted || self.has_settled_on_another()));
         match self.look.spec.rollout.on_failure {
@@ -121,7 +121,7 @@ impl<'a> Replacement<'_, 'a> {
             matches!(step, Step::Snapshot | Step::Detach | Step::AssignAddress | Step::MoveMember | Step::Attach);
         let is_of_the_move = is_of_the_move && !self.claim.stranded;
         let may_start = |old: &&Instance| old.state == InstanceState::Stopped && old.is_kept();
-        let old = self.old.filter(may_start).filter(|_| is_of_the_move)?;
+        let old = self.serviceable_old().filter(may_start).filter(|_| is_of_the_move)?;
         let has_moved = self.live_new().is_some_and(|new| self.slot.any_at(self.look, &new.id));
         let lasts = |refused: &&Setback| matches!(refused.nature, Nature::Refused | Nature::NoCapacity);
         let refused = self.look.setback(plan).filter(lasts).filter(|_| !has_moved)?;
@@ -158,14 +158,21 @@ impl<'a> Replacement<'_, 'a> {
         (!hazards.is_empty()).then(|| self.blocked(hazards))
     }
 
-    /// Says whether the members cannot elect a leader, although those that run would be enough with this one, and what settled in the
-    /// slot before may bring them one: its old instance is there to be started again, or is gone and can be healed with what it ran.
+    /// Says whether the members cannot elect a leader, although those that have run for long would be enough with this one, and what
+    /// settled in the slot before may bring them one: its old instance is there to be started again, or is gone and can be healed with what it ran.
     /// Raft knows the old instance's address; a member at another one may have to be admitted by the very leader that is missing.
     pub(super) fn can_restore(&self) -> bool {
-        let could_elect = || self.look.could_elect_with(self.slot, Duration::ZERO);
-        let has_another =
-            self.old.is_some_and(Instance::is_kept) || (self.has_no_old() && self.has_settled_on_another());
+        let could_elect = || self.look.could_elect_with(self.slot, self.look.limits.leaderless);
+        let has_another = self.serviceable_old().is_some_and(Instance::is_kept)
+            || (self.has_no_old() && self.has_settled_on_another());
         self.look.cannot_elect() && has_another && could_elect()
+    }
+
+    /// Names that the members cannot elect anybody any more, where no old instance is left that might help.
+    pub(super) fn quorum_lost(&self) -> Option<Plan> {
+        let may_help = |it: &Instance| it.is_kept() && !self.look.waits_in_vain(it);
+        let why = peers::quorum_lost(self.look).filter(|_| !self.look.cloud.live_instances().any(may_help))?;
+        Some(Plan::stalled(Stall::QuorumLost { slot: self.slot.spec.name.clone(), why }))
     }
 
     /// Names what a person has to do in another slot, where without that the members are too few to elect anybody who could

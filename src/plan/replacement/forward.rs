@@ -73,6 +73,9 @@ impl<'a> Replacement<'_, 'a> {
         if let Some(plan) = mended.or_else(|| address::give_back(self.look, self.slot, new)) {
             return Some(plan);
         }
+        if let Some(lost) = self.quorum_lost() {
+            return Some(lost);
+        }
         if self.can_restore()
             && let Some(plan) = self.past_deadline()
         {

@@ -157,10 +157,12 @@ impl<'a> Replacement<'_, 'a> {
     /// that runs is discarded, because nothing is detached from a running instance.
     fn give_up_attaching(&self, volume: &Volume, instance: &Instance) -> Option<Plan> {
         let why = Why::Stuck { volume: volume.id.clone(), to: instance.id.clone() };
-        if instance.state == InstanceState::Stopped {
-            self.detach(instance, &why)
-        } else {
-            self.discard(instance, &why)
+        match &volume.state {
+            VolumeState::InUse(at) if instance.state == InstanceState::Stopped => {
+                let (volume, instance, device) = (volume.id.clone(), instance.id.clone(), at.device.clone());
+                Some(self.look.act(self.slot, CloudEffect::Detach { volume, instance, device }, why))
+            }
+            _ => self.discard(instance, &why),
         }
     }
 

@@ -13,6 +13,9 @@ impl Replacement<'_, '_> {
     /// Brings the new instance to running, with its status checks passed.
     pub(super) fn launch(&self) -> Option<Plan> {
         let Some(new) = self.new else {
+            if let Some(useless) = self.old.filter(|old| self.is_useless(old)).filter(|_| self.are_too_many()) {
+                return self.discard(useless, &Why::WaitsInVain);
+            }
             return Some(match &self.claim.recruit {
                 Some(recruit) => self.recruit(recruit),
                 None => self.launch_unless_sent(),
@@ -21,7 +24,7 @@ impl Replacement<'_, '_> {
         let limit = self.look.limits.checks;
         match (new.state, &new.checks) {
             (InstanceState::Terminated | InstanceState::ShuttingDown, _) => Some(self.try_again(self.reason(new))),
-            _ if new.retired => self.discard(new, &self.why_discarded(new)),
+            _ if new.retired || self.look.waits_in_vain(new) => self.discard(new, &self.why_discarded(new)),
             (InstanceState::Pending, _) => Some(self.until_running(new)),
             (InstanceState::Running, Checks::Ok) => None,
             (InstanceState::Running, Checks::Initializing | Checks::Unknown)
@@ -34,6 +37,19 @@ impl Replacement<'_, '_> {
                 self.discard(new, &self.why_discarded(new))
             }
         }
+    }
+
+    /// Says whether an old instance is no way back, and has nothing that could be one.
+    fn is_useless(&self, old: &Instance) -> bool {
+        old.state.is_live() && old.devices.is_empty() && self.look.waits_in_vain(old)
+    }
+
+    /// Says whether a launch would make the cluster have two instances more than slots, beside what was launched ahead: the replacement
+    /// of another slot was interrupted.
+    fn are_too_many(&self) -> bool {
+        let is_ahead = |it: &Instance| self.look.ahead.is_some_and(|ahead| ahead.id == it.id);
+        let live = self.look.cloud.live_instances().filter(|it| !it.retired && !is_ahead(it)).count();
+        live > self.look.slots.len()
     }
 
     /// Waits for the instance whose id EC2 has answered, and launches where there is none. The id in EC2's answer is
@@ -147,19 +163,25 @@ impl Replacement<'_, '_> {
     }
 
     fn why_discarded(&self, new: &Instance) -> Why {
-        self.stuck_on_its_way(new).unwrap_or_else(|| Why::LaunchFailed { reason: failure(new) })
+        let waits_in_vain = || self.look.waits_in_vain(new).then_some(Why::WaitsInVain);
+        let stuck = self.stuck_on_its_way(new).or_else(waits_in_vain);
+        stuck.unwrap_or_else(|| Why::LaunchFailed { reason: self.failure(new) })
     }
 
     fn reason(&self, new: &Instance) -> String {
-        self.stuck_on_its_way(new).map_or_else(|| failure(new), |stuck| stuck.to_string())
+        self.stuck_on_its_way(new).map_or_else(|| self.failure(new), |stuck| stuck.to_string())
     }
-}
 
-/// Says what has become of an instance that was launched for nothing.
-fn failure(instance: &Instance) -> String {
-    match (&instance.state_reason, &instance.checks) {
-        (Some(reason), _) => format!("{}: {reason}", instance.id),
-        (None, Checks::Impaired(why)) => format!("{}: status checks: {why}", instance.id),
-        (None, _) => format!("{} is not running with its status checks passed", instance.id),
+    /// Says what has become of an instance that was launched for nothing.
+    fn failure(&self, instance: &Instance) -> String {
+        let id = &instance.id;
+        if self.look.waits_in_vain(instance) {
+            return format!("{id} waits for a volume that is no more");
+        }
+        match (&instance.state_reason, &instance.checks) {
+            (Some(reason), _) => format!("{id}: {reason}"),
+            (None, Checks::Impaired(why)) => format!("{id}: status checks: {why}"),
+            (None, _) => format!("{id} is not running with its status checks passed"),
+        }
     }
 }

@@ -32,6 +32,11 @@ impl<'l, 'a> Replacement<'l, 'a> {
         self.new.filter(|new| new.state.is_live())
     }
 
+    /// Answers with the old instance, if EC2 shows it alive, and its member could serve there once it has the volumes.
+    pub(super) fn serviceable_old(&self) -> Option<&'a Instance> {
+        self.old.filter(|old| old.state.is_live() && !self.look.waits_in_vain(old))
+    }
+
     /// Answers with the new instance, if it is alive and every volume is at it.
     pub(super) fn holder(&self) -> Option<&'a Instance> {
         self.live_new().filter(|new| self.slot.all_on(self.look, &new.id))

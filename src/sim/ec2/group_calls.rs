@@ -80,6 +80,7 @@ impl Region {
         Arc::make_mut(&mut machine.seen.make).user_data = wanted.user_data.clone();
         machine.seen.tags = tags;
         machine.volumes = wanted.volumes.clone();
+        machine.seen.awaits = wanted.volumes.values().cloned().collect();
         if let Some(holdings) = self.clusters.get_mut(name) {
             holdings.instances.insert(wanted.instance.clone());
         }

@@ -82,6 +82,7 @@ impl Region {
         machine.booted = false;
         machine.seen.state = state;
         machine.seen.state_since = since;
+        machine.by_hand = machine.by_hand.filter(|_| state == InstanceState::Running);
         machine.seen.checks = if state == InstanceState::Running { Checks::Initializing } else { Checks::Unknown };
         let (turn, cluster) = (machine.turn, machine.cluster.clone());
         self.changed(&cluster);
@@ -288,6 +289,13 @@ impl Region {
         Ok(Outcome::Done)
     }
 
+    /// Notes that a controller has asked for an instance's end, and was refused.
+    pub fn end_was_refused(&mut self, id: &InstanceId) {
+        if let Some(machine) = self.instances.get_mut(id) {
+            machine.end_refused = true;
+        }
+    }
+
     /// Finds an instance.
     pub fn machine(&self, id: &InstanceId) -> Result<&Machine, Refusal> {
         self.instances.get(id).ok_or_else(|| Refusal::new(ErrorKind::NotFound, "InvalidInstanceID.NotFound"))
@@ -323,17 +331,28 @@ impl Machine {
             address: Some(address),
             interface: Some(Self::interface_of(&id)),
             fixed_address: launch.address,
+            awaits: launch.volumes.values().cloned().collect(),
             tags: launch.tags.clone(),
             devices: Vec::new(),
             auto_scaling_group: None,
             scheduled_events: Vec::new(),
             beyond: Vec::new(),
         };
-        let (booted, settled, proven, interfered) = (false, false, false, false);
-        let (cluster, volumes) = (cluster.clone(), launch.volumes.clone());
-        let (turn, doomed, protection) = (0, None, Protection::default());
-        let shown_addresses = std::collections::BTreeSet::new();
-        Self { seen, cluster, volumes, turn, booted, settled, proven, interfered, doomed, protection, shown_addresses }
+        Self {
+            seen,
+            cluster: cluster.clone(),
+            volumes: launch.volumes.clone(),
+            turn: 0,
+            booted: false,
+            settled: false,
+            proven: false,
+            interfered: false,
+            by_hand: None,
+            end_refused: false,
+            doomed: None,
+            protection: Protection::default(),
+            shown_addresses: std::collections::BTreeSet::new(),
+        }
     }
 }
 

@@ -31,6 +31,12 @@ pub struct Machine {
     pub proven: bool,
     /// Somebody other than a controller terminated it, or deleted a volume of it.
     pub interfered: bool,
+    /// The moment at which somebody other than a controller started or terminated it, if its state comes of that.
+    #[serde(default)]
+    pub by_hand: Option<Millis>,
+    /// A controller has asked for its end, and was refused.
+    #[serde(default)]
+    pub end_refused: bool,
     /// The reason for which the launch will fail.
     pub doomed: Option<String>,
     /// The calls that are refused because the instance is protected against them.

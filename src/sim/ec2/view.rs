@@ -121,6 +121,7 @@ impl Tagged for Instance {
         let Some(old) = older.instance(&self.id) else { return };
         (self.slot, self.owner, self.origin) = (old.slot.clone(), old.owner.clone(), old.origin.clone());
         (self.retired, self.tags, self.fixed_address) = (old.retired, old.tags.clone(), old.fixed_address);
+        self.awaits = old.awaits.clone();
     }
 }
 

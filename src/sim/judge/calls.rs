@@ -1,6 +1,6 @@
 //! Rules about a call, judged just before it takes effect.
 
-use super::facts::{Facts, GroupFacts, InstanceFacts, Sent};
+use super::facts::{Facts, GroupFacts, InstanceFacts, LostFacts, ReplacementFacts, Sent, SlotFacts};
 use super::rule::{Objection, Rule};
 use crate::action::{CloudEffect, GroupEffect};
 use crate::ids::{InstanceId, SlotName};
@@ -10,6 +10,9 @@ use crate::sim::time::Millis;
 
 /// A change that is younger than this when a call is sent may not have been known to its sender.
 const UNAVOIDABLE_RACE: Millis = 15_000;
+
+/// Members that nobody has led for this long do not elect anybody by themselves.
+const LEADERLESS: Millis = 90_000;
 
 /// A call about to take effect.
 pub(super) struct Call<'a> {
@@ -71,13 +74,30 @@ impl Call<'_> {
         )
     }
 
+    /// Says whether a replacement gives this instance up for the old one in a cluster that nobody leads, or nobody led for as long as
+    /// the sender can know.
+    fn restores(&self, instance: &InstanceId) -> bool {
+        let goes_back = |it: &ReplacementFacts| it.way == Way::Back && !it.turning && it.old != *instance;
+        let is_long = |(since, until): (Millis, Option<Millis>)| {
+            since + LEADERLESS <= self.sent.at && until.is_none_or(|until| self.is_race(until))
+        };
+        self.facts.replacement.as_ref().is_some_and(goes_back) && self.facts.unled.is_some_and(is_long)
+    }
+
+    /// Says whether an instance is down, or was until somebody else started or terminated it, which the sender may not have known.
+    fn rests(&self, instance: &InstanceFacts) -> bool {
+        let is_down = matches!(instance.state, InstanceState::Stopped | InstanceState::Terminated);
+        is_down || instance.by_hand.is_some_and(|since| self.is_race(since))
+    }
+
     /// Says whether the sender may not have known of a change at that moment.
     pub(super) fn is_race(&self, changed: Millis) -> bool {
         changed + UNAVOIDABLE_RACE >= self.sent.at
     }
 }
 
-/// Allows to stop a healthy voter only if the others of the declared number are enough: a quorum, for most kinds.
+/// Allows to stop a healthy voter only if the others of the declared number are enough: a quorum, for most kinds. Where nobody has been
+/// led for long, the new instance of a replacement that goes back may be what keeps them from it: nothing that serves is stopped.
 fn stop_keeps_quorum(call: &Call) -> Option<String> {
     let CloudEffect::Stop { instance } = call.effect else { return None };
     let slot = &call.instance()?.slot;
@@ -91,9 +111,13 @@ fn stop_keeps_quorum(call: &Call) -> Option<String> {
     if call.is_race(call.facts.declared_since) {
         return None; // other slots have only just been declared, or were while the call was on its way
     }
+    if call.restores(instance) {
+        return None;
+    }
     let others = call.facts.declared.iter().filter(|other| *other != slot);
     let others = others.filter_map(|other| call.facts.slots.get(other));
-    let others = others.filter(|other| other.was_up && (other.up || call.is_race(other.since))).count();
+    let is_up = |other: &&SlotFacts| other.up || other.healthy_on.is_some() || call.is_race(other.since);
+    let others = others.filter(|other| other.was_up && is_up(other)).count();
     (others < call.facts.needed).then(|| format!("{instance} of {slot} was stopped with {others} other healthy voters"))
 }
 
@@ -182,11 +206,12 @@ fn nothing_is_terminated_with_a_volume(call: &Call) -> Option<String> {
     call.facts.holds_volume(instance).then(|| format!("{instance} was terminated with a data volume attached"))
 }
 
+/// Allows to detach a volume only from an instance that is down. If somebody else has only just started it, the sender could not know.
 fn detached_only_when_down(call: &Call) -> Option<String> {
     let CloudEffect::Detach { volume, .. } = call.effect else { return None };
-    let found = call.instance()?.state;
-    let down = matches!(found, InstanceState::Stopped | InstanceState::Terminated);
-    (!down).then(|| format!("{volume} was detached from an instance that is {found}"))
+    let from = call.instance()?;
+    let wrong = !call.rests(from);
+    wrong.then(|| format!("{volume} was detached from an instance that is {}", from.state))
 }
 
 /// Lets an address leave only an instance of its own slot, and only one that is down.
@@ -195,7 +220,7 @@ fn address_leaves_only_what_rests(call: &Call) -> Option<String> {
     let to = call.instance()?;
     let mut others = call.facts.instances.iter().filter(|(id, _)| *id != instance);
     let (id, from) = others.find(|(_, other)| other.addresses.contains(address))?;
-    let rests = matches!(from.state, InstanceState::Stopped | InstanceState::Terminated);
+    let rests = call.rests(from);
     let is_own = (&from.cluster, &from.slot) == (&to.cluster, &to.slot);
     (!rests || !is_own).then(|| format!("{address} was taken from {id} of {}, which is {}", from.slot, from.state))
 }
@@ -252,7 +277,9 @@ fn grown_where_it_serves(call: &Call) -> Option<String> {
 /// just what fails. What settled there and has failed since is no way back.
 fn what_settled_comes_back(call: &Call) -> Option<String> {
     let CloudEffect::Launch(launch) = call.effect else { return None };
-    let lost = call.facts.lost.as_ref().filter(|lost| !call.is_race(lost.since) && !call.facts.has_ended())?;
+    let may_be_seen = |lost: &&LostFacts| call.facts.shown.is_none_or(|shown| shown >= lost.since);
+    let lost = call.facts.lost.as_ref().filter(|lost| !call.is_race(lost.since) && !call.facts.has_ended());
+    let lost = lost.filter(may_be_seen)?;
     let (slot, image, settled) = (&launch.slot, &launch.make.image, &lost.settled);
     let before = Make { image: settled.clone(), ..launch.make.clone() }.generation();
     let fine = image == settled || lost.settled_beside.contains(image) || lost.rejected.contains(&before);

@@ -33,12 +33,12 @@ fn one_down_by_our_hand(facts: &Facts) -> Option<String> {
 }
 
 /// Allows one live replacement in a slot, and in a cluster one beside the one that was launched ahead, of which one more than the
-/// slots runs. An instance that is retired serves no more: whoever may not terminate it must not keep lost slots from being
-/// healed.
+/// slots runs. An instance that is retired serves no more, nor does one whose end was asked for and refused: whoever may not end it must
+/// not keep members from coming back. What somebody else has started, or taken our tag off, is not ours.
 fn one_replacement(facts: &Facts) -> Option<String> {
     let mut live: BTreeMap<_, usize> = BTreeMap::new();
     for instance in facts.instances.values().filter(|instance| instance.serves && instance.state.is_live()) {
-        *live.entry(&instance.slot).or_default() += usize::from(!instance.retired);
+        *live.entry(&instance.slot).or_default() += usize::from(!instance.retired && !instance.end_refused);
     }
     if let Some((slot, number)) = live.iter().find(|(_, number)| **number > 2) {
         return Some(format!("{slot} has {number} live instances"));
@@ -49,7 +49,10 @@ fn one_replacement(facts: &Facts) -> Option<String> {
     if total > slots + 1 + usize::from(is_one_ahead) {
         return Some(format!("{total} live instances for {slots} slots"));
     }
-    let runs = |it: &&InstanceFacts| it.serves && !it.retired && it.state.is_up();
+    let runs = |it: &&InstanceFacts| {
+        let is_ours = it.serves && it.owned && it.by_hand.is_none();
+        is_ours && !it.retired && !it.end_refused && it.state.is_up()
+    };
     let running = facts.instances.values().filter(runs).count();
     (running > slots + 1).then(|| format!("{running} running instances for {slots} slots"))
 }

@@ -41,11 +41,15 @@ pub struct Facts {
     pub knows_claims: bool,
     /// The slot that a launch is for, where it has lost its instance, and something had settled there that can still be launched.
     pub lost: Option<LostFacts>,
+    /// The moment of the oldest part of the last view of the cluster, if that was no view of then.
+    pub shown: Option<Millis>,
     /// The replacement that the claim is about, if it is about one.
     pub replacement: Option<ReplacementFacts>,
     /// The instance whose member leads, and the moment since which it has been leading; none where leadership cannot be
     /// handed over, or to nobody.
     pub leads: Option<(InstanceId, Millis)>,
+    /// The last span of time in which nobody led: its beginning, and its end if it is over.
+    pub unled: Option<(Millis, Option<Millis>)>,
     /// The address at which the others look for each slot's member, where a leader has to be told of another, and the moment since
     /// which there has been one.
     pub looked_for: Option<(BTreeMap<SlotName, IpAddr>, Millis)>,
@@ -99,6 +103,8 @@ pub struct InstanceFacts {
     pub slot: SlotName,
     /// The instance was launched or recruited for one of the cluster's slots.
     pub serves: bool,
+    /// The instance bears a controller's tag. Without it no controller may terminate it.
+    pub owned: bool,
     pub state: InstanceState,
     pub retired: bool,
     /// The number of the launch that made it, if a launch of ours did.
@@ -109,6 +115,10 @@ pub struct InstanceFacts {
     pub proven: bool,
     /// Somebody other than a controller terminated it, or deleted a volume of it.
     pub interfered: bool,
+    /// The moment at which somebody other than a controller started or terminated it, if its state comes of that.
+    pub by_hand: Option<Millis>,
+    /// A controller has asked for its end, and was refused.
+    pub end_refused: bool,
     /// The volumes that its guest waits for.
     pub volumes: BTreeSet<VolumeId>,
     /// The address at which its member serves.

@@ -91,6 +91,13 @@ impl Kind for Etcd {
         self.answer_over_http(request, rng)
     }
 
+    fn can_elect(&self) -> bool {
+        let is_found = |(id, process): (&MemberId, &Process)| {
+            !process.cut_off && self.raft.peers.get(id).is_some_and(|peer| peer.address == process.address)
+        };
+        !self.raft.formed || self.raft.processes.iter().any(is_found)
+    }
+
     fn can_transfer(&self) -> bool {
         true
     }
@@ -125,13 +132,9 @@ impl Etcd {
     /// older than the version that the members have agreed on does not run at all. One that the others look for elsewhere finds
     /// them, at the addresses that it has kept of them, and not others for which the same is true: two of them never meet.
     fn join(&mut self, now: Millis) {
-        let is_found = |(id, process): (&MemberId, &Process)| {
-            !process.cut_off && self.raft.peers.get(id).is_some_and(|peer| peer.address == process.address)
-        };
-        let any_is_found = self.raft.processes.iter().any(is_found);
-        let lost: Vec<MemberId> = match self.raft.formed && !any_is_found {
-            true => self.raft.processes.keys().cloned().collect(),
-            false => Vec::new(),
+        let lost: Vec<MemberId> = match self.can_elect() {
+            true => Vec::new(),
+            false => self.raft.processes.keys().cloned().collect(),
         };
         for id in &lost {
             let entries = self.raft.processes.get(id).map_or(0, |process| self.raft.applied(process, now));

@@ -49,6 +49,14 @@ pub(super) trait Kind {
         self.raft_mut().end(member, now, rng).map(|(_, left)| left)
     }
 
+    /// Says whether the members can still elect a leader, if they all run and are well: any is where the others look for it, and enough of
+    /// those that have a vote run.
+    fn can_elect(&self) -> bool {
+        let raft = self.raft();
+        let running = raft.peers.iter().filter(|(id, peer)| peer.voter && raft.processes.contains_key(*id)).count();
+        !raft.formed || running >= raft.needed.of()(raft.voters().max(1))
+    }
+
     /// Cuts a member off from the others, who notice it as they notice a death.
     fn cut_off(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
         self.raft_mut().cut_off(member, now, rng);

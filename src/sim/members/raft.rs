@@ -42,6 +42,9 @@ pub(super) struct Raft {
     #[serde(default)]
     pub links: Links,
     pub leader: Option<MemberId>,
+    /// The last span of time in which nobody led: its beginning, and its end if it is over.
+    #[serde(default)]
+    pub unled: Option<(Millis, Option<Millis>)>,
     pub term: u64,
     /// The time of the next election, and the winner if leadership is being handed over.
     pub election: Option<(Millis, Option<MemberId>)>,
@@ -201,6 +204,7 @@ impl Raft {
         self.replicate(now);
         self.index = self.index(now);
         self.leader = None;
+        self.unled = self.unled.filter(|(_, until)| until.is_none()).or(Some((now, None)));
         self.election = Some((now + rng.u64(3_000..=4_000), None));
     }
 
@@ -323,6 +327,7 @@ impl Raft {
             return false;
         };
         self.leader = Some(chosen);
+        self.unled = self.unled.map(|(since, until)| (since, until.or(Some(now))));
         self.election = None;
         self.term += 1;
         self.index_at = now;

@@ -10,11 +10,13 @@ use super::{amends, interfere};
 use crate::ids::{ClusterName, ImageId, InstanceId, SlotName, VolumeId, VolumeName, Zone};
 use crate::observed::{Claim, ClaimRecord, Group, Instance, Volume};
 use crate::ports::ErrorKind;
+use crate::sim::chance::Chance;
 use crate::sim::content::Content;
 use crate::sim::ec2::{Move, Protection};
 use crate::sim::handle::World;
 use crate::sim::share::Share;
 use crate::sim::time::Millis;
+use crate::sim::words::Payload;
 use crate::spec::ClusterSpec;
 
 // Accidents.
@@ -373,6 +375,18 @@ impl World {
         self.with(|state| state.fault(Some(cluster), deed, detail));
     }
 
+    /// Says whether members on that image report another version than they should.
+    pub fn reports_another_version(&self, image: &ImageId) -> bool {
+        matches!(self.state.borrow().region.images.get(image), Some(Payload::WrongVersion(_)))
+    }
+
+    /// Says whether the members of a cluster run and can elect nobody any more.
+    pub fn quorum_is_lost(&self, cluster: &ClusterName) -> bool {
+        let state = self.state.borrow();
+        let known = state.clusters.get(cluster);
+        known.is_some_and(|known| known.members.have_lost_their_quorum(known.declared.slots.keys()))
+    }
+
     /// Says whether somebody has deleted a data volume.
     pub fn lost_a_volume(&self) -> bool {
         !self.state.borrow().faults.lost.is_empty()
@@ -411,12 +425,14 @@ impl World {
         region.live_instances(cluster).into_iter().filter(of_slot).collect()
     }
 
-    /// Lists the volumes of a slot that are not deleted.
+    /// Lists the volumes of a slot that are not deleted, oldest first.
     pub fn volumes_of(&self, cluster: &ClusterName, slot: &SlotName) -> Vec<VolumeId> {
         let region = &self.state.borrow().region;
         let Some(holdings) = region.clusters.get(cluster) else { return Vec::new() };
         let disks = holdings.volumes.iter().filter_map(|id| region.disk(id).ok());
-        disks.filter(|disk| disk.seen.slot == *slot).map(|disk| disk.seen.id.clone()).collect()
+        let mut ids: Vec<_> = disks.filter(|disk| disk.seen.slot == *slot).map(|disk| disk.seen.id.clone()).collect();
+        ids.sort_by_key(|id| Chance::number_of(id).to_owned());
+        ids
     }
 }
 

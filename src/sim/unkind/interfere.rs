@@ -30,7 +30,7 @@ pub fn stop_instance(state: &mut State, id: &InstanceId) {
 
 /// Starts an instance, which is no fault.
 pub fn start_instance(state: &mut State, id: &InstanceId) {
-    call(state, id, &CloudEffect::Start { instance: id.clone() }).ok();
+    by_hand(state, id, &CloudEffect::Start { instance: id.clone() });
 }
 
 /// Terminates an instance.
@@ -38,7 +38,7 @@ pub fn terminate_instance(state: &mut State, id: &InstanceId) {
     if let Some(machine) = state.region.instances.get_mut(id) {
         machine.interfered = true;
     }
-    if call(state, id, &CloudEffect::Terminate { instance: id.clone() }).is_ok() {
+    if by_hand(state, id, &CloudEffect::Terminate { instance: id.clone() }) {
         fault_of(state, id, "meddler-terminate");
     }
 }
@@ -332,6 +332,16 @@ pub fn pause_controller(state: &mut State, controller: u8, until: Millis) {
 fn call(state: &mut State, id: &InstanceId, effect: &CloudEffect) -> Result<Outcome, Refusal> {
     let cluster = cluster_of(state, id).unwrap_or_else(|| ClusterName::from(""));
     state.send(Call { cluster: &cluster, slot: None, effect })
+}
+
+/// Brings an instance to another state, and notes whose hand it was. Says whether EC2 took the call.
+fn by_hand(state: &mut State, id: &InstanceId, effect: &CloudEffect) -> bool {
+    let result = call(state, id, effect);
+    let now = state.now;
+    if let (Ok(Outcome::Done), Some(machine)) = (&result, state.region.instances.get_mut(id)) {
+        machine.by_hand = Some(now);
+    }
+    result.is_ok()
 }
 
 fn cluster_of(state: &State, id: &InstanceId) -> Option<ClusterName> {

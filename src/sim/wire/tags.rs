@@ -140,6 +140,7 @@ pub fn onto_instance(tags: &Tags, machine: &mut Machine) {
     seen.fixed_address = said(tags, ADDRESS).and_then(|address| address.parse().ok());
     seen.tags = others(tags);
     machine.volumes = volumes_of_guest(tags);
+    machine.seen.awaits = machine.volumes.values().cloned().collect();
     machine.cluster = cluster(tags);
 }
 

@@ -100,6 +100,16 @@ impl State {
         Ok(outcome)
     }
 
+    /// Notes that a controller was refused to let a launch ahead go.
+    pub fn let_go_was_refused(&mut self, cluster: &ClusterName) {
+        let Some(ahead) = self.claims.get(cluster).and_then(|record| record.ahead.clone()) else { return };
+        let live = self.region.live_instances(cluster);
+        let launched = |id: &InstanceId| self.region.instances.get(id).is_some_and(|it| ahead.launched(&it.seen));
+        if let Some(id) = live.into_iter().find(launched) {
+            self.region.end_was_refused(&id);
+        }
+    }
+
     /// Tells of a call, and counts it if it was accepted.
     pub fn record(
         &mut self,

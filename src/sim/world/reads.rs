@@ -63,10 +63,14 @@ impl State {
     }
 
     fn perhaps_stale(&mut self, name: &ClusterName, exact: Arc<CloudView>) -> Arc<CloudView> {
-        let Some(moments) = self.draw_moments(self.faults.standing.age_of(Look::Sweep, self.now)) else { return exact };
-        let Some(stale) = self.region.stale_view(name, &exact, moments) else { return exact };
-        let age = self.now.saturating_sub(moments.instances.min(moments.volumes).min(moments.tags));
-        self.fault(Some(name), "stale-read", format!("up to {age} ms old"));
+        let moments = self.draw_moments(self.faults.standing.age_of(Look::Sweep, self.now));
+        let stale = moments.and_then(|moments| Some((moments, self.region.stale_view(name, &exact, moments)?)));
+        let oldest = stale.as_ref().map(|(moments, _)| moments.instances.min(moments.volumes).min(moments.tags));
+        if let Some(cluster) = self.clusters.get_mut(name) {
+            cluster.shown = oldest;
+        }
+        let Some(((_, stale), oldest)) = stale.zip(oldest) else { return exact };
+        self.fault(Some(name), "stale-read", format!("up to {} ms old", self.now.saturating_sub(oldest)));
         Arc::new(stale)
     }
 

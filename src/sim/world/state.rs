@@ -139,6 +139,9 @@ pub struct Cluster {
     #[serde(default)]
     pub hidden: BTreeMap<SlotName, Millis>,
     pub slots: BTreeMap<SlotName, MemberRecord>,
+    /// The moment of the oldest part of the last view of it, if that was no view of now.
+    #[serde(default)]
+    pub shown: Option<Millis>,
 }
 
 /// The part of a spec that matters to the model.
@@ -218,7 +221,18 @@ impl Cluster {
         let (declared, slots) = (Declared::of(spec), BTreeMap::new());
         let (behind, heard) = (BTreeMap::new(), BTreeMap::new());
         let hidden = BTreeMap::new();
-        Self { declared, declared_since: 0, behind, heard, members, next_look: None, hidden_until: 0, hidden, slots }
+        Self {
+            declared,
+            declared_since: 0,
+            behind,
+            heard,
+            members,
+            next_look: None,
+            hidden_until: 0,
+            hidden,
+            slots,
+            shown: None,
+        }
     }
 
     /// Says whether no controller reaches a slot's member.

@@ -55,6 +55,7 @@ pub(in super::super) fn instance(
         address: seen.private_ip_address().filter(|text| !text.is_empty()).map(address).transpose()?,
         interface: interface(seen)?,
         fixed_address: tags.address()?,
+        awaits: tags.volumes_of_guest(),
         tags: tags.others(),
         devices: devices(seen)?,
         auto_scaling_group: group(seen),
