@@ -170,7 +170,8 @@ impl<'a> Replacement<'_, 'a> {
 
     /// Names that the members cannot elect anybody any more, where no old instance is left that might help.
     pub(super) fn quorum_lost(&self) -> Option<Plan> {
-        let may_help = |it: &Instance| it.is_kept() && !self.look.waits_in_vain(it);
+        let is_new = |it: &Instance| self.new.is_some_and(|new| new.id == it.id);
+        let may_help = |it: &Instance| it.is_kept() && !is_new(it) && !self.look.waits_in_vain(it);
         let why = peers::quorum_lost(self.look).filter(|_| !self.look.cloud.live_instances().any(may_help))?;
         Some(Plan::stalled(Stall::QuorumLost { slot: self.slot.spec.name.clone(), why }))
     }
