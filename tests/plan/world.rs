@@ -239,7 +239,7 @@ impl World {
             watched_since: read(get("watchedSince")),
             claim_known_since: read(get("claimKnownSince")),
             setbacks: Vec::new(),
-            last_launch: self.spent(&get("spent")).or_else(|| unseen(&get("launched"))),
+            last_launch: self.spent(&get("spent"), get("spentAt")).or_else(|| unseen(&get("launched"))),
             leaderless_since: things.get("leaderlessSince").cloned().map(read),
             regressions: things.get("regressions").cloned().map(read).unwrap_or_default(),
             kill_switch: read(get("killSwitch")),
@@ -351,9 +351,10 @@ impl World {
     }
 
     /// Our last launch, if EC2 would not honour the token of that attempt.
-    fn spent(&self, attempt: &Value) -> Option<LastLaunch> {
+    fn spent(&self, attempt: &Value, at: Value) -> Option<LastLaunch> {
         let attempt: Option<Attempt> = read(attempt.clone());
-        Some(LastLaunch { attempt: attempt?, at: now(), answer: LaunchAnswer::TokenSpent })
+        let at = read::<Option<Timestamp>>(at).unwrap_or_else(now);
+        Some(LastLaunch { attempt: attempt?, at, answer: LaunchAnswer::TokenSpent })
     }
 
     /// The adopted group: every settled instance in service and protected, room for one more, `ami-a` in its template.

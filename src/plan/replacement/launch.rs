@@ -58,9 +58,15 @@ impl Replacement<'_, '_> {
         if let Some((instance, sent_at)) = self.launched_unseen() {
             return self.until(Awaited::Running { instance: instance.clone() }, sent_at);
         }
-        match self.sent().map(|sent| &sent.answer) {
-            Some(LaunchAnswer::TokenSpent) => self.try_again("its launch token was used before".to_owned()),
-            Some(LaunchAnswer::Launched(_)) | None => self.launch_from_spec(),
+        match self.sent().map(|sent| (&sent.answer, sent.at)) {
+            // Another controller may have sent just this launch.
+            Some((LaunchAnswer::TokenSpent, at)) if elapsed(self.look.now, at) < self.look.limits.call => {
+                let detail =
+                    "its launch token was used before, and an instance of that may not be shown yet".to_owned();
+                self.until(Awaited::ViewsAgree { detail }, at)
+            }
+            Some((LaunchAnswer::TokenSpent, _)) => self.try_again("its launch token was used before".to_owned()),
+            Some((LaunchAnswer::Launched(_), _)) | None => self.launch_from_spec(),
         }
     }
 
