@@ -8,6 +8,7 @@ use crate::observed::{Observation, Remains};
 use crate::spec::ClusterSpec;
 
 pub mod answer;
+mod election;
 pub mod look;
 
 pub mod address;

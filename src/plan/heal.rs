@@ -110,8 +110,7 @@ fn restorable<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'l SlotLook<'
             let is_taken_back =
                 look.spec.rollout.on_failure == OnFailure::Rollback || new.generation() != Some(&look.generation);
             let may_stop = || gates::taking_back_refusals(look, slot, new).is_empty();
-            let may_serve = old.is_kept() && !look.waits_in_vain(old);
-            may_serve && is_taken_back && given.is_some_and(is_late) && may_stop()
+            look.is_way_back(old) && is_taken_back && given.is_some_and(is_late) && may_stop()
         }
         _ => false,
     })

@@ -20,6 +20,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     // the world, arranged
     ("look/slot",             &[]),
     ("look",                  &["answer", "look/slot"]),
+    ("election",              &["look"]),
     ("slot_state",            &["answer", "look"]),
     ("undeclared",            &["look"]),
     ("not_carried_out",       &["drift", "look", "slot_state"]),

@@ -120,8 +120,7 @@ impl<'a> Replacement<'_, 'a> {
         let is_of_the_move =
             matches!(step, Step::Snapshot | Step::Detach | Step::AssignAddress | Step::MoveMember | Step::Attach);
         let is_of_the_move = is_of_the_move && !self.claim.stranded;
-        let may_start = |old: &&Instance| old.state == InstanceState::Stopped && old.is_kept();
-        let old = self.serviceable_old().filter(may_start).filter(|_| is_of_the_move)?;
+        let old = self.old.filter(|old| is_of_the_move && self.look.is_way_back(old))?;
         let has_moved = self.live_new().is_some_and(|new| self.slot.any_at(self.look, &new.id));
         let lasts = |refused: &&Setback| matches!(refused.nature, Nature::Refused | Nature::NoCapacity);
         let refused = self.look.setback(plan).filter(lasts).filter(|_| !has_moved)?;
@@ -163,7 +162,7 @@ impl<'a> Replacement<'_, 'a> {
     /// Raft knows the old instance's address; a member at another one may have to be admitted by the very leader that is missing.
     pub(super) fn can_restore(&self) -> bool {
         let could_elect = || self.look.could_elect_with(self.slot, self.look.limits.leaderless);
-        let has_another = self.serviceable_old().is_some_and(Instance::is_kept)
+        let has_another = self.old.is_some_and(|old| self.look.is_way_back(old))
             || (self.has_no_old() && self.has_settled_on_another());
         self.look.cannot_elect() && has_another && could_elect()
     }
@@ -171,7 +170,7 @@ impl<'a> Replacement<'_, 'a> {
     /// Names that the members cannot elect anybody any more, where no old instance is left that might help.
     pub(super) fn quorum_lost(&self) -> Option<Plan> {
         let is_new = |it: &Instance| self.new.is_some_and(|new| new.id == it.id);
-        let may_help = |it: &Instance| it.is_kept() && !is_new(it) && !self.look.waits_in_vain(it);
+        let may_help = |it: &Instance| self.look.is_way_back(it) && !is_new(it);
         let why = peers::quorum_lost(self.look).filter(|_| !self.look.cloud.live_instances().any(may_help))?;
         Some(Plan::stalled(Stall::QuorumLost { slot: self.slot.spec.name.clone(), why }))
     }

@@ -68,10 +68,7 @@ impl<'a> Replacement<'_, 'a> {
             return Some(plan);
         }
         Some(match self.look.place(volume) {
-            Place::On { instance, device } => {
-                let (volume, instance, device) = (volume.id.clone(), instance.clone(), device.to_owned());
-                self.look.act(self.slot, CloudEffect::Detach { volume, instance, device }, why.clone())
-            }
+            Place::On { instance, device } => self.detach_one(volume, instance, device, why),
             Place::Detaching { since, .. } => {
                 let what = Awaited::VolumeFree { volume: volume.id.clone() };
                 self.look.wait(self.slot, what, since, self.look.limits.volume)
@@ -94,16 +91,18 @@ impl<'a> Replacement<'_, 'a> {
         }
         Some(match self.next_to_leave(instance)? {
             // At the device where it is seen: the spec says where it belongs next.
-            Leaving::Attached(_, volume, device) => {
-                let (volume, instance, device) = (volume.id.clone(), instance.id.clone(), device.to_owned());
-                self.look.act(self.slot, CloudEffect::Detach { volume, instance, device }, why.clone())
-            }
+            Leaving::Attached(_, volume, device) => self.detach_one(volume, &instance.id, device, why),
             Leaving::Detaching(volume, since) => {
                 let what = Awaited::VolumeFree { volume: volume.id.clone() };
                 self.look.wait(self.slot, what, since, self.look.limits.volume)
             }
             Leaving::Unclear(detail) => self.disagreement(detail),
         })
+    }
+
+    fn detach_one(&self, volume: &Volume, from: &InstanceId, device: &str, why: &Why) -> Plan {
+        let (volume, instance, device) = (volume.id.clone(), from.clone(), device.to_owned());
+        self.look.act(self.slot, CloudEffect::Detach { volume, instance, device }, why.clone())
     }
 
     /// Finds the first volume that has not left an instance, or may not have.
@@ -159,8 +158,7 @@ impl<'a> Replacement<'_, 'a> {
         let why = Why::Stuck { volume: volume.id.clone(), to: instance.id.clone() };
         match &volume.state {
             VolumeState::InUse(at) if instance.state == InstanceState::Stopped => {
-                let (volume, instance, device) = (volume.id.clone(), instance.id.clone(), at.device.clone());
-                Some(self.look.act(self.slot, CloudEffect::Detach { volume, instance, device }, why))
+                Some(self.detach_one(volume, &instance.id, &at.device, &why))
             }
             _ => self.discard(instance, &why),
         }
