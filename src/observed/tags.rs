@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{Attempt, ClusterName, Generation, ImageId, SlotName, VolumeName};
+use crate::ids::{Attempt, ClusterName, Generation, ImageId, SlotName, VolumeId, VolumeName};
 
 /// The cluster that a resource belongs to. Whatever bears this tag is in the sweep.
 pub const CLUSTER: &str = "hermitcrab:cluster";
@@ -65,6 +65,12 @@ pub fn settled(generation: &Generation, image: &ImageId, attempt: Attempt) -> BT
 /// Names the tag that tells a guest the id of its slot's volume of that name: on instances, and readable within them.
 pub fn volume_of_guest(name: &VolumeName) -> String {
     format!("{VOLUME}:{name}")
+}
+
+/// Reads the volumes that a guest is told of.
+pub fn volumes_of_guest(tags: &BTreeMap<String, String>) -> impl Iterator<Item = (VolumeName, VolumeId)> + '_ {
+    let named = tags.iter().filter_map(|(key, id)| Some((key.strip_prefix(VOLUME)?.strip_prefix(':')?, id)));
+    named.map(|(name, id)| (VolumeName::from(name), VolumeId::from(id.as_str())))
 }
 
 /// Writes slots as tags. A value holds four of the longest names, so there may be `hermitcrab:slots:2` and so on beside the

@@ -72,9 +72,7 @@ impl Tags {
 
     /// The volumes that a guest is told of.
     pub(super) fn volumes_of_guest(&self) -> Vec<VolumeId> {
-        let is_one = |key: &str| key.strip_prefix(VOLUME).is_some_and(|rest| rest.starts_with(':'));
-        let ids = self.0.iter().filter(|(key, id)| is_one(key) && !id.is_empty());
-        ids.map(|(_, id)| VolumeId::from(id.as_str())).collect()
+        tags::volumes_of_guest(&self.0).map(|(_, id)| id).filter(|id| !id.is_empty()).collect()
     }
 
     /// The slots that have ever been initialised, from all of the tags that they are written in.

@@ -79,8 +79,7 @@ impl Region {
         machine.seen.origin = Origin::Launched { attempt: wanted.attempt, generation: Some(wanted.generation.clone()) };
         Arc::make_mut(&mut machine.seen.make).user_data = wanted.user_data.clone();
         machine.seen.tags = tags;
-        machine.volumes = wanted.volumes.clone();
-        machine.seen.awaits = wanted.volumes.values().cloned().collect();
+        machine.is_told_of(wanted.volumes.clone());
         if let Some(holdings) = self.clusters.get_mut(name) {
             holdings.instances.insert(wanted.instance.clone());
         }

@@ -1,6 +1,6 @@
 //! Instances: they move from one state to the next as EC2 has them do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::records::{Machine, Protection};
 use super::records::{Spent, Subnet, TOKEN_LIFE};
 use super::region::{Fresh, Region, token_key};
 use crate::action::Launch;
-use crate::ids::{ClusterName, InstanceId, VolumeId, Zone};
+use crate::ids::{ClusterName, InstanceId, VolumeId, VolumeName, Zone};
 use crate::observed::{Checks, Instance, InstanceState, Origin};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::time::Millis;
@@ -331,17 +331,17 @@ impl Machine {
             address: Some(address),
             interface: Some(Self::interface_of(&id)),
             fixed_address: launch.address,
-            awaits: launch.volumes.values().cloned().collect(),
+            awaits: Vec::new(),
             tags: launch.tags.clone(),
             devices: Vec::new(),
             auto_scaling_group: None,
             scheduled_events: Vec::new(),
             beyond: Vec::new(),
         };
-        Self {
+        let mut machine = Self {
             seen,
             cluster: cluster.clone(),
-            volumes: launch.volumes.clone(),
+            volumes: BTreeMap::new(),
             turn: 0,
             booted: false,
             settled: false,
@@ -351,8 +351,16 @@ impl Machine {
             end_refused: false,
             doomed: None,
             protection: Protection::default(),
-            shown_addresses: std::collections::BTreeSet::new(),
-        }
+            shown_addresses: BTreeSet::new(),
+        };
+        machine.is_told_of(launch.volumes.clone());
+        machine
+    }
+
+    /// Tells the guest, by tags, which volumes are its own.
+    pub fn is_told_of(&mut self, volumes: BTreeMap<VolumeName, VolumeId>) {
+        self.seen.awaits = volumes.values().cloned().collect();
+        self.volumes = volumes;
     }
 }
 

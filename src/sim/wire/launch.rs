@@ -87,7 +87,7 @@ fn read(params: &Params, tags: &Tags) -> Result<Launch, Problem> {
         owner: tags::name(tags, OWNER).unwrap_or_else(|| Owner::from("")),
         generation: tags::name(tags, GENERATION).unwrap_or_else(|| Generation::from("")),
         attempt: tags::attempt(tags),
-        volumes: tags::volumes_of_guest(tags),
+        volumes: tags::volumes_of_guest(tags).collect(),
         address: None,
         goes_with_it,
         root_volume,

@@ -150,7 +150,7 @@ fn recruitment(instance: InstanceId, tags: &Tags) -> Option<Recruitment> {
         generation: tags::name(tags, GENERATION)?,
         attempt: tags::attempt(tags),
         user_data: UserData::tagged(tags::name(tags, USER_DATA)),
-        volumes: tags::volumes_of_guest(tags),
+        volumes: tags::volumes_of_guest(tags).collect(),
     })
 }
 

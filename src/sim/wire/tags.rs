@@ -7,13 +7,13 @@ use super::notes::Notes;
 use super::params::Params;
 use super::problem::Problem;
 use super::xml::Xml;
-use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeId, VolumeName};
+use crate::ids::{Attempt, ClusterName, InstanceId, SlotName, VolumeName};
 use crate::make::UserData;
 use crate::observed::tags::{
     ADDRESS, ATTEMPT, CLUSTER, COPY_OF, GENERATION, GROUP, IMAGE, OWNER, REJECTED, RETIRED, ROOT_VOLUME, RUNNING, SLOT,
     TAKEN, USER_DATA, VOLUME, place, slots, volume_of_guest,
 };
-pub use crate::observed::tags::{others, slots_in};
+pub use crate::observed::tags::{others, slots_in, volumes_of_guest};
 use crate::observed::{Instance, Origin, Settled, Snapshot, SnapshotPurpose, Taken, Volume};
 use crate::sim::ec2::{Disk, Machine};
 use crate::time::clock;
@@ -95,12 +95,6 @@ pub fn name<T: for<'a> From<&'a str>>(tags: &Tags, key: &str) -> Option<T> {
     said(tags, key).map(T::from)
 }
 
-/// Lists the volumes that a guest is told of.
-pub fn volumes_of_guest(tags: &Tags) -> BTreeMap<VolumeName, VolumeId> {
-    let named = tags.iter().filter_map(|(key, id)| Some((key.strip_prefix(VOLUME)?.strip_prefix(':')?, id)));
-    named.map(|(name, id)| (VolumeName::from(name), VolumeId::from(id.as_str()))).collect()
-}
-
 /// Writes the tags of an instance.
 pub fn of_instance(cluster: &ClusterName, seen: &Instance, machine: Option<&Machine>, notes: &Notes) -> Tags {
     let mut tags = seen.tags.clone();
@@ -139,8 +133,7 @@ pub fn onto_instance(tags: &Tags, machine: &mut Machine) {
     (seen.slot, seen.owner, seen.retired) = (slot(tags), name(tags, OWNER), tags.contains_key(RETIRED));
     seen.fixed_address = said(tags, ADDRESS).and_then(|address| address.parse().ok());
     seen.tags = others(tags);
-    machine.volumes = volumes_of_guest(tags);
-    machine.seen.awaits = machine.volumes.values().cloned().collect();
+    machine.is_told_of(volumes_of_guest(tags).collect());
     machine.cluster = cluster(tags);
 }
 
