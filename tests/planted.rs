@@ -145,8 +145,9 @@ fn every_value_and_key_of_desired_state_is_harmless_wherever_it_is_shown() {
         let lines = readers(file.to_str().unwrap()).into_iter();
         let lines = lines.filter(|line| is_accepted || ["validate", "plan", "run"].contains(&&*line[0]));
         harm(folder.path(), lines.map(|line| (place.clone(), line)))
-    });
-    assert!(found.concat().is_empty(), "{:#?}", found.concat());
+    })
+    .concat();
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 /// Command lines with one option, and the same with a variable in its place.

@@ -22,7 +22,7 @@ pub fn objection(ending: &Ending, spec: &ClusterSpec, world: &World) -> Option<S
         Ending::Stalled(reasons) if reasons == &["Held"] && spec.rollout.on_failure == OnFailure::Hold => None,
         // So somebody does who has taken away what ran before as well.
         Ending::Stalled(reasons)
-            if [["Held"], ["RollbackFailed"]].iter().any(|one| reasons == one)
+            if matches!(reasons.as_slice(), ["Held" | "RollbackFailed"])
                 && world.reports_another_version(&spec.image) =>
         {
             all_up()

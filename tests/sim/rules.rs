@@ -278,15 +278,21 @@ fn giving_a_volume_to_an_instance_that_was_launched_ahead_breaks_a_rule() {
     }
 }
 
+/// A replacement in the first slot, and its old instance, which rests.
+fn with_the_old_at_rest() -> (Harness, InstanceId) {
+    let harness = Harness::settled();
+    let (old, _) = harness.of(0);
+    harness.claim(0);
+    harness.launches(0, 4);
+    harness.world.stop_instance(&old);
+    harness.pass(seconds(61));
+    (harness, old)
+}
+
 #[test]
 fn one_more_than_declared_may_run_and_another_rest_only_where_one_was_launched_ahead() {
     for (announced, broken) in [(true, ""), (false, "S6")] {
-        let harness = Harness::settled();
-        let (old, _) = harness.of(0);
-        harness.claim(0);
-        harness.launches(0, 4);
-        harness.world.stop_instance(&old);
-        harness.pass(seconds(61));
+        let (harness, _) = with_the_old_at_rest();
         if announced {
             harness.announce(1, 5);
         }
@@ -307,14 +313,9 @@ fn one_that_was_launched_ahead_breaks_s6_while_the_old_instance_before_it_runs()
     assert_eq!(harness.broken(), ["S6"]);
 }
 
-/// A replacement whose old instance rests, beside one that was launched ahead: what rests, and what was launched ahead.
+/// The same beside an instance that was launched ahead for the second slot, which comes last.
 fn with_one_ahead() -> (Harness, InstanceId, InstanceId) {
-    let harness = Harness::settled();
-    let (old, _) = harness.of(0);
-    harness.claim(0);
-    harness.launches(0, 4);
-    harness.world.stop_instance(&old);
-    harness.pass(seconds(61));
+    let (harness, old) = with_the_old_at_rest();
     harness.announce(1, 5);
     let ahead = harness.launches(1, 5);
     (harness, old, ahead)

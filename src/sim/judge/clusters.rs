@@ -36,9 +36,10 @@ fn one_down_by_our_hand(facts: &Facts) -> Option<String> {
 /// slots runs. An instance that is retired serves no more, nor does one whose end was asked for and refused: whoever may not end it must
 /// not keep members from coming back. What somebody else has started, or taken our tag off, is not ours.
 fn one_replacement(facts: &Facts) -> Option<String> {
+    let stays = |it: &InstanceFacts| !it.retired && !it.end_refused;
     let mut live: BTreeMap<_, usize> = BTreeMap::new();
     for instance in facts.instances.values().filter(|instance| instance.serves && instance.state.is_live()) {
-        *live.entry(&instance.slot).or_default() += usize::from(!instance.retired && !instance.end_refused);
+        *live.entry(&instance.slot).or_default() += usize::from(stays(instance));
     }
     if let Some((slot, number)) = live.iter().find(|(_, number)| **number > 2) {
         return Some(format!("{slot} has {number} live instances"));
@@ -51,7 +52,7 @@ fn one_replacement(facts: &Facts) -> Option<String> {
     }
     let runs = |it: &&InstanceFacts| {
         let is_ours = it.serves && it.owned && it.by_hand.is_none();
-        is_ours && !it.retired && !it.end_refused && it.state.is_up()
+        is_ours && stays(it) && it.state.is_up()
     };
     let running = facts.instances.values().filter(runs).count();
     (running > slots + 1).then(|| format!("{running} running instances for {slots} slots"))

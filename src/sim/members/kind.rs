@@ -49,8 +49,7 @@ pub(super) trait Kind {
         self.raft_mut().end(member, now, rng).map(|(_, left)| left)
     }
 
-    /// Says whether the members can still elect a leader, if they all run and are well: any is where the others look for it, and enough of
-    /// those that have a vote run.
+    /// Says whether the members can still elect a leader, if all that run are well: enough of those that have a vote run.
     fn can_elect(&self) -> bool {
         let raft = self.raft();
         let running = raft.peers.iter().filter(|(id, peer)| peer.voter && raft.processes.contains_key(*id)).count();

@@ -64,12 +64,14 @@ impl State {
 
     fn perhaps_stale(&mut self, name: &ClusterName, exact: Arc<CloudView>) -> Arc<CloudView> {
         let moments = self.draw_moments(self.faults.standing.age_of(Look::Sweep, self.now));
-        let stale = moments.and_then(|moments| Some((moments, self.region.stale_view(name, &exact, moments)?)));
-        let oldest = stale.as_ref().map(|(moments, _)| moments.instances.min(moments.volumes).min(moments.tags));
+        let stale = moments.and_then(|moments| {
+            let oldest = moments.instances.min(moments.volumes).min(moments.tags);
+            Some((oldest, self.region.stale_view(name, &exact, moments)?))
+        });
         if let Some(cluster) = self.clusters.get_mut(name) {
-            cluster.shown = oldest;
+            cluster.shown = stale.as_ref().map(|(oldest, _)| *oldest);
         }
-        let Some(((_, stale), oldest)) = stale.zip(oldest) else { return exact };
+        let Some((oldest, stale)) = stale else { return exact };
         self.fault(Some(name), "stale-read", format!("up to {} ms old", self.now.saturating_sub(oldest)));
         Arc::new(stale)
     }
