@@ -25,7 +25,7 @@ use hermitcrab::spec::ClusterSpec;
 use hermitcrab::spec::load::load;
 use hermitcrab::time::{Timestamp, after, before};
 
-#[path = "../tests/shared/recorder.rs"]
+#[path = "../tests/tools/recorder.rs"]
 mod recorder;
 
 use recorder::Recorder;

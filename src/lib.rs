@@ -83,11 +83,11 @@
 //! reference and nothing else, so that it has no port to act through and no cluster to stop.
 //!
 //! **Architecture invariant:** nobody can change anything through the daemon's [`face`], and no question costs a call or delays
-//! a pass: it answers GET and HEAD from what a listener was told. `tests/face/abuse.rs` tries the rest. A webhook's call only makes
+//! a pass: it answers GET and HEAD from what a listener was told. `tests/program/face/abuse.rs` tries the rest. A webhook's call only makes
 //! the next look at the source come soon.
 //!
 //! **Architecture invariant:** whatever happens to a source in git, the revision in force stays so until a newer one is whole on the
-//! disk, and no file is read while two are exchanged: `daemon/git.rs`, and `tests/run/source.rs` with a real repository.
+//! disk, and no file is read while two are exchanged: `daemon/git.rs`, and `tests/program/run/source.rs` with a real repository.
 //!
 //! **Architecture invariant:** whatever the simulated world does, no safety rule breaks and every run ends in a named
 //! answer: `sim/judge.rs` judges from the truth after each step, `tests/chaos.rs` and `simulate --seeds` try it.
@@ -115,7 +115,7 @@
 //! - A **listener** (history, progress): a file below `daemon/listeners/` that fills [`event::Listener`], a line in
 //!   `daemon/listeners.rs`, and one in `cli/run.rs`, where the daemon gets its listeners.
 //! - A **metric**: a row in `face/metrics.rs`, `face/metrics/gauges.rs` or, of calls, `face/metrics/calls.rs`, its line in `docs/daemon.md` and in
-//!   `tests/face/metrics.txt`, which never loses one.
+//!   `tests/program/face/metrics.txt`, which never loses one.
 //! - An **endpoint**: its route in `face/request.rs`, its document in `face/document.rs`, its line in `face/openapi.rs`.
 //! - A **source** of desired state: a file below `daemon/` that fills [`daemon::source::Source`], and its choice in `cli/run.rs`.
 //! - A **command**: a file in `cli/` and a line in [`cli`].

@@ -28,6 +28,8 @@ mod endpoint;
 mod fetch;
 #[path = "aws/fixture.rs"]
 mod fixture;
+#[path = "tools/harm.rs"]
+mod harm;
 #[path = "aws/hostile.rs"]
 mod hostile;
 #[path = "tools/iam.rs"]
@@ -69,8 +71,6 @@ mod server;
 mod signals;
 #[path = "aws/sweep.rs"]
 mod sweep;
-#[path = "tools/planted.rs"]
-mod things;
 
 /// Set in the child.
 const CHILD: &str = "HERMITCRAB_AWS_TESTS";

@@ -25,7 +25,7 @@ mod files;
 mod once;
 #[path = "chaos/pairs.rs"]
 mod pairs;
-#[path = "shared/recorder.rs"]
+#[path = "tools/recorder.rs"]
 mod recorder;
 #[path = "chaos/swarm.rs"]
 mod swarm;

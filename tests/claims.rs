@@ -15,7 +15,7 @@ use hermitcrab::time::Timestamp;
 
 #[path = "claims/claim.rs"]
 mod claiming;
-#[path = "http/wall.rs"]
+#[path = "tools/wall.rs"]
 mod wall;
 
 use claiming::{claim, rehearsed};

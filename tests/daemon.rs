@@ -19,7 +19,7 @@ use hermitcrab::sim::{FaultLevel, Payload, World, block_on};
 use hermitcrab::simulate::{settings, version};
 use hermitcrab::spec::load::{Loaded, load};
 
-#[path = "shared/recorder.rs"]
+#[path = "tools/recorder.rs"]
 mod recorder;
 
 use recorder::Recorder;

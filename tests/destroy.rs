@@ -17,7 +17,7 @@ use hermitcrab::simulate::{settings, version};
 use hermitcrab::spec::load::load;
 use hermitcrab::spec::{ClusterSpec, SlotSpec};
 
-#[path = "shared/recorder.rs"]
+#[path = "tools/recorder.rs"]
 mod recorder;
 
 use recorder::Recorder;

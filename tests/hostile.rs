@@ -78,12 +78,17 @@ fn a_mutated_story_is_read_or_refused_with_its_place() {
 
 #[test]
 fn mutated_answers_of_consul_make_a_membership_or_are_refused() {
-    hold("consul", &corpus(&["fuzz/corpus/consul", "tests/consul"]), properties::consul);
+    hold("consul", &corpus(&["fuzz/corpus/consul", "tests/applications/consul"]), properties::consul);
 }
 
 #[test]
 fn mutated_answers_of_other_members_make_a_membership_or_are_refused() {
-    let inputs = corpus(&["fuzz/corpus/members", "tests/etcd", "tests/patroni", "tests/zookeeper"]);
+    let inputs = corpus(&[
+        "fuzz/corpus/members",
+        "tests/applications/etcd",
+        "tests/applications/patroni",
+        "tests/applications/zookeeper",
+    ]);
     let inputs: Vec<_> =
         inputs.into_iter().filter(|(path, _)| path.extension().is_none_or(|kind| kind == "json")).collect();
     hold("members", &inputs, members::members);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 #[path = "claims/hand.rs"]
 mod hand;
-#[path = "http/server.rs"]
+#[path = "tools/server.rs"]
 #[allow(dead_code)] // of what servers can do, each test needs a part
 mod server;
 

@@ -14,10 +14,10 @@ use hermitcrab::spec::ClusterSpec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-#[path = "http/recorded.rs"]
+#[path = "applications/recorded.rs"]
 #[allow(dead_code)] // other tests change what was recorded
 mod recorded;
-#[path = "http/server.rs"]
+#[path = "tools/server.rs"]
 #[allow(dead_code)] // other tests have servers that answer by a script
 mod server;
 

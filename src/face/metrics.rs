@@ -1,4 +1,4 @@
-//! The metrics: their names, units and labels are an interface, which `tests/face/metrics.txt` holds.
+//! The metrics: their names, units and labels are an interface, which `tests/program/face/metrics.txt` holds.
 //!
 //! Gauges are made from the state at each scrape, so that a cluster or a reason that is gone leaves no series behind. No label
 //! has an id, an image or a text of an error, but for `desired_ami` of the one series that is there to be joined with.

@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 use libtest_mimic::Trial;
 
 use crate::endpoint::Endpoint;
+use crate::harm::{PLANTED, SECRET, harmful};
 use crate::sweep::recorded;
-use crate::things::{PLANTED, SECRET, harmful};
 
 /// So many answers are tried at once: a command waits most of its time.
 const AT_ONCE: usize = 4;

@@ -1,15 +1,15 @@
-//! The property of what members say, asked over HTTP as in a real look: of recordings as `tests/etcd`, `tests/patroni` and
-//! `tests/zookeeper` have them, whatever has become of them.
+//! The property of what members say, asked over HTTP as in a real look: of recordings as `tests/applications/etcd`, `tests/applications/patroni` and
+//! `tests/applications/zookeeper` have them, whatever has become of them.
 
 use hermitcrab::observed::Health;
 use hermitcrab::ports::chain;
 
-#[path = "../http/kinds.rs"]
+#[path = "../applications/kinds.rs"]
 mod kinds;
-#[path = "../http/phases.rs"]
+#[path = "../applications/phases.rs"]
 #[allow(dead_code)] // of members, only the membership is asked here
 mod phases;
-#[path = "../http/server.rs"]
+#[path = "../tools/server.rs"]
 mod server;
 
 use super::properties::{seen_of, steers};

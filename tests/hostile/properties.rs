@@ -130,7 +130,7 @@ pub fn world(bytes: &[u8]) {
     answered(&spec, &seen);
 }
 
-/// The answers of Consul servers, as `tests/consul` has them, make a membership or are refused.
+/// The answers of Consul servers, as `tests/applications/consul` has them, make a membership or are refused.
 pub fn consul(bytes: &[u8]) {
     let Ok(file) = serde_json::from_slice::<BTreeMap<String, Value>>(bytes) else { return };
     let Some(answers) = answers(&file) else { return };
