@@ -85,10 +85,12 @@ try {
 
   // With it, the page follows by itself, keeps the focus, and keeps open what was opened.
   const live = await open("/clusters/consul-prod", 1280, "light", complaints);
-  await live.focus("#open-gates summary");
-  // A key that is pressed while the content is exchanged reaches nobody.
-  const isOpen = () => live.$eval("#open-gates", (details) => details.open);
-  for (let tries = 0; tries < 5 && !(await isOpen()); tries += 1) await live.keyboard.press("Enter");
+  // Each in one step, because the content may be exchanged between two: the focus would go to what is there no more.
+  const focus = () => live.evaluate(() => document.querySelector("#open-gates summary").focus());
+  const isOpen = () => live.evaluate(() => document.querySelector("#open-gates").open);
+  await focus();
+  await live.keyboard.press("Enter");
+  await live.waitForFunction(() => document.querySelector("#open-gates").open, { timeout: 60000 });
   const first = await live.$eval(".events", (events) => events.textContent);
   await live.waitForFunction((first) => document.querySelector(".events").textContent !== first, { timeout: 60000 }, first);
   assert.equal(await isOpen(), true);
