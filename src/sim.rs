@@ -37,6 +37,7 @@ mod guest;
 mod judge;
 mod members;
 
+mod clock;
 pub mod event;
 mod latency;
 mod pace;

@@ -115,7 +115,10 @@ impl Executor {
     fn poll(&mut self, index: u8) {
         let Some(seat) = self.seats.get_mut(&index) else { return };
         seat.ready.0.store(false, Ordering::Relaxed);
-        let mut task = seat.task.take().unwrap_or_else(|| (self.factory)(index));
+        let mut task = seat.task.take().unwrap_or_else(|| {
+            self.world.state.borrow_mut().controllers.entry(index).or_default().clock.restart();
+            (self.factory)(index)
+        });
         let waker = seat.waker.clone();
         let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
         seat.finished = polled == Poll::Ready(());

@@ -46,11 +46,16 @@ fn a_second_controller_whose_clock_is_wrong_changes_nothing() {
 #[test]
 fn a_claim_that_is_dated_ahead_holds_nothing_up() {
     for case in [SURGE, ROLLED_BACK, HEALED] {
-        comes_to_the_same_end(&case, "the clock is set right after the first launch", |world, simulation| {
-            world.set_clock(0, WRONG);
-            let limit = after(world.time(), Duration::from_secs(3_600));
-            simulation.run_until(limit, &mut |_| {}, &mut || world.calls().contains_key("launch"));
-            world.set_clock(0, 0);
-        });
+        comes_to_the_same_end(
+            &case,
+            "the clock is set right after the first launch, and its controller started again",
+            |world, simulation| {
+                world.set_clock(0, WRONG);
+                let limit = after(world.time(), Duration::from_secs(3_600));
+                simulation.run_until(limit, &mut |_| {}, &mut || world.calls().contains_key("launch"));
+                world.set_clock(0, 0);
+                simulation.crash(0, Duration::from_secs(10));
+            },
+        );
     }
 }

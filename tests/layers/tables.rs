@@ -130,6 +130,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     // chance, latency and the transcript
     ("event",             &["judge"]),
     ("transcript",        &["time", "judge", "event"]),
+    ("clock",             &[]),
     ("latency",           &["time", "ec2"]),
     ("pace",              &["time"]),
     ("share",             &["time"]),
@@ -139,11 +140,11 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("unkind/further",    &["time", "chance", "words"]),
     ("unkind/faults",     &["time", "chance", "words", "ec2", "unkind/fate", "unkind/accident", "unkind/standing", "unkind/further"]),
     // the world
-    ("world/state",       &["time", "chance", "words", "ec2", "members", "claims", "judge", "event", "transcript", "latency", "pace", "share",
+    ("world/state",       &["time", "chance", "words", "ec2", "members", "claims", "clock", "judge", "event", "transcript", "latency", "pace", "share",
                             "unkind/further", "unkind/faults"]),
     ("world/applications", &["words", "event", "world/state"]),
     ("world/calls",       &["words", "ec2", "judge", "event", "world/state"]),
-    ("world/controllers", &["time", "words", "event", "unkind/fate", "world/state"]),
+    ("world/controllers", &["clock", "time", "words", "event", "unkind/fate", "world/state"]),
     ("world/facts",       &["ec2", "judge", "time", "world/state"]),
     ("world/guests",      &["words", "content", "ec2", "members", "guest", "judge", "latency", "world/state"]),
     ("world/reads",       &["time", "ec2", "unkind/standing", "world/state"]),

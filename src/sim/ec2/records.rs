@@ -62,6 +62,9 @@ pub struct Disk {
     pub cluster: ClusterName,
     /// The number of changes of its state.
     pub turn: u32,
+    /// The moment at which it was last attached, once it had been on its way.
+    #[serde(default)]
+    pub arrived: Millis,
     pub delete_on_termination: bool,
     pub content: Content,
     /// The KMS key may not be used: attaching fails although the volume is fine.

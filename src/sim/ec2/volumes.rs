@@ -69,6 +69,7 @@ impl Region {
             VolumeState::Creating => disk.seen.state = VolumeState::Available,
             VolumeState::InUse(at) if at.phase == AttachmentPhase::Attaching => {
                 at.phase = AttachmentPhase::Attached;
+                disk.arrived = self.now;
                 let (instance, device) = (at.instance.clone(), at.device.clone());
                 let device = Device { volume: id.clone(), device, delete_on_termination: disk.delete_on_termination };
                 self.attached(&instance, device);
@@ -336,9 +337,18 @@ impl Disk {
             modifying: false,
             optimizing: false,
         };
-        let (turn, delete_on_termination, key_revoked) = (0, false, false);
+        let (turn, arrived, delete_on_termination, key_revoked) = (0, 0, false, false);
         let (content, modification) = (Content::default(), Modification::default());
-        Self { seen, cluster: cluster.clone(), turn, delete_on_termination, content, key_revoked, modification }
+        Self {
+            seen,
+            cluster: cluster.clone(),
+            turn,
+            arrived,
+            delete_on_termination,
+            content,
+            key_revoked,
+            modification,
+        }
     }
 }
 

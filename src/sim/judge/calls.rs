@@ -166,14 +166,21 @@ fn claimed(call: &Call) -> String {
 
 /// Allows to start the old instance of a replacement only on the way back, to take from it what it has only on the way
 /// forward, and neither while the claim is being turned. While it is, or where it was only just made, the sender may not have
-/// known. Once a turn is over, nothing excuses a call of the other way. A volume that has not arrived is taken back to be given
-/// once more.
+/// known. Once a turn is over, nothing excuses a call of the other way. A volume that has not arrived, or not yet as far as the sender can
+/// know, is taken back to be given once more.
 fn goes_as_the_claim_says(call: &Call) -> Option<String> {
     let replacement = call.facts.replacement.as_ref().filter(|_| !call.facts.has_ended())?;
     let old = &replacement.old;
     let is_back = match call.effect {
         CloudEffect::Start { instance } if instance == old => true,
-        CloudEffect::Detach { instance, volume, .. } if instance == old && call.facts.is_attached(volume, old) => false,
+        CloudEffect::Detach { instance, volume, .. } if instance == old => {
+            let since = call.facts.attached_since(volume, old)?;
+            let may_seem_on_its_way = call.is_race(since) || call.facts.shown.is_some_and(|shown| shown < since);
+            if may_seem_on_its_way && replacement.way == Way::Back {
+                return None;
+            }
+            false
+        }
         CloudEffect::AssignAddress { instance, address, .. } => {
             let from = call.facts.instances.iter().find(|(_, other)| other.addresses.contains(address));
             match from.map(|(id, _)| id) {
@@ -259,7 +266,7 @@ fn grown_where_it_serves(call: &Call) -> Option<String> {
     let CloudEffect::Grow { volume, to_gib, .. } = call.effect else { return None };
     let grown = call.facts.volumes.get(volume)?;
     let holder = grown.holder.as_ref().and_then(|holder| call.facts.instances.get(holder));
-    let serves = grown.attached
+    let serves = grown.attached.is_some()
         && holder.is_some_and(|at| {
             (&at.cluster, &at.slot) == (&grown.cluster, &grown.slot) && at.state == InstanceState::Running
         });

@@ -134,8 +134,8 @@ pub struct VolumeFacts {
     pub slot: SlotName,
     /// The instance that has it, in whatever phase.
     pub holder: Option<InstanceId>,
-    /// The holder has it in the phase `attached`.
-    pub attached: bool,
+    /// The moment since which the holder has it in the phase `attached`, if it has.
+    pub attached: Option<Millis>,
     pub size_gib: u32,
     /// The entries of its log that a member has left on it.
     pub entries: u64,
@@ -179,8 +179,12 @@ impl Facts {
     }
 
     pub(super) fn is_attached(&self, volume: &VolumeId, to: &InstanceId) -> bool {
-        let is_there = |volume: &VolumeFacts| volume.attached && volume.holder.as_ref() == Some(to);
-        self.volumes.get(volume).is_some_and(is_there)
+        self.attached_since(volume, to).is_some()
+    }
+
+    /// Finds the moment since which a volume is attached to an instance, if it is.
+    pub(super) fn attached_since(&self, volume: &VolumeId, to: &InstanceId) -> Option<Millis> {
+        self.volumes.get(volume).filter(|volume| volume.holder.as_ref() == Some(to))?.attached
     }
 
     pub(super) fn group_with(&self, instance: &InstanceId) -> Option<&GroupFacts> {

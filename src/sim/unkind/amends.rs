@@ -17,9 +17,10 @@ pub fn undo_all(state: &mut State) {
     state.faults.standing.clear();
     state.region.troubles = Default::default();
     for controller in state.controllers.values_mut() {
-        controller.ahead = 0;
+        controller.clock.set(0);
     }
-    for amend in std::mem::take(&mut state.amends) {
+    // The last one first: what it undoes may have been done to what an earlier one did.
+    for amend in std::mem::take(&mut state.amends).into_iter().rev() {
         undo(state, amend);
     }
     if !state.amends.is_empty() {

@@ -297,9 +297,10 @@ impl World {
         self.with(|state| interfere::pause_controller(state, controller, state.now + whole(span)));
     }
 
-    /// Sets a controller's clock ahead of the world's by so many milliseconds, or behind.
+    /// Sets the clock of a controller's machine ahead of the world's by so many milliseconds, or behind, where only a process that
+    /// starts afterwards is shown it.
     pub fn set_clock(&self, controller: u8, ahead: i64) {
-        self.with(|state| state.controllers.entry(controller).or_default().ahead = ahead);
+        self.with(|state| state.controllers.entry(controller).or_default().clock.set(ahead));
     }
 
     /// Keeps the store of the claims from answering for this long.

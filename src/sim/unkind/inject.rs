@@ -118,7 +118,7 @@ fn skew(state: &mut State) {
     let known: Vec<u8> = state.controllers.keys().copied().collect();
     let Some(controller) = state.chance.rng.choice(known) else { return };
     let ahead = state.chance.rng.i64(-2_000..=2_000);
-    state.controllers.entry(controller).or_default().ahead = ahead;
+    state.controllers.entry(controller).or_default().clock.set(ahead);
     state.fault(None, "clock-skew", format!("controller {controller} by {ahead} ms"));
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::state::{State, Taking, Tick};
 use crate::ports::{ErrorKind, Outcome};
+use crate::sim::clock::Clock;
 use crate::sim::event::What;
 use crate::sim::time::{Millis, instant};
 use crate::sim::unkind::fate::CallFate;
@@ -46,7 +47,7 @@ impl State {
 
     /// Refuses the requests of a controller whose clock is further off than signatures are accepted for.
     pub fn clock_is_right(&self, controller: u8, accepted: Millis) -> Result<(), Refusal> {
-        let ahead = self.controllers.get(&controller).map_or(0, |known| known.ahead);
+        let ahead = self.clock(controller).machine();
         let expired = || Refusal::new(ErrorKind::Unreachable, "RequestExpired");
         if ahead.unsigned_abs() > accepted { Err(expired()) } else { Ok(()) }
     }
@@ -73,9 +74,13 @@ impl State {
         answer.unwrap_or_else(|| Err(Refusal::new(ErrorKind::Unreachable, "no answer")))
     }
 
-    /// Tells what a controller's clock shows at a moment.
+    fn clock(&self, controller: u8) -> Clock {
+        self.controllers.get(&controller).map_or_else(Clock::default, |known| known.clock)
+    }
+
+    /// Tells what a controller is shown as the time at a moment.
     pub fn shown_at(&self, controller: u8, now: Millis) -> Timestamp {
-        let ahead = self.controllers.get(&controller).map_or(0, |known| known.ahead);
+        let ahead = self.clock(controller).shown();
         let span = Duration::from_millis(ahead.unsigned_abs());
         if ahead < 0 { before(instant(now), span) } else { after(instant(now), span) }
     }

@@ -172,12 +172,12 @@ fn instance_facts(machine: &Machine, serves: bool) -> InstanceFacts {
 
 fn volume_facts(disk: &Disk) -> VolumeFacts {
     let holder = disk.holder().cloned();
-    let attached = holder.as_ref().is_some_and(|holder| disk.is_attached_to(holder));
+    let is_attached = holder.as_ref().is_some_and(|holder| disk.is_attached_to(holder));
     VolumeFacts {
         cluster: disk.cluster.clone(),
         slot: disk.seen.slot.clone(),
         holder,
-        attached,
+        attached: is_attached.then_some(disk.arrived),
         size_gib: disk.seen.size_gib,
         entries: disk.content.log.entries,
         modified: disk.modification.since.filter(|_| disk.seen.is_being_modified()),

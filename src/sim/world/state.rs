@@ -11,6 +11,7 @@ use crate::observed::Origin;
 use crate::ports::Outcome;
 use crate::sim::chance::Chance;
 use crate::sim::claims::Claims;
+use crate::sim::clock::Clock;
 use crate::sim::ec2::{Due, Happened, Region, Span};
 use crate::sim::event::What;
 use crate::sim::judge::Rule;
@@ -180,9 +181,8 @@ pub struct MemberRecord {
 pub struct Controller {
     /// The beginning of the last sweep that was answered.
     pub swept: Option<Millis>,
-    /// The milliseconds by which its clock is ahead of the world's, or behind.
     #[serde(default)]
-    pub ahead: i64,
+    pub clock: Clock,
     /// The rest that its own limit leaves for looking; none where it does not keep to one.
     #[serde(default)]
     pub share: Option<Share>,

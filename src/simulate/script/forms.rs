@@ -32,7 +32,7 @@ pub const FORMS: [(&str, &str); 58] = [
     ("pause controller [NUMBER] for SPAN", "Lets a controller stand still, in the middle of whatever it does"),
     (
         "clock of controller [NUMBER] ahead SPAN",
-        "Sets a controller's clock ahead of the world's; `behind SPAN` sets it back",
+        "Sets the clock of a controller's machine ahead of the world's; `behind SPAN` sets it back, which a controller is shown once it is started again",
     ),
     (
         "hold controller [NUMBER] at its commit",
