@@ -222,7 +222,12 @@ impl<'l, O: Outside> Controller<'l, O> {
             (seen, _) = self.observe(spec, &mut memory, Extent::Busy).await;
         }
         seen.followed.turning_since = Some(Timestamp::MIN);
-        seen.followed.left_since.values_mut().for_each(|since| *since = Timestamp::MIN);
+        let followed = &mut seen.followed;
+        followed
+            .left_since
+            .values_mut()
+            .chain(followed.retired_since.values_mut())
+            .for_each(|since| *since = Timestamp::MIN);
         if let Reading::Seen { value: membership, .. } = &seen.membership {
             let silent = before(seen.now, spec.application.rules().stabilization);
             let stable = |member: &Member| Some((member.slot.clone()?, member.stable_since.unwrap_or(silent)));

@@ -102,6 +102,8 @@ pub struct Followed {
     pub turning_since: Option<Timestamp>,
     /// The time at which it was first read that a claim gave way and left this instance stopped.
     pub left_since: BTreeMap<InstanceId, Timestamp>,
+    /// The time at which this instance was first seen with the tag that says that it goes.
+    pub retired_since: BTreeMap<InstanceId, Timestamp>,
     /// The time at which it was first read that the launch ahead is let go.
     pub let_go_since: Option<Timestamp>,
     /// The wait that was answered last, as a key, and since when it has been the answer.

@@ -15,6 +15,7 @@ pub(super) struct Following {
     addressed: BTreeMap<InstanceId, Option<Timestamp>>,
     turning: Option<(u64, Timestamp)>,
     left: BTreeMap<InstanceId, Timestamp>,
+    retired: BTreeMap<InstanceId, Timestamp>,
     let_go: Option<(Attempt, Timestamp)>,
     waiting: Option<(String, Timestamp)>,
 }
@@ -43,6 +44,8 @@ impl Following {
         }
         if let Some(cloud) = seen.cloud.seen() {
             self.look_for_addresses(seen.now, &cloud.instances);
+            let retired = cloud.instances.iter().filter(|instance| instance.retired).map(|instance| &instance.id);
+            self.retired = first_read(&self.retired, retired, seen.now);
         }
         let addressed = self.addressed.iter().filter_map(|(instance, since)| Some((instance.clone(), (*since)?)));
         seen.followed = Followed {
@@ -51,6 +54,7 @@ impl Following {
             addressed_since: addressed.collect(),
             turning_since: self.turning.map(|(_, since)| since),
             left_since: self.left.clone(),
+            retired_since: self.retired.clone(),
             let_go_since: self.let_go.map(|(_, since)| since),
             waiting: self.waiting.clone(),
         };

@@ -337,6 +337,11 @@ impl<'a> Look<'a> {
         is_left.then(|| self.seen.followed.left_since.get(&instance.id).copied().unwrap_or(self.now))
     }
 
+    /// Finds since when it is known here that an instance goes.
+    pub fn retired_since(&self, instance: &Instance) -> Timestamp {
+        self.seen.followed.retired_since.get(&instance.id).copied().unwrap_or(self.now)
+    }
+
     /// Says since when an instance could serve, once it has its volumes: since it was started, or since it has its fixed address again.
     pub fn serves_since(&self, instance: &Instance) -> Timestamp {
         let addressed = self.seen.followed.addressed_since.get(&instance.id);

@@ -338,12 +338,14 @@ impl World {
         let marked: Option<Vec<hermitcrab::ids::InstanceId>> = read(marked);
         let since = read::<Option<Timestamp>>(said["markedSince"].clone()).unwrap_or(long_ago);
         let left = things.get("stopped").and_then(Value::as_object).into_iter().flat_map(Map::keys);
+        let retired = things.iter().filter(|(_, thing)| thing["retired"] == true).map(|(id, _)| id.as_str().into());
         let time = |name: &str| read::<Option<Timestamp>>(said[name].clone()).unwrap_or(long_ago);
         Followed {
             marked_since: marked.unwrap_or_default().into_iter().map(|id| (id, since)).collect(),
             prepared_since: read::<Option<BTreeMap<_, _>>>(said["preparedSince"].clone()).unwrap_or_default(),
             addressed_since: read::<Option<BTreeMap<_, _>>>(said["addressedSince"].clone()).unwrap_or_default(),
             turning_since: Some(time("turningSince")),
+            retired_since: retired.map(|id| (id, time("retiredSince"))).collect(),
             let_go_since: Some(time("letGoSince")),
             left_since: left.map(|id| (id.as_str().into(), time("leftSince"))).collect(),
             waiting: None,

@@ -104,7 +104,7 @@ impl fmt::Display for Awaited {
                 write!(f, "{}: a stop of {instance} may still be on its way", clock(*until))
             }
             Self::NothingElse { until } => {
-                write!(f, "{}: what was sent before the claim said so may still be on its way", clock(*until))
+                write!(f, "{}: what was sent before this was written may still be on its way", clock(*until))
             }
             Self::NoLateLaunch { until } => {
                 write!(f, "{}: a launch ahead that was let go may still be on its way", clock(*until))

@@ -24,7 +24,7 @@ impl Replacement<'_, '_> {
         let limit = self.look.limits.checks;
         match (new.state, &new.checks) {
             (InstanceState::Terminated | InstanceState::ShuttingDown, _) => Some(self.try_again(self.reason(new))),
-            _ if new.retired || self.look.waits_in_vain(new) => self.discard(new, &self.why_discarded(new)),
+            _ if new.retired || self.look.waits_in_vain(new) => self.discard_new(new),
             (InstanceState::Pending, _) => Some(self.until_running(new)),
             (InstanceState::Running, Checks::Ok) => None,
             (InstanceState::Running, Checks::Initializing | Checks::Unknown)
@@ -33,10 +33,16 @@ impl Replacement<'_, '_> {
                 let what = Awaited::Checks { instance: new.id.clone() };
                 Some(self.look.wait(self.slot, what, new.launched_at, limit))
             }
-            (InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped, _) => {
-                self.discard(new, &self.why_discarded(new))
-            }
+            (InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped, _) => self.discard_new(new),
         }
+    }
+
+    /// Discards the new instance, from which nothing comes. Another controller may have seen it well a moment ago, and be sending it a
+    /// volume: it is not terminated while that may be on its way.
+    fn discard_new(&self, new: &Instance) -> Option<Plan> {
+        let is_next_to_go = new.retired && !self.slot.any_at(self.look, &new.id);
+        let wait = is_next_to_go.then(|| self.look.until_nothing_else(self.slot, self.look.retired_since(new)));
+        wait.flatten().or_else(|| self.discard(new, &self.why_discarded(new)))
     }
 
     /// Says whether an old instance is no way back, and has nothing that could be one.
