@@ -48,12 +48,21 @@ impl<'a> Replacement<'_, 'a> {
         let Some(old) = self.old else {
             return (step == Step::Stop).then(|| self.wait_until_shown(named, self.claim.since)).flatten();
         };
+        // One that was taken back serves again, and the others look for its member elsewhere: nobody can say how that is.
+        if self.slot.is_served_by(self.look, old)
+            && let Some(told) = peers::correct(self.look, self.slot, old, &Why::AddressChanged)
+        {
+            return Some(told);
+        }
         // The volumes have moved and somebody started the instance again: it serves nothing, and goes when the new one is
         // proven. Only if it still has the address that the new one needs, it is stopped before.
         let serves_nothing = old.state == InstanceState::Running && !self.slot.any_at(self.look, &old.id);
+        // Without all of the slot's volumes it serves nothing, and its successor has what settled: to restore a slot needs no permission.
+        let is_restored = self.claim.generation != self.look.generation && !self.slot.all_on(self.look, &old.id);
         match serves_nothing {
             true if old.has_fixed_address() => self.stop(step, old, &Vec::new, &Why::NextStep),
             true => None,
+            false if is_restored => self.stop_given_up(step, old, &Why::NextStep),
             false => self.stop(step, old, &|| gates::upgrade_refusals(self.look, self.slot), &Why::NextStep),
         }
     }

@@ -49,7 +49,7 @@ impl<'a> Replacement<'_, 'a> {
 
     /// Takes one step of stopping an instance that was given up. Should its member have become healthy since, it is a
     /// member like any other, and is not taken down if the others could not do without it.
-    fn stop_given_up(&self, step: Step, instance: &Instance, why: &Why) -> Option<Plan> {
+    pub(super) fn stop_given_up(&self, step: Step, instance: &Instance, why: &Why) -> Option<Plan> {
         let refusals = || gates::taking_back_refusals(self.look, self.slot, instance);
         self.stop(step, instance, &refusals, why)
     }
