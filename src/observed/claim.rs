@@ -90,6 +90,10 @@ pub struct Claim {
     pub generation: Generation,
     /// The image of that generation.
     pub image: ImageId,
+    /// The version that members were expected to report on that image when the slot was claimed, if the spec was about it and said
+    /// so, e.g. `1.20.1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The instance that takes the place, where the adopted group has launched one by itself. Then nothing else is launched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recruit: Option<InstanceId>,

@@ -248,6 +248,7 @@ impl<'a> Look<'a> {
         recruit: Option<InstanceId>,
         why: Why,
     ) -> Plan {
+        let version = self.rules.version.clone().filter(|_| image == self.spec.image);
         let claim = Claim {
             slot: slot.spec.name.clone(),
             attempt,
@@ -256,6 +257,7 @@ impl<'a> Look<'a> {
             member: slot.member.map(|member| member.id.clone()),
             generation,
             image,
+            version,
             recruit,
             request: None,
             stops: slot.live().filter(|it| self.was_stopped_by_us(it)).map(|it| it.id.clone()).collect(),

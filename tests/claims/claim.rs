@@ -15,6 +15,7 @@ pub fn claim(record: &ClaimRecord) -> ClaimEffect {
         member: None,
         generation: Generation::from("v1-0123456789abcdef"),
         image: ImageId::from("ami-0aa11bb22cc33dd44"),
+        version: None,
         recruit: None,
         request: None,
         stops: Default::default(),

@@ -161,8 +161,9 @@ impl World {
     fn claim(&self, spec: &ClusterSpec, change: &Value) -> Value {
         let slot = change["slot"].as_str().unwrap();
         let image = change.get("image").and_then(Value::as_str).unwrap_or(&spec.image);
+        let version = spec.application.rules().version.filter(|_| *image == *spec.image);
         json!({
-            "slot": slot, "attempt": self.next_attempt, "tries": 0, "old": format!("i-{slot}"),
+            "version": version, "slot": slot, "attempt": self.next_attempt, "tries": 0, "old": format!("i-{slot}"),
             "member": format!("m-{slot}"), "generation": format!("gen({image})"), "image": image, "since": "3m ago",
         })
     }

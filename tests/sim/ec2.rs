@@ -157,6 +157,7 @@ fn a_claim_is_written_only_over_the_revision_that_was_read() {
         member: None,
         generation: harness.spec.generation(),
         image: ImageId::from(NEW),
+        version: None,
         recruit: None,
         request: None,
         stops: Default::default(),

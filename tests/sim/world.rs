@@ -189,6 +189,7 @@ impl Harness {
             member: None,
             generation: self.spec.generation(),
             image: ImageId::from(NEW),
+            version: None,
             recruit: None,
             stops: Default::default(),
             stuck: None,

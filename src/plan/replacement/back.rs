@@ -82,7 +82,7 @@ impl<'a> Replacement<'_, 'a> {
             return self.discard(new, &why);
         }
         let attempt = look.next_attempt();
-        let claim = Claim { attempt, tries: 0, generation, image, recruit: None, ..self.claim.clone() };
+        let claim = Claim { attempt, tries: 0, generation, image, version: None, recruit: None, ..self.claim.clone() };
         let claim = Claim { stranded: true, way: Way::Forward, turning: true, since: look.now, ..claim };
         Some(look.write_claim(slot, claim, why))
     }
@@ -99,7 +99,7 @@ impl<'a> Replacement<'_, 'a> {
         if let Some(told) = peers::correct(self.look, self.slot, old, &Why::TakenBack) {
             return Some(told);
         }
-        let wanted = Wanted { instance: old, member: self.claim.member.as_ref(), vote: true };
+        let wanted = Wanted { instance: old, member: self.claim.member.as_ref(), vote: true, version: None };
         let limit = self.look.spec.rollout.join_deadline;
         let since = self.look.serves_since(old);
         let is_late = self.look.now >= after(since, limit);

@@ -18,7 +18,8 @@ use super::under_way::Replacement;
 impl<'a> Replacement<'_, 'a> {
     /// Says what the member at the new instance has not proved yet.
     pub(super) fn missing_proof(&self, new: &'a Instance) -> Option<Outstanding> {
-        let wanted = Wanted { instance: new, member: self.claim.member.as_ref(), vote: self.needs_vote() };
+        let (member, version) = (self.claim.member.as_ref(), self.claim.version.as_deref());
+        let wanted = Wanted { instance: new, member, vote: self.needs_vote(), version };
         missing_proof(self.look, self.slot, &wanted, self.look.spec.rollout.bake_time)
     }
 

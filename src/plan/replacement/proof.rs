@@ -14,6 +14,8 @@ pub(super) struct Wanted<'a> {
     pub(super) member: Option<&'a MemberId>,
     /// The member must have a vote.
     pub(super) vote: bool,
+    /// The version that it must report where the spec is about another image by now.
+    pub(super) version: Option<&'a str>,
 }
 
 /// The part of a proof that is missing.
@@ -65,9 +67,10 @@ fn not_back(look: &Look<'_>, slot: &SlotLook<'_>, wanted: &Wanted<'_>) -> Option
         return Some(back("it is not among the members".to_owned()));
     };
     not_itself(member, wanted).map(back).or_else(|| not_well(look, member, wanted.vote)).or_else(|| {
-        // A version is expected only of what the spec describes: a member that is healed or rolled back on an earlier
-        // image runs what that image brought.
-        let expected = look.rules.version.as_ref().filter(|_| wanted.instance.make.image == look.spec.image)?;
+        // The spec says what its own image brings, and the claim what one was to bring that the spec was about. A member that is
+        // healed or rolled back on an earlier image runs what that image brought.
+        let is_wanted = wanted.instance.make.image == look.spec.image;
+        let expected = if is_wanted { look.rules.version.as_deref() } else { wanted.version }?;
         let found = member.version.as_deref().unwrap_or("unknown");
         (!is_version(expected, found)).then(|| back(format!("it runs version {found}, not {expected}")))
     })
