@@ -33,19 +33,19 @@ impl<'a> Look<'a> {
     }
 
     /// Says whether the members would be enough to elect a leader if this slot's were back: the others that count are those
-    /// of whom the members know, and who have an instance that runs with their volumes and their fixed address, and has done so for that
-    /// long.
+    /// of whom the members know that they have a vote, and who have an instance that runs with their volumes and their fixed address, and
+    /// has done so for that long.
     pub fn could_elect_with(&self, slot: &SlotLook<'a>, for_long: Duration) -> bool {
-        let is_stranger = |other: &SlotLook<'a>| {
-            other.member.is_none() && self.membership.is_some_and(|membership| !membership.members.is_empty())
+        let votes = |other: &SlotLook<'a>| match other.member {
+            Some(member) => member.counts,
+            None => self.membership.is_none_or(|membership| membership.members.is_empty()),
         };
         let has_had_time = |other: &SlotLook<'a>, it: &Instance| {
             let serves = self.serves_since(it);
             elapsed(self.now, other.given_since(&it.id).map_or(serves, |given| given.max(serves))) >= for_long
         };
-        let counts = |other: &SlotLook<'a>, it: &Instance| {
-            !is_stranger(other) && !it.lacks_fixed_address() && has_had_time(other, it)
-        };
+        let counts =
+            |other: &SlotLook<'a>, it: &Instance| votes(other) && !it.lacks_fixed_address() && has_had_time(other, it);
         self.serving_beside(slot, counts) + 1 >= self.electing()
     }
 
