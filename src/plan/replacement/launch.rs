@@ -13,7 +13,8 @@ impl Replacement<'_, '_> {
     /// Brings the new instance to running, with its status checks passed.
     pub(super) fn launch(&self) -> Option<Plan> {
         let Some(new) = self.new else {
-            if let Some(useless) = self.old.filter(|old| self.is_useless(old)).filter(|_| self.are_too_many()) {
+            let goes_first = |old: &&Instance| self.is_useless(old) && (old.retired || self.are_too_many());
+            if let Some(useless) = self.old.filter(goes_first) {
                 return self.discard(useless, &Why::WaitsInVain);
             }
             return Some(match &self.claim.recruit {
@@ -45,9 +46,9 @@ impl Replacement<'_, '_> {
         wait.flatten().or_else(|| self.discard(new, &self.why_discarded(new)))
     }
 
-    /// Says whether an old instance is no way back, and has nothing that could be one.
+    /// Says whether an old instance is no way back: it lives, and can serve nothing any more.
     fn is_useless(&self, old: &Instance) -> bool {
-        old.state.is_live() && old.devices.is_empty() && self.look.waits_in_vain(old)
+        old.state.is_live() && self.look.waits_in_vain(old)
     }
 
     /// Says whether a launch would make the cluster have two instances more than slots, beside what was launched ahead: the replacement
