@@ -223,11 +223,9 @@ impl<'l, O: Outside> Controller<'l, O> {
         }
         seen.followed.turning_since = Some(Timestamp::MIN);
         let followed = &mut seen.followed;
-        followed
-            .left_since
-            .values_mut()
-            .chain(followed.retired_since.values_mut())
-            .for_each(|since| *since = Timestamp::MIN);
+        for since in followed.left_since.values_mut().chain(followed.retired_since.values_mut()) {
+            *since = Timestamp::MIN;
+        }
         if let Reading::Seen { value: membership, .. } = &seen.membership {
             let silent = before(seen.now, spec.application.rules().stabilization);
             let stable = |member: &Member| Some((member.slot.clone()?, member.stable_since.unwrap_or(silent)));

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use std::fs;
 use std::net::IpAddr;
 
-use expect_test::expect_file;
 use hermitcrab::action::MemberEffect;
 use hermitcrab::application::Applications;
 use hermitcrab::observed::{Health, Membership};
@@ -17,7 +16,7 @@ mod secured;
 
 use crate::kinds::{self, etcd as running};
 use crate::member::line;
-use crate::phases::{self, Servers, block_on, folder};
+use crate::phases::{self, Servers, block_on};
 use secured::Secured;
 
 const STATUS: &str = "POST /v3/maintenance/status";
@@ -62,13 +61,7 @@ fn reading(servers: &Servers) -> Membership {
 /// Each recording `tests/applications/etcd/<phase>.json` comes to what `tests/applications/etcd/<phase>.txt` says.
 #[test]
 fn every_recorded_phase_comes_to_its_membership() {
-    let phases = phases::phases("etcd");
-    assert!(phases.len() >= 12, "{phases:?}");
-    for name in phases {
-        let (story, servers) = phase(&name);
-        let text = format!("# {story}\n{}", told(&reading(&servers)));
-        expect_file![folder("etcd").join(format!("{name}.txt"))].assert_eq(&text);
-    }
+    phases::come_to_what_is_said("etcd", 12, |servers| told(&reading(servers)));
 }
 
 /// The health of `etcd-c` in calm after a change of the answers, and whether somebody leads.

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use std::fs;
 use std::net::IpAddr;
 
-use expect_test::expect_file;
 use hermitcrab::ids::MemberId;
 use hermitcrab::observed::{Health, Member, Membership};
 use hermitcrab::ports::{ErrorKind, Outcome, PortError, chain};
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::kinds::patroni as running;
 use crate::member::line;
-use crate::phases::{self, Servers, block_on, folder};
+use crate::phases::{self, Servers, block_on};
 
 const OWN: &str = "GET /patroni";
 const CLUSTER: &str = "GET /cluster";
@@ -54,13 +53,7 @@ fn phase(name: &str) -> (String, Servers) {
 /// Each recording `tests/applications/patroni/<phase>.json` comes to what `tests/applications/patroni/<phase>.txt` says.
 #[test]
 fn every_recorded_phase_comes_to_its_membership() {
-    let phases = phases::phases("patroni");
-    assert!(phases.len() >= 16, "{phases:?}");
-    for name in phases {
-        let (story, servers) = phase(&name);
-        let text = format!("# {story}\n{}", told(reading(&servers)));
-        expect_file![folder("patroni").join(format!("{name}.txt"))].assert_eq(&text);
-    }
+    phases::come_to_what_is_said("patroni", 16, |servers| told(reading(servers)));
 }
 
 fn body<'a>(servers: &'a mut Servers, nth: u8, call: &str) -> &'a mut Value {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use expect_test::expect_file;
 use hermitcrab::action::MemberEffect;
 use hermitcrab::application::Applications;
 use hermitcrab::ids::{InstanceId, MemberId};
@@ -30,6 +31,17 @@ pub fn phase(kind: &str, name: &str) -> (String, Servers) {
     let file: Value =
         serde_json::from_str(&fs::read_to_string(folder(kind).join(format!("{name}.json"))).unwrap()).unwrap();
     (file["story"].as_str().unwrap().to_owned(), servers(&file).unwrap())
+}
+
+/// Holds each recording of a kind, of which there are so many at least, to `tests/applications/<kind>/<phase>.txt`.
+pub fn come_to_what_is_said(kind: &str, least: usize, told: impl Fn(&Servers) -> String) {
+    let phases = phases(kind);
+    assert!(phases.len() >= least, "{phases:?}");
+    for name in phases {
+        let (story, servers) = phase(kind, &name);
+        let text = format!("# {story}\n{}", told(&servers));
+        expect_file![folder(kind).join(format!("{name}.txt"))].assert_eq(&text);
+    }
 }
 
 /// The answers in a recording; none if it is not as recordings are.

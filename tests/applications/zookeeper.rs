@@ -3,7 +3,6 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use expect_test::expect_file;
 use hermitcrab::action::MemberEffect;
 use hermitcrab::observed::{Health, Member, Membership};
 use hermitcrab::ports::{ErrorKind, Members, Outcome, chain};
@@ -14,7 +13,7 @@ mod words;
 
 use crate::kinds::zookeeper as running;
 use crate::member::line;
-use crate::phases::{self, Servers, block_on, folder};
+use crate::phases::{self, Servers, block_on};
 
 const OWN: &str = "GET /commands/zabstate";
 const LEADS: &str = "GET /commands/leader";
@@ -50,13 +49,7 @@ fn reading(servers: &Servers) -> Membership {
 /// Each recording `tests/applications/zookeeper/<phase>.json` comes to what `tests/applications/zookeeper/<phase>.txt` says.
 #[test]
 fn every_recorded_phase_comes_to_its_membership() {
-    let phases = phases::phases("zookeeper");
-    assert!(phases.len() >= 18, "{phases:?}");
-    for name in phases {
-        let (story, servers) = phase(&name);
-        let text = format!("# {story}\n{}", told(&reading(&servers)));
-        expect_file![folder("zookeeper").join(format!("{name}.txt"))].assert_eq(&text);
-    }
+    phases::come_to_what_is_said("zookeeper", 18, |servers| told(&reading(servers)));
 }
 
 fn body<'a>(servers: &'a mut Servers, nth: u8, call: &str) -> &'a mut Value {

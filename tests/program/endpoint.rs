@@ -14,6 +14,7 @@ mod against_moto;
 use crate::fetch::fetch;
 use crate::left_out::left_out;
 use crate::moto::Moto;
+use crate::pipes::{command, signal};
 
 const FILE: &str = "desired-state/prod/consul.yaml";
 
@@ -43,12 +44,6 @@ fn moto_and_the_world_differ_as_is_known() {
     });
 }
 
-fn hermitcrab(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hermitcrab"));
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
-
 /// A served world, with what it says is to be exported. It ends with the test.
 struct World {
     process: Child,
@@ -58,7 +53,7 @@ struct World {
 
 impl World {
     fn serve(file: &str, more: &[&str]) -> Self {
-        let mut command = hermitcrab(&["simulate", file, "--serve", "127.0.0.1:0"]);
+        let mut command = command(&["simulate", file, "--serve", "127.0.0.1:0"]);
         let mut process = command.args(more).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut said = BufReader::new(process.stdout.take().unwrap());
         let mut exported = Vec::new();
@@ -86,8 +81,7 @@ impl World {
     }
 
     fn terminate(&mut self) -> i32 {
-        let sent = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        signal(&self.process, "TERM");
         self.process.wait().unwrap().code().unwrap()
     }
 }
@@ -105,7 +99,7 @@ fn complaint(output: &Output) -> String {
 
 #[test]
 fn only_this_machine_is_served() {
-    let output = hermitcrab(&["simulate", FILE, "--serve", "0.0.0.0:5000"]).output().unwrap();
+    let output = command(&["simulate", FILE, "--serve", "0.0.0.0:5000"]).output().unwrap();
     assert_eq!(output.status.code(), Some(64));
     assert!(complaint(&output).contains("to this machine alone"), "{}", complaint(&output));
 }
@@ -113,7 +107,7 @@ fn only_this_machine_is_served() {
 #[test]
 fn a_port_that_is_taken_is_named() {
     let world = World::serve(FILE, &[]);
-    let output = hermitcrab(&["simulate", FILE, "--serve", world.address()]).output().unwrap();
+    let output = command(&["simulate", FILE, "--serve", world.address()]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = complaint(&output);
     assert!(said.contains(&format!("nothing can listen at {}", world.address())) && said.contains("port 0"), "{said}");
@@ -125,7 +119,7 @@ fn members_that_would_have_to_answer_over_tls_are_not_served() {
     let file = folder.path().join("consul.yaml");
     let text = std::fs::read_to_string(FILE).unwrap().replace("datacenter: dc1", "scheme: https");
     std::fs::write(&file, text).unwrap();
-    let output = hermitcrab(&["simulate", file.to_str().unwrap(), "--serve", "127.0.0.1:0"]).output().unwrap();
+    let output = command(&["simulate", file.to_str().unwrap(), "--serve", "127.0.0.1:0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(complaint(&output).contains("scheme: http"), "{}", complaint(&output));
 }
@@ -139,7 +133,7 @@ fn a_signal_ends_it_and_the_world_is_saved() {
     let mut rest = String::new();
     world.said.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "");
-    let status = hermitcrab(&["status", FILE, "--world", saved.to_str().unwrap()]).output().unwrap();
+    let status = command(&["status", FILE, "--world", saved.to_str().unwrap()]).output().unwrap();
     assert_eq!(status.status.code(), Some(0), "{}", complaint(&status));
 }
 
@@ -287,7 +281,7 @@ fn hermitcrab_rolls_a_cluster_over_the_wire() {
     let mut world = World::serve(file.to_str().unwrap(), &more);
     let run = |arguments: &[&str]| {
         let claims = folder.path().join("claims");
-        let mut command = hermitcrab(arguments);
+        let mut command = command(arguments);
         command.arg(&file).args(["--cloud", "aws", "--claims", claims.to_str().unwrap(), "--aws-api-share", "100"]);
         world.point(&mut command).output().unwrap()
     };

@@ -16,6 +16,7 @@ mod bundle;
 mod daemon;
 mod metrics;
 
+use crate::pipes::signal;
 use daemon::{Answer, BREATH, Daemon, NEW, OLD, PATIENCE, answer};
 
 const CONSUL: &str = "/api/v1/clusters/consul-prod";
@@ -287,7 +288,7 @@ fn a_unix_socket_is_for_its_owner_and_group_and_goes_with_the_daemon() {
     assert!(socket.exists(), "a daemon that is killed leaves its socket behind");
     let mut third = start();
     assert_eq!(first_answer().unwrap().status, 200, "and the next one takes its place");
-    assert!(Command::new("kill").arg(third.id().to_string()).status().unwrap().success());
+    signal(&third, "TERM");
     assert_eq!(third.wait().unwrap().code(), Some(0));
     assert!(!socket.exists());
 }

@@ -13,6 +13,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::pipes;
+
 mod reach;
 mod source;
 
@@ -151,8 +153,7 @@ impl Daemon {
     }
 
     fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+        pipes::signal(&self.child, name);
     }
 
     fn end(&mut self) -> Option<i32> {
@@ -227,7 +228,7 @@ fn two_processes_do_not_change_one_world() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("another process is at work in the world"), "{said}");
     assert!(place.status().is_some(), "to look is allowed");
-    daemon.signal("-TERM");
+    daemon.signal("TERM");
     assert_eq!(daemon.end(), Some(0));
 }
 
@@ -239,13 +240,13 @@ fn a_daemon_writes_no_core() {
     let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.child.id())).unwrap();
     let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().next(), Some("0"), "{limits}");
-    daemon.signal("-TERM");
+    daemon.signal("TERM");
     assert_eq!(daemon.end(), Some(0));
 }
 
 #[test]
 fn every_signal_that_asks_the_daemon_to_end_ends_it_well() {
-    for signal in ["-TERM", "-HUP", "-INT"] {
+    for signal in ["TERM", "HUP", "INT"] {
         let place = Place::new();
         let mut daemon = Daemon::start(place.run(&[]));
         daemon.until_message("settled");
@@ -292,7 +293,7 @@ fn a_world_that_cannot_be_saved_at_the_end_is_an_error_of_its_own() {
     daemon.until_message("settled");
     // The daemon may be writing just now.
     while fs::remove_dir_all(place.path("worlds")).is_err() {}
-    daemon.signal("-TERM");
+    daemon.signal("TERM");
     assert_eq!(daemon.end(), Some(74));
 }
 
@@ -305,7 +306,7 @@ fn an_edited_image_is_rolled_out_and_the_daemon_ends_well_when_told_to() {
     daemon.until_message("desired state has changed");
     daemon.until_message("settled");
     assert_eq!(place.images(), [NEW; 3]);
-    daemon.signal("-TERM");
+    daemon.signal("TERM");
     assert_eq!(daemon.end(), Some(0));
 }
 
@@ -335,7 +336,7 @@ fn a_deleted_file_orphans_its_cluster_and_terminates_nothing() {
     let kept = fs::read(place.file()).unwrap();
     fs::remove_file(place.file()).unwrap();
     daemon.until_message("orphaned: no file declares it any more; nothing of it is changed");
-    daemon.signal("-INT");
+    daemon.signal("INT");
     assert_eq!(daemon.end(), Some(0));
     fs::write(place.file(), kept).unwrap();
     let slots = place.status().unwrap()["slots"].clone();
@@ -357,7 +358,7 @@ fn a_rollout_that_is_killed_again_and_again_goes_on_from_what_is_there() {
             line["message"] == "acting" && line["answer"].as_str().unwrap().contains(&format!(": {step}"))
         };
         daemon.until(step, |line| matches!(line, Line::Log(line) if acts(line)));
-        daemon.signal("-KILL");
+        daemon.signal("KILL");
         assert_eq!(daemon.end(), None);
     }
     let last = place.once(&[]);

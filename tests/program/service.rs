@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::pipes::signal;
+
 const FILE: &str = "desired-state/prod/consul.yaml";
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -77,8 +79,7 @@ fn a_daemon_is_ready_when_it_has_looked_lives_by_its_passes_and_says_when_it_end
     fs::remove_file(daemon.folder.path().join(FILE)).unwrap();
     let told = daemon.until("WATCHDOG_USEC=0");
     assert!(!told.contains(&"READY=1".to_owned()), "ready is said once: {told:?}");
-    let pid = daemon.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    signal(&daemon.child, "TERM");
     daemon.until("STOPPING=1\nSTATUS=finishes the calls in flight");
 }
 

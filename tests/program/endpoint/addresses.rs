@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use super::{World, complaint, hermitcrab, raw};
+use super::{World, complaint, raw};
 
 /// Addresses of this machine's own, with a port that no other test serves members at.
 const FILE: &str = "\
@@ -56,7 +56,7 @@ impl Stage {
 
     fn run(&self, command: &[&str], file: &Path, more: &[&str]) -> Output {
         let claims = self.folder.path().join("claims");
-        let mut hermitcrab = hermitcrab(command);
+        let mut hermitcrab = crate::pipes::command(command);
         hermitcrab.arg(file).args(["--aws-api-share", "100"]).args(more);
         if command[0] != "adopt" {
             hermitcrab.args(["--cloud", "aws", "--claims", claims.to_str().unwrap()]);

@@ -191,7 +191,7 @@ fn whatever_happens_to_a_repository_the_last_good_revision_stays_and_the_trouble
 
     hang(&bare);
     daemon.until_kept("Unreachable", "it was killed: it had not ended after 2s");
-    daemon.signal("-TERM");
+    daemon.signal("TERM");
     assert_eq!(daemon.end(), Some(0));
     assert!(!is_awaited(&bare), "something that git has started goes on");
 
@@ -484,9 +484,9 @@ fn a_service_looks_at_the_repository_at_once_when_it_is_reloaded() {
     daemon.until_message("settled");
     for subject in ["Reload", "Reload again"] {
         let id = origin.commit(subject);
-        daemon.signal("-HUP");
+        daemon.signal("HUP");
         daemon.until_revision(&id);
     }
-    daemon.signal("-TERM");
+    daemon.signal("TERM");
     assert_eq!(daemon.end(), Some(0));
 }
