@@ -228,7 +228,9 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     let under_way = UnderWay::begin();
     let asked_to_end = asked_to_end(under_way.first_signal(), args.once.then_some(args.timeout));
     let asked_to_end = asked_to_end.inspect(|_| service.stopping());
-    let exit = match face.beside(daemon.run(asked_to_end)).await.map_err(Failure::new)? {
+    let ended = face.beside(daemon.run(asked_to_end)).await;
+    service.end();
+    let exit = match ended.map_err(Failure::new)? {
         Ended::Converged => converged(&convergences),
         Ended::Stopped(exit) => exit,
     };

@@ -84,6 +84,18 @@ fn a_daemon_is_ready_when_it_has_looked_lives_by_its_passes_and_says_when_it_end
 }
 
 #[test]
+fn the_last_words_wait_for_a_service_manager_that_is_slow() {
+    let daemon = Daemon::start(false, &[]);
+    daemon.until("READY=1");
+    let other = UnixDatagram::unbound().unwrap();
+    other.set_nonblocking(true).unwrap();
+    while other.send_to(b"full", daemon.folder.path().join("notify.sock")).is_ok() {}
+    signal(&daemon.child, "TERM");
+    std::thread::sleep(Duration::from_millis(500));
+    daemon.until("STOPPING=1\nSTATUS=finishes the calls in flight");
+}
+
+#[test]
 fn a_daemon_without_a_cluster_is_ready_and_not_watched() {
     let daemon = Daemon::start(false, &[("WATCHDOG_USEC", "1200000000")]);
     let told = daemon.until("READY=1");

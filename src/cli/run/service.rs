@@ -5,7 +5,8 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::convert::Infallible;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -21,12 +22,22 @@ use crate::time::{Timestamp, elapsed};
 /// The number of messages that may wait: the service manager reads at once, or not at all.
 const ROOM: usize = 64;
 
+/// How long the end waits for the service manager to take the last messages.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// A listener that tells the service manager, if there is one.
 pub(super) struct Service {
     state: RefCell<State>,
-    told: Option<SyncSender<String>>,
+    teller: RefCell<Option<Teller>>,
     /// The time within which the service manager wants to hear of life; none if it does not.
     watchdog: Option<Duration>,
+}
+
+/// A thread that tells the service manager, which a socket that is full keeps waiting.
+struct Teller {
+    messages: SyncSender<String>,
+    /// Closed once everything has been told.
+    ended: Receiver<Infallible>,
 }
 
 /// Everything that was heard, as far as the service manager is to know it.
@@ -42,23 +53,13 @@ struct State {
 }
 
 impl Service {
-    /// Looks for a service manager. A thread of its own tells it, which a socket that is full keeps waiting.
+    /// Looks for a service manager.
     pub(super) fn start(waits_for_lease: bool) -> Self {
         let is_managed = std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty());
-        let told = is_managed.then(|| {
-            let (sender, messages) = sync_channel::<String>(ROOM);
-            let tell = move || {
-                for message in messages {
-                    if let Err(error) = sd_notify::notify(&[NotifyState::Custom(message.trim_end())]) {
-                        tracing::warn!(%error, "the service manager cannot be told");
-                    }
-                }
-            };
-            thread::Builder::new().name("service".to_owned()).spawn(tell).ok().map(|_| sender)
-        });
+        let teller = RefCell::new(is_managed.then(Teller::start).flatten());
         // The service manager watches from the beginning.
         let state = RefCell::new(State { is_watched: true, ..State::default() });
-        let service = Self { state, told: told.flatten(), watchdog: sd_notify::watchdog_enabled() };
+        let service = Self { state, teller, watchdog: sd_notify::watchdog_enabled() };
         if waits_for_lease {
             // A controller that stands by does what it is there for.
             service.ready();
@@ -70,7 +71,7 @@ impl Service {
 
     /// Says whether there is a service manager.
     pub(super) fn is_managed(&self) -> bool {
-        self.told.is_some()
+        self.teller.borrow().is_some()
     }
 
     /// Says that the end has begun.
@@ -78,9 +79,17 @@ impl Service {
         self.tell("STOPPING=1\nSTATUS=finishes the calls in flight");
     }
 
+    /// Waits until what was said has been told: the end of the program would cut it off.
+    pub(super) fn end(&self) {
+        if let Some(Teller { messages, ended }) = self.teller.take() {
+            drop(messages);
+            let _ = ended.recv_timeout(LAST_WORDS);
+        }
+    }
+
     fn tell(&self, message: &str) {
-        if let Some(told) = &self.told {
-            let _ = told.try_send(message.to_owned());
+        if let Some(teller) = &*self.teller.borrow() {
+            let _ = teller.messages.try_send(message.to_owned());
         }
     }
 
@@ -117,6 +126,23 @@ impl Service {
             self.tell(&format!("STATUS={status}"));
             self.state.borrow_mut().status = status;
         }
+    }
+}
+
+impl Teller {
+    fn start() -> Option<Self> {
+        let (messages, said) = sync_channel::<String>(ROOM);
+        let (end, ended) = channel();
+        let tell = move || {
+            let _end = end;
+            for message in said {
+                if let Err(error) = sd_notify::notify(&[NotifyState::Custom(message.trim_end())]) {
+                    tracing::warn!(%error, "the service manager cannot be told");
+                }
+            }
+        };
+        thread::Builder::new().name("service".to_owned()).spawn(tell).ok()?;
+        Some(Self { messages, ended })
     }
 }
 
