@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 /// Gives the answer to a call, of which it has the header `authorization` and the body, or none where moto has one.
 pub type Answers = dyn Fn(&str, &str) -> Option<String> + Send + Sync;
@@ -40,13 +41,20 @@ fn serve(mut client: TcpStream, moto: &str, answers: &Answers) -> io::Result<()>
         let mut body = vec![0; header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
         reader.read_exact(&mut body)?;
         if let Some(answer) = answers(&header("authorization").unwrap_or_default(), &String::from_utf8_lossy(&body)) {
-            write!(client, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{answer}", answer.len())?;
-            if header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
-                return Ok(()); // another relay waits for the end
+            // Another relay waits for the end, and passes on that this was the last answer: whoever is not told so sends its next
+            // call into a connection that is about to be closed.
+            let is_last = header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+            let end = if is_last { "connection: close\r\n" } else { "" };
+            write!(client, "HTTP/1.1 200 OK\r\n{end}content-length: {}\r\n\r\n{answer}", answer.len())?;
+            if is_last {
+                return Ok(());
             }
             continue;
         }
-        let answer = (0..3).find_map(|_| ask(moto, &head, &body).ok().filter(|answer| !answer.is_empty()));
+        let answer = (0..5).find_map(|tries| {
+            thread::sleep(Duration::from_millis(50) * tries);
+            ask(moto, &head, &body).ok().filter(|answer| !answer.is_empty())
+        });
         client.write_all(&answer.ok_or(io::ErrorKind::ConnectionReset)?)?;
         return Ok(());
     }
