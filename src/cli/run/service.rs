@@ -22,7 +22,7 @@ use crate::time::{Timestamp, elapsed};
 /// The number of messages that may wait: the service manager reads at once, or not at all.
 const ROOM: usize = 64;
 
-/// How long the end waits for the service manager to take the last messages.
+/// The time within which the service manager takes the last messages before the program ends.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A listener that tells the service manager, if there is one.
