@@ -73,11 +73,13 @@ impl Unchanged {
         for (path, file) in loaded.files {
             let (old, new) = (last(&path), version(&file));
             let since = before.get(&path).filter(|(seen, _)| *seen == new).map_or(now, |(_, since)| *since);
-            let counts = old.is_some_and(|old| version(old) == new)
+            // A version that is known is not kept a second time: a fleet's files are read again whenever one of them changes.
+            let same = old.filter(|old| version(old) == new);
+            let counts = same.is_some()
                 || is_renamed(&path, renamed)
                 || now.duration_since(since) >= self.span
                 || old.is_none() && is_old(&path, self.span);
-            let kept = if counts { Some(file) } else { old.cloned() };
+            let kept = if counts { Some(same.cloned().unwrap_or(file)) } else { old.cloned() };
             if !counts {
                 self.differing.insert(path.clone(), (new, since));
             }
