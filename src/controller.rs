@@ -442,7 +442,7 @@ fn reading<T>(begun: Timestamp, result: Result<T, PortError>) -> Reading<T> {
 
 /// Lists where members can be asked: every running instance that has an address.
 pub fn seats(view: &CloudView) -> Vec<Seat> {
-    let running = view.instances.iter().filter(|instance| instance.state == InstanceState::Running);
+    let running = view.instances().filter(|instance| instance.state == InstanceState::Running);
     let seat = |instance: &Instance| {
         Some(Seat { slot: instance.slot.clone(), instance: instance.id.clone(), address: instance.asked_at()? })
     };

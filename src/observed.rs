@@ -20,6 +20,7 @@ pub mod membership;
 pub mod region;
 pub mod related;
 pub mod setback;
+mod shared;
 pub mod subnet;
 pub mod tags;
 pub mod volume;
@@ -32,6 +33,7 @@ pub use membership::{Blocker, Health, Member, Membership, Pruning, is_version};
 pub use region::{Catalogue, Image, ImageDevice, ImageState, UsedAddress};
 pub use related::{Related, Relation};
 pub use setback::{Nature, Setback};
+pub use shared::Shared;
 pub use subnet::{Reserved, Subnet};
 pub use volume::{
     Attachment, AttachmentPhase, Settled, Snapshot, SnapshotPurpose, SnapshotState, Taken, Volume, VolumeState,
@@ -189,9 +191,9 @@ impl<T> Reading<T> {
 #[serde(rename_all = "camelCase", default)]
 pub struct CloudView {
     /// Every managed instance, terminated ones too for as long as EC2 shows them (about an hour).
-    pub instances: Vec<Instance>,
+    pub instances: Vec<Shared<Instance>>,
     /// Every managed data volume.
-    pub volumes: Vec<Volume>,
+    pub volumes: Vec<Shared<Volume>>,
     /// The snapshots taken before a replacement, and those that a copy begins with.
     pub snapshots: Vec<Snapshot>,
     /// The Auto Scaling group that the spec adopts; none where it adopts none, or where there is no such group.
@@ -209,19 +211,29 @@ pub struct CloudView {
 }
 
 impl CloudView {
+    /// Lists the instances, terminated ones too.
+    pub fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().map(|instance| &**instance)
+    }
+
+    /// Lists the volumes, deleted ones too.
+    pub fn volumes(&self) -> impl Iterator<Item = &Volume> {
+        self.volumes.iter().map(|volume| &**volume)
+    }
+
     /// Finds the instance of that id.
     pub fn instance(&self, id: &InstanceId) -> Option<&Instance> {
-        self.instances.iter().find(|instance| instance.id == *id)
+        self.instances().find(|instance| instance.id == *id)
     }
 
     /// Lists the instances that are neither terminated nor on their way there.
     pub fn live_instances(&self) -> impl Iterator<Item = &Instance> {
-        self.instances.iter().filter(|instance| instance.state.is_live())
+        self.instances().filter(|instance| instance.state.is_live())
     }
 
     /// Lists the volumes that are not deleted.
     pub fn present_volumes(&self) -> impl Iterator<Item = &Volume> {
-        self.volumes.iter().filter(|volume| volume.state != VolumeState::Deleted)
+        self.volumes().filter(|volume| volume.state != VolumeState::Deleted)
     }
 
     /// Lists the snapshots that a throw-away copy of a cluster began with.

@@ -28,6 +28,7 @@
 // From the ground up.
 mod chance;
 mod content;
+mod pack;
 mod time;
 mod words;
 

@@ -191,7 +191,7 @@ fn goes_one_way(_: &ClusterSpec, seen: &Observation, plan: &Plan) -> Option<Stri
         let arrived =
             |at: &hermitcrab::observed::Attachment| at.instance == *old && at.phase == AttachmentPhase::Attached;
         let of_it = |seen: &&hermitcrab::observed::Volume| seen.id == *volume;
-        view.volumes.iter().find(of_it).is_some_and(|seen| matches!(&seen.state, VolumeState::InUse(at) if arrived(at)))
+        view.volumes().find(of_it).is_some_and(|seen| matches!(&seen.state, VolumeState::InUse(at) if arrived(at)))
     };
     let has_any = || view.volumes.iter().any(|volume| is_attached(&volume.id));
     let does = if claim.turning { "is being turned" } else { "goes" };

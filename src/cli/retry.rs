@@ -141,5 +141,5 @@ fn refuse_half_destroyed(spec: &ClusterSpec, view: &CloudView) -> Result<(), Fai
 /// Lists the volumes that a failed generation is marked on.
 fn rejected(view: &CloudView) -> impl Iterator<Item = (SlotName, VolumeId, Generation)> + '_ {
     let mark = |volume: &Volume| Some((volume.slot.clone(), volume.id.clone(), volume.rejected.clone()?));
-    view.volumes.iter().filter_map(mark)
+    view.volumes().filter_map(mark)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{Attempt, InstanceId};
-use crate::observed::{ClaimRecord, Followed, Instance, Observation};
+use crate::observed::{ClaimRecord, CloudView, Followed, Observation};
 use crate::plan::{Plan, Stall, Stalls};
 use crate::time::Timestamp;
 
@@ -43,7 +43,7 @@ impl Following {
             self.read(seen.now, record);
         }
         if let Some(cloud) = seen.cloud.seen() {
-            self.look_for_addresses(seen.now, &cloud.instances);
+            self.look_for_addresses(seen.now, cloud);
             let retired = cloud.instances.iter().filter(|instance| instance.retired).map(|instance| &instance.id);
             self.retired = first_read(&self.retired, retired, seen.now);
         }
@@ -61,9 +61,9 @@ impl Following {
     }
 
     /// Notes which instances lack their fixed address, and which have it again.
-    fn look_for_addresses(&mut self, now: Timestamp, instances: &[Instance]) {
-        self.addressed.retain(|id, _| instances.iter().any(|instance| instance.id == *id));
-        for instance in instances.iter().filter(|instance| instance.fixed_address.is_some()) {
+    fn look_for_addresses(&mut self, now: Timestamp, cloud: &CloudView) {
+        self.addressed.retain(|id, _| cloud.instance(id).is_some());
+        for instance in cloud.instances().filter(|instance| instance.fixed_address.is_some()) {
             match self.addressed.get_mut(&instance.id) {
                 Some(since) if instance.has_fixed_address() => _ = since.get_or_insert(now),
                 _ if instance.has_fixed_address() => {}

@@ -255,7 +255,7 @@ mod tests {
             wrote: None,
             cloud: Reading::Seen {
                 begun: now,
-                value: Arc::new(CloudView { instances: vec![instance], ..CloudView::default() }),
+                value: Arc::new(CloudView { instances: vec![instance.into()], ..CloudView::default() }),
             },
             membership: Reading::Seen { begun: now, value: membership },
             claim: Reading::Seen { begun: now, value: ClaimRecord::default() },
@@ -364,7 +364,7 @@ mod tests {
         let mut memory = Memory::default();
         let look = |(second, place): (usize, &Option<&str>)| {
             let mut seen = seen(second as u64, "running", true, Health::Healthy);
-            let volume = |instance: &&str| volume_at(instance, seen.now);
+            let volume = |instance: &&str| volume_at(instance, seen.now).into();
             let volumes = place.iter().map(volume).collect();
             seen.cloud =
                 Reading::Seen { begun: seen.now, value: Arc::new(CloudView { volumes, ..CloudView::default() }) };

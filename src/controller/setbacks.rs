@@ -1,8 +1,9 @@
 //! Actions that come to nothing: how often and since when, and whether it is time to try again. Counted by deed, so that
 //! what is refused to one slot keeps nobody else waiting.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use litemap::LiteMap;
 
 use crate::action::{Action, CloudEffect, Effect};
 use crate::observed::{Nature, Setback};
@@ -22,7 +23,7 @@ const WITHOUT_EFFECT: u32 = 5;
 /// The deeds that were tried lately.
 #[derive(Default)]
 pub(super) struct Setbacks {
-    tries: BTreeMap<String, Box<Tries>>,
+    tries: LiteMap<String, Box<Tries>>,
 }
 
 /// The tries of one deed.

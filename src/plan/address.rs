@@ -103,8 +103,7 @@ fn elsewhere(look: &Look<'_>, slot: &SlotLook<'_>, address: Ipv4Addr) -> Option<
     }
     let is_known = |used: &UsedAddress| {
         let is_its = |instance: &Instance| instance.interface.as_ref().is_some_and(|own| own.id == used.interface);
-        used.instance.as_ref().is_some_and(|id| look.cloud.instance(id).is_some())
-            || look.cloud.instances.iter().any(is_its)
+        used.instance.as_ref().is_some_and(|id| look.cloud.instance(id).is_some()) || look.cloud.instances().any(is_its)
     };
     let in_subnet = |used: &&UsedAddress| used.address == address && used.subnet == slot.spec.subnet;
     let other = look.cloud.catalogue.used_addresses.iter().find(|used| in_subnet(used) && !is_known(used))?;

@@ -51,7 +51,7 @@ pub fn create(look: &Look<'_>, slot: &SlotLook<'_>, wanted: CreateVolume) -> Pla
 /// Says whether EC2 shows that a volume is gone. That it shows nothing proves nothing yet.
 fn is_gone(look: &Look<'_>, id: &VolumeId) -> bool {
     let is_it = |volume: &&Volume| volume.id == *id;
-    look.cloud.volumes.iter().find(is_it).is_some_and(|volume| volume.state == VolumeState::Deleted)
+    look.cloud.volumes().find(is_it).is_some_and(|volume| volume.state == VolumeState::Deleted)
 }
 
 /// Counts a try that came to nothing, so that the next one has a token of its own.

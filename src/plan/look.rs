@@ -109,7 +109,7 @@ impl<'a> Look<'a> {
         };
         let membership = seen.membership.seen();
         let is_ahead = |it: &&Instance| record.ahead.as_ref().is_some_and(|ahead| ahead.launched(it));
-        let ours = cloud.instances.iter().filter(|it| it.owner.as_ref() == Some(&seen.owner));
+        let ours = cloud.instances().filter(|it| it.owner.as_ref() == Some(&seen.owner));
         let ahead = ours.filter(is_ahead).min_by_key(|it| &it.id);
         let slots = spec.slots.iter().map(|slot| SlotLook::new(spec, slot, cloud, ahead, membership)).collect();
         let (rules, make, generation) = (spec.application.rules(), spec.make(), spec.generation());
@@ -191,7 +191,7 @@ impl<'a> Look<'a> {
 
     /// Chooses a number that no launch of this cluster has ever had.
     pub fn next_attempt(&self) -> Attempt {
-        let instances = self.cloud.instances.iter().filter_map(Instance::attempt);
+        let instances = self.cloud.instances().filter_map(Instance::attempt);
         let volumes = self.cloud.volumes.iter().map(|volume| volume.attempt);
         instances.chain(volumes).max().unwrap_or_default().max(self.record.last_attempt).next()
     }

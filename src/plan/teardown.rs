@@ -31,7 +31,7 @@ pub fn teardown(look: &Look<'_>, remains: Remains) -> Plan {
         return Plan::stalled(stall);
     }
     let Some(ending) = ending else { return end(look, remains) };
-    let mut instances: Vec<_> = look.cloud.instances.iter().collect();
+    let mut instances: Vec<_> = look.cloud.instances().collect();
     let mut volumes: Vec<_> = look.cloud.present_volumes().collect();
     instances.sort_by_key(|instance| &instance.id);
     volumes.sort_by_key(|volume| &volume.id);

@@ -29,7 +29,7 @@ pub fn at<'a>(look: &Look<'a>, slot: &SlotLook<'a>, instance: &'a Instance) -> V
     let is_declared = |device: &Device| slot.present().any(|(_, volume)| volume.id == device.volume);
     let others = instance.devices.iter().filter(|device| !is_declared(device));
     let cloud = look.cloud;
-    let ours = |device: &Device| cloud.volumes.iter().find(|volume| volume.id == device.volume);
+    let ours = |device: &Device| cloud.volumes().find(|volume| volume.id == device.volume);
     others.map(|device| Undeclared { instance, device, ours: ours(device) }).collect()
 }
 

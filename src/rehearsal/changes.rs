@@ -108,7 +108,7 @@ impl Source {
         let slot = slot.ok_or_else(|| NoSource::NoFollower(spec.name.clone()))?;
         let volume = |name: &VolumeName| {
             let usable = |volume: &&Volume| !matches!(volume.state, VolumeState::Deleted | VolumeState::Error);
-            let mut volumes = view.volumes.iter().filter(usable);
+            let mut volumes = view.volumes().filter(usable);
             let there = volumes.find(|volume| volume.slot == *slot && volume.name == *name);
             let (slot, volume) = (slot.clone(), name.clone());
             there.map(|there| (name.clone(), there.id.clone())).ok_or(NoSource::NoVolume { slot, volume })

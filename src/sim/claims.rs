@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::pack;
 use super::time::Millis;
 use super::words::{Refusal, changed};
 use crate::action::ClaimEffect;
@@ -27,6 +28,12 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// Gives back the memory that is not needed.
+    pub fn pack(&mut self) {
+        pack::tree(&mut self.records);
+        pack::tree(&mut self.turned);
+    }
+
     /// Makes a cluster known, with nothing claimed.
     pub fn declare(&mut self, cluster: &ClusterName) {
         self.records.entry(cluster.clone()).or_default();

@@ -186,6 +186,11 @@ impl World {
         self.with(|state| transcript::seconds(state.now))
     }
 
+    /// Gives back the memory that is not needed by clusters that have been settled one after another.
+    pub fn pack(&self) {
+        self.state.borrow_mut().pack();
+    }
+
     /// Keeps no transcript from now on: whoever lets a world run for days takes none.
     pub fn tell_nobody(&self) {
         self.state.borrow_mut().transcript.tell_nobody();

@@ -114,6 +114,11 @@ impl Members {
 
 // Changes.
 impl Members {
+    /// Gives back the memory that is not needed.
+    pub fn pack(&mut self) {
+        self.kind_mut().pack();
+    }
+
     /// Sets how many members found the cluster together.
     pub fn expect(&mut self, founders: usize) {
         self.kind_mut().raft_mut().founders = founders;

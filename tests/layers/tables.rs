@@ -78,6 +78,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("chance",            &[]),
     ("words",             &[]),
     ("content",           &["words"]),
+    ("pack",              &[]),
     // EC2: the state, then the calls that change it
     ("ec2/happened",      &["time"]),
     ("ec2/shown",         &["time"]),
@@ -85,7 +86,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("ec2/troubles",      &["time", "ec2/happened"]),
     ("ec2/group",         &["time"]),
     ("ec2/records",       &["time", "content", "ec2/shown"]),
-    ("ec2/region",        &["time", "words", "ec2/happened", "ec2/throttle", "ec2/troubles", "ec2/group", "ec2/records"]),
+    ("ec2/region",        &["pack", "time", "words", "ec2/happened", "ec2/throttle", "ec2/troubles", "ec2/group", "ec2/records"]),
     ("ec2/addresses",     &["words", "ec2/happened", "ec2/records", "ec2/region"]),
     ("ec2/check",         &["words", "ec2/shown", "ec2/records", "ec2/region"]),
     ("ec2/tags",          &["words", "ec2/records", "ec2/region"]),
@@ -101,10 +102,10 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
                             "ec2/view"]),
     // members: what kinds share, then each kind
     ("members/links",     &[]),
-    ("members/raft",      &["time", "words", "content", "members/links"]),
+    ("members/raft",      &["pack", "time", "words", "content", "members/links"]),
     ("members/kind",      &["time", "words", "content", "members/raft"]),
-    ("members/gossip",    &["time", "members/raft"]),
-    ("members/autopilot", &["time", "members/raft", "members/gossip"]),
+    ("members/gossip",    &["pack", "time", "members/raft"]),
+    ("members/autopilot", &["pack", "time", "members/raft", "members/gossip"]),
     ("members/consul",    &["time", "words", "content", "members/raft", "members/kind", "members/gossip", "members/autopilot"]),
     ("members/consul_http", &["time", "words", "members/raft", "members/kind", "members/autopilot", "members/consul"]),
     ("members/etcd",      &["time", "words", "members/raft", "members/kind"]),
@@ -118,7 +119,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
                             "members/consul", "members/consul_http", "members/etcd", "members/etcd_http", "members/patroni",
                             "members/patroni_http", "members/zookeeper", "members/zookeeper_http", "members/command"]),
     // the other rooms
-    ("claims",            &["time", "words"]),
+    ("claims",            &["pack", "time", "words"]),
     ("guest",             &["words", "content"]),
     ("judge/rule",        &[]),
     ("judge/facts",       &["time"]),
@@ -148,7 +149,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("world/facts",       &["ec2", "judge", "time", "world/state"]),
     ("world/guests",      &["words", "content", "ec2", "members", "guest", "judge", "latency", "world/state"]),
     ("world/reads",       &["time", "ec2", "unkind/standing", "world/state"]),
-    ("world/settle",      &["time", "words", "content", "ec2", "members", "world/state"]),
+    ("world/settle",      &["pack", "time", "words", "content", "ec2", "members", "world/state"]),
     ("world",             &["world/state", "world/applications", "world/calls", "world/controllers", "world/facts", "world/guests",
                             "world/reads", "world/settle"]),
     // whoever moves it

@@ -126,7 +126,7 @@ impl Harness {
     }
 
     pub fn volume(&self, id: &VolumeId) -> Volume {
-        self.view().volumes.iter().find(|volume| volume.id == *id).unwrap().clone()
+        self.view().volumes().find(|volume| volume.id == *id).unwrap().clone()
     }
 
     /// The oldest live instance of a slot, and its volume.
@@ -142,7 +142,7 @@ impl Harness {
             let address = instance.asked_at()?;
             Some(Seat { slot: instance.slot.clone(), instance: instance.id.clone(), address })
         };
-        self.view().instances.iter().filter(running).filter_map(seat).collect()
+        self.view().instances().filter(running).filter_map(seat).collect()
     }
 
     pub fn try_membership(&self) -> Result<Membership, PortError> {

@@ -77,6 +77,7 @@ impl Simulated {
             declare(&world, spec, &self.bad_image);
             world.settle(spec);
         }
+        world.pack();
         world
     }
 }

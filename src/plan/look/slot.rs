@@ -30,7 +30,7 @@ impl<'a> SlotLook<'a> {
         membership: Option<&'a Membership>,
     ) -> Self {
         let candidates = |declared: &'a VolumeSpec| {
-            cloud.volumes.iter().filter(move |volume| {
+            cloud.volumes().filter(move |volume| {
                 volume.slot == slot.name && volume.name == declared.name && volume.state != VolumeState::Deleted
             })
         };
@@ -44,7 +44,7 @@ impl<'a> SlotLook<'a> {
         let contested = spec.volumes.iter().find(|declared| candidates(declared).nth(1).is_some());
         Self {
             spec: slot,
-            instances: cloud.instances.iter().filter(|it| it.slot == slot.name && !is_ahead(it)).collect(),
+            instances: cloud.instances().filter(|it| it.slot == slot.name && !is_ahead(it)).collect(),
             volumes: spec.volumes.iter().map(|declared| (declared, shown(declared))).collect(),
             contested: contested.map(|declared| {
                 (declared.name.clone(), candidates(declared).map(|one| (one.id.clone(), one.state.clone())).collect())

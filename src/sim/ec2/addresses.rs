@@ -86,14 +86,14 @@ impl Region {
         if holder.is_some() && !allow_reassignment {
             return Err(invalid());
         }
-        if seen.interface.is_some_and(|own| own.secondary.len() >= MOST) {
+        if seen.interface.as_ref().is_some_and(|own| own.secondary.len() >= MOST) {
             return Err(Refusal::new(ErrorKind::NoCapacity, "PrivateIpAddressLimitExceeded"));
         }
         if let Some(holder) = holder {
             self.unassign_address(address, &holder);
         }
         self.edit_addresses(&seen.id, |secondary| secondary.insert(address));
-        self.begins(Due::Address(seen.id, address), Span::Remap);
+        self.begins(Due::Address(seen.id.clone(), address), Span::Remap);
         Ok(Outcome::Done)
     }
 

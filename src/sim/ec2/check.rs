@@ -109,9 +109,9 @@ impl Look<'_> {
 
     /// Every volume as this look shows it.
     fn volumes(&self) -> impl Iterator<Item = (&ClusterName, &Volume)> {
-        let stale = self.stale.iter().flat_map(|(cluster, view)| view.volumes.iter().map(|seen| (*cluster, seen)));
+        let stale = self.stale.iter().flat_map(|(cluster, view)| view.volumes().map(|seen| (*cluster, seen)));
         let is_shown = |disk: &&Disk| self.stale.as_ref().is_none_or(|(cluster, _)| disk.cluster != **cluster);
-        let exact = self.region.volumes.values().filter(is_shown).map(|disk| (&disk.cluster, &disk.seen));
+        let exact = self.region.volumes.values().filter(is_shown).map(|disk| (&disk.cluster, &*disk.seen));
         stale.chain(exact)
     }
 

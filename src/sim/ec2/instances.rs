@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use litemap::LiteMap;
+
 use super::happened::{Due, Happened, Span};
 use super::records::{Machine, Protection};
 use super::records::{Spent, Subnet, TOKEN_LIFE};
@@ -339,9 +341,9 @@ impl Machine {
             beyond: Vec::new(),
         };
         let mut machine = Self {
-            seen,
+            seen: seen.into(),
             cluster: cluster.clone(),
-            volumes: BTreeMap::new(),
+            volumes: LiteMap::new(),
             turn: 0,
             booted: false,
             settled: false,
@@ -360,7 +362,7 @@ impl Machine {
     /// Tells the guest, by tags, which volumes are its own.
     pub fn is_told_of(&mut self, volumes: BTreeMap<VolumeName, VolumeId>) {
         self.seen.awaits = volumes.values().cloned().collect();
-        self.volumes = volumes;
+        self.volumes = volumes.into_iter().collect();
     }
 }
 

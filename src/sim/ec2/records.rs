@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::shown::Shown;
 use crate::ids::{ClusterName, InstanceId, InterfaceId, VolumeId, VolumeName, Zone};
-use crate::observed::{AttachmentPhase, Instance, Snapshot, Volume, VolumeState};
+use crate::observed::{AttachmentPhase, Instance, Shared, Snapshot, Volume, VolumeState};
 use crate::sim::content::{Content, Stamp};
 use crate::sim::time::Millis;
 
@@ -18,10 +19,10 @@ pub const TOKEN_LIFE: Millis = 24 * 3_600_000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Machine {
     /// The exact answer to a reader.
-    pub seen: Instance,
+    pub seen: Shared<Instance>,
     pub cluster: ClusterName,
     /// The volumes that its guest waits for.
-    pub volumes: BTreeMap<VolumeName, VolumeId>,
+    pub volumes: LiteMap<VolumeName, VolumeId>,
     /// The number of changes of its state.
     pub turn: u32,
     pub booted: bool,
@@ -58,7 +59,7 @@ pub struct Protection {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Disk {
     /// The exact answer to a reader.
-    pub seen: Volume,
+    pub seen: Shared<Volume>,
     pub cluster: ClusterName,
     /// The number of changes of its state.
     pub turn: u32,

@@ -14,6 +14,7 @@ use super::troubles::Troubles;
 use crate::action::{CloudEffect, CreateVolume, Launch};
 use crate::ids::{ClusterName, ImageId, InstanceId, SnapshotId, Token, VolumeId, Zone};
 use crate::observed::{Catalogue, EbsDefaults, ImageDevice};
+use crate::sim::pack;
 use crate::sim::time::{Millis, instant};
 use crate::sim::words::Payload;
 use crate::spec::ClusterSpec;
@@ -79,6 +80,14 @@ impl Region {
         holdings.tags = spec.instance.tags.clone();
         holdings.group = spec.capacity.group().map(str::to_owned);
         self.found_group(spec);
+    }
+
+    /// Gives back the memory that is not needed.
+    pub fn pack(&mut self) {
+        pack::tree(&mut self.clusters);
+        pack::tree(&mut self.instances);
+        pack::tree(&mut self.volumes);
+        self.instances.values_mut().for_each(|machine| pack::list(&mut machine.volumes));
     }
 
     /// Changes something that no call of ours changes, and says what follows from it.

@@ -88,7 +88,7 @@ impl Region {
         let (old_instances, old_volumes) = (shown.version(moments.instances)?, shown.version(moments.volumes)?);
         let indexed: BTreeSet<&InstanceId> =
             shown.version(moments.tags).map(|view| view.instances.iter().map(|i| &i.id).collect()).unwrap_or_default();
-        let mut seen: Vec<Instance> =
+        let mut seen: Vec<_> =
             old_instances.instances.iter().filter(|instance| indexed.contains(&instance.id)).cloned().collect();
         let mut volumes = old_volumes.volumes.clone();
         if let Some(tagged) = shown.version(moments.tags) {

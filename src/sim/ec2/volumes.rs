@@ -340,7 +340,7 @@ impl Disk {
         let (turn, arrived, delete_on_termination, key_revoked) = (0, 0, false, false);
         let (content, modification) = (Content::default(), Modification::default());
         Self {
-            seen,
+            seen: seen.into(),
             cluster: cluster.clone(),
             turn,
             arrived,

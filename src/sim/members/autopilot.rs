@@ -1,12 +1,12 @@
 //! Consul's autopilot: who is healthy, who is pruned and who gets a vote (raft-autopilot v0.3.0).
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::gossip::Gossip;
 use super::raft::{Peer, Raft};
 use crate::ids::MemberId;
+use crate::sim::pack;
 use crate::sim::time::Millis;
 
 /// Autopilot looks at health this often (raft-autopilot `run.go`).
@@ -22,7 +22,7 @@ pub(super) const MAX_TRAILING: u64 = 250;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Autopilot {
     /// The opinion of each server of the configuration.
-    opinions: BTreeMap<MemberId, Opinion>,
+    opinions: LiteMap<MemberId, Opinion>,
     /// The reverse of `CleanupDeadServers`, which is on by default.
     pub cleanup_off: bool,
     pub min_quorum: usize,
@@ -48,6 +48,11 @@ impl Autopilot {
     /// Gets to know a server, of which nothing good is known yet.
     pub fn meet(&mut self, id: &MemberId, now: Millis) {
         self.opinions.insert(id.clone(), Opinion::of_a_stranger(now));
+    }
+
+    /// Gives back the memory that is not needed.
+    pub fn pack(&mut self) {
+        pack::list(&mut self.opinions);
     }
 
     /// Takes a server for healthy.
@@ -76,7 +81,7 @@ impl Autopilot {
 
     /// Begins its timers anew, as a new leader's autopilot does, and looks at everybody.
     pub fn begin(&mut self, raft: &Raft, gossip: &Gossip, now: Millis) {
-        self.opinions.values_mut().for_each(|opinion| opinion.stable_since = now);
+        self.opinions.iter_mut().for_each(|(_, opinion)| opinion.stable_since = now);
         self.judge(raft, gossip, now);
     }
 

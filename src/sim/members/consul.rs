@@ -86,6 +86,12 @@ impl Kind for Consul {
         }
     }
 
+    fn pack(&mut self) {
+        self.raft.pack();
+        self.gossip.pack();
+        self.autopilot.pack();
+    }
+
     fn settle(&mut self, leader: MemberId, now: Millis) {
         self.raft.settle(leader, now);
         for (id, process) in &self.raft.processes {

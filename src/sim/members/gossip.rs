@@ -1,12 +1,13 @@
 //! Consul's gossip: who is known by which name and address, and who has failed.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::raft::Process;
 use crate::ids::{MemberId, SlotName};
+use crate::sim::pack;
 use crate::sim::time::Millis;
 
 /// A name may be taken over when its old address has been failed for 30 s (`DeadNodeReclaimTime`).
@@ -17,9 +18,9 @@ const RETRY_JOIN: Millis = 30_000;
 /// The gossip among one cluster's servers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Gossip {
-    names: BTreeMap<SlotName, Rumour>,
+    names: LiteMap<SlotName, Rumour>,
     /// The time of the next try of each process whose join was refused.
-    next_join: BTreeMap<MemberId, Millis>,
+    next_join: LiteMap<MemberId, Millis>,
 }
 
 /// The gossip about one node name.
@@ -44,6 +45,11 @@ impl Gossip {
         self.next_join.remove(member);
     }
 
+    /// Gives back the memory that is not needed.
+    pub fn pack(&mut self) {
+        pack::list(&mut self.names);
+    }
+
     /// Makes a process known as one that has joined.
     pub fn spread(&mut self, id: &MemberId, process: &Process) {
         self.names.insert(process.name.clone(), Rumour::of(id, process));
@@ -58,7 +64,7 @@ impl Gossip {
 
     /// Takes for failed what has stopped answering for long enough.
     pub fn notice_failures(&mut self, now: Millis) {
-        for rumour in self.names.values_mut() {
+        for (_, rumour) in &mut self.names {
             if let Some(at) = rumour.fails_at.filter(|at| *at <= now) {
                 rumour.fails_at = None;
                 rumour.failed_since = Some(at);
@@ -67,7 +73,7 @@ impl Gossip {
     }
 
     /// Lets processes join whose names are theirs to take.
-    pub fn join(&mut self, processes: &mut BTreeMap<MemberId, Process>, now: Millis) {
+    pub fn join(&mut self, processes: &mut LiteMap<MemberId, Process>, now: Millis) {
         let alone = processes.values().all(|process| process.joined.is_none());
         for (id, process) in processes {
             if process.cut_off || process.joined.is_some() || self.next_join.get(id).is_some_and(|at| *at > now) {

@@ -63,12 +63,17 @@ pub(super) trait Kind {
 
     /// Lets everybody reach everybody again.
     fn rejoin(&mut self) {
-        self.raft_mut().processes.values_mut().for_each(|process| process.cut_off = false);
+        self.raft_mut().processes.iter_mut().for_each(|(_, process)| process.cut_off = false);
     }
 
     /// Founds a cluster with one process that has just started: it has a log and no peers.
     fn begin_alone(&mut self, member: &MemberId, now: Millis, rng: &mut Rng) {
         self.raft_mut().begin_alone(member, now, rng);
+    }
+
+    /// Gives back the memory that is not needed.
+    fn pack(&mut self) {
+        self.raft_mut().pack();
     }
 
     /// Makes the processes a cluster that has been running for a while.

@@ -2,16 +2,17 @@
 //!
 //! Figures are those that were measured of Consul (reference/stateful.md 1.1).
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use fastrand::Rng;
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::links::Links;
 use crate::ids::{InstanceId, MemberId, SlotName};
 use crate::ports::{ErrorKind, Outcome};
 use crate::sim::content::{Canaries, Log};
+use crate::sim::pack;
 use crate::sim::time::Millis;
 use crate::sim::words::{Payload, Refusal, changed};
 use crate::spec::Needed;
@@ -32,9 +33,9 @@ pub(super) struct Raft {
     /// The cluster was founded.
     pub formed: bool,
     /// The configuration: everybody whom the members count among them.
-    pub peers: BTreeMap<MemberId, Peer>,
+    pub peers: LiteMap<MemberId, Peer>,
     /// The processes that run.
-    pub processes: BTreeMap<MemberId, Process>,
+    pub processes: LiteMap<MemberId, Process>,
     /// Processes of members of which another process runs elsewhere. They are refused by their peers, who know the others.
     #[serde(default)]
     pub doubles: Vec<(MemberId, Process)>,
@@ -368,6 +369,12 @@ impl Raft {
         self.peers.insert(member.clone(), Peer::of(process, true));
         self.lose_leader(now, rng);
         true
+    }
+
+    /// Gives back the memory that is not needed.
+    pub fn pack(&mut self) {
+        pack::list(&mut self.peers);
+        pack::list(&mut self.processes);
     }
 
     /// Makes the processes a cluster that has been running for a while.

@@ -103,8 +103,8 @@ pub fn assign(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
     let missing = || Problem::new("InvalidNetworkInterfaceID.NotFound", format!("{interface} does not exist"));
     let seen = asked.state.region.machine_at(&interface).ok_or_else(missing)?.seen.clone();
     let (cluster, slot) = place_of(asked, &seen.id)?;
-    let effect =
-        CloudEffect::AssignAddress { address, instance: seen.id, interface: interface.clone(), subnet: seen.subnet };
+    let (instance, subnet) = (seen.id.clone(), seen.subnet.clone());
+    let effect = CloudEffect::AssignAddress { address, instance, interface: interface.clone(), subnet };
     asked.change(&cluster, Some(&slot), &effect)?;
     let assigned = vec![Xml::text("privateIpAddress", address)];
     Ok(vec![Xml::text("networkInterfaceId", interface), Xml::set("assignedPrivateIpAddressesSet", [assigned])])

@@ -8,7 +8,7 @@ use super::tags;
 use super::xml::Xml;
 use crate::ids::{ClusterName, InstanceId};
 use crate::observed::tags::CLUSTER;
-use crate::observed::{AttachmentPhase, Checks, Device, Instance, InstanceState, VolumeState};
+use crate::observed::{AttachmentPhase, Checks, Device, Instance, InstanceState, Shared, VolumeState};
 use crate::sim::ec2::{Bucket, Machine, architecture};
 
 /// The device that every image boots from.
@@ -55,7 +55,7 @@ pub fn describe(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
 /// An instance as it is shown, which may be a while ago.
 pub struct Shown {
     pub cluster: ClusterName,
-    pub seen: Instance,
+    pub seen: Shared<Instance>,
     /// The instance as it is now; none if it is gone.
     pub machine: Option<Machine>,
     /// EC2 describes it in words that nobody knows.

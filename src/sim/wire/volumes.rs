@@ -7,7 +7,7 @@ use super::problem::Problem;
 use super::tags::{self, Tags};
 use super::xml::Xml;
 use crate::ids::{ClusterName, VolumeId};
-use crate::observed::{Snapshot, SnapshotState, Volume, VolumeState};
+use crate::observed::{Shared, Snapshot, SnapshotState, Volume, VolumeState};
 use crate::sim::ec2::Bucket;
 use crate::sim::time::instant;
 use crate::spec::EbsSettings;
@@ -44,7 +44,7 @@ pub fn describe(asked: &mut Asked) -> Result<Vec<Xml>, Problem> {
 }
 
 /// Lists all data volumes as they are shown now, each with its cluster.
-fn all(asked: &mut Asked) -> Vec<(ClusterName, Volume)> {
+fn all(asked: &mut Asked) -> Vec<(ClusterName, Shared<Volume>)> {
     let names: Vec<ClusterName> = asked.state.region.clusters.keys().cloned().collect();
     let views = names.iter().map(|name| (name, asked.state.view_shown(name)));
     views

@@ -126,7 +126,7 @@ impl State {
         let Some(cluster) = self.clusters.get_mut(name) else { return };
         if cluster.members.is_empty() && self.region.has_no_volumes(name) {
             (cluster.members, cluster.next_look) = (cluster.members.anew(), None);
-            cluster.slots.values_mut().for_each(|slot| (slot.member, slot.applied) = (None, 0));
+            cluster.slots.iter_mut().for_each(|(_, slot)| (slot.member, slot.applied) = (None, 0));
         }
     }
 

@@ -11,6 +11,7 @@ use crate::observed::{Attachment, AttachmentPhase, Checks, ClaimRecord, Device, 
 use crate::sim::content::{Content, Log};
 use crate::sim::ec2::{Disk, Machine};
 use crate::sim::members::Process;
+use crate::sim::pack;
 use crate::sim::time::instant;
 use crate::sim::words::{DEFAULT_VERSION, OWNER, Payload};
 use crate::spec::{ClusterSpec, SlotSpec, VolumeSpec};
@@ -54,6 +55,18 @@ impl State {
         self.tell_world(&spec.name);
         self.stir(&spec.name);
         self.region.changed(&spec.name);
+    }
+
+    /// Gives back the memory that clusters do not need which have been settled one after another.
+    pub fn pack(&mut self) {
+        pack::tree(&mut self.clusters);
+        for cluster in self.clusters.values_mut() {
+            pack::list(&mut cluster.slots);
+            pack::list(&mut cluster.declared.slots);
+            cluster.members.pack();
+        }
+        self.claims.pack();
+        self.region.pack();
     }
 
     fn settle_slot(&mut self, spec: &ClusterSpec, slot: &SlotSpec, attempt: Attempt, alike: &Alike) -> MemberId {

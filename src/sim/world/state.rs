@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClusterName, InstanceId, MemberId, Owner, SlotName, VolumeId, Zone};
@@ -139,7 +140,7 @@ pub struct Cluster {
     /// No controller reaches the members of these slots until then.
     #[serde(default)]
     pub hidden: BTreeMap<SlotName, Millis>,
-    pub slots: BTreeMap<SlotName, MemberRecord>,
+    pub slots: LiteMap<SlotName, MemberRecord>,
     /// The moment of the oldest part of the last view of it, if that was no view of now.
     #[serde(default)]
     pub shown: Option<Millis>,
@@ -148,7 +149,7 @@ pub struct Cluster {
 /// The part of a spec that matters to the model.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Declared {
-    pub slots: BTreeMap<SlotName, Zone>,
+    pub slots: LiteMap<SlotName, Zone>,
     pub version: Option<String>,
     /// The Auto Scaling group that is adopted.
     pub group: Option<String>,
@@ -218,7 +219,7 @@ pub struct Sender {
 impl Cluster {
     pub(super) fn of(spec: &ClusterSpec) -> Self {
         let members = Members::of(&spec.application);
-        let (declared, slots) = (Declared::of(spec), BTreeMap::new());
+        let (declared, slots) = (Declared::of(spec), LiteMap::new());
         let (behind, heard) = (BTreeMap::new(), BTreeMap::new());
         let hidden = BTreeMap::new();
         Self {
