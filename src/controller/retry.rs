@@ -9,10 +9,13 @@ use crate::plan::{Awaited, Hazard, Hazards, Plan, Stall};
 use crate::ports::{ErrorKind, Outcome, PortError};
 use crate::time::{Timestamp, elapsed};
 
-/// The pause while a change of state is under way. Two calls a look are as many as a tenth of EC2's limit gives for good.
+/// The pause while a change of state is under way.
 const WATCHING: Duration = Duration::from_secs(1);
+/// The pause while a member is down until EC2 has done its part. With the time that EC2 takes to answer, a look each two thirds of a
+/// second is as often as a tenth of its limit gives for good.
+const OFTEN: Duration = Duration::from_millis(400);
 /// The pause while EC2 does what it usually does within seconds. What the limit has saved up lasts for as long.
-const SOON: Duration = Duration::from_millis(300);
+const SOON: Duration = Duration::from_millis(100);
 /// The time after which something that usually takes seconds is no longer expected at every moment.
 const SECONDS: Duration = Duration::from_secs(15);
 /// The time that an instance takes to stop at least, as a rule.
@@ -159,7 +162,7 @@ fn while_awaited(what: &Awaited, waited: Duration, since_write: Duration) -> Dur
         Awaited::VolumeFree { .. } | Awaited::VolumeAttached { .. } | Awaited::VolumeCreated { .. } => {
             (waited.min(since_write), SOON, SECONDS)
         }
-        Awaited::Stopped { .. } => (waited, NOT_YET, SHUTTING_DOWN),
+        Awaited::Stopped { .. } => return if waited < SHUTTING_DOWN { NOT_YET } else { OFTEN },
         Awaited::VolumeSaved { .. } => return (waited / A_THIRTIETH).clamp(WATCHING, BLOCKED),
         _ => return WATCHING,
     };
@@ -209,7 +212,7 @@ mod tests {
     fn an_instance_that_stops_is_looked_at_seldom_until_it_may_have_stopped() {
         let stopped = Awaited::Stopped { instance: "i-a".into() };
         let pause = |waited| while_awaited(&stopped, Duration::from_secs(waited), Duration::ZERO);
-        assert_eq!((pause(0), pause(7), pause(8)), (NOT_YET, NOT_YET, WATCHING));
+        assert_eq!((pause(0), pause(7), pause(8)), (NOT_YET, NOT_YET, OFTEN));
     }
 
     #[test]

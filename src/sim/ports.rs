@@ -38,7 +38,7 @@ impl Cloud for World {
         self.nap(turn).await;
         self.read("look", "describe instances and volumes", &latency::API, |state| {
             state.clock_is_right(self.controller, SIGNATURE_LIFE)?;
-            let pages = state.pages(wanted);
+            let pages = state.pages(wanted).into_iter().sum();
             // Whoever waits for its turn has taken the requests from the account one after the other.
             let at_once = if turn > 0 { 1 } else { pages };
             state.region.buckets.take(state.now, Bucket::Describe, at_once)?;

@@ -1,4 +1,6 @@
 //! A controller's own share of what EC2 allows for looking: the adapter waits for its turn, so a look at a large fleet takes time.
+//!
+//! EC2 counts each kind of call by itself, and so does the adapter.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +8,9 @@ use super::time::Millis;
 
 /// Levels are kept in 100,000ths of a request.
 const REQUEST: i64 = 100_000;
+
+/// The kinds of calls that a look takes: for instances, for volumes, and for the status of instances.
+pub const KINDS: usize = 3;
 
 /// The looks of one controller, and what each kind has left of its share.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,7 +36,8 @@ pub struct Looks {
     /// The milliseconds that they have waited for their turns.
     #[serde(default)]
     pub waited: Millis,
-    left: i64,
+    /// By the kind of call.
+    left: [i64; KINDS],
     at: Millis,
     capacity: i64,
     /// Parts of a request that are added each millisecond.
@@ -44,7 +50,8 @@ const STATUS_LIFE: Millis = 10_000;
 const AWAITED_LIFE: Millis = 3_000;
 
 impl Share {
-    /// A tenth of what EC2 allows an account: 7.5 requests at once and 1.5 a second for what moves, a third of that for the rest.
+    /// A tenth of what EC2 allows an account: 7.5 requests of a kind at once and 1.5 a second for what moves, a third of that for the
+    /// rest.
     pub fn tenth() -> Self {
         Self { busy: Looks::of(75, 150), fleet: Looks::of(25, 50), status_asked: 0 }
     }
@@ -61,12 +68,12 @@ impl Share {
 
     /// Takes the calls of one look, and says how long it is until the last of them may be sent. A call is taken from what the
     /// other kind has left where that is more than half of its share.
-    pub fn reserve(&mut self, now: Millis, is_of_fleet: bool, calls: u64) -> Millis {
+    pub fn reserve(&mut self, now: Millis, is_of_fleet: bool, calls: [u64; KINDS]) -> Millis {
         let (own, other) = match is_of_fleet {
             true => (&mut self.fleet, &mut self.busy),
             false => (&mut self.busy, &mut self.fleet),
         };
-        let lent = (0..calls).filter(|_| other.lends(now)).count() as u64;
+        let lent = std::array::from_fn(|kind| (0..calls[kind]).filter(|_| other.lends(now, kind)).count() as u64);
         own.reserve(now, calls, lent)
     }
 }
@@ -74,32 +81,36 @@ impl Share {
 impl Looks {
     fn of(tenths: i64, refill: i64) -> Self {
         let capacity = tenths * REQUEST / 10;
-        Self { looks: 0, calls: 0, most: 0, waited: 0, left: capacity, at: 0, capacity, refill }
+        Self { looks: 0, calls: 0, most: 0, waited: 0, left: [capacity; KINDS], at: 0, capacity, refill }
     }
 
-    fn reserve(&mut self, now: Millis, calls: u64, lent: u64) -> Millis {
+    fn reserve(&mut self, now: Millis, calls: [u64; KINDS], lent: [u64; KINDS]) -> Millis {
         self.refill(now);
-        self.left -= (calls - lent) as i64 * REQUEST;
-        (self.looks, self.calls) = (self.looks + 1, self.calls + calls);
-        self.most = self.most.max(calls);
-        let wait = ((-self.left).max(0) / self.refill) as Millis;
+        for ((left, calls), lent) in self.left.iter_mut().zip(calls).zip(lent) {
+            *left -= (calls - lent) as i64 * REQUEST;
+        }
+        let all = calls.iter().sum();
+        (self.looks, self.calls, self.most) = (self.looks + 1, self.calls + all, self.most.max(all));
+        let lacking = self.left.iter().map(|left| (-left).max(0)).max().unwrap_or_default();
+        let wait = (lacking / self.refill) as Millis;
         self.waited += wait;
         wait
     }
 
     /// Gives one request away, if more than half is left after it.
-    fn lends(&mut self, now: Millis) -> bool {
+    fn lends(&mut self, now: Millis, kind: usize) -> bool {
         self.refill(now);
-        let lends = self.left - REQUEST >= self.capacity / 2;
+        let lends = self.left[kind] - REQUEST >= self.capacity / 2;
         if lends {
-            self.left -= REQUEST;
+            self.left[kind] -= REQUEST;
         }
         lends
     }
 
     fn refill(&mut self, now: Millis) {
         let passed = now.saturating_sub(self.at) as i64;
-        self.left = self.left.saturating_add(passed.saturating_mul(self.refill)).min(self.capacity);
+        let (more, capacity) = (passed.saturating_mul(self.refill), self.capacity);
+        self.left.iter_mut().for_each(|left| *left = left.saturating_add(more).min(capacity));
         self.at = self.at.max(now);
     }
 }

@@ -148,7 +148,7 @@ pub const SIM: Floors = Floors { module: "sim", rows: &[
     ("world/controllers", &["clock", "time", "words", "event", "unkind/fate", "world/state"]),
     ("world/facts",       &["ec2", "judge", "time", "world/state"]),
     ("world/guests",      &["words", "content", "ec2", "members", "guest", "judge", "latency", "world/state"]),
-    ("world/reads",       &["time", "ec2", "unkind/standing", "world/state"]),
+    ("world/reads",       &["time", "ec2", "share", "unkind/standing", "world/state"]),
     ("world/settle",      &["pack", "time", "words", "content", "ec2", "members", "world/state"]),
     ("world",             &["world/state", "world/applications", "world/calls", "world/controllers", "world/facts", "world/guests",
                             "world/reads", "world/settle"]),

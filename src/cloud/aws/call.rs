@@ -77,10 +77,10 @@ impl<C: Clock> Aws<C> {
     }
 
     async fn take_turn(&self, region: &Region, operation: Operation, patience: Duration) -> Result<(), Failure> {
-        if region.limiter.borrow_mut().borrow(operation.bucket, self.clock.now()) {
+        if region.limiter.borrow_mut().borrow(operation.row(), self.clock.now()) {
             return Ok(());
         }
-        let turn = region.limiter.borrow_mut().reserve(operation.bucket, self.clock.now(), patience);
+        let turn = region.limiter.borrow_mut().reserve(operation.row(), self.clock.now(), patience);
         match turn {
             Ok(Duration::ZERO) => Ok(()),
             Ok(wait) => {

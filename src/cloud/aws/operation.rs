@@ -1,6 +1,6 @@
 //! Every API call that this adapter makes: one row each.
 
-use super::limit::Bucket;
+use super::limit::{Bucket, Row};
 
 /// An API call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,11 @@ impl Operation {
     /// The same call as a page of a look at the whole fleet, where that is what it is for.
     pub(super) fn in_survey(self, is_survey: bool) -> Self {
         if is_survey { Self { bucket: Bucket::Survey, ..self } } else { self }
+    }
+
+    /// The bucket that EC2 counts it in.
+    pub(super) fn row(self) -> Row {
+        Row { bucket: self.bucket, call: self.name }
     }
 
     /// The IAM action that allows it.

@@ -8,6 +8,7 @@ use crate::ids::ClusterName;
 use crate::observed::{Checks, CloudView, InstanceState, Sweep};
 use crate::ports::Wanted;
 use crate::sim::ec2::{Moments, OLDEST_TAGS};
+use crate::sim::share::KINDS;
 use crate::sim::time::Millis;
 use crate::sim::unkind::standing::Look;
 use crate::time::Timestamp;
@@ -16,11 +17,11 @@ use crate::time::Timestamp;
 const PAGE: u64 = 1_000;
 
 impl State {
-    /// Counts the calls of a look: instances, status and volumes, each by the page where it is at the whole fleet.
-    pub fn pages(&self, wanted: &Wanted) -> u64 {
+    /// Counts the calls of a look by their kind, each by the page where it is at the whole fleet.
+    pub fn pages(&self, wanted: &Wanted) -> [u64; KINDS] {
         let pages = |things: u64| if wanted.only.is_empty() { things.div_ceil(PAGE).max(1) } else { 1 };
-        let instances = self.region.instances.len() as u64 + self.crowd;
-        2 * pages(instances) + pages(self.region.volumes.len() as u64 + self.crowd)
+        let instances = pages(self.region.instances.len() as u64 + self.crowd);
+        [instances, pages(self.region.volumes.len() as u64 + self.crowd), instances]
     }
 
     /// Says how long a controller waits for its turn to send the calls of a look.
@@ -31,7 +32,8 @@ impl State {
             return 0;
         };
         let asks = is_of_fleet || share.asks_for_status(now, checks_are_awaited);
-        share.reserve(now, is_of_fleet, if asks { pages } else { pages - 1 })
+        let [instances, volumes, statuses] = pages;
+        share.reserve(now, is_of_fleet, [instances, volumes, if asks { statuses } else { 0 }])
     }
 
     fn awaits_checks(&self, name: &ClusterName) -> bool {
