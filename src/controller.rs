@@ -27,7 +27,7 @@ use crate::ports::{Clock, Coordination, Decision, Members, Outside, PortError, S
 use crate::revision::Standing;
 use crate::spec::ClusterSpec;
 use crate::status::status;
-use crate::time::{Timestamp, before, elapsed};
+use crate::time::{Human, Timestamp, before, elapsed};
 
 pub mod converge;
 pub mod convergence;
@@ -394,7 +394,7 @@ impl<'l, O: Outside> Controller<'l, O> {
             setbacks: memory.setbacks.at(clock.now()),
             regressions: Vec::new(),
             leaderless_since: None,
-            kill_switch: (self.settings.kill_switch)(),
+            kill_switch: (self.settings.kill_switch)().or_else(|| clock.set_back().map(set_back)),
             source: (self.settings.source)(),
             owner: self.settings.owner.clone(),
         };
@@ -438,6 +438,11 @@ fn reading<T>(begun: Timestamp, result: Result<T, PortError>) -> Reading<T> {
         Ok(value) => Reading::Seen { begun, value },
         Err(error) => Reading::Unknown { why: chain(&error) },
     }
+}
+
+/// Says why nothing is changed by a process whose clock was set back.
+pub fn set_back(by: Duration) -> String {
+    format!("this machine's clock was set back by {}, and the age of nothing can be told before a new start", Human(by))
 }
 
 /// Lists where members can be asked: every running instance that has an address.

@@ -102,7 +102,16 @@ pub trait Clock {
 
     /// Waits for a span of time.
     async fn sleep(&self, span: Duration);
+
+    /// How far the machine's clock lies behind the time that is read here, because somebody set it back while this process lived;
+    /// none up to [`SET_BACK`]. Whatever EC2 dates looks older than it is by so much.
+    fn set_back(&self) -> Option<Duration> {
+        None
+    }
 }
+
+/// The most by which a machine's clock may be set back before a process that it misled has to begin anew: far less than any limit.
+pub const SET_BACK: Duration = Duration::from_secs(60);
 
 /// A clock that several share.
 impl<T: Clock> Clock for std::rc::Rc<T> {
@@ -112,6 +121,10 @@ impl<T: Clock> Clock for std::rc::Rc<T> {
 
     async fn sleep(&self, span: Duration) {
         T::sleep(self, span).await;
+    }
+
+    fn set_back(&self) -> Option<Duration> {
+        T::set_back(self)
     }
 }
 

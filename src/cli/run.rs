@@ -2,13 +2,14 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::FutureExt;
+use futures_util::future::{self, Either, FutureExt};
 
-use crate::controller::Settings;
 use crate::controller::convergence::Convergence;
+use crate::controller::{self, Settings};
 use crate::daemon::convergences::Convergences;
 use crate::daemon::files::Files;
 use crate::daemon::lease::{Lease, Unshared};
@@ -21,8 +22,8 @@ use crate::face::Calls;
 use crate::history::latest::Latest;
 use crate::ids::Owner;
 use crate::input::text;
-use crate::ports::Outside;
 use crate::ports::told::Told;
+use crate::ports::{Clock, Outside};
 use crate::status::Status;
 
 use super::cloud::Kind;
@@ -132,6 +133,9 @@ pub struct Args {
     aws: aws::Args,
 }
 
+/// The time between two looks at the machine's clock.
+const LOOKS_AT_CLOCK: Duration = Duration::from_secs(5);
+
 /// The longest span that makes sense. Much longer ones lead out of what a clock can tell.
 const LONGEST_SPAN: Duration = Duration::from_secs(366 * 86_400);
 
@@ -203,6 +207,7 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     let told = args.receivers.open(args.state.as_deref())?;
     let calls = Rc::new(Calls::default());
     let outside = Told::new(backend.outside, calls.clone());
+    let timed = outside.clone();
     let face = args.face.open(&outside, args.lease, backend.source.wish(), told.counts(), calls, past).await?;
     let progress = Rc::new(Progress::start());
     let convergences = Rc::new(Convergences::default());
@@ -226,13 +231,18 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
         once: args.once.then(|| convergences.clone()),
     };
     let under_way = UnderWay::begin();
-    let asked_to_end = asked_to_end(under_way.first_signal(), args.once.then_some(args.timeout));
-    let asked_to_end = asked_to_end.inspect(|_| service.stopping());
-    let ended = face.beside(daemon.run(asked_to_end)).await;
+    let asked_to_end = pin!(asked_to_end(under_way.first_signal(), args.once.then_some(args.timeout)));
+    let set_back = pin!(set_back(timed.clock()));
+    let end = future::select(asked_to_end, set_back);
+    let ended = face.beside(daemon.run(end.inspect(|_| service.stopping()))).await;
     service.end();
     let exit = match ended.map_err(Failure::new)? {
         Ended::Converged => converged(&convergences),
-        Ended::Stopped(exit) => exit,
+        Ended::Stopped(Either::Left((exit, _))) => exit,
+        Ended::Stopped(Either::Right((by, _))) => {
+            let hint = "start it again; whatever runs it as a service does so by itself";
+            return Err(Failure::new(controller::set_back(by)).hint(hint));
+        }
     };
     drop(under_way);
     progress.end();
@@ -267,6 +277,16 @@ async fn asked_to_end(signal: impl Future<Output = Signal>, limit: Option<Durati
         None => {
             signal.await;
             Exit::Done
+        }
+    }
+}
+
+/// Waits until somebody has set the machine's clock back so far that this process cannot go on. Nothing is changed from that moment on.
+async fn set_back(clock: &impl Clock) -> Duration {
+    loop {
+        tokio::time::sleep(LOOKS_AT_CLOCK).await;
+        if let Some(by) = clock.set_back() {
+            return by;
         }
     }
 }

@@ -13,6 +13,9 @@ use super::time::{Millis, millis, moment};
 use super::turn;
 use crate::time::Timestamp;
 
+/// The time until a process that has ended is started again.
+const STARTED_AGAIN: Millis = 5_000;
+
 /// A controller, as the executor runs it.
 pub type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -123,10 +126,13 @@ impl Executor {
         let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
         seat.finished = polled == Poll::Ready(());
         seat.task = Some(task);
-        let dies = self.world.state.borrow_mut().controllers.entry(index).or_default().dies.take();
-        if let Some(back) = dies {
+        let mut state = self.world.state.borrow_mut();
+        // As `run` does: it ends where its clock was set back, and whoever keeps it running starts it again.
+        let ends = state.clock_set_back(index).map(|_| state.now + STARTED_AGAIN);
+        if let Some(back) = state.controllers.entry(index).or_default().dies.take().or(ends) {
             seat.crash(back);
         }
+        drop(state);
         self.honour_pauses();
     }
 

@@ -225,6 +225,10 @@ impl Clock for World {
             }
         }
     }
+
+    fn set_back(&self) -> Option<Duration> {
+        self.state.borrow().clock_set_back(self.controller)
+    }
 }
 
 impl World {

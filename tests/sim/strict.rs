@@ -1,12 +1,18 @@
 //! The world is never kinder than EC2: what is accepted may come to nothing, and what is shown may be old.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use hermitcrab::action::{CloudEffect, CreateVolume};
+use hermitcrab::controller::Controller;
+use hermitcrab::event::Listeners;
 use hermitcrab::ids::{Attempt, Owner, SnapshotId, Token, VolumeName};
 use hermitcrab::observed::{Checks, InstanceState, SnapshotState, Taken, VolumeState};
 use hermitcrab::ports::{Clock, ErrorKind, Outcome, chain};
-use hermitcrab::sim::{Accident, Look, Move, OWNER, Protection};
+use hermitcrab::sim::{Accident, Executor, Look, Move, OWNER, Protection, block_on};
+use hermitcrab::simulate;
+use hermitcrab::time::after;
 
 use crate::world::{Harness, retire, seconds, stop, terminate};
 
@@ -206,4 +212,39 @@ fn each_controller_has_a_clock_of_its_own() {
     assert_eq!(first.now(), harness.world.time());
     harness.world.set_clock(1, -90_000);
     assert_eq!(second.now().duration_since(first.now()).as_secs(), 90, "what a process is shown never goes back");
+}
+
+#[test]
+fn a_process_whose_clock_was_set_back_changes_nothing_and_begins_anew() {
+    let harness = Harness::settled();
+    let clock = harness.world.controller(0);
+    harness.world.set_clock(0, 90_000);
+    harness.world.set_clock(0, 40_000);
+    assert_eq!(clock.set_back(), None, "no limit is shorter than a minute");
+    harness.world.set_clock(0, 0);
+    assert_eq!(clock.set_back(), Some(seconds(90)));
+    let controller = Controller::new(clock.clone(), Listeners::default(), simulate::settings(1));
+    let seen = block_on(&harness.world, controller.look(&harness.spec));
+    assert!(seen.kill_switch.is_some_and(|why| why.contains("set back by 1m 30s")));
+
+    let starts = Rc::new(Cell::new(0));
+    let (counted, waits) = (starts.clone(), clock.clone());
+    let mut executor = Executor::new(&harness.world, move |_| {
+        counted.set(counted.get() + 1);
+        let clock = waits.clone();
+        Box::pin(async move {
+            loop {
+                clock.sleep(seconds(1)).await;
+            }
+        })
+    });
+    let mut pass =
+        |executor: &mut Executor| executor.run_until(after(harness.world.time(), seconds(20)), &mut || false);
+    executor.spawn(0);
+    pass(&mut executor);
+    assert_eq!((starts.get(), clock.set_back()), (1, None), "a new process goes by the machine's clock");
+    harness.world.set_clock(0, 90_000);
+    harness.world.set_clock(0, 0);
+    pass(&mut executor);
+    assert_eq!((starts.get(), clock.set_back()), (2, None));
 }

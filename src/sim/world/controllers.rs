@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::state::{State, Taking, Tick};
-use crate::ports::{ErrorKind, Outcome};
+use crate::ports::{ErrorKind, Outcome, SET_BACK};
 use crate::sim::clock::Clock;
 use crate::sim::event::What;
 use crate::sim::time::{Millis, instant};
@@ -76,6 +76,13 @@ impl State {
 
     fn clock(&self, controller: u8) -> Clock {
         self.controllers.get(&controller).map_or_else(Clock::default, |known| known.clock)
+    }
+
+    /// Tells how far a controller's clock was set back while its process lived, if that is too far.
+    pub fn clock_set_back(&self, controller: u8) -> Option<Duration> {
+        let clock = self.clock(controller);
+        let behind = u64::try_from(clock.shown() - clock.machine()).map(Duration::from_millis).ok()?;
+        Some(behind).filter(|behind| *behind > SET_BACK)
     }
 
     /// Tells what a controller is shown as the time at a moment.

@@ -32,7 +32,7 @@ pub const FORMS: [(&str, &str); 58] = [
     ("pause controller [NUMBER] for SPAN", "Lets a controller stand still, in the middle of whatever it does"),
     (
         "clock of controller [NUMBER] ahead SPAN",
-        "Sets the clock of a controller's machine ahead of the world's; `behind SPAN` sets it back, which a controller is shown once it is started again",
+        "Sets the clock of a controller's machine ahead of the world's; `behind SPAN` sets it back, which a controller is shown once it is started again. One whose clock was set back by more than a minute changes nothing, ends, and is started again after five seconds",
     ),
     (
         "hold controller [NUMBER] at its commit",
