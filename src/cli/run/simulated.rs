@@ -1,10 +1,11 @@
 //! The daemon on a simulated world, which is kept in a file if one is named.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use futures_util::future::{FutureExt, LocalBoxFuture};
+use futures_util::future::{FutureExt, LocalBoxFuture, ready};
 
 use super::{Args, Backend};
 use crate::cli::Failure;
@@ -50,8 +51,10 @@ fn speed(text: &str) -> Result<f64, String> {
 pub(super) async fn backend<S: Source>(args: &Args, source: S) -> Result<Backend<World, Announced<S>>, Failure> {
     let simulated = &args.simulated;
     let lock = simulated.world.as_deref().map(world::lock).transpose()?;
-    let world = simulated.open(&source.load().await)?;
-    let source = Announced { source, world: world.clone(), bad_images: simulated.bad_image.clone(), _lock: lock };
+    let loaded = source.load().await;
+    let world = simulated.open(&loaded)?;
+    let (first, bad_images) = (Cell::new(Some(loaded)), simulated.bad_image.clone());
+    let source = Announced { source, first, world: world.clone(), bad_images, _lock: lock };
     Ok(Backend { outside: world.controller(0), source, seed: simulated.seed })
 }
 
@@ -85,6 +88,8 @@ impl Simulated {
 /// A source whose clusters and images a simulated world has to know of.
 pub(super) struct Announced<S> {
     source: S,
+    /// What was loaded to open the world. Whatever has changed since is told by the source.
+    first: Cell<Option<Loaded>>,
     world: World,
     bad_images: Vec<ImageId>,
     /// The right to change the saved world.
@@ -113,7 +118,9 @@ impl<S: Source> Source for Announced<S> {
     }
 
     fn load(&self) -> LocalBoxFuture<'static, Loaded> {
-        let (loading, world, bad_images) = (self.source.load(), self.world.clone(), self.bad_images.clone());
+        let first = self.first.take().map(|loaded| ready(loaded).boxed_local());
+        let loading = first.unwrap_or_else(|| self.source.load());
+        let (world, bad_images) = (self.world.clone(), self.bad_images.clone());
         async move {
             let loaded = loading.await;
             for (_, spec) in loaded.specs() {

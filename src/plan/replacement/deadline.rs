@@ -37,7 +37,7 @@ impl<'a> Replacement<'_, 'a> {
         }
         let old_is_there = self.serviceable_old().is_some_and(|old| !old.retired);
         let is_unwanted = self.claim.generation != self.look.generation;
-        let can_go_back = old_is_there || (self.has_no_old() && (is_unwanted || self.has_settled_on_another()));
+        let can_go_back = old_is_there || (self.has_no_way_back() && (is_unwanted || self.has_settled_on_another()));
         match self.look.spec.rollout.on_failure {
             OnFailure::Rollback if can_go_back => Some(self.reject_as_late()),
             // Held for a person to look at: whoever has committed something else since has looked.
@@ -84,6 +84,11 @@ impl<'a> Replacement<'_, 'a> {
     /// Says whether there never was an old instance, or EC2 shows that it is gone.
     pub(super) fn has_no_old(&self) -> bool {
         self.claim.old().is_none() || self.old.is_some_and(|old| !old.state.is_live())
+    }
+
+    /// Says whether no old instance is left at which the member could serve: none is there, or it waits for a volume that is gone.
+    fn has_no_way_back(&self) -> bool {
+        self.has_no_old() || (self.old.is_some() && self.serviceable_old().is_none())
     }
 
     /// Says whether the slot ran another generation before, with which it can be healed.
@@ -164,14 +169,17 @@ impl<'a> Replacement<'_, 'a> {
     pub(super) fn can_restore(&self) -> bool {
         let could_elect = || self.look.could_elect_with(self.slot, self.look.limits.leaderless);
         let has_another = self.old.is_some_and(|old| self.look.is_way_back(old))
-            || (self.has_no_old() && self.has_settled_on_another());
+            || (self.has_no_way_back() && self.has_settled_on_another());
         self.look.cannot_elect() && has_another && could_elect()
     }
 
     /// Names that the members cannot elect anybody any more, where no old instance is left that might help.
     pub(super) fn quorum_lost(&self) -> Option<Plan> {
         let is_new = |it: &Instance| self.new.is_some_and(|new| new.id == it.id);
-        let may_help = |it: &Instance| self.look.is_way_back(it) && !is_new(it);
+        // What another slot has kept beside the instance that serves it is not gone back to.
+        let is_served = |it: &Instance| self.look.slot(&it.slot).is_some_and(|slot| slot.served_by(self.look).is_some());
+        let is_left = |it: &Instance| it.slot != self.slot.spec.name && is_served(it);
+        let may_help = |it: &Instance| self.look.is_way_back(it) && !is_new(it) && !is_left(it);
         let why = peers::quorum_lost(self.look).filter(|_| !self.look.cloud.live_instances().any(may_help))?;
         Some(Plan::stalled(Stall::QuorumLost { slot: self.slot.spec.name.clone(), why }))
     }
