@@ -70,29 +70,24 @@ impl Volume {
 mod tests {
     use super::*;
 
-    /// An id that is too long to lie where its name does, as EC2's are.
-    fn long(id: &str) -> String {
-        format!("{id}-0123456789abcdef")
-    }
-
     fn instance(id: &str, kind: &str) -> serde_json::Value {
         serde_json::json!({
-            "id": long(id), "slot": "a", "owner": "us", "generation": "v1-0123456789abcdef", "attempt": 1, "retired": false,
+            "id": id, "slot": "a", "owner": "us", "generation": "v1-1", "attempt": 1, "retired": false,
             "state": "running", "stateReason": null, "stateSince": "2026-01-05T09:00:00Z",
             "launchedAt": "2026-01-05T09:00:00Z", "checks": "ok", "image": "ami-a", "instanceType": kind,
             "zone": "us-east-1a", "subnet": "subnet-a", "address": null, "iamInstanceProfile": null,
             "securityGroups": ["sg-1"], "keyName": null, "userData": null, "tags": {},
-            "devices": [{ "volume": format!("vol-{}", long(id)), "device": "/dev/sdf", "deleteOnTermination": false }],
+            "devices": [{ "volume": format!("vol-{id}"), "device": "/dev/sdf", "deleteOnTermination": false }],
             "autoScalingGroup": null, "scheduledEvents": [],
         })
     }
 
     fn volume(of: &str, slots: &[&str]) -> serde_json::Value {
         let at = serde_json::json!({
-            "instance": long(of), "device": "/dev/sdf", "phase": "attached", "since": "2026-01-05T09:00:00Z",
+            "instance": of, "device": "/dev/sdf", "phase": "attached", "since": "2026-01-05T09:00:00Z",
         });
         serde_json::json!({
-            "id": format!("vol-{}", long(of)), "slot": "a", "name": "data", "owner": "us", "slots": slots, "generation": "v1-0123456789abcdef",
+            "id": format!("vol-{of}"), "slot": "a", "name": "data", "owner": "us", "slots": slots, "generation": "v1-1",
             "image": "ami-a", "attempt": 1, "rejected": null, "state": { "in-use": at }, "zone": "us-east-1a",
             "sizeGib": 1, "impaired": null, "modifying": false,
         })
@@ -114,6 +109,8 @@ mod tests {
         assert!(Arc::ptr_eq(&first.slots, &second.slots) && !Arc::ptr_eq(&first.slots, &third.slots));
         let VolumeState::InUse(at) = &first.state else { panic!("it is attached") };
         for (one, other) in [
+            (&*one.slot, &*third.slot),
+            (&*one.zone, &*first.zone),
             (&*one.id, &*at.instance),
             (&*one.devices[0].volume, &*first.id),
             (one.generation().unwrap(), &*second.settled.as_ref().unwrap().generation),
