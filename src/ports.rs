@@ -103,7 +103,7 @@ pub trait Clock {
     /// Waits for a span of time.
     async fn sleep(&self, span: Duration);
 
-    /// How far the machine's clock lies behind the time that is read here, because somebody set it back while this process lived;
+    /// The span by which the machine's clock lies behind the time that is read here, because somebody set it back while this process lived;
     /// none up to [`SET_BACK`]. Whatever EC2 dates looks older than it is by so much.
     fn set_back(&self) -> Option<Duration> {
         None

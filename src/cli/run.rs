@@ -284,7 +284,7 @@ async fn asked_to_end(signal: impl Future<Output = Signal>, limit: Option<Durati
 /// Waits until somebody has set the machine's clock back so far that this process cannot go on. Nothing is changed from that moment on.
 async fn set_back(clock: &impl Clock) -> Duration {
     loop {
-        tokio::time::sleep(LOOKS_AT_CLOCK).await;
+        clock.sleep(LOOKS_AT_CLOCK).await;
         if let Some(by) = clock.set_back() {
             return by;
         }

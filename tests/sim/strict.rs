@@ -238,8 +238,7 @@ fn a_process_whose_clock_was_set_back_changes_nothing_and_begins_anew() {
             }
         })
     });
-    let mut pass =
-        |executor: &mut Executor| executor.run_until(after(harness.world.time(), seconds(20)), &mut || false);
+    let pass = |executor: &mut Executor| executor.run_until(after(harness.world.time(), seconds(20)), &mut || false);
     executor.spawn(0);
     pass(&mut executor);
     assert_eq!((starts.get(), clock.set_back()), (1, None), "a new process goes by the machine's clock");

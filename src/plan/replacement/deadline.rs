@@ -177,7 +177,8 @@ impl<'a> Replacement<'_, 'a> {
     pub(super) fn quorum_lost(&self) -> Option<Plan> {
         let is_new = |it: &Instance| self.new.is_some_and(|new| new.id == it.id);
         // What another slot has kept beside the instance that serves it is not gone back to.
-        let is_served = |it: &Instance| self.look.slot(&it.slot).is_some_and(|slot| slot.served_by(self.look).is_some());
+        let is_served =
+            |it: &Instance| self.look.slot(&it.slot).is_some_and(|slot| slot.served_by(self.look).is_some());
         let is_left = |it: &Instance| it.slot != self.slot.spec.name && is_served(it);
         let may_help = |it: &Instance| self.look.is_way_back(it) && !is_new(it) && !is_left(it);
         let why = peers::quorum_lost(self.look).filter(|_| !self.look.cloud.live_instances().any(may_help))?;
