@@ -88,7 +88,7 @@ impl Simulated {
 /// A source whose clusters and images a simulated world has to know of.
 pub(super) struct Announced<S> {
     source: S,
-    /// What was loaded to open the world. Whatever has changed since is told by the source.
+    /// The files as they were loaded to open the world. Whatever has changed since is told by the source.
     first: Cell<Option<Loaded>>,
     world: World,
     bad_images: Vec<ImageId>,

@@ -176,7 +176,7 @@ impl<'a> Replacement<'_, 'a> {
     /// Names that the members cannot elect anybody any more, where no old instance is left that might help.
     pub(super) fn quorum_lost(&self) -> Option<Plan> {
         let is_new = |it: &Instance| self.new.is_some_and(|new| new.id == it.id);
-        // What another slot has kept beside the instance that serves it is not gone back to.
+        // An instance that another slot has kept beside the one that serves it is not gone back to.
         let is_served =
             |it: &Instance| self.look.slot(&it.slot).is_some_and(|slot| slot.served_by(self.look).is_some());
         let is_left = |it: &Instance| it.slot != self.slot.spec.name && is_served(it);
