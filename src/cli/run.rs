@@ -236,6 +236,8 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
     let end = future::select(asked_to_end, set_back);
     let ended = face.beside(daemon.run(end.inspect(|_| service.stopping()))).await;
     service.end();
+    drop(under_way);
+    progress.end();
     let exit = match ended.map_err(Failure::new)? {
         Ended::Converged => converged(&convergences),
         Ended::Stopped(Either::Left((exit, _))) => exit,
@@ -244,8 +246,6 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
             return Err(Failure::new(controller::set_back(by)).hint(hint));
         }
     };
-    drop(under_way);
-    progress.end();
     for (cluster, convergence) in convergences.by_cluster() {
         let status = convergences.latest(&cluster);
         writeln!(out.data, "{cluster}: {}", concluded(convergence, status.as_deref()))?;

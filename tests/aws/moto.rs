@@ -70,7 +70,7 @@ impl Stage {
     }
 
     async fn volume(&self) -> Volume {
-        self.view().await.volumes.remove(0)
+        self.view().await.volumes().next().unwrap().clone()
     }
 
     async fn instance(&self, id: &InstanceId) -> Instance {

@@ -178,15 +178,15 @@ impl Arranged {
     }
 
     /// Adds a resource to its cluster, or what is odd about it.
-    fn add<T>(
+    fn add<T, Kept: From<T>>(
         &mut self,
         id: Option<&str>,
         bears: &[types::Tag],
         read: Result<(ClusterName, T), Unreadable>,
-        list: impl FnOnce(&mut CloudView) -> &mut Vec<T>,
+        list: impl FnOnce(&mut CloudView) -> &mut Vec<Kept>,
     ) {
         if let Some((cluster, resource)) = self.legible(id, cluster_of(bears).as_ref(), read) {
-            list(self.view(&cluster)).push(resource);
+            list(self.view(&cluster)).push(resource.into());
         }
     }
 
