@@ -294,17 +294,23 @@ async fn a_state_of_unknown_age() {
     }
 }
 
-/// Ten calls at once, and then two a second.
+/// Of each kind ten calls at once, and then two a second.
 async fn a_look_waits_its_turn() {
     let endpoint = at_rest().await;
     let clock = now();
     let aws = open(&clock, Some(&endpoint.url)).await;
-    for _ in 0..10 {
+    const LOOKS: usize = 30;
+    for _ in 0..LOOKS {
         look(&aws).await.unwrap();
     }
-    let describes = endpoint.asked().iter().filter(|asked| asked.action() != "GetCallerIdentity").count();
     let passed = clock.now().duration_since("2026-11-23T00:00:00Z".parse().unwrap()).as_secs_f64();
-    assert!(passed >= (describes as f64 - 11.0) / 2.0, "{describes} calls in {passed} s");
+    let asked = endpoint.asked();
+    let times = |action: &str| asked.iter().filter(|asked| asked.action() == action).count();
+    assert!(times("DescribeInstances") >= LOOKS && times("DescribeVolumes") >= LOOKS);
+    for action in ["DescribeInstances", "DescribeVolumes", "DescribeInstanceStatus", "DescribeAvailabilityZones"] {
+        let calls = times(action);
+        assert!(passed >= (calls as f64 - 11.0) / 2.0, "{calls} times {action} in {passed} s");
+    }
 }
 
 /// A clock that is far off has every request refused, and that is when somebody asks.
