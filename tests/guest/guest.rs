@@ -1,9 +1,11 @@
 //! One guest: its metadata, its devices, its settings, and its scripts run against them.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -157,15 +159,10 @@ impl Guest {
     pub fn begin(&self, script: &str, arguments: &[&str]) -> Running {
         let log = self.path("log");
         let file = fs::File::create(&log).unwrap();
-        let child = Command::new(Path::new(TREE).join(script))
-            .args(arguments)
-            .env("HERMITCRAB_CONF", self.path("guest.conf"))
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .spawn()
-            .unwrap();
-        Running { child, log }
+        let mut command = Command::new(Path::new(TREE).join(script));
+        command.args(arguments).env("HERMITCRAB_CONF", self.path("guest.conf")).stdin(Stdio::null());
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        Running { child: start(&mut command), log }
     }
 
     /// Mounts, and fails the test unless that goes well.
@@ -234,4 +231,17 @@ impl Running {
     fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
+}
+
+/// Starts a script that has just been written. A process that another test starts in that moment has the file open as well, until it
+/// becomes another program.
+fn start(command: &mut Command) -> Child {
+    let is_busy = |error: &std::io::Error| error.kind() == ErrorKind::ExecutableFileBusy;
+    let mut tries = (0..1_000).map(|_| {
+        let started = command.spawn();
+        started.as_ref().err().filter(|error| is_busy(error)).inspect(|_| thread::sleep(Duration::from_millis(5)));
+        started
+    });
+    let started = tries.find(|started| !started.as_ref().is_err_and(is_busy));
+    started.expect("the script stays open for writing").unwrap()
 }
