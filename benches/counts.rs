@@ -171,10 +171,11 @@ impl Listener for Ear {
         if matches!(&pass.plan, Plan::Blocked(blocked) if blocked.hazards.iter().any(is_stale)) {
             self.heard.stale.set(self.heard.stale.get() + 1);
         }
-        if pass.spec.name == self.busy.name {
-            self.heard.answer.replace(pass.status.answer.clone());
+        if pass.spec.name != self.busy.name {
+            return;
         }
-        if pass.spec.name == self.busy.name && pass.plan == Plan::Settled && !self.heard.settled.replace(true) {
+        self.heard.answer.replace(pass.status.answer.clone());
+        if pass.plan == Plan::Settled && !self.heard.settled.replace(true) {
             self.heard.took.set(elapsed(self.world.now(), self.begun).as_secs_f64());
         }
     }

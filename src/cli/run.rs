@@ -232,17 +232,21 @@ async fn attend<O: Outside + Clone + 'static, S: Source, L: Lease>(
         once: args.once.then(|| convergences.clone()),
     };
     let under_way = UnderWay::begin();
-    let asked_to_end = pin!(asked_to_end(under_way.first_signal(), args.once.then_some(args.timeout)));
-    let set_back = pin!(set_back(timed.clock()));
-    let end = future::select(asked_to_end, set_back);
+    let asked_to_end = asked_to_end(under_way.first_signal(), args.once.then_some(args.timeout));
+    let end = async {
+        match future::select(pin!(asked_to_end), pin!(set_back(timed.clock()))).await {
+            Either::Left((exit, _)) => Ok(exit),
+            Either::Right((by, _)) => Err(by),
+        }
+    };
     let ended = face.beside(daemon.run(end.inspect(|_| service.stopping()))).await;
     service.end();
     drop(under_way);
     progress.end();
     let exit = match ended.map_err(Failure::new)? {
         Ended::Converged => converged(&convergences),
-        Ended::Stopped(Either::Left((exit, _))) => exit,
-        Ended::Stopped(Either::Right((by, _))) => {
+        Ended::Stopped(Ok(exit)) => exit,
+        Ended::Stopped(Err(by)) => {
             let hint = "start it again; whatever runs it as a service does so by itself";
             return Err(Failure::new(controller::set_back(by)).hint(hint));
         }
@@ -285,7 +289,7 @@ async fn asked_to_end(signal: impl Future<Output = Signal>, limit: Option<Durati
 /// Waits until somebody has set the machine's clock back so far that this process cannot go on. Nothing is changed from that moment on.
 async fn set_back(clock: &impl Clock) -> Duration {
     loop {
-        // By the machine's own time: a sleeper of a simulated world that goes away would leave nobody to let its time pass.
+        // By the machine's own time, also where the world is a simulated one: that is the clock that is looked at.
         sleep_until(Instant::now() + LOOKS_AT_CLOCK).await;
         if let Some(by) = clock.set_back() {
             return by;

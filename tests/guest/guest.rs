@@ -236,12 +236,11 @@ impl Running {
 /// Starts a script that has just been written. A process that another test starts in that moment has the file open as well, until it
 /// becomes another program.
 fn start(command: &mut Command) -> Child {
-    let is_busy = |error: &std::io::Error| error.kind() == ErrorKind::ExecutableFileBusy;
-    let mut tries = (0..1_000).map(|_| {
-        let started = command.spawn();
-        started.as_ref().err().filter(|error| is_busy(error)).inspect(|_| thread::sleep(Duration::from_millis(5)));
-        started
-    });
-    let started = tries.find(|started| !started.as_ref().is_err_and(is_busy));
-    started.expect("the script stays open for writing").unwrap()
+    for _ in 0..1_000 {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => thread::sleep(Duration::from_millis(5)),
+            started => return started.unwrap(),
+        }
+    }
+    panic!("{command:?} stays open for writing")
 }

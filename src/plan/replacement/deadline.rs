@@ -88,7 +88,7 @@ impl<'a> Replacement<'_, 'a> {
 
     /// Says whether no old instance is left at which the member could serve: none is there, or it waits for a volume that is gone.
     fn has_no_way_back(&self) -> bool {
-        self.has_no_old() || (self.old.is_some() && self.serviceable_old().is_none())
+        self.claim.old().is_none() || (self.old.is_some() && self.serviceable_old().is_none())
     }
 
     /// Says whether the slot ran another generation before, with which it can be healed.
