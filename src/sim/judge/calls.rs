@@ -3,7 +3,7 @@
 use super::facts::{Facts, GroupFacts, InstanceFacts, LostFacts, ReplacementFacts, Sent, SlotFacts};
 use super::rule::{Objection, Rule};
 use crate::action::{CloudEffect, GroupEffect};
-use crate::ids::{InstanceId, SlotName};
+use crate::ids::{InstanceId, SlotName, VolumeId};
 use crate::make::Make;
 use crate::observed::{Ending, InstanceState, Remains, Snapshot, SnapshotState, Taken, Way};
 use crate::sim::time::Millis;
@@ -293,16 +293,16 @@ fn what_settled_comes_back(call: &Call) -> Option<String> {
     (!fine).then(|| format!("{slot} lost its instance, and was to have {image}, where {settled} had settled"))
 }
 
-/// Lets an instance that had settled go only when another has its slot's volumes and has proved itself with them.
+/// Lets an instance that had settled go only when another has its slot's volumes and has proved itself with them. Where somebody has
+/// deleted one of them since, neither of the two can serve any more.
 fn old_outlives_proof(call: &Call) -> Option<String> {
     let CloudEffect::Terminate { instance } = call.effect else { return None };
     let old = call.instance().filter(|old| old.settled && !old.interfered)?;
+    let is_deleted = |volume: &VolumeId| call.facts.volumes.get(volume).is_none_or(|volume| volume.deleted);
     let proven = |(id, other): (&InstanceId, &InstanceFacts)| {
-        id != instance
-            && other.serves
-            && other.slot == old.slot
-            && other.proven
-            && other.volumes.iter().all(|volume| call.facts.is_attached(volume, id))
+        let has_all = other.proven && other.volumes.iter().all(|volume| call.facts.is_attached(volume, id));
+        let had_all = other.settled && other.volumes.iter().any(is_deleted);
+        id != instance && other.serves && other.slot == old.slot && (has_all || had_all)
     };
     let is_missed = !call.facts.instances.iter().any(proven) && !call.facts.has_ended();
     is_missed.then(|| format!("{instance} of {} was terminated before another was proven", old.slot))

@@ -139,6 +139,8 @@ pub struct VolumeFacts {
     pub size_gib: u32,
     /// The entries of its log that a member has left on it.
     pub entries: u64,
+    /// Somebody has deleted it.
+    pub deleted: bool,
     /// The moment since which EBS has had a modification in hand, if it has one that was asked for by a call.
     pub modified: Option<Millis>,
 }

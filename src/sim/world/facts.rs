@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::state::{Cluster, MemberRecord, Sender, State};
 use crate::action::CloudEffect;
 use crate::ids::{ClusterName, InstanceId, SlotName, VolumeId};
+use crate::observed::VolumeState;
 use crate::sim::ec2::{Disk, Machine};
 use crate::sim::judge::{
     Earlier, Facts, GroupFacts, InstanceFacts, LostFacts, ReplacementFacts, Sent, SlotFacts, VolumeFacts,
@@ -180,6 +181,7 @@ fn volume_facts(disk: &Disk) -> VolumeFacts {
         attached: is_attached.then_some(disk.arrived),
         size_gib: disk.seen.size_gib,
         entries: disk.content.log.entries,
+        deleted: disk.seen.state == VolumeState::Deleted,
         modified: disk.modification.since.filter(|_| disk.seen.is_being_modified()),
     }
 }
