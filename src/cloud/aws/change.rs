@@ -86,7 +86,12 @@ impl<C: Clock> Aws<C> {
     ) -> Result<Outcome, PortError> {
         let region = self.region(&spec.region);
         let change = Change { aws: self, region, spec, slot, decision, looked: Cell::new(None) };
-        match change.make(effect).await {
+        let made = change.make(effect).await;
+        if matches!(effect, CloudEffect::Grow { .. }) {
+            // Whatever came of it: if the volume is larger already, another controller has it modified.
+            change.region.facts.forget_warnings();
+        }
+        match made {
             Ok(outcome) | Err(Halt::Answer(outcome)) => Ok(outcome),
             Err(Halt::Failed(failure)) => Err(failure.while_doing(doing(spec, slot, effect))),
         }

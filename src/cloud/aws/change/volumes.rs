@@ -19,7 +19,7 @@ use crate::ports::{Clock, ErrorKind, Outcome};
 use crate::time::Human;
 
 /// The greatest age of what is known of modifications when another one is asked for.
-const KNOWN_MODIFICATIONS: Duration = Duration::from_secs(10);
+const KNOWN_MODIFICATIONS: Duration = Duration::from_secs(5);
 
 impl<C: Clock> Change<'_, C> {
     /// Asks for the detachment, never by force. Volume and instance are enough: a device could only be a reason to refuse.
@@ -36,18 +36,16 @@ impl<C: Clock> Change<'_, C> {
     }
 
     /// Asks for a larger size, and for nothing else. Another controller may have had another volume modified meanwhile: so nothing
-    /// is sent on what was known of modifications a while ago, and that is asked for anew after the call, whatever came of it.
+    /// is sent on what was known of modifications a while ago. It is asked for anew afterwards, whatever came of this.
     pub(super) async fn grow(&self, id: &VolumeId, to_gib: u32) -> Result<Outcome, Halt> {
         let age = self.region.facts.age_of_warnings(self.aws.clock.now()).unwrap_or_default();
         if age > KNOWN_MODIFICATIONS {
-            self.region.facts.forget_warnings();
             let expected = format!("to know of modifications that are at most {} old", Human(KNOWN_MODIFICATIONS));
             return halt(expected, format!("those of {} ago", Human(age)));
         }
         let call = self.region.ec2.modify_volume().volume_id(&**id).size(to_gib.try_into().unwrap_or(i32::MAX));
-        let answer = self.send(MODIFY_VOLUME, call.send()).await;
-        self.region.facts.forget_warnings();
-        answer.map(|_| Outcome::Done)
+        self.send(MODIFY_VOLUME, call.send()).await?;
+        Ok(Outcome::Done)
     }
 
     /// Deletes a volume, and its data with it.
