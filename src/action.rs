@@ -268,6 +268,7 @@ impl Effect {
             Self::Claim(ClaimEffect::Turn { to: Way::Forward | Way::ForwardAgain, .. }) => "turn-forward",
             Self::Claim(ClaimEffect::Turned { .. }) => "turned",
             Self::Claim(ClaimEffect::Release { .. }) => "release",
+            Self::Claim(ClaimEffect::Move { .. }) => "move-claim",
             Self::Claim(ClaimEffect::Announce { .. }) => "announce-launch",
             Self::Claim(ClaimEffect::LetGo { .. }) => "let-go",
             Self::Claim(ClaimEffect::Forget { .. }) => "forget-launch",

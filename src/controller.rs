@@ -45,17 +45,19 @@ mod sweep;
 use memory::Memory;
 use related::Ties;
 use retry::Backoff;
-use sweep::{Extent, Sweeper};
+use sweep::{Asked, Extent, Sweeper};
 
 /// The oldest sweep that clusters still share while something is under way.
 const SHARED_WHEN_BUSY: Duration = Duration::from_millis(900);
 /// The oldest sweep that is still good enough to wait with for members alone. Nothing is done on the strength of it.
-const SHARED_WITH_MEMBERS: Duration = Duration::from_secs(3);
+const SHARED_WITH_MEMBERS: Duration = Duration::from_secs(6);
 /// The oldest sweep that clusters still share while nothing is under way.
 const SHARED_WHEN_IDLE: Duration = Duration::from_secs(10);
 
 /// The oldest answer of members and claim that still goes with a look at EC2 during which they were asked.
 const ASKED_MEANWHILE: Duration = Duration::from_secs(1);
+/// The oldest one where a member is waited for, whose return is not to be noticed late because of EC2.
+const ASKED_FOR_MEMBERS: Duration = Duration::from_millis(100);
 
 /// Everything that a controller needs beside the outside world.
 #[derive(Clone)]
@@ -253,7 +255,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         if has_looked {
             memory.busy = matches!(plan, Plan::Act(..) | Plan::Wait(_));
             memory.only_members = retry::is_for_members(&plan);
-            memory.waits_for_ec2 = retry::is_for_ec2(&plan);
+            memory.wants_news = retry::wants_news_of_ec2(&plan, seen.now);
         }
         memory.status = Some(status.clone());
         let pass = Rc::new(Pass { spec, seen, plan, status, is_new });
@@ -293,7 +295,7 @@ impl<'l, O: Outside> Controller<'l, O> {
         let (times, is_named) = memory.setbacks.latest(now, action);
         let pause = backoff.after(&outcome, times, is_named);
         match &pass.plan {
-            Plan::Act(_, Why::Ahead { .. }) => retry::at_most_beside(&outcome, pause),
+            Plan::Act(_, Why::Ahead { .. } | Why::LeftOver) => retry::at_most_beside(&outcome, pause),
             _ => pause,
         }
     }
@@ -345,7 +347,11 @@ impl<'l, O: Outside> Controller<'l, O> {
         };
         let wrote = memory.last_write(clock.now());
         let earliest = wrote.unwrap_or(Timestamp::MIN).max(before(clock.now(), shared)).max(memory.newer_than());
-        let swept = spans::look("ec2", self.sweeper.since(&self.outside, spec, extent, earliest));
+        // Not after a look that failed: what is refused or late is not asked for twice as often.
+        let is_newer = |looked_at: &Timestamp| wrote.is_some_and(|wrote| *looked_at < wrote);
+        let follows_change = extent == Extent::Busy && memory.looked_at.as_ref().is_some_and(is_newer);
+        let asked_for = Asked { extent, earliest, follows_change };
+        let swept = spans::look("ec2", self.sweeper.look(&self.outside, spec, asked_for));
         // Where something moves, members and claim are asked meanwhile, at the places where members were asked before.
         let asked_at = clock.now();
         let (swept, asked) = match extent {
@@ -365,7 +371,8 @@ impl<'l, O: Outside> Controller<'l, O> {
         let ties = self.ties.borrow().of(spec);
         let related = Box::pin(related::look(&self.outside, &self.sweeper, ties, extent, earliest)).await;
         let seats = cloud.seen().map(|view| seats(view)).unwrap_or_default();
-        let is_of_now = memory.seats == seats && elapsed(clock.now(), asked_at) <= ASKED_MEANWHILE;
+        let oldest = if memory.only_members { ASKED_FOR_MEMBERS } else { ASKED_MEANWHILE };
+        let is_of_now = memory.seats == seats && elapsed(clock.now(), asked_at) <= oldest;
         let (claim, membership) = match asked.filter(|_| is_of_now) {
             Some(asked) => asked,
             None => Box::pin(ask(&self.outside, spec, &seats)).await,

@@ -29,7 +29,7 @@
 //! | [`observed`] | what was seen at one moment: plain data | `ids`, `time`, `spec` |
 //! | [`action`] | one effect, fully specified: plans say it, ports do it | the three rows above; with them it is *data* |
 //! | [`ports`] | traits [`Cloud`](ports::Cloud), [`Members`](ports::Members), [`Canaries`](ports::Canaries), [`Coordination`](ports::Coordination), [`Clock`](ports::Clock), and how they fail | data |
-//! | [`plan`] | the decision: `look` arranges; `steps` are lists; `replacement`, `heal`, `maintenance`, `select` answer, `group` beside them where an Auto Scaling group is adopted; `teardown` ends a cluster; `gates` refuse; `explain` words it; `launch_ahead` sends a launch before its slot's turn; `forecast` looks ahead | data |
+//! | [`plan`] | the decision: `look` arranges; `steps` are lists; `replacement`, `heal`, `maintenance`, `select` answer, `group` beside them where an Auto Scaling group is adopted; `teardown` ends a cluster; `gates` refuse; `explain` words it; `launch_ahead` sends a launch before its slot's turn, `hand_over` moves the claim on at once, and `left_over` ends what stays behind; `forecast` looks ahead | data |
 //! | [`status`] | conditions, phase, progress | data, `plan` |
 //! | [`act`] | one match from an action to a port | data, `plan`, `ports` |
 //! | [`event`] | what happened, as a value, and the listeners that are told | data, `plan`, `status`, `ports` |

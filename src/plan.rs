@@ -34,7 +34,9 @@ pub mod rehearsal;
 pub mod select;
 
 pub mod ahead;
+mod hand_over;
 pub mod launch_ahead;
+pub mod left_over;
 
 pub mod teardown;
 
@@ -70,7 +72,10 @@ pub fn towards(goal: Goal, spec: &ClusterSpec, seen: &Observation, limits: &Limi
         return Plan::stalled(Stall::Refused { why: why.clone() }).naming_beside(|| heal::stalls(&look));
     }
     match goal {
-        Goal::AsDeclared => launch_ahead::beside(&look, keep_up(&look)).naming_beside(|| heal::stalls(&look)),
+        Goal::AsDeclared => {
+            let plan = hand_over::at_once(&look, keep_up(&look), keep_up);
+            launch_ahead::beside(&look, left_over::beside(&look, plan)).naming_beside(|| heal::stalls(&look))
+        }
         Goal::Gone(remains) => look.unless_set_back(teardown::teardown(&look, remains)),
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expect_test::expect_file;
+use hermitcrab::action::{ClaimEffect, Effect};
 use hermitcrab::limits::Limits;
 use hermitcrab::observed::{Observation, Reading};
 use hermitcrab::plan::gates::{self, GATES, GateName};
@@ -62,7 +63,7 @@ Running Checks Stopped Terminated VolumeFree VolumeAttached VolumeCreated ViewsA
 NoLateStop NoLateLaunch NothingElse Joined Left Recruit SnapshotCompleted VolumeSaved VolumeCopied NothingLate }
 variants! { why, WHY, Why:
 Outdated Lost New Stopped AddressLost AddressFirst AddressChanged CannotStart Stuck Interrupted StepRefused NextStep Leads LaunchFailed WaitsInVain VolumeNotMade NotBackInTime TakenBack GoesOn Superseded OldLost GivesWay Proven Forming WouldPrune Memory
-Tags TooSmall KeepStill OutOfStep LetGo TemplateBehind Unwanted Ahead LetGoAhead }
+Tags TooSmall KeepStill OutOfStep LetGo TemplateBehind Unwanted Ahead LetGoAhead LeftOver }
 variants! { stall, STALL, Stall:
 VolumeMissing VolumeElsewhere VolumeTaken AddressTaken VolumeUnusable VolumeContested Contested Refused InstanceStopped Overdue Held RollbackFailed QuorumLost
 ClaimForUndeclared NotFormed NothingToHealWith Ended CopyFailed NotAsExpected CapacityUnavailable VolumeNotMade VolumeNotSaved NotLaunched }
@@ -116,6 +117,7 @@ const EFFECTS: &[&str] = &[
     "turn-forward",
     "turned",
     "release",
+    "move-claim",
     "announce-launch",
     "let-go",
     "forget-launch",
@@ -383,11 +385,11 @@ fn the_status_names_the_step_at_which_a_replacement_stands() {
             let plan = towards(goal, &spec, &seen, &Limits::DEFAULT);
             let status = status(&spec, &seen, &plan, None);
             let step = status.slots.iter().find_map(|slot| slot.step)?;
-            let is_beside = |why: &Why| matches!(why, Why::Ahead { .. });
             if let Plan::Act(action, why) = &plan
-                && !is_beside(why)
+                && !matches!(why, Why::Ahead { .. })
             {
-                assert_eq!(action.effect.name(), step.name());
+                let moves = matches!(action.effect, Effect::Claim(ClaimEffect::Move { .. }));
+                assert_eq!(if moves { "release" } else { action.effect.name() }, step.name());
             }
             Some(step)
         })

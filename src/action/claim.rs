@@ -40,6 +40,19 @@ pub enum ClaimEffect {
         /// The replacement was taken back, or dropped while a launch may have been on its way.
         taken_back: bool,
     },
+    /// Give the slot up, which is settled again, and claim another one in the same write.
+    Move {
+        /// The slot that is given up.
+        from: SlotName,
+        /// Slots known to be initialised.
+        initialised: BTreeSet<SlotName>,
+        /// The instances that were stopped under the claim, and that nobody has started again.
+        stopped: BTreeSet<InstanceId>,
+        /// The claim that takes its place.
+        claim: Box<Claim>,
+        /// The revision that is replaced.
+        expects: u64,
+    },
     /// Announce a launch for a slot that is not claimed yet.
     Announce { ahead: Ahead, expects: u64 },
     /// Say that the launch that was announced is wanted no more.
@@ -72,6 +85,7 @@ impl ClaimEffect {
             | Self::Turn { expects, .. }
             | Self::Turned { expects }
             | Self::Release { expects, .. }
+            | Self::Move { expects, .. }
             | Self::Announce { expects, .. }
             | Self::LetGo { expects }
             | Self::Forget { expects }
@@ -82,15 +96,20 @@ impl ClaimEffect {
         }
     }
 
+    /// The claim that is written, if one is.
+    pub fn claim(&self) -> Option<&Claim> {
+        match self {
+            Self::Claim { claim, .. } => Some(claim),
+            Self::Move { claim, .. } => Some(claim),
+            _ => None,
+        }
+    }
+
     /// The record after this effect at `now`. Every `Coordination` writes just this.
     pub fn apply(&self, record: &ClaimRecord, now: Timestamp) -> ClaimRecord {
         let mut next = ClaimRecord { revision: record.revision + 1, ..record.clone() };
         match self {
-            Self::Claim { claim, .. } => {
-                next.last_attempt = next.last_attempt.max(claim.attempt);
-                next.ahead = next.ahead.filter(|ahead| !ahead.is_taken_over_by(claim));
-                next.held = Some(claim.clone());
-            }
+            Self::Claim { claim, .. } => hold(&mut next, claim),
             Self::MarkStop { instance, stuck, .. } => {
                 if let Some(claim) = &mut next.held {
                     claim.stops.insert(instance.clone());
@@ -108,13 +127,14 @@ impl ClaimEffect {
                 }
             }
             Self::Release { initialised, stopped, taken_back, .. } => {
-                next.held = None;
-                next.stopped.retain(|_, since| elapsed(now, *since) < REMEMBERED_FOR);
-                next.stopped.extend(stopped.iter().map(|instance| (instance.clone(), now)));
-                next.initialised.extend(initialised.iter().cloned());
+                release(&mut next, initialised, stopped, now);
                 if *taken_back {
                     next.taken_back_at = Some(now);
                 }
+            }
+            Self::Move { initialised, stopped, claim, .. } => {
+                release(&mut next, initialised, stopped, now);
+                hold(&mut next, claim);
             }
             Self::Announce { ahead, .. } => {
                 next.last_attempt = next.last_attempt.max(ahead.attempt);
@@ -157,6 +177,19 @@ impl ClaimEffect {
         }
         next
     }
+}
+
+fn hold(record: &mut ClaimRecord, claim: &Claim) {
+    record.last_attempt = record.last_attempt.max(claim.attempt);
+    record.ahead.take_if(|ahead| ahead.is_taken_over_by(claim));
+    record.held = Some(claim.clone());
+}
+
+fn release(record: &mut ClaimRecord, initialised: &BTreeSet<SlotName>, stopped: &BTreeSet<InstanceId>, now: Timestamp) {
+    record.held = None;
+    record.stopped.retain(|_, since| elapsed(now, *since) < REMEMBERED_FOR);
+    record.stopped.extend(stopped.iter().map(|instance| (instance.clone(), now)));
+    record.initialised.extend(initialised.iter().cloned());
 }
 
 #[cfg(test)]

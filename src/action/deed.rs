@@ -51,7 +51,12 @@ impl Action {
 }
 
 fn undate(effect: &mut ClaimEffect) {
-    if let ClaimEffect::Claim { claim, .. } = effect {
+    let claim = match effect {
+        ClaimEffect::Claim { claim, .. } => Some(claim),
+        ClaimEffect::Move { claim, .. } => Some(&mut **claim),
+        _ => None,
+    };
+    if let Some(claim) = claim {
         (claim.attempt, claim.tries, claim.since) = (Attempt::default(), 0, Timestamp::UNIX_EPOCH);
     }
     if let ClaimEffect::Announce { ahead, .. } = effect {
@@ -63,6 +68,7 @@ fn undate(effect: &mut ClaimEffect) {
         | ClaimEffect::Turn { expects, .. }
         | ClaimEffect::Turned { expects }
         | ClaimEffect::Release { expects, .. }
+        | ClaimEffect::Move { expects, .. }
         | ClaimEffect::Announce { expects, .. }
         | ClaimEffect::LetGo { expects }
         | ClaimEffect::Forget { expects }

@@ -42,7 +42,7 @@ pub(super) struct Memory {
     /// Whether nothing but members was waited for then: EC2 need not be looked at each time that they are asked.
     pub(super) only_members: bool,
     /// Whether a change of EC2's was waited for then: a look that has been seen already does not show it.
-    pub(super) waits_for_ec2: bool,
+    pub(super) wants_news: bool,
     /// The time at which the last look at EC2 began.
     pub(super) looked_at: Option<Timestamp>,
     /// The places at which the members were asked at the last look.
@@ -122,7 +122,7 @@ impl Memory {
 
     /// The earliest time at which a look at EC2 is news.
     pub(super) fn newer_than(&self) -> Timestamp {
-        let seen = self.looked_at.filter(|_| self.waits_for_ec2);
+        let seen = self.looked_at.filter(|_| self.wants_news);
         seen.map_or(Timestamp::MIN, |seen| after(seen, Duration::from_nanos(1)))
     }
 

@@ -12,7 +12,7 @@ use crate::ports::Outside;
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
 
-use super::sweep::{Extent, Sweeper};
+use super::sweep::{Asked, Extent, Sweeper};
 use super::{ask, seats};
 
 /// The clusters that stand on another one, and those on which one stands.
@@ -73,7 +73,7 @@ async fn look_at<O: Outside>(
     extent: Extent,
     earliest: Timestamp,
 ) -> Related {
-    let cloud = match sweeper.since(outside, spec, extent, earliest).await {
+    let cloud = match sweeper.look(outside, spec, Asked { extent, earliest, follows_change: false }).await {
         Ok(sweep) => Reading::Seen { begun: sweep.begun, value: sweep.cluster(&spec.name) },
         Err(why) => Reading::Unknown { why },
     };

@@ -11,19 +11,21 @@ use crate::time::{Timestamp, elapsed};
 
 /// The pause while a change of state is under way.
 const WATCHING: Duration = Duration::from_secs(1);
-/// The pause while a member is down until EC2 has done its part. With the time that EC2 takes to answer, a look each two thirds of a
-/// second is as often as a tenth of its limit gives for good.
-const OFTEN: Duration = Duration::from_millis(400);
+/// The pause while a member is down until EC2 has done its part, or the whole rollout waits for it. With the time that EC2 takes to
+/// answer, that is two looks a second: a tenth of its limit gives three in two seconds for good, and the rest for a quarter of a minute.
+const OFTEN: Duration = Duration::from_millis(200);
 /// The pause while EC2 does what it usually does within seconds. What the limit has saved up lasts for as long.
-const SOON: Duration = Duration::from_millis(100);
+const SOON: Duration = Duration::from_millis(50);
 /// The time after which something that usually takes seconds is no longer expected at every moment.
 const SECONDS: Duration = Duration::from_secs(15);
 /// The time that an instance takes to stop at least, as a rule.
-const SHUTTING_DOWN: Duration = Duration::from_secs(8);
+const SHUTTING_DOWN: Duration = Duration::from_secs(9);
+/// The time from its launch on that an instance takes to pass its status checks at least, as a rule.
+const STARTING_UP: Duration = Duration::from_secs(30);
 /// The pause meanwhile. What is saved of EC2's limits is spent on the volumes, which a member waits for afterwards.
 const NOT_YET: Duration = Duration::from_millis(2_500);
 /// The pause while only members are waited for: they are asked without a call to EC2.
-const ASKING: Duration = Duration::from_millis(250);
+const ASKING: Duration = Duration::from_millis(100);
 /// The time after which a member that is to come back is asked after as seldom as EC2 is.
 const SLOW: Duration = Duration::from_secs(120);
 /// The time before an instant that is waited for at which EC2 is looked at once more, so that the members alone have to be
@@ -135,10 +137,14 @@ pub(super) fn is_for_members(plan: &Plan) -> bool {
     matches!(plan, Plan::Wait(waiting) if matches!(waiting.what, Awaited::PeersTold { .. } | Awaited::MemberBack { .. } | Awaited::Formation { .. }))
 }
 
-/// Says whether a plan waits for EC2 to change, which no look shows that has been seen already.
-pub(super) fn is_for_ec2(plan: &Plan) -> bool {
+/// Says whether the next look is to show EC2 anew: a plan waits for EC2 to change, or for an instant for which the look before it has
+/// to be a new one.
+pub(super) fn wants_news_of_ec2(plan: &Plan, now: Timestamp) -> bool {
     match plan {
-        Plan::Wait(waiting) => !is_for_members(plan) && until(&waiting.what).is_none(),
+        Plan::Wait(waiting) => match until(&waiting.what) {
+            Some(until) => elapsed(until, now) > AHEAD,
+            None => !is_for_members(plan),
+        },
         Plan::Settled | Plan::Act(..) | Plan::Blocked(_) | Plan::Stalled(_) => false,
     }
 }
@@ -163,6 +169,7 @@ fn while_awaited(what: &Awaited, waited: Duration, since_write: Duration) -> Dur
             (waited.min(since_write), SOON, SECONDS)
         }
         Awaited::Stopped { .. } => return if waited < SHUTTING_DOWN { NOT_YET } else { OFTEN },
+        Awaited::Checks { .. } => return if waited < STARTING_UP { NOT_YET } else { OFTEN },
         Awaited::VolumeSaved { .. } => return (waited / A_THIRTIETH).clamp(WATCHING, BLOCKED),
         _ => return WATCHING,
     };
@@ -212,7 +219,7 @@ mod tests {
     fn an_instance_that_stops_is_looked_at_seldom_until_it_may_have_stopped() {
         let stopped = Awaited::Stopped { instance: "i-a".into() };
         let pause = |waited| while_awaited(&stopped, Duration::from_secs(waited), Duration::ZERO);
-        assert_eq!((pause(0), pause(7), pause(8)), (NOT_YET, NOT_YET, OFTEN));
+        assert_eq!((pause(0), pause(8), pause(9)), (NOT_YET, NOT_YET, OFTEN));
     }
 
     #[test]

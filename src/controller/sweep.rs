@@ -4,15 +4,22 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
+use futures_util::future::{self, Either};
 use tokio::sync::Mutex;
 
 use crate::ids::{ClusterName, ImageId};
 use crate::observed::Sweep;
-use crate::ports::{Clock, Cloud, Outside, Wanted, chain};
+use crate::ports::{Clock, Cloud, Outside, PortError, Wanted, chain};
 use crate::spec::ClusterSpec;
 use crate::time::Timestamp;
+
+/// The time after which a look that follows a change of ours is asked for once more. Most answers have come by then; a few take several
+/// times as long, and seldom two in a row.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// One look at each region, so that trouble in one stops nothing in another.
 #[derive(Default)]
@@ -47,6 +54,16 @@ pub(super) enum Extent {
     Busy,
 }
 
+/// The look that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) extent: Extent,
+    /// The earliest moment at which it may have begun.
+    pub(super) earliest: Timestamp,
+    /// Whether the next change waits for it, because it is the first one after a change of ours.
+    pub(super) follows_change: bool,
+}
+
 /// The things that one cluster wants looked up.
 #[derive(Clone)]
 struct Wants {
@@ -65,29 +82,23 @@ struct Latest {
 }
 
 impl Sweeper {
-    /// A sweep of the cluster's region begun at `earliest` or later.
-    pub(super) async fn since<O: Outside>(
+    /// A sweep of the cluster's region that is as asked for.
+    pub(super) async fn look<O: Outside>(
         &self,
         outside: &O,
         spec: &ClusterSpec,
-        extent: Extent,
-        earliest: Timestamp,
+        asked: Asked,
     ) -> Result<Rc<Sweep>, String> {
         let region = self.regions.borrow_mut().entry(spec.region.clone()).or_default().clone();
-        region.since(outside, spec, extent, earliest).await
+        region.look(outside, spec, asked).await
     }
 }
 
 impl Region {
-    /// A sweep begun at `earliest` or later: the latest one if it was, a new one otherwise. A failure is shared too, so that
-    /// many clusters do not repeat it one after another.
-    async fn since<O: Outside>(
-        &self,
-        outside: &O,
-        spec: &ClusterSpec,
-        extent: Extent,
-        earliest: Timestamp,
-    ) -> Result<Rc<Sweep>, String> {
+    /// The latest sweep if it did not begin too early, a new one otherwise. A failure is shared too, so that many clusters do not
+    /// repeat it one after another.
+    async fn look<O: Outside>(&self, outside: &O, spec: &ClusterSpec, asked: Asked) -> Result<Rc<Sweep>, String> {
+        let Asked { extent, earliest, follows_change } = asked;
         self.wanted.borrow_mut().insert(spec.name.clone(), Wants::of(spec));
         match extent {
             Extent::Fleet => self.moving.borrow_mut().remove(&spec.name),
@@ -103,9 +114,11 @@ impl Region {
             return latest.result.clone();
         }
         let wanted = self.wanted(&spec.region, extent);
-        let begun = outside.clock().now();
         // A thousand passes may wait for this one to look, and need no room for the look itself.
-        let result = Box::pin(outside.cloud().sweep(&wanted)).await;
+        let (begun, result) = match follows_change {
+            true => Box::pin(look_twice(outside, &wanted)).await,
+            false => Box::pin(look_once(outside, &wanted)).await,
+        };
         let result = result.map(Rc::new).map_err(|error| chain(&error));
         *shared.latest.borrow_mut() = Some(Latest { begun, result: result.clone(), wanted });
         result
@@ -126,6 +139,21 @@ impl Region {
             copies: wanted.values().any(|wants| wants.copies),
             saved_running: named.filter(|(_, wants)| wants.saves_running).map(|(name, _)| name.clone()).collect(),
         }
+    }
+}
+
+async fn look_once<O: Outside>(outside: &O, wanted: &Wanted) -> (Timestamp, Result<Sweep, PortError>) {
+    let begun = outside.clock().now();
+    (begun, outside.cloud().sweep(wanted).await)
+}
+
+/// Looks once more where no answer comes for a while, and goes by the answer that comes first.
+async fn look_twice<O: Outside>(outside: &O, wanted: &Wanted) -> (Timestamp, Result<Sweep, PortError>) {
+    let first = pin!(look_once(outside, wanted));
+    let patience = pin!(outside.clock().sleep(PATIENCE));
+    match future::select(first, patience).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right((_, first)) => future::select(first, pin!(look_once(outside, wanted))).await.factor_first().0,
     }
 }
 

@@ -103,6 +103,9 @@ impl Metrics {
                 let outcome = if *taken_back { "taken-back" } else { "settled" };
                 self.replacements.get_or_create(&vec![cluster, label(outcome)]).inc();
             }
+            Effect::Claim(ClaimEffect::Move { .. }) if outcome == "done" => {
+                self.replacements.get_or_create(&vec![cluster, label("settled")]).inc();
+            }
             _ => {}
         }
     }

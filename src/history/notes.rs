@@ -118,8 +118,8 @@ impl Notes {
             Err(failed) => (ActionResult::Failed, None, Some(cut(&failed.why))),
         };
         let claim = match effect {
-            Effect::Claim(ClaimEffect::Claim { claim, .. }) => Some(claim),
-            Effect::Cloud(_) | Effect::Member(_) | Effect::Claim(_) => None,
+            Effect::Claim(effect) => effect.claim(),
+            Effect::Cloud(_) | Effect::Member(_) => None,
         };
         let (instance, volume, image) = match effect {
             Effect::Cloud(CloudEffect::Launch(launch)) => (made, None, Some(launch.make.image.to_string())),

@@ -291,6 +291,11 @@ impl Cluster {
         let Some(slot) = &action.slot else { return };
         match (action.action.as_str(), &action.instance) {
             ("claim", _) => self.claimed(name, slot, action, record),
+            ("move-claim", _) => {
+                let open = self.open().into_iter().flat_map(|open| &mut open.slots);
+                open.filter(|one| one.ended.is_none()).for_each(|one| one.ended = Some(at));
+                self.claimed(name, slot, action, record);
+            }
             ("launch", Some(instance)) => drop(self.ahead.insert(slot.clone(), instance.clone())),
             ("retire", Some(instance)) => self.ahead.retain(|_, ahead| ahead != instance),
             _ => {}

@@ -127,6 +127,7 @@ fn row(slot: &str, records: &[&Record], axis: &Axis) -> Row {
                 let is_back = was_down.is_some() && down.is_none();
                 open.filter(|(phase, _)| is_back && *phase == Phase::Joining).map(|_| Some(Phase::Baking))
             }
+            What::Action(action) if action.action == "move-claim" && !is_done_to(action, slot) => Some(None),
             What::Action(action) if is_done_to(action, slot) && axis.has(record.at) => {
                 if action.action == "transfer-leadership" {
                     row.transfers.push(axis.at(record.at));
@@ -159,14 +160,14 @@ fn phase_after(action: &str, before: Option<Phase>) -> Option<Option<Phase>> {
         return None;
     }
     let next = match action {
-        "claim" => Phase::Starting,
+        "claim" | "move-claim" => Phase::Starting,
         "launch" if before != Some(Phase::Starting) => Phase::Starting,
         "stop" => Phase::Stopping,
         "snapshot" | "detach" | "assign-address" => Phase::Moving,
         "attach" => Phase::Joining,
         "retire" => Phase::TidyingUp,
         "reject" => Phase::TakingBack,
-        "release" | "forget-launch" => return Some(None),
+        "terminate" | "release" | "forget-launch" => return Some(None),
         _ => return None,
     };
     (before != Some(next)).then_some(Some(next))

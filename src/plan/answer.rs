@@ -152,6 +152,8 @@ pub enum Why {
     GivesWay,
     /// The new member has proved itself.
     Proven,
+    /// The slot has settled on a later instance, and the claim has moved on.
+    LeftOver,
     /// A new cluster's member cannot prove itself before the others are there.
     Forming,
     /// The application would prune the stopped member.

@@ -107,6 +107,7 @@ pub fn forecast(look: &Look<'_>) -> Forecast {
     });
     let mut slots: Vec<_> = under_way.into_iter().chain(empty).chain(outdated).collect();
     launch_ahead(look, &mut slots);
+    hand_over(look, &mut slots);
     keep_group_still(look, &mut slots);
     let growths: Vec<_> = growth::outstanding(look).iter().map(grown).collect();
     Forecast {
@@ -136,6 +137,24 @@ fn launch_ahead(look: &Look<'_>, slots: &mut [SlotForecast]) {
             slot.launch_within(wait);
         }
         follows = slot.old.is_some();
+    }
+}
+
+/// Puts into one write what is written to the claim record one after the other, as `hand_over` does: a slot is given up and the next one
+/// claimed, and a claim says at once what is about to be stopped.
+fn hand_over(look: &Look<'_>, slots: &mut [SlotForecast]) {
+    let mut before: Option<&mut SlotForecast> = None;
+    for (index, slot) in slots.iter_mut().enumerate() {
+        let is_begun = matches!(slot.reason, Reason::Outdated { .. });
+        if let Some(before) = before.filter(|_| is_begun && launch_ahead::needs_nobody(look, index)) {
+            before.steps.pop_if(|last| last.step == Step::Release);
+            before.add_up();
+            slot.steps.iter_mut().filter(|it| it.step == Step::Claim).for_each(|it| it.step = Step::MoveClaim);
+        }
+        if is_begun && look.seen.related.is_empty() {
+            slot.mark_at_once();
+        }
+        before = slot.old.is_some().then_some(slot);
     }
 }
 
@@ -172,8 +191,27 @@ impl SlotForecast {
     fn launched_already(&mut self, instance: &Instance) {
         self.new = Some(instance.id.clone());
         self.steps.retain(|step| step.step != Step::Launch);
+        self.add_up();
+    }
+
+    fn add_up(&mut self) {
         self.total = self.steps.iter().map(|step| step.takes).sum();
         self.calls = self.steps.iter().filter(|step| step.step.is_ec2_call()).count();
+    }
+
+    /// Leaves out that the claim says what is about to be stopped, where nothing has to be done between the claim and that.
+    fn mark_at_once(&mut self) {
+        let is_launching = self.steps.iter().any(|step| step.step == Step::Launch && !step.takes.is_zero());
+        let follows = |pair: &[TimedStep]| {
+            matches!(pair[0].step, Step::Claim | Step::MoveClaim) && pair[1].step == Step::MarkStop
+        };
+        if let Some(claim) = self.steps.windows(2).position(follows) {
+            let launches_after = self.steps[claim..].iter().any(|step| step.step == Step::Launch);
+            if launches_after || !is_launching {
+                self.steps.remove(claim + 1);
+                self.add_up();
+            }
+        }
     }
 
     /// Puts the launch before the claim, and takes off it what falls into the wait for the slot before.

@@ -20,6 +20,7 @@ use super::ahead::LASTING;
 use super::answer::{Awaited, Hazard, Plan, Why};
 use super::approval;
 use super::gates;
+use super::left_over;
 use super::look::{Look, SlotLook};
 use super::select;
 use super::slot_state::{SlotState, slot_state};
@@ -50,13 +51,17 @@ pub fn wanted_instance<'a>(look: &Look<'a>) -> Option<&'a Instance> {
 /// Says whether the slot of that place in the order, counted from 0, will have its replacement launched ahead, as far as anybody can
 /// say. Whatever somebody has still to agree to is not launched before.
 pub fn is_foreseen(look: &Look<'_>, place: usize) -> bool {
+    is_on(look) && needs_nobody(look, place)
+}
+
+/// Says whether nobody has to agree before the slot of that place in the order, counted from 0, as far as anybody can say.
+pub fn needs_nobody(look: &Look<'_>, place: usize) -> bool {
     let waits_for_canary = || look.slots.iter().all(|slot| approval::needed(look, slot).is_none());
-    is_on(look)
-        && match look.spec.rollout.approval {
-            Approval::Never => true,
-            Approval::Canary => place > 1 || !waits_for_canary() || is_agreed_to(look),
-            Approval::EverySlot => false,
-        }
+    match look.spec.rollout.approval {
+        Approval::Never => true,
+        Approval::Canary => place > 1 || !waits_for_canary() || is_agreed_to(look),
+        Approval::EverySlot => false,
+    }
 }
 
 /// Says about how long the wait before a slot is in which its replacement may be launched.
@@ -163,7 +168,8 @@ fn may_be_launched(look: &Look<'_>, slot: &SlotLook<'_>, until: Timestamp) -> bo
         _ => false,
     };
     let is_free = are_well && gates::upgrade_refusals(look, slot).iter().all(is_cured);
-    is_free && is_agreed_to(look) && fits_after(look, until) && !has_failed(look, slot) && has_room(look)
+    let is_tidy = left_over::found(look).is_none();
+    is_free && is_tidy && is_agreed_to(look) && fits_after(look, until) && !has_failed(look, slot) && has_room(look)
 }
 
 /// Says whether nobody has to agree to the next slot before it begins. That is asked for once the first slot has settled, which it
@@ -238,10 +244,9 @@ fn unwanted(look: &Look<'_>, ahead: &Ahead, plan: &Plan) -> Option<String> {
     }
     match plan {
         Plan::Stalled(_) => says("the rollout does not go on"),
-        Plan::Act(Action { effect: Effect::Claim(ClaimEffect::Claim { claim, .. }), .. }, Why::Outdated { .. })
-            if !ahead.is_taken_over_by(claim) =>
-        {
-            Some(format!("{} comes first now", claim.slot))
+        Plan::Act(Action { effect: Effect::Claim(effect), .. }, Why::Outdated { .. }) => {
+            let other = effect.claim().filter(|claim| !ahead.is_taken_over_by(claim))?;
+            Some(format!("{} comes first now", other.slot))
         }
         Plan::Settled => says("its slot is replaced no more"),
         _ => None,
@@ -274,7 +279,8 @@ fn is_broken(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
 fn let_go(look: &Look<'_>, ahead: &Ahead, reason: String, plan: Plan) -> Plan {
     let yields = match &plan {
         Plan::Act(action, _) => match &action.effect {
-            Effect::Cloud(CloudEffect::Launch(_)) | Effect::Claim(ClaimEffect::Claim { .. }) => true,
+            Effect::Cloud(CloudEffect::Launch(_)) => true,
+            Effect::Claim(effect) => effect.claim().is_some(),
             Effect::Cloud(CloudEffect::Start { .. }) => {
                 let serves = look.ahead.is_some_and(|instance| instance.state.is_up() && !instance.retired);
                 !ahead.let_go || serves && !has_room(look)

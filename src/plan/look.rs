@@ -410,6 +410,22 @@ impl<'a> SlotLook<'a> {
         instance.state == InstanceState::Running && self.all_on(look, &instance.id)
     }
 
+    /// Finds the instance that is left over, if there is one: it has nothing of ours, and the volumes are all at a later one, of which
+    /// they record that it has proved itself. One of an adopted group has to leave that first, under the claim.
+    pub fn left_over(&self, look: &Look<'a>) -> Option<&'a Instance> {
+        let holds = |id: &InstanceId| {
+            let at = |volume: &Volume| matches!(&volume.state, VolumeState::InUse(at) if at.instance == *id);
+            self.any_at(look, id) || look.cloud.present_volumes().any(at)
+        };
+        let is_ours = |it: &Instance| it.owner.as_ref() == Some(&look.seen.owner);
+        let mut live = self.live();
+        let (Some(one), Some(other), None) = (live.next(), live.next(), live.next()) else { return None };
+        let (old, new) = if one.attempt() < other.attempt() { (one, other) } else { (other, one) };
+        let is_later = old.attempt() < new.attempt() && is_ours(old) && is_ours(new);
+        let is_alone = look.spec.capacity.group().is_none();
+        (is_alone && is_later && self.has_settled(new) && self.all_on(look, &new.id) && !holds(&old.id)).then_some(old)
+    }
+
     /// Finds the instance by which the slot is served.
     pub fn served_by(&self, look: &Look<'a>) -> Option<&'a Instance> {
         self.live().find(|instance| self.is_served_by(look, instance))

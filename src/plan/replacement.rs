@@ -5,8 +5,11 @@
 //! recreate  gates ─ claim says so ─ leadership away ─ STOP old ─┐                          │
 //!                     (snapshot) ─ detach ─ launch ─ running, checks ─┐    (snapshot) ─ detach ─┐
 //!                                                                     └──────── attach to new ──┴─ member back
-//!           ─ bake ─ retire old ─ terminate old ─ volumes carry the generation ─ release the claim
+//!           ─ bake ─ volumes carry the generation ─ retire old ─ terminate old ─ release the claim
 //! ```
+//!
+//! Where the next slot's replacement was launched ahead, the claim moves there once the volumes carry the generation, and the old
+//! instance goes beside that (`hand_over`, `left_over`).
 //!
 //! Where the spec wants it, the volumes are saved before the claim says anything too, while nothing is down.
 //!
@@ -168,6 +171,7 @@ impl Replacement<'_, '_> {
             Step::AssignAddress => new.is_some_and(Instance::has_fixed_address),
             Step::MoveMember => new.is_some_and(|new| slot.member.is_some_and(|it| it.address == new.member_address())),
             Step::Attach => self.holder().is_some(),
+            Step::Settle => self.holder().is_some_and(|new| self.slot.has_settled(new)),
             Step::JoinGroup => new.is_some_and(|new| member(new).is_some()),
             Step::Protect => new.is_some_and(|new| member(new).is_some_and(|member| member.protected)),
             Step::Retire => old.is_some_and(|old| old.retired),

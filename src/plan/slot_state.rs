@@ -101,7 +101,8 @@ pub fn contested(slot: &SlotLook<'_>) -> Option<Stall> {
 
 /// Classifies a slot whose volumes are all there, in its zone, and either free or attached.
 fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
-    let mut live: Vec<_> = slot.live().collect();
+    let left_over = slot.left_over(look).map(|left| &left.id);
+    let mut live: Vec<_> = slot.live().filter(|instance| Some(&instance.id) != left_over).collect();
     live.sort_by_key(|instance| instance.attempt());
     let free = slot.present().all(|(_, volume)| look.place(volume) == Place::Free);
     match live.as_slice() {

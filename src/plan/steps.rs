@@ -29,10 +29,10 @@ pub const SURGE: &[Step] = &[
     Step::MoveMember,
     Step::Attach,
     Step::Prove,
+    Step::Settle,
     Step::Retire,
     Step::LeaveGroup,
     Step::Terminate,
-    Step::Settle,
     Step::Release,
 ];
 
@@ -53,10 +53,10 @@ pub const RECREATE: &[Step] = &[
     Step::MoveMember,
     Step::Attach,
     Step::Prove,
+    Step::Settle,
     Step::Retire,
     Step::LeaveGroup,
     Step::Terminate,
-    Step::Settle,
     Step::Release,
 ];
 
@@ -178,6 +178,8 @@ pub enum Step {
     CreateVolume,
     /// The slot is claimed.
     Claim,
+    /// The slot is claimed in the write that gives up the one before.
+    MoveClaim,
     /// The processes of the adopted group that run are written down on it.
     RecordResume,
     /// The adopted group's processes are suspended.
@@ -330,6 +332,7 @@ impl Step {
         match self {
             Self::CreateVolume     => ("create-volume",       Port::Cloud,   ATTACH,         Times::EachLacking),
             Self::Claim            => ("claim",               Port::Claims,  CALL,           Times::Once),
+            Self::MoveClaim        => ("move-claim",          Port::Claims,  CALL,           Times::Once),
             Self::RecordResume     => ("record-resume",       Port::Cloud,   CALL,           Times::Once),
             Self::SuspendProcesses => ("suspend-processes",   Port::Cloud,   CALL,           Times::Once),
             Self::Announce         => ("announce-launch",     Port::Claims,  CALL,           Times::Once),

@@ -70,9 +70,12 @@ impl Measurements {
     }
 
     fn note_release(&self, Acted { action, outcome, .. }: &Acted) {
-        if let (Effect::Claim(ClaimEffect::Release { .. }), Some(slot)) = (&action.effect, &action.slot)
-            && *outcome == Ok(Outcome::Done)
-        {
+        let released = match &action.effect {
+            Effect::Claim(ClaimEffect::Release { .. }) => action.slot.as_ref(),
+            Effect::Claim(ClaimEffect::Move { from, .. }) => Some(from),
+            _ => None,
+        };
+        if let Some(slot) = released.filter(|_| *outcome == Ok(Outcome::Done)) {
             self.released.replace(Some(slot.clone()));
         }
     }

@@ -47,7 +47,7 @@ pub struct Looks {
 /// The time for which the status of instances that have passed their checks is believed.
 const STATUS_LIFE: Millis = 10_000;
 /// The time for which it is believed that they have not passed them yet.
-const AWAITED_LIFE: Millis = 3_000;
+const AWAITED_LIFE: Millis = 1_000;
 
 impl Share {
     /// A tenth of what EC2 allows an account: 7.5 requests of a kind at once and 1.5 a second for what moves, a third of that for the

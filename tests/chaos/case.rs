@@ -71,7 +71,8 @@ pub struct MemberEnd {
 #[derive(Debug, PartialEq)]
 pub struct Came {
     pub ending: Ending,
-    /// Effects by name: calls that changed something, replays of the same token counted once.
+    /// Effects by name: calls that changed something, replays of the same token counted once. Writes of the claim record by what they
+    /// come to, because one write may do what several do at another time: a slot is claimed, or given up, so many times.
     pub effects: BTreeMap<String, usize>,
     pub slots: BTreeMap<SlotName, SlotEnd>,
     pub group: Option<GroupEnd>,
@@ -261,7 +262,12 @@ impl Transcript {
     fn effects(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for (action, _) in &self.done {
-            *counts.entry(action.clone()).or_default() += 1;
+            let means: &[&str] = match action.as_str() {
+                "move-claim" => &["release", "claim"],
+                "mark-stop" => &[],
+                other => &[other],
+            };
+            means.iter().for_each(|effect| *counts.entry((*effect).to_owned()).or_default() += 1);
         }
         counts
     }

@@ -111,9 +111,10 @@ type Coverage = BTreeMap<String, BTreeMap<String, Cell>>;
 impl Pair<'_> {
     /// Says why this accident cannot happen to a call of that kind, if it cannot.
     fn spares(&self) -> Option<&'static str> {
-        const WITHOUT_A_LOOK: [&str; 14] = [
+        const WITHOUT_A_LOOK: [&str; 15] = [
             "claim",
             "release",
+            "move-claim",
             "mark-stop",
             "turn-back",
             "turn-forward",

@@ -22,6 +22,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("look",                  &["answer", "look/slot"]),
     ("election",              &["look"]),
     ("slot_state",            &["answer", "look"]),
+    ("left_over",             &["answer", "look"]),
     ("undeclared",            &["look"]),
     ("not_carried_out",       &["drift", "look", "slot_state"]),
     ("address",               &["answer", "look"]),
@@ -47,7 +48,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("growth",                &["answer", "gates", "look", "slot_state"]),
     ("select",                &["answer", "drift", "gates", "group", "growth", "look", "maintenance", "slot_state"]),
     ("ahead",                 &["answer", "approval", "gates", "growth", "look", "select", "slot_state"]),
-    ("launch_ahead",          &["ahead", "answer", "approval", "gates", "look", "select", "slot_state", "steps"]),
+    ("launch_ahead",          &["ahead", "answer", "approval", "gates", "left_over", "look", "select", "slot_state", "steps"]),
     ("creation",              &["answer", "look"]),
     ("heal",                  &["address", "answer", "creation", "gates", "group", "look", "peers", "slot_state"]),
     ("replacement/under_way", &["answer", "look"]),
@@ -67,6 +68,7 @@ pub const PLAN: Floors = Floors { module: "plan", rows: &[
     ("teardown/end",          &["answer", "look"]),
     ("teardown/auto_scaling", &["answer", "group", "look", "teardown/end"]),
     ("teardown",              &["answer", "group", "look", "slot_state", "steps", "teardown/end", "teardown/auto_scaling"]),
+    ("hand_over",             &["answer", "left_over", "look", "replacement"]),
     ("forecast",              &["answer", "group", "growth", "launch_ahead", "look", "replacement", "select", "slot_state", "steps"]),
 ]};
 

@@ -54,17 +54,18 @@ fn with_block(document: &str, beginning: &str, text: &str) -> String {
 fn story(printed: &str) -> String {
     let lines: Vec<_> = printed.lines().collect();
     let words = |nth: usize| lines[nth].split_whitespace().collect::<Vec<_>>();
-    let claims: Vec<_> = (0..lines.len()).filter(|nth| words(*nth).get(2) == Some(&"claim")).collect();
-    let [_, second, third] = claims[..] else { panic!("not three slots: {printed}") };
-    let is_of_third = |nth: &usize| words(*nth).get(1) == words(third).get(1);
+    let is_claim = |nth: &usize| matches!(words(*nth).get(2), Some(&"claim" | &"move-claim"));
+    let claims: Vec<_> = (0..lines.len()).filter(is_claim).collect();
+    let [first, second, third] = claims[..] else { panic!("not three slots: {printed}") };
+    let is_of = |claim: usize| move |nth: &usize| words(*nth).get(1) == words(claim).get(1);
     let stop = (third..lines.len()).find(|nth| words(*nth).get(2) == Some(&"stop")).unwrap();
     let settled = (stop..lines.len()).find(|nth| words(*nth).get(1) == Some(&"SETTLED")).unwrap();
     let so_on = "         …".to_owned();
     let same = format!("{so_on}                                 {} goes the same way", words(second)[1]);
-    let ahead = (second..third).filter(is_of_third);
-    let ahead: Vec<_> = ahead.chain(third..=stop).map(|nth| lines[nth].to_owned()).collect();
-    let end = lines[settled..].iter().map(|line| (*line).to_owned()).collect();
-    let before = lines[..=second].iter().map(|line| (*line).to_owned()).collect();
+    let told = |nth: usize| lines[nth].to_owned();
+    let ahead: Vec<_> = (second..third).filter(is_of(third)).chain(third..=stop).map(told).collect();
+    let end = (settled..lines.len()).map(told).collect();
+    let before = (0..=second).chain((second..third).filter(is_of(first))).map(told).collect();
     [before, vec![same], ahead, vec![so_on], end].concat().join("\n")
 }
 

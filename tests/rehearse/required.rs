@@ -140,7 +140,7 @@ fn in_the_middle_of_a_rollout_it_begins_where_the_slots_to_come_are() {
     world.settle(&spec());
     let mut hear = |line: &Line| {
         let Line::World { event, .. } = line else { return };
-        seen.set(seen.get() || matches!(&event.what, What::Action { action, .. } if action == "release"));
+        seen.set(seen.get() || matches!(&event.what, What::Action { action, .. } if action == "move-claim"));
     };
     let limit = after(world.now(), Duration::from_secs(3_600));
     let new = ClusterSpec { image: NEW.into(), ..spec() };

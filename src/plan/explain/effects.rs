@@ -40,6 +40,14 @@ impl fmt::Display for Effect {
                 f.write_str("record that nothing else is on its way, and that the replacement goes as it was turned")
             }
             Self::Claim(ClaimEffect::Release { .. }) => f.write_str("release the claim"),
+            Self::Claim(ClaimEffect::Move { from, claim, .. }) => {
+                let (old, attempt) = (claim.old().map_or("nothing", |old| &**old), claim.attempt);
+                if *from == claim.slot {
+                    write!(f, "claim the slot once more, to replace {old} (attempt {attempt})")
+                } else {
+                    write!(f, "move the claim here from {from}, to replace {old} (attempt {attempt})")
+                }
+            }
             Self::Claim(ClaimEffect::Announce { ahead, .. }) => {
                 write!(f, "record that its replacement is about to be launched ahead (attempt {})", ahead.attempt)
             }

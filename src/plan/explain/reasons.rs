@@ -36,6 +36,7 @@ impl fmt::Display for Why {
             }
             Self::OldLost => f.write_str("its old instance is gone, and a lost slot is healed with what settled there"),
             Self::Forming => f.write_str("it can prove itself only when the others are there"),
+            Self::LeftOver => f.write_str("its successor has proved itself, and the claim has moved on"),
             Self::Proven => f.write_str("the new member has proved itself"),
             Self::WouldPrune { down_to, declared } => {
                 write!(f, "stopped members would be pruned down to {down_to} of {declared}")

@@ -98,6 +98,12 @@ impl<'a> SlotLook<'a> {
         self.volumes.iter().filter_map(|(spec, volume)| volume.map(|volume| (*spec, volume)))
     }
 
+    /// Says whether the slot's volumes record that an instance has proved itself with what it was launched as.
+    pub fn has_settled(&self, instance: &Instance) -> bool {
+        let Some(generation) = instance.generation() else { return false };
+        self.present().all(|(_, volume)| volume.carries(generation) && Some(volume.attempt) == instance.attempt())
+    }
+
     /// Says whether the slot's member counts, and is healthy.
     pub fn counts_as_healthy(&self) -> bool {
         self.member.is_some_and(|member| member.counts && member.health == Health::Healthy)

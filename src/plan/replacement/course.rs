@@ -137,7 +137,8 @@ impl Replacement<'_, '_> {
     pub(super) fn can_go_back(&self, old: &Instance) -> bool {
         let failed_here = old.generation().is_some_and(|generation| self.slot.rejected(generation));
         let cannot_start = old.stopped_by_ec2().is_some() || self.setback_of_start(old).is_some();
-        old.state.is_live() && !old.retired && !failed_here && !cannot_start && !self.look.waits_in_vain(old)
+        let is_replaced = old.retired || self.live_new().is_some_and(|new| self.slot.has_settled(new));
+        old.state.is_live() && !is_replaced && !failed_here && !cannot_start && !self.look.waits_in_vain(old)
     }
 
     /// Says whether the old instance is to serve again, although it was touched. As long as no data has reached the new

@@ -67,14 +67,13 @@ impl<'a> Replacement<'_, 'a> {
         }
     }
 
-    /// Waits until the member has proved itself at the new instance. The proof is asked for again although the old
-    /// instance may be marked retired: that was on the word of whatever was proven then, which need not be this one. What its
-    /// volumes record of this very instance was this one, whatever is asked of members since.
+    /// Waits until the member has proved itself at the new instance, or until its volumes record of this very instance that it has,
+    /// whatever is asked of members since.
     fn prove(&self) -> Option<Plan> {
         let Some(new) = self.holder() else {
             return Some(self.disagreement("the new instance and its volumes are not seen together".to_owned()));
         };
-        if self.has_settled(new) {
+        if self.slot.has_settled(new) {
             return None;
         }
         let mended = self.start_new_again(new).or_else(|| self.stopped_by_a_person(new));
@@ -107,13 +106,6 @@ impl<'a> Replacement<'_, 'a> {
             Outstanding::NotKnown(_) | Outstanding::Until { .. } => None,
         };
         Some(past_deadline.unwrap_or_else(|| self.wait_for(outstanding, new)))
-    }
-
-    /// Says whether the slot's volumes record that the new instance has proved itself, and the old one is gone.
-    fn has_settled(&self, new: &Instance) -> bool {
-        let records = |volume: &Volume| volume.carries(&self.claim.generation) && Some(volume.attempt) == new.attempt();
-        let is_alone = self.old.is_none_or(|old| !old.state.is_live());
-        is_alone && self.slot.present().all(|(_, volume)| records(volume))
     }
 
     /// Starts the new instance again, where it holds the volumes and EC2 has stopped it, or this claim has, to discard it, and

@@ -44,7 +44,7 @@ impl<'l, 'a> Replacement<'l, 'a> {
 
     /// Gives the slot up, once no stop that the claim speaks of can still come. After a replacement that came to nothing
     /// there is a pause: a launch or a stop of it may be on its way, for as long as EC2 would accept it.
-    pub(super) fn release(&self, why: Why) -> Plan {
+    pub fn release(&self, why: Why) -> Plan {
         if let Some(wait) = self.late_stop() {
             return wait;
         }
@@ -55,7 +55,8 @@ impl<'l, 'a> Replacement<'l, 'a> {
         let is_left_stopped = |instance: &&Instance| {
             let rests = matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped);
             let by_us = self.claim.stops.contains(&instance.id) || Some(&instance.id) == self.claim.old();
-            rests && !instance.retired && by_us
+            let is_replaced = self.slot.left_over(self.look).is_some_and(|left| left.id == instance.id);
+            rests && !instance.retired && !is_replaced && by_us
         };
         let stopped = self.slot.live().filter(is_left_stopped).map(|instance| instance.id.clone()).collect();
         let effect = ClaimEffect::Release { expects: self.look.record.revision, initialised, stopped, taken_back };

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::facts::{Facts, InstanceFacts};
 use super::rule::{Objection, Rule};
-use crate::observed::{SnapshotPurpose, SnapshotState};
+use crate::ids::InstanceId;
+use crate::observed::{InstanceState, SnapshotPurpose, SnapshotState};
 use crate::time::{Timestamp, elapsed};
 
 /// The time for which EC2 still accepts a request that was signed. A request that was decided on before another controller's
@@ -33,13 +34,14 @@ fn one_down_by_our_hand(facts: &Facts) -> Option<String> {
 }
 
 /// Allows one live replacement in a slot, and in a cluster one beside the one that was launched ahead, of which one more than the
-/// slots runs. An instance that is retired serves no more, nor does one whose end was asked for and refused: whoever may not end it must
-/// not keep members from coming back. What somebody else has started, or taken our tag off, is not ours.
+/// slots runs. An instance that is retired serves no more, nor does a stopped one in whose place another has settled, or one whose end was
+/// asked for and refused: whoever may not end it must not keep members from coming back. What somebody else has started, or taken our
+/// tag off, is not ours.
 fn one_replacement(facts: &Facts) -> Option<String> {
     let stays = |it: &InstanceFacts| !it.retired && !it.end_refused;
     let mut live: BTreeMap<_, usize> = BTreeMap::new();
-    for instance in facts.instances.values().filter(|instance| instance.serves && instance.state.is_live()) {
-        *live.entry(&instance.slot).or_default() += usize::from(stays(instance));
+    for (id, instance) in facts.instances.iter().filter(|(_, it)| it.serves && it.state.is_live()) {
+        *live.entry(&instance.slot).or_default() += usize::from(stays(instance) && !is_replaced(facts, id, instance));
     }
     if let Some((slot, number)) = live.iter().find(|(_, number)| **number > 2) {
         return Some(format!("{slot} has {number} live instances"));
@@ -56,6 +58,16 @@ fn one_replacement(facts: &Facts) -> Option<String> {
     };
     let running = facts.instances.values().filter(runs).count();
     (running > slots + 1).then(|| format!("{running} running instances for {slots} slots"))
+}
+
+/// Says whether an instance rests without a volume while another one has settled in its slot, and serves there.
+fn is_replaced(facts: &Facts, id: &InstanceId, instance: &InstanceFacts) -> bool {
+    let has_settled = |(_, other): &(&InstanceId, &InstanceFacts)| {
+        other.slot == instance.slot && other.settled && other.attempt > instance.attempt
+    };
+    let has_all = |(id, other): (&InstanceId, &InstanceFacts)| other.volumes.iter().all(|it| facts.is_attached(it, id));
+    let rests = instance.state == InstanceState::Stopped && !facts.holds_volume(id);
+    rests && facts.instances.iter().filter(has_settled).any(has_all)
 }
 
 /// Allows one instance for each launch, however often that was sent.

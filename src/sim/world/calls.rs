@@ -83,18 +83,8 @@ impl State {
         let now = self.shown_at(sender.controller, self.now);
         let outcome = self.claims.write(self.now, now, name, effect)?;
         let slot = match effect {
-            ClaimEffect::Claim { claim, .. } => Some(claim.slot.clone()),
             ClaimEffect::Announce { ahead, .. } => Some(ahead.slot.clone()),
-            ClaimEffect::MarkStop { .. }
-            | ClaimEffect::Turn { .. }
-            | ClaimEffect::Turned { .. }
-            | ClaimEffect::Release { .. }
-            | ClaimEffect::LetGo { .. }
-            | ClaimEffect::Forget { .. }
-            | ClaimEffect::CreateAgain { .. }
-            | ClaimEffect::End { .. }
-            | ClaimEffect::Revive { .. }
-            | ClaimEffect::Rehearsed { .. } => None,
+            _ => effect.claim().map(|claim| claim.slot.clone()),
         };
         self.record(sender, name, slot.as_ref(), &Effect::Claim(effect.clone()), &Ok(outcome.clone()));
         Ok(outcome)

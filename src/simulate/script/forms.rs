@@ -142,14 +142,14 @@ pub const FORMS: [(&str, &str); 58] = [
 
 /// Every action that a controller may carry out, by its stable name, and every look that it may make.
 #[rustfmt::skip]
-pub(super) const CALLS: [&str; 53] = [
+pub(super) const CALLS: [&str; 54] = [
     "create-volume", "launch", "stop", "start", "snapshot-running", "snapshot", "copy-volume", "delete-snapshot", "detach", "attach",
     "grow", "assign-address", "terminate",
     "retire", "reject", "forgive", "settle", "record-slots", "tag", "recruit", "delete-volume",
     "record-resume", "suspend-processes", "resume-processes", "forget-resume", "join-group", "leave-group", "protect", "vouch",
     "resize-group", "lower-minimum", "create-template", "use-template",
     "transfer-leadership", "prepare", "move-member", "set-pruning",
-    "claim", "mark-stop", "turn-back", "turn-forward", "turned", "announce-launch", "let-go", "forget-launch", "release", "create-again", "end", "revive", "record-rehearsal",
+    "claim", "mark-stop", "turn-back", "turn-forward", "turned", "announce-launch", "let-go", "forget-launch", "release", "move-claim", "create-again", "end", "revive", "record-rehearsal",
     "look", "ask-members", "read-claim",
 ];
 

@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 const LIFE: Duration = Duration::from_secs(10);
 /// For how long it is believed that checks have not passed yet: those of an instance that was launched ahead run while EC2 is looked at
 /// often for something else.
-const AWAITED_LIFE: Duration = Duration::from_secs(3);
+const AWAITED_LIFE: Duration = Duration::from_secs(1);
 /// As many ids as `DescribeInstanceStatus` takes.
 const MOST_IDS: usize = 100;
 
