@@ -142,19 +142,30 @@ impl Region {
     }
 }
 
-async fn look_once<O: Outside>(outside: &O, wanted: &Wanted) -> (Timestamp, Result<Sweep, PortError>) {
+/// The beginning of a look, and what came of it.
+type Answer = (Timestamp, Result<Sweep, PortError>);
+
+async fn look_once<O: Outside>(outside: &O, wanted: &Wanted) -> Answer {
     let begun = outside.clock().now();
     (begun, outside.cloud().sweep(wanted).await)
 }
 
-/// Looks once more where no answer comes for a while, and goes by the answer that comes first.
-async fn look_twice<O: Outside>(outside: &O, wanted: &Wanted) -> (Timestamp, Result<Sweep, PortError>) {
+/// Looks once more where no answer comes for a while, and goes by the answer that comes first, unless that is a failure.
+async fn look_twice<O: Outside>(outside: &O, wanted: &Wanted) -> Answer {
     let first = pin!(look_once(outside, wanted));
     let patience = pin!(outside.clock().sleep(PATIENCE));
     match future::select(first, patience).await {
         Either::Left((answer, _)) => answer,
-        Either::Right((_, first)) => future::select(first, pin!(look_once(outside, wanted))).await.factor_first().0,
+        Either::Right((_, first)) => match future::select(first, pin!(look_once(outside, wanted))).await {
+            Either::Left((failed @ (_, Err(_)), other)) => unless_seen(failed, other.await),
+            Either::Right((failed @ (_, Err(_)), other)) => unless_seen(failed, other.await),
+            Either::Left((seen, _)) | Either::Right((seen, _)) => seen,
+        },
     }
+}
+
+fn unless_seen(failed: Answer, other: Answer) -> Answer {
+    if other.1.is_ok() { other } else { failed }
 }
 
 impl Wants {

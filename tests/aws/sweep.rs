@@ -132,23 +132,23 @@ async fn a_steady_look_takes_two_calls() {
 
 async fn checks_are_looked_at_while_they_are_waited_for() {
     let endpoint = at_rest().await;
-    let (clock, second) = (now(), Duration::from_secs(1));
+    let (clock, half) = (now(), Duration::from_millis(500));
     let aws = open(&clock, Some(&endpoint.url)).await;
     let asked_after = async |times: u32| {
         for _ in 0..times {
-            clock.pass(second);
+            clock.pass(half);
             look(&aws).await.unwrap();
         }
         endpoint.asked_for("DescribeInstanceStatus").len()
     };
     endpoint.instead("DescribeInstanceStatus", statuses("initializing"));
     assert_eq!(asked_after(1).await, 1);
-    assert_eq!(asked_after(1).await, 1, "one is not through yet, which is believed for three seconds");
+    assert_eq!(asked_after(1).await, 1, "one is not through yet, which is believed for a second");
     endpoint.instead("DescribeInstanceStatus", statuses("ok"));
-    clock.pass(3 * second);
+    clock.pass(2 * half);
     assert_eq!(asked_after(1).await, 2);
     assert_eq!(asked_after(3).await, 2, "all are");
-    clock.pass(10 * second);
+    clock.pass(20 * half);
     assert_eq!(asked_after(1).await, 3, "that was long ago");
     let elsewhere = INSTANCES.replace("<name>stopped</name>", "<name>stopping</name>");
     endpoint.instead("DescribeInstances", elsewhere);
