@@ -348,8 +348,8 @@ impl<'l, O: Outside> Controller<'l, O> {
         let wrote = memory.last_write(clock.now());
         let earliest = wrote.unwrap_or(Timestamp::MIN).max(before(clock.now(), shared)).max(memory.newer_than());
         // Not after a look that failed: what is refused or late is not asked for twice as often.
-        let is_newer = |looked_at: &Timestamp| wrote.is_some_and(|wrote| *looked_at < wrote);
-        let follows_change = extent == Extent::Busy && memory.looked_at.as_ref().is_some_and(is_newer);
+        let has_changed = memory.looked_at.zip(wrote).is_some_and(|(looked_at, wrote)| looked_at < wrote);
+        let follows_change = extent == Extent::Busy && has_changed;
         let asked_for = Asked { extent, earliest, follows_change };
         let swept = spans::look("ec2", self.sweeper.look(&self.outside, spec, asked_for));
         // Where something moves, members and claim are asked meanwhile, at the places where members were asked before.

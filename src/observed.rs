@@ -236,6 +236,11 @@ impl CloudView {
         self.volumes().filter(|volume| volume.state != VolumeState::Deleted)
     }
 
+    /// Says whether any of these volumes is at that instance, in whatever phase.
+    pub fn has_volume_at(&self, instance: &InstanceId) -> bool {
+        self.present_volumes().any(|volume| matches!(&volume.state, VolumeState::InUse(at) if at.instance == *instance))
+    }
+
     /// Lists the snapshots that a throw-away copy of a cluster began with.
     pub fn copies(&self) -> impl Iterator<Item = &Snapshot> {
         self.snapshots.iter().filter(|snapshot| snapshot.is_copy())

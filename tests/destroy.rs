@@ -381,7 +381,7 @@ fn what_the_group_launches_meanwhile_keeps_it_from_being_let_go() {
 #[test]
 fn in_unkind_worlds_no_data_goes_that_was_not_saved() {
     let reached = every_unkind_world_ends(ALONE);
-    assert!(reached > 90, "only {reached} of 120 came to their end");
+    assert!(reached >= 100, "only {reached} of 120 came to their end");
 }
 
 #[test]

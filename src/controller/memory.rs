@@ -41,7 +41,7 @@ pub(super) struct Memory {
     pub(super) busy: bool,
     /// Whether nothing but members was waited for then: EC2 need not be looked at each time that they are asked.
     pub(super) only_members: bool,
-    /// Whether a change of EC2's was waited for then: a look that has been seen already does not show it.
+    /// Whether the next look is to show EC2 anew: a look that has been seen already does not do.
     pub(super) wants_news: bool,
     /// The time at which the last look at EC2 began.
     pub(super) looked_at: Option<Timestamp>,

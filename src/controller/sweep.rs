@@ -156,16 +156,15 @@ async fn look_twice<O: Outside>(outside: &O, wanted: &Wanted) -> Answer {
     let patience = pin!(outside.clock().sleep(PATIENCE));
     match future::select(first, patience).await {
         Either::Left((answer, _)) => answer,
-        Either::Right((_, first)) => match future::select(first, pin!(look_once(outside, wanted))).await {
-            Either::Left((failed @ (_, Err(_)), other)) => unless_seen(failed, other.await),
-            Either::Right((failed @ (_, Err(_)), other)) => unless_seen(failed, other.await),
-            Either::Left((seen, _)) | Either::Right((seen, _)) => seen,
-        },
+        Either::Right((_, first)) => {
+            let second = pin!(look_once(outside, wanted));
+            let (sooner, later) = future::select(first, second).await.factor_first();
+            match sooner.1 {
+                Ok(_) => sooner,
+                Err(_) => Some(later.await).filter(|(_, other)| other.is_ok()).unwrap_or(sooner),
+            }
+        }
     }
-}
-
-fn unless_seen(failed: Answer, other: Answer) -> Answer {
-    if other.1.is_ok() { other } else { failed }
 }
 
 impl Wants {

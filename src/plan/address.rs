@@ -60,7 +60,7 @@ pub fn assign(look: &Look<'_>, slot: &SlotLook<'_>, to: &Instance, why: &Why) ->
 /// Gives an instance that is to serve its lost address back: the member is found at no other. What is somebody else's is left
 /// alone.
 pub fn give_back(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Option<Plan> {
-    let is_ours = instance.owner.as_ref() == Some(&look.seen.owner);
+    let is_ours = look.is_ours(&instance.owner);
     assign(look, slot, Some(instance).filter(|_| is_ours)?, &Why::AddressLost)
 }
 

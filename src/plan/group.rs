@@ -123,7 +123,7 @@ pub fn detach(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance, why: &W
 pub fn attach_serving(look: &Look<'_>) -> Option<Plan> {
     let group = adopted(look)?;
     look.slots.iter().find_map(|slot| match slot_state(look, slot) {
-        SlotState::Serving(instance) if instance.owner.as_ref() == Some(&look.seen.owner) => {
+        SlotState::Serving(instance) if look.is_ours(&instance.owner) => {
             let elsewhere = instance.auto_scaling_group.as_ref().is_some_and(|name| *name != group.name);
             let stays_out = !group.members.contains_key(&instance.id) && (elsewhere || group.desired >= group.max);
             let why = &Why::OutOfStep;

@@ -9,12 +9,12 @@
 
 use crate::action::{Action, ClaimEffect, CloudEffect, Effect};
 use crate::ids::InstanceId;
-use crate::observed::{Checks, Claim, ClaimRecord, InstanceState, Observation, Reading};
+use crate::observed::{Checks, Claim, InstanceState};
 use crate::spec::Strategy;
 
 use super::answer::{Plan, Why};
 use super::left_over;
-use super::look::{Arranged, Look};
+use super::look::Look;
 use super::replacement::{self, Replacement};
 
 /// Gives a plan as it is, or one write of the claim record in place of several. `next` plans for a cluster, whoever has claimed what.
@@ -58,7 +58,7 @@ fn moved(look: &Look<'_>, next: fn(&Look<'_>) -> Plan, is_enough: fn(&Claim) -> 
         return None;
     };
     let record = release.apply(look.record, look.now);
-    let plan = supposed(look, record, |supposed| at_once(supposed, next(supposed), next))?;
+    let plan = look.supposing(record, |supposed| at_once(supposed, next(supposed), next))?;
     let Plan::Act(Action { effect: Effect::Claim(ClaimEffect::Claim { claim, .. }), .. }, why @ Why::Outdated { .. }) =
         plan
     else {
@@ -84,20 +84,11 @@ fn marked(look: &Look<'_>, claim: &Claim) -> Claim {
         return claim;
     }
     let record = ClaimEffect::Claim { claim: claim.clone(), expects: 0 }.apply(look.record, look.now);
-    let next = supposed(look, record, replacement::finish).flatten();
+    let next = look.supposing(record, replacement::finish).flatten();
     if let Some(Plan::Act(Action { effect: Effect::Claim(ClaimEffect::MarkStop { instance, .. }), .. }, _)) = next
         && claim.old() == Some(&instance)
     {
         claim.stops.insert(instance);
     }
     claim
-}
-
-/// Plans as if the claim record were that one.
-fn supposed<T>(look: &Look<'_>, record: ClaimRecord, plan: impl FnOnce(&Look<'_>) -> T) -> Option<T> {
-    let Reading::Seen { begun, .. } = look.seen.claim else { return None };
-    let seen = Observation { claim: Reading::Seen { begun, value: record }, ..look.seen.clone() };
-    let Arranged::Look(mut supposed) = Look::within(look.limits, look.spec, &seen) else { return None };
-    supposed.is_supposed = true;
-    Some(plan(&supposed))
 }

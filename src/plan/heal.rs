@@ -132,7 +132,7 @@ fn for_slot<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> Option<Plan> {
 
 /// Gives an instance that is to serve its lost address back, or tells the other members where its own is.
 fn mend(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> Option<Plan> {
-    let is_ours = instance.owner.as_ref() == Some(&look.seen.owner);
+    let is_ours = look.is_ours(&instance.owner);
     let told = || peers::correct(look, slot, Some(instance).filter(|_| is_ours)?, &Why::AddressChanged);
     address::give_back(look, slot, instance).or_else(told)
 }
@@ -286,7 +286,7 @@ fn record_slots(look: &Look<'_>) -> Option<Plan> {
         .cloud
         .volumes
         .iter()
-        .filter(|volume| volume.owner.as_ref() == Some(&look.seen.owner) && !slots.is_subset(&volume.slots))
+        .filter(|volume| look.is_ours(&volume.owner) && !slots.is_subset(&volume.slots))
         .map(|volume| volume.id.clone())
         .collect();
     if behind.is_empty() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::action::{Action, ClaimEffect, CloudEffect, Effect};
 use crate::ids::SlotName;
-use crate::observed::{Ahead, Checks, Instance, LaunchAnswer, Purpose, VolumeState, Way};
+use crate::observed::{Ahead, Checks, Instance, LaunchAnswer, Purpose, Way};
 use crate::spec::window::{Opening, opening};
 use crate::spec::{Approval, Strategy};
 use crate::time::{Timestamp, after, elapsed};
@@ -278,16 +278,11 @@ fn is_broken(look: &Look<'_>, slot: &SlotLook<'_>) -> bool {
 /// slot that has lost its instance does not.
 fn let_go(look: &Look<'_>, ahead: &Ahead, reason: String, plan: Plan) -> Plan {
     let yields = match &plan {
-        Plan::Act(action, _) => match &action.effect {
-            Effect::Cloud(CloudEffect::Launch(_)) => true,
-            Effect::Claim(effect) => effect.claim().is_some(),
-            Effect::Cloud(CloudEffect::Start { .. }) => {
-                let serves = look.ahead.is_some_and(|instance| instance.state.is_up() && !instance.retired);
-                !ahead.let_go || serves && !has_room(look)
-            }
-            _ => false,
-        },
-        Plan::Settled | Plan::Wait(_) | Plan::Blocked(_) | Plan::Stalled(_) => true,
+        Plan::Act(Action { effect: Effect::Cloud(CloudEffect::Start { .. }), .. }, _) => {
+            let serves = look.ahead.is_some_and(|instance| instance.state.is_up() && !instance.retired);
+            !ahead.let_go || serves && !has_room(look)
+        }
+        plan => left_over::yields(plan),
     };
     if !yields {
         return plan;
@@ -315,8 +310,7 @@ fn end(look: &Look<'_>, ahead: &Ahead, reason: String) -> Option<Plan> {
         _ if !ahead.let_go => Some(say(ClaimEffect::LetGo { expects })),
         // Whoever has given it a volume has something in mind: nothing is terminated that has one.
         Some(instance) if holds_volume(look, instance) => None,
-        Some(instance) if !instance.retired => Some(act(CloudEffect::Retire { instance: instance.id.clone() })),
-        Some(instance) => Some(act(CloudEffect::Terminate { instance: instance.id.clone() })),
+        Some(instance) => Some(act(left_over::end_of(instance))),
         None => {
             let (since, late) = (look.seen.followed.let_go_since.unwrap_or(look.now), look.limits.late);
             let until = after(since, late);
@@ -327,6 +321,5 @@ fn end(look: &Look<'_>, ahead: &Ahead, reason: String) -> Option<Plan> {
 }
 
 fn holds_volume(look: &Look<'_>, instance: &Instance) -> bool {
-    let is_there = |state: &VolumeState| matches!(state, VolumeState::InUse(at) if at.instance == instance.id);
-    !instance.devices.is_empty() || look.cloud.present_volumes().any(|volume| is_there(&volume.state))
+    !instance.devices.is_empty() || look.cloud.has_volume_at(&instance.id)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::action::{ClaimEffect, CloudEffect, Effect, Launch, RootVolume};
-use crate::ids::{Attempt, Generation, ImageId, InstanceId, SlotName, Token, VolumeId};
+use crate::ids::{Attempt, Generation, ImageId, InstanceId, Owner, SlotName, Token, VolumeId};
 use crate::limits::Limits;
 use crate::make::Make;
 use crate::observed::{
@@ -129,6 +129,20 @@ impl<'a> Look<'a> {
             ahead,
             is_supposed: false,
         }))
+    }
+
+    /// Asks something of this look as if the claim record were that one.
+    pub fn supposing<T>(&self, record: ClaimRecord, ask: impl FnOnce(&Look<'_>) -> T) -> Option<T> {
+        let Reading::Seen { begun, .. } = self.seen.claim else { return None };
+        let seen = Observation { claim: Reading::Seen { begun, value: record }, ..self.seen.clone() };
+        let mut supposed = Look::within(self.limits, self.spec, &seen).look()?;
+        supposed.is_supposed = true;
+        Some(ask(&supposed))
+    }
+
+    /// Says whether an instance or a volume with that owner's tag is ours.
+    pub fn is_ours(&self, owner: &Option<Owner>) -> bool {
+        owner.as_ref() == Some(&self.seen.owner)
     }
 
     /// Finds the look at a declared slot.
@@ -413,15 +427,11 @@ impl<'a> SlotLook<'a> {
     /// Finds the instance that is left over, if there is one: it has nothing of ours, and the volumes are all at a later one, of which
     /// they record that it has proved itself. One of an adopted group has to leave that first, under the claim.
     pub fn left_over(&self, look: &Look<'a>) -> Option<&'a Instance> {
-        let holds = |id: &InstanceId| {
-            let at = |volume: &Volume| matches!(&volume.state, VolumeState::InUse(at) if at.instance == *id);
-            self.any_at(look, id) || look.cloud.present_volumes().any(at)
-        };
-        let is_ours = |it: &Instance| it.owner.as_ref() == Some(&look.seen.owner);
+        let holds = |id: &InstanceId| self.any_at(look, id) || look.cloud.has_volume_at(id);
         let mut live = self.live();
         let (Some(one), Some(other), None) = (live.next(), live.next(), live.next()) else { return None };
         let (old, new) = if one.attempt() < other.attempt() { (one, other) } else { (other, one) };
-        let is_later = old.attempt() < new.attempt() && is_ours(old) && is_ours(new);
+        let is_later = old.attempt() < new.attempt() && look.is_ours(&old.owner) && look.is_ours(&new.owner);
         let is_alone = look.spec.capacity.group().is_none();
         (is_alone && is_later && self.has_settled(new) && self.all_on(look, &new.id) && !holds(&old.id)).then_some(old)
     }

@@ -122,7 +122,7 @@ fn tagging(look: &Look<'_>) -> impl Iterator<Item = Plan> {
 /// Lists the serving instances that are ours to touch, each with its slot.
 fn serving<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = (&'l SlotLook<'a>, &'a Instance)> {
     look.slots.iter().filter_map(|slot| match slot_state(look, slot) {
-        SlotState::Serving(instance) if instance.owner.as_ref() == Some(&look.seen.owner) => Some((slot, instance)),
+        SlotState::Serving(instance) if look.is_ours(&instance.owner) => Some((slot, instance)),
         _ => None,
     })
 }

@@ -125,8 +125,8 @@ fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
         [new] if launched_by_us(look, new) && is_newer(slot, new) && !look.waits_in_vain(new) => {
             SlotState::Interrupted { old: None, new }
         }
-        [left] if is_ours(look, left) => SlotState::Vacant { left: Some(left) },
-        [old, new] if launched_by_us(look, new) && is_ours(look, old) && old.attempt() < new.attempt() => {
+        [left] if look.is_ours(&left.owner) => SlotState::Vacant { left: Some(left) },
+        [old, new] if launched_by_us(look, new) && look.is_ours(&old.owner) && old.attempt() < new.attempt() => {
             SlotState::Interrupted { old: Some(old), new }
         }
         _ => SlotState::Contested(live.iter().map(|instance| instance.id.clone()).collect()),
@@ -148,12 +148,8 @@ fn is_unproven(look: &Look<'_>, slot: &SlotLook<'_>, instance: &Instance) -> boo
     differs && runs && launched_by_us(look, instance) && (is_newer(slot, instance) || has_failed)
 }
 
-fn is_ours(look: &Look<'_>, instance: &Instance) -> bool {
-    instance.owner.as_ref() == Some(&look.seen.owner)
-}
-
 fn launched_by_us(look: &Look<'_>, instance: &Instance) -> bool {
-    is_ours(look, instance) && instance.generation().is_some()
+    look.is_ours(&instance.owner) && instance.generation().is_some()
 }
 
 /// Says whether a slot has ever been initialised. Any memory of it counts: the claim record, the volumes of other

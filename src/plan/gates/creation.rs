@@ -58,14 +58,13 @@ fn beside(look: &Look<'_>, other: &CloudView) -> Vec<String> {
     if other.instances.iter().any(|instance| instance.tags.contains_key(COPY_OF)) {
         return Vec::new();
     }
-    let is_ours = |owner: &Option<_>| owner.as_ref() == Some(&look.seen.owner);
     let is_same = |slot: &_, zone: &_| look.slot(slot).is_some_and(|slot| slot.spec.zone == *zone);
     let shares = |subnet: &String| look.spec.slots.iter().any(|slot| slot.subnet == *subnet);
     let instances = other.live_instances().filter(|instance| {
-        is_ours(&instance.owner) && (shares(&instance.subnet) || is_same(&instance.slot, &instance.zone))
+        look.is_ours(&instance.owner) && (shares(&instance.subnet) || is_same(&instance.slot, &instance.zone))
     });
     let volumes =
-        other.present_volumes().filter(|volume| is_ours(&volume.owner) && is_same(&volume.slot, &volume.zone));
+        other.present_volumes().filter(|volume| look.is_ours(&volume.owner) && is_same(&volume.slot, &volume.zone));
     let instances = instances.map(|instance| instance.id.to_string());
     instances.chain(volumes.map(|volume| volume.id.to_string())).collect()
 }

@@ -2,10 +2,10 @@
 //! replacement was interrupted.
 
 use crate::action::{ClaimEffect, Effect};
-use crate::observed::{Claim, ClaimRecord, Observation, Reading};
+use crate::observed::{Claim, ClaimRecord};
 use crate::plan::answer::Plan;
 use crate::plan::heal;
-use crate::plan::look::{Arranged, Look, SlotLook};
+use crate::plan::look::{Look, SlotLook};
 
 use super::under_way::Replacement;
 
@@ -40,15 +40,14 @@ pub fn leads_on(look: &Look<'_>, plan: &Plan) -> bool {
 
 /// Supposes that a claim is written and its turn waited for, and says whether nothing could be done under it.
 fn is_stuck_once_claimed(look: &Look<'_>, claim: &Claim) -> bool {
-    let Reading::Seen { begun, value } = &look.seen.claim else { return false };
-    let record = ClaimRecord { held: Some(Claim { turning: false, ..claim.clone() }), ..value.clone() };
-    let seen = Observation { claim: Reading::Seen { begun: *begun, value: record }, ..look.seen.clone() };
-    let Arranged::Look(mut supposed) = Look::within(look.limits, look.spec, &seen) else { return false };
-    supposed.is_supposed = true;
-    let Some(replacement) = Replacement::of(&supposed) else { return true };
-    match supposed.unless_set_back(replacement.next().1) {
-        Plan::Act(action, _) => matches!(action.effect, Effect::Claim(ClaimEffect::Release { .. })),
-        Plan::Blocked(_) | Plan::Stalled(_) => true,
-        Plan::Wait(_) | Plan::Settled => false,
-    }
+    let record = ClaimRecord { held: Some(Claim { turning: false, ..claim.clone() }), ..look.record.clone() };
+    let is_stuck = |supposed: &Look<'_>| {
+        let Some(replacement) = Replacement::of(supposed) else { return true };
+        match supposed.unless_set_back(replacement.next().1) {
+            Plan::Act(action, _) => matches!(action.effect, Effect::Claim(ClaimEffect::Release { .. })),
+            Plan::Blocked(_) | Plan::Stalled(_) => true,
+            Plan::Wait(_) | Plan::Settled => false,
+        }
+    };
+    look.supposing(record, is_stuck).unwrap_or(false)
 }
