@@ -429,7 +429,10 @@ impl<'a> SlotLook<'a> {
     pub fn left_over(&self, look: &Look<'a>) -> Option<&'a Instance> {
         let holds = |id: &InstanceId| self.any_at(look, id) || look.cloud.has_volume_at(id);
         let mut live = self.live();
-        let (Some(one), Some(other), None) = (live.next(), live.next(), live.next()) else { return None };
+        let (one, other) = (live.next()?, live.next()?);
+        if live.next().is_some() {
+            return None;
+        }
         let (old, new) = if one.attempt() < other.attempt() { (one, other) } else { (other, one) };
         let is_later = old.attempt() < new.attempt() && look.is_ours(&old.owner) && look.is_ours(&new.owner);
         let is_alone = look.spec.capacity.group().is_none();

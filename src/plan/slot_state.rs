@@ -101,8 +101,12 @@ pub fn contested(slot: &SlotLook<'_>) -> Option<Stall> {
 
 /// Classifies a slot whose volumes are all there, in its zone, and either free or attached.
 fn by_instances<'a>(look: &Look<'a>, slot: &SlotLook<'a>) -> SlotState<'a> {
-    let left_over = slot.left_over(look).map(|left| &left.id);
-    let mut live: Vec<_> = slot.live().filter(|instance| Some(&instance.id) != left_over).collect();
+    let mut live: Vec<_> = slot.live().collect();
+    if live.len() > 1
+        && let Some(left) = slot.left_over(look)
+    {
+        live.retain(|instance| instance.id != left.id);
+    }
     live.sort_by_key(|instance| instance.attempt());
     let free = slot.present().all(|(_, volume)| look.place(volume) == Place::Free);
     match live.as_slice() {
